@@ -1,0 +1,49 @@
+"""Errors that a user may meet. Each says what was found, what was expected, why it matters and the mend."""
+
+from __future__ import annotations
+
+
+class XcError(Exception):
+    """A problem that is the user's or the host's to mend; shown without a traceback.
+
+    Args:
+        what: what was found, in one sentence.
+        mend: the exact command or edit that puts it right, if one is known.
+    """
+
+    def __init__(self, what: str, *, mend: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  mend: {self.mend}" if self.mend else self.what
+
+
+class DataFileError(XcError):
+    """A YAML file of ours or of the user's that does not say what it may say."""
+
+
+class UnknownName(XcError):
+    """A platform, requirement or suite name that nobody defined."""
+
+
+class HostFault(XcError):
+    """The host cannot do what was asked (a missing tool or kernel feature). Never the subject's failure."""
+
+
+class SandboxFault(HostFault):
+    """A sandbox that could not be started, or that broke while in use. Never the subject's failure."""
+
+
+class ToolchainFault(HostFault):
+    """A tool chain that is missing or broken. Never the subject's failure."""
+
+
+class BuildFailed(XcError):
+    """A compiler that ran and refused the subject's source."""
+
+    def __init__(self, what: str, *, argv: list[str], output: str) -> None:
+        super().__init__(what)
+        self.argv = argv
+        self.output = output

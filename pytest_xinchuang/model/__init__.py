@@ -1,0 +1,1 @@
+"""Data and its validation: platforms, subjects, requirements, verdicts, evidence. Runs nothing."""

@@ -1,0 +1,94 @@
+"""Verdicts, fidelities, levels: the small vocabulary in which everything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import total_ordering
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """What is known about one requirement. Only ``PASS`` is a pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    NOT_APPLICABLE = "not_applicable"
+    NOT_TESTED = "not_tested"
+    WAIVED = "waived"
+
+    @classmethod
+    def parse(cls, text: object) -> Verdict:
+        """The verdict named ``text``; anything that is not a verdict is ``INCONCLUSIVE``, never a pass."""
+        try:
+            return cls(str(text))
+        except ValueError:
+            return cls.INCONCLUSIVE
+
+
+@total_ordering
+class Fidelity(StrEnum):
+    """How real the evidence is, from reading a file to running on the real machine."""
+
+    STATIC = "static"
+    EMULATED_USER = "emulated-user"
+    EMULATED_SYSTEM = "emulated-system"
+    NATIVE = "native"
+
+    @property
+    def rank(self) -> int:
+        return list(Fidelity).index(self)
+
+    def __lt__(self, other: object) -> bool:
+        return self.rank < other.rank if isinstance(other, Fidelity) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+class Level(StrEnum):
+    """The levels of a grade: connects, keeps its contract, behaves, keeps its service level."""
+
+    L1 = "L1"
+    L2 = "L2"
+    L3 = "L3"
+    L4 = "L4"
+
+
+class Cause(StrEnum):
+    """Why a verdict is not a pass: whose side it is on. Reports and exit status depend on this, not on texts."""
+
+    NONE = "none"
+    SUBJECT = "subject"
+    """The subject was seen to break the requirement."""
+    BLOCKED = "blocked"
+    """A requirement that comes first has failed, so that this one could not be looked at."""
+    FIDELITY = "fidelity"
+    """What is at hand is not real enough to decide (an emulator where a board is asked for)."""
+    MISSING_FACT = "missing-fact"
+    """platforms.yaml does not know the value that this requirement compares with."""
+    HOST = "host"
+    """A fault on our side: a missing tool, a time-out of ours, a crash of the emulator, a lost worker."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one check decided about one requirement on one platform, and on what evidence.
+
+    Attributes:
+        evidence: observations, each a JSON-serialisable mapping with at least a ``kind``.
+    """
+
+    verdict: Verdict
+    cause: Cause = Cause.NONE
+    reason: str = ""
+    mend: str = ""
+    fidelity: Fidelity = Fidelity.STATIC
+    evidence: tuple[dict[str, Any], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.verdict is Verdict.PASS and not self.evidence:
+            raise ValueError("a pass without evidence is not a pass")
+        if self.verdict is not Verdict.PASS and not self.reason:
+            raise ValueError(f"the verdict {self.verdict} needs a reason")

@@ -1,0 +1,1 @@
+"""Where target code runs: one small protocol, several backends."""

@@ -1,0 +1,199 @@
+"""The protocol that every sandbox keeps: run a command, keep one alive, move files, say what you are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import IO, Any, Protocol, runtime_checkable
+
+from pytest_xinchuang.model.verdict import Fidelity
+
+WORK_DIR = "/work"
+"""The one directory of a sandbox in which a subject may write and leave files."""
+
+SANDBOX_UID = 1000
+"""The user id that target code sees itself as."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a command may use.
+
+    Attributes:
+        wall_s: seconds on the wall clock, before the platform's time-out scale.
+        memory_mb: resident memory of the command and all that it starts, MiB.
+        processes: processes and threads that may exist at once.
+        output_mb: bytes kept of each of stdout and stderr, MiB; more is read and thrown away.
+        file_mb: the largest file, MiB.
+    """
+
+    wall_s: float = 60.0
+    memory_mb: int = 1024
+    processes: int = 256
+    output_mb: int = 16
+    file_mb: int = 256
+
+
+class Ended(StrEnum):
+    """How a command came to its end."""
+
+    EXITED = "exited"
+    SIGNALED = "signaled"
+    TIMED_OUT = "timed-out"
+    """Our time-out: says nothing about the subject by itself."""
+    OVER_LIMIT = "over-limit"
+    """Memory or process limit of ours."""
+    EMULATOR_FAULT = "emulator-fault"
+    """The emulator itself crashed or refused to start."""
+    HOST_FAULT = "host-fault"
+    """The sandbox broke under the command: killed from outside, a lost supervisor, a dead daemon."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was seen of one command.
+
+    Attributes:
+        code: the exit code, when it exited.
+        signal: the number of the target's signal, when it was signaled.
+        wall_ms: milliseconds from the start of the command to its end.
+        cpu_ms: user and system time of the command and its waited-for children.
+        leftovers: processes that the command left behind, and that were killed.
+        cause: for ends that are not the command's own: what happened.
+    """
+
+    argv: tuple[str, ...]
+    ended: Ended
+    code: int | None
+    signal: int | None
+    stdout: bytes
+    stderr: bytes
+    wall_ms: float
+    cpu_ms: float
+    truncated: bool = False
+    leftovers: int = 0
+    cause: str = ""
+    cpu: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.ended is Ended.EXITED and self.code == 0
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the end is on our side, so that it can never be the subject's failure."""
+        return self.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.TIMED_OUT, Ended.OVER_LIMIT)
+
+    def describe(self) -> str:
+        """The end in a few words: "exit code 3", "killed by SIGILL (4)", or the cause."""
+        import signal as signals
+
+        if self.ended is Ended.EXITED:
+            return f"exit code {self.code}"
+        if self.ended is Ended.SIGNALED and self.signal is not None:
+            try:
+                name = signals.Signals(self.signal).name
+            except ValueError:
+                name = "signal"
+            return f"killed by {name} ({self.signal})"
+        return f"{self.ended}: {self.cause}"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a sandbox is, so that a lab can tell two of them apart.
+
+    Attributes:
+        isolation: what the backend gives: ``children_emulated``, ``no_network``, ``private_layer``,
+            ``cpu_pinned`` (children cannot change the CPU model), each true or false.
+        observed: what the target itself said: ``uname -m``, ``uname -r``.
+    """
+
+    backend: str
+    platform: str
+    fidelity: Fidelity
+    emulated: bool
+    rootfs: str
+    rootfs_digest: str
+    stand_in: bool
+    differs: tuple[str, ...]
+    emulator: str
+    emulator_digest: str
+    cpu_model: str
+    isolation: Mapping[str, bool]
+    observed: Mapping[str, str]
+    host_kernel: str
+    baseline_ms: float
+    degraded: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Process(Protocol):
+    """A command that is kept alive, with binary pipes."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+
+    def wait(self, timeout_s: float | None = None) -> Outcome | None:
+        """Wait for the end; ``None`` when it has not come within ``timeout_s``."""
+
+    def kill(self) -> Outcome:
+        """Kill the command and everything that it started."""
+
+
+@runtime_checkable
+class Sandbox(AbstractContextManager["Sandbox"], Protocol):
+    """A place where target code runs. All methods raise SandboxFault when the sandbox itself breaks."""
+
+    fingerprint: Fingerprint
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+        trace: bool = False,
+    ) -> Outcome:
+        """Run ``argv`` to its end.
+
+        Args:
+            trace: log the command's system calls to stderr, where the backend can.
+        """
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+    ) -> Process:
+        """Start ``argv`` and leave it running."""
+
+    def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        """Write a file inside the sandbox, with its directories."""
+
+    def get(self, path: str) -> bytes:
+        """Read a file from inside the sandbox."""
+
+    def changes(self) -> tuple[str, ...] | None:
+        """Paths outside ``WORK_DIR`` that were changed since the start or the last ``reset``; None: cannot tell."""
+
+    def reset(self) -> None:
+        """Empty ``WORK_DIR`` and the private writable layer."""
+
+    def alive(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

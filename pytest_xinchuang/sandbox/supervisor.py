@@ -1,0 +1,538 @@
+"""The first process of a rootless sandbox: makes the namespaces and mounts, then runs commands it is sent.
+
+Started as ``python -I -S supervisor.py FD`` with a SOCK_SEQPACKET socket as FD; the first message is the configuration. It
+uses the standard library alone, imports nothing of this package, and imports everything before it gives up the host's
+root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
+PID namespace and frees every mount: nothing can be left behind.
+
+Messages are JSON objects, one a packet; files travel as descriptors beside them. To us: ``spawn``, ``kill``, ``put``,
+``get``, ``changes``, ``reset``, ``stats``. From us: ``ready`` or ``failed`` once, then replies with the request's ``id``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import stat
+import sys
+import time
+
+# linux/sched.h
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+# linux/mount.h
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
+MS_REC, MS_PRIVATE, MNT_DETACH = 16384, 1 << 18, 2
+# linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+UID = 1000
+POLL_MS = 100
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class StepFailed(Exception):
+    """A step of the set-up that the kernel refused."""
+
+    def __init__(self, step: str, number: int) -> None:
+        super().__init__(f"{step}: {os.strerror(number)}")
+        self.step = step
+        self.number = number
+
+
+def call(step: str, result: int) -> None:
+    if result != 0:
+        raise StepFailed(step, ctypes.get_errno())
+
+
+def mount(step: str, source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
+    call(step, libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode() or None))
+
+
+def write(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def enter_namespaces(network: bool) -> None:
+    """New user, mount, PID, IPC, UTS (and network) namespaces, with ourselves as user 1000 or, for root, user 0.
+
+    Host root is mapped to 0, so that the cache can be read, and 1000 to an unprivileged host id: target code never runs
+    as host root, which owns /proc/sys even without capabilities.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    root = uid == 0
+    host_uid = config["sandbox_host_uid"]
+    maps = f"0 0 1\n{UID} {host_uid} 1\n" if root else f"{UID} {uid} 1\n"
+    group_maps = f"0 0 1\n{UID} {host_uid} 1\n" if root else f"{UID} {gid} 1\n"
+    unshared_r, unshared_w = os.pipe()
+    mapped_r, mapped_w = os.pipe()
+    me = os.getpid()
+    helper = os.fork()
+    if helper == 0:
+        os.close(unshared_w)
+        os.close(mapped_r)
+        try:
+            if os.read(unshared_r, 1):
+                if not root:
+                    write(f"/proc/{me}/setgroups", b"deny")
+                write(f"/proc/{me}/uid_map", maps.encode())
+                write(f"/proc/{me}/gid_map", group_maps.encode())
+                os.write(mapped_w, b"0")
+        except OSError as error:
+            os.write(mapped_w, str(error.errno).encode())
+        os._exit(0)
+    os.close(unshared_r)
+    os.close(mapped_w)
+    flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS
+    failed = libc.unshare(flags | (0 if network else CLONE_NEWNET))
+    number = ctypes.get_errno()
+    if not failed:
+        os.write(unshared_w, b"1")
+    os.close(unshared_w)
+    answer = os.read(mapped_r, 16)
+    os.close(mapped_r)
+    os.waitpid(helper, 0)
+    if failed:
+        raise StepFailed("create a user namespace", number)
+    if answer != b"0":
+        raise StepFailed("map user ids into the namespace", int(answer or b"1"))
+
+
+class Root:
+    """The root filesystem that target code sees: the provisioned one, read-only, under a private writable layer."""
+
+    BASE = "/tmp"  # only a mount point: what is mounted here becomes our own root
+
+    def __init__(self) -> None:
+        base = self.BASE
+        call("make mounts private", libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+        lower = os.open(config["rootfs"], os.O_PATH)
+        emulator = os.open(config["emulator"], os.O_PATH) if config["emulator"] else None
+        devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in ("null", "zero", "full", "random", "urandom")}
+        size = config["layer_mb"]
+        mount("mount a private tmpfs", "xc", base, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size}m,mode=755")
+        for name in ("lower", "root", "old", "proc", "helpers", "binfmt", "dev"):
+            os.mkdir(f"{base}/{name}")
+        mount("show the root filesystem", f"/proc/self/fd/{lower}", f"{base}/lower", "", MS_BIND)
+        if emulator is not None:
+            os.mkdir(f"{base}/helpers/emulator", 0o755)
+            target = f"{base}/helpers/emulator/{config['secret']}"
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o755))
+            mount("show the emulator", f"/proc/self/fd/{emulator}", target, "", MS_BIND)
+            flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID
+            mount("make the emulator read-only", "", target, "", flags)
+        for name, fd in devices.items():
+            os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
+            mount(f"show /dev/{name}", f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
+        for fd in (lower, emulator, *devices.values()):
+            if fd is not None:
+                os.close(fd)
+        mount("mount /proc", "proc", f"{base}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        self._write_helpers(f"{base}/helpers")
+        self.binfmt = self._register(base) if config["registrations"] else ""
+        os.chdir(base)
+        call("make the sandbox the root", libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
+        call("leave the host's files", libc.umount2(b"/old", MNT_DETACH))
+        os.chdir("/")
+        os.rmdir("/old")
+        # No namespace of its own for target code: it could mount another binfmt_misc and leave the CPU model.
+        try:
+            write("/proc/sys/user/max_user_namespaces", b"0")
+        except OSError:
+            pass
+        self.build()
+
+    def _write_helpers(self, directory: str) -> None:
+        for name, data in config["helpers"].items():
+            fd = os.open(f"{directory}/{name}", os.O_CREAT | os.O_WRONLY, 0o755)
+            os.write(fd, bytes.fromhex(data))
+            os.close(fd)
+
+    def _register(self, base: str) -> str:
+        """Register the emulator in a binfmt_misc of our own (Linux >= 6.7); returns why not, or nothing."""
+        try:
+            mount("mount a private binfmt_misc", "binfmt_misc", f"{base}/binfmt", "binfmt_misc")
+            for line in config["registrations"]:
+                write(f"{base}/binfmt/register", line.replace("@", f"{base}/helpers").encode())
+        except StepFailed as error:
+            return str(error)
+        except OSError as error:
+            return f"register with binfmt_misc: {error.strerror}"
+        return ""
+
+    def build(self) -> None:
+        """(Re)make the writable layer and everything that is mounted in it."""
+        for name in ("upper", "layer"):
+            shutil.rmtree(f"/{name}", ignore_errors=True)
+            os.mkdir(f"/{name}", 0o755)
+        for name in ("proc", "dev", "tmp", "run", "work", ".xc"):
+            # Made in the upper layer, so that the root filesystem itself may lack them.
+            if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
+                os.mkdir(f"/upper/{name}")
+        options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
+        mount("mount the writable layer (overlay)", "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
+        mount("mount the target's /proc", "proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        mount("mount the target's /dev", "dev", "/root/dev", "tmpfs", MS_NOSUID, "size=64m,mode=755")
+        for name in os.listdir("/dev"):
+            os.close(os.open(f"/root/dev/{name}", os.O_CREAT | os.O_WRONLY))
+            mount(f"show /dev/{name} to the target", f"/dev/{name}", f"/root/dev/{name}", "", MS_BIND)
+        os.mkdir("/root/dev/shm", 0o1777)
+        os.chmod("/root/dev/shm", 0o1777)
+        for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+            os.symlink(target, f"/root/dev/{name}")
+        if os.path.isdir("/helpers/emulator"):
+            mount("show the helpers", "/helpers", "/root/.xc", "", MS_BIND | MS_REC)
+            os.chmod("/helpers/emulator", 0o111)
+            os.chmod("/helpers", 0o111)
+            mount("make the helpers read-only", "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
+        os.chmod("/root/tmp", 0o1777)
+        if os.getuid() == 0:
+            os.chown("/root/work", UID, UID)
+            os.chown("/root/dev/shm", UID, UID)
+        self.made = set(self._upper())
+
+    def reset(self) -> None:
+        call("unmount the writable layer", libc.umount2(b"/root", MNT_DETACH))
+        self.build()
+
+    def _upper(self) -> list[str]:
+        found = []
+        for directory, names, files in os.walk("/upper"):
+            inside = directory[len("/upper") :]
+            if inside == "":
+                names[:] = [n for n in names if n not in ("work", "dev", "proc", ".xc")]
+            for name in files:
+                found.append(f"{inside}/{name}")
+            for name in names:
+                path = f"{inside}/{name}"
+                if os.path.islink(f"/upper{path}") or not os.path.isdir(f"/lower{path}"):
+                    found.append(path)
+        return found
+
+    def changes(self) -> list[str]:
+        return sorted(set(self._upper()) - self.made)
+
+
+class Command:
+    def __init__(self, message: dict, pid: int) -> None:
+        self.id = message["id"]
+        self.pid = pid
+        self.memory_mb = message["limits"]["memory_mb"]
+        self.processes = message["limits"]["processes"]
+        self.started = time.monotonic_ns()
+        self.over = ""
+
+
+def find_program(argv0: str, path: str) -> str:
+    if "/" in argv0:
+        return argv0
+    for directory in path.split(":"):
+        candidate = f"{directory}/{argv0}"
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+            return candidate
+    return argv0
+
+
+def explicit(argv: list[str], program: str) -> tuple[str, list[str]]:
+    """How to start ``program`` through the launcher by hand, scripts through their interpreter."""
+    for _ in range(4):
+        with open(program, "rb") as file:
+            head = file.read(256)
+        if not head.startswith(b"#!"):
+            break
+        words = head[2:].split(b"\n", 1)[0].decode(errors="surrogateescape").strip().split(None, 1)
+        argv = [*words, program, *argv[1:]]
+        program = words[0]
+    return "/.xc/launcher", ["launcher", program, argv[0], *argv[1:]]
+
+
+def in_child(message: dict, fds: list[int], error_fd: int) -> None:
+    """Become the command. Never returns."""
+    try:
+        os.setsid()
+        for number, fd in enumerate(fds[:3]):
+            os.dup2(fd, number)
+        os.chroot("/root")
+        if os.getuid() != UID:
+            os.setgroups([])
+            os.setresgid(UID, UID, UID)
+            os.setresuid(UID, UID, UID)
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        limits = message["limits"]
+        mb = 1 << 20
+        # The emulator maps up to 1 GiB of translation buffer for itself; 2 GiB on top keep it out of the account.
+        resource.setrlimit(resource.RLIMIT_DATA, ((limits["memory_mb"] + 2048) * mb,) * 2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file_mb"] * mb,) * 2)
+        resource.setrlimit(resource.RLIMIT_NPROC, (2 * limits["processes"] + 16,) * 2)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.umask(0o022)
+        try:
+            os.chdir(message["cwd"])
+        except FileNotFoundError:
+            os.makedirs(message["cwd"])
+            os.chdir(message["cwd"])
+        argv = message["argv"]
+        program = find_program(argv[0], message["env"].get("PATH", "/usr/bin:/bin"))
+        if message.get("launcher"):
+            argv = [message["launcher"], program, argv[0], *argv[1:]]
+            program = f"/.xc/{message['launcher']}"
+        elif config["emulator"] and (not config["registrations"] or root.binfmt):
+            program, argv = explicit(argv, program)
+        os.closerange(3, error_fd)
+        os.closerange(error_fd + 1, 256)
+        os.execve(program, argv, message["env"])
+    except OSError as error:
+        os.write(error_fd, str(error.errno).encode())
+    except BaseException as error:
+        os.write(error_fd, f"-{error!r}".encode()[:200])
+    finally:
+        os._exit(127)
+
+
+def spawn(message: dict, fds: list[int]) -> None:
+    error_r, error_w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        in_child(message, fds, error_w)
+    command = Command(message, pid)
+    os.close(error_w)
+    problem = os.read(error_r, 256)
+    os.close(error_r)
+    if problem:
+        os.waitpid(pid, 0)
+        if problem.startswith(b"-"):
+            reply({"id": command.id, "broken": problem[1:].decode(errors="replace")})
+        else:
+            reply({"id": command.id, "exec_errno": int(problem)})
+        return
+    commands[pid] = command
+
+
+def processes() -> dict[int, tuple[int, int, int]]:
+    """Every process of the sandbox but ourselves: pid -> (parent, session, resident pages)."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or name == "1":
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rsplit(b")", 1)[1].split()
+            if fields[0] != b"Z":
+                found[int(name)] = (int(fields[1]), int(fields[3]), int(fields[21]))
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def leftovers_of(pid: int) -> list[int]:
+    """What a command that has ended left running: nothing of any other command that still runs."""
+    alive = processes()
+    if not commands:
+        return list(alive)
+    sessions = set(commands)
+
+    def belongs_to_live(number: int) -> bool:
+        for _ in range(64):
+            if number in commands:
+                return True
+            if number not in alive:
+                return False
+            number = alive[number][0]
+        return False
+
+    return [p for p, (_, session, _) in alive.items()
+            if session == pid or (session not in sessions and not belongs_to_live(p))]
+
+
+def kill_all(pids: list[int]) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def reap() -> None:
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        command = commands.pop(pid, None)
+        if command is None:
+            continue
+        wall = time.monotonic_ns() - command.started
+        left = leftovers_of(pid)
+        for _ in range(20):
+            kill_all(left)
+            again = leftovers_of(pid)
+            if not again:
+                break
+            left += [p for p in again if p not in left]
+        reply({
+            "id": command.id, "status": status, "wall_ns": wall, "left": len(left), "over": command.over,
+            "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000, "rss_kb": usage.ru_maxrss,
+        })
+
+
+def watch() -> None:
+    """Kill what is over its limits: an emulator's address space says nothing, so what is resident is counted."""
+    if not commands:
+        return
+    alive = processes()
+    used_mb = sum(pages for _, _, pages in alive.values()) * resource.getpagesize() >> 20
+    for command in commands.values():
+        if used_mb > command.memory_mb:
+            command.over = f"memory: {used_mb} MiB resident, limit {command.memory_mb} MiB"
+        elif len(alive) > command.processes:
+            command.over = f"processes: {len(alive)} at once, limit {command.processes}"
+        if command.over:
+            kill_all([command.pid, *leftovers_of(command.pid)])
+
+
+def copy_in_child(message: dict, fd: int) -> None:
+    """put or get, done as the target's user from inside its root, so that no link leads anywhere else."""
+    error_r, error_w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.chroot("/root")
+            os.chdir("/")
+            if os.getuid() != UID:
+                os.setgroups([])
+                os.setresgid(UID, UID, UID)
+                os.setresuid(UID, UID, UID)
+            path = message["path"]
+            if message["op"] == "put":
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                target = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, message["mode"])
+                os.fchmod(target, message["mode"])
+                source = fd
+            else:
+                source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                if not stat.S_ISREG(os.fstat(source).st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file")
+                target = fd
+            while data := os.read(source, 1 << 20):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(target, view) :]
+        except OSError as error:
+            os.write(error_w, str(error.errno).encode())
+        os._exit(0)
+    os.close(error_w)
+    problem = os.read(error_r, 16)
+    os.close(error_r)
+    os.waitpid(pid, 0)
+    reply({"id": message["id"], "errno": int(problem or b"0")})
+
+
+def reply(message: dict) -> None:
+    try:
+        control.send(json.dumps(message).encode())
+    except OSError:
+        os._exit(0)
+
+
+def handle() -> None:
+    data, fds, _, _ = socket.recv_fds(control, 1 << 20, 8)
+    if not data:
+        os._exit(0)
+    message = json.loads(data)
+    try:
+        match message["op"]:
+            case "spawn":
+                spawn(message, fds)
+            case "kill":
+                for command in [c for c in commands.values() if c.id == message["target"]]:
+                    kill_all([command.pid, *leftovers_of(command.pid)])
+            case "put" | "get":
+                copy_in_child(message, fds[0])
+            case "changes":
+                reply({"id": message["id"], "paths": root.changes()[:1000]})
+            case "reset":
+                kill_all(list(processes()))
+                root.reset()
+                reply({"id": message["id"]})
+    except StepFailed as error:
+        reply({"id": message["id"], "broken": str(error)})
+    except OSError as error:
+        reply({"id": message["id"], "broken": f"{message['op']}: {error.strerror}"})
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def serve() -> None:
+    """The loop of PID 1."""
+    global root
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        root = Root()
+    except StepFailed as error:
+        reply({"failed": error.step, "errno": error.number})
+        os._exit(1)
+    except OSError as error:
+        reply({"failed": f"prepare {error.filename}", "errno": error.errno})
+        os._exit(1)
+    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
+    reply({"ready": True, "binfmt": root.binfmt})
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(wake_r, select.POLLIN)
+    watched = 0.0
+    while True:
+        events = poll.poll(POLL_MS if commands else 5000)
+        for fd, _ in events:
+            if fd == wake_r:
+                os.read(wake_r, 4096)
+                reap()
+        if any(fd == control.fileno() for fd, _ in events):
+            handle()
+            reap()
+        if time.monotonic() - watched > POLL_MS / 1000:
+            watch()
+            watched = time.monotonic()
+
+
+control = socket.socket(fileno=int(sys.argv[1]))
+control.set_inheritable(False)
+config = json.loads(control.recv(1 << 20))
+commands: dict[int, Command] = {}
+root: Root
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        enter_namespaces(config["network"])
+    except StepFailed as error:
+        reply({"failed": error.step, "errno": error.number})
+        sys.exit(1)
+    first = os.fork()
+    if first == 0:
+        serve()
+    control.close()
+    os.waitpid(first, 0)
