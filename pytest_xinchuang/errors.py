@@ -33,7 +33,15 @@ class HostFault(XcError):
 
 
 class SandboxFault(HostFault):
-    """A sandbox that could not be started, or that broke while in use. Never the subject's failure."""
+    """A sandbox that could not be started, or that broke while in use. Never the subject's failure.
+
+    Attributes:
+        namespaces: the host refuses the namespaces or mounts of a rootless sandbox; another way may still work.
+    """
+
+    def __init__(self, what: str, *, mend: str = "", namespaces: bool = False) -> None:
+        super().__init__(what, mend=mend)
+        self.namespaces = namespaces
 
 
 class ToolchainFault(HostFault):

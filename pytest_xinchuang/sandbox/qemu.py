@@ -156,7 +156,9 @@ class QemuSandbox:
         answer = json.loads(data)
         if "failed" in answer:
             problem = os.strerror(answer["errno"])
-            raise SandboxFault(f"the sandbox could not {answer['failed']}: {problem}", mend="xc doctor")
+            raise SandboxFault(
+                f"the sandbox could not {answer['failed']}: {problem}", mend="xc doctor", namespaces=True
+            )
         return str(answer["binfmt"])
 
     def _fingerprint(self) -> Fingerprint:

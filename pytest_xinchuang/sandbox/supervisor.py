@@ -279,8 +279,9 @@ def in_child(message: dict, fds: list[int], error_fd: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            if signal.getsignal(number) not in (signal.SIG_DFL, None):  # what is ignored stays so across exec
+                signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
         try:
             os.chdir(message["cwd"])

@@ -1,0 +1,1 @@
+"""Reads artifacts and runs nothing."""

@@ -1,0 +1,178 @@
+"""Subjects: the thing being graded, as its manifest ``xinchuang.yaml`` describes it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from pytest_xinchuang.errors import DataFileError
+from pytest_xinchuang.model.platform import Arch
+from pytest_xinchuang.model.requirement import RequirementId
+from pytest_xinchuang.model.yamlfile import YamlFile
+
+MANIFEST = "xinchuang.yaml"
+
+UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+LibraryName = Annotated[str, StringConstraints(pattern=r"^lib[A-Za-z0-9_.+-]+\.so[0-9.]*$")]
+LinkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$")]
+Behaviour = Literal["children", "threads", "tls", "signals", "dlopen"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Expectation(_Data):
+    """What a unit must do, known beforehand.
+
+    Attributes:
+        source: where the expected output is from: a standard and clause.
+    """
+
+    exit: int = Field(default=0, ge=0, le=255)
+    stdout: str | None = None
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _sourced(self) -> Expectation:
+        if self.stdout is not None and not self.source:
+            raise ValueError("an expected stdout needs its source: a standard and clause, or how it was found")
+        return self
+
+
+class Library(_Data):
+    """A shared library of the subject's own."""
+
+    name: LibraryName
+    sources: tuple[str, ...] = ()
+    files: dict[Arch, str] = Field(default_factory=dict)
+    ship: bool = Field(default=True, description="false: link with it, but leave it out of what is delivered")
+
+
+class Unit(_Data):
+    """A minimum runnable unit: one program that starts, does one thing and ends.
+
+    Attributes:
+        kind: ``c`` and ``go`` are built from source; ``shell`` is a script; ``binary`` is prebuilt for each architecture;
+            ``rootfs`` is a program of the target's root filesystem.
+        links: libraries of the target's root filesystem to link with, without ``lib`` and ``.so``.
+        behaviour: the L3 behaviour that this unit is there to show; a unit without one shows L1 and L2.
+        limit_s: seconds on the target's real hardware within which the unit must end (times the time-out scale).
+    """
+
+    name: UnitName
+    kind: Literal["c", "go", "go-cgo", "shell", "binary", "rootfs"]
+    sources: tuple[str, ...] = ()
+    files: dict[Arch, str] = Field(default_factory=dict)
+    program: str = ""
+    args: tuple[str, ...] = ()
+    stdin: str = ""
+    links: tuple[LinkName, ...] = ()
+    libraries: tuple[Library, ...] = ()
+    c_flags: dict[Arch, tuple[str, ...]] = Field(default_factory=dict)
+    libc_version: str | None = Field(default=None, pattern=r"^[0-9]+\.[0-9]+$")
+    behaviour: Behaviour | None = None
+    expect: Expectation = Expectation()
+    limit_s: float = Field(default=20.0, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Unit:
+        if self.kind in ("c", "go", "go-cgo", "shell") and not self.sources:
+            raise ValueError(f"a unit of kind {self.kind!r} needs 'sources'")
+        if self.kind == "binary" and not self.files:
+            raise ValueError("a unit of kind 'binary' needs 'files': one for each architecture")
+        if self.kind == "rootfs" and not self.program.startswith("/"):
+            raise ValueError("a unit of kind 'rootfs' needs 'program': an absolute path in the target")
+        return self
+
+
+class NotApplicable(_Data):
+    """A behaviour that the subject says it does not have; believed only where its objects bear it out."""
+
+    requirement: RequirementId
+    reason: str = Field(min_length=10)
+
+
+class SubjectFile(_Data):
+    """The manifest."""
+
+    format: Literal["xc-subject/1"] = Field(alias="schema")
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    units: tuple[Unit, ...] = Field(min_length=1)
+    rootfs_objects: tuple[str, ...] = Field(
+        default=(), description="files of the target's root filesystem that belong to the subject (globs)"
+    )
+    allowed_libraries: tuple[str, ...] = Field(
+        default=(), description="needed libraries beyond libc's that the subject may use (globs on the soname)"
+    )
+    not_applicable: tuple[NotApplicable, ...] = ()
+
+    @model_validator(mode="after")
+    def _unit_names_differ(self) -> SubjectFile:
+        names = [unit.name for unit in self.units]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two units are called {twice[0]!r}")
+        return self
+
+
+class Subject:
+    """A manifest with the directory that it stands in.
+
+    Raises:
+        DataFileError: the manifest is malformed or names a file that is missing or outside its directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.manifest = path / MANIFEST if path.is_dir() else path
+        if not self.manifest.is_file():
+            raise DataFileError(
+                f"{self.manifest}: no such manifest", mend=f"xc subject init {self.manifest.parent}"
+            )
+        source = YamlFile(self.manifest)
+        self.file = source.parse(SubjectFile)
+        self.directory = self.manifest.parent.resolve()
+        for index, unit in enumerate(self.file.units):
+            for name in self.names_of(unit):
+                where = ("units", index)
+                target = (self.directory / name).resolve()
+                if not target.is_relative_to(self.directory):
+                    raise source.error(where, f"{name!r} is outside the manifest's directory")
+                if not target.exists():
+                    raise source.error(where, f"{name!r}: no such file in {self.directory}")
+
+    @staticmethod
+    def names_of(unit: Unit) -> list[str]:
+        """Every file of the manifest's directory that a unit names."""
+        names = [*unit.sources, *unit.files.values()]
+        for library in unit.libraries:
+            names += [*library.sources, *library.files.values()]
+        return names
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def version(self) -> str:
+        return self.file.version
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the manifest and every file that it names."""
+        total = hashlib.sha256(self.manifest.read_bytes())
+        for unit in self.file.units:
+            for name in sorted(self.names_of(unit)):
+                place = self.path(name)
+                for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+                    if path.is_file():
+                        total.update(f"\n{path.relative_to(self.directory)}\n".encode())
+                        total.update(hashlib.sha256(path.read_bytes()).digest())
+        return "sha256:" + total.hexdigest()

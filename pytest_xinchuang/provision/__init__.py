@@ -1,0 +1,1 @@
+"""Emulators and root filesystems: made once, kept in a cache, verified on each use."""

@@ -1,0 +1,201 @@
+"""Root filesystems and emulators from a distribution's packages, without root rights and without running a script."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform as host
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.model.platform import RootfsRecipe
+from pytest_xinchuang.provision.cache import Cache, remove_tree
+
+EMULATOR_SUITE = "trixie"
+"""Debian 13 has QEMU 10.0; LoongArch LSX needs at least 8.2, the Dhyana, YongFeng and la464 models 10.0."""
+
+Builder = Callable[[Path], tuple[str, dict[str, str]]]
+
+EMULATORS = ("qemu-aarch64", "qemu-loongarch64", "qemu-x86_64")
+
+_UNNEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "var/lib/apt",
+             "var/cache", "usr/share/bug", "usr/lib/locale")
+
+_MEND = "sudo apt-get install mmdebstrap  (or `xc provision --offline DIR` with an export made elsewhere)"
+
+
+def host_architecture() -> str:
+    """Debian's name of the host's architecture.
+
+    Raises:
+        HostFault: a host for which Debian has no qemu-user that we know.
+    """
+    known = {"x86_64": "amd64", "aarch64": "arm64"}
+    machine = host.machine()
+    if machine not in known:
+        raise HostFault(f"no emulator can be provisioned for a {machine} host; x86_64 and aarch64 are supported")
+    return known[machine]
+
+
+@functools.cache
+def mirror() -> str:
+    """The package mirror: ``$XC_MIRROR``, else the first one that the host's apt uses.
+
+    Raises:
+        HostFault: the host has no apt, or apt knows no repository.
+    """
+    if given := os.environ.get("XC_MIRROR"):
+        return given
+    try:
+        listing = subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI) $(RELEASE)"],
+            capture_output=True, text=True, check=True,
+        ).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise HostFault(
+            f"apt-get cannot be asked for a package mirror: {error}", mend="export XC_MIRROR=<URL of a Debian mirror>"
+        ) from error
+    for line in listing:
+        _, _, rest = line.partition(" ")
+        uri = rest.split(" ")[0]
+        if "security" not in uri and "debian" in uri:
+            return uri
+    raise HostFault("apt knows no Debian repository on this host", mend="export XC_MIRROR=<URL of a Debian mirror>")
+
+
+def find_mmdebstrap(cache: Cache) -> list[str]:
+    """How to call mmdebstrap: the host's, or one unpacked from its package into the cache as an ordinary user.
+
+    Raises:
+        HostFault: it is not there and cannot be fetched.
+    """
+    if path := shutil.which("mmdebstrap"):
+        return [path]
+    entry = cache.make("tool", "mmdebstrap", "1", lambda tree: _fetch_package("mmdebstrap", tree, cache))
+    return ["perl", str(cache.tree("tool", entry.name) / "usr/bin/mmdebstrap")]
+
+
+def _fetch_package(package: str, tree: Path, cache: Cache) -> tuple[str, dict[str, str]]:
+    for tool in ("apt-get", "dpkg-deb", "perl"):
+        if shutil.which(tool) is None:
+            raise HostFault(f"neither mmdebstrap nor {tool} is on this host", mend=_MEND)
+    # An apt of our own: an ordinary user may not update the host's lists, and they may be empty.
+    state = cache.root / "tmp" / f"apt-{os.getpid()}"
+    remove_tree(state)
+    (state / "lists/partial").mkdir(parents=True)
+    (state / "archives/partial").mkdir(parents=True)
+    options = ["-qq", "-o", f"Dir::State::lists={state}/lists", "-o", f"Dir::Cache={state}", "-o", "APT::Sandbox::User=root"]
+    try:
+        _run(["apt-get", *options, "update"], f"fetch the package {package}")
+        _run(["apt-get", *options, "download", package], f"fetch the package {package}", cwd=state)
+        archive = next(state.glob(f"{package}_*.deb"), None)
+        if archive is None:
+            raise HostFault(f"apt-get downloaded no {package}", mend=_MEND)
+        _run(["dpkg-deb", "-x", str(archive), str(tree)], f"unpack {archive.name}")
+        return f"Debian package {archive.name}", {}
+    finally:
+        remove_tree(state)
+
+
+def _run(argv: Sequence[str], doing: str, cwd: Path | None = None) -> str:
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+        )
+    except OSError as error:
+        raise HostFault(f"could not {doing}: {argv[0]}: {error.strerror}", mend=_MEND) from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if re.match(r"E:|dpkg|W: .*GPG|.*rror", line)]
+        cause = (lines or done.stderr.strip().splitlines() or ["no message"])[0]
+        raise HostFault(f"could not {doing}: {cause}", mend="check the network and `apt-get update`, then try again")
+    return done.stdout
+
+
+def _bootstrap(
+    cache: Cache, suite: str, architecture: str, packages: Sequence[str], target: Path, *, expired: bool = False
+) -> None:
+    argv = [
+        *find_mmdebstrap(cache),
+        # chrootless writes files as the calling user; extract runs no maintainer script, so nothing is emulated.
+        "--mode=chrootless", "--variant=extract", "--skip=check/qemu",
+        f"--architectures={architecture}", f"--include={','.join(packages)}", "--format=directory", "--quiet",
+    ]
+    if expired:
+        argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
+    target.rmdir()
+    _run([*argv, suite, str(target), mirror()], f"make a root filesystem of Debian {suite} {architecture}")
+
+
+
+
+def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with a root filesystem; returns its source and what was read off it."""
+    _bootstrap(cache, recipe.suite, recipe.arch, recipe.packages, tree, expired=recipe.expired_release)
+    for name in _UNNEEDED:
+        remove_tree(tree / name)
+    for archive in tree.glob("usr/lib/*/*.a"):
+        archive.unlink()
+    _write_users(tree)
+    for name in ("proc", "dev", "sys", "run", "work", ".xc", "tmp"):
+        (tree / name).mkdir(exist_ok=True)
+    facts = read_facts(tree)
+    if facts.get("libc") != recipe.libc_version:
+        raise HostFault(
+            f"Debian {recipe.suite} {recipe.arch} has glibc {facts.get('libc')}, platforms.yaml says {recipe.libc_version}",
+            mend="correct libc_version of this root filesystem: verdicts compare with it",
+        )
+    return f"Debian {recipe.suite} {recipe.arch}", facts
+
+
+def _write_users(tree: Path) -> None:
+    """The few accounts that base-passwd's script would have written."""
+    (tree / "etc").mkdir(exist_ok=True)
+    (tree / "etc/passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nxc:x:1000:1000::/work:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n"
+    )
+    (tree / "etc/group").write_text("root:x:0:\nxc:x:1000:\nnogroup:x:65534:\n")
+
+
+def read_facts(tree: Path) -> dict[str, str]:
+    """The glibc and OpenSSL versions and the name of a root filesystem, read from its files."""
+    facts: dict[str, str] = {}
+    for libc in sorted(tree.glob("**/libc.so.6")):
+        found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", libc.read_bytes()) if libc.is_file() else None
+        if found:
+            facts["libc"] = found.group(1).decode()
+    for crypto in sorted(tree.glob("**/libcrypto.so.*")):
+        found = re.search(rb"OpenSSL (\d+\.\d+\.\d+[a-z]*) ", crypto.read_bytes()) if crypto.is_file() else None
+        if found:
+            facts["openssl"] = found.group(1).decode()
+    release = tree / "usr/lib/os-release"
+    if not release.is_file():
+        release = tree / "etc/os-release"
+    if release.is_file() and not release.is_symlink():
+        name = re.search(r'^PRETTY_NAME="?([^"\n]*)', release.read_text(errors="replace"), re.M)
+        if name:
+            facts["name"] = name.group(1)
+    return facts
+
+
+def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with static qemu programs, each with ``mark`` at ``offset`` of its ELF header."""
+    scratch = cache.root / "tmp" / f"qemu-packages-{os.getpid()}"
+    remove_tree(scratch)
+    scratch.mkdir()
+    try:
+        _bootstrap(cache, EMULATOR_SUITE, host_architecture(), ["qemu-user"], scratch)
+        for name in EMULATORS:
+            program = bytearray((scratch / "usr/bin" / name).read_bytes())
+            program[offset : offset + len(mark)] = mark
+            (tree / name).write_bytes(program)
+            (tree / name).chmod(0o755)
+    finally:
+        remove_tree(scratch)
+    said = _run([str(tree / EMULATORS[0]), "--version"], "ask qemu for its version").splitlines()[0]
+    version = said.rpartition("version ")[2]
+    return f"Debian {EMULATOR_SUITE} qemu-user", {"version": version}

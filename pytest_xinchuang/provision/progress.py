@@ -1,0 +1,77 @@
+"""Progress of long steps: a line that is rewritten on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+
+class Step:
+    """One step, silent until it turns out that there is something to do."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self.name = progress, name
+        self.started = 0.0
+
+    def starts(self) -> None:
+        self.started = time.monotonic()
+        self._progress._begin(self)
+
+    def waits(self) -> None:
+        self._progress._line(f"{self.name}: waiting for another process that is making it")
+
+
+class Progress:
+    """Writes to ``stream`` (default stderr)."""
+
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self.quiet = quiet
+        self._stream = stream or sys.stderr
+        self._bar = not quiet and self._stream.isatty()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        step = Step(self, name)
+        ticking = threading.Event()
+        ticker: threading.Thread | None = None
+        if self._bar:
+            ticker = threading.Thread(target=self._tick, args=(step, ticking), daemon=True)
+            ticker.start()
+        done = False
+        try:
+            yield step
+            done = True
+        finally:
+            ticking.set()
+            if ticker:
+                ticker.join()
+            if step.started:
+                seconds = time.monotonic() - step.started
+                self._line(f"{name}: {'done' if done else 'failed'} in {seconds:.1f} s")
+
+    def _begin(self, step: Step) -> None:
+        if not self._bar:
+            self._line(f"{step.name}: making it")
+
+    def _tick(self, step: Step, stop: threading.Event) -> None:
+        marks = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+        turn = 0
+        while not stop.wait(0.1):
+            if step.started:
+                turn += 1
+                seconds = time.monotonic() - step.started
+                with self._lock:
+                    self._stream.write(f"\r\x1b[K{marks[turn % len(marks)]} {step.name} {seconds:5.1f} s")
+                    self._stream.flush()
+
+    def _line(self, text: str) -> None:
+        if self.quiet:
+            return
+        with self._lock:
+            self._stream.write(("\r\x1b[K" if self._bar else "") + f"xc: {text}\n")
+            self._stream.flush()

@@ -1,0 +1,203 @@
+"""What the sandboxes ask for: this emulator, that root filesystem, made on first use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from dataclasses import asdict
+from pathlib import Path
+
+from pytest_xinchuang.errors import DataFileError, HostFault
+from pytest_xinchuang.model.platform import Platform, Platforms, RootfsRecipe
+from pytest_xinchuang.provision import mmdebstrap
+from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
+from pytest_xinchuang.provision.progress import Progress
+from pytest_xinchuang.sandbox.launcher import MARKER_OFFSET
+from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
+
+_MARK = b"\x01"
+
+
+class Store:
+    """Emulators and root filesystems by name.
+
+    All methods raise HostFault when something is missing and cannot be made here.
+    """
+
+    def __init__(self, platforms: Platforms, cache: Cache | None = None, progress: Progress | None = None) -> None:
+        self.platforms = platforms
+        self.cache = cache or Cache()
+        self.progress = progress or Progress(quiet=True)
+
+    def emulator(self, program: str, *, force: bool = False) -> EmulatorRef:
+        """A static qemu-user program, e.g. ``qemu-aarch64``."""
+        entry = self._make(
+            "emulator",
+            f"qemu-{mmdebstrap.host_architecture()}",
+            f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
+            lambda tree: mmdebstrap.build_emulators(self.cache, tree, _MARK, MARKER_OFFSET),
+            force=force,
+        )
+        path = self.cache.tree("emulator", entry.name) / program
+        digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+        return EmulatorRef(path, digest, f"{program} {entry.facts.get('version', '')}".strip())
+
+    def rootfs_for(self, platform: Platform, *, force: bool = False) -> RootfsRef:
+        """The root filesystem of a platform: the vendor's if one was imported, else the nearest stand-in."""
+        imported = self.cache.verified("rootfs", f"vendor-{platform.id}", None)
+        if imported is not None:
+            return self._ref(imported, platform)
+        if self.cache.peek("rootfs", f"vendor-{platform.id}") is not None:
+            raise HostFault(
+                f"the imported root filesystem of {platform.id} is not what was imported: its digest has changed",
+                mend=f"xc rootfs import {platform.id} TARBALL",
+            )
+        name = platform.rootfs_name
+        if name is None:
+            raise HostFault(
+                f"{platform.id} has no stand-in root filesystem"
+                + (": qemu-user is a new-world kernel and cannot judge old-world programs" if platform.world == "old" else ""),
+                mend=f"xc rootfs import {platform.id} TARBALL, and run it on a board or under a real kernel",
+            )
+        return self._ref(self._make_rootfs(name, force=force), platform)
+
+    def rootfs(self, name: str, *, force: bool = False) -> RootfsRef:
+        """A root filesystem by its own name, e.g. for the reference runs."""
+        return self._ref(self._make_rootfs(name, force=force), None)
+
+    def _make_rootfs(self, name: str, *, force: bool = False) -> Entry:
+        recipe = self.platforms.file.rootfs[name]
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree)
+            _give_to_sandbox_user(tree)
+            return source, facts
+
+        return self._make("rootfs", name, _recipe_digest(recipe), build, force=force)
+
+    def _make(self, kind: str, name: str, recipe: str, build: mmdebstrap.Builder, *, force: bool) -> Entry:
+        with self.progress.step(f"{kind} {name}") as step:
+
+            def made(tree: Path) -> tuple[str, dict[str, str]]:
+                step.starts()
+                return build(tree)
+
+            return self.cache.make(kind, name, recipe, made, force=force, on_wait=step.waits)
+
+    def _ref(self, entry: Entry, platform: Platform | None) -> RootfsRef:
+        differs = []
+        if platform is not None and entry.stand_in:
+            system = platform.system
+            for label, theirs, ours in (
+                ("glibc", system.libc_version.value, entry.facts.get("libc")),
+                ("OpenSSL", system.openssl.value, entry.facts.get("openssl")),
+            ):
+                if theirs != ours:
+                    differs.append(f"{label} {ours} instead of {theirs or 'an unknown version'}")
+            differs.append(f"{entry.facts.get('name', entry.source)} instead of {system.title.en}")
+        return RootfsRef(
+            name=entry.name,
+            path=self.cache.tree("rootfs", entry.name),
+            digest=entry.digest,
+            libc_version=entry.facts.get("libc", ""),
+            stand_in=entry.stand_in,
+            differs=tuple(differs),
+        )
+
+    # -- air-gapped labs
+
+    def export(self, directory: Path) -> list[str]:
+        """Write every entry to ``directory`` as a tar archive with an index; returns the names."""
+        directory.mkdir(parents=True, exist_ok=True)
+        index = []
+        for entry in self.cache.entries():
+            archive = f"{entry.kind}-{entry.name}.tar"
+            with tarfile.open(directory / f".{archive}.part", "w") as tar:
+                tar.add(self.cache.tree(entry.kind, entry.name), arcname=".", filter=_plain)
+            (directory / f".{archive}.part").rename(directory / archive)
+            index.append({"archive": archive, "entry": asdict(entry)})
+        part = directory / ".index.json.part"
+        part.write_text(json.dumps({"schema": "xc-provision/1", "entries": index}, indent=1))
+        part.rename(directory / "index.json")
+        return [item["archive"] for item in index]  # type: ignore[misc]
+
+    def import_export(self, directory: Path) -> list[str]:
+        """Take in what ``export`` wrote; every tree must have the digest that the index says."""
+        try:
+            data = json.loads((directory / "index.json").read_text(encoding="utf-8"))
+            if data["schema"] != "xc-provision/1":
+                raise ValueError(f"schema {data['schema']!r}")
+            wanted = [(directory / item["archive"], Entry(**item["entry"])) for item in data["entries"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataFileError(
+                f"{directory}/index.json: not an export: {error}", mend="xc provision --export DIR, on a machine with network"
+            ) from error
+        for archive, entry in wanted:
+
+            def build(tree: Path, archive: Path = archive, entry: Entry = entry) -> tuple[str, dict[str, str]]:
+                _extract(archive, tree)
+                found = tree_digest(tree)
+                if found != entry.digest:
+                    raise DataFileError(f"{archive}: its tree has digest {found}, the index says {entry.digest}")
+                if entry.kind == "rootfs":
+                    _give_to_sandbox_user(tree)
+                return entry.source, entry.facts
+
+            self.cache.make(entry.kind, entry.name, entry.recipe, build, stand_in=entry.stand_in)
+        return [entry.name for _, entry in wanted]
+
+    def import_rootfs(self, platform: Platform, tarball: Path) -> Entry:
+        """Take a vendor's root filesystem for ``platform`` from a tar archive."""
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            _extract(tarball, tree)
+            facts = mmdebstrap.read_facts(tree)
+            if "libc" not in facts and platform.system.libc == "glibc":
+                raise DataFileError(f"{tarball}: no libc.so.6 in it: not a root filesystem of {platform.system.title.en}")
+            for name in ("proc", "dev", "sys", "run", "work", ".xc", "tmp"):
+                (tree / name).mkdir(exist_ok=True)
+            _give_to_sandbox_user(tree)
+            return f"imported from {tarball.name}", facts
+
+        return self.cache.make("rootfs", f"vendor-{platform.id}", "imported", build, stand_in=False, force=True)
+
+
+def _recipe_digest(recipe: RootfsRecipe) -> str:
+    return "2 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+
+
+def _give_to_sandbox_user(tree: Path) -> None:
+    """As root, hand the tree to the id that target code is mapped to, so that its private layer can change it."""
+    if os.geteuid() != 0:
+        return
+    for directory, names, files in os.walk(tree):
+        for name in names + files:
+            os.chown(Path(directory) / name, SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
+    os.chown(tree, SANDBOX_HOST_UID, SANDBOX_HOST_UID)
+
+
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = 0
+    info.uname = info.gname = "root"
+    info.mtime = 0
+    return info
+
+
+def _extract(archive: Path, tree: Path) -> None:
+    """Unpack a tar archive; members that would leave the tree, devices and set-id bits are refused by the filter."""
+
+    def inside(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        if member.isdev():
+            return None
+        mode = member.mode
+        # Absolute links are usual in root filesystems and mean the new root: tar_filter keeps them, and checks names.
+        checked = tarfile.tar_filter(member, path)
+        return checked.replace(mode=mode & 0o1777, deep=False)
+
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(tree, filter=inside)
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise DataFileError(f"{archive}: cannot be unpacked: {error}") from error

