@@ -36,6 +36,7 @@ class Requirement(_Data):
     clause: str = Field(description="what the requirement traces to: a standard and clause, an ABI, or this suite")
     min_fidelity: Fidelity
     mandatory: bool = True
+    may_not_apply: bool = Field(default=False, description="a subject may lack what this one asks about")
     mend: Text
     needs: tuple[RequirementId, ...] = Field(
         default=(), description="requirements that must not have failed before this one can be looked at"

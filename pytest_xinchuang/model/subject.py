@@ -61,6 +61,7 @@ class Unit(_Data):
         links: libraries of the target's root filesystem to link with, without ``lib`` and ``.so``.
         behaviour: the L3 behaviour that this unit is there to show; a unit without one shows L1 and L2.
         limit_s: seconds on the target's real hardware within which the unit must end (times the time-out scale).
+        start_budget_ms: milliseconds from start to end that the unit may take on the target's real hardware.
     """
 
     name: UnitName
@@ -77,6 +78,7 @@ class Unit(_Data):
     behaviour: Behaviour | None = None
     expect: Expectation = Expectation()
     limit_s: float = Field(default=20.0, gt=0, le=3600)
+    start_budget_ms: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Unit:

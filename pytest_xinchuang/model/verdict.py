@@ -36,6 +36,14 @@ class Fidelity(StrEnum):
     EMULATED_SYSTEM = "emulated-system"
     NATIVE = "native"
 
+    @classmethod
+    def parse(cls, text: object) -> Fidelity:
+        """The fidelity named ``text``; anything else is the least, ``STATIC``."""
+        try:
+            return cls(str(text))
+        except ValueError:
+            return cls.STATIC
+
     @property
     def rank(self) -> int:
         return list(Fidelity).index(self)

@@ -217,7 +217,7 @@ class MruEngine:
             record.blocked_by = wrong[0]
         else:
             self._check_poorest(unit, record, built, outcome)
-        self._check_real_machine(record, sandbox, outcome, seen)
+        self._check_real_machine(unit, record, sandbox, outcome, seen)
 
     def _root_cause(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome
@@ -392,12 +392,31 @@ class MruEngine:
         elif poor.stdout != outcome.stdout:
             record.fails(POOREST, f"another output under {model.partition(',')[0]}")
 
-    def _check_real_machine(self, record: UnitRecord, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]) -> None:
-        """What only a board or a real kernel decides: the measurement is kept, the verdict is left open."""
+    def _check_real_machine(
+        self, unit: Unit, record: UnitRecord, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
+    ) -> None:
+        """What only a board or a real kernel decides: emulated, the measurement is kept and the verdict is left open."""
         fidelity = sandbox.fingerprint.fidelity
-        ratio = round(outcome.wall_ms / sandbox.fingerprint.baseline_ms, 2) if sandbox.fingerprint.baseline_ms else None
+        baseline = sandbox.fingerprint.baseline_ms
+        ratio = round(outcome.wall_ms / baseline, 2) if baseline else None
         record.saw((START_BUDGET,), fidelity, {**seen, "kind": "start-up", "times_an_empty_program": ratio})
-        record.saw((PAGE_SIZE,), fidelity, seen)
+        if fidelity < Fidelity.NATIVE:
+            record.undecided(START_BUDGET, Cause.FIDELITY, "an emulator's clock says nothing of the machine's; needs native")
+        elif unit.start_budget_ms is None:
+            record.undecided(
+                START_BUDGET, Cause.MISSING_FACT, "the manifest states no budget", f"add start_budget_ms to {unit.name}"
+            )
+        elif outcome.wall_ms > unit.start_budget_ms:
+            record.fails(START_BUDGET, f"took {outcome.wall_ms:.0f} ms, its budget is {unit.start_budget_ms:g} ms")
+        real = sandbox.fingerprint.observed.get("page_size")
+        known = self.platform.page_size
+        record.saw((PAGE_SIZE,), fidelity, {**seen, "page_size": real})
+        if fidelity < Fidelity.EMULATED_SYSTEM:
+            record.undecided(PAGE_SIZE, Cause.FIDELITY, "qemu-user has the host's pages; needs a kernel of the platform")
+        elif known is None or known.value is None:
+            record.undecided(PAGE_SIZE, Cause.MISSING_FACT, f"the page size of {self.platform.os_name} is not known")
+        elif real != str(known.value):
+            record.undecided(PAGE_SIZE, Cause.FIDELITY, f"ran with pages of {real} bytes, the platform has {known.value}")
 
 
 def observation(sandbox: Sandbox, unit: Unit, outcome: Outcome) -> dict[str, Any]:

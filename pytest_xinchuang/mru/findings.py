@@ -92,5 +92,14 @@ def decide(requirement: str, units: list[UnitRecord], default_mend: str) -> Deci
 
 
 def _text(findings: list[Finding]) -> str:
-    shown = "; ".join(f"{f.unit}: {f.reason}" for f in findings[:3])
-    return shown if len(findings) <= 3 else f"{shown}; and {len(findings) - 3} more"
+    """What was found, the same thing in several units told once."""
+    units: dict[str, list[str]] = {}
+    for finding in findings:
+        units.setdefault(finding.reason, []).append(finding.unit)
+    told = [f"{_names(names)}: {reason}" for reason, names in units.items()]
+    return "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
+
+
+def _names(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more units"

@@ -26,8 +26,11 @@ class Store:
     All methods raise HostFault when something is missing and cannot be made here.
     """
 
-    def __init__(self, platforms: Platforms, cache: Cache | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self, platforms: Platforms, cache: Cache | None = None, progress: Progress | None = None, *, offline: bool = False
+    ) -> None:
         self.platforms = platforms
+        self.offline = offline
         self.cache = cache or Cache()
         self.progress = progress or Progress(quiet=True)
 
@@ -81,6 +84,8 @@ class Store:
         with self.progress.step(f"{kind} {name}") as step:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:
+                if self.offline:
+                    raise HostFault(f"{kind} {name} is not in the cache {self.cache.root}", mend="xc provision")
                 step.starts()
                 return build(tree)
 

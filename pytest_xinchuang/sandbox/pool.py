@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import platform as host
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
-from pytest_xinchuang.errors import HostFault, SandboxFault
+from pytest_xinchuang.errors import HostFault, SandboxFault, UnknownName
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.protocol import Sandbox
+from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
 from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
 
 EMULATION_SCALE = 10.0
@@ -27,19 +28,23 @@ class CpuVariant(StrEnum):
     SUPERSET = "superset"
 
 
-class Backend(StrEnum):
-    AUTO = "auto"
-    QEMU = "qemu"
-    DOCKER = "docker"
-    NATIVE = "native"
+BACKENDS = ("auto", "qemu", "docker", "native")
 
 
 class Pool:
     """Opens sandboxes of one backend. A failure to open is remembered: it is tried once, and told to everyone who asks."""
 
     def __init__(
-        self, store: Store, backend: Backend = Backend.AUTO, *, timeout_scale: float = 1.0, image: str | None = None,
-        run_id: str = "", keep: bool = False,
+        self,
+        store: Store,
+        backend: str = "auto",
+        *,
+        timeout_scale: float = 1.0,
+        image: str | None = None,
+        run_id: str = "",
+        keep: bool = False,
+        extra_backends: Mapping[str, BackendFactory] | None = None,
+        on_open: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         self.store = store
         self.backend = backend
@@ -47,6 +52,10 @@ class Pool:
         self.image = image
         self.run_id = run_id
         self.keep = keep
+        self._extra = dict(extra_backends or {})
+        if backend not in BACKENDS and backend not in self._extra:
+            raise UnknownName(f"unknown backend {backend!r}; there are {', '.join((*BACKENDS, *self._extra))}")
+        self._on_open = on_open
         self._open: dict[tuple[str, CpuVariant], Sandbox] = {}
         self._failed: dict[tuple[str, CpuVariant], HostFault] = {}
         self.shared: dict[Hashable, dict[str, Any]] = {}
@@ -74,18 +83,21 @@ class Pool:
         if sandbox is not None:
             sandbox.close()
         try:
-            self._open[key] = start()
+            opened = self._open[key] = start()
         except HostFault as fault:
             self._failed[key] = fault
             raise
-        return self._open[key]
+        self._on_open({**fingerprint_event(opened.fingerprint), "variant": key[1].value})
+        return opened
 
     def _start(self, platform: Platform, variant: CpuVariant) -> Sandbox:
-        if self.backend is Backend.DOCKER:
+        if self.backend in self._extra:
+            return self._extra[self.backend](self, platform, variant)
+        if self.backend == "docker":
             from pytest_xinchuang.sandbox.docker import DockerSandbox
 
             return DockerSandbox.open(self, platform, variant)
-        if self.backend is Backend.NATIVE:
+        if self.backend == "native":
             from pytest_xinchuang.sandbox.direct import open_native
 
             return open_native(platform, timeout_scale=self.timeout_scale)
@@ -134,3 +146,11 @@ class Pool:
 
 
 Starter = Callable[[], Sandbox]
+BackendFactory = Callable[[Pool, Platform, CpuVariant], Sandbox]
+
+
+def fingerprint_event(fingerprint: Fingerprint) -> dict[str, Any]:
+    """A fingerprint as plain data, for the journal."""
+    data = asdict(fingerprint)
+    data["fidelity"] = str(fingerprint.fidelity)
+    return data

@@ -1,0 +1,1 @@
+"""What was observed, written down as it happens."""

@@ -1,0 +1,1 @@
+"""From decisions to verdicts, from verdicts to a grade: pure functions of the journal."""

@@ -1,0 +1,39 @@
+"""The pytest plugin: hooks and nothing else. Without ``--xc-platform`` it registers options and does no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_xinchuang import markers, options
+from pytest_xinchuang.fixtures import xc_evidence, xc_mru, xc_platform, xc_sandbox, xc_subject, xc_toolchain
+
+__all__ = ["xc_evidence", "xc_mru", "xc_platform", "xc_sandbox", "xc_subject", "xc_toolchain"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_xinchuang import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    markers.register(config)
+    if not options.option(config, "xc_platform"):
+        return
+    from pytest_xinchuang.errors import XcError
+    from pytest_xinchuang.run import XcRun
+    from pytest_xinchuang.session import SESSION, XcSession
+
+    try:
+        session = XcSession(config)
+        config.stash[SESSION] = session
+        config.pluginmanager.register(XcRun(session), "xinchuang-run")
+    except XcError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not session.is_worker:
+        config.args += [a for a in session.conformance_args() if a not in config.args]

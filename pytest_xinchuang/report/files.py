@@ -1,0 +1,33 @@
+"""Writing the reports of a journal beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.grading.grade import RunResult
+from pytest_xinchuang.report.json_report import report_text
+from pytest_xinchuang.report.junit import junit_text
+
+
+def write_reports(result: RunResult, directory: Path) -> list[Path]:
+    """Write ``report.json`` and ``junit.xml``, each whole or not at all.
+
+    Raises:
+        HostFault: one could not be written.
+    """
+    written = []
+    for name, make in (("report.json", report_text), ("junit.xml", junit_text)):
+        path, part = directory / name, directory / f".{name}.part"
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                file.write(make(result))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise HostFault(f"{path} cannot be written: {error.strerror}", mend="--xc-report=DIR") from error
+        written.append(path)
+    return written

@@ -1,0 +1,83 @@
+"""The graded ``junit.xml``: a suite for each package and platform, a case for each requirement."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+from junit_xml import TestCase, TestSuite
+
+from pytest_xinchuang.grading.grade import Grade, RequirementResult, RunResult
+from pytest_xinchuang.model.verdict import Verdict
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_text(result: RunResult) -> str:
+    """``junit.xml`` as text, the same for the same journal.
+
+    What is inconclusive or was not tested is an ``<error>``: a skipped case counts as harmless nearly everywhere.
+    Properties stand at the suites: common JUnit schemas allow none inside a case.
+    """
+    root = ElementTree.Element("testsuites")
+    journal = result.journal
+    for grade in result.grades:
+        for package in grade.packages:
+            cases = [r for r in result.of(grade.platform) if r.package == package]
+            suite = TestSuite(
+                f"{package}.{grade.platform}",
+                [_case(r) for r in cases],
+                hostname=journal.started["run"]["host"].get("name", "unknown"),
+                timestamp=journal.started["t"].rstrip("Z").split(".")[0],
+                properties=_properties(result, grade, cases),
+            )
+            root.append(suite.build_xml_doc())
+    ElementTree.indent(root, " ")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _case(result: RequirementResult) -> TestCase:
+    case = TestCase(result.id, f"{result.package}.{result.platform}", 0)
+    text = _clean(f"{result.reason}\nmend: {result.mend}" if result.mend else result.reason)
+    match result.effective:
+        case Verdict.PASS:
+            if result.flaky:
+                case.stdout = f"flaky: passed in the last of {result.attempts} attempts"
+        case Verdict.FAIL:
+            case.add_failure_info(_clean(result.reason), text, "fail")
+        case Verdict.WAIVED:
+            waiver = result.waived
+            assert waiver is not None
+            case.add_skipped_info(_clean(f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}"), text)
+        case Verdict.NOT_APPLICABLE:
+            case.add_skipped_info(_clean(f"not applicable: {result.reason}"))
+        case Verdict.INCONCLUSIVE | Verdict.NOT_TESTED:
+            case.add_error_info(_clean(f"{result.effective}: {result.reason}"), text, result.effective.value)
+    return case
+
+
+def _properties(result: RunResult, grade: Grade, cases: list[RequirementResult]) -> dict[str, str]:
+    started = result.journal.started
+    properties = {
+        "schema": "xc-junit/1",
+        "suite.version": started["suite"]["version"],
+        "suite.digest": started["suite"]["digest"],
+        "subject": f"{started['subject']['name']} {started['subject']['version']}",
+        "subject.digest": started["subject"]["digest"],
+        "platform": grade.platform,
+        "profile": grade.profile,
+        "grade": grade.level or "none",
+        "grade.with_waivers": ",".join(grade.with_waivers),
+        "grade.capped_by": grade.capped_by,
+        "fidelity": grade.fidelity,
+        "rootfs": grade.rootfs,
+        "run.id": started["run"]["id"],
+    }
+    for case in cases:
+        properties[f"requirement.{case.id}"] = f"{case.level} {case.effective}{' flaky' if case.flaky else ''}"
+    return {name: _clean(value) for name, value in properties.items()}
+
+
+def _clean(text: str) -> str:
+    """Without the control characters that XML 1.0 cannot hold."""
+    return _NOT_XML.sub("�", text)

@@ -1,0 +1,30 @@
+"""Under xdist, a platform's tests stay on one worker, and so does its sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+
+def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str]) -> object:
+    """A scheduler that splits by platform; tests without one are split as ``--dist=load`` does.
+
+    Raises:
+        pytest.UsageError: ``--dist=each``, which would run, and report, every check once for each worker.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    if config.getoption("dist") == "each":
+        raise pytest.UsageError("--dist=each cannot grade: every check would be reported several times; use --dist=load")
+
+    class PlatformScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            parameters = nodeid.rpartition("[")[2] if nodeid.endswith("]") else ""
+            for platform_id in platform_ids:
+                if platform_id in parameters:
+                    return platform_id
+            return nodeid
+
+    return PlatformScheduling(config, log)

@@ -1,0 +1,148 @@
+"""What a run is about: platforms, subject, packages, sandboxes. One in each process that runs tests."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.errors import UnknownName, XcError
+from pytest_xinchuang.model.platform import Platform, Platforms
+from pytest_xinchuang.model.profile import Profile, Waiver, load_profile, load_waivers
+from pytest_xinchuang.model.requirement import Catalogue, load_catalogue
+from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.options import option
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.progress import Progress
+from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.toolchain.builder import Builder
+
+SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """The chosen profile under its id."""
+
+    id: str
+    profile: Profile
+
+
+class XcSession:
+    """Everything that options and manifest say, checked; sandboxes and engines on demand.
+
+    Raises:
+        XcError: an option, a data file or the manifest is wrong.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.is_worker = hasattr(config, "workerinput")
+        self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
+        files = [resources.platforms_file()]
+        files += [Path(p) for group in config.hook.pytest_xc_platforms(config=config) for p in group]
+        if own := option(config, "xc_platforms_file"):
+            files.append(Path(own))
+        self.all_platforms = Platforms(files)
+        self.platforms = self.all_platforms.select((option(config, "xc_platform") or "").split(","))
+        self.catalogue = self._load_catalogue()
+        self.packages = self._choose_packages()
+        self.profile = self._load_profile()
+        waivers = option(config, "xc_waivers")
+        self.waivers: tuple[Waiver, ...] = load_waivers(Path(waivers)) if waivers else ()
+        subject = option(config, "xc_subject")
+        self.subject = Subject(Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl")
+        self.backend = option(config, "xc_backend") or "auto"
+        self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
+        self.timeout_scale = self._positive("xc_timeout_scale")
+        self._engines: dict[str, MruEngine] = {}
+        self.opened: list[dict[str, Any]] = []
+
+    def _positive(self, name: str) -> float:
+        text = option(self.config, name) or "1"
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < 1000:
+            raise XcError(f"--{name.replace('_', '-')}={text}: expected a number above 0 and below 1000")
+        return value
+
+    def _load_catalogue(self) -> Catalogue:
+        hook = self.config.hook.pytest_xc_requirements(config=self.config)
+        self._own_catalogues = [Path(p) for group in hook for p in group]
+        return load_catalogue(resources.conformance_dir() / "requirements.yaml", *self._own_catalogues)
+
+    def _choose_packages(self) -> tuple[str, ...]:
+        """The conformance packages whose requirements this run answers for."""
+        shipped = load_catalogue(resources.conformance_dir() / "requirements.yaml").packages
+        extra = tuple(p for p in self.catalogue.packages if p not in shipped)
+        wanted = option(self.config, "xc_suite")
+        if wanted is None:
+            given = self.config.args_source is pytest.Config.ArgsSource.ARGS and not self.is_worker
+            if self.is_worker:
+                return tuple(self.config.workerinput["xc_packages"])  # type: ignore[attr-defined]
+            return extra if given and not self._names_conformance() else (*shipped, *extra)
+        names = [n.strip() for n in wanted.split(",") if n.strip()]
+        if names == ["none"]:
+            return extra
+        for name in names:
+            if name not in self.catalogue.packages:
+                raise UnknownName(
+                    f"--xc-suite={wanted}: no conformance package {name!r}; there are {', '.join(self.catalogue.packages)}"
+                )
+        return tuple(dict.fromkeys((*names, *extra)))
+
+    def _names_conformance(self) -> bool:
+        here = self.config.invocation_params.dir
+        places = (Path(here, arg.split("::")[0]).resolve() for arg in self.config.args)
+        return any(place.is_relative_to(resources.conformance_dir()) for place in places)
+
+    def _load_profile(self) -> Profiled:
+        name = option(self.config, "xc_profile") or "report"
+        return Profiled(name, load_profile(resources.conformance_dir() / "profiles.yaml", name))
+
+    def conformance_args(self) -> list[str]:
+        """The directories of the chosen packages that are shipped."""
+        places = (resources.conformance_dir() / package for package in self.packages)
+        return [str(place) for place in places if place.is_dir()]
+
+    @cached_property
+    def pool(self) -> Pool:
+        quiet = self.is_worker or bool(self.config.option.verbose < 0)
+        cache = Cache()
+        cache.clean()
+        store = Store(self.all_platforms, cache, Progress(quiet=quiet), offline=bool(self.config.option.xc_offline))
+        backends = {name: make for group in self.config.hook.pytest_xc_sandbox_backends(config=self.config)
+                    for name, make in group.items()}
+        return Pool(
+            store,
+            self.backend,
+            timeout_scale=self.timeout_scale,
+            image=option(self.config, "xc_image"),
+            run_id=self.run_id,
+            keep=bool(self.config.option.xc_keep_sandbox),
+            extra_backends=backends,
+            on_open=self.opened.append,
+        )
+
+    @cached_property
+    def builder(self) -> Builder:
+        return Builder(self.pool.store.cache)
+
+    def mru(self, platform: Platform) -> MruEngine:
+        """The MRU engine of a platform; its observations are made once."""
+        if platform.id not in self._engines:
+            self._engines[platform.id] = MruEngine(platform, self.subject, self.catalogue, self.pool, self.builder)
+        return self._engines[platform.id]
+
+    def close(self) -> None:
+        if "pool" in self.__dict__:
+            self.pool.close()
