@@ -35,5 +35,4 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(XcRun(session), "xinchuang-run")
     except XcError as error:
         raise pytest.UsageError(str(error)) from None
-    if not session.is_worker:
-        config.args += [a for a in session.conformance_args() if a not in config.args]
+    config.args += [a for a in session.conformance_args() if a not in config.args]
