@@ -88,6 +88,7 @@ class Cpu(_Data):
     family: Name
     arch: Arch
     isa: Fact[str]
+    identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /proc/cpuinfo of the real CPU matches")
     features: Fact[tuple[str, ...]]
     emulation: Emulation
     go_env: Fact[dict[str, str]] = Field(description="GOARM64, GOAMD64: the highest level that the CPU runs")
@@ -98,6 +99,7 @@ class OsProfile(_Data):
     """One operating system as far as a program meets it."""
 
     title: Text
+    identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /etc/os-release matches")
     kernel: Fact[Version]
     libc: Literal["glibc", "musl"]
     libc_version: Fact[Version]

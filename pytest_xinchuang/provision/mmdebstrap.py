@@ -140,7 +140,7 @@ def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, d
         remove_tree(tree / name)
     for archive in tree.glob("usr/lib/*/*.a"):
         archive.unlink()
-    _write_users(tree)
+    _configure(tree)
     for name in ("proc", "dev", "sys", "run", "work", ".xc", "tmp"):
         (tree / name).mkdir(exist_ok=True)
     facts = read_facts(tree)
@@ -152,12 +152,21 @@ def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, d
     return f"Debian {recipe.suite} {recipe.arch}", facts
 
 
-def _write_users(tree: Path) -> None:
-    """The few accounts that base-passwd's script would have written."""
+def _configure(tree: Path) -> None:
+    """What maintainer scripts would have written: the few accounts, and the loader's cache; links made relative."""
+    for directory, names, files in os.walk(tree):
+        for name in names + files:
+            path = Path(directory) / name
+            # Outside of a chroot (`qemu -L`, a linker) an absolute link would lead into the host.
+            if path.is_symlink() and (target := os.readlink(path)).startswith("/"):
+                path.unlink()
+                path.symlink_to(os.path.relpath(tree / target.lstrip("/"), directory))
     (tree / "etc").mkdir(exist_ok=True)
     (tree / "etc/passwd").write_text(
         "root:x:0:0:root:/root:/bin/sh\nxc:x:1000:1000::/work:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n"
     )
+    # An empty cache: without one, `qemu -L` would find the host's, and the host's libraries by it.
+    (tree / "etc/ld.so.cache").write_bytes(b"")
     (tree / "etc/group").write_text("root:x:0:\nxc:x:1000:\nnogroup:x:65534:\n")
 
 

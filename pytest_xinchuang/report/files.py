@@ -18,6 +18,10 @@ def write_reports(result: RunResult, directory: Path) -> list[Path]:
         HostFault: one could not be written.
     """
     written = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostFault(f"{directory} cannot be made: {error.strerror}", mend="--xc-report=DIR") from error
     for name, make in (("report.json", report_text), ("junit.xml", junit_text)):
         path, part = directory / name, directory / f".{name}.part"
         try:

@@ -251,26 +251,11 @@ class QemuSandbox:
     def _spawn(
         self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits
     ) -> tuple[int, tuple[int, int, int]]:
-        if not argv:
-            raise ValueError("argv is empty: there is no program to run")
         in_r, in_w = os.pipe2(os.O_CLOEXEC)
         out_r, out_w = os.pipe2(os.O_CLOEXEC)
         err_r, err_w = os.pipe2(os.O_CLOEXEC)
-        number = next(self._ids)
-        message = {
-            "op": "spawn",
-            "id": number,
-            "argv": list(argv),
-            "env": {**BASE_ENV, **env},
-            "cwd": cwd,
-            "limits": {
-                "memory_mb": limits.memory_mb,
-                "processes": limits.processes,
-                "file_mb": limits.file_mb,
-            },
-        }
         try:
-            self._send(message, [in_r, out_w, err_w])
+            number = self.spawn_on([in_r, out_w, err_w], argv, env, cwd, limits)
         except BaseException:
             for fd in (in_w, out_r, err_r):
                 os.close(fd)
@@ -279,6 +264,33 @@ class QemuSandbox:
             for fd in (in_r, out_w, err_w):
                 os.close(fd)
         return number, (in_w, out_r, err_r)
+
+    def spawn_on(
+        self, fds: Sequence[int], argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits, *, tty: bool = False
+    ) -> int:
+        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``."""
+        if not argv:
+            raise ValueError("argv is empty: there is no program to run")
+        number = next(self._ids)
+        message = {
+            "op": "spawn",
+            "id": number,
+            "argv": list(argv),
+            "env": {**BASE_ENV, **env},
+            "cwd": cwd,
+            "tty": tty,
+            "limits": {
+                "memory_mb": limits.memory_mb,
+                "processes": limits.processes,
+                "file_mb": limits.file_mb,
+            },
+        }
+        self._send(message, fds)
+        return number
+
+    def ended(self, number: int, timeout_s: float) -> bool:
+        """Whether a command of ``spawn_on`` has ended, after waiting at most ``timeout_s``."""
+        return self._wait(number, time.monotonic() + timeout_s) is not None
 
     def _outcome(
         self,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ import signal
 import socket
 import stat
 import sys
+import termios
 import time
 
 # linux/sched.h
@@ -264,6 +266,8 @@ def in_child(message: dict, fds: list[int], error_fd: int) -> None:
         os.setsid()
         for number, fd in enumerate(fds[:3]):
             os.dup2(fd, number)
+        if message.get("tty"):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chroot("/root")
         if os.getuid() != UID:
             os.setgroups([])

@@ -1,0 +1,315 @@
+"""Single programs without namespaces: ``qemu -L`` where the host allows no more, and native runs on a real board.
+
+Nothing is hidden from the program and little is taken from it, and the fingerprint says so: no private layer, the host's
+network, children outside the emulator. Requirements that need more stay inconclusive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform as host
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from pytest_xinchuang.errors import SandboxFault
+from pytest_xinchuang.model.platform import Platform
+from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
+from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.qemu import BASE_ENV, QemuSpec
+from pytest_xinchuang.sandbox.streams import Capture
+
+
+class DirectSandbox:
+    """Runs programs as children of this process, in a temporary directory that stands for ``/work``.
+
+    Args:
+        prefix: what stands before each program (the emulator and its options), empty natively.
+        root: where absolute paths of the target are found, ``/`` natively.
+    """
+
+    def __init__(self, fingerprint: Fingerprint, prefix: Sequence[str], root: Path, timeout_scale: float) -> None:
+        self.fingerprint = fingerprint
+        self._prefix = list(prefix)
+        self._root = root
+        self._scale = timeout_scale
+        self._work = Path(tempfile.mkdtemp(prefix="xc-work-"))
+        self._closed = False
+
+    def _outside(self, path: str) -> Path:
+        """Where a path of the target is on the host."""
+        if path == WORK_DIR or path.startswith(WORK_DIR + "/"):
+            return self._work / path[len(WORK_DIR) + 1 :]
+        return self._root / path.lstrip("/")
+
+    def _command(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
+        program = argv[0]
+        if "/" not in program:
+            found = shutil.which(program, path=":".join(str(self._outside(d)) for d in env["PATH"].split(":")))
+            program = found or program
+        else:
+            program = str(self._outside(program))
+        if not self._prefix:
+            return [program, *argv[1:]]
+        # A script is started through its interpreter, emulated; the children of that run on the host.
+        head = b""
+        with contextlib.suppress(OSError), Path(program).open("rb") as file:
+            head = file.read(256)
+        if head.startswith(b"#!"):
+            words = head[2:].split(b"\n")[0].decode(errors="replace").split(None, 1)
+            return [*self._prefix, str(self._outside(words[0])), *words[1:], program, *argv[1:]]
+        return [*self._prefix, "-0", argv[0], program, *argv[1:]]
+
+    def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
+        merged = {**BASE_ENV, **(env or {})}
+        return {name: value.replace(WORK_DIR, str(self._work)) if name != "PATH" else value for name, value in merged.items()}
+
+    def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise SandboxFault("the sandbox is closed")
+        environment = self._environment(env)
+        command = self._command(argv, environment)
+        directory = self._outside(cwd)
+        directory.mkdir(parents=True, exist_ok=True)
+        extra = 2048 if self._prefix else 0
+
+        def limit() -> None:
+            mb = 1 << 20
+            resource.setrlimit(resource.RLIMIT_DATA, ((limits.memory_mb + extra) * mb,) * 2)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_mb * mb,) * 2)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory,
+            env=environment, start_new_session=True, preexec_fn=limit, bufsize=0,
+        )
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: str = WORK_DIR,
+        limits: Limits | None = None, trace: bool = False,
+    ) -> Outcome:
+        limits = limits or Limits()
+        extra = {"QEMU_STRACE": "1"} if trace else {}
+        started = time.monotonic()
+        try:
+            process = self._start(argv, {**(env or {}), **extra}, cwd, limits)
+        except (FileNotFoundError, PermissionError, OSError) as error:
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            text = f"{argv[0]}: {error.strerror}\n".encode()
+            return Outcome(tuple(argv), Ended.EXITED, code, None, b"", text, 0.0, 0.0)
+        assert process.stdin and process.stdout and process.stderr
+        fds = [os.dup(pipe.fileno()) for pipe in (process.stdin, process.stdout, process.stderr)]
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+        capture = Capture(fds[0], fds[1], fds[2], stdin, limits.output_mb << 20)
+        try:
+            timed_out = not capture.pump(started + limits.wall_s * self._scale)
+            if not timed_out:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(started + limits.wall_s * self._scale - time.monotonic(), 0.01))
+                timed_out = process.returncode is None
+            left = _kill_session(process)
+            status = process.wait()
+            if timed_out:
+                capture.pump(time.monotonic() + 2)
+        finally:
+            capture.close()
+        wall = (time.monotonic() - started) * 1000
+        raw = -status if status < 0 else status << 8
+        emulated = bool(self._prefix)
+        ended, code, number, cause = classify(raw, capture.stderr, emulated)
+        if timed_out:
+            ended, code, number = Ended.TIMED_OUT, None, None
+            cause = f"still running after {limits.wall_s * self._scale:g} s (our limit)"
+        stderr = without_noise(capture.stderr) if emulated else capture.stderr
+        return Outcome(
+            tuple(argv), ended, code, number, capture.stdout, stderr, round(wall, 2), 0.0, capture.truncated,
+            0 if timed_out else left, cause, self.fingerprint.cpu_model,
+        )
+
+    def start(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str = WORK_DIR, limits: Limits | None = None
+    ) -> DirectProcess:
+        limits = limits or Limits()
+        try:
+            return DirectProcess(self._start(argv, env, cwd, limits), tuple(argv), limits, emulated=bool(self._prefix))
+        except OSError as error:
+            raise SandboxFault(f"{argv[0]} could not be started: {error.strerror}") from error
+
+    def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        place = self._outside(path)
+        if not place.is_relative_to(self._work):
+            raise PermissionError(13, f"{path}: this sandbox has no private layer; only {WORK_DIR} can be written")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        place.chmod(0o755 if executable else 0o644)
+
+    def get(self, path: str) -> bytes:
+        return self._outside(path).read_bytes()
+
+    def changes(self) -> None:
+        return None
+
+    def reset(self) -> None:
+        for path in self._work.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    def alive(self) -> bool:
+        return not self._closed
+
+    def close(self) -> None:
+        self._closed = True
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def __enter__(self) -> DirectSandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class DirectProcess:
+    """A command that is kept alive in a DirectSandbox."""
+
+    def __init__(self, process: subprocess.Popen[bytes], argv: tuple[str, ...], limits: Limits, *, emulated: bool) -> None:
+        assert process.stdin and process.stdout and process.stderr
+        self._process, self._argv, self._limits, self._emulated = process, argv, limits, emulated
+        self.stdin: IO[bytes] = process.stdin
+        self.stdout: IO[bytes] = process.stdout
+        self.stderr: IO[bytes] = process.stderr
+        self._started = time.monotonic()
+        self._outcome: Outcome | None = None
+
+    def wait(self, timeout_s: float | None = None) -> Outcome | None:
+        try:
+            self._process.wait(timeout_s if timeout_s is not None else self._limits.wall_s)
+        except subprocess.TimeoutExpired:
+            return None
+        return self._finish(killed=False)
+
+    def kill(self) -> Outcome:
+        killed = self._process.poll() is None
+        _kill_session(self._process)
+        self._process.wait()
+        return self._finish(killed=killed)
+
+    def _finish(self, *, killed: bool) -> Outcome:
+        if self._outcome is None:
+            wall = (time.monotonic() - self._started) * 1000
+            self.stdin.close()
+            out, err = self.stdout.read(), self.stderr.read()
+            self.stdout.close()
+            self.stderr.close()
+            status = self._process.returncode
+            ended, code, number, cause = classify(-status if status < 0 else status << 8, err, self._emulated)
+            if killed:
+                ended, code, number, cause = Ended.TIMED_OUT, None, None, "killed by us"
+            self._outcome = Outcome(self._argv, ended, code, number, out, err, wall, 0.0, cause=cause)
+        return self._outcome
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> int:
+    """End what a command left in its session; returns how many processes that were."""
+    left = 0
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == process.pid:
+            continue
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            fields = (entry / "stat").read_bytes().rsplit(b")", 1)[1].split()
+            if int(fields[3]) == process.pid and fields[0] != b"Z":
+                os.kill(int(entry.name), signal.SIGKILL)
+                left += 1
+    if process.poll() is None:
+        process.kill()
+    return left
+
+
+def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
+    """``qemu -L`` for single programs, where a rootless sandbox cannot be made.
+
+    Raises:
+        SandboxFault: not even that works.
+    """
+    if spec.emulator is None:
+        raise SandboxFault(f"{spec.platform}: {why}", mend="xc doctor")
+    prefix = [str(spec.emulator.path), "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-L", str(spec.rootfs.path)]
+    # The loader would find the host's libraries by its cache: name the target's own directories.
+    fingerprint = Fingerprint(
+        backend="qemu -L", platform=spec.platform, fidelity=Fidelity.EMULATED_USER, emulated=True,
+        rootfs=spec.rootfs.name, rootfs_digest=spec.rootfs.digest, stand_in=spec.rootfs.stand_in,
+        differs=spec.rootfs.differs, emulator=spec.emulator.version, emulator_digest=spec.emulator.digest,
+        cpu_model=spec.cpu_model,
+        isolation={"children_emulated": False, "cpu_pinned": False, "no_network": False, "private_layer": False},
+        observed={}, host_kernel=host.release(), baseline_ms=0.0,
+        degraded=f"single programs under `qemu -L`, children are not emulated: {why}",
+    )
+    return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale))
+
+
+def open_native(platform: Platform, *, timeout_scale: float) -> DirectSandbox:
+    """The host itself, when it is the platform.
+
+    Raises:
+        SandboxFault: the host is not the platform, and says by what.
+    """
+    wrong = differences(platform, host.machine(), _read("/proc/cpuinfo"), _read("/etc/os-release"))
+    if wrong:
+        raise SandboxFault(
+            f"this host is not {platform.id}: {'; '.join(wrong)}", mend="run it on the board, or use --xc-backend=qemu"
+        )
+    fingerprint = Fingerprint(
+        backend="native", platform=platform.id, fidelity=Fidelity.NATIVE, emulated=False, rootfs="host",
+        rootfs_digest="", stand_in=False, differs=(), emulator="", emulator_digest="", cpu_model=platform.cpu_name,
+        isolation={"children_emulated": True, "cpu_pinned": True, "no_network": False, "private_layer": False},
+        observed={}, host_kernel=host.release(), baseline_ms=0.0,
+    )
+    return _calibrated(DirectSandbox(fingerprint, [], Path("/"), timeout_scale))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def differences(platform: Platform, machine: str, cpuinfo: str, os_release: str) -> list[str]:
+    """By what a host is not the platform; what platforms.yaml does not know of it counts as a difference too."""
+    wrong = []
+    if machine != platform.architecture.uname:
+        wrong.append(f"its machine is {machine}, not {platform.architecture.uname}")
+    for label, fact, text in (("CPU", platform.cpu.identity, cpuinfo), ("system", platform.system.identity, os_release)):
+        if fact.value is None:
+            wrong.append(f"platforms.yaml does not know how to recognise its {label}")
+        else:
+            wrong += [f"its {label} does not show {p!r}" for p in fact.value if not re.search(p, text, re.M)]
+    return wrong
+
+
+def _calibrated(sandbox: DirectSandbox) -> DirectSandbox:
+    from dataclasses import replace
+
+    try:
+        asked = sandbox.run(["uname", "-mr"], cwd=WORK_DIR)
+        if not asked.ok:
+            raise SandboxFault(f"{sandbox.fingerprint.platform}: `uname` does not run: {asked.describe()}", mend="xc doctor")
+        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        baseline = sorted(sandbox.run(["true"]).wall_ms for _ in range(3))[1]
+        observed = {"uname_m": machine, "uname_r": release, "page_size": str(resource.getpagesize())}
+        sandbox.fingerprint = replace(sandbox.fingerprint, observed=observed, baseline_ms=round(baseline, 1))
+    except BaseException:
+        sandbox.close()
+        raise
+    return sandbox
