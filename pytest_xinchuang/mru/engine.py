@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from functools import cached_property
 from typing import Any
 
 from pytest_xinchuang.errors import BuildFailed, HostFault, XcError
-from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.elf import ElfObject, NotElf, read_elf
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.requirement import Catalogue
 from pytest_xinchuang.model.subject import Subject, Unit
@@ -195,17 +196,18 @@ class MruEngine:
         def looked(*requirements: str) -> None:
             record.saw(requirements, fidelity, seen)
 
+        astray = self._children_astray(unit, built, sandbox)
+        if astray and (unit.kind == "shell" or not self._is_good(unit, outcome)):
+            record.blocked_by = record.undecided(behaviour or STARTS, Cause.HOST, astray, "--xc-backend=qemu; xc doctor")
+            return
         root = self._root_cause(unit, record, built, sandbox, outcome)
         if root is not None:
             looked(root.requirement)
             record.blocked_by = root
             return
-        if unit.behaviour == "children" and not sandbox.fingerprint.isolation["children_emulated"]:
-            record.blocked_by = record.undecided(
-                BEHAVIOURS["children"], Cause.HOST, sandbox.fingerprint.degraded, "xc doctor"
-            )
-            return
         looked(BASELINE, ENDS)
+        if astray:
+            record.undecided(BASELINE, Cause.HOST, astray, "--xc-backend=qemu; xc doctor")
         self._check_isolation(record, sandbox, outcome, changes, seen)
         if behaviour:
             looked(behaviour)
@@ -219,6 +221,24 @@ class MruEngine:
             self._check_poorest(unit, record, built, outcome)
         self._check_real_machine(unit, record, sandbox, outcome, seen)
 
+    @staticmethod
+    def _is_good(unit: Unit, outcome: Outcome) -> bool:
+        return outcome.ended is Ended.EXITED and outcome.code == unit.expect.exit
+
+    @staticmethod
+    def _children_astray(unit: Unit, built: Built, sandbox: Sandbox) -> str | None:
+        """Why a child of this unit may run outside the emulated CPU, or not at all: the sandbox's doing, not the unit's."""
+        if sandbox.fingerprint.isolation["children_emulated"]:
+            return None
+        if unit.kind == "shell":
+            return f"the unit is a script, and {sandbox.fingerprint.degraded}"
+        objects = []
+        for name, data in built.objects.items():
+            with contextlib.suppress(NotElf):
+                objects.append(read_elf(data, name))
+        why = static.shows("children", objects)
+        return f"{why}, and {sandbox.fingerprint.degraded}" if why else None
+
     def _root_cause(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome
     ) -> Finding | None:
@@ -230,7 +250,7 @@ class MruEngine:
             return self._judge_hang(unit, record, sandbox, behaviour or ENDS)
         if outcome.ended is Ended.SIGNALED and outcome.signal == SIGILL:
             return self._judge_illegal(unit, record, built)
-        good = outcome.ended is Ended.EXITED and outcome.code == unit.expect.exit
+        good = self._is_good(unit, outcome)
         if not good and (network := self._network_attempt(sandbox, built)):
             return record.fails(OFFLINE, f"{outcome.describe()} without a network: {network}")
         if outcome.ended is Ended.SIGNALED or outcome.code in (126, 127):

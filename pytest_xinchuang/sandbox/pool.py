@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform as host
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict
@@ -140,9 +141,11 @@ class Pool:
         return QemuSandbox(spec)
 
     def close(self) -> None:
-        for sandbox in self._open.values():
-            sandbox.close()
-        self._open.clear()
+        """Close every sandbox; one that cannot be closed keeps none of the others open."""
+        with contextlib.ExitStack() as stack:
+            for sandbox in self._open.values():
+                stack.callback(sandbox.close)
+            self._open.clear()
 
 
 Starter = Callable[[], Sandbox]

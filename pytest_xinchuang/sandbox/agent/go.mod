@@ -1,0 +1,3 @@
+module example.invalid/xcagent
+
+go 1.22

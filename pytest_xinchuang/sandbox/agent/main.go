@@ -1,0 +1,437 @@
+// Command agent is the first process of a container sandbox. It runs the commands that it is sent on stdin.
+//
+// A frame is a big-endian uint32 with the length of what follows, a byte with its type, a uint32 with the number of the
+// command, and the payload. To us: spawn (JSON), stdin (bytes; none closes it), kill, put (JSON line, then the content), get,
+// list, reset. From us: stdout, stderr, exit (JSON), done (JSON), data.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	inSpawn, inStdin, inKill, inPut, inGet, inList, inReset = 1, 2, 3, 4, 5, 6, 7
+	outStdout, outStderr, outExit, outDone, outData         = 101, 102, 103, 104, 105
+)
+
+type spawnRequest struct {
+	Argv   []string `json:"argv"`
+	Env    []string `json:"env"`
+	Cwd    string   `json:"cwd"`
+	Prefix []string `json:"prefix"` // the emulator and its options, or nothing
+}
+
+type command struct {
+	id      uint32
+	pid     int
+	started time.Time
+	readers sync.WaitGroup
+	input   queue
+}
+
+// queue keeps a command's stdin in order, and keeps one that does not read from holding up the others.
+type queue struct {
+	lock   sync.Mutex
+	filled sync.Cond
+	items  [][]byte
+}
+
+func (q *queue) add(data []byte) {
+	q.lock.Lock()
+	q.items = append(q.items, data)
+	q.lock.Unlock()
+	q.filled.Signal()
+}
+
+// drain writes what is added to the queue, until an empty item closes the file.
+func (q *queue) drain(to *os.File) {
+	defer to.Close()
+	for {
+		q.lock.Lock()
+		for len(q.items) == 0 {
+			q.filled.Wait()
+		}
+		data := q.items[0]
+		q.items = q.items[1:]
+		q.lock.Unlock()
+		if len(data) == 0 {
+			return
+		}
+		if _, err := to.Write(data); err != nil {
+			return
+		}
+	}
+}
+
+var (
+	out      = bufio.NewWriterSize(os.Stdout, 1<<16)
+	outLock  sync.Mutex
+	lock     sync.Mutex // guards commands, and forking against reaping
+	commands = map[int]*command{}
+)
+
+func send(kind byte, id uint32, payload []byte) {
+	outLock.Lock()
+	defer outLock.Unlock()
+	var header [9]byte
+	binary.BigEndian.PutUint32(header[:], uint32(len(payload)+5))
+	header[4] = kind
+	binary.BigEndian.PutUint32(header[5:], id)
+	out.Write(header[:])
+	out.Write(payload)
+	if out.Flush() != nil {
+		os.Exit(0) // whoever owned us is gone
+	}
+}
+
+func sendJSON(kind byte, id uint32, value any) {
+	data, _ := json.Marshal(value)
+	send(kind, id, data)
+}
+
+func errno(err error) int {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return int(number)
+	}
+	if err != nil {
+		return int(syscall.EIO)
+	}
+	return 0
+}
+
+// find looks a program up as execvp does.
+func find(name string, env []string) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	path := "/usr/bin:/bin"
+	for _, item := range env {
+		if value, ok := strings.CutPrefix(item, "PATH="); ok {
+			path = value
+		}
+	}
+	for _, directory := range strings.Split(path, ":") {
+		candidate := directory + "/" + name
+		if info, err := os.Stat(candidate); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+			return candidate
+		}
+	}
+	return name
+}
+
+// emulated is how to start a program under the emulator by hand: scripts through their interpreter.
+func emulated(prefix, argv []string, program string) ([]string, error) {
+	for range 4 {
+		file, err := os.Open(program)
+		if err != nil {
+			return nil, err
+		}
+		head := make([]byte, 256)
+		n, _ := io.ReadFull(file, head)
+		info, _ := file.Stat()
+		file.Close()
+		if info.IsDir() || info.Mode()&0o111 == 0 {
+			return nil, syscall.EACCES
+		}
+		head = head[:n]
+		if !bytes.HasPrefix(head, []byte("#!")) {
+			break
+		}
+		line, _, _ := bytes.Cut(head[2:], []byte("\n"))
+		words := strings.SplitN(strings.TrimSpace(string(line)), " ", 2)
+		rest := append([]string{program}, argv[1:]...)
+		if len(words) == 2 {
+			rest = append([]string{strings.TrimSpace(words[1])}, rest...)
+		}
+		program = words[0]
+		argv = append([]string{program}, rest...)
+	}
+	full := append([]string{}, prefix...)
+	return append(append(full, "-0", argv[0], program), argv[1:]...), nil
+}
+
+func spawn(id uint32, payload []byte) {
+	var request spawnRequest
+	if err := json.Unmarshal(payload, &request); err != nil || len(request.Argv) == 0 {
+		sendJSON(outExit, id, map[string]any{"broken": "a spawn request that cannot be read"})
+		return
+	}
+	os.MkdirAll(request.Cwd, 0o755)
+	argv, program := request.Argv, find(request.Argv[0], request.Env)
+	if len(request.Prefix) > 0 {
+		full, err := emulated(request.Prefix, argv, program)
+		if err != nil {
+			sendJSON(outExit, id, map[string]any{"exec_errno": errno(err)})
+			return
+		}
+		argv, program = full, full[0]
+	}
+	inR, inW, err1 := os.Pipe()
+	outR, outW, err2 := os.Pipe()
+	errR, errW, err3 := os.Pipe()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		sendJSON(outExit, id, map[string]any{"broken": err.Error()})
+		return
+	}
+	c := &command{id: id, started: time.Now()}
+	c.input.filled.L = &c.input.lock
+	lock.Lock()
+	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
+		Dir: request.Cwd, Env: request.Env, Files: []uintptr{inR.Fd(), outW.Fd(), errW.Fd()},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err == nil {
+		c.pid = pid
+		commands[pid] = c
+		c.readers.Add(2)
+	}
+	lock.Unlock()
+	inR.Close()
+	outW.Close()
+	errW.Close()
+	if err != nil {
+		inW.Close()
+		outR.Close()
+		errR.Close()
+		sendJSON(outExit, id, map[string]any{"exec_errno": errno(err)})
+		return
+	}
+	go c.input.drain(inW)
+	go copyOut(c, outR, outStdout)
+	go copyOut(c, errR, outStderr)
+}
+
+func copyOut(c *command, from *os.File, kind byte) {
+	defer c.readers.Done()
+	defer from.Close()
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			send(kind, c.id, buffer[:n])
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// others lists the processes that belong to no running command: what an ended one left behind.
+func others() []int {
+	parents, sessions := map[int]int{}, map[int]int{}
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || pid == 1 {
+			continue
+		}
+		data, err := os.ReadFile("/proc/" + entry.Name() + "/stat")
+		if err != nil {
+			continue
+		}
+		_, rest, _ := bytes.Cut(data[bytes.LastIndexByte(data, ')'):], []byte(" "))
+		fields := strings.Fields(string(rest))
+		if len(fields) < 4 || fields[0] == "Z" {
+			continue
+		}
+		parents[pid], _ = strconv.Atoi(fields[1])
+		sessions[pid], _ = strconv.Atoi(fields[3])
+	}
+	var found []int
+	for pid := range parents {
+		ours := commands[sessions[pid]] != nil
+		for up, n := pid, 0; !ours && n < 64; up, n = parents[up], n+1 {
+			ours = commands[up] != nil
+		}
+		if !ours {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+func reap() {
+	for {
+		var status syscall.WaitStatus
+		var usage syscall.Rusage
+		lock.Lock()
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, &usage)
+		if err != nil || pid <= 0 {
+			lock.Unlock()
+			return
+		}
+		c := commands[pid]
+		if c == nil {
+			lock.Unlock()
+			continue
+		}
+		wall := time.Since(c.started)
+		delete(commands, pid)
+		left := map[int]bool{}
+		for range 20 {
+			found := others()
+			if len(found) == 0 {
+				break
+			}
+			for _, other := range found {
+				left[other] = true
+				syscall.Kill(other, syscall.SIGKILL)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		lock.Unlock()
+		go func() {
+			c.readers.Wait()
+			c.input.add(nil)
+			cpu := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			sendJSON(outExit, c.id, map[string]any{
+				"status": int(status), "wall_ns": wall.Nanoseconds(), "left": len(left),
+				"cpu_ms": float64(cpu.Microseconds()) / 1000,
+			})
+		}()
+	}
+}
+
+func byID(id uint32) *command {
+	lock.Lock()
+	defer lock.Unlock()
+	for _, c := range commands {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
+func feed(id uint32, data []byte) {
+	if c := byID(id); c != nil {
+		c.input.add(data)
+	}
+}
+
+func put(id uint32, payload []byte) {
+	line, content, _ := bytes.Cut(payload, []byte("\n"))
+	var request struct {
+		Path string `json:"path"`
+		Mode uint32 `json:"mode"`
+	}
+	err := json.Unmarshal(line, &request)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(request.Path), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(request.Path, content, fs.FileMode(request.Mode))
+	}
+	if err == nil {
+		err = os.Chmod(request.Path, fs.FileMode(request.Mode))
+	}
+	sendJSON(outDone, id, map[string]int{"errno": errno(err)})
+}
+
+func get(id uint32, payload []byte) {
+	info, err := os.Stat(string(payload))
+	if err == nil && !info.Mode().IsRegular() {
+		err = syscall.EINVAL
+	}
+	if err == nil {
+		var content []byte
+		if content, err = os.ReadFile(string(payload)); err == nil {
+			send(outData, id, content)
+		}
+	}
+	sendJSON(outDone, id, map[string]int{"errno": errno(err)})
+}
+
+// writable are the places outside of /work that a command can write to.
+var writable = []string{"/tmp", "/dev/shm", "/run", "/var/tmp"}
+
+func list(id uint32) {
+	found := []string{}
+	for _, root := range writable {
+		filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && path != root && len(found) < 1000 {
+				found = append(found, path)
+			}
+			return nil
+		})
+	}
+	sendJSON(outDone, id, map[string]any{"paths": found})
+}
+
+func reset(id uint32) {
+	lock.Lock()
+	for pid := range commands {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	lock.Unlock()
+	for _, root := range append([]string{"/work"}, writable...) {
+		entries, _ := os.ReadDir(root)
+		for _, entry := range entries {
+			os.RemoveAll(root + "/" + entry.Name())
+		}
+	}
+	sendJSON(outDone, id, map[string]any{})
+}
+
+func main() {
+	children := make(chan os.Signal, 64)
+	signal.Notify(children, syscall.SIGCHLD)
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		tick := time.NewTicker(time.Second) // signals coalesce
+		for {
+			select {
+			case <-children:
+			case <-tick.C:
+			}
+			reap()
+		}
+	}()
+	sendJSON(outDone, 0, map[string]int{"pid": os.Getpid()})
+	in := bufio.NewReaderSize(os.Stdin, 1<<16)
+	var header [9]byte
+	for {
+		if _, err := io.ReadFull(in, header[:]); err != nil {
+			os.Exit(0) // the container ends with us
+		}
+		payload := make([]byte, binary.BigEndian.Uint32(header[:])-5)
+		if _, err := io.ReadFull(in, payload); err != nil {
+			os.Exit(0)
+		}
+		id := binary.BigEndian.Uint32(header[5:])
+		switch header[4] {
+		case inSpawn:
+			spawn(id, payload)
+		case inStdin:
+			feed(id, payload)
+		case inKill:
+			if c := byID(id); c != nil {
+				syscall.Kill(-c.pid, syscall.SIGKILL)
+				syscall.Kill(c.pid, syscall.SIGKILL)
+			}
+		case inPut:
+			put(id, payload)
+		case inGet:
+			get(id, payload)
+		case inList:
+			list(id)
+		case inReset:
+			reset(id)
+		}
+	}
+}
