@@ -39,13 +39,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="xc", description="Grades on 信创 platforms: provisioning, sandboxes, reports.")
+    parser = argparse.ArgumentParser(
+        prog="xc", description="Grades on 信创 platforms: provisioning, sandboxes, reports."
+    )
     parser.add_argument("--version", action="version", version=f"xc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--platforms-file", metavar="FILE", help="a platforms.yaml of your own, merged over the shipped one")
+        sub.add_argument(
+            "--platforms-file", metavar="FILE", help="a platforms.yaml of your own, merged over the shipped one"
+        )
         sub.set_defaults(run=run)
         return sub
 
@@ -119,8 +123,10 @@ def _platforms(options: argparse.Namespace) -> int:
     shorts = {target: short for short, target in platforms.file.shorts.items()}
     chosen = [platforms.get(i) for i in platforms.ids]
     if options.json:
-        rows = [{"id": p.id, "short": shorts.get(p.id), "arch": p.arch, "world": p.world, "rootfs": p.rootfs_name}
-                for p in chosen]
+        rows = [
+            {"id": p.id, "short": shorts.get(p.id), "arch": p.arch, "world": p.world, "rootfs": p.rootfs_name}
+            for p in chosen
+        ]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return EXIT_OK
     width = max(len(p.id) for p in chosen)

@@ -46,18 +46,33 @@ class Controller:
             schema="xc-journal/1",
             run={
                 "id": session.run_id,
-                "host": {"name": host.node(), "machine": host.machine(), "kernel": host.release(),
-                         "python": host.python_version(), "pytest": pytest.__version__},
+                "host": {
+                    "name": host.node(),
+                    "machine": host.machine(),
+                    "kernel": host.release(),
+                    "python": host.python_version(),
+                    "pytest": pytest.__version__,
+                },
                 "argv": sys.argv,
                 "backend": session.backend,
             },
             suite={"name": "pytest-xinchuang", "version": __version__, "digest": session.catalogue.digest},
-            subject={"name": session.subject.name, "version": session.subject.version, "digest": session.subject.digest},
+            subject={
+                "name": session.subject.name,
+                "version": session.subject.version,
+                "digest": session.subject.digest,
+            },
             profile={"id": session.profile.id, **session.profile.profile.model_dump(mode="json")},
             packages=list(session.packages),
             platforms=[
-                {"id": p.id, "digest": p.digest, "arch": p.arch, "uname": p.architecture.uname,
-                 "cpu": p.cpu.title.model_dump(), "system": p.system.title.model_dump()}
+                {
+                    "id": p.id,
+                    "digest": p.digest,
+                    "arch": p.arch,
+                    "uname": p.architecture.uname,
+                    "cpu": p.cpu.title.model_dump(),
+                    "system": p.system.title.model_dump(),
+                }
                 for p in session.platforms
             ],
             required=required,
@@ -77,7 +92,8 @@ class Controller:
         """Journal one phase of one test."""
         note = getattr(report, "xc", None)
         if note is None:
-            if report.when == "???" and report.nodeid in self._known:
+            # xdist reports a test whose worker died with a phase of its own.
+            if str(report.when) == "???" and report.nodeid in self._known:
                 self._lost(report)
             return
         self._known[report.nodeid] = note
@@ -89,8 +105,13 @@ class Controller:
             self._known.pop(report.nodeid, None)
         if report.when == "call" or not report.passed:
             self._write(
-                "check", check=note["check"], platform=note["platform"], phase=report.when, outcome=report.outcome,
-                duration_s=round(report.duration, 3), worker=note.get("worker", ""),
+                "check",
+                check=note["check"],
+                platform=note["platform"],
+                phase=report.when,
+                outcome=report.outcome,
+                duration_s=round(report.duration, 3),
+                worker=note.get("worker", ""),
             )
 
     def _take_decision(self, note: dict[str, Any], decision: dict[str, Any]) -> None:
@@ -102,7 +123,10 @@ class Controller:
             self.broken = fault.what
             return
         self._write(
-            "decision", **{**decision, "evidence": evidence}, platform=note["platform"], check=note["check"],
+            "decision",
+            **{**decision, "evidence": evidence},
+            platform=note["platform"],
+            check=note["check"],
             attempt=self._attempts[key],
         )
 
@@ -112,8 +136,15 @@ class Controller:
         what = f"the worker was lost while it ran {note['check']} on {note['platform']}"
         self._write("fault", what=what)
         for requirement in note["requirements"]:
-            lost = {"requirement": requirement, "verdict": "inconclusive", "cause": "host", "reason": what, "mend": "",
-                    "fidelity": "static", "evidence": []}
+            lost = {
+                "requirement": requirement,
+                "verdict": "inconclusive",
+                "cause": "host",
+                "reason": what,
+                "mend": "",
+                "fidelity": "static",
+                "evidence": [],
+            }
             self._take_decision(note, lost)
 
     def finish(self, exit_status: int) -> int:
@@ -126,7 +157,7 @@ class Controller:
                 write_reports(self.result, self.session.report_dir)
         except (XcError, OSError) as error:
             self.broken = self.broken or str(error)
-        if self.broken:
+        if self.broken or self.result is None:
             return EXIT_NO_REPORT
         if exit_status == pytest.ExitCode.OK and not all(g.reaches_required for g in self.result.grades):
             return EXIT_BELOW_REQUIRED

@@ -31,7 +31,17 @@ class Finding:
 def examine(store: Store) -> list[Finding]:
     """Try each feature; nothing is assumed from a version number that can be tried."""
     checks: list[Callable[[Store], Finding]] = [
-        _kernel, _user_namespaces, _private_binfmt, _mmdebstrap, _uidmap, _cache, _zig, _go, _gnu, _docker, _kvm,
+        _kernel,
+        _user_namespaces,
+        _private_binfmt,
+        _mmdebstrap,
+        _uidmap,
+        _cache,
+        _zig,
+        _go,
+        _gnu,
+        _docker,
+        _kvm,
     ]
     return [check(store) for check in checks]
 
@@ -41,9 +51,13 @@ def _kernel(_: Store) -> Finding:
     numbers = tuple(int(p) for p in release.split("-")[0].split(".")[:2] if p.isdigit())
     good = numbers >= (6, 7)
     return Finding(
-        "Linux 6.7 or later", "ok" if good else "missing", f"{host.machine()} {release}",
+        "Linux 6.7 or later",
+        "ok" if good else "missing",
+        f"{host.machine()} {release}",
         "since 6.7 each user namespace has a binfmt_misc of its own: children are emulated without root rights",
-        "" if good else "install a newer kernel (Debian 12: sudo apt-get install -t bookworm-backports linux-image-amd64)",
+        ""
+        if good
+        else "install a newer kernel (Debian 12: sudo apt-get install -t bookworm-backports linux-image-amd64)",
     )
 
 
@@ -51,7 +65,12 @@ def _user_namespaces(_: Store) -> Finding:
     why = "the rootless sandbox is made of them"
     try:
         done = subprocess.run(
-            ["unshare", "-Urmpf", "true"], capture_output=True, text=True, timeout=10, check=False, env={**os.environ, "LC_ALL": "C"}
+            ["unshare", "-Urmpf", "true"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.SubprocessError) as error:
         return Finding("user namespaces", "unknown", str(error), why, "sudo apt-get install util-linux")
@@ -64,18 +83,30 @@ def _user_namespaces(_: Store) -> Finding:
 
 
 def _private_binfmt(store: Store) -> Finding:
-    feature, why = "rootless sandbox with emulated children", "scripts and child processes run on the platform's CPU too"
-    names = [n for n, r in store.platforms.file.rootfs.items() if store.cache.peek("rootfs", n) and r.arch is not HOST_ARCH]
+    feature, why = (
+        "rootless sandbox with emulated children",
+        "scripts and child processes run on the platform's CPU too",
+    )
+    names = [
+        n for n, r in store.platforms.file.rootfs.items() if store.cache.peek("rootfs", n) and r.arch is not HOST_ARCH
+    ]
     emulators = [e for e in store.cache.entries() if e.kind == "emulator"]
     if not names or not emulators:
         return Finding(feature, "unknown", "nothing is provisioned to try it with", why, "xc provision")
     recipe = store.platforms.file.rootfs[names[0]]
     architecture = store.platforms.file.architectures[recipe.arch]
     try:
-        platform = next(store.platforms.get(i) for i in store.platforms.ids if store.platforms.get(i).arch is recipe.arch)
+        platform = next(
+            store.platforms.get(i) for i in store.platforms.ids if store.platforms.get(i).arch is recipe.arch
+        )
         spec = QemuSpec(
-            platform.id, recipe.arch, store.rootfs(names[0]), store.emulator(architecture.qemu),
-            platform.cpu.emulation.strict.value or "max", "4.19.0", 10,
+            platform.id,
+            recipe.arch,
+            store.rootfs(names[0]),
+            store.emulator(architecture.qemu),
+            platform.cpu.emulation.strict.value or "max",
+            "4.19.0",
+            10,
         )
         with QemuSandbox(spec) as sandbox:
             if sandbox.fingerprint.degraded:
@@ -101,7 +132,9 @@ def _mmdebstrap(_: Store) -> Finding:
 
 def _uidmap(_: Store) -> Finding:
     return _tool(
-        "uidmap", "newuidmap", "not needed for what this suite provisions; mmdebstrap's own unshare mode uses it",
+        "uidmap",
+        "newuidmap",
+        "not needed for what this suite provisions; mmdebstrap's own unshare mode uses it",
         "sudo apt-get install uidmap",
     )
 
@@ -110,7 +143,10 @@ def _cache(store: Store) -> Finding:
     free = shutil.disk_usage(store.cache.root).free >> 20
     good = free > 2048
     return Finding(
-        "cache", "ok" if good else "missing", f"{store.cache.root}, {free} MiB free", "root filesystems and builds live there",
+        "cache",
+        "ok" if good else "missing",
+        f"{store.cache.root}, {free} MiB free",
+        "root filesystems and builds live there",
         "" if good else "export XC_CACHE=/a/directory/with/2/GiB",
     )
 
@@ -134,8 +170,13 @@ def _compiler(feature: str, find: Callable[[], str], argument: str, why: str) ->
 def _gnu(store: Store) -> Finding:
     found = [a.triplet for a in store.platforms.file.architectures.values() if gnu_compiler(a)]
     why = "an alternative to zig for C units"
-    return Finding("GNU cross compilers", "ok" if found else "missing", ", ".join(found) or "none", why,
-                   "" if found else "sudo apt-get install gcc-aarch64-linux-gnu")
+    return Finding(
+        "GNU cross compilers",
+        "ok" if found else "missing",
+        ", ".join(found) or "none",
+        why,
+        "" if found else "sudo apt-get install gcc-aarch64-linux-gnu",
+    )
 
 
 def _docker(_: Store) -> Finding:
@@ -166,5 +207,3 @@ def _kvm(_: Store) -> Finding:
     there = Path("/dev/kvm").exists()
     mend = "sudo usermod -aG kvm $USER" if there else "switch virtualization on in the firmware, or in the hypervisor"
     return Finding("KVM", "missing", "/dev/kvm " + ("may not be opened" if there else "is not there"), why, mend)
-
-

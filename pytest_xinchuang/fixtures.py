@@ -61,8 +61,14 @@ class RecordingSandbox:
         self.fingerprint = sandbox.fingerprint
 
     def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: str = "/work",
-        limits: Limits | None = None, trace: bool = False,
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/work",
+        limits: Limits | None = None,
+        trace: bool = False,
     ) -> Outcome:
         """Run a command to its end; see the sandbox protocol.
 
@@ -79,7 +85,12 @@ class RecordingSandbox:
         return outcome
 
     def start(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str = "/work", limits: Limits | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/work",
+        limits: Limits | None = None,
     ) -> Process:
         """Start a command and leave it running."""
         self._record.add({"kind": "start", "argv": list(argv)}, self.fingerprint.fidelity)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import pytest
 
 _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
-    ("--xc-platform", "ID[,ID...]", "platforms to grade on: ids or short names (kunpeng, phytium, hygon, zhaoxin, "
-     "loongson), 'all' for these, 'all-combinations' for the matrix; `xc platforms list` shows them"),
+    (
+        "--xc-platform",
+        "ID[,ID...]",
+        "platforms to grade on: ids or short names (kunpeng, phytium, hygon, zhaoxin, "
+        "loongson), 'all' for these, 'all-combinations' for the matrix; `xc platforms list` shows them",
+    ),
     ("--xc-backend", "NAME", "auto, qemu, docker, native, or the name of a plugin's backend (default: auto)"),
-    ("--xc-subject", "PATH", "manifest (xinchuang.yaml) of the product to grade, or its directory "
-     "(default: the target's own OpenSSL)"),
+    (
+        "--xc-subject",
+        "PATH",
+        "manifest (xinchuang.yaml) of the product to grade, or its directory (default: the target's own OpenSSL)",
+    ),
     ("--xc-suite", "NAME[,NAME...]", "conformance packages to run, or 'none' (default: all, unless paths are given)"),
     ("--xc-profile", "ID", "what the target system demands (default: report)"),
     ("--xc-report", "DIR", "where journal and reports are written (default: .xc)"),
@@ -28,11 +35,19 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(flag, dest=dest, metavar=metavar, default=None, help=text)
         parser.addini(dest, text, default="")
     group.addoption(
-        "--xc-keep-sandbox", dest="xc_keep_sandbox", action="store_true", default=False,
+        "--xc-keep-sandbox",
+        dest="xc_keep_sandbox",
+        action="store_true",
+        default=False,
         help="leave docker containers running at the end, for debugging",
     )
-    group.addoption("--xc-offline", dest="xc_offline", action="store_true", default=False,
-                    help="provision nothing: a missing emulator or root filesystem is a fault")
+    group.addoption(
+        "--xc-offline",
+        dest="xc_offline",
+        action="store_true",
+        default=False,
+        help="provision nothing: a missing emulator or root filesystem is a fault",
+    )
 
 
 def option(config: pytest.Config, name: str) -> str | None:

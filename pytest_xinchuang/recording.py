@@ -96,7 +96,11 @@ def _decision(
         text = str(error).strip().splitlines()
         reason = text[0][:500] if text else "an assertion failed"
         return Decision(
-            Verdict.FAIL, Cause.SUBJECT, reason, fidelity=record.fidelity or Fidelity.STATIC, evidence=tuple(record.evidence)
+            Verdict.FAIL,
+            Cause.SUBJECT,
+            reason,
+            fidelity=record.fidelity or Fidelity.STATIC,
+            evidence=tuple(record.evidence),
         )
     if error is not None:
         return _broken(call, "its call")
@@ -104,7 +108,9 @@ def _decision(
         return Decision(Verdict.INCONCLUSIVE, Cause.SUBJECT, f"expected to fail: {report.wasxfail}")
     if not record.evidence:
         return Decision(
-            Verdict.INCONCLUSIVE, Cause.HOST, "the test passed and recorded no evidence",
+            Verdict.INCONCLUSIVE,
+            Cause.HOST,
+            "the test passed and recorded no evidence",
             "run something in xc_sandbox, or use xc_evidence",
         )
     fidelity = record.fidelity or Fidelity.STATIC

@@ -23,8 +23,10 @@ class XcRun:
 
     def pytest_report_header(self) -> list[str]:
         names = ", ".join(p.id for p in self.session.platforms)
-        return [f"xinchuang: {names}; backend {self.session.backend}; "
-                f"subject {self.session.subject.name}; packages {', '.join(self.session.packages) or 'none'}"]
+        return [
+            f"xinchuang: {names}; backend {self.session.backend}; "
+            f"subject {self.session.subject.name}; packages {', '.join(self.session.packages) or 'none'}"
+        ]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "xc_platform" not in metafunc.fixturenames:

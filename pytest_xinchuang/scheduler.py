@@ -17,7 +17,9 @@ def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str])
     from xdist.scheduler import LoadScopeScheduling
 
     if config.getoption("dist") == "each":
-        raise pytest.UsageError("--dist=each cannot grade: every check would be reported several times; use --dist=load")
+        raise pytest.UsageError(
+            "--dist=each cannot grade: every check would be reported several times; use --dist=load"
+        )
 
     class PlatformScheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:

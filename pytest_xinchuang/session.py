@@ -120,8 +120,11 @@ class XcSession:
         cache = Cache()
         cache.clean()
         store = Store(self.all_platforms, cache, Progress(quiet=quiet), offline=bool(self.config.option.xc_offline))
-        backends = {name: make for group in self.config.hook.pytest_xc_sandbox_backends(config=self.config)
-                    for name, make in group.items()}
+        backends = {
+            name: make
+            for group in self.config.hook.pytest_xc_sandbox_backends(config=self.config)
+            for name, make in group.items()
+        }
         return Pool(
             store,
             self.backend,

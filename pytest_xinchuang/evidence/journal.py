@@ -133,7 +133,9 @@ def read_journal(path: Path) -> Journal:
     except OSError as error:
         raise NotAJournal(f"{path}: cannot be read: {error.strerror}") from error
     if journal.started.get("schema") != SCHEMA:
-        raise NotAJournal(f"{path}: not a journal ({SCHEMA}): it has no run_started event", mend="xc report .xc/journal.ndjson")
+        raise NotAJournal(
+            f"{path}: not a journal ({SCHEMA}): it has no run_started event", mend="xc report .xc/journal.ndjson"
+        )
     if journal.finished is None:
         journal.problems.append("the run did not finish")
     return journal
@@ -171,4 +173,3 @@ def _take(journal: Journal, kind: str, event: dict[str, Any], offset: int) -> No
                 journal.problems.append(f"an event of unknown kind {kind!r} at byte {offset}")
     except (KeyError, TypeError):
         journal.problems.append(f"the {kind} event at byte {offset} is incomplete")
-

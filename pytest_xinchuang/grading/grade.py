@@ -104,9 +104,16 @@ def _judge(journal: Journal, platform: dict[str, Any], item: dict[str, Any]) -> 
     """The verdict about one required id. Whatever nobody decided is not tested."""
     decisions = journal.decisions.get((platform["id"], item["id"]), [])
     result = RequirementResult(
-        id=item["id"], package=item["package"], platform=platform["id"], level=Level(item["level"]),
-        mandatory=bool(item["mandatory"]), title=item["title"],
-        verdict=Verdict.NOT_TESTED, cause=Cause.NONE, reason="no check decided it", mend=item["mend"]["en"],
+        id=item["id"],
+        package=item["package"],
+        platform=platform["id"],
+        level=Level(item["level"]),
+        mandatory=bool(item["mandatory"]),
+        title=item["title"],
+        verdict=Verdict.NOT_TESTED,
+        cause=Cause.NONE,
+        reason="no check decided it",
+        mend=item["mend"]["en"],
         attempts=len(decisions),
     )
     by_check: dict[str, list[dict[str, Any]]] = {}

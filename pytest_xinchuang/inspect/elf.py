@@ -75,7 +75,9 @@ class ElfObject:
                 return world, f"PT_INTERP {self.interpreter}"
         if self.interpreter and self.interpreter.startswith("/lib/ld-musl-loongarch64"):
             return "new", f"PT_INTERP {self.interpreter}"
-        versions = [version_key(n.version[6:]) for n in self.needed if n.version[:6] == "GLIBC_" and n.version[6:7].isdigit()]
+        versions = [
+            version_key(n.version[6:]) for n in self.needed if n.version[:6] == "GLIBC_" and n.version[6:7].isdigit()
+        ]
         if versions:
             base = version_key(architecture.libc_base)
             old = min(versions) < base

@@ -88,7 +88,9 @@ class Cpu(_Data):
     family: Name
     arch: Arch
     isa: Fact[str]
-    identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /proc/cpuinfo of the real CPU matches")
+    identity: Fact[tuple[str, ...]] = Field(
+        description="regular expressions that /proc/cpuinfo of the real CPU matches"
+    )
     features: Fact[tuple[str, ...]]
     emulation: Emulation
     go_env: Fact[dict[str, str]] = Field(description="GOARM64, GOAMD64: the highest level that the CPU runs")
@@ -180,9 +182,7 @@ class Platforms:
         for path in paths:
             source = YamlFile(path)
             if source.data.get("schema") != "xc-platforms/1":
-                raise source.error(
-                    ("schema",), f"found {source.data.get('schema')!r}, expected 'xc-platforms/1'"
-                )
+                raise source.error(("schema",), f"found {source.data.get('schema')!r}, expected 'xc-platforms/1'")
             sources.append(source)
             _merge(merged, source.data)
             # Validated after each file, so that a mistake is blamed on the file that made it.
@@ -279,4 +279,3 @@ def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
 def _near(name: str, known: Iterable[str]) -> str:
     matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" (did you mean {', '.join(matches)}?)" if matches else ""
-

@@ -74,7 +74,9 @@ def load_catalogue(*paths: Path) -> Catalogue:
     Raises:
         DataFileError: a file is malformed, an id is given twice, or ``needs`` names an id that is not there.
     """
-    version, joined, seen = "", [], {}
+    version = ""
+    joined: list[Requirement] = []
+    seen: dict[str, Path] = {}
     for path in paths:
         source = YamlFile(path)
         part = source.parse(Catalogue)

@@ -17,7 +17,7 @@ MANIFEST = "xinchuang.yaml"
 
 UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 LibraryName = Annotated[str, StringConstraints(pattern=r"^lib[A-Za-z0-9_.+-]+\.so[0-9.]*$")]
-LinkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]+$")]
+LinkName = Annotated[str, StringConstraints(pattern=r"^:?[A-Za-z0-9_.+-]+$")]
 Behaviour = Literal["children", "threads", "tls", "signals", "dlopen"]
 
 
@@ -132,9 +132,7 @@ class Subject:
     def __init__(self, path: Path) -> None:
         self.manifest = path / MANIFEST if path.is_dir() else path
         if not self.manifest.is_file():
-            raise DataFileError(
-                f"{self.manifest}: no such manifest", mend=f"xc subject init {self.manifest.parent}"
-            )
+            raise DataFileError(f"{self.manifest}: no such manifest", mend=f"xc subject init {self.manifest.parent}")
         source = YamlFile(self.manifest)
         self.file = source.parse(SubjectFile)
         self.directory = self.manifest.parent.resolve()

@@ -128,8 +128,12 @@ def build(builder: Builder, subject: Subject, unit: Unit, target: Target, rootfs
         program = subject.path(unit.files[target.arch]).read_bytes()
     elif unit.kind == "c":
         program = builder.c(
-            target, [subject.path(s) for s in unit.sources], flags=flags, libraries=unit.links,
-            with_objects=libraries, salt=salt,
+            target,
+            [subject.path(s) for s in unit.sources],
+            flags=flags,
+            libraries=unit.links,
+            with_objects=libraries,
+            salt=salt,
         )
     else:
         program = builder.go(target, subject.path(unit.sources[0]), cgo=unit.kind == "go-cgo", salt=salt)

@@ -33,7 +33,11 @@ KNOWN_ANSWER, SAME_AS_X86, BASELINE = "XC-MRU-010", "XC-MRU-011", "XC-MRU-013"
 POOREST, OFFLINE, IN_PLACE, NO_LEFTOVERS = "XC-MRU-025", "XC-MRU-026", "XC-MRU-027", "XC-MRU-028"
 START_BUDGET, PAGE_SIZE, REPRODUCIBLE = "XC-MRU-040", "XC-MRU-041", "XC-MRU-042"
 BEHAVIOURS = {
-    "children": "XC-MRU-020", "threads": "XC-MRU-021", "tls": "XC-MRU-022", "signals": "XC-MRU-023", "dlopen": "XC-MRU-024",
+    "children": "XC-MRU-020",
+    "threads": "XC-MRU-021",
+    "tls": "XC-MRU-022",
+    "signals": "XC-MRU-023",
+    "dlopen": "XC-MRU-024",
 }
 EVERY_RUN = (BASELINE, OFFLINE, IN_PLACE, NO_LEFTOVERS)
 PLAIN_RUN = (STARTS, ANSWERS, ENDS, KNOWN_ANSWER, SAME_AS_X86)
@@ -44,7 +48,9 @@ SIGILL = 4
 class MruEngine:
     """All observations of ``subject`` on ``platform``, each made once, when it is first asked for."""
 
-    def __init__(self, platform: Platform, subject: Subject, catalogue: Catalogue, pool: Pool, builder: Builder) -> None:
+    def __init__(
+        self, platform: Platform, subject: Subject, catalogue: Catalogue, pool: Pool, builder: Builder
+    ) -> None:
         self.platform = platform
         self.subject = subject
         self.catalogue = catalogue
@@ -102,9 +108,11 @@ class MruEngine:
         against = static.shows(behaviour, self._elves)
         if against or not self._elves:
             return Decision(
-                Verdict.INCONCLUSIVE, Cause.SUBJECT,
+                Verdict.INCONCLUSIVE,
+                Cause.SUBJECT,
                 f"the manifest says that {behaviour} do not apply ({said.reason}), but "
-                f"{against or 'none of its objects could be read'}", f"add a unit with behaviour: {behaviour}",
+                f"{against or 'none of its objects could be read'}",
+                f"add a unit with behaviour: {behaviour}",
             )
         looked = [{"kind": "static", "object": e.name, "imports": len(e.imports)} for e in self._elves]
         return Decision(Verdict.NOT_APPLICABLE, reason=said.reason, evidence=tuple(looked))
@@ -141,13 +149,24 @@ class MruEngine:
         except HostFault as fault:
             record.blocked_by = record.undecided(BUILDS, Cause.HOST, fault.what, fault.mend)
             return
-        record.saw((BUILDS,), Fidelity.STATIC, {
-            "kind": "build", "unit": unit.name, "libc": target.libc_version, "flags": list(target.c_flags),
-            "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
-        })
+        record.saw(
+            (BUILDS,),
+            Fidelity.STATIC,
+            {
+                "kind": "build",
+                "unit": unit.name,
+                "libc": target.libc_version,
+                "flags": list(target.c_flags),
+                "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
+            },
+        )
         self._elves += static.inspect(
-            record, built.objects, self.platform, allowed=self.subject.file.allowed_libraries,
-            shipped=built.shipped, provided=provided,
+            record,
+            built.objects,
+            self.platform,
+            allowed=self.subject.file.allowed_libraries,
+            shipped=built.shipped,
+            provided=provided,
         )
         self._check_reproducible(unit, record, built)
         in_the_way = [f for r in (static.MACHINE, static.LIBRARIES, static.SYMBOLS) for f in record.of(r)]
@@ -170,9 +189,15 @@ class MruEngine:
         except XcError as error:
             record.undecided(REPRODUCIBLE, Cause.HOST, f"the second build: {error.what}")
             return
-        record.saw((REPRODUCIBLE,), Fidelity.STATIC, {
-            "kind": "rebuild", "unit": unit.name, "same": again.files == built.files,
-        })
+        record.saw(
+            (REPRODUCIBLE,),
+            Fidelity.STATIC,
+            {
+                "kind": "rebuild",
+                "unit": unit.name,
+                "same": again.files == built.files,
+            },
+        )
         if again.files != built.files:
             record.fails(REPRODUCIBLE, "two builds of the same source differ")
 
@@ -198,7 +223,9 @@ class MruEngine:
 
         astray = self._children_astray(unit, built, sandbox)
         if astray and (unit.kind == "shell" or not self._is_good(unit, outcome)):
-            record.blocked_by = record.undecided(behaviour or STARTS, Cause.HOST, astray, "--xc-backend=qemu; xc doctor")
+            record.blocked_by = record.undecided(
+                behaviour or STARTS, Cause.HOST, astray, "--xc-backend=qemu; xc doctor"
+            )
             return
         root = self._root_cause(unit, record, built, sandbox, outcome)
         if root is not None:
@@ -213,7 +240,7 @@ class MruEngine:
             looked(behaviour)
         else:
             looked(STARTS, ANSWERS)
-        self._check_output(unit, record, built, outcome, seen, fidelity, behaviour)
+        self._check_output(unit, record, outcome, seen, fidelity, behaviour)
         wrong = [f for f in record.findings if f.requirement in (KNOWN_ANSWER, SAME_AS_X86, behaviour)]
         if wrong:
             record.blocked_by = wrong[0]
@@ -249,7 +276,7 @@ class MruEngine:
         if outcome.ended is Ended.TIMED_OUT:
             return self._judge_hang(unit, record, sandbox, behaviour or ENDS)
         if outcome.ended is Ended.SIGNALED and outcome.signal == SIGILL:
-            return self._judge_illegal(unit, record, built)
+            return self._judge_illegal(record, built)
         good = self._is_good(unit, outcome)
         if not good and (network := self._network_attempt(sandbox, built)):
             return record.fails(OFFLINE, f"{outcome.describe()} without a network: {network}")
@@ -267,34 +294,48 @@ class MruEngine:
         """A time-out of ours is the subject's only when it hangs on x86-64 as well, and the sandbox is well."""
         check = sandbox.run(["true"], cwd="/", limits=Limits(wall_s=5))
         if not check.ok:
-            return record.undecided(requirement, Cause.HOST, f"timed out, and then `true` did not run: {check.describe()}")
+            return record.undecided(
+                requirement, Cause.HOST, f"timed out, and then `true` did not run: {check.describe()}"
+            )
         reference = self._reference(unit)
         if isinstance(reference, str):
             return record.undecided(requirement, Cause.HOST, f"timed out, and the x86-64 run is missing: {reference}")
         if reference.ended is Ended.TIMED_OUT:
             return record.fails(requirement, f"still running after its limit of {unit.limit_s:g} s, on x86-64 as well")
         return record.undecided(
-            requirement, Cause.FIDELITY, "timed out under emulation but ended on x86-64: a deadlock of this "
-            "architecture, or a slow emulator; needs native", "run it on a board: --xc-backend=native there",
+            requirement,
+            Cause.FIDELITY,
+            "timed out under emulation but ended on x86-64: a deadlock of this "
+            "architecture, or a slow emulator; needs native",
+            "run it on a board: --xc-backend=native there",
         )
 
-    def _judge_illegal(self, unit: Unit, record: UnitRecord, built: Built) -> Finding:
+    def _judge_illegal(self, record: UnitRecord, built: Built) -> Finding:
         """An illegal instruction is the subject's only when the CPU that trapped has all that the real one has."""
         emulation = self.platform.cpu.emulation
         title = self.platform.cpu.title.en
         if emulation.exact:
-            return record.fails(BASELINE, f"illegal instruction under {emulation.strict.value}, which has all of {title}")
+            return record.fails(
+                BASELINE, f"illegal instruction under {emulation.strict.value}, which has all of {title}"
+            )
         if emulation.superset.value is None:
             return record.undecided(
-                BASELINE, Cause.FIDELITY, f"illegal instruction, but no emulated CPU has all of {title}: not emulable; "
-                "needs native", "run it on a board",
+                BASELINE,
+                Cause.FIDELITY,
+                f"illegal instruction, but no emulated CPU has all of {title}: not emulable; needs native",
+                "run it on a board",
             )
         richer = self._execute(self.pool.sandbox(self.platform, CpuVariant.SUPERSET), built)
         if richer.ended is Ended.SIGNALED and richer.signal == SIGILL:
-            return record.fails(BASELINE, f"illegal instruction even under {emulation.superset.value}, which has all of {title}")
+            return record.fails(
+                BASELINE, f"illegal instruction even under {emulation.superset.value}, which has all of {title}"
+            )
         return record.undecided(
-            BASELINE, Cause.FIDELITY, f"illegal instruction under {emulation.strict.value}, none under "
-            f"{emulation.superset.value}; {title} lies between the two: needs native", "run it on a board",
+            BASELINE,
+            Cause.FIDELITY,
+            f"illegal instruction under {emulation.strict.value}, none under "
+            f"{emulation.superset.value}; {title} lies between the two: needs native",
+            "run it on a board",
         )
 
     def _network_attempt(self, sandbox: Sandbox, built: Built) -> str | None:
@@ -303,15 +344,28 @@ class MruEngine:
         for line in trace.splitlines():
             call = line.partition(" ")[2].strip()
             if call.startswith(("connect(", "sendto(", "sendmsg(", "bind(")) and any(
-                name in line for name in ("ENETUNREACH", "EADDRNOTAVAIL", "ENETDOWN", "EHOSTUNREACH",
-                                          "Network is unreachable", "Cannot assign requested address",
-                                          "Network is down", "No route to host")
+                name in line
+                for name in (
+                    "ENETUNREACH",
+                    "EADDRNOTAVAIL",
+                    "ENETDOWN",
+                    "EHOSTUNREACH",
+                    "Network is unreachable",
+                    "Cannot assign requested address",
+                    "Network is down",
+                    "No route to host",
+                )
             ):
                 return call[:120]
         return None
 
     def _check_isolation(
-        self, record: UnitRecord, sandbox: Sandbox, outcome: Outcome, changes: tuple[str, ...] | None, seen: dict[str, Any]
+        self,
+        record: UnitRecord,
+        sandbox: Sandbox,
+        outcome: Outcome,
+        changes: tuple[str, ...] | None,
+        seen: dict[str, Any],
     ) -> None:
         isolation, fidelity = sandbox.fingerprint.isolation, sandbox.fingerprint.fidelity
         if isolation["no_network"]:
@@ -329,8 +383,13 @@ class MruEngine:
             record.fails(NO_LEFTOVERS, f"left {outcome.leftovers} process(es) running when it ended")
 
     def _check_output(
-        self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome, seen: dict[str, Any],
-        fidelity: Fidelity, behaviour: str | None,
+        self,
+        unit: Unit,
+        record: UnitRecord,
+        outcome: Outcome,
+        seen: dict[str, Any],
+        fidelity: Fidelity,
+        behaviour: str | None,
     ) -> None:
         expected = unit.expect.stdout.encode() if unit.expect.stdout is not None else None
         if behaviour is not None:
@@ -408,7 +467,9 @@ class MruEngine:
         if poor.is_fault:
             record.undecided(POOREST, Cause.HOST, poor.describe())
         elif poor.ended is not outcome.ended or poor.code != outcome.code:
-            record.fails(POOREST, f"{poor.describe()} under {model.partition(',')[0]}, where it has to take another path")
+            record.fails(
+                POOREST, f"{poor.describe()} under {model.partition(',')[0]}, where it has to take another path"
+            )
         elif poor.stdout != outcome.stdout:
             record.fails(POOREST, f"another output under {model.partition(',')[0]}")
 
@@ -421,7 +482,9 @@ class MruEngine:
         ratio = round(outcome.wall_ms / baseline, 2) if baseline else None
         record.saw((START_BUDGET,), fidelity, {**seen, "kind": "start-up", "times_an_empty_program": ratio})
         if fidelity < Fidelity.NATIVE:
-            record.undecided(START_BUDGET, Cause.FIDELITY, "an emulator's clock says nothing of the machine's; needs native")
+            record.undecided(
+                START_BUDGET, Cause.FIDELITY, "an emulator's clock says nothing of the machine's; needs native"
+            )
         elif unit.start_budget_ms is None:
             record.undecided(
                 START_BUDGET, Cause.MISSING_FACT, "the manifest states no budget", f"add start_budget_ms to {unit.name}"
@@ -432,11 +495,15 @@ class MruEngine:
         known = self.platform.page_size
         record.saw((PAGE_SIZE,), fidelity, {**seen, "page_size": real})
         if fidelity < Fidelity.EMULATED_SYSTEM:
-            record.undecided(PAGE_SIZE, Cause.FIDELITY, "qemu-user has the host's pages; needs a kernel of the platform")
+            record.undecided(
+                PAGE_SIZE, Cause.FIDELITY, "qemu-user has the host's pages; needs a kernel of the platform"
+            )
         elif known is None or known.value is None:
             record.undecided(PAGE_SIZE, Cause.MISSING_FACT, f"the page size of {self.platform.os_name} is not known")
         elif real != str(known.value):
-            record.undecided(PAGE_SIZE, Cause.FIDELITY, f"ran with pages of {real} bytes, the platform has {known.value}")
+            record.undecided(
+                PAGE_SIZE, Cause.FIDELITY, f"ran with pages of {real} bytes, the platform has {known.value}"
+            )
 
 
 def observation(sandbox: Sandbox, unit: Unit, outcome: Outcome) -> dict[str, Any]:

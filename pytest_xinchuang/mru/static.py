@@ -17,15 +17,29 @@ ALLOWED, ALIGNMENT = "XC-MRU-012", "XC-MRU-014"
 STATIC = (MACHINE, LIBRARIES, SYMBOLS, ALLOWED, ALIGNMENT)
 
 LIBC_FAMILY = (
-    "libc.so.*", "libm.so.*", "libpthread.so.*", "libdl.so.*", "librt.so.*", "libutil.so.*", "libresolv.so.*",
-    "ld-linux*.so.*", "ld.so.1", "ld-musl-*.so.1", "libgcc_s.so.1",
+    "libc.so.*",
+    "libm.so.*",
+    "libpthread.so.*",
+    "libdl.so.*",
+    "librt.so.*",
+    "libutil.so.*",
+    "libresolv.so.*",
+    "ld-linux*.so.*",
+    "ld.so.1",
+    "ld-musl-*.so.1",
+    "libgcc_s.so.1",
 )
 """The libraries of glibc and musl themselves, and GCC's run time: always there, always allowed."""
 
 
 def inspect(
-    record: UnitRecord, objects: dict[str, bytes], platform: Platform, *,
-    allowed: tuple[str, ...], shipped: frozenset[str], provided: frozenset[str],
+    record: UnitRecord,
+    objects: dict[str, bytes],
+    platform: Platform,
+    *,
+    allowed: tuple[str, ...],
+    shipped: frozenset[str],
+    provided: frozenset[str],
 ) -> list[ElfObject]:
     """Look at each object; findings and evidence go to ``record``. Returns what could be read."""
     read: list[ElfObject] = []
@@ -74,7 +88,9 @@ def _check_machine(record: UnitRecord, elf: ElfObject, platform: Platform) -> bo
         return False
     if any(elf.padding):
         record.undecided(
-            MACHINE, Cause.HOST, f"{elf.name} has bytes in the padding of its ELF identification ({elf.padding.hex()}): "
+            MACHINE,
+            Cause.HOST,
+            f"{elf.name} has bytes in the padding of its ELF identification ({elf.padding.hex()}): "
             "the gABI asks for zero, and such a program could run outside the emulated CPU",
             "rebuild it with an unmodified linker",
         )
@@ -83,8 +99,10 @@ def _check_machine(record: UnitRecord, elf: ElfObject, platform: Platform) -> bo
         record.undecided(MACHINE, Cause.MISSING_FACT, f"{elf.name}: its LoongArch ABI world cannot be told: {why}")
     elif world != platform.world:
         record.fails(
-            MACHINE, f"{elf.name} is of the {world} LoongArch world ({why}); {platform.system.title.en} is of the "
-            f"{platform.world} world", "build it with a tool chain of the platform's world",
+            MACHINE,
+            f"{elf.name} is of the {world} LoongArch world ({why}); {platform.system.title.en} is of the "
+            f"{platform.world} world",
+            "build it with a tool chain of the platform's world",
         )
         return False
     known = [i for group in platform.architecture.interpreters.values() for i in group]
@@ -104,8 +122,10 @@ def _check_libraries(record: UnitRecord, elf: ElfObject, shipped: frozenset[str]
 
 def _check_symbols(record: UnitRecord, elf: ElfObject, platform: Platform) -> None:
     system = platform.system
-    limits = {"GLIBC": (system.libc_version.value, "libc_version", "glibc"),
-              "GLIBCXX": (system.glibcxx_max.value, "glibcxx_max", "libstdc++")}
+    limits = {
+        "GLIBC": (system.libc_version.value, "libc_version", "glibc"),
+        "GLIBCXX": (system.glibcxx_max.value, "glibcxx_max", "libstdc++"),
+    }
     for needed in elf.needed:
         family = needed.version.partition("_")[0]
         if needed.version == "GLIBC_ABI_DT_RELR":
@@ -119,16 +139,19 @@ def _check_symbols(record: UnitRecord, elf: ElfObject, platform: Platform) -> No
             continue
         if limit is None:
             record.undecided(
-                SYMBOLS, Cause.MISSING_FACT,
+                SYMBOLS,
+                Cause.MISSING_FACT,
                 f"{elf.name} needs {needed.version}; platforms.yaml does not know {fact} of {platform.os_name}",
                 f"add systems.{platform.os_name}.{fact} to a platforms file of your own",
             )
         elif newer:
             who = ", ".join(needed.symbols[:3]) or "a version marker"
             record.fails(
-                SYMBOLS, f"{elf.name} needs {who}@{needed.version} of {needed.library}; {system.title.en} has {label} {limit}",
+                SYMBOLS,
+                f"{elf.name} needs {who}@{needed.version} of {needed.library}; {system.title.en} has {label} {limit}",
                 f"build against {label} {limit}, e.g. zig cc -target {platform.architecture.zig}.{limit}"
-                if family == "GLIBC" else "",
+                if family == "GLIBC"
+                else "",
             )
 
 
@@ -147,19 +170,24 @@ def _check_alignment(record: UnitRecord, elf: ElfObject, platform: Platform) -> 
     if fact is not None and fact.value is not None:
         if least < fact.value:
             record.fails(
-                ALIGNMENT, f"{elf.name} has a PT_LOAD aligned to {least:#x}; {platform.system.title.en} on "
+                ALIGNMENT,
+                f"{elf.name} has a PT_LOAD aligned to {least:#x}; {platform.system.title.en} on "
                 f"{platform.arch} has pages of {fact.value:#x} bytes",
             )
     elif least < largest:
         record.undecided(
-            ALIGNMENT, Cause.MISSING_FACT, f"{elf.name} has a PT_LOAD aligned to {least:#x}; the page size of "
+            ALIGNMENT,
+            Cause.MISSING_FACT,
+            f"{elf.name} has a PT_LOAD aligned to {least:#x}; the page size of "
             f"{platform.os_name} on {platform.arch} is not known and may be {largest:#x}",
             f"add systems.{platform.os_name}.page_size.{platform.arch} to a platforms file of your own",
         )
 
 
 BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {
-    "children": frozenset({"fork", "vfork", "posix_spawn", "posix_spawnp", "system", "popen", "execve", "execvp", "clone"}),
+    "children": frozenset(
+        {"fork", "vfork", "posix_spawn", "posix_spawnp", "system", "popen", "execve", "execvp", "clone"}
+    ),
     "threads": frozenset({"pthread_create", "thrd_create"}),
     "signals": frozenset({"signal", "sigaction", "sigprocmask", "pthread_sigmask", "__sysv_signal"}),
     "dlopen": frozenset({"dlopen", "dlmopen"}),

@@ -32,7 +32,7 @@ def tree_digest(root: Path) -> str:
     for directory, names, leaves in os.walk(root):
         for name in names + leaves:
             path = os.path.join(directory, name)  # noqa: PTH118 - a Path for each of thousands of files costs too much
-            info = os.lstat(path)  # noqa: PTH116
+            info = os.lstat(path)
             relative = os.path.relpath(path, root)
             if stat.S_ISLNK(info.st_mode):
                 lines.append(f"l {relative} {os.readlink(path)}")  # noqa: PTH115

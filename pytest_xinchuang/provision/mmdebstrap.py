@@ -22,8 +22,17 @@ Builder = Callable[[Path], tuple[str, dict[str, str]]]
 
 EMULATORS = ("qemu-aarch64", "qemu-loongarch64", "qemu-x86_64")
 
-_UNNEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "var/lib/apt",
-             "var/cache", "usr/share/bug", "usr/lib/locale")
+_UNNEEDED = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/lintian",
+    "var/lib/apt",
+    "var/cache",
+    "usr/share/bug",
+    "usr/lib/locale",
+)
 
 _MEND = "sudo apt-get install mmdebstrap  (or `xc provision --offline DIR` with an export made elsewhere)"
 
@@ -53,7 +62,9 @@ def mirror() -> str:
     try:
         listing = subprocess.run(
             ["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI) $(RELEASE)"],
-            capture_output=True, text=True, check=True,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError) as error:
         raise HostFault(
@@ -88,7 +99,15 @@ def _fetch_package(package: str, tree: Path, cache: Cache) -> tuple[str, dict[st
     remove_tree(state)
     (state / "lists/partial").mkdir(parents=True)
     (state / "archives/partial").mkdir(parents=True)
-    options = ["-qq", "-o", f"Dir::State::lists={state}/lists", "-o", f"Dir::Cache={state}", "-o", "APT::Sandbox::User=root"]
+    options = [
+        "-qq",
+        "-o",
+        f"Dir::State::lists={state}/lists",
+        "-o",
+        f"Dir::Cache={state}",
+        "-o",
+        "APT::Sandbox::User=root",
+    ]
     try:
         _run(["apt-get", *options, "update"], f"fetch the package {package}")
         _run(["apt-get", *options, "download", package], f"fetch the package {package}", cwd=state)
@@ -104,7 +123,12 @@ def _fetch_package(package: str, tree: Path, cache: Cache) -> tuple[str, dict[st
 def _run(argv: Sequence[str], doing: str, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL,
+            argv,
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            check=False,
+            stdin=subprocess.DEVNULL,
             env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
         )
     except OSError as error:
@@ -122,15 +146,18 @@ def _bootstrap(
     argv = [
         *find_mmdebstrap(cache),
         # chrootless writes files as the calling user; extract runs no maintainer script, so nothing is emulated.
-        "--mode=chrootless", "--variant=extract", "--skip=check/qemu",
-        f"--architectures={architecture}", f"--include={','.join(packages)}", "--format=directory", "--quiet",
+        "--mode=chrootless",
+        "--variant=extract",
+        "--skip=check/qemu",
+        f"--architectures={architecture}",
+        f"--include={','.join(packages)}",
+        "--format=directory",
+        "--quiet",
     ]
     if expired:
         argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
     target.rmdir()
     _run([*argv, suite, str(target), mirror()], f"make a root filesystem of Debian {suite} {architecture}")
-
-
 
 
 def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, dict[str, str]]:
@@ -158,7 +185,7 @@ def _configure(tree: Path) -> None:
         for name in names + files:
             path = Path(directory) / name
             # Outside of a chroot (`qemu -L`, a linker) an absolute link would lead into the host.
-            if path.is_symlink() and (target := os.readlink(path)).startswith("/"):
+            if path.is_symlink() and (target := str(path.readlink())).startswith("/"):
                 path.unlink()
                 path.symlink_to(os.path.relpath(tree / target.lstrip("/"), directory))
     (tree / "etc").mkdir(exist_ok=True)

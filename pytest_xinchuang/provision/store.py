@@ -27,7 +27,12 @@ class Store:
     """
 
     def __init__(
-        self, platforms: Platforms, cache: Cache | None = None, progress: Progress | None = None, *, offline: bool = False
+        self,
+        platforms: Platforms,
+        cache: Cache | None = None,
+        progress: Progress | None = None,
+        *,
+        offline: bool = False,
     ) -> None:
         self.platforms = platforms
         self.offline = offline
@@ -61,7 +66,11 @@ class Store:
         if name is None:
             raise HostFault(
                 f"{platform.id} has no stand-in root filesystem"
-                + (": qemu-user is a new-world kernel and cannot judge old-world programs" if platform.world == "old" else ""),
+                + (
+                    ": qemu-user is a new-world kernel and cannot judge old-world programs"
+                    if platform.world == "old"
+                    else ""
+                ),
                 mend=f"xc rootfs import {platform.id} TARBALL, and run it on a board or under a real kernel",
             )
         return self._ref(self._make_rootfs(name, force=force), platform)
@@ -137,7 +146,8 @@ class Store:
             wanted = [(directory / item["archive"], Entry(**item["entry"])) for item in data["entries"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataFileError(
-                f"{directory}/index.json: not an export: {error}", mend="xc provision --export DIR, on a machine with network"
+                f"{directory}/index.json: not an export: {error}",
+                mend="xc provision --export DIR, on a machine with network",
             ) from error
         for archive, entry in wanted:
 
@@ -160,7 +170,9 @@ class Store:
             _extract(tarball, tree)
             facts = mmdebstrap.read_facts(tree)
             if "libc" not in facts and platform.system.libc == "glibc":
-                raise DataFileError(f"{tarball}: no libc.so.6 in it: not a root filesystem of {platform.system.title.en}")
+                raise DataFileError(
+                    f"{tarball}: no libc.so.6 in it: not a root filesystem of {platform.system.title.en}"
+                )
             for name in ("proc", "dev", "sys", "run", "work", ".xc", "tmp"):
                 (tree / name).mkdir(exist_ok=True)
             _give_to_sandbox_user(tree)

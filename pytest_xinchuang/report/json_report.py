@@ -109,18 +109,37 @@ def build_report(result: RunResult) -> Report:
             },
             "grades": [
                 {
-                    "platform": g.platform, "profile": g.profile, "packages": list(g.packages), "level": g.level,
-                    "required_level": g.required_level, "with_waivers": list(g.with_waivers), "capped_by": g.capped_by,
-                    "fidelity": g.fidelity, "rootfs": g.rootfs, "differs": list(g.differs), "blocking": list(g.blocking),
+                    "platform": g.platform,
+                    "profile": g.profile,
+                    "packages": list(g.packages),
+                    "level": g.level,
+                    "required_level": g.required_level,
+                    "with_waivers": list(g.with_waivers),
+                    "capped_by": g.capped_by,
+                    "fidelity": g.fidelity,
+                    "rootfs": g.rootfs,
+                    "differs": list(g.differs),
+                    "blocking": list(g.blocking),
                 }
                 for g in result.grades
             ],
             "requirements": [
                 {
-                    "id": r.id, "package": r.package, "level": r.level, "mandatory": r.mandatory, "title": r.title,
-                    "platform": r.platform, "verdict": r.effective, "cause": r.cause, "reason": r.reason, "mend": r.mend,
-                    "flaky": r.flaky, "waiver": vars(r.waived) if r.waived else None, "checks": list(r.checks),
-                    "evidence": list(r.evidence), "attempts": r.attempts,
+                    "id": r.id,
+                    "package": r.package,
+                    "level": r.level,
+                    "mandatory": r.mandatory,
+                    "title": r.title,
+                    "platform": r.platform,
+                    "verdict": r.effective,
+                    "cause": r.cause,
+                    "reason": r.reason,
+                    "mend": r.mend,
+                    "flaky": r.flaky,
+                    "waiver": vars(r.waived) if r.waived else None,
+                    "checks": list(r.checks),
+                    "evidence": list(r.evidence),
+                    "attempts": r.attempts,
                 }
                 for r in result.requirements
             ],

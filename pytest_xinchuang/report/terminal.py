@@ -23,8 +23,10 @@ def write_table(result: RunResult, line: Writer, *, width: int = 100) -> None:
     """
     started = result.journal.started
     subject = started["subject"]
-    line(f"subject {subject['name']} ({subject['version']}), profile {started['profile']['id']}, "
-         f"suite {started['suite']['version']}, packages {', '.join(started['packages']) or 'none'}")
+    line(
+        f"subject {subject['name']} ({subject['version']}), profile {started['profile']['id']}, "
+        f"suite {started['suite']['version']}, packages {', '.join(started['packages']) or 'none'}"
+    )
     name_width = max([len(g.platform) for g in result.grades], default=8)
     line(f"{'platform':<{name_width}}  grade  {'L1':<9}{'L2':<9}{'L3':<9}{'L4':<9}evidence", bold=True)
     for grade in result.grades:

@@ -72,9 +72,14 @@ class DirectSandbox:
 
     def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
         merged = {**BASE_ENV, **(env or {})}
-        return {name: value.replace(WORK_DIR, str(self._work)) if name != "PATH" else value for name, value in merged.items()}
+        return {
+            name: value.replace(WORK_DIR, str(self._work)) if name != "PATH" else value
+            for name, value in merged.items()
+        }
 
-    def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits) -> subprocess.Popen[bytes]:
+    def _start(
+        self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits
+    ) -> subprocess.Popen[bytes]:
         if self._closed:
             raise SandboxFault("the sandbox is closed")
         environment = self._environment(env)
@@ -90,23 +95,36 @@ class DirectSandbox:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory,
-            env=environment, start_new_session=True, preexec_fn=limit, bufsize=0,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=directory,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=limit,
+            bufsize=0,
         )
 
     def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: str = WORK_DIR,
-        limits: Limits | None = None, trace: bool = False,
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+        trace: bool = False,
     ) -> Outcome:
         limits = limits or Limits()
         extra = {"QEMU_STRACE": "1"} if trace else {}
         started = time.monotonic()
         try:
             process = self._start(argv, {**(env or {}), **extra}, cwd, limits)
-        except (FileNotFoundError, PermissionError, OSError) as error:
-            code = 127 if isinstance(error, FileNotFoundError) else 126
+        except OSError as error:
+            missing = 127 if isinstance(error, FileNotFoundError) else 126
             text = f"{argv[0]}: {error.strerror}\n".encode()
-            return Outcome(tuple(argv), Ended.EXITED, code, None, b"", text, 0.0, 0.0)
+            return Outcome(tuple(argv), Ended.EXITED, missing, None, b"", text, 0.0, 0.0)
         assert process.stdin and process.stdout and process.stderr
         fds = [os.dup(pipe.fileno()) for pipe in (process.stdin, process.stdout, process.stderr)]
         for pipe in (process.stdin, process.stdout, process.stderr):
@@ -133,12 +151,27 @@ class DirectSandbox:
             cause = f"still running after {limits.wall_s * self._scale:g} s (our limit)"
         stderr = without_noise(capture.stderr) if emulated else capture.stderr
         return Outcome(
-            tuple(argv), ended, code, number, capture.stdout, stderr, round(wall, 2), 0.0, capture.truncated,
-            0 if timed_out else left, cause, self.fingerprint.cpu_model,
+            tuple(argv),
+            ended,
+            code,
+            number,
+            capture.stdout,
+            stderr,
+            round(wall, 2),
+            0.0,
+            capture.truncated,
+            0 if timed_out else left,
+            cause,
+            self.fingerprint.cpu_model,
         )
 
     def start(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str = WORK_DIR, limits: Limits | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
     ) -> DirectProcess:
         limits = limits or Limits()
         try:
@@ -183,7 +216,9 @@ class DirectSandbox:
 class DirectProcess:
     """A command that is kept alive in a DirectSandbox."""
 
-    def __init__(self, process: subprocess.Popen[bytes], argv: tuple[str, ...], limits: Limits, *, emulated: bool) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], argv: tuple[str, ...], limits: Limits, *, emulated: bool
+    ) -> None:
         assert process.stdin and process.stdout and process.stderr
         self._process, self._argv, self._limits, self._emulated = process, argv, limits, emulated
         self.stdin: IO[bytes] = process.stdin
@@ -247,12 +282,21 @@ def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
     prefix = [str(spec.emulator.path), "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-L", str(spec.rootfs.path)]
     # The loader would find the host's libraries by its cache: name the target's own directories.
     fingerprint = Fingerprint(
-        backend="qemu -L", platform=spec.platform, fidelity=Fidelity.EMULATED_USER, emulated=True,
-        rootfs=spec.rootfs.name, rootfs_digest=spec.rootfs.digest, stand_in=spec.rootfs.stand_in,
-        differs=spec.rootfs.differs, emulator=spec.emulator.version, emulator_digest=spec.emulator.digest,
+        backend="qemu -L",
+        platform=spec.platform,
+        fidelity=Fidelity.EMULATED_USER,
+        emulated=True,
+        rootfs=spec.rootfs.name,
+        rootfs_digest=spec.rootfs.digest,
+        stand_in=spec.rootfs.stand_in,
+        differs=spec.rootfs.differs,
+        emulator=spec.emulator.version,
+        emulator_digest=spec.emulator.digest,
         cpu_model=spec.cpu_model,
         isolation={"children_emulated": False, "cpu_pinned": False, "no_network": False, "private_layer": False},
-        observed={}, host_kernel=host.release(), baseline_ms=0.0,
+        observed={},
+        host_kernel=host.release(),
+        baseline_ms=0.0,
         degraded=f"single programs under `qemu -L`, children are not emulated: {why}",
     )
     return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale))
@@ -270,10 +314,21 @@ def open_native(platform: Platform, *, timeout_scale: float) -> DirectSandbox:
             f"this host is not {platform.id}: {'; '.join(wrong)}", mend="run it on the board, or use --xc-backend=qemu"
         )
     fingerprint = Fingerprint(
-        backend="native", platform=platform.id, fidelity=Fidelity.NATIVE, emulated=False, rootfs="host",
-        rootfs_digest="", stand_in=False, differs=(), emulator="", emulator_digest="", cpu_model=platform.cpu_name,
+        backend="native",
+        platform=platform.id,
+        fidelity=Fidelity.NATIVE,
+        emulated=False,
+        rootfs="host",
+        rootfs_digest="",
+        stand_in=False,
+        differs=(),
+        emulator="",
+        emulator_digest="",
+        cpu_model=platform.cpu_name,
         isolation={"children_emulated": True, "cpu_pinned": True, "no_network": False, "private_layer": False},
-        observed={}, host_kernel=host.release(), baseline_ms=0.0,
+        observed={},
+        host_kernel=host.release(),
+        baseline_ms=0.0,
     )
     return _calibrated(DirectSandbox(fingerprint, [], Path("/"), timeout_scale))
 
@@ -290,7 +345,10 @@ def differences(platform: Platform, machine: str, cpuinfo: str, os_release: str)
     wrong = []
     if machine != platform.architecture.uname:
         wrong.append(f"its machine is {machine}, not {platform.architecture.uname}")
-    for label, fact, text in (("CPU", platform.cpu.identity, cpuinfo), ("system", platform.system.identity, os_release)):
+    for label, fact, text in (
+        ("CPU", platform.cpu.identity, cpuinfo),
+        ("system", platform.system.identity, os_release),
+    ):
         if fact.value is None:
             wrong.append(f"platforms.yaml does not know how to recognise its {label}")
         else:
@@ -304,7 +362,9 @@ def _calibrated(sandbox: DirectSandbox) -> DirectSandbox:
     try:
         asked = sandbox.run(["uname", "-mr"], cwd=WORK_DIR)
         if not asked.ok:
-            raise SandboxFault(f"{sandbox.fingerprint.platform}: `uname` does not run: {asked.describe()}", mend="xc doctor")
+            raise SandboxFault(
+                f"{sandbox.fingerprint.platform}: `uname` does not run: {asked.describe()}", mend="xc doctor"
+            )
         release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
         baseline = sorted(sandbox.run(["true"]).wall_ms for _ in range(3))[1]
         observed = {"uname_m": machine, "uname_r": release, "page_size": str(resource.getpagesize())}

@@ -57,8 +57,14 @@ def _client() -> Any:
 
 def owner_labels(run_id: str) -> dict[str, str]:
     """Labels that say whose a container is: the run, and the process by machine, PID namespace, pid and start time."""
-    return {LABEL: "1", "xc.run": run_id, "xc.machine": _machine_id(), "xc.pid": str(os.getpid()),
-            "xc.started": _start_time(os.getpid()) or "", "xc.pidns": _pid_namespace()}
+    return {
+        LABEL: "1",
+        "xc.run": run_id,
+        "xc.machine": _machine_id(),
+        "xc.pid": str(os.getpid()),
+        "xc.started": _start_time(os.getpid()) or "",
+        "xc.pidns": _pid_namespace(),
+    }
 
 
 def _machine_id() -> str:
@@ -110,9 +116,20 @@ class DockerSandbox:
     """One long-lived container. Use ``open``; see the sandbox protocol for the methods."""
 
     def __init__(
-        self, client: Any, image: str, *, platform: Platform, name: str, labels: Mapping[str, str], prefix: Sequence[str],
-        environment: Mapping[str, str], rootfs: RootfsRef, emulator: tuple[str, str], cpu_model: str,
-        timeout_scale: float, keep: bool,
+        self,
+        client: Any,
+        image: str,
+        *,
+        platform: Platform,
+        name: str,
+        labels: Mapping[str, str],
+        prefix: Sequence[str],
+        environment: Mapping[str, str],
+        rootfs: RootfsRef,
+        emulator: tuple[str, str],
+        cpu_model: str,
+        timeout_scale: float,
+        keep: bool,
     ) -> None:
         self.name = name
         self._client = client
@@ -158,12 +175,19 @@ class DockerSandbox:
             name = f"xc-{pool.run_id or 'none'}-{platform.id}-{variant}-{os.getpid()}-{next(_serial)}"
             labels = owner_labels(pool.run_id) | ({"xc.keep": "1"} if pool.keep else {})
             return cls(
-                client, prepared.image, platform=platform, name=name, labels=labels,
+                client,
+                prepared.image,
+                platform=platform,
+                name=name,
+                labels=labels,
                 prefix=["/.xc/emulator", "-cpu", model, "-r", release],
                 # Children are emulated by the host's binfmt_misc, when it has the architecture: this is all they get.
                 environment={**BASE_ENV, "QEMU_CPU": model, "QEMU_UNAME": release},
-                rootfs=prepared.rootfs, emulator=(emulator.version, emulator.digest), cpu_model=model,
-                timeout_scale=EMULATION_SCALE * pool.timeout_scale, keep=pool.keep,
+                rootfs=prepared.rootfs,
+                emulator=(emulator.version, emulator.digest),
+                cpu_model=model,
+                timeout_scale=EMULATION_SCALE * pool.timeout_scale,
+                keep=pool.keep,
             )
         except BaseException as error:
             client.close()
@@ -174,12 +198,27 @@ class DockerSandbox:
 
         tmpfs = f"rw,exec,nosuid,nodev,size=512m,uid={SANDBOX_UID},gid={SANDBOX_UID}"
         self._container = self._client.containers.create(
-            image, command=["/.xc/agent"], entrypoint=[], name=self.name, labels=dict(labels), stdin_open=True,
-            environment=self._environment, user=f"{SANDBOX_UID}:{SANDBOX_UID}", working_dir="/", network_mode="none",
-            cap_drop=["ALL"], security_opt=["no-new-privileges"], read_only=True,
+            image,
+            command=["/.xc/agent"],
+            entrypoint=[],
+            name=self.name,
+            labels=dict(labels),
+            stdin_open=True,
+            environment=self._environment,
+            user=f"{SANDBOX_UID}:{SANDBOX_UID}",
+            working_dir="/",
+            network_mode="none",
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            read_only=True,
             tmpfs={WORK_DIR: f"{tmpfs},mode=755", "/tmp": f"{tmpfs},mode=1777", "/run": f"{tmpfs},mode=755"},
-            mem_limit=f"{MEMORY_MB}m", pids_limit=PIDS, platform=f"linux/{platform.arch}",
-            ulimits=[docker.types.Ulimit(name="core", soft=0, hard=0), docker.types.Ulimit(name="nofile", soft=1024, hard=4096)],
+            mem_limit=f"{MEMORY_MB}m",
+            pids_limit=PIDS,
+            platform=f"linux/{platform.arch}",
+            ulimits=[
+                docker.types.Ulimit(name="core", soft=0, hard=0),
+                docker.types.Ulimit(name="nofile", soft=1024, hard=4096),
+            ],
             stop_signal="SIGKILL",
         )
         attached = self._container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
@@ -208,12 +247,23 @@ class DockerSandbox:
         children = not native and child.stdout.strip().decode(errors="replace") == platform.architecture.uname
         why = "they run natively on this host" if native else "the host's binfmt_misc does not know this architecture"
         return Fingerprint(
-            backend="docker", platform=platform.id, fidelity=Fidelity.EMULATED_USER, emulated=True, rootfs=rootfs.name,
-            rootfs_digest=rootfs.digest, stand_in=rootfs.stand_in, differs=rootfs.differs, emulator=emulator[0],
-            emulator_digest=emulator[1], cpu_model=self._cpu_model,
+            backend="docker",
+            platform=platform.id,
+            fidelity=Fidelity.EMULATED_USER,
+            emulated=True,
+            rootfs=rootfs.name,
+            rootfs_digest=rootfs.digest,
+            stand_in=rootfs.stand_in,
+            differs=rootfs.differs,
+            emulator=emulator[0],
+            emulator_digest=emulator[1],
+            cpu_model=self._cpu_model,
             isolation={"children_emulated": children, "cpu_pinned": False, "no_network": True, "private_layer": True},
-            observed={"uname_m": machine, "uname_r": release}, host_kernel=host.release(), baseline_ms=round(baseline, 1),
-            degraded="" if children else f"children are not emulated: {why}", extra={"container": self.name},
+            observed={"uname_m": machine, "uname_r": release},
+            host_kernel=host.release(),
+            baseline_ms=round(baseline, 1),
+            degraded="" if children else f"children are not emulated: {why}",
+            extra={"container": self.name},
         )
 
     # -- frames
@@ -305,8 +355,14 @@ class DockerSandbox:
         return number, stream
 
     def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: str = WORK_DIR,
-        limits: Limits | None = None, trace: bool = False,
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+        trace: bool = False,
     ) -> Outcome:
         limits = limits or Limits()
         extra = {"QEMU_STRACE": "1"} if trace else {}
@@ -344,12 +400,27 @@ class DockerSandbox:
                 ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated=True)
             stderr = without_noise(stderr)
         return Outcome(
-            tuple(argv), ended, code, signal, bytes(stream.stdout), stderr, round(wall, 2), round(cpu, 2), stream.truncated,
-            left, cause, self._cpu_model,
+            tuple(argv),
+            ended,
+            code,
+            signal,
+            bytes(stream.stdout),
+            stderr,
+            round(wall, 2),
+            round(cpu, 2),
+            stream.truncated,
+            left,
+            cause,
+            self._cpu_model,
         )
 
     def start(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str = WORK_DIR, limits: Limits | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
     ) -> DockerProcess:
         limits = limits or Limits()
         number, stream = self._spawn(argv, env or {}, cwd, limits)
@@ -421,7 +492,9 @@ class _Stream:
 class DockerProcess:
     """A command that is kept alive in a container; stdout and stderr are read as they come."""
 
-    def __init__(self, sandbox: DockerSandbox, number: int, stream: _Stream, argv: tuple[str, ...], limits: Limits) -> None:
+    def __init__(
+        self, sandbox: DockerSandbox, number: int, stream: _Stream, argv: tuple[str, ...], limits: Limits
+    ) -> None:
         self._sandbox, self._number, self._stream, self._argv, self._limits = sandbox, number, stream, argv, limits
         self.stdin: IO[bytes] = io.BufferedWriter(_Feeder(sandbox, number), buffer_size=1)
         self.stdout: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stdout))
@@ -515,5 +588,3 @@ def export_image(reference: str) -> Iterator[Path]:
         if container is not None:
             _remove(container)
         client.close()
-
-

@@ -43,8 +43,12 @@ def prepare(client: Any, pool: Pool, platform: Platform, emulator: EmulatorRef) 
     base = _base_image(client, pool, platform)
     if base is not None:
         rootfs = RootfsRef(
-            name=base.tags[0] if base.tags else base.id, path=Path("/"), digest=base.id, libc_version="",
-            stand_in=bool(base.labels.get("xc.stand-in")), differs=(),
+            name=base.tags[0] if base.tags else base.id,
+            path=Path("/"),
+            digest=base.id,
+            libc_version="",
+            stand_in=bool(base.labels.get("xc.stand-in")),
+            differs=(),
         )
         key, lines = base.id.partition(":")[2][:12], [f"FROM {base.id}"]
     else:
@@ -96,11 +100,17 @@ def _agent(pool: Pool) -> bytes:
 
 
 def _build(
-    client: Any, tag: str, lines: list[str], rootfs: RootfsRef | None, agent: bytes, emulator: EmulatorRef, platform: Platform
+    client: Any,
+    tag: str,
+    lines: list[str],
+    rootfs: RootfsRef | None,
+    agent: bytes,
+    emulator: EmulatorRef,
+    platform: Platform,
 ) -> None:
     from docker.errors import APIError, BuildError
 
-    labels = f'LABEL xc.image=1{" xc.stand-in=1" if rootfs is not None and rootfs.stand_in else ""}'
+    labels = f"LABEL xc.image=1{' xc.stand-in=1' if rootfs is not None and rootfs.stand_in else ''}"
     with tempfile.TemporaryFile() as context:
         with tarfile.open(fileobj=context, mode="w") as tar:
             _add(tar, "Dockerfile", "\n".join([*lines, labels]).encode() + b"\n", 0o644)
@@ -121,7 +131,9 @@ def _build(
                 fileobj=context, custom_context=True, tag=tag, platform=f"linux/{platform.arch}", rm=True, forcerm=True
             )
         except (BuildError, APIError) as error:
-            raise SandboxFault(f"the image of {platform.id} could not be built: {str(error).splitlines()[0]}") from error
+            raise SandboxFault(
+                f"the image of {platform.id} could not be built: {str(error).splitlines()[0]}"
+            ) from error
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
@@ -134,5 +146,3 @@ def _as_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
     info.uid = info.gid = 0
     info.uname = info.gname = "root"
     return info
-
-

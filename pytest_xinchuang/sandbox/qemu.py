@@ -120,7 +120,9 @@ class QemuSandbox:
         if spec.emulator is not None:
             base = [f"/.xc/emulator/{secret}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
             helpers["launcher"] = launcher.launcher(machine, base).hex()
-            message = f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+            message = (
+                f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+            )
             helpers["refuser"] = launcher.refuser(machine, message).hex()
             native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
             lines = [launcher.registration("xc", launcher.ELF_MACHINE[spec.arch], "@/launcher")]
@@ -266,7 +268,14 @@ class QemuSandbox:
         return number, (in_w, out_r, err_r)
 
     def spawn_on(
-        self, fds: Sequence[int], argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits, *, tty: bool = False
+        self,
+        fds: Sequence[int],
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        limits: Limits,
+        *,
+        tty: bool = False,
     ) -> int:
         """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``."""
         if not argv:
@@ -456,7 +465,14 @@ class QemuProcess:
     """A command that is kept alive in a QemuSandbox."""
 
     def __init__(
-        self, sandbox: QemuSandbox, number: int, argv: tuple[str, ...], limits: Limits, stdin: int, stdout: int, stderr: int
+        self,
+        sandbox: QemuSandbox,
+        number: int,
+        argv: tuple[str, ...],
+        limits: Limits,
+        stdin: int,
+        stdout: int,
+        stderr: int,
     ) -> None:
         self._sandbox, self._number, self._argv, self._limits = sandbox, number, argv, limits
         self.stdin: IO[bytes] = os.fdopen(stdin, "wb", buffering=0)

@@ -25,6 +25,7 @@ import stat
 import sys
 import termios
 import time
+from typing import Any
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -37,6 +38,8 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 UID = 1000
 POLL_MS = 100
+
+Message = dict[str, Any]
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -121,7 +124,7 @@ class Root:
         base = self.BASE
         call("make mounts private", libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
         lower = os.open(config["rootfs"], os.O_PATH)
-        emulator = os.open(config["emulator"], os.O_PATH) if config["emulator"] else None
+        emulator: int | None = os.open(config["emulator"], os.O_PATH) if config["emulator"] else None
         devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in ("null", "zero", "full", "random", "urandom")}
         size = config["layer_mb"]
         mount("mount a private tmpfs", "xc", base, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size}m,mode=755")
@@ -138,9 +141,9 @@ class Root:
         for name, fd in devices.items():
             os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
             mount(f"show /dev/{name}", f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
-        for fd in (lower, emulator, *devices.values()):
-            if fd is not None:
-                os.close(fd)
+        for opened in (lower, emulator, *devices.values()):
+            if opened is not None:
+                os.close(opened)
         mount("mount /proc", "proc", f"{base}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         self._write_helpers(f"{base}/helpers")
         self.binfmt = self._register(base) if config["registrations"] else ""
@@ -228,7 +231,7 @@ class Root:
 
 
 class Command:
-    def __init__(self, message: dict, pid: int) -> None:
+    def __init__(self, message: Message, pid: int) -> None:
         self.id = message["id"]
         self.pid = pid
         self.memory_mb = message["limits"]["memory_mb"]
@@ -260,7 +263,7 @@ def explicit(argv: list[str], program: str) -> tuple[str, list[str]]:
     return "/.xc/launcher", ["launcher", program, argv[0], *argv[1:]]
 
 
-def in_child(message: dict, fds: list[int], error_fd: int) -> None:
+def in_child(message: Message, fds: list[int], error_fd: int) -> None:
     """Become the command. Never returns."""
     try:
         os.setsid()
@@ -310,7 +313,7 @@ def in_child(message: dict, fds: list[int], error_fd: int) -> None:
         os._exit(127)
 
 
-def spawn(message: dict, fds: list[int]) -> None:
+def spawn(message: Message, fds: list[int]) -> None:
     error_r, error_w = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -361,8 +364,11 @@ def leftovers_of(pid: int) -> list[int]:
             number = alive[number][0]
         return False
 
-    return [p for p, (_, session, _) in alive.items()
-            if session == pid or (session not in sessions and not belongs_to_live(p))]
+    return [
+        p
+        for p, (_, session, _) in alive.items()
+        if session == pid or (session not in sessions and not belongs_to_live(p))
+    ]
 
 
 def kill_all(pids: list[int]) -> None:
@@ -392,10 +398,17 @@ def reap() -> None:
             if not again:
                 break
             left += [p for p in again if p not in left]
-        reply({
-            "id": command.id, "status": status, "wall_ns": wall, "left": len(left), "over": command.over,
-            "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000, "rss_kb": usage.ru_maxrss,
-        })
+        reply(
+            {
+                "id": command.id,
+                "status": status,
+                "wall_ns": wall,
+                "left": len(left),
+                "over": command.over,
+                "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000,
+                "rss_kb": usage.ru_maxrss,
+            }
+        )
 
 
 def watch() -> None:
@@ -413,7 +426,7 @@ def watch() -> None:
             kill_all([command.pid, *leftovers_of(command.pid)])
 
 
-def copy_in_child(message: dict, fd: int) -> None:
+def copy_in_child(message: Message, fd: int) -> None:
     """put or get, done as the target's user from inside its root, so that no link leads anywhere else."""
     error_r, error_w = os.pipe()
     pid = os.fork()
@@ -450,7 +463,7 @@ def copy_in_child(message: dict, fd: int) -> None:
     reply({"id": message["id"], "errno": int(problem or b"0")})
 
 
-def reply(message: dict) -> None:
+def reply(message: Message) -> None:
     try:
         control.send(json.dumps(message).encode())
     except OSError:

@@ -125,11 +125,22 @@ class Builder:
         Args:
             libraries: names for ``-l``.
             with_objects: shared objects, by file name, to link with.
-            salt: another salt builds again (for reproducibility checks).
+            salt: another salt builds again, in another directory, time zone and locale (for reproducibility checks).
         """
         zig = find_zig()
-        argv = [zig, "cc", "-target", f"{target.architecture.zig}.{target.libc_version}", "-O2", "-g0", "-s",
-                "-ffile-prefix-map={here}=.", "-fno-sanitize=undefined", *target.c_flags, *flags]
+        argv = [
+            zig,
+            "cc",
+            "-target",
+            f"{target.architecture.zig}.{target.libc_version}",
+            "-O2",
+            "-g0",
+            "-s",
+            "-ffile-prefix-map={here}=.",
+            "-fno-sanitize=undefined",
+            *target.c_flags,
+            *flags,
+        ]
         argv += [f"-I{d}" for d in target.include_dirs]
         if shared:
             argv += ["-shared", "-fPIC"]
@@ -144,20 +155,31 @@ class Builder:
             words += [f"-L{d}" for d in target.library_dirs]
             words += [f"-l:{name}" for name in with_objects or {}] + [f"-l{name}" for name in libraries]
             env = {"ZIG_GLOBAL_CACHE_DIR": str(self.cache.root / "zig"), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
+            env |= _other_circumstances(salt)
             self._run([word.replace("{here}", str(sources[0].parent)) for word in words], env, here)
             return out
 
         return self._cached(key, build)
 
-    def go(self, target: Target, directory: Path, *, cgo: bool = False, flags: Sequence[str] = (), salt: str = "") -> bytes:
+    def go(
+        self, target: Target, directory: Path, *, cgo: bool = False, flags: Sequence[str] = (), salt: str = ""
+    ) -> bytes:
         """Build the Go main package in ``directory``; with cgo through zig."""
         go = find_go()
         environment = {
-            "GOOS": "linux", "GOARCH": str(target.arch), "CGO_ENABLED": "1" if cgo else "0", **dict(target.go_env),
+            "GOOS": "linux",
+            "GOARCH": str(target.arch),
+            "CGO_ENABLED": "1" if cgo else "0",
+            **dict(target.go_env),
             # Nothing is fetched behind the user's back: neither modules nor another tool chain.
-            "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOWORK": "off",
-            "GOCACHE": str(self.cache.root / "gocache"), "GOMODCACHE": str(self.cache.root / "gomodcache"),
-            "GOENV": "off", "GO111MODULE": "on",
+            "GOFLAGS": "",
+            "GOTOOLCHAIN": "local",
+            "GOPROXY": "off",
+            "GOWORK": "off",
+            "GOCACHE": str(self.cache.root / "gocache"),
+            "GOMODCACHE": str(self.cache.root / "gomodcache"),
+            "GOENV": "off",
+            "GO111MODULE": "on",
         }
         key = ["go", version_of(go, "version"), target.key(), cgo, list(flags), salt]
         key.append(_digests(sorted(p for p in directory.rglob("*") if p.is_file())))
@@ -169,8 +191,23 @@ class Builder:
 
         def build(here: Path) -> Path:
             out = here / "out"
-            argv = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", *flags, "-o", str(out), "."]
-            self._run(argv, {**environment, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}, directory)
+            argv = [
+                go,
+                "build",
+                "-trimpath",
+                "-buildvcs=false",
+                "-ldflags=-s -w -buildid=",
+                *flags,
+                "-o",
+                str(out),
+                ".",
+            ]
+            self._run(
+                argv,
+                {**environment, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
+                | _other_circumstances(salt),
+                directory,
+            )
             return out
 
         return self._cached(key, build)
@@ -178,14 +215,23 @@ class Builder:
     def _run(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
         try:
             done = subprocess.run(
-                argv, env={**os.environ, "LC_ALL": "C", **env}, cwd=cwd, capture_output=True, text=True, errors="replace",
-                stdin=subprocess.DEVNULL, timeout=BUILD_TIMEOUT_S, check=False,
+                argv,
+                env={**os.environ, "LC_ALL": "C", **env},
+                cwd=cwd,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=BUILD_TIMEOUT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise ToolchainFault(f"{Path(argv[0]).name} did not finish within {BUILD_TIMEOUT_S} s") from error
         except OSError as error:
             raise ToolchainFault(f"{argv[0]}: {error.strerror}", mend=_MEND) from error
-        if done.returncode < 0 or re.search(r"No space left on device|OutOfMemory|error: unable to (?:open|create)", done.stderr):
+        if done.returncode < 0 or re.search(
+            r"No space left on device|OutOfMemory|error: unable to (?:open|create)", done.stderr
+        ):
             raise ToolchainFault(f"{Path(argv[0]).name} broke ({done.returncode}): {done.stderr.strip()[-300:]}")
         if done.returncode:
             lines = done.stderr.strip().splitlines()
@@ -211,6 +257,15 @@ class Builder:
             finally:
                 remove_tree(scratch)
         return data
+
+
+def _other_circumstances(salt: str) -> dict[str, str]:
+    """For a second build: what must not show in the result. The time zone moves the clock that ``__TIME__`` is read from."""
+    return (
+        {"TZ": "Asia/Shanghai", "LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8", "USER": "another"}
+        if salt
+        else {"TZ": "UTC"}
+    )
 
 
 def _intact(place: Path) -> bytes | None:

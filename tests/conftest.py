@@ -1,0 +1,59 @@
+"""Shared by all tests: real platforms, one cache, and sandboxes that are opened once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.model.requirement import Catalogue, load_catalogue
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox.pool import Pool
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs that tests read do not depend on who runs them."""
+    for name in ("PY_COLORS", "FORCE_COLOR", "PYTEST_ADDOPTS", "XC_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    # A pytester run has a HOME of its own; what was provisioned is found all the same.
+    monkeypatch.setenv("XC_CACHE", str(SHARED_CACHE))
+
+
+SHARED_CACHE = Cache().root
+os.environ["XC_CACHE"] = str(SHARED_CACHE)
+
+
+@pytest.fixture(scope="session")
+def platforms() -> Platforms:
+    return Platforms([resources.platforms_file()])
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return load_catalogue(resources.conformance_dir() / "requirements.yaml")
+
+
+@pytest.fixture(scope="session")
+def store(platforms: Platforms) -> Store:
+    return Store(platforms, Cache(SHARED_CACHE))
+
+
+@pytest.fixture(scope="session")
+def pool(store: Store) -> Iterator[Pool]:
+    opened = Pool(store, "qemu")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def mutants_dir() -> Path:
+    return Path(__file__).parent / "mutants"

@@ -1,0 +1,3 @@
+#include <immintrin.h>
+#include <stdio.h>
+int main(void) { return puts("hello") < 0; }

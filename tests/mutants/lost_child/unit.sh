@@ -1,0 +1,3 @@
+#!/bin/sh
+(exit 7) | cat
+echo "status $?"

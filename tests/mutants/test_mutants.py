@@ -1,0 +1,58 @@
+"""Each known-bad subject is caught by the requirement that is named for it, and by no other."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_xinchuang.model.platform import Arch, Platforms
+from pytest_xinchuang.model.requirement import Catalogue
+from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.model.verdict import Verdict
+from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.toolchain.builder import Builder, Target
+
+HERE = Path(__file__).parent
+CAUGHT_BY = yaml.safe_load((HERE / "caught_by.yaml").read_text())
+
+pytestmark = pytest.mark.sandbox
+
+
+def prepare(name: str, tmp_path: Path, builder: Builder, platforms: Platforms) -> Subject:
+    """The mutant in a directory of its own; binaries that no repository should hold are built there."""
+    place = tmp_path / name
+    shutil.copytree(HERE / name, place)
+    if name == "wrong_architecture":
+        source = place / "hello.c"
+        source.write_text('#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n')
+        target = Target(Arch.AMD64, platforms.file.architectures[Arch.AMD64], "2.28", ("-mcpu=x86_64",))
+        (place / "hello.elf").write_bytes(builder.c(target, [source]))
+    return Subject(place)
+
+
+def test_every_mutant_is_in_the_table() -> None:
+    assert sorted(CAUGHT_BY) == sorted(p.name for p in HERE.iterdir() if (p / "xinchuang.yaml").is_file())
+
+
+def test_every_requirement_that_can_fail_here_has_a_mutant(catalogue: Catalogue) -> None:
+    # A start-up budget and a real page size are decided on a real machine alone.
+    ids = {r.id for r in catalogue.requirements} - {"XC-MRU-040", "XC-MRU-041"}
+    assert ids == {entry["requirement"] for entry in CAUGHT_BY.values()}
+
+
+@pytest.mark.parametrize("name", CAUGHT_BY)
+def test_mutant_is_caught_by_its_requirement_alone(
+    name: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    builder = Builder(pool.store.cache)
+    subject = prepare(name, tmp_path, builder, platforms)
+    platform = platforms.get(CAUGHT_BY[name]["platform"])
+    engine = MruEngine(platform, subject, catalogue, pool, builder)
+    decisions = {r.id: engine.decision(r.id) for r in catalogue.requirements}
+    failed = {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
+    assert list(failed) == [CAUGHT_BY[name]["requirement"]], failed
+    assert not [i for i, d in decisions.items() if d.verdict is Verdict.PASS and not d.evidence]

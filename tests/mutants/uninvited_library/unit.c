@@ -1,0 +1,3 @@
+const char *zlibVersion(void);
+#include <stdio.h>
+int main(void) { return zlibVersion() && puts("hello") < 0; }
