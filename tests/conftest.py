@@ -57,3 +57,16 @@ def pool(store: Store) -> Iterator[Pool]:
 @pytest.fixture(scope="session")
 def mutants_dir() -> Path:
     return Path(__file__).parent / "mutants"
+
+
+_MUST_RUN = ("docker", "sandbox")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    """In CI a test that needs Docker or a sandbox has to run: skipped is failed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and any(item.get_closest_marker(m) for m in _MUST_RUN):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} must run in CI and was skipped: {call.excinfo.value if call.excinfo else ''}"
+    return report

@@ -48,6 +48,7 @@ class JournalWriter:
                 self.path.replace(directory / f"previous-{JOURNAL}")
             self._file = self.path.open("xb", buffering=0)
         except BlockingIOError:
+            self._lock.close()
             raise HostFault(
                 f"another run is writing its report to {directory}", mend="--xc-report=ANOTHER_DIRECTORY"
             ) from None

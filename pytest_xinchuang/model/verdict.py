@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import total_ordering
 from typing import Any
 
 
@@ -27,7 +26,6 @@ class Verdict(StrEnum):
             return cls.INCONCLUSIVE
 
 
-@total_ordering
 class Fidelity(StrEnum):
     """How real the evidence is, from reading a file to running on the real machine."""
 
@@ -48,8 +46,18 @@ class Fidelity(StrEnum):
     def rank(self) -> int:
         return list(Fidelity).index(self)
 
+    # All four: str brings its own, which would compare the words by their letters.
     def __lt__(self, other: object) -> bool:
         return self.rank < other.rank if isinstance(other, Fidelity) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self.rank <= other.rank if isinstance(other, Fidelity) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return self.rank > other.rank if isinstance(other, Fidelity) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return self.rank >= other.rank if isinstance(other, Fidelity) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.value)

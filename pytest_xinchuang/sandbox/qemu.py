@@ -118,7 +118,7 @@ class QemuSandbox:
         secret = secrets.token_hex(16)
         helpers, registrations = {}, []
         if spec.emulator is not None:
-            base = [f"/.xc/emulator/{secret}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
+            base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
             helpers["launcher"] = launcher.launcher(machine, base).hex()
             message = (
                 f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
@@ -134,6 +134,7 @@ class QemuSandbox:
         return {
             "rootfs": str(spec.rootfs.path),
             "emulator": str(spec.emulator.path) if spec.emulator else "",
+            "emulator_name": spec.emulator.path.name if spec.emulator else "",
             "secret": secret,
             "helpers": helpers,
             "registrations": registrations,

@@ -132,8 +132,9 @@ class Root:
             os.mkdir(f"{base}/{name}")
         mount("show the root filesystem", f"/proc/self/fd/{lower}", f"{base}/lower", "", MS_BIND)
         if emulator is not None:
-            os.mkdir(f"{base}/helpers/emulator", 0o755)
-            target = f"{base}/helpers/emulator/{config['secret']}"
+            # No name that target code could find: it would be a way to another CPU model.
+            os.mkdir(f"{base}/helpers/{config['secret']}", 0o755)
+            target = f"{base}/helpers/{config['secret']}/{config['emulator_name']}"
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o755))
             mount("show the emulator", f"/proc/self/fd/{emulator}", target, "", MS_BIND)
             flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID
@@ -197,14 +198,15 @@ class Root:
         os.chmod("/root/dev/shm", 0o1777)
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"/root/dev/{name}")
-        if os.path.isdir("/helpers/emulator"):
+        if config["emulator"]:
             mount("show the helpers", "/helpers", "/root/.xc", "", MS_BIND | MS_REC)
-            os.chmod("/helpers/emulator", 0o111)
+            os.chmod(f"/helpers/{config['secret']}", 0o111)
             os.chmod("/helpers", 0o111)
             mount("make the helpers read-only", "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
         os.chmod("/root/tmp", 0o1777)
         if os.getuid() == 0:
-            os.chown("/root/work", UID, UID)
+            for path in ("/root", "/root/work"):
+                os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
         self.made = set(self._upper())
 

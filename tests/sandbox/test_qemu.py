@@ -1,0 +1,337 @@
+"""The rootless sandbox, for real: one of each architecture."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.errors import SandboxFault
+from pytest_xinchuang.model.platform import Arch, Platforms
+from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
+from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.toolchain.builder import Builder, Target
+
+pytestmark = pytest.mark.sandbox
+
+UNAME = {"phytium": "aarch64", "zhaoxin": "x86_64", "loongson": "loongarch64"}
+
+
+@pytest.fixture(params=UNAME)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def sandbox(name: str, pool: Pool, platforms: Platforms) -> Sandbox:
+    found = pool.sandbox(platforms.get(name))
+    found.reset()
+    return found
+
+
+@pytest.fixture
+def spec(pool: Pool, platforms: Platforms) -> QemuSpec:
+    platform = platforms.get("phytium")
+    return QemuSpec(
+        platform.id, Arch.ARM64, pool.store.rootfs_for(platform), pool.store.emulator("qemu-aarch64"), "cortex-a72", "4.19.90", 10
+    )
+
+
+@pytest.fixture
+def own(spec: QemuSpec) -> Iterator[QemuSandbox]:
+    with QemuSandbox(spec) as opened:
+        yield opened
+
+
+def shell(sandbox: Sandbox, script: str, **more: object) -> str:
+    outcome = sandbox.run(["sh", "-c", script], **more)  # type: ignore[arg-type]
+    assert outcome.ok, (outcome.describe(), outcome.stderr)
+    return outcome.stdout.decode()
+
+
+def c_program(builder: Builder, platforms: Platforms, arch: Arch, source: str, tmp_path: Path, *flags: str) -> bytes:
+    path = tmp_path / "p.c"
+    path.write_text(source)
+    target = Target(arch, platforms.file.architectures[arch], "2.36" if arch is Arch.LOONG64 else "2.28")
+    return builder.c(target, [path], flags=flags)
+
+
+def test_children_are_emulated_with_a_cleared_environment_too(sandbox: Sandbox, name: str) -> None:
+    assert shell(sandbox, "env -i /bin/sh -c 'uname -m; :'").strip() == UNAME[name]
+
+
+def test_it_says_what_it_is(sandbox: Sandbox, name: str) -> None:
+    print_ = sandbox.fingerprint
+    assert print_.observed["uname_m"] == UNAME[name]
+    assert print_.fidelity is Fidelity.EMULATED_USER
+    assert print_.stand_in
+    assert print_.differs
+    assert all(print_.isolation.values())
+    assert print_.rootfs_digest.startswith("sha256:")
+    assert "10." in print_.emulator
+
+
+def test_stdin_stdout_stderr_and_status(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "cat; echo err >&2; exit 3"], stdin=b"in\0\xff")
+    assert (outcome.stdout, outcome.stderr, outcome.code, outcome.ended) == (b"in\0\xff", b"err\n", 3, Ended.EXITED)
+
+
+def test_big_input_and_output(sandbox: Sandbox) -> None:
+    data = os.urandom(3 << 20)
+    assert sandbox.run(["cat"], stdin=data).stdout == data
+
+
+def test_output_beyond_its_limit_is_cut_and_said_to_be(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["head", "-c", "3000000", "/dev/zero"], limits=Limits(output_mb=1))
+    assert (len(outcome.stdout), outcome.truncated, outcome.code) == (1 << 20, True, 0)
+
+
+def test_a_signal_of_the_program_is_told_as_such(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "kill -SEGV $$"])
+    assert (outcome.ended, outcome.signal, outcome.stderr) == (Ended.SIGNALED, signal.SIGSEGV, b"")
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["none"], 127), (["/etc/passwd"], 126), (["/work"], 126)])
+def test_what_cannot_be_executed(sandbox: Sandbox, argv: list[str], code: int) -> None:
+    assert sandbox.run(argv).code == code
+
+
+def test_a_time_out_is_ours(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "echo before; sleep 100 & wait"], limits=Limits(wall_s=0.05))
+    assert (outcome.ended, outcome.is_fault, outcome.stdout) == (Ended.TIMED_OUT, True, b"before\n")
+    assert sandbox.run(["true"]).ok
+
+
+def test_what_is_left_behind_is_counted_and_killed(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "(sleep 100 >/dev/null 2>&1 &) ; sleep 0.3"])
+    assert outcome.leftovers == 1
+    assert shell(sandbox, "ls /proc | grep -c '^[0-9]'").strip() in ("4", "5")  # ourselves: pid 1, sh, ls, grep
+
+
+def test_memory_over_its_limit_is_told(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "head -c 400000000 /dev/zero | tail -c 400000000 | sleep 20"], limits=Limits(memory_mb=150))
+    assert outcome.ended is Ended.OVER_LIMIT
+    assert "memory" in outcome.cause
+
+
+def test_a_fork_bomb_is_stopped(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "f() { f | f & }; f; sleep 30"], limits=Limits(processes=30, wall_s=2))
+    assert outcome.is_fault or not outcome.ok or outcome.leftovers
+    assert sandbox.run(["true"]).ok
+
+
+def test_a_full_disk_is_only_its_own(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "for i in 1 2 3 4; do head -c 200000000 /dev/zero > /work/f$i; done"])
+    assert b"No space left" in outcome.stderr
+    sandbox.reset()
+    assert sandbox.run(["sh", "-c", "echo x > /work/f"]).ok
+
+
+def test_there_is_no_network(sandbox: Sandbox) -> None:
+    assert "lo" in shell(sandbox, "cat /proc/net/dev")
+    assert len(shell(sandbox, "cat /proc/net/dev").splitlines()) == 3
+    assert shell(sandbox, "cat /proc/net/route | wc -l").strip() in ("0", "1")
+
+
+def test_it_runs_as_nobody_in_particular(sandbox: Sandbox) -> None:
+    assert shell(sandbox, "id -u; grep -E 'CapEff|NoNewPrivs' /proc/self/status | tr -d '\\t'") == (
+        "1000\nCapEff:0000000000000000\nNoNewPrivs:1\n"
+    )
+
+
+def test_no_other_namespace_can_be_made(sandbox: Sandbox) -> None:
+    assert shell(sandbox, "cat /proc/sys/user/max_user_namespaces").strip() == "0"
+
+
+def test_the_host_is_not_there(sandbox: Sandbox) -> None:
+    outcome = sandbox.run(["sh", "-c", "ls /old /lower /upper /helpers /proc/1/root/ 2>&1; cat /proc/1/environ; ls /.xc"])
+    assert b"passwd" not in outcome.stdout
+    assert outcome.stdout.count(b"ermission denied") + outcome.stderr.count(b"ermission denied") >= 2
+
+
+def test_writes_are_private_seen_and_undone(sandbox: Sandbox, pool: Pool, platforms: Platforms, name: str) -> None:
+    shell(sandbox, "echo x > /etc/new; echo y >> /etc/passwd; rm -f /etc/group; mkdir -p /opt/d; echo z > /work/mine; : > /tmp/t")
+    changed = sandbox.changes()
+    assert changed is not None
+    assert {"/etc/group", "/etc/new", "/etc/passwd", "/tmp/t"} <= set(changed)
+    assert any(path.startswith("/opt") for path in changed)
+    assert not any(path.startswith("/work") for path in changed)
+    tree = pool.store.rootfs_for(platforms.get(name)).path
+    assert not (tree / "etc/new").exists()
+    assert (tree / "etc/group").exists()
+    sandbox.reset()
+    assert sandbox.changes() == ()
+    assert shell(sandbox, "cat /etc/passwd /etc/group | grep -c y$; ls /work; test -e /etc/new || echo gone").endswith("gone\n")
+
+
+def test_files_in_and_out(sandbox: Sandbox) -> None:
+    data = os.urandom(200_000)
+    sandbox.put("/work/a/b/file", data)
+    assert sandbox.get("/work/a/b/file") == data
+    with pytest.raises(FileNotFoundError):
+        sandbox.get("/work/none")
+    with pytest.raises(OSError, match="Invalid"):
+        sandbox.get("/work")
+
+
+def test_a_link_does_not_lead_put_or_get_outside(sandbox: Sandbox) -> None:
+    shell(sandbox, "ln -s /etc/shadow-of-host /work/out; ln -s / /work/root")
+    sandbox.put("/work/out", b"x")
+    assert not Path("/etc/shadow-of-host").exists()
+    assert b"Debian" in sandbox.get("/work/root/etc/os-release")
+
+
+def test_a_command_can_be_kept_alive(sandbox: Sandbox) -> None:
+    process = sandbox.start(["cat"])
+    for n in range(20):
+        process.stdin.write(b"line %d\n" % n)
+        assert process.stdout.readline() == b"line %d\n" % n
+    assert sandbox.run(["echo", "beside"]).stdout == b"beside\n"
+    process.stdin.write(b"still\n")
+    assert process.stdout.readline() == b"still\n"
+    process.stdin.close()
+    outcome = process.wait()
+    assert outcome is not None
+    assert outcome.ok
+
+
+def test_a_kept_command_can_be_killed(sandbox: Sandbox) -> None:
+    process = sandbox.start(["sleep", "100"])
+    assert process.wait(0.1) is None
+    assert not process.kill().ok
+
+
+def test_threads_can_share_a_sandbox(sandbox: Sandbox) -> None:
+    seen: list[bytes] = []
+
+    def work(number: int) -> None:
+        seen.append(sandbox.run(["echo", str(number)]).stdout)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == [b"%d\n" % n for n in range(8)]
+
+
+def test_a_program_for_the_host_is_refused(own: QemuSandbox, platforms: Platforms, pool: Pool, tmp_path: Path) -> None:
+    """Else the kernel would run it natively: a false pass for a helper of the wrong architecture."""
+    builder = Builder(pool.store.cache)
+    native = c_program(builder, platforms, Arch.AMD64, '#include <unistd.h>\nint main(void){write(1,"native",6);return 0;}', tmp_path)
+    own.put("/work/helper", native, executable=True)
+    outcome = own.run(["sh", "-c", "/work/helper; echo $?"])
+    assert outcome.stdout == b"126\n"
+    assert b"refused" in outcome.stderr
+
+
+def test_a_child_cannot_choose_another_cpu(own: QemuSandbox, platforms: Platforms, pool: Pool, tmp_path: Path) -> None:
+    """QEMU_CPU in the environment loses against the launcher's command line."""
+    source = '#include <sys/auxv.h>\n#include <stdio.h>\nint main(void){printf("%d\\n",(getauxval(AT_HWCAP)>>8)&1);return 0;}'
+    own.put("/work/p", c_program(Builder(pool.store.cache), platforms, Arch.ARM64, source, tmp_path), executable=True)
+    assert own.run(["sh", "-c", "QEMU_CPU=max /work/p"], env={"QEMU_CPU": "max"}).stdout == b"0\n"  # HWCAP_ATOMICS
+
+
+def test_a_model_that_qemu_does_not_know_is_a_fault_of_ours(spec: QemuSpec) -> None:
+    with pytest.raises(SandboxFault, match="emulator-fault: qemu-aarch64: unable to find CPU model"):
+        QemuSandbox(replace(spec, cpu_model="z80"))
+
+
+def test_a_property_that_a_model_has_not_is_a_fault_of_ours(spec: QemuSpec) -> None:
+    with pytest.raises(SandboxFault, match="emulator-fault: qemu-aarch64: can't apply global"):
+        QemuSandbox(replace(spec, cpu_model="cortex-a72,crypto=off"))
+
+
+def test_a_root_filesystem_that_is_not_there_is_a_fault_of_ours(spec: QemuSpec, tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(SandboxFault, match="could not prepare .*none: No such file"):
+        QemuSandbox(replace(spec, rootfs=replace(spec.rootfs, path=tmp_path / "none")))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_an_empty_root_filesystem_is_a_fault_of_ours(spec: QemuSpec, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(SandboxFault):
+        QemuSandbox(replace(spec, rootfs=replace(spec.rootfs, path=tmp_path)))
+
+
+def test_a_killed_emulator_is_no_failure_of_the_program(own: QemuSandbox) -> None:
+    process = own.start(["sleep", "100"])
+    time.sleep(0.2)
+    own.run(["sh", "-c", "kill -KILL -1"])
+    outcome = process.wait(10)
+    assert outcome is not None
+    assert outcome.ended is Ended.HOST_FAULT
+
+
+def test_a_killed_supervisor_is_a_fault_and_leaves_nothing(spec: QemuSpec) -> None:
+    sandbox = QemuSandbox(spec)
+    sandbox.start(["sleep", "1000"])
+    children = _descendants(sandbox._supervisor.pid)
+    assert len(children) >= 2
+    sandbox._supervisor.kill()
+    with pytest.raises(SandboxFault):
+        for _ in range(50):
+            sandbox.run(["true"])
+            time.sleep(0.05)
+    assert not sandbox.alive()
+    sandbox.close()
+    _gone(children)
+
+
+def test_an_owner_that_dies_leaves_nothing(spec: QemuSpec) -> None:
+    code = (
+        "import sys, time\nfrom pytest_xinchuang.sandbox.qemu import *\nfrom pathlib import Path\n"
+        f"s = QemuSandbox(QemuSpec('x', Arch.ARM64, RootfsRef('x', Path({str(spec.rootfs.path)!r}), 'd', '2.31', True, ()), "
+        f"EmulatorRef(Path({str(spec.emulator.path if spec.emulator else '')!r}), 'd', 'v'), 'cortex-a72', '4.19.0'))\n"
+        "s.start(['sleep', '1000'])\nprint(s._supervisor.pid, flush=True)\ntime.sleep(1000)\n"
+    )
+    import sys
+
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    supervisor = int(owner.stdout.readline())
+    time.sleep(0.3)
+    children = [supervisor, *_descendants(supervisor)]
+    assert len(children) >= 3
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    _gone(children)
+
+
+def test_closing_leaves_nothing(spec: QemuSpec) -> None:
+    fds = len(list(Path("/proc/self/fd").iterdir()))
+    mounts = Path("/proc/self/mounts").read_text()
+    with QemuSandbox(spec) as sandbox:
+        process = sandbox.start(["sleep", "1000"])
+        children = [sandbox._supervisor.pid, *_descendants(sandbox._supervisor.pid)]
+        process.kill()
+    _gone(children)
+    assert len(list(Path("/proc/self/fd").iterdir())) == fds
+    assert Path("/proc/self/mounts").read_text() == mounts
+    with pytest.raises(SandboxFault, match="closed"):
+        sandbox.run(["true"])
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *_descendants(int(child))]
+    return found
+
+
+def _gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 10
+    while alive := [p for p in pids if Path(f"/proc/{p}").exists() and " Z " not in Path(f"/proc/{p}/stat").read_text()]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.05)
