@@ -45,6 +45,7 @@ class DirectSandbox:
         self._scale = timeout_scale
         self._work = Path(tempfile.mkdtemp(prefix="xc-work-"))
         self._closed = False
+        self._kept: list[DirectProcess] = []
 
     def _outside(self, path: str) -> Path:
         """Where a path of the target is on the host."""
@@ -175,9 +176,12 @@ class DirectSandbox:
     ) -> DirectProcess:
         limits = limits or Limits()
         try:
-            return DirectProcess(self._start(argv, env, cwd, limits), tuple(argv), limits, emulated=bool(self._prefix))
+            started = self._start(argv, env, cwd, limits)
         except OSError as error:
             raise SandboxFault(f"{argv[0]} could not be started: {error.strerror}") from error
+        process = DirectProcess(started, tuple(argv), limits, emulated=bool(self._prefix))
+        self._kept.append(process)
+        return process
 
     def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
         place = self._outside(path)
@@ -202,6 +206,8 @@ class DirectSandbox:
 
     def close(self) -> None:
         self._closed = True
+        for process in self._kept:
+            process.kill()
         shutil.rmtree(self._work, ignore_errors=True)
 
     def __enter__(self) -> DirectSandbox:

@@ -46,11 +46,14 @@ def _client() -> Any:
     import docker
     from docker.errors import DockerException
 
+    client = None
     try:
         client = docker.from_env(timeout=120)
         client.ping()
         return client
     except DockerException as error:
+        if client is not None:
+            client.close()
         cause = str(error).splitlines()[0]
         raise SandboxFault(f"no Docker engine answers: {cause}", mend="xc doctor, or --xc-backend=qemu") from error
 

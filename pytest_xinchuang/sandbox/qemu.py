@@ -88,6 +88,7 @@ class QemuSandbox:
         self._lock = threading.Condition()
         self._reading = False
         self._dead = ""
+        self._kept: list[QemuProcess] = []
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         script = Path(__file__).with_name("supervisor.py")
@@ -249,7 +250,9 @@ class QemuSandbox:
     ) -> QemuProcess:
         limits = limits or Limits()
         number, (stdin, stdout, stderr) = self._spawn(argv, env or {}, cwd, limits)
-        return QemuProcess(self, number, tuple(argv), limits, stdin, stdout, stderr)
+        process = QemuProcess(self, number, tuple(argv), limits, stdin, stdout, stderr)
+        self._kept.append(process)
+        return process
 
     def _spawn(
         self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits
@@ -445,6 +448,8 @@ class QemuSandbox:
         """End the sandbox: closing the socket ends PID 1, and the kernel ends all the rest."""
         self._dead = self._dead or "the sandbox is closed"
         self._control.close()
+        for process in self._kept:
+            process.abandon()
         try:
             self._supervisor.wait(5)
         except subprocess.TimeoutExpired:
@@ -490,6 +495,11 @@ class QemuProcess:
         if answer is None:
             return None
         return self._finish(answer, killed=False)
+
+    def abandon(self) -> None:
+        """Close the pipes; the sandbox ends the command."""
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
 
     def kill(self) -> Outcome:
         if self._outcome is not None:

@@ -276,6 +276,7 @@ def test_a_killed_emulator_is_no_failure_of_the_program(own: QemuSandbox) -> Non
 def test_a_killed_supervisor_is_a_fault_and_leaves_nothing(spec: QemuSpec) -> None:
     sandbox = QemuSandbox(spec)
     sandbox.start(["sleep", "1000"])
+    time.sleep(0.3)
     children = _descendants(sandbox._supervisor.pid)
     assert len(children) >= 2
     sandbox._supervisor.kill()
@@ -314,6 +315,7 @@ def test_closing_leaves_nothing(spec: QemuSpec) -> None:
     mounts = Path("/proc/self/mounts").read_text()
     with QemuSandbox(spec) as sandbox:
         process = sandbox.start(["sleep", "1000"])
+        time.sleep(0.3)
         children = [sandbox._supervisor.pid, *_descendants(sandbox._supervisor.pid)]
         process.kill()
     _gone(children)

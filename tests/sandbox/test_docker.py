@@ -1,0 +1,193 @@
+"""Container sandboxes on a real engine."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.errors import SandboxFault
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, export_image, reap
+from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
+from pytest_xinchuang.sandbox.protocol import Ended, Limits
+
+pytestmark = [pytest.mark.docker, pytest.mark.sandbox]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        found = docker.from_env(timeout=60)
+        found.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker engine: {error}")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def docker_pool(client: Any, store: Store) -> Iterator[Pool]:
+    opened = Pool(store, "docker", run_id=f"test{os.getpid()}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["phytium", "zhaoxin", "loongson"])
+def sandbox(request: pytest.FixtureRequest, docker_pool: Pool, platforms: Platforms) -> DockerSandbox:
+    found = docker_pool.sandbox(platforms.get(request.param))
+    assert isinstance(found, DockerSandbox)
+    return found
+
+
+def test_it_says_what_it_is(sandbox: DockerSandbox, platforms: Platforms) -> None:
+    platform = platforms.get(sandbox.fingerprint.platform)
+    assert sandbox.fingerprint.observed["uname_m"] == platform.architecture.uname
+    assert not sandbox.fingerprint.isolation["cpu_pinned"]
+    if platform.arch is HOST_ARCH:
+        assert "run natively on this host" in sandbox.fingerprint.degraded
+
+
+def test_it_keeps_the_protocol(sandbox: DockerSandbox) -> None:
+    # Builtins alone: children need the host's binfmt_misc.
+    outcome = sandbox.run(["sh", "-c", "read x; echo got $x; echo err >&2; exit 3"], stdin=b"in\n")
+    assert (outcome.stdout, outcome.stderr, outcome.code) == (b"got in\n", b"err\n", 3)
+    data = os.urandom(1 << 20)
+    assert sandbox.run(["cat"], stdin=data).stdout == data
+    assert sandbox.run(["sh", "-c", "kill -SEGV $$"]).signal == signal.SIGSEGV
+    assert sandbox.run(["none"]).code == 127
+    assert sandbox.run(["/etc/passwd"]).code == 126
+    assert sandbox.run(["sleep", "100"], limits=Limits(wall_s=0.05)).ended is Ended.TIMED_OUT
+    process = sandbox.start(["cat"])
+    process.stdin.write(b"line\n")
+    assert process.stdout.readline() == b"line\n"
+    process.stdin.close()
+    ended = process.wait(10)
+    assert ended is not None
+    assert ended.ok
+    sandbox.put("/work/a/b", data)
+    assert sandbox.get("/work/a/b") == data
+    with pytest.raises(FileNotFoundError):
+        sandbox.get("/work/none")
+    sandbox.put("/tmp/t", b"")
+    assert sandbox.changes() == ("/tmp/t",)
+    sandbox.reset()
+    assert sandbox.changes() == ()
+    assert not sandbox.start(["sleep", "100"]).kill().ok
+
+
+def test_it_has_no_rights(sandbox: DockerSandbox, client: Any) -> None:
+    container = client.containers.get(sandbox.name)
+    settings = container.attrs["HostConfig"]
+    assert settings["CapDrop"] == ["ALL"]
+    assert settings["NetworkMode"] == "none"
+    assert settings["ReadonlyRootfs"]
+    assert "no-new-privileges" in settings["SecurityOpt"]
+    assert container.attrs["Config"]["User"] == "1000:1000"
+    status = sandbox.get("/proc/self/status").decode() or sandbox.run(["cat", "/proc/self/status"]).stdout.decode()
+    assert "CapEff:\t0000000000000000" in status
+
+
+def test_closing_removes_the_container(docker_pool: Pool, platforms: Platforms, client: Any) -> None:
+    sandbox = docker_pool.sandbox(platforms.get("phytium"))
+    assert isinstance(sandbox, DockerSandbox)
+    docker_pool.close()
+    assert sandbox.name not in [c.name for c in client.containers.list(all=True)]
+    with pytest.raises(SandboxFault, match="closed"):
+        sandbox.run(["true"])
+
+
+def test_a_container_that_is_killed_from_outside_is_a_fault(sandbox: DockerSandbox, client: Any) -> None:
+    process = sandbox.start(["sleep", "100"])
+    client.containers.get(sandbox.name).kill()
+    outcome = process.wait(20)
+    assert outcome is not None
+    assert outcome.ended is Ended.HOST_FAULT
+    assert not sandbox.alive()
+
+
+def _hold(platform: str, names: Any) -> None:
+    platforms = Platforms([resources.platforms_file()])
+    pool = Pool(Store(platforms), "docker", run_id="held")
+    names.put(pool.sandbox(platforms.get(platform)).fingerprint.extra["container"])
+    time.sleep(1000)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_reaper_removes_what_a_killed_run_left_and_nothing_of_a_run_that_is_alive(
+    client: Any, sandbox: DockerSandbox
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    names = context.Queue()
+    process = context.Process(target=_hold, args=("phytium", names))
+    process.start()
+    left = names.get(timeout=120)
+    assert reap(client) == []
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    process.close()
+    names.close()
+    # Another run of the suite, beside this one, may have been the first to remove it.
+    reap(client)
+    there = [c.name for c in client.containers.list(all=True, filters={"label": LABEL})]
+    assert left not in there
+    assert sandbox.name in there
+
+
+def test_an_image_that_is_not_there_is_a_fault_that_names_the_mend(store: Store, platforms: Platforms, client: Any) -> None:
+    pool = Pool(store, "docker", image="registry.invalid/none:1")
+    with pytest.raises(SandboxFault, match=r"cannot be pulled(.|\n)*docker load"):
+        pool.sandbox(platforms.get("phytium"))
+
+
+def test_an_image_of_another_architecture_is_a_fault(
+    store: Store, platforms: Platforms, client: Any, docker_pool: Pool
+) -> None:
+    sandbox = docker_pool.sandbox(platforms.get("loongson"))
+    assert isinstance(sandbox, DockerSandbox)
+    image = client.containers.get(sandbox.name).image.tags[0]
+    pool = Pool(store, "docker", image=image)
+    with pytest.raises(SandboxFault, match="is for loong64; phytium_d2000-kylin_v10_sp1 needs arm64"):
+        pool.sandbox(platforms.get("phytium"))
+
+
+def test_an_image_that_was_named_is_used(store: Store, platforms: Platforms, client: Any, docker_pool: Pool) -> None:
+    first = docker_pool.sandbox(platforms.get("phytium"))
+    assert isinstance(first, DockerSandbox)
+    image = client.containers.get(first.name).image.tags[0]
+    pool = Pool(store, "docker", image=image)
+    try:
+        assert pool.sandbox(platforms.get("phytium")).fingerprint.rootfs == image
+    finally:
+        pool.close()
+
+
+def test_an_image_can_be_exported_for_import(docker_pool: Pool, platforms: Platforms, client: Any) -> None:
+    sandbox = docker_pool.sandbox(platforms.get("phytium"))
+    assert isinstance(sandbox, DockerSandbox)
+    with export_image(client.containers.get(sandbox.name).image.id) as path, tarfile.open(path) as tar:
+        assert "etc/os-release" in tar.getnames()
+    assert not Path(path).exists()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_no_engine_is_a_fault_that_names_the_mend(
+    store: Store, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    with pytest.raises(SandboxFault, match=r"no Docker engine answers(.|\n)*xc doctor"):
+        Pool(store, "docker").sandbox(platforms.get("phytium"))
+    gc.collect()  # docker-py leaves the socket that it could not connect to the collector
