@@ -36,6 +36,7 @@ class XcRun:
         chosen = [p for p in self.session.platforms if all(markers.allows(m, p, shorts) for m in marks)]
         metafunc.parametrize("xc_platform", chosen, ids=[p.id for p in chosen], indirect=True, scope="session")
 
+    @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["xc_run_id"] = self.session.run_id
         node.workerinput["xc_packages"] = list(self.session.packages)

@@ -29,4 +29,19 @@ def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str])
                     return platform_id
             return nodeid
 
+        def remove_node(self, node: Any) -> str | None:
+            """Take back a dead worker's tests, but not the one that killed it: it would kill the next worker too."""
+            workload = self.assigned_work.pop(node)
+            crashed: str | None = None
+            for unit in workload.values():
+                for nodeid, completed in unit.items():
+                    if not completed and crashed is None:
+                        crashed = nodeid
+                        unit[nodeid] = True
+            if crashed is not None:
+                self.workqueue.update({scope: unit for scope, unit in workload.items() if not all(unit.values())})
+                for other in self.assigned_work:
+                    self._reschedule(other)
+            return crashed
+
     return PlatformScheduling(config, log)

@@ -75,6 +75,9 @@ class MruEngine:
         scope = [r for r in records if self._in_scope(requirement_id, r)]
         if not scope and (said := self._not_applicable(requirement_id)):
             return said
+        if not scope and requirement_id == BUILDS:
+            units = [{"kind": "manifest", "unit": u.name, "comes_as": u.kind} for u in self.subject.file.units]
+            return Decision(Verdict.NOT_APPLICABLE, reason="no unit comes as source", evidence=tuple(units))
         return decide(requirement_id, scope, requirement.mend.en)
 
     def _unit(self, record: UnitRecord) -> Unit | None:

@@ -189,7 +189,11 @@ def test_rule_4_an_unknown_fidelity_is_no_fidelity(grade_of: Grader, fidelity: A
 
 def test_rule_5_emulation_and_stand_in_are_on_the_grade(grade_of: Grader) -> None:
     grade = only(grade_of(all_pass()))
-    assert (grade.fidelity, grade.rootfs, grade.differs) == ("emulated-user", "stand-in", ("glibc 2.31 instead of 2.28",))
+    assert (grade.fidelity, grade.rootfs, grade.differs) == (
+        "emulated-user",
+        "stand-in",
+        ("glibc 2.31 instead of 2.28",),
+    )
 
 
 def test_rule_5_a_sandbox_that_is_another_machine_proves_nothing(grade_of: Grader) -> None:
@@ -256,7 +260,9 @@ def test_rule_7_a_waiver_lies_over_the_result_and_is_shown(grade_of: Grader) -> 
         ({"requirement": "T-9"}, "no such requirement"),
     ],
 )
-def test_rule_7_an_expired_or_unmatched_waiver_has_no_effect(grade_of: Grader, change: dict[str, str], note: str) -> None:
+def test_rule_7_an_expired_or_unmatched_waiver_has_no_effect(
+    grade_of: Grader, change: dict[str, str], note: str
+) -> None:
     events = all_pass()
     events[0] = started(waivers=[{**WAIVER, **change}])
     events[4] = decided("T-2", "fail")

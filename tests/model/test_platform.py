@@ -21,7 +21,15 @@ def test_what_the_project_promises_is_there(platforms: Platforms) -> None:
     cpus = {"kunpeng920", "phytium_d2000", "phytium_ft2000plus", "phytium_s5000c", "hygon_dhyana", "hygon_c86"}
     cpus |= {"zhaoxin_kx6000", "zhaoxin_kx7000", "loongson_3a5000", "loongson_3a6000", "loongson_2k3000"}
     assert cpus <= set(platforms.file.cpus)
-    systems = {"kylin_v10_sp1", "kylin_v10_sp2", "kylin_v10_sp3", "kylin_v11", "uos_20", "openeuler_22_03", "openeuler_24_03"}
+    systems = {
+        "kylin_v10_sp1",
+        "kylin_v10_sp2",
+        "kylin_v10_sp3",
+        "kylin_v11",
+        "uos_20",
+        "openeuler_22_03",
+        "openeuler_24_03",
+    }
     systems |= {"anolis_8", "anolis_23", "loongnix_20", "deepin_25", "opencloudos_9", "openharmony_4_1"}
     assert systems <= set(platforms.file.systems)
     assert set(platforms.file.shorts) == {"kunpeng", "phytium", "hygon", "zhaoxin", "loongson"}
@@ -82,10 +90,16 @@ def test_a_file_of_ones_own_adds_a_short_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("cpus: {kunpeng920: {arch: mips}}\n", r"own.yaml:2: cpus.kunpeng920.arch: found 'mips': .*'amd64', 'arm64' or 'loong64'"),
+        (
+            "cpus: {kunpeng920: {arch: mips}}\n",
+            r"own.yaml:2: cpus.kunpeng920.arch: found 'mips': .*'amd64', 'arm64' or 'loong64'",
+        ),
         ("cpus:\n  kunpeng920:\n    speed: 3\n", r"own.yaml:4: cpus.kunpeng920.speed: found 3: no such key here"),
         ("shorts: {x: nothing-here}\n", r"own.yaml:2: shorts.x: 'nothing-here': no such platform"),
-        ("systems: {uos_20: {rootfs: {arm64: bulseye-arm64}}}\n", r"no such root filesystem \(did you mean bullseye-arm64"),
+        (
+            "systems: {uos_20: {rootfs: {arm64: bulseye-arm64}}}\n",
+            r"no such root filesystem \(did you mean bullseye-arm64",
+        ),
         ("reference: nope\n", r"reference: 'nope': no such root filesystem"),
         ("systems: {uos_20: {kernel: {value: null, source: seen, confidence: sourced}}}\n", r"unverified"),
         ("systems: {uos_20: {kernel: {value: new, source: seen, confidence: sourced}}}\n", r"found 'new'"),
@@ -99,7 +113,9 @@ def test_a_wrong_file_is_told_by_line_and_path(tmp_path: Path, text: str, expect
         extended(tmp_path, text)
 
 
-@pytest.mark.parametrize("content", [b"", b"- 1\n", b"\xff\xfe", b"schema: xc-platforms/2\n", b"!!python/object:os.system {}\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"- 1\n", b"\xff\xfe", b"schema: xc-platforms/2\n", b"!!python/object:os.system {}\n"]
+)
 def test_a_file_that_is_no_platforms_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "own.yaml"
     path.write_bytes(content)

@@ -26,7 +26,9 @@ def direct(request: pytest.FixtureRequest, pool: Pool, platforms: Platforms) -> 
 
 
 @pytest.mark.sandbox
-def test_single_programs_run_and_the_fingerprint_says_what_is_missing(direct: DirectSandbox, platforms: Platforms) -> None:
+def test_single_programs_run_and_the_fingerprint_says_what_is_missing(
+    direct: DirectSandbox, platforms: Platforms
+) -> None:
     assert direct.fingerprint.observed["uname_m"] == platforms.get(direct.fingerprint.platform).architecture.uname
     assert not any(direct.fingerprint.isolation.values())
     assert "the host refuses namespaces" in direct.fingerprint.degraded

@@ -147,7 +147,9 @@ def test_the_reaper_removes_what_a_killed_run_left_and_nothing_of_a_run_that_is_
     assert sandbox.name in there
 
 
-def test_an_image_that_is_not_there_is_a_fault_that_names_the_mend(store: Store, platforms: Platforms, client: Any) -> None:
+def test_an_image_that_is_not_there_is_a_fault_that_names_the_mend(
+    store: Store, platforms: Platforms, client: Any
+) -> None:
     pool = Pool(store, "docker", image="registry.invalid/none:1")
     with pytest.raises(SandboxFault, match=r"cannot be pulled(.|\n)*docker load"):
         pool.sandbox(platforms.get("phytium"))

@@ -42,7 +42,13 @@ def sandbox(name: str, pool: Pool, platforms: Platforms) -> Sandbox:
 def spec(pool: Pool, platforms: Platforms) -> QemuSpec:
     platform = platforms.get("phytium")
     return QemuSpec(
-        platform.id, Arch.ARM64, pool.store.rootfs_for(platform), pool.store.emulator("qemu-aarch64"), "cortex-a72", "4.19.90", 10
+        platform.id,
+        Arch.ARM64,
+        pool.store.rootfs_for(platform),
+        pool.store.emulator("qemu-aarch64"),
+        "cortex-a72",
+        "4.19.90",
+        10,
     )
 
 
@@ -118,7 +124,9 @@ def test_what_is_left_behind_is_counted_and_killed(sandbox: Sandbox) -> None:
 
 
 def test_memory_over_its_limit_is_told(sandbox: Sandbox) -> None:
-    outcome = sandbox.run(["sh", "-c", "head -c 400000000 /dev/zero | tail -c 400000000 | sleep 20"], limits=Limits(memory_mb=150))
+    outcome = sandbox.run(
+        ["sh", "-c", "head -c 400000000 /dev/zero | tail -c 400000000 | sleep 20"], limits=Limits(memory_mb=150)
+    )
     assert outcome.ended is Ended.OVER_LIMIT
     assert "memory" in outcome.cause
 
@@ -153,13 +161,18 @@ def test_no_other_namespace_can_be_made(sandbox: Sandbox) -> None:
 
 
 def test_the_host_is_not_there(sandbox: Sandbox) -> None:
-    outcome = sandbox.run(["sh", "-c", "ls /old /lower /upper /helpers /proc/1/root/ 2>&1; cat /proc/1/environ; ls /.xc"])
+    outcome = sandbox.run(
+        ["sh", "-c", "ls /old /lower /upper /helpers /proc/1/root/ 2>&1; cat /proc/1/environ; ls /.xc"]
+    )
     assert b"passwd" not in outcome.stdout
     assert outcome.stdout.count(b"ermission denied") + outcome.stderr.count(b"ermission denied") >= 2
 
 
 def test_writes_are_private_seen_and_undone(sandbox: Sandbox, pool: Pool, platforms: Platforms, name: str) -> None:
-    shell(sandbox, "echo x > /etc/new; echo y >> /etc/passwd; rm -f /etc/group; mkdir -p /opt/d; echo z > /work/mine; : > /tmp/t")
+    shell(
+        sandbox,
+        "echo x > /etc/new; echo y >> /etc/passwd; rm -f /etc/group; mkdir -p /opt/d; echo z > /work/mine; : > /tmp/t",
+    )
     changed = sandbox.changes()
     assert changed is not None
     assert {"/etc/group", "/etc/new", "/etc/passwd", "/tmp/t"} <= set(changed)
@@ -170,7 +183,9 @@ def test_writes_are_private_seen_and_undone(sandbox: Sandbox, pool: Pool, platfo
     assert (tree / "etc/group").exists()
     sandbox.reset()
     assert sandbox.changes() == ()
-    assert shell(sandbox, "cat /etc/passwd /etc/group | grep -c y$; ls /work; test -e /etc/new || echo gone").endswith("gone\n")
+    assert shell(sandbox, "cat /etc/passwd /etc/group | grep -c y$; ls /work; test -e /etc/new || echo gone").endswith(
+        "gone\n"
+    )
 
 
 def test_files_in_and_out(sandbox: Sandbox) -> None:
@@ -227,7 +242,9 @@ def test_threads_can_share_a_sandbox(sandbox: Sandbox) -> None:
 def test_a_program_for_the_host_is_refused(own: QemuSandbox, platforms: Platforms, pool: Pool, tmp_path: Path) -> None:
     """Else the kernel would run it natively: a false pass for a helper of the wrong architecture."""
     builder = Builder(pool.store.cache)
-    native = c_program(builder, platforms, Arch.AMD64, '#include <unistd.h>\nint main(void){write(1,"native",6);return 0;}', tmp_path)
+    native = c_program(
+        builder, platforms, Arch.AMD64, '#include <unistd.h>\nint main(void){write(1,"native",6);return 0;}', tmp_path
+    )
     own.put("/work/helper", native, executable=True)
     outcome = own.run(["sh", "-c", "/work/helper; echo $?"])
     assert outcome.stdout == b"126\n"
@@ -253,7 +270,7 @@ def test_a_property_that_a_model_has_not_is_a_fault_of_ours(spec: QemuSpec) -> N
 
 def test_a_root_filesystem_that_is_not_there_is_a_fault_of_ours(spec: QemuSpec, tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(SandboxFault, match="could not prepare .*none: No such file"):
+    with pytest.raises(SandboxFault, match=r"could not prepare .*none: No such file"):
         QemuSandbox(replace(spec, rootfs=replace(spec.rootfs, path=tmp_path / "none")))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -280,10 +297,9 @@ def test_a_killed_supervisor_is_a_fault_and_leaves_nothing(spec: QemuSpec) -> No
     children = _descendants(sandbox._supervisor.pid)
     assert len(children) >= 2
     sandbox._supervisor.kill()
-    with pytest.raises(SandboxFault):
-        for _ in range(50):
-            sandbox.run(["true"])
-            time.sleep(0.05)
+    time.sleep(0.5)
+    with pytest.raises(SandboxFault, match="gone"):
+        sandbox.run(["true"])
     assert not sandbox.alive()
     sandbox.close()
     _gone(children)
@@ -334,6 +350,8 @@ def _descendants(pid: int) -> list[int]:
 
 def _gone(pids: list[int]) -> None:
     deadline = time.monotonic() + 10
-    while alive := [p for p in pids if Path(f"/proc/{p}").exists() and " Z " not in Path(f"/proc/{p}/stat").read_text()]:
+    while alive := [
+        p for p in pids if Path(f"/proc/{p}").exists() and " Z " not in Path(f"/proc/{p}/stat").read_text()
+    ]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.05)
