@@ -7,6 +7,7 @@ import os
 import platform as host
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ Builder = Callable[[Path], tuple[str, dict[str, str]]]
 EMULATORS = ("qemu-aarch64", "qemu-loongarch64", "qemu-x86_64")
 
 _UNNEEDED = (
+    "dev",  # device nodes, which mmdebstrap makes as root alone: a sandbox has a /dev of its own
     "usr/share/doc",
     "usr/share/man",
     "usr/share/locale",
@@ -180,14 +182,17 @@ def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, d
 
 
 def _configure(tree: Path) -> None:
-    """What maintainer scripts would have written: the few accounts, and the loader's cache; links made relative."""
+    """What maintainer scripts would have written: the few accounts, and the loader's cache; links made relative, set-id bits dropped."""
     for directory, names, files in os.walk(tree):
         for name in names + files:
             path = Path(directory) / name
             # Outside of a chroot (`qemu -L`, a linker) an absolute link would lead into the host.
-            if path.is_symlink() and (target := str(path.readlink())).startswith("/"):
-                path.unlink()
-                path.symlink_to(os.path.relpath(tree / target.lstrip("/"), directory))
+            if path.is_symlink():
+                if (target := str(path.readlink())).startswith("/"):
+                    path.unlink()
+                    path.symlink_to(os.path.relpath(tree / target.lstrip("/"), directory))
+            elif (mode := stat.S_IMODE(path.stat().st_mode)) & 0o6000:
+                path.chmod(mode & 0o1777)
     (tree / "etc").mkdir(exist_ok=True)
     (tree / "etc/passwd").write_text(
         "root:x:0:0:root:/root:/bin/sh\nxc:x:1000:1000::/work:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n"

@@ -182,7 +182,7 @@ class Store:
 
 
 def _recipe_digest(recipe: RootfsRecipe) -> str:
-    return "4 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+    return "5 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
 
 
 def _give_to_sandbox_user(tree: Path) -> None:

@@ -1,0 +1,207 @@
+"""What the engine makes of faults that are ours, and of claims that are false."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.model.requirement import Catalogue
+from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.model.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.qemu import QemuSandbox
+from pytest_xinchuang.toolchain import builder as toolchain
+from pytest_xinchuang.toolchain.builder import Builder
+
+pytestmark = pytest.mark.sandbox
+
+HEAD = 'schema: xc-subject/1\nname: x\nversion: "1"\n'
+HELLO = '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n'
+
+
+def decide(
+    tmp_path: Path,
+    manifest: str,
+    source: str,
+    platforms: Platforms,
+    catalogue: Catalogue,
+    pool: Pool,
+    name: str = "kunpeng",
+) -> dict[str, Decision]:
+    place = tmp_path / "subject"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    (place / "xinchuang.yaml").write_text(HEAD + manifest)
+    (place / "u.c").write_text(source)
+    engine = MruEngine(platforms.get(name), Subject(place), catalogue, pool, Builder(pool.store.cache))
+    return {r.id: engine.decision(r.id) for r in catalogue.requirements}
+
+
+def verdicts(decisions: dict[str, Decision]) -> set[Verdict]:
+    return {d.verdict for d in decisions.values()}
+
+
+UNIT = 'units:\n  - {name: u, kind: c, sources: [u.c], expect: {stdout: "hello\\n", source: its own text}}\n'
+
+
+def test_no_tool_chain_is_no_failure(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> str:
+        raise toolchain.ToolchainFault("zig is not installed", mend="pip install it")
+
+    monkeypatch.setattr(toolchain, "find_zig", missing)
+    decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
+    assert Verdict.FAIL not in verdicts(decisions)
+    assert decisions["XC-MRU-004"].cause is Cause.HOST
+    assert decisions["XC-MRU-005"].verdict is Verdict.INCONCLUSIVE
+    assert "zig is not installed" in decisions["XC-MRU-005"].reason
+
+
+def test_no_root_filesystem_is_no_failure(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise HostFault("the mirror does not answer")
+
+    monkeypatch.setattr(pool.store, "rootfs_for", missing)
+    decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
+    assert verdicts(decisions) == {Verdict.INCONCLUSIVE}
+    assert all("mirror" in d.reason for d in decisions.values())
+
+
+def test_a_sandbox_that_dies_is_no_failure(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    own = Pool(pool.store, "qemu")
+    try:
+        sandbox = own.sandbox(platforms.get("kunpeng"))
+        assert isinstance(sandbox, QemuSandbox)
+        real = sandbox.put
+
+        def kill(path: str, data: bytes, *, executable: bool = False) -> None:
+            real(path, data, executable=executable)
+            sandbox._supervisor.kill()
+            sandbox._supervisor.wait()
+
+        sandbox.put = kill  # type: ignore[method-assign]
+        decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, own)
+    finally:
+        own.close()
+    assert Verdict.FAIL not in verdicts(decisions)
+    assert decisions["XC-MRU-005"].cause is Cause.HOST
+
+
+def test_no_x86_64_twin_is_no_pass(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise HostFault("no reference")
+
+    monkeypatch.setattr(pool, "reference", missing)
+    monkeypatch.setattr(pool, "shared", {})
+    decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
+    assert decisions["XC-MRU-011"].verdict is Verdict.INCONCLUSIVE
+    assert decisions["XC-MRU-010"].verdict is Verdict.PASS
+
+
+def test_over_a_limit_of_ours_is_no_failure(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    source = (
+        "#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
+        "int main(void) { for (int i = 0; i < 2000; i++) { char *p = malloc(1 << 20); if (p) memset(p, 1, 1 << 20); } pause(); }\n"
+    )
+    decisions = decide(tmp_path, UNIT, source, platforms, catalogue, pool)
+    assert Verdict.FAIL not in verdicts(decisions)
+    assert "memory" in decisions["XC-MRU-005"].reason
+
+
+def test_slow_under_emulation_alone_is_no_failure(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    source = (
+        "#include <stdio.h>\n#include <unistd.h>\nint main(void) {\n#ifndef __x86_64__\n    sleep(60);\n#endif\n"
+        '    return puts("hello") < 0;\n}\n'
+    )
+    manifest = UNIT.replace("sources: [u.c],", "sources: [u.c], limit_s: 0.2,")
+    decisions = decide(tmp_path, manifest, source, platforms, catalogue, pool)
+    assert Verdict.FAIL not in verdicts(decisions)
+    assert decisions["XC-MRU-007"].cause is Cause.FIDELITY
+
+
+def test_an_instruction_between_two_models_needs_a_board(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    """UDOT: the Kunpeng 920 has it, its strict model has not, a richer one has."""
+    source = '#include <stdio.h>\nint main(void) {\n#ifdef __aarch64__\n    __asm__ volatile(".arch_extension dotprod\\n\\tudot v0.4s, v1.16b, v2.16b" ::: "v0");\n#endif\n    return puts("hello") < 0;\n}\n'
+    decisions = decide(tmp_path, UNIT, source, platforms, catalogue, pool)
+    assert (decisions["XC-MRU-013"].verdict, decisions["XC-MRU-013"].cause) == (Verdict.INCONCLUSIVE, Cause.FIDELITY)
+    decisions = decide(tmp_path, UNIT, source, platforms, catalogue, pool, "phytium")
+    assert decisions["XC-MRU-013"].verdict is Verdict.FAIL
+
+
+def test_a_claim_that_something_does_not_apply_is_checked(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    claim = "not_applicable:\n  - {requirement: XC-MRU-021, reason: it has no threads at all}\n"
+    decisions = decide(tmp_path, UNIT + claim, HELLO, platforms, catalogue, pool)
+    assert decisions["XC-MRU-021"].verdict is Verdict.NOT_APPLICABLE
+    threads = '#include <pthread.h>\n#include <stdio.h>\nstatic void *w(void *a) { return a; }\nint main(void) { pthread_t t; pthread_create(&t, NULL, w, NULL); pthread_join(t, NULL); return puts("hello") < 0; }\n'
+    decisions = decide(tmp_path, UNIT + claim, threads, platforms, catalogue, pool)
+    assert decisions["XC-MRU-021"].verdict is Verdict.INCONCLUSIVE
+    assert "imports pthread_create" in decisions["XC-MRU-021"].reason
+
+
+def test_a_claim_about_anything_else_has_no_effect(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    claim = "not_applicable:\n  - {requirement: XC-MRU-010, reason: we do not like this one}\n"
+    decisions = decide(tmp_path, UNIT + claim, HELLO.replace("hello", "other"), platforms, catalogue, pool)
+    assert decisions["XC-MRU-010"].verdict is Verdict.FAIL
+
+
+def test_a_marker_in_the_elf_padding_is_no_way_out_of_the_emulator(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    place = tmp_path / "s"
+    place.mkdir()
+    builder = Builder(pool.store.cache)
+    (place / "u.c").write_text(HELLO)
+    platform = platforms.get("zhaoxin")
+    target = toolchain.Target(platform.arch, platform.architecture, "2.28")
+    program = bytearray(builder.c(target, [place / "u.c"]))
+    program[9] = 1
+    (place / "u").write_bytes(program)
+    (place / "xinchuang.yaml").write_text(
+        HEAD + 'units:\n  - {name: u, kind: binary, files: {amd64: u}, expect: {stdout: "hello\\n", source: text}}\n'
+    )
+    engine = MruEngine(platform, Subject(place), catalogue, pool, builder)
+    decision = engine.decision("XC-MRU-001")
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "padding" in decision.reason
+
+
+@pytest.mark.parametrize("name", ["kunpeng", "phytium", "hygon", "zhaoxin", "loongson"])
+def test_the_reference_subject_has_no_false_failure(
+    name: str, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    subject = Subject(resources.fixtures_dir() / "subjects" / "openssl")
+    engine = MruEngine(platforms.get(name), subject, catalogue, pool, Builder(pool.store.cache))
+    decisions = {r.id: engine.decision(r.id) for r in catalogue.requirements}
+    undecided = {i for i, d in decisions.items() if d.verdict is not Verdict.PASS}
+    assert undecided == {"XC-MRU-040", "XC-MRU-041"}, {i: decisions[i].reason for i in undecided}
+    assert all(decisions[i].cause is Cause.FIDELITY for i in undecided)
+
+
+def test_every_cpu_model_of_the_default_platforms_runs(platforms: Platforms, pool: Pool) -> None:
+    for platform in platforms.select(["all"]):
+        for variant in CpuVariant:
+            if getattr(platform.cpu.emulation, variant).value is not None:
+                assert pool.sandbox(platform, variant).run(["true"]).ok

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.cli import EXIT_ERROR, main
+from pytest_xinchuang.provision.cache import Cache
+
+
+def test_platforms_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["platforms"]) == 0
+    assert "kunpeng920-kylin_v10_sp3" in capsys.readouterr().out
+    assert main(["platforms", "list", "--json"]) == 0
+    assert {r["short"] for r in json.loads(capsys.readouterr().out)} >= {"kunpeng", "loongson"}
+    assert main(["platforms", "show", "hygon"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "hygon_dhyana-uos_20"
+    assert main(["platforms", "validate"]) == 0
+
+
+def test_the_shipped_platforms_fit_the_schema_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["platforms", "schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    data = yaml.safe_load(resources.platforms_file().read_text())
+    jsonschema.validate(data, schema)
+    data["cpus"]["kunpeng920"]["arch"] = "mips"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, schema)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["platforms", "show", "kunpen"], "did you mean"),
+        (["platforms", "show"], "needs a platform"),
+        (["platforms", "validate", "/none"], "cannot be read"),
+        (["report", "/none"], "cannot be read"),
+        (["subject", "check", "/none"], "no such manifest"),
+        (["rootfs", "import", "kunpeng"], "needs a platform and a tar archive"),
+        (["rootfs", "import", "kunpeng", "/etc/passwd"], "cannot be unpacked"),
+        (["provision", "--offline", "/none"], "not an export"),
+        (["shell", "nothing"], "unknown platform"),
+        (["shell", "loongson_3a5000-loongnix_20", "--", "true"], "no stand-in root filesystem"),
+    ],
+)
+def test_a_problem_is_told_in_words(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == EXIT_ERROR
+    error = capsys.readouterr().err
+    assert error.startswith("xc: ")
+    assert expected in error
+
+
+def test_a_manifest_can_be_made_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["subject", "init", str(tmp_path / "new")]) == 0
+    assert main(["subject", "check", str(tmp_path / "new")]) == 0
+    assert "good, 1 units" in capsys.readouterr().out
+    assert main(["subject", "init", str(tmp_path / "new")]) == EXIT_ERROR
+
+
+@pytest.mark.sandbox
+def test_a_command_in_a_sandbox(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    # A process of its own: the sandbox reads the real stdin.
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_xinchuang.cli", "shell", "loongson", "--", "sh", "-c", "cat; uname -m; exit 3"],
+        input=b"in\n",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, b"in\nloongarch64\n"), done.stderr
+
+
+@pytest.mark.sandbox
+def test_doctor_has_a_mend_for_all_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) in (0, 1)
+    findings = json.loads(capsys.readouterr().out)
+    names = {f["feature"] for f in findings}
+    assert {
+        "user namespaces",
+        "rootless sandbox with emulated children",
+        "mmdebstrap",
+        "uidmap",
+        "zig",
+        "Go",
+        "KVM",
+    } <= names
+    for finding in findings:
+        assert finding["matters"]
+        assert finding["state"] == "ok" or finding["mend"]
+    assert main(["doctor"]) in (0, 1)
+
+
+@pytest.mark.sandbox
+def test_what_is_exported_can_be_taken_in_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = tmp_path / "export"
+    assert main(["provision", "phytium"]) == 0
+    assert main(["provision", "--export", str(export)]) == 0
+    before = {(e.kind, e.name): e.digest for e in Cache().entries()}
+    monkeypatch.setenv("XC_CACHE", str(tmp_path / "cache"))
+    assert main(["provision", "--offline", str(export)]) == 0
+    assert {(e.kind, e.name): e.digest for e in Cache().entries()} == before
+    monkeypatch.setenv("XC_MIRROR", "http://mirror.invalid/debian")
+    assert main(["provision", "phytium"]) == 0  # nothing had to be fetched
+    assert main(["rootfs", "list"]) == 0
+    assert "bullseye-arm64" in capsys.readouterr().out
+
+
+@pytest.mark.sandbox
+def test_an_export_that_was_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = tmp_path / "export"
+    assert main(["provision", "--export", str(export)]) == 0
+    index = json.loads((export / "index.json").read_text())
+    index["entries"][0]["entry"]["digest"] = "sha256:" + "0" * 64
+    (export / "index.json").write_text(json.dumps(index))
+    monkeypatch.setenv("XC_CACHE", str(tmp_path / "cache"))
+    assert main(["provision", "--offline", str(export)]) == EXIT_ERROR
+    assert "its tree has digest" in capsys.readouterr().err
+    assert Cache().entries() == []
+
+
+@pytest.mark.sandbox
+def test_a_vendors_root_filesystem_is_used_and_is_no_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+    import tarfile
+
+    shared = Cache()
+    tarball = tmp_path / "vendor.tar"
+    with tarfile.open(tarball, "w") as tar:
+        tar.add(shared.tree("rootfs", "bullseye-arm64"), arcname=".")
+    monkeypatch.setenv("XC_CACHE", str(tmp_path / "cache"))
+    Cache()
+    shutil.copytree(shared.root / "entries/emulator", tmp_path / "cache/entries/emulator", symlinks=True)
+    assert main(["rootfs", "import", "kunpeng", str(tarball)]) == 0
+    assert main(["shell", "kunpeng", "--", "uname", "-m"]) in (0, EXIT_ERROR)
+    entry = Cache().peek("rootfs", "vendor-kunpeng920-kylin_v10_sp3")
+    assert entry is not None
+    assert not entry.stand_in
+    (Cache().tree("rootfs", entry.name) / "etc/os-release.d").mkdir()
+    capsys.readouterr()
+    assert main(["shell", "kunpeng", "--", "true"]) == EXIT_ERROR
+    assert "is not what was imported" in capsys.readouterr().err

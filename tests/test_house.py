@@ -1,0 +1,85 @@
+"""The house: a floor imports only from floors below it, and the top does not leak downward."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import pytest_xinchuang
+
+ROOT = Path(pytest_xinchuang.__file__).parent
+FLOORS = {
+    1: {"errors", "resources", "model"},
+    2: {"inspect", "toolchain", "provision", "sandbox"},
+    3: {"evidence", "grading", "mru", "doctor"},
+    4: {"report"},
+    5: {
+        "plugin",
+        "hookspecs",
+        "options",
+        "markers",
+        "fixtures",
+        "scheduler",
+        "session",
+        "recording",
+        "controller",
+        "run",
+        "cli",
+    },
+}
+FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+FILES = [p for p in sorted(ROOT.rglob("*.py")) if p.parent != ROOT or p.stem != "__init__"]
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return found
+
+
+def part(path: Path) -> str:
+    relative = path.relative_to(ROOT)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_floor_imports_only_downward(path: Path) -> None:
+    floor = FLOOR_OF[part(path)]
+    for module in imports(path):
+        if module.startswith("pytest_xinchuang."):
+            assert FLOOR_OF[module.split(".")[1]] <= floor, module
+        if module.split(".")[0] in ("pytest", "_pytest", "xdist"):
+            assert floor == 5, module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_platform_is_named_in_code(path: Path) -> None:
+    strings = [
+        n.value
+        for n in ast.walk(ast.parse(path.read_text()))
+        if isinstance(n, ast.Compare)
+        for n in ast.walk(n)
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    ]
+    for family in ("kunpeng", "phytium", "hygon", "zhaoxin", "loongson", "kylin", "uos"):
+        assert not [s for s in strings if family in s.lower()]
+
+
+def test_most_files_are_short() -> None:
+    lengths = {p: len(p.read_text().splitlines()) for p in FILES}
+    assert max(lengths.values()) <= 600
+    assert sum(n <= 300 for n in lengths.values()) >= 0.8 * len(lengths)
+
+
+def test_the_plugin_holds_hooks_alone() -> None:
+    tree = ast.parse((ROOT / "plugin.py").read_text())
+    functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
+    assert functions
+    assert all(name.startswith("pytest_") for name in functions)
+    assert not [n for n in tree.body if isinstance(n, ast.ClassDef)]
