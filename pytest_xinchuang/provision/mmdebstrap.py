@@ -182,7 +182,10 @@ def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, d
 
 
 def _configure(tree: Path) -> None:
-    """What maintainer scripts would have written: the few accounts, and the loader's cache; links made relative, set-id bits dropped."""
+    """What maintainer scripts would have written: the few accounts, and the loader's cache.
+
+    Links are made relative, set-id bits are dropped.
+    """
     for directory, names, files in os.walk(tree):
         for name in names + files:
             path = Path(directory) / name

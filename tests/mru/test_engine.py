@@ -116,7 +116,8 @@ def test_over_a_limit_of_ours_is_no_failure(
 ) -> None:
     source = (
         "#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
-        "int main(void) { for (int i = 0; i < 2000; i++) { char *p = malloc(1 << 20); if (p) memset(p, 1, 1 << 20); } pause(); }\n"
+        "static char *volatile p;\n"
+        "int main(void) { for (int i = 0; i < 2000; i++) if ((p = malloc(1 << 20))) memset(p, 1, 1 << 20); pause(); }\n"
     )
     decisions = decide(tmp_path, UNIT, source, platforms, catalogue, pool)
     assert Verdict.FAIL not in verdicts(decisions)
@@ -140,7 +141,8 @@ def test_an_instruction_between_two_models_needs_a_board(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
     """UDOT: the Kunpeng 920 has it, its strict model has not, a richer one has."""
-    source = '#include <stdio.h>\nint main(void) {\n#ifdef __aarch64__\n    __asm__ volatile(".arch_extension dotprod\\n\\tudot v0.4s, v1.16b, v2.16b" ::: "v0");\n#endif\n    return puts("hello") < 0;\n}\n'
+    udot = '__asm__ volatile(".arch_extension dotprod\\n\\tudot v0.4s, v1.16b, v2.16b" ::: "v0");'
+    source = HELLO.replace("return", f"\n#ifdef __aarch64__\n{udot}\n#endif\nreturn")
     decisions = decide(tmp_path, UNIT, source, platforms, catalogue, pool)
     assert (decisions["XC-MRU-013"].verdict, decisions["XC-MRU-013"].cause) == (Verdict.INCONCLUSIVE, Cause.FIDELITY)
     decisions = decide(tmp_path, UNIT, source, platforms, catalogue, pool, "phytium")
@@ -153,7 +155,9 @@ def test_a_claim_that_something_does_not_apply_is_checked(
     claim = "not_applicable:\n  - {requirement: XC-MRU-021, reason: it has no threads at all}\n"
     decisions = decide(tmp_path, UNIT + claim, HELLO, platforms, catalogue, pool)
     assert decisions["XC-MRU-021"].verdict is Verdict.NOT_APPLICABLE
-    threads = '#include <pthread.h>\n#include <stdio.h>\nstatic void *w(void *a) { return a; }\nint main(void) { pthread_t t; pthread_create(&t, NULL, w, NULL); pthread_join(t, NULL); return puts("hello") < 0; }\n'
+    work = "#include <pthread.h>\nstatic void *w(void *a) { return a; }\n"
+    start = "pthread_t t; pthread_create(&t, NULL, w, NULL); pthread_join(t, NULL); return"
+    threads = work + HELLO.replace("return", start)
     decisions = decide(tmp_path, UNIT + claim, threads, platforms, catalogue, pool)
     assert decisions["XC-MRU-021"].verdict is Verdict.INCONCLUSIVE
     assert "imports pthread_create" in decisions["XC-MRU-021"].reason
