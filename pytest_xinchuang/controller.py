@@ -12,8 +12,6 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.errors import HostFault, XcError
 from pytest_xinchuang.evidence.journal import JournalWriter, read_journal
 from pytest_xinchuang.grading.grade import RunResult, grade_run
-from pytest_xinchuang.report.files import write_reports
-from pytest_xinchuang.report.terminal import write_table
 from pytest_xinchuang.session import XcSession
 
 EXIT_BELOW_REQUIRED = 10
@@ -149,6 +147,8 @@ class Controller:
 
     def finish(self, exit_status: int) -> int:
         """Grade, write the reports, and return the exit status, which only ever gets worse."""
+        from pytest_xinchuang.report.files import write_reports
+
         self._write("run_finished", exit_status=int(exit_status))
         try:
             self.journal.close()
@@ -165,6 +165,8 @@ class Controller:
 
     def summarize(self, terminal: pytest.TerminalReporter) -> None:
         """The table of grades."""
+        from pytest_xinchuang.report.terminal import write_table
+
         terminal.section("xinchuang grades")
         if self.broken:
             terminal.write_line(f"no grade: {self.broken}", red=True)

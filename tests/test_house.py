@@ -21,6 +21,7 @@ FLOORS = {
         "options",
         "markers",
         "fixtures",
+        "handles",
         "scheduler",
         "session",
         "recording",

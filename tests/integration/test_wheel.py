@@ -1,0 +1,67 @@
+"""What is installed from the wheel is all that is needed: built, installed in a clean venv, used far from the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.toolchain.builder import find_go, find_zig
+
+CHECKOUT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
+
+
+def run(*argv: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV", "PYTHON"))}
+    return subprocess.run(
+        [str(a) for a in argv], cwd=cwd, env={**clean, **env}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    done = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, cwd=CHECKOUT)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_suite(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for name in (
+        "pytest_xinchuang/platforms.yaml",
+        "pytest_xinchuang/py.typed",
+        "pytest_xinchuang/conformance/requirements.yaml",
+        "pytest_xinchuang/conformance/profiles.yaml",
+        "pytest_xinchuang/conformance/mru/test_mru.py",
+        "pytest_xinchuang/fixtures_data/subjects/openssl/xinchuang.yaml",
+        "pytest_xinchuang/fixtures_data/template/xinchuang.yaml",
+        "pytest_xinchuang/sandbox/agent/main.go",
+    ):
+        assert name in names
+    assert not [n for n in names if n.startswith(("tests/", "conformance/", "bench/"))]
+
+
+def test_it_grades_from_a_clean_venv_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    assert run(sys.executable, "-m", "venv", venv, cwd=tmp_path).returncode == 0
+    done = run(venv / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", wheel, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    vendor = tmp_path / "vendor"
+    vendor.mkdir()
+    (vendor / "test_own.py").write_text("def test_own(): pass\n")
+    tools = f"{Path(find_zig()).parent}:{Path(find_go()).parent}:/usr/bin:/bin:/usr/sbin:/sbin"
+    for workers in ("0", "2"):
+        done = run(venv / "bin/pytest", "--xc-platform=phytium", "--xc-offline", "-n", workers, cwd=vendor, PATH=tools)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+        report = json.loads((vendor / ".xc/report.json").read_text())
+        assert [g["level"] for g in report["grades"]] == ["L3"]
+        assert "23 passed" in done.stdout  # 22 checks, and the vendor's own test
+    assert run(venv / "bin/xc", "platforms", "validate", cwd=vendor).returncode == 0
