@@ -104,6 +104,26 @@ def _store(options: argparse.Namespace, *, quiet: bool = False) -> Store:
     return store
 
 
+def schemas() -> dict[str, dict[str, object]]:
+    """The JSON Schemas that are shipped in ``schemas/``, by file name, as the models say now."""
+    from pytest_xinchuang.model.platform import PlatformsFile
+    from pytest_xinchuang.model.subject import SubjectFile
+    from pytest_xinchuang.report.json_report import report_schema
+
+    return {
+        "platforms.json": PlatformsFile.model_json_schema(by_alias=True),
+        "subject.json": SubjectFile.model_json_schema(by_alias=True),
+        "report.json": report_schema(),
+    }
+
+
+def write_schemas() -> None:
+    """Write the shipped JSON Schemas anew, after a model has changed."""
+    for name, schema in schemas().items():
+        text = json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        (resources.schemas_dir() / name).write_text(text, encoding="utf-8")
+
+
 def _platforms(options: argparse.Namespace) -> int:
     from pytest_xinchuang.model.platform import Platforms, PlatformsFile
 

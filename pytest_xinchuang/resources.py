@@ -21,3 +21,8 @@ def conformance_dir() -> Path:
 def fixtures_dir() -> Path:
     """The directory of reference subjects, sources and vectors."""
     return _PACKAGE / "fixtures_data" if _INSTALLED else _PACKAGE.parent / "fixtures"
+
+
+def schemas_dir() -> Path:
+    """The JSON Schemas of platforms.yaml, xinchuang.yaml and report.json."""
+    return _PACKAGE / "schemas"

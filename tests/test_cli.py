@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pytest_xinchuang import resources
-from pytest_xinchuang.cli import EXIT_ERROR, main
+from pytest_xinchuang.cli import EXIT_ERROR, main, schemas
 from pytest_xinchuang.provision.cache import Cache
 
 
@@ -34,6 +34,12 @@ def test_the_shipped_platforms_fit_the_schema_that_is_printed(capsys: pytest.Cap
     data["cpus"]["kunpeng920"]["arch"] = "mips"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, schema)
+
+
+@pytest.mark.parametrize("name", ["platforms.json", "subject.json", "report.json"])
+def test_the_shipped_schemas_are_those_of_the_models(name: str) -> None:
+    """Mend: python -c "from pytest_xinchuang.cli import write_schemas; write_schemas()"."""
+    assert json.loads((resources.schemas_dir() / name).read_text()) == schemas()[name]
 
 
 @pytest.mark.parametrize(

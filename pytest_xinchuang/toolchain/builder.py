@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.errors import BuildFailed, ToolchainFault
+from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.model.platform import Arch, Architecture
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 
@@ -96,8 +97,42 @@ def version_of(program: str, *arguments: str) -> str:
 
 
 def gnu_compiler(architecture: Architecture) -> str | None:
-    """Debian's GNU cross compiler for this architecture, when it is installed."""
+    """Debian's GNU (cross) compiler for this architecture, when it is installed."""
     return shutil.which(f"{architecture.triplet}-gcc")
+
+
+@functools.cache
+def gnu_libc_version(compiler: str) -> str | None:
+    """The glibc that a GNU compiler links against, read from the libc that it names; None when it has none."""
+    said = subprocess.run([compiler, "-print-file-name=libc.so.6"], capture_output=True, text=True, check=False)
+    library = Path(said.stdout.strip())
+    if not library.is_absolute() or not library.is_file():
+        return None
+    found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", library.read_bytes())
+    return found.group(1).decode() if found else None
+
+
+def find_c_compiler(target: Target) -> tuple[list[str], str]:
+    """What compiles C for ``target``, and its version: zig, or a GNU compiler whose glibc is old enough.
+
+    Raises:
+        ToolchainFault: there is neither. A GNU compiler with a newer glibc is not used: its own symbol versions would be
+            taken for the subject's.
+    """
+    try:
+        zig = find_zig()
+        return [zig, "cc", "-target", f"{target.architecture.zig}.{target.libc_version}"], version_of(zig, "version")
+    except ToolchainFault as fault:
+        compiler = gnu_compiler(target.architecture)
+        libc = gnu_libc_version(compiler) if compiler else None
+        if compiler is None or libc is None:
+            raise
+        if version_key(libc) > version_key(target.libc_version):
+            raise ToolchainFault(
+                f"{fault.what}; {Path(compiler).name} links against glibc {libc}, newer than {target.libc_version}",
+                mend=_MEND,
+            ) from None
+        return [compiler], version_of(compiler, "--version")
 
 
 class Builder:
@@ -127,24 +162,14 @@ class Builder:
             with_objects: shared objects, by file name, to link with.
             salt: another salt builds again, in another directory, time zone and locale (for reproducibility checks).
         """
-        zig = find_zig()
-        argv = [
-            zig,
-            "cc",
-            "-target",
-            f"{target.architecture.zig}.{target.libc_version}",
-            "-O2",
-            "-g0",
-            "-s",
-            "-ffile-prefix-map={here}=.",
-            "-fno-sanitize=undefined",
-            *target.c_flags,
-            *flags,
-        ]
+        compiler, version = find_c_compiler(target)
+        # clang's names for CPUs are not GCC's.
+        tuned = target.c_flags if compiler[-1] != compiler[0] else ()
+        argv = [*compiler, "-O2", "-g0", "-s", "-ffile-prefix-map={here}=.", *tuned, *flags]
         argv += [f"-I{d}" for d in target.include_dirs]
         if shared:
             argv += ["-shared", "-fPIC"]
-        key = ["c", version_of(zig, "version"), target.key(), list(flags), list(libraries), shared, salt]
+        key = ["c", Path(compiler[0]).name, version, target.key(), list(flags), list(libraries), shared, salt]
         key += [_digests(sources), {k: hashlib.sha256(v).hexdigest() for k, v in (with_objects or {}).items()}]
 
         def build(here: Path) -> Path:
@@ -235,7 +260,8 @@ class Builder:
             raise ToolchainFault(f"{Path(argv[0]).name} broke ({done.returncode}): {done.stderr.strip()[-300:]}")
         if done.returncode:
             lines = done.stderr.strip().splitlines()
-            first = next((line for line in lines if "error" in line), lines[-1] if lines else "no message")
+            telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
+            first = next(telling, lines[-1] if lines else "no message")
             raise BuildFailed(f"does not build: {first}", argv=argv, output=done.stderr)
 
     def _cached(self, key: list[object], build: Builds) -> bytes:

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.errors import BuildFailed
+from pytest_xinchuang.inspect.elf import read_elf
+from pytest_xinchuang.model.platform import Arch, Platforms
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.toolchain import builder as toolchain
+from pytest_xinchuang.toolchain.builder import Builder, Target, ToolchainFault, find_c_compiler, gnu_libc_version
+
+HELLO = '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n'
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "u.c"
+    path.write_text(HELLO)
+    return path
+
+
+def target(platforms: Platforms, arch: Arch = Arch.ARM64, libc: str = "2.28") -> Target:
+    return Target(arch, platforms.file.architectures[arch], libc)
+
+
+@pytest.fixture
+def no_zig(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise ToolchainFault("zig is not installed", mend="pip install it")
+
+    monkeypatch.setattr(toolchain, "find_zig", missing)
+
+
+def test_the_same_inputs_are_built_once(source: Path, platforms: Platforms, monkeypatch: pytest.MonkeyPatch) -> None:
+    builder = Builder(Cache())
+    first = builder.c(target(platforms), [source])
+
+    def never(*_: object) -> None:
+        raise AssertionError("built again")
+
+    monkeypatch.setattr(builder, "_run", never)
+    assert builder.c(target(platforms), [source]) == first
+
+
+def test_another_source_flag_or_libc_is_another_build(source: Path, platforms: Platforms) -> None:
+    builder = Builder(Cache())
+    first = builder.c(target(platforms), [source])
+    assert builder.c(target(platforms), [source], flags=["-DX"]) is not first
+    newer = read_elf(builder.c(target(platforms, libc="2.34"), [source]), "x")
+    assert "GLIBC_2.34" in {n.version for n in newer.needed}
+    assert "GLIBC_2.34" not in {n.version for n in read_elf(first, "x").needed}
+
+
+def test_a_damaged_build_is_made_again(source: Path, platforms: Platforms, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    # The compiler's own cache is slow to fill: only the builds are private here.
+    (cache.root / "zig").symlink_to(Cache().root / "zig")
+    first = Builder(cache).c(target(platforms), [source])
+    (entry,) = (cache.root / "builds").iterdir()
+    entry.write_bytes(entry.read_bytes()[:-1] + b"x")
+    assert Builder(cache).c(target(platforms), [source]) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("int main(void) { return x; }", "undeclared"), ("#include <none.h>\n", "none.h"), ("", "main")],
+)
+def test_what_does_not_build_says_why(tmp_path: Path, platforms: Platforms, text: str, expected: str) -> None:
+    path = tmp_path / "u.c"
+    path.write_text(text)
+    with pytest.raises(BuildFailed, match=expected):
+        Builder(Cache()).c(target(platforms), [path])
+
+
+def test_a_source_that_is_missing(tmp_path: Path, platforms: Platforms) -> None:
+    with pytest.raises(BuildFailed, match="cannot read the source"):
+        Builder(Cache()).c(target(platforms), [tmp_path / "none.c"])
+
+
+@pytest.mark.usefixtures("no_zig")
+def test_a_gnu_compiler_is_used_when_its_libc_is_old_enough(source: Path, platforms: Platforms) -> None:
+    compiler = toolchain.gnu_compiler(platforms.file.architectures[Arch.AMD64])
+    libc = gnu_libc_version(compiler) if compiler else None
+    if compiler is None or libc is None:
+        pytest.skip("no x86_64-linux-gnu-gcc with a libc")
+    program = Builder(Cache()).c(target(platforms, Arch.AMD64, libc), [source])
+    assert read_elf(program, "x").machine == "EM_X86_64"
+    with pytest.raises(ToolchainFault, match=f"links against glibc {libc}, newer than 2.17"):
+        find_c_compiler(target(platforms, Arch.AMD64, "2.17"))
+
+
+@pytest.mark.usefixtures("no_zig")
+def test_no_compiler_at_all_names_the_mend(platforms: Platforms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(ToolchainFault, match="zig is not installed"):
+        find_c_compiler(target(platforms))
+
+
+def test_go_fetches_nothing(tmp_path: Path, platforms: Platforms) -> None:
+    (tmp_path / "go.mod").write_text("module example.invalid/x\n\ngo 1.22\n\nrequire example.invalid/y v1.0.0\n")
+    (tmp_path / "main.go").write_text('package main\n\nimport _ "example.invalid/y"\n\nfunc main() {}\n')
+    with pytest.raises(BuildFailed, match=r"example\.invalid/y"):
+        Builder(Cache()).go(target(platforms), tmp_path)
