@@ -173,6 +173,10 @@ class Controller:
             return
         if self.result is None:
             return
+        if self.session.config.option.xc_keep_sandbox:
+            for sandbox in (s for group in self.result.journal.sandboxes.values() for s in group):
+                if name := sandbox.get("extra", {}).get("container"):
+                    terminal.write_line(f"kept: docker exec -it {name} sh; docker rm -f {name}")
         if not self.session.packages:
             terminal.write_line("no conformance package was run: no grade")
             return

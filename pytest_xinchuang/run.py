@@ -28,6 +28,10 @@ class XcRun:
             f"subject {self.session.subject.name}; packages {', '.join(self.session.packages) or 'none'}"
         ]
 
+    def pytest_sessionstart(self) -> None:
+        if self.controller is not None and self.session.packages:
+            self.session.provision()
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "xc_platform" not in metafunc.fixturenames:
             return

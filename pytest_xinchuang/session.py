@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang import resources
-from pytest_xinchuang.errors import UnknownName, XcError
+from pytest_xinchuang.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.model.platform import Platform, Platforms
 from pytest_xinchuang.model.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.model.requirement import Catalogue, load_catalogue
@@ -117,9 +118,11 @@ class XcSession:
     @cached_property
     def pool(self) -> Pool:
         quiet = self.is_worker or bool(self.config.option.verbose < 0)
+        # The terminal's own file: stderr is captured while tests run.
+        progress = Progress(quiet=quiet, stream=self.config.get_terminal_writer()._file)
         cache = Cache()
         cache.clean()
-        store = Store(self.all_platforms, cache, Progress(quiet=quiet), offline=bool(self.config.option.xc_offline))
+        store = Store(self.all_platforms, cache, progress, offline=bool(self.config.option.xc_offline))
         backends = {
             name: make
             for group in self.config.hook.pytest_xc_sandbox_backends(config=self.config)
@@ -138,7 +141,18 @@ class XcSession:
 
     @cached_property
     def builder(self) -> Builder:
-        return Builder(self.pool.store.cache)
+        return Builder(self.pool.store.cache, self.pool.store.progress)
+
+    def provision(self) -> None:
+        """Make what is missing before the first test asks for it, with progress where it can be seen.
+
+        What cannot be made is told by the checks that need it.
+        """
+        if self.backend == "native":
+            return
+        for platform in self.platforms:
+            with contextlib.suppress(HostFault):
+                self.pool.store.ensure(platform)
 
     def mru(self, platform: Platform) -> MruEngine:
         """The MRU engine of a platform; its observations are made once."""

@@ -129,7 +129,10 @@ class Cache:
         entry = self.peek(kind, name)
         if entry is None or (recipe is not None and entry.recipe not in (recipe, "imported")):
             return None
-        if tree_digest(self.tree(kind, name)) != entry.digest:
+        try:
+            if tree_digest(self.tree(kind, name)) != entry.digest:
+                return None
+        except OSError:
             return None
         self._verified[kind, name] = entry
         return entry
@@ -163,6 +166,11 @@ class Cache:
                 entry = Entry(kind, name, recipe, tree_digest(scratch / "tree"), source, stand_in, facts)
                 (scratch / "entry.json").write_text(json.dumps(asdict(entry), indent=1, ensure_ascii=False) + "\n")
                 self._swap_in(scratch, self._place(kind, name))
+            except OSError as error:
+                raise HostFault(
+                    f"{kind} {name} could not be made in {self.root}: {error.strerror}",
+                    mend="make room there, or export XC_CACHE=/another/directory",
+                ) from error
             finally:
                 remove_tree(scratch)
             self._verified[kind, name] = entry

@@ -75,6 +75,14 @@ class Store:
             )
         return self._ref(self._make_rootfs(name, force=force), platform)
 
+    def ensure(self, platform: Platform) -> None:
+        """Make what ``platform`` runs on where it is missing altogether; what is there is verified when it is used."""
+        name = platform.rootfs_name
+        if name is not None and self.cache.peek("rootfs", name) is None:
+            self.rootfs_for(platform)
+        if self.cache.peek("emulator", f"qemu-{mmdebstrap.host_architecture()}") is None:
+            self.emulator(platform.architecture.qemu)
+
     def rootfs(self, name: str, *, force: bool = False) -> RootfsRef:
         """A root filesystem by its own name, e.g. for the reference runs."""
         return self._ref(self._make_rootfs(name, force=force), None)

@@ -37,6 +37,7 @@ MS_REC, MS_PRIVATE, MNT_DETACH = 16384, 1 << 18, 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 UID = 1000
+FROM_ROOT = os.geteuid() == 0
 POLL_MS = 100
 
 Message = dict[str, Any]
@@ -71,16 +72,14 @@ def write(path: str, data: bytes) -> None:
 
 
 def enter_namespaces(network: bool) -> None:
-    """New user, mount, PID, IPC, UTS (and network) namespaces, with ourselves as user 1000 or, for root, user 0.
+    """New user, mount, PID, IPC, UTS (and network) namespaces, with ourselves as their user 0.
 
-    Host root is mapped to 0, so that the cache can be read, and 1000 to an unprivileged host id: target code never runs
-    as host root, which owns /proc/sys even without capabilities.
+    That is who owns a private binfmt_misc. Started by host root, an unprivileged host id is mapped to 1000 beside it: target
+    code never runs as host root, which owns /proc/sys even without capabilities.
     """
     uid, gid = os.geteuid(), os.getegid()
-    root = uid == 0
-    host_uid = config["sandbox_host_uid"]
-    maps = f"0 0 1\n{UID} {host_uid} 1\n" if root else f"{UID} {uid} 1\n"
-    group_maps = f"0 0 1\n{UID} {host_uid} 1\n" if root else f"{UID} {gid} 1\n"
+    extra = f"{UID} {config['sandbox_host_uid']} 1\n" if FROM_ROOT else ""
+    maps, group_maps = f"0 {uid} 1\n{extra}", f"0 {gid} 1\n{extra}"
     unshared_r, unshared_w = os.pipe()
     mapped_r, mapped_w = os.pipe()
     me = os.getpid()
@@ -90,7 +89,7 @@ def enter_namespaces(network: bool) -> None:
         os.close(mapped_r)
         try:
             if os.read(unshared_r, 1):
-                if not root:
+                if not FROM_ROOT:
                     write(f"/proc/{me}/setgroups", b"deny")
                 write(f"/proc/{me}/uid_map", maps.encode())
                 write(f"/proc/{me}/gid_map", group_maps.encode())
@@ -113,6 +112,24 @@ def enter_namespaces(network: bool) -> None:
         raise StepFailed("create a user namespace", number)
     if answer != b"0":
         raise StepFailed("map user ids into the namespace", int(answer or b"1"))
+
+
+def become_target() -> None:
+    """From user 0 of the sandbox to user 1000, without a capability once the next program starts.
+
+    Host root has 1000 mapped. An ordinary user has one id alone to map: a user namespace below ours calls it 1000.
+    """
+    if FROM_ROOT:
+        os.setgroups([])
+        os.setresgid(UID, UID, UID)
+        os.setresuid(UID, UID, UID)
+        return
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self/uid_map belongs to the host's root
+    call("create the target's user namespace", libc.unshare(CLONE_NEWUSER))
+    write("/proc/self/setgroups", b"deny")
+    write("/proc/self/uid_map", f"{UID} 0 1".encode())
+    write("/proc/self/gid_map", f"{UID} 0 1".encode())
+    write("/proc/sys/user/max_user_namespaces", b"0")
 
 
 class Root:
@@ -153,11 +170,10 @@ class Root:
         call("leave the host's files", libc.umount2(b"/old", MNT_DETACH))
         os.chdir("/")
         os.rmdir("/old")
-        # No namespace of its own for target code: it could mount another binfmt_misc and leave the CPU model.
-        try:
+        # No namespace of its own for target code: it could mount another binfmt_misc and leave the CPU model. An
+        # ordinary user's sandbox needs one for each command, and forbids more inside of that.
+        if FROM_ROOT:
             write("/proc/sys/user/max_user_namespaces", b"0")
-        except OSError:
-            pass
         self.build()
 
     def _write_helpers(self, directory: str) -> None:
@@ -204,7 +220,7 @@ class Root:
             os.chmod("/helpers", 0o111)
             mount("make the helpers read-only", "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
         os.chmod("/root/tmp", 0o1777)
-        if os.getuid() == 0:
+        if FROM_ROOT:
             for path in ("/root", "/root/work"):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
@@ -230,6 +246,16 @@ class Root:
 
     def changes(self) -> list[str]:
         return sorted(set(self._upper()) - self.made)
+
+
+def become_target_in_root() -> None:
+    """Become the target's user, with the target's root filesystem as root."""
+    if FROM_ROOT:
+        os.chroot("/root")
+        become_target()
+    else:  # the new namespace allows chroot, and its maps are written by way of our own /proc
+        become_target()
+        os.chroot("/root")
 
 
 class Command:
@@ -273,11 +299,7 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
             os.dup2(fd, number)
         if message.get("tty"):
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        os.chroot("/root")
-        if os.getuid() != UID:
-            os.setgroups([])
-            os.setresgid(UID, UID, UID)
-            os.setresuid(UID, UID, UID)
+        become_target_in_root()
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         limits = message["limits"]
         mb = 1 << 20
@@ -307,6 +329,8 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
         os.closerange(3, error_fd)
         os.closerange(error_fd + 1, 256)
         os.execve(program, argv, message["env"])
+    except StepFailed as error:
+        os.write(error_fd, f"-{error}".encode()[:200])
     except OSError as error:
         os.write(error_fd, str(error.errno).encode())
     except BaseException as error:
@@ -434,12 +458,8 @@ def copy_in_child(message: Message, fd: int) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            os.chroot("/root")
+            become_target_in_root()
             os.chdir("/")
-            if os.getuid() != UID:
-                os.setgroups([])
-                os.setresgid(UID, UID, UID)
-                os.setresuid(UID, UID, UID)
             path = message["path"]
             if message["op"] == "put":
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -455,6 +475,8 @@ def copy_in_child(message: Message, fd: int) -> None:
                 view = memoryview(data)
                 while view:
                     view = view[os.write(target, view) :]
+        except StepFailed as error:
+            os.write(error_w, str(error.number).encode())
         except OSError as error:
             os.write(error_w, str(error.errno).encode())
         os._exit(0)

@@ -18,6 +18,7 @@ from pytest_xinchuang.errors import BuildFailed, ToolchainFault
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.model.platform import Arch, Architecture
 from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.provision.progress import Progress
 
 _MEND = "pip install 'pytest-xinchuang[toolchains]'"
 
@@ -141,8 +142,9 @@ class Builder:
     All methods raise ToolchainFault when the tool is missing or breaks, BuildFailed when it refuses the source.
     """
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, progress: Progress | None = None) -> None:
         self.cache = cache
+        self.progress = progress or Progress(quiet=True)
 
     def c(
         self,
@@ -184,7 +186,7 @@ class Builder:
             self._run([word.replace("{here}", str(sources[0].parent)) for word in words], env, here)
             return out
 
-        return self._cached(key, build)
+        return self._cached(f"build {sources[0].name} for {target.arch}", key, build)
 
     def go(
         self, target: Target, directory: Path, *, cgo: bool = False, flags: Sequence[str] = (), salt: str = ""
@@ -235,7 +237,7 @@ class Builder:
             )
             return out
 
-        return self._cached(key, build)
+        return self._cached(f"build {directory.name} for {target.arch}", key, build)
 
     def _run(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
         try:
@@ -264,7 +266,7 @@ class Builder:
             first = next(telling, lines[-1] if lines else "no message")
             raise BuildFailed(f"does not build: {first}", argv=argv, output=done.stderr)
 
-    def _cached(self, key: list[object], build: Builds) -> bytes:
+    def _cached(self, label: str, key: list[object], build: Builds) -> bytes:
         name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
         place = self.cache.root / "builds" / name
         if (data := _intact(place)) is not None:
@@ -276,10 +278,17 @@ class Builder:
             remove_tree(scratch)
             scratch.mkdir()
             try:
-                data = build(scratch).read_bytes()
+                with self.progress.step(label) as step:
+                    step.starts()
+                    data = build(scratch).read_bytes()
                 part = scratch / "part"
                 part.write_bytes(hashlib.sha256(data).digest() + data)
                 part.rename(place)
+            except OSError as error:
+                raise ToolchainFault(
+                    f"a build could not be kept in {self.cache.root}: {error.strerror}",
+                    mend="make room there, or export XC_CACHE=/another/directory",
+                ) from error
             finally:
                 remove_tree(scratch)
         return data

@@ -77,6 +77,18 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert Cache(tmp_path).peek("kind", "name") is None
 
 
+def test_a_full_disk_is_told_with_its_mend(tmp_path: Path) -> None:
+    def full(tree: Path) -> tuple[str, dict[str, str]]:
+        (tree / "half").write_text("")
+        with Path("/dev/full").open("w") as file:
+            file.write("x")
+        return "never", {}
+
+    with pytest.raises(HostFault, match=r"No space left on device(.|\n)*XC_CACHE"):
+        Cache(tmp_path).make("kind", "name", "1", full)
+    assert not list((tmp_path / "tmp").iterdir())
+
+
 def _slow(tree: Path) -> tuple[str, dict[str, str]]:
     (tree / "half").write_text("")
     time.sleep(30)
