@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.platform import Arch, Platforms
 from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.sandbox import qemu
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
 from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
@@ -312,8 +318,6 @@ def test_an_owner_that_dies_leaves_nothing(spec: QemuSpec) -> None:
         f"EmulatorRef(Path({str(spec.emulator.path if spec.emulator else '')!r}), 'd', 'v'), 'cortex-a72', '4.19.0'))\n"
         "s.start(['sleep', '1000'])\nprint(s._supervisor.pid, flush=True)\ntime.sleep(1000)\n"
     )
-    import sys
-
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     supervisor = int(owner.stdout.readline())
@@ -355,3 +359,55 @@ def _gone(pids: list[int]) -> None:
     ]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.05)
+
+
+def _as_ordinary_user(spec: QemuSpec, python: str, script: Path, results: Any) -> None:
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(ORDINARY, ORDINARY, ORDINARY)
+        os.setresuid(ORDINARY, ORDINARY, ORDINARY)
+    sys.executable = python
+    qemu.__file__ = str(script)
+    try:
+        with QemuSandbox(spec) as sandbox:
+            said = sandbox.run(["sh", "-c", "env -i uname -m; id -u; grep CapEff /proc/self/status; echo x > /etc/new"])
+            sandbox.put("/work/f", b"content")
+            results.put((sandbox.fingerprint.degraded, said.stdout, sandbox.changes(), sandbox.get("/work/f")))
+    except Exception as error:
+        results.put(repr(error))
+
+
+ORDINARY = 54321
+
+
+def test_an_ordinary_user_gets_the_whole_sandbox(spec: QemuSpec) -> None:
+    """Root's runs take another way through the namespaces: this one is tried as somebody else, over files of theirs."""
+    assert spec.emulator is not None
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        shutil.copytree(spec.rootfs.path, place / "tree", symlinks=True)
+        shutil.copy(spec.emulator.path, place / "qemu-aarch64")
+        shutil.copy(Path(qemu.__file__).with_name("supervisor.py"), place)
+        if os.geteuid() == 0:
+            for directory, names, files in os.walk(place):
+                for entry in (directory, *(f"{directory}/{n}" for n in names + files)):
+                    os.chown(entry, ORDINARY, ORDINARY, follow_symlinks=False)
+        own = replace(
+            spec,
+            rootfs=replace(spec.rootfs, path=place / "tree"),
+            emulator=replace(spec.emulator, path=place / "qemu-aarch64"),
+        )
+        python = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+        context = multiprocessing.get_context("fork")
+        results = context.Queue()
+        process = context.Process(target=_as_ordinary_user, args=(own, python, place / "qemu.py", results))
+        process.start()
+        answer = results.get(timeout=60)
+        process.join()
+        process.close()
+    assert answer == (
+        "",
+        b"aarch64\n1000\nCapEff:\t0000000000000000\n",
+        ("/etc/new",),
+        b"content",
+    )
