@@ -59,6 +59,7 @@ class Controller:
                 "name": session.subject.name,
                 "version": session.subject.version,
                 "digest": session.subject.digest,
+                "units": [unit.name for unit in session.subject.file.units],
             },
             profile={"id": session.profile.id, **session.profile.profile.model_dump(mode="json")},
             packages=list(session.packages),
@@ -68,6 +69,7 @@ class Controller:
                     "digest": p.digest,
                     "arch": p.arch,
                     "uname": p.architecture.uname,
+                    "facts": "overridden" if p.id in session.overridden else "shipped",
                     "cpu": p.cpu.title.model_dump(),
                     "system": p.system.title.model_dump(),
                 }

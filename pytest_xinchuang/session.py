@@ -54,6 +54,13 @@ class XcSession:
         self.all_platforms = Platforms(files)
         self.platforms = self.all_platforms.select((option(config, "xc_platform") or "").split(","))
         self.catalogue = self._load_catalogue()
+        shipped = Platforms(files[:1])
+        self.overridden = {
+            p.id
+            for p in self.platforms
+            if len(files) > 1 and (p.id not in shipped.ids or shipped.get(p.id).digest != p.digest)
+        }
+        """Platforms whose facts are not those that the suite ships."""
         self.packages = self._choose_packages()
         self.profile = self._load_profile()
         waivers = option(config, "xc_waivers")

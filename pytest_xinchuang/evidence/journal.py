@@ -17,6 +17,9 @@ from pytest_xinchuang.errors import HostFault, XcError
 JOURNAL = "journal.ndjson"
 SCHEMA = "xc-journal/1"
 
+_BROKEN = {2: "was interrupted", 3: "ended in an internal error"}
+"""pytest's exit codes (pytest.ExitCode) of runs that did not do what they set out to do."""
+
 
 def utc_now() -> str:
     """The time in UTC, ISO 8601 to the millisecond."""
@@ -139,6 +142,8 @@ def read_journal(path: Path) -> Journal:
         )
     if journal.finished is None:
         journal.problems.append("the run did not finish")
+    elif journal.finished.get("exit_status") in _BROKEN:
+        journal.problems.append(f"the run {_BROKEN[journal.finished['exit_status']]}")
     return journal
 
 

@@ -63,6 +63,7 @@ class Grade:
     capped_by: str
     fidelity: str
     rootfs: str
+    facts: str
     differs: tuple[str, ...]
     blocking: tuple[str, ...]
     required_level: str | None
@@ -200,6 +201,7 @@ def _grade(journal: Journal, platform: dict[str, Any], results: list[Requirement
         capped_by="",
         fidelity=str(min(fidelities, default=Fidelity.STATIC)),
         rootfs=("stand-in" if stand_in else "vendor") if sandboxes else "none",
+        facts=str(platform.get("facts", "overridden")),
         differs=tuple(dict.fromkeys(d for s in sandboxes for d in s.get("differs", []))),
         blocking=(),
         required_level=started["profile"]["required_level"],

@@ -27,6 +27,7 @@ class SubjectInfo(_Data):
     name: str
     version: str
     digest: str
+    units: list[str] = Field(default_factory=list, description="all that was graded of the subject")
 
 
 class RunInfo(_Data):
@@ -49,6 +50,7 @@ class GradeInfo(_Data):
     capped_by: str
     fidelity: Fidelity
     rootfs: Literal["vendor", "stand-in", "none"]
+    facts: Literal["shipped", "overridden"] = Field(description="whose facts about the platform were believed")
     differs: list[str] = Field(description="how the stand-in differs from the platform's own root filesystem")
     blocking: list[str]
 
@@ -118,6 +120,7 @@ def build_report(result: RunResult) -> Report:
                     "capped_by": g.capped_by,
                     "fidelity": g.fidelity,
                     "rootfs": g.rootfs,
+                    "facts": g.facts,
                     "differs": list(g.differs),
                     "blocking": list(g.blocking),
                 }

@@ -33,6 +33,7 @@ def write_table(result: RunResult, line: Writer, *, width: int = 100) -> None:
         results = result.of(grade.platform)
         cells = "".join(f"{_cell([r for r in results if r.level is level]):<9}" for level in Level)
         how = grade.fidelity + (", stand-in root filesystem" if grade.rootfs == "stand-in" else "")
+        how += ", facts overridden" if grade.facts != "shipped" else ""
         shown = (grade.level or "none") + ("*" if grade.with_waivers else "")
         line(f"{grade.platform:<{name_width}}  {shown:<5}  {cells}{how}", **_colour(grade, results))
     for grade in result.grades:

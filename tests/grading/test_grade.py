@@ -44,7 +44,7 @@ def started(**more: Any) -> dict[str, Any]:
         "subject": {"name": "product", "version": "1", "digest": "d"},
         "profile": {"id": "finance", "required_level": "L3"},
         "packages": ["mru"],
-        "platforms": [{"id": PLATFORM, "uname": "aarch64"}],
+        "platforms": [{"id": PLATFORM, "uname": "aarch64", "facts": "shipped"}],
         "required": REQUIRED,
         "waivers": [],
         **more,
@@ -287,6 +287,13 @@ def test_a_run_that_did_not_finish_has_no_grade(grade_of: Grader) -> None:
     assert grade.level is None
     assert "did not finish" in grade.capped_by
     assert not grade.reaches_required
+
+
+@pytest.mark.parametrize("status", [2, 3])
+def test_a_run_that_broke_has_no_grade(grade_of: Grader, status: int) -> None:
+    events = all_pass()
+    events[-1] = {**FINISHED, "exit_status": status}
+    assert only(grade_of(events)).level is None
 
 
 @pytest.mark.parametrize(

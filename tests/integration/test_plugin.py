@@ -323,6 +323,29 @@ def test_a_waiver_shows_on_the_grade(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.sandbox
+def test_facts_of_ones_own_show_on_the_grade(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".yaml", xinchuang=HELLO)
+    pytester.makefile(
+        ".yaml",
+        facts="""
+        schema: xc-platforms/1
+        systems: {kylin_v10_sp3: {libc_version: {value: "2.99", source: wishful thinking, confidence: measured}}}
+        """,
+    )
+    result = run(pytester, "--xc-platform=kunpeng,hygon", "--xc-subject=.", "--xc-platforms-file=facts.yaml")
+    assert [g["facts"] for g in report(pytester)["grades"]] == ["overridden", "shipped"]
+    result.stdout.fnmatch_lines(["kunpeng920-kylin_v10_sp3 *facts overridden"])
+
+
+@pytest.mark.sandbox
+def test_an_interrupted_run_has_no_grade(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".yaml", xinchuang=HELLO)
+    pytester.makepyfile("def test_x(): raise KeyboardInterrupt")
+    run(pytester, "--xc-platform=kunpeng", "--xc-subject=.")
+    assert [g["level"] for g in report(pytester)["grades"]] == [None]
+
+
+@pytest.mark.sandbox
 def test_an_old_world_platform_is_inconclusive_and_says_why(pytester: pytest.Pytester) -> None:
     pytester.makefile(".yaml", xinchuang=HELLO)
     result = run(pytester, "--xc-platform=loongson_3a5000-loongnix_20", "--xc-subject=.")
