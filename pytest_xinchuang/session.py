@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,22 @@ class Profiled:
 
     id: str
     profile: Profile
+
+
+class _Terminal(io.TextIOBase):
+    """The terminal while tests run: capturing is suspended for each line. Never a tty: no thread may do this."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def write(self, text: str) -> int:
+        writer = self._config.get_terminal_writer()
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            # In the middle of a line of dots a new one is begun.
+            writer.write(f"\n{text.rstrip()}")
+            writer.flush()
+        return len(text)
 
 
 class XcSession:
@@ -125,8 +142,7 @@ class XcSession:
     @cached_property
     def pool(self) -> Pool:
         quiet = self.is_worker or bool(self.config.option.verbose < 0)
-        # The terminal's own file: stderr is captured while tests run.
-        progress = Progress(quiet=quiet, stream=self.config.get_terminal_writer()._file)
+        progress = Progress(quiet=quiet, stream=_Terminal(self.config))
         cache = Cache()
         cache.clean()
         store = Store(self.all_platforms, cache, progress, offline=bool(self.config.option.xc_offline))

@@ -7,14 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from io import TextIOBase
 from typing import TextIO
 
 
 class Step:
     """One step, silent until it turns out that there is something to do."""
 
-    def __init__(self, progress: Progress, name: str) -> None:
-        self._progress, self.name = progress, name
+    def __init__(self, progress: Progress, name: str, *, usually_short: bool) -> None:
+        self._progress, self.name, self.usually_short = progress, name, usually_short
         self.started = 0.0
 
     def starts(self) -> None:
@@ -28,15 +29,16 @@ class Step:
 class Progress:
     """Writes to ``stream`` (default stderr)."""
 
-    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(self, *, quiet: bool = False, stream: TextIO | TextIOBase | None = None) -> None:
         self.quiet = quiet
         self._stream = stream or sys.stderr
         self._bar = not quiet and self._stream.isatty()
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[Step]:
-        step = Step(self, name)
+    def step(self, name: str, *, usually_short: bool = False) -> Iterator[Step]:
+        """A step; one that is ``usually_short`` is told only when it took longer than a second."""
+        step = Step(self, name, usually_short=usually_short)
         ticking = threading.Event()
         ticker: threading.Thread | None = None
         if self._bar:
@@ -52,10 +54,11 @@ class Progress:
                 ticker.join()
             if step.started:
                 seconds = time.monotonic() - step.started
-                self._line(f"{name}: {'done' if done else 'failed'} in {seconds:.1f} s")
+                if not (done and usually_short and seconds < 1):
+                    self._line(f"{name}: {'done' if done else 'failed'} in {seconds:.1f} s")
 
     def _begin(self, step: Step) -> None:
-        if not self._bar:
+        if not self._bar and not step.usually_short:
             self._line(f"{step.name}: making it")
 
     def _tick(self, step: Step, stop: threading.Event) -> None:

@@ -278,7 +278,7 @@ class Builder:
             remove_tree(scratch)
             scratch.mkdir()
             try:
-                with self.progress.step(label) as step:
+                with self.progress.step(label, usually_short=key[0] == "c") as step:
                     step.starts()
                     data = build(scratch).read_bytes()
                 part = scratch / "part"
