@@ -26,9 +26,14 @@ def test_what_is_usually_short_is_not_told() -> None:
 
 def test_a_failure_is_told() -> None:
     stream = io.StringIO()
-    with pytest.raises(RuntimeError), Progress(stream=stream).step("work", usually_short=True) as step:
-        step.starts()
-        raise RuntimeError
+
+    def broken() -> None:
+        with Progress(stream=stream).step("work", usually_short=True) as step:
+            step.starts()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken()
     assert stream.getvalue() == "xc: work: failed in 0.0 s\n"
 
 

@@ -77,7 +77,6 @@ _ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "failures",
             "errors",
             "skipped",
-            "disabled",
             "time",
             "timestamp",
             "hostname",
@@ -88,7 +87,7 @@ _ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "properties": ({"property"}, set()),
     "property": (set(), {"name", "value"}),
     "testcase": ({"skipped", "error", "failure", "system-out", "system-err"}, {"name", "classname", "time"}),
-    "skipped": (set(), {"message", "type"}),
+    "skipped": (set(), {"message"}),
     "error": (set(), {"message", "type"}),
     "failure": (set(), {"message", "type"}),
     "system-out": (set(), set()),
@@ -102,7 +101,12 @@ def test_junit_keeps_to_the_strict_core(result_of: Make) -> None:
             children, attributes = _ALLOWED[element.tag]
             assert {c.tag for c in element} <= children, element.tag
             assert set(element.attrib) <= attributes, element.attrib
+            if element.tag == "testsuite":
+                tags = [c.tag for c in element]
+                assert (tags[0], *tags[-2:]) == ("properties", "system-out", "system-err")
+                assert set(element.attrib) == attributes
             if element.tag == "testcase":
+                assert set(element.attrib) == attributes
                 assert len([c for c in element if c.tag in ("skipped", "error", "failure")]) <= 1
 
 

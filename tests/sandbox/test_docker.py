@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang import resources
+from pytest_xinchuang.cli import EXIT_ERROR, main
 from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, export_image, reap
 from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
@@ -183,6 +185,20 @@ def test_an_image_can_be_exported_for_import(docker_pool: Pool, platforms: Platf
     with export_image(client.containers.get(sandbox.name).image.id) as path, tarfile.open(path) as tar:
         assert "etc/os-release" in tar.getnames()
     assert not Path(path).exists()
+
+
+def test_an_image_can_be_imported_as_a_root_filesystem(
+    docker_pool: Pool, platforms: Platforms, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = docker_pool.sandbox(platforms.get("phytium"))
+    assert isinstance(sandbox, DockerSandbox)
+    image = client.containers.get(sandbox.name).image.tags[0]
+    monkeypatch.setenv("XC_CACHE", str(tmp_path / "cache"))
+    assert main(["rootfs", "import", "kunpeng", image]) == 0
+    entry = Cache().peek("rootfs", "vendor-kunpeng920-kylin_v10_sp3")
+    assert entry is not None
+    assert (entry.stand_in, entry.facts["libc"]) == (False, "2.31")
+    assert main(["rootfs", "import", "kunpeng", "registry.invalid/none:1"]) == EXIT_ERROR
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
