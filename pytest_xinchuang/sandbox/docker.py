@@ -21,8 +21,8 @@ from typing import IO, TYPE_CHECKING, Any
 from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.verdict import Fidelity
-from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
-from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, WORK_DIR, Ended, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.answers import outcome_of
+from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
 
 if TYPE_CHECKING:
@@ -383,38 +383,16 @@ class DockerSandbox:
             self._streams.pop(number, None)
 
     def _outcome(self, argv: Sequence[str], stream: _Stream, *, timed_out: bool, limits: Limits) -> Outcome:
-        answer, stderr = stream.answer, bytes(stream.stderr)
-        code = signal = None
-        wall = cpu = 0.0
-        left = 0
-        if answer is None:
-            ended, cause = Ended.HOST_FAULT, self._dead or "the container did not answer"
-        elif "broken" in answer:
-            ended, cause = Ended.HOST_FAULT, str(answer["broken"])
-        elif "exec_errno" in answer:
-            number = int(answer["exec_errno"])
-            ended, code, cause = Ended.EXITED, 127 if number == 2 else 126, f"cannot execute: {os.strerror(number)}"
-            stderr += f"{argv[0]}: {os.strerror(number)}\n".encode()
-        else:
-            wall, cpu, left = answer["wall_ns"] / 1e6, float(answer["cpu_ms"]), int(answer["left"])
-            if timed_out:
-                ended, cause = Ended.TIMED_OUT, f"still running after {limits.wall_s * self._scale:g} s (our limit)"
-            else:
-                ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated=True)
-            stderr = without_noise(stderr)
-        return Outcome(
-            tuple(argv),
-            ended,
-            code,
-            signal,
+        return outcome_of(
+            argv,
+            stream.answer,
             bytes(stream.stdout),
-            stderr,
-            round(wall, 2),
-            round(cpu, 2),
-            stream.truncated,
-            left,
-            cause,
-            self._cpu_model,
+            bytes(stream.stderr),
+            truncated=stream.truncated,
+            timed_out_after_s=limits.wall_s * self._scale if timed_out else None,
+            emulated=True,
+            cpu=self._cpu_model,
+            gone=self._dead,
         )
 
     def start(

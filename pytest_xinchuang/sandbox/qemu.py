@@ -22,8 +22,8 @@ from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.platform import Arch
 from pytest_xinchuang.model.verdict import Fidelity
 from pytest_xinchuang.sandbox import launcher
-from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
-from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.answers import outcome_of
+from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.streams import Capture
 
 SANDBOX_HOST_UID = 64321
@@ -315,43 +315,16 @@ class QemuSandbox:
         timed_out: bool,
         limits: Limits,
     ) -> Outcome:
-        code = signal = None
-        wall = cpu = 0.0
-        left = 0
-        if answer is None:
-            ended, cause = Ended.HOST_FAULT, self._dead or "the sandbox did not answer"
-        elif "broken" in answer:
-            ended, cause = Ended.HOST_FAULT, str(answer["broken"])
-        elif "exec_errno" in answer:
-            # What a shell does when a program cannot be executed: 127 when it is not there, else 126.
-            number = int(answer["exec_errno"])
-            ended, code, cause = Ended.EXITED, 127 if number == 2 else 126, f"cannot execute: {os.strerror(number)}"
-            stderr += f"{argv[0]}: {os.strerror(number)}\n".encode()
-        else:
-            emulated = self.spec.emulator is not None
-            wall, cpu, left = answer["wall_ns"] / 1e6, float(answer["cpu_ms"]), int(answer["left"])
-            if answer["over"]:
-                ended, cause = Ended.OVER_LIMIT, str(answer["over"])
-            elif timed_out:
-                seconds = limits.wall_s * self.spec.timeout_scale
-                ended, cause = Ended.TIMED_OUT, f"still running after {seconds:g} s (our limit)"
-            else:
-                ended, code, signal, cause = classify(answer["status"], stderr, emulated)
-            if emulated:
-                stderr = without_noise(stderr)
-        return Outcome(
-            argv=tuple(argv),
-            ended=ended,
-            code=code,
-            signal=signal,
-            stdout=stdout,
-            stderr=stderr,
-            wall_ms=round(wall, 2),
-            cpu_ms=round(cpu, 2),
+        return outcome_of(
+            argv,
+            answer,
+            stdout,
+            stderr,
             truncated=truncated,
-            leftovers=left,
-            cause=cause,
+            timed_out_after_s=limits.wall_s * self.spec.timeout_scale if timed_out else None,
+            emulated=self.spec.emulator is not None,
             cpu=self.spec.cpu_model,
+            gone=self._dead,
         )
 
     # -- files

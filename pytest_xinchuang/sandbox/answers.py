@@ -1,0 +1,68 @@
+"""What a supervisor or an agent answered about a command, as an outcome."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
+from pytest_xinchuang.sandbox.protocol import Ended, Outcome
+
+
+def outcome_of(
+    argv: Sequence[str],
+    answer: Mapping[str, Any] | None,
+    stdout: bytes,
+    stderr: bytes,
+    *,
+    truncated: bool,
+    timed_out_after_s: float | None,
+    emulated: bool,
+    cpu: str,
+    gone: str,
+) -> Outcome:
+    """The outcome of a command.
+
+    Args:
+        answer: ``status`` (of wait(2)), ``wall_ns``, ``cpu_ms``, ``left``, perhaps ``over``; or ``exec_errno``; or ``broken``;
+            None when none came.
+        timed_out_after_s: our limit in seconds, when it was we who ended the command.
+        gone: why no answer came.
+    """
+    code = signal = None
+    wall = spent = 0.0
+    left = 0
+    if answer is None:
+        ended, cause = Ended.HOST_FAULT, gone or "the sandbox did not answer"
+    elif "broken" in answer:
+        ended, cause = Ended.HOST_FAULT, str(answer["broken"])
+    elif "exec_errno" in answer:
+        # What a shell does when a program cannot be executed: 127 when it is not there, else 126.
+        number = int(answer["exec_errno"])
+        ended, code, cause = Ended.EXITED, 127 if number == 2 else 126, f"cannot execute: {os.strerror(number)}"
+        stderr += f"{argv[0]}: {os.strerror(number)}\n".encode()
+    else:
+        wall, spent, left = answer["wall_ns"] / 1e6, float(answer["cpu_ms"]), int(answer["left"])
+        if answer.get("over"):
+            ended, cause = Ended.OVER_LIMIT, str(answer["over"])
+        elif timed_out_after_s is not None:
+            ended, cause = Ended.TIMED_OUT, f"still running after {timed_out_after_s:g} s (our limit)"
+        else:
+            ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated)
+        if emulated:
+            stderr = without_noise(stderr)
+    return Outcome(
+        argv=tuple(argv),
+        ended=ended,
+        code=code,
+        signal=signal,
+        stdout=stdout,
+        stderr=stderr,
+        wall_ms=round(wall, 2),
+        cpu_ms=round(spent, 2),
+        truncated=truncated,
+        leftovers=left,
+        cause=cause,
+        cpu=cpu,
+    )
