@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 from dataclasses import asdict
 from pathlib import Path
 
 from pytest_xinchuang.errors import DataFileError, HostFault
 from pytest_xinchuang.model.platform import Platform, Platforms, RootfsRecipe
 from pytest_xinchuang.provision import mmdebstrap
+from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.sandbox.launcher import MARKER_OFFSET
@@ -136,8 +136,7 @@ class Store:
         index = []
         for entry in self.cache.entries():
             archive = f"{entry.kind}-{entry.name}.tar"
-            with tarfile.open(directory / f".{archive}.part", "w") as tar:
-                tar.add(self.cache.tree(entry.kind, entry.name), arcname=".", filter=_plain)
+            pack(self.cache.tree(entry.kind, entry.name), directory / f".{archive}.part")
             (directory / f".{archive}.part").rename(directory / archive)
             index.append({"archive": archive, "entry": asdict(entry)})
         part = directory / ".index.json.part"
@@ -160,7 +159,7 @@ class Store:
         for archive, entry in wanted:
 
             def build(tree: Path, archive: Path = archive, entry: Entry = entry) -> tuple[str, dict[str, str]]:
-                _extract(archive, tree)
+                unpack(archive, tree)
                 found = tree_digest(tree)
                 if found != entry.digest:
                     raise DataFileError(f"{archive}: its tree has digest {found}, the index says {entry.digest}")
@@ -175,7 +174,7 @@ class Store:
         """Take a vendor's root filesystem for ``platform`` from a tar archive."""
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
-            _extract(tarball, tree)
+            unpack(tarball, tree)
             facts = mmdebstrap.read_facts(tree)
             if "libc" not in facts and platform.system.libc == "glibc":
                 raise DataFileError(
@@ -201,28 +200,3 @@ def _give_to_sandbox_user(tree: Path) -> None:
         for name in names + files:
             os.chown(Path(directory) / name, SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
     os.chown(tree, SANDBOX_HOST_UID, SANDBOX_HOST_UID)
-
-
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.uid = info.gid = 0
-    info.uname = info.gname = "root"
-    info.mtime = 0
-    return info
-
-
-def _extract(archive: Path, tree: Path) -> None:
-    """Unpack a tar archive; members that would leave the tree, devices and set-id bits are refused by the filter."""
-
-    def inside(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-        if member.isdev():
-            return None
-        mode = member.mode
-        # Absolute links are usual in root filesystems and mean the new root: tar_filter keeps them, and checks names.
-        checked = tarfile.tar_filter(member, path)
-        return checked.replace(mode=mode & 0o1777, deep=False)
-
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(tree, filter=inside)
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise DataFileError(f"{archive}: cannot be unpacked: {error}") from error

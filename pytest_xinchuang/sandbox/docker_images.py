@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.platform import Platform
+from pytest_xinchuang.provision.archive import pack
 from pytest_xinchuang.sandbox.pool import HOST_ARCH
 from pytest_xinchuang.sandbox.qemu import EmulatorRef, RootfsRef
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -117,14 +117,9 @@ def _build(
             _add(tar, "xc/agent", agent, 0o755)
             _add(tar, "xc/emulator", emulator.path.read_bytes(), 0o755)
             if rootfs is not None:
-                with tempfile.TemporaryFile() as inner:
-                    with tarfile.open(fileobj=inner, mode="w") as tree:
-                        tree.add(rootfs.path, arcname=".", filter=_as_root)
-                    inner.seek(0)
-                    info = tarfile.TarInfo("rootfs.tar")
-                    info.size = inner.seek(0, os.SEEK_END)
-                    inner.seek(0)
-                    tar.addfile(info, inner)
+                with tempfile.NamedTemporaryFile() as inner:
+                    pack(rootfs.path, Path(inner.name))
+                    tar.add(inner.name, arcname="rootfs.tar")
         context.seek(0)
         try:
             client.images.build(
@@ -140,9 +135,3 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(data), mode
     tar.addfile(info, io.BytesIO(data))
-
-
-def _as_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.uid = info.gid = 0
-    info.uname = info.gname = "root"
-    return info
