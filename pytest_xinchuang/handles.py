@@ -39,7 +39,7 @@ class RecordingSandbox:
         *,
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
-        cwd: str = "/work",
+        cwd: str = "/xc",
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
@@ -59,7 +59,7 @@ class RecordingSandbox:
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
-        cwd: str = "/work",
+        cwd: str = "/xc",
         limits: Limits | None = None,
     ) -> Process:
         """Start a command and leave it running."""

@@ -170,7 +170,7 @@ def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, d
     for archive in tree.glob("usr/lib/*/*.a"):
         archive.unlink()
     _configure(tree)
-    for name in ("proc", "dev", "sys", "run", "work", ".xc", "tmp"):
+    for name in ("proc", "dev", "sys", "run", "xc", ".xc", "tmp"):
         (tree / name).mkdir(exist_ok=True)
     facts = read_facts(tree)
     if facts.get("libc") != recipe.libc_version:
@@ -198,7 +198,7 @@ def _configure(tree: Path) -> None:
                 path.chmod(mode & 0o1777)
     (tree / "etc").mkdir(exist_ok=True)
     (tree / "etc/passwd").write_text(
-        "root:x:0:0:root:/root:/bin/sh\nxc:x:1000:1000::/work:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n"
+        "root:x:0:0:root:/root:/bin/sh\nxc:x:1000:1000::/xc:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n"
     )
     # An empty cache: without one, `qemu -L` would find the host's, and the host's libraries by it.
     (tree / "etc/ld.so.cache").write_bytes(b"")

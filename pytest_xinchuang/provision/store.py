@@ -180,7 +180,7 @@ class Store:
                 raise DataFileError(
                     f"{tarball}: no libc.so.6 in it: not a root filesystem of {platform.system.title.en}"
                 )
-            for name in ("proc", "dev", "sys", "run", "work", ".xc", "tmp"):
+            for name in ("proc", "dev", "sys", "run", "xc", ".xc", "tmp"):
                 (tree / name).mkdir(exist_ok=True)
             _give_to_sandbox_user(tree)
             return f"imported from {tarball.name}", facts
@@ -189,7 +189,7 @@ class Store:
 
 
 def _recipe_digest(recipe: RootfsRecipe) -> str:
-    return "5 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+    return "6 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
 
 
 def _give_to_sandbox_user(tree: Path) -> None:

@@ -31,7 +31,7 @@ from pytest_xinchuang.sandbox.streams import Capture
 
 
 class DirectSandbox:
-    """Runs programs as children of this process, in a temporary directory that stands for ``/work``.
+    """Runs programs as children of this process, in a temporary directory that stands for ``/xc``.
 
     Args:
         prefix: what stands before each program (the emulator and its options), empty natively.
@@ -73,10 +73,8 @@ class DirectSandbox:
 
     def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
         merged = {**BASE_ENV, **(env or {})}
-        return {
-            name: value.replace(WORK_DIR, str(self._work)) if name != "PATH" else value
-            for name, value in merged.items()
-        }
+        ours = {n: v for n, v in merged.items() if v == WORK_DIR or v.startswith(WORK_DIR + "/")}
+        return merged | {name: str(self._outside(value)) for name, value in ours.items()}
 
     def _start(
         self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits

@@ -30,7 +30,7 @@ def interact(sandbox: Sandbox, title: str) -> int:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
     environment = {"PS1": f"[{title}] \\w \\$ ", "TERM": os.environ.get("TERM", "dumb")}
     limits = Limits(wall_s=86400, memory_mb=4096)
-    number = sandbox.spawn_on([theirs] * 3, ["/bin/sh", "-i"], environment, "/work", limits, tty=True)
+    number = sandbox.spawn_on([theirs] * 3, ["/bin/sh", "-i"], environment, "/xc", limits, tty=True)
     os.close(theirs)
     before = termios.tcgetattr(sys.stdin)
     try:

@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from pytest_xinchuang.model.verdict import Fidelity
 
-WORK_DIR = "/work"
+WORK_DIR = "/xc"
 """The one directory of a sandbox in which a subject may write and leave files."""
 
 SANDBOX_UID = 1000

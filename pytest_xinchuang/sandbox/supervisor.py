@@ -199,7 +199,7 @@ class Root:
         for name in ("upper", "layer"):
             shutil.rmtree(f"/{name}", ignore_errors=True)
             os.mkdir(f"/{name}", 0o755)
-        for name in ("proc", "dev", "tmp", "run", "work", ".xc"):
+        for name in ("proc", "dev", "tmp", "run", "xc", ".xc"):
             # Made in the upper layer, so that the root filesystem itself may lack them.
             if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
                 os.mkdir(f"/upper/{name}")
@@ -221,7 +221,7 @@ class Root:
             mount("make the helpers read-only", "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
         os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
-            for path in ("/root", "/root/work"):
+            for path in ("/root", "/root/xc"):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
         self.made = set(self._upper())
@@ -235,7 +235,7 @@ class Root:
         for directory, names, files in os.walk("/upper"):
             inside = directory[len("/upper") :]
             if inside == "":
-                names[:] = [n for n in names if n not in ("work", "dev", "proc", ".xc")]
+                names[:] = [n for n in names if n not in ("xc", "dev", "proc", ".xc")]
             for name in files:
                 found.append(f"{inside}/{name}")
             for name in names:

@@ -37,9 +37,9 @@ def test_single_programs_run_and_the_fingerprint_says_what_is_missing(
 
 @pytest.mark.sandbox
 def test_it_keeps_the_protocol(direct: DirectSandbox) -> None:
-    direct.put("/work/d/f", b"content")
-    assert direct.get("/work/d/f") == b"content"
-    assert direct.run(["cat", "f"], cwd="/work/d").stdout == b"content"
+    direct.put("/xc/d/f", b"content")
+    assert direct.get("/xc/d/f") == b"content"
+    assert direct.run(["cat", "f"], cwd="/xc/d").stdout == b"content"
     assert direct.run(["sh", "-c", "exit 3"]).code == 3
     assert direct.run(["sh", "-c", "kill -SEGV $$"]).signal == 11
     assert direct.run(["/none"]).code in (1, 127)
@@ -53,7 +53,7 @@ def test_it_keeps_the_protocol(direct: DirectSandbox) -> None:
     assert outcome.ok
     direct.reset()
     with pytest.raises(FileNotFoundError):
-        direct.get("/work/d/f")
+        direct.get("/xc/d/f")
     with pytest.raises(PermissionError, match="no private layer"):
         direct.put("/etc/x", b"")
 

@@ -80,10 +80,10 @@ def test_it_keeps_the_protocol(sandbox: DockerSandbox) -> None:
     ended = process.wait(10)
     assert ended is not None
     assert ended.ok
-    sandbox.put("/work/a/b", data)
-    assert sandbox.get("/work/a/b") == data
+    sandbox.put("/xc/a/b", data)
+    assert sandbox.get("/xc/a/b") == data
     with pytest.raises(FileNotFoundError):
-        sandbox.get("/work/none")
+        sandbox.get("/xc/none")
     sandbox.put("/tmp/t", b"")
     assert sandbox.changes() == ("/tmp/t",)
     sandbox.reset()

@@ -112,7 +112,7 @@ def test_a_signal_of_the_program_is_told_as_such(sandbox: Sandbox) -> None:
     assert (outcome.ended, outcome.signal, outcome.stderr) == (Ended.SIGNALED, signal.SIGSEGV, b"")
 
 
-@pytest.mark.parametrize(("argv", "code"), [(["none"], 127), (["/etc/passwd"], 126), (["/work"], 126)])
+@pytest.mark.parametrize(("argv", "code"), [(["none"], 127), (["/etc/passwd"], 126), (["/xc"], 126)])
 def test_what_cannot_be_executed(sandbox: Sandbox, argv: list[str], code: int) -> None:
     assert sandbox.run(argv).code == code
 
@@ -144,10 +144,10 @@ def test_a_fork_bomb_is_stopped(sandbox: Sandbox) -> None:
 
 
 def test_a_full_disk_is_only_its_own(sandbox: Sandbox) -> None:
-    outcome = sandbox.run(["sh", "-c", "for i in 1 2 3 4; do head -c 200000000 /dev/zero > /work/f$i; done"])
+    outcome = sandbox.run(["sh", "-c", "for i in 1 2 3 4; do head -c 200000000 /dev/zero > /xc/f$i; done"])
     assert b"No space left" in outcome.stderr
     sandbox.reset()
-    assert sandbox.run(["sh", "-c", "echo x > /work/f"]).ok
+    assert sandbox.run(["sh", "-c", "echo x > /xc/f"]).ok
 
 
 def test_there_is_no_network(sandbox: Sandbox) -> None:
@@ -177,38 +177,38 @@ def test_the_host_is_not_there(sandbox: Sandbox) -> None:
 def test_writes_are_private_seen_and_undone(sandbox: Sandbox, pool: Pool, platforms: Platforms, name: str) -> None:
     shell(
         sandbox,
-        "echo x > /etc/new; echo y >> /etc/passwd; rm -f /etc/group; mkdir -p /opt/d; echo z > /work/mine; : > /tmp/t",
+        "echo x > /etc/new; echo y >> /etc/passwd; rm -f /etc/group; mkdir -p /opt/d; echo z > /xc/mine; : > /tmp/t",
     )
     changed = sandbox.changes()
     assert changed is not None
     assert {"/etc/group", "/etc/new", "/etc/passwd", "/tmp/t"} <= set(changed)
     assert any(path.startswith("/opt") for path in changed)
-    assert not any(path.startswith("/work") for path in changed)
+    assert not any(path.startswith("/xc") for path in changed)
     tree = pool.store.rootfs_for(platforms.get(name)).path
     assert not (tree / "etc/new").exists()
     assert (tree / "etc/group").exists()
     sandbox.reset()
     assert sandbox.changes() == ()
-    assert shell(sandbox, "cat /etc/passwd /etc/group | grep -c y$; ls /work; test -e /etc/new || echo gone").endswith(
+    assert shell(sandbox, "cat /etc/passwd /etc/group | grep -c y$; ls /xc; test -e /etc/new || echo gone").endswith(
         "gone\n"
     )
 
 
 def test_files_in_and_out(sandbox: Sandbox) -> None:
     data = os.urandom(200_000)
-    sandbox.put("/work/a/b/file", data)
-    assert sandbox.get("/work/a/b/file") == data
+    sandbox.put("/xc/a/b/file", data)
+    assert sandbox.get("/xc/a/b/file") == data
     with pytest.raises(FileNotFoundError):
-        sandbox.get("/work/none")
+        sandbox.get("/xc/none")
     with pytest.raises(OSError, match="Invalid"):
-        sandbox.get("/work")
+        sandbox.get("/xc")
 
 
 def test_a_link_does_not_lead_put_or_get_outside(sandbox: Sandbox) -> None:
-    shell(sandbox, "ln -s /etc/shadow-of-host /work/out; ln -s / /work/root")
-    sandbox.put("/work/out", b"x")
+    shell(sandbox, "ln -s /etc/shadow-of-host /xc/out; ln -s / /xc/root")
+    sandbox.put("/xc/out", b"x")
     assert not Path("/etc/shadow-of-host").exists()
-    assert b"Debian" in sandbox.get("/work/root/etc/os-release")
+    assert b"Debian" in sandbox.get("/xc/root/etc/os-release")
 
 
 def test_a_command_can_be_kept_alive(sandbox: Sandbox) -> None:
@@ -251,8 +251,8 @@ def test_a_program_for_the_host_is_refused(own: QemuSandbox, platforms: Platform
     native = c_program(
         builder, platforms, Arch.AMD64, '#include <unistd.h>\nint main(void){write(1,"native",6);return 0;}', tmp_path
     )
-    own.put("/work/helper", native, executable=True)
-    outcome = own.run(["sh", "-c", "/work/helper; echo $?"])
+    own.put("/xc/helper", native, executable=True)
+    outcome = own.run(["sh", "-c", "/xc/helper; echo $?"])
     assert outcome.stdout == b"126\n"
     assert b"refused" in outcome.stderr
 
@@ -260,8 +260,8 @@ def test_a_program_for_the_host_is_refused(own: QemuSandbox, platforms: Platform
 def test_a_child_cannot_choose_another_cpu(own: QemuSandbox, platforms: Platforms, pool: Pool, tmp_path: Path) -> None:
     """QEMU_CPU in the environment loses against the launcher's command line."""
     source = '#include <sys/auxv.h>\n#include <stdio.h>\nint main(void){printf("%d\\n",(getauxval(AT_HWCAP)>>8)&1);return 0;}'
-    own.put("/work/p", c_program(Builder(pool.store.cache), platforms, Arch.ARM64, source, tmp_path), executable=True)
-    assert own.run(["sh", "-c", "QEMU_CPU=max /work/p"], env={"QEMU_CPU": "max"}).stdout == b"0\n"  # HWCAP_ATOMICS
+    own.put("/xc/p", c_program(Builder(pool.store.cache), platforms, Arch.ARM64, source, tmp_path), executable=True)
+    assert own.run(["sh", "-c", "QEMU_CPU=max /xc/p"], env={"QEMU_CPU": "max"}).stdout == b"0\n"  # HWCAP_ATOMICS
 
 
 def test_a_model_that_qemu_does_not_know_is_a_fault_of_ours(spec: QemuSpec) -> None:
@@ -371,8 +371,8 @@ def _as_ordinary_user(spec: QemuSpec, python: str, script: Path, results: Any) -
     try:
         with QemuSandbox(spec) as sandbox:
             said = sandbox.run(["sh", "-c", "env -i uname -m; id -u; grep CapEff /proc/self/status; echo x > /etc/new"])
-            sandbox.put("/work/f", b"content")
-            results.put((sandbox.fingerprint.degraded, said.stdout, sandbox.changes(), sandbox.get("/work/f")))
+            sandbox.put("/xc/f", b"content")
+            results.put((sandbox.fingerprint.degraded, said.stdout, sandbox.changes(), sandbox.get("/xc/f")))
     except Exception as error:
         results.put(repr(error))
 

@@ -357,7 +357,7 @@ func get(id uint32, payload []byte) {
 	sendJSON(outDone, id, map[string]int{"errno": errno(err)})
 }
 
-// writable are the places outside of /work that a command can write to.
+// writable are the places outside of /xc that a command can write to.
 var writable = []string{"/tmp", "/dev/shm", "/run", "/var/tmp"}
 
 func list(id uint32) {
@@ -379,7 +379,7 @@ func reset(id uint32) {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	lock.Unlock()
-	for _, root := range append([]string{"/work"}, writable...) {
+	for _, root := range append([]string{"/xc"}, writable...) {
 		entries, _ := os.ReadDir(root)
 		for _, entry := range entries {
 			os.RemoveAll(root + "/" + entry.Name())
