@@ -209,3 +209,24 @@ def test_every_cpu_model_of_the_default_platforms_runs(platforms: Platforms, poo
         for variant in CpuVariant:
             if getattr(platform.cpu.emulation, variant).value is not None:
                 assert pool.sandbox(platform, variant).run(["true"]).ok
+
+
+def test_an_unknown_fact_is_inconclusive_and_is_named(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool, "kunpeng920-openeuler_20_03")
+    decision = decisions["XC-MRU-003"]
+    assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.MISSING_FACT)
+    assert "does not know libc_version of openeuler_20_03" in decision.reason
+    assert "systems.openeuler_20_03.libc_version" in decision.mend
+
+
+def test_a_page_size_that_is_not_known_matters_only_below_the_largest(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    assert platforms.get("kunpeng").page_size is not None
+    assert decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)["XC-MRU-014"].verdict is Verdict.PASS
+    manifest = UNIT.replace("sources: [u.c],", 'sources: [u.c], c_flags: {arm64: ["-Wl,-z,max-page-size=4096"]},')
+    decision = decide(tmp_path, manifest, HELLO, platforms, catalogue, pool)["XC-MRU-014"]
+    assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.MISSING_FACT)
+    assert "page_size.arm64" in decision.mend
