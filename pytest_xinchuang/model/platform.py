@@ -78,6 +78,10 @@ class Emulation(_Data):
     exact: bool = Field(description="the strict model also lacks nothing that a program may use on the real CPU")
     superset: Fact[str] = Field(description="a model that has all that the real CPU has; what dies there dies for good")
     poorest: Fact[str] = Field(description="the strict model without its optional features")
+    unmodelled: Fact[str] | None = Field(
+        default=None,
+        description="regular expression over the bytes of instructions (as Latin-1) that the CPU has and no QEMU model does",
+    )
     note: str = ""
 
 

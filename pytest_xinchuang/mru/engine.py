@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from functools import cached_property
 from typing import Any
 
@@ -316,6 +317,15 @@ class MruEngine:
         """An illegal instruction is the subject's only when the CPU that trapped has all that the real one has."""
         emulation = self.platform.cpu.emulation
         title = self.platform.cpu.title.en
+        if emulation.unmodelled is not None and emulation.unmodelled.value is not None:
+            pattern = re.compile(emulation.unmodelled.value.encode("latin-1"), re.DOTALL)
+            if any(pattern.search(data) for data in built.objects.values()):
+                return record.undecided(
+                    BASELINE,
+                    Cause.FIDELITY,
+                    f"illegal instruction, and the unit holds some of the {title} that no emulated CPU has; needs native",
+                    "run it on a board",
+                )
         if emulation.exact:
             return record.fails(
                 BASELINE, f"illegal instruction under {emulation.strict.value}, which has all of {title}"

@@ -149,6 +149,22 @@ def test_an_instruction_between_two_models_needs_a_board(
     assert decisions["XC-MRU-013"].verdict is Verdict.FAIL
 
 
+def test_an_instruction_that_no_model_has_needs_a_board(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    """SM3 by PadLock: a Zhaoxin has it, QEMU has not. Without the instruction's bytes the same end is a failure."""
+    padlock = '\n#ifdef __x86_64__\n__asm__ volatile(".byte 0xf3, 0x0f, 0xa6, 0xe8");\n#endif\nreturn'
+    decision = decide(tmp_path, UNIT, HELLO.replace("return", padlock), platforms, catalogue, pool, "zhaoxin")[
+        "XC-MRU-013"
+    ]
+    assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.FIDELITY)
+    undefined = padlock.replace(".byte 0xf3, 0x0f, 0xa6, 0xe8", "ud2")
+    decision = decide(tmp_path, UNIT, HELLO.replace("return", undefined), platforms, catalogue, pool, "zhaoxin")[
+        "XC-MRU-013"
+    ]
+    assert decision.verdict is Verdict.FAIL
+
+
 def test_a_claim_that_something_does_not_apply_is_checked(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
