@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pytest_xinchuang.errors import HostFault, XcError
 from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox.docker import connect
 from pytest_xinchuang.sandbox.pool import HOST_ARCH
 from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
 from pytest_xinchuang.toolchain.builder import find_go, find_zig, gnu_compiler, version_of
@@ -182,22 +183,15 @@ def _gnu(store: Store) -> Finding:
 def _docker(_: Store) -> Finding:
     why = "vendor images run in it; the default backend does not need it"
     try:
-        import docker
-        from docker.errors import DockerException
-
-        try:
-            client = docker.from_env(timeout=10)
-            version = client.version()["Version"]
-            client.close()
-            return Finding("Docker Engine", "ok", f"version {version}", why)
-        except DockerException as error:
-            cause = str(error).splitlines()[0]
-            if shutil.which("dockerd") is None:
-                return Finding("Docker Engine", "missing", cause, why, "sudo apt-get install docker.io")
-            mend = "sudo systemctl start docker" if Path("/run/systemd/system").is_dir() else "sudo dockerd &"
-            return Finding("Docker Engine", "missing", cause, why, f"{mend}  (and be in the group docker)")
-    except ImportError:
-        return Finding("Docker Engine", "missing", "the package docker is not installed", why, "pip install docker")
+        client = connect()
+    except HostFault as fault:
+        if shutil.which("dockerd") is None:
+            return Finding("Docker Engine", "missing", fault.what, why, "sudo apt-get install docker.io")
+        mend = "sudo systemctl start docker" if Path("/run/systemd/system").is_dir() else "sudo dockerd &"
+        return Finding("Docker Engine", "missing", fault.what, why, f"{mend}  (and be in the group docker)")
+    version = client.version()["Version"]
+    client.close()
+    return Finding("Docker Engine", "ok", f"version {version}", why)
 
 
 def _kvm(_: Store) -> Finding:

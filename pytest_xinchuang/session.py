@@ -101,19 +101,22 @@ class XcSession:
         return value
 
     def _load_catalogue(self) -> Catalogue:
+        path = resources.conformance_dir() / "requirements.yaml"
+        shipped = load_catalogue(path)
+        self._shipped_packages = shipped.packages
         hook = self.config.hook.pytest_xc_requirements(config=self.config)
-        self._own_catalogues = [Path(p) for group in hook for p in group]
-        return load_catalogue(resources.conformance_dir() / "requirements.yaml", *self._own_catalogues)
+        own = [Path(p) for group in hook for p in group]
+        return load_catalogue(path, *own) if own else shipped
 
     def _choose_packages(self) -> tuple[str, ...]:
         """The conformance packages whose requirements this run answers for."""
-        shipped = load_catalogue(resources.conformance_dir() / "requirements.yaml").packages
+        shipped = self._shipped_packages
         extra = tuple(p for p in self.catalogue.packages if p not in shipped)
         wanted = option(self.config, "xc_suite")
         if wanted is None:
-            given = self.config.args_source is pytest.Config.ArgsSource.ARGS and not self.is_worker
             if self.is_worker:
                 return tuple(self.config.workerinput["xc_packages"])  # type: ignore[attr-defined]
+            given = self.config.args_source is pytest.Config.ArgsSource.ARGS
             return extra if given and not self._names_conformance() else (*shipped, *extra)
         names = [n.strip() for n in wanted.split(",") if n.strip()]
         if names == ["none"]:

@@ -284,7 +284,6 @@ def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
     if spec.emulator is None:
         raise SandboxFault(f"{spec.platform}: {why}", mend="xc doctor")
     prefix = [str(spec.emulator.path), "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-L", str(spec.rootfs.path)]
-    # The loader would find the host's libraries by its cache: name the target's own directories.
     fingerprint = Fingerprint(
         backend="qemu -L",
         platform=spec.platform,

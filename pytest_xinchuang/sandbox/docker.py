@@ -37,7 +37,7 @@ _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA = 101, 102, 103, 104, 105
 
 
-def _client() -> Any:
+def connect() -> Any:
     """A client of the engine that the environment names (``DOCKER_HOST``, contexts' defaults).
 
     Raises:
@@ -96,7 +96,9 @@ def reap(client: Any) -> list[str]:
     Only containers of this machine and PID namespace are judged: of others we cannot know.
     """
     removed = []
-    for container in client.containers.list(all=True, filters={"label": [LABEL, f"xc.machine={_machine_id()}"]}):
+    # Another run may be removing the same ones at this moment.
+    wanted = {"label": [LABEL, f"xc.machine={_machine_id()}"]}
+    for container in client.containers.list(all=True, ignore_removed=True, filters=wanted):
         labels = container.labels
         if labels.get("xc.pidns") != _pid_namespace() or labels.get("xc.keep"):
             continue
@@ -169,7 +171,7 @@ class DockerSandbox:
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
             raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
-        client = _client()
+        client = connect()
         try:
             reap(client)
             emulator = pool.store.emulator(platform.architecture.qemu)
@@ -553,7 +555,7 @@ def export_image(reference: str) -> Iterator[Path]:
     Raises:
         SandboxFault: no engine, or no such image.
     """
-    client = _client()
+    client = connect()
     container = None
     try:
         try:

@@ -107,7 +107,7 @@ def test_closing_removes_the_container(docker_pool: Pool, platforms: Platforms, 
     sandbox = docker_pool.sandbox(platforms.get("phytium"))
     assert isinstance(sandbox, DockerSandbox)
     docker_pool.close()
-    assert sandbox.name not in [c.name for c in client.containers.list(all=True)]
+    assert sandbox.name not in [c.name for c in client.containers.list(all=True, ignore_removed=True)]
     with pytest.raises(SandboxFault, match="closed"):
         sandbox.run(["true"])
 
@@ -119,6 +119,10 @@ def test_a_container_that_is_killed_from_outside_is_a_fault(sandbox: DockerSandb
     assert outcome is not None
     assert outcome.ended is Ended.HOST_FAULT
     assert not sandbox.alive()
+
+
+def _names(client: Any) -> list[str]:
+    return [c.name for c in client.containers.list(all=True, ignore_removed=True, filters={"label": LABEL})]
 
 
 def _hold(platform: str, names: Any) -> None:
@@ -144,7 +148,9 @@ def test_the_reaper_removes_what_a_killed_run_left_and_nothing_of_a_run_that_is_
     names.close()
     # Another run of the suite, beside this one, may have been the first to remove it.
     reap(client)
-    there = [c.name for c in client.containers.list(all=True, filters={"label": LABEL})]
+    deadline = time.monotonic() + 20
+    while left in (there := _names(client)) and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert left not in there
     assert sandbox.name in there
 
