@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_xinchuang import __version__, resources
+from pytest_xinchuang.cli_inspect import add_commands as add_inspect_commands
 from pytest_xinchuang.errors import XcError
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     subject = command("subject", _subject, "write or check a manifest")
     subject.add_argument("action", choices=["init", "check", "schema"])
     subject.add_argument("directory", nargs="?", default=".")
+
+    add_inspect_commands(command, _load_platforms)
 
     report = command("report", _report, "rebuild the reports of a journal")
     report.add_argument("journal")

@@ -28,6 +28,7 @@ FLOORS = {
         "controller",
         "run",
         "cli",
+        "cli_inspect",
     },
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

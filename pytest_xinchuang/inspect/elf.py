@@ -1,15 +1,15 @@
-"""What an ELF object demands: machine, ABI world, libraries, symbol versions, page alignment."""
+"""What an ELF object demands: machine, ABI world, libraries, symbol versions, page alignment, and how it was built."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.model.platform import Architecture
 
-_LOONGARCH_OBJECT_ABI = 0xC0
+OBJECT_ABI_MASK = 0xC0
 """e_flags bits 7:6 (LoongArch ELF psABI): 0 is object ABI v0, 1 (0x40) is v1."""
 
 
@@ -25,22 +25,63 @@ class Needed:
     version: str
     symbols: tuple[str, ...]
 
+    @property
+    def family(self) -> str:
+        return self.version.partition("_")[0]
+
+    @property
+    def number(self) -> tuple[int, ...] | None:
+        """``GLIBC_2.34`` as (2, 34); None for GLIBC_PRIVATE, GLIBC_ABI_DT_RELR and the like."""
+        text = self.version.partition("_")[2]
+        return version_key(text) if text.replace(".", "").isdigit() and text[-1] != "." else None
+
     def newer_than(self, prefix: str, limit: str) -> bool:
         """Whether this is ``prefix_X`` with X above ``limit``; GLIBC_PRIVATE and the like are never comparable."""
-        head, _, number = self.version.partition("_")
-        if head != prefix or not number.replace(".", "").isdigit():
-            return False
-        return version_key(number) > version_key(limit)
+        return self.family == prefix and self.number is not None and self.number > version_key(limit)
 
 
 def version_key(text: str) -> tuple[int, ...]:
     """``2.34`` as (2, 34)."""
-    return tuple(int(part) for part in text.split("."))
+    return tuple(int(part) for part in text.split(".") if part)
+
+
+@dataclass(frozen=True)
+class CodeRange:
+    """An executable part of the file: ``size`` bytes at ``offset``, loaded at ``address``."""
+
+    name: str
+    offset: int
+    address: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Function:
+    """Where a function stands; ``name`` is empty where the object was stripped of it."""
+
+    address: int
+    size: int
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class ElfObject:
-    """What was read of one ELF object; ``name`` is only for messages."""
+    """What was read of one ELF object; ``name`` is only for messages.
+
+    Attributes:
+        kind: ``exec``, ``dyn``, ``rel`` or ``core``, or the number of another e_type.
+        provided: symbol versions that a library defines, its base version (the soname) left out.
+        exports: names of the defined dynamic symbols.
+        static_tls: DF_STATIC_TLS: it must be loaded when the program starts, or fit into what is left of the static block.
+        tls_size: bytes of thread-local storage for each thread.
+        exec_stack: asks for an executable stack; None where PT_GNU_STACK is missing.
+        relro: ``none``, ``partial`` or ``full``.
+        abi_note: the kernel of the "GNU/Linux x.y.z" note.
+        compilers: the lines of .comment.
+        ifuncs: symbols or relocations that choose an implementation at load time.
+        functions: of the unwind table and the symbol tables, in order of address; empty where there is neither.
+        undefined: undefined symbols of a relocatable object, or of a freestanding one.
+    """
 
     name: str
     machine: str
@@ -56,17 +97,55 @@ class ElfObject:
     load_alignments: tuple[int, ...]
     has_tls: bool
     padding: bytes
-    is_go: bool
+    kind: str = "dyn"
+    provided: frozenset[str] = frozenset()
+    exports: frozenset[str] = frozenset()
+    static_tls: bool = False
+    tls_size: int = 0
+    exec_stack: bool | None = None
+    text_relocations: bool = False
+    relro: str = "none"
+    pie: bool = False
+    build_id: str = ""
+    abi_note: tuple[int, int, int] | None = None
+    compilers: tuple[str, ...] = ()
+    go: GoBuildInfo | None = None
+    ifuncs: bool = False
+    code: tuple[CodeRange, ...] = ()
+    functions: tuple[Function, ...] = ()
+    undefined: tuple[str, ...] = ()
+
+    @property
+    def is_go(self) -> bool:
+        return self.go is not None
+
+    @property
+    def relocatable(self) -> bool:
+        return self.kind == "rel"
 
     @cached_property
     def dynamic(self) -> bool:
         return bool(self.libraries) or self.interpreter is not None
 
+    @cached_property
+    def libc(self) -> str | None:
+        """``glibc`` or ``musl`` where interpreter, libraries or symbol versions say so."""
+        if (self.interpreter or "").startswith("/lib/ld-musl-") or any(
+            lib.startswith(("libc.musl-", "ld-musl-")) for lib in self.libraries
+        ):
+            return "musl"
+        if any(n.family == "GLIBC" for n in self.needed):
+            return "glibc"
+        # musl's own libc has the soname libc.so, and no symbol versions.
+        if "libc.so" in self.libraries and not self.needed:
+            return "musl"
+        return None
+
     def world(self, architecture: Architecture) -> tuple[str | None, str]:
         """The LoongArch ABI world, "new" elsewhere; None when it cannot be told. And why.
 
         The order of evidence: the interpreter, then the needed symbol versions, then e_flags (0x40 proves the new
-        world, 0 nothing).
+        world, 0 nothing), then Go's build information.
         """
         if architecture.elf_machine != "EM_LOONGARCH":
             return "new", "this architecture has one world"
@@ -75,15 +154,16 @@ class ElfObject:
                 return world, f"PT_INTERP {self.interpreter}"
         if self.interpreter and self.interpreter.startswith("/lib/ld-musl-loongarch64"):
             return "new", f"PT_INTERP {self.interpreter}"
-        versions = [
-            version_key(n.version[6:]) for n in self.needed if n.version[:6] == "GLIBC_" and n.version[6:7].isdigit()
-        ]
+        versions = [n.number for n in self.needed if n.family == "GLIBC" and n.number is not None]
         if versions:
-            base = version_key(architecture.libc_base)
-            old = min(versions) < base
+            old = min(versions) < version_key(architecture.libc_base)
             return ("old" if old else "new"), f"needs GLIBC_{'.'.join(map(str, min(versions)))}"
-        if self.flags & _LOONGARCH_OBJECT_ABI == 0x40:
+        if self.flags & OBJECT_ABI_MASK == 0x40:
             return "new", f"e_flags {self.flags:#x}"
+        if self.go is not None and self.go.number:
+            # Upstream has loong64 since 1.19 and knows the new world alone; before that there were the vendor's forks.
+            world = "new" if self.go.number >= version_key(architecture.go_min.value or "1.19") else "old"
+            return world, f"built by {self.go.version}"
         return None, f"no interpreter, no symbol version, e_flags {self.flags:#x}"
 
 
@@ -93,85 +173,28 @@ def read_elf(data: bytes, name: str) -> ElfObject:
     Raises:
         NotElf: the bytes are no ELF object, or a broken one; the message says how.
     """
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
+    from pytest_xinchuang.inspect.elf_reader import ElfReader
 
-    if data[:4] != b"\x7fELF":
-        raise NotElf(f"{name}: not an ELF object (starts with {data[:4]!r})")
-    try:
-        return _read(ELFFile(io.BytesIO(data)), data, name)
-    except NotElf:
-        raise
-    # pyelftools raises what its parsers raise on damaged input, of any kind.
-    except (ELFError, Exception) as error:
-        raise NotElf(f"{name}: a damaged ELF object: {type(error).__name__}: {error}") from error
+    return ElfReader(data, name).read()
 
 
-def _read(elf: Any, data: bytes, name: str) -> ElfObject:
-    interpreter, alignments, tls = None, [], False
-    libraries: list[str] = []
-    runpath: list[str] = []
-    soname = None
-    dynamic = None
-    for segment in elf.iter_segments():
-        kind = segment["p_type"]
-        if kind == "PT_INTERP":
-            interpreter = segment.get_interp_name()
-        elif kind == "PT_LOAD":
-            alignments.append(int(segment["p_align"]))
-        elif kind == "PT_TLS":
-            tls = True
-        elif kind == "PT_DYNAMIC":
-            dynamic = segment
-            for tag in segment.iter_tags():
-                if tag.entry.d_tag == "DT_NEEDED":
-                    libraries.append(tag.needed)
-                elif tag.entry.d_tag == "DT_SONAME":
-                    soname = tag.soname
-                elif tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH"):
-                    runpath += (tag.rpath if tag.entry.d_tag == "DT_RPATH" else tag.runpath).split(":")
-    needed, imports = _versions(elf) if dynamic is not None else ((), frozenset())
-    return ElfObject(
-        name=name,
-        machine=str(elf["e_machine"]),
-        bits=elf.elfclass,
-        little_endian=elf.little_endian,
-        flags=int(elf["e_flags"]),
-        interpreter=interpreter,
-        soname=soname,
-        libraries=tuple(libraries),
-        runpath=tuple(runpath),
-        needed=needed,
-        imports=imports,
-        load_alignments=tuple(alignments),
-        has_tls=tls,
-        padding=data[9:16],
-        is_go=elf.get_section_by_name(".go.buildinfo") is not None,
-    )
-
-
-def _versions(elf: Any) -> tuple[tuple[Needed, ...], frozenset[str]]:
-    symbols = elf.get_section_by_name(".dynsym")
-    versions = elf.get_section_by_name(".gnu.version")
-    wants = elf.get_section_by_name(".gnu.version_r")
-    by_index: dict[int, tuple[str, str]] = {}
-    if wants is not None:
-        for library, auxiliaries in wants.iter_versions():
-            for auxiliary in auxiliaries:
-                by_index[auxiliary["vna_other"]] = (library.name, auxiliary.name)
-    users: dict[int, list[str]] = {index: [] for index in by_index}
-    imports = set()
-    if symbols is not None:
-        for number, symbol in enumerate(symbols.iter_symbols()):
-            if symbol["st_shndx"] != "SHN_UNDEF" or not symbol.name:
-                continue
-            imports.add(symbol.name)
-            if versions is not None:
-                index = versions.get_symbol(number)["ndx"]
-                index = index & 0x7FFF if isinstance(index, int) else 0
-                if index in users:
-                    users[index].append(symbol.name)
-    found = tuple(
-        Needed(library, version, tuple(sorted(users[index]))) for index, (library, version) in sorted(by_index.items())
-    )
-    return found, frozenset(imports)
+MACHINES: Mapping[int, str] = {
+    # System V gABI, e_machine.
+    0: "EM_NONE",
+    2: "EM_SPARC",
+    3: "EM_386",
+    8: "EM_MIPS",
+    20: "EM_PPC",
+    21: "EM_PPC64",
+    22: "EM_S390",
+    40: "EM_ARM",
+    43: "EM_SPARCV9",
+    50: "EM_IA_64",
+    62: "EM_X86_64",
+    183: "EM_AARCH64",
+    243: "EM_RISCV",
+    247: "EM_BPF",
+    258: "EM_LOONGARCH",
+    0x9026: "EM_ALPHA",
+    0x9916: "EM_SW64",
+}

@@ -68,6 +68,11 @@ class Architecture(_Data):
     libc_base: Version = Field(description="the oldest glibc symbol version of this architecture")
     interpreters: dict[str, tuple[str, ...]] = Field(description="ABI world -> allowed PT_INTERP")
     max_page_size: int = Field(description="the largest page that a kernel of this architecture can have, bytes")
+    shmlba: int = Field(default=4096, description="SHMLBA, what an address of shmat has to be a multiple of, bytes")
+    names: dict[Literal["go", "wheel", "deb", "rpm", "oci", "maven", "os_arch", "npm"], str] = Field(
+        default_factory=dict, description="what packagers call this architecture"
+    )
+    aliases: tuple[str, ...] = Field(default=(), description="every word that means this architecture in a file name")
     go_min: Fact[Version]
 
 

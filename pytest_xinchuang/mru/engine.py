@@ -8,8 +8,10 @@ import re
 from functools import cached_property
 from typing import Any
 
+from pytest_xinchuang import resources
 from pytest_xinchuang.errors import BuildFailed, HostFault, XcError
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf, read_elf
+from pytest_xinchuang.model.finding import FindingCatalogue
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.requirement import Catalogue
 from pytest_xinchuang.model.subject import Subject, Unit
@@ -56,7 +58,7 @@ class MruEngine:
         self.catalogue = catalogue
         self.pool = pool
         self.builder = builder
-        self._built: dict[str, Built] = {}
+        self.findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
         self._elves: list[ElfObject] = []
 
     @cached_property
@@ -131,7 +133,7 @@ class MruEngine:
         if objects := subject_objects(self.subject, rootfs):
             allowed = self.subject.file.allowed_libraries
             self._elves += static.inspect(
-                own, objects, self.platform, allowed=allowed, shipped=frozenset(), provided=provided
+                own, objects, self.platform, self.findings, allowed=allowed, shipped=frozenset(), provided=provided
             )
             records.append(own)
         for unit in self.subject.file.units:
@@ -167,6 +169,7 @@ class MruEngine:
             record,
             built.objects,
             self.platform,
+            self.findings,
             allowed=self.subject.file.allowed_libraries,
             shipped=built.shipped,
             provided=provided,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from typing import Any
 
-from pytest_xinchuang.inspect.elf import ElfObject, NotElf, read_elf
+from pytest_xinchuang.inspect.elf import ElfObject, NotElf
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, describe
+from pytest_xinchuang.inspect.rules.closure import Closure
+from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
+from pytest_xinchuang.inspect.rules.judge import ElfRecord
+from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.verdict import Cause, Fidelity
 from pytest_xinchuang.mru.built import is_allowed
 from pytest_xinchuang.mru.findings import UnitRecord
 
 MACHINE, LIBRARIES, SYMBOLS = "XC-MRU-001", "XC-MRU-002", "XC-MRU-003"
-ALLOWED, ALIGNMENT = "XC-MRU-012", "XC-MRU-014"
+ALLOWED, BASELINE, ALIGNMENT = "XC-MRU-012", "XC-MRU-013", "XC-MRU-014"
 STATIC = (MACHINE, LIBRARIES, SYMBOLS, ALLOWED, ALIGNMENT)
 
 LIBC_FAMILY = (
@@ -32,84 +35,67 @@ LIBC_FAMILY = (
 """The libraries of glibc and musl themselves, and GCC's run time: always there, always allowed."""
 
 
+REQUIREMENT_OF: dict[str, str] = {
+    **dict.fromkeys(("XC-ELF-001", "XC-ELF-002", "XC-ELF-004", "XC-ELF-006", "XC-ELF-007", "XC-ELF-008"), MACHINE),
+    **dict.fromkeys(("XC-GO-002", "XC-GO-003"), MACHINE),
+    **dict.fromkeys(("XC-ELF-010", "XC-ELF-011", "XC-ELF-012", "XC-ELF-013"), SYMBOLS),
+    **dict.fromkeys(("XC-ELF-020", "XC-ELF-021"), ALIGNMENT),
+    **dict.fromkeys((f"XC-ISA-00{n}" for n in (1, 2, 3, 4, 6, 7)), BASELINE),
+    "XC-GO-001": BASELINE,
+}
+"""Which requirement a finding about a unit's object decides. What may be guarded is left to the runs."""
+
+_CAUSES = {"XC-ELF-013": Cause.MISSING_FACT, "XC-ELF-021": Cause.MISSING_FACT, "XC-ELF-002": Cause.MISSING_FACT}
+
+
 def inspect(
     record: UnitRecord,
     objects: dict[str, bytes],
     platform: Platform,
+    findings: FindingCatalogue,
     *,
     allowed: tuple[str, ...],
     shipped: frozenset[str],
     provided: frozenset[str],
 ) -> list[ElfObject]:
     """Look at each object; findings and evidence go to ``record``. Returns what could be read."""
-    read: list[ElfObject] = []
+    inspector = Inspector()
+    read: list[ElfRecord] = []
     for name, data in objects.items():
         try:
-            elf = read_elf(data, name)
+            read.append(inspector.object(data, name))
         except NotElf as error:
             record.saw((MACHINE,), Fidelity.STATIC, {"kind": "static", "object": name, "found": str(error)})
             record.fails(MACHINE, str(error))
+    closure = Closure(read)
+    for each in read:
+        record.saw(
+            STATIC,
+            Fidelity.STATIC,
+            {"kind": "static", "object": each.place, "sha256": each.sha256, **describe(each.elf)},
+        )
+        verdicts = Verdicts(platform, {})
+        verdicts.record(each, Surroundings(closure.pulled(each), closure.shipped))
+        for finding in verdicts.judge.findings:
+            _take(record, finding, findings)
+        if any(
+            f.certainty is Certainty.CERTAIN and REQUIREMENT_OF.get(f.code) == MACHINE for f in verdicts.judge.findings
+        ):
             continue
-        read.append(elf)
-        record.saw(STATIC, Fidelity.STATIC, _observation(elf, data))
-        if not _check_machine(record, elf, platform):
-            continue
-        _check_libraries(record, elf, shipped, provided)
-        _check_symbols(record, elf, platform)
-        _check_allowed(record, elf, (*LIBC_FAMILY, *allowed, *shipped))
-        _check_alignment(record, elf, platform)
-    return read
+        _check_libraries(record, each.elf, shipped, provided)
+        _check_allowed(record, each.elf, (*LIBC_FAMILY, *allowed, *shipped))
+    return [each.elf for each in read]
 
 
-def _observation(elf: ElfObject, data: bytes) -> dict[str, Any]:
-    return {
-        "kind": "static",
-        "object": elf.name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "machine": elf.machine,
-        "bits": elf.bits,
-        "flags": elf.flags,
-        "interpreter": elf.interpreter,
-        "libraries": list(elf.libraries),
-        "versions": sorted({n.version for n in elf.needed}),
-        "load_alignments": sorted(set(elf.load_alignments)),
-    }
-
-
-def _check_machine(record: UnitRecord, elf: ElfObject, platform: Platform) -> bool:
-    wanted = platform.architecture.elf_machine
-    if elf.machine != wanted or elf.bits != 64 or not elf.little_endian:
-        order = "little" if elf.little_endian else "big"
-        record.fails(
-            MACHINE,
-            f"{elf.name} is for {elf.machine} ({elf.bits} bits, {order}-endian); {platform.id} runs {wanted} "
-            "(64 bits, little-endian)",
-        )
-        return False
-    if any(elf.padding):
-        record.undecided(
-            MACHINE,
-            Cause.HOST,
-            f"{elf.name} has bytes in the padding of its ELF identification ({elf.padding.hex()}): "
-            "the gABI asks for zero, and such a program could run outside the emulated CPU",
-            "rebuild it with an unmodified linker",
-        )
-    world, why = elf.world(platform.architecture)
-    if world is None:
-        record.undecided(MACHINE, Cause.MISSING_FACT, f"{elf.name}: its LoongArch ABI world cannot be told: {why}")
-    elif world != platform.world:
-        record.fails(
-            MACHINE,
-            f"{elf.name} is of the {world} LoongArch world ({why}); {platform.system.title.en} is of the "
-            f"{platform.world} world",
-            "build it with a tool chain of the platform's world",
-        )
-        return False
-    known = [i for group in platform.architecture.interpreters.values() for i in group]
-    if elf.interpreter is not None and elf.interpreter not in known:
-        record.fails(MACHINE, f"{elf.name} asks for the loader {elf.interpreter}; the platform has {', '.join(known)}")
-        return False
-    return True
+def _take(record: UnitRecord, finding: Finding, findings: FindingCatalogue) -> None:
+    requirement = REQUIREMENT_OF.get(finding.code)
+    if requirement is None:
+        return
+    reason, mend = findings.text(finding), findings.mend(finding)
+    if finding.certainty is Certainty.CERTAIN:
+        record.fails(requirement, f"{reason} [{finding.code}]", mend)
+    elif finding.certainty is Certainty.UNDECIDED or finding.code == "XC-ELF-008":
+        record.undecided(requirement, _CAUSES.get(finding.code, Cause.HOST), f"{reason} [{finding.code}]", mend)
 
 
 def _check_libraries(record: UnitRecord, elf: ElfObject, shipped: frozenset[str], provided: frozenset[str]) -> None:
@@ -120,68 +106,10 @@ def _check_libraries(record: UnitRecord, elf: ElfObject, shipped: frozenset[str]
             )
 
 
-def _check_symbols(record: UnitRecord, elf: ElfObject, platform: Platform) -> None:
-    system = platform.system
-    limits = {
-        "GLIBC": (system.libc_version.value, "libc_version", "glibc"),
-        "GLIBCXX": (system.glibcxx_max.value, "glibcxx_max", "libstdc++"),
-    }
-    for needed in elf.needed:
-        family = needed.version.partition("_")[0]
-        if needed.version == "GLIBC_ABI_DT_RELR":
-            # glibc 2.36 NEWS: a marker version for objects with packed relative relocations.
-            newer, limit, fact, label = None, *limits["GLIBC"]
-            newer = limit is not None and tuple(map(int, limit.split("."))) < (2, 36)
-        elif family in limits:
-            limit, fact, label = limits[family]
-            newer = limit is not None and needed.newer_than(family, limit)
-        else:
-            continue
-        if limit is None:
-            record.undecided(
-                SYMBOLS,
-                Cause.MISSING_FACT,
-                f"{elf.name} needs {needed.version}; platforms.yaml does not know {fact} of {platform.os_name}",
-                f"add systems.{platform.os_name}.{fact} to a platforms file of your own",
-            )
-        elif newer:
-            who = ", ".join(needed.symbols[:3]) or "a version marker"
-            record.fails(
-                SYMBOLS,
-                f"{elf.name} needs {who}@{needed.version} of {needed.library}; {system.title.en} has {label} {limit}",
-                f"build against {label} {limit}, e.g. zig cc -target {platform.architecture.zig}.{limit}"
-                if family == "GLIBC"
-                else "",
-            )
-
-
 def _check_allowed(record: UnitRecord, elf: ElfObject, patterns: tuple[str, ...]) -> None:
     for soname in elf.libraries:
         if not is_allowed(soname, patterns):
             record.fails(ALLOWED, f"{elf.name} needs {soname}, which is not on the list of allowed libraries")
-
-
-def _check_alignment(record: UnitRecord, elf: ElfObject, platform: Platform) -> None:
-    if not elf.load_alignments:
-        return
-    least = min(elf.load_alignments)
-    fact = platform.page_size
-    largest = platform.architecture.max_page_size
-    if fact is not None and fact.value is not None:
-        if least < fact.value:
-            record.fails(
-                ALIGNMENT,
-                f"{elf.name} has a PT_LOAD aligned to {least:#x}; {platform.system.title.en} on "
-                f"{platform.arch} has pages of {fact.value:#x} bytes",
-            )
-    elif least < largest:
-        record.undecided(
-            ALIGNMENT,
-            Cause.MISSING_FACT,
-            f"{elf.name} has a PT_LOAD aligned to {least:#x}; the page size of "
-            f"{platform.os_name} on {platform.arch} is not known and may be {largest:#x}",
-            f"add systems.{platform.os_name}.page_size.{platform.arch} to a platforms file of your own",
-        )
 
 
 BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {

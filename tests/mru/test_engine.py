@@ -230,7 +230,11 @@ def test_every_cpu_model_of_the_default_platforms_runs(platforms: Platforms, poo
 def test_an_unknown_fact_is_inconclusive_and_is_named(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
-    decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool, "kunpeng920-openeuler_20_03")
+    source = "#include <math.h>\n" + HELLO.replace("puts", "pow(argc, 2) < 0 || puts").replace(
+        "(void)", "(int argc, char **argv)"
+    )
+    manifest = UNIT.replace("sources: [u.c],", "sources: [u.c], links: [m],")
+    decisions = decide(tmp_path, manifest, source, platforms, catalogue, pool, "kunpeng920-openeuler_20_03")
     decision = decisions["XC-MRU-003"]
     assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.MISSING_FACT)
     assert "does not know libc_version of openeuler_20_03" in decision.reason

@@ -1,0 +1,67 @@
+"""What an artifact turned out to hold: a tree of containers with their objects, texts and problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that could not be read, or not wholly. The rest was read all the same.
+
+    Attributes:
+        code: a code of findings.yaml, XC-BAD-...
+        place: the object, as ``outer!inner``.
+        detail: what was found there.
+    """
+
+    code: str
+    place: str
+    detail: str
+
+
+@dataclass
+class Node:
+    """A container: a directory, an archive, a package, an image, or a single file.
+
+    Attributes:
+        kind: ``file``, ``directory``, ``zip``, ``wheel``, ``jar``, ``tar``, ``deb``, ``rpm``, ``static-archive``, ``squashfs``,
+            ``image`` or ``cpio``.
+        place: how a person finds it: ``outer!inner``.
+        name: its file name, or its path inside of its parent.
+        members: paths of the files in it.
+        links: path -> target of the symbolic links in it.
+        texts: contents of small files that say something of the whole (a control file, a wheel's tags, a pom.xml).
+        objects: what ``on_object`` made of the ELF objects in it.
+    """
+
+    kind: str
+    place: str
+    name: str
+    parent: Node | None = None
+    members: list[str] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    objects: list[Any] = field(default_factory=list)
+    children: list[Node] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def within(self, name: str) -> str:
+        return f"{self.place}!{printable(name)}" if self.kind != "directory" else f"{self.place}/{printable(name)}"
+
+    def walk(self) -> Iterator[Node]:
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def all_objects(self) -> Iterator[Any]:
+        for node in self.walk():
+            yield from node.objects
+
+
+def printable(name: str) -> str:
+    """A name that a terminal and a JSON file can carry: bytes that are no text and control characters are escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

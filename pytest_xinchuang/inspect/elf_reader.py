@@ -1,0 +1,485 @@
+"""Reads ELF objects as a loader does: by the program headers first, so that missing section headers hide nothing.
+
+Own code rather than pyelftools for two reasons. Every loop here is bounded by the size of the file, whatever the fields
+claim; and the symbol tables are read in one go, which makes it an order of magnitude faster. pyelftools is the oracle of
+its tests.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf
+from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
+from pytest_xinchuang.inspect.unwind import unwind_starts
+
+KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
+
+# System V gABI and its GNU extensions: p_type, sh_type, d_tag, note types.
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_TLS = 1, 2, 3, 4, 7
+PT_GNU_EH_FRAME, PT_GNU_STACK, PT_GNU_RELRO = 0x6474E550, 0x6474E551, 0x6474E552
+SHT_SYMTAB, SHT_NOBITS, SHT_NOTE = 2, 8, 7
+DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ, DT_SYMENT = 1, 4, 5, 6, 7, 8, 10, 11
+DT_SONAME, DT_RPATH, DT_TEXTREL, DT_JMPREL, DT_PLTRELSZ, DT_BIND_NOW, DT_RUNPATH, DT_FLAGS = (
+    14,
+    15,
+    22,
+    23,
+    2,
+    24,
+    29,
+    30,
+)
+DT_GNU_HASH, DT_VERSYM, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
+DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
+DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS, DF_1_NOW, DF_1_PIE = 0x4, 0x8, 0x10, 0x1, 0x08000000
+NT_GNU_ABI_TAG, NT_GNU_BUILD_ID = 1, 3
+STT_FUNC, STT_GNU_IFUNC = 2, 10
+SHF_EXECINSTR = 0x4
+PF_X = 0x1
+R_IRELATIVE = {"EM_X86_64": 37, "EM_AARCH64": 1032, "EM_LOONGARCH": 12}
+
+MAX_STRING = 4096
+MAX_SYMBOLS = 4_000_000
+"""Far above the largest known tables (Chromium's debug builds have some 1.5 million)."""
+
+
+@dataclass(frozen=True)
+class _Segment:
+    kind: int
+    flags: int
+    offset: int
+    address: int
+    size: int
+    memory: int
+    align: int
+
+
+@dataclass(frozen=True)
+class _Section:
+    name: str
+    kind: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    entry: int
+
+
+class ElfReader:
+    """One object. ``data`` may be bytes or a memory map."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.data = data
+        self.name = name
+        if data[:4] != b"\x7fELF":
+            raise NotElf(f"{name}: not an ELF object (starts with {bytes(data[:4])!r})")
+        if len(data) < 52 or data[4] not in (1, 2) or data[5] not in (1, 2):
+            raise NotElf(f"{name}: a damaged ELF object: its header is cut off or of no known class")
+        self.wide = data[4] == 2
+        self.order = "<" if data[5] == 1 else ">"
+        if self.wide and len(data) < 64:
+            raise NotElf(f"{name}: a damaged ELF object: {len(data)} bytes, its header has 64")
+        form = "HHIQQQIHHHHHH" if self.wide else "HHIIIIIHHHHHH"
+        (self.type, machine, _, self.entry, self.phoff, self.shoff, self.flags, _, self.phentsize, self.phnum, self.shentsize,
+         self.shnum, self.shstrndx) = struct.unpack_from(self.order + form, data, 16)  # fmt: skip
+        self.machine = MACHINES.get(machine, f"machine {machine}")
+        self.word = 8 if self.wide else 4
+
+    def read(self) -> ElfObject:
+        try:
+            return self._read()
+        except (struct.error, IndexError, OverflowError) as error:
+            raise NotElf(f"{self.name}: a damaged ELF object: {error}") from error
+
+    # -- headers
+
+    def _table(self, offset: int, entry: int, count: int, form: str, what: str) -> list[tuple[int, ...]]:
+        if not count or not offset:
+            return []
+        form = self.order + form
+        size = struct.calcsize(form)
+        if entry < size or offset + entry * count > len(self.data):
+            raise NotElf(
+                f"{self.name}: a damaged ELF object: {count} {what} of {entry} bytes at {offset:#x} do not fit into "
+                f"{len(self.data)} bytes"
+            )
+        return [struct.unpack_from(form, self.data, offset + index * entry) for index in range(count)]
+
+    @cached_property
+    def segments(self) -> list[_Segment]:
+        form = "IIQQQQQQ" if self.wide else "IIIIIIII"
+        found = []
+        for row in self._table(self.phoff, self.phentsize, self.phnum, form, "program headers"):
+            if self.wide:
+                kind, flags, offset, address, _, size, memory, align = row
+            else:
+                kind, offset, address, _, size, memory, flags, align = row
+            found.append(_Segment(kind, flags, offset, address, size, memory, align))
+        return found
+
+    @cached_property
+    def sections(self) -> list[_Section]:
+        """The section headers; none where they are missing or damaged, which a loader does not mind either."""
+        form = "IIQQQQIIQQ" if self.wide else "IIIIIIIIII"
+        try:
+            rows = self._table(self.shoff, self.shentsize, self.shnum, form, "section headers")
+        except NotElf:
+            if self.type == 1:
+                raise
+            return []
+        names = b""
+        if self.shstrndx < len(rows):
+            names = bytes(self.data[rows[self.shstrndx][4] : rows[self.shstrndx][4] + rows[self.shstrndx][5]])
+        return [
+            _Section(_string(names, n), kind, flags, address, offset, size, link, entry)
+            for n, kind, flags, address, offset, size, link, _, _, entry in rows
+        ]
+
+    def section(self, name: str) -> _Section | None:
+        return next((s for s in self.sections if s.name == name), None)
+
+    def offset_of(self, address: int) -> int | None:
+        """The file offset of an address, as the program headers map it."""
+        for s in self.segments:
+            if s.kind == PT_LOAD and s.address <= address < s.address + s.size:
+                offset = s.offset + address - s.address
+                return offset if offset < len(self.data) else None
+        return None
+
+    # -- the dynamic segment
+
+    @cached_property
+    def tags(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        segment = next((s for s in self.segments if s.kind == PT_DYNAMIC), None)
+        if segment is None:
+            return found
+        form = self.order + ("qQ" if self.wide else "iI")
+        size = struct.calcsize(form)
+        raw = self.data[segment.offset : segment.offset + segment.size]
+        if len(raw) < size:
+            raise NotElf(f"{self.name}: a damaged ELF object: its dynamic segment lies outside of the file")
+        for tag, value in struct.iter_unpack(form, raw[: len(raw) // size * size]):
+            if tag == 0:
+                break
+            found.setdefault(tag, []).append(value)
+        return found
+
+    def tag(self, number: int) -> int | None:
+        values = self.tags.get(number)
+        return values[0] if values else None
+
+    def _dynamic_bytes(self, address_tag: int, size: int | None) -> bytes:
+        address = self.tag(address_tag)
+        offset = self.offset_of(address) if address is not None else None
+        if offset is None:
+            return b""
+        return bytes(self.data[offset : offset + size if size is not None else len(self.data)])
+
+    @cached_property
+    def strings(self) -> bytes:
+        return self._dynamic_bytes(DT_STRTAB, self.tag(DT_STRSZ) or 0)
+
+    def _symbol_count(self) -> int:
+        """How many dynamic symbols there are: by the hash table, which the loader itself relies on."""
+        table = self.tag(DT_SYMTAB)
+        start = self.offset_of(table) if table is not None else None
+        if start is None:
+            return 0
+        entry = 24 if self.wide else 16
+        room = min((len(self.data) - start) // entry, MAX_SYMBOLS)
+        address = self.tag(DT_HASH)
+        offset = self.offset_of(address) if address is not None else None
+        # Alpha and s390x have 64-bit words here; for others a count that does not fit is no count.
+        if offset is not None and offset + 8 <= len(self.data):
+            count = int(struct.unpack_from(self.order + "I", self.data, offset + 4)[0])
+            if 0 < count <= room:
+                return count
+        counts = [count for count in (self._gnu_hash_count(room), self._section_count(room)) if count is not None]
+        if counts:
+            return max(counts)
+        # Neither: the string table usually follows the symbols.
+        strings = self.tag(DT_STRTAB)
+        if strings is not None and table is not None and strings > table:
+            return min((strings - table) // entry, room)
+        return room
+
+    def _section_count(self, room: int) -> int | None:
+        found = self.section(".dynsym")
+        return min(found.size // (24 if self.wide else 16), room) if found else None
+
+    def _gnu_hash_count(self, room: int) -> int | None:
+        address = self.tag(DT_GNU_HASH)
+        offset = self.offset_of(address) if address is not None else None
+        if offset is None or offset + 16 > len(self.data):
+            return None
+        buckets, first, bloom = struct.unpack_from(self.order + "III", self.data, offset)
+        begin = offset + 16 + bloom * self.word
+        chains = begin + 4 * buckets
+        if chains > len(self.data) or buckets > room + 1:
+            return None
+        last = max(struct.unpack_from(f"{self.order}{buckets}I", self.data, begin), default=0)
+        if last < first:
+            return int(min(first, room))
+        while last < room:
+            place = chains + 4 * (last - first)
+            if place + 4 > len(self.data):
+                return None
+            if struct.unpack_from(self.order + "I", self.data, place)[0] & 1:
+                return int(last) + 1
+            last += 1
+        return None
+
+    @cached_property
+    def symbols(self) -> list[tuple[str, int, int, int, int]]:
+        """Dynamic symbols: name, info, section index, value, size. The first is the null symbol."""
+        count = self._symbol_count()
+        if not count:
+            return []
+        raw = self._dynamic_bytes(DT_SYMTAB, count * (24 if self.wide else 16))
+        return self._symbols(raw, self.strings)
+
+    def _symbols(self, raw: bytes, strings: bytes) -> list[tuple[str, int, int, int, int]]:
+        found = []
+        if self.wide:
+            raw = raw[: len(raw) // 24 * 24]
+            for n, info, _, index, value, size in struct.iter_unpack(self.order + "IBBHQQ", raw):
+                found.append((_string(strings, n), info, index, value, size))
+        else:
+            raw = raw[: len(raw) // 16 * 16]
+            for n, value, size, info, _, index in struct.iter_unpack(self.order + "IIIBBH", raw):
+                found.append((_string(strings, n), info, index, value, size))
+        return found
+
+    @cached_property
+    def static_symbols(self) -> list[tuple[str, int, int, int, int]]:
+        table = next((s for s in self.sections if s.kind == SHT_SYMTAB), None)
+        if table is None or table.link >= len(self.sections):
+            return []
+        strings = self.sections[table.link]
+        size = min(table.size, MAX_SYMBOLS * 24)
+        return self._symbols(
+            bytes(self.data[table.offset : table.offset + size]),
+            bytes(self.data[strings.offset : strings.offset + strings.size]),
+        )
+
+    def _needed_versions(self) -> tuple[Needed, ...]:
+        raw = self._dynamic_bytes(DT_VERNEED, None) if self.tag(DT_VERNEED) is not None else b""
+        by_index: dict[int, tuple[str, str]] = {}
+        place, left = 0, min(self.tag(DT_VERNEEDNUM) or 0, len(raw) // 16)
+        while left and place + 16 <= len(raw):
+            _, count, library, first, following = struct.unpack_from(self.order + "HHIII", raw, place)
+            at = place + first
+            for _ in range(min(count, len(raw) // 16)):
+                if at + 16 > len(raw):
+                    raise NotElf(f"{self.name}: a damaged ELF object: its version needs leave the file")
+                _, _, other, name, more = struct.unpack_from(self.order + "IHHII", raw, at)
+                by_index[other & 0x7FFF] = (_string(self.strings, library), _string(self.strings, name))
+                if not more:
+                    break
+                at += more
+            if not following:
+                break
+            place += following
+            left -= 1
+        users: dict[int, list[str]] = {index: [] for index in by_index}
+        indexes = self._version_indexes() if by_index else ()
+        for (name, _, section, _, _), index in zip(self.symbols, indexes, strict=False):
+            if section == 0 and name and (index & 0x7FFF) in users:
+                users[index & 0x7FFF].append(name)
+        return tuple(
+            Needed(library, version, tuple(sorted(users[index])))
+            for index, (library, version) in sorted(by_index.items())
+        )
+
+    def _version_indexes(self) -> tuple[int, ...]:
+        count = len(self.symbols)
+        raw = self._dynamic_bytes(DT_VERSYM, 2 * count)
+        return struct.unpack(f"{self.order}{len(raw) // 2}H", raw[: len(raw) // 2 * 2])
+
+    def _provided_versions(self) -> frozenset[str]:
+        raw = self._dynamic_bytes(DT_VERDEF, None) if self.tag(DT_VERDEF) is not None else b""
+        found = set()
+        place, left = 0, min(self.tag(DT_VERDEFNUM) or 0, len(raw) // 20)
+        while left and place + 20 <= len(raw):
+            _, flags, _, _, _, first, following = struct.unpack_from(self.order + "HHHHIII", raw, place)
+            if not flags & 1 and place + first + 8 <= len(raw):
+                found.add(_string(self.strings, struct.unpack_from(self.order + "I", raw, place + first)[0]))
+            if not following:
+                break
+            place += following
+            left -= 1
+        return frozenset(found)
+
+    # -- the whole
+
+    def _read(self) -> ElfObject:
+        kind = KINDS.get(self.type, str(self.type))
+        by_kind: dict[int, list[_Segment]] = {}
+        for segment in self.segments:
+            by_kind.setdefault(segment.kind, []).append(segment)
+        interpreter = None
+        if PT_INTERP in by_kind:
+            s = by_kind[PT_INTERP][0]
+            interpreter = (
+                bytes(self.data[s.offset : s.offset + min(s.size, MAX_STRING)])
+                .split(b"\0")[0]
+                .decode(errors="backslashreplace")
+            )
+        flags, flags_1 = self.tag(DT_FLAGS) or 0, self.tag(DT_FLAGS_1) or 0
+        undefined = tuple(name for name, _, index, _, _ in self.symbols if index == 0 and name)
+        notes = self._notes()
+        stack = by_kind.get(PT_GNU_STACK)
+        relro = "none"
+        if PT_GNU_RELRO in by_kind:
+            now = DT_BIND_NOW in self.tags or flags & DF_BIND_NOW or flags_1 & DF_1_NOW
+            relro = "full" if now else "partial"
+        tls = by_kind.get(PT_TLS)
+        everything = self.static_symbols
+        loose = everything if kind == "rel" or PT_DYNAMIC not in by_kind else []
+        functions = self._functions(everything)
+        return ElfObject(
+            name=self.name,
+            machine=self.machine,
+            bits=64 if self.wide else 32,
+            little_endian=self.order == "<",
+            flags=self.flags,
+            interpreter=interpreter,
+            soname=next((_string(self.strings, n) for n in self.tags.get(DT_SONAME, [])), None),
+            libraries=tuple(_string(self.strings, n) for n in self.tags.get(DT_NEEDED, [])),
+            runpath=tuple(
+                part
+                for number in (DT_RPATH, DT_RUNPATH)
+                for n in self.tags.get(number, [])
+                for part in _string(self.strings, n).split(":")
+                if part
+            ),
+            needed=self._needed_versions(),
+            imports=frozenset(undefined),
+            load_alignments=tuple(s.align for s in by_kind.get(PT_LOAD, [])),
+            has_tls=tls is not None,
+            padding=bytes(self.data[9:16]),
+            kind=kind,
+            provided=self._provided_versions(),
+            exports=frozenset(name for name, _, index, _, _ in self.symbols if index and name),
+            static_tls=bool(flags & DF_STATIC_TLS),
+            tls_size=sum(s.memory for s in tls or ()),
+            exec_stack=bool(stack[0].flags & PF_X) if stack else None,
+            text_relocations=DT_TEXTREL in self.tags or bool(flags & DF_TEXTREL),
+            relro=relro,
+            pie=kind == "dyn" and (bool(flags_1 & DF_1_PIE) or interpreter is not None),
+            build_id=notes.get("build_id", b"").hex(),
+            abi_note=_abi_of(notes.get("abi", b""), self.order),
+            compilers=self._compilers(),
+            go=self._go(),
+            ifuncs=any(info & 15 == STT_GNU_IFUNC for _, info, _, _, _ in (*self.symbols, *loose)) or self._irelative(),
+            code=self._code(functions),
+            functions=functions,
+            undefined=tuple(sorted({name for name, _, index, _, _ in loose if index == 0 and name})),
+        )
+
+    def _notes(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        places = [(s.offset, s.size) for s in self.segments if s.kind == PT_NOTE]
+        places += [(s.offset, s.size) for s in self.sections if s.kind == SHT_NOTE]
+        for offset, size in places[:64]:
+            raw = bytes(self.data[offset : offset + min(size, 1 << 16)])
+            at = 0
+            while at + 12 <= len(raw):
+                named, described, kind = struct.unpack_from(self.order + "III", raw, at)
+                begin = at + 12 + (named + 3 & ~3)
+                owner, content = raw[at + 12 : at + 12 + named], raw[begin : begin + described]
+                if owner == b"GNU\0" and kind == NT_GNU_BUILD_ID:
+                    found.setdefault("build_id", content)
+                elif owner == b"GNU\0" and kind == NT_GNU_ABI_TAG:
+                    found.setdefault("abi", content)
+                at = begin + (described + 3 & ~3)
+        return found
+
+    def _compilers(self) -> tuple[str, ...]:
+        comment = self.section(".comment")
+        if comment is None or comment.kind == SHT_NOBITS:
+            return ()
+        raw = bytes(self.data[comment.offset : comment.offset + min(comment.size, 1 << 16)])
+        lines = (part.decode(errors="replace") for part in raw.split(b"\0") if part)
+        return tuple(dict.fromkeys(lines))[:8]
+
+    def _go(self) -> GoBuildInfo | None:
+        section = self.section(".go.buildinfo")
+        if section is not None:
+            return read_go_build_info(self.data, section.offset, section.size, self.offset_of)
+        if self.sections:
+            return None
+        # Stripped of its section headers: Go puts it at the start of a data segment, aligned to 16 (debug/buildinfo).
+        for s in self.segments:
+            if s.kind == PT_LOAD and not s.flags & PF_X:
+                found = read_go_build_info(self.data, s.offset, min(s.size, 1 << 20), self.offset_of)
+                if found is not None:
+                    return found
+        return None
+
+    def _irelative(self) -> bool:
+        wanted = R_IRELATIVE.get(self.machine)
+        if wanted is None or not self.wide:
+            return False
+        for address, size in ((DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)):
+            raw = self._dynamic_bytes(address, self.tag(size) or 0) if self.tag(address) is not None else b""
+            raw = raw[: len(raw) // 24 * 24]
+            if any(info & 0xFFFFFFFF == wanted for _, info, _ in struct.iter_unpack(self.order + "QQq", raw)):
+                return True
+        # A static program has them in a section, between __rela_iplt_start and __rela_iplt_end.
+        return any(s.name in (".rela.plt", ".rela.iplt") and s.size for s in self.sections) and not self.tags
+
+    def _code(self, functions: tuple[Function, ...]) -> tuple[CodeRange, ...]:
+        found = [
+            CodeRange(s.name, s.offset, s.address, min(s.size, max(len(self.data) - s.offset, 0)))
+            for s in self.sections
+            if s.flags & SHF_EXECINSTR and s.kind != SHT_NOBITS and s.size
+        ]
+        segments = [
+            CodeRange("(segment)", s.offset, s.address, min(s.size, max(len(self.data) - s.offset, 0)))
+            for s in self.segments
+            if s.kind == PT_LOAD and s.flags & PF_X and s.size
+        ]
+        # What is mapped executable counts, whatever the section headers say: they are believed only where the entry point
+        # and every known function lie in a section that they call executable.
+        inside = [(c.address, c.address + c.size) for c in found]
+        starts = [f.address for f in functions] + ([self.entry] if self.entry else [])
+        believed = bool(found) and all(any(a <= start < b for a, b in inside) for start in starts)
+        chosen = found if self.type == 1 or believed else segments
+        return tuple(c for c in chosen if c.size)
+
+    def _functions(self, everything: list[tuple[str, int, int, int, int]]) -> tuple[Function, ...]:
+        names: dict[int, Function] = {}
+        frame = next((s for s in self.segments if s.kind == PT_GNU_EH_FRAME), None)
+        if frame is not None and self.wide:
+            for address, size in unwind_starts(self.data, self.order, frame.offset, frame.address, self.offset_of):
+                names[address] = Function(address, size)
+        base = {i: s.address for i, s in enumerate(self.sections)} if self.type == 1 else {}
+        for name, info, index, value, size in (*self.symbols, *everything):
+            if info & 15 in (STT_FUNC, STT_GNU_IFUNC) and index and size:
+                address = value + base.get(index, 0)
+                if self.type == 1 and index < len(self.sections):
+                    # Relocatable sections all start at address 0: their place in the file tells them apart.
+                    address = value + self.sections[index].offset
+                if not (address in names and names[address].name):
+                    names[address] = Function(address, size, name)
+        return tuple(names[address] for address in sorted(names))
+
+
+def _string(table: bytes, offset: int) -> str:
+    if offset >= len(table):
+        return ""
+    end = table.find(b"\0", offset, offset + MAX_STRING)
+    return table[offset : end if end >= 0 else offset + MAX_STRING].decode(errors="backslashreplace")
+
+
+def _abi_of(raw: bytes, order: str) -> tuple[int, int, int] | None:
+    if len(raw) < 16:
+        return None
+    system, major, minor, patch = struct.unpack_from(order + "IIII", raw)
+    return (major, minor, patch) if system == 0 else None

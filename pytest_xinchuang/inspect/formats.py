@@ -1,0 +1,461 @@
+"""Container formats: what a file is by its first bytes, and its members one after the other."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from pytest_xinchuang.inspect.artifact import Node
+
+CHUNK = 1 << 20
+UNSQUASH_SECONDS = 300
+
+
+class TooMuch(Exception):
+    """A bound of the walk was reached."""
+
+
+class CannotRead(Exception):
+    """A container or member that cannot be read; ``code`` is its XC-BAD code."""
+
+    def __init__(self, text: str, code: str = "XC-BAD-002") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Account(Protocol):
+    """Who bounds the walk."""
+
+    def expanded(self, size: int, so_far: int, compressed: int) -> None: ...
+
+
+class Member:
+    """One file of a container. ``peek`` before ``chunks``; each is read once."""
+
+    def __init__(
+        self,
+        name: str,
+        stream: Callable[[], IO[bytes]] | None,
+        account: Account,
+        *,
+        link: str | None = None,
+        compressed: int | None = None,
+    ) -> None:
+        self.name = name
+        self.link = link
+        self._open = stream
+        self._account = account
+        self._compressed = compressed
+        self._stream: IO[bytes] | None = None
+        self._head = b""
+
+    def peek(self, size: int) -> bytes:
+        assert self._open is not None
+        with _translated():
+            self._stream = self._open()
+            self._head = self._stream.read(size) or b""
+        return self._head
+
+    def chunks(self) -> Iterator[bytes]:
+        assert self._stream is not None
+        total = len(self._head)
+        yield self._head
+        with _translated():
+            while chunk := self._stream.read(CHUNK):
+                total += len(chunk)
+                if self._compressed is not None:
+                    self._account.expanded(len(chunk), total, self._compressed)
+                yield chunk
+
+
+class _translated:  # noqa: N801  (a context manager that reads as a word)
+    """Whatever a decompressor or archive reader raises on damaged input, as CannotRead."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, (CannotRead, TooMuch)) or not isinstance(error, Exception):
+            return
+        if isinstance(error, NotImplementedError) or "encrypted" in str(error) or "password" in str(error):
+            raise CannotRead(str(error) or "an unsupported compression", "XC-BAD-006") from error
+        if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
+            raise CannotRead(f"damaged: {error}") from error
+
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    struct.error,
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    RuntimeError,
+    OverflowError,
+)
+
+
+def kind_of(data: bytes, name: str) -> str | None:
+    """What kind of container (or ``elf``) starts with ``data``; None for anything else. 512 bytes are enough."""
+    head = bytes(data[:4])
+    if head == b"\x7fELF":
+        return "elf"
+    if head in (b"PK\x03\x04", b"PK\x05\x06"):
+        lower = name.lower()
+        for kind, endings in (("wheel", (".whl",)), ("jar", (".jar", ".war", ".ear", ".aar"))):
+            if lower.endswith(endings):
+                return kind
+        return "zip"
+    if bytes(data[:8]) == b"!<arch>\n":
+        return "deb" if bytes(data[8:21]) == b"debian-binary" else "static-archive"
+    if head == b"\xed\xab\xee\xdb":
+        return "rpm"
+    if head == b"hsqs":
+        return "squashfs"
+    if bytes(data[:6]) in (b"070701", b"070702"):
+        return "cpio"
+    if bytes(data[257:262]) == b"ustar":
+        return "tar"
+    if _compression(head):
+        return "compressed"
+    return None
+
+
+def is_appimage(data: bytes) -> bool:
+    """AppImage type 2: an ELF program with AI\\2 in the padding of its identification, and a squashfs behind it."""
+    return bytes(data[8:11]) == b"AI\x02"
+
+
+def _compression(head: bytes) -> str | None:
+    for magic, name in ((b"\x1f\x8b", "gzip"), (b"\xfd7zX", "xz"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd")):
+        if head.startswith(magic):
+            return name
+    return None
+
+
+class _Counted(io.RawIOBase):
+    """A decompressing stream whose output is accounted for."""
+
+    def __init__(self, inner: Any, account: Account, compressed: int) -> None:
+        self._inner = inner
+        self._account = account
+        self._compressed = compressed
+        self._total = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._inner.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self._total += len(chunk)
+        self._account.expanded(len(chunk), self._total, self._compressed)
+        return len(chunk)
+
+
+def _decompressed(data: bytes, kind: str, account: Account) -> IO[bytes]:
+    raw = io.BytesIO(data) if isinstance(data, bytes) else _View(data)
+    inner: Any
+    if kind == "gzip":
+        inner = gzip.GzipFile(fileobj=raw)
+    elif kind == "xz":
+        inner = lzma.LZMAFile(raw)  # noqa: SIM115
+    elif kind == "lzma":
+        inner = lzma.LZMAFile(raw, format=lzma.FORMAT_ALONE)  # noqa: SIM115
+    elif kind == "bzip2":
+        inner = bz2.BZ2File(raw)
+    else:
+        try:
+            import zstandard
+        except ImportError:
+            raise CannotRead("compressed with zstd; to look into it: pip install zstandard", "XC-BAD-006") from None
+        inner = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    return io.BufferedReader(_Counted(inner, account, len(data)), CHUNK)
+
+
+class _View(io.RawIOBase):
+    """A seekable stream over a memory map, without a copy of it."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = (0, self._at, len(self._data))[whence]
+        self._at = max(base + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._data[self._at : self._at + len(buffer)]
+        buffer[: len(chunk)] = chunk
+        self._at += len(chunk)
+        return len(chunk)
+
+
+def _file(data: Any) -> IO[bytes]:
+    return io.BytesIO(data) if isinstance(data, bytes) else io.BufferedReader(_View(data))
+
+
+def members(kind: str, data: bytes, account: Account) -> Iterator[Member]:
+    """The members of a container, in order.
+
+    Raises:
+        CannotRead: it is damaged, encrypted or of an unknown variant; members before that were given.
+        TooMuch: a bound was reached.
+    """
+    reader = {
+        "zip": _zip,
+        "wheel": _zip,
+        "jar": _zip,
+        "tar": _tar,
+        "deb": _ar,
+        "static-archive": _ar,
+        "rpm": _rpm,
+        "cpio": _cpio_file,
+        "compressed": _compressed,
+        "squashfs": _squashfs,
+    }[kind]
+    found = reader(data, account)
+    while True:
+        with _translated():
+            member = next(found, None)
+        if member is None:
+            return
+        yield member
+
+
+def _zip(data: bytes, account: Account) -> Iterator[Member]:
+    with zipfile.ZipFile(_file(data)) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            if stat.S_ISLNK(info.external_attr >> 16):
+                target = archive.open(info).read(4096).decode("utf-8", "surrogateescape")
+                yield Member(info.filename, None, account, link=target)
+                continue
+            yield Member(info.filename, lambda info=info: archive.open(info), account, compressed=info.compress_size)  # type: ignore[misc]
+
+
+def _tar(data: bytes, account: Account) -> Iterator[Member]:
+    yield from _tar_stream(_file(data), account)
+
+
+def _tar_stream(stream: IO[bytes], account: Account) -> Iterator[Member]:
+    with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
+        for info in archive:
+            if info.issym():
+                yield Member(info.name, None, account, link=info.linkname)
+            elif info.islnk():
+                # The same file under another name: it was looked at under its first.
+                yield Member(info.name, None, account, link="/" + info.linkname.removeprefix("./"))
+            elif info.isfile():
+                yield Member(info.name, lambda info=info: archive.extractfile(info), account)  # type: ignore[misc,arg-type]
+            archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+
+
+def _compressed(data: bytes, account: Account) -> Iterator[Member]:
+    """A compressed stream: of a tar or cpio archive, whose members are ours, or of one file."""
+    kind = _compression(bytes(data[:4]))
+    assert kind is not None
+    yield from _inside(_decompressed(data, kind, account), account)
+
+
+def _inside(stream: IO[bytes], account: Account) -> Iterator[Member]:
+    head = stream.peek(512)[:512]  # type: ignore[attr-defined]
+    inner = kind_of(head, "")
+    if inner == "tar":
+        yield from _tar_stream(stream, account)
+    elif inner == "cpio":
+        yield from _cpio(stream, account)
+    elif inner is not None:
+        yield Member("(content)", lambda: stream, account)
+
+
+AR_HEADER = 60
+
+
+def _ar(data: bytes, account: Account) -> Iterator[Member]:
+    """ar(5): System V and BSD long names. A deb is one, and so is a static library."""
+    at, names = 8, b""
+    while at + AR_HEADER <= len(data):
+        header = bytes(data[at : at + AR_HEADER])
+        if header[58:60] != b"`\n":
+            raise CannotRead(f"damaged: no member of an ar archive at byte {at}")
+        size = int(header[48:58].strip() or b"0")
+        begin, end = at + AR_HEADER, at + AR_HEADER + size
+        if size < 0 or end > len(data):
+            raise CannotRead(f"damaged: a member of {size} bytes at byte {at} leaves the archive")
+        raw = header[:16].rstrip()
+        if raw == b"//":
+            names = bytes(data[begin:end])
+        elif raw.startswith(b"#1/"):
+            length = int(raw[3:])
+            raw, begin = bytes(data[begin : begin + length]).rstrip(b"\0"), begin + length
+        elif raw[:1] == b"/" and raw[1:].isdigit():
+            start = int(raw[1:])
+            raw = names[start : names.find(b"\n", start)].rstrip(b"/")
+        elif raw not in (b"/", b"/SYM64/"):
+            raw = raw.rstrip(b"/")
+        content = data[begin:end]
+        name = raw.decode("utf-8", "surrogateescape") or "(no name)"
+        yield Member(name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
+        at = end + (size & 1)
+
+
+def _rpm(data: bytes, account: Account) -> Iterator[Member]:
+    """An RPM package (LSB, rpm file format): lead, signature, header, and a compressed cpio archive."""
+    at, _ = _rpm_header(data, 96)
+    at = (at + 7) // 8 * 8
+    at, tags = _rpm_header(data, at)
+    text = "".join(f"{key}: {value}\n" for key, value in tags.items())
+    yield Member("control", lambda: io.BytesIO(text.encode()), account)
+    payload = data[at:]
+    kind = _compression(bytes(payload[:4])) or ("lzma" if payload[:1] == b"\x5d" else None)
+    stream = _decompressed(payload, kind, account) if kind else io.BufferedReader(io.BytesIO(bytes(payload)))
+    if bytes(stream.peek(6)[:6]) not in (b"070701", b"070702"):  # type: ignore[attr-defined]
+        raise CannotRead("its payload is no cpio archive that is known here", "XC-BAD-006")
+    yield from _cpio(stream, account)
+
+
+RPM_TAGS = {1000: "Package", 1001: "Version", 1002: "Release", 1022: "Architecture", 1000000: ""}
+
+
+def _rpm_header(data: bytes, at: int) -> tuple[int, dict[str, str]]:
+    if bytes(data[at : at + 3]) != b"\x8e\xad\xe8":
+        raise CannotRead(f"damaged: no RPM header at byte {at}")
+    count, size = struct.unpack_from(">II", data, at + 8)
+    begin = at + 16 + 16 * count
+    end = begin + size
+    if end > len(data):
+        raise CannotRead("damaged: its RPM header leaves the file")
+    tags = {}
+    for index in range(count):
+        tag, kind, offset, _ = struct.unpack_from(">IIII", data, at + 16 + 16 * index)
+        if RPM_TAGS.get(tag) and kind in (6, 9):
+            raw = bytes(data[begin + offset : min(begin + offset + 256, end)])
+            tags[RPM_TAGS[tag]] = raw.split(b"\0")[0].decode(errors="replace")
+    return end, tags
+
+
+def _cpio_file(data: bytes, account: Account) -> Iterator[Member]:
+    yield from _cpio(_file(data), account)
+
+
+def _cpio(stream: IO[bytes], account: Account) -> Iterator[Member]:
+    """cpio's "new ASCII" format (cpio(5))."""
+    while True:
+        header = stream.read(110)
+        if header[:6] not in (b"070701", b"070702"):
+            raise CannotRead("damaged: no cpio member where one is due")
+        fields = [int(header[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
+        mode, size, length = fields[1], fields[6], fields[11]
+        if length > 4097:
+            raise CannotRead(f"damaged: a name of {length} bytes")
+        name = stream.read(length + (-(110 + length) % 4))[: length - 1].decode("utf-8", "surrogateescape")
+        if name == "TRAILER!!!":
+            return
+        part = _Part(stream, size)
+        if stat.S_ISREG(mode):
+            yield Member(name, lambda part=part: part, account)  # type: ignore[misc]
+        elif stat.S_ISLNK(mode):
+            yield Member(name, None, account, link=part.read(4096).decode("utf-8", "surrogateescape"))
+        part.finish()
+        stream.read(-size % 4)
+
+
+class _Part(io.RawIOBase):
+    """The next ``size`` bytes of a stream."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        chunk = self._stream.read(wanted)
+        if wanted and not chunk:
+            raise CannotRead("damaged: cut off")
+        self._left -= len(chunk)
+        return chunk
+
+    def finish(self) -> None:
+        while self._left:
+            self.read(CHUNK)
+
+
+def _squashfs(data: bytes, account: Account) -> Iterator[Member]:
+    """By squashfs-tools, into a directory that is removed afterwards."""
+    program = shutil.which("unsquashfs")
+    if program is None:
+        raise CannotRead("a squashfs; to look into it: sudo apt-get install squashfs-tools", "XC-BAD-006")
+    offset = _squashfs_offset(data)
+    if offset is None:
+        raise CannotRead("an AppImage without the squashfs that belongs to it")
+    with tempfile.TemporaryDirectory(prefix="xc-squashfs-") as scratch:
+        image, out = Path(scratch) / "image", Path(scratch) / "out"
+        with image.open("wb") as file:
+            for at in range(offset, len(data), CHUNK):
+                file.write(data[at : at + CHUNK])
+        done = subprocess.run(
+            [program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)],
+            capture_output=True,
+            check=False,
+            timeout=UNSQUASH_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+        if not out.is_dir():
+            raise CannotRead(f"unsquashfs: {done.stderr.decode(errors='replace').strip()[:200]}")
+        for directory, names, files in os.walk(out):
+            names.sort()
+            for name in sorted(names + files):
+                path = Path(directory) / name
+                inside = os.path.relpath(path, out)
+                if path.is_symlink():
+                    yield Member(inside, None, account, link=str(path.readlink()))
+                elif path.is_file():
+                    yield Member(inside, lambda path=path: path.open("rb"), account, compressed=len(data))  # type: ignore[misc]
+
+
+def _squashfs_offset(data: bytes) -> int | None:
+    if bytes(data[:4]) == b"hsqs":
+        return 0
+    # Behind the ELF program: the end of its section headers, else the magic itself.
+    (shoff,) = struct.unpack_from("<Q", data, 40)
+    shentsize, shnum = struct.unpack_from("<HH", data, 58)
+    end = shoff + shentsize * shnum
+    if bytes(data[end : end + 4]) == b"hsqs":
+        return int(end)
+    found = data.find(b"hsqs", 64)
+    return found if found >= 0 else None
+
+
+def settle(node: Node) -> None:
+    """What a container turned out to be, once its members are known."""
+    if node.kind in ("tar", "compressed", "directory") and {"index.json", "manifest.json"} & set(node.texts):
+        node.kind = "image"

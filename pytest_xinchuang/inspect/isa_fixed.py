@@ -1,0 +1,142 @@
+"""Extensions of AArch64 and LoongArch64 in an object's code: 32-bit words against tables of encodings, all at once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.isa import Functions, Hit, Hits
+from pytest_xinchuang.inspect.isa_arm64 import ARM64
+from pytest_xinchuang.inspect.isa_loong64 import LOONG64
+
+CHUNK = 1 << 22
+"""Words looked at in one go: 16 MiB of code, so that temporaries stay small."""
+
+MAX_HITS = 20_000
+"""Instructions of one extension in one chunk that are looked at one by one; beyond, the verdict has long been the same."""
+
+NEIGHBOURS = 8
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Words with ``word & mask == value`` belong to ``feature``."""
+
+    feature: str
+    name: str
+    mask: int
+    value: int
+
+
+ASK = "?"
+"""The pseudo-feature of instructions that ask the CPU what it has."""
+
+
+class Table:
+    """Encodings with a look-up by the eleven highest bits, which most words fail at once."""
+
+    def __init__(self, rows: Sequence[tuple[str, str, int, int]]) -> None:
+        self.encodings = [Encoding(*row) for row in rows]
+        self.lookup = np.zeros(2048, dtype=bool)
+        tops = np.arange(2048, dtype=np.uint32) << np.uint32(21)
+        for e in self.encodings:
+            self.lookup |= (tops & np.uint32(e.mask & 0xFFE00000)) == np.uint32(e.value & 0xFFE00000)
+
+    def find(self, words: Any) -> list[tuple[int, Encoding]]:
+        """(index, encoding) of the words that are in the table, in order; a word belongs to its first encoding."""
+        found: list[tuple[int, Encoding]] = []
+        for start in range(0, len(words), CHUNK):
+            part = words[start : start + CHUNK]
+            candidates = np.flatnonzero(self.lookup[part >> np.uint32(21)])
+            left = part[candidates]
+            for e in self.encodings:
+                if not len(left):
+                    break
+                matches = (left & np.uint32(e.mask)) == np.uint32(e.value)
+                if not matches.any():
+                    continue
+                found += [(start + int(i), e) for i in candidates[matches][:MAX_HITS]]
+                candidates, left = candidates[~matches], left[~matches]
+        return sorted(found, key=lambda item: item[0])
+
+
+@functools.cache
+def _table(machine: str) -> Table:
+    return Table(ARM64 if machine == "EM_AARCH64" else LOONG64)
+
+
+def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
+    """The hits of ``elf``, and how its code asks for features (empty when it does not)."""
+    table = _table(elf.machine)
+    functions = Functions(elf.functions)
+    asks = ""
+    reads_cpucfg = False
+    grouped: dict[tuple[str, int | None], Hit] = {}
+    for part in elf.code:
+        base = part.offset if elf.relocatable else part.address
+        words = np.frombuffer(data, dtype="<u4", count=part.size // 4, offset=part.offset)
+        for index, encoding in table.find(words):
+            address = base + 4 * index
+            function = functions.of(address)
+            if encoding.feature == ASK:
+                if function is not None or not functions.all:
+                    asks = f"it executes {encoding.name} at {address:#x}"
+                    reads_cpucfg |= encoding.name == "CPUCFG"
+                continue
+            arm = elf.machine == "EM_AARCH64"
+            if arm and (_outlined(words, index) or (function is not None and function.name.startswith("__aarch64_"))):
+                continue
+            key = (encoding.feature, function.address if function else None)
+            seen = grouped.get(key)
+            text, sure = encoding.name, True
+            if arm and (seen is None or function is None):
+                text, sure = _verify(words, index, address, function)
+            if function is None and functions.all and not sure:
+                continue  # a table between functions: its words are data
+            if seen is None:
+                grouped[key] = Hit(encoding.feature, address, text or encoding.name, function, sure=sure)
+            else:
+                grouped[key] = replace(seen, count=seen.count + 1)
+    return Hits(list(grouped.values()), asks, reads_cpucfg)
+
+
+CBZ_W16, CBZ_W16_MASK = 0x34000010, 0xFF00001F
+
+
+def _outlined(words: Any, index: int) -> bool:
+    """A helper of -moutline-atomics: `cbz w16, ...` on __aarch64_have_lse_atomics stands right before (libgcc, lse.S)."""
+    return index > 0 and int(words[index - 1]) & CBZ_W16_MASK == CBZ_W16
+
+
+@functools.cache
+def _capstone() -> Any:
+    import capstone
+
+    return capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
+
+
+def _verify(words: Any, index: int, address: int, function: Any) -> tuple[str, bool]:
+    """A second reader: the text of the instruction, and whether all words around it are instructions as well.
+
+    A constant between instructions may look like one; its neighbours rarely do.
+    """
+    first = max(index - NEIGHBOURS, 0)
+    last = min(index + NEIGHBOURS + 1, len(words))
+    if function is not None:
+        begin = index - (address - function.address) // 4
+        first, last = max(first, begin), min(last, begin + (function.size + 3) // 4)
+    decoded = 0
+    text = ""
+    for at, _, mnemonic, operands in _capstone().disasm_lite(
+        words[first:last].tobytes(), address - 4 * (index - first)
+    ):
+        decoded += 1
+        if at == address:
+            text = f"{mnemonic} {operands}".strip()
+    # Where capstone ends, it met a word that is none, or one newer than it knows: then the table alone has spoken.
+    return text, decoded == last - first

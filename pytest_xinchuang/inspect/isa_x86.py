@@ -1,0 +1,111 @@
+"""Extensions of x86-64 in an object's code, by a linear sweep from each known function with iced's decoder."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from iced_x86 import CpuidFeature, Decoder, Formatter, FormatterSyntax
+
+from pytest_xinchuang.inspect.elf import CodeRange, ElfObject, Function
+from pytest_xinchuang.inspect.isa import Hit, Hits
+
+FEATURES = {
+    # iced's names of CPUID features -> Linux's names in /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h). What is not
+    # here is of the plain x86-64, a no-operation where it is missing, or for kernels.
+    "SSE3": "pni", "SSSE3": "ssse3", "SSE4_1": "sse4_1", "SSE4_2": "sse4_2", "POPCNT": "popcnt", "CMPXCHG16B": "cx16",
+    "AVX": "avx", "AVX2": "avx2", "FMA": "fma", "FMA4": "fma4", "XOP": "xop", "TBM": "tbm", "F16C": "f16c", "BMI1": "bmi1",
+    "BMI2": "bmi2", "LZCNT": "lzcnt", "MOVBE": "movbe", "ADX": "adx", "RDSEED": "rdseed", "RDRAND": "rdrand", "AES": "aes",
+    "PCLMULQDQ": "pclmulqdq", "SHA": "sha_ni", "SSE4A": "sse4a", "RDPID": "rdpid", "GFNI": "gfni", "VAES": "vaes",
+    "VPCLMULQDQ": "vpclmulqdq", "AVX_VNNI": "avx_vnni", "AVX_IFMA": "avx_ifma", "AVX_VNNI_INT8": "avx_vnni_int8",
+    "AVX_VNNI_INT16": "avx_vnni_int16", "AVX_NE_CONVERT": "avx_ne_convert", "SHA512": "sha512", "SM3": "sm3", "SM4": "sm4",
+    "AVX512F": "avx512f", "AVX512CD": "avx512cd", "AVX512DQ": "avx512dq", "AVX512BW": "avx512bw", "AVX512VL": "avx512vl",
+    "AVX512_IFMA": "avx512ifma", "AVX512_VBMI": "avx512vbmi", "AVX512_VBMI2": "avx512_vbmi2", "AVX512_VNNI": "avx512_vnni",
+    "AVX512_BITALG": "avx512_bitalg", "AVX512_VPOPCNTDQ": "avx512_vpopcntdq", "AVX512_BF16": "avx512_bf16",
+    "AVX512_FP16": "avx512_fp16", "AVX512ER": "avx512er", "AVX512PF": "avx512pf", "AVX512_VP2INTERSECT": "avx512_vp2intersect",
+    "AMX_TILE": "amx_tile", "AMX_INT8": "amx_int8", "AMX_BF16": "amx_bf16", "AMX_FP16": "amx_fp16", "RTM": "rtm",
+    "D3NOW": "3dnow", "D3NOWEXT": "3dnowext", "PADLOCK_ACE": "ace", "PADLOCK_PHE": "phe", "PADLOCK_PMM": "pmm",
+    "PADLOCK_GMI": "ccs", "PADLOCK_RNG": "rng", "CLDEMOTE": "cldemote", "MOVDIRI": "movdiri", "MOVDIR64B": "movdir64b",
+    "WAITPKG": "waitpkg", "KL": "keylocker", "WIDE_KL": "keylocker", "CLWB": "clwb", "CLFLUSHOPT": "clflushopt",
+    "FSGSBASE": "fsgsbase",
+}  # fmt: skip
+
+ASK, INVALID = "?", "!"
+"""Pseudo-features: the instruction asks the CPU what it has; the bytes are no instruction."""
+
+_NAMES = {value: name for name, value in vars(CpuidFeature).items() if name.isupper() and isinstance(value, int)}
+_ASKING = frozenset(v for n, v in vars(CpuidFeature).items() if n == "CPUID")
+
+
+@functools.cache
+def _formatter() -> Any:
+    return Formatter(FormatterSyntax.INTEL)
+
+
+def scan_x86(elf: ElfObject, data: bytes) -> Hits:
+    """The hits of ``elf``, and how its code asks for features (empty when it does not)."""
+    codes: dict[int, tuple[str, ...]] = {}
+    hits: list[Hit] = []
+    asks = ""
+    for part in elf.code:
+        for begin, end, function in _stretches(part, elf.functions):
+            offset = part.offset + begin - _base(elf, part)
+            raw = bytes(data[offset : offset + end - begin])
+            invalid = False
+            found: dict[str, list[Any]] = {}
+            for instruction in Decoder(64, raw, ip=begin):
+                features = codes.get(instruction.code)
+                if features is None:
+                    features = codes[instruction.code] = _features(instruction)
+                for feature in features:
+                    if feature == ASK:
+                        # Outside of a function two bytes of data may look like it.
+                        if function is not None or not elf.functions:
+                            asks = f"it executes CPUID at {instruction.ip:#x}"
+                    elif feature == INVALID:
+                        invalid = True
+                    elif feature in found:
+                        found[feature][0] += 1
+                    else:
+                        found[feature] = [1, instruction.copy()]
+            # A function with an undecodable place holds data: what looks like an instruction there may be none.
+            for feature, (count, first) in found.items():
+                text = _formatter().format(first)
+                hits.append(Hit(feature, first.ip, text, function, sure=not invalid, count=count))
+    return Hits(hits, asks)
+
+
+def _base(elf: ElfObject, part: CodeRange) -> int:
+    return part.offset if elf.relocatable else part.address
+
+
+def _features(instruction: Any) -> tuple[str, ...]:
+    if instruction.code == 0:
+        return (INVALID,)
+    raw = instruction.cpuid_features()
+    if any(f in _ASKING for f in raw):
+        return (ASK,)
+    names = tuple(dict.fromkeys(FEATURES[_NAMES[f]] for f in raw if _NAMES.get(f) in FEATURES))
+    # GCC writes `rep bsf` for the plain x86-64: a TZCNT where there is one, a BSF elsewhere, with the same result.
+    if names == ("bmi1",) and "tzcnt" in _formatter().format(instruction):
+        return ()
+    return names
+
+
+def _stretches(part: CodeRange, functions: tuple[Function, ...]) -> Iterator[tuple[int, int, Function | None]]:
+    """(begin, end, function) of every stretch of code; None for what lies between known functions."""
+    begin, limit = part.address, part.address + part.size
+    if functions and part.address == 0:  # a relocatable object: by place in the file
+        begin, limit = part.offset, part.offset + part.size
+    here = begin
+    for function in functions:
+        if function.address < here or function.address >= limit:
+            continue
+        if function.address - here > 16:
+            yield here, function.address, None
+        end = min(function.address + function.size, limit)
+        yield function.address, end, function
+        here = end
+    if limit - here > 16 or here == begin:
+        yield here, limit, None

@@ -1,0 +1,1 @@
+"""Rules: what was read of an artifact against what a platform is."""

@@ -1,0 +1,123 @@
+"""Rules about an artifact's objects together: who needs whom, and whether it fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.model.finding import Certainty
+
+
+class Closure:
+    """The objects of one machine, and the libraries among them by the names that others need them by."""
+
+    def __init__(self, records: Iterable[ElfRecord]) -> None:
+        self.records = [r for r in records if r.elf.kind != "rel"]
+        self.by_name: dict[str, ElfRecord] = {}
+        for record in self.records:
+            for name in record.names:
+                self.by_name.setdefault(name, record)
+        self.needed_by: dict[str, list[ElfRecord]] = {}
+        for record in self.records:
+            for name in record.elf.libraries:
+                provider = self.by_name.get(name)
+                if provider is not None and provider is not record:
+                    self.needed_by.setdefault(provider.place, []).append(record)
+
+    @property
+    def shipped(self) -> frozenset[str]:
+        return frozenset(self.by_name)
+
+    def pulled(self, record: ElfRecord) -> str:
+        """Who brings this object in, as a chain from a program or module that nothing else needs."""
+        chain = [record]
+        while users := [u for u in self.needed_by.get(chain[-1].place, ()) if u not in chain]:
+            chain.append(users[0])
+            if len(chain) > 8:
+                break
+        if len(chain) == 1:
+            return ""
+        return f" (pulled in by {' -> '.join(r.file_name for r in reversed(chain[1:]))})"
+
+    def reach(self, root: ElfRecord) -> dict[str, tuple[str, ...]]:
+        """Every library name in the closure of ``root``, with the chain of objects that leads to it."""
+        found: dict[str, tuple[str, ...]] = {}
+        queue: list[tuple[ElfRecord, tuple[str, ...]]] = [(root, (root.file_name,))]
+        while queue:
+            record, chain = queue.pop(0)
+            for name in record.elf.libraries:
+                if name in found:
+                    continue
+                found[name] = chain
+                provider = self.by_name.get(name)
+                if provider is not None and len(chain) < 32:
+                    queue.append((provider, (*chain, provider.file_name)))
+        return found
+
+
+_VERSIONED = re.compile(r"^(lib[A-Za-z0-9_+-]+?)(?:-[0-9.]+)?\.so\.([0-9][0-9.]*)$")
+
+
+def check_closure(judge: Judge, closure: Closure) -> None:
+    """Versions that a shipped library lacks, two versions of one library, and what the system has to bring."""
+    for record in closure.records:
+        for needed in record.elf.needed:
+            provider = closure.by_name.get(needed.library)
+            if provider is not None and provider.elf.provided and needed.version not in provider.elf.provided:
+                judge.find(
+                    "XC-ELF-014",
+                    Certainty.CERTAIN,
+                    record.place,
+                    version=needed.version,
+                    library=needed.library,
+                    provider=provider.place,
+                )
+    roots = [r for r in closure.records if r.place not in closure.needed_by]
+    told: set[tuple[str, str]] = set()
+    for root in roots:
+        reached = closure.reach(root)
+        majors: dict[str, dict[str, str]] = {}
+        for name in reached:
+            match = _VERSIONED.match(name)
+            if match:
+                majors.setdefault(match.group(1), {})[match.group(2)] = name
+        for versions in majors.values():
+            if len(versions) > 1:
+                first, second = sorted(versions.values())[:2]
+                if (first, second) in told:
+                    continue
+                told.add((first, second))
+                judge.find(
+                    "XC-ELF-015",
+                    Certainty.CERTAIN,
+                    root.place,
+                    first=first,
+                    second=second,
+                    first_chain=" -> ".join(reached[first]),
+                    second_chain=" -> ".join(reached[second]),
+                )
+
+
+LIBC = re.compile(
+    r"^(lib(c|m|pthread|dl|rt|util|resolv|gcc_s|stdc\+\+|anl|nsl)\.so\.\d+|ld-linux.*|ld\.so\.1|ld64\.so\..*|libc\.so|ld-musl-.*)$"
+)
+
+
+def check_from_system(judge: Judge, closure: Closure, place: str) -> None:
+    """A note of the libraries that neither the artifact nor libc brings."""
+    wanted: dict[str, list[str]] = {}
+    for record in closure.records:
+        for name in record.elf.libraries:
+            if name not in closure.by_name and not LIBC.match(name):
+                wanted.setdefault(name, []).append(record.place)
+    if wanted:
+        shown = ", ".join(f"{name} (for {users[0].rpartition('/')[2]})" for name, users in sorted(wanted.items())[:6])
+        more = f" and {len(wanted) - 6} more" if len(wanted) > 6 else ""
+        judge.find(
+            "XC-ELF-016",
+            Certainty.NOTE,
+            place,
+            {"libraries": {n: u[:5] for n, u in sorted(wanted.items())}},
+            libraries=shown + more,
+        )

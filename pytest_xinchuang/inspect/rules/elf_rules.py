@@ -1,0 +1,444 @@
+"""Rules about one ELF object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, version_key
+from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.model.finding import Certainty
+
+TLS_SURPLUS = 1664
+"""Bytes that glibc keeps free in the static TLS block for libraries that are opened late: TLS_STATIC_SURPLUS, 64 + 16 * 100
+(glibc 2.28, elf/dl-tls.c). Since 2.32 tunables divide the same amount."""
+
+_BUILD_PLACES = ("/home/", "/tmp/", "/build", "/root/", "/github/", "/var/tmp/")
+
+CONTEXT_CALLS = frozenset({"getcontext", "setcontext", "makecontext", "swapcontext", "sigaction"})
+
+KERNEL_CALLS: Mapping[str, tuple[str, str]] = {
+    # libc function -> system call, first kernel release with it on all architectures
+    "statx": ("statx", "4.11"),
+    "pidfd_open": ("pidfd_open", "5.3"),
+    "pidfd_send_signal": ("pidfd_send_signal", "5.1"),
+    "pidfd_getfd": ("pidfd_getfd", "5.6"),
+    "close_range": ("close_range", "5.9"),
+    "epoll_pwait2": ("epoll_pwait2", "5.11"),
+    "process_madvise": ("process_madvise", "5.10"),
+    "process_mrelease": ("process_mrelease", "5.15"),
+    "fsopen": ("fsopen", "5.2"),
+    "fsmount": ("fsmount", "5.2"),
+    "fsconfig": ("fsconfig", "5.2"),
+    "fspick": ("fspick", "5.2"),
+    "move_mount": ("move_mount", "5.2"),
+    "open_tree": ("open_tree", "5.2"),
+    "mount_setattr": ("mount_setattr", "5.12"),
+    "openat2": ("openat2", "5.6"),
+    "io_uring_queue_init": ("io_uring_setup", "5.1"),
+    "io_uring_setup": ("io_uring_setup", "5.1"),
+    "io_uring_queue_init_params": ("io_uring_setup", "5.1"),
+    "cachestat": ("cachestat", "6.5"),
+    "mseal": ("mseal", "6.10"),
+}
+
+# libstdc++'s manual, "ABI Policy and Guidelines": the last CXXABI and GLIBCXX of each release of GCC.
+CXXABI_OF = {
+    "3.4.19": "1.3.7",
+    "3.4.20": "1.3.8",
+    "3.4.21": "1.3.9",
+    "3.4.22": "1.3.10",
+    "3.4.23": "1.3.11",
+    "3.4.24": "1.3.11",
+    "3.4.25": "1.3.11",
+    "3.4.26": "1.3.12",
+    "3.4.27": "1.3.12",
+    "3.4.28": "1.3.12",
+    "3.4.29": "1.3.13",
+    "3.4.30": "1.3.13",
+    "3.4.31": "1.3.14",
+    "3.4.32": "1.3.14",
+    "3.4.33": "1.3.15",
+    "3.4.34": "1.3.16",
+}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What stands around an object in its artifact.
+
+    Attributes:
+        pulled: who needs this object, as " (pulled in by ...)" or nothing.
+        shipped: names of libraries that come with it: their symbol versions are judged by themselves.
+    """
+
+    pulled: str = ""
+    shipped: frozenset[str] = frozenset()
+
+
+def check_machine(judge: Judge, record: ElfRecord) -> bool:
+    """Machine, world, loader and libc; False where nothing else of the object can be judged on this platform."""
+    platform, elf = judge.platform, record.elf
+    architecture = platform.architecture
+    if elf.machine != architecture.elf_machine or elf.bits != 64 or not elf.little_endian:
+        order = "little" if elf.little_endian else "big"
+        judge.find(
+            "XC-ELF-001",
+            Certainty.CERTAIN,
+            record.place,
+            machine=elf.machine,
+            bits=elf.bits,
+            order=order,
+            wanted=architecture.elf_machine,
+            arch=platform.arch,
+            zig=architecture.zig,
+        )
+        return False
+    if elf.kind != "rel" and any(elf.padding):
+        # An AppImage's mark is known to stand there; who runs the program has to mind it all the same.
+        certainty = Certainty.NOTE if elf.padding[:2] == b"I\x02" else Certainty.UNDECIDED
+        judge.find("XC-ELF-008", certainty, record.place, padding=elf.padding.hex())
+    if not _check_world(judge, record):
+        return False
+    known = [i for group in architecture.interpreters.values() for i in group]
+    wanted_libc = platform.system.libc
+    if elf.libc is not None and elf.libc != wanted_libc and elf.dynamic:
+        judge.find(
+            "XC-ELF-007",
+            Certainty.CERTAIN,
+            record.place,
+            libc=elf.libc,
+            system=platform.system.title.en,
+            wanted=wanted_libc,
+        )
+        return False
+    if elf.interpreter is not None and elf.interpreter not in known and elf.libc != "musl":
+        judge.find(
+            "XC-ELF-006",
+            Certainty.CERTAIN,
+            record.place,
+            interpreter=elf.interpreter,
+            known=", ".join(known),
+            first=known[-1],
+        )
+        return False
+    return True
+
+
+def _check_world(judge: Judge, record: ElfRecord) -> bool:
+    platform, elf = judge.platform, record.elf
+    architecture = platform.architecture
+    if "old" not in architecture.interpreters:
+        return True
+    world, why = elf.world(architecture)
+    system = platform.system.title.en
+    if world is None:
+        if elf.kind != "rel":
+            judge.find(
+                "XC-ELF-002",
+                Certainty.UNDECIDED,
+                record.place,
+                world="one",
+                why=f"it cannot be told: {why}",
+                system=system,
+                wanted=platform.world,
+            )
+        return True
+    note = elf.abi_note
+    if note is not None and elf.interpreter is not None:
+        # The kernels that the worlds' notes name: 4.15.0 in the old one, 5.19.0 in the new one (LoongArch's binutils).
+        says = "old" if note < (5, 0, 0) else "new"
+        if says != world:
+            judge.find("XC-ELF-005", Certainty.NOTE, record.place, note=".".join(map(str, note)), world=world, why=why)
+    if world == platform.world:
+        return True
+    if elf.go is not None and elf.interpreter is None and "built by" in why:
+        code = "XC-GO-003"
+    else:
+        code = "XC-ELF-004" if why.startswith("needs ") else "XC-ELF-002"
+    judge.find(
+        code,
+        Certainty.CERTAIN,
+        record.place,
+        world=world,
+        why=why,
+        system=system,
+        wanted=platform.world,
+        version=elf.go.version if elf.go else "",
+    )
+    used = sorted(elf.imports & CONTEXT_CALLS)
+    if used:
+        judge.find("XC-ELF-029", Certainty.CERTAIN, record.place, world=world, imports=", ".join(used))
+    return False
+
+
+def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    """Symbol versions against the platform's libc and libstdc++. Libraries that come along are judged by themselves."""
+    system = judge.platform.system
+    if system.libc != "glibc":
+        return
+    libc, cxx = system.libc_version.value, system.glibcxx_max.value
+    cxxabi = CXXABI_OF.get(cxx or "")
+    for needed in record.elf.needed:
+        if needed.library in around.shipped:
+            continue
+        if needed.version == "GLIBC_ABI_DT_RELR":
+            _compare(
+                judge,
+                record,
+                needed,
+                around,
+                "XC-ELF-012",
+                libc,
+                "libc_version",
+                "glibc",
+                version_key(libc or "0") < (2, 36),
+            )
+        elif needed.family == "GLIBC" and needed.number:
+            _compare(
+                judge,
+                record,
+                needed,
+                around,
+                "XC-ELF-010",
+                libc,
+                "libc_version",
+                "glibc",
+                needed.number > version_key(libc or "0"),
+            )
+        elif needed.family == "GLIBCXX" and needed.number:
+            _compare(
+                judge,
+                record,
+                needed,
+                around,
+                "XC-ELF-011",
+                cxx,
+                "glibcxx_max",
+                "libstdc++",
+                needed.number > version_key(cxx or "0"),
+            )
+        elif needed.family == "CXXABI" and needed.number and needed.number > (1, 3):
+            limit = cxxabi if cxx else None
+            if cxx and not cxxabi:
+                continue
+            _compare(
+                judge,
+                record,
+                needed,
+                around,
+                "XC-ELF-011",
+                limit,
+                "glibcxx_max",
+                "libstdc++'s CXXABI",
+                needed.number > version_key(limit or "0"),
+            )
+
+
+# What every libstdc++ that a platform can have provides: GCC 4.9's, which came before the oldest of them.
+_OLDEST_CXX = {"GLIBCXX": (3, 4, 20), "CXXABI": (1, 3, 8)}
+
+
+def _compare(
+    judge: Judge,
+    record: ElfRecord,
+    needed: Needed,
+    around: Surroundings,
+    code: str,
+    limit: str | None,
+    fact: str,
+    label: str,
+    newer: bool,
+) -> None:
+    platform = judge.platform
+    if limit is None:
+        base = version_key(platform.architecture.libc_base)
+        if needed.family == "GLIBC" and needed.number is not None and needed.number <= base:
+            return
+        if needed.number is not None and needed.number <= _OLDEST_CXX.get(needed.family, ()):
+            return
+        judge.find(
+            "XC-ELF-013", Certainty.UNDECIDED, record.place, version=needed.version, os=platform.os_name, fact=fact
+        )
+    elif newer:
+        who = ", ".join(needed.symbols[:3]) or "a version marker"
+        if len(needed.symbols) > 3:
+            who += f" and {len(needed.symbols) - 3} more"
+        judge.find(
+            code,
+            Certainty.CERTAIN,
+            record.place,
+            {"symbols": list(needed.symbols[:50]), "version": needed.version},
+            symbols=who,
+            version=needed.version,
+            library=needed.library,
+            system=platform.system.title.en,
+            limit=limit,
+            label=label,
+            zig=platform.architecture.zig,
+            pulled=around.pulled,
+        )
+
+
+def check_alignment(judge: Judge, record: ElfRecord) -> None:
+    platform, elf = judge.platform, record.elf
+    if not elf.load_alignments:
+        return
+    least = min(elf.load_alignments)
+    fact, largest = platform.page_size, platform.architecture.max_page_size
+    if fact is not None and fact.value is not None:
+        if least < fact.value:
+            judge.find(
+                "XC-ELF-020",
+                Certainty.CERTAIN,
+                record.place,
+                align=f"{least:#x}",
+                page=f"{fact.value:#x}",
+                system=platform.system.title.en,
+                arch=platform.arch,
+            )
+    elif least < largest:
+        judge.find(
+            "XC-ELF-021",
+            Certainty.UNDECIDED,
+            record.place,
+            align=f"{least:#x}",
+            page=f"{largest:#x}",
+            os=platform.os_name,
+            arch=platform.arch,
+        )
+
+
+def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    """Thread-local storage, stack, relocations, search paths."""
+    elf = record.elf
+    library = elf.kind == "dyn" and not elf.pie
+    if elf.static_tls and library and elf.tls_size:
+        # A library that a program of the artifact is linked with gets its place when the program starts.
+        late = not around.pulled and elf.tls_size > TLS_SURPLUS
+        certainty = Certainty.CERTAIN if late else Certainty.GUARDED
+        judge.find("XC-ELF-022", certainty, record.place, size=elf.tls_size, surplus=TLS_SURPLUS)
+    if elf.exec_stack and elf.kind != "rel":
+        libc = judge.platform.system.libc_version.value
+        # Since glibc 2.41 dlopen refuses it; before, it makes the stack executable, which a security policy may refuse.
+        refused = libc is not None and version_key(libc) >= (2, 41)
+        judge.find("XC-ELF-023", Certainty.CERTAIN if refused else Certainty.GUARDED, record.place)
+    if elf.text_relocations:
+        judge.find("XC-ELF-024", Certainty.NOTE, record.place)
+    strange = [p for p in elf.runpath if p.startswith(_BUILD_PLACES) or not p.startswith(("/", "$"))]
+    if strange:
+        judge.find("XC-ELF-025", Certainty.NOTE, record.place, runpath=", ".join(strange[:3]))
+    program = elf.interpreter is not None
+    if elf.kind != "rel" and elf.dynamic and (elf.relro != "full" or (program and not elf.pie)):
+        judge.find(
+            "XC-ELF-026", Certainty.NOTE, record.place, relro=elf.relro, pie="yes" if elf.pie or not program else "no"
+        )
+
+
+def check_kernel_calls(judge: Judge, record: ElfRecord) -> None:
+    kernel = judge.platform.system.kernel.value
+    if kernel is None:
+        return
+    for function in sorted(record.elf.imports & KERNEL_CALLS.keys()):
+        call, since = KERNEL_CALLS[function]
+        if version_key(since) > version_key(kernel):
+            judge.find(
+                "XC-ELF-031",
+                Certainty.GUARDED,
+                record.place,
+                function=function,
+                call=call,
+                since=since,
+                system=judge.platform.system.title.en,
+                kernel=kernel,
+            )
+
+
+def check_marks(judge: Judge, record: ElfRecord) -> None:
+    """Run times and allocators that an object embeds, known by the texts in them."""
+    platform = judge.platform
+    fact = platform.page_size
+    page = fact.value if fact is not None else None
+    if "jemalloc" in record.marks and (page or platform.architecture.max_page_size) > 4096:
+        judge.find(
+            "XC-ELF-027",
+            Certainty.GUARDED if page else Certainty.UNDECIDED,
+            record.place,
+            system=platform.system.title.en,
+            arch=platform.arch,
+            page=f"{page:#x}" if page else "an unknown size",
+        )
+    version = record.marks.get("luajit", "")
+    if version and platform.arch == "arm64" and _tags_pointers(version):
+        judge.find(
+            "XC-ELF-028",
+            Certainty.GUARDED,
+            record.place,
+            runtime=version,
+            reason="before 2.1.0-beta3 it has no mode for addresses above 47 bits on arm64 (LJ_GC64)",
+        )
+    if version and "old" in platform.architecture.interpreters and platform.world == "new":
+        judge.find(
+            "XC-PKG-006",
+            Certainty.GUARDED,
+            record.place,
+            runtime=f"{version}, whose public LoongArch port is of the old world",
+            system=platform.system.title.en,
+            wanted=platform.world,
+            advice="use the build of the platform's own distribution",
+            advice_zh="使用该平台发行版自带的构建",
+        )
+
+
+def _tags_pointers(version: str) -> bool:
+    number = version.rpartition(" ")[2]
+    return number.startswith("2.0") or number in ("2.1.0-alpha", "2.1.0-beta1", "2.1.0-beta2")
+
+
+def check_freestanding(judge: Judge, record: ElfRecord) -> None:
+    undefined = record.elf.undefined or tuple(sorted(record.elf.imports))
+    if undefined:
+        more = f" and {len(undefined) - 5} more" if len(undefined) > 5 else ""
+        judge.find("XC-ELF-030", Certainty.CERTAIN, record.place, symbols=", ".join(undefined[:5]) + more)
+
+
+def check_mixture(judge: Judge, records: list[ElfRecord]) -> None:
+    """Object ABIs v0 and v1 of LoongArch in one artifact: no tool enforces that they are not mixed."""
+    if "old" not in judge.platform.architecture.interpreters:
+        return
+    first: dict[int, ElfRecord] = {}
+    for record in records:
+        if record.elf.machine == "EM_LOONGARCH" and record.elf.kind == "rel":
+            first.setdefault((record.elf.flags & OBJECT_ABI_MASK) >> 6, record)
+    if len(first) > 1:
+        old, new = first[min(first)], first[max(first)]
+        judge.find(
+            "XC-ELF-003",
+            Certainty.CERTAIN,
+            old.place,
+            flags=f"{old.elf.flags:#x}",
+            abi=min(first),
+            other=new.place,
+            other_abi=max(first),
+        )
+
+
+Rule = Callable[[Judge, ElfRecord], None]
+PLAIN_RULES: tuple[Rule, ...] = (check_alignment, check_kernel_calls, check_marks)
+
+
+def embeds(elf: ElfObject, data: bytes) -> dict[str, str]:
+    """Marks of run times and allocators in an object's bytes."""
+    found = {}
+    if data.find(b": Unsupported system page size") >= 0:
+        found["jemalloc"] = "jemalloc"
+    at = data.find(b"LuaJIT 2.")
+    if at >= 0 and elf.kind != "rel":
+        text = bytes(data[at : at + 32]).split(b"\0")[0].split(b"\n")[0].decode(errors="replace")
+        if (
+            "luajit" in elf.name.lower()
+            or data.find(b"bad light userdata pointer") >= 0
+            or data.find(b"luaJIT_BC_") >= 0
+        ):
+            found["luajit"] = text.strip()
+    return found

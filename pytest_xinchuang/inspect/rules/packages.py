@@ -1,0 +1,292 @@
+"""Rules about packages and images: architectures, known products, native files for others alone, manifests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.model.finding import Certainty
+from pytest_xinchuang.model.platform import Architecture
+
+
+def control_of(node: Node) -> Mapping[str, str]:
+    """The control fields of a deb or the header of an rpm."""
+    for each in node.walk():
+        for name, text in each.texts.items():
+            if name.rpartition("/")[2] == "control":
+                lines = (line.partition(":") for line in text.decode(errors="replace").splitlines() if line[:1].strip())
+                return {key.strip(): value.strip() for key, _, value in lines}
+    return {}
+
+
+def check_package(judge: Judge, node: Node) -> bool:
+    """A deb's or an rpm's architecture; False where the package is not for this platform."""
+    control = control_of(node)
+    found = control.get("Architecture", "")
+    kind = "deb" if node.kind == "deb" else "rpm"
+    wanted = judge.platform.architecture.names.get(kind, "")  # type: ignore[call-overload]
+    check_product(judge, node, control.get("Package", ""), control.get("Version", ""))
+    if found and found not in (wanted, "all", "noarch"):
+        judge.find("XC-PKG-004", Certainty.CERTAIN, node.place, package=node.name, found_arch=found, wanted=wanted)
+        return False
+    return True
+
+
+PRODUCTS: tuple[dict[str, Any], ...] = (
+    {
+        "name": r"mongodb-(?:org|enterprise)-(?:server|mongos)",
+        "since": "5.0",
+        "needs": {"amd64": ("avx",), "arm64": ("atomics", "dcpop")},
+        "reason": "MongoDB's builds since 5.0 require AVX on x86-64 and Armv8.2-A on arm64",
+        "advice": "stay on 4.4, or build it from source for this CPU",
+        "advice_zh": "停留在 4.4，或为该 CPU 从源码构建",
+    },
+)
+"""Products whose public builds are known to ask for more than a plain CPU: name, first version, features by architecture."""
+
+
+def check_product(judge: Judge, node: Node, name: str, version: str) -> None:
+    number = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", version)
+    for product in PRODUCTS:
+        if (
+            not re.fullmatch(product["name"], name)
+            or number is None
+            or version_key(number.group(1)) < version_key(product["since"])
+        ):
+            continue
+        has = judge.platform.cpu.features.value
+        if has is None:
+            continue
+        missing = [f for f in product["needs"].get(judge.arch_name, ()) if f not in has]
+        if missing:
+            judge.find(
+                "XC-PKG-005",
+                Certainty.CERTAIN,
+                node.place,
+                package=name,
+                version=version,
+                reason=product["reason"],
+                cpu=judge.platform.cpu.title.en,
+                feature=", ".join(missing),
+                advice=product["advice"],
+                advice_zh=product["advice_zh"],
+            )
+
+
+def check_dotnet(judge: Judge, node: Node) -> None:
+    """.NET up to 7 has LoongArch ports of the old world alone; .NET 8 brought the new world."""
+    if "old" not in judge.platform.architecture.interpreters or judge.platform.world != "new":
+        return
+    for name, text in node.texts.items():
+        if not name.endswith(".runtimeconfig.json"):
+            continue
+        try:
+            options = json.loads(text)["runtimeOptions"]
+            frameworks = options.get("frameworks") or [options.get("framework") or {}]
+            versions = [str(f.get("version", "")) for f in frameworks + options.get("includedFrameworks", [])]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        old = next((v for v in versions if re.match(r"[3567]\.", v)), None)
+        if old:
+            judge.find(
+                "XC-PKG-006",
+                Certainty.CERTAIN,
+                node.within(name),
+                runtime=f".NET {old}",
+                system=judge.platform.system.title.en,
+                wanted=judge.platform.world,
+                advice="move to .NET 8 or later",
+                advice_zh="升级到 .NET 8 或更高",
+            )
+
+
+def _by_architecture(
+    records: Iterable[ElfRecord], architectures: Mapping[Any, Architecture]
+) -> dict[str, list[ElfRecord]]:
+    known = {a.elf_machine: str(name) for name, a in architectures.items()}
+    found: dict[str, list[ElfRecord]] = {}
+    for record in records:
+        if record.elf.kind == "dyn":
+            found.setdefault(known.get(record.elf.machine, record.elf.machine), []).append(record)
+    return found
+
+
+def check_choice(judge: Judge, node: Node, records: list[ElfRecord], architectures: Mapping[Any, Architecture]) -> bool:
+    """A jar or archive that has native files for several machines has one for the platform; False where it has not."""
+    by_arch = _by_architecture(records, architectures)
+    if not by_arch or judge.arch_name in by_arch:
+        return True
+    code = "XC-JAR-001" if node.kind == "jar" else "XC-PKG-008"
+    names = judge.platform.architecture.names
+    judge.find(
+        code,
+        Certainty.CERTAIN,
+        node.place,
+        package=node.name,
+        have=", ".join(sorted(by_arch)),
+        wanted=judge.arch_name,
+        os_arch=names.get("os_arch", ""),
+    )
+    return False
+
+
+def check_names(judge: Judge, records: list[ElfRecord], architectures: Mapping[Any, Architecture]) -> None:
+    """A library whose path names one architecture and whose machine is another."""
+    for record in records:
+        named = architecture_named(record.path, architectures)
+        if named is not None and architectures[named].elf_machine != record.elf.machine:
+            if str(named) != judge.arch_name:
+                continue
+            judge.find("XC-JAR-003", Certainty.CERTAIN, record.place, named=str(named), machine=record.elf.machine)
+
+
+def architecture_named(text: str, architectures: Mapping[Any, Architecture]) -> Any:
+    """The one architecture whose word stands in ``text``, or None."""
+    lower = text.lower()
+    found = set()
+    for name, architecture in architectures.items():
+        for alias in architecture.aliases:
+            if re.search(rf"(?<![a-z0-9]){re.escape(alias)}(?![a-z0-9])", lower.replace("linux64", "linux-x64")):
+                found.add(name)
+    return found.pop() if len(found) == 1 else None
+
+
+_CLASSIFIER = re.compile(r"<classifier>\s*([^<\s]+)\s*</classifier>")
+
+
+def check_classifiers(judge: Judge, node: Node, architectures: Mapping[Any, Architecture]) -> None:
+    """Maven classifiers of a pom.xml: a misspelt architecture, or others and not the platform's."""
+    for name, text in node.texts.items():
+        if name.rpartition("/")[2] != "pom.xml" and not name.endswith(".pom"):
+            continue
+        found = [c for c in _CLASSIFIER.findall(text.decode(errors="replace")) if c.startswith("linux-")]
+        words = {c.removeprefix("linux-").split("-")[0] for c in found}
+        right = {a.names.get("maven"): a for a in architectures.values()}
+        wanted = f"linux-{judge.platform.architecture.names.get('maven')}"
+        for word in sorted(words):
+            mine = judge.platform.architecture
+            if word in mine.aliases and word != mine.names.get("maven"):
+                judge.find(
+                    "XC-JAR-002",
+                    Certainty.CERTAIN,
+                    node.within(name),
+                    package=node.name,
+                    classifier=f"linux-{word}",
+                    wanted=wanted,
+                )
+        natives = words & set(right)
+        if (
+            natives
+            and judge.platform.architecture.names.get("maven") not in words
+            and not words & set(judge.platform.architecture.aliases)
+        ):
+            judge.find(
+                "XC-JAR-002",
+                Certainty.CERTAIN,
+                node.within(name),
+                package=node.name,
+                classifier=", ".join(f"linux-{w}" for w in sorted(natives)),
+                wanted=wanted,
+            )
+
+
+def check_image(judge: Judge, node: Node, architectures: Mapping[Any, Architecture]) -> bool:
+    """An OCI layout's or docker-save archive's platforms; False where the image has none for this one."""
+    have = image_platforms(node)
+    wanted = judge.platform.architecture.names.get("oci", judge.arch_name)
+    aliases = {alias: a.names.get("oci", "") for a in architectures.values() for alias in a.aliases}
+    for system, arch in sorted(have):
+        right = aliases.get(arch)
+        if right and right != arch and right == wanted:
+            judge.find("XC-IMG-002", Certainty.CERTAIN, node.place, package=node.name, found_arch=arch, wanted=right)
+            return True
+        del system
+    if have and ("linux", wanted) not in have:
+        judge.find(
+            "XC-IMG-001",
+            Certainty.CERTAIN,
+            node.place,
+            package=node.name,
+            wanted=wanted,
+            have=", ".join(f"{s}/{a}" for s, a in sorted(have)),
+        )
+        return False
+    return True
+
+
+def image_platforms(node: Node) -> set[tuple[str, str]]:
+    """(os, architecture) of every image of an OCI layout or docker-save archive."""
+    found: set[tuple[str, str]] = set()
+
+    def load(name: str) -> Any:
+        text = node.texts.get(name)
+        try:
+            return json.loads(text) if text is not None else None
+        except ValueError:
+            return None
+
+    def follow(descriptor: Any, depth: int = 0) -> None:
+        if not isinstance(descriptor, dict) or depth > 4:
+            return
+        platform = descriptor.get("platform")
+        if isinstance(platform, dict) and platform.get("architecture") not in (None, "unknown"):
+            found.add((str(platform.get("os", "linux")), str(platform["architecture"])))
+            return
+        blob = load(f"blobs/{str(descriptor.get('digest', '')).replace(':', '/')}")
+        if isinstance(blob, dict):
+            for child in blob.get("manifests") or ():
+                follow(child, depth + 1)
+            if isinstance(blob.get("config"), dict):
+                config = load(f"blobs/{str(blob['config'].get('digest', '')).replace(':', '/')}")
+                if isinstance(config, dict) and config.get("architecture"):
+                    found.add((str(config.get("os", "linux")), str(config["architecture"])))
+
+    index = load("index.json")
+    for descriptor in (index.get("manifests") or ()) if isinstance(index, dict) else ():
+        follow(descriptor)
+    saved = load("manifest.json")
+    for item in saved if isinstance(saved, list) else ():
+        config = load(str(item.get("Config", ""))) if isinstance(item, dict) else None
+        if isinstance(config, dict) and config.get("architecture"):
+            found.add((str(config.get("os", "linux")), str(config["architecture"])))
+    return found
+
+
+def check_system(judge: Judge, node: Node, records: list[ElfRecord]) -> None:
+    """A root filesystem or image that carries another edition's os-release or glibc than the platform's."""
+    release = next(
+        (
+            t
+            for n in node.walk()
+            for name, t in n.texts.items()
+            if name.endswith(("etc/os-release", "usr/lib/os-release"))
+        ),
+        None,
+    )
+    libc = node.facts.get("libc")
+    identity = judge.platform.system.identity.value
+    wanted = judge.platform.system.libc_version.value
+    if release is None or identity is None:
+        return
+    text = release.decode(errors="replace")
+    name = re.search(r'^PRETTY_NAME="?([^"\n]*)', text, re.M)
+    same = all(re.search(pattern, text, re.M) for pattern in identity)
+    family = re.search(identity[0], text, re.M) is not None
+    differs = libc is not None and wanted is not None and libc != wanted
+    if family and (not same or differs):
+        judge.find(
+            "XC-OS-001",
+            Certainty.CERTAIN if differs or not same else Certainty.NOTE,
+            node.place,
+            package=node.name,
+            name=name.group(1) if name else "a system without a name",
+            libc=libc or "unknown",
+            os=judge.platform.os_name,
+            wanted=wanted or "unknown",
+        )
+    del records

@@ -1,0 +1,247 @@
+"""Rules about Python wheels: what the tags promise, what the objects need, what pip on the platform takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.inspect.rules.closure import Closure
+from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.model.finding import Certainty
+
+Number = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The newest symbol versions that a manylinux policy allows."""
+
+    glibc: Number
+    glibcxx: Number
+    cxxabi: Number
+    gcc: Number
+
+    @property
+    def name(self) -> str:
+        return f"manylinux_{self.glibc[0]}_{self.glibc[1]}"
+
+
+def _policy(glibc: str, glibcxx: str, cxxabi: str, gcc: str) -> Policy:
+    return Policy(version_key(glibc), version_key(glibcxx), version_key(cxxabi), version_key(gcc))
+
+
+POLICIES = (
+    # PEPs 513, 571, 599 and 600, and the distribution whose libraries stand behind each.
+    _policy("2.5", "3.4.8", "1.3.1", "4.2.0"),
+    _policy("2.12", "3.4.13", "1.3.3", "4.3.0"),
+    _policy("2.17", "3.4.19", "1.3.7", "4.8.0"),
+    _policy("2.24", "3.4.22", "1.3.10", "4.8.0"),
+    _policy("2.26", "3.4.24", "1.3.11", "7.0.0"),
+    _policy("2.27", "3.4.24", "1.3.11", "7.0.0"),
+    _policy("2.28", "3.4.24", "1.3.11", "7.0.0"),
+    _policy("2.31", "3.4.28", "1.3.12", "7.0.0"),
+    _policy("2.34", "3.4.29", "1.3.13", "11.0"),
+    _policy("2.35", "3.4.30", "1.3.13", "12.0.0"),
+    _policy("2.36", "3.4.30", "1.3.13", "12.0.0"),
+    _policy("2.37", "3.4.30", "1.3.13", "12.0.0"),
+    _policy("2.38", "3.4.30", "1.3.13", "12.0.0"),
+    _policy("2.39", "3.4.33", "1.3.15", "14.0.0"),
+    _policy("2.40", "3.4.33", "1.3.15", "14.0.0"),
+    _policy("2.41", "3.4.33", "1.3.15", "14.0.0"),
+)
+
+FIRST = {"i386": (2, 5), "EM_386": (2, 5), "EM_X86_64": (2, 5), "EM_LOONGARCH": (2, 36), "EM_RISCV": (2, 31)}
+"""The first policy of an architecture: 2.17 but for these (PEP 513, PEP 599, auditwheel's table)."""
+
+ALLOWED = frozenset(
+    [
+        "libgcc_s.so.1",
+        "libstdc++.so.6",
+        "libm.so.6",
+        "libmvec.so.1",
+        "libanl.so.1",
+        "libdl.so.2",
+        "librt.so.1",
+        "libc.so.6",
+        "libnsl.so.1",
+        "libutil.so.1",
+        "libpthread.so.0",
+        "libX11.so.6",
+        "libXext.so.6",
+        "libXrender.so.1",
+        "libICE.so.6",
+        "libSM.so.6",
+        "libGL.so.1",
+        "libgobject-2.0.so.0",
+        "libgthread-2.0.so.0",
+        "libglib-2.0.so.0",
+        "libresolv.so.2",
+        "libexpat.so.1",
+        "libz.so.1",
+        "libatomic.so.1",
+    ]
+)
+"""Libraries that every manylinux system has (PEP 600, with PEP 599's list); libatomic since 2_24."""
+
+MUSL_ALLOWED = re.compile(r"^(libc\.so|libc\.musl-.*\.so\.1|ld-musl-.*|libz\.so\.1)$")
+
+
+@dataclass(frozen=True)
+class Need:
+    """The oldest policy that allows what a wheel's objects need, and what asks for it."""
+
+    policy: str
+    asker: ElfRecord | None = None
+    version: str = ""
+
+
+def needed_policy(records: Iterable[ElfRecord]) -> Need:
+    """The oldest manylinux or musllinux policy of a wheel's objects; ``linux`` where none allows them."""
+    closure = Closure(records)
+    if not closure.records:
+        return Need("any")
+    if any(r.elf.libc == "musl" for r in closure.records):
+        return _musl_policy(closure)
+    first = max(FIRST.get(closure.records[0].elf.machine, (2, 17)), (2, 5))
+    best = Need("")
+    floor = next(p for p in POLICIES if p.glibc >= first)
+    needed = floor
+    for record in closure.records:
+        for library in record.elf.libraries:
+            if (
+                library not in closure.by_name
+                and library not in ALLOWED
+                and not library.startswith(("ld-linux", "ld64.so", "ld.so"))
+            ):
+                return Need("linux", record, library)
+            if library == "libatomic.so.1" and library not in closure.by_name and needed.glibc < (2, 24):
+                needed, best = next(p for p in POLICIES if p.glibc >= (2, 24)), Need("", record, library)
+        for version in record.elf.needed:
+            if version.library in closure.by_name:
+                continue
+            found = _policy_of(version.family, version.number, needed)
+            if found is None:
+                return Need("linux", record, version.version)
+            if found.glibc > needed.glibc:
+                needed, best = found, Need("", record, version.version)
+    return Need(needed.name, best.asker, best.version)
+
+
+def _policy_of(family: str, number: Number | None, least: Policy) -> Policy | None:
+    attribute = {"GLIBC": "glibc", "GLIBCXX": "glibcxx", "CXXABI": "cxxabi", "GCC": "gcc"}.get(family)
+    if attribute is None or number is None:
+        return least
+    for policy in POLICIES:
+        if policy.glibc >= least.glibc and number <= getattr(policy, attribute):
+            return policy
+    return None
+
+
+def _musl_policy(closure: Closure) -> Need:
+    for record in closure.records:
+        for library in record.elf.libraries:
+            if library not in closure.by_name and not MUSL_ALLOWED.match(library):
+                return Need("linux", record, library)
+    # musl has no symbol versions: which of its releases is needed cannot be told from an object, and 1.2 is the first with
+    # 64-bit time everywhere.
+    return Need("musllinux_1_2")
+
+
+def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
+    """Tags against objects and platform; False where the wheel is for other platforms altogether."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        tags = sorted({t.platform for t in parse_wheel_filename(node.name.rpartition("/")[2])[3]})
+    except InvalidWheelFilename as error:
+        judge.find("XC-BAD-002", Certainty.UNDECIDED, node.place, detail=str(error))
+        return True
+    shown = ".".join(tags)
+    if tags == ["any"]:
+        for record in records:
+            judge.find(
+                "XC-PKG-007",
+                Certainty.CERTAIN,
+                node.place,
+                package=node.name,
+                tag="any",
+                object=record.place,
+                machine=record.elf.machine,
+            )
+        return True
+    machines = {tag: _machine_of(tag) for tag in tags}
+    wrong = next(((t, r) for t, m in machines.items() for r in records if m is not None and r.elf.machine != m), None)
+    if wrong is not None:
+        tag, record = wrong
+        judge.find(
+            "XC-PKG-001", Certainty.CERTAIN, record.place, package=node.name, tag=tag, machine=record.elf.machine
+        )
+    else:
+        _check_promise(judge, node, tags, records)
+    accepted = _accepted(judge, tags)
+    if accepted:
+        judge.find("XC-PKG-003", Certainty.CERTAIN, node.place, package=node.name, tags=shown, accepted=accepted)
+    return not accepted
+
+
+def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfRecord]) -> None:
+    promised = [(n, t) for t in tags if (n := glibc_of(t)) is not None]
+    if not promised or not records:
+        return
+    need = needed_policy(records)
+    number, tag = min(promised)
+    if need.policy == "linux" or (need.policy.startswith("manylinux") and glibc_of(need.policy + "_x") > number):  # type: ignore[operator]
+        place = need.asker.place if need.asker else node.place
+        judge.find(
+            "XC-PKG-002", Certainty.CERTAIN, place, package=node.name, tag=tag, version=need.version, policy=need.policy
+        )
+
+
+_LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+MACHINE_OF_TAG = {
+    "x86_64": "EM_X86_64",
+    "i686": "EM_386",
+    "aarch64": "EM_AARCH64",
+    "armv7l": "EM_ARM",
+    "ppc64le": "EM_PPC64",
+    "ppc64": "EM_PPC64",
+    "s390x": "EM_S390",
+    "riscv64": "EM_RISCV",
+    "loongarch64": "EM_LOONGARCH",
+    "armv6l": "EM_ARM",
+}
+
+
+def _machine_of(tag: str) -> str | None:
+    match = re.match(r"^(?:many|musl)?linux(?:_\d+_\d+|1|2010|2014)?_(.+)$", tag)
+    return MACHINE_OF_TAG.get(match.group(1)) if match else None
+
+
+def glibc_of(tag: str) -> Number | None:
+    """The glibc that a manylinux tag promises to be content with; None for others."""
+    for name, number in _LEGACY.items():
+        if tag.startswith(name + "_"):
+            return number
+    match = re.match(r"^manylinux_(\d+)_(\d+)_", tag)
+    return (int(match.group(1)), int(match.group(2))) if match else None
+
+
+def _accepted(judge: Judge, tags: list[str]) -> str:
+    """What pip on the platform would take, where it takes none of these tags; else nothing."""
+    platform = judge.platform
+    name = platform.architecture.names.get("wheel", platform.architecture.uname)
+    system = platform.system
+    if system.libc == "musl":
+        good = any(t.startswith("musllinux") and t.endswith("_" + name) for t in tags)
+        return "" if good or f"linux_{name}" in tags else f"musllinux_1_2_{name}"
+    limit = system.libc_version.value
+    for tag in tags:
+        if not tag.endswith("_" + name):
+            continue
+        number = glibc_of(tag)
+        if tag == f"linux_{name}" or (number is not None and (limit is None or number <= version_key(limit))):
+            return ""
+    return f"manylinux_{'_'.join((limit or '2.17').split('.')[:2])}_{name} or older"

@@ -1,0 +1,314 @@
+"""Walks artifacts: directories, archives in archives, packages, images. Reads alone, writes nothing where names lead.
+
+Everything is bounded (:class:`Bounds`), and a bad member is a :class:`Problem` of that member alone.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.inspect import formats
+from pytest_xinchuang.inspect.artifact import Node, Problem, printable
+
+OnObject = Callable[[Node, str, bytes], None]
+
+KEPT_TEXTS = (
+    "WHEEL",
+    "METADATA",
+    "pom.xml",
+    "pom.properties",
+    "MANIFEST.MF",
+    "index.json",
+    "manifest.json",
+    "oci-layout",
+    "repositories",
+    "os-release",
+    "control",
+    "package.json",
+)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one artifact may cost.
+
+    Attributes:
+        depth: archives inside of archives.
+        members: files in all.
+        expanded: bytes that decompression may give in all.
+        ratio: expanded to compressed bytes of one stream, looked at from ``ratio_from`` bytes on: gzip can do 1030.
+        object_bytes: the largest object that is read.
+        seconds: wall-clock time.
+    """
+
+    depth: int = 8
+    members: int = 500_000
+    expanded: int = 16 << 30
+    ratio: int = 250
+    ratio_from: int = 256 << 20
+    object_bytes: int = 2 << 30
+    seconds: float = 900.0
+    in_memory: int = 64 << 20
+
+
+class Walker:
+    """Walks one artifact into a tree of nodes; ``on_object`` is called for each ELF object while its bytes are at hand."""
+
+    def __init__(self, on_object: OnObject, bounds: Bounds | None = None) -> None:
+        self.on_object = on_object
+        self.bounds = bounds or Bounds()
+        self.problems: list[Problem] = []
+        self.unread = 0
+        self._deadline = time.monotonic() + self.bounds.seconds
+        self._expanded = 0
+        self._members = 0
+
+    def walk(self, path: Path) -> Node:
+        """The tree of ``path``.
+
+        Raises:
+            XcError: there is no such file or directory, or it cannot be opened.
+        """
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            raise XcError(f"{printable(str(path))}: {error.strerror}") from error
+        place = printable(str(path))
+        if stat.S_ISDIR(mode):
+            node = Node("directory", place, path.name)
+            self._directory(node, path)
+            formats.settle(node)
+            return node
+        if not stat.S_ISREG(mode):
+            raise XcError(f"{place}: neither a regular file nor a directory", mend="name a file, package or directory")
+        node = Node("file", place, path.name)
+        try:
+            with _mapped(path) as data:
+                self._blob(node, path.name, data, 0, top=True)
+        except OSError as error:
+            raise XcError(f"{place}: {error.strerror}") from error
+        return node
+
+    # -- bounds
+
+    def problem(self, code: str, place: str, detail: str) -> None:
+        if len(self.problems) < 1000:
+            self.problems.append(Problem(code, place, detail))
+        else:
+            self.unread += 1
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise formats.TooMuch(f"took longer than {self.bounds.seconds:g} s")
+
+    def _count_member(self) -> None:
+        self._members += 1
+        if self._members > self.bounds.members:
+            raise formats.TooMuch(f"more than {self.bounds.members} files")
+        if not self._members % 64:
+            self._check_time()
+
+    def expanded(self, size: int, so_far: int, compressed: int) -> None:
+        """Account for ``size`` more bytes of a stream that has given ``so_far`` bytes out of ``compressed``."""
+        self._expanded += size
+        self._check_time()
+        if self._expanded > self.bounds.expanded:
+            raise formats.TooMuch(f"expands to more than {self.bounds.expanded >> 20} MiB")
+        if so_far > self.bounds.ratio_from and so_far > self.bounds.ratio * max(compressed, 1):
+            raise formats.TooMuch(
+                f"expands to more than {self.bounds.ratio} times its size ({so_far >> 20} MiB so far)"
+            )
+
+    # -- places
+
+    def _directory(self, node: Node, root: Path) -> None:
+        for directory, names, files in os.walk(root, onerror=lambda e: self._cannot_list(node, e)):
+            names.sort()
+            for name in sorted(names + files):
+                path = Path(directory) / name
+                inside = os.path.relpath(path, root)
+                try:
+                    self._entry(node, path, inside, is_dir=name in names)
+                except formats.TooMuch as error:
+                    self.problem("XC-BAD-003", node.place, str(error))
+                    return
+                except OSError as error:
+                    self.problem("XC-BAD-006", node.within(inside), error.strerror or str(error))
+
+    def _cannot_list(self, node: Node, error: OSError) -> None:
+        self.problem("XC-BAD-006", node.within(os.path.relpath(str(error.filename), node.place)), error.strerror or "")
+
+    def _entry(self, node: Node, path: Path, inside: str, *, is_dir: bool) -> None:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            node.links[inside] = str(path.readlink())
+            self._check_loop(node, path, inside)
+        elif stat.S_ISREG(mode) and not is_dir:
+            self._count_member()
+            node.members.append(inside)
+            with _mapped(path) as data:
+                self._blob(node, inside, data, 0)
+
+    def _check_loop(self, node: Node, path: Path, inside: str) -> None:
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return
+        except OSError:
+            self.problem(
+                "XC-BAD-007", node.within(inside), f"a symbolic link to {printable(str(path.readlink()))}, without end"
+            )
+
+    def _blob(self, node: Node, name: str, data: bytes, depth: int, *, top: bool = False) -> None:
+        """Look into one file: an object, a container, or neither."""
+        kind = formats.kind_of(data, name)
+        if kind is None:
+            if (is_text(name) and len(data) < 1 << 20 and len(node.texts) < 4096) or (
+                node.kind in ("tar", "compressed", "directory")
+                and name.startswith("blobs/")
+                and data[:1] == b"{"
+                and len(data) < 1 << 20
+            ):
+                node.texts[name] = bytes(data)
+            return
+        # A deb's inner archives are its own business: people know its files as the package's.
+        transparent = node.kind == "deb" and name.startswith(("data.tar", "control.tar"))
+        place = node.place if top or transparent else node.within(name)
+        if len(data) > self.bounds.object_bytes:
+            self.problem(
+                "XC-BAD-008", place, f"{len(data) >> 20} MiB, at most {self.bounds.object_bytes >> 20} are read"
+            )
+            return
+        if kind == "elf":
+            self.on_object(node, name, data)
+            if not formats.is_appimage(data):
+                return
+            kind = "squashfs"
+        if depth >= self.bounds.depth:
+            self.problem("XC-BAD-005", place, f"more than {self.bounds.depth} archives in one another")
+            return
+        if top and kind != "squashfs":
+            child = node
+            child.kind = kind
+        else:
+            child = Node(kind, place, name, node)
+            node.children.append(child)
+        self._container(child, data, depth + 1)
+
+    def _container(self, node: Node, data: bytes, depth: int) -> None:
+        try:
+            for member in formats.members(node.kind, data, self):
+                self._count_member()
+                self._member(node, member, depth)
+        except formats.TooMuch as error:
+            if depth > 1:
+                # The outer one has to stop as well: the bound is of the whole.
+                self.problem("XC-BAD-003", node.place, str(error))
+                if time.monotonic() > self._deadline or self._expanded > self.bounds.expanded:
+                    raise
+            else:
+                self.problem("XC-BAD-003", node.place, str(error))
+        except formats.CannotRead as error:
+            self.problem(error.code, node.place, str(error))
+        except (OSError, ValueError, EOFError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError) as error:
+            # What the standard library's readers raise on damaged archives, zlib.error and struct.error among ValueErrors
+            # and their own classes, which formats.members makes CannotRead of.
+            self.problem("XC-BAD-002", node.place, f"{type(error).__name__}: {error}")
+        formats.settle(node)
+
+    def _member(self, node: Node, member: formats.Member, depth: int) -> None:
+        name = member.name.removeprefix("./").rstrip("/")
+        if name.startswith("/") or ".." in name.split("/"):
+            self.problem("XC-BAD-004", node.within(name), "its name leads out of the archive")
+            name = "/".join(part for part in name.split("/") if part not in ("", ".."))
+        if member.link is not None:
+            node.links[name] = member.link
+            return
+        node.members.append(name)
+        if node.kind == "static-archive" and member.name in ("/", "//", "/SYM64/"):
+            return
+        try:
+            head = member.peek(512)
+            named = is_text(name) or name.startswith("blobs/")
+            if formats.kind_of(head, name) is None and not named:
+                return
+            with self._read(member, node.within(name)) as data:
+                if data is not None:
+                    self._blob(node, name, data, depth)
+        except formats.CannotRead as error:
+            self.problem(error.code, node.within(name), str(error))
+
+    def _read(self, member: formats.Member, place: str) -> _Held:
+        """The whole of a member: in memory when it is small, else in a temporary file without a name."""
+        held = _Held()
+        limit = self.bounds.object_bytes
+        total = 0
+        parts: list[bytes] = []
+        spool: Any = None
+        try:
+            for chunk in member.chunks():
+                total += len(chunk)
+                if total > limit:
+                    self.problem("XC-BAD-008", place, f"more than {limit >> 20} MiB")
+                    return held
+                if spool is None and total > self.bounds.in_memory:
+                    spool = held.stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+                    for part in parts:
+                        spool.write(part)
+                    parts = []
+                if spool is None:
+                    parts.append(chunk)
+                else:
+                    spool.write(chunk)
+            if spool is None:
+                held.data = b"".join(parts)
+            else:
+                spool.flush()
+                held.data = held.stack.enter_context(mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ))
+        except BaseException:
+            held.stack.close()
+            raise
+        return held
+
+
+class _Held:
+    """Bytes with what has to be closed after them."""
+
+    def __init__(self) -> None:
+        self.stack = ExitStack()
+        self.data: Any = None
+
+    def __enter__(self) -> Any:
+        return self.data
+
+    def __exit__(self, *_: object) -> None:
+        self.data = None
+        self.stack.close()
+
+
+def _mapped(path: Path) -> _Held:
+    held = _Held()
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if os.fstat(fd).st_size:
+            held.data = held.stack.enter_context(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
+        else:
+            held.data = b""
+    finally:
+        os.close(fd)
+    return held
+
+
+def is_text(name: str) -> bool:
+    """Whether a file of this name says something of the whole."""
+    return name.rpartition("/")[2] in KEPT_TEXTS or name.endswith((".runtimeconfig.json", ".pom"))

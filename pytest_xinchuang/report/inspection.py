@@ -1,0 +1,227 @@
+"""Inspections as text, JSON and SARIF: pure functions of the findings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_xinchuang import __version__
+from pytest_xinchuang.inspect.inspector import Inspection, describe
+from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.model.platform import Platform
+
+ORDER = (Certainty.CERTAIN, Certainty.UNDECIDED, Certainty.GUARDED, Certainty.NOTE)
+
+SARIF_LEVELS = {
+    Certainty.CERTAIN: "error",
+    Certainty.UNDECIDED: "warning",
+    Certainty.GUARDED: "warning",
+    Certainty.NOTE: "note",
+}
+
+
+@dataclass(frozen=True)
+class InspectionResult:
+    """All that a report of inspections is made of."""
+
+    platforms: tuple[Platform, ...]
+    inspections: Mapping[str, Inspection]
+    findings: tuple[Finding, ...]
+    catalogue: FindingCatalogue
+    language: str = "en"
+
+    def of(self, platform: str) -> list[Finding]:
+        found = [f for f in self.findings if f.platform == platform]
+        return sorted(found, key=lambda f: (ORDER.index(f.certainty), f.object, f.code))
+
+    @property
+    def fails(self) -> bool:
+        return any(self.catalogue.fails(f) for f in self.findings)
+
+    @property
+    def incomplete(self) -> bool:
+        """Something was not read, or a fact is missing, so that clean cannot be said."""
+        return any(f.certainty is Certainty.UNDECIDED for f in self.findings)
+
+
+WORDS = {
+    "en": {
+        "certain": "FAIL",
+        "undecided": "open",
+        "guarded?": "may",
+        "note": "note",
+        "clean": "nothing found",
+        "mend": "mend",
+        "objects": "objects",
+        "summary": "{certain} certain, {undecided} undecided, {guarded} guarded?, {notes} notes",
+        "more": "{n} notes are not shown (--notes)",
+    },
+    "zh": {
+        "certain": "失败",
+        "undecided": "未定",
+        "guarded?": "可能",
+        "note": "备注",
+        "clean": "未发现问题",
+        "mend": "修正",
+        "objects": "个对象",
+        "summary": "确定 {certain}，未定 {undecided}，可能受保护 {guarded}，备注 {notes}",
+        "more": "未显示 {n} 条备注（--notes）",
+    },
+}
+
+
+def as_text(result: InspectionResult, *, notes: bool = False) -> str:
+    """For people: a block for each platform; the same mend is told once."""
+    words = WORDS[result.language]
+    lines = []
+    for name, inspection in result.inspections.items():
+        lines.append(f"{name}: {inspection.root.kind}, {len(inspection.records)} {words['objects']}")
+    for platform in result.platforms:
+        found = result.of(platform.id)
+        title = getattr(platform.cpu.title, result.language), getattr(platform.system.title, result.language)
+        lines += ["", f"{platform.id} ({title[0]}, {title[1]})"]
+        shown = [f for f in found if notes or f.certainty is not Certainty.NOTE]
+        for (certainty, code, mend), group in _grouped(shown, result).items():
+            rule = result.catalogue.get(code)
+            lines.append(f"  {words[certainty]} {code} {getattr(rule.title, result.language)}")
+            lines += [f"      {result.catalogue.text(f, result.language)}" for f in group[:12]]
+            if len(group) > 12:
+                lines.append(f"      ... +{len(group) - 12}")
+            lines.append(f"      {words['mend']}: {mend}")
+        hidden = len(found) - len(shown)
+        if not found:
+            lines.append(f"  {words['clean']}")
+        else:
+            count = {c: sum(f.certainty is c for f in found) for c in Certainty}
+            lines.append(
+                "  "
+                + words["summary"].format(
+                    certain=count[Certainty.CERTAIN],
+                    undecided=count[Certainty.UNDECIDED],
+                    guarded=count[Certainty.GUARDED],
+                    notes=count[Certainty.NOTE],
+                )
+            )
+        if hidden:
+            lines.append("  " + words["more"].format(n=hidden))
+    return "\n".join(lines) + "\n"
+
+
+def _grouped(found: Sequence[Finding], result: InspectionResult) -> dict[tuple[str, str, str], list[Finding]]:
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in found:
+        key = (finding.certainty.value, finding.code, result.catalogue.mend(finding, result.language))
+        groups.setdefault(key, []).append(finding)
+    return groups
+
+
+def as_json(result: InspectionResult) -> str:
+    """For programs; ``schema`` is xc-inspection/1."""
+    data = {
+        "schema": "xc-inspection/1",
+        "suite": {"version": __version__},
+        "platforms": [p.id for p in result.platforms],
+        "artifacts": [
+            {
+                "path": name,
+                "kind": inspection.root.kind,
+                "objects": [{"object": r.place, "sha256": r.sha256, **describe(r.elf)} for r in inspection.records],
+                "problems": [{"code": p.code, "object": p.place, "detail": p.detail} for p in inspection.problems],
+            }
+            for name, inspection in result.inspections.items()
+        ],
+        "findings": [_finding(result, f) for p in result.platforms for f in result.of(p.id)],
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _finding(result: InspectionResult, finding: Finding) -> dict[str, Any]:
+    rule = result.catalogue.get(finding.code)
+    return {
+        "code": finding.code,
+        "certainty": finding.certainty.value,
+        "level": rule.level.value if rule.level else None,
+        "platform": finding.platform,
+        "object": finding.object,
+        "text": {lang: result.catalogue.text(finding, lang) for lang in ("zh", "en")},
+        "mend": {lang: result.catalogue.mend(finding, lang) for lang in ("zh", "en")},
+        "evidence": dict(finding.evidence),
+    }
+
+
+def as_sarif(result: InspectionResult) -> str:
+    """SARIF 2.1.0, for code scanning services. The place inside of an archive is a logical location."""
+    codes = sorted({f.code for f in result.findings})
+    rules = [
+        {
+            "id": code,
+            "name": code.replace("-", ""),
+            "shortDescription": {"text": getattr(result.catalogue.get(code).title, result.language)},
+            "fullDescription": {"text": getattr(result.catalogue.get(code).cause, result.language)},
+            "help": {"text": result.catalogue.get(code).clause},
+        }
+        for code in codes
+    ]
+    results = [
+        {
+            "ruleId": f.code,
+            "ruleIndex": codes.index(f.code),
+            "level": SARIF_LEVELS[f.certainty],
+            "message": {
+                "text": f"{result.catalogue.text(f, result.language)}. {result.catalogue.mend(f, result.language)}"
+            },
+            "locations": [
+                {
+                    "physicalLocation": {"artifactLocation": {"uri": _uri(f.object.partition("!")[0])}},
+                    "logicalLocations": [{"fullyQualifiedName": f.object, "kind": "object"}],
+                }
+            ],
+            "partialFingerprints": {"xc/v1": f"{f.code}:{f.platform}:{f.object.partition('!')[2] or f.object}"},
+            "properties": {"platform": f.platform, "certainty": f.certainty.value},
+        }
+        for p in result.platforms
+        for f in result.of(p.id)
+    ]
+    run = {
+        "tool": {"driver": {"name": "xc inspect", "version": __version__, "rules": rules}},
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    data = {
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [run],
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _uri(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path.encode("utf-8", "backslashreplace"))
+
+
+def explain(catalogue: FindingCatalogue, codes: Iterable[str], language: str, rows: Mapping[str, Sequence[str]]) -> str:
+    """What codes mean: cause, what is shown as evidence, mend, and what they trace to."""
+    labels = {
+        "en": ("cause", "evidence", "mend", "traces to", "stands in the way of", "known failures"),
+        "zh": ("原因", "证据", "修正", "依据", "妨碍的级别", "已知故障"),
+    }[language]
+    parts = []
+    for code in codes:
+        rule = catalogue.get(code)
+        level = rule.level.value if rule.level else "-"
+        lines = [
+            f"{rule.code}  {getattr(rule.title, language)}",
+            f"  {labels[0]}: {getattr(rule.cause, language)}",
+            f"  {labels[1]}: {getattr(rule.found, language)}",
+            f"  {labels[2]}: {getattr(rule.mend, language)}",
+            f"  {labels[3]}: {rule.clause}",
+            f"  {labels[4]}: {level}",
+        ]
+        if rows.get(rule.code):
+            lines.append(f"  {labels[5]}: {'; '.join(rows[rule.code])}")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
