@@ -100,6 +100,14 @@ class Cpu(_Data):
     identity: Fact[tuple[str, ...]] = Field(
         description="regular expressions that /proc/cpuinfo of the real CPU matches"
     )
+    cpuinfo: Fact[str] = Field(
+        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED),
+        description="/proc/cpuinfo of one processor; {features} stands for the list of features",
+    )
+    vendors: Fact[tuple[str, ...]] | None = Field(
+        default=None,
+        description="x86-64: the vendor strings of CPUID that such CPUs have; the strict model has the first",
+    )
     features: Fact[tuple[str, ...]]
     emulation: Emulation
     go_env: Fact[dict[str, str]] = Field(description="GOARM64, GOAMD64: the highest level that the CPU runs")
@@ -111,6 +119,13 @@ class OsProfile(_Data):
 
     title: Text
     identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /etc/os-release matches")
+    os_release: Fact[str] = Field(
+        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED), description="/etc/os-release"
+    )
+    packaging: Fact[Literal["rpm", "deb"]] = Field(
+        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED),
+        description="which packages it installs; ID in os-release does not tell",
+    )
     kernel: Fact[Version]
     libc: Literal["glibc", "musl"]
     libc_version: Fact[Version]
@@ -141,6 +156,9 @@ class PlatformsFile(_Data):
     systems: dict[Name, OsProfile] = Field(default_factory=dict)
     rootfs: dict[RootfsName, RootfsRecipe] = Field(default_factory=dict)
     shorts: dict[Name, str] = Field(default_factory=dict)
+    ambiguous: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict, description="a name that several systems share -> these systems"
+    )
     reference: str | None = Field(default=None, description="the root filesystem of the x86-64 reference runs")
 
 
@@ -240,6 +258,7 @@ class Platforms:
         combinations = self._combinations()
         platform_id = self.file.shorts.get(name, name)
         if platform_id not in combinations:
+            self._refuse_ambiguous(platform_id)
             known = [*self.file.shorts, *combinations]
             raise UnknownName(
                 f"unknown platform {name!r}{_near(name, known)}; short names are "
@@ -256,6 +275,17 @@ class Platforms:
             cpu=cpu,
             os_name=os_name,
             system=self.file.systems[os_name],
+        )
+
+    def _refuse_ambiguous(self, platform_id: str) -> None:
+        cpu, _, system = platform_id.rpartition("-")
+        editions = self.file.ambiguous.get(system)
+        if not editions:
+            return
+        told = (f"{cpu}-{e} (glibc {self.file.systems[e].libc_version.value or 'unknown'})" for e in editions)
+        raise UnknownName(
+            f"{platform_id!r} is several systems with different libcs: {', '.join(told)}",
+            mend="name the edition; on the system: `ldd --version | head -1` and /etc/os-release",
         )
 
     def select(self, names: Iterable[str]) -> tuple[Platform, ...]:

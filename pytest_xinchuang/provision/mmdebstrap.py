@@ -236,6 +236,9 @@ def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple
         for name in EMULATORS:
             program = bytearray((scratch / "usr/bin" / name).read_bytes())
             program[offset : offset + len(mark)] = mark
+            # qemu-aarch64 answers for /proc/cpuinfo by itself, with a model name that no such machine prints. Without a
+            # file that it looks for, the sandbox's own is seen.
+            program = program.replace(b"/proc/cpuinfo\0", b"/proc/cpuinf-\0")
             (tree / name).write_bytes(program)
             (tree / name).chmod(0o755)
     finally:

@@ -44,7 +44,7 @@ class Store:
         entry = self._make(
             "emulator",
             f"qemu-{mmdebstrap.host_architecture()}",
-            f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
+            f"2 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
             lambda tree: mmdebstrap.build_emulators(self.cache, tree, _MARK, MARKER_OFFSET),
             force=force,
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import platform as host
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from pytest_xinchuang.errors import HostFault, SandboxFault, UnknownName
+from pytest_xinchuang.model.kernel_calls import calls_after
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
@@ -27,6 +28,25 @@ class CpuVariant(StrEnum):
     STRICT = "strict"
     POOREST = "poorest"
     SUPERSET = "superset"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is otherwise in a sandbox than on the platform, to find out what a unit depends on.
+
+    Attributes:
+        vendor: another vendor string of CPUID (x86-64).
+        floor: system calls that the platform's kernel lacks answer ENOSYS.
+    """
+
+    variant: CpuVariant = CpuVariant.STRICT
+    vendor: str = ""
+    floor: bool = True
+
+    @property
+    def name(self) -> str:
+        extra = [f"vendor={self.vendor}"] if self.vendor else []
+        return ",".join([self.variant.value, *extra, *([] if self.floor else ["every system call"])])
 
 
 BACKENDS = ("auto", "qemu", "docker", "native")
@@ -57,25 +77,27 @@ class Pool:
         if backend not in BACKENDS and backend not in self._extra:
             raise UnknownName(f"unknown backend {backend!r}; there are {', '.join((*BACKENDS, *self._extra))}")
         self._on_open = on_open
-        self._open: dict[tuple[str, CpuVariant], Sandbox] = {}
-        self._failed: dict[tuple[str, CpuVariant], HostFault] = {}
+        self._open: dict[tuple[str, Circumstances], Sandbox] = {}
+        self._failed: dict[tuple[str, Circumstances], HostFault] = {}
         self.shared: dict[Hashable, dict[str, Any]] = {}
         """Results that engines of several platforms share, such as the x86-64 runs."""
 
-    def sandbox(self, platform: Platform, variant: CpuVariant = CpuVariant.STRICT) -> Sandbox:
-        """The sandbox of a platform; opened again when it has died.
+    def sandbox(
+        self, platform: Platform, variant: CpuVariant = CpuVariant.STRICT, *, vendor: str = "", floor: bool = True
+    ) -> Sandbox:
+        """The sandbox of a platform; opened again when it has died. See :class:`Circumstances` for the arguments.
 
         Raises:
             HostFault: it cannot be opened here; the message names the first cause and the mend.
         """
-        key = (platform.id, variant)
-        return self._get(key, lambda: self._start(platform, variant))
+        wanted = Circumstances(variant, vendor, floor)
+        return self._get((platform.id, wanted), lambda: self._start(platform, wanted))
 
     def reference(self) -> Sandbox:
         """Where the x86-64 runs are made that a target's output is compared with: native on an x86-64 host."""
-        return self._get(("reference", CpuVariant.STRICT), self._start_reference)
+        return self._get(("reference", Circumstances()), self._start_reference)
 
-    def _get(self, key: tuple[str, CpuVariant], start: Starter) -> Sandbox:
+    def _get(self, key: tuple[str, Circumstances], start: Starter) -> Sandbox:
         if key in self._failed:
             raise self._failed[key]
         sandbox = self._open.get(key)
@@ -88,10 +110,13 @@ class Pool:
         except HostFault as fault:
             self._failed[key] = fault
             raise
-        self._on_open({**fingerprint_event(opened.fingerprint), "variant": key[1].value})
+        self._on_open({**fingerprint_event(opened.fingerprint), "variant": key[1].name})
         return opened
 
-    def _start(self, platform: Platform, variant: CpuVariant) -> Sandbox:
+    def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
+        variant = wanted.variant
+        if self.backend not in ("auto", "qemu") and wanted != Circumstances(variant):
+            raise HostFault(f"the backend {self.backend} cannot run it under {wanted.name}", mend="--xc-backend=qemu")
         if self.backend in self._extra:
             return self._extra[self.backend](self, platform, variant)
         if self.backend == "docker":
@@ -106,14 +131,17 @@ class Pool:
         if model is None:
             raise HostFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
         rootfs = self.store.rootfs_for(platform)
+        kernel = platform.system.kernel.value
         spec = QemuSpec(
             platform=platform.id,
             arch=platform.arch,
             rootfs=rootfs,
             emulator=self.store.emulator(platform.architecture.qemu),
-            cpu_model=model,
-            kernel_release=platform.system.kernel.value or "4.19.0",
+            cpu_model=f"{model},vendor={wanted.vendor}" if wanted.vendor else model,
+            kernel_release=kernel or "4.19.0",
             timeout_scale=EMULATION_SCALE * self.timeout_scale,
+            identity=tuple(identity_of(platform, rootfs.stand_in).items()),
+            absent_calls=tuple(calls_after(kernel).values()) if wanted.floor and kernel else (),
         )
         try:
             return QemuSandbox(spec)
@@ -146,6 +174,19 @@ class Pool:
             for sandbox in self._open.values():
                 stack.callback(sandbox.close)
             self._open.clear()
+
+
+def identity_of(platform: Platform, stand_in: bool) -> dict[str, str]:
+    """Files that tell what system and CPU this is; a vendor's root filesystem has its own of the first kind."""
+    files = {}
+    release = platform.system.os_release.value
+    if release is not None and stand_in:
+        files["/etc/os-release"] = files["/usr/lib/os-release"] = release
+    block = platform.cpu.cpuinfo.value
+    if block is not None:
+        block = block.replace("{features}", " ".join(platform.cpu.features.value or ()))
+        files["/proc/cpuinfo"] = "".join(f"processor\t: {n}\n{block}\n\n" for n in range(2))
+    return files
 
 
 Starter = Callable[[], Sandbox]

@@ -108,7 +108,8 @@ class Fingerprint:
 
     Attributes:
         isolation: what the backend gives: ``children_emulated``, ``no_network``, ``private_layer``,
-            ``cpu_pinned`` (children cannot change the CPU model), each true or false.
+            ``cpu_pinned`` (children cannot change the CPU model), ``kernel_floor`` (system calls that the platform's kernel
+            lacks answer ENOSYS), ``identity`` (os-release and the like are the platform's own), each true or false.
         observed: what the target itself said: ``uname -m``, ``uname -r``.
     """
 

@@ -62,6 +62,8 @@ class QemuSpec:
 
     Attributes:
         emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
+        identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
+        absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
     """
 
     platform: str
@@ -72,6 +74,8 @@ class QemuSpec:
     kernel_release: str
     timeout_scale: float = 1.0
     layer_mb: int = 512
+    identity: tuple[tuple[str, str], ...] = ()
+    absent_calls: tuple[int, ...] = ()
 
 
 class QemuSandbox:
@@ -142,6 +146,8 @@ class QemuSandbox:
             "network": False,
             "layer_mb": spec.layer_mb,
             "sandbox_host_uid": SANDBOX_HOST_UID,
+            "identity": dict(spec.identity),
+            "absent_calls": list(spec.absent_calls),
         }
 
     def _shake_hands(self) -> str:
@@ -186,6 +192,8 @@ class QemuSandbox:
                 "cpu_pinned": children,
                 "no_network": True,
                 "private_layer": True,
+                "kernel_floor": bool(spec.absent_calls) or spec.emulator is None,
+                "identity": any(path != "/proc/cpuinfo" for path, _ in spec.identity) or not spec.rootfs.stand_in,
             },
             observed=observed,
             host_kernel=host.release(),

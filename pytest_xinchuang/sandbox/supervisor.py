@@ -22,6 +22,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import sys
 import termios
 import time
@@ -34,7 +35,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
 MS_REC, MS_PRIVATE, MNT_DETACH = 16384, 1 << 18, 2
 # linux/prctl.h
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 4, 38, 22
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 UID = 1000
 FROM_ROOT = os.geteuid() == 0
@@ -219,12 +220,28 @@ class Root:
             os.chmod(f"/helpers/{config['secret']}", 0o111)
             os.chmod("/helpers", 0o111)
             mount("make the helpers read-only", "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
+        self._identify()
         os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
             for path in ("/root", "/root/xc"):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
         self.made = set(self._upper())
+
+    def _identify(self) -> None:
+        """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
+        for path, text in config["identity"].items():
+            if path == "/proc/cpuinfo":
+                with open("/cpuinfo", "w", encoding="utf-8") as file:
+                    file.write(text)
+                mount("show the CPU's /proc/cpuinfo", "/cpuinfo", "/root/proc/cpuinfo", "", MS_BIND)
+                continue
+            place = f"/root{path}"
+            if os.path.lexists(place):
+                os.unlink(place)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "w", encoding="utf-8") as file:
+                file.write(text)
 
     def reset(self) -> None:
         call("unmount the writable layer", libc.umount2(b"/root", MNT_DETACH))
@@ -256,6 +273,20 @@ def become_target_in_root() -> None:
     else:  # the new namespace allows chroot, and its maps are written by way of our own /proc
         become_target()
         os.chroot("/root")
+
+
+def take_away(numbers: list[int]) -> None:
+    """System calls of the host that answer ENOSYS from here on, as under a kernel that has not got them (seccomp(2))."""
+    # linux/filter.h, linux/seccomp.h: load the number, compare, return an error of 38 or let it pass.
+    load, equals, answer = 0x20, 0x15, 0x06
+    allow, no_such_call = 0x7FFF0000, 0x00050000 | errno.ENOSYS
+    rows = [(load, 0, 0, 0)]
+    rows += [(equals, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
+    rows += [(answer, 0, 0, allow), (answer, 0, 0, no_such_call)]
+    code = b"".join(struct.pack("HBBI", *row) for row in rows)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HxxxxxxP", len(rows), ctypes.addressof(buffer))
+    call("take system calls away", libc.prctl(PR_SET_SECCOMP, 2, program, 0, 0))
 
 
 class Command:
@@ -328,6 +359,8 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
             program, argv = explicit(argv, program)
         os.closerange(3, error_fd)
         os.closerange(error_fd + 1, 256)
+        if config["absent_calls"]:
+            take_away(config["absent_calls"])
         os.execve(program, argv, message["env"])
     except StepFailed as error:
         os.write(error_fd, f"-{error}".encode()[:200])

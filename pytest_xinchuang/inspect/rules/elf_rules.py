@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.model.finding import Certainty
+from pytest_xinchuang.model.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, calls_after
 
 TLS_SURPLUS = 1664
 """Bytes that glibc keeps free in the static TLS block for libraries that are opened late: TLS_STATIC_SURPLUS, 64 + 16 * 100
@@ -16,31 +17,6 @@ TLS_SURPLUS = 1664
 _BUILD_PLACES = ("/home/", "/tmp/", "/build", "/root/", "/github/", "/var/tmp/")
 
 CONTEXT_CALLS = frozenset({"getcontext", "setcontext", "makecontext", "swapcontext", "sigaction"})
-
-KERNEL_CALLS: Mapping[str, tuple[str, str]] = {
-    # libc function -> system call, first kernel release with it on all architectures
-    "statx": ("statx", "4.11"),
-    "pidfd_open": ("pidfd_open", "5.3"),
-    "pidfd_send_signal": ("pidfd_send_signal", "5.1"),
-    "pidfd_getfd": ("pidfd_getfd", "5.6"),
-    "close_range": ("close_range", "5.9"),
-    "epoll_pwait2": ("epoll_pwait2", "5.11"),
-    "process_madvise": ("process_madvise", "5.10"),
-    "process_mrelease": ("process_mrelease", "5.15"),
-    "fsopen": ("fsopen", "5.2"),
-    "fsmount": ("fsmount", "5.2"),
-    "fsconfig": ("fsconfig", "5.2"),
-    "fspick": ("fspick", "5.2"),
-    "move_mount": ("move_mount", "5.2"),
-    "open_tree": ("open_tree", "5.2"),
-    "mount_setattr": ("mount_setattr", "5.12"),
-    "openat2": ("openat2", "5.6"),
-    "io_uring_queue_init": ("io_uring_setup", "5.1"),
-    "io_uring_setup": ("io_uring_setup", "5.1"),
-    "io_uring_queue_init_params": ("io_uring_setup", "5.1"),
-    "cachestat": ("cachestat", "6.5"),
-    "mseal": ("mseal", "6.10"),
-}
 
 # libstdc++'s manual, "ABI Policy and Guidelines": the last CXXABI and GLIBCXX of each release of GCC.
 CXXABI_OF = {
@@ -339,16 +315,17 @@ def check_kernel_calls(judge: Judge, record: ElfRecord) -> None:
     kernel = judge.platform.system.kernel.value
     if kernel is None:
         return
-    for function in sorted(record.elf.imports & KERNEL_CALLS.keys()):
-        call, since = KERNEL_CALLS[function]
-        if version_key(since) > version_key(kernel):
+    lacking = calls_after(kernel)
+    for function in sorted(record.elf.imports & LIBC_FUNCTIONS.keys()):
+        call = LIBC_FUNCTIONS[function]
+        if call in lacking:
             judge.find(
                 "XC-ELF-031",
                 Certainty.GUARDED,
                 record.place,
                 function=function,
                 call=call,
-                since=since,
+                since=LATE_CALLS[call][1],
                 system=judge.platform.system.title.en,
                 kernel=kernel,
             )
