@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.verdict import Fidelity
-from pytest_xinchuang.mru.engine import digest_of
+from pytest_xinchuang.mru.judge import digest_of
 from pytest_xinchuang.recording import ItemRecord
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Process, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target

@@ -148,7 +148,13 @@ class XcSession:
         progress = Progress(quiet=quiet, stream=_Terminal(self.config))
         cache = Cache()
         cache.clean()
-        store = Store(self.all_platforms, cache, progress, offline=bool(self.config.option.xc_offline))
+        store = Store(
+            self.all_platforms,
+            cache,
+            progress,
+            offline=bool(self.config.option.xc_offline),
+            packages=self.subject.file.rootfs_packages,
+        )
         backends = {
             name: make
             for group in self.config.hook.pytest_xc_sandbox_backends(config=self.config)

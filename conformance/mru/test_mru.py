@@ -38,6 +38,11 @@ def test_units_end_within_their_limit(xc_mru):
     xc_mru.decide()
 
 
+@pytest.mark.xc_requirement("XC-MRU-008")
+def test_artifacts_can_be_loaded(xc_mru):
+    xc_mru.decide()
+
+
 @pytest.mark.xc_requirement("XC-MRU-010")
 def test_output_is_the_known_answer(xc_mru):
     xc_mru.decide()
@@ -60,6 +65,21 @@ def test_instructions_are_within_the_cpu_baseline(xc_mru):
 
 @pytest.mark.xc_requirement("XC-MRU-014")
 def test_segments_are_aligned_to_the_page_size(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-015")
+def test_artifacts_fit_the_cpu_and_page_size(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-016")
+def test_output_is_the_same_under_another_locale_and_time_zone(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-017")
+def test_build_flags_fit(xc_mru):
     xc_mru.decide()
 
 
@@ -105,6 +125,31 @@ def test_nothing_is_written_outside_its_place(xc_mru):
 
 @pytest.mark.xc_requirement("XC-MRU-028")
 def test_no_process_is_left_behind(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-029")
+def test_artifacts_have_no_known_failure_at_run_time(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-030")
+def test_the_cpu_vendors_name_does_not_matter(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-031")
+def test_scripts_work_under_the_systems_identity(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-032")
+def test_installers_choose_the_right_files(xc_mru):
+    xc_mru.decide()
+
+
+@pytest.mark.xc_requirement("XC-MRU-033")
+def test_the_platforms_system_calls_suffice(xc_mru):
     xc_mru.decide()
 
 

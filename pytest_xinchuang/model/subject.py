@@ -9,15 +9,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pytest_xinchuang.errors import DataFileError
-from pytest_xinchuang.model.platform import Arch
+from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.requirement import RequirementId
-from pytest_xinchuang.model.yamlfile import YamlFile
+from pytest_xinchuang.model.yamlfile import KeyPath, YamlFile
 
 MANIFEST = "xinchuang.yaml"
 
 UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 LibraryName = Annotated[str, StringConstraints(pattern=r"^lib[A-Za-z0-9_.+-]+\.so[0-9.]*$")]
 LinkName = Annotated[str, StringConstraints(pattern=r"^:?[A-Za-z0-9_.+-]+$")]
+PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
 Behaviour = Literal["children", "threads", "tls", "signals", "dlopen"]
 
 
@@ -52,12 +53,30 @@ class Library(_Data):
     ship: bool = Field(default=True, description="false: link with it, but leave it out of what is delivered")
 
 
+class Artifact(_Data):
+    """Something that is delivered: a file, a package, an archive, an image or a directory, for each target.
+
+    Attributes:
+        files: platform id, short name or architecture -> path beside the manifest; the first of these that is there counts.
+    """
+
+    name: UnitName
+    files: dict[str, str] = Field(min_length=1)
+
+    def file_for(self, platform: Platform, short: str | None) -> str | None:
+        """The path for a platform, or None where nothing is delivered for it."""
+        keys = (platform.id, short, platform.cpu_name, platform.os_name, platform.arch.value)
+        return next((self.files[key] for key in keys if key is not None and key in self.files), None)
+
+
 class Unit(_Data):
     """A minimum runnable unit: one program that starts, does one thing and ends.
 
     Attributes:
         kind: ``c`` and ``go`` are built from source; ``shell`` is a script; ``binary`` is prebuilt for each architecture;
-            ``rootfs`` is a program of the target's root filesystem.
+            ``rootfs`` is a program of the target's root filesystem; ``artifact`` is one of an artifact; ``installer`` is a
+            script that chooses and fetches files: what it asks for is recorded, and nothing is fetched.
+        command: for an artifact, the whole command instead of ``program``; ``{here}`` is where the artifact was unpacked.
         links: libraries of the target's root filesystem to link with, without ``lib`` and ``.so``.
         behaviour: the L3 behaviour that this unit is there to show; a unit without one shows L1 and L2.
         limit_s: seconds on the target's real hardware within which the unit must end (times the time-out scale).
@@ -65,10 +84,12 @@ class Unit(_Data):
     """
 
     name: UnitName
-    kind: Literal["c", "go", "go-cgo", "shell", "binary", "rootfs"]
+    kind: Literal["c", "go", "go-cgo", "shell", "binary", "rootfs", "artifact", "installer"]
     sources: tuple[str, ...] = ()
     files: dict[Arch, str] = Field(default_factory=dict)
     program: str = ""
+    artifact: str = ""
+    command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     stdin: str = ""
     links: tuple[LinkName, ...] = ()
@@ -82,12 +103,16 @@ class Unit(_Data):
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Unit:
-        if self.kind in ("c", "go", "go-cgo", "shell") and not self.sources:
+        if self.kind in ("c", "go", "go-cgo", "shell", "installer") and not self.sources:
             raise ValueError(f"a unit of kind {self.kind!r} needs 'sources'")
         if self.kind == "binary" and not self.files:
             raise ValueError("a unit of kind 'binary' needs 'files': one for each architecture")
         if self.kind == "rootfs" and not self.program.startswith("/"):
             raise ValueError("a unit of kind 'rootfs' needs 'program': an absolute path in the target")
+        if self.kind == "artifact" and not (self.artifact and (self.program or self.command)):
+            raise ValueError(
+                "a unit of kind 'artifact' needs 'artifact' and 'program': a path inside of it, or 'command'"
+            )
         return self
 
 
@@ -104,7 +129,18 @@ class SubjectFile(_Data):
     format: Literal["xc-subject/1"] = Field(alias="schema")
     name: str = Field(min_length=1)
     version: str = Field(min_length=1)
-    units: tuple[Unit, ...] = Field(min_length=1)
+    units: tuple[Unit, ...] = ()
+    artifacts: tuple[Artifact, ...] = Field(
+        default=(), description="what is delivered: inspected, and run by units of kind artifact"
+    )
+    rootfs_packages: tuple[PackageName, ...] = Field(
+        default=(),
+        description="packages that the stand-in root filesystem gets besides its own: an interpreter or a run time",
+    )
+    build_flags: tuple[str, ...] = Field(
+        default=(),
+        description="flags of the product's own build, checked against the platform's libc, compilers and CPU",
+    )
     rootfs_objects: tuple[str, ...] = Field(
         default=(), description="files of the target's root filesystem that belong to the subject (globs)"
     )
@@ -112,6 +148,16 @@ class SubjectFile(_Data):
         default=(), description="needed libraries beyond libc's that the subject may use (globs on the soname)"
     )
     not_applicable: tuple[NotApplicable, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_something(self) -> SubjectFile:
+        if not self.units and not self.artifacts:
+            raise ValueError("there is nothing to look at: give 'units' or 'artifacts'")
+        names = [artifact.name for artifact in self.artifacts]
+        for unit in self.units:
+            if unit.artifact and unit.artifact not in names:
+                raise ValueError(f"unit {unit.name!r} is of the artifact {unit.artifact!r}, which is not among {names}")
+        return self
 
     @model_validator(mode="after")
     def _unit_names_differ(self) -> SubjectFile:
@@ -138,12 +184,17 @@ class Subject:
         self.directory = self.manifest.parent.resolve()
         for index, unit in enumerate(self.file.units):
             for name in self.names_of(unit):
-                where = ("units", index)
-                target = (self.directory / name).resolve()
-                if not target.is_relative_to(self.directory):
-                    raise source.error(where, f"{name!r} is outside the manifest's directory")
-                if not target.exists():
-                    raise source.error(where, f"{name!r}: no such file in {self.directory}")
+                self._check(source, ("units", index), name)
+        for index, artifact in enumerate(self.file.artifacts):
+            for name in artifact.files.values():
+                self._check(source, ("artifacts", index), name)
+
+    def _check(self, source: YamlFile, where: KeyPath, name: str) -> None:
+        target = (self.directory / name).resolve()
+        if not target.is_relative_to(self.directory):
+            raise source.error(where, f"{name!r} is outside the manifest's directory")
+        if not target.exists():
+            raise source.error(where, f"{name!r}: no such file in {self.directory}")
 
     @staticmethod
     def names_of(unit: Unit) -> list[str]:
@@ -168,11 +219,13 @@ class Subject:
     def digest(self) -> str:
         """SHA-256 over the manifest and every file that it names."""
         total = hashlib.sha256(self.manifest.read_bytes())
-        for unit in self.file.units:
-            for name in sorted(self.names_of(unit)):
+        named = [sorted(self.names_of(unit)) for unit in self.file.units]
+        for names in (*named, *(sorted(a.files.values()) for a in self.file.artifacts)):
+            for name in names:
                 place = self.path(name)
                 for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
                     if path.is_file():
-                        total.update(f"\n{path.relative_to(self.directory)}\n".encode())
-                        total.update(hashlib.sha256(path.read_bytes()).digest())
+                        total.update(f"\n{path.relative_to(self.directory)}\n".encode("utf-8", "surrogateescape"))
+                        with path.open("rb") as file:
+                            total.update(hashlib.file_digest(file, "sha256").digest())
         return "sha256:" + total.hexdigest()

@@ -6,12 +6,14 @@ import fnmatch
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from pytest_xinchuang.errors import BuildFailed
+from pytest_xinchuang.errors import BuildFailed, XcError
 from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.inspect.extract import extract
 from pytest_xinchuang.model.platform import Arch, Architecture, Platform
 from pytest_xinchuang.model.subject import Library, Subject, Unit
+from pytest_xinchuang.mru.installers import REQUESTS, shims
 from pytest_xinchuang.sandbox.protocol import WORK_DIR
-from pytest_xinchuang.sandbox.qemu import RootfsRef
+from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 LIBRARY_DIRS = ("lib/{triplet}", "usr/lib/{triplet}", "lib64", "usr/lib64", "lib", "usr/lib")
@@ -26,6 +28,8 @@ class Built:
         files: path in the sandbox -> content, all executable.
         objects: name -> ELF content of everything of the subject's that is loaded, to be inspected.
         shipped: the file names of shared libraries that come with it.
+        library_dirs: where in the sandbox they are.
+        shims: programs in ``shims`` stand before the real ones.
     """
 
     unit: Unit
@@ -33,6 +37,8 @@ class Built:
     files: dict[str, bytes] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     shipped: frozenset[str] = frozenset()
+    library_dirs: tuple[str, ...] = ()
+    shims: bool = False
 
     @property
     def directory(self) -> str:
@@ -41,7 +47,12 @@ class Built:
     @property
     def env(self) -> dict[str, str]:
         place = {"HOME": self.directory, "TMPDIR": self.directory}
-        return place | ({"LD_LIBRARY_PATH": f"{self.directory}/lib"} if self.shipped else {})
+        if self.shims:
+            place |= {
+                "PATH": f"{self.directory}/shims:{BASE_ENV['PATH']}",
+                "XC_REQUESTS": f"{self.directory}/{REQUESTS}",
+            }
+        return place | ({"LD_LIBRARY_PATH": ":".join(self.library_dirs)} if self.library_dirs else {})
 
 
 def in_tree(tree: Path, path: str) -> Path | None:
@@ -102,8 +113,17 @@ def reference_target(architecture: Architecture, rootfs: RootfsRef) -> Target:
     )
 
 
-def build(builder: Builder, subject: Subject, unit: Unit, target: Target, rootfs: RootfsRef, salt: str = "") -> Built:
-    """Build or fetch what ``unit`` is on ``target``.
+def build(
+    builder: Builder,
+    subject: Subject,
+    unit: Unit,
+    target: Target,
+    rootfs: RootfsRef,
+    salt: str = "",
+    platform: Platform | None = None,
+    short: str | None = None,
+) -> Built:
+    """Build or fetch what ``unit`` is on ``target``; ``platform`` (and its short name) is None for the x86-64 twin.
 
     Raises:
         BuildFailed: the source does not build, or there is no file for this architecture.
@@ -115,6 +135,14 @@ def build(builder: Builder, subject: Subject, unit: Unit, target: Target, rootfs
         if found is None:
             raise BuildFailed(f"{unit.program} is not in the root filesystem {rootfs.name}", argv=[], output="")
         return Built(unit, (unit.program, *unit.args), {}, {unit.program: found.read_bytes()})
+    if unit.kind == "artifact":
+        return _from_artifact(subject, unit, target, platform, short)
+    if unit.kind == "installer":
+        script = subject.path(unit.sources[0])
+        files = {f"{place}/{script.name}": script.read_bytes()}
+        if platform is not None:
+            files |= shims(platform, place)
+        return Built(unit, (f"{place}/{script.name}", *unit.args), files, shims=True)
     if unit.kind == "shell":
         script = subject.path(unit.sources[0])
         return Built(unit, (f"{place}/{script.name}", *unit.args), {f"{place}/{script.name}": script.read_bytes()})
@@ -139,7 +167,35 @@ def build(builder: Builder, subject: Subject, unit: Unit, target: Target, rootfs
         program = builder.go(target, subject.path(unit.sources[0]), cgo=unit.kind == "go-cgo", salt=salt)
     shipped = {name: data for name, data in libraries.items() if _ships(unit, name)}
     files = {f"{place}/{unit.name}": program} | {f"{place}/lib/{name}": data for name, data in shipped.items()}
-    return Built(unit, (f"{place}/{unit.name}", *unit.args), files, {unit.name: program, **shipped}, frozenset(shipped))
+    dirs = (f"{place}/lib",) if shipped else ()
+    argv = (f"{place}/{unit.name}", *unit.args)
+    return Built(unit, argv, files, {unit.name: program, **shipped}, frozenset(shipped), dirs)
+
+
+def _from_artifact(subject: Subject, unit: Unit, target: Target, platform: Platform | None, short: str | None) -> Built:
+    """A program of an artifact, with all that comes with it. Objects beside the program are judged with the artifact."""
+    place = f"{WORK_DIR}/{unit.name}"
+    artifact = next(a for a in subject.file.artifacts if a.name == unit.artifact)
+    name = artifact.file_for(platform, short) if platform is not None else artifact.files.get(target.arch.value)
+    if name is None:
+        wanted = platform.id if platform is not None else target.arch
+        raise BuildFailed(f"the artifact {unit.artifact!r} is not delivered for {wanted}", argv=[], output="")
+    try:
+        inside = extract(subject.path(name))
+    except XcError as error:
+        raise BuildFailed(error.what, argv=[], output="") from error
+    files = {f"{place}/{path}": data for path, data in inside.items()}
+    libraries = frozenset(path.rpartition("/")[2] for path in inside if ".so" in path.rpartition("/")[2])
+    dirs = sorted(
+        {f"{place}/{path.rpartition('/')[0]}".rstrip("/") for path in inside if ".so" in path.rpartition("/")[2]}
+    )
+    if unit.command:
+        return Built(unit, tuple(w.replace("{here}", place) for w in unit.command), files, {}, libraries, tuple(dirs))
+    program = unit.program.lstrip("/")
+    if program not in inside:
+        raise BuildFailed(f"{unit.program} is not in the artifact {name}", argv=[], output="")
+    objects = {program: inside[program]} if inside[program][:4] == b"\x7fELF" else {}
+    return Built(unit, (f"{place}/{program}", *unit.args), files, objects, libraries, tuple(dirs))
 
 
 def _ships(unit: Unit, name: str) -> bool:

@@ -33,7 +33,10 @@ class Store:
         progress: Progress | None = None,
         *,
         offline: bool = False,
+        packages: tuple[str, ...] = (),
     ) -> None:
+        self.packages = packages
+        """What stand-in root filesystems get besides their own packages."""
         self.platforms = platforms
         self.offline = offline
         self.cache = cache or Cache()
@@ -78,7 +81,7 @@ class Store:
     def ensure(self, platform: Platform) -> None:
         """Make what ``platform`` runs on where it is missing altogether; what is there is verified when it is used."""
         name = platform.rootfs_name
-        if name is not None and self.cache.peek("rootfs", name) is None:
+        if name is not None and self.cache.peek("rootfs", self._entry_name(name)) is None:
             self.rootfs_for(platform)
         if self.cache.peek("emulator", f"qemu-{mmdebstrap.host_architecture()}") is None:
             self.emulator(platform.architecture.qemu)
@@ -89,13 +92,20 @@ class Store:
 
     def _make_rootfs(self, name: str, *, force: bool = False) -> Entry:
         recipe = self.platforms.file.rootfs[name]
+        if self.packages:
+            recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
             source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree)
             _give_to_sandbox_user(tree)
             return source, facts
 
-        return self._make("rootfs", name, _recipe_digest(recipe), build, force=force)
+        return self._make("rootfs", self._entry_name(name), _recipe_digest(recipe), build, force=force)
+
+    def _entry_name(self, name: str) -> str:
+        if not self.packages:
+            return name
+        return f"{name}+{hashlib.sha256(' '.join(self.packages).encode()).hexdigest()[:8]}"
 
     def _make(self, kind: str, name: str, recipe: str, build: mmdebstrap.Builder, *, force: bool) -> Entry:
         with self.progress.step(f"{kind} {name}") as step:

@@ -1,0 +1,86 @@
+"""The files of an artifact, to be put into a sandbox. In memory alone; bounded like the walk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.inspect import formats
+from pytest_xinchuang.inspect.walk import Bounds, Walker
+
+MAX_BYTES = 400 << 20
+"""What fits into a sandbox's private layer (512 MiB) beside what the program writes itself."""
+
+
+class _Account:
+    """Bounds of an extraction."""
+
+    def __init__(self) -> None:
+        self._walker = Walker(lambda *_: None, Bounds(expanded=2 << 30))
+
+    def expanded(self, size: int, so_far: int, compressed: int) -> None:
+        self._walker.expanded(size, so_far, compressed)
+
+
+def extract(path: Path) -> dict[str, bytes]:
+    """Path inside of the artifact -> content of every regular file in it; links are given as copies of what they lead to.
+
+    Raises:
+        XcError: it cannot be read, or holds more than ``MAX_BYTES``.
+    """
+    if path.is_dir():
+        return _bounded(
+            {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}, path
+        )
+    data = path.read_bytes()
+    kind = formats.kind_of(data, path.name)
+    if kind in (None, "elf", "jar") or (kind == "elf" and not formats.is_appimage(data)):
+        return _bounded({path.name: data}, path)
+    try:
+        return _bounded(_files("squashfs" if kind == "elf" else str(kind), data, _Account()), path)
+    except (formats.CannotRead, formats.TooMuch) as error:
+        raise XcError(f"{path.name}: cannot be unpacked: {error}") from error
+
+
+def _files(kind: str, data: bytes, account: _Account) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    links: dict[str, str] = {}
+    for member in formats.members(kind, data, account):
+        name = member.name.removeprefix("./").lstrip("/")
+        if ".." in name.split("/"):
+            continue
+        if member.link is not None:
+            links[name] = member.link
+            continue
+        head = member.peek(512)
+        del head
+        content = b"".join(member.chunks())
+        if kind == "deb":
+            if name.startswith("data.tar"):
+                inner = formats.kind_of(content, name)
+                found |= _files(str(inner), content, account)
+            continue
+        found[name] = content
+        if sum(map(len, found.values())) > MAX_BYTES:
+            raise formats.TooMuch(f"more than {MAX_BYTES >> 20} MiB")
+    for name, target in links.items():
+        leads = target.lstrip("/") if target.startswith("/") else _join(name, target)
+        if leads in found:
+            found[name] = found[leads]
+    return found
+
+
+def _join(name: str, target: str) -> str:
+    parts = name.split("/")[:-1]
+    for part in target.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _bounded(files: dict[str, bytes], path: Path) -> dict[str, bytes]:
+    if sum(map(len, files.values())) > MAX_BYTES:
+        raise XcError(f"{path.name}: more than {MAX_BYTES >> 20} MiB do not fit into a sandbox")
+    return files

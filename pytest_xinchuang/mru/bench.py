@@ -1,0 +1,101 @@
+"""Where units are run: on the target in its sandbox, and their twins on x86-64, each of those once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.errors import HostFault, XcError
+from pytest_xinchuang.model.finding import FindingCatalogue
+from pytest_xinchuang.model.platform import Arch, Platform
+from pytest_xinchuang.model.subject import Subject, Unit
+from pytest_xinchuang.mru.built import Built, build, reference_target, target_for
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
+from pytest_xinchuang.toolchain.builder import Builder
+
+ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
+"""Another locale and China's time, as a POSIX string: neither needs files that a minimal system may lack."""
+
+
+class Bench:
+    """Runs the units of ``subject`` on ``platform``."""
+
+    def __init__(self, platform: Platform, subject: Subject, pool: Pool, builder: Builder) -> None:
+        self.platform = platform
+        self.subject = subject
+        self.pool = pool
+        self.builder = builder
+        self.findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+
+    @cached_property
+    def subject_digest(self) -> str:
+        return self.subject.digest
+
+    def built(self, unit: Unit, salt: str = "") -> Built:
+        """``unit`` as it is delivered to the platform.
+
+        Raises:
+            BuildFailed, ToolchainFault: see ``built.build``.
+        """
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        target = target_for(self.platform, rootfs)
+        return build(self.builder, self.subject, unit, target, rootfs, salt, self.platform, self.short)
+
+    @cached_property
+    def short(self) -> str | None:
+        shorts = self.pool.store.platforms.file.shorts
+        return next((name for name, target in shorts.items() if target == self.platform.id), None)
+
+    def execute(
+        self,
+        sandbox: Sandbox,
+        built: Built,
+        *,
+        trace: bool = False,
+        env: Mapping[str, str] | None = None,
+        before: Callable[[Sandbox], None] | None = None,
+    ) -> Outcome:
+        sandbox.reset()
+        for path, data in built.files.items():
+            sandbox.put(path, data, executable=True)
+        if before is not None:
+            before(sandbox)
+        return sandbox.run(
+            built.argv,
+            stdin=built.unit.stdin.encode(),
+            env={**built.env, **(env or {})},
+            cwd=built.directory,
+            limits=Limits(wall_s=built.unit.limit_s),
+            trace=trace,
+        )
+
+    def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | str:
+        """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""
+        cache = self.pool.shared.setdefault(("reference", self.subject_digest), {})
+        key = f"{unit.name} elsewhere" if elsewhere else unit.name
+        if key not in cache:
+            cache[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
+        found: Outcome | str = cache[key]
+        return found
+
+    def run_variant(self, unit: Unit, on_x86: bool) -> Outcome:
+        """A variant of a unit, built and run here or on x86-64."""
+        if on_x86:
+            outcome = self._run_reference(unit, {})
+            if isinstance(outcome, str):
+                raise HostFault(outcome)
+            return outcome
+        return self.execute(self.pool.sandbox(self.platform), self.built(unit))
+
+    def _run_reference(self, unit: Unit, env: Mapping[str, str]) -> Outcome | str:
+        try:
+            sandbox = self.pool.reference()
+            name = self.pool.store.platforms.file.reference or ""
+            rootfs = self.pool.store.rootfs(name)
+            architecture = self.pool.store.platforms.file.architectures[Arch.AMD64]
+            twin = build(self.builder, self.subject, unit, reference_target(architecture, rootfs), rootfs)
+            return self.execute(sandbox, twin, env=env)
+        except XcError as error:
+            return error.what

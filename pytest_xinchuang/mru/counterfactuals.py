@@ -1,0 +1,118 @@
+"""The same unit with one thing otherwise: another vendor string, every system call, another os-release, cpuinfo or uname.
+
+What a unit depends on is told by the one change that makes it work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.model.platform import Platform
+from pytest_xinchuang.model.subject import Unit
+from pytest_xinchuang.mru.built import Built
+from pytest_xinchuang.mru.diagnosis import Trace
+from pytest_xinchuang.mru.installers import uname_shim
+from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
+
+FOREIGN_VENDOR = "GenuineIntel"
+"""The vendor string that every allow-list has."""
+
+OTHER_FAMILIES = 'ID_LIKE="rhel fedora centos debian"\n'
+
+Execute = Callable[..., Outcome]
+"""Runs a Built in a Sandbox; ``before`` is called with the sandbox once it is emptied."""
+
+Works = Callable[[Outcome], bool]
+
+
+class Counterfactuals:
+    """Runs of one platform's units under other circumstances."""
+
+    def __init__(self, platform: Platform, pool: Pool, catalogue: FindingCatalogue, execute: Execute) -> None:
+        self.platform = platform
+        self.pool = pool
+        self.catalogue = catalogue
+        self.execute = execute
+
+    def _finding(self, code: str, unit: Unit, **params: str) -> Finding:
+        return Finding(code, Certainty.CERTAIN, unit.name, self.platform.id, params)
+
+    def missing_call(
+        self, unit: Unit, built: Built, sandbox: Sandbox, outcome: Outcome, works: Works
+    ) -> Finding | None:
+        """The unit works when the host's kernel answers every call: it cannot do without one that the platform's lacks."""
+        calls = Trace.of(self.execute(sandbox, built, trace=True)).missing_calls()
+        if not calls:
+            return None
+        if sandbox.fingerprint.isolation["kernel_floor"] and sandbox.fingerprint.emulated:
+            whole = self.execute(self.pool.sandbox(self.platform, floor=False), built)
+            # Calls that the emulator itself has not got stay missing: they say nothing of the platform's kernel, but for
+            # those that the architecture never had.
+            if not works(whole) and not any(call.isdigit() for call in calls):
+                return None
+        elif not any(call.isdigit() for call in calls):
+            return None
+        return self._finding(
+            "XC-RUN-008", unit, calls=", ".join(calls[:4]), how=outcome.describe(), system=self.platform.system.title.en
+        )
+
+    def other_vendors(self) -> tuple[str, ...]:
+        """Vendor strings under which a unit has to do the same: the CPU's others, and a foreign one."""
+        vendors = self.platform.cpu.vendors
+        known = vendors.value if vendors is not None and vendors.value else ()
+        return (*known[1:], FOREIGN_VENDOR) if known else ()
+
+    def vendor_refused(self, unit: Unit, built: Built, outcome: Outcome, works: Works) -> Finding | None:
+        """The unit works under another vendor's name alone."""
+        mine = self.platform.cpu.vendors
+        for vendor in self.other_vendors():
+            if works(self.execute(self.pool.sandbox(self.platform, vendor=vendor), built)):
+                assert mine is not None and mine.value
+                return self._finding("XC-RUN-006", unit, vendor=mine.value[0], how=outcome.describe(), other=vendor)
+        return None
+
+    def vendor_differs(self, unit: Unit, built: Built, outcome: Outcome) -> tuple[Finding | None, dict[str, Outcome]]:
+        """A unit that works and does otherwise under another vendor's name; with what was seen."""
+        seen = {}
+        for vendor in self.other_vendors():
+            other = self.execute(self.pool.sandbox(self.platform, vendor=vendor), built)
+            seen[vendor] = other
+            if other.is_fault:
+                raise HostFault(other.describe())
+            if (other.ended, other.code, other.stdout) != (outcome.ended, outcome.code, outcome.stdout):
+                how = other.describe() if other.ended is not Ended.EXITED or other.code else "another output"
+                return self._finding("XC-RUN-006", unit, vendor=vendor, how=how, other="the CPU's own name"), seen
+        return None, seen
+
+    def identity_refused(self, unit: Unit, built: Built, outcome: Outcome, works: Works) -> Finding | None:
+        """What of the system's identity a script cannot do with."""
+        sandbox = self.pool.sandbox(self.platform, CpuVariant.STRICT)
+        how = outcome.describe()
+        release = self.platform.system.os_release.value or ""
+        if release and "ID_LIKE" not in release:
+            other = release + OTHER_FAMILIES
+
+            def tell_family(where: Sandbox) -> None:
+                where.put("/etc/os-release", other.encode())
+                where.put("/usr/lib/os-release", other.encode())
+
+            if works(self.execute(sandbox, built, before=tell_family)):
+                identifier = next((line[3:].strip('"') for line in release.splitlines() if line.startswith("ID=")), "")
+                return self._finding("XC-INS-004", unit, how=how, other=OTHER_FAMILIES.strip(), identifier=identifier)
+        for alias in self.platform.architecture.aliases:
+            if alias == self.platform.architecture.uname:
+                continue
+            shim = {f"{built.directory}/shims/uname": uname_shim(alias)}
+            shimmed = replace(built, files={**built.files, **shim}, shims=True)
+            if works(self.execute(sandbox, shimmed)):
+                return self._finding("XC-INS-002", unit, machine=self.platform.architecture.uname, how=how, other=alias)
+        block = self.platform.cpu.cpuinfo.value or ""
+        if block and "model name" not in block:
+            named = "processor\t: 0\nmodel name\t: a processor\n" + block.replace("{features}", "fp asimd") + "\n\n"
+            if works(self.execute(sandbox, built, before=lambda where: where.put("/proc/cpuinfo", named.encode()))):
+                return self._finding("XC-INS-005", unit, how=how)
+        return None

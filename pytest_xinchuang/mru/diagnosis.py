@@ -1,0 +1,77 @@
+"""What a run that went wrong tells of its cause: by what it said, and by its system calls."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.sandbox.protocol import Outcome
+
+_NETWORK_ERRORS = (
+    "ENETUNREACH",
+    "EADDRNOTAVAIL",
+    "ENETDOWN",
+    "EHOSTUNREACH",
+    "Network is unreachable",
+    "Cannot assign requested address",
+    "Network is down",
+    "No route to host",
+)
+_NETWORK_CALLS = ("connect(", "sendto(", "sendmsg(", "bind(")
+
+
+def what_it_said(catalogue: FindingCatalogue, outcome: Outcome, platform: str) -> Finding | None:
+    """The known failure that a run's output names, if it names one."""
+    text = (outcome.stderr + b"\n" + outcome.stdout).decode(errors="replace")
+    for rule in catalogue.rules.values():
+        if rule.says is None:
+            continue
+        found = re.search(rule.says, text)
+        if found:
+            start = text.rfind("\n", 0, found.start()) + 1
+            line = text[start:].split("\n", 1)[0].strip()
+            return Finding(rule.code, Certainty.CERTAIN, " ".join(outcome.argv[:1]), platform, {"line": line[:200]})
+    return None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The system calls of a run, as qemu-user logs them."""
+
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Trace:
+        return cls(tuple(outcome.stderr.decode(errors="replace").splitlines()))
+
+    def network_attempt(self) -> str | None:
+        """The network call that failed, when there is one."""
+        for line in self.lines:
+            call = line.partition(" ")[2].strip()
+            if call.startswith(_NETWORK_CALLS) and any(name in line for name in _NETWORK_ERRORS):
+                return call[:120]
+        return None
+
+    def missing_calls(self) -> tuple[str, ...]:
+        """Names (or numbers) of the calls that answered ENOSYS."""
+        found: dict[str, None] = {}
+        for line in self.lines:
+            if "errno=38" in line and (name := re.search(r"\b([a-z_0-9]+)\(", line)):
+                found[name.group(1)] = None
+            elif number := re.search(r"Unknown syscall (\d+)", line):
+                found[number.group(1)] = None
+        return tuple(found)
+
+    def misplaced_shmat(self, shmlba: int) -> str | None:
+        """A shmat at an address that is no multiple of SHMLBA, without SHM_RND (020000, sys/shm.h)."""
+        for line in self.lines:
+            found = re.search(r"shmat\((\d+),(0x[0-9a-f]+|\d+|NULL),([^)]*)\)", line)
+            if found is None or found.group(2) == "NULL":
+                continue
+            address = int(found.group(2), 0)
+            flags = found.group(3).strip()
+            rounded = "SHM_RND" in flags or (flags.isdigit() and int(flags) & 0o20000)
+            if address % shmlba and not rounded:
+                return found.group(0)
+        return None

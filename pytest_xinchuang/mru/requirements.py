@@ -1,0 +1,20 @@
+"""The requirements that this engine decides, by the names that its code calls them by."""
+
+from __future__ import annotations
+
+LOADS, FITS, BEHAVES = "XC-MRU-008", "XC-MRU-015", "XC-MRU-029"
+BUILDS, STARTS, ANSWERS, ENDS = "XC-MRU-004", "XC-MRU-005", "XC-MRU-006", "XC-MRU-007"
+KNOWN_ANSWER, SAME_AS_X86, BASELINE = "XC-MRU-010", "XC-MRU-011", "XC-MRU-013"
+POOREST, OFFLINE, IN_PLACE, NO_LEFTOVERS = "XC-MRU-025", "XC-MRU-026", "XC-MRU-027", "XC-MRU-028"
+VENDOR, IDENTITY, INSTALLER, KERNEL = "XC-MRU-030", "XC-MRU-031", "XC-MRU-032", "XC-MRU-033"
+LOCALE, FLAGS = "XC-MRU-016", "XC-MRU-017"
+START_BUDGET, PAGE_SIZE, REPRODUCIBLE = "XC-MRU-040", "XC-MRU-041", "XC-MRU-042"
+BEHAVIOURS = {
+    "children": "XC-MRU-020",
+    "threads": "XC-MRU-021",
+    "tls": "XC-MRU-022",
+    "signals": "XC-MRU-023",
+    "dlopen": "XC-MRU-024",
+}
+PLAIN_RUN = (STARTS, ANSWERS, ENDS, KNOWN_ANSWER, SAME_AS_X86, LOCALE)
+ARTIFACTS = (LOADS, FITS, BEHAVES)
