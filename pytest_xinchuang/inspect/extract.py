@@ -52,9 +52,9 @@ def _files(kind: str, data: bytes, account: _Account) -> dict[str, bytes]:
         if member.link is not None:
             links[name] = member.link
             continue
-        head = member.peek(512)
-        del head
+        member.peek(512)
         content = b"".join(member.chunks())
+        member.close()
         if kind == "deb":
             if name.startswith("data.tar"):
                 inner = formats.kind_of(content, name)

@@ -81,6 +81,10 @@ class Member:
                     self._account.expanded(len(chunk), total, self._compressed)
                 yield chunk
 
+    def close(self) -> None:
+        if self._stream is not None and not isinstance(self._stream, _Part):
+            self._stream.close()
+
 
 class _translated:  # noqa: N801  (a context manager that reads as a word)
     """Whatever a decompressor or archive reader raises on damaged input, as CannotRead."""

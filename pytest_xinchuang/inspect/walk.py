@@ -247,6 +247,8 @@ class Walker:
                     self._blob(node, name, data, depth)
         except formats.CannotRead as error:
             self.problem(error.code, node.within(name), str(error))
+        finally:
+            member.close()
 
     def _read(self, member: formats.Member, place: str) -> _Held:
         """The whole of a member: in memory when it is small, else in a temporary file without a name."""

@@ -75,6 +75,8 @@ class Bench:
         """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""
         cache = self.pool.shared.setdefault(("reference", self.subject_digest), {})
         key = f"{unit.name} elsewhere" if elsewhere else unit.name
+        if unit.kind in ("shell", "installer"):
+            key += f" on {self.platform.os_name}"
         if key not in cache:
             cache[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
         found: Outcome | str = cache[key]
@@ -96,6 +98,13 @@ class Bench:
             rootfs = self.pool.store.rootfs(name)
             architecture = self.pool.store.platforms.file.architectures[Arch.AMD64]
             twin = build(self.builder, self.subject, unit, reference_target(architecture, rootfs), rootfs)
-            return self.execute(sandbox, twin, env=env)
+            return self.execute(sandbox, twin, env=env, before=lambda where: self._identify(where, unit))
         except XcError as error:
             return error.what
+
+    def _identify(self, sandbox: Sandbox, unit: Unit) -> None:
+        """A script's twin runs on an x86-64 machine under the same system: the machine alone is to differ."""
+        release = self.platform.system.os_release.value
+        if unit.kind in ("shell", "installer") and release is not None:
+            for path in ("/etc/os-release", "/usr/lib/os-release"):
+                sandbox.put(path, release.encode())

@@ -91,6 +91,8 @@ class RunJudge:
         else:
             looked(STARTS, ANSWERS)
         self._check_output(unit, record, outcome, seen, fidelity, behaviour)
+        if unit.behaviour is None and not record.of(SAME_AS_X86):
+            self._check_locale(unit, record, built, sandbox)
         wrong = [f for f in record.findings if f.requirement in (KNOWN_ANSWER, SAME_AS_X86, behaviour)]
         if wrong:
             record.blocked_by = wrong[0]
@@ -278,8 +280,6 @@ class RunJudge:
             )
         if self._counterfactuals.other_vendors():
             self._check_vendor(unit, record, built, outcome, fingerprint.fidelity)
-        if unit.behaviour is None:
-            self._check_locale(unit, record, built, sandbox)
 
     def _check_shmat(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
         attaches = any(b"shmat" in data for data in built.objects.values())

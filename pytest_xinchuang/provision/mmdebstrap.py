@@ -33,7 +33,6 @@ _UNNEEDED = (
     "var/lib/apt",
     "var/cache",
     "usr/share/bug",
-    "usr/lib/locale",
 )
 
 _MEND = "sudo apt-get install mmdebstrap  (or `xc provision --offline DIR` with an export made elsewhere)"

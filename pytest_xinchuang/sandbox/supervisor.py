@@ -235,6 +235,8 @@ class Root:
                 with open("/cpuinfo", "w", encoding="utf-8") as file:
                     file.write(text)
                 mount("show the CPU's /proc/cpuinfo", "/cpuinfo", "/root/proc/cpuinfo", "", MS_BIND)
+                if FROM_ROOT:
+                    os.chown("/cpuinfo", UID, UID)
                 continue
             place = f"/root{path}"
             if os.path.lexists(place):
@@ -242,6 +244,9 @@ class Root:
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with open(place, "w", encoding="utf-8") as file:
                 file.write(text)
+            # Like the rest of the tree: `put` replaces it, and so may target code, which `changes` tells.
+            if FROM_ROOT:
+                os.chown(place, UID, UID)
 
     def reset(self) -> None:
         call("unmount the writable layer", libc.umount2(b"/root", MNT_DETACH))
@@ -262,7 +267,19 @@ class Root:
         return found
 
     def changes(self) -> list[str]:
-        return sorted(set(self._upper()) - self.made)
+        return sorted((set(self._upper()) - self.made) | set(self._identity_changed()))
+
+    def _identity_changed(self) -> list[str]:
+        found = []
+        for path, text in config["identity"].items():
+            try:
+                with open("/cpuinfo" if path == "/proc/cpuinfo" else f"/upper{path}", encoding="utf-8") as file:
+                    same = file.read() == text
+            except (OSError, UnicodeDecodeError):
+                same = False
+            if not same:
+                found.append(path)
+        return found
 
 
 def become_target_in_root() -> None:

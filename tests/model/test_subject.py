@@ -36,8 +36,8 @@ def test_the_digest_follows_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (HEAD, "units: field required"),
-        (HEAD + "units: []\n", "at least 1 item"),
+        (HEAD, "there is nothing to look at"),
+        (HEAD + "units: []\n", "give 'units' or 'artifacts'"),
         (HEAD + UNIT + "  - {name: a, kind: c, sources: [a.c]}\n", "two units are called 'a'"),
         (HEAD + "units: [{name: a, kind: c}]\n", "needs 'sources'"),
         (HEAD + "units: [{name: a, kind: binary}]\n", "needs 'files'"),

@@ -52,7 +52,7 @@ def check_isa(judge: Judge, record: ElfRecord) -> None:
     if (
         record.isa.reads_cpucfg
         and vectors
-        and record.elf.dynamic
+        and record.elf.kind == "dyn"
         and "getauxval" not in record.elf.imports
         and not _is_libc(record)
     ):

@@ -1,0 +1,101 @@
+"""Each failure of the table is found by the code that is named for it, and its twin that is right is not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
+from pytest_xinchuang.model.finding import FindingCatalogue
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.model.porting import PortingRow, load_porting
+from pytest_xinchuang.model.requirement import Catalogue
+from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.model.verdict import Verdict
+from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.toolchain.builder import Builder
+from tests.mutants.porting.planted import ROWS
+from tests.mutants.porting.tools import Planted, Tools
+
+TABLE = {row.number: row for row in load_porting(resources.conformance_dir() / "porting.yaml")}
+
+pytestmark = pytest.mark.sandbox
+
+BY_OTHER_TESTS = {
+    39: "tests/mru/test_engine.py: the reference subject is undecided in XC-MRU-040 and XC-MRU-041",
+    49: "tests/sandbox/test_docker.py: a seccomp profile that answers EPERM to clone3",
+}
+
+
+def test_every_failure_that_can_be_found_here_is_planted() -> None:
+    found_here = {number for number, row in TABLE.items() if set(row.ways) - {"R"}}
+    assert found_here == set(ROWS) | set(BY_OTHER_TESTS)
+
+
+@pytest.mark.parametrize("number", [n for n, row in TABLE.items() if "R" in row.ways])
+def test_what_needs_a_board_says_what_to_run_there(number: int) -> None:
+    native = TABLE[number].native
+    assert native is not None and len(native.en) > 20 and native.zh
+
+
+def test_every_code_of_the_table_is_in_the_catalogue(catalogue: Catalogue) -> None:
+    findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+    for row in TABLE.values():
+        for code in row.codes:
+            findings.get(code)
+        for requirement in row.requirements:
+            assert catalogue.get(requirement) is not None
+
+
+def prepared(number: int, bad: bool, where: Path, platforms: Platforms, pool: Pool) -> tuple[Planted, PortingRow]:
+    if number == 5 and shutil.which("mksquashfs") is None:
+        pytest.skip("needs mksquashfs: sudo apt-get install squashfs-tools")
+    planted = ROWS[number](Tools(where, platforms, Builder(pool.store.cache)), bad)
+    return planted, TABLE[number]
+
+
+@pytest.mark.parametrize("number", ROWS)
+def test_planted_failure_is_named(
+    number: int, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    planted, row = prepared(number, True, tmp_path, platforms, pool)
+    assert planted.code in row.codes
+    platform = platforms.get(planted.platform)
+    if planted.requirement:
+        decision = MruEngine(platform, Subject(planted.path), catalogue, pool, Builder(pool.store.cache)).decision(
+            planted.requirement
+        )
+        wanted = Verdict.INCONCLUSIVE if planted.certainty == "inconclusive" else Verdict.FAIL
+        assert (decision.verdict, f"[{planted.code}]" in decision.reason) == (wanted, True), decision
+        return
+    found = Verdicts(platform, platforms.file.architectures).of(Inspector().read(planted.path))
+    mine = [f for f in found if f.code == planted.code]
+    assert mine, [(f.code, f.certainty) for f in found]
+    if planted.certainty:
+        assert planted.certainty in {f.certainty.value for f in mine}
+    else:
+        assert "note" not in {f.certainty.value for f in mine}
+
+
+@pytest.mark.parametrize("number", ROWS)
+def test_its_twin_passes(number: int, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    planted, _ = prepared(number, False, tmp_path, platforms, pool)
+    platform = platforms.get(planted.platform)
+    if planted.requirement:
+        engine = MruEngine(platform, Subject(planted.path), catalogue, pool, Builder(pool.store.cache))
+        failed = {
+            r.id: engine.decision(r.id).reason
+            for r in catalogue.requirements
+            if engine.decision(r.id).verdict is Verdict.FAIL
+        }
+        assert not failed
+        assert engine.decision(planted.requirement).verdict is Verdict.PASS, engine.decision(planted.requirement)
+        return
+    findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+    found = Verdicts(platform, platforms.file.architectures).of(Inspector().read(planted.path))
+    assert planted.code not in {f.code for f in found}
+    assert not [findings.text(f) for f in found if findings.fails(f)]
