@@ -1,0 +1,121 @@
+"""`xc go-test`: third-party Go modules' own tests on a platform."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.cli_inspect import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.model.requirement import Text
+from pytest_xinchuang.model.yamlfile import YamlFile
+
+
+class SuiteModule(BaseModel):
+    """One module of a suite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: str
+    version: str
+    note: Text
+
+
+class SuiteFile(BaseModel):
+    """A suite of modules."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["xc-ecosystem/1"] = Field(alias="schema")
+    modules: tuple[SuiteModule, ...]
+
+
+def add_command(command: Command, load: Load) -> None:
+    """Add ``xc go-test``."""
+    gotest = command(
+        "go-test", lambda o: _go_test(o, load), "run Go modules' own tests on a platform, package by package"
+    )
+    gotest.add_argument("modules", nargs="*", metavar="MODULE@VERSION")
+    gotest.add_argument("--suite", choices=["ecosystem"], help="the modules of a shipped list")
+    gotest.add_argument("--platform", default="kunpeng,loongson", metavar="ID[,ID...]")
+    gotest.add_argument("--cover", action="store_true", help="measure coverage")
+    gotest.add_argument("--race", choices=["yes", "no"], default="no", help="build with the race detector")
+    gotest.add_argument("--run", dest="only", default="", metavar="REGEXP", help="only the tests whose names match")
+    gotest.add_argument("--offline", action="store_true", help="fetch nothing: take modules from the cache")
+    gotest.add_argument("--json", metavar="FILE", help="write the results there")
+
+
+def _go_test(options: argparse.Namespace, load: Load) -> int:
+    from pytest_xinchuang.gotest.engine import GoTestEngine
+    from pytest_xinchuang.gotest.module import ModuleVersion
+    from pytest_xinchuang.gotest.result import ModuleResult, TestVerdict
+    from pytest_xinchuang.provision.progress import Progress
+    from pytest_xinchuang.provision.store import Store
+    from pytest_xinchuang.sandbox.pool import Pool
+
+    names = list(options.modules)
+    if options.suite:
+        suite = YamlFile(resources.conformance_dir() / f"{options.suite}.yaml").parse(SuiteFile)
+        names += [f"{m.module}@{m.version}" for m in suite.modules]
+    if not names:
+        raise XcError(
+            "no module is named",
+            mend="xc go-test github.com/gin-gonic/gin@v1.10.1 --platform kunpeng, or --suite ecosystem",
+        )
+    wanted = [ModuleVersion.parse(name) for name in names]
+    platforms = load(options)
+    store = Store(platforms, progress=Progress(), offline=options.offline)
+    store.cache.clean()
+    pool = Pool(store)
+    results: list[ModuleResult] = []
+    try:
+        for platform in platforms.select(options.platform.split(",")):
+            engine = GoTestEngine(
+                platform,
+                pool,
+                cover=options.cover,
+                race=options.race == "yes",
+                only=options.only,
+                say=lambda text: print(f"xc: {text}", file=sys.stderr),
+            )
+            for module in wanted:
+                result = engine.run(module, offline=options.offline)
+                results.append(result)
+                print(render(result), end="", flush=True)
+    finally:
+        pool.close()
+    if options.json:
+        data = {"schema": "xc-go-test/1", "results": [r.as_dict() for r in results]}
+        Path(options.json).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if any(r.has(TestVerdict.FAIL) for r in results):
+        return EXIT_FINDINGS
+    if any(r.error for r in results):
+        return EXIT_ERROR
+    open_ = any(r.has(TestVerdict.NOT_JUDGED) or r.has(TestVerdict.FAILS_EVERYWHERE) for r in results)
+    return EXIT_INCOMPLETE if open_ else EXIT_CLEAN
+
+
+def render(result: object) -> str:
+    """A module's result for people: a line for each package, and what did not pass."""
+    from pytest_xinchuang.gotest.result import ModuleResult, TestVerdict
+
+    assert isinstance(result, ModuleResult)
+    covered = f", coverage {result.percent:.1f} %" if result.percent is not None else ""
+    lines = [f"{result.module} on {result.platform} (emulated){covered}"]
+    if result.error:
+        lines.append(f"  not tried: {result.error}")
+    for package in result.packages:
+        counts = [f"{package.count(v)} {v.value}" for v in TestVerdict if package.count(v)]
+        percent = f"  {package.percent:.1f} %" if package.percent is not None else ""
+        lines.append(
+            f"  {package.verdict.value:<8} {package.path}{percent}  ({', '.join(counts) or 'no test'}; {package.wall_s:.1f} s)"
+        )
+        if package.reason:
+            lines.append(f"           {package.reason}")
+    return "\n".join(lines) + "\n"

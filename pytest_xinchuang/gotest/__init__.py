@@ -1,0 +1,1 @@
+"""Third-party Go modules: their own tests, cross built and run on a platform."""

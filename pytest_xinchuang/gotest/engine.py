@@ -1,0 +1,237 @@
+"""Runs a module's own tests on a platform, and tells a failure from what emulation cannot judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest_xinchuang.errors import HostFault, XcError
+from pytest_xinchuang.gotest.module import GoModule, ModuleVersion, Package
+from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, tests_of
+from pytest_xinchuang.model.platform import Arch, Platform
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
+from pytest_xinchuang.toolchain.builder import version_of
+
+SOURCE, BINARY, PROFILE = "/xc/src", "/xc/package.test", "/xc/cover.out"
+MAX_TREE = 200 << 20
+RETRIES = 2
+
+# A Go runtime under qemu-user maps far more than it uses.
+LIMITS = Limits(wall_s=60, memory_mb=4096, processes=1024, output_mb=64)
+
+_CLOCK = re.compile(
+    r"timed? ?out|deadline exceeded|too slow|took too long|within \d|took \d|took longer|Elapsed|elapsed|"
+    r"expected duration|time\.Duration|AllocsPerRun|\d allocs",
+    re.IGNORECASE,
+)
+"""Texts of failures that a slow machine explains: an emulator is one."""
+
+_THREADS = re.compile(r"ThreadSanitizer|race: limit|FATAL: .*Sanitizer", re.IGNORECASE)
+
+Say = Callable[[str], None]
+
+
+class GoTestEngine:
+    """Modules on one platform.
+
+    Args:
+        say: told what is being done.
+        only: a regular expression over test names; empty: all.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        pool: Pool,
+        *,
+        cover: bool = False,
+        race: bool = False,
+        only: str = "",
+        say: Say = lambda _: None,
+    ) -> None:
+        self.platform = platform
+        self.pool = pool
+        self.cover = cover
+        self.race = race
+        self.only = only
+        self.say = say
+
+    def run(self, wanted: ModuleVersion, *, offline: bool = False) -> ModuleResult:
+        """All packages of a module that have tests. What keeps the module from being tried at all is its ``error``."""
+        result = ModuleResult(str(wanted), self.platform.id, "")
+        try:
+            module = GoModule(self.pool.store.cache, wanted, offline=offline)
+            result.module, result.go = str(module.version), version_of(module.go, "version")
+            packages = module.packages(self.platform.arch.value)
+        except XcError as error:
+            result.error = str(error)
+            return result
+        for package in packages:
+            self.say(f"{module.version}: {package.path} on {self.platform.id}")
+            result.packages.append(self._package(module, package))
+        return result
+
+    def _package(self, module: GoModule, package: Package) -> PackageResult:
+        result = PackageResult(package.path)
+        levels = dict(self.platform.cpu.go_env.value or {})
+        try:
+            program = module.test_binary(package, self.platform.arch.value, levels, cover=self.cover, race=self.race)
+        except XcError as error:
+            result.verdict, result.reason = self._not_built(module, package, error)
+            return result
+        try:
+            sandbox = self.pool.sandbox(self.platform)
+            outcome = self._execute(sandbox, module, package, program, [])
+            result.wall_s = outcome.wall_ms / 1000
+            if self.cover:
+                result.coverage = self._coverage(sandbox)
+            self._judge(module, package, program, outcome, result)
+        except HostFault as fault:
+            result.verdict, result.reason = TestVerdict.NOT_JUDGED, fault.what
+        finally:
+            program.unlink(missing_ok=True)
+        return result
+
+    def _not_built(self, module: GoModule, package: Package, error: XcError) -> tuple[TestVerdict, str]:
+        """A build that fails for x86-64 as well says nothing of the platform."""
+        if self.race:
+            return TestVerdict.NOT_JUDGED, f"the race detector cannot be cross built: {error.what}"
+        try:
+            module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False).unlink(missing_ok=True)
+        except XcError:
+            return TestVerdict.FAILS_EVERYWHERE, error.what
+        return TestVerdict.FAIL, error.what
+
+    def _execute(
+        self,
+        sandbox: Sandbox,
+        module: GoModule,
+        package: Package,
+        program: Path,
+        words: list[str],
+        *,
+        trace: bool = False,
+    ) -> Outcome:
+        sandbox.reset()
+        _put_tree(sandbox, module.root)
+        sandbox.put(BINARY, program.read_bytes(), executable=True)
+        argv = [BINARY, "-test.v=test2json", "-test.paniconexit0", f"-test.timeout={int(LIMITS.wall_s * 9)}s", *words]
+        if self.cover and not words:
+            argv.append(f"-test.coverprofile={PROFILE}")
+        if self.only and not words:
+            argv.append(f"-test.run={self.only}")
+        return sandbox.run(
+            argv, cwd=f"{SOURCE}/{package.directory}".rstrip("/"), limits=LIMITS, env={"GOFLAGS": ""}, trace=trace
+        )
+
+    @staticmethod
+    def _coverage(sandbox: Sandbox) -> tuple[int, int] | None:
+        try:
+            return coverage_of(sandbox.get(PROFILE))
+        except OSError:
+            return None
+
+    def _judge(
+        self, module: GoModule, package: Package, program: Path, outcome: Outcome, result: PackageResult
+    ) -> None:
+        if outcome.is_fault:
+            result.verdict, result.reason = TestVerdict.NOT_JUDGED, outcome.describe()
+        seen = tests_of(module.events(package, outcome.stdout))
+        good = outcome.ok and all(action in ("pass", "skip") for action, _ in seen.values())
+        reference: dict[str, tuple[str, str]] | str = {} if good else self._reference(module, package)
+        for name, (action, output) in seen.items():
+            case = TestCase(name, TestVerdict.PASS)
+            if action == "skip":
+                case.verdict, case.reason = TestVerdict.SKIP, _reason(output)
+            elif action != "pass":
+                case.verdict, case.reason = self._judge_test(
+                    module, package, program, name, (action, output), outcome, reference
+                )
+            result.tests.append(case)
+        for verdict in (TestVerdict.FAIL, TestVerdict.NOT_JUDGED, TestVerdict.FAILS_EVERYWHERE):
+            first = next((t for t in result.tests if t.verdict is verdict), None)
+            if first is not None and (result.verdict is TestVerdict.PASS or verdict is TestVerdict.FAIL):
+                result.verdict, result.reason = verdict, f"{first.name}: {first.reason}"
+        if result.verdict is TestVerdict.PASS and not outcome.ok:
+            result.verdict, result.reason = self._judge_end(outcome, reference)
+        if result.verdict is TestVerdict.PASS and not result.tests:
+            result.verdict, result.reason = TestVerdict.SKIP, "no test was run"
+
+    def _judge_end(self, outcome: Outcome, reference: dict[str, tuple[str, str]] | str) -> tuple[TestVerdict, str]:
+        """Every test that ran was good, and the program was not: it died at its start, or in TestMain."""
+        tail = _reason((outcome.stderr + outcome.stdout).decode(errors="replace"))
+        reason = f"{outcome.describe()}: {tail}"
+        if isinstance(reference, str):
+            return TestVerdict.FAILS_EVERYWHERE, f"{reason}; on x86-64 {reference}"
+        if _THREADS.search(tail):
+            return TestVerdict.NOT_JUDGED, reason
+        return TestVerdict.FAIL, reason
+
+    def _reference(self, module: GoModule, package: Package) -> dict[str, tuple[str, str]] | str:
+        """The same tests on x86-64, natively; or how their program ended when it never got to a test."""
+        try:
+            program = module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False)
+        except XcError as error:
+            return f"it does not build: {error.what}"
+        try:
+            outcome = self._execute(self.pool.reference(), module, package, program, [])
+        finally:
+            program.unlink(missing_ok=True)
+        seen = tests_of(module.events(package, outcome.stdout))
+        return seen or f"{outcome.describe()}: {_reason(outcome.stderr.decode(errors='replace'))}"
+
+    def _judge_test(
+        self,
+        module: GoModule,
+        package: Package,
+        program: Path,
+        name: str,
+        seen: tuple[str, str],
+        outcome: Outcome,
+        reference: dict[str, tuple[str, str]] | str,
+    ) -> tuple[TestVerdict, str]:
+        action, output = seen
+        reason = _reason(output)
+        if isinstance(reference, str):
+            return TestVerdict.FAILS_EVERYWHERE, f"{reason}; on x86-64 {reference}"
+        there = reference.get(name, ("missing", ""))[0]
+        if there not in ("pass", "skip"):
+            return TestVerdict.FAILS_EVERYWHERE, reason
+        if outcome.is_fault and action == "unfinished":
+            return TestVerdict.NOT_JUDGED, outcome.describe()
+        if _THREADS.search(output):
+            return TestVerdict.NOT_JUDGED, reason
+        sandbox = self.pool.sandbox(self.platform)
+        again = reason
+        for _ in range(RETRIES):
+            alone = self._execute(sandbox, module, package, program, [f"-test.run=^{re.escape(name)}$"])
+            if alone.is_fault:
+                return TestVerdict.NOT_JUDGED, alone.describe()
+            if alone.ok:
+                return TestVerdict.NOT_JUDGED, f"{reason}; alone it passes: it depends on timing or on other tests"
+            again = _reason(alone.stdout.decode(errors="replace")) or again
+        if _CLOCK.search(output):
+            return TestVerdict.NOT_JUDGED, f"{again}: an emulator's clock says nothing of the machine's"
+        return TestVerdict.FAIL, again
+
+
+def _put_tree(sandbox: Sandbox, root: Path) -> None:
+    """The module's files, which tests read by relative paths."""
+    total = 0
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink() or not path.is_file() or path.name == ".xc-complete":
+            continue
+        total += path.stat().st_size
+        if total > MAX_TREE:
+            raise HostFault(f"{root.name}: more than {MAX_TREE >> 20} MiB of files do not fit into a sandbox")
+        sandbox.put(f"{SOURCE}/{path.relative_to(root)}", path.read_bytes())
+
+
+def _reason(output: str) -> str:
+    """The line of a failed test's output that tells why."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line for line in lines if not re.match(r"\x16?(?:=== |--- |PASS|FAIL$|ok |warning: GOCOVERDIR)", line)]
+    telling = [line for line in lines if re.search(r"panic:|fatal error|Error:|error|expected|want|got", line)]
+    return (telling or lines or [""])[0][:200]
