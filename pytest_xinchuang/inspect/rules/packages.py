@@ -239,7 +239,7 @@ def image_platforms(node: Node) -> set[tuple[str, str]]:
             return
         blob = load(f"blobs/{str(descriptor.get('digest', '')).replace(':', '/')}")
         if isinstance(blob, dict):
-            for child in blob.get("manifests") or ():
+            for child in _list(blob.get("manifests")):
                 follow(child, depth + 1)
             if isinstance(blob.get("config"), dict):
                 config = load(f"blobs/{str(blob['config'].get('digest', '')).replace(':', '/')}")
@@ -247,7 +247,7 @@ def image_platforms(node: Node) -> set[tuple[str, str]]:
                     found.add((str(config.get("os", "linux")), str(config["architecture"])))
 
     index = load("index.json")
-    for descriptor in (index.get("manifests") or ()) if isinstance(index, dict) else ():
+    for descriptor in _list(index.get("manifests")) if isinstance(index, dict) else ():
         follow(descriptor)
     saved = load("manifest.json")
     for item in saved if isinstance(saved, list) else ():
@@ -255,6 +255,10 @@ def image_platforms(node: Node) -> set[tuple[str, str]]:
         if isinstance(config, dict) and config.get("architecture"):
             found.add((str(config.get("os", "linux")), str(config["architecture"])))
     return found
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def check_system(judge: Judge, node: Node, records: list[ElfRecord]) -> None:

@@ -1,0 +1,91 @@
+"""Containers of every kind, made by hand, that hold one object."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import tarfile
+import zipfile
+
+
+def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def ar(files: dict[str, bytes]) -> bytes:
+    out = b"!<arch>\n"
+    for name, data in files.items():
+        out += (
+            f"{name + '/':<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode()
+            + data
+            + b"\n" * (len(data) & 1)
+        )
+    return out
+
+
+def deb(files: dict[str, bytes], control: str) -> bytes:
+    members = {
+        "debian-binary": b"2.0\n",
+        "control.tar.gz": tar({"./control": control.encode()}, "w:gz"),
+        "data.tar.xz": tar({f"./{n}": d for n, d in files.items()}, "w:xz"),
+    }
+    out = b"!<arch>\n"
+    for name, data in members.items():
+        out += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) & 1)
+    return out
+
+
+def cpio(files: dict[str, bytes]) -> bytes:
+    out = b""
+    for name, data in {**files, "TRAILER!!!": b""}.items():
+        raw = name.encode() + b"\0"
+        mode = 0o100644 if name != "TRAILER!!!" else 0
+        fields = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(raw), 0]
+        out += b"070701" + b"".join(f"{f:08X}".encode() for f in fields) + raw
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return out
+
+
+def rpm(files: dict[str, bytes], name: str, arch: str) -> bytes:
+    """A lead, an empty signature, a header with name, version and architecture, and a compressed cpio archive."""
+
+    def header(tags: dict[int, str]) -> bytes:
+        store, index = b"", b""
+        for tag, text in tags.items():
+            index += struct.pack(">IIII", tag, 6, len(store), 1)
+            store += text.encode() + b"\0"
+        return b"\x8e\xad\xe8\x01\0\0\0\0" + struct.pack(">II", len(tags), len(store)) + index + store
+
+    lead = b"\xed\xab\xee\xdb\x03\x00" + bytes(90)
+    signature = header({})
+    signature += bytes(-(len(lead) + len(signature)) % 8)
+    return lead + signature + header({1000: name, 1001: "1.0", 1022: arch}) + gzip.compress(cpio(files))
+
+
+def compressed(data: bytes) -> dict[str, bytes]:
+    import zstandard
+
+    return {
+        "gz": gzip.compress(data),
+        "xz": lzma.compress(data),
+        "bz2": bz2.compress(data),
+        "zst": zstandard.ZstdCompressor().compress(data),
+    }

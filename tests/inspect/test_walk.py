@@ -1,0 +1,280 @@
+"""Containers of every kind, and what is wrong with some: an error for that object alone, in bounded time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import resource
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.inspect.walk import Bounds
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.sandbox.launcher import launcher
+from tests.inspect import containers
+
+ELF = launcher("x86_64", ["/x", "-0"])
+PLATFORM = "zhaoxin"
+
+
+def inspect(path: Path, **bounds: float) -> Inspection:
+    return Inspector(bounds=Bounds(**bounds) if bounds else None).read(path)  # type: ignore[arg-type]
+
+
+def write(tmp_path: Path, name: str, data: bytes) -> Path:
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def kinds_of_container() -> dict[str, bytes]:
+    files = {"usr/lib/x.so": ELF}
+    packed = containers.tar(files)
+    made = {f"a.tar.{kind}": data for kind, data in containers.compressed(packed).items()}
+    made |= {f"x.so.{kind}": data for kind, data in containers.compressed(ELF).items()}
+    return made | {
+        "plain": ELF,
+        "a.tar": packed,
+        "a.zip": containers.zipped(files),
+        "a.jar": containers.zipped({"BOOT-INF/lib/b.jar": containers.zipped(files)}),
+        "libx.a": containers.ar({"x.o": ELF, "y.o": b"text"}),
+        "a.deb": containers.deb(files, "Package: a\nArchitecture: amd64\n"),
+        "a.rpm": containers.rpm(files, "a", "x86_64"),
+        "a.cpio": containers.cpio(files),
+    }
+
+
+@pytest.mark.parametrize("name", kinds_of_container())
+def test_the_object_in_it_is_found(name: str, tmp_path: Path, platforms: Platforms) -> None:
+    found = inspect(write(tmp_path, name, kinds_of_container()[name]))
+    assert [r.elf.machine for r in found.records] == ["EM_X86_64"]
+    assert not found.problems
+    place = found.records[0].place
+    assert place.startswith(str(tmp_path / name))
+    if name == "a.deb":
+        assert place == f"{tmp_path}/a.deb!usr/lib/x.so"
+    for kind, arch in (("a.deb", "arm64"), ("a.rpm", "aarch64")):
+        if name == kind:
+            findings = Verdicts(platforms.get("kunpeng"), platforms.file.architectures).of(found)
+            assert [f.code for f in findings] == ["XC-PKG-004"]
+            assert findings[0].params["wanted"] == arch
+
+
+@pytest.mark.parametrize("name", [n for n in kinds_of_container() if n != "plain"])
+def test_cut_off_anywhere_it_is_damaged_and_no_more(name: str, tmp_path: Path) -> None:
+    data = kinds_of_container()[name]
+    for length in {len(data) // 3, len(data) // 2, len(data) - 30}:
+        found = inspect(write(tmp_path, name, data[:length]))
+        assert all(p.code.startswith("XC-BAD-") for p in found.problems)
+        assert not found.records or not found.problems or found.records[0].elf.machine == "EM_X86_64"
+
+
+def test_a_damaged_object_does_not_hide_the_others(tmp_path: Path) -> None:
+    files = {"a.so": ELF, "b.so": ELF[:60], "c.so": ELF}
+    found = inspect(write(tmp_path, "a.zip", containers.zipped(files)))
+    assert [r.path for r in found.records] == ["a.so", "c.so"]
+    assert [(p.code, p.place.rpartition("!")[2]) for p in found.problems] == [("XC-BAD-001", "b.so")]
+
+
+def test_a_path_that_leaves_the_archive_is_named(tmp_path: Path) -> None:
+    for name, data in {
+        "a.tar": containers.tar({"../../etc/x.so": ELF}),
+        "b.zip": containers.zipped({"/abs/x.so": ELF}),
+        "c.cpio": containers.cpio({"a/../../x.so": ELF}),
+    }.items():
+        found = inspect(write(tmp_path, name, data))
+        assert [p.code for p in found.problems] == ["XC-BAD-004"]
+        assert len(found.records) == 1
+    assert not (tmp_path.parent / "etc").exists()
+
+
+def test_ten_gigabytes_of_zeros_cost_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "zeros"
+    with path.open("wb") as file:
+        file.truncate(10 << 30)
+    found = inspect(path)
+    assert not found.records and not found.problems
+    info = tarfile.TarInfo("zeros")
+    info.size = 3 << 30
+    head = info.tobuf()
+    sparse = tmp_path / "zeros.tar"
+    with sparse.open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + info.size + 1024)
+    assert not inspect(sparse, seconds=60).records
+
+
+def test_a_bomb_is_stopped(tmp_path: Path) -> None:
+    zeros = gzip.compress(bytes(64 << 20), 9)
+    info = tarfile.TarInfo("zeros")
+    info.size = 512 << 20
+    # Concatenated members of gzip are one stream.
+    bomb = (
+        gzip.compress(containers.tar({"x.so": ELF}).rstrip(b"\0").ljust(2048, b"\0")[:-1024] + info.tobuf()) + zeros * 8
+    )
+    found = inspect(write(tmp_path, "bomb.tar.gz", bomb), ratio=200, ratio_from=32 << 20)
+    assert [p.code for p in found.problems] == ["XC-BAD-003"]
+    big = ELF + bytes(96 << 20)
+    found = inspect(write(tmp_path, "bomb.zip", containers.zipped({"a.so": big})), ratio=50, ratio_from=16 << 20)
+    assert [p.code for p in found.problems] == ["XC-BAD-003"]
+    found = inspect(write(tmp_path, "large.zip", containers.zipped({"a.so": big})), object_bytes=8 << 20)
+    assert [p.code for p in found.problems] == ["XC-BAD-008"]
+
+
+def test_archives_in_archives_have_a_floor(tmp_path: Path) -> None:
+    data = containers.zipped({"x.so": ELF})
+    for _ in range(12):
+        data = containers.zipped({"inner.zip": data})
+    found = inspect(write(tmp_path, "deep.zip", data))
+    assert [p.code for p in found.problems] == ["XC-BAD-005"]
+    assert not found.records
+
+
+def test_many_members_have_an_end(tmp_path: Path) -> None:
+    data = containers.zipped({f"{n}": b"" for n in range(300)})
+    found = inspect(write(tmp_path, "many.zip", data), members=100)
+    assert [p.code for p in found.problems] == ["XC-BAD-003"]
+
+
+def test_an_encrypted_member_cannot_be_read(tmp_path: Path) -> None:
+    data = bytearray(containers.zipped({"x.so": ELF}))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1
+    found = inspect(write(tmp_path, "secret.zip", bytes(data)))
+    assert [p.code for p in found.problems] == ["XC-BAD-006"]
+
+
+def test_links_in_a_circle_are_named_and_not_followed(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a").symlink_to("b")
+    (tree / "b").symlink_to("a")
+    (tree / "up").symlink_to("..")
+    (tree / "x.so").write_bytes(ELF)
+    os.mkfifo(tree / "pipe")
+    found = inspect(tree)
+    assert [p.code for p in found.problems] == ["XC-BAD-007", "XC-BAD-007"]
+    assert len(found.records) == 1
+    with pytest.raises(XcError, match="symbolic links"):
+        inspect(tree / "a")
+    with pytest.raises(XcError, match="neither a regular file"):
+        inspect(tree / "pipe")
+
+
+def test_odd_names_can_be_printed(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    odd = b"\xff\xfe\x1b[31m\n.so"
+    (tree / os.fsdecode(odd)).write_bytes(ELF)
+    info = tarfile.TarInfo(os.fsdecode(odd))
+    info.size = len(ELF)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", encoding="utf-8", errors="surrogateescape") as archive:
+        archive.addfile(info, io.BytesIO(ELF))
+    (tree / "a.tar").write_bytes(buffer.getvalue())
+    for record in inspect(tree).records:
+        assert record.place.isprintable() and record.place.encode()
+        assert "\\xff\\xfe\\x1b[31m\\n.so" in record.place
+
+
+def test_an_unreadable_file_is_told_and_the_rest_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_xinchuang.inspect import walk
+
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("a.so", "b.so"):
+        (tree / name).write_bytes(ELF)
+    real = walk._mapped
+
+    def refuse(path: Path) -> object:
+        if path.name == "a.so":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(walk, "_mapped", refuse)
+    found = inspect(tree)
+    assert [(p.code, p.detail) for p in found.problems] == [("XC-BAD-006", "Permission denied")]
+    assert len(found.records) == 1
+
+
+def test_without_unsquashfs_a_squashfs_is_not_called_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/none")
+    found = inspect(write(tmp_path, "image", b"hsqs" + bytes(200)))
+    assert [p.code for p in found.problems] == ["XC-BAD-006"]
+    assert "squashfs-tools" in found.problems[0].detail
+
+
+SEEDS = kinds_of_container()
+
+
+@settings(
+    max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    name=st.sampled_from(sorted(SEEDS)),
+    edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)), max_size=6),
+    cut=st.floats(0.05, 1),
+)
+def test_whatever_the_bytes_are_it_is_an_answer(
+    name: str, edits: list[tuple[float, bytes]], cut: float, tmp_path: Path, platforms: Platforms
+) -> None:
+    data = bytearray(SEEDS[name])
+    for place, new in edits:
+        at = int(place * len(data))
+        data[at : at + len(new)] = new
+    path = write(tmp_path, name, bytes(data[: max(int(cut * len(data)), 1)]))
+    found = inspect(path, seconds=20)
+    for platform in platforms.select(["kunpeng", "loongson"]):
+        for finding in Verdicts(platform, platforms.file.architectures).of(found):
+            assert finding.object.isprintable()
+        assert all(f.code.startswith("XC-BAD-") for f in problems_as_findings(found.problems, platform.id))
+
+
+CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.name)
+def test_the_corpus_gives_answers(path: Path, platforms: Platforms) -> None:
+    """Inputs that once were trouble, or that tools of this kind stumble over."""
+    found = inspect(path, seconds=20)
+    Verdicts(platforms.get("kunpeng"), platforms.file.architectures).of(found)
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    """A 1.5 GiB object in an archive, with 600 MiB of address space for data."""
+    path = tmp_path / "large.zip"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("a.so", "w", force_zip64=True) as file,
+    ):
+        file.write(ELF)
+        for _ in range(1536):
+            file.write(bytes(1 << 20))
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom pytest_xinchuang.inspect.inspector import Inspector\n"
+        "from pytest_xinchuang.inspect.walk import Bounds\n"
+        "i = Inspector(bounds=Bounds(ratio=2000)).read(Path(sys.argv[1]))\nprint(len(i.records), i.problems)\n"
+    )
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (600 << 20, 600 << 20))
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "1 []", done.stderr[-500:]
