@@ -70,7 +70,8 @@ def _go_test(options: argparse.Namespace, load: Load) -> int:
         )
     wanted = [ModuleVersion.parse(name) for name in names]
     platforms = load(options)
-    store = Store(platforms, progress=Progress(), offline=options.offline)
+    # Tests load time zones by name.
+    store = Store(platforms, progress=Progress(), offline=options.offline, packages=("tzdata",))
     store.cache.clean()
     pool = Pool(store)
     results: list[ModuleResult] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_xinchuang.errors import HostFault, XcError
@@ -17,6 +18,9 @@ from pytest_xinchuang.toolchain.builder import version_of
 SOURCE, BINARY, PROFILE = "/xc/src", "/xc/package.test", "/xc/cover.out"
 MAX_TREE = 200 << 20
 RETRIES = 2
+MAX_RETRIED = 20
+"""Failed tests of one package that are tried again by themselves; when more fail, one cause stands behind them."""
+ALONE_WALL_S = 10.0
 
 # A Go runtime under qemu-user maps far more than it uses.
 LIMITS = Limits(wall_s=60, memory_mb=4096, processes=1024, output_mb=64)
@@ -56,6 +60,7 @@ class GoTestEngine:
         self.cover = cover
         self.race = race
         self.only = only
+        self._retried = 0
         self.say = say
 
     def run(self, wanted: ModuleVersion, *, offline: bool = False) -> ModuleResult:
@@ -82,8 +87,9 @@ class GoTestEngine:
             result.verdict, result.reason = self._not_built(module, package, error)
             return result
         try:
-            sandbox = self.pool.sandbox(self.platform)
-            outcome = self._execute(sandbox, module, package, program, [])
+            sandbox = self.pool.sandbox(self.platform, loopback=True)
+            words = [f"-test.coverprofile={PROFILE}"] if self.cover else []
+            outcome = self._execute(sandbox, module, package, program, words)
             result.wall_s = outcome.wall_ms / 1000
             if self.cover:
                 result.coverage = self._coverage(sandbox)
@@ -112,19 +118,16 @@ class GoTestEngine:
         program: Path,
         words: list[str],
         *,
-        trace: bool = False,
+        wall_s: float = LIMITS.wall_s,
     ) -> Outcome:
         sandbox.reset()
+        sandbox.put("/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
         _put_tree(sandbox, module.root)
         sandbox.put(BINARY, program.read_bytes(), executable=True)
-        argv = [BINARY, "-test.v=test2json", "-test.paniconexit0", f"-test.timeout={int(LIMITS.wall_s * 9)}s", *words]
-        if self.cover and not words:
-            argv.append(f"-test.coverprofile={PROFILE}")
-        if self.only and not words:
+        argv = [BINARY, "-test.v=test2json", "-test.paniconexit0", "-test.timeout=0", *words]
+        if self.only and not any(word.startswith("-test.run=") for word in words):
             argv.append(f"-test.run={self.only}")
-        return sandbox.run(
-            argv, cwd=f"{SOURCE}/{package.directory}".rstrip("/"), limits=LIMITS, env={"GOFLAGS": ""}, trace=trace
-        )
+        return sandbox.run(argv, cwd=f"{SOURCE}/{package.directory}".rstrip("/"), limits=replace(LIMITS, wall_s=wall_s))
 
     @staticmethod
     def _coverage(sandbox: Sandbox) -> tuple[int, int] | None:
@@ -138,6 +141,7 @@ class GoTestEngine:
     ) -> None:
         if outcome.is_fault:
             result.verdict, result.reason = TestVerdict.NOT_JUDGED, outcome.describe()
+        self._retried = 0
         seen = tests_of(module.events(package, outcome.stdout))
         good = outcome.ok and all(action in ("pass", "skip") for action, _ in seen.values())
         reference: dict[str, tuple[str, str]] | str = {} if good else self._reference(module, package)
@@ -176,7 +180,7 @@ class GoTestEngine:
         except XcError as error:
             return f"it does not build: {error.what}"
         try:
-            outcome = self._execute(self.pool.reference(), module, package, program, [])
+            outcome = self._execute(self.pool.reference(loopback=True), module, package, program, [])
         finally:
             program.unlink(missing_ok=True)
         seen = tests_of(module.events(package, outcome.stdout))
@@ -203,10 +207,15 @@ class GoTestEngine:
             return TestVerdict.NOT_JUDGED, outcome.describe()
         if _THREADS.search(output):
             return TestVerdict.NOT_JUDGED, reason
-        sandbox = self.pool.sandbox(self.platform)
+        if self._retried >= MAX_RETRIED:
+            return TestVerdict.NOT_JUDGED, f"{reason}; too many failed to try each again"
+        self._retried += 1
+        sandbox = self.pool.sandbox(self.platform, loopback=True)
         again = reason
         for _ in range(RETRIES):
-            alone = self._execute(sandbox, module, package, program, [f"-test.run=^{re.escape(name)}$"])
+            alone = self._execute(
+                sandbox, module, package, program, [f"-test.run=^{re.escape(name)}$"], wall_s=ALONE_WALL_S
+            )
             if alone.is_fault:
                 return TestVerdict.NOT_JUDGED, alone.describe()
             if alone.ok:

@@ -37,16 +37,25 @@ class Circumstances:
     Attributes:
         vendor: another vendor string of CPUID (x86-64).
         floor: system calls that the platform's kernel lacks answer ENOSYS.
+        loopback: 127.0.0.1 can be reached, and nothing else.
     """
 
     variant: CpuVariant = CpuVariant.STRICT
     vendor: str = ""
     floor: bool = True
+    loopback: bool = False
 
     @property
     def name(self) -> str:
         extra = [f"vendor={self.vendor}"] if self.vendor else []
-        return ",".join([self.variant.value, *extra, *([] if self.floor else ["every system call"])])
+        return ",".join(
+            [
+                self.variant.value,
+                *extra,
+                *([] if self.floor else ["every system call"]),
+                *(["loopback"] if self.loopback else []),
+            ]
+        )
 
 
 BACKENDS = ("auto", "qemu", "docker", "native")
@@ -83,19 +92,26 @@ class Pool:
         """Results that engines of several platforms share, such as the x86-64 runs."""
 
     def sandbox(
-        self, platform: Platform, variant: CpuVariant = CpuVariant.STRICT, *, vendor: str = "", floor: bool = True
+        self,
+        platform: Platform,
+        variant: CpuVariant = CpuVariant.STRICT,
+        *,
+        vendor: str = "",
+        floor: bool = True,
+        loopback: bool = False,
     ) -> Sandbox:
         """The sandbox of a platform; opened again when it has died. See :class:`Circumstances` for the arguments.
 
         Raises:
             HostFault: it cannot be opened here; the message names the first cause and the mend.
         """
-        wanted = Circumstances(variant, vendor, floor)
+        wanted = Circumstances(variant, vendor, floor, loopback)
         return self._get((platform.id, wanted), lambda: self._start(platform, wanted))
 
-    def reference(self) -> Sandbox:
+    def reference(self, *, loopback: bool = False) -> Sandbox:
         """Where the x86-64 runs are made that a target's output is compared with: native on an x86-64 host."""
-        return self._get(("reference", Circumstances()), self._start_reference)
+        wanted = Circumstances(loopback=loopback)
+        return self._get(("reference", wanted), lambda: self._start_reference(loopback))
 
     def _get(self, key: tuple[str, Circumstances], start: Starter) -> Sandbox:
         if key in self._failed:
@@ -142,6 +158,7 @@ class Pool:
             timeout_scale=EMULATION_SCALE * self.timeout_scale,
             identity=tuple(identity_of(platform, rootfs.stand_in).items()),
             absent_calls=tuple(calls_after(kernel).values()) if wanted.floor and kernel else (),
+            loopback=wanted.loopback,
         )
         try:
             return QemuSandbox(spec)
@@ -152,7 +169,7 @@ class Pool:
                 raise
             return open_emulated(spec, str(fault.what))
 
-    def _start_reference(self) -> Sandbox:
+    def _start_reference(self, loopback: bool) -> Sandbox:
         name = self.store.platforms.file.reference
         if name is None:
             raise HostFault("platforms.yaml names no reference root filesystem", mend="add `reference:`")
@@ -165,6 +182,7 @@ class Pool:
             cpu_model="" if native else "max",
             kernel_release=host.release(),
             timeout_scale=self.timeout_scale * (1 if native else EMULATION_SCALE),
+            loopback=loopback,
         )
         return QemuSandbox(spec)
 

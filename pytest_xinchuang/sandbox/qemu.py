@@ -64,6 +64,7 @@ class QemuSpec:
         emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
         identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
         absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
+        loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
     """
 
     platform: str
@@ -76,6 +77,7 @@ class QemuSpec:
     layer_mb: int = 512
     identity: tuple[tuple[str, str], ...] = ()
     absent_calls: tuple[int, ...] = ()
+    loopback: bool = False
 
 
 class QemuSandbox:
@@ -144,6 +146,7 @@ class QemuSandbox:
             "helpers": helpers,
             "registrations": registrations,
             "network": False,
+            "loopback": spec.loopback,
             "layer_mb": spec.layer_mb,
             "sandbox_host_uid": SANDBOX_HOST_UID,
             "identity": dict(spec.identity),

@@ -115,6 +115,12 @@ def enter_namespaces(network: bool) -> None:
         raise StepFailed("map user ids into the namespace", int(answer or b"1"))
 
 
+def raise_loopback() -> None:
+    """Bring `lo` of our network namespace up (netdevice(7): SIOCSIFFLAGS with IFF_UP)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, 0x8914, struct.pack("16sH14x", b"lo", 1))
+
+
 def become_target() -> None:
     """From user 0 of the sandbox to user 1000, without a capability once the next program starts.
 
@@ -620,6 +626,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         enter_namespaces(config["network"])
+        if config["loopback"]:
+            raise_loopback()
     except StepFailed as error:
         reply({"failed": error.step, "errno": error.number})
         sys.exit(1)

@@ -320,7 +320,8 @@ def test_a_library_that_asks_is_guarded(tmp_path: Path, platforms: Platforms) ->
     source = tmp_path / "u.c"
     source.write_text(
         "unsigned long getauxval(unsigned long);\nint f(int *p) {\n    int r = 0;\n    if (getauxval(16) & 256)\n"
-        '        __asm__ volatile(".arch_extension lse\\n\\tldadd %w1, %w0, [%2]" : "=r"(r) : "r"(1), "r"(p));\n    return r;\n}\n'
+        '        __asm__ volatile(".arch_extension lse\\n\\tldadd %w1, %w0, [%2]" : "=r"(r) : "r"(1), "r"(p));\n'
+        "    return r;\n}\n"
     )
     target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
     data = Builder(Cache()).c(target, [source], shared=True)
