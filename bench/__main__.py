@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-BENCHES = ("overhead", "idle")
+BENCHES = ("overhead", "idle", "inspect")
 
 
 def main() -> int:

@@ -191,6 +191,11 @@ def _docker(_: Store) -> Finding:
         return Finding("Docker Engine", "missing", fault.what, why, f"{mend}  (and be in the group docker)")
     version = client.version()["Version"]
     client.close()
+    number = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".")[:3] if part.isdigit())
+    if number < (20, 10, 10):
+        # A container is needed to try it; each sandbox of the docker backend does when it opens.
+        detail = f"version {version}: its seccomp profile answers EPERM to clone3, and threads fail [XC-HOST-001]"
+        return Finding("Docker Engine", "missing", detail, why, "install Docker 20.10.10 or later")
     return Finding("Docker Engine", "ok", f"version {version}", why)
 
 

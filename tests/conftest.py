@@ -59,7 +59,7 @@ def mutants_dir() -> Path:
     return Path(__file__).parent / "mutants"
 
 
-_MUST_RUN = ("docker", "sandbox")
+_MUST_RUN = ("docker", "sandbox", "registry")
 
 
 @pytest.hookimpl(wrapper=True)

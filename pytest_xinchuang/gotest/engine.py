@@ -21,16 +21,18 @@ RETRIES = 2
 MAX_RETRIED = 20
 """Failed tests of one package that are tried again by themselves; when more fail, one cause stands behind them."""
 ALONE_WALL_S = 10.0
+MAX_ENDERS = 8
+"""Tests of one package that end the whole program; when there are more, what they hide is not judged."""
 
 # A Go runtime under qemu-user maps far more than it uses.
 LIMITS = Limits(wall_s=60, memory_mb=4096, processes=1024, output_mb=64)
 
 _CLOCK = re.compile(
     r"timed? ?out|deadline exceeded|too slow|took too long|within \d|took \d|took longer|Elapsed|elapsed|"
-    r"expected duration|time\.Duration|AllocsPerRun|\d allocs",
+    r"expected duration|time\.Duration|AllocsPerRun|\d allocs|connection refused",
     re.IGNORECASE,
 )
-"""Texts of failures that a slow machine explains: an emulator is one."""
+"""Texts of failures that a slow machine explains, as an emulator is one: also a client that is faster than its server."""
 
 _THREADS = re.compile(r"ThreadSanitizer|race: limit|FATAL: .*Sanitizer", re.IGNORECASE)
 
@@ -89,11 +91,11 @@ class GoTestEngine:
         try:
             sandbox = self.pool.sandbox(self.platform, loopback=True)
             words = [f"-test.coverprofile={PROFILE}"] if self.cover else []
-            outcome = self._execute(sandbox, module, package, program, words)
+            seen, outcome = self._all_tests(sandbox, module, package, program, words)
             result.wall_s = outcome.wall_ms / 1000
             if self.cover:
                 result.coverage = self._coverage(sandbox)
-            self._judge(module, package, program, outcome, result)
+            self._judge(module, package, program, seen, outcome, result)
         except HostFault as fault:
             result.verdict, result.reason = TestVerdict.NOT_JUDGED, fault.what
         finally:
@@ -124,10 +126,41 @@ class GoTestEngine:
         sandbox.put("/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
         _put_tree(sandbox, module.root)
         sandbox.put(BINARY, program.read_bytes(), executable=True)
-        argv = [BINARY, "-test.v=test2json", "-test.paniconexit0", "-test.timeout=0", *words]
+        # Under a shell: a program whose parent is process 1 may take itself for an orphan, and end.
+        argv = [
+            "/bin/sh",
+            "-c",
+            '"$0" "$@"; exit $?',
+            BINARY,
+            "-test.v=test2json",
+            "-test.paniconexit0",
+            "-test.timeout=0",
+            *words,
+        ]
         if self.only and not any(word.startswith("-test.run=") for word in words):
             argv.append(f"-test.run={self.only}")
         return sandbox.run(argv, cwd=f"{SOURCE}/{package.directory}".rstrip("/"), limits=replace(LIMITS, wall_s=wall_s))
+
+    def _all_tests(
+        self, sandbox: Sandbox, module: GoModule, package: Package, program: Path, words: list[str]
+    ) -> tuple[dict[str, tuple[str, str]], Outcome]:
+        """Every test's action and output, and how the last run ended. A test that ends the whole program hides the others:
+        they are run again without it."""
+        enders: dict[str, tuple[str, str]] = {}
+        while True:
+            skip = [f"-test.skip=^({'|'.join(map(re.escape, enders))})$"] if enders else []
+            outcome = self._execute(sandbox, module, package, program, [*words, *skip])
+            events = module.events(package, outcome.stdout)
+            seen = tests_of(events)
+            unfinished = [name for name, (action, _) in seen.items() if action == "unfinished"]
+            if outcome.is_fault or outcome.ok or not unfinished or len(enders) >= MAX_ENDERS:
+                return {**seen, **enders}, outcome
+            started = [
+                str(e["Test"]).partition("/")[0] for e in events if e.get("Action") in ("run", "cont") and e.get("Test")
+            ]
+            ender = next((name for name in reversed(started) if name in unfinished), unfinished[-1])
+            said = (outcome.stderr + b"\n" + outcome.stdout[-4000:]).decode(errors="replace")
+            enders[ender] = ("unfinished", f"the program ended with {outcome.describe()}\n{said}")
 
     @staticmethod
     def _coverage(sandbox: Sandbox) -> tuple[int, int] | None:
@@ -137,12 +170,17 @@ class GoTestEngine:
             return None
 
     def _judge(
-        self, module: GoModule, package: Package, program: Path, outcome: Outcome, result: PackageResult
+        self,
+        module: GoModule,
+        package: Package,
+        program: Path,
+        seen: dict[str, tuple[str, str]],
+        outcome: Outcome,
+        result: PackageResult,
     ) -> None:
         if outcome.is_fault:
             result.verdict, result.reason = TestVerdict.NOT_JUDGED, outcome.describe()
         self._retried = 0
-        seen = tests_of(module.events(package, outcome.stdout))
         good = outcome.ok and all(action in ("pass", "skip") for action, _ in seen.values())
         reference: dict[str, tuple[str, str]] | str = {} if good else self._reference(module, package)
         for name, (action, output) in seen.items():
@@ -180,10 +218,9 @@ class GoTestEngine:
         except XcError as error:
             return f"it does not build: {error.what}"
         try:
-            outcome = self._execute(self.pool.reference(loopback=True), module, package, program, [])
+            seen, outcome = self._all_tests(self.pool.reference(loopback=True), module, package, program, [])
         finally:
             program.unlink(missing_ok=True)
-        seen = tests_of(module.events(package, outcome.stdout))
         return seen or f"{outcome.describe()}: {_reason(outcome.stderr.decode(errors='replace'))}"
 
     def _judge_test(
@@ -221,9 +258,30 @@ class GoTestEngine:
             if alone.ok:
                 return TestVerdict.NOT_JUDGED, f"{reason}; alone it passes: it depends on timing or on other tests"
             again = _reason(alone.stdout.decode(errors="replace")) or again
+        if not self._steady_on_x86(module, package, name):
+            return TestVerdict.FAILS_EVERYWHERE, f"{again}; on x86-64 it fails at times"
         if _CLOCK.search(output):
             return TestVerdict.NOT_JUDGED, f"{again}: an emulator's clock says nothing of the machine's"
         return TestVerdict.FAIL, again
+
+    def _steady_on_x86(self, module: GoModule, package: Package, name: str) -> bool:
+        """Whether a test passes on x86-64 each time that it is tried, by itself."""
+        program = module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False)
+        try:
+            runs = (
+                self._execute(
+                    self.pool.reference(loopback=True),
+                    module,
+                    package,
+                    program,
+                    [f"-test.run=^{re.escape(name)}$"],
+                    wall_s=ALONE_WALL_S,
+                )
+                for _ in range(RETRIES + 1)
+            )
+            return all(outcome.ok for outcome in runs)
+        finally:
+            program.unlink(missing_ok=True)
 
 
 def _put_tree(sandbox: Sandbox, root: Path) -> None:

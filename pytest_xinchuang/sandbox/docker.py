@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import itertools
 import json
@@ -120,6 +121,9 @@ def _remove(container: Any) -> None:
 class DockerSandbox:
     """One long-lived container. Use ``open``; see the sandbox protocol for the methods."""
 
+    SECURITY: tuple[str, ...] = ("no-new-privileges",)
+    """Docker's security options; the engine's own seccomp profile is in force beside them."""
+
     def __init__(
         self,
         client: Any,
@@ -214,7 +218,7 @@ class DockerSandbox:
             working_dir="/",
             network_mode="none",
             cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
+            security_opt=list(self.SECURITY),
             read_only=True,
             tmpfs={WORK_DIR: f"{tmpfs},mode=755", "/tmp": f"{tmpfs},mode=1777", "/run": f"{tmpfs},mode=755"},
             mem_limit=f"{MEMORY_MB}m",
@@ -242,6 +246,12 @@ class DockerSandbox:
         from pytest_xinchuang.sandbox.pool import HOST_ARCH
 
         asked = self.run(["uname", "-mr"], cwd="/")
+        clone3 = errno.errorcode.get((self._streams[0].answer or {}).get("clone3", 0), "0")
+        if not asked.ok and clone3 == "EPERM":
+            raise SandboxFault(
+                "in a container clone3 answers EPERM, and so threads fail, the emulator's own too [XC-HOST-001]",
+                mend="move to Docker 20.10.10 or later, whose seccomp profile answers ENOSYS",
+            )
         if not asked.ok:
             text = asked.stderr.decode(errors="replace").strip().splitlines()
             raise SandboxFault(f"{platform.id}: `uname` does not run in {self.name}: {asked.describe()} {text[-1:]}")
@@ -275,7 +285,7 @@ class DockerSandbox:
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
             degraded="" if children else f"children are not emulated: {why}",
-            extra={"container": self.name},
+            extra={"container": self.name, "clone3": clone3},
         )
 
     # -- frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
 import os
 import signal
@@ -18,11 +19,16 @@ from pytest_xinchuang import resources
 from pytest_xinchuang.cli import EXIT_ERROR, main
 from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.model.requirement import Catalogue
+from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.model.verdict import Verdict
+from pytest_xinchuang.mru.engine import MruEngine
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, export_image, reap
 from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits
+from pytest_xinchuang.toolchain.builder import Builder
 
 pytestmark = [pytest.mark.docker, pytest.mark.sandbox]
 
@@ -215,3 +221,45 @@ def test_no_engine_is_a_fault_that_names_the_mend(
     with pytest.raises(SandboxFault, match=r"no Docker engine answers(.|\n)*xc doctor"):
         Pool(store, "docker").sandbox(platforms.get("phytium"))
     gc.collect()  # docker-py leaves the socket that it could not connect to the collector
+
+
+def _seccomp_that_refuses_clone3() -> str:
+    """As the default profile of Docker before 20.10.10: what it does not know answers EPERM."""
+    profile = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
+    }
+    return "seccomp=" + json.dumps(profile)
+
+
+def test_an_engine_that_refuses_clone3_is_named(
+    docker_pool: Pool, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 49 of the porting failures; every other test here is its twin."""
+    monkeypatch.setattr(DockerSandbox, "SECURITY", ("no-new-privileges", _seccomp_that_refuses_clone3()))
+    with pytest.raises(SandboxFault, match="XC-HOST-001") as caught:
+        docker_pool.sandbox(platforms.get("phytium"))
+    assert "20.10.10" in caught.value.mend
+
+
+def test_clone3_is_tried_in_each_container(sandbox: DockerSandbox) -> None:
+    assert sandbox.fingerprint.extra["clone3"] in ("EINVAL", "ENOSYS")
+
+
+def test_threads_that_fail_for_clone3_are_not_the_subjects_failure(
+    tmp_path: Path, docker_pool: Pool, platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DockerSandbox, "SECURITY", ("no-new-privileges", _seccomp_that_refuses_clone3()))
+    (tmp_path / "xinchuang.yaml").write_text(
+        'schema: xc-subject/1\nname: x\nversion: "1"\nunits:\n  - {name: u, kind: c, sources: [u.c], links: [pthread]}\n'
+    )
+    (tmp_path / "u.c").write_text(
+        "#include <pthread.h>\nstatic void *w(void *a) { return a; }\n"
+        "int main(void) { pthread_t t; return pthread_create(&t, 0, w, 0) ? 7 : pthread_join(t, 0); }\n"
+    )
+    engine = MruEngine(
+        platforms.get("phytium"), Subject(tmp_path), catalogue, docker_pool, Builder(docker_pool.store.cache)
+    )
+    decisions = [engine.decision(r.id) for r in catalogue.requirements]
+    assert Verdict.FAIL not in {d.verdict for d in decisions}
+    assert any("XC-HOST-001" in d.reason for d in decisions)

@@ -1,0 +1,90 @@
+"""``python -m bench inspect``: reading wheels, ours and auditwheel's interleaved; and the speed of the scan of instructions."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from bench.result import Result
+from bench.wheels import fetch_wheels
+from pytest_xinchuang import resources
+from pytest_xinchuang.inspect.elf import read_elf
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
+from pytest_xinchuang.inspect.isa import scan_isa
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.store import Store
+
+ROUNDS = 5
+
+
+def _auditwheel(path: Path) -> None:
+    from auditwheel.architecture import Architecture
+    from auditwheel.libc import Libc
+    from auditwheel.wheel_abi import analyze_wheel_abi
+
+    tag = path.name[:-4].split("-")[-1].split(".")[0]
+    arch = next(a for a in ("x86_64", "aarch64", "armv7l", "ppc64le", "s390x", "i686") if tag.endswith(a))
+    libc = Libc.MUSL if "musl" in tag else Libc.GLIBC
+    analyze_wheel_abi(libc, Architecture(arch), path, frozenset(), disable_isa_ext_check=True, allow_graft=True)
+
+
+def measure(rounds: int) -> Result:
+    """All wheels by each reader in turn; seconds for all of them."""
+    logging.disable(logging.CRITICAL)
+    wheels = fetch_wheels(Cache())
+    platforms = Platforms([resources.platforms_file()])
+    platform = platforms.get("kunpeng")
+
+    def ours(path: Path, *, isa: bool) -> None:
+        Verdicts(platform, platforms.file.architectures).of(Inspector(isa=isa).read(path))
+
+    readers: dict[str, Callable[[Path], None]] = {
+        "auditwheel": _auditwheel,
+        "xc inspect --no-isa": lambda path: ours(path, isa=False),
+        "xc inspect": lambda path: ours(path, isa=True),
+    }
+    times: dict[str, list[float]] = {name: [] for name in readers}
+    for reader in readers.values():
+        reader(wheels[0])
+    for _ in range(rounds or ROUNDS):
+        round_s = dict.fromkeys(readers, 0.0)
+        for path in wheels:
+            for name, reader in readers.items():
+                start = time.perf_counter()
+                reader(path)
+                round_s[name] += time.perf_counter() - start
+        for name, seconds in round_s.items():
+            times[name].append(seconds)
+    result = Result("inspect")
+    for name, values in times.items():
+        result.add(name, values, "s")
+    base = median(times["auditwheel"])
+    result.goals = {"auditwheel_vs_inspect": ">= 3"} | {
+        f"isa_s_per_100mb_{a}": "<= 30" for a in ("amd64", "arm64", "loong64")
+    }
+    result.ratios["auditwheel_vs_inspect"] = base / median(times["xc inspect --no-isa"])
+    result.ratios["auditwheel_vs_inspect_with_isa"] = base / median(times["xc inspect"])
+    _isa(result)
+    return result
+
+
+def _isa(result: Result) -> None:
+    """Seconds for 100 MB of code, of the libraries of the provisioned root filesystems."""
+    store = Store(Platforms([resources.platforms_file()]))
+    for name in ("bullseye-amd64", "bullseye-arm64", "forky-loong64"):
+        scanned, seconds = 0, 0.0
+        for path in sorted(store.rootfs(name).path.rglob("*.so*")):
+            data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+            if data[:4] != b"\x7fELF":
+                continue
+            elf = read_elf(data, path.name)
+            start = time.perf_counter()
+            scanned += scan_isa(elf, data).scanned
+            seconds += time.perf_counter() - start
+        per_100 = seconds * 100e6 / scanned
+        result.add(f"ISA scan of {name}", [per_100], "s per 100 MB")
+        result.ratios[f"isa_s_per_100mb_{name.rpartition('-')[2]}"] = per_100
