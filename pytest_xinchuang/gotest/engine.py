@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_xinchuang.errors import HostFault, XcError
 from pytest_xinchuang.gotest.module import GoModule, ModuleVersion, Package
-from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, tests_of
+from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, outcomes_of
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
@@ -151,7 +151,7 @@ class GoTestEngine:
             skip = [f"-test.skip=^({'|'.join(map(re.escape, enders))})$"] if enders else []
             outcome = self._execute(sandbox, module, package, program, [*words, *skip])
             events = module.events(package, outcome.stdout)
-            seen = tests_of(events)
+            seen = outcomes_of(events)
             unfinished = [name for name, (action, _) in seen.items() if action == "unfinished"]
             if outcome.is_fault or outcome.ok or not unfinished or len(enders) >= MAX_ENDERS:
                 return {**seen, **enders}, outcome
@@ -159,7 +159,7 @@ class GoTestEngine:
                 str(e["Test"]).partition("/")[0] for e in events if e.get("Action") in ("run", "cont") and e.get("Test")
             ]
             ender = next((name for name in reversed(started) if name in unfinished), unfinished[-1])
-            said = (outcome.stderr + b"\n" + outcome.stdout[-4000:]).decode(errors="replace")
+            said = outcome.stderr[-2000:].decode(errors="replace") + "\n" + seen[ender][1]
             enders[ender] = ("unfinished", f"the program ended with {outcome.describe()}\n{said}")
 
     @staticmethod

@@ -117,7 +117,7 @@ def coverage_of(profile: bytes) -> tuple[int, int] | None:
     return sum(n for n, hit in blocks.values() if hit), sum(n for n, _ in blocks.values())
 
 
-def tests_of(events: Iterable[dict[str, Any]]) -> dict[str, tuple[str, str]]:
+def outcomes_of(events: Iterable[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     """Top-level test -> (action, output) of test2json's events; a test that never ended has the action ``unfinished``."""
     actions: dict[str, str] = {}
     output: dict[str, list[str]] = {}

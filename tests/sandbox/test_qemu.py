@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -411,3 +412,52 @@ def test_an_ordinary_user_gets_the_whole_sandbox(spec: QemuSpec) -> None:
         ("/etc/new",),
         b"content",
     )
+
+
+def test_it_is_the_platforms_system_and_cpu(sandbox: Sandbox, platforms: Platforms) -> None:
+    platform = platforms.get(sandbox.fingerprint.platform)
+    assert sandbox.get("/etc/os-release").decode() == platform.system.os_release.value
+    cpuinfo = sandbox.run(["cat", "/proc/cpuinfo"]).stdout.decode()
+    assert platform.cpu.identity.value is not None
+    assert all(re.search(pattern, cpuinfo) for pattern in platform.cpu.identity.value)
+    assert sandbox.fingerprint.isolation["identity"]
+
+
+def test_changing_the_identity_is_seen_and_undone(sandbox: Sandbox) -> None:
+    assert sandbox.changes() == ()
+    shell(sandbox, "echo 'ID=debian' > /etc/os-release")
+    assert "/etc/os-release" in (sandbox.changes() or ())
+    sandbox.reset()
+    assert sandbox.changes() == ()
+    assert b"ID=debian" not in sandbox.get("/etc/os-release")
+
+
+def test_a_system_call_that_the_kernel_lacks_answers_enosys(pool: Pool, platforms: Platforms, tmp_path: Path) -> None:
+    """pidfd_open (434) came with 5.3: not there on a 4.19, there on a 6.6."""
+    from pytest_xinchuang.toolchain.builder import Builder, Target
+
+    source = tmp_path / "u.c"
+    source.write_text(
+        "#include <errno.h>\n#include <stdio.h>\n#include <unistd.h>\n"
+        'int main(void) { long r = syscall(434, getpid(), 0); printf("%d\\n", r < 0 ? errno : 0); return 0; }\n'
+    )
+    answers = {}
+    for name, floor in (("kunpeng", True), ("kunpeng", False), ("kunpeng920-kylin_v11", True)):
+        platform = platforms.get(name)
+        program = Builder(pool.store.cache).c(Target(platform.arch, platform.architecture, "2.28"), [source])
+        found = pool.sandbox(platform, floor=floor)
+        found.put("/xc/u", program, executable=True)
+        answers[name, floor] = found.run(["/xc/u"]).stdout
+    assert answers == {("kunpeng", True): b"38\n", ("kunpeng", False): b"0\n", ("kunpeng920-kylin_v11", True): b"0\n"}
+
+
+def test_another_vendor_can_be_asked_for(pool: Pool, platforms: Platforms) -> None:
+    for vendor in ("GenuineIntel", "  Shanghai  "):
+        assert pool.sandbox(platforms.get("zhaoxin"), vendor=vendor).run(["true"]).ok
+
+
+def test_loopback_is_down_unless_it_is_asked_for(pool: Pool, platforms: Platforms) -> None:
+    platform = platforms.get("phytium")
+    script = "exec 3<>/dev/tcp/127.0.0.1/9"
+    assert b"unreachable" in pool.sandbox(platform).run(["bash", "-c", script]).stderr
+    assert b"refused" in pool.sandbox(platform, loopback=True).run(["bash", "-c", script]).stderr
