@@ -75,6 +75,9 @@ class GoModule:
         }
         scratch = cache.root / "gotest"
         scratch.mkdir(parents=True, exist_ok=True)
+        for left in scratch.glob("*.test"):
+            if not Path(f"/proc/{left.suffixes[-2][1:]}").exists():
+                left.unlink(missing_ok=True)  # of a run that was killed
         found = json.loads(self.run(["mod", "download", "-json", str(wanted)], scratch, {"GO111MODULE": "on"}))
         self.version = ModuleVersion(str(found["Path"]), str(found["Version"]))
         self.root = scratch / re.sub(r"[^A-Za-z0-9._-]", "_", str(self.version))
@@ -150,7 +153,9 @@ class GoModule:
         Raises:
             XcError: it does not build.
         """
-        out = self.root.parent / f"{self.root.name}.{goarch}.{re.sub(r'[^A-Za-z0-9]', '_', package.path)}.test"
+        # One for each process: another one may run the same module on another platform.
+        name = re.sub(r"[^A-Za-z0-9]", "_", package.path)
+        out = self.root.parent / f"{name[-80:]}.{goarch}.{os.getpid()}.test"
         flags = ["-cover", "-covermode=atomic"] if cover else []
         flags += ["-race"] if race else []
         environment = {**self._target(goarch), **levels, **({"CGO_ENABLED": "1"} if race else {})}

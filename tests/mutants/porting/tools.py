@@ -77,7 +77,8 @@ class Tools:
     def stub(self, arch: Arch, soname: str, version: str, function: str) -> bytes:
         """A library of this name that has one function, under a symbol version."""
         # At a place that is the same in every run: it is part of what a cached build is known by.
-        script = self.builder.cache.root / "tmp" / f"{version}-{function}.map"
+        script = self.builder.cache.root / "maps" / f"{version}-{function}.map"
+        script.parent.mkdir(exist_ok=True)
         script.write_text(f"{version} {{ global: {function}; local: *; }};\n")
         text = f"int {function}(void) {{ return 1; }}\n"
         return self.c(arch, text, f"-Wl,-soname,{soname}", f"-Wl,--version-script={script}", "-nostdlib", shared=True)
