@@ -129,7 +129,9 @@ class ElfObject:
 
     @cached_property
     def libc(self) -> str | None:
-        """``glibc`` or ``musl`` where interpreter, libraries or symbol versions say so."""
+        """``glibc``, ``musl`` or ``bionic`` (Android's) where interpreter, libraries or symbol versions say so."""
+        if any(n.family == "LIBC" for n in self.needed) or (self.interpreter or "").startswith("/system/bin/linker"):
+            return "bionic"
         if (self.interpreter or "").startswith("/lib/ld-musl-") or any(
             lib.startswith(("libc.musl-", "ld-musl-")) for lib in self.libraries
         ):

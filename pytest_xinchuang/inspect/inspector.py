@@ -167,13 +167,25 @@ class Verdicts:
             return
         closure = Closure(records)
         shipped = closure.shipped
+        asks = ""
+        if node.kind == "static-archive":
+            asks = next((f"{r.file_name}: {r.isa.asks}" for r in records if r.isa is not None and r.isa.asks), "")
         for record in records:
-            foreign = record.elf.machine != self.platform.architecture.elf_machine
-            if foreign and chosen:
+            if chosen and not self._would_be_chosen(record, records):
                 continue
-            self.record(record, Surroundings(closure.pulled(record), shipped))
+            self.record(record, Surroundings(closure.pulled(record), shipped, asks))
         for child in node.children:
             self._node(child, chosen=chosen)
+
+    def _would_be_chosen(self, record: ElfRecord, others: list[ElfRecord]) -> bool:
+        """Whether an outer one that picks by machine and libc would take this object on the platform."""
+        if record.elf.machine != self.platform.architecture.elf_machine:
+            return False
+        wanted = self.platform.system.libc
+        if record.elf.libc in (None, wanted):
+            return True
+        # One for another libc is no fault where there is one for this.
+        return not any(o.elf.machine == record.elf.machine and o.elf.libc in (None, wanted) for o in others)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
@@ -185,7 +197,7 @@ class Verdicts:
         elf_rules.check_loading(self.judge, record, around)
         for rule in PLAIN_RULES:
             rule(self.judge, record)
-        check_isa(self.judge, record)
+        check_isa(self.judge, record, around.asks)
         check_go(self.judge, record)
 
 

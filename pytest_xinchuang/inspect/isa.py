@@ -38,7 +38,7 @@ _TRYING_IMPORTS = (("__sigsetjmp", "sigsetjmp"), ("siglongjmp",), ("sigaction", 
 
 _DISPATCH_NAME = re.compile(
     r"(?:^|[_.@])(?:"
-    r"avx[0-9a-z]*|ssse3|sse[0-9]+(?:_[12a])?|fma[34]?|f16c|bmi[12]?|[a-z0-9]*clmul\w*|vaes|gfni|xop|shani|sha_?ni|aes_?ni|shaext"
+    r"avx[0-9a-z]*|evex[0-9]*|rtm|elision|ssse3|sse[0-9]+(?:_[12a])?|fma[34]?|f16c|bmi[12]?|[a-z0-9]*clmul\w*|vaes|gfni|xop|shani|sha_?ni|aes_?ni|shaext"
     r"|lse|sve2?|sme2?|neon|asimd\w*|dotprod|i8mm|bf16|fp16|mte|mops|armv8\w*|pmull\w*|ce|hw|hwcap\w*"
     r"|lsx|lasx|haswell|skylakex?|cooperlake|sapphirerapids|zen[0-9]?|bulldozer|piledriver|steamroller|excavator|sandybridge"
     r"|neoverse\w*|a64fx|tsv110|thunderx\w*|cortexa[0-9]+\w*|falkor|la[24]64|loongson3r5|loongson2k1000"
@@ -128,10 +128,11 @@ def guards(elf: ElfObject, path: str) -> str:
         return "Go's run time asks the CPU"
     if elf.ifuncs:
         return "it chooses implementations when it is loaded (ifunc)"
+    imported = elf.imports | frozenset(elf.undefined)
     for name in ASKING_IMPORTS:
-        if name in elf.imports and name != "__getauxval":
+        if name in imported and name != "__getauxval":
             return f"it imports {name}"
-    if all(any(name in elf.imports for name in names) for names in _TRYING_IMPORTS):
+    if all(any(name in imported for name in names) for names in _TRYING_IMPORTS):
         return "it may try instructions under a handler for SIGILL"
     if "_rtld_global_ro" in elf.exports:
         return "it is the loader, which is told the CPU's features by the kernel"

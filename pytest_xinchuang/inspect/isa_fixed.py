@@ -89,7 +89,8 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
                     reads_cpucfg |= encoding.name == "CPUCFG"
                 continue
             arm = elf.machine == "EM_AARCH64"
-            if arm and (_outlined(words, index) or (function is not None and function.name.startswith("__aarch64_"))):
+            helper = function is not None and function.name.startswith(("__aarch64_", "__arm_"))
+            if arm and (helper or _outlined(words, index) or int(words[index]) == UNWINDER_CNTD):
                 continue
             key = (encoding.feature, function.address if function else None)
             seen = grouped.get(key)
@@ -104,6 +105,10 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
                 grouped[key] = replace(seen, count=seen.count + 1)
     return Hits(list(grouped.values()), asks, reads_cpucfg)
 
+
+UNWINDER_CNTD = 0x04E0E3E0
+"""``cntd x0``, by which libgcc's unwinder reads the vector length, for frames that have saved it alone (libgcc,
+config/aarch64/aarch64-unwind.h)."""
 
 CBZ_W16, CBZ_W16_MASK = 0x34000010, 0xFF00001F
 

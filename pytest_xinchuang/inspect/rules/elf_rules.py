@@ -46,10 +46,12 @@ class Surroundings:
     Attributes:
         pulled: who needs this object, as " (pulled in by ...)" or nothing.
         shipped: names of libraries that come with it: their symbol versions are judged by themselves.
+        asks: how another member of the same static library asks for the CPU's features: it may guard this one.
     """
 
     pulled: str = ""
     shipped: frozenset[str] = frozenset()
+    asks: str = ""
 
 
 def check_machine(judge: Judge, record: ElfRecord) -> bool:

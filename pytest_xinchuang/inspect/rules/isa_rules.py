@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_xinchuang.inspect.isa import Use
+from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.model.finding import Certainty
 
@@ -24,8 +24,8 @@ def code_of(feature: str) -> str:
     return CODES.get(feature, "XC-ISA-003" if feature.startswith("avx512") else "XC-ISA-001")
 
 
-def check_isa(judge: Judge, record: ElfRecord) -> None:
-    """Extensions that the CPU lacks; an unknown list of features decides nothing."""
+def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
+    """Extensions that the CPU lacks; an unknown list of features decides nothing. ``asks``: what else may guard them."""
     if record.isa_fault is not None:
         reason, command = record.isa_fault
         judge.find("XC-ISA-008", Certainty.UNDECIDED, record.place, reason=reason, command=command)
@@ -45,9 +45,9 @@ def check_isa(judge: Judge, record: ElfRecord) -> None:
         return
     lacking = [use for feature, use in sorted(record.isa.uses.items()) if feature not in has]
     for use in lacking:
-        if use.certain:
+        if use.certain and not asks:
             _certain(judge, record, use)
-    _guarded(judge, record, [use for use in lacking if use.guarded and not use.certain])
+    _guarded(judge, record, [use for use in lacking if asks or not use.certain], asks)
     vectors = [f for f in ("lasx", "lsx") if f in record.isa.uses]
     if (
         record.isa.reads_cpucfg
@@ -66,7 +66,7 @@ def _is_libc(record: ElfRecord) -> bool:
 
 def _certain(judge: Judge, record: ElfRecord, use: Use) -> None:
     evidence: dict[str, object] = {
-        "sites": [f"{s.function} {s.address:#x} {s.text}" for s in use.sites],
+        "sites": [_place(s) for s in use.sites],
         "count": use.certain,
     }
     judge.find(
@@ -82,33 +82,34 @@ def _certain(judge: Judge, record: ElfRecord, use: Use) -> None:
     )
 
 
-def _guarded(judge: Judge, record: ElfRecord, uses: list[Use]) -> None:
+def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> None:
     """One finding for each code: a library that dispatches has many extensions, and one answer to all of them."""
     assert record.isa is not None
     by_code: dict[str, list[Use]] = {}
     for use in uses:
         by_code.setdefault(code_of(use.feature), []).append(use)
-    why = record.isa.asks or "their functions are named like those of a dispatch, or they may be data"
+    why = record.isa.asks or asks or "their functions are named like those of a dispatch, or they may be data"
     for code, group in by_code.items():
         evidence: dict[str, object] = {
             "asks": why,
             "uses": {
-                u.feature: {
-                    "count": u.guarded,
-                    "sites": [f"{s.function} {s.address:#x} {s.text}" for s in u.guarded_sites],
-                }
+                u.feature: {"count": u.guarded + u.certain, "sites": [_place(s) for s in (*u.guarded_sites, *u.sites)]}
                 for u in group
             },
         }
-        first = group[0].guarded_sites[0] if group[0].guarded_sites else ""
+        first = next(iter((*group[0].guarded_sites, *group[0].sites)), "")
         judge.find(
             code,
             Certainty.GUARDED,
             record.place,
             evidence,
             feature=", ".join(u.feature for u in group),
-            count=sum(u.guarded for u in group),
+            count=sum(u.guarded + u.certain for u in group),
             sites=str(first),
             cpu=judge.platform.cpu.title.en,
             guard=f"; but {why}: a run on the poorest CPU decides",
         )
+
+
+def _place(site: Site) -> str:
+    return f"{site.function} {site.address:#x} {site.text}"
