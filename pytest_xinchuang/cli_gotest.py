@@ -49,6 +49,7 @@ def add_command(command: Command, load: Load) -> None:
     gotest.add_argument("--run", dest="only", default="", metavar="REGEXP", help="only the tests whose names match")
     gotest.add_argument("--offline", action="store_true", help="fetch nothing: take modules from the cache")
     gotest.add_argument("--json", metavar="FILE", help="write the results there")
+    gotest.add_argument("--markdown", metavar="FILE", help="write tables of the results there")
 
 
 def _go_test(options: argparse.Namespace, load: Load) -> int:
@@ -57,6 +58,7 @@ def _go_test(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.gotest.result import ModuleResult, TestVerdict
     from pytest_xinchuang.provision.progress import Progress
     from pytest_xinchuang.provision.store import Store
+    from pytest_xinchuang.report.gotest import as_markdown, as_text
     from pytest_xinchuang.sandbox.pool import Pool
 
     names = list(options.modules)
@@ -88,11 +90,13 @@ def _go_test(options: argparse.Namespace, load: Load) -> int:
             for module in wanted:
                 result = engine.run(module, offline=options.offline)
                 results.append(result)
-                print(render(result), end="", flush=True)
+                print(as_text(result), end="", flush=True)
     finally:
         pool.close()
+    data = {"schema": "xc-go-test/1", "results": [r.as_dict() for r in results]}
+    if options.markdown:
+        Path(options.markdown).write_text(as_markdown(data), encoding="utf-8")
     if options.json:
-        data = {"schema": "xc-go-test/1", "results": [r.as_dict() for r in results]}
         Path(options.json).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if any(r.has(TestVerdict.FAIL) for r in results):
         return EXIT_FINDINGS
@@ -100,23 +104,3 @@ def _go_test(options: argparse.Namespace, load: Load) -> int:
         return EXIT_ERROR
     open_ = any(r.has(TestVerdict.NOT_JUDGED) or r.has(TestVerdict.FAILS_EVERYWHERE) for r in results)
     return EXIT_INCOMPLETE if open_ else EXIT_CLEAN
-
-
-def render(result: object) -> str:
-    """A module's result for people: a line for each package, and what did not pass."""
-    from pytest_xinchuang.gotest.result import ModuleResult, TestVerdict
-
-    assert isinstance(result, ModuleResult)
-    covered = f", coverage {result.percent:.1f} %" if result.percent is not None else ""
-    lines = [f"{result.module} on {result.platform} (emulated){covered}"]
-    if result.error:
-        lines.append(f"  not tried: {result.error}")
-    for package in result.packages:
-        counts = [f"{package.count(v)} {v.value}" for v in TestVerdict if package.count(v)]
-        percent = f"  {package.percent:.1f} %" if package.percent is not None else ""
-        lines.append(
-            f"  {package.verdict.value:<8} {package.path}{percent}  ({', '.join(counts) or 'no test'}; {package.wall_s:.1f} s)"
-        )
-        if package.reason:
-            lines.append(f"           {package.reason}")
-    return "\n".join(lines) + "\n"

@@ -41,6 +41,9 @@ def add_commands(command: Command, load: Load) -> None:
     explain = command("explain", _explain, "what a finding's code means: cause, evidence, mend")
     explain.add_argument("codes", nargs="*", metavar="CODE", help="e.g. XC-ELF-010 (default: list all)")
     explain.add_argument("--language", choices=["en", "zh"], default="en")
+    explain.add_argument(
+        "--porting", action="store_true", help="print docs/porting.md: the known failures, and how each is found"
+    )
 
     flags = command("flags", lambda o: _flags(o, load), "check a build's flags against a platform's libc and CPU")
     flags.add_argument("platform", help="a platform, or a libc: glibc, musl, liteos_m")
@@ -104,14 +107,19 @@ def _write(text: str, output: str | None) -> None:
 def _explain(options: argparse.Namespace) -> int:
     from pytest_xinchuang.model.porting import load_porting
     from pytest_xinchuang.report.inspection import explain
+    from pytest_xinchuang.report.porting import as_markdown
 
     catalogue = load_findings()
+    table = load_porting(resources.conformance_dir() / "porting.yaml")
+    if options.porting:
+        print(as_markdown(table, catalogue, options.language), end="")
+        return EXIT_CLEAN
     if not options.codes:
         for rule in catalogue.rules.values():
             print(f"{rule.code}  {getattr(rule.title, options.language)}")
         return EXIT_CLEAN
     rows: dict[str, list[str]] = {}
-    for row in load_porting(resources.conformance_dir() / "porting.yaml"):
+    for row in table:
         for code in row.codes:
             rows.setdefault(code, []).append(f"{row.number}. {getattr(row.title, options.language)}")
     print(explain(catalogue, options.codes, options.language, rows), end="")

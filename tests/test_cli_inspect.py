@@ -211,3 +211,13 @@ def test_a_malformed_catalogue_is_told(tmp_path: Path) -> None:
     path.write_text(text.replace("code: XC-ELF-002", "code: ELF2", 1))
     with pytest.raises(DataFileError, match="pattern"):
         FindingCatalogue(path)
+
+
+@pytest.mark.parametrize(("name", "language"), [("porting.md", "en"), ("porting.zh-CN.md", "zh")])
+def test_the_document_of_failures_is_the_catalogues(
+    name: str, language: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mend: xc explain --porting --language LANGUAGE > docs/NAME."""
+    path = Path(__file__).parent.parent / "docs" / name
+    assert main(["explain", "--porting", "--language", language]) == 0
+    assert capsys.readouterr().out == path.read_text(encoding="utf-8")
