@@ -21,6 +21,8 @@ MAX_HITS = 20_000
 """Instructions of one extension in one chunk that are looked at one by one; beyond, the verdict has long been the same."""
 
 NEIGHBOURS = 8
+MAX_LOOSE = 64
+"""Words outside of every known function that are looked at one by one."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
     functions = Functions(elf.functions)
     asks = ""
     reads_cpucfg = False
+    loose = 0
     grouped: dict[tuple[str, int | None], Hit] = {}
     for part in elf.code:
         base = part.offset if elf.relocatable else part.address
@@ -95,6 +98,11 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             key = (encoding.feature, function.address if function else None)
             seen = grouped.get(key)
             text, sure = encoding.name, True
+            if arm and function is None and functions.all:
+                # Between functions stand tables: nothing there is ever certain, and a few looks are enough.
+                loose += 1
+                if loose > MAX_LOOSE:
+                    continue
             if arm and (seen is None or function is None):
                 text, sure = _verify(words, index, address, function)
             if function is None and functions.all and not sure:

@@ -16,7 +16,14 @@ WAYS = {
         "F": "system's identity",
         "R": "board",
     },
-    "zh": {"S": "静态", "E": "模拟运行", "H": "事实表", "D": "与 x86-64 的差别", "F": "系统身份", "R": "真机"},
+    "zh": {
+        "S": "静态",
+        "E": "模拟运行",
+        "H": "事实表",
+        "D": "与 x86-64 的差别",
+        "F": "系统身份",
+        "R": "真机",
+    },
 }
 
 HEADS = {
@@ -25,17 +32,18 @@ HEADS = {
 Made from `conformance/porting.yaml` and `conformance/findings.yaml` by `xc explain --porting`; do not edit it by hand.
 
 These are failures that people have reported on Kunpeng, Phytium, Hygon, Zhaoxin and Loongson machines. *Found* says by what: a
-finding of `xc inspect` or of a run (`xc explain CODE` tells more), or a requirement of the grade. **needs native** marks what only a
-board or a kernel of the platform decides, and says what to run there. `tests/mutants/porting/` plants each failure that can be found
+finding of `xc inspect` or of a run (`xc explain CODE` tells more), or a requirement of the grade. **needs native** marks what only
+a board or a kernel of the platform decides, and says what to run there. `tests/mutants/porting/` plants each failure that can be found
 without a board, and its twin that is right.
 """,
     "zh": """# 移植故障及其发现方法
 
-由 `xc explain --porting --language zh` 根据 `conformance/porting.yaml` 与 `conformance/findings.yaml` 生成，请勿手工修改。
+由 `xc explain --porting --language zh` 根据 `conformance/porting.yaml` 与
+`conformance/findings.yaml` 生成，请勿手工修改。
 
-这些是用户在鲲鹏、飞腾、海光、兆芯、龙芯机器上报告过的故障。“发现”一栏是 `xc inspect` 或运行中的发现（详见 `xc explain CODE`），
-或等级中的要求。**needs native** 表示只有真机或该平台的内核才能判定，并写明在那里运行什么。`tests/mutants/porting/` 中有每个无需真机
-即可发现的故障的最小样例，以及正确的对照。
+这些是用户在鲲鹏、飞腾、海光、兆芯、龙芯机器上报告过的故障。“发现”一栏是 `xc inspect` 或运行中的发现
+（详见 `xc explain CODE`），或等级中的要求。**needs native** 表示只有真机或该平台的内核才能判定，
+并写明在那里运行什么。`tests/mutants/porting/` 中有每个无需真机即可发现的故障的最小样例，以及正确的对照。
 """,
 }
 LABELS = {
