@@ -31,10 +31,10 @@ HEADS = {
 
 Made from `conformance/porting.yaml` and `conformance/findings.yaml` by `xc explain --porting`; do not edit it by hand.
 
-These are failures that people have reported on Kunpeng, Phytium, Hygon, Zhaoxin and Loongson machines. *Found* says by what: a
-finding of `xc inspect` or of a run (`xc explain CODE` tells more), or a requirement of the grade. **needs native** marks what only
-a board or a kernel of the platform decides, and says what to run there. `tests/mutants/porting/` plants each failure that can be found
-without a board, and its twin that is right.
+These are failures that people have reported on Kunpeng, Phytium, Hygon, Zhaoxin and Loongson machines. Each is found by a
+finding of `xc inspect` or of a run (`xc explain CODE` tells more), or by a requirement of the grade. **needs native** marks
+what only a board or a kernel of the platform decides, and says what to run there. `tests/mutants/porting/` plants each failure
+that can be found without a board, and its twin that is right.
 """,
     "zh": """# 移植故障及其发现方法
 
