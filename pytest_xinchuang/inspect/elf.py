@@ -81,6 +81,7 @@ class ElfObject:
         ifuncs: symbols or relocations that choose an implementation at load time.
         functions: of the unwind table and the symbol tables, in order of address; empty where there is neither.
         undefined: undefined symbols of a relocatable object, or of a freestanding one.
+        static_pie: a program that is position independent and needs no loader.
     """
 
     name: str
@@ -114,6 +115,7 @@ class ElfObject:
     code: tuple[CodeRange, ...] = ()
     functions: tuple[Function, ...] = ()
     undefined: tuple[str, ...] = ()
+    static_pie: bool = False
 
     @property
     def is_go(self) -> bool:
@@ -126,6 +128,20 @@ class ElfObject:
     @cached_property
     def dynamic(self) -> bool:
         return bool(self.libraries) or self.interpreter is not None
+
+    @property
+    def data_model(self) -> str:
+        """LP64 or ILP32; x32 and arm64's ILP32 are 32-bit classes of 64-bit machines."""
+        return "LP64" if self.bits == 64 else "ILP32"
+
+    @property
+    def linking(self) -> str:
+        """``dynamic``, ``static``, ``static-pie`` or ``relocatable``."""
+        if self.relocatable:
+            return "relocatable"
+        if self.dynamic or self.soname is not None or (self.kind == "dyn" and not self.static_pie):
+            return "dynamic"
+        return "static-pie" if self.static_pie else "static"
 
     @cached_property
     def libc(self) -> str | None:

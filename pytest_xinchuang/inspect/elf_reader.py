@@ -372,6 +372,7 @@ class ElfReader:
             text_relocations=DT_TEXTREL in self.tags or bool(flags & DF_TEXTREL),
             relro=relro,
             pie=kind == "dyn" and (bool(flags_1 & DF_1_PIE) or interpreter is not None),
+            static_pie=kind == "dyn" and interpreter is None and bool(flags_1 & DF_1_PIE),
             build_id=notes.get("build_id", b"").hex(),
             abi_note=_abi_of(notes.get("abi", b""), self.order),
             compilers=self._compilers(),

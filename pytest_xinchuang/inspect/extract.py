@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from pytest_xinchuang.errors import XcError
 from pytest_xinchuang.inspect import formats
@@ -22,8 +24,11 @@ class _Account:
         self._walker.expanded(size, so_far, compressed)
 
 
-def extract(path: Path) -> dict[str, bytes]:
+def extract(path: Path, arch: str = "") -> dict[str, bytes]:
     """Path inside of the artifact -> content of every regular file in it; links are given as copies of what they lead to.
+
+    Args:
+        arch: which of an image's platforms is meant, by OCI's name; empty: the first.
 
     Raises:
         XcError: it cannot be read, or holds more than ``MAX_BYTES``.
@@ -37,7 +42,11 @@ def extract(path: Path) -> dict[str, bytes]:
     if kind in (None, "elf", "jar") or (kind == "elf" and not formats.is_appimage(data)):
         return _bounded({path.name: data}, path)
     try:
-        return _bounded(_files("squashfs" if kind == "elf" else str(kind), data, _Account()), path)
+        account = _Account()
+        files = _files("squashfs" if kind == "elf" else str(kind), data, account)
+        if {"manifest.json", "index.json"} & files.keys():
+            files = _image(files, arch, account)
+        return _bounded(files, path)
     except (formats.CannotRead, formats.TooMuch) as error:
         raise XcError(f"{path.name}: cannot be unpacked: {error}") from error
 
@@ -68,6 +77,47 @@ def _files(kind: str, data: bytes, account: _Account) -> dict[str, bytes]:
         if leads in found:
             found[name] = found[leads]
     return found
+
+
+def _image(files: dict[str, bytes], arch: str, account: _Account) -> dict[str, bytes]:
+    """The file system of an OCI layout or docker-save archive: its layers on top of one another."""
+    merged: dict[str, bytes] = {}
+    for name in _layers(files, arch):
+        data = files.get(name)
+        if data is None:
+            raise formats.CannotRead(f"the layer {name} is not in the image")
+        kind = formats.kind_of(data, "")
+        layer = _files(str(kind), data, account) if kind in ("tar", "compressed") else {}
+        for path, content in layer.items():
+            directory, _, last = path.rpartition("/")
+            if last == ".wh..wh..opq":  # OCI image layers: an opaque directory, and a removed file
+                merged = {p: c for p, c in merged.items() if not p.startswith(f"{directory}/")}
+            elif last.startswith(".wh."):
+                gone = f"{directory}/{last[4:]}".lstrip("/")
+                merged = {p: c for p, c in merged.items() if p != gone and not p.startswith(f"{gone}/")}
+            else:
+                merged[path] = content
+    return merged
+
+
+def _layers(files: dict[str, bytes], arch: str) -> list[str]:
+    def blob(descriptor: Any) -> str:
+        return f"blobs/{str(descriptor['digest']).replace(':', '/')}"
+
+    try:
+        if "manifest.json" in files:
+            return [str(name) for name in json.loads(files["manifest.json"])[0]["Layers"]]
+        index = json.loads(files["index.json"])
+        for _ in range(4):
+            mine = [
+                m for m in index["manifests"] if not arch or m.get("platform", {}).get("architecture") in (None, arch)
+            ]
+            index = json.loads(files[blob(mine[0])])
+            if "layers" in index:
+                return [blob(layer) for layer in index["layers"]]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise formats.CannotRead(f"the image's manifest: {type(error).__name__}: {error}") from error
+    raise formats.CannotRead("the image's index leads to no manifest")
 
 
 def _join(name: str, target: str) -> str:

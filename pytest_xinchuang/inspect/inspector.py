@@ -219,7 +219,9 @@ def describe(elf: ElfObject) -> dict[str, Any]:
     return {
         "machine": elf.machine,
         "bits": elf.bits,
+        "data_model": elf.data_model,
         "kind": elf.kind,
+        "linking": elf.linking,
         "flags": elf.flags,
         "interpreter": elf.interpreter,
         "soname": elf.soname,

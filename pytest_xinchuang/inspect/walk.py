@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import stat
 import tempfile
 import time
@@ -313,4 +314,7 @@ def _mapped(path: Path) -> _Held:
 
 def is_text(name: str) -> bool:
     """Whether a file of this name says something of the whole."""
-    return name.rpartition("/")[2] in KEPT_TEXTS or name.endswith((".runtimeconfig.json", ".pom"))
+    last = name.rpartition("/")[2]
+    # Older Docker engines save an image's configuration under its digest.
+    saved = re.fullmatch(r"[0-9a-f]{64}\.json", name) is not None
+    return last in KEPT_TEXTS or saved or name.endswith((".runtimeconfig.json", ".pom"))

@@ -113,6 +113,8 @@ class Unit(_Data):
             raise ValueError(
                 "a unit of kind 'artifact' needs 'artifact' and 'program': a path inside of it, or 'command'"
             )
+        if self.command and not any("{here}" in word for word in self.command):
+            raise ValueError("the 'command' uses nothing of its artifact: '{here}' stands in none of its words")
         return self
 
 

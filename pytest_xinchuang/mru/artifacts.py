@@ -51,6 +51,10 @@ def _one(
         record.blocked_by = record.undecided(LOADS, Cause.HOST, error.what, error.mend)
         return record
     inspection = read[name]
+    if inspection.root.kind == "file" and not inspection.records:
+        text = f"{name} is no object, package, archive or image that is known here: nothing of it could be inspected"
+        record.blocked_by = record.undecided(LOADS, Cause.HOST, text, "name what is delivered itself")
+        return record
     findings = Verdicts(platform, file.architectures).of(inspection)
     findings += problems_as_findings(inspection.problems, platform.id)
     told = [{"code": f.code, "certainty": f.certainty.value, "text": catalogue.text(f)} for f in findings]

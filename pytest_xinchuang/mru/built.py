@@ -181,7 +181,7 @@ def _from_artifact(subject: Subject, unit: Unit, target: Target, platform: Platf
         wanted = platform.id if platform is not None else target.arch
         raise BuildFailed(f"the artifact {unit.artifact!r} is not delivered for {wanted}", argv=[], output="")
     try:
-        inside = extract(subject.path(name))
+        inside = extract(subject.path(name), target.architecture.names.get("oci", target.arch.value))
     except XcError as error:
         raise BuildFailed(error.what, argv=[], output="") from error
     files = {f"{place}/{path}": data for path, data in inside.items()}

@@ -244,7 +244,14 @@ class RunJudge:
             cause = outcome.describe() if outcome.is_fault else "this sandbox has not got the system's identity"
             record.blocked_by = record.undecided(IDENTITY, Cause.HOST, cause, "--xc-backend=qemu")
             return
-        record.saw((IDENTITY, INSTALLER), fidelity, seen)
+        record.saw((IDENTITY,), fidelity, seen)
+        if asked or outcome.stderr:
+            record.saw((INSTALLER,), fidelity, seen)
+        if not asked:
+            # Nothing asked for is nothing to judge; a manager of another family shows in what it said.
+            record.undecided(
+                INSTALLER, Cause.HOST, "it asked for nothing that could be judged", "see what it needs to start"
+            )
         wrong = wrong_requests(self.platform, self.pool.store.platforms.file.architectures, asked, outcome)
         for each in wrong:
             found = FoundCode(each.code, Certainty.CERTAIN, unit.name, self.platform.id, each.params)

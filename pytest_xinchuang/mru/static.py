@@ -36,7 +36,9 @@ LIBC_FAMILY = (
 
 
 REQUIREMENT_OF: dict[str, str] = {
-    **dict.fromkeys(("XC-ELF-001", "XC-ELF-002", "XC-ELF-004", "XC-ELF-006", "XC-ELF-007", "XC-ELF-008"), MACHINE),
+    **dict.fromkeys(
+        ("XC-ELF-001", "XC-ELF-002", "XC-ELF-004", "XC-ELF-006", "XC-ELF-007", "XC-ELF-008", "XC-ELF-009"), MACHINE
+    ),
     **dict.fromkeys(("XC-GO-002", "XC-GO-003"), MACHINE),
     **dict.fromkeys(("XC-ELF-010", "XC-ELF-011", "XC-ELF-012", "XC-ELF-013"), SYMBOLS),
     **dict.fromkeys(("XC-ELF-020", "XC-ELF-021"), ALIGNMENT),

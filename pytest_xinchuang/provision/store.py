@@ -129,6 +129,8 @@ class Store:
                 if theirs != ours:
                     differs.append(f"{label} {ours} instead of {theirs or 'an unknown version'}")
             differs.append(f"{entry.facts.get('name', entry.source)} instead of {system.title.en}")
+            if self.packages:
+                differs.append(f"with {', '.join(self.packages)}, as the manifest asks")
         return RootfsRef(
             name=entry.name,
             path=self.cache.tree("rootfs", entry.name),

@@ -181,7 +181,7 @@ class Builder:
             words = [*argv, "-o", str(out), *map(str, sources), f"-L{here}", "-Wl,--allow-shlib-undefined"]
             words += [f"-L{d}" for d in target.library_dirs]
             words += [f"-l:{name}" for name in with_objects or {}] + [f"-l{name}" for name in libraries]
-            env = {"ZIG_GLOBAL_CACHE_DIR": str(self.cache.root / "zig"), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
+            env = {"ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
             env |= _other_circumstances(salt)
             self._run([word.replace("{here}", str(sources[0].parent)) for word in words], env, here)
             return out
@@ -203,7 +203,7 @@ class Builder:
             "GOTOOLCHAIN": "local",
             "GOPROXY": "off",
             "GOWORK": "off",
-            "GOCACHE": str(self.cache.root / "gocache"),
+            "GOCACHE": self._compilers("gocache", salt),
             "GOMODCACHE": str(self.cache.root / "gomodcache"),
             "GOENV": "off",
             "GO111MODULE": "on",
@@ -214,7 +214,7 @@ class Builder:
             zig = find_zig()
             key.append(version_of(zig, "version"))
             cc = f"{zig} cc -target {target.architecture.zig}.{target.libc_version} {' '.join(target.c_flags)}"
-            environment |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": str(self.cache.root / "zig")}
+            environment |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt)}
 
         def build(here: Path) -> Path:
             out = here / "out"
@@ -238,6 +238,10 @@ class Builder:
             return out
 
         return self._cached(f"build {directory.name} for {target.arch}", key, build)
+
+    def _compilers(self, name: str, salt: str) -> str:
+        """Where a compiler keeps what it has built; a second build takes nothing over from the first."""
+        return str(self.cache.root / (f"{name}-{salt}" if salt else name))
 
     def _run(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
         try:

@@ -241,3 +241,22 @@ def test_a_wheel_that_needs_more_than_it_promises(tools: Tools, platforms: Platf
     newer = tools.zip("x-1.0-cp311-cp311-manylinux_2_34_aarch64.whl", {"x/a.so": module})
     assert codes(newer, "kunpeng920-kylin_v11", platforms) == set()
     assert "XC-PKG-003" in codes(newer, "kunpeng", platforms)
+
+
+def test_a_loongarch_object_of_another_float_abi(tools: Tools, platforms: Platforms) -> None:
+    from tests.mutants.porting.tools import with_flags
+
+    data = tools.c(Arch.LOONG64, LIB, shared=True)
+    assert codes(tools.file("a.so", data), "loongson", platforms) == set()
+    assert codes(tools.file("b.so", with_flags(data, 0x41)), "loongson", platforms) == {"XC-ELF-009"}
+
+
+def test_how_a_program_was_linked(tools: Tools) -> None:
+    start = "void _start(void) { for (;;) ; }\n"
+    made = {
+        "dynamic": tools.c(Arch.ARM64, "int main(void) { return 0; }\n"),
+        "static": tools.c(Arch.ARM64, start, "-nostdlib", "-static", "-no-pie"),
+        "relocatable": tools.c(Arch.ARM64, start, "-c"),
+    }
+    assert {name: read_elf(data, name).linking for name, data in made.items()} == {name: name for name in made}
+    assert read_elf(made["static"], "x").data_model == "LP64"

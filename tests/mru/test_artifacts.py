@@ -155,3 +155,80 @@ def test_an_interpreter_can_be_asked_for(maker: Maker) -> None:
     finally:
         maker.pool.close()
     assert decisions["XC-MRU-010"].verdict is Verdict.PASS, decisions["XC-MRU-010"]
+
+
+def test_a_file_of_no_known_kind_is_not_called_good(maker: Maker) -> None:
+    (maker.place / "README").write_text("nothing to inspect")
+    decision = maker.decide("artifacts:\n  - {name: tool, files: {arm64: README}}\n", "kunpeng")["XC-MRU-008"]
+    assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.HOST)
+    assert "nothing of it could be inspected" in decision.reason
+
+
+def test_a_command_that_uses_nothing_of_the_artifact_is_refused(maker: Maker) -> None:
+    from pytest_xinchuang.errors import DataFileError
+
+    (maker.place / "a.zip").write_bytes(containers.zipped(maker.built(Arch.ARM64)))
+    manifest = (
+        "artifacts:\n  - {name: tool, files: {arm64: a.zip}}\n"
+        "units:\n  - {name: r, kind: artifact, artifact: tool, command: [echo, '42']}\n"
+    )
+    with pytest.raises(DataFileError, match="uses nothing of its artifact"):
+        maker.decide(manifest, "kunpeng")
+
+
+def test_an_installer_that_asks_for_nothing_is_not_judged(maker: Maker) -> None:
+    (maker.place / "install.sh").write_text("#!/bin/sh\necho done\n")
+    decisions = maker.decide("units:\n  - {name: i, kind: installer, sources: [install.sh]}\n", "kunpeng")
+    assert decisions["XC-MRU-032"].verdict is Verdict.INCONCLUSIVE
+    assert decisions["XC-MRU-031"].verdict is Verdict.PASS
+
+
+def image(layers: list[dict[str, bytes]], arch: str, *, saved: bool) -> bytes:
+    """A docker-save archive or an OCI layout."""
+    import hashlib
+    import json
+
+    blobs, names = {}, []
+    for files in layers:
+        data = containers.tar(files, "w:gz")
+        names.append(f"blobs/sha256/{hashlib.sha256(data).hexdigest()}")
+        blobs[names[-1]] = data
+    config = json.dumps({"os": "linux", "architecture": arch}).encode()
+    config_name = f"blobs/sha256/{hashlib.sha256(config).hexdigest()}"
+    blobs[config_name] = config
+    if saved:
+        blobs["manifest.json"] = json.dumps([{"Config": config_name, "Layers": names}]).encode()
+        return containers.tar(blobs)
+
+    def descriptor(name: str) -> dict[str, str]:
+        return {"digest": "sha256:" + name.rpartition("/")[2]}
+
+    manifest = json.dumps({"config": descriptor(config_name), "layers": [descriptor(n) for n in names]}).encode()
+    name = f"blobs/sha256/{hashlib.sha256(manifest).hexdigest()}"
+    blobs[name] = manifest
+    index = {"manifests": [{**descriptor(name), "platform": {"os": "linux", "architecture": arch}}]}
+    blobs["index.json"] = json.dumps(index).encode()
+    return containers.tar(blobs)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_image_is_inspected_and_its_program_run(saved: bool, maker: Maker) -> None:
+    """Two layers: the second one replaces the library, and removes a file."""
+    for arch in (Arch.ARM64, Arch.AMD64):
+        files = maker.built(arch)
+        first = {**files, "opt/x/lib/libanswer.so.1": b"older", "opt/x/old": b"x"}
+        second = {"opt/x/lib/libanswer.so.1": files["opt/x/lib/libanswer.so.1"], "opt/x/.wh.old": b""}
+        (maker.place / f"{arch}.tar").write_bytes(image([first, second], arch.value, saved=saved))
+    manifest = "artifacts:\n  - {name: tool, files: {arm64: arm64.tar, amd64: amd64.tar}}\n" + RUN
+    decisions = maker.decide(manifest + "allowed_libraries: [libanswer.so.1]\n", "kunpeng")
+    for requirement in ("XC-MRU-008", "XC-MRU-010", "XC-MRU-011", "XC-MRU-015"):
+        assert decisions[requirement].verdict is Verdict.PASS, decisions[requirement]
+    wrong = maker.decide("artifacts:\n  - {name: tool, files: {loong64: arm64.tar}}\n", "loongson")["XC-MRU-008"]
+    assert wrong.verdict is Verdict.FAIL and "XC-IMG-001" in wrong.reason
+
+
+def test_packages_that_the_manifest_asks_for_show_in_the_grade(maker: Maker) -> None:
+    from pytest_xinchuang.provision.store import Store
+
+    store = Store(maker.platforms, maker.pool.store.cache, packages=("perl-base",))
+    assert "with perl-base, as the manifest asks" in store.rootfs_for(maker.platforms.get("kunpeng")).differs

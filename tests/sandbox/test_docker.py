@@ -263,3 +263,23 @@ def test_threads_that_fail_for_clone3_are_not_the_subjects_failure(
     decisions = [engine.decision(r.id) for r in catalogue.requirements]
     assert Verdict.FAIL not in {d.verdict for d in decisions}
     assert any("XC-HOST-001" in d.reason for d in decisions)
+
+
+def test_what_the_engine_saves_can_be_inspected(
+    tmp_path: Path, client: Any, docker_pool: Pool, platforms: Platforms
+) -> None:
+    from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
+    from pytest_xinchuang.sandbox.docker_images import prepare
+
+    platform = platforms.get("phytium")
+    prepared = prepare(client, docker_pool, platform, docker_pool.store.emulator(platform.architecture.qemu))
+    path = tmp_path / "image.tar"
+    with path.open("wb") as file:
+        for chunk in client.images.get(prepared.image).save():
+            file.write(chunk)
+    found = Inspector(isa=False).read(path)
+    assert found.root.kind == "image" and len(found.records) > 50
+    architectures = platforms.file.architectures
+    codes = {f.code for f in Verdicts(platforms.get("loongson"), architectures).of(found) if f.certainty == "certain"}
+    assert codes == {"XC-IMG-001"}
+    assert "XC-IMG-001" not in {f.code for f in Verdicts(platform, architectures).of(found)}

@@ -16,6 +16,9 @@ TLS_SURPLUS = 1664
 
 _BUILD_PLACES = ("/home/", "/tmp/", "/build", "/root/", "/github/", "/var/tmp/")
 
+FLOAT_ABIS = {1: "lp64s", 2: "lp64f", 3: "lp64d"}
+"""e_flags bits 2:0 of LoongArch (ELF psABI, base ABI types)."""
+
 CONTEXT_CALLS = frozenset({"getcontext", "setcontext", "makecontext", "swapcontext", "sigaction"})
 
 # libstdc++'s manual, "ABI Policy and Guidelines": the last CXXABI and GLIBCXX of each release of GCC.
@@ -77,6 +80,10 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
         certainty = Certainty.NOTE if elf.padding[:2] == b"I\x02" else Certainty.UNDECIDED
         judge.find("XC-ELF-008", certainty, record.place, padding=elf.padding.hex())
     if not _check_world(judge, record):
+        return False
+    abi = FLOAT_ABIS.get(elf.flags & 7)
+    if elf.machine == "EM_LOONGARCH" and abi != "lp64d":
+        judge.find("XC-ELF-009", Certainty.CERTAIN, record.place, abi=abi or "an unknown ABI", flags=f"{elf.flags:#x}")
         return False
     known = [i for group in architecture.interpreters.values() for i in group]
     wanted_libc = platform.system.libc
