@@ -65,6 +65,8 @@ class MruEngine:
         self.bench = Bench(platform, subject, pool, builder)
         self.findings = self.bench.findings
         self._elves: list[ElfObject] = []
+        self._without_objects: set[str] = set()
+        """Units of artifacts that are run by an interpreter: what native code they come with is judged with the artifact."""
 
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
@@ -80,6 +82,12 @@ class MruEngine:
         scope = [r for r in records if self._in_scope(requirement_id, r)]
         if not scope and (said := self._not_applicable(requirement_id)):
             return said
+        if not scope and requirement_id in static.STATIC and self._without_objects:
+            files = [
+                {"kind": "manifest", "artifact": a.name, "files": dict(a.files)} for a in self.subject.file.artifacts
+            ]
+            reason = f"no unit is an object by itself; what the artifacts hold is decided by {LOADS} and {FITS}"
+            return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=tuple(files))
         if not scope and requirement_id in _NOT_THERE:
             units = [{"kind": "manifest", "unit": u.name, "comes_as": u.kind} for u in self.subject.file.units]
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
@@ -106,7 +114,7 @@ class MruEngine:
         if requirement_id == IDENTITY:
             return unit.kind == "shell"
         if requirement_id in static.STATIC:
-            return unit.kind != "shell"
+            return unit.kind != "shell" and unit.name not in self._without_objects
         if requirement_id == VENDOR:
             return self.platform.cpu.vendors is not None
         if requirement_id == BUILDS:
@@ -195,6 +203,8 @@ class MruEngine:
                 "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
             },
         )
+        if unit.kind == "artifact" and not built.objects:
+            self._without_objects.add(unit.name)
         self._elves += static.inspect(
             record,
             built.objects,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 from pytest_xinchuang.model.platform import Arch
 from tests.mutants.porting.tools import Planted, Tools, with_flags
@@ -16,6 +17,9 @@ UNIT = "units:\n  - {{name: u, kind: c, sources: [u.c], expect: {{stdout: {out},
 BARE = "units:\n  - {name: u, kind: c, sources: [u.c]}\n"
 SHELL = 'units:\n  - {name: u, kind: shell, sources: [u.sh], expect: {stdout: "good\\n", source: its own text}}\n'
 INSTALLER = "units:\n  - {name: u, kind: installer, sources: [install.sh]}\n"
+
+JAVA = Path(__file__).parent / "java"
+"""Main.java, and its classes by `javac --release 11`."""
 
 Plant = Callable[[Tools, bool], Planted]
 ROWS: dict[int, Plant] = {}
@@ -368,11 +372,16 @@ def jni_for_amd64_alone(t: Tools, bad: bool) -> Planted:
 
 @row(44)
 def unsatisfied_link(t: Tools, bad: bool) -> Planted:
-    said = (
-        "Exception in thread main java.lang.UnsatisfiedLinkError: no netty_tcnative_linux_aarch_64 in java.library.path"
+    """On a real JVM of the target: a JNI library that is missing, and the exception that the contract promises, or not."""
+    word = "" if bad else ", contracted"
+    manifest = (
+        "rootfs_packages: [openjdk-17-jre-headless]\nartifacts:\n  - {name: app, files: {arm64: app, amd64: app}}\n"
+        "units:\n  - name: u\n    kind: artifact\n    artifact: app\n"
+        f"    command: [sh, -c, 'exec $(ls /usr/lib/jvm/*/bin/java | head -1) -Xint -cp \"$0\" Main \"$@\"', '{{here}}'{word}]\n"
+        '    expect: {stdout: "native transport is unavailable\\n", source: the contract}\n'
     )
-    script = f"#!/bin/sh\necho '{said}' >&2\nexit 1\n" if bad else "#!/bin/sh\necho good\n"
-    return Planted("kunpeng", "XC-RUN-005", t.subject(SHELL, {"u.sh": script}), requirement="XC-MRU-006")
+    classes = {f"app/{path.name}": path.read_bytes() for path in sorted((JAVA / "app").iterdir())}
+    return Planted("kunpeng", "XC-RUN-005", t.subject(manifest, classes), requirement="XC-MRU-006")
 
 
 @row(45)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from pytest_xinchuang.model.requirement import Catalogue
 from pytest_xinchuang.model.subject import Subject
 from pytest_xinchuang.model.verdict import Verdict
 from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from tests.mutants.porting.planted import ROWS
@@ -58,6 +61,20 @@ def prepared(number: int, bad: bool, where: Path, platforms: Platforms, pool: Po
     return planted, TABLE[number]
 
 
+@contextlib.contextmanager
+def engine_of(planted: Planted, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> Iterator[MruEngine]:
+    """The engine over a planted subject, whose root filesystem has the packages that the manifest asks for."""
+    subject = Subject(planted.path)
+    own = pool
+    if subject.file.rootfs_packages:
+        own = Pool(Store(platforms, pool.store.cache, packages=subject.file.rootfs_packages), "qemu")
+    try:
+        yield MruEngine(platforms.get(planted.platform), subject, catalogue, own, Builder(pool.store.cache))
+    finally:
+        if own is not pool:
+            own.close()
+
+
 @pytest.mark.parametrize("number", ROWS)
 def test_planted_failure_is_named(
     number: int, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
@@ -66,9 +83,8 @@ def test_planted_failure_is_named(
     assert planted.code in row.codes
     platform = platforms.get(planted.platform)
     if planted.requirement:
-        decision = MruEngine(platform, Subject(planted.path), catalogue, pool, Builder(pool.store.cache)).decision(
-            planted.requirement
-        )
+        with engine_of(planted, platforms, catalogue, pool) as engine:
+            decision = engine.decision(planted.requirement)
         wanted = Verdict.INCONCLUSIVE if planted.certainty == "inconclusive" else Verdict.FAIL
         assert (decision.verdict, f"[{planted.code}]" in decision.reason) == (wanted, True), decision
         return
@@ -86,14 +102,10 @@ def test_its_twin_passes(number: int, tmp_path: Path, platforms: Platforms, cata
     planted, _ = prepared(number, False, tmp_path, platforms, pool)
     platform = platforms.get(planted.platform)
     if planted.requirement:
-        engine = MruEngine(platform, Subject(planted.path), catalogue, pool, Builder(pool.store.cache))
-        failed = {
-            r.id: engine.decision(r.id).reason
-            for r in catalogue.requirements
-            if engine.decision(r.id).verdict is Verdict.FAIL
-        }
-        assert not failed
-        assert engine.decision(planted.requirement).verdict is Verdict.PASS, engine.decision(planted.requirement)
+        with engine_of(planted, platforms, catalogue, pool) as engine:
+            decisions = {r.id: engine.decision(r.id) for r in catalogue.requirements}
+        assert not {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
+        assert decisions[planted.requirement].verdict is Verdict.PASS, decisions[planted.requirement]
         return
     findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
     found = Verdicts(platform, platforms.file.architectures).of(Inspector().read(planted.path))

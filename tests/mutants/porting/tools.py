@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 import subprocess
-import tarfile
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.model.platform import Arch, Platforms
 from pytest_xinchuang.model.subject import Subject
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from tests.inspect import containers
 
 HEAD = 'schema: xc-subject/1\nname: planted\nversion: "0"\n'
 NEWEST = {Arch.AMD64: "2.28", Arch.ARM64: "2.28", Arch.LOONG64: "2.36"}
@@ -96,35 +94,13 @@ class Tools:
         return path
 
     def zip(self, name: str, files: dict[str, bytes]) -> Path:
-        path = self.where / name
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for inside, data in files.items():
-                archive.writestr(inside, data)
-        return path
+        return self.file(name, containers.zipped(files))
 
     def tar(self, files: dict[str, bytes], mode: str = "w:gz") -> bytes:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-            for inside, data in files.items():
-                info = tarfile.TarInfo(inside)
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
-        return buffer.getvalue()
+        return containers.tar(files, mode)
 
     def deb(self, name: str, control: str, files: dict[str, bytes]) -> Path:
-        members = {
-            "debian-binary": b"2.0\n",
-            "control.tar.gz": self.tar({"./control": control.encode()}),
-            "data.tar.xz": self.tar({f"./{n}": d for n, d in files.items()}, "w:xz"),
-        }
-        out = b"!<arch>\n"
-        for member, data in members.items():
-            out += (
-                f"{member:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode()
-                + data
-                + b"\n" * (len(data) & 1)
-            )
-        return self.file(name, out)
+        return self.file(name, containers.deb(files, control))
 
     def appimage(self, name: str, runtime: bytes, files: dict[str, bytes]) -> Path:
         tree = self.where / "AppDir"
@@ -159,6 +135,7 @@ class Tools:
         place = self.where / "subject"
         place.mkdir(exist_ok=True)
         for inside, data in files.items():
+            (place / inside).parent.mkdir(exist_ok=True)
             (place / inside).write_bytes(data if isinstance(data, bytes) else data.encode())
         (place / "xinchuang.yaml").write_text(HEAD + manifest)
         Subject(place)
