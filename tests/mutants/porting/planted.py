@@ -377,7 +377,8 @@ def unsatisfied_link(t: Tools, bad: bool) -> Planted:
     manifest = (
         "rootfs_packages: [openjdk-17-jre-headless]\nartifacts:\n  - {name: app, files: {arm64: app, amd64: app}}\n"
         "units:\n  - name: u\n    kind: artifact\n    artifact: app\n"
-        f"    command: [sh, -c, 'exec $(ls /usr/lib/jvm/*/bin/java | head -1) -Xint -cp \"$0\" Main \"$@\"', '{{here}}'{word}]\n"
+        f"    command: [sh, -c, 'exec $(ls /usr/lib/jvm/*/bin/java | head -1) -XX:-UsePerfData -Xint "
+        f'-cp "$0" Main "$@"\', \'{{here}}\'{word}]\n'
         '    expect: {stdout: "native transport is unavailable\\n", source: the contract}\n'
     )
     classes = {f"app/{path.name}": path.read_bytes() for path in sorted((JAVA / "app").iterdir())}
