@@ -23,6 +23,7 @@ from pytest_xinchuang.inspect.artifact import Node
 
 CHUNK = 1 << 20
 UNSQUASH_SECONDS = 300
+MAX_UNSQUASHED = 4 << 30
 
 
 class TooMuch(Exception):
@@ -426,13 +427,8 @@ def _squashfs(data: bytes, account: Account) -> Iterator[Member]:
         with image.open("wb") as file:
             for at in range(offset, len(data), CHUNK):
                 file.write(data[at : at + CHUNK])
-        done = subprocess.run(
-            [program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)],
-            capture_output=True,
-            check=False,
-            timeout=UNSQUASH_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
+        _check_unsquashed_size(program, image)
+        done = _unsquashfs([program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)])
         if not out.is_dir():
             raise CannotRead(f"unsquashfs: {done.stderr.decode(errors='replace').strip()[:200]}")
         for directory, names, files in os.walk(out):
@@ -444,6 +440,31 @@ def _squashfs(data: bytes, account: Account) -> Iterator[Member]:
                     yield Member(inside, None, account, link=str(path.readlink()))
                 elif path.is_file():
                     yield Member(inside, lambda path=path: path.open("rb"), account, compressed=len(data))  # type: ignore[misc]
+
+
+def _unsquashfs(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            argv,
+            capture_output=True,
+            check=False,
+            timeout=UNSQUASH_SECONDS,
+            stdin=subprocess.DEVNULL,
+            env={"LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired:
+        raise TooMuch(f"unsquashfs did not finish within {UNSQUASH_SECONDS} s") from None
+
+
+def _check_unsquashed_size(program: str, image: Path) -> None:
+    """Before anything is written to disk: what the files in it would take."""
+    total = 0
+    for line in _unsquashfs([program, "-lln", str(image)]).stdout.splitlines():
+        words = line.split()
+        if len(words) > 5 and words[0][:1] == b"-" and words[2].isdigit():
+            total += int(words[2])
+    if total > MAX_UNSQUASHED:
+        raise TooMuch(f"its files would take {total >> 20} MiB, at most {MAX_UNSQUASHED >> 20} are unpacked")
 
 
 def _squashfs_offset(data: bytes) -> int | None:

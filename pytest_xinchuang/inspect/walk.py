@@ -265,14 +265,15 @@ class Walker:
                     self.problem("XC-BAD-008", place, f"more than {limit >> 20} MiB")
                     return held
                 if spool is None and total > self.bounds.in_memory:
+                    # What does not fit on our disk is no fault of the archive.
                     spool = held.stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
                     for part in parts:
-                        spool.write(part)
+                        self._spool(spool, part)
                     parts = []
                 if spool is None:
                     parts.append(chunk)
                 else:
-                    spool.write(chunk)
+                    self._spool(spool, chunk)
             if spool is None:
                 held.data = b"".join(parts)
             else:
@@ -282,6 +283,13 @@ class Walker:
             held.stack.close()
             raise
         return held
+
+    @staticmethod
+    def _spool(file: Any, data: bytes) -> None:
+        try:
+            file.write(data)
+        except OSError as error:
+            raise formats.CannotRead(f"no room for it here: {error.strerror}", "XC-BAD-006") from error
 
 
 class _Held:

@@ -208,14 +208,16 @@ class RunJudge:
             STARTS if outcome.ended is Ended.SIGNALED or outcome.code in (126, 127) else ANSWERS
         )
         if said is None:
-            if found := self._counterfactuals.missing_call(unit, built, sandbox, outcome, works):
-                requirement = KERNEL
-            elif found := self._counterfactuals.vendor_refused(unit, built, outcome, works):
-                requirement = VENDOR
-            elif unit.kind == "shell" and (
-                found := self._counterfactuals.identity_refused(unit, built, outcome, works)
-            ):
-                requirement = IDENTITY
+            # A counterfactual that cannot be tried here explains nothing; the failure stays one.
+            with contextlib.suppress(HostFault):
+                if found := self._counterfactuals.missing_call(unit, built, sandbox, outcome, works):
+                    requirement = KERNEL
+                elif found := self._counterfactuals.vendor_refused(unit, built, outcome, works):
+                    requirement = VENDOR
+                elif unit.kind == "shell" and (
+                    found := self._counterfactuals.identity_refused(unit, built, outcome, works)
+                ):
+                    requirement = IDENTITY
         if found is not None and requirement in (KERNEL, VENDOR, IDENTITY):
             return record.fails(requirement, f"{self.findings.text(found)} [{found.code}]", self.findings.mend(found))
         expected = f", expected {unit.expect.exit}" if outcome.ended is Ended.EXITED else ""

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -212,6 +213,42 @@ def test_without_unsquashfs_a_squashfs_is_not_called_clean(tmp_path: Path, monke
     found = inspect(write(tmp_path, "image", b"hsqs" + bytes(200)))
     assert [p.code for p in found.problems] == ["XC-BAD-006"]
     assert "squashfs-tools" in found.problems[0].detail
+
+
+@pytest.mark.skipif(shutil.which("mksquashfs") is None, reason="needs squashfs-tools")
+def test_a_squashfs_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    with (tree / "zeros").open("wb") as file:
+        file.truncate(10 << 30)
+    (tree / "x.so").write_bytes(ELF)
+    image = tmp_path / "image"
+    argv = ["mksquashfs", str(tree), str(image), "-quiet", "-no-progress"]
+    subprocess.run(argv, check=True, capture_output=True)
+    assert image.stat().st_size < 100 << 20
+    found = inspect(image)
+    assert [p.code for p in found.problems] == ["XC-BAD-003"]
+    assert "10240 MiB" in found.problems[0].detail
+
+
+def test_a_full_disk_is_ours_and_not_the_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_xinchuang.inspect import walk
+
+    class Full:
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def write(self, data: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(walk.tempfile, "TemporaryFile", Full)
+    data = containers.zipped({"a.so": ELF + bytes(1 << 20), "b.so": ELF})
+    found = inspect(write(tmp_path, "a.zip", data), in_memory=1 << 19)
+    assert [(p.code, p.place.rpartition("!")[2]) for p in found.problems] == [("XC-BAD-006", "a.so")]
+    assert "No space left" in found.problems[0].detail
+    assert [r.path for r in found.records] == ["b.so"]
 
 
 SEEDS = kinds_of_container()

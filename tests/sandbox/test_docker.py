@@ -283,3 +283,16 @@ def test_what_the_engine_saves_can_be_inspected(
     codes = {f.code for f in Verdicts(platforms.get("loongson"), architectures).of(found) if f.certainty == "certain"}
     assert codes == {"XC-IMG-001"}
     assert "XC-IMG-001" not in {f.code for f in Verdicts(platform, architectures).of(found)}
+
+
+def test_a_failure_in_a_container_is_one(
+    tmp_path: Path, docker_pool: Pool, platforms: Platforms, catalogue: Catalogue
+) -> None:
+    """Counterfactuals that a container cannot offer (another vendor's name) do not make it inconclusive."""
+    (tmp_path / "xinchuang.yaml").write_text(
+        'schema: xc-subject/1\nname: x\nversion: "1"\nunits:\n  - {name: u, kind: c, sources: [u.c]}\n'
+    )
+    (tmp_path / "u.c").write_text("int main(void) { return 3; }\n")
+    builder = Builder(docker_pool.store.cache)
+    engine = MruEngine(platforms.get("zhaoxin"), Subject(tmp_path), catalogue, docker_pool, builder)
+    assert engine.decision("XC-MRU-006").verdict is Verdict.FAIL
