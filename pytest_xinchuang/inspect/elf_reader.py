@@ -451,8 +451,7 @@ class ElfReader:
         inside = [(c.address, c.address + c.size) for c in found]
         starts = [f.address for f in functions] + ([self.entry] if self.entry else [])
         believed = bool(found) and all(any(a <= start < b for a, b in inside) for start in starts)
-        chosen = found if self.type == 1 or believed else segments
-        return tuple(c for c in chosen if c.size)
+        return _apart(found if self.type == 1 or believed else segments)
 
     def _functions(self, everything: list[tuple[str, int, int, int, int]]) -> tuple[Function, ...]:
         names: dict[int, Function] = {}
@@ -470,6 +469,18 @@ class ElfReader:
                 if not (address in names and names[address].name):
                     names[address] = Function(address, size, name)
         return tuple(names[address] for address in sorted(names))
+
+
+def _apart(ranges: list[CodeRange]) -> tuple[CodeRange, ...]:
+    """The same code, each byte of the file once: headers that overlap would have it read over and over."""
+    found = []
+    end = 0
+    for r in sorted(ranges, key=lambda r: (r.offset, -r.size)):
+        skip = max(end - r.offset, 0)
+        if r.size > skip:
+            found.append(CodeRange(r.name, r.offset + skip, r.address + skip, r.size - skip))
+            end = r.offset + r.size
+    return tuple(found)
 
 
 def _string(table: bytes, offset: int) -> str:

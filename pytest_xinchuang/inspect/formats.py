@@ -245,7 +245,9 @@ def members(kind: str, data: bytes, account: Account) -> Iterator[Member]:
         "cpio": _cpio_file,
         "compressed": _compressed,
         "squashfs": _squashfs,
-    }[kind]
+    }.get(kind)
+    if reader is None:
+        raise CannotRead("of no kind that is known here", "XC-BAD-006")
     found = reader(data, account)
     while True:
         with _translated():
