@@ -60,8 +60,8 @@ class Inspector:
         self.bounds = bounds
         self.machines = frozenset(machines)
 
-    def read(self, path: Path) -> Inspection:
-        """Read an artifact: a file, a package, an archive, an image or a directory.
+    def read(self, path: Path, label: str = "") -> Inspection:
+        """Read an artifact: a file, a package, an archive, an image or a directory; it is called ``label`` in what is found.
 
         Raises:
             XcError: there is nothing there that can be opened.
@@ -82,7 +82,7 @@ class Inspector:
             _note_libc(node, name, data)
 
         walker = Walker(on_object, self.bounds)
-        root = walker.walk(path)
+        root = walker.walk(path, label)
         return Inspection(root, problems + walker.problems, walker.unread)
 
     def object(self, data: bytes, place: str, path: str = "") -> ElfRecord:

@@ -74,8 +74,8 @@ class Walker:
         self._expanded = 0
         self._members = 0
 
-    def walk(self, path: Path) -> Node:
-        """The tree of ``path``.
+    def walk(self, path: Path, label: str = "") -> Node:
+        """The tree of ``path``, which is called ``label`` (by default the path itself).
 
         Raises:
             XcError: there is no such file or directory, or it cannot be opened.
@@ -84,7 +84,7 @@ class Walker:
             mode = path.stat().st_mode
         except OSError as error:
             raise XcError(f"{printable(str(path))}: {error.strerror}") from error
-        place = printable(str(path))
+        place = printable(label or str(path))
         if stat.S_ISDIR(mode):
             node = Node("directory", place, path.name)
             self._directory(node, path)
@@ -147,7 +147,7 @@ class Walker:
                     self.problem("XC-BAD-006", node.within(inside), error.strerror or str(error))
 
     def _cannot_list(self, node: Node, error: OSError) -> None:
-        self.problem("XC-BAD-006", node.within(os.path.relpath(str(error.filename), node.place)), error.strerror or "")
+        self.problem("XC-BAD-006", node.within(Path(str(error.filename)).name), error.strerror or "")
 
     def _entry(self, node: Node, path: Path, inside: str, *, is_dir: bool) -> None:
         mode = path.lstat().st_mode

@@ -46,7 +46,7 @@ def _one(
         return record
     try:
         if name not in read:
-            read[name] = Inspector().read(subject.path(name))
+            read[name] = Inspector().read(subject.path(name), name)
     except XcError as error:
         record.blocked_by = record.undecided(LOADS, Cause.HOST, error.what, error.mend)
         return record

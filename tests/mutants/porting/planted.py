@@ -333,6 +333,26 @@ def float_to_int(t: Tools, bad: bool) -> Planted:
     return Planted("kunpeng", "XC-DIF-003", t.subject(BARE, {"u.c": text}), requirement="XC-MRU-011")
 
 
+@row(39)
+def green_under_emulation(t: Tools, bad: bool) -> Planted:
+    """A flag that is published without a barrier: x86's strong order, which the emulator's threads have, hides it."""
+    order = "memory_order_relaxed" if bad else "memory_order_release"
+    text = (
+        "#include <pthread.h>\n#include <stdatomic.h>\n#include <stdio.h>\nstatic atomic_int ready, data;\n"
+        "static void *writer(void *a) {\n    atomic_store_explicit(&data, 42, memory_order_relaxed);\n"
+        f"    atomic_store_explicit(&ready, 1, {order});\n    return a;\n}}\n"
+        "int main(void) {\n    pthread_t t;\n    pthread_create(&t, NULL, writer, NULL);\n"
+        "    while (!atomic_load_explicit(&ready, memory_order_acquire)) ;\n"
+        '    printf("%d\\n", atomic_load_explicit(&data, memory_order_relaxed));\n    return pthread_join(t, NULL);\n}\n'
+    )
+    unit = (
+        "units:\n  - {name: u, kind: c, sources: [u.c], links: [pthread], behaviour: threads, "
+        'expect: {stdout: "42\\n", source: C11}}\n'
+    )
+    requirement = "XC-MRU-041" if bad else "XC-MRU-021"
+    return Planted("kunpeng", "", t.subject(unit, {"u.c": text}), certainty="inconclusive", requirement=requirement)
+
+
 @row(40)
 def glob_takes_amd64(t: Tools, bad: bool) -> Planted:
     good = "Linux*x86_64) arch=amd64 ;; Linux*aarch64) arch=arm64 ;; Linux*loongarch64) arch=loong64 ;;"

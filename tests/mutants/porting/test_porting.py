@@ -29,7 +29,6 @@ TABLE = {row.number: row for row in load_porting(resources.conformance_dir() / "
 pytestmark = pytest.mark.sandbox
 
 BY_OTHER_TESTS = {
-    39: "tests/mru/test_engine.py: the reference subject is undecided in XC-MRU-040 and XC-MRU-041",
     49: "tests/sandbox/test_docker.py: a seccomp profile that answers EPERM to clone3",
 }
 
@@ -80,13 +79,15 @@ def test_planted_failure_is_named(
     number: int, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
     planted, row = prepared(number, True, tmp_path, platforms, pool)
-    assert planted.code in row.codes
+    assert planted.code in row.codes or planted.requirement in row.requirements
     platform = platforms.get(planted.platform)
     if planted.requirement:
         with engine_of(planted, platforms, catalogue, pool) as engine:
             decision = engine.decision(planted.requirement)
         wanted = Verdict.INCONCLUSIVE if planted.certainty == "inconclusive" else Verdict.FAIL
-        assert (decision.verdict, f"[{planted.code}]" in decision.reason) == (wanted, True), decision
+        # What no code names is capped by its fidelity, and says what it needs.
+        named = f"[{planted.code}]" if planted.code else "needs a kernel of the platform"
+        assert (decision.verdict, named in decision.reason) == (wanted, True), decision
         return
     found = Verdicts(platform, platforms.file.architectures).of(Inspector().read(planted.path))
     mine = [f for f in found if f.code == planted.code]
