@@ -446,6 +446,7 @@ def test_a_system_call_that_the_kernel_lacks_answers_enosys(pool: Pool, platform
         platform = platforms.get(name)
         program = Builder(pool.store.cache).c(Target(platform.arch, platform.architecture, "2.28"), [source])
         found = pool.sandbox(platform, floor=floor)
+        found.reset()
         found.put("/xc/u", program, executable=True)
         answers[name, floor] = found.run(["/xc/u"]).stdout
     assert answers == {("kunpeng", True): b"38\n", ("kunpeng", False): b"0\n", ("kunpeng920-kylin_v11", True): b"0\n"}
