@@ -76,8 +76,6 @@ class Inspector:
             except NotElf as error:
                 problems.append(Problem("XC-BAD-001", place, str(error).removeprefix(f"{place}: ")))
                 return
-            if node.kind == "static-archive":
-                record = replace(record, member_of=node.place)
             node.objects.append(record)
             _note_libc(node, name, data)
 

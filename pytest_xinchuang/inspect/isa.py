@@ -156,7 +156,7 @@ def scan_isa(elf: ElfObject, data: bytes, path: str = "") -> IsaScan:
     # libgcc's outline atomics ask by __getauxval for LSE alone, and their helpers were left out: nothing else is guarded.
     if not scan.asks:
         scan.asks = hits.asks
-    if not scan.asks and b"/proc/cpuinfo" in data:
+    if not scan.asks and data.find(b"/proc/cpuinfo") >= 0:
         scan.asks = "it reads /proc/cpuinfo"
     known = bool(elf.functions)
     for hit in hits.found:

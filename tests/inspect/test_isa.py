@@ -395,3 +395,17 @@ def test_openssl_glibc_and_zlib_give_no_certain_alarm(name: str, platforms: Plat
         check_isa(verdicts.judge, record)
         certain = [f for f in verdicts.judge.findings if f.certainty is Certainty.CERTAIN]
         assert not certain, (path.name, certain)
+
+
+def test_a_file_on_disk_that_reads_cpuinfo_is_guarded(tmp_path: Path, platforms: Platforms) -> None:
+    """Files are memory maps, archives' members bytes: both are searched."""
+    source = tmp_path / "u.c"
+    source.write_text(
+        'const char *where = "/proc/cpuinfo";\nint f(int *p) { int r;\n'
+        '    __asm__(".arch_extension lse\\n\\tldadd %w1, %w0, [%2]" : "=r"(r) : "r"(1), "r"(p)); return r; }\n'
+    )
+    target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
+    path = tmp_path / "libu.so"
+    path.write_bytes(Builder(Cache()).c(target, [source], shared=True))
+    record = Inspector().read(path).records[0]
+    assert record.isa is not None and record.isa.asks == "it reads /proc/cpuinfo"

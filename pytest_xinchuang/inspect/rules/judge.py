@@ -28,7 +28,6 @@ class ElfRecord:
     isa_fault: tuple[str, str] | None = None
     marks: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
-    member_of: str = ""
 
     @property
     def file_name(self) -> str:
