@@ -28,16 +28,30 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()  # here, while a full disk can still be told
         return code
     except XcError as error:
         print(f"xc: {error}", file=sys.stderr)
         return EXIT_ERROR
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
+        return EXIT_ERROR
+    except OSError as error:
+        _close_stdout()
+        print(f"xc: {error}; the command was not finished", file=sys.stderr)
+        print("  mend: see that what it names can be read and written, and the disk is not full", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("xc: interrupted", file=sys.stderr)
         return 130
+
+
+def _close_stdout() -> None:
+    """What can be written still is; the rest is let go, or Python would try again at exit and fail by a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -156,3 +156,13 @@ def test_a_vendors_root_filesystem_is_used_and_is_no_stand_in(tmp_path: Path, mo
     code, _, error = _shell("kunpeng", "true")
     assert code == EXIT_ERROR
     assert "is not what was imported" in error
+
+
+@pytest.mark.parametrize("words", [["platforms"], ["explain"], ["inspect", "/bin/sh", "--platform", "hygon"]])
+def test_a_full_disk_is_an_error_and_neither_clean_nor_a_finding(words: list[str]) -> None:
+    """A traceback would exit with 1, which says that findings were made."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "pytest_xinchuang.cli", *words], stdout=full, stderr=-1, text=True)
+    assert done.returncode == EXIT_ERROR
+    assert done.stderr.startswith("xc: ") and "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr and "mend:" in done.stderr

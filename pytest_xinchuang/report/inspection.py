@@ -54,6 +54,7 @@ WORDS = {
         "note": "note",
         "clean": "nothing found",
         "mend": "mend",
+        "object": "object",
         "objects": "objects",
         "summary": "{certain} certain, {undecided} undecided, {guarded} guarded?, {notes} notes",
         "more": "{n} notes are not shown (--notes)",
@@ -65,6 +66,7 @@ WORDS = {
         "note": "备注",
         "clean": "未发现问题",
         "mend": "修正",
+        "object": "个对象",
         "objects": "个对象",
         "summary": "确定 {certain}，未定 {undecided}，可能受保护 {guarded}，备注 {notes}",
         "more": "未显示 {n} 条备注（--notes）",
@@ -77,7 +79,8 @@ def as_text(result: InspectionResult, *, notes: bool = False) -> str:
     words = WORDS[result.language]
     lines = []
     for name, inspection in result.inspections.items():
-        lines.append(f"{name}: {inspection.root.kind}, {len(inspection.records)} {words['objects']}")
+        objects = len(inspection.records)
+        lines.append(f"{name}: {inspection.root.kind}, {objects} {words['object' if objects == 1 else 'objects']}")
     for platform in result.platforms:
         found = result.of(platform.id)
         title = getattr(platform.cpu.title, result.language), getattr(platform.system.title, result.language)
