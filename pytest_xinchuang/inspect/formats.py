@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import shutil
 import stat
 import struct
@@ -136,11 +137,76 @@ def kind_of(data: bytes, name: str) -> str | None:
         return "squashfs"
     if bytes(data[:6]) in (b"070701", b"070702"):
         return "cpio"
-    if bytes(data[257:262]) == b"ustar":
+    if bytes(data[257:262]) == b"ustar" or _is_old_tar(data):
         return "tar"
     if _compression(head):
         return "compressed"
     return None
+
+
+def _is_old_tar(data: bytes) -> bool:
+    """Before POSIX.1-1988 a tar archive had no magic, but the same sum of its header (tar(5), "Old-Style Archive Format")."""
+    header = bytes(data[:512])
+    told = header[148:156].strip(b" \0")
+    if len(header) < 512 or not header[0] or not told.isdigit() or told.strip(b"01234567"):
+        return False
+    return int(told, 8) == sum(header) - sum(header[148:156]) + 8 * ord(" ")
+
+
+UNREAD_FORMATS = {
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"070707": 'a cpio archive in the "old ASCII" format',
+    b"LZIP": "compressed with lzip",
+    b"LRZI": "compressed with lrzip",
+    b"\x04\x22\x4d\x18": "compressed with lz4",
+    b"\x89LZO\0": "compressed with lzop",
+    b"\x1f\x9d\x90": "compressed with compress",
+    b"\x5d\0\0": "compressed with lzma",
+    b"flatpak\0": "a Flatpak bundle",
+    b"QFI\xfb": "a qcow2 disk image",
+}
+"""First bytes of containers that are known and not read (file(1)'s magic): what they hold is unknown, and may be anything.
+
+Those of Windows and macOS alone (cabinet, MSI, xar) are left out: to ship them beside one's packages is no fault."""
+
+
+def unread_format(data: bytes) -> str | None:
+    """The name of a container format that is known here but cannot be read; 512 bytes are enough."""
+    head = bytes(data[:16])
+    return next((text for magic, text in UNREAD_FORMATS.items() if head.startswith(magic)), None)
+
+
+def is_script(data: bytes) -> bool:
+    return bytes(data[:2]) == b"#!"
+
+
+_PAYLOAD = re.compile(
+    rb"\n(?=\x7fELF|PK\x03\x04|\x1f\x8b\x08|\xfd7zXZ\0|BZh[1-9]1AY&SY|\x28\xb5\x2f\xfd|!<arch>\n|\xed\xab\xee\xdb|07070[12]|hsqs|7z\xbc\xaf\x27\x1c"
+    rb"|[^\n\0].{256}ustar)",
+    re.DOTALL,
+)
+
+
+def payload(data: bytes, account: Account) -> Member | None:
+    """What stands behind a script: a self-extracting installer (Makeself), an executable jar, a zipapp. None: it is text alone.
+
+    Raises:
+        CannotRead: there are binary data of no kind that is known here.
+    """
+    if data.find(b"\0") < 0:
+        return None
+    found = _PAYLOAD.search(data)
+    if found is None:
+        raise CannotRead("a script with binary data behind it, of no kind that is known here", "XC-BAD-006")
+    begin = found.end()
+
+    def stream() -> IO[bytes]:
+        rest = _file(data)
+        rest.seek(begin)
+        return rest
+
+    return Member("", stream, account)
 
 
 def is_appimage(data: bytes) -> bool:
@@ -300,7 +366,7 @@ def _inside(stream: IO[bytes], account: Account) -> Iterator[Member]:
         yield from _tar_stream(stream, account)
     elif inner == "cpio":
         yield from _cpio(stream, account)
-    elif inner is not None:
+    else:
         yield Member("(content)", lambda: stream, account)
 
 
@@ -333,6 +399,8 @@ def _ar(data: bytes, account: Account) -> Iterator[Member]:
         name = raw.decode("utf-8", "surrogateescape") or "(no name)"
         yield Member(name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
         at = end + (size & 1)
+    if at < len(data):
+        raise CannotRead(f"damaged: {len(data) - at} bytes behind its last member")
 
 
 def _rpm(data: bytes, account: Account) -> Iterator[Member]:

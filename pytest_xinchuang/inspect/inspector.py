@@ -23,6 +23,9 @@ from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.model.finding import Certainty, Finding
 from pytest_xinchuang.model.platform import Architecture, Platform
 
+PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
+"""Containers that are judged as such, be there no object in them."""
+
 SCANNED_MACHINES = ("EM_X86_64", "EM_AARCH64", "EM_LOONGARCH")
 
 
@@ -81,7 +84,13 @@ class Inspector:
 
         walker = Walker(on_object, self.bounds)
         root = walker.walk(path, label)
-        return Inspection(root, problems + walker.problems, walker.unread)
+        problems += walker.problems
+        if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):
+            # Nothing wrong was found for want of evidence.
+            problems.append(
+                Problem("XC-BAD-009", root.place, f"a {root.kind} with neither an object nor a package in it")
+            )
+        return Inspection(root, problems, walker.unread)
 
     def object(self, data: bytes, place: str, path: str = "") -> ElfRecord:
         """Read one object.

@@ -174,6 +174,7 @@ class Walker:
         """Look into one file: an object, a container, or neither."""
         kind = formats.kind_of(data, name)
         if kind is None:
+            self._unknown(node, name, data, depth, top=top)
             if (is_text(name) and len(data) < 1 << 20 and len(node.texts) < 4096) or (
                 node.kind in ("tar", "compressed", "directory")
                 and name.startswith("blobs/")
@@ -186,9 +187,7 @@ class Walker:
         transparent = node.kind == "deb" and name.startswith(("data.tar", "control.tar"))
         place = node.place if top or transparent else node.within(name)
         if len(data) > self.bounds.object_bytes:
-            self.problem(
-                "XC-BAD-008", place, f"{len(data) >> 20} MiB, at most {self.bounds.object_bytes >> 20} are read"
-            )
+            self._too_large(place, len(data))
             return
         if kind == "elf":
             self.on_object(node, name, data)
@@ -205,6 +204,30 @@ class Walker:
             child = Node(kind, place, name, node)
             node.children.append(child)
         self._container(child, data, depth + 1)
+
+    def _too_large(self, place: str, size: int) -> None:
+        self.problem("XC-BAD-008", place, f"{size >> 20} MiB, at most {self.bounds.object_bytes >> 20} are read")
+
+    def _unknown(self, node: Node, name: str, data: bytes, depth: int, *, top: bool) -> None:
+        """Neither an object nor a container that is read: what it hides is told, or looked into."""
+        place = node.place if top else node.within(name)
+        closed = formats.unread_format(data)
+        if closed is not None:
+            self.problem("XC-BAD-006", place, f"{closed}, which is not read here")
+        elif formats.is_script(data):
+            if len(data) > self.bounds.object_bytes:
+                self._too_large(place, len(data))
+                return
+            try:
+                payload = formats.payload(data, self)
+                if payload is None:
+                    return
+                payload.peek(512)
+                with self._read(payload, place) as rest:
+                    if rest is not None:
+                        self._blob(node, name, rest, depth, top=top)
+            except formats.CannotRead as error:
+                self.problem(error.code, place, str(error))
 
     def _container(self, node: Node, data: bytes, depth: int) -> None:
         try:
@@ -241,7 +264,8 @@ class Walker:
         try:
             head = member.peek(512)
             named = is_text(name) or name.startswith("blobs/")
-            if formats.kind_of(head, name) is None and not named:
+            hides = formats.unread_format(head) is not None or formats.is_script(head)
+            if formats.kind_of(head, name) is None and not named and not hides:
                 return
             with self._read(member, node.within(name)) as data:
                 if data is not None:

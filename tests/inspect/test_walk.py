@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.inspect.walk import Bounds
 from pytest_xinchuang.model.platform import Platforms
@@ -99,12 +100,81 @@ def test_a_path_that_leaves_the_archive_is_named(tmp_path: Path) -> None:
     assert not (tmp_path.parent / "etc").exists()
 
 
+SCRIPT = b"#!/bin/sh\ntail -n +4 $0 | tar x\nexit 0\n"
+
+
+@pytest.mark.parametrize("name", kinds_of_container())
+def test_what_stands_behind_a_script_is_looked_into(name: str, tmp_path: Path) -> None:
+    """Makeself's installers, executable jars of Spring Boot, zipapps; alone and in a package."""
+    behind = SCRIPT + kinds_of_container()[name]
+    for path, data in (
+        (f"{name}.run", behind),
+        ("outer.tar.gz", gzip.compress(containers.tar({f"bin/{name}": behind}))),
+    ):
+        found = inspect(write(tmp_path, path, data))
+        assert [r.elf.machine for r in found.records] == ["EM_X86_64"], (path, found.problems)
+        assert not found.problems
+
+
+def test_a_script_with_unknown_data_behind_it_is_undecided_and_plain_text_is_not(tmp_path: Path) -> None:
+    files = {"a.so": ELF, "install.sh": SCRIPT + b"\x01\0\x02" * 100, "plain.sh": SCRIPT}
+    found = inspect(write(tmp_path, "a.tar", containers.tar(files)))
+    assert [(p.code, p.place.rpartition("!")[2]) for p in found.problems] == [("XC-BAD-006", "install.sh")]
+
+
+def test_a_damaged_payload_is_damaged(tmp_path: Path) -> None:
+    packed = gzip.compress(containers.tar({"a.so": ELF}))
+    found = inspect(write(tmp_path, "a.run", SCRIPT + packed[: len(packed) // 2]))
+    assert [p.code for p in found.problems] == ["XC-BAD-002"]
+
+
+@pytest.mark.parametrize("magic", formats.UNREAD_FORMATS)
+def test_a_format_that_is_not_read_is_undecided_wherever_it_stands(magic: bytes, tmp_path: Path) -> None:
+    data = magic + bytes(600)
+    for name, outer in (("x", data), ("a.tar", containers.tar({"a.so": ELF, "x": data}))):
+        found = inspect(write(tmp_path, name, outer))
+        assert [p.code for p in found.problems] == ["XC-BAD-006"]
+    (tmp_path / "dir").mkdir()
+    write(tmp_path / "dir", "x", data)
+    assert [p.code for p in inspect(tmp_path / "dir").problems] == ["XC-BAD-006"]
+
+
+def test_a_tar_archive_without_a_magic_is_known_by_its_sum(tmp_path: Path) -> None:
+    data = bytearray(containers.tar({"a.so": ELF}))
+    data[257:265] = bytes(8)
+    data[148:156] = bytes(8)
+    data[148:156] = b"%06o\0 " % (sum(data[:512]) + 8 * 32)
+    assert len(inspect(write(tmp_path, "old.tar", bytes(data))).records) == 1
+    data[0] ^= 1
+    assert [p.code for p in inspect(write(tmp_path, "odd.tar", bytes(data))).problems] == ["XC-BAD-009"]
+
+
+def test_where_nothing_could_be_judged_nothing_is_clean(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "loop").symlink_to("nowhere")
+    for path in (
+        tmp_path / "empty",
+        write(tmp_path, "empty.so", b""),
+        write(tmp_path, "empty.zip", containers.zipped({})),
+        write(tmp_path, "texts.tar", containers.tar({"README": b"hello"})),
+        write(tmp_path, "install.sh", SCRIPT),
+    ):
+        assert [p.code for p in inspect(path).problems] == ["XC-BAD-009"], path
+    pure = {"a/__init__.py": b"", "a-1.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: py3-none-any\n"}
+    assert not inspect(write(tmp_path, "a-1-py3-none-any.whl", containers.zipped(pure))).problems
+
+
+def test_an_archive_of_ar_with_bytes_behind_its_last_member_is_damaged(tmp_path: Path) -> None:
+    found = inspect(write(tmp_path, "libx.a", containers.ar({"x.o": ELF}) + b"nonsense"))
+    assert len(found.records) == 1 and [p.code for p in found.problems] == ["XC-BAD-002"]
+
+
 def test_ten_gigabytes_of_zeros_cost_nothing(tmp_path: Path) -> None:
     path = tmp_path / "zeros"
     with path.open("wb") as file:
         file.truncate(10 << 30)
     found = inspect(path)
-    assert not found.records and not found.problems
+    assert not found.records and [p.code for p in found.problems] == ["XC-BAD-009"]
     info = tarfile.TarInfo("zeros")
     info.size = 3 << 30
     head = info.tobuf()
