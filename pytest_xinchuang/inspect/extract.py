@@ -39,11 +39,11 @@ def extract(path: Path, arch: str = "") -> dict[str, bytes]:
         )
     data = path.read_bytes()
     kind = formats.kind_of(data, path.name)
-    if kind in (None, "elf", "jar") or (kind == "elf" and not formats.is_appimage(data)):
+    if kind in (None, "elf", "jar"):
         return _bounded({path.name: data}, path)
     try:
         account = _Account()
-        files = _files("squashfs" if kind == "elf" else str(kind), data, account)
+        files = _files(str(kind), data, account)
         if {"manifest.json", "index.json"} & files.keys():
             files = _image(files, arch, account)
         return _bounded(files, path)

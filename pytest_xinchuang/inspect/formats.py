@@ -209,9 +209,31 @@ def payload(data: bytes, account: Account) -> Member | None:
     return Member("", stream, account)
 
 
-def is_appimage(data: bytes) -> bool:
-    """AppImage type 2: an ELF program with AI\\2 in the padding of its identification, and a squashfs behind it."""
-    return bytes(data[8:11]) == b"AI\x02"
+PYINSTALLER = b"MEI\x0c\x0b\x0a\x0b\x0e"
+"""The cookie at the end of PyInstaller's CArchive (PyInstaller, "Advanced Topics": the CArchive); 88 bytes since 2.1."""
+
+
+def behind_program(data: bytes) -> str | None:
+    """The kind of container that an ELF program carries behind itself: ``squashfs``, ``zip`` or None.
+
+    An AppImage of type 2 has AI\\2 in the padding of its identification, and a squashfs. A zip archive ends with the file.
+
+    Raises:
+        CannotRead: a container of PyInstaller, whose libraries are not read.
+    """
+    if bytes(data[8:11]) == b"AI\x02":
+        return "squashfs"
+    tail = bytes(data[-(1 << 16) - 22 :])
+    if PYINSTALLER in tail[-4096:]:
+        raise CannotRead("a program of PyInstaller: the libraries that it unpacks are not read here", "XC-BAD-006")
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + 22 > len(tail):
+        return None
+    size, _, comment = struct.unpack_from("<IIH", tail, at + 12)
+    directory = len(data) - len(tail) + at - size
+    # Programs that write zip archives have the mark among their constants: there no directory stands before it.
+    whole = at + 22 + comment == len(tail) and directory > 0
+    return "zip" if whole and bytes(data[directory : directory + 4]) == b"PK\x01\x02" else None
 
 
 def _compression(head: bytes) -> str | None:

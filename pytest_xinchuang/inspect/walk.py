@@ -191,13 +191,18 @@ class Walker:
             return
         if kind == "elf":
             self.on_object(node, name, data)
-            if not formats.is_appimage(data):
+            try:
+                behind = formats.behind_program(data)
+            except formats.CannotRead as error:
+                self.problem(error.code, place, str(error))
                 return
-            kind = "squashfs"
+            if behind is None:
+                return
+            kind, top = behind, False
         if depth >= self.bounds.depth:
             self.problem("XC-BAD-005", place, f"more than {self.bounds.depth} archives in one another")
             return
-        if top and kind != "squashfs":
+        if top:
             child = node
             child.kind = kind
         else:

@@ -164,6 +164,21 @@ def test_where_nothing_could_be_judged_nothing_is_clean(tmp_path: Path) -> None:
     assert not inspect(write(tmp_path, "a-1-py3-none-any.whl", containers.zipped(pure))).problems
 
 
+def test_what_a_program_carries_behind_itself_is_looked_into_or_undecided(tmp_path: Path) -> None:
+    packed = containers.zipped({"lib/x.so": ELF})
+    for name, data in (("tool", ELF + packed), ("a.tar", containers.tar({"tool": ELF + packed}))):
+        found = inspect(write(tmp_path, name, data))
+        assert [r.path.rpartition("/")[2] for r in found.records] == ["tool", "x.so"] and not found.problems
+    frozen = ELF + bytes(5000) + formats.PYINSTALLER + bytes(80)
+    assert [p.code for p in inspect(write(tmp_path, "frozen", frozen)).problems] == ["XC-BAD-006"]
+
+
+def test_a_program_that_only_knows_the_mark_of_zip_carries_none(tmp_path: Path) -> None:
+    for tail in (b"PK\x05\x06", b"PK\x05\x06" + bytes(18), b"PK\x01\x02" + bytes(100) + b"PK\x05\x06" + bytes(60)):
+        found = inspect(write(tmp_path, "unzip", ELF + tail))
+        assert len(found.records) == 1 and not found.problems
+
+
 def test_an_archive_of_ar_with_bytes_behind_its_last_member_is_damaged(tmp_path: Path) -> None:
     found = inspect(write(tmp_path, "libx.a", containers.ar({"x.o": ELF}) + b"nonsense"))
     assert len(found.records) == 1 and [p.code for p in found.problems] == ["XC-BAD-002"]
