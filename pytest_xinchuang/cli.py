@@ -159,11 +159,11 @@ def _platforms(options: argparse.Namespace) -> int:
             raise XcError("show needs a platform", mend="xc platforms show kunpeng")
         print(json.dumps(platforms.get(options.name).model_dump(mode="json"), indent=1, ensure_ascii=False))
         return EXIT_OK
-    shorts = {target: short for short, target in platforms.file.shorts.items()}
+    short_of = platforms.file.short_of
     chosen = [platforms.get(i) for i in platforms.ids]
     if options.json:
         rows = [
-            {"id": p.id, "short": shorts.get(p.id), "arch": p.arch, "world": p.world, "rootfs": p.rootfs_name}
+            {"id": p.id, "short": short_of(p.id), "arch": p.arch, "world": p.world, "rootfs": p.rootfs_name}
             for p in chosen
         ]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -171,7 +171,7 @@ def _platforms(options: argparse.Namespace) -> int:
     width = max(len(p.id) for p in chosen)
     for p in chosen:
         rootfs = p.rootfs_name or f"no stand-in ({p.world} world)"
-        print(f"{p.id:<{width}}  {shorts.get(p.id, ''):<9} {p.arch:<8} {p.cpu.title.en}, {p.system.title.en}; {rootfs}")
+        print(f"{p.id:<{width}}  {short_of(p.id) or '':<9} {p.arch:<8} {p.cpu.title.en}, {p.system.title.en}; {rootfs}")
     return EXIT_OK
 
 

@@ -161,6 +161,10 @@ class PlatformsFile(_Data):
     )
     reference: str | None = Field(default=None, description="the root filesystem of the x86-64 reference runs")
 
+    def short_of(self, platform_id: str) -> str | None:
+        """The short name of a platform, where it has one."""
+        return next((short for short, target in self.shorts.items() if target == platform_id), None)
+
 
 class Platform(BaseModel):
     """A CPU under an operating system: what a subject is graded on. Its id is ``<cpu>-<system>``."""

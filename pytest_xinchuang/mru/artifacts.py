@@ -20,7 +20,7 @@ def inspect_artifacts(
     subject: Subject, platform: Platform, file: PlatformsFile, catalogue: FindingCatalogue, read: dict[str, Inspection]
 ) -> list[UnitRecord]:
     """A record for each artifact. ``read`` keeps what was read, for other platforms that are given the same file."""
-    short = next((s for s, target in file.shorts.items() if target == platform.id), None)
+    short = file.short_of(platform.id)
     return [_one(subject, artifact, platform, short, file, catalogue, read) for artifact in subject.file.artifacts]
 
 

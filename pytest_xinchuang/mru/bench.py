@@ -45,8 +45,7 @@ class Bench:
 
     @cached_property
     def short(self) -> str | None:
-        shorts = self.pool.store.platforms.file.shorts
-        return next((name for name, target in shorts.items() if target == self.platform.id), None)
+        return self.pool.store.platforms.file.short_of(self.platform.id)
 
     def execute(
         self,

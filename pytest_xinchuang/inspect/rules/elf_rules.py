@@ -167,57 +167,17 @@ def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None
     for needed in record.elf.needed:
         if needed.library in around.shipped:
             continue
-        if needed.version == "GLIBC_ABI_DT_RELR":
-            _compare(
-                judge,
-                record,
-                needed,
-                around,
-                "XC-ELF-012",
-                libc,
-                "libc_version",
-                "glibc",
-                version_key(libc or "0") < (2, 36),
-            )
-        elif needed.family == "GLIBC" and needed.number:
-            _compare(
-                judge,
-                record,
-                needed,
-                around,
-                "XC-ELF-010",
-                libc,
-                "libc_version",
-                "glibc",
-                needed.number > version_key(libc or "0"),
-            )
-        elif needed.family == "GLIBCXX" and needed.number:
-            _compare(
-                judge,
-                record,
-                needed,
-                around,
-                "XC-ELF-011",
-                cxx,
-                "glibcxx_max",
-                "libstdc++",
-                needed.number > version_key(cxx or "0"),
-            )
-        elif needed.family == "CXXABI" and needed.number and needed.number > (1, 3):
-            limit = cxxabi if cxx else None
-            if cxx and not cxxabi:
-                continue
-            _compare(
-                judge,
-                record,
-                needed,
-                around,
-                "XC-ELF-011",
-                limit,
-                "glibcxx_max",
-                "libstdc++'s CXXABI",
-                needed.number > version_key(limit or "0"),
-            )
+        relr = needed.version == "GLIBC_ABI_DT_RELR"
+        asked = (2, 36) if relr else needed.number
+        if not asked:
+            continue
+        if relr or needed.family == "GLIBC":
+            code = "XC-ELF-012" if relr else "XC-ELF-010"
+            _compare(judge, record, needed, around, code, asked, libc, "libc_version", "glibc")
+        elif needed.family == "GLIBCXX":
+            _compare(judge, record, needed, around, "XC-ELF-011", asked, cxx, "glibcxx_max", "libstdc++")
+        elif needed.family == "CXXABI" and asked > (1, 3) and (cxxabi or not cxx):
+            _compare(judge, record, needed, around, "XC-ELF-011", asked, cxxabi, "glibcxx_max", "libstdc++'s CXXABI")
 
 
 # What every libstdc++ that a platform can have provides: GCC 4.9's, which came before the oldest of them.
@@ -230,10 +190,10 @@ def _compare(
     needed: Needed,
     around: Surroundings,
     code: str,
+    asked: tuple[int, ...],
     limit: str | None,
     fact: str,
     label: str,
-    newer: bool,
 ) -> None:
     platform = judge.platform
     if limit is None:
@@ -245,7 +205,7 @@ def _compare(
         judge.find(
             "XC-ELF-013", Certainty.UNDECIDED, record.place, version=needed.version, os=platform.os_name, fact=fact
         )
-    elif newer:
+    elif asked > version_key(limit):
         who = ", ".join(needed.symbols[:3]) or "a version marker"
         if len(needed.symbols) > 3:
             who += f" and {len(needed.symbols) - 3} more"
