@@ -77,3 +77,11 @@ def xc_mru(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
     from pytest_xinchuang.recording import Check
 
     return Check(request.node, _session(request).mru(xc_platform).decision)
+
+
+@pytest.fixture
+def xc_sm_crypto(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the SM checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.recording import Check
+
+    return Check(request.node, _session(request).sm_crypto(xc_platform).decision)

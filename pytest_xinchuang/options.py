@@ -23,6 +23,7 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--xc-image", "REF", "the image of the docker backend instead of the platform's"),
     ("--xc-timeout-scale", "F", "multiply every time-out by F (default: 1)"),
     ("--xc-waivers", "FILE", "waivers to lay over the results"),
+    ("--xc-sm-vectors", "DIR", "vector files of Wycheproof's shape to run beside the shipped SM vectors"),
     ("--xc-platforms-file", "FILE", "a platforms.yaml of your own, merged over the shipped one"),
 )
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from pytest_xinchuang import markers, options
-from pytest_xinchuang.fixtures import xc_evidence, xc_mru, xc_platform, xc_sandbox, xc_subject, xc_toolchain
+from pytest_xinchuang.fixtures import (
+    xc_evidence,
+    xc_mru,
+    xc_platform,
+    xc_sandbox,
+    xc_sm_crypto,
+    xc_subject,
+    xc_toolchain,
+)
 
-__all__ = ["xc_evidence", "xc_mru", "xc_platform", "xc_sandbox", "xc_subject", "xc_toolchain"]
+__all__ = ["xc_evidence", "xc_mru", "xc_platform", "xc_sandbox", "xc_sm_crypto", "xc_subject", "xc_toolchain"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -24,6 +24,7 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.smcrypto.engine import SmEngine
 from pytest_xinchuang.toolchain.builder import Builder
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
@@ -87,7 +88,12 @@ class XcSession:
         self.backend = option(config, "xc_backend") or "auto"
         self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
         self.timeout_scale = self._positive("xc_timeout_scale")
+        vectors = option(config, "xc_sm_vectors")
+        self.sm_vectors = Path(config.invocation_params.dir, vectors) if vectors else None
+        if self.sm_vectors is not None and not self.sm_vectors.is_dir():
+            raise XcError(f"--xc-sm-vectors={vectors}: no such directory")
         self._engines: dict[str, MruEngine] = {}
+        self._sm_engines: dict[str, SmEngine] = {}
         self.opened: list[dict[str, Any]] = []
 
     def _positive(self, name: str) -> float:
@@ -192,6 +198,16 @@ class XcSession:
             self._engines[platform.id] = MruEngine(platform, self.subject, self.catalogue, self.pool, self.builder)
         return self._engines[platform.id]
 
+    def sm_crypto(self, platform: Platform) -> SmEngine:
+        """The SM engine of a platform; its observations are made once."""
+        if platform.id not in self._sm_engines:
+            self._sm_engines[platform.id] = SmEngine(
+                platform, self.subject, self.catalogue, self.pool, self.builder, self.sm_vectors
+            )
+        return self._sm_engines[platform.id]
+
     def close(self) -> None:
+        for engine in self._sm_engines.values():
+            engine.close()
         if "pool" in self.__dict__:
             self.pool.close()

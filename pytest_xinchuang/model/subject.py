@@ -118,6 +118,18 @@ class Unit(_Data):
         return self
 
 
+class SmCrypto(_Data):
+    """How the SM cryptography of the subject is asked.
+
+    Attributes:
+        harness: a program that speaks the harness protocol (docs/harness.md); built and started like any unit.
+        floors: operation -> least MiB a second on the target's real hardware, the wire included.
+    """
+
+    harness: Unit
+    floors: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+
 class NotApplicable(_Data):
     """A behaviour that the subject says it does not have; believed only where its objects bear it out."""
 
@@ -150,20 +162,26 @@ class SubjectFile(_Data):
         default=(), description="needed libraries beyond libc's that the subject may use (globs on the soname)"
     )
     not_applicable: tuple[NotApplicable, ...] = ()
+    sm_crypto: SmCrypto | None = Field(default=None, description="the harness of the subject's SM2, SM3 and SM4")
+
+    @property
+    def programs(self) -> tuple[Unit, ...]:
+        """Everything that is built or started: the units and the harness."""
+        return (*self.units, *([self.sm_crypto.harness] if self.sm_crypto else []))
 
     @model_validator(mode="after")
     def _has_something(self) -> SubjectFile:
-        if not self.units and not self.artifacts:
-            raise ValueError("there is nothing to look at: give 'units' or 'artifacts'")
+        if not self.units and not self.artifacts and not self.sm_crypto:
+            raise ValueError("there is nothing to look at: give 'units', 'artifacts' or 'sm_crypto'")
         names = [artifact.name for artifact in self.artifacts]
-        for unit in self.units:
+        for unit in self.programs:
             if unit.artifact and unit.artifact not in names:
                 raise ValueError(f"unit {unit.name!r} is of the artifact {unit.artifact!r}, which is not among {names}")
         return self
 
     @model_validator(mode="after")
     def _unit_names_differ(self) -> SubjectFile:
-        names = [unit.name for unit in self.units]
+        names = [unit.name for unit in self.programs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two units are called {twice[0]!r}")
@@ -184,9 +202,10 @@ class Subject:
         source = YamlFile(self.manifest)
         self.file = source.parse(SubjectFile)
         self.directory = self.manifest.parent.resolve()
-        for index, unit in enumerate(self.file.units):
+        for index, unit in enumerate(self.file.programs):
+            where: KeyPath = ("units", index) if index < len(self.file.units) else ("sm_crypto", "harness")
             for name in self.names_of(unit):
-                self._check(source, ("units", index), name)
+                self._check(source, where, name)
         for index, artifact in enumerate(self.file.artifacts):
             for name in artifact.files.values():
                 self._check(source, ("artifacts", index), name)
@@ -221,7 +240,7 @@ class Subject:
     def digest(self) -> str:
         """SHA-256 over the manifest and every file that it names."""
         total = hashlib.sha256(self.manifest.read_bytes())
-        named = [sorted(self.names_of(unit)) for unit in self.file.units]
+        named = [sorted(self.names_of(unit)) for unit in self.file.programs]
         for names in (*named, *(sorted(a.files.values()) for a in self.file.artifacts)):
             for name in names:
                 place = self.path(name)

@@ -172,7 +172,12 @@ class Builder:
         if shared:
             argv += ["-shared", "-fPIC"]
         key = ["c", Path(compiler[0]).name, version, target.key(), list(flags), list(libraries), shared, salt]
-        key += [_digests(sources), {k: hashlib.sha256(v).hexdigest() for k, v in (with_objects or {}).items()}]
+        # A header beside a source is one of its inputs.
+        headers = sorted({h for source in sources for h in source.parent.glob("*.h")})
+        key += [
+            _digests([*sources, *headers]),
+            {k: hashlib.sha256(v).hexdigest() for k, v in (with_objects or {}).items()},
+        ]
 
         def build(here: Path) -> Path:
             for name, data in (with_objects or {}).items():

@@ -1,0 +1,9 @@
+"""The requirements that this engine decides, by the names that its code calls them by."""
+
+from __future__ import annotations
+
+HELLO = "XC-SM-001"
+SAMPLES = {"sm3": "XC-SM-002", "sm4": "XC-SM-003", "sm2": "XC-SM-004"}
+CONCURRENCY, NONCES, PROPERTIES = "XC-SM-032", "XC-SM-033", "XC-SM-034"
+VARIANTS, SURVIVES = "XC-SM-036", "XC-SM-037"
+TIMING, PADDING_ORACLE, THROUGHPUT, SELF_TEST = "XC-SM-040", "XC-SM-041", "XC-SM-042", "XC-SM-043"

@@ -1,0 +1,70 @@
+"""Runs a known-bad subject against what can catch it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.smcrypto.client import HarnessClient
+from pytest_xinchuang.smcrypto.concurrency import check_concurrency
+from pytest_xinchuang.smcrypto.defects import load_bank
+from pytest_xinchuang.smcrypto.finding import Found
+from pytest_xinchuang.smcrypto.judge import Result
+from pytest_xinchuang.smcrypto.local import local
+from pytest_xinchuang.smcrypto.nonces import check_nonces
+from pytest_xinchuang.smcrypto.properties import check_properties
+from pytest_xinchuang.smcrypto.runner import run_vectors
+from pytest_xinchuang.smcrypto.timing import check_timing, pairs_of_keys
+from pytest_xinchuang.smcrypto.vectors import Vector, load_directory
+
+ROOT = Path(__file__).parents[3]
+
+
+def scope(number: int) -> tuple[str, ...]:
+    """Beginnings of the names of the vector files that a defect of this number can show in."""
+    if number <= 24:
+        return ("sm2_standard", "sm2_keys", "sm2_verify", "sm2_sign", "sm2_default", "sm2_key_v", "sm2_rob", "sm2_cert")
+    if number <= 43 and number != 35:
+        return ("sm2_standard", "sm2_encrypt", "sm2_decrypt", "sm2_key_v", "sm2_rob")
+    if number in (44, 45, 46):
+        return ("sm2_standard", "sm2_exchange", "sm2_key_v")
+    if 47 <= number <= 54 or number == 70:
+        return ("sm3", "hmac")
+    if number >= 72:
+        return ("sm2_cert", "sm2_keys", "sm2_key_v")
+    return ("sm4",)
+
+
+def vectors(number: int) -> list[Vector]:
+    loaded = load_directory(resources.fixtures_dir() / "vectors")
+    chosen = [one for one in loaded if one.name.startswith(scope(number))]
+    return [v for one in chosen for v in one.vectors() if not v.group.get("slow")]
+
+
+def command(number: int) -> list[str]:
+    return [sys.executable, "-m", "tests.mutants.sm.subject", str(number)]
+
+
+def caught(number: int) -> tuple[dict[str, str], list[str]]:
+    """Requirement -> what it says, of all that fail; and the vectors with the defect's own flag that show it."""
+    defect = next(d for d in load_bank().defects if d.id == number)
+    with HarnessClient(local(command(number), ROOT), timeout_s=20) as client:
+        chosen = vectors(number)
+        result = run_vectors(client, chosen)
+        failed = [s for s in result.seen if s.result is Result.FAILED]
+        told = {s.vector.requirement: f"{s.vector.id}: {s.detail}" for s in reversed(failed)}
+        own = [s.vector.id for s in failed if defect.flag in s.vector.test.flags]
+        found: Found | None = None
+        if defect.where == "concurrency":
+            found = check_concurrency(client, chosen)
+        elif defect.flag == "WeakNonce":
+            found = check_nonces(client)
+        elif defect.where == "property":
+            found = check_properties(client)
+        elif defect.where == "timing":
+            found = check_timing(client, pairs_of_keys())
+        if found is not None and found.wrong:
+            told[defect.requirement] = found.wrong[0]
+            own.append(found.wrong[0])
+    return told, own
