@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_xinchuang import __version__, resources
 from pytest_xinchuang.cli_gotest import add_command as add_gotest_command
 from pytest_xinchuang.cli_inspect import add_commands as add_inspect_commands
+from pytest_xinchuang.cli_sm import add_command as add_sm_command
 from pytest_xinchuang.errors import XcError
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_inspect_commands(command, _load_platforms)
     add_gotest_command(command, _load_platforms)
+    add_sm_command(command, _load_platforms)
 
     report = command("report", _report, "rebuild the reports of a journal")
     report.add_argument("journal")

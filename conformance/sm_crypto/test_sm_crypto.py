@@ -23,6 +23,11 @@ def test_sm2_sample_values(xc_sm_crypto):
     xc_sm_crypto.decide()
 
 
+@pytest.mark.xc_requirement("XC-SM-005")
+def test_the_tls_server_shakes_hands(xc_sm_crypto):
+    xc_sm_crypto.decide()
+
+
 @pytest.mark.xc_requirement("XC-SM-010")
 def test_sm3_at_every_length(xc_sm_crypto):
     xc_sm_crypto.decide()
@@ -100,6 +105,11 @@ def test_sm2_certificates(xc_sm_crypto):
 
 @pytest.mark.xc_requirement("XC-SM-025")
 def test_the_default_id_is_the_one_that_is_said(xc_sm_crypto):
+    xc_sm_crypto.decide()
+
+
+@pytest.mark.xc_requirement("XC-SM-026")
+def test_certificates_of_sm_handshakes(xc_sm_crypto):
     xc_sm_crypto.decide()
 
 

@@ -118,6 +118,24 @@ class Unit(_Data):
         return self
 
 
+TlsName = Literal["tlcp", "rfc8998", "tls1.3", "tls1.2"]
+
+
+class TlsServer(_Data):
+    """A TLS server of the subject: started in the sandbox, where nothing but the probe reaches it.
+
+    Attributes:
+        port: where it listens on 127.0.0.1.
+        expect: what it has to speak.
+        roots: the roots of its SM2 certificates (PEM or DER), to verify the chains with.
+    """
+
+    server: Unit
+    port: int = Field(ge=1, le=65535)
+    expect: tuple[TlsName, ...] = Field(min_length=1)
+    roots: str = ""
+
+
 class SmCrypto(_Data):
     """How the SM cryptography of the subject is asked.
 
@@ -128,6 +146,7 @@ class SmCrypto(_Data):
 
     harness: Unit
     floors: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    tls: TlsServer | None = None
 
 
 class NotApplicable(_Data):
@@ -166,8 +185,9 @@ class SubjectFile(_Data):
 
     @property
     def programs(self) -> tuple[Unit, ...]:
-        """Everything that is built or started: the units and the harness."""
-        return (*self.units, *([self.sm_crypto.harness] if self.sm_crypto else []))
+        """Everything that is built or started: the units, the harness and the TLS server."""
+        sm = self.sm_crypto
+        return (*self.units, *([sm.harness] if sm else []), *([sm.tls.server] if sm and sm.tls else []))
 
     @model_validator(mode="after")
     def _has_something(self) -> SubjectFile:
@@ -203,9 +223,11 @@ class Subject:
         self.file = source.parse(SubjectFile)
         self.directory = self.manifest.parent.resolve()
         for index, unit in enumerate(self.file.programs):
-            where: KeyPath = ("units", index) if index < len(self.file.units) else ("sm_crypto", "harness")
+            where: KeyPath = ("units", index) if index < len(self.file.units) else ("sm_crypto",)
             for name in self.names_of(unit):
                 self._check(source, where, name)
+        if self.file.sm_crypto and self.file.sm_crypto.tls and self.file.sm_crypto.tls.roots:
+            self._check(source, ("sm_crypto", "tls"), self.file.sm_crypto.tls.roots)
         for index, artifact in enumerate(self.file.artifacts):
             for name in artifact.files.values():
                 self._check(source, ("artifacts", index), name)

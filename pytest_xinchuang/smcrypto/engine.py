@@ -30,6 +30,9 @@ from pytest_xinchuang.smcrypto.protocol import ProtocolError
 from pytest_xinchuang.smcrypto.runner import NEEDS_K, RunResult, Seen, run_vectors
 from pytest_xinchuang.smcrypto.speed import check_throughput
 from pytest_xinchuang.smcrypto.timing import check_timing, pairs_of_errors, pairs_of_keys
+from pytest_xinchuang.smcrypto.tls.endpoint import Endpoint
+from pytest_xinchuang.smcrypto.tls.inside import NAMES, RELAY, probe_inside
+from pytest_xinchuang.smcrypto.tls.probe import SM_PROTOCOLS, read_roots
 from pytest_xinchuang.smcrypto.vectors import Loaded, Vector, load_directory, ours
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -115,14 +118,16 @@ class SmEngine:
     @cached_property
     def _checks(self) -> dict[str, Callable[[], Found]]:
         return {
-            ids.CONCURRENCY: lambda: check_concurrency(self._client(), self._default),
-            ids.NONCES: lambda: check_nonces(self._client()),
-            ids.PROPERTIES: lambda: check_properties(self._client()),
+            ids.HANDSHAKE: self._handshake,
+            ids.TLS_CERTIFICATES: self._tls_certificates,
+            ids.CONCURRENCY: lambda: check_concurrency(self.client(), self._default),
+            ids.NONCES: lambda: check_nonces(self.client()),
+            ids.PROPERTIES: lambda: check_properties(self.client()),
             ids.VARIANTS: self._variants,
             ids.SURVIVES: self._survives,
-            ids.TIMING: lambda: check_timing(self._client(), pairs_of_keys()),
-            ids.PADDING_ORACLE: lambda: check_timing(self._client(), pairs_of_errors()),
-            ids.THROUGHPUT: lambda: check_throughput(self._client(), self.section.floors if self.section else {}),
+            ids.TIMING: lambda: check_timing(self.client(), pairs_of_keys()),
+            ids.PADDING_ORACLE: lambda: check_timing(self.client(), pairs_of_errors()),
+            ids.THROUGHPUT: lambda: check_throughput(self.client(), self.section.floors if self.section else {}),
             ids.SELF_TEST: self._self_test,
         }
 
@@ -147,7 +152,8 @@ class SmEngine:
 
         return launch
 
-    def _client(self, variant: CpuVariant = CpuVariant.STRICT) -> HarnessClient:
+    def client(self, variant: CpuVariant = CpuVariant.STRICT) -> HarnessClient:
+        """The harness in the platform's sandbox. Raises BuildFailed, HostFault."""
         if variant not in self._clients:
             scale = EMULATED_SCALE if self.pool.sandbox(self.platform, variant).fingerprint.emulated else 1.0
             timeout = TIMEOUT_S * scale * self.pool.timeout_scale
@@ -162,7 +168,7 @@ class SmEngine:
         """Whether the harness starts, and says what it is."""
         found = Found()
         try:
-            client = self._client()
+            client = self.client()
             hello = client.hello
         except BuildFailed as error:
             found.wrong.append(f"the harness {error.what}")
@@ -199,7 +205,7 @@ class SmEngine:
     @cached_property
     def run(self) -> RunResult:
         """Every vector of the default set, asked once."""
-        return run_vectors(self._client(), self._default)
+        return run_vectors(self.client(), self._default)
 
     def _vectors(self, requirement_id: str) -> Found:
         seen = self.run.of(requirement_id)
@@ -263,13 +269,13 @@ class SmEngine:
         before = {s.vector.id: s.result for s in self.run.seen}
         for variant in (CpuVariant.POOREST, CpuVariant.SUPERSET):
             try:
-                self._client(variant)
+                self.client(variant)
             except HostFault as missing:
                 if variant is CpuVariant.POOREST:
                     raise
                 found.evidence.append({"kind": "variant", "cpu": "", "why": missing.what})
                 continue
-            result = run_vectors(self._client(variant), self._default)
+            result = run_vectors(self.client(variant), self._default)
             model = self.pool.sandbox(self.platform, variant).fingerprint.cpu_model
             other = [s for s in result.seen if s.result is not before[s.vector.id]]
             found.evidence.append({"kind": "variant", "cpu": model, "vectors": len(before), "differ": len(other)})
@@ -288,8 +294,78 @@ class SmEngine:
                 found.wrong.append(crash)
         return found
 
+    # -- TLS
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        """What the subject's server in the sandbox speaks; asked once."""
+        assert self.section is not None and self.section.tls is not None
+        section = self.section.tls
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        target = target_for(self.platform, rootfs)
+        short = self.pool.store.platforms.file.short_of(self.platform.id)
+        built = build(self.builder, self.subject, section.server, target, rootfs, "", self.platform, short)
+        relay = self.builder.c(target, [resources.fixtures_dir() / "relay" / "relay.c"])
+        sandbox = self.pool.sandbox(self.platform, loopback=True)
+        sandbox.reset()
+        for path, data in {**built.files, RELAY: relay}.items():
+            sandbox.put(path, data, executable=True)
+        scale = (EMULATED_SCALE if sandbox.fingerprint.emulated else 1.0) * self.pool.timeout_scale
+        roots = read_roots(self.subject.path(section.roots)) if section.roots else []
+        server = sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=SESSION_LIMITS)
+        try:
+            return probe_inside(
+                sandbox, server, section.port, roots, timeout_s=TIMEOUT_S * scale, start_timeout_s=TIMEOUT_S * scale
+            )
+        finally:
+            server.kill()
+
+    def _tls(self) -> Found | Endpoint:
+        found = Found()
+        if self.section is None or self.section.tls is None:
+            found.lacking = "the manifest has no sm_crypto.tls section"
+            found.evidence.append({"kind": "manifest", "tls": None})
+            return found
+        try:
+            endpoint = self._endpoint
+        except BuildFailed as error:
+            found.wrong.append(f"the server {error.what}")
+            return found
+        if endpoint.unreachable:
+            found.wrong.append(f"the server cannot be connected to: {endpoint.unreachable}")
+            return found
+        return endpoint
+
+    def _handshake(self) -> Found:
+        endpoint = self._tls()
+        if isinstance(endpoint, Found):
+            return endpoint
+        assert self.section is not None and self.section.tls is not None
+        spoken = {s.protocol: s.suite for s in endpoint.spoken}
+        found = Found([{"kind": "tls", "spoken": spoken, "refused": dict(endpoint.refused)}])
+        for name in self.section.tls.expect:
+            protocol = NAMES[name]
+            if protocol not in spoken:
+                found.wrong.append(f"{protocol} is expected, and not spoken: {endpoint.refused.get(protocol, '')}")
+        found.wrong += [p for s in endpoint.spoken for p in s.problems if "[SMD-75 " in p]
+        return found
+
+    def _tls_certificates(self) -> Found:
+        endpoint = self._tls()
+        if isinstance(endpoint, Found):
+            return endpoint
+        found = Found()
+        for spoken in endpoint.spoken:
+            seen = {"protocol": spoken.protocol, "certificates": len(spoken.certificates), "notes": list(spoken.notes)}
+            found.evidence.append({"kind": "tls", **seen})
+            found.wrong += [f"{spoken.protocol}: {p}" for p in spoken.problems if "[SMD-75 " not in p]
+        if not any(s.protocol in SM_PROTOCOLS for s in endpoint.spoken) and not found.wrong:
+            found.lacking = "the server speaks no protocol with SM2 certificates"
+            found.evidence.append({"kind": "tls", "refused": dict(endpoint.refused)})
+        return found
+
     def _self_test(self) -> Found:
-        found, client = Found(), self._client()
+        found, client = Found(), self.client()
         if "self_test" not in client.hello.operations:
             found.lacking = "the harness has no operation `self_test`"
             found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
