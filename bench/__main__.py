@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-BENCHES = ("overhead", "idle", "inspect")
+BENCHES = ("overhead", "idle", "inspect", "sm")
 
 
 def main() -> int:
