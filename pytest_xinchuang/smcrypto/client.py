@@ -89,6 +89,15 @@ class _Running:
             while chunk := self.process.stderr.read1(4096):  # type: ignore[attr-defined]
                 self.stderr.append(chunk)
 
+    def finish(self) -> None:
+        """Let the threads end, and close the pipes; the process has ended."""
+        self.outgoing.put(None)
+        for thread in self.threads:
+            thread.join(5)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(OSError, ValueError, HostFault):
+                pipe.close()
+
     def said(self) -> str:
         lines = b"".join(self.stderr).decode(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else ""
@@ -141,11 +150,9 @@ class HarnessClient:
         """End the harness."""
         running, self._running = self._running, None
         if running is not None:
-            running.outgoing.put(None)
             with contextlib.suppress(HostFault, OSError, ValueError):
                 running.process.kill()
-            for thread in running.threads:
-                thread.join(5)
+            running.finish()
 
     def _up(self) -> _Running:
         if self._running is not None:
@@ -178,14 +185,11 @@ class HarnessClient:
             described = "it closed its output and went on"
         else:
             described = outcome.describe()
-            if outcome.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT):
-                self._running = None
-                raise SandboxFault(f"the harness's sandbox broke: {described}")
-        for thread in running.threads:
-            running.outgoing.put(None)
-            thread.join(2)
-        said = running.said() or outcome.stderr.decode(errors="replace").strip()[-300:]
         self._running = None
+        running.finish()
+        if outcome.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT):
+            raise SandboxFault(f"the harness's sandbox broke: {described}")
+        said = running.said() or outcome.stderr.decode(errors="replace").strip()[-300:]
         return f"{described}{': ' + said if said else ''}"
 
     # -- asking
