@@ -177,3 +177,26 @@ def endpoint_as_text(endpoint: Endpoint) -> str:
         lines += [f"    ! {p}" for p in s.problems] + [f"    - {n}" for n in s.notes]
     lines += [f"  {name}: no ({why})" for name, why in endpoint.refused.items()]
     return "\n".join(lines) + "\n"
+
+
+def defect_table(bank: DefectBank, caught_by: Mapping[int, Mapping[str, Any]]) -> str:
+    """docs/sm-defects.md: the bank, and what catches each defect."""
+    lines = [
+        "# The bank of SM defects",
+        "",
+        "Each was met in the field. `caught by` is a vector (`xc sm vectors ID` explains it) or a check that a known-bad",
+        "subject with this defect alone fails, in `tests/mutants/sm`; *also* lists what else the same subject fails.",
+        "Made from `conformance/sm_crypto/defects.yaml` and `tests/mutants/sm/caught_by.yaml`.",
+        "",
+        "| | defect | 缺陷 | seen at | requirement | caught by | also |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for defect in bank.defects:
+        found = caught_by.get(defect.id, {})
+        by = ", ".join(f"`{v}`" for v in found.get("vectors", ())) or {
+            "tls": "`xc sm tls`, against servers with this defect",
+        }.get(defect.where, "`sm3_long/1` (slow; no known-bad subject)")
+        also = ", ".join(found.get("also", ()))
+        seen = "; ".join(dict.fromkeys((*defect.seen, defect.clause)))
+        lines.append(f"| {defect.code} | {defect.en} | {defect.zh} | {seen} | {defect.requirement} | {by} | {also} |")
+    return "\n".join(lines) + "\n"

@@ -175,3 +175,11 @@ def test_wycheproofs_own_sm_files_run_unchanged(tmp_path: Path) -> None:
     with HarnessClient(local(REFERENCE), timeout_s=30) as client:
         result = run_vectors(client, [v for one in chosen for v in one.vectors()])
     assert result.count() == {Result.PASSED: 104 + 184 + 174}
+
+
+@pytest.mark.slow
+def test_two_runs_of_the_generator_are_identical() -> None:
+    from fixtures.generate.__main__ import texts
+
+    for name, text in texts().items():
+        assert (VECTORS / name).read_text() == text, name

@@ -59,11 +59,11 @@ def caught(number: int) -> tuple[dict[str, str], list[str]]:
         if defect.where == "concurrency":
             found = check_concurrency(client, chosen)
         elif defect.flag == "WeakNonce":
-            found = check_nonces(client)
+            found = check_nonces(client, 3000)
         elif defect.where == "property":
             found = check_properties(client)
         elif defect.where == "timing":
-            found = check_timing(client, pairs_of_keys())
+            found = check_timing(client, {"sm2_sign": pairs_of_keys()["sm2_sign"]})
         if found is not None and found.wrong:
             told[defect.requirement] = found.wrong[0]
             own.append(found.wrong[0])

@@ -318,7 +318,7 @@ def timing(h: ReferenceHarness) -> None:
     class Bad(Sm2):
         def check_private(self, data: bytes) -> int:
             d = super().check_private(data)
-            for _ in range(20 * bin(d).count("1")):
+            for _ in range(300 * bin(d).count("1")):
                 pass
             return d
 
