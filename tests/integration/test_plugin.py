@@ -350,7 +350,7 @@ def test_an_interrupted_run_has_no_grade(pytester: pytest.Pytester) -> None:
 @pytest.mark.sandbox
 def test_an_old_world_platform_is_inconclusive_and_says_why(pytester: pytest.Pytester) -> None:
     pytester.makefile(".yaml", xinchuang=HELLO)
-    result = run(pytester, "--xc-platform=loongson_3a5000-loongnix_20", "--xc-subject=.")
+    result = run(pytester, "--xc-platform=loongson_3a5000-loongnix_20", "--xc-suite=mru", "--xc-subject=.")
     assert set(verdicts(report(pytester)).values()) == {"inconclusive"}
     result.stdout.fnmatch_lines(["*loongson_3a5000-loongnix_20*L0*", "*new-world kernel*"])
 
@@ -359,7 +359,7 @@ def test_an_old_world_platform_is_inconclusive_and_says_why(pytester: pytest.Pyt
 def test_offline_without_a_cache_is_inconclusive(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XC_CACHE", str(pytester.path / "empty"))
     pytester.makefile(".yaml", xinchuang=HELLO)
-    run(pytester, "--xc-platform=kunpeng", "--xc-subject=.", "--xc-offline")
+    run(pytester, "--xc-platform=kunpeng", "--xc-suite=mru", "--xc-subject=.", "--xc-offline")
     data = report(pytester)
     assert set(verdicts(data).values()) <= {"inconclusive", "not_tested"}
     assert "is not in the cache" in data["requirements"][1]["reason"]

@@ -42,7 +42,7 @@ class Maker:
     def decide(self, manifest: str, name: str) -> dict[str, Decision]:
         (self.place / "xinchuang.yaml").write_text(HEAD + manifest)
         engine = MruEngine(self.platforms.get(name), Subject(self.place), self.catalogue, self.pool, self.builder)
-        return {r.id: engine.decision(r.id) for r in self.catalogue.requirements}
+        return {r.id: engine.decision(r.id) for r in self.catalogue.of(frozenset({"mru"}))}
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_its_twin_passes(number: int, tmp_path: Path, platforms: Platforms, cata
     platform = platforms.get(planted.platform)
     if planted.requirement:
         with engine_of(planted, platforms, catalogue, pool) as engine:
-            decisions = {r.id: engine.decision(r.id) for r in catalogue.requirements}
+            decisions = {r.id: engine.decision(r.id) for r in catalogue.of(frozenset({"mru"}))}
         assert not {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
         assert decisions[planted.requirement].verdict is Verdict.PASS, decisions[planted.requirement]
         return
