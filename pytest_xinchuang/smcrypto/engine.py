@@ -17,7 +17,7 @@ from pytest_xinchuang.model.subject import SmCrypto, Subject
 from pytest_xinchuang.model.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.mru.built import build, plain_target, target_for
 from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
-from pytest_xinchuang.sandbox.protocol import Limits, Process, Sandbox
+from pytest_xinchuang.sandbox.protocol import Limits, Process
 from pytest_xinchuang.smcrypto import requirements as ids
 from pytest_xinchuang.smcrypto.client import HarnessClient
 from pytest_xinchuang.smcrypto.concurrency import check_concurrency
@@ -140,14 +140,12 @@ class SmEngine:
         target = (plain_target if variant is CpuVariant.POOREST else target_for)(self.platform, rootfs)
         short = self.pool.store.platforms.file.short_of(self.platform.id)
         built = build(self.builder, self.subject, self.section.harness, target, rootfs, "", self.platform, short)
-        placed: list[Sandbox] = []
 
         def launch() -> Process:
             sandbox = self.pool.sandbox(self.platform, variant)
-            if sandbox not in placed:
-                for path, data in built.files.items():
-                    sandbox.put(path, data, executable=True)
-                placed.append(sandbox)
+            # Every time: other engines empty the sandbox that they share with this one.
+            for path, data in built.files.items():
+                sandbox.put(path, data, executable=True)
             return sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=SESSION_LIMITS)
 
         return launch
@@ -214,7 +212,10 @@ class SmEngine:
             found.undecided = "no vector is about this"
             return found
         found.evidence.append(self._summary(seen))
-        found.wrong += [self._told(s) for s in seen if s.result is Result.FAILED]
+        failed = [s for s in seen if s.result is Result.FAILED]
+        found.wrong += [self._told(s) for s in failed]
+        if failed:
+            found.mend = self._again(requirement_id, failed[0])
         if first := next((s for s in seen if s.result is Result.UNDECIDED), None):
             found.undecided = f"{first.vector.id}: {first.detail}"
             return found
@@ -255,6 +256,16 @@ class SmEngine:
             # Two runs that saw the same thing have the same digest.
             "digest": hashlib.sha256("\n".join(f"{s.vector.id} {s.result}" for s in seen).encode()).hexdigest(),
         }
+
+    def _again(self, requirement_id: str, seen: Seen) -> str:
+        """The catalogue's mend, and the command that asks the vector again."""
+        requirement = self.catalogue.get(requirement_id)
+        mend = requirement.mend.en if requirement else ""
+        name = seen.vector.file
+        vectors = f" --vectors {self.extra}" if self.extra and name.startswith(f"{self.extra.name}:") else ""
+        tc = f"{name.rpartition(':')[2]}/{seen.vector.test.tc_id}"
+        where = f"--platform {self.platform.id} --subject {self.subject.manifest.parent}"
+        return f"{mend}; again: xc sm run --tc {tc}{vectors} {where}"
 
     def _told(self, seen: Seen) -> str:
         defects = [d for d in self.bank.defects if d.flag in seen.vector.test.flags]

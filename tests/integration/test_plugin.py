@@ -411,3 +411,24 @@ def _in_directory(path: Path) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+@pytest.mark.sandbox
+def test_sm_cryptography_is_graded_with_vectors_of_ones_own(pytester: pytest.Pytester) -> None:
+    from tests.smcrypto.test_vectors import SMALL
+
+    wrong = json.loads(json.dumps(SMALL))
+    wrong["algorithm"] = "HMAC-SM3"
+    group = wrong["testGroups"][0] | {"type": "MacTest", "tagSize": 256}
+    group["tests"] = [{"tcId": 1, "flags": [], "key": "00", "msg": "", "tag": "00" * 32, "result": "valid"}]
+    wrong["testGroups"] = [group]
+    (pytester.mkdir("own") / "hmac_sm3_test.json").write_text(json.dumps(wrong))
+    arguments = ["--xc-platform=phytium", "--xc-suite=sm_crypto", "--xc-subject", _openssl()]
+    result = run(pytester, *arguments, "--xc-sm-vectors=own", "-k", "sample or says_what or hmac_sm3 or tls_server")
+    found = verdicts(report(pytester))
+    passed = {"XC-SM-001", "XC-SM-002", "XC-SM-003", "XC-SM-004", "XC-SM-005"}
+    assert {i for i, v in found.items() if v == "pass"} == passed
+    assert found["XC-SM-011"] == "fail" and found["XC-SM-022"] == "not_tested"
+    assert [g["level"] for g in report(pytester)["grades"]] == ["L1"]
+    result.stdout.fnmatch_lines(["*own:hmac_sm3/1*", "*again: xc sm run --tc hmac_sm3/1 --vectors*"])
+    assert run(pytester, *arguments, "--xc-sm-vectors=none").ret == pytest.ExitCode.USAGE_ERROR
