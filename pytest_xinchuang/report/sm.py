@@ -179,13 +179,25 @@ def endpoint_as_text(endpoint: Endpoint) -> str:
     return "\n".join(lines) + "\n"
 
 
+_ELSEWHERE: Mapping[str, str] = {
+    "LengthOverflow": "`sm3_long/1` (slow; no known-bad subject)",
+    "TlsTranscript": "`xc sm tls`, tried on a server with this fault",
+    "TlsUnknownExtension": "`xc sm tls`, tried on a server with this fault",
+    "TlsLengthField": "`xc sm tls`, tried on a server with this fault",
+    "TlsTagSource": "not found by this suite",
+    "TlsClientPair": "not found by this suite: the probe has no client certificates",
+}
+"""What catches those that no known-bad subject has, by their flags."""
+
+
 def defect_table(bank: DefectBank, caught_by: Mapping[int, Mapping[str, Any]]) -> str:
     """docs/sm-defects.md: the bank, and what catches each defect."""
     lines = [
         "# The bank of SM defects",
         "",
-        "Each was met in the field. `caught by` is a vector (`xc sm vectors ID` explains it) or a check that a known-bad",
-        "subject with this defect alone fails, in `tests/mutants/sm`; *also* lists what else the same subject fails.",
+        "Each was met in the field, or is of a class that implementations are known for. `caught by` is a vector",
+        "(`xc sm vectors ID` explains it) or a check that a known-bad subject with this defect alone fails, in",
+        "`tests/mutants/sm`; *also* lists what else the same subject fails.",
         "Made from `conformance/sm_crypto/defects.yaml` and `tests/mutants/sm/caught_by.yaml`.",
         "",
         "| | defect | 缺陷 | seen at | requirement | caught by | also |",
@@ -193,9 +205,7 @@ def defect_table(bank: DefectBank, caught_by: Mapping[int, Mapping[str, Any]]) -
     ]
     for defect in bank.defects:
         found = caught_by.get(defect.id, {})
-        by = ", ".join(f"`{v}`" for v in found.get("vectors", ())) or {
-            "tls": "`xc sm tls`, against servers with this defect",
-        }.get(defect.where, "`sm3_long/1` (slow; no known-bad subject)")
+        by = ", ".join(f"`{v}`" for v in found.get("vectors", ())) or _ELSEWHERE[defect.flag]
         also = ", ".join(found.get("also", ()))
         seen = "; ".join(dict.fromkeys((*defect.seen, defect.clause)))
         lines.append(f"| {defect.code} | {defect.en} | {defect.zh} | {seen} | {defect.requirement} | {by} | {also} |")

@@ -25,7 +25,6 @@ from pytest_xinchuang.smcrypto.defects import DefectBank, load_bank
 from pytest_xinchuang.smcrypto.finding import Found
 from pytest_xinchuang.smcrypto.judge import TYPES, Result
 from pytest_xinchuang.smcrypto.nonces import check_nonces
-from pytest_xinchuang.smcrypto.properties import check_properties
 from pytest_xinchuang.smcrypto.protocol import ProtocolError
 from pytest_xinchuang.smcrypto.runner import NEEDS_K, RunResult, Seen, run_vectors
 from pytest_xinchuang.smcrypto.speed import check_throughput
@@ -122,7 +121,7 @@ class SmEngine:
             ids.TLS_CERTIFICATES: self._tls_certificates,
             ids.CONCURRENCY: lambda: check_concurrency(self.client(), self._default),
             ids.NONCES: lambda: check_nonces(self.client()),
-            ids.PROPERTIES: lambda: check_properties(self.client()),
+            ids.PROPERTIES: self._properties,
             ids.VARIANTS: self._variants,
             ids.SURVIVES: self._survives,
             ids.TIMING: lambda: check_timing(self.client(), pairs_of_keys()),
@@ -295,6 +294,11 @@ class SmEngine:
             worse = [s for s in other if s.result is not Result.UNDECIDED]
             found.wrong += [f"{variant} ({model}): {self._told(s)}, {before[s.vector.id]} elsewhere" for s in worse]
         return found
+
+    def _properties(self) -> Found:
+        from pytest_xinchuang.smcrypto.properties import check_properties  # Hypothesis takes its time to load
+
+        return check_properties(self.client())
 
     def _survives(self) -> Found:
         found = self._vectors(ids.SURVIVES)
