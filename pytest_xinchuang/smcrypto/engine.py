@@ -32,7 +32,7 @@ from pytest_xinchuang.smcrypto.timing import check_timing, pairs_of_errors, pair
 from pytest_xinchuang.smcrypto.tls.endpoint import Endpoint
 from pytest_xinchuang.smcrypto.tls.inside import NAMES, RELAY, probe_inside
 from pytest_xinchuang.smcrypto.tls.probe import SM_PROTOCOLS, read_roots
-from pytest_xinchuang.smcrypto.vectors import Loaded, Vector, load_directory, ours
+from pytest_xinchuang.smcrypto.vectors import Loaded, Vector, load_directory
 from pytest_xinchuang.toolchain.builder import Builder
 
 SESSION_LIMITS = Limits(wall_s=3600, memory_mb=2048, output_mb=1024)
@@ -187,10 +187,7 @@ class SmEngine:
         shipped = load_directory(vectors_dir())
         if self.extra is None:
             return shipped
-        more = [one for one in load_directory(self.extra) if ours(one.data)]
-        if not more:
-            raise XcError(f"{self.extra}: no vector file there is about SM2, SM3 or SM4")
-        return shipped + [Loaded(f"{self.extra.name}:{one.name}", one.data) for one in more]
+        return shipped + [Loaded(f"{self.extra.name}:{one.name}", one.data) for one in load_directory(self.extra)]
 
     @cached_property
     def _default(self) -> list[Vector]:

@@ -139,20 +139,27 @@ def load_file(path: Path) -> Loaded:
 
 
 def load_directory(directory: Path) -> list[Loaded]:
-    """Every ``*.json`` of a directory that is a vector file; what is not named ``*_test.json`` is left alone.
+    """Every ``*_test.json`` of a directory that is about SM2, SM3 or SM4; Wycheproof's many others are left alone.
 
     Raises:
         DataFileError: there is none, or one is malformed.
     """
-    paths = sorted(directory.glob("*_test.json"))
+    paths = sorted(path for path in directory.glob("*_test.json") if _is_ours(path))
     if not paths:
-        raise DataFileError(f"{directory}: no vector file there", mend="put *_test.json of Wycheproof's shape there")
+        raise DataFileError(
+            f"{directory}: no vector file about SM2, SM3 or SM4 there",
+            mend="put *_test.json of Wycheproof's shape there",
+        )
     return [load_file(path) for path in paths]
 
 
-def ours(data: VectorFile) -> bool:
-    """Whether a file is about SM2, SM3 or SM4 at all; Wycheproof has many that are not."""
-    return bool(data.requirement) or data.algorithm in BY_ALGORITHM
+def _is_ours(path: Path) -> bool:
+    """Whether a file is about an SM algorithm. One that cannot even be read is: it is told when it is loaded."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not isinstance(data, dict) or "requirement" in data or data.get("algorithm") in BY_ALGORITHM
 
 
 def find(loaded: Sequence[Loaded], identifier: str) -> list[Vector]:
