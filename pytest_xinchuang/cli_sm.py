@@ -176,21 +176,20 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
         pool.close()
 
 
-EXPECTED = {"tlcp": "TLCP 1.1", "rfc8998": "RFC 8998", "tls1.3": "TLS 1.3", "tls1.2": "TLS 1.2"}
-
-
 def _protocols(text: str) -> list[str]:
+    from pytest_xinchuang.smcrypto.tls.probe import NAMES
+
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in EXPECTED]:
-        raise XcError(f"{unknown[0]!r} is not a protocol: there are {', '.join(EXPECTED)}")
-    return [EXPECTED[name] for name in names]
+    if unknown := [name for name in names if name not in NAMES]:
+        raise XcError(f"{unknown[0]!r} is not a protocol: there are {', '.join(NAMES)}")
+    return [NAMES[name] for name in names]
 
 
 def _tls(options: argparse.Namespace) -> int:
     from pytest_xinchuang.report.sm import endpoint_as_dict, endpoint_as_text
-    from pytest_xinchuang.smcrypto.tls.probe import probe, read_roots
+    from pytest_xinchuang.smcrypto.tls.probe import PROTOCOLS, probe, read_roots
 
-    wanted, only = _protocols(options.expect), _protocols(options.only) or list(EXPECTED.values())
+    wanted, only = _protocols(options.expect), _protocols(options.only) or PROTOCOLS
     roots = read_roots(Path(options.ca)) if options.ca else []
     endpoint = probe(options.address, roots, timeout_s=options.timeout, only=only)
     if options.json:

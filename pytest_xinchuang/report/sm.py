@@ -16,11 +16,8 @@ from pytest_xinchuang.smcrypto.tls.endpoint import Endpoint
 from pytest_xinchuang.smcrypto.vectors import Loaded, Vector
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {"file": "vectors", "flag": "flag", "reproduce": "reproduce", "limits": "not done by this harness"}
-    | {r.value: r.value for r in Result},
+    "en": {"reproduce": "reproduce", "limits": "not done by this harness"} | {r.value: r.value for r in Result},
     "zh": {
-        "file": "向量",
-        "flag": "标记",
         "reproduce": "复现",
         "limits": "测试程序声明不支持",
         "passed": "通过",

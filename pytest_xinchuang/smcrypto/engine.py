@@ -30,8 +30,8 @@ from pytest_xinchuang.smcrypto.runner import NEEDS_K, RunResult, Seen, run_vecto
 from pytest_xinchuang.smcrypto.speed import check_throughput
 from pytest_xinchuang.smcrypto.timing import check_timing, pairs_of_errors, pairs_of_keys
 from pytest_xinchuang.smcrypto.tls.endpoint import Endpoint
-from pytest_xinchuang.smcrypto.tls.inside import NAMES, RELAY, probe_inside
-from pytest_xinchuang.smcrypto.tls.probe import SM_PROTOCOLS, read_roots
+from pytest_xinchuang.smcrypto.tls.inside import RELAY, probe_inside
+from pytest_xinchuang.smcrypto.tls.probe import NAMES, SM_PROTOCOLS, read_roots
 from pytest_xinchuang.smcrypto.vectors import Loaded, Vector, load_directory
 from pytest_xinchuang.toolchain.builder import Builder
 

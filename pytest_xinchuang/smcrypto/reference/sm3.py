@@ -119,7 +119,11 @@ def hkdf_sm3(ikm: bytes, salt: bytes, info: bytes, size: int) -> bytes:
     """HKDF (RFC 5869). Raises ValueError: ``size`` is beyond 255 blocks."""
     if size > 255 * 32:
         raise ValueError("HKDF gives at most 255 blocks (RFC 5869, 2.3)")
-    prk = hmac_sm3(salt or bytes(32), ikm)
+    return hkdf_expand(hmac_sm3(salt or bytes(32), ikm), info, size)
+
+
+def hkdf_expand(prk: bytes, info: bytes, size: int) -> bytes:
+    """HKDF-Expand (RFC 5869, 2.3)."""
     out, block, counter = b"", b"", 1
     while len(out) < size:
         block = hmac_sm3(prk, block + info + bytes([counter]))

@@ -14,7 +14,6 @@ from pytest_xinchuang.smcrypto.tls.endpoint import Endpoint
 from pytest_xinchuang.smcrypto.tls.probe import PROTOCOLS, ask
 
 RELAY = "/xc/xc-relay"
-NAMES = {"tlcp": "TLCP 1.1", "rfc8998": "RFC 8998", "tls1.3": "TLS 1.3", "tls1.2": "TLS 1.2"}
 LIMITS = Limits(wall_s=600)
 NOTHING_LISTENS = 3
 """The relay's exit status when it could not connect."""

@@ -14,7 +14,9 @@ from pytest_xinchuang.smcrypto.tls.endpoint import Endpoint, Spoken
 from pytest_xinchuang.smcrypto.tls.wire import Connect, SocketChannel, TlsError
 
 TIMEOUT_S = 10.0
-PROTOCOLS = ("TLCP 1.1", "RFC 8998", "TLS 1.3", "TLS 1.2")
+NAMES = {"tlcp": "TLCP 1.1", "rfc8998": "RFC 8998", "tls1.3": "TLS 1.3", "tls1.2": "TLS 1.2"}
+"""What options and manifests call a protocol -> its name; they are tried in this order."""
+PROTOCOLS = tuple(NAMES.values())
 SM_PROTOCOLS = PROTOCOLS[:2]
 """Those with SM2 certificates."""
 

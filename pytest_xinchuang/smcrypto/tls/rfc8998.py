@@ -10,7 +10,7 @@ from pytest_xinchuang.smcrypto.certificates import parse
 from pytest_xinchuang.smcrypto.reference import curve, sm4
 from pytest_xinchuang.smcrypto.reference.curve import N
 from pytest_xinchuang.smcrypto.reference.sm2 import DEFAULT_ID, Sm2
-from pytest_xinchuang.smcrypto.reference.sm3 import hmac_sm3, sm3
+from pytest_xinchuang.smcrypto.reference.sm3 import hkdf_expand, hmac_sm3, sm3
 from pytest_xinchuang.smcrypto.tls import wire
 from pytest_xinchuang.smcrypto.tls.endpoint import Spoken
 from pytest_xinchuang.smcrypto.tls.wire import Connect, Message, Parser, Reader, TlsError, vector
@@ -53,12 +53,7 @@ def client_hello(random: bytes, point: bytes, name: str, *, unknown: bool) -> by
 def expand_label(secret: bytes, label: str, context: bytes, size: int) -> bytes:
     """HKDF-Expand-Label with SM3 (RFC 8446 section 7.1)."""
     info = size.to_bytes(2) + vector(b"tls13 " + label.encode(), 1) + vector(context, 1)
-    out, block, counter = b"", b"", 1
-    while len(out) < size:
-        block = hmac_sm3(secret, block + info + bytes([counter]))
-        out += block
-        counter += 1
-    return out[:size]
+    return hkdf_expand(secret, info, size)
 
 
 class _Keys:
