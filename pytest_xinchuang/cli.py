@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_xinchuang import __version__, resources
+from pytest_xinchuang.cli_api import add_command as add_api_command
 from pytest_xinchuang.cli_gotest import add_command as add_gotest_command
 from pytest_xinchuang.cli_inspect import add_commands as add_inspect_commands
 from pytest_xinchuang.cli_sm import add_command as add_sm_command
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_inspect_commands(command, _load_platforms)
     add_gotest_command(command, _load_platforms)
     add_sm_command(command, _load_platforms)
+    add_api_command(command)
 
     report = command("report", _report, "rebuild the reports of a journal")
     report.add_argument("journal")
@@ -130,11 +132,13 @@ def schemas() -> dict[str, dict[str, object]]:
     from pytest_xinchuang.model.platform import PlatformsFile
     from pytest_xinchuang.model.subject import SubjectFile
     from pytest_xinchuang.report.json_report import report_schema
+    from pytest_xinchuang.sdkapi.snapshot import snapshot_schema
 
     return {
         "platforms.json": PlatformsFile.model_json_schema(by_alias=True),
         "subject.json": SubjectFile.model_json_schema(by_alias=True),
         "report.json": report_schema(),
+        "api.json": snapshot_schema(),
     }
 
 

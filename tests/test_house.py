@@ -13,7 +13,7 @@ ROOT = Path(pytest_xinchuang.__file__).parent
 FLOORS = {
     1: {"errors", "resources", "model"},
     2: {"inspect", "toolchain", "provision", "sandbox"},
-    3: {"evidence", "grading", "mru", "gotest", "smcrypto", "doctor"},
+    3: {"evidence", "grading", "mru", "gotest", "smcrypto", "sdkapi", "doctor"},
     4: {"report"},
     5: {
         "plugin",
@@ -31,6 +31,7 @@ FLOORS = {
         "cli_inspect",
         "cli_gotest",
         "cli_sm",
+        "cli_api",
     },
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -1,0 +1,1 @@
+"""APIs of SDKs: one representation for all languages, and what differs between two of them."""

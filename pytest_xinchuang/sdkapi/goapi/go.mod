@@ -1,0 +1,3 @@
+module xinchuang/goapi
+
+go 1.23
