@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-BENCHES = ("overhead", "idle", "inspect", "sm")
+BENCHES = ("overhead", "idle", "inspect", "sm", "api")
 
 
 def main() -> int:

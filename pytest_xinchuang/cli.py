@@ -15,6 +15,7 @@ from pytest_xinchuang.cli_api import add_command as add_api_command
 from pytest_xinchuang.cli_gotest import add_command as add_gotest_command
 from pytest_xinchuang.cli_inspect import add_commands as add_inspect_commands
 from pytest_xinchuang.cli_sm import add_command as add_sm_command
+from pytest_xinchuang.cli_supply import add_command as add_supply_command
 from pytest_xinchuang.errors import XcError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add_gotest_command(command, _load_platforms)
     add_sm_command(command, _load_platforms)
     add_api_command(command)
+    add_supply_command(command)
 
     report = command("report", _report, "rebuild the reports of a journal")
     report.add_argument("journal")

@@ -9,6 +9,7 @@ from typing import Any
 from junit_xml import TestCase, TestSuite
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.report.sarif import place_of, sarif_document
 from pytest_xinchuang.sdkapi.compare import WEIGHTS, Comparison, Judged
 from pytest_xinchuang.sdkapi.rules import Rule
 
@@ -225,10 +226,6 @@ def as_sarif(comparison: Comparison, language: str = "en") -> str:
     ]
     results = []
     for one in shown:
-        file, _, line = one.change.at.rpartition(":")
-        place: dict[str, Any] = {"artifactLocation": {"uri": file or "go.mod"}}
-        if line.isdigit():
-            place["region"] = {"startLine": int(line)}
         results.append(
             {
                 "ruleId": one.rule.id,
@@ -237,7 +234,7 @@ def as_sarif(comparison: Comparison, language: str = "en") -> str:
                 "message": {"text": f"{sentence(one, language)}. {mend(one.rule, language)}"},
                 "locations": [
                     {
-                        "physicalLocation": place,
+                        "physicalLocation": place_of(one.change.at, "go.mod"),
                         "logicalLocations": [{"fullyQualifiedName": one.change.symbol, "kind": "member"}],
                     }
                 ],
@@ -245,18 +242,7 @@ def as_sarif(comparison: Comparison, language: str = "en") -> str:
                 "properties": {"weight": one.weight},
             }
         )
-    data = {
-        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "xc api", "version": __version__, "rules": rules}},
-                "columnKind": "unicodeCodePoints",
-                "results": results,
-            }
-        ],
-    }
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return sarif_document("xc api", rules, results)
 
 
 def as_junit(comparison: Comparison, language: str = "en") -> str:

@@ -11,6 +11,7 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.inspect.inspector import Inspection, describe
 from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.model.platform import Platform
+from pytest_xinchuang.report.sarif import sarif_document
 
 ORDER = (Certainty.CERTAIN, Certainty.UNDECIDED, Certainty.GUARDED, Certainty.NOTE)
 
@@ -187,17 +188,7 @@ def as_sarif(result: InspectionResult) -> str:
         for p in result.platforms
         for f in result.of(p.id)
     ]
-    run = {
-        "tool": {"driver": {"name": "xc inspect", "version": __version__, "rules": rules}},
-        "columnKind": "unicodeCodePoints",
-        "results": results,
-    }
-    data = {
-        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [run],
-    }
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return sarif_document("xc inspect", rules, results)
 
 
 def _uri(path: str) -> str:

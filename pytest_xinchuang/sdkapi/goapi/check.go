@@ -19,9 +19,12 @@ func (l *loader) variant(u *unit, t int) int {
 }
 
 // check type-checks a unit's declarations for a target; bodies are not looked at.
-func (l *loader) check(u *unit, t int) *types.Package {
+func (l *loader) check(u *unit, t int) *types.Package { return l.checkWith(u, t, nil) }
+
+// checkWith looks at bodies, too, where info is given.
+func (l *loader) checkWith(u *unit, t int, info *types.Info) *types.Package {
 	key := l.variant(u, t)
-	if pkg, ok := u.checked[key]; ok {
+	if pkg, ok := u.checked[key]; ok && info == nil {
 		return pkg
 	}
 	l.parse(u)
@@ -58,7 +61,7 @@ func (l *loader) check(u *unit, t int) *types.Package {
 	seen := 0
 	config := types.Config{
 		GoVersion:        version,
-		IgnoreFuncBodies: true,
+		IgnoreFuncBodies: info == nil,
 		FakeImportC:      true,
 		Importer:         unitImporter{l, u, t},
 		Sizes:            types.SizesFor("gc", l.targets[t].arch),
@@ -75,9 +78,12 @@ func (l *loader) check(u *unit, t int) *types.Package {
 		},
 		DisableUnusedImportCheck: true,
 	}
-	pkg, _ := config.Check(u.path, u.fset, files, nil)
+	pkg, _ := config.Check(u.path, u.fset, files, info)
+	if info != nil && u.checked[key] != nil {
+		return pkg // those that import it have the first one
+	}
 	u.checked[key] = pkg
-	if !l.keep && (key == -1 || len(u.checked) == len(l.targets)) {
+	if !l.bodies && (key == -1 || len(u.checked) == len(l.targets)) {
 		for _, s := range u.files {
 			s.syntax = nil
 		}

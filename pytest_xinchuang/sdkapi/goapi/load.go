@@ -88,7 +88,7 @@ type loader struct {
 	stubs    map[string]*types.Package
 	clauses  map[string]string // directory -> package name
 	goMinor  int
-	keep     bool // syntax trees are needed after the check
+	bodies   bool // of the module's own functions, for lints
 }
 
 func newLoader(r *resolver, targets []target, tags []string, cgo bool) *loader {
@@ -204,7 +204,9 @@ func (l *loader) source(u *unit, name, file string, text []byte) *source {
 	if !u.std() {
 		s.digest = sha256.Sum256(text)
 	}
-	if stripped, deprecated, ok := strip(text); ok {
+	if l.bodies && !u.std() && u.place.mod.main {
+		s.text = text
+	} else if stripped, deprecated, ok := strip(text); ok {
 		s.text, s.deprecated = stripped, deprecated
 	} else {
 		s.text = text

@@ -22,7 +22,7 @@ type options struct {
 	dir, below, goroot, modcache, version, known, path string
 	targets                                            []target
 	tags                                               []string
-	cgo                                                bool
+	cgo, lint                                          bool
 }
 
 func main() {
@@ -38,6 +38,7 @@ func main() {
 	flag.StringVar(&targets, "targets", "linux/amd64", "GOOS/GOARCH, by commas")
 	flag.StringVar(&tags, "tags", "", "build tags, by commas")
 	flag.BoolVar(&o.cgo, "cgo", true, "read files that import C")
+	flag.BoolVar(&o.lint, "lint", false, "look at bodies, too, and write findings instead of the API")
 	flag.StringVar(&profile, "cpuprofile", "", "write a profile there")
 	flag.Parse()
 	for _, one := range strings.Split(targets, ",") {
@@ -83,6 +84,7 @@ func run(o options, out *bufio.Writer) error {
 	}
 	r := newResolver(o.goroot, o.modcache, mains)
 	l := newLoader(r, o.targets, o.tags, o.cgo)
+	l.bodies = o.lint
 	var paths []string
 	var nested []string
 	for _, m := range mains {
@@ -123,6 +125,11 @@ func run(o options, out *bufio.Writer) error {
 				u.unread() // it is read again if another one needs it
 			}
 		}
+	}
+	if o.lint {
+		count := lint(l, units, &w)
+		w.line(map[string]any{"record": "end", "packages": len(units), "symbols": count})
+		return w.err
 	}
 	waiting := l.dependents(units)
 	total := 0
