@@ -85,3 +85,19 @@ def xc_sm_crypto(request: pytest.FixtureRequest, xc_platform: Platform) -> Check
     from pytest_xinchuang.recording import Check
 
     return Check(request.node, _session(request).sm_crypto(xc_platform).decision)
+
+
+@pytest.fixture
+def xc_sdk_ast(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the SDK checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.recording import Check
+
+    return Check(request.node, _session(request).sdk_ast(xc_platform).decision)
+
+
+@pytest.fixture
+def xc_supply_chain(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:  # noqa: ARG001 - once for each platform
+    """For the supply chain checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.recording import Check
+
+    return Check(request.node, _session(request).supply_chain.decision)

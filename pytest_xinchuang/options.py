@@ -24,6 +24,15 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--xc-timeout-scale", "F", "multiply every time-out by F (default: 1)"),
     ("--xc-waivers", "FILE", "waivers to lay over the results"),
     ("--xc-sm-vectors", "DIR", "vector files of Wycheproof's shape to run beside the shipped SM vectors"),
+    (
+        "--xc-proxy",
+        "DIR|URL[,...]",
+        "where published Go modules are taken from instead of the module cache and GOPROXY: a directory or a proxy",
+    ),
+    ("--xc-allow-list", "FILE", "the modules that a product may be built from (YAML, xc-allow-list/1)"),
+    ("--xc-advisories", "PATH", "advisories in OSV's JSON, a file or a directory: versions that are frozen"),
+    ("--xc-mirror-key", "FILE", "the SM2 public key (PEM) that a product's mirror has to be signed with"),
+    ("--xc-sdk-baseline", "SNAPSHOT|MODULE@VERSION", "what an SDK's users have, instead of what its manifest names"),
     ("--xc-platforms-file", "FILE", "a platforms.yaml of your own, merged over the shipped one"),
 )
 

@@ -24,7 +24,9 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sdkapi.engine import SdkEngine
 from pytest_xinchuang.smcrypto.engine import SmEngine
+from pytest_xinchuang.supplychain.engine import SupplyChainEngine, Trust
 from pytest_xinchuang.toolchain.builder import Builder
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
@@ -92,9 +94,26 @@ class XcSession:
         self.sm_vectors = Path(config.invocation_params.dir, vectors) if vectors else None
         if self.sm_vectors is not None and not self.sm_vectors.is_dir():
             raise XcError(f"--xc-sm-vectors={vectors}: no such directory")
+        self.trust = Trust(
+            proxies=tuple(p for p in (option(config, "xc_proxy") or "").split(",") if p),
+            allow_list=self._file("xc_allow_list"),
+            advisories=self._file("xc_advisories"),
+            mirror_key=self._file("xc_mirror_key"),
+        )
         self._engines: dict[str, MruEngine] = {}
         self._sm_engines: dict[str, SmEngine] = {}
+        self._sdk_engines: dict[str, SdkEngine] = {}
         self.opened: list[dict[str, Any]] = []
+
+    def _file(self, name: str) -> Path | None:
+        """A file or directory that an option names."""
+        text = option(self.config, name)
+        if not text:
+            return None
+        path = Path(self.config.invocation_params.dir, text)
+        if not path.exists():
+            raise XcError(f"--{name.replace('_', '-')}={text}: no such file")
+        return path
 
     def _positive(self, name: str) -> float:
         text = option(self.config, name) or "1"
@@ -158,7 +177,7 @@ class XcSession:
             self.all_platforms,
             cache,
             progress,
-            offline=bool(self.config.option.xc_offline),
+            offline=self.offline,
             packages=self.subject.file.rootfs_packages,
         )
         backends = {
@@ -206,8 +225,32 @@ class XcSession:
             )
         return self._sm_engines[platform.id]
 
+    def sdk_ast(self, platform: Platform) -> SdkEngine:
+        """The SDK engine of a platform; its observations are made once."""
+        if platform.id not in self._sdk_engines:
+            self._sdk_engines[platform.id] = SdkEngine(
+                platform,
+                self.subject,
+                self.catalogue,
+                self.pool.store.cache,
+                baseline=option(self.config, "xc_sdk_baseline") or "",
+                offline=self.offline,
+            )
+        return self._sdk_engines[platform.id]
+
+    @cached_property
+    def supply_chain(self) -> SupplyChainEngine:
+        """The supply chain engine: what a product is built from is the same on every platform."""
+        return SupplyChainEngine(self.subject, self.catalogue, self.pool.store.cache, self.trust, offline=self.offline)
+
+    @property
+    def offline(self) -> bool:
+        return bool(self.config.option.xc_offline)
+
     def close(self) -> None:
-        for engine in self._sm_engines.values():
-            engine.close()
+        for sm in self._sm_engines.values():
+            sm.close()
+        for sdk in self._sdk_engines.values():
+            sdk.close()
         if "pool" in self.__dict__:
             self.pool.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -149,6 +150,57 @@ class SmCrypto(_Data):
     tls: TlsServer | None = None
 
 
+_PUBLISHED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*\.[A-Za-z0-9._~/-]+@[A-Za-z0-9.+_-]+")
+
+
+class Sdk(_Data):
+    """An SDK whose callers must not break.
+
+    Attributes:
+        path: its directory, beside the manifest.
+        baseline: what its users have: a snapshot or directory beside the manifest, or MODULE@VERSION of the module proxy.
+        package_map: old package -> new package, where one SDK takes another's place.
+        go: the Go that its users have.
+        tags: build tags.
+    """
+
+    language: Literal["go"]
+    path: str = "."
+    baseline: str = ""
+    package_map: dict[str, str] = Field(default_factory=dict)
+    go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")
+    tags: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Every file or directory beside the manifest that it names."""
+        return [self.path, *([] if not self.baseline or is_published(self.baseline) else [self.baseline])]
+
+
+def is_published(text: str) -> bool:
+    """Whether it is MODULE@VERSION."""
+    return bool(_PUBLISHED.fullmatch(text))
+
+
+class SupplyChainSection(_Data):
+    """What a Go module is built from. What vouches for it is not the subject's to say: see the options.
+
+    Attributes:
+        path: the module's directory, beside the manifest.
+        mirror: the mirror that the product is built from: a directory beside the manifest, or a URL.
+        sbom: the CycloneDX document that is delivered.
+    """
+
+    path: str = "."
+    mirror: str = ""
+    sbom: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """Every file or directory beside the manifest that it names."""
+        return [name for name in (self.path, self.mirror, self.sbom) if name and "://" not in name]
+
+
 class NotApplicable(_Data):
     """A behaviour that the subject says it does not have; believed only where its objects bear it out."""
 
@@ -182,6 +234,8 @@ class SubjectFile(_Data):
     )
     not_applicable: tuple[NotApplicable, ...] = ()
     sm_crypto: SmCrypto | None = Field(default=None, description="the harness of the subject's SM2, SM3 and SM4")
+    sdk: Sdk | None = Field(default=None, description="an SDK whose callers must not break")
+    supply_chain: SupplyChainSection | None = Field(default=None, description="what a Go module is built from")
 
     @property
     def programs(self) -> tuple[Unit, ...]:
@@ -191,8 +245,10 @@ class SubjectFile(_Data):
 
     @model_validator(mode="after")
     def _has_something(self) -> SubjectFile:
-        if not self.units and not self.artifacts and not self.sm_crypto:
-            raise ValueError("there is nothing to look at: give 'units', 'artifacts' or 'sm_crypto'")
+        if not (self.units or self.artifacts or self.sm_crypto or self.sdk or self.supply_chain):
+            raise ValueError(
+                "there is nothing to look at: give 'units', 'artifacts', 'sm_crypto', 'sdk' or 'supply_chain'"
+            )
         names = [artifact.name for artifact in self.artifacts]
         for unit in self.programs:
             if unit.artifact and unit.artifact not in names:
@@ -232,6 +288,13 @@ class Subject:
             for name in artifact.files.values():
                 self._check(source, ("artifacts", index), name)
 
+        if sdk := self.file.sdk:
+            for name in sdk.names:
+                self._check(source, ("sdk",), name)
+        if chain := self.file.supply_chain:
+            for name in chain.names:
+                self._check(source, ("supply_chain",), name)
+
     def _check(self, source: YamlFile, where: KeyPath, name: str) -> None:
         target = (self.directory / name).resolve()
         if not target.is_relative_to(self.directory):
@@ -263,6 +326,10 @@ class Subject:
         """SHA-256 over the manifest and every file that it names."""
         total = hashlib.sha256(self.manifest.read_bytes())
         named = [sorted(self.names_of(unit)) for unit in self.file.programs]
+        if sdk := self.file.sdk:
+            named.append(sdk.names)
+        if chain := self.file.supply_chain:
+            named.append(chain.names)
         for names in (*named, *(sorted(a.files.values()) for a in self.file.artifacts)):
             for name in names:
                 place = self.path(name)

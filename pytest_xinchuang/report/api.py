@@ -67,28 +67,6 @@ WORDS = {
 SARIF_LEVELS = {"breaking": "error", "undecided": "warning", "fragile": "warning", "compatible": "note"}
 
 
-class _Blank(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
-def sentence(one: Judged, language: str) -> str:
-    """What was found, as a sentence."""
-    change = one.change
-    values = _Blank(
-        symbol=change.symbol,
-        old=change.old,
-        new=change.new,
-        undecided=change.undecided,
-        targets=", ".join(change.targets),
-        **change.params,
-    )
-    text: str = getattr(one.rule.found, language).format_map(values)
-    if change.undecided and one.rule.id != "GO-UNVERIFIABLE":
-        text += f" ({change.undecided})"
-    return text
-
-
 def mend(rule: Rule, language: str) -> str:
     return str(getattr(rule.mend, language))
 
@@ -136,7 +114,7 @@ def as_text(comparison: Comparison, language: str = "en", *, everything: bool = 
         for one in part:
             where = f" [{words['targets'].format(targets=', '.join(one.change.targets))}]" if one.change.targets else ""
             at = f"  {one.change.at}" if one.change.at else ""
-            lines.append(f"{indent}{words[one.weight]:<6} {one.rule.id} {sentence(one, language)}{where}{at}")
+            lines.append(f"{indent}{words[one.weight]:<6} {one.rule.id} {one.sentence(language)}{where}{at}")
             if one.weight != "compatible" and (one.rule.id, cause) not in told:
                 told.add((one.rule.id, cause))
                 lines.append(f"{indent}       {words['mend']}: {mend(one.rule, language)}")
@@ -205,7 +183,7 @@ def _change(one: Judged) -> dict[str, Any]:
         "undecided": change.undecided,
         "at": change.at,
         "fingerprint": change.fingerprint,
-        "text": {lang: sentence(one, lang) for lang in ("zh", "en")},
+        "text": {lang: one.sentence(lang) for lang in ("zh", "en")},
         "mend": {lang: mend(one.rule, lang) for lang in ("zh", "en")},
     }
 
@@ -231,7 +209,7 @@ def as_sarif(comparison: Comparison, language: str = "en") -> str:
                 "ruleId": one.rule.id,
                 "ruleIndex": ids.index(one.rule.id),
                 "level": SARIF_LEVELS[one.weight],
-                "message": {"text": f"{sentence(one, language)}. {mend(one.rule, language)}"},
+                "message": {"text": f"{one.sentence(language)}. {mend(one.rule, language)}"},
                 "locations": [
                     {
                         "physicalLocation": place_of(one.change.at, "go.mod"),
@@ -255,7 +233,7 @@ def as_junit(comparison: Comparison, language: str = "en") -> str:
         first, _, name = last.partition(".") if directory else ("", "", last)
         package = f"{directory}/{first}".strip("./") or "module"
         case = TestCase(f"{one.rule.id} {name or one.change.symbol}", package)
-        text = sentence(one, language)
+        text = one.sentence(language)
         if one.weight == "breaking":
             case.add_failure_info(text, mend(one.rule, language))
         elif one.weight == "undecided":
@@ -300,7 +278,7 @@ def as_markdown(comparison: Comparison, language: str = "en") -> str:
             if cause:
                 lines += [f"### {words['cause']} `{cause.removeprefix('- ')}`", ""]
             for one in group:
-                lines.append(f"- **{one.rule.id}** {_escaped(sentence(one, language))}")
+                lines.append(f"- **{one.rule.id}** {_escaped(one.sentence(language))}")
                 if one.change.targets:
                     lines.append(f"  - {words['targets'].format(targets=', '.join(one.change.targets))}")
             if weight in ("breaking", "undecided"):
@@ -314,7 +292,7 @@ def as_markdown(comparison: Comparison, language: str = "en") -> str:
         lines += [f"## {words['accepted_title']}", ""]
         for one, suppression in comparison.accepted:
             text = words["accepted"].format(expires=suppression.expires, reason=suppression.reason)
-            lines.append(f"- {_escaped(sentence(one, language))} — {text}")
+            lines.append(f"- {_escaped(one.sentence(language))} — {text}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 

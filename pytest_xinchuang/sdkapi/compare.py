@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.errors import XcError
 from pytest_xinchuang.sdkapi.change import Change
@@ -38,6 +38,28 @@ class Judged:
         if self.change.undecided:
             return "undecided" if self.level == "major" or self.rule.axes else "compatible"
         return "breaking" if self.breaking else "fragile" if self.fragile else "compatible"
+
+    def sentence(self, language: str) -> str:
+        """What was found."""
+        change = self.change
+        values = _Blank(
+            symbol=change.symbol,
+            old=change.old,
+            new=change.new,
+            undecided=change.undecided,
+            targets=", ".join(change.targets),
+            **change.params,
+        )
+        template: str = getattr(self.rule.found, language)
+        text = template.format_map(values)
+        return f"{text} ({change.undecided})" if change.undecided and "{undecided}" not in template else text
+
+
+class _Blank(dict[str, str]):
+    """A parameter that nobody gave is left blank: a report must be written."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
 
 
 WEIGHTS = ("breaking", "undecided", "fragile", "compatible")
@@ -198,14 +220,26 @@ def _compare_side(old: Side, new: Side, policy: Policy) -> list[Change]:
             comparer.add("GO-PKG-NAME-CHANGED", comparer.label(path), before.record.name, after.record.name)
         if _same_api(before.record, after.record):
             comparer.compare_exposed([i for i in before.record.exposes if i.rpartition(".")[0] in changed_internal])
-        else:
-            comparer.compare_package(before, after)
+            continue
+        first = len(comparer.changes)
+        comparer.compare_package(before, after)
+        if why := _unread(before.record, after.record):
+            # What was not read may be what seems to be missing, or may be missing from the old side.
+            found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
+            comparer.changes[first:] = found
+            if before.record.partial:
+                comparer.add("GO-UNVERIFIABLE", comparer.label(path), undecided=why)
     for path in new.snapshot.packages:
         package = new.package(path)
         if package is None or path in mapped or package.record.internal or package.record.name == "main":
             continue
         comparer.add("GO-PKG-ADDED", comparer.label(path), "", package.record.name)
     return comparer.changes
+
+
+def _unread(old: PackageRecord, new: PackageRecord) -> str:
+    sides = [name for name, record in (("old", old), ("new", new)) if record.partial]
+    return f"the {' and the '.join(sides)} package could not be read whole" if sides else ""
 
 
 def _same_api(old: PackageRecord, new: PackageRecord) -> bool:

@@ -110,24 +110,22 @@ class GoComparer:
         for name, symbol in old.symbols.items():
             if _exported(name):
                 other = new.symbols.get(name)
-                if other is None or not _exported(name):
-                    self._removed(path, name, symbol, new)
+                if other is None:
+                    self._removed(path, name, symbol)
                 else:
                     self.compare_symbol(path, new_path, name, symbol, other)
         for name, symbol in new.symbols.items():
             if _exported(name) and name not in old.symbols:
-                undecided = "the old package could not be read whole" if old.record.partial else ""
                 text = GoText(new_path).symbol(symbol)
-                self.add("GO-SYMBOL-ADDED", self.label(path, name), "", text, undecided=undecided, at=_at(symbol))
+                self.add("GO-SYMBOL-ADDED", self.label(path, name), "", text, at=_at(symbol))
         self._run_waiting()
 
-    def _removed(self, path: str, name: str, symbol: Symbol, new: Package) -> None:
+    def _removed(self, path: str, name: str, symbol: Symbol) -> None:
         rule = {"func": "GO-FUNC-REMOVED", "var": "GO-VAR-REMOVED", "const": "GO-CONST-REMOVED"}.get(
             symbol["kind"], "GO-TYPE-REMOVED"
         )
-        undecided = "the new package could not be read whole" if new.record.partial else ""
         label = self.label(path, name)
-        self.add(rule, label, GoText(path).symbol(symbol), "", cause=f"- {label}", undecided=undecided)
+        self.add(rule, label, GoText(path).symbol(symbol), "", cause=f"- {label}")
 
     def compare_exposed(self, ids: Sequence[str]) -> None:
         """Compare internal types that a package shows, when the package itself is unchanged."""

@@ -53,6 +53,10 @@ class Sources:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what was made."""
         self._scratch.cleanup()
 
     def _new(self, name: str) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.model.verdict import Cause
 from pytest_xinchuang.smcrypto.client import Answer, Came, HarnessClient
-from pytest_xinchuang.smcrypto.finding import Found
 from pytest_xinchuang.smcrypto.judge import Ask, Result, asks
 from pytest_xinchuang.smcrypto.vectors import Vector
 

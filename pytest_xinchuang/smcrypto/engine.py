@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_xinchuang import resources
 from pytest_xinchuang.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.requirement import Catalogue
 from pytest_xinchuang.model.subject import SmCrypto, Subject
@@ -22,7 +23,6 @@ from pytest_xinchuang.smcrypto import requirements as ids
 from pytest_xinchuang.smcrypto.client import HarnessClient
 from pytest_xinchuang.smcrypto.concurrency import check_concurrency
 from pytest_xinchuang.smcrypto.defects import DefectBank, load_bank
-from pytest_xinchuang.smcrypto.finding import Found
 from pytest_xinchuang.smcrypto.judge import TYPES, Result
 from pytest_xinchuang.smcrypto.nonces import check_nonces
 from pytest_xinchuang.smcrypto.protocol import ProtocolError

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.smcrypto.client import Came, HarnessClient
-from pytest_xinchuang.smcrypto.finding import Found
 from pytest_xinchuang.smcrypto.reference.curve import N, multiply_base
 from pytest_xinchuang.smcrypto.reference.sm2 import DEFAULT_ID, Sm2
 

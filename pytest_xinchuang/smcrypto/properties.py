@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
+from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.smcrypto.client import Answer, Came, HarnessClient
-from pytest_xinchuang.smcrypto.finding import Found
 from pytest_xinchuang.smcrypto.reference.curve import N, multiply_base
 from pytest_xinchuang.smcrypto.reference.harness import ReferenceHarness
 from pytest_xinchuang.smcrypto.reference.sm2 import DEFAULT_ID, Sm2

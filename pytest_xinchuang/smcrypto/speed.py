@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.smcrypto.client import Came, HarnessClient
-from pytest_xinchuang.smcrypto.finding import Found
 
 SIZE = 1 << 20
 ROUNDS = 8

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.smcrypto.client import Came, HarnessClient
-from pytest_xinchuang.smcrypto.finding import Found
 from pytest_xinchuang.smcrypto.reference.curve import N, multiply_base
 from pytest_xinchuang.smcrypto.reference.sm2 import DEFAULT_ID, Sm2
 from pytest_xinchuang.smcrypto.reference.sm4 import Sm4, cbc

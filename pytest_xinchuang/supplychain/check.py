@@ -20,6 +20,7 @@ from pytest_xinchuang.supplychain.gofiles import (
     ModuleVersion,
     SumLine,
     Vendored,
+    go_key,
     read_go_mod,
     read_go_sum,
     read_modules_txt,
@@ -60,11 +61,6 @@ class Verified:
     module: ModuleVersion
     h1: str
     files: dict[str, str]
-
-
-def go_key(text: str) -> tuple[int, ...]:
-    """A go directive as numbers."""
-    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")[:2])
 
 
 class SupplyChain:
@@ -306,7 +302,7 @@ class SupplyChain:
                 if isinstance(true, Gone):
                     if true.certain:
                         self._add("XC-SUP-007", where, module=what)
-                    elif line.module in needed:
+                    if line.module in needed:
                         self._add("XC-SUP-008", where, Certainty.UNDECIDED, module=what, detail=true.why)
                 elif true != line.hash:
                     self._add("XC-SUP-005", where, module=what, found=line.hash, wanted=true)
@@ -327,7 +323,8 @@ class SupplyChain:
     # -- vendor/
 
     def _modules_txt(self, vendored: Sequence[Vendored]) -> None:
-        listed = {v.module.path: v for v in vendored if v.module.version or v.real != v.module}
+        # A replacement stands a second time at the end, without the version and what belongs to it.
+        listed = {v.module.path: v for v in reversed(vendored) if v.module.version or v.real != v.module}
         for requirement in self.go_mod.requires:
             module = requirement.module
             found = listed.get(module.path)
@@ -342,6 +339,8 @@ class SupplyChain:
                 self._add(
                     "XC-SUP-006", where, detail=f"{module} comes from {found.real}, by go.mod from {self.real(module)}"
                 )
+            if found is not None and not found.explicit:
+                self._add("XC-SUP-006", where, detail=f"{module} is required and not marked as explicit")
         required = {r.module.path for r in self.go_mod.requires}
         replaced = {old.path for old in self.go_mod.replaces}
         for one in vendored:

@@ -70,6 +70,11 @@ class ModuleVersion:
         return major < 2 or self.version.endswith("+incompatible")
 
 
+def go_key(text: str) -> tuple[int, ...]:
+    """A go directive as numbers."""
+    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")[:2])
+
+
 @dataclass(frozen=True)
 class Requirement:
     """A line of ``require``."""

@@ -29,11 +29,18 @@ def test_a_syntax_error_in_one_file(tmp_path: Path) -> None:
     assert comparison.undecided and not comparison.breaking
 
 
-def test_an_added_symbol_is_not_known_to_be_new_when_the_old_could_not_be_read(tmp_path: Path) -> None:
-    comparison = diff(
-        tmp_path, {"a.go": GOOD, "b.go": "package m\n\nfunc (\n"}, {"a.go": GOOD, "b.go": "package m\n\nfunc N() {}\n"}
-    )
-    assert not rules_of(comparison, "breaking")
+def test_a_baseline_that_could_not_be_read_whole_is_never_kept(tmp_path: Path) -> None:
+    """What is lost of the old side cannot be missed in the new one: that is no pass."""
+    comparison = diff(tmp_path, {"a.go": GOOD, "b.go": "package m\n\nfunc (\n"}, {"a.go": GOOD})
+    assert rules_of(comparison, "undecided") == {"GO-UNVERIFIABLE": ["."]}
+
+
+def test_a_method_in_an_unreadable_file_is_not_taken_for_removed(tmp_path: Path) -> None:
+    plain = "package m\n\ntype T struct{ a int }\n"
+    old = {"a.go": plain, "b.go": "package m\n\nfunc (T) M() {}\n"}
+    comparison = diff(tmp_path, old, {"a.go": plain, "b.go": "package m\n\nfunc (T) M( {}\n"})
+    assert not comparison.breaking
+    assert comparison.undecided or not comparison.changes
 
 
 def test_an_import_cycle(tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""Each known-bad SDK or supply chain is caught by the requirement that is named for it, and by no other."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.model.requirement import Catalogue
+from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.model.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.sdkapi.engine import SdkEngine
+from pytest_xinchuang.supplychain.engine import SupplyChainEngine, Trust
+from tests.mutants.sdk.subjects import MUTANTS, good, manifest
+
+CAUGHT_BY = yaml.safe_load((Path(__file__).parent / "caught_by.yaml").read_text())
+NAMES = {**CAUGHT_BY["sdk"], **CAUGHT_BY["supply_chain"]}
+
+
+@pytest.fixture(scope="module")
+def _good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return good(tmp_path_factory.mktemp("sdk"))
+
+
+@pytest.fixture
+def subject(_good: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(_good, tmp_path / "subject", symlinks=True))
+
+
+def trust_in(subject: Path) -> Trust:
+    """What a lab would give: what was published, its lists, the key of the mirror."""
+    published, allowed = subject / "published", subject / "allow.yaml"
+    return Trust(
+        proxies=(str(published if published.is_dir() else subject / "mirror"),),
+        allow_list=allowed if allowed.exists() else None,
+        advisories=subject / "advisories.json",
+        mirror_key=subject / "mirror.pub",
+    )
+
+
+def decisions(
+    subject: Path, platforms: Platforms, catalogue: Catalogue, platform: str = "kunpeng", trust: Trust | None = None
+) -> dict[str, Decision]:
+    found: dict[str, Decision] = {}
+    loaded = Subject(subject)
+    sdk = SdkEngine(platforms.get(platform), loaded, catalogue, Cache(), offline=True)
+    chain = SupplyChainEngine(loaded, catalogue, Cache(), trust or trust_in(subject), offline=True)
+    try:
+        for requirement in catalogue.of(frozenset({"sdk_ast", "supply_chain"})):
+            engine = sdk if requirement.package == "sdk_ast" else chain
+            found[requirement.id] = engine.decision(requirement.id)
+    finally:
+        sdk.close()
+    return found
+
+
+@pytest.mark.parametrize("platform", ["kunpeng", "loongson", "hygon"])
+def test_the_good_subject_has_no_failure(
+    subject: Path, platforms: Platforms, catalogue: Catalogue, platform: str
+) -> None:
+    found = decisions(subject, platforms, catalogue, platform)
+    verdicts = {name: decision.verdict for name, decision in found.items()}
+    # A directory has no version; amd64 is what the others are compared with.
+    lacking = {"XC-SDK-012", *(["XC-SDK-011"] if platform == "hygon" else [])}
+    assert {name for name, verdict in verdicts.items() if verdict is Verdict.NOT_APPLICABLE} == lacking
+    assert {v for name, v in verdicts.items() if name not in lacking} == {Verdict.PASS}, found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mutant_is_caught_by_name(name: str, subject: Path, platforms: Platforms, catalogue: Catalogue) -> None:
+    MUTANTS[name](subject)
+    platform = "loongson" if name == "users_go_does_not_know_the_architecture" else "kunpeng"
+    found = decisions(subject, platforms, catalogue, platform)
+    assert {i for i, d in found.items() if d.verdict is Verdict.FAIL} == set(NAMES[name])
+    for identifier in NAMES[name]:
+        assert found[identifier].mend
+        assert found[identifier].cause is Cause.SUBJECT
+
+
+def test_every_requirement_has_a_mutant(catalogue: Catalogue) -> None:
+    assert set(NAMES) == set(MUTANTS)
+    wanted = {r.id for r in catalogue.of(frozenset({"sdk_ast", "supply_chain"}))}
+    assert {i for caught in NAMES.values() for i in caught} == wanted
+
+
+@pytest.mark.parametrize(
+    ("lacks", "identifier"),
+    [
+        ("allow_list", "XC-CHAIN-024"),
+        ("advisories", "XC-CHAIN-030"),
+        ("mirror_key", "XC-CHAIN-031"),
+        ("proxies", "XC-CHAIN-020"),
+        ("proxies", "XC-CHAIN-021"),
+    ],
+)
+def test_what_nobody_vouches_for_is_no_pass(
+    lacks: str, identifier: str, subject: Path, platforms: Platforms, catalogue: Catalogue
+) -> None:
+    trust = replace(trust_in(subject), **{lacks: () if lacks == "proxies" else None})
+    found = decisions(subject, platforms, catalogue, trust=trust)[identifier]
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_proxy_that_has_nothing_decides_nothing(subject: Path, platforms: Platforms, catalogue: Catalogue) -> None:
+    trust = replace(trust_in(subject), proxies=(str(subject / "sdk"),))
+    found = decisions(subject, platforms, catalogue, trust=trust)
+    assert {found[i].verdict for i in ("XC-CHAIN-020", "XC-CHAIN-021")} == {Verdict.INCONCLUSIVE}
+
+
+def test_no_baseline_and_an_empty_one_are_no_contract(
+    subject: Path, platforms: Platforms, catalogue: Catalogue
+) -> None:
+    manifest(subject, "sdk", baseline="")
+    assert decisions(subject, platforms, catalogue)["XC-SDK-010"].verdict is Verdict.INCONCLUSIVE
+    empty = subject / "empty"
+    empty.mkdir()
+    (empty / "go.mod").write_text("module example.com/product\n")
+    manifest(subject, "sdk", baseline="empty")
+    assert decisions(subject, platforms, catalogue)["XC-SDK-010"].verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_baseline_of_another_architecture_decides_nothing(
+    subject: Path, platforms: Platforms, catalogue: Catalogue
+) -> None:
+    from pytest_xinchuang.sdkapi.source import ReadOptions, Sources
+
+    with Sources(Cache(), ReadOptions(offline=True)) as sources:
+        (subject / "amd64.jsonl").write_bytes(sources.read(str(subject / "baseline")).path.read_bytes())
+    manifest(subject, "sdk", baseline="amd64.jsonl")
+    found = decisions(subject, platforms, catalogue)["XC-SDK-010"]
+    assert (found.verdict, found.cause) == (Verdict.INCONCLUSIVE, Cause.SUBJECT)
+    assert "linux/arm64" in found.reason
+
+
+def test_without_a_section_nothing_applies(platforms: Platforms, catalogue: Catalogue) -> None:
+    from pytest_xinchuang import resources
+
+    found = decisions(resources.fixtures_dir() / "subjects" / "openssl", platforms, catalogue)
+    assert {d.verdict for d in found.values()} == {Verdict.NOT_APPLICABLE}
