@@ -227,8 +227,7 @@ def _compare_side(old: Side, new: Side, policy: Policy) -> list[Change]:
             # What was not read may be what seems to be missing, or may be missing from the old side.
             found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
             comparer.changes[first:] = found
-            if before.record.partial:
-                comparer.add("GO-UNVERIFIABLE", comparer.label(path), undecided=why)
+            comparer.add("GO-UNVERIFIABLE", comparer.label(path), undecided=why)
     for path in new.snapshot.packages:
         package = new.package(path)
         if package is None or path in mapped or package.record.internal or package.record.name == "main":

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.errors import HostFault, XcError
-from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.sdkapi.extractor import GoRequest, snapshot_of
 from pytest_xinchuang.sdkapi.snapshot import Snapshot
 from pytest_xinchuang.toolchain.builder import find_go
@@ -46,8 +47,15 @@ class Sources:
     def __init__(self, cache: Cache, options: ReadOptions, repository: Path | None = None) -> None:
         self.cache, self.options = cache, options
         self.repository = repository or Path.cwd()
-        self._scratch = tempfile.TemporaryDirectory(prefix="xc-api-", dir=cache.root / "tmp")
         self._count = 0
+        # Snapshots may have hundreds of megabytes: they stand in the cache, under a lock while they are in use.
+        name = f"api-{os.getpid()}-{secrets.token_hex(4)}"
+        self._held = ExitStack()
+        self._held.enter_context(cache.lock(name))
+        self._held.callback((cache.root / "locks" / f"{name}.lock").unlink, missing_ok=True)
+        self._scratch = cache.root / "tmp" / name
+        self._held.callback(remove_tree, self._scratch)
+        self._scratch.mkdir()
 
     def __enter__(self) -> Sources:
         return self
@@ -57,11 +65,11 @@ class Sources:
 
     def close(self) -> None:
         """Remove what was made."""
-        self._scratch.cleanup()
+        self._held.close()
 
     def _new(self, name: str) -> Path:
         self._count += 1
-        return Path(self._scratch.name) / f"{self._count}-{name}"
+        return self._scratch / f"{self._count}-{name}"
 
     def read(self, text: str, known: Snapshot | None = None) -> Snapshot:
         """The API behind a command line argument.
@@ -172,7 +180,7 @@ class Sources:
     @contextmanager
     def _outside(self) -> Iterator[Path]:
         """A directory that is in no module."""
-        with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
+        with tempfile.TemporaryDirectory(dir=self._scratch) as name:
             yield Path(name)
 
     # -- git
