@@ -10,12 +10,24 @@ from pytest_xinchuang.fixtures import (
     xc_mru,
     xc_platform,
     xc_sandbox,
+    xc_sdk_ast,
     xc_sm_crypto,
     xc_subject,
+    xc_supply_chain,
     xc_toolchain,
 )
 
-__all__ = ["xc_evidence", "xc_mru", "xc_platform", "xc_sandbox", "xc_sm_crypto", "xc_subject", "xc_toolchain"]
+__all__ = [
+    "xc_evidence",
+    "xc_mru",
+    "xc_platform",
+    "xc_sandbox",
+    "xc_sdk_ast",
+    "xc_sm_crypto",
+    "xc_subject",
+    "xc_supply_chain",
+    "xc_toolchain",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -432,3 +432,35 @@ def test_sm_cryptography_is_graded_with_vectors_of_ones_own(pytester: pytest.Pyt
     assert [g["level"] for g in report(pytester)["grades"]] == ["L1"]
     result.stdout.fnmatch_lines(["*own:hmac_sm3/1*", "*again: xc sm run --tc hmac_sm3/1 --vectors*"])
     assert run(pytester, *arguments, "--xc-sm-vectors=none").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_an_sdk_and_its_supply_chain_are_graded(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    """Nothing is started in a sandbox: it is read and built, and what vouches for it is given by options."""
+    from tests.mutants.sdk.subjects import good
+
+    subject = good(tmp_path / "good")
+    arguments = [
+        "--xc-platform=kunpeng,loongson",
+        "--xc-suite=sdk_ast,supply_chain",
+        f"--xc-subject={subject}",
+        "--xc-offline",
+    ]
+    trust = {"proxy": "mirror", "allow-list": "allow.yaml", "advisories": "advisories.json", "mirror-key": "mirror.pub"}
+    vouched = [f"--xc-{name}={subject / file}" for name, file in trust.items()]
+    assert run(pytester, *arguments, *vouched, "-n2").ret == pytest.ExitCode.OK
+    assert [g["level"] for g in report(pytester)["grades"]] == ["L4", "L4"]
+    # The same subject without anybody who vouches for it.
+    assert run(pytester, *arguments).ret != pytest.ExitCode.OK
+    data = report(pytester)
+    assert [g["level"] for g in data["grades"]] == ["L2", "L2"]
+    assert {r["verdict"] for r in data["requirements"] if r["id"] in ("XC-CHAIN-020", "XC-CHAIN-031")} == {
+        "inconclusive"
+    }
+    # The baseline of whoever grades goes before the manifest's own.
+    other = tmp_path / "other"
+    (other / "x").mkdir(parents=True)
+    (other / "go.mod").write_text("module example.com/product\n\ngo 1.22\n")
+    (other / "sdk.go").write_text("package product\n\nfunc Gone() {}\n")
+    run(pytester, *arguments, *vouched, f"--xc-sdk-baseline={other}")
+    assert {r["verdict"] for r in report(pytester)["requirements"] if r["id"] == "XC-SDK-010"} == {"fail"}
+    assert run(pytester, *arguments, "--xc-allow-list=none.yaml").ret == pytest.ExitCode.USAGE_ERROR
