@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -24,7 +25,11 @@ ARCHES = {"amd64": "linux/amd64", "arm64": "linux/arm64", "loong64": "linux/loon
 
 def add_command(command: Command) -> None:
     """Add ``xc api``."""
-    api = command("api", _api, "snapshots of an SDK's API, and what differs between two versions or architectures")
+    api = command(
+        "api",
+        _api,
+        "snapshots of an SDK's API (Go, C, Java, Python), and what differs between two versions or architectures",
+    )
     actions = api.add_subparsers(required=True, metavar="ACTION", dest="action")
 
     snapshot = actions.add_parser("snapshot", help="write an API down as JSON lines, to be committed as a baseline")
@@ -47,7 +52,14 @@ def add_command(command: Command) -> None:
     )
     for sub in (snapshot, diff):
         sub.add_argument("--targets", default="amd64", metavar="TARGET[,...]", help="GOOS/GOARCH, or an architecture")
-        sub.add_argument("--tags", default="", help="build tags, by commas")
+        sub.add_argument(
+            "--kind",
+            choices=["go", "c", "java", "python"],
+            default="",
+            help="the API's language (default: by its files)",
+        )
+        sub.add_argument("--tags", default="", help="Go build tags, by commas")
+        sub.add_argument("--c-flags", default="", metavar="FLAGS", help='more for the C compiler: "-DX -Iinclude"')
         sub.add_argument("--no-cgo", action="store_true", help="leave out files that import C")
         sub.add_argument("--offline", action="store_true", help="fetch nothing")
 
@@ -80,6 +92,8 @@ def _api(options: argparse.Namespace) -> int:
         tags=tuple(t for t in options.tags.split(",") if t),
         cgo=not options.no_cgo,
         offline=options.offline,
+        language=options.kind,
+        c_flags=tuple(shlex.split(options.c_flags)),
     )
     with Sources(Cache(), read) as sources:
         if options.action == "snapshot":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.errors import XcError
 from pytest_xinchuang.sdkapi.change import Change
-from pytest_xinchuang.sdkapi.golang import GoComparer, Side
+from pytest_xinchuang.sdkapi.comparer import Comparer, Side
 from pytest_xinchuang.sdkapi.policy import Policy, Suppressed, Suppression, suppress
 from pytest_xinchuang.sdkapi.rules import LEVELS, Level, Rule, Rules
 from pytest_xinchuang.sdkapi.snapshot import PackageRecord, Snapshot
@@ -150,9 +150,10 @@ def compare(
         )
     found: list[tuple[str, list[Change]]] = []
     for target in targets:
-        found.append((target, _compare_side(Side(old, target), Side(new, target), policy)))
+        found.append((target, _compare_side(old, new, target, target, policy)))
     changes = _merge(found, targets)
-    changes += _module_changes(old, new)
+    if old.header.language == "go":
+        changes += _module_changes(old, new)
     return _judge(old, new, targets, changes, rules, policy, today)
 
 
@@ -164,7 +165,7 @@ def compare_across(
     if not others:
         raise XcError("to compare across architectures at least two are needed", mend="--across amd64,arm64,loong64")
     policy = policy or Policy()
-    found = [(t, _compare_side(Side(snapshot, first), Side(snapshot, t), policy)) for t in others]
+    found = [(t, _compare_side(snapshot, snapshot, first, t, policy)) for t in others]
     comparison = _judge(snapshot, snapshot, tuple(snapshot.header.targets), _merge(found, ()), rules, policy, today)
     comparison.across = True
     return comparison
@@ -201,8 +202,25 @@ def _merge(found: Sequence[tuple[str, list[Change]]], targets: tuple[str, ...]) 
     return [c if tuple(by) == targets else c.seen_by(tuple(by)) for c, by in seen.values()]
 
 
-def _compare_side(old: Side, new: Side, policy: Policy) -> list[Change]:
-    comparer = GoComparer(old, new, policy.package_map)
+def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names: Mapping[str, str]) -> Comparer:
+    if old.header.language == "go":
+        from pytest_xinchuang.sdkapi.golang import GoComparer, GoSide
+
+        return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
+    from pytest_xinchuang.sdkapi.clang import CComparer
+    from pytest_xinchuang.sdkapi.java import JavaComparer
+    from pytest_xinchuang.sdkapi.python import PythonComparer
+
+    comparers: dict[str, type[Comparer]] = {"c": CComparer, "java": JavaComparer, "python": PythonComparer}
+    return comparers[old.header.language](Side(old, target), Side(new, new_target), names)
+
+
+def _compare_side(before: Snapshot, after: Snapshot, target: str, new_target: str, policy: Policy) -> list[Change]:
+    comparer = _comparer(before, after, target, new_target, policy.package_map)
+    return _compare_packages(comparer, comparer.old, comparer.new)
+
+
+def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
     mapped = set()
     changed_internal = _changed_internal(old, new, comparer)
     for path in old.snapshot.packages:
@@ -217,7 +235,7 @@ def _compare_side(old: Side, new: Side, policy: Policy) -> list[Change]:
             _package_removed(comparer, path, new)
             continue
         if before.record.name != after.record.name and before.record.name and after.record.name:
-            comparer.add("GO-PKG-NAME-CHANGED", comparer.label(path), before.record.name, after.record.name)
+            comparer.add("PKG-NAME-CHANGED", comparer.label(path), before.record.name, after.record.name)
         if _same_api(before.record, after.record):
             comparer.compare_exposed([i for i in before.record.exposes if i.rpartition(".")[0] in changed_internal])
             continue
@@ -227,12 +245,12 @@ def _compare_side(old: Side, new: Side, policy: Policy) -> list[Change]:
             # What was not read may be what seems to be missing, or may be missing from the old side.
             found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
             comparer.changes[first:] = found
-            comparer.add("GO-UNVERIFIABLE", comparer.label(path), undecided=why)
+            comparer.add("UNVERIFIABLE", comparer.label(path), undecided=why)
     for path in new.snapshot.packages:
         package = new.package(path)
         if package is None or path in mapped or package.record.internal or package.record.name == "main":
             continue
-        comparer.add("GO-PKG-ADDED", comparer.label(path), "", package.record.name)
+        comparer.add("PKG-ADDED", comparer.label(path), "", package.record.name)
     return comparer.changes
 
 
@@ -254,7 +272,7 @@ def _same_api(old: PackageRecord, new: PackageRecord) -> bool:
     return old.hash == new.hash and not hides
 
 
-def _changed_internal(old: Side, new: Side, comparer: GoComparer) -> set[str]:
+def _changed_internal(old: Side, new: Side, comparer: Comparer) -> set[str]:
     """Internal packages whose types differ, or that show types of such ones."""
     changed = set()
     shows: dict[str, set[str]] = {}
@@ -275,17 +293,17 @@ def _changed_internal(old: Side, new: Side, comparer: GoComparer) -> set[str]:
     return changed
 
 
-def _package_removed(comparer: GoComparer, path: str, new: Side) -> None:
+def _package_removed(comparer: Comparer, path: str, new: Side) -> None:
     module = new.snapshot.header.name
     relative = comparer.new_path(path)[len(module) + 1 :]
     for nested in new.snapshot.header.nested or ():
         if relative == nested or relative.startswith(nested + "/"):
             known = new.snapshot.header.requires.get(f"{module}/{nested}", "")
-            rule = "GO-PKG-NESTED-MODULE-REQUIRED" if known else "GO-PKG-NESTED-MODULE"
+            rule = "PKG-NESTED-MODULE-REQUIRED" if known else "PKG-NESTED-MODULE"
             comparer.add(rule, comparer.label(path), path, f"module {module}/{nested} {known}".strip())
             return
     elsewhere = any(p.record.targets for p in new.snapshot.packages.get(comparer.new_path(path), ()))
-    rule = "GO-PKG-TARGET-REMOVED" if elsewhere else "GO-PKG-REMOVED"
+    rule = "PKG-TARGET-REMOVED" if elsewhere else "PKG-REMOVED"
     comparer.add(rule, comparer.label(path), path, "", cause=f"- {comparer.label(path)}")
 
 

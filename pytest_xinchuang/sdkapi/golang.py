@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_xinchuang.sdkapi.change import Change
-from pytest_xinchuang.sdkapi.snapshot import Package, Snapshot, Symbol, Type
+from pytest_xinchuang.sdkapi.comparer import Comparer, Side, place_of
+from pytest_xinchuang.sdkapi.snapshot import Package, Symbol, Type
 from pytest_xinchuang.sdkapi.typetext import GoText
 
 _VERSION = re.compile(r'"v?\d+(\.\d+)+[-+.0-9A-Za-z]*"')
@@ -17,23 +17,12 @@ Name = tuple[str, str]
 """Package path and name of a named type."""
 
 
-class Side:
-    """One snapshot as one target sees it."""
-
-    def __init__(self, snapshot: Snapshot, target: str) -> None:
-        self.snapshot, self.target = snapshot, target
-        self.module = snapshot.header.name
-
-    def package(self, path: str) -> Package | None:
-        return self.snapshot.package(path, self.target)
+class GoSide(Side):
+    """One Go snapshot as one target sees it."""
 
     def symbol(self, name: Name) -> Symbol | None:
         package = self.package(name[0])
         return package.symbols.get(name[1]) if package else None
-
-    def owns(self, path: str) -> bool:
-        """Whether a package belongs to what the snapshot describes."""
-        return path in self.snapshot.packages
 
     def hidden(self, name: Name) -> bool:
         """Whether clients cannot write the type's name."""
@@ -64,43 +53,18 @@ class Mismatch:
     cause: str = ""
 
 
-Emit = Callable[..., None]
+class GoComparer(Comparer):
+    """Compares Go packages."""
 
+    prefix = "GO"
+    old: GoSide
+    new: GoSide
 
-class GoComparer:
-    """Compares packages of ``old`` with those of ``new``.
-
-    Args:
-        package_map: old package path -> new package path, beyond the change of the module's own path.
-    """
-
-    def __init__(self, old: Side, new: Side, package_map: Mapping[str, str]) -> None:
-        self.old, self.new, self.package_map = old, new, package_map
-        self.changes: list[Change] = []
+    def __init__(self, old: GoSide, new: GoSide, package_map: Mapping[str, str]) -> None:
+        super().__init__(old, new, package_map)
         self._pairs: dict[Name, Name] = {}
         self._waiting: list[tuple[Name, Name]] = []
         self._done: set[tuple[Name, Name]] = set()
-
-    # -- paths and names
-
-    def new_path(self, path: str) -> str:
-        """Where an old package is to be found now."""
-        if path in self.package_map:
-            return self.package_map[path]
-        module = self.old.module
-        if path == module or path.startswith(module + "/"):
-            return self.new.module + path[len(module) :]
-        return path
-
-    def label(self, path: str, name: str = "") -> str:
-        """A symbol as it is called in reports: relative to the module."""
-        module = self.old.module if path == self.old.module or path.startswith(self.old.module + "/") else ""
-        if not module and (path == self.new.module or path.startswith(self.new.module + "/")):
-            module = self.new.module
-        short = ("." + path[len(module) :]) if module else path
-        if short == "." and name:
-            return name
-        return f"{short}.{name}" if name else short
 
     # -- packages
 
@@ -111,21 +75,23 @@ class GoComparer:
             if _exported(name):
                 other = new.symbols.get(name)
                 if other is None:
-                    self._removed(path, name, symbol)
+                    self.removed(path, name, symbol)
                 else:
                     self.compare_symbol(path, new_path, name, symbol, other)
         for name, symbol in new.symbols.items():
             if _exported(name) and name not in old.symbols:
-                text = GoText(new_path).symbol(symbol)
-                self.add("GO-SYMBOL-ADDED", self.label(path, name), "", text, at=_at(symbol))
+                self.added(new_path, name, symbol)
         self._run_waiting()
 
-    def _removed(self, path: str, name: str, symbol: Symbol) -> None:
+    def removed(self, path: str, name: str, symbol: Symbol) -> None:
         rule = {"func": "GO-FUNC-REMOVED", "var": "GO-VAR-REMOVED", "const": "GO-CONST-REMOVED"}.get(
             symbol["kind"], "GO-TYPE-REMOVED"
         )
         label = self.label(path, name)
         self.add(rule, label, GoText(path).symbol(symbol), "", cause=f"- {label}")
+
+    def added(self, path: str, name: str, symbol: Symbol) -> None:
+        self.add("GO-SYMBOL-ADDED", self.label(path, name), "", GoText(path).symbol(symbol), at=place_of(symbol))
 
     def compare_exposed(self, ids: Sequence[str]) -> None:
         """Compare internal types that a package shows, when the package itself is unchanged."""
@@ -305,11 +271,11 @@ class GoComparer:
         elif old["kind"] == "var":
             self._compare_var(path, new_path, label, old, new)
         elif old["kind"] == "func":
-            self.compare_signature("FUNC", path, new_path, label, old["type"], new["type"], at=_at(new))
+            self.compare_signature("FUNC", path, new_path, label, old["type"], new["type"], at=place_of(new))
         else:
             self._compare_type_names(path, new_path, name, old, new)
         if new.get("deprecated") and not old.get("deprecated"):
-            self.add("GO-DEPRECATED", label, at=_at(new))
+            self.add("GO-DEPRECATED", label, at=place_of(new))
 
     def _undecided(self, path: str, name: str, old: Symbol, new: Symbol, unknown: Sequence[str]) -> None:
         """Facts behind a stub: the same version of the same package hides the same facts."""
@@ -324,7 +290,7 @@ class GoComparer:
         why = f"{', '.join(unknown)} not known"
         if stubs:
             why += ": " + ", ".join(f"{p}{'@' + v if v else ''} was not found" for p, v in sorted(stubs.items()))
-        self.add("GO-UNVERIFIABLE", self.label(path, name), undecided=why, at=_at(new))
+        self.add("GO-UNVERIFIABLE", self.label(path, name), undecided=why, at=place_of(new))
 
     def _kind_changed(self, path: str, new_path: str, label: str, old: Symbol, new: Symbol) -> None:
         pair = (old["kind"], new["kind"])
@@ -334,7 +300,7 @@ class GoComparer:
             ("const", "var"): "GO-CONST-TO-VAR",
             ("var", "const"): "GO-VAR-TO-CONST",
         }.get(pair, "GO-KIND-CHANGED")
-        at = _at(new)
+        at = place_of(new)
         if rule == "GO-FUNC-TO-VAR" and (found := self.same(old["type"], new["type"])):
             self.compare_signature("FUNC", path, new_path, label, old["type"], new["type"], at=at, found=found)
             return
@@ -342,7 +308,7 @@ class GoComparer:
 
     def _compare_const(self, path: str, new_path: str, label: str, old: Symbol, new: Symbol) -> None:
         before, after = GoText(path).symbol(old), GoText(new_path).symbol(new)
-        at = _at(new)
+        at = place_of(new)
         if found := self.same(old["type"], new["type"]):
             self.add("GO-CONST-TYPE-CHANGED", label, before, after, cause=self.cause_of(found), at=at)
         elif old.get("value") != new.get("value"):
@@ -363,7 +329,7 @@ class GoComparer:
             )
             rule = "GO-VAR-STRUCT-FIELD-ADDED" if kept else rule
         before, after = GoText(path).symbol(old), GoText(new_path).symbol(new)
-        self.add(rule, label, before, after, cause=self.cause_of(found), at=_at(new))
+        self.add(rule, label, before, after, cause=self.cause_of(found), at=place_of(new))
 
     def cause_of(self, found: Mismatch) -> str:
         if found.cause:
@@ -457,7 +423,7 @@ class GoComparer:
         return "tightened"
 
     @staticmethod
-    def _expanded(t: Type, side: Side) -> Type | None:
+    def _expanded(t: Type, side: GoSide) -> Type | None:
         if t["kind"] == "named":
             symbol = side.symbol((t["package"], t["name"]))
             t = symbol["type"] if symbol is not None and symbol.get("type") else t
@@ -493,7 +459,7 @@ class GoComparer:
     def _compare_type_names(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
         label = self.label(path, name)
         texts = GoText(path).symbol(old), GoText(new_path).symbol(new)
-        at = _at(new)
+        at = place_of(new)
         if old.get("alias"):
             now: Type = new["type"] if new.get("alias") else {"kind": "named", "package": new_path, "name": name}
             if found := self.same(old["type"], now):
@@ -535,22 +501,6 @@ class GoComparer:
             return
         TypeComparison(self, old_name, new_name, old, new).run()
 
-    # -- changes
-
-    def add(
-        self,
-        rule: str,
-        symbol: str,
-        old: str = "",
-        new: str = "",
-        *,
-        cause: str = "",
-        undecided: str = "",
-        at: str = "",
-        **params: str,
-    ) -> None:
-        self.changes.append(Change(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, params=params))
-
 
 def _equal(a: Type, b: Type) -> bool:
     return dict(a) == dict(b)
@@ -564,7 +514,3 @@ def _renumbered(t: Any, order: Sequence[int]) -> Any:
     if isinstance(t, list):
         return [_renumbered(item, order) for item in t]
     return t
-
-
-def _at(symbol: Symbol) -> str:
-    return str(symbol.get("at", ""))

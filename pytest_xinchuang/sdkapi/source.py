@@ -32,6 +32,8 @@ class ReadOptions:
     Attributes:
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
+        language: go, c, java or python; empty: by what the directory holds.
+        c_flags: more arguments for the C compiler (-D, -I).
     """
 
     targets: Sequence[str] = ("linux/amd64",)
@@ -39,6 +41,17 @@ class ReadOptions:
     cgo: bool = True
     offline: bool = False
     fetch_requirements: bool = True
+    language: str = ""
+    c_flags: Sequence[str] = ()
+
+
+def language_of(directory: Path) -> str:
+    """What a directory's API is written in, by what stands in it; Go where that says nothing."""
+    if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
+        return "go"
+    seen = {path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".jar", ".class", ".py")}
+    order = ((".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"))
+    return next((language for suffix, language in order if suffix in seen), "go")
 
 
 class Sources:
@@ -81,6 +94,8 @@ class Sources:
             XcError: it is none of the kinds, or cannot be read.
         """
         path = Path(text)
+        if path.suffix in (".jar", ".whl") and path.is_file():
+            return self._other("java" if path.suffix == ".jar" else "python", path, text)
         if path.is_file():
             return Snapshot(path)
         if path.is_dir():
@@ -100,6 +115,8 @@ class Sources:
     ) -> Snapshot:
         """The API of the Go module that a directory is in."""
         directory = directory.resolve()
+        if (language := self.options.language or language_of(directory)) != "go":
+            return self._other(language, directory, label, version)
         root = next((d for d in (directory, *directory.parents) if (d / "go.mod").is_file()), directory)
         if (directory / "go.work").is_file():
             root = directory
@@ -114,6 +131,24 @@ class Sources:
         if missing and self._fetch(root, missing):
             found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
         return found
+
+    def _other(self, language: str, place: Path, label: str, version: str = "") -> Snapshot:
+        output = self._new("api.jsonl")
+        if language == "c":
+            from pytest_xinchuang.sdkapi.clang import extract_c
+
+            extract_c(place, self.options.targets, output, version=version, flags=self.options.c_flags)
+        elif language == "java":
+            from pytest_xinchuang.sdkapi.java import extract_java
+
+            extract_java(place, output, version=version)
+        elif language == "python":
+            from pytest_xinchuang.sdkapi.python import extract_python
+
+            extract_python(place, output, version=version)
+        else:
+            raise XcError(f"{language!r} is no language that APIs are read of", mend="--kind go, c, java or python")
+        return Snapshot(output, label)
 
     @staticmethod
     def _missing(snapshot: Snapshot) -> tuple[str, ...]:
