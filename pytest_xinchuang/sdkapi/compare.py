@@ -154,6 +154,11 @@ def compare(
     changes = _merge(found, targets)
     if old.header.language == "go":
         changes += _module_changes(old, new)
+        sides = [name for name, s in (("old", old), ("new", new)) if s.grade == "syntactic"]
+        if sides:
+            why = f"of the {' and the '.join(sides)} side only the syntax was read: there was no Go to read it with"
+            changes = [replace(c, undecided=c.undecided or why) for c in changes]
+            changes.append(Change("GO-UNVERIFIABLE", "go.mod", undecided=why))
     return _judge(old, new, targets, changes, rules, policy, today)
 
 
@@ -165,6 +170,10 @@ def compare_across(
     if not others:
         raise XcError("to compare across architectures at least two are needed", mend="--across amd64,arm64,loong64")
     policy = policy or Policy()
+    if snapshot.grade == "syntactic":
+        raise XcError(
+            "architectures are compared by types, and only the syntax could be read", mend="install Go 1.23 or later"
+        )
     found = [(t, _compare_side(snapshot, snapshot, first, t, policy)) for t in others]
     comparison = _judge(snapshot, snapshot, tuple(snapshot.header.targets), _merge(found, ()), rules, policy, today)
     comparison.across = True

@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_xinchuang.errors import HostFault, XcError
+from pytest_xinchuang.errors import HostFault, ToolchainFault, XcError
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.sdkapi.extractor import GoRequest, snapshot_of
+from pytest_xinchuang.sdkapi.gosyntax import extract_syntax
 from pytest_xinchuang.sdkapi.snapshot import Snapshot
 from pytest_xinchuang.toolchain.builder import find_go
 
@@ -61,6 +62,8 @@ class Sources:
         self.cache, self.options = cache, options
         self.repository = repository or Path.cwd()
         self._count = 0
+        self.fallback = ""
+        """Why Go was read by its syntax alone, where it was."""
         # Snapshots may have hundreds of megabytes: they stand in the cache, under a lock while they are in use.
         name = f"api-{os.getpid()}-{secrets.token_hex(4)}"
         self._held = ExitStack()
@@ -126,7 +129,13 @@ class Sources:
         request = GoRequest(
             root, below, version, path, tuple(self.options.targets), tuple(self.options.tags), self.options.cgo
         )
-        found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
+        try:
+            found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
+        except ToolchainFault as fault:
+            output = self._new("api.jsonl")
+            extract_syntax(request, output)
+            self.fallback = fault.what
+            return Snapshot(output, label)
         missing = self._missing(found) if self.options.fetch_requirements and not self.options.offline else ()
         if missing and self._fetch(root, missing):
             found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)

@@ -14,11 +14,16 @@ Variant = tuple[str, Symbols, Sequence[Mapping[str, Any]]]
 
 
 def write_snapshot(
-    output: Path, header: Mapping[str, Any], packages: Sequence[tuple[str, str, str, Sequence[Variant]]]
+    output: Path,
+    header: Mapping[str, Any],
+    packages: Sequence[tuple[str, str, str, Sequence[Variant]]],
+    *,
+    grade: str = "typed",
 ) -> None:
     """Write the records in order.
 
     Args:
+        grade: what is known of packages that could be read whole.
         packages: path, name, source digest and variants; targets that see the same are written once.
     """
     part = output.with_name(output.name + ".part")
@@ -41,7 +46,7 @@ def write_snapshot(
                     "path": path,
                     "name": name,
                     "targets": targets,
-                    "grade": "stubbed" if problems else "typed",
+                    "grade": "stubbed" if problems and grade == "typed" else grade,
                     "hash": digest,
                     "source": source,
                     "symbols": len(lines),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.errors import ToolchainFault, XcError
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.sdkapi.source import ReadOptions, Sources
+from tests.sdkapi.test_snapshot import FILES
 from tests.sdkapi.trees import diff, read, rules_of, tree
 
 GOOD = "package m\n\nfunc Good() {}\n"
@@ -139,3 +140,57 @@ def test_what_names_no_source(tmp_path: Path) -> None:
             sources.read("nothing-like-this")
         with pytest.raises(XcError, match=r"example\.com/none@v1\.0\.0 cannot be had"):
             sources.read("example.com/none@v1.0.0")
+
+
+class TestWithoutGo:
+    """Declarations by their syntax alone, labelled so: changes are shown, and nothing is decided."""
+
+    @pytest.fixture(autouse=True)
+    def _no_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing(*_: object) -> None:
+            raise ToolchainFault("Go is not installed")
+
+        monkeypatch.setattr("pytest_xinchuang.sdkapi.extractor.find_go", missing)
+
+    def test_it_is_read_by_its_syntax(self, tmp_path: Path) -> None:
+        files = {
+            **FILES,
+            "b/b.go": "package b\n\nfunc F(x, y int, z ...[]string) (a map[string]chan<- int, err error) { return }\n",
+        }
+        snapshot = read(tree(tmp_path / "m", files))
+        assert snapshot.grade == "syntactic" and snapshot.header.toolchain == "tree-sitter"
+        symbols = snapshot.packages["example.com/m/b"][0].symbols
+        integer = {"kind": "basic", "name": "int"}
+        assert symbols["F"]["type"] == {
+            "kind": "func",
+            "params": [
+                integer,
+                integer,
+                {"kind": "slice", "elem": {"kind": "slice", "elem": {"kind": "basic", "name": "string"}}},
+            ],
+            "variadic": True,
+            "results": [
+                {
+                    "kind": "map",
+                    "key": {"kind": "basic", "name": "string"},
+                    "elem": {"kind": "chan", "direction": "send", "elem": integer},
+                },
+                {"kind": "basic", "name": "error"},
+            ],
+        }
+        t = snapshot.packages["example.com/m/a"][0].symbols["T"]
+        assert [m["name"] for m in t["methods"]] == ["M"]
+        assert t["type"]["fields"][0] | {"type": None} == {
+            "name": "Reader",
+            "embedded": True,
+            "tag": 'json:"r"',
+            "type": None,
+        }
+
+    def test_changes_are_shown_and_nothing_is_decided(self, tmp_path: Path) -> None:
+        old = {"p.go": "package m\n\nfunc F(int) {}\n\ntype I interface{ A() }\n"}
+        comparison = diff(tmp_path, old, {"p.go": "package m\n\nfunc F(string) {}\n\ntype I interface{ A(); B() }\n"})
+        found = rules_of(comparison, "undecided")
+        assert {"GO-FUNC-PARAM-TYPE-CHANGED", "GO-IFACE-METHOD-ADDED"} <= set(found)
+        assert not comparison.breaking
+        assert diff(tmp_path / "same", old, old).undecided
