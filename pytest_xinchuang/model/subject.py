@@ -159,7 +159,6 @@ class Sdk(_Data):
     Attributes:
         path: its directory, beside the manifest.
         baseline: what its users have: a snapshot or directory beside the manifest, or MODULE@VERSION of the module proxy.
-        package_map: old package -> new package, where one SDK takes another's place.
         go: the Go that its users have.
         tags: build tags.
     """
@@ -167,7 +166,6 @@ class Sdk(_Data):
     language: Literal["go"]
     path: str = "."
     baseline: str = ""
-    package_map: dict[str, str] = Field(default_factory=dict)
     go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")
     tags: tuple[str, ...] = ()
 

@@ -240,7 +240,7 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
         mapped.add(comparer.new_path(path))
         if before.record.internal or before.record.name == "main":
             continue
-        if after is None:
+        if after is None or after.record.internal:
             _package_removed(comparer, path, new)
             continue
         if before.record.name != after.record.name and before.record.name and after.record.name:
@@ -311,7 +311,8 @@ def _package_removed(comparer: Comparer, path: str, new: Side) -> None:
             rule = "PKG-NESTED-MODULE-REQUIRED" if known else "PKG-NESTED-MODULE"
             comparer.add(rule, comparer.label(path), path, f"module {module}/{nested} {known}".strip())
             return
-    elsewhere = any(p.record.targets for p in new.snapshot.packages.get(comparer.new_path(path), ()))
+    path_now = comparer.new_path(path)
+    elsewhere = new.package(path_now) is None and any(p.record.targets for p in new.snapshot.packages.get(path_now, ()))
     rule = "PKG-TARGET-REMOVED" if elsewhere else "PKG-REMOVED"
     comparer.add(rule, comparer.label(path), path, "", cause=f"- {comparer.label(path)}")
 

@@ -28,6 +28,10 @@ REFERENCE = "amd64"
 """The architecture that SDKs are written on, and that the others are compared with."""
 
 
+POLICY = Policy()
+"""In a grade nothing is suppressed and no package is taken for another: whoever grades may waive, and a waiver is shown."""
+
+
 class SdkEngine:
     """All observations of a subject's SDK for ``platform``, each made once, when it is first asked for.
 
@@ -93,6 +97,8 @@ class SdkEngine:
             found.undecided = f"a module could not be fetched: {run.telling[0]}"
         elif run.code:
             found.wrong += run.telling
+        elif "matched no packages" in run.output:
+            found.undecided, found.cause = f"there is no package for {self.arch}", Cause.SUBJECT
         return found
 
     def _go_version(self) -> Found:
@@ -129,13 +135,8 @@ class SdkEngine:
         return self._read(self.baseline or (named if is_published(named) else str(self.subject.path(named))))
 
     @cached_property
-    def _policy(self) -> Policy:
-        # Nothing is suppressed in a grade: whoever grades may waive, and a waiver is shown.
-        return Policy(package_map=self.sdk.package_map)
-
-    @cached_property
     def _against_baseline(self) -> Comparison:
-        return compare(self._old, self._new, Rules(), self._policy)
+        return compare(self._old, self._new, Rules(), POLICY)
 
     def _compared(self, comparison: Comparison, target: str) -> Found:
         found = Found()
@@ -161,7 +162,6 @@ class SdkEngine:
                     if c.weight != "compatible"
                 ][:50],
                 "baseline": self.baseline or self.sdk.baseline,
-                "package_map": self.sdk.package_map,
             }
         )
         found.wrong += [f"{c.rule.id} {c.sentence('en')}" for c in mine if c.weight == "breaking"]
@@ -173,6 +173,9 @@ class SdkEngine:
     def _contract(self) -> Found:
         if not (self.baseline or self.sdk.baseline):
             return _unknown("the manifest names no baseline (sdk.baseline)")
+        named = self.subject.path(self.sdk.baseline)
+        if not self.baseline and named.exists() and named.samefile(self.subject.path(self.sdk.path)):
+            return _unknown("the baseline is the SDK itself")
         target = f"linux/{self.arch}"
         if target not in self._old.header.targets:
             # A baseline of another architecture says nothing of this one.
@@ -188,7 +191,7 @@ class SdkEngine:
             found = Found(evidence=[{"kind": "api", "label": self._new.label, "digest": self._new.digest}])
             found.lacking = f"{REFERENCE} is what the other architectures are compared with"
             return found
-        found = self._compared(compare_across(self._new, Rules(), self._policy), f"linux/{self.arch}")
+        found = self._compared(compare_across(self._new, Rules(), POLICY), f"linux/{self.arch}")
         if not self._new.packages:
             return _unknown("there is no package in it")
         return found

@@ -185,6 +185,9 @@ class SupplyChain:
                 self._add("XC-SUP-020", where, old=str(old), new=new.path)
             elif new.path != old.path and (allowed is None or not allowed.of(new.path)):
                 self._add("XC-SUP-021", where, old=str(old), new=str(new))
+        # A workspace may build from other directories, and has replaces of its own (Go modules reference, Workspaces).
+        if (self.directory / "go.work").is_file():
+            self._add("XC-SUP-023", "go.work")
         # A replace in a module that is required has no effect here (Go modules reference, replace directive).
         required = {r.module.path for r in self.go_mod.requires}
         for requirement in self.go_mod.requires:

@@ -99,7 +99,15 @@ def test_one_sdk_in_the_place_of_another_by_a_package_map(tmp_path: Path) -> Non
         "v1/sm2/s.go": "package sm2\n\ntype Key struct{ D int }\n\nfunc Sign(*Key) {}\n",
     }
     policy = Policy(package_map={"example.com/m/sm2": "other.org/gm/v1/sm2"})
-    assert rules_of(diff(tmp_path, old, new, policy), "breaking") == {"GO-FUNC-REMOVED": ["./sm2.Verify"]}
+    found = rules_of(diff(tmp_path, old, new, policy), "breaking")
+    assert found == {"GO-FUNC-REMOVED": ["./sm2.Verify"], "GO-MOD-PATH-CHANGED": ["go.mod"]}
+
+
+def test_a_package_that_became_internal_is_gone(tmp_path: Path) -> None:
+    old = {"a/a.go": "package a\n\nfunc F() {}\n"}
+    new = {"internal/a/a.go": "package a\n\nfunc F() {}\n"}
+    policy = Policy(package_map={"example.com/m/a": "example.com/m/internal/a"})
+    assert rules_of(diff(tmp_path, old, new, policy), "breaking") == {"GO-PKG-REMOVED": ["./a"]}
 
 
 def test_many_changes_with_one_cause_stand_together(tmp_path: Path) -> None:

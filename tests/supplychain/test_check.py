@@ -131,6 +131,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
         {"XC-SUP-015": "go.mod:5"},
     ),
     "a go.mod that is none": (lambda s: (s / "go.mod").write_text("modul x\n"), {"XC-SUP-009": "go.mod:1"}),
+    "a workspace": (lambda s: (s / "go.work").write_text("go 1.22\n\nuse .\n"), {"XC-SUP-023": "go.work"}),
     "a local replace": (
         lambda s: append(s / "go.mod", "\nreplace example.org/lib => ../lib\n"),
         {"XC-SUP-020": "go.mod:5", "XC-SUP-006": "vendor/modules.txt"},

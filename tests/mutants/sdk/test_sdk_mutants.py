@@ -117,6 +117,8 @@ def test_no_baseline_and_an_empty_one_are_no_contract(
 ) -> None:
     manifest(subject, "sdk", baseline="")
     assert decisions(subject, platforms, catalogue)["XC-SDK-010"].verdict is Verdict.INCONCLUSIVE
+    manifest(subject, "sdk", baseline="sdk")
+    assert decisions(subject, platforms, catalogue)["XC-SDK-010"].reason == "the baseline is the SDK itself"
     empty = subject / "empty"
     empty.mkdir()
     (empty / "go.mod").write_text("module example.com/product\n")
@@ -142,3 +144,19 @@ def test_without_a_section_nothing_applies(platforms: Platforms, catalogue: Cata
 
     found = decisions(resources.fixtures_dir() / "subjects" / "openssl", platforms, catalogue)
     assert {d.verdict for d in found.values()} == {Verdict.NOT_APPLICABLE}
+
+
+def test_an_sdk_with_nothing_for_the_architecture_does_not_build(
+    subject: Path, platforms: Platforms, catalogue: Catalogue
+) -> None:
+    path = subject / "sdk/sdk.go"
+    path.write_text("//go:build amd64\n\n" + path.read_text())
+    found = decisions(subject, platforms, catalogue)
+    assert found["XC-SDK-001"].verdict is not Verdict.PASS
+    assert found["XC-SDK-011"].verdict is Verdict.FAIL
+
+
+def test_another_module_path_breaks_every_import(subject: Path, platforms: Platforms, catalogue: Catalogue) -> None:
+    path = subject / "sdk/go.mod"
+    path.write_text(path.read_text().replace("example.com/product", "example.com/other"))
+    assert "GO-MOD-PATH-CHANGED" in decisions(subject, platforms, catalogue)["XC-SDK-010"].reason
