@@ -194,3 +194,8 @@ class TestWithoutGo:
         assert {"GO-FUNC-PARAM-TYPE-CHANGED", "GO-IFACE-METHOD-ADDED"} <= set(found)
         assert not comparison.breaking
         assert diff(tmp_path / "same", old, old).undecided
+
+
+def test_a_package_of_which_nothing_could_be_read(tmp_path: Path) -> None:
+    comparison = diff(tmp_path, {"x/x.go": "package x\n\nfunc F() {}\n"}, {"x/x.go": b"package x\n\x00"})
+    assert comparison.undecided and not comparison.breaking

@@ -215,7 +215,7 @@ func describe(l *loader, u *unit, mine func(string) bool, w *writer) int {
 		}
 	}
 	if len(variants) == 0 && (len(u.problems) > 0 || len(u.files) > 0) {
-		variants = append(variants, &seen{hash: hash(nil)})
+		variants = append(variants, &seen{targets: []string{}, hash: hash(nil)})
 	}
 	for _, one := range variants {
 		grade := "typed"
