@@ -16,6 +16,7 @@ from pytest_xinchuang.cli_gotest import add_command as add_gotest_command
 from pytest_xinchuang.cli_inspect import add_commands as add_inspect_commands
 from pytest_xinchuang.cli_sm import add_command as add_sm_command
 from pytest_xinchuang.cli_supply import add_command as add_supply_command
+from pytest_xinchuang.cli_supply import with_action
 from pytest_xinchuang.errors import XcError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ EXIT_OK, EXIT_FINDINGS, EXIT_ERROR = 0, 1, 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``xc``; returns the exit code. Problems are told on stderr in a line or two, never as a traceback."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(with_action(sys.argv[1:] if arguments is None else arguments))
     try:
         code: int = options.run(options)
         sys.stdout.flush()  # here, while a full disk can still be told

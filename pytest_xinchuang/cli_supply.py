@@ -12,6 +12,15 @@ from typing import Any
 from pytest_xinchuang.cli_inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, load_findings
 from pytest_xinchuang.errors import XcError
 
+ACTIONS = ("check", "verify", "sign", "keygen", "serve")
+
+
+def with_action(arguments: list[str]) -> list[str]:
+    """``xc supply-chain DIR`` is ``xc supply-chain check DIR``."""
+    if arguments[:1] == ["supply-chain"] and len(arguments) > 1 and arguments[1] not in (*ACTIONS, "-h", "--help"):
+        return ["supply-chain", "check", *arguments[1:]]
+    return arguments
+
 
 def add_command(command: Command) -> None:
     """Add ``xc supply-chain``."""

@@ -157,13 +157,13 @@ class Sdk(_Data):
     """An SDK whose callers must not break.
 
     Attributes:
-        path: its directory, beside the manifest.
+        path: its directory, beside the manifest; a jar or wheel will do.
         baseline: what its users have: a snapshot or directory beside the manifest, or MODULE@VERSION of the module proxy.
         go: the Go that its users have.
         tags: build tags.
     """
 
-    language: Literal["go"]
+    language: Literal["go", "c", "java", "python"]
     path: str = "."
     baseline: str = ""
     go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")

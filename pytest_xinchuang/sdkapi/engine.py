@@ -88,6 +88,8 @@ class SdkEngine:
 
     @functools.cache  # noqa: B019 - an engine lives as long as its run
     def _go(self, words: tuple[str, ...]) -> Found:
+        if self.sdk.language != "go":
+            return self._not_go()
         found = Found()
         run = run_go(self.cache, self.subject.path(self.sdk.path), words, self.arch, offline=self.offline)
         found.evidence.append(
@@ -101,7 +103,14 @@ class SdkEngine:
             found.undecided, found.cause = f"there is no package for {self.arch}", Cause.SUBJECT
         return found
 
+    def _not_go(self) -> Found:
+        found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
+        found.lacking = f"it is asked of Go, and the SDK is {self.sdk.language}"
+        return found
+
     def _go_version(self) -> Found:
+        if self.sdk.language != "go":
+            return self._not_go()
         found = Found()
         declared = read_go_mod(self.subject.path(self.sdk.path) / "go.mod").go
         least = self.platform.architecture.go_min.value
@@ -121,7 +130,7 @@ class SdkEngine:
         if self._sources is None:
             arches = tuple(dict.fromkeys((REFERENCE, self.arch)))
             targets = tuple(f"linux/{arch}" for arch in arches)
-            options = ReadOptions(targets=targets, tags=self.sdk.tags, offline=self.offline)
+            options = ReadOptions(targets=targets, tags=self.sdk.tags, offline=self.offline, language=self.sdk.language)
             self._sources = Sources(self.cache, options, self.subject.directory)
         return self._sources.read(what)
 
@@ -176,7 +185,7 @@ class SdkEngine:
         named = self.subject.path(self.sdk.baseline)
         if not self.baseline and named.exists() and named.samefile(self.subject.path(self.sdk.path)):
             return _unknown("the baseline is the SDK itself")
-        target = f"linux/{self.arch}"
+        target = self._target
         if target not in self._old.header.targets:
             # A baseline of another architecture says nothing of this one.
             read = ", ".join(self._old.header.targets)
@@ -186,12 +195,21 @@ class SdkEngine:
             return _unknown("the baseline has no package: there is no contract to keep")
         return found
 
+    @property
+    def _target(self) -> str:
+        """What the platform's API is read for; Java's and Python's is the same everywhere."""
+        return {"java": "jvm", "python": "python"}.get(self.sdk.language, f"linux/{self.arch}")
+
     def _everywhere(self) -> Found:
+        if not self._target.startswith("linux/"):
+            found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
+            found.lacking = f"{self.sdk.language} has one API for all architectures"
+            return found
         if self.arch == REFERENCE:
             found = Found(evidence=[{"kind": "api", "label": self._new.label, "digest": self._new.digest}])
             found.lacking = f"{REFERENCE} is what the other architectures are compared with"
             return found
-        found = self._compared(compare_across(self._new, Rules(), POLICY), f"linux/{self.arch}")
+        found = self._compared(compare_across(self._new, Rules(), POLICY), self._target)
         if not self._new.packages:
             return _unknown("there is no package in it")
         return found

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sarif_pydantic import Sarif
 
+from pytest_xinchuang.cli import main
 from pytest_xinchuang.errors import DataFileError, XcError
 from pytest_xinchuang.model.finding import Certainty, Finding
 from pytest_xinchuang.provision.cache import Cache
@@ -288,3 +290,20 @@ class TestAdvisories:
 def test_a_directory_without_go_mod(tmp_path: Path) -> None:
     with pytest.raises(XcError, match=r"no go\.mod"):
         check(tmp_path, None)
+
+
+def test_the_command_and_its_exit_codes(
+    subject: Path, proxy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--proxy", str(proxy), "--offline"]
+    assert main(["supply-chain", str(subject), *words]) == 0  # check is what is meant
+    assert "4 vendored files verified" in capsys.readouterr().out
+    assert main(["supply-chain", "check", str(subject), "--offline"]) == 3
+    one_byte(subject)
+    for language, text in (("en", "A vendored file was edited"), ("zh", "vendor 中的源码被改动")):
+        assert main(["supply-chain", "check", str(subject), *words, "--language", language]) == 1
+        assert text in capsys.readouterr().out
+    assert main(["supply-chain", "check", str(subject), *words, "--format", "sarif"]) == 1
+    sarif = Sarif.model_validate_json(capsys.readouterr().out)
+    assert sarif.runs[0].results and sarif.runs[0].results[0].rule_id == "XC-SUP-040"
+    assert main(["supply-chain", "check", str(tmp_path / "none"), *words]) == 2

@@ -511,7 +511,7 @@ func (l *loader) sourceDigest(u *unit, seen map[*unit]bool) string {
 		switch {
 		case why != "":
 			fmt.Fprintf(h, "missing %s@%s\n", path, l.resolver.owner(path).Version)
-		case dep.place.mod.Version == "":
+		case dep.place.mod.Version == "" || dep.place.mod.local:
 			u.uses = append(u.uses, dep)
 			fmt.Fprintf(h, "import %s %s\n", path, l.sourceDigest(dep, seen))
 		default:

@@ -19,6 +19,7 @@ type module struct {
 	Requires map[string]string
 	replaces map[string]replacement // by path, or path@version
 	main     bool
+	local    bool // its files are not those of a published version: replaced by a directory, or vendored
 }
 
 type replacement struct{ path, version string }
@@ -192,7 +193,7 @@ func (r *resolver) fetch(path, version string, mains []*module) *module {
 			continue
 		}
 		if to.version == "" {
-			m.Dir = to.path
+			m.Dir, m.local = to.path, true
 			if !filepath.IsAbs(m.Dir) {
 				m.Dir = filepath.Join(main.Dir, to.path)
 			}
@@ -309,7 +310,9 @@ func (r *resolver) find(path string, fromStd bool) (place, string) {
 	}
 	if r.vendor != "" {
 		if dir := filepath.Join(r.vendor, filepath.FromSlash(path)); hasGo(dir) {
-			return place{dir, r.owner(path)}, ""
+			vendored := *r.owner(path)
+			vendored.local = true
+			return place{dir, &vendored}, ""
 		}
 	}
 	why := ""

@@ -160,3 +160,28 @@ def test_another_module_path_breaks_every_import(subject: Path, platforms: Platf
     path = subject / "sdk/go.mod"
     path.write_text(path.read_text().replace("example.com/product", "example.com/other"))
     assert "GO-MOD-PATH-CHANGED" in decisions(subject, platforms, catalogue)["XC-SDK-010"].reason
+
+
+@pytest.mark.parametrize(
+    ("language", "file", "old", "broken"),
+    [
+        ("c", "api.h", "struct s { int a; };\nint f(void);\n", "struct s { int x; int a; };\nint f(void);\n"),
+        ("python", "lib/__init__.py", "def f(a, b=1): pass\n", "def f(a): pass\n"),
+    ],
+)
+def test_sdks_of_other_languages_keep_their_contract(
+    language: str, file: str, old: str, broken: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue
+) -> None:
+    for name in ("old", "new"):
+        path = tmp_path / name / file
+        path.parent.mkdir(parents=True)
+        path.write_text(old)
+    sdk = {"language": language, "path": "new", "baseline": "old"}
+    document = {"schema": "xc-subject/1", "name": "x", "version": "1.0.0", "sdk": sdk}
+    (tmp_path / "xinchuang.yaml").write_text(yaml.safe_dump(document))
+    trust = Trust()
+    found = decisions(tmp_path, platforms, catalogue, "loongson", trust)
+    assert found["XC-SDK-010"].verdict is Verdict.PASS
+    assert found["XC-SDK-001"].verdict is Verdict.NOT_APPLICABLE
+    (tmp_path / "new" / file).write_text(broken)
+    assert decisions(tmp_path, platforms, catalogue, "loongson", trust)["XC-SDK-010"].verdict is Verdict.FAIL
