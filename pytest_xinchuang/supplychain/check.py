@@ -305,7 +305,7 @@ class SupplyChain:
                 if isinstance(true, Gone):
                     if true.certain:
                         self._add("XC-SUP-007", where, module=what)
-                    if line.module in needed:
+                    if line.module in needed or (true.refused and not true.certain):
                         self._add("XC-SUP-008", where, Certainty.UNDECIDED, module=what, detail=true.why)
                 elif true != line.hash:
                     self._add("XC-SUP-005", where, module=what, found=line.hash, wanted=true)

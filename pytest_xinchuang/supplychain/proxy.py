@@ -33,10 +33,12 @@ class Gone:
 
     Attributes:
         certain: all places were asked and said that it does not exist.
+        refused: a proxy said so, and another place may still have it.
     """
 
     why: str
     certain: bool
+    refused: bool = False
 
 
 class Proxies:
@@ -53,6 +55,8 @@ class Proxies:
         self._own = tuple(places)
         self._downloads = Path(environment["GOMODCACHE"]) / "cache" / "download"
         self._urls = [] if places else self._listed(environment["GOPROXY"])
+        # With "direct" a module that no proxy has may still be in a repository of its own.
+        self._direct = "direct" in re.split(r"[,|]", environment["GOPROXY"])
         self._private = [p for p in os.environ.get("GOPRIVATE", "").split(",") if p]
 
     @staticmethod
@@ -88,7 +92,8 @@ class Proxies:
             got = self._get(url, relative)
             if isinstance(got, Path):
                 return got
-            last = Gone(f"{module}: {got.why}", got.certain and len(self._urls) == 1)
+            certain = got.certain and len(self._urls) == 1 and not self._direct
+            last = Gone(f"{module}: {got.why}", certain, got.certain)
         return last
 
     def _get(self, base: str, relative: str) -> Path | Gone:

@@ -44,6 +44,11 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
         "pytest_xinchuang/fixtures_data/subjects/openssl/xinchuang.yaml",
         "pytest_xinchuang/fixtures_data/template/xinchuang.yaml",
         "pytest_xinchuang/sandbox/agent/main.go",
+        "pytest_xinchuang/sdkapi/goapi/main.go",
+        "pytest_xinchuang/sdkapi/goapi/go.mod",
+        "pytest_xinchuang/conformance/api_rules.yaml",
+        "pytest_xinchuang/conformance/sdk_ast/test_sdk_ast.py",
+        "pytest_xinchuang/conformance/supply_chain/test_supply_chain.py",
     ):
         assert name in names
     assert not [n for n in names if n.startswith(("tests/", "conformance/", "bench/"))]
@@ -58,6 +63,13 @@ def test_it_grades_from_a_clean_venv_outside_the_checkout(wheel: Path, tmp_path:
     vendor.mkdir()
     (vendor / "test_own.py").write_text("def test_own(): pass\n")
     tools = f"{Path(find_zig()).parent}:{Path(find_go()).parent}:/usr/bin:/bin:/usr/sbin:/sbin"
+    (vendor / "sdk").mkdir()
+    (vendor / "sdk/go.mod").write_text("module example.com/sdk\n\ngo 1.22\n")
+    (vendor / "sdk/sdk.go").write_text("package sdk\n\nfunc F() {}\n")
+    done = run(venv / "bin/xc", "api", "snapshot", "--offline", "sdk", "--output", "api.jsonl", cwd=vendor, PATH=tools)
+    assert done.returncode == 0, done.stderr
+    done = run(venv / "bin/xc", "api", "diff", "--offline", "api.jsonl", "sdk", cwd=vendor, PATH=tools)
+    assert done.returncode == 0, done.stdout + done.stderr
     for workers in ("0", "2"):
         done = run(
             venv / "bin/pytest",

@@ -14,9 +14,12 @@ from pytest_xinchuang.cli import main
 from pytest_xinchuang.errors import DataFileError, XcError
 from pytest_xinchuang.model.finding import Certainty, Finding
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.sdkapi.extractor import go_environment
 from pytest_xinchuang.supplychain.check import Options, SupplyChain
 from pytest_xinchuang.supplychain.lists import Advisories, AllowList, load_allow_list
+from pytest_xinchuang.supplychain.mirror import serve
 from pytest_xinchuang.supplychain.proxy import Proxies
+from pytest_xinchuang.toolchain.builder import find_go
 from tests.supplychain.published import LIB, publish
 
 
@@ -307,3 +310,14 @@ def test_the_command_and_its_exit_codes(
     sarif = Sarif.model_validate_json(capsys.readouterr().out)
     assert sarif.runs[0].results and sarif.runs[0].results[0].rule_id == "XC-SUP-040"
     assert main(["supply-chain", "check", str(tmp_path / "none"), *words]) == 2
+
+
+def test_what_a_proxy_does_not_have_may_still_be_in_a_repository(
+    subject: Path, proxy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_sum(subject, f"example.org/own v1.0.0/go.mod {ZERO}")
+    with serve(proxy, lambda _: None) as url:
+        for value, code in ((url, "XC-SUP-007"), (f"{url},direct", "XC-SUP-008")):
+            environment = {**go_environment(find_go()), "GOPROXY": value}
+            monkeypatch.setattr("pytest_xinchuang.supplychain.proxy.go_environment", lambda _, e=environment: e)
+            assert [f.code for f in check(subject, None, offline=False)] == [code]
