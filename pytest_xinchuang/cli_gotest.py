@@ -6,34 +6,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_xinchuang import resources
 from pytest_xinchuang.cli_inspect import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.errors import XcError
-from pytest_xinchuang.model.requirement import Text
-from pytest_xinchuang.model.yamlfile import YamlFile
-
-
-class SuiteModule(BaseModel):
-    """One module of a suite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    module: str
-    version: str
-    note: Text
-
-
-class SuiteFile(BaseModel):
-    """A suite of modules."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal["xc-ecosystem/1"] = Field(alias="schema")
-    modules: tuple[SuiteModule, ...]
 
 
 def add_command(command: Command, load: Load) -> None:
@@ -56,6 +32,8 @@ def _go_test(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.gotest.engine import GoTestEngine
     from pytest_xinchuang.gotest.module import ModuleVersion
     from pytest_xinchuang.gotest.result import ModuleResult, TestVerdict
+    from pytest_xinchuang.gotest.suite import SuiteFile
+    from pytest_xinchuang.model.yamlfile import YamlFile
     from pytest_xinchuang.provision.progress import Progress
     from pytest_xinchuang.provision.store import Store
     from pytest_xinchuang.report.gotest import as_markdown, as_text

@@ -6,18 +6,21 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_xinchuang import resources
 from pytest_xinchuang.errors import XcError
-from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
-from pytest_xinchuang.model.platform import Platform, Platforms
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.model.finding import Finding, FindingCatalogue
+    from pytest_xinchuang.model.platform import Platform, Platforms
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_ERROR, EXIT_INCOMPLETE = 0, 1, 2, 3
 """Nothing that the platform cannot do with; such a thing was found; nothing could be inspected; nothing certain was found, but
 something could not be read or is not known."""
 
 Command = Callable[[str, object, str], argparse.ArgumentParser]
-Load = Callable[[argparse.Namespace], Platforms]
+Load = Callable[[argparse.Namespace], "Platforms"]
 
 
 def add_commands(command: Command, load: Load) -> None:
@@ -52,12 +55,16 @@ def add_commands(command: Command, load: Load) -> None:
 
 
 def load_findings() -> FindingCatalogue:
+    """The shipped catalogue of findings."""
+    from pytest_xinchuang.model.finding import FindingCatalogue
+
     return FindingCatalogue(resources.conformance_dir() / "findings.yaml")
 
 
 def _inspect(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.inspect.compare import compare
     from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+    from pytest_xinchuang.model.finding import Certainty
     from pytest_xinchuang.report.inspection import InspectionResult, as_json, as_sarif, as_text
 
     platforms = load(options)
@@ -127,6 +134,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _flags(options: argparse.Namespace, load: Load) -> int:
+    from pytest_xinchuang.model.finding import Certainty
     from pytest_xinchuang.toolchain.flags import LIBCS, check_flags
 
     words = options.flags[1:] if options.flags[:1] == ["--"] else options.flags

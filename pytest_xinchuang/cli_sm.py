@@ -8,11 +8,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_xinchuang import resources
 from pytest_xinchuang.cli_inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.errors import XcError
-from pytest_xinchuang.smcrypto.client import HarnessClient
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.smcrypto.client import HarnessClient
 
 TEMPLATES = {
     "c": ("OpenSSL's libcrypto, 1.1.1 and later", "cc -O2 harness.c json.c -lcrypto -lpthread -o harness"),
@@ -146,6 +149,7 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
             mend="xc sm run -- ./harness, or xc sm run --platform kunpeng --subject DIR",
         )
     if words:
+        from pytest_xinchuang.smcrypto.client import HarnessClient
         from pytest_xinchuang.smcrypto.local import local
 
         with HarnessClient(local(words), timeout_s=options.timeout) as client:
