@@ -270,19 +270,26 @@ class TypeComparison:
             other = new.get(name)
             text = "func" + GoText(self.path).signature(method["type"], self.names[0])
             if other is None:
-                self._add("GO-IFACE-METHOD-REMOVED", name, text, "")
+                self._add("GO-IFACE-METHOD-REMOVED", name, text, "", cause=self._declared(name, method))
             elif found := self.c.same(method["type"], other["type"]):
                 now = "func" + GoText(self.new_path).signature(other["type"], self.names[1])
-                self._add("GO-IFACE-METHOD-CHANGED", name, text, now, cause=self.c.cause_of(found))
+                cause = self.c.cause_of(found) or self._declared(name, method)
+                self._add("GO-IFACE-METHOD-CHANGED", name, text, now, cause=cause)
         for name, method in new.items():
             if name not in old:
                 text = "func" + GoText(self.new_path).signature(method["type"], self.names[1])
-                self._add("GO-IFACE-METHOD-ADDED-SEALED" if sealed else "GO-IFACE-METHOD-ADDED", name, "", text)
+                rule = "GO-IFACE-METHOD-ADDED-SEALED" if sealed else "GO-IFACE-METHOD-ADDED"
+                self._add(rule, name, "", text, cause=self._declared(name, method))
         if after.get("hidden") and not sealed:
             self._add("GO-IFACE-SEALED", "", "", ", ".join(after["hidden"]))
         elif sealed and not after.get("hidden"):
             self._add("GO-IFACE-UNSEALED", "", ", ".join(before["hidden"]), "")
         self._type_sets(before, after)
+
+    def _declared(self, name: str, method: Any) -> str:
+        """Where an interface's method stands: with all interfaces that embed that one, it is one cause."""
+        path, _, owner = method.get("from", "").rpartition(".")
+        return f"{self.c.label(path, owner) if owner else self.label}.{name}"
 
     def _type_sets(self, before: Type, after: Type) -> None:
         texts = self._text(before, after)

@@ -158,7 +158,7 @@ class Member(BaseModel):
     """A field or method.
 
     Attributes:
-        source: (``from``) the embedded field that it is promoted from.
+        source: (``from``) the embedded field that it is promoted from; of an interface, the one that declares it.
         pointer: a method that T lacks and *T has.
         offset: bytes from the start (C); ``bits`` for a bit field: its first bit and its width.
     """

@@ -117,6 +117,12 @@ def test_many_changes_with_one_cause_stand_together(tmp_path: Path) -> None:
     assert groups == [("- Key", 10)]
 
 
+def test_a_method_of_an_embedded_interface_is_one_cause(tmp_path: Path) -> None:
+    text = "package m\n\ntype A interface{ M()%s }\n\ntype B interface{ A }\n\ntype C interface{ B; X() }\n"
+    comparison = diff(tmp_path, {"p.go": text % ""}, {"p.go": text % "; N()"})
+    assert [(cause, len(group)) for cause, group in comparison.groups] == [("A.N", 3)]
+
+
 class TestStubs:
     MISSING = "module example.com/m\n\ngo 1.21\n\nrequire example.org/lost %s\n"
     EMBEDS = 'package m\n\nimport "example.org/lost"\n\ntype T struct{ lost.Base }\n'

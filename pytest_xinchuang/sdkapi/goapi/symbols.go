@@ -22,6 +22,7 @@ type emitter struct {
 	directory string                 // of the package, relative to the module
 	mine      func(path string) bool // whether a package is of the module that is described
 	buf       []byte
+	current   string          // the id of the symbol at hand
 	unknown   map[string]bool // facts of the symbol at hand that a stub hides
 	pending   []*types.TypeName
 	queued    map[*types.TypeName]bool
@@ -97,6 +98,7 @@ func (e *emitter) symbol(object types.Object) symbol {
 	e.buf = e.buf[:0]
 	e.unknown = map[string]bool{}
 	id := e.u.path + "." + object.Name()
+	e.current = id
 	e.lit(`{"record":"symbol","id":`)
 	e.str(id)
 	e.params = nil

@@ -295,8 +295,13 @@ func (e *emitter) iface(t *types.Interface) {
 			}
 			e.lit(`{"name":`)
 			e.str(m.Name())
+			sig := m.Type().(*types.Signature)
+			if from := declaredBy(sig); from != "" && from != e.current {
+				e.lit(`,"from":`)
+				e.str(from)
+			}
 			e.lit(`,"type":`)
-			e.signature(m.Type().(*types.Signature), "method")
+			e.signature(sig, "method")
 			e.lit("}")
 		}
 		e.lit("]")
@@ -321,4 +326,16 @@ func (e *emitter) iface(t *types.Interface) {
 		e.terms(terms)
 	}
 	e.lit("}")
+}
+
+// declaredBy is the named interface that a method of an interface stands in.
+func declaredBy(sig *types.Signature) string {
+	if sig.Recv() == nil {
+		return ""
+	}
+	named, ok := types.Unalias(sig.Recv().Type()).(*types.Named)
+	if !ok || named.Obj().Pkg() == nil {
+		return ""
+	}
+	return named.Obj().Pkg().Path() + "." + named.Obj().Name()
 }
