@@ -67,6 +67,7 @@ class TypeComparison:
             self._structs(before, after)
         elif before["kind"] == after["kind"] == "interface":
             self._interfaces(before, after)
+            self._implements()
             return
         elif not self._underlying(before, after):
             return
@@ -251,14 +252,27 @@ class TypeComparison:
                 self._add("GO-TYPE-COMPARISON-MAY-PANIC")
         if self.new.get("lock") and not self.old.get("lock"):
             self._add("GO-TYPE-LOCK-ADDED")
+        self._implements()
+
+    def _implements(self) -> None:
+        """Interfaces of the package that are lost, where nothing else says so: see the Go reader."""
         has = {i["interface"]: i["by"] for i in self.new.get("implements") or []}
         for one in self.old.get("implements") or []:
             path, _, name = one["interface"].rpartition(".")
-            now = f"{self.c.new_path(path)}.{name}"
-            still = self.c.new.symbol((self.c.new_path(path), name))
-            lost = now not in has or (one["by"] == "value" and has[now] == "pointer")
-            if still is not None and still.get("type", {}).get("kind") == "interface" and lost:
-                self._add("GO-IMPLEMENTS-LOST", "", self.c.label(path, name), "")
+            new_path = self.c.new_path(path)
+            now = has.get(f"{new_path}.{name}")
+            if now == "value" or now == one["by"]:
+                continue
+            before, after = self.c.old.symbol((path, name)), self.c.new.symbol((new_path, name))
+            if before is None or after is None or after.get("type", {}).get("kind") != "interface":
+                continue
+            known = {m["name"] for m in before["type"].get("methods") or []}
+            gained = [m["name"] for m in after["type"].get("methods") or [] if m["name"] not in known]
+            label = self.c.label(path, name)
+            if before["type"].get("hidden"):
+                self._add("GO-IMPLEMENTS-LOST", "", label, "")
+            elif gained:
+                self._add("GO-IMPLEMENTS-LOST", "", label, "", cause=f"{label}.{gained[0]}")
 
     # -- interfaces
 

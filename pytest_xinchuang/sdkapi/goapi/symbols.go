@@ -31,8 +31,8 @@ type emitter struct {
 	params    map[*types.TypeParam]paramRef
 	locks     map[types.Type]bool
 
-	sealed      []*types.TypeName
-	sealedFound bool
+	ifaces      []*types.TypeName
+	ifacesFound bool
 }
 
 type paramRef struct {
@@ -192,6 +192,7 @@ func (e *emitter) typeName(o *types.TypeName) {
 	e.lit(`,"type":`)
 	e.typ(named.Underlying())
 	if _, isInterface := named.Underlying().(*types.Interface); isInterface {
+		e.implements(named)
 		return
 	}
 	e.methods(named)
@@ -488,17 +489,17 @@ func (e *emitter) hasLock(t types.Type) bool {
 	return result
 }
 
-// implements names the interfaces of the same package that T or *T implements and that have a method which others cannot
-// write: losing one of them shows in nothing else.
+// implements names the exported interfaces of the same package that T or *T implements. Losing one shows in nothing else
+// where the method that is missing cannot be written by others, or where the interface gained one.
 func (e *emitter) implements(named *types.Named) {
 	if named.TypeParams().Len() > 0 {
 		return
 	}
-	if !e.sealedFound {
-		e.sealed, e.sealedFound = sealedInterfaces(e.pkg.Scope()), true
+	if !e.ifacesFound {
+		e.ifaces, e.ifacesFound = interfaces(e.pkg.Scope()), true
 	}
 	first := true
-	for _, i := range e.sealed {
+	for _, i := range e.ifaces {
 		if i == named.Obj() {
 			continue
 		}
@@ -528,8 +529,8 @@ func (e *emitter) implements(named *types.Named) {
 	}
 }
 
-// sealedInterfaces lists a package's exported interfaces with an unexported method.
-func sealedInterfaces(scope *types.Scope) []*types.TypeName {
+// interfaces lists a package's exported interfaces that have methods and can be the type of a variable.
+func interfaces(scope *types.Scope) []*types.TypeName {
 	var found []*types.TypeName
 	for _, name := range scope.Names() {
 		tn, ok := scope.Lookup(name).(*types.TypeName)
@@ -540,20 +541,11 @@ func sealedInterfaces(scope *types.Scope) []*types.TypeName {
 		if !ok || named.TypeParams().Len() > 0 {
 			continue
 		}
-		if iface, ok := named.Underlying().(*types.Interface); ok && isSealed(iface) {
+		if iface, ok := named.Underlying().(*types.Interface); ok && iface.NumMethods() > 0 && iface.IsMethodSet() {
 			found = append(found, tn)
 		}
 	}
 	return found
-}
-
-func isSealed(iface *types.Interface) bool {
-	for i := range iface.NumMethods() {
-		if !iface.Method(i).Exported() {
-			return true
-		}
-	}
-	return false
 }
 
 // hash is over the symbols without their places.
