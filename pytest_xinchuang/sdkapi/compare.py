@@ -250,6 +250,9 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
             continue
         first = len(comparer.changes)
         comparer.compare_package(before, after)
+        # What others still ask of it is parsed again, once; the memory of a large SDK is that of its largest package.
+        before.forget()
+        after.forget()
         if why := _unread(before.record, after.record):
             # What was not read may be what seems to be missing, or may be missing from the old side.
             found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
