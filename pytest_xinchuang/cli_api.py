@@ -96,9 +96,10 @@ def _api(options: argparse.Namespace) -> int:
         c_flags=tuple(shlex.split(options.c_flags)),
     )
     with Sources(Cache(), read) as sources:
-        if options.action == "snapshot":
-            return _snapshot(options, sources)
-        return _diff(options, sources)
+        code = _snapshot(options, sources) if options.action == "snapshot" else _diff(options, sources)
+        if sources.fallback:
+            print(f"xc: {sources.fallback}; only the syntax of Go was read, which decides nothing", file=sys.stderr)
+        return code
 
 
 def _snapshot(options: argparse.Namespace, sources: Sources) -> int:

@@ -11,6 +11,7 @@ import pytest
 from sarif_pydantic import Sarif
 
 from pytest_xinchuang.cli import main
+from pytest_xinchuang.errors import ToolchainFault
 from tests.sdkapi.trees import tree
 
 OLD: dict[str, str | bytes] = {"p.go": "package m\n\nfunc F() {}\n\nfunc G() {}\n"}
@@ -128,3 +129,12 @@ def test_rules_are_explained_with_their_witness(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().out
     assert "接口增加了方法" in said and "var _ p.I = t{}" in said
     assert main(["api", "rules", "GO-NONE"]) == 2
+
+
+def test_without_go_it_says_so(old: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def missing(*_: object) -> None:
+        raise ToolchainFault("Go is not installed")
+
+    monkeypatch.setattr("pytest_xinchuang.sdkapi.extractor.find_go", missing)
+    assert main(["api", "diff", "--offline", old, old]) == 3
+    assert "Go is not installed; only the syntax of Go was read" in capsys.readouterr().err

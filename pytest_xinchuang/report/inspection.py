@@ -155,19 +155,24 @@ def _finding(result: InspectionResult, finding: Finding) -> dict[str, Any]:
     }
 
 
-def as_sarif(result: InspectionResult) -> str:
-    """SARIF 2.1.0, for code scanning services. The place inside of an archive is a logical location."""
-    codes = sorted({f.code for f in result.findings})
-    rules = [
+def sarif_rules(catalogue: FindingCatalogue, codes: Iterable[str], language: str) -> list[dict[str, Any]]:
+    """What SARIF says of the codes that were found."""
+    return [
         {
             "id": code,
             "name": code.replace("-", ""),
-            "shortDescription": {"text": getattr(result.catalogue.get(code).title, result.language)},
-            "fullDescription": {"text": getattr(result.catalogue.get(code).cause, result.language)},
-            "help": {"text": result.catalogue.get(code).clause},
+            "shortDescription": {"text": getattr(catalogue.get(code).title, language)},
+            "fullDescription": {"text": getattr(catalogue.get(code).cause, language)},
+            "help": {"text": catalogue.get(code).clause},
         }
         for code in codes
     ]
+
+
+def as_sarif(result: InspectionResult) -> str:
+    """SARIF 2.1.0, for code scanning services. The place inside of an archive is a logical location."""
+    codes = sorted({f.code for f in result.findings})
+    rules = sarif_rules(result.catalogue, codes, result.language)
     results = [
         {
             "ruleId": f.code,

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_xinchuang import __version__
 from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
-from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS
+from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif_rules
 from pytest_xinchuang.report.sarif import place_of, sarif_document
 
 
@@ -92,15 +92,7 @@ def _finding(result: SupplyResult, finding: Finding) -> dict[str, Any]:
 def as_sarif(result: SupplyResult) -> str:
     """SARIF 2.1.0."""
     codes = sorted({f.code for f in result.findings})
-    rules = [
-        {
-            "id": code,
-            "shortDescription": {"text": getattr(result.catalogue.get(code).title, result.language)},
-            "fullDescription": {"text": getattr(result.catalogue.get(code).cause, result.language)},
-            "help": {"text": result.catalogue.get(code).clause},
-        }
-        for code in codes
-    ]
+    rules = sarif_rules(result.catalogue, codes, result.language)
     results = [
         {
             "ruleId": f.code,

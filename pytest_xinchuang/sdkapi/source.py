@@ -137,7 +137,7 @@ class Sources:
             self.fallback = fault.what
             return Snapshot(output, label)
         missing = self._missing(found) if self.options.fetch_requirements and not self.options.offline else ()
-        if missing and self._fetch(root, missing):
+        if missing and self._fetch(missing):
             found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
         return found
 
@@ -165,17 +165,23 @@ class Sources:
         told = (re.search(r"module (\S+@\S+) is not in the module cache", p.message) for p in snapshot.problems)
         return tuple(sorted({m[1] for m in told if m}))
 
-    def _fetch(self, root: Path, modules: Sequence[str]) -> bool:
-        """Fetch modules through GOPROXY; whether any came."""
-        came = [self._go(["mod", "download", module], root) is not None for module in modules]
+    def _fetch(self, modules: Sequence[str]) -> bool:
+        """Fetch modules through GOPROXY; whether any came. What does not come is told by the reader as missing."""
+        with self._outside() as cwd:
+            came = [self._go(["mod", "download", module], cwd).returncode == 0 for module in modules]
         return any(came)
 
-    def _go(self, words: Sequence[str], cwd: Path) -> str | None:
-        environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off", "GO111MODULE": "on"}
+    def _go(self, words: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run the go command, with GOPROXY as it is set unless nothing may be fetched.
+
+        Raises:
+            HostFault: it did not end.
+        """
+        environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOWORK": "off", "GO111MODULE": "on"}
         if self.options.offline:
             environment["GOPROXY"] = "off"
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 [find_go(), *words],
                 cwd=cwd,
                 env={**os.environ, **environment},
@@ -185,9 +191,8 @@ class Sources:
                 timeout=TIMEOUT_S,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout if done.returncode == 0 else None
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HostFault(f"go {' '.join(words)} did not end: {error}") from error
 
     def download(self, path: str, version: str) -> tuple[Path, str]:
         """The directory of a module in the module cache, and its exact version.
@@ -196,22 +201,7 @@ class Sources:
             XcError: the proxy does not have it.
         """
         with self._outside() as cwd:
-            environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOWORK": "off", "GO111MODULE": "on"}
-            if self.options.offline:
-                environment["GOPROXY"] = "off"
-            try:
-                done = subprocess.run(
-                    [find_go(), "mod", "download", "-json", f"{path}@{version}"],
-                    cwd=cwd,
-                    env={**os.environ, **environment},
-                    capture_output=True,
-                    text=True,
-                    stdin=subprocess.DEVNULL,
-                    timeout=TIMEOUT_S,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise HostFault(f"{path}@{version} was not fetched within {TIMEOUT_S} s") from error
+            done = self._go(["mod", "download", "-json", f"{path}@{version}"], cwd)
         try:
             said = json.loads(done.stdout)
         except ValueError:
