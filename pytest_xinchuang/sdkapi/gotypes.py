@@ -146,8 +146,9 @@ class TypeComparison:
                 cause = self.c.cause_of(found) or self._member_cause(name, field["from"])
                 self._add(rule, name, *self._text(field["type"], other["type"]), cause=cause)
         self._added_fields(before, after, direct, now, {*promoted, *direct})
+        # With an unexported field nobody else writes literals without keys, or lays memory over it.
         kept = [name for name in direct if name in now]
-        if kept != [name for name in now if name in direct]:
+        if not before.get("hidden") and kept != [name for name in now if name in direct]:
             self._add("GO-FIELDS-REORDERED", "", ", ".join(direct), ", ".join(now))
 
     def _direct_field(self, name: str, field: Any, new: Any, promoted: Any, method: bool) -> None:
