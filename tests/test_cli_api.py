@@ -12,6 +12,7 @@ from sarif_pydantic import Sarif
 
 from pytest_xinchuang.cli import main
 from pytest_xinchuang.errors import ToolchainFault
+from tests.report.test_reports import ALLOWED
 from tests.sdkapi.trees import tree
 
 OLD: dict[str, str | bytes] = {"p.go": "package m\n\nfunc F() {}\n\nfunc G() {}\n"}
@@ -69,6 +70,10 @@ def test_every_format_tells_the_same_changes(tmp_path: Path, old: str, capsys: p
     assert {r.rule_id for r in sarif.runs[0].results} == {"GO-FUNC-PARAM-ADDED", "GO-FUNC-REMOVED"}
     root = ElementTree.fromstring(said["junit"])
     assert len(root.findall(".//failure")) == 2
+    for element in root.iter():
+        children, attributes = ALLOWED[element.tag]
+        assert {c.tag for c in element} <= children
+        assert set(element.attrib) <= attributes
     for name in ("text", "markdown"):
         assert "GO-FUNC-PARAM-ADDED" in said[name] and "GO-FUNC-REMOVED" in said[name]
     assert main(["api", "diff", "--offline", old, new, "--language", "zh"]) == 1

@@ -32,12 +32,12 @@ def junit_text(result: RunResult) -> str:
                 timestamp=journal.started["t"].rstrip("Z").split(".")[0],
                 properties=_properties(result, grade, cases),
             )
-            root.append(_strict(suite.build_xml_doc(), package, len(root)))
+            root.append(strict_suite(suite.build_xml_doc(), package, len(root)))
     ElementTree.indent(root, " ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _strict(suite: ElementTree.Element, package: str, number: int) -> ElementTree.Element:
+def strict_suite(suite: ElementTree.Element, package: str, number: int) -> ElementTree.Element:
     """What the two schemas in use (Jenkins' junit-10.xsd, Windy Road's JUnit.xsd) both accept, and the latter demands."""
     suite.attrib.pop("disabled", None)
     suite.attrib |= {"id": str(number), "package": package, "time": f"{float(suite.get('time', 0)):.3f}"}
@@ -57,21 +57,21 @@ def _seconds(journal: Journal, result: RequirementResult) -> float:
 
 def _case(journal: Journal, result: RequirementResult) -> TestCase:
     case = TestCase(result.id, f"{result.package}.{result.platform}", round(_seconds(journal, result), 3))
-    text = _clean(f"{result.reason}\nmend: {result.mend}" if result.mend else result.reason)
+    text = clean(f"{result.reason}\nmend: {result.mend}" if result.mend else result.reason)
     match result.effective:
         case Verdict.PASS:
             if result.flaky:
                 case.stdout = f"flaky: passed in the last of {result.attempts} attempts"
         case Verdict.FAIL:
-            case.add_failure_info(_clean(result.reason), text, "fail")
+            case.add_failure_info(clean(result.reason), text, "fail")
         case Verdict.WAIVED:
             waiver = result.waived
             assert waiver is not None
-            case.add_skipped_info(_clean(f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}"), text)
+            case.add_skipped_info(clean(f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}"), text)
         case Verdict.NOT_APPLICABLE:
-            case.add_skipped_info(_clean(f"not applicable: {result.reason}"))
+            case.add_skipped_info(clean(f"not applicable: {result.reason}"))
         case Verdict.INCONCLUSIVE | Verdict.NOT_TESTED:
-            case.add_error_info(_clean(f"{result.effective}: {result.reason}"), text, result.effective.value)
+            case.add_error_info(clean(f"{result.effective}: {result.reason}"), text, result.effective.value)
     return case
 
 
@@ -94,9 +94,9 @@ def _properties(result: RunResult, grade: Grade, cases: list[RequirementResult])
     }
     for case in cases:
         properties[f"requirement.{case.id}"] = f"{case.level} {case.effective}{' flaky' if case.flaky else ''}"
-    return {name: _clean(value) for name, value in properties.items()}
+    return {name: clean(value) for name, value in properties.items()}
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Without the control characters that XML 1.0 cannot hold."""
     return _NOT_XML.sub("�", text)

@@ -67,7 +67,7 @@ def test_junit_has_no_harmless_place_for_what_is_open(result_of: Make) -> None:
 
 
 # The strict core that JUnit readers agree on: these elements, in these places, with these attributes.
-_ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "testsuites": ({"testsuite"}, set()),
     "testsuite": (
         {"properties", "testcase", "system-out", "system-err"},
@@ -98,7 +98,7 @@ _ALLOWED: dict[str, tuple[set[str], set[str]]] = {
 def test_junit_keeps_to_the_strict_core(result_of: Make) -> None:
     for events in (all_pass(), mixed()):
         for element in ElementTree.fromstring(junit_text(result_of(events))).iter():
-            children, attributes = _ALLOWED[element.tag]
+            children, attributes = ALLOWED[element.tag]
             assert {c.tag for c in element} <= children, element.tag
             assert set(element.attrib) <= attributes, element.attrib
             if element.tag == "testsuite":
