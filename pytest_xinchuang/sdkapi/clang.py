@@ -43,7 +43,13 @@ class _Reader:
         options = (
             cindex.TranslationUnit.PARSE_DETAILED_PROCESSING_RECORD | cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES
         )
-        for header in headers:
+        # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
+        order = sorted(headers, key=lambda h: (-h.read_bytes().count(b"#include"), h))
+        covered: set[Path] = set()
+        broken: list[tuple[Path, Any, list[Any]]] = []
+        for header in order:
+            if header in covered:
+                continue
             name = header.relative_to(self.root).as_posix()
             try:
                 unit = index.parse(
@@ -51,12 +57,22 @@ class _Reader:
                 )
             except cindex.TranslationUnitLoadError as error:
                 raise HostFault(f"libclang does not read {name}: {error}") from error
-            for diagnostic in unit.diagnostics:
-                if diagnostic.severity >= cindex.Diagnostic.Error:
+            errors = [d for d in unit.diagnostics if d.severity >= cindex.Diagnostic.Error]
+            if errors:
+                broken.append((header, unit, errors))
+                continue
+            self._unit(unit)
+            covered |= {header, *(Path(i.include.name).resolve() for i in unit.get_includes())}
+        for header, unit, errors in broken:
+            if header not in covered:
+                self._unit(unit)
+                for diagnostic in errors:
                     self._problem(diagnostic)
-            for cursor in unit.cursor.get_children():
-                if self._mine(cursor):
-                    self._declaration(cursor)
+
+    def _unit(self, unit: Any) -> None:
+        for cursor in unit.cursor.get_children():
+            if self._mine(cursor):
+                self._declaration(cursor)
 
     def _problem(self, diagnostic: Any) -> None:
         file = diagnostic.location.file
@@ -242,7 +258,7 @@ def _system_headers(name: str) -> list[str]:
 def extract_c(
     root: Path, targets: Sequence[str], output: Path, *, version: str = "", flags: Sequence[str] = ()
 ) -> None:
-    """Write the snapshot of a directory of headers.
+    """Write the snapshot of a directory of headers, or of what one header of it brings along.
 
     Raises:
         XcError: there is no header, or a target that is not known.
@@ -252,12 +268,14 @@ def extract_c(
         import clang.cindex  # noqa: F401
     except ImportError as error:
         raise HostFault("libclang is not installed", mend="pip install libclang") from error
-    root = root.resolve()
-    headers = sorted(p for p in root.rglob("*.h") if p.is_file())
+    place = root.resolve()
+    root = place.parent if place.is_file() else place
+    every = sorted(p for p in root.rglob("*.h") if p.is_file())
+    headers = [place] if place.is_file() else every
     if not headers:
         raise XcError(f"{root}: there is no header in it", mend="name the directory of the headers that are delivered")
     source = hashlib.sha256()
-    for header in headers:
+    for header in every:
         source.update(header.relative_to(root).as_posix().encode() + b"\0" + header.read_bytes() + b"\0")
     variants = []
     for target in targets:

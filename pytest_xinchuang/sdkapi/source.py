@@ -46,6 +46,10 @@ class ReadOptions:
     c_flags: Sequence[str] = ()
 
 
+FILES = {".jar": "java", ".whl": "python", ".h": "c"}
+"""Files that are an API by themselves, and its language."""
+
+
 def language_of(directory: Path) -> str:
     """What a directory's API is written in, by what stands in it; Go where that says nothing."""
     if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
@@ -97,8 +101,8 @@ class Sources:
             XcError: it is none of the kinds, or cannot be read.
         """
         path = Path(text)
-        if path.suffix in (".jar", ".whl") and path.is_file():
-            return self._other("java" if path.suffix == ".jar" else "python", path, text)
+        if path.suffix in FILES and path.is_file():
+            return self._other(FILES[path.suffix], path, text)
         if path.is_file():
             return Snapshot(path)
         if path.is_dir():

@@ -103,6 +103,23 @@ def test_what_is_no_change(tmp_path: Path) -> None:
     assert not diff(tmp_path, old, new).changes
 
 
+def test_a_header_that_needs_another_before_it(tmp_path: Path) -> None:
+    """As Python's own: only Python.h is to be included."""
+    files = {"all.h": '#include "base.h"\n#include "part.h"\n', "base.h": "typedef int t;", "part.h": "t f(void);"}
+    comparison = diff(tmp_path, files, {**files, "part.h": "t f(int);"})
+    assert rules_of(comparison) == {"C-FUNC-PARAMS-CHANGED": ["f"]}
+    assert not comparison.old.problems
+
+
+def test_one_header_and_what_it_brings_along(tmp_path: Path) -> None:
+    files = {"all.h": '#include "base.h"\nint f(t);', "base.h": "typedef int t;", "internal.h": "#error not for you"}
+    assert diff(tmp_path, files, files).old.problems
+    with Sources(Cache(), ReadOptions(targets=ALL[:1])) as sources:
+        found = sources.read(str(tmp_path / "old/all.h"))
+        assert not found.problems
+        assert set(found.packages["include"][0].symbols) == {"f", "t"}
+
+
 def test_what_cannot_be_read_is_named_and_undecided(tmp_path: Path) -> None:
     comparison = diff(tmp_path, {"a.h": "int f(void);"}, {"a.h": "#include <nowhere.h>\nint f(void);"})
     assert comparison.undecided and not comparison.breaking
