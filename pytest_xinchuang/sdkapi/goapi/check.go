@@ -37,10 +37,6 @@ func (l *loader) checkWith(u *unit, t int, info *types.Info) *types.Package {
 	for _, s := range u.files {
 		if s.matches[t] {
 			files = append(files, s.syntax)
-		}
-	}
-	for _, s := range u.files {
-		if s.matches[t] {
 			l.fillStubs(u, s.syntax)
 		}
 	}
@@ -97,12 +93,9 @@ func languageVersion(directive string) string {
 	if len(parts) < 2 {
 		return directive
 	}
-	minor := strings.TrimRight(parts[1], "abcdefghijklmnopqrstuvwxyz0123456789")
-	if minor == "" {
-		minor = parts[1]
-		if at := strings.IndexAny(minor, "abcdefghijklmnopqrstuvwxyz"); at > 0 {
-			minor = minor[:at]
-		}
+	minor := parts[1]
+	if at := strings.IndexAny(minor, "abcdefghijklmnopqrstuvwxyz"); at > 0 {
+		minor = minor[:at]
 	}
 	return parts[0] + "." + minor
 }

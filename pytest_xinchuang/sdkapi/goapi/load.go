@@ -86,6 +86,7 @@ type loader struct {
 	units    map[string]*unit
 	fakes    map[string]*types.Package
 	stubs    map[string]*types.Package
+	nowhere  map[string]string // import path that leads nowhere -> why
 	clauses  map[string]string // directory -> package name
 	goMinor  int
 	bodies   bool // of the module's own functions, for lints
@@ -94,7 +95,7 @@ type loader struct {
 func newLoader(r *resolver, targets []target, tags []string, cgo bool) *loader {
 	l := &loader{
 		resolver: r, targets: targets, cgo: cgo, units: map[string]*unit{}, fakes: map[string]*types.Package{},
-		stubs: map[string]*types.Package{}, clauses: map[string]string{},
+		stubs: map[string]*types.Package{}, clauses: map[string]string{}, nowhere: map[string]string{},
 	}
 	l.goMinor = len(build.Default.ReleaseTags)
 	for _, t := range targets {
@@ -119,15 +120,14 @@ func (l *loader) unit(path string, fromStd bool) (*unit, string) {
 		key = "vendor/" + path
 	}
 	if u, ok := l.units[key]; ok {
-		if u == nil {
-			_, why := l.resolver.find(path, fromStd)
-			return nil, why
-		}
 		return u, ""
+	}
+	if why, ok := l.nowhere[key]; ok {
+		return nil, why
 	}
 	where, why := l.resolver.find(path, fromStd)
 	if why != "" {
-		l.units[key] = nil
+		l.nowhere[key] = why
 		return nil, why
 	}
 	u := &unit{path: key, place: where, checked: map[int]*types.Package{}}

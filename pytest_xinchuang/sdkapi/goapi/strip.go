@@ -61,13 +61,7 @@ func (s *stripper) run() bool {
 				return false
 			}
 		case isLetter(c):
-			from := s.at
-			for s.at < len(s.src) && (isLetter(s.src[s.at]) || isDigit(s.src[s.at])) {
-				s.at++
-			}
-			word := s.src[from:s.at]
-			s.out = append(s.out, word...)
-			if s.start && s.depth == 0 && string(word) == "func" {
+			if word := s.word(); s.start && s.depth == 0 && string(word) == "func" {
 				if !s.function() {
 					return false
 				}
@@ -76,13 +70,9 @@ func (s *stripper) run() bool {
 			s.start = false
 			s.ends = true
 		case c == '"' || c == '\'' || c == '`':
-			end := literal(s.src, s.at)
-			if end < 0 {
+			if !s.literal() {
 				return false
 			}
-			s.line += bytes.Count(s.src[s.at:end], newlines)
-			s.out = append(s.out, s.src[s.at:end]...)
-			s.at = end
 			s.start, s.ends = false, true
 		case c == 0:
 			return false
@@ -115,6 +105,28 @@ func (s *stripper) run() bool {
 		}
 	}
 	return s.depth == 0
+}
+
+// word copies an identifier or keyword.
+func (s *stripper) word() []byte {
+	from := s.at
+	for s.at < len(s.src) && (isLetter(s.src[s.at]) || isDigit(s.src[s.at])) {
+		s.at++
+	}
+	s.out = append(s.out, s.src[from:s.at]...)
+	return s.src[from:s.at]
+}
+
+// literal copies a string or rune literal; false when it has no end.
+func (s *stripper) literal() bool {
+	end := literal(s.src, s.at)
+	if end < 0 {
+		return false
+	}
+	s.line += bytes.Count(s.src[s.at:end], newlines)
+	s.out = append(s.out, s.src[s.at:end]...)
+	s.at = end
+	return true
 }
 
 var (
@@ -219,23 +231,14 @@ func (s *stripper) function() bool {
 			}
 			continue
 		case isLetter(c):
-			from := s.at
-			for s.at < len(s.src) && (isLetter(s.src[s.at]) || isDigit(s.src[s.at])) {
-				s.at++
-			}
-			word := string(s.src[from:s.at])
-			s.out = append(s.out, word...)
+			word := string(s.word())
 			opens = word == "struct" || word == "interface"
 			s.ends = true
 			continue
 		case c == '"' || c == '\'' || c == '`':
-			end := literal(s.src, s.at)
-			if end < 0 {
+			if !s.literal() {
 				return false
 			}
-			s.line += bytes.Count(s.src[s.at:end], newlines)
-			s.out = append(s.out, s.src[s.at:end]...)
-			s.at = end
 			s.ends, opens = true, false
 			continue
 		case c == '{' && depth == 0 && !opens:
