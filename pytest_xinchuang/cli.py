@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from pytest_xinchuang import __version__, resources
 from pytest_xinchuang.cli_api import add_command as add_api_command
 from pytest_xinchuang.cli_gotest import add_command as add_gotest_command
+from pytest_xinchuang.cli_host import add_command as add_host_command
 from pytest_xinchuang.cli_inspect import add_commands as add_inspect_commands
 from pytest_xinchuang.cli_sm import add_command as add_sm_command
 from pytest_xinchuang.cli_supply import add_command as add_supply_command
 from pytest_xinchuang.cli_supply import with_action
+from pytest_xinchuang.cli_syscalls import add_command as add_syscalls_command
 from pytest_xinchuang.errors import XcError
 
 if TYPE_CHECKING:
@@ -83,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
 
     provision = command("provision", _provision, "make emulators and root filesystems, or move them to another machine")
     provision.add_argument("platforms", nargs="*", default=[], help="platforms (default: all short names)")
+    provision.add_argument(
+        "--system", action="store_true", help="real kernels too, and the qemu-system that boots them"
+    )
     provision.add_argument("--force", action="store_true", help="make them again")
     provision.add_argument("--export", metavar="DIR", help="write what is in the cache to DIR")
     provision.add_argument("--offline", metavar="DIR", help="take in what --export wrote")
@@ -90,12 +95,25 @@ def _parser() -> argparse.ArgumentParser:
 
     shell = command("shell", _shell, "an interactive sandbox of a platform")
     shell.add_argument("platform")
+    shell.add_argument("--backend", default="auto", help="as --xc-backend; system boots a real kernel")
     shell.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="run this instead of a shell")
 
     rootfs = command("rootfs", _rootfs, "root filesystems: list, or import a vendor's")
     rootfs.add_argument("action", choices=["list", "import"])
     rootfs.add_argument("platform", nargs="?")
     rootfs.add_argument("source", nargs="?", help="a tar archive, or an image of the Docker engine")
+
+    kernel = command("kernel", _kernel, "real kernels of the system sandbox: list, or import a vendor's")
+    kernel.add_argument("action", choices=["list", "import"])
+    kernel.add_argument("platform", nargs="?")
+    kernel.add_argument("source", nargs="?", help="the kernel: /boot/vmlinuz-* of the vendor's system")
+    kernel.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a module that its virtio_pci or virtio_console needs; given again, in the order of loading",
+    )
 
     subject = command("subject", _subject, "write or check a manifest")
     subject.add_argument("action", choices=["init", "check", "schema"])
@@ -106,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     add_sm_command(command, _load_platforms)
     add_api_command(command)
     add_supply_command(command)
+    add_syscalls_command(command, _load_platforms)
+    add_host_command(command, _load_platforms)
 
     report = command("report", _report, "rebuild the reports of a journal")
     report.add_argument("journal")
@@ -219,6 +239,10 @@ def _provision(options: argparse.Namespace) -> int:
         done.add(platform.rootfs_name)
     if store.platforms.file.reference:
         store.rootfs(store.platforms.file.reference)
+    if options.system:
+        store.system_emulator(force=options.force)
+        for name in store.platforms.file.kernels:
+            store.kernel(name, force=options.force)
     print(f"ready in {store.cache.root}")
     return EXIT_OK
 
@@ -228,7 +252,7 @@ def _shell(options: argparse.Namespace) -> int:
 
     store = _store(options)
     platform = store.platforms.get(options.platform)
-    pool = Pool(store)
+    pool = Pool(store, options.backend)
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     try:
         sandbox = pool.sandbox(platform)
@@ -270,6 +294,27 @@ def _rootfs(options: argparse.Namespace) -> int:
         with export_image(options.source) as tarball:
             entry = store.import_rootfs(platform, tarball)
     print(f"{platform.id} now runs on {entry.facts.get('name', entry.source)}, {entry.digest}")
+    return EXIT_OK
+
+
+def _kernel(options: argparse.Namespace) -> int:
+    store = _store(options)
+    if options.action == "list":
+        for entry in store.cache.entries():
+            if entry.kind == "kernel":
+                kind = "stand-in" if entry.stand_in else "vendor"
+                recipe = store.platforms.file.kernels.get(entry.name)
+                pages = f"pages of {recipe.page_size} bytes; " if recipe else ""
+                print(
+                    f"{entry.name:<28} {kind:<9} {entry.facts.get('release', '')}; {pages}{entry.source}; {entry.digest}"
+                )
+        return EXIT_OK
+    if not options.platform or not options.source:
+        raise XcError("import needs a platform and a kernel", mend="xc kernel import kunpeng vmlinuz-4.19.90")
+    platform = store.platforms.get(options.platform)
+    entry = store.import_kernel(platform, Path(options.source), [Path(m) for m in options.module])
+    print(f"{platform.id} now boots {entry.facts.get('release') or entry.source}, {entry.digest}")
+    print(f"try it: xc shell {options.platform} --backend system -- uname -a")
     return EXIT_OK
 
 

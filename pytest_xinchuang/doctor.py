@@ -15,6 +15,7 @@ from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.docker import connect
 from pytest_xinchuang.sandbox.pool import HOST_ARCH
 from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.system import kvm_works
 from pytest_xinchuang.toolchain.builder import find_go, find_zig, gnu_compiler, version_of
 
 
@@ -43,6 +44,7 @@ def examine(store: Store) -> list[Finding]:
         _gnu,
         _docker,
         _kvm,
+        _real_kernels,
     ]
     return [check(store) for check in checks]
 
@@ -200,9 +202,20 @@ def _docker(_: Store) -> Finding:
 
 
 def _kvm(_: Store) -> Finding:
-    why = "a real kernel of the host's own architecture runs fast with it"
+    why = "a real kernel of the host's own architecture runs fast with it; without it such a kernel is emulated too"
+    if kvm_works():
+        return Finding("KVM", "ok", "a virtual machine can be made", why)
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return Finding("KVM", "ok", "/dev/kvm can be opened", why)
+        return Finding("KVM", "missing", "/dev/kvm can be opened, but makes no machine", why, "switch nesting on")
     there = Path("/dev/kvm").exists()
     mend = "sudo usermod -aG kvm $USER" if there else "switch virtualization on in the firmware, or in the hypervisor"
     return Finding("KVM", "missing", "/dev/kvm " + ("may not be opened" if there else "is not there"), why, mend)
+
+
+def _real_kernels(store: Store) -> Finding:
+    """Which kernels of targets are there to be booted."""
+    why = "page sizes, system calls and signals are decided by a kernel of the platform: --xc-backend=system"
+    have = [e.name for e in store.cache.entries() if e.kind == "kernel"]
+    if not have or not any(e.kind == "system-emulator" for e in store.cache.entries()):
+        return Finding("real kernels", "unknown", "none is provisioned", why, "xc provision --system")
+    return Finding("real kernels", "ok", ", ".join(have), why)

@@ -11,7 +11,11 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
         "platforms to grade on: ids or short names (kunpeng, phytium, hygon, zhaoxin, "
         "loongson), 'all' for these, 'all-combinations' for the matrix; `xc platforms list` shows them",
     ),
-    ("--xc-backend", "NAME", "auto, qemu, docker, native, or the name of a plugin's backend (default: auto)"),
+    (
+        "--xc-backend",
+        "NAME",
+        "auto, qemu, docker, system (a real kernel), native, or the name of a plugin's backend (default: auto)",
+    ),
     (
         "--xc-subject",
         "PATH",

@@ -13,7 +13,7 @@ ROOT = Path(pytest_xinchuang.__file__).parent
 FLOORS = {
     1: {"errors", "resources", "model"},
     2: {"inspect", "toolchain", "provision", "sandbox"},
-    3: {"evidence", "grading", "mru", "gotest", "smcrypto", "sdkapi", "supplychain", "doctor"},
+    3: {"evidence", "grading", "mru", "gotest", "smcrypto", "sdkapi", "supplychain", "syscalls", "doctor"},
     4: {"report"},
     5: {
         "plugin",
@@ -33,6 +33,8 @@ FLOORS = {
         "cli_sm",
         "cli_api",
         "cli_supply",
+        "cli_syscalls",
+        "cli_host",
     },
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

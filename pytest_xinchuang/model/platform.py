@@ -57,6 +57,18 @@ class Fact(_Data, Generic[ValueT]):
         return self
 
 
+class Machine(_Data):
+    """How qemu-system stands in for a machine that a kernel of the architecture boots on."""
+
+    program: str = Field(description="the qemu-system program")
+    machine: str = Field(description="its machine type")
+    console: str = Field(description="the kernel's name of the first serial port, for its log")
+    firmware: str = Field(
+        default="", description="firmware that starts the kernel, where it does not start without one"
+    )
+    audit_arch: int = Field(description="AUDIT_ARCH_* of linux/audit.h: what seccomp filters call the architecture")
+
+
 class Architecture(_Data):
     """What is true of every machine of one architecture."""
 
@@ -74,6 +86,7 @@ class Architecture(_Data):
     )
     aliases: tuple[str, ...] = Field(default=(), description="every word that means this architecture in a file name")
     go_min: Fact[Version]
+    system: Machine | None = Field(default=None, description="where its kernels run, for the system sandbox")
 
 
 class Emulation(_Data):
@@ -147,6 +160,18 @@ class RootfsRecipe(_Data):
     expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
 
 
+class KernelRecipe(_Data):
+    """A real kernel that is taken from a distribution's package, and stands in for the vendor's."""
+
+    suite: Name
+    arch: Arch
+    package: str
+    page_size: int = Field(description="its base page, bytes")
+    cpu: str = Field(default="", description="the CPU model that it needs where the platforms' own cannot run it")
+    why: str = Field(default="", description="why it needs that CPU model")
+    expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
+
+
 class PlatformsFile(_Data):
     """The whole of a platforms.yaml."""
 
@@ -155,6 +180,7 @@ class PlatformsFile(_Data):
     cpus: dict[Name, Cpu] = Field(default_factory=dict)
     systems: dict[Name, OsProfile] = Field(default_factory=dict)
     rootfs: dict[RootfsName, RootfsRecipe] = Field(default_factory=dict)
+    kernels: dict[RootfsName, KernelRecipe] = Field(default_factory=dict)
     shorts: dict[Name, str] = Field(default_factory=dict)
     ambiguous: dict[Name, tuple[Name, ...]] = Field(
         default_factory=dict, description="a name that several systems share -> these systems"
@@ -232,6 +258,11 @@ class Platforms:
                         ("systems", name, "rootfs", arch),
                         f"{rootfs!r}: no such root filesystem{_near(rootfs, self.file.rootfs)}",
                     )
+        for name, kernel in self.file.kernels.items():
+            if kernel.arch not in self.file.architectures or self.file.architectures[kernel.arch].system is None:
+                raise source.error(
+                    ("kernels", name, "arch"), f"{kernel.arch}: no such architecture with a `system` in this file"
+                )
         for short, target in self.file.shorts.items():
             if target not in self._combinations():
                 raise source.error(

@@ -199,6 +199,46 @@ class SupplyChainSection(_Data):
         return [name for name in (self.path, self.mirror, self.sbom) if name and "://" not in name]
 
 
+class HostNeeds(_Data):
+    """What the subject needs of a host's kernel, checked by ``xc host check``.
+
+    Attributes:
+        kernel: the least release.
+        calls: system calls that it cannot do without.
+        sysctls: name -> least value, e.g. vm.max_map_count: 262144.
+        memory_mb: MiB that its control group has to allow.
+        cpus: processors that its control group has to allow.
+    """
+
+    kernel: str = Field(default="", pattern=r"^([0-9]+(\.[0-9]+)*)?$")
+    calls: tuple[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], ...] = ()
+    sysctls: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_-]+)+$")], int] = Field(default_factory=dict)
+    memory_mb: int = Field(default=0, ge=0)
+    cpus: float = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _needs_something(self) -> HostNeeds:
+        if not (self.kernel or self.calls or self.sysctls or self.memory_mb or self.cpus):
+            raise ValueError("the host section states no need")
+        return self
+
+
+class SyscallBridge(_Data):
+    """A library of the subject that makes system calls for others.
+
+    Attributes:
+        harness: a program that speaks the bridge protocol (docs/bridge.md); built and started like any unit.
+        go_structs: a Go package beside the manifest whose structures are handed to the kernel.
+        structs: Go's name -> the kernel's, where they are not called as Go's own.
+        os_profile: what its answers are measured by; empty: what the platform's system is.
+    """
+
+    harness: Unit
+    go_structs: str = ""
+    structs: dict[str, str] = Field(default_factory=dict)
+    os_profile: str = ""
+
+
 class NotApplicable(_Data):
     """A behaviour that the subject says it does not have; believed only where its objects bear it out."""
 
@@ -234,18 +274,30 @@ class SubjectFile(_Data):
     sm_crypto: SmCrypto | None = Field(default=None, description="the harness of the subject's SM2, SM3 and SM4")
     sdk: Sdk | None = Field(default=None, description="an SDK whose callers must not break")
     supply_chain: SupplyChainSection | None = Field(default=None, description="what a Go module is built from")
+    syscall_bridge: SyscallBridge | None = Field(default=None, description="a library that makes system calls")
+    host: HostNeeds | None = Field(default=None, description="what the subject needs of a host's kernel")
 
     @property
     def programs(self) -> tuple[Unit, ...]:
         """Everything that is built or started: the units, the harness and the TLS server."""
-        sm = self.sm_crypto
-        return (*self.units, *([sm.harness] if sm else []), *([sm.tls.server] if sm and sm.tls else []))
+        sm, bridge = self.sm_crypto, self.syscall_bridge
+        harnesses = [*([sm.harness] if sm else []), *([bridge.harness] if bridge else [])]
+        return (*self.units, *harnesses, *([sm.tls.server] if sm and sm.tls else []))
 
     @model_validator(mode="after")
     def _has_something(self) -> SubjectFile:
-        if not (self.units or self.artifacts or self.sm_crypto or self.sdk or self.supply_chain):
+        if not (
+            self.units
+            or self.artifacts
+            or self.sm_crypto
+            or self.sdk
+            or self.supply_chain
+            or self.syscall_bridge
+            or self.host
+        ):
             raise ValueError(
-                "there is nothing to look at: give 'units', 'artifacts', 'sm_crypto', 'sdk' or 'supply_chain'"
+                "there is nothing to look at: give 'units', 'artifacts', 'sm_crypto', 'sdk', 'supply_chain', "
+                "'syscall_bridge' or 'host'"
             )
         names = [artifact.name for artifact in self.artifacts]
         for unit in self.programs:
@@ -277,7 +329,9 @@ class Subject:
         self.file = source.parse(SubjectFile)
         self.directory = self.manifest.parent.resolve()
         for index, unit in enumerate(self.file.programs):
-            where: KeyPath = ("units", index) if index < len(self.file.units) else ("sm_crypto",)
+            bridge = self.file.syscall_bridge
+            other = "syscall_bridge" if bridge and unit is bridge.harness else "sm_crypto"
+            where: KeyPath = ("units", index) if index < len(self.file.units) else (other,)
             for name in self.names_of(unit):
                 self._check(source, where, name)
         if self.file.sm_crypto and self.file.sm_crypto.tls and self.file.sm_crypto.tls.roots:
@@ -292,6 +346,8 @@ class Subject:
         if chain := self.file.supply_chain:
             for name in chain.names:
                 self._check(source, ("supply_chain",), name)
+        if (bridge := self.file.syscall_bridge) and bridge.go_structs:
+            self._check(source, ("syscall_bridge",), bridge.go_structs)
 
     def _check(self, source: YamlFile, where: KeyPath, name: str) -> None:
         target = (self.directory / name).resolve()
@@ -328,6 +384,8 @@ class Subject:
             named.append(sdk.names)
         if chain := self.file.supply_chain:
             named.append(chain.names)
+        if (bridge := self.file.syscall_bridge) and bridge.go_structs:
+            named.append([bridge.go_structs])
         for names in (*named, *(sorted(a.files.values()) for a in self.file.artifacts)):
             for name in names:
                 place = self.path(name)

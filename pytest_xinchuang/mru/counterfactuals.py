@@ -60,6 +60,20 @@ class Counterfactuals:
             "XC-RUN-008", unit, calls=", ".join(calls[:4]), how=outcome.describe(), system=self.platform.system.title.en
         )
 
+    def works_with_small_pages(self, built: Built, works: Works) -> bool:
+        """Whether a kernel of the same architecture with the smallest pages runs it; False where there is none to try."""
+        kernels = self.pool.store.platforms.file.kernels
+        same = {n: k for n, k in kernels.items() if k.arch is self.platform.arch}
+        small = min(same, key=lambda n: same[n].page_size, default=None)
+        mine = self.platform.page_size
+        if small is None or mine is None or mine.value is None or same[small].page_size >= mine.value:
+            return False
+        try:
+            sandbox = self.pool.system(self.platform, self.pool.store.kernel(small))
+        except HostFault:
+            return False
+        return works(self.execute(sandbox, built))
+
     def other_vendors(self) -> tuple[str, ...]:
         """Vendor strings under which a unit has to do the same: the CPU's others, and a foreign one."""
         vendors = self.platform.cpu.vendors

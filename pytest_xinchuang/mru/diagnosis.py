@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 
@@ -74,4 +75,21 @@ class Trace:
             rounded = "SHM_RND" in flags or (flags.isdigit() and int(flags) & 0o20000)
             if address % shmlba and not rounded:
                 return found.group(0)
+        return None
+
+    def misaligned(self, page_size: int) -> str | None:
+        """A call that was refused with EINVAL for an address or offset that suits pages of 4096 bytes and not these."""
+        for line in self.lines:
+            found = re.search(
+                r"\b(mmap|mprotect|munmap|mremap|msync|madvise|remap_file_pages)\(([^)]*)\).*errno=22 ", line
+            )
+            if found is None:
+                continue
+            words = found.group(2).split(",")
+            places = [words[0], *words[5:6]] if found.group(1) == "mmap" else words[:1]
+            for place in places:
+                with contextlib.suppress(ValueError):
+                    value = int(place, 0)
+                    if value % page_size and value % 4096 == 0:
+                        return found.group(0).strip()
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 from pytest_xinchuang.errors import HostFault
@@ -45,6 +46,8 @@ from pytest_xinchuang.sandbox.pool import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
 
 SIGILL = 4
+SMALL_PAGE = 4096
+"""The page that qemu-user and every x86-64 kernel have, bytes."""
 
 
 class RunJudge:
@@ -85,6 +88,8 @@ class RunJudge:
         looked(BASELINE, ENDS)
         if astray:
             record.undecided(BASELINE, Cause.HOST, astray, "--xc-backend=qemu; xc doctor")
+        if other := self._other_cpu(sandbox):
+            record.undecided(BASELINE, Cause.FIDELITY, other, "--xc-backend=qemu")
         self._check_isolation(record, sandbox, outcome, changes, seen)
         if behaviour:
             looked(behaviour)
@@ -100,6 +105,13 @@ class RunJudge:
             self._check_poorest(unit, record, built, outcome)
             self._check_circumstances(unit, record, built, sandbox, outcome, seen)
         self._check_real_machine(unit, record, sandbox, outcome, seen)
+
+    @staticmethod
+    def _other_cpu(sandbox: Sandbox) -> str:
+        """Why a kernel of the platform ran on another CPU than the platform's, if it did."""
+        fingerprint = sandbox.fingerprint
+        apart = fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM and not fingerprint.isolation["cpu_pinned"]
+        return fingerprint.degraded if apart else ""
 
     @staticmethod
     def _is_good(unit: Unit, outcome: Outcome) -> bool:
@@ -129,6 +141,8 @@ class RunJudge:
         if outcome.ended is Ended.TIMED_OUT:
             return self._judge_hang(unit, record, sandbox, behaviour or ENDS)
         if outcome.ended is Ended.SIGNALED and outcome.signal == SIGILL:
+            if other := self._other_cpu(sandbox):
+                return record.undecided(BASELINE, Cause.FIDELITY, f"illegal instruction; {other}", "--xc-backend=qemu")
             return self._judge_illegal(record, built)
         if not self._is_good(unit, outcome):
             return self._explain(unit, record, built, sandbox, outcome, behaviour)
@@ -201,8 +215,11 @@ class RunJudge:
         def works(other: Outcome) -> bool:
             return self._is_good(unit, other)
 
-        if network := Trace.of(self.bench.execute(sandbox, built, trace=True)).network_attempt():
+        trace = Trace.of(self.bench.execute(sandbox, built, trace=True))
+        if network := trace.network_attempt():
             return record.fails(OFFLINE, f"{outcome.describe()} without a network: {network}")
+        if (paged := self._paged(unit, built, sandbox, outcome, trace, works)) is not None:
+            return record.fails(PAGE_SIZE, f"{self.findings.text(paged)} [{paged.code}]", self.findings.mend(paged))
         found = said = what_it_said(self.findings, outcome, self.platform.id)
         requirement = behaviour or (
             STARTS if outcome.ended is Ended.SIGNALED or outcome.code in (126, 127) else ANSWERS
@@ -225,6 +242,28 @@ class RunJudge:
         if said is None:
             return record.fails(requirement, reason)
         return record.fails(requirement, f"{reason} [{said.code}]", self.findings.mend(said))
+
+    def _paged(
+        self,
+        unit: Unit,
+        built: Built,
+        sandbox: Sandbox,
+        outcome: Outcome,
+        trace: Trace,
+        works: Callable[[Outcome], bool],
+    ) -> FoundCode | None:
+        """Whether the kernel's page is what a unit cannot do with: by a call that was refused, or by a run with another."""
+        page = int(sandbox.fingerprint.observed.get("page_size") or 0)
+        if sandbox.fingerprint.fidelity < Fidelity.EMULATED_SYSTEM or page <= SMALL_PAGE:
+            return None
+        how = outcome.describe()
+        if call := trace.misaligned(page):
+            params = {"how": how, "page": str(page), "why": f"{call} suits pages of {SMALL_PAGE} bytes"}
+        elif self._counterfactuals.works_with_small_pages(built, works):
+            params = {"how": how, "page": str(page), "why": f"it works on a kernel with pages of {SMALL_PAGE} bytes"}
+        else:
+            return None
+        return FoundCode("XC-RUN-030", Certainty.CERTAIN, unit.name, self.platform.id, params)
 
     def _judge_installer(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
         """By what it asks for, not by how it ends: what it fetches is a stand-in, which it may rightly refuse."""

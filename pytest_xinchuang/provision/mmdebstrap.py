@@ -110,18 +110,18 @@ def _fetch_package(package: str, tree: Path, cache: Cache) -> tuple[str, dict[st
         "APT::Sandbox::User=root",
     ]
     try:
-        _run(["apt-get", *options, "update"], f"fetch the package {package}")
-        _run(["apt-get", *options, "download", package], f"fetch the package {package}", cwd=state)
+        run_tool(["apt-get", *options, "update"], f"fetch the package {package}")
+        run_tool(["apt-get", *options, "download", package], f"fetch the package {package}", cwd=state)
         archive = next(state.glob(f"{package}_*.deb"), None)
         if archive is None:
             raise HostFault(f"apt-get downloaded no {package}", mend=_MEND)
-        _run(["dpkg-deb", "-x", str(archive), str(tree)], f"unpack {archive.name}")
+        run_tool(["dpkg-deb", "-x", str(archive), str(tree)], f"unpack {archive.name}")
         return f"Debian package {archive.name}", {}
     finally:
         remove_tree(state)
 
 
-def _run(argv: Sequence[str], doing: str, cwd: Path | None = None) -> str:
+def run_tool(argv: Sequence[str], doing: str, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(
             argv,
@@ -141,7 +141,7 @@ def _run(argv: Sequence[str], doing: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def _bootstrap(
+def bootstrap(
     cache: Cache, suite: str, architecture: str, packages: Sequence[str], target: Path, *, expired: bool = False
 ) -> None:
     argv = [
@@ -158,12 +158,12 @@ def _bootstrap(
     if expired:
         argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
     target.rmdir()
-    _run([*argv, suite, str(target), mirror()], f"make a root filesystem of Debian {suite} {architecture}")
+    run_tool([*argv, suite, str(target), mirror()], f"make a root filesystem of Debian {suite} {architecture}")
 
 
 def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with a root filesystem; returns its source and what was read off it."""
-    _bootstrap(cache, recipe.suite, recipe.arch, recipe.packages, tree, expired=recipe.expired_release)
+    bootstrap(cache, recipe.suite, recipe.arch, recipe.packages, tree, expired=recipe.expired_release)
     for name in _UNNEEDED:
         remove_tree(tree / name)
     for archive in tree.glob("usr/lib/*/*.a"):
@@ -231,7 +231,7 @@ def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple
     remove_tree(scratch)
     scratch.mkdir()
     try:
-        _bootstrap(cache, EMULATOR_SUITE, host_architecture(), ["qemu-user"], scratch)
+        bootstrap(cache, EMULATOR_SUITE, host_architecture(), ["qemu-user"], scratch)
         for name in EMULATORS:
             program = bytearray((scratch / "usr/bin" / name).read_bytes())
             program[offset : offset + len(mark)] = mark
@@ -242,6 +242,6 @@ def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple
             (tree / name).chmod(0o755)
     finally:
         remove_tree(scratch)
-    said = _run([str(tree / EMULATORS[0]), "--version"], "ask qemu for its version").splitlines()[0]
+    said = run_tool([str(tree / EMULATORS[0]), "--version"], "ask qemu for its version").splitlines()[0]
     version = said.rpartition("version ")[2]
     return f"Debian {EMULATOR_SUITE} qemu-user", {"version": version}

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from pytest_xinchuang.errors import DataFileError, HostFault
-from pytest_xinchuang.model.platform import Platform, Platforms, RootfsRecipe
-from pytest_xinchuang.provision import mmdebstrap
+from pytest_xinchuang.model.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
+from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.sandbox.launcher import MARKER_OFFSET
 from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
+from pytest_xinchuang.sandbox.system import KernelRef, SystemEmulatorRef
 
 _MARK = b"\x01"
 
@@ -77,6 +79,68 @@ class Store:
                 mend=f"xc rootfs import {platform.id} TARBALL, and run it on a board or under a real kernel",
             )
         return self._ref(self._make_rootfs(name, force=force), platform)
+
+    def system_emulator(self, *, force: bool = False) -> SystemEmulatorRef:
+        """qemu-system with its libraries and firmware."""
+        entry = self._make(
+            "system-emulator",
+            f"qemu-system-{mmdebstrap.host_architecture()}",
+            f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(kernels.PROGRAMS)}",
+            lambda tree: kernels.build_system_emulator(self.cache, tree),
+            force=force,
+        )
+        version = f"qemu-system {entry.facts.get('version', '')}".strip()
+        return SystemEmulatorRef(self.cache.tree("system-emulator", entry.name), entry.digest, version)
+
+    def kernel_for(self, platform: Platform) -> KernelRef:
+        """The kernel of a platform: the vendor's if one was imported, else the stand-in that is nearest by page size."""
+        imported = self.cache.verified("kernel", f"vendor-{platform.id}", None)
+        if imported is not None:
+            return self._kernel_ref(imported)
+        if self.cache.peek("kernel", f"vendor-{platform.id}") is not None:
+            raise HostFault(
+                f"the imported kernel of {platform.id} is not what was imported: its digest has changed",
+                mend=f"xc kernel import {platform.id} FILE",
+            )
+        recipes = {n: r for n, r in self.platforms.file.kernels.items() if r.arch is platform.arch}
+        if not recipes:
+            raise HostFault(
+                f"platforms.yaml has no kernel for {platform.arch}", mend=f"xc kernel import {platform.id} FILE"
+            )
+        wanted = platform.page_size.value if platform.page_size else None
+        return self.kernel(next((n for n, r in recipes.items() if r.page_size == wanted), next(iter(recipes))))
+
+    def kernel(self, name: str, *, force: bool = False) -> KernelRef:
+        """A stand-in kernel by its own name."""
+        recipe = self.platforms.file.kernels[name]
+        # What it runs on is no part of what it is made of.
+        made_of = "2 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
+        entry = self._make(
+            "kernel", name, made_of, lambda tree: kernels.build_kernel(self.cache, recipe, tree), force=force
+        )
+        return self._kernel_ref(entry, recipe)
+
+    def _kernel_ref(self, entry: Entry, recipe: KernelRecipe | None = None) -> KernelRef:
+        tree = self.cache.tree("kernel", entry.name)
+        return KernelRef(
+            name=entry.name,
+            image=tree / "vmlinuz",
+            digest=entry.digest,
+            release=entry.facts.get("release", ""),
+            page_size=recipe.page_size if recipe else None,
+            stand_in=entry.stand_in,
+            cpu=recipe.cpu if recipe else "",
+            why=recipe.why if recipe else "",
+            modules=tuple(sorted((tree / "modules").glob("*.ko"))),
+        )
+
+    def import_kernel(self, platform: Platform, kernel: Path, modules: Sequence[Path] = ()) -> Entry:
+        """Take a lab's kernel for ``platform``, with the modules that its virtio needs, in the order of loading."""
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return kernels.import_kernel(kernel, modules, tree)
+
+        return self.cache.make("kernel", f"vendor-{platform.id}", "imported", build, stand_in=False, force=True)
 
     def ensure(self, platform: Platform) -> None:
         """Make what ``platform`` runs on where it is missing altogether; what is there is verified when it is used."""

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import itertools
-import json
 import os
 import platform as host
 import socket
 import struct
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.errors import SandboxFault
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.verdict import Fidelity
-from pytest_xinchuang.sandbox.answers import outcome_of
-from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.agent_client import AgentSandbox
+from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, WORK_DIR, Fingerprint
 from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
 
 if TYPE_CHECKING:
@@ -33,9 +29,6 @@ LABEL = "xc.sandbox"
 START_TIMEOUT_S = 60.0
 MEMORY_MB = 2048
 PIDS = 1024
-
-_SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
-_STDOUT, _STDERR, _EXIT, _DONE, _DATA = 101, 102, 103, 104, 105
 
 
 def connect() -> Any:
@@ -118,7 +111,7 @@ def _remove(container: Any) -> None:
         container.remove(force=True, v=True)
 
 
-class DockerSandbox:
+class DockerSandbox(AgentSandbox):
     """One long-lived container. Use ``open``; see the sandbox protocol for the methods."""
 
     SECURITY: tuple[str, ...] = ("no-new-privileges",)
@@ -140,17 +133,16 @@ class DockerSandbox:
         timeout_scale: float,
         keep: bool,
     ) -> None:
-        self.name = name
+        super().__init__(
+            name,
+            prefix=prefix,
+            environment=environment,
+            cpu_model=cpu_model,
+            timeout_scale=timeout_scale,
+            emulated=True,
+        )
         self._client = client
-        self._prefix = list(prefix)
-        self._environment = dict(environment)
-        self._scale = timeout_scale
         self._keep = keep
-        self._cpu_model = cpu_model
-        self._ids = itertools.count(1)
-        self._lock = threading.Condition()
-        self._streams: dict[int, _Stream] = {}
-        self._dead = ""
         self._socket: socket.socket | None = None
         self._container: Any = None
         try:
@@ -236,11 +228,9 @@ class DockerSandbox:
         self._socket = getattr(attached, "_sock", attached)
         assert self._socket is not None
         self._socket.settimeout(None)
-        self._streams[0] = _Stream(1 << 20)
         self._container.start()
         threading.Thread(target=self._read_all, name=f"{self.name}-reader", daemon=True).start()
-        if not self._wait(self._streams[0], time.monotonic() + START_TIMEOUT_S):
-            raise SandboxFault(f"the agent of {self.name} did not answer within {START_TIMEOUT_S:.0f} s: {self._dead}")
+        self._await_agent(START_TIMEOUT_S)
 
     def _describe(self, platform: Platform, rootfs: RootfsRef, emulator: tuple[str, str]) -> Fingerprint:
         from pytest_xinchuang.sandbox.pool import HOST_ARCH
@@ -288,32 +278,21 @@ class DockerSandbox:
             extra={"container": self.name, "clone3": clone3},
         )
 
-    # -- frames
+    # -- the way to the agent
 
-    def _send(self, kind: int, number: int, payload: bytes = b"") -> None:
-        if self._dead or self._socket is None:
-            raise SandboxFault(self._dead or "the sandbox is closed")
-        try:
-            with self._lock:
-                self._socket.sendall(struct.pack(">IBI", len(payload) + 5, kind, number) + payload)
-        except OSError as error:
-            self._die(f"the container {self.name} is gone ({error.strerror})")
-            raise SandboxFault(self._dead) from error
+    def _transmit(self, data: bytes) -> None:
+        if self._socket is None:
+            raise SandboxFault("the sandbox is closed")
+        self._socket.sendall(data)
 
     def _read_all(self) -> None:
-        """Take the engine's stream apart into the agent's frames (8-byte headers: stream, three zeros, length)."""
-        buffer = bytearray()
+        """Take the engine's stream apart (8-byte headers: stream, three zeros, length); the agent's is stdout."""
         try:
             while True:
                 header = self._receive(8)
                 body = self._receive(struct.unpack(">I", header[4:])[0])
-                if header[0] != 1:
-                    continue
-                buffer += body
-                while len(buffer) >= 4 and len(buffer) >= 4 + (size := struct.unpack(">I", buffer[:4])[0]):
-                    kind, number = struct.unpack(">BI", buffer[4:9])
-                    self._take(kind, number, bytes(buffer[9 : 4 + size]))
-                    del buffer[: 4 + size]
+                if header[0] == 1:
+                    self._take_bytes(body)
         except (OSError, EOFError, struct.error, ValueError) as error:
             self._die(f"the container {self.name} is gone: {error or type(error).__name__}")
 
@@ -326,124 +305,6 @@ class DockerSandbox:
                 raise EOFError("its stream ended: it was stopped or killed from outside")
             parts += data
         return bytes(parts)
-
-    def _take(self, kind: int, number: int, payload: bytes) -> None:
-        with self._lock:
-            stream = self._streams.get(number)
-            if stream is not None:
-                if kind in (_STDOUT, _DATA):
-                    stream.add(stream.stdout, payload)
-                elif kind == _STDERR:
-                    stream.add(stream.stderr, payload)
-                elif kind in (_EXIT, _DONE):
-                    stream.answer = json.loads(payload)
-            self._lock.notify_all()
-
-    def _die(self, why: str) -> None:
-        with self._lock:
-            self._dead = self._dead or why
-            self._lock.notify_all()
-
-    def _wait(self, stream: _Stream, deadline: float) -> bool:
-        with self._lock:
-            while stream.answer is None and not self._dead:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._lock.wait(left)
-            return stream.answer is not None
-
-    def _ask(self, kind: int, payload: bytes = b"") -> tuple[dict[str, Any], bytes]:
-        number = next(self._ids)
-        stream = self._streams[number] = _Stream(1 << 30)
-        try:
-            self._send(kind, number, payload)
-            if not self._wait(stream, time.monotonic() + 60) or stream.answer is None:
-                raise SandboxFault(self._dead or f"the container {self.name} did not answer")
-            return stream.answer, bytes(stream.stdout)
-        finally:
-            self._streams.pop(number, None)
-
-    # -- the protocol
-
-    def _spawn(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits) -> tuple[int, _Stream]:
-        if not argv:
-            raise ValueError("argv is empty: there is no program to run")
-        number = next(self._ids)
-        stream = self._streams[number] = _Stream(limits.output_mb << 20)
-        variables = [f"{k}={v}" for k, v in {**self._environment, **env}.items()]
-        request = {"argv": list(argv), "env": variables, "cwd": cwd, "prefix": self._prefix}
-        self._send(_SPAWN, number, json.dumps(request).encode())
-        return number, stream
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        cwd: str = WORK_DIR,
-        limits: Limits | None = None,
-        trace: bool = False,
-    ) -> Outcome:
-        limits = limits or Limits()
-        extra = {"QEMU_STRACE": "1"} if trace else {}
-        number, stream = self._spawn(argv, {**(env or {}), **extra}, cwd, limits)
-        try:
-            for start in range(0, len(stdin), 1 << 16):
-                self._send(_STDIN, number, stdin[start : start + (1 << 16)])
-            self._send(_STDIN, number)
-            ended = self._wait(stream, time.monotonic() + limits.wall_s * self._scale)
-            if not ended and not self._dead:
-                self._send(_KILL, number)
-                self._wait(stream, time.monotonic() + 10)
-            return self._outcome(argv, stream, timed_out=not ended, limits=limits)
-        finally:
-            self._streams.pop(number, None)
-
-    def _outcome(self, argv: Sequence[str], stream: _Stream, *, timed_out: bool, limits: Limits) -> Outcome:
-        return outcome_of(
-            argv,
-            stream.answer,
-            bytes(stream.stdout),
-            bytes(stream.stderr),
-            truncated=stream.truncated,
-            timed_out_after_s=limits.wall_s * self._scale if timed_out else None,
-            emulated=True,
-            cpu=self._cpu_model,
-            gone=self._dead,
-        )
-
-    def start(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: str = WORK_DIR,
-        limits: Limits | None = None,
-    ) -> DockerProcess:
-        limits = limits or Limits()
-        number, stream = self._spawn(argv, env or {}, cwd, limits)
-        return DockerProcess(self, number, stream, tuple(argv), limits)
-
-    def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
-        head = json.dumps({"path": path, "mode": 0o755 if executable else 0o644}).encode()
-        answer, _ = self._ask(_PUT, head + b"\n" + data)
-        _check(answer, f"write {path}")
-
-    def get(self, path: str) -> bytes:
-        answer, data = self._ask(_GET, path.encode())
-        _check(answer, f"read {path}")
-        return data
-
-    def changes(self) -> tuple[str, ...]:
-        return tuple(self._ask(_LIST)[0]["paths"])
-
-    def reset(self) -> None:
-        self._ask(_RESET)
-
-    def alive(self) -> bool:
-        return not self._dead
 
     def close(self) -> None:
         self._die("the sandbox is closed")
@@ -461,98 +322,8 @@ class DockerSandbox:
             _remove(self._container)
         self._client.close()
 
-    def __enter__(self) -> DockerSandbox:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 _serial = itertools.count(1)
-
-
-class _Stream:
-    """What came from one command so far."""
-
-    def __init__(self, keep: int) -> None:
-        self.keep = keep
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-        self.truncated = False
-        self.answer: dict[str, Any] | None = None
-
-    def add(self, to: bytearray, data: bytes) -> None:
-        room = max(self.keep - len(to), 0)
-        to += data[:room]
-        self.truncated |= len(data) > room
-
-
-class DockerProcess:
-    """A command that is kept alive in a container; stdout and stderr are read as they come."""
-
-    def __init__(
-        self, sandbox: DockerSandbox, number: int, stream: _Stream, argv: tuple[str, ...], limits: Limits
-    ) -> None:
-        self._sandbox, self._number, self._stream, self._argv, self._limits = sandbox, number, stream, argv, limits
-        self.stdin: IO[bytes] = io.BufferedWriter(_Feeder(sandbox, number), buffer_size=1)
-        self.stdout: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stdout))
-        self.stderr: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stderr))
-
-    def wait(self, timeout_s: float | None = None) -> Outcome | None:
-        seconds = timeout_s if timeout_s is not None else self._limits.wall_s
-        if not self._sandbox._wait(self._stream, time.monotonic() + seconds) and not self._sandbox._dead:
-            return None
-        return self._sandbox._outcome(self._argv, self._stream, timed_out=False, limits=self._limits)
-
-    def kill(self) -> Outcome:
-        killed = self._stream.answer is None
-        self._sandbox._send(_KILL, self._number)
-        self._sandbox._wait(self._stream, time.monotonic() + 10)
-        return self._sandbox._outcome(self._argv, self._stream, timed_out=killed, limits=self._limits)
-
-
-class _Feeder(io.RawIOBase):
-    def __init__(self, sandbox: DockerSandbox, number: int) -> None:
-        self._sandbox, self._number = sandbox, number
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        raw = bytes(data)
-        if raw:
-            self._sandbox._send(_STDIN, self._number, raw)
-        return len(raw)
-
-    def close(self) -> None:
-        if not self.closed:
-            with contextlib.suppress(SandboxFault):
-                self._sandbox._send(_STDIN, self._number)
-        super().close()
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, sandbox: DockerSandbox, stream: _Stream, source: bytearray) -> None:
-        self._sandbox, self._stream, self._source, self._position = sandbox, stream, source, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, into: Any) -> int:
-        with self._sandbox._lock:
-            while len(self._source) == self._position and self._stream.answer is None and not self._sandbox._dead:
-                self._sandbox._lock.wait()
-            data = self._source[self._position : self._position + len(into)]
-        into[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
-def _check(answer: dict[str, Any], doing: str) -> None:
-    if answer["errno"]:
-        raise OSError(answer["errno"], f"in the sandbox, {doing}: {os.strerror(answer['errno'])}")
 
 
 def _as_fault(error: BaseException, what: str) -> BaseException:

@@ -7,7 +7,7 @@ import platform as host
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.errors import HostFault, SandboxFault, UnknownName
 from pytest_xinchuang.model.kernel_calls import calls_after
@@ -15,6 +15,9 @@ from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
 from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.sandbox.system import KernelRef
 
 EMULATION_SCALE = 10.0
 """How much longer a program may take under qemu-user than on the real machine: 8 to 10 times is usual (PyTables#1331)."""
@@ -58,7 +61,7 @@ class Circumstances:
         )
 
 
-BACKENDS = ("auto", "qemu", "docker", "native")
+BACKENDS = ("auto", "qemu", "docker", "system", "native")
 
 
 class Pool:
@@ -108,6 +111,23 @@ class Pool:
         wanted = Circumstances(variant, vendor, floor, loopback)
         return self._get((platform.id, wanted), lambda: self._start(platform, wanted))
 
+    def system(self, platform: Platform, kernel: KernelRef | None = None, *, floor: bool = True) -> Sandbox:
+        """A real kernel of the platform, whatever the backend of this run; ``kernel`` names another than its own.
+
+        Raises:
+            HostFault: it cannot be opened here.
+        """
+        wanted = Circumstances(floor=floor)
+        key = (f"system:{platform.id}:{kernel.name if kernel else ''}", wanted)
+        if self.backend == "system" and kernel is None and floor:
+            return self.sandbox(platform)
+        return self._get(key, lambda: self._start_system(platform, wanted, kernel))
+
+    def _start_system(self, platform: Platform, wanted: Circumstances, kernel: KernelRef | None = None) -> Sandbox:
+        from pytest_xinchuang.sandbox.system import open_system
+
+        return open_system(self, platform, wanted, kernel)
+
     def reference(self, *, loopback: bool = False) -> Sandbox:
         """Where the x86-64 runs are made that a target's output is compared with: native on an x86-64 host."""
         wanted = Circumstances(loopback=loopback)
@@ -131,6 +151,8 @@ class Pool:
 
     def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
         variant = wanted.variant
+        if self.backend == "system":
+            return self._start_system(platform, wanted)
         if self.backend not in ("auto", "qemu") and wanted != Circumstances(variant):
             raise HostFault(f"the backend {self.backend} cannot run it under {wanted.name}", mend="--xc-backend=qemu")
         if self.backend in self._extra:

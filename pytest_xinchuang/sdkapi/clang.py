@@ -142,7 +142,8 @@ class _Reader:
     def _fields(self, whole: Any, part: Any) -> Iterator[dict[str, Any]]:
         """Members, those of anonymous structs and unions flattened: a client names them alike."""
         for member in part.get_fields():
-            if not member.spelling or member.is_anonymous():
+            # libclang calls an anonymous member by its type's place; a named one of an unnamed type is "anonymous" to it.
+            if not re.fullmatch(r"[A-Za-z_]\w*", member.spelling):
                 yield from self._fields(whole, member.type.get_canonical())
                 continue
             bits = whole.get_offset(member.spelling)

@@ -1,8 +1,9 @@
-// Command agent is the first process of a container sandbox. It runs the commands that it is sent on stdin.
+// Command agent is the first process of a sandbox: of a container, where it is fed by stdin, or of a virtual machine (as
+// /init), where it is fed by a serial port. It runs the commands that it is sent.
 //
 // A frame is a big-endian uint32 with the length of what follows, a byte with its type, a uint32 with the number of the
 // command, and the payload. To us: spawn (JSON), stdin (bytes; none closes it), kill, put (JSON line, then the content), get,
-// list, reset. From us: stdout, stderr, exit (JSON), done (JSON), data.
+// list, reset. From us: stdout, stderr, exit (JSON), done (JSON), data, trace (lines of text).
 package main
 
 import (
@@ -26,6 +27,7 @@ import (
 const (
 	inSpawn, inStdin, inKill, inPut, inGet, inList, inReset = 1, 2, 3, 4, 5, 6, 7
 	outStdout, outStderr, outExit, outDone, outData         = 101, 102, 103, 104, 105
+	outTrace                                                = 106
 )
 
 type spawnRequest struct {
@@ -33,6 +35,7 @@ type spawnRequest struct {
 	Env    []string `json:"env"`
 	Cwd    string   `json:"cwd"`
 	Prefix []string `json:"prefix"` // the emulator and its options, or nothing
+	Trace  bool     `json:"trace"`  // log the system calls of the command and its children
 }
 
 type command struct {
@@ -78,10 +81,16 @@ func (q *queue) drain(to *os.File) {
 }
 
 var (
+	input    = os.Stdin
 	out      = bufio.NewWriterSize(os.Stdout, 1<<16)
 	outLock  sync.Mutex
 	lock     sync.Mutex // guards commands, and forking against reaping
 	commands = map[int]*command{}
+
+	// credential is who commands run as; nil: as we do.
+	credential *syscall.Credential
+	// ended is called when whoever owned us is gone.
+	ended = func() { os.Exit(0) }
 )
 
 func send(kind byte, id uint32, payload []byte) {
@@ -94,7 +103,7 @@ func send(kind byte, id uint32, payload []byte) {
 	out.Write(header[:])
 	out.Write(payload)
 	if out.Flush() != nil {
-		os.Exit(0) // whoever owned us is gone
+		ended()
 	}
 }
 
@@ -171,7 +180,7 @@ func spawn(id uint32, payload []byte) {
 		sendJSON(outExit, id, map[string]any{"broken": "a spawn request that cannot be read"})
 		return
 	}
-	os.MkdirAll(request.Cwd, 0o755)
+	makeDirectories(request.Cwd)
 	argv, program := request.Argv, find(request.Argv[0], request.Env)
 	if len(request.Prefix) > 0 {
 		full, err := emulated(request.Prefix, argv, program)
@@ -190,11 +199,16 @@ func spawn(id uint32, payload []byte) {
 	}
 	c := &command{id: id, started: time.Now()}
 	c.input.filled.L = &c.input.lock
-	lock.Lock()
-	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
+	attributes := &syscall.ProcAttr{
 		Dir: request.Cwd, Env: request.Env, Files: []uintptr{inR.Fd(), outW.Fd(), errW.Fd()},
-		Sys: &syscall.SysProcAttr{Setsid: true},
-	})
+		Sys: &syscall.SysProcAttr{Setsid: true, Credential: credential},
+	}
+	start := forkExec
+	if request.Trace {
+		start = c.forkExecTraced
+	}
+	lock.Lock()
+	pid, err := start(program, argv, attributes)
 	if err == nil {
 		c.pid = pid
 		commands[pid] = c
@@ -216,6 +230,35 @@ func spawn(id uint32, payload []byte) {
 	go copyOut(c, errR, outStderr)
 }
 
+func forkExec(program string, argv []string, attributes *syscall.ProcAttr) (int, error) {
+	return syscall.ForkExec(program, argv, attributes)
+}
+
+// makeDirectories makes a directory and its parents, for whom commands run as.
+func makeDirectories(path string) error {
+	missing := []string{}
+	for at := path; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == "/" || at == "." {
+			break
+		}
+		missing = append(missing, at)
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	for _, made := range missing {
+		own(made)
+	}
+	return nil
+}
+
+func own(path string) error {
+	if credential == nil {
+		return nil
+	}
+	return os.Lchown(path, int(credential.Uid), int(credential.Gid))
+}
+
 func copyOut(c *command, from *os.File, kind byte) {
 	defer c.readers.Done()
 	defer from.Close()
@@ -231,34 +274,57 @@ func copyOut(c *command, from *os.File, kind byte) {
 	}
 }
 
-// others lists the processes that belong to no running command: what an ended one left behind.
+// others lists the processes that belong to no running command: what an ended one left behind. Orphans come to the first
+// process, which we are.
 func others() []int {
-	parents, sessions := map[int]int{}, map[int]int{}
+	var found []int
+	for _, pid := range adopted() {
+		if commands[pid] != nil {
+			continue
+		}
+		data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			continue
+		}
+		_, rest, _ := bytes.Cut(data[bytes.LastIndexByte(data, ')'):], []byte(" "))
+		fields := strings.Fields(string(rest)) // state, parent, group, session
+		if len(fields) < 4 || fields[0] == "Z" {
+			continue
+		}
+		if session, _ := strconv.Atoi(fields[3]); commands[session] == nil {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+// adopted lists our children: by proc(5)'s list for each of our threads, where the kernel keeps one, else by every
+// process's parent.
+func adopted() []int {
+	var found []int
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, list := range lists {
+		text, _ := os.ReadFile(list)
+		for _, word := range strings.Fields(string(text)) {
+			pid, _ := strconv.Atoi(word)
+			found = append(found, pid)
+		}
+	}
+	if len(lists) > 0 {
+		return found
+	}
 	entries, _ := os.ReadDir("/proc")
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil || pid == 1 {
 			continue
 		}
-		data, err := os.ReadFile("/proc/" + entry.Name() + "/stat")
-		if err != nil {
+		data, _ := os.ReadFile("/proc/" + entry.Name() + "/stat")
+		if strings.HasPrefix(string(data[bytes.LastIndexByte(data, ')')+1:]), " Z") {
 			continue
 		}
-		_, rest, _ := bytes.Cut(data[bytes.LastIndexByte(data, ')'):], []byte(" "))
-		fields := strings.Fields(string(rest))
-		if len(fields) < 4 || fields[0] == "Z" {
-			continue
-		}
-		parents[pid], _ = strconv.Atoi(fields[1])
-		sessions[pid], _ = strconv.Atoi(fields[3])
-	}
-	var found []int
-	for pid := range parents {
-		ours := commands[sessions[pid]] != nil
-		for up, n := pid, 0; !ours && n < 64; up, n = parents[up], n+1 {
-			ours = commands[up] != nil
-		}
-		if !ours {
+		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+		if len(fields) > 1 && fields[1] == "1" {
 			found = append(found, pid)
 		}
 	}
@@ -276,7 +342,7 @@ func reap() {
 			return
 		}
 		c := commands[pid]
-		if c == nil {
+		if c == nil || status.Stopped() {
 			lock.Unlock()
 			continue
 		}
@@ -331,14 +397,20 @@ func put(id uint32, payload []byte) {
 		Mode uint32 `json:"mode"`
 	}
 	err := json.Unmarshal(line, &request)
+	if err == nil && !mayPut(request.Path) {
+		err = syscall.EROFS
+	}
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(request.Path), 0o755)
+		err = makeDirectories(filepath.Dir(request.Path))
 	}
 	if err == nil {
 		err = os.WriteFile(request.Path, content, fs.FileMode(request.Mode))
 	}
 	if err == nil {
 		err = os.Chmod(request.Path, fs.FileMode(request.Mode))
+	}
+	if err == nil {
+		err = own(request.Path)
 	}
 	sendJSON(outDone, id, map[string]int{"errno": errno(err)})
 }
@@ -359,6 +431,19 @@ func get(id uint32, payload []byte) {
 
 // writable are the places outside of /xc that a command can write to.
 var writable = []string{"/tmp", "/dev/shm", "/run", "/var/tmp"}
+
+// writableOnly keeps what the host puts to where commands can write.
+var writableOnly bool
+
+func mayPut(path string) bool {
+	clean := filepath.Clean(path)
+	for _, root := range append([]string{"/xc"}, writable...) {
+		if strings.HasPrefix(clean, root+"/") {
+			return true
+		}
+	}
+	return !writableOnly
+}
 
 func list(id uint32) {
 	found := []string{}
@@ -389,6 +474,9 @@ func reset(id uint32) {
 }
 
 func main() {
+	if len(os.Args) > 3 && os.Args[1] == traceWord {
+		trace(os.Args[2], os.Args[3:])
+	}
 	children := make(chan os.Signal, 64)
 	signal.Notify(children, syscall.SIGCHLD)
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -405,16 +493,20 @@ func main() {
 	// clone3 (435 everywhere) with no arguments: EINVAL from a kernel that has it, ENOSYS from one that has not, and
 	// EPERM from the seccomp profile of an old Docker, with which threads fail (moby/moby#42680).
 	_, _, clone3 := syscall.RawSyscall(435, 0, 0, 0)
-	sendJSON(outDone, 0, map[string]int{"pid": os.Getpid(), "clone3": int(clone3)})
-	in := bufio.NewReaderSize(os.Stdin, 1<<16)
+	hello := map[string]any{"pid": os.Getpid(), "clone3": int(clone3)}
+	if os.Getpid() == 1 && os.Args[0] == "/init" {
+		beSystem(hello)
+	}
+	sendJSON(outDone, 0, hello)
+	in := bufio.NewReaderSize(input, 1<<16)
 	var header [9]byte
 	for {
 		if _, err := io.ReadFull(in, header[:]); err != nil {
-			os.Exit(0) // the container ends with us
+			ended()
 		}
 		payload := make([]byte, binary.BigEndian.Uint32(header[:])-5)
 		if _, err := io.ReadFull(in, payload); err != nil {
-			os.Exit(0)
+			ended()
 		}
 		id := binary.BigEndian.Uint32(header[5:])
 		switch header[4] {

@@ -1,0 +1,192 @@
+"""Real kernels, and the qemu-system that boots them, from a distribution's packages or from a lab's own files."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import platform as host
+import re
+import shutil
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_xinchuang.errors import DataFileError, HostFault
+from pytest_xinchuang.model.platform import KernelRecipe
+from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, bootstrap, host_architecture, run_tool
+from pytest_xinchuang.sandbox.system import SystemEmulatorRef
+
+PROGRAMS = ("qemu-system-aarch64", "qemu-system-loongarch64", "qemu-system-x86_64")
+
+_PACKAGES = ("qemu-system-arm", "qemu-system-misc", "qemu-system-x86", "seabios", "qemu-efi-loongarch64")
+
+_DATA = (
+    "qemu/linuxboot.bin",
+    "qemu/linuxboot_dma.bin",
+    "qemu/pvh.bin",
+    "qemu/kvmvapic.bin",
+    "seabios/bios-256k.bin",
+    "qemu-efi-loongarch64/QEMU_EFI.fd",
+)
+"""What of /usr/share the machines need: boot ROMs and firmware."""
+
+
+def build_system_emulator(cache: Cache, tree: Path) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with the qemu-system programs, their loader and libraries, and the firmware: nothing of the host's."""
+    scratch = cache.root / "tmp" / f"qemu-system-packages-{os.getpid()}"
+    remove_tree(scratch)
+    scratch.mkdir()
+    try:
+        bootstrap(cache, EMULATOR_SUITE, host_architecture(), _PACKAGES, scratch)
+        libraries = scratch / "usr/lib" / f"{host.machine()}-linux-gnu"
+        loader = next(scratch.glob("usr/lib*/**/ld-linux-*.so.*"))
+        for name in ("bin", "lib", "share"):
+            (tree / name).mkdir()
+        shutil.copy(loader, tree / "lib" / "loader")
+        for name in PROGRAMS:
+            shutil.copy(scratch / "usr/bin" / name, tree / "bin" / name)
+            needed = run_tool(
+                [
+                    str(loader),
+                    "--library-path",
+                    f"{libraries}:{libraries}/pulseaudio",
+                    "--list",
+                    str(tree / "bin" / name),
+                ],
+                f"read what {name} needs",
+            )
+            for found in re.findall(r"=> (\S+)", needed):
+                if Path(found).is_relative_to(scratch):
+                    shutil.copy(found, tree / "lib" / Path(found).name)
+        # Accelerators and devices that are modules.
+        if (modules := libraries / "qemu").is_dir():
+            shutil.copytree(
+                modules, tree / "lib" / "qemu", ignore=lambda _, names: [n for n in names if not _wanted(n)]
+            )
+        for item in _DATA:
+            place = tree / "share" / item
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(scratch / "usr/share" / item, place)
+    finally:
+        remove_tree(scratch)
+    said = run_tool(
+        [*SystemEmulatorRef(tree, "", "").command(PROGRAMS[0]), "--version"], "ask qemu for its version"
+    ).splitlines()[0]
+    return f"Debian {EMULATOR_SUITE} qemu-system", {"version": said.partition("version ")[2]}
+
+
+def _wanted(module: str) -> bool:
+    return module.startswith("accel-")
+
+
+def build_kernel(cache: Cache, recipe: KernelRecipe, tree: Path) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with ``vmlinuz`` and ``config`` of a distribution's kernel package."""
+    scratch = cache.root / "tmp" / f"kernel-packages-{os.getpid()}"
+    remove_tree(scratch)
+    scratch.mkdir()
+    try:
+        bootstrap(cache, recipe.suite, recipe.arch, [recipe.package], scratch, expired=recipe.expired_release)
+        found = [*scratch.glob("boot/vmlinu[xz]-*"), *scratch.glob("usr/lib/modules/*/vmlinuz")]
+        if not found:
+            raise HostFault(f"the package {recipe.package} of Debian {recipe.suite} brought no kernel")
+        kernel = found[0]
+        release = kernel.parent.name if kernel.name == "vmlinuz" else kernel.name.partition("-")[2]
+        (tree / "vmlinuz").write_bytes(unpacked(kernel.read_bytes()))
+        for config in (scratch / "boot" / f"config-{release}", kernel.with_name("config")):
+            if config.is_file():
+                shutil.copy(config, tree / "config")
+    finally:
+        remove_tree(scratch)
+    return f"Debian {recipe.suite} {recipe.package}", {"release": release}
+
+
+def import_kernel(kernel: Path, modules: Sequence[Path], tree: Path) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with a lab's kernel, and the modules that its virtio needs, in the order in which they are loaded.
+
+    Raises:
+        DataFileError: a file that is not what it is said to be.
+    """
+    data = _read(kernel)
+    if not _is_kernel(data):
+        raise DataFileError(
+            f"{kernel}: not a kernel that qemu boots: neither an ELF or EFI image nor a bzImage",
+            mend="give /boot/vmlinuz-* of the vendor's system",
+        )
+    (tree / "vmlinuz").write_bytes(unpacked(data))
+    (tree / "modules").mkdir()
+    for number, module in enumerate(modules):
+        content = _decompressed(module)
+        if content[:4] != b"\x7fELF":
+            raise DataFileError(f"{module}: not a kernel module: no ELF object in it")
+        (tree / "modules" / f"{number:02d}-{module.name.partition('.')[0]}.ko").write_bytes(content)
+    return f"imported from {kernel.name}", {"release": _release(data)}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataFileError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _is_kernel(data: bytes) -> bool:
+    """By the magic of an ELF image, a PE image (EFI stub), a bzImage (Documentation/arch/x86/boot.rst) or an arm64 Image."""
+    return (
+        data[:4] == b"\x7fELF"
+        or data[:2] == b"MZ"
+        or data[0x202:0x206] == b"HdrS"
+        or data[0x38:0x3C] == b"ARM\x64"
+        or data[:2] == b"\x1f\x8b"  # arm64's Image.gz
+    )
+
+
+def unpacked(data: bytes) -> bytes:
+    """The kernel inside of an EFI "zboot" image: unpacked once here, and not under emulation at each boot.
+
+    drivers/firmware/efi/libstub/zboot-header.S: "zimg" at byte 4, offset and size of the payload at 8, the compression's
+    name at 24. Anything else is returned as it is, one that cannot be unpacked too: it still boots, and takes longer.
+    """
+    if data[4:8] != b"zimg":
+        return data
+    offset, size = struct.unpack_from("<II", data, 8)
+    kind = data[24:32].rstrip(b"\0").decode("ascii", "replace")
+    payload = data[offset : offset + size]
+    try:
+        if kind == "gzip":
+            return gzip.decompress(payload)
+        if kind in ("xz", "xzkern"):
+            return lzma.decompress(payload)
+        if kind in ("zstd", "zstd22"):
+            import zstandard
+
+            return zstandard.ZstdDecompressor().decompressobj().decompress(payload)
+    except (ImportError, lzma.LZMAError, OSError, EOFError, ValueError):
+        return data
+    return data
+
+
+def _release(data: bytes) -> str:
+    """The release that a bzImage's header or an uncompressed image names; empty where it shows at boot alone."""
+    if data[0x202:0x206] == b"HdrS":
+        (offset,) = struct.unpack_from("<H", data, 0x20E)
+        return data[offset + 0x200 : offset + 0x280].split(b" ")[0].split(b"\0")[0].decode(errors="replace")
+    found = re.search(rb"Linux version (\S+)", data)
+    return found.group(1).decode(errors="replace") if found else ""
+
+
+def _decompressed(path: Path) -> bytes:
+    data = _read(path)
+    try:
+        if data[:6] == b"\xfd7zXZ\0":
+            return lzma.decompress(data)
+        if data[:2] == b"\x1f\x8b":
+            return gzip.decompress(data)
+        if data[:4] == b"\x28\xb5\x2f\xfd":
+            import zstandard
+
+            return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    except (lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        raise DataFileError(f"{path}: cannot be decompressed: {error}") from error
+    return data

@@ -1,0 +1,7 @@
+package main
+
+// arch/x86/entry/syscalls/syscall_64.tbl
+const (
+	sysSeccomp     = 317
+	sysFinitModule = 313
+)

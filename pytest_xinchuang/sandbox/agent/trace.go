@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"unsafe"
+)
+
+const (
+	traceWord = "--xc-trace"
+
+	// linux/ptrace.h
+	ptraceSetOptions     = 0x4200
+	ptraceGetEventMsg    = 0x4201
+	ptraceGetSyscallInfo = 0x420e // since 5.3
+	ptraceSyscall        = 24
+	optSysGood           = 0x01
+	optFork              = 0x02
+	optVfork             = 0x04
+	optClone             = 0x08
+	optExec              = 0x10
+	optExitKill          = 0x100000
+	wall                 = 0x40000000 // __WALL, linux/wait.h
+)
+
+// syscallInfo is struct ptrace_syscall_info of linux/ptrace.h: at entry its union has the number and six arguments, at
+// exit the value and whether that is an error.
+type syscallInfo struct {
+	op     uint8
+	_      [3]uint8
+	arch   uint32
+	ip, sp uint64
+	values [7]uint64
+}
+
+// forkExecTraced starts a command under a tracer, which is this program again: the stops of what it traces would otherwise
+// be taken by whichever thread waits.
+func (c *command) forkExecTraced(program string, argv []string, attributes *syscall.ProcAttr) (int, error) {
+	if info, err := os.Stat(program); err != nil {
+		return 0, err
+	} else if info.Mode()&0o111 == 0 {
+		return 0, syscall.EACCES
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer write.Close()
+	attributes.Files = append(attributes.Files, write.Fd())
+	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{"/init", traceWord, program}, argv...), attributes)
+	if err != nil {
+		read.Close()
+		return 0, err
+	}
+	c.readers.Add(1)
+	go copyOut(c, read, outTrace)
+	return pid, nil
+}
+
+func ptrace(request int, pid int, address, data uintptr) syscall.Errno {
+	_, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, uintptr(request), uintptr(pid), address, data, 0, 0)
+	return errno
+}
+
+// trace runs a program, writes a line for each of its system calls to descriptor 3 (pid, number, six arguments, value,
+// whether that is an error; hexadecimal but for the first two), and ends as the program ends.
+func trace(program string, argv []string) {
+	runtime.LockOSThread()
+	log := os.NewFile(3, "log")
+	syscall.CloseOnExec(3)
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	main, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
+		Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Ptrace: true},
+	})
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		os.Exit(126)
+	}
+	started := map[int]bool{}
+	entered := map[int]syscallInfo{}
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, wall, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			os.Exit(125)
+		}
+		if status.Exited() || status.Signaled() {
+			if pid == main {
+				endAs(status)
+			}
+			continue
+		}
+		deliver := status.StopSignal()
+		if !started[pid] {
+			started[pid] = true
+			ptrace(ptraceSetOptions, pid, 0, optSysGood|optFork|optVfork|optClone|optExec|optExitKill)
+			if deliver == syscall.SIGSTOP || (pid == main && deliver == syscall.SIGTRAP) {
+				deliver = 0
+			}
+		}
+		switch {
+		case deliver == syscall.SIGTRAP|0x80:
+			deliver = 0
+			var info syscallInfo
+			if ptrace(ptraceGetSyscallInfo, pid, unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info))) == 0 {
+				record(log, pid, entered, info)
+			}
+		case deliver == syscall.SIGTRAP && status.TrapCause() > 0:
+			deliver = 0
+		}
+		ptrace(ptraceSyscall, pid, 0, uintptr(deliver))
+	}
+}
+
+func record(log *os.File, pid int, entered map[int]syscallInfo, info syscallInfo) {
+	const entry, exit = 1, 2 // PTRACE_SYSCALL_INFO_ENTRY, _EXIT
+	switch info.op {
+	case entry:
+		entered[pid] = info
+	case exit:
+		if call, ok := entered[pid]; ok {
+			v := call.values
+			failed := info.values[1] & 0xff
+			fmt.Fprintf(log, "%d %d %x %x %x %x %x %x %x %d\n", pid, v[0], v[1], v[2], v[3], v[4], v[5], v[6], info.values[0], failed)
+			delete(entered, pid)
+		}
+	}
+}
+
+// endAs ends this process as another one did.
+func endAs(status syscall.WaitStatus) {
+	if status.Exited() {
+		os.Exit(status.ExitStatus())
+	}
+	// The Go runtime has handlers of its own for most signals: the default action is put back past it (rt_sigaction(2)
+	// with an all-zero struct, SIG_DFL, and the kernel's sigset of 8 bytes).
+	var plain [32]byte
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(status.Signal()), uintptr(unsafe.Pointer(&plain)), 0, 8, 0, 0)
+	signal.Reset()
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(status.Signal()), uintptr(unsafe.Pointer(&plain)), 0, 8, 0, 0)
+	syscall.Kill(os.Getpid(), status.Signal())
+	select {}
+}

@@ -1,0 +1,324 @@
+"""The host's side of the agent: frames over a pipe, commands and files, for every sandbox whose first process it is."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import os
+import struct
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import IO, Any, Self
+
+from pytest_xinchuang.errors import SandboxFault
+from pytest_xinchuang.sandbox.answers import outcome_of
+from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
+
+_SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
+_STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
+
+
+class AgentSandbox:
+    """A sandbox whose first process is our agent; see the sandbox protocol for the methods.
+
+    A subclass gives the way to the agent: ``_transmit`` sends bytes, ``_take_bytes`` is called with what comes.
+
+    Args:
+        name: what the sandbox is called in messages.
+        prefix: what a program is started with: the emulator and its options, or nothing.
+        emulated: by a program that may crash by itself, and says so on the command's stderr (qemu-user).
+    """
+
+    fingerprint: Fingerprint
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefix: Sequence[str],
+        environment: Mapping[str, str],
+        cpu_model: str,
+        timeout_scale: float,
+        emulated: bool,
+    ) -> None:
+        self.name = name
+        self._prefix = list(prefix)
+        self._environment = dict(environment)
+        self._scale = timeout_scale
+        self._cpu_model = cpu_model
+        self._emulated = emulated
+        self._ids = itertools.count(1)
+        self._lock = threading.Condition()
+        self._sending = threading.Lock()
+        self._buffer = bytearray()
+        self._streams: dict[int, _Stream] = {0: _Stream(1 << 20)}
+        self._dead = ""
+
+    @abstractmethod
+    def _transmit(self, data: bytes) -> None:
+        """Send bytes to the agent. Raises OSError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the sandbox and whatever runs in it."""
+
+    def _await_agent(self, timeout_s: float) -> Mapping[str, Any]:
+        """What the agent says of itself when it is up.
+
+        Raises:
+            SandboxFault: it did not come up.
+        """
+        if not self._wait(self._streams[0], time.monotonic() + timeout_s):
+            raise SandboxFault(f"the agent of {self.name} did not answer within {timeout_s:.0f} s: {self._dead}")
+        return self._streams[0].answer or {}
+
+    def _send(self, kind: int, number: int, payload: bytes = b"") -> None:
+        if self._dead:
+            raise SandboxFault(self._dead)
+        try:
+            with self._sending:
+                self._transmit(struct.pack(">IBI", len(payload) + 5, kind, number) + payload)
+        except OSError as error:
+            self._die(f"{self.name} is gone ({error.strerror or error})")
+            raise SandboxFault(self._dead) from error
+
+    def _take_bytes(self, data: bytes) -> None:
+        """Take what came from the agent apart into frames."""
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= 4:
+            (size,) = struct.unpack_from(">I", buffer, start)
+            if len(buffer) - start < 4 + size:
+                break
+            kind, number = struct.unpack_from(">BI", buffer, start + 4)
+            self._take(kind, number, bytes(buffer[start + 9 : start + 4 + size]))
+            start += 4 + size
+        del buffer[:start]
+
+    def _take(self, kind: int, number: int, payload: bytes) -> None:
+        with self._lock:
+            stream = self._streams.get(number)
+            if stream is not None:
+                if kind in (_STDOUT, _DATA):
+                    stream.add(stream.stdout, payload)
+                elif kind == _STDERR:
+                    stream.add(stream.stderr, payload)
+                elif kind == _TRACE:
+                    stream.add(stream.trace, payload)
+                elif kind in (_EXIT, _DONE):
+                    stream.answer = json.loads(payload)
+            self._lock.notify_all()
+
+    def _die(self, why: str) -> None:
+        with self._lock:
+            self._dead = self._dead or why
+            self._lock.notify_all()
+
+    def _wait(self, stream: _Stream, deadline: float) -> bool:
+        with self._lock:
+            while stream.answer is None and not self._dead:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._lock.wait(left)
+            return stream.answer is not None
+
+    def _ask(self, kind: int, payload: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        number = next(self._ids)
+        stream = self._streams[number] = _Stream(1 << 30)
+        try:
+            self._send(kind, number, payload)
+            if not self._wait(stream, time.monotonic() + 60) or stream.answer is None:
+                raise SandboxFault(self._dead or f"{self.name} did not answer")
+            return stream.answer, bytes(stream.stdout)
+        finally:
+            self._streams.pop(number, None)
+
+    # -- the protocol
+
+    def _spawn(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits, *, trace: bool = False
+    ) -> tuple[int, _Stream]:
+        if not argv:
+            raise ValueError("argv is empty: there is no program to run")
+        number = next(self._ids)
+        stream = self._streams[number] = _Stream(limits.output_mb << 20)
+        # An emulator logs system calls itself; elsewhere the agent does.
+        emulator = {"QEMU_STRACE": "1"} if trace and self._prefix else {}
+        variables = [f"{k}={v}" for k, v in {**self._environment, **env, **emulator}.items()]
+        request: dict[str, Any] = {"argv": list(argv), "env": variables, "cwd": cwd, "prefix": self._prefix}
+        if trace and not self._prefix:
+            request["trace"] = True
+        self._send(_SPAWN, number, json.dumps(request).encode())
+        return number, stream
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+        trace: bool = False,
+    ) -> Outcome:
+        limits = limits or Limits()
+        number, stream = self._spawn(argv, env or {}, cwd, limits, trace=trace)
+        try:
+            for start in range(0, len(stdin), 1 << 16):
+                self._send(_STDIN, number, stdin[start : start + (1 << 16)])
+            self._send(_STDIN, number)
+            ended = self._wait(stream, time.monotonic() + limits.wall_s * self._scale)
+            if not ended and not self._dead:
+                self._send(_KILL, number)
+                if not self._wait(stream, time.monotonic() + 10):
+                    # What cannot even kill a command is no sandbox any more: it hangs.
+                    self._die(f"{self.name} hangs: a command that was killed did not end")
+            return self._outcome(argv, stream, timed_out=not ended, limits=limits)
+        finally:
+            self._streams.pop(number, None)
+
+    def _outcome(self, argv: Sequence[str], stream: _Stream, *, timed_out: bool, limits: Limits) -> Outcome:
+        return outcome_of(
+            argv,
+            stream.answer,
+            bytes(stream.stdout),
+            bytes(stream.stderr) + self._traced(bytes(stream.trace)),
+            truncated=stream.truncated,
+            timed_out_after_s=limits.wall_s * self._scale if timed_out else None,
+            emulated=self._emulated,
+            cpu=self._cpu_model,
+            gone=self._dead,
+        )
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+    ) -> AgentProcess:
+        limits = limits or Limits()
+        number, stream = self._spawn(argv, env or {}, cwd, limits)
+        return AgentProcess(self, number, stream, tuple(argv), limits)
+
+    def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        head = json.dumps({"path": path, "mode": 0o755 if executable else 0o644}).encode()
+        answer, _ = self._ask(_PUT, head + b"\n" + data)
+        _check(answer, f"write {path}")
+
+    def get(self, path: str) -> bytes:
+        answer, data = self._ask(_GET, path.encode())
+        _check(answer, f"read {path}")
+        return data
+
+    def changes(self) -> tuple[str, ...]:
+        return tuple(self._ask(_LIST)[0]["paths"])
+
+    def reset(self) -> None:
+        self._ask(_RESET)
+
+    def _traced(self, trace: bytes) -> bytes:
+        """The agent's log of system calls as text that goes with stderr."""
+        return trace
+
+    def alive(self) -> bool:
+        return not self._dead
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Stream:
+    """What came from one command so far."""
+
+    def __init__(self, keep: int) -> None:
+        self.keep = keep
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self.trace = bytearray()
+        self.truncated = False
+        self.answer: dict[str, Any] | None = None
+
+    def add(self, to: bytearray, data: bytes) -> None:
+        room = max(self.keep - len(to), 0)
+        to += data[:room]
+        self.truncated |= len(data) > room
+
+
+class AgentProcess:
+    """A command that is kept alive in such a sandbox; stdout and stderr are read as they come."""
+
+    def __init__(
+        self, sandbox: AgentSandbox, number: int, stream: _Stream, argv: tuple[str, ...], limits: Limits
+    ) -> None:
+        self._sandbox, self._number, self._stream, self._argv, self._limits = sandbox, number, stream, argv, limits
+        self.stdin: IO[bytes] = io.BufferedWriter(_Feeder(sandbox, number), buffer_size=1)
+        self.stdout: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stdout))
+        self.stderr: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stderr))
+
+    def wait(self, timeout_s: float | None = None) -> Outcome | None:
+        seconds = timeout_s if timeout_s is not None else self._limits.wall_s
+        if not self._sandbox._wait(self._stream, time.monotonic() + seconds) and not self._sandbox._dead:
+            return None
+        return self._sandbox._outcome(self._argv, self._stream, timed_out=False, limits=self._limits)
+
+    def kill(self) -> Outcome:
+        killed = self._stream.answer is None
+        self._sandbox._send(_KILL, self._number)
+        self._sandbox._wait(self._stream, time.monotonic() + 10)
+        return self._sandbox._outcome(self._argv, self._stream, timed_out=killed, limits=self._limits)
+
+
+class _Feeder(io.RawIOBase):
+    def __init__(self, sandbox: AgentSandbox, number: int) -> None:
+        self._sandbox, self._number = sandbox, number
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        raw = bytes(data)
+        if raw:
+            self._sandbox._send(_STDIN, self._number, raw)
+        return len(raw)
+
+    def close(self) -> None:
+        if not self.closed:
+            with contextlib.suppress(SandboxFault):
+                self._sandbox._send(_STDIN, self._number)
+        super().close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, sandbox: AgentSandbox, stream: _Stream, source: bytearray) -> None:
+        self._sandbox, self._stream, self._source, self._position = sandbox, stream, source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        with self._sandbox._lock:
+            while len(self._source) == self._position and self._stream.answer is None and not self._sandbox._dead:
+                self._sandbox._lock.wait()
+            data = self._source[self._position : self._position + len(into)]
+        into[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def _check(answer: dict[str, Any], doing: str) -> None:
+    if answer["errno"]:
+        raise OSError(answer["errno"], f"in the sandbox, {doing}: {os.strerror(answer['errno'])}")

@@ -1,0 +1,1 @@
+"""System calls: tables and layouts of the kernel's interface, probes, and bridges."""

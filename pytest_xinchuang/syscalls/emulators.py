@@ -1,0 +1,63 @@
+"""What emulators are known to answer otherwise than the kernel of the target: data, each with its reason."""
+
+from __future__ import annotations
+
+import functools
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.model.yamlfile import YamlFile
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KnownDifference(_Data):
+    """Probes that an emulator answers otherwise.
+
+    Attributes:
+        probes: ids, or the beginning of ids with a final ``*``.
+        archs: where; none means everywhere.
+        believe: whose answer holds.
+    """
+
+    probes: tuple[str, ...] = Field(min_length=1)
+    archs: tuple[str, ...] = ()
+    believe: str = "emulated-system"
+    reason: str = Field(min_length=10)
+
+    def covers(self, probe: str, arch: str) -> bool:
+        if self.archs and arch not in self.archs:
+            return False
+        return any(probe == p or (p.endswith("*") and probe.startswith(p[:-1])) for p in self.probes)
+
+
+class Emulator(_Data):
+    """One emulator: calls that it has not got, and probes that it answers otherwise."""
+
+    calls: dict[str, str] = Field(default_factory=dict)
+    probes: tuple[KnownDifference, ...] = ()
+
+
+class EmulatorsFile(_Data):
+    format: str = Field(alias="schema", pattern=r"^xc-emulators/1$")
+    emulators: dict[str, Emulator]
+
+
+@functools.cache
+def load_emulators() -> EmulatorsFile:
+    """The shipped list. Raises DataFileError."""
+    return YamlFile(resources.conformance_dir() / "emulators.yaml").parse(EmulatorsFile)
+
+
+def lacking_calls(emulator: str = "qemu-user") -> tuple[str, ...]:
+    """Calls that an emulator has not got, whatever kernel is beneath it."""
+    return tuple(load_emulators().emulators[emulator].calls)
+
+
+def known_difference(probe: str, arch: str, emulator: str = "qemu-user") -> KnownDifference | None:
+    """Why an emulator answers a probe otherwise, if that is known."""
+    found = load_emulators().emulators[emulator].probes
+    return next((d for d in found if d.covers(probe, arch)), None)

@@ -1,0 +1,245 @@
+"""Real kernels of the targets, booted: the protocol of every sandbox, and what only they can say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.errors import HostFault, SandboxFault
+from pytest_xinchuang.model.platform import Arch, Platforms
+from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox import system
+from pytest_xinchuang.sandbox.pool import Circumstances, CpuVariant, Pool
+from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
+from pytest_xinchuang.sandbox.system import KernelRef, SystemSandbox, open_system
+from pytest_xinchuang.toolchain.builder import Builder, Target
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+
+PAGES = {"phytium": 4096, "loongson": 16384, "hygon": 4096}
+
+
+@pytest.fixture(scope="module")
+def machines(store: Store) -> Iterator[Pool]:
+    opened = Pool(store, "system")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=PAGES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def sandbox(name: str, machines: Pool, platforms: Platforms) -> Sandbox:
+    found = machines.sandbox(platforms.get(name))
+    found.reset()
+    return found
+
+
+def test_it_says_what_it_is(name: str, sandbox: Sandbox, platforms: Platforms) -> None:
+    said = sandbox.fingerprint
+    assert said.backend == "system" and said.fidelity is Fidelity.EMULATED_SYSTEM and said.emulated and said.stand_in
+    assert said.observed["page_size"] == str(PAGES[name])
+    assert said.observed["uname_m"] == platforms.get(name).architecture.uname
+    assert any("instead of the vendor's kernel" in text for text in said.differs)
+    assert (
+        said.isolation["kernel_floor"] and said.isolation["cpu_pinned"] and said.extra["accelerator"] in ("tcg", "kvm")
+    )
+
+
+def test_commands(sandbox: Sandbox) -> None:
+    assert sandbox.run(["cat"], stdin=b"x" * 300_000).stdout == b"x" * 300_000
+    outcome = sandbox.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (3, b"out\n", b"err\n")
+    assert sandbox.run(["sh", "-c", "kill -SEGV $$"]).signal == signal.SIGSEGV
+    assert sandbox.run(["/nowhere"]).code == 127
+    assert sandbox.run(["sh", "-c", "sleep 60 & exit 0"]).leftovers == 1
+    assert sandbox.run(["id", "-u"]).stdout == b"1000\n"
+
+
+def test_a_command_that_takes_too_long_ends_nothing_else(sandbox: Sandbox) -> None:
+    assert sandbox.run(["sleep", "60"], limits=Limits(wall_s=0.05)).ended is Ended.TIMED_OUT
+    assert sandbox.run(["true"]).ok
+
+
+def test_files_stay_where_commands_may_write(sandbox: Sandbox) -> None:
+    sandbox.put("/xc/a/b", b"content", executable=True)
+    assert sandbox.get("/xc/a/b") == b"content"
+    assert sandbox.run(["sh", "-c", "echo x > /xc/a/c; echo y > /tmp/z; echo n > /usr/n; echo n > /n"]).code
+    assert sandbox.changes() == ("/tmp/z",)
+    with pytest.raises(OSError, match="in the sandbox"):
+        sandbox.put("/usr/bin/true", b"")
+    with pytest.raises(OSError, match="in the sandbox"):
+        sandbox.get("/xc/nothing")
+    sandbox.reset()
+    assert sandbox.run(["ls", "/xc"]).stdout == b"" and sandbox.changes() == ()
+
+
+def test_a_command_can_be_talked_to(sandbox: Sandbox) -> None:
+    process = sandbox.start(["cat"])
+    for word in (b"one\n", b"two\n"):
+        process.stdin.write(word)
+        process.stdin.flush()
+        assert process.stdout.readline() == word
+    process.stdin.close()
+    outcome = process.wait(10)
+    assert outcome is not None and outcome.code == 0
+
+
+def test_system_calls_are_traced_in_children_too(sandbox: Sandbox) -> None:
+    said = sandbox.run(["sh", "-c", "cat /nonexistent; :"], trace=True)
+    lines = said.stderr.decode().splitlines()
+    assert any("openat(" in line and "errno=2 " in line for line in lines)
+    assert len({line.split()[0] for line in lines if line.split()[0].isdigit()}) >= 2
+    assert said.code == 0
+
+
+def test_a_traced_command_ends_as_it_would(sandbox: Sandbox) -> None:
+    assert sandbox.run(["sh", "-c", "kill -SEGV $$"], trace=True).signal == signal.SIGSEGV
+    assert sandbox.run(["sh", "-c", "exit 7"], trace=True).code == 7
+    assert sandbox.run(["/nowhere"], trace=True).code == 127
+
+
+CALLS = """
+#include <errno.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    long open2 = syscall(437, -1, 0, 0, 0), e1 = errno;   /* openat2, Linux 5.6 */
+    long statx = syscall(SYS_statx, -1, 0, 0, 0, 0), e2 = errno;  /* Linux 4.11 */
+    printf("%d %d\\n", open2 < 0 && e1 == ENOSYS, statx < 0 && e2 == ENOSYS);
+    return 0;
+}
+"""
+
+
+def test_calls_that_the_platform_lacks_are_not_there(
+    machines: Pool, platforms: Platforms, tmp_path: Path, store: Store
+) -> None:
+    platform = platforms.get("phytium")  # Kylin V10 SP1: Linux 4.19
+    (tmp_path / "calls.c").write_text(CALLS)
+    program = Builder(store.cache).c(Target(platform.arch, platform.architecture, "2.28"), [tmp_path / "calls.c"])
+    for floor, expected in ((True, b"1 0\n"), (False, b"0 0\n")):
+        sandbox = machines.system(platform, floor=floor)
+        sandbox.put("/xc/calls", program, executable=True)
+        assert sandbox.run(["/xc/calls"]).stdout == expected
+
+
+def test_another_kernel_can_be_asked_for(machines: Pool, platforms: Platforms, store: Store) -> None:
+    sandbox = machines.system(platforms.get("phytium"), store.kernel("debian-arm64-16k"))
+    assert sandbox.fingerprint.observed["page_size"] == "16384"
+    assert not sandbox.fingerprint.isolation["cpu_pinned"] and "16K granule" in sandbox.fingerprint.degraded
+
+
+def test_a_cpu_that_a_kernel_cannot_have_is_a_fault(machines: Pool, platforms: Platforms, store: Store) -> None:
+    wanted = Circumstances(CpuVariant.POOREST)
+    with pytest.raises(SandboxFault, match="neoverse-n1 alone"):
+        open_system(machines, platforms.get("phytium"), wanted, store.kernel("debian-arm64-16k"))
+    with pytest.raises(SandboxFault, match="vendor string"):
+        open_system(machines, platforms.get("hygon"), Circumstances(vendor="GenuineIntel"))
+
+
+def test_a_machine_that_is_killed_is_a_fault_and_is_started_again(machines: Pool, platforms: Platforms) -> None:
+    platform = platforms.get("hygon")
+    first = machines.sandbox(platform)
+    assert isinstance(first, SystemSandbox) and first._process is not None
+    running = first.start(["sleep", "60"])
+    os.kill(first._process.pid, signal.SIGKILL)
+    outcome = running.wait(10)
+    assert outcome is not None and outcome.ended is Ended.HOST_FAULT and "stopped" in outcome.cause
+    with pytest.raises(SandboxFault):
+        first.run(["true"])
+    assert machines.sandbox(platform).run(["true"]).ok
+
+
+def broken(kernel: KernelRef, image: Path) -> KernelRef:
+    return KernelRef("broken", image, "sha256:0", "", None, stand_in=False)
+
+
+def test_a_kernel_that_does_not_boot_is_a_fault(
+    machines: Pool, platforms: Platforms, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "BOOT_TIMEOUT_S", 4.0)
+    platform = platforms.get("phytium")
+    image = tmp_path / "vmlinuz"
+    image.write_bytes(store.kernel_for(platform).image.read_bytes()[:300_000])  # cut off
+    before = set((store.cache.root / "system").glob("system-*"))
+    with pytest.raises(SandboxFault, match=r"did not answer|stopped"):
+        machines.system(platform, broken(store.kernel_for(platform), image))
+    assert set((store.cache.root / "system").glob("system-*")) == before
+
+
+def test_a_panic_is_a_fault_that_tells_the_console(
+    machines: Pool, platforms: Platforms, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An agent that is no program of the architecture: the kernel has nothing to run.
+    platform = platforms.get("phytium")
+    monkeypatch.setattr(Builder, "go", lambda *_, **__: b"\x7fELF" + b"\0" * 100)
+    with pytest.raises(SandboxFault, match="Kernel panic"):
+        open_system(machines, platform, Circumstances())
+
+
+def test_a_disk_that_is_full_is_a_fault(machines: Pool, platforms: Platforms, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(system, "write_files", full)
+    with pytest.raises(SandboxFault, match="No space left on device") as caught:
+        open_system(machines, platforms.get("phytium"), Circumstances())
+    assert "XC_CACHE" in caught.value.mend
+
+
+def test_an_imported_kernel_is_the_platforms_own(platforms: Platforms, store: Store, tmp_path: Path) -> None:
+    platform = platforms.get("hygon")
+    cache = Cache(tmp_path / "cache")
+    for entry in ("system-emulator", "kernel", "rootfs"):
+        (cache.root / "entries" / entry).mkdir(parents=True)
+        for item in (store.cache.root / "entries" / entry).iterdir():
+            (cache.root / "entries" / entry / item.name).symlink_to(item)
+    own = Store(platforms, cache)
+    image = store.kernel_for(platform).image
+    assert own.import_kernel(platform, image).facts["release"].startswith("6.")
+    kernel = own.kernel_for(platform)
+    assert kernel.name == f"vendor-{platform.id}" and not kernel.stand_in
+    pool = Pool(own, "system")
+    try:
+        said = pool.sandbox(platform).fingerprint
+        assert not any("vendor's kernel" in text for text in said.differs)
+    finally:
+        pool.close()
+    kernel.image.write_bytes(b"MZ another")
+    with pytest.raises(HostFault, match="not what was imported"):
+        Store(platforms, Cache(tmp_path / "cache")).kernel_for(platform)
+
+
+def test_nothing_is_left_behind(platforms: Platforms, store: Store) -> None:
+    pool = Pool(store, "system")
+    sandbox = pool.sandbox(platforms.get("hygon"))
+    assert isinstance(sandbox, SystemSandbox) and sandbox._process is not None
+    pid, place = sandbox._process.pid, sandbox._place
+    pool.close()
+    assert not place.exists()
+    for _ in range(50):
+        if not Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.1)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_every_architecture_has_a_kernel_with_a_page_of_its_own(platforms: Platforms) -> None:
+    assert {(k.arch, k.page_size) for k in platforms.file.kernels.values()} == {
+        (Arch.ARM64, 4096),
+        (Arch.ARM64, 16384),
+        (Arch.LOONG64, 16384),
+        (Arch.AMD64, 4096),
+    }
