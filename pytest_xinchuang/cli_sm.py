@@ -149,8 +149,8 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
             mend="xc sm run -- ./harness, or xc sm run --platform kunpeng --subject DIR",
         )
     if words:
+        from pytest_xinchuang.sandbox.local import local
         from pytest_xinchuang.smcrypto.client import HarnessClient
-        from pytest_xinchuang.smcrypto.local import local
 
         with HarnessClient(local(words), timeout_s=options.timeout) as client:
             yield client

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang import resources
 from pytest_xinchuang.cli_inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.errors import XcError
 
@@ -177,13 +176,8 @@ def _layouts(archs: Sequence[str], directory: Path | None) -> Layouts:
     return merge(read_layouts(find_headers(arch, directory)) for arch in archs)
 
 
-def shipped_layouts() -> Path:
-    """The snapshot that is committed."""
-    return resources.fixtures_dir() / "syscalls" / "layouts.jsonl"
-
-
 def _load(name: str | None) -> Layouts:
-    from pytest_xinchuang.syscalls.layouts import load_snapshot
+    from pytest_xinchuang.syscalls.layouts import load_snapshot, shipped_layouts
 
     return load_snapshot(Path(name) if name else shipped_layouts())
 
@@ -272,6 +266,37 @@ def _check_go(options: argparse.Namespace, load: Load) -> int:
             print(f"{arch}: {mistake}")
     print(f"{wrong} mistakes" if wrong else "the structures are the kernel's")
     return EXIT_FINDINGS if wrong else EXIT_CLEAN
+
+
+def _probe(options: argparse.Namespace, load: Load) -> int:
+    from pytest_xinchuang.provision.progress import Progress
+    from pytest_xinchuang.provision.store import Store
+    from pytest_xinchuang.report.syscalls import divergences_as_text, probes_as_dict, table_as_text
+    from pytest_xinchuang.sandbox.pool import Pool
+    from pytest_xinchuang.syscalls.engine import os_profile
+    from pytest_xinchuang.syscalls.probes import Probes, probes_file
+    from pytest_xinchuang.syscalls.reference import columns, divergences
+    from pytest_xinchuang.toolchain.builder import Builder
+
+    platforms = load(options)
+    platform = platforms.get(options.platform)
+    probes = Probes([probes_file(), *(Path(p) for p in options.probes)])
+    profile = options.os_profile or os_profile(platform)
+    probes.lineage(profile)
+    store = Store(platforms, progress=Progress())
+    pool = Pool(store)
+    try:
+        found = columns(pool, Builder(store.cache, store.progress), platform, probes, profile, options.kernel)
+    finally:
+        pool.close()
+    differ = divergences(found)
+    if options.json:
+        data = probes_as_dict(found, differ, profile)
+        Path(options.json).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.all:
+        print(table_as_text(found), end="")
+    print(divergences_as_text(found, differ, profile), end="")
+    return EXIT_FINDINGS if any(not d.reason for d in differ) else EXIT_CLEAN
 
 
 def _trace(options: argparse.Namespace, load: Load) -> int:

@@ -88,6 +88,14 @@ def xc_sm_crypto(request: pytest.FixtureRequest, xc_platform: Platform) -> Check
 
 
 @pytest.fixture
+def xc_syscall_bridge(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the system call checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.recording import Check
+
+    return Check(request.node, _session(request).syscall_bridge(xc_platform).decision)
+
+
+@pytest.fixture
 def xc_sdk_ast(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
     """For the SDK checks: decides the requirements that the test is marked with."""
     from pytest_xinchuang.recording import Check

@@ -14,6 +14,7 @@ from pytest_xinchuang.fixtures import (
     xc_sm_crypto,
     xc_subject,
     xc_supply_chain,
+    xc_syscall_bridge,
     xc_toolchain,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "xc_sm_crypto",
     "xc_subject",
     "xc_supply_chain",
+    "xc_syscall_bridge",
     "xc_toolchain",
 ]
 

@@ -27,6 +27,7 @@ from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sdkapi.engine import SdkEngine
 from pytest_xinchuang.smcrypto.engine import SmEngine
 from pytest_xinchuang.supplychain.engine import SupplyChainEngine, Trust
+from pytest_xinchuang.syscalls.engine import SyscallEngine
 from pytest_xinchuang.toolchain.builder import Builder
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
@@ -103,6 +104,7 @@ class XcSession:
         self._engines: dict[str, MruEngine] = {}
         self._sm_engines: dict[str, SmEngine] = {}
         self._sdk_engines: dict[str, SdkEngine] = {}
+        self._syscall_engines: dict[str, SyscallEngine] = {}
         self.opened: list[dict[str, Any]] = []
 
     def _file(self, name: str) -> Path | None:
@@ -224,6 +226,14 @@ class XcSession:
                 platform, self.subject, self.catalogue, self.pool, self.builder, self.sm_vectors
             )
         return self._sm_engines[platform.id]
+
+    def syscall_bridge(self, platform: Platform) -> SyscallEngine:
+        """The system call engine of a platform; its observations are made once."""
+        if platform.id not in self._syscall_engines:
+            self._syscall_engines[platform.id] = SyscallEngine(
+                platform, self.subject, self.catalogue, self.pool, self.builder
+            )
+        return self._syscall_engines[platform.id]
 
     def sdk_ast(self, platform: Platform) -> SdkEngine:
         """The SDK engine of a platform; its observations are made once."""

@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from pytest_xinchuang.errors import HostFault, SandboxFault
-from pytest_xinchuang.sandbox.protocol import Ended, Process
-from pytest_xinchuang.smcrypto.protocol import MAX_LINE, Hello, ProtocolError, encode, read_hello
+from pytest_xinchuang.sandbox.lines import Launch, LineProcess
+from pytest_xinchuang.sandbox.protocol import Ended
+from pytest_xinchuang.smcrypto.protocol import Hello, ProtocolError, encode, read_hello
 
 Request = Mapping[str, Any]
-Launch = Callable[[], Process]
 
 WINDOW = 256
 """Requests in flight: enough to hide the way there and back, few enough that one that kills is soon found."""
@@ -49,60 +48,6 @@ class Answer:
     detail: str = ""
 
 
-@dataclass
-class _Running:
-    """A harness that is up, with the threads that feed it and read from it."""
-
-    process: Process
-    lines: queue.SimpleQueue[list[bytes] | None] = field(default_factory=queue.SimpleQueue)
-    outgoing: queue.SimpleQueue[bytes | None] = field(default_factory=queue.SimpleQueue)
-    stderr: deque[bytes] = field(default_factory=lambda: deque(maxlen=64))
-    threads: list[threading.Thread] = field(default_factory=list)
-
-    def start(self) -> None:
-        for target in (self._read, self._write, self._drain):
-            thread = threading.Thread(target=target, daemon=True)
-            thread.start()
-            self.threads.append(thread)
-
-    def _read(self) -> None:
-        rest = b""
-        with contextlib.suppress(OSError, ValueError, SandboxFault):
-            while chunk := self.process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
-                *whole, rest = (rest + chunk).split(b"\n")
-                if whole:
-                    self.lines.put(whole)
-                if len(rest) > MAX_LINE:
-                    break
-        self.lines.put(None)
-
-    def _write(self) -> None:
-        with contextlib.suppress(OSError, ValueError, SandboxFault):
-            while (data := self.outgoing.get()) is not None:
-                view = memoryview(data)
-                while view:
-                    view = view[self.process.stdin.write(view) or 0 :]
-            self.process.stdin.close()
-
-    def _drain(self) -> None:
-        with contextlib.suppress(OSError, ValueError, SandboxFault):
-            while chunk := self.process.stderr.read1(4096):  # type: ignore[attr-defined]
-                self.stderr.append(chunk)
-
-    def finish(self) -> None:
-        """Let the threads end, and close the pipes; the process has ended."""
-        self.outgoing.put(None)
-        for thread in self.threads:
-            thread.join(5)
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            with contextlib.suppress(OSError, ValueError, HostFault):
-                pipe.close()
-
-    def said(self) -> str:
-        lines = b"".join(self.stderr).decode(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else ""
-
-
 class HarnessClient:
     """One harness, restarted when it dies. Use as a context manager; not for several threads at once.
 
@@ -120,7 +65,7 @@ class HarnessClient:
     def __init__(self, launch: Launch, *, timeout_s: float = 10.0, start_timeout_s: float = 30.0) -> None:
         self._launch = launch
         self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
-        self._running: _Running | None = None
+        self._running: LineProcess | None = None
         self._next = 1
         self.restarts = -1
         self.hung = 0
@@ -154,10 +99,10 @@ class HarnessClient:
                 running.process.kill()
             running.finish()
 
-    def _up(self) -> _Running:
+    def _up(self) -> LineProcess:
         if self._running is not None:
             return self._running
-        running = _Running(self._launch())
+        running = LineProcess(self._launch())
         running.start()
         self._running = running
         self.restarts += 1
@@ -177,7 +122,7 @@ class HarnessClient:
         self._first = self._first or hello
         return running
 
-    def _ended(self, running: _Running) -> str:
+    def _ended(self, running: LineProcess) -> str:
         """How a harness ended that closed its output. Raises HostFault: the fault was ours."""
         outcome = running.process.wait(5)
         if outcome is None:
@@ -282,7 +227,7 @@ class HarnessClient:
         return tag, Answer(Came.REPLY, reply), size
 
     def _isolate(
-        self, running: _Running, stuck: list[tuple[Any, Request]], silent: bool, again: deque[tuple[Any, Request]]
+        self, running: LineProcess, stuck: list[tuple[Any, Request]], silent: bool, again: deque[tuple[Any, Request]]
     ) -> Iterator[tuple[Any, Answer]]:
         """Find which of the requests in flight the harness died of, or hangs at, by asking them one at a time."""
         how = f"no reply for {self._timeout_s:g} s" if silent else self._ended(running)

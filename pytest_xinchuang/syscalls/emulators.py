@@ -57,7 +57,7 @@ def lacking_calls(emulator: str = "qemu-user") -> tuple[str, ...]:
     return tuple(load_emulators().emulators[emulator].calls)
 
 
-def known_difference(probe: str, arch: str, emulator: str = "qemu-user") -> KnownDifference | None:
+def known_difference(probe: str, arch: str, emulator: str) -> KnownDifference | None:
     """Why an emulator answers a probe otherwise, if that is known."""
-    found = load_emulators().emulators[emulator].probes
-    return next((d for d in found if d.covers(probe, arch)), None)
+    known = load_emulators().emulators.get(emulator)
+    return next((d for d in known.probes if d.covers(probe, arch)), None) if known else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_xinchuang import resources
 from pytest_xinchuang.errors import DataFileError
 from pytest_xinchuang.syscalls.headers import Headers, errors_of
 
@@ -267,6 +268,11 @@ def write_snapshot(layouts: Layouts, path: Path) -> None:
         record: dict[str, Any] = {"name": name, "header": layouts.header[name], "layouts": joined}
         lines.append(json.dumps(record))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def shipped_layouts() -> Path:
+    """The snapshot that is committed."""
+    return resources.fixtures_dir() / "syscalls" / "layouts.jsonl"
 
 
 def load_snapshot(path: Path) -> Layouts:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.sandbox.pool import CpuVariant
 from pytest_xinchuang.smcrypto.client import HarnessClient
 from pytest_xinchuang.smcrypto.engine import SmEngine
-from pytest_xinchuang.smcrypto.local import local
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = [sys.executable, "-m", "pytest_xinchuang.smcrypto.reference.harness"]

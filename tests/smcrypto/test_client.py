@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.smcrypto.client import Answer, Came, HarnessClient
-from pytest_xinchuang.smcrypto.local import local
 from pytest_xinchuang.smcrypto.protocol import ProtocolError
 
 HELLO = """

@@ -12,9 +12,9 @@ import pytest
 
 from fixtures.generate import oracles
 from pytest_xinchuang import resources
+from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.smcrypto.client import HarnessClient
 from pytest_xinchuang.smcrypto.judge import Result
-from pytest_xinchuang.smcrypto.local import local
 from pytest_xinchuang.smcrypto.runner import RunResult, run_vectors
 from pytest_xinchuang.smcrypto.vectors import Vector, load_directory
 

@@ -15,10 +15,10 @@ import pytest
 from pytest_xinchuang import resources
 from pytest_xinchuang.errors import DataFileError, UnknownName
 from pytest_xinchuang.model.requirement import Catalogue
+from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.smcrypto.client import HarnessClient
 from pytest_xinchuang.smcrypto.defects import load_bank
 from pytest_xinchuang.smcrypto.judge import TYPES, Result
-from pytest_xinchuang.smcrypto.local import local
 from pytest_xinchuang.smcrypto.runner import run_vectors
 from pytest_xinchuang.smcrypto.vectors import Loaded, find, load_directory, load_file
 from tests.smcrypto.conftest import REFERENCE

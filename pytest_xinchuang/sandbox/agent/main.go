@@ -479,7 +479,8 @@ func main() {
 	}
 	children := make(chan os.Signal, 64)
 	signal.Notify(children, syscall.SIGCHLD)
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	// Taken and dropped, not ignored: what a process ignores its commands ignore too (execve(2)).
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		tick := time.NewTicker(time.Second) // signals coalesce
 		for {

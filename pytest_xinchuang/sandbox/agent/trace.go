@@ -71,7 +71,7 @@ func trace(program string, argv []string) {
 	runtime.LockOSThread()
 	log := os.NewFile(3, "log")
 	syscall.CloseOnExec(3)
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	main, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
 		Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Ptrace: true},
 	})

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pytest_xinchuang import resources
 from pytest_xinchuang.model.found import Found
+from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.smcrypto.client import HarnessClient
 from pytest_xinchuang.smcrypto.concurrency import check_concurrency
 from pytest_xinchuang.smcrypto.defects import load_bank
 from pytest_xinchuang.smcrypto.judge import Result
-from pytest_xinchuang.smcrypto.local import local
 from pytest_xinchuang.smcrypto.nonces import check_nonces
 from pytest_xinchuang.smcrypto.properties import check_properties
 from pytest_xinchuang.smcrypto.runner import run_vectors

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.sandbox.lines import Launch
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
-from pytest_xinchuang.smcrypto.client import Launch
 
 
 class LocalProcess:

@@ -1,0 +1,383 @@
+"""Decides the system call requirements of one subject's bridge on one platform."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pytest_xinchuang.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.model.found import Found
+from pytest_xinchuang.model.platform import Arch, Platform
+from pytest_xinchuang.model.requirement import Catalogue, Requirement
+from pytest_xinchuang.model.subject import Subject, SyscallBridge
+from pytest_xinchuang.model.syscall_names import tables
+from pytest_xinchuang.model.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.mru.built import build, target_for
+from pytest_xinchuang.sandbox.lines import Launch
+from pytest_xinchuang.sandbox.pool import EMULATION_SCALE, Pool
+from pytest_xinchuang.sandbox.protocol import Process, Sandbox
+from pytest_xinchuang.syscalls.bridge import BridgeClient, BridgeError, Hello
+from pytest_xinchuang.syscalls.emulators import known_difference
+from pytest_xinchuang.syscalls.gostructs import check_go, read_go
+from pytest_xinchuang.syscalls.headers import ARCHITECTURES
+from pytest_xinchuang.syscalls.layouts import Layout, load_snapshot, shipped_layouts
+from pytest_xinchuang.syscalls.probes import Probes, load_probes
+from pytest_xinchuang.syscalls.reference import LIMITS, TIMEOUT_S, build_reference, emulator_of, launch_in, page_of
+from pytest_xinchuang.syscalls.runner import Result, Seen, run_bridge
+from pytest_xinchuang.toolchain.builder import Builder
+
+HELLO, PRESENT = "XC-SYS-001", "XC-SYS-002"
+NUMBERS, LAYOUTS, GO_STRUCTS = "XC-SYS-010", "XC-SYS-011", "XC-SYS-012"
+PAGES, CLOCKS = "XC-SYS-030", "XC-SYS-031"
+
+SAMPLES = 10_000
+CLOCK_LIMIT_NS = 1_000_000
+TIMER_LIMIT_NS = 10_000_000
+"""The worst step of a clock and the latest timer that pass, on the machine itself: 1 ms between two readings and 10 ms of
+lateness are what an unloaded server kernel with a tick of 250 Hz stays well below (this suite's own bound)."""
+
+
+def os_profile(platform: Platform) -> str:
+    """The profile of a platform's kernel: LoongArch's old world has its own."""
+    return "linux-old-world" if platform.world == "old" and platform.arch is Arch.LOONG64 else "linux"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a subject's bridge and the reference bridge answered in one sandbox."""
+
+    seen: tuple[Seen, ...]
+    reference: dict[str, Seen]
+    fidelity: Fidelity
+    page: int
+    emulator: str
+
+
+class SyscallEngine:
+    """All observations of ``subject``'s bridge on ``platform``, each made once, when it is first asked for."""
+
+    def __init__(
+        self, platform: Platform, subject: Subject, catalogue: Catalogue, pool: Pool, builder: Builder
+    ) -> None:
+        self.platform, self.subject, self.catalogue = platform, subject, catalogue
+        self.pool, self.builder = pool, builder
+
+    @property
+    def section(self) -> SyscallBridge | None:
+        return self.subject.file.syscall_bridge
+
+    @cached_property
+    def probes(self) -> Probes:
+        return load_probes()
+
+    @cached_property
+    def profile(self) -> str:
+        chosen = (self.section.os_profile if self.section else "") or os_profile(self.platform)
+        self.probes.lineage(chosen)
+        return chosen
+
+    # -- decisions
+
+    def decision(self, requirement_id: str) -> Decision:
+        """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
+        requirement = self.catalogue.get(requirement_id)
+        if requirement is None:
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, f"{requirement_id} is not in the catalogue")
+        if self.section is None:
+            evidence = ({"kind": "manifest", "syscall_bridge": None, "subject": self.subject.name},)
+            return Decision(
+                Verdict.NOT_APPLICABLE, reason="the manifest has no syscall_bridge section", evidence=evidence
+            )
+        try:
+            return self._decide(requirement)
+        except HostFault as fault:
+            cause = Cause.FIDELITY if self.platform.rootfs_name is None and "no stand-in" in fault.what else Cause.HOST
+            return Decision(Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+        except BridgeError as error:
+            return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
+        except XcError as error:
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, error.what, error.mend)
+
+    def _decide(self, requirement: Requirement) -> Decision:
+        mend = requirement.mend.en
+        if requirement.id == GO_STRUCTS:
+            return self._go_structs().decision(Fidelity.STATIC, mend)
+        hello = self._hello()
+        if requirement.id == HELLO or hello.wrong:
+            if requirement.id == HELLO:
+                return hello.decision(self.fidelity, mend)
+            return Decision(Verdict.INCONCLUSIVE, Cause.BLOCKED, f"{HELLO}: {hello.wrong[0]}", mend)
+        if requirement.id == PAGES:
+            return self._pages(requirement)
+        if requirement.min_fidelity > self.fidelity:
+            reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
+            return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
+        checks: dict[str, Callable[[], Found]] = {
+            PRESENT: self._present,
+            NUMBERS: self._numbers,
+            LAYOUTS: self._layouts,
+            CLOCKS: self._clocks,
+        }
+        check = checks.get(requirement.id, lambda: self._probed(requirement.id, self.asked))
+        return check().decision(self.fidelity, mend)
+
+    # -- the harness
+
+    @property
+    def fidelity(self) -> Fidelity:
+        return self.sandbox.fingerprint.fidelity
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.pool.sandbox(self.platform)
+
+    def _launch(self, sandbox: Sandbox) -> Launch:
+        assert self.section is not None
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        short = self.pool.store.platforms.file.short_of(self.platform.id)
+        target = target_for(self.platform, rootfs)
+        built = build(self.builder, self.subject, self.section.harness, target, rootfs, "", self.platform, short)
+
+        def launch() -> Process:
+            for path, data in built.files.items():
+                sandbox.put(path, data, executable=True)
+            return sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=LIMITS)
+
+        return launch
+
+    def _client(self, sandbox: Sandbox) -> BridgeClient:
+        return BridgeClient(self._launch(sandbox), timeout_s=self._timeout(sandbox))
+
+    def _timeout(self, sandbox: Sandbox) -> float:
+        return TIMEOUT_S * (EMULATION_SCALE / 4 if sandbox.fingerprint.emulated else 1) * self.pool.timeout_scale
+
+    @cached_property
+    def _first(self) -> Hello | Found:
+        found = Found()
+        try:
+            with self._client(self.sandbox) as client:
+                return client.hello
+        except BuildFailed as error:
+            found.wrong.append(f"the harness {error.what}")
+            found.evidence.append({"kind": "build", "output": error.output[-2000:]})
+        except BridgeError as error:
+            found.wrong.append(error.what)
+            found.mend = error.mend
+        return found
+
+    def _hello(self) -> Found:
+        first = self._first
+        if isinstance(first, Found):
+            return first
+        return Found(evidence=[{"kind": "hello", **first.model_dump(mode="json")}])
+
+    # -- probes
+
+    def _ask(self, sandbox: Sandbox, *, only: str = "") -> Asked:
+        """Both bridges through the same probes, in the same sandbox: what neither can do is not the subject's doing."""
+        page = page_of(sandbox)
+        chosen = [p for p in self.probes.bridge.values() if (p.requirement == only if only else p.requirement != PAGES)]
+        seen: list[Seen] = []
+        # One harness for each probe: what one leaves behind, or dies of, is none of the next one's.
+        for probe in chosen:
+            with self._client(sandbox) as client:
+                seen += run_bridge(client, self.probes, [probe], self.profile, page)
+        libc = self.pool.store.rootfs_for(self.platform).libc_version
+        least = "2.36" if self.platform.arch is Arch.LOONG64 else "2.28"
+        program = build_reference(self.builder, self.platform.arch, self.platform.architecture, min(libc, least))
+        with BridgeClient(launch_in(sandbox, program), timeout_s=self._timeout(sandbox)) as client:
+            reference = run_bridge(client, self.probes, chosen, self.profile, page)
+        said = sandbox.fingerprint
+        return Asked(tuple(seen), {s.id: s for s in reference}, said.fidelity, page, emulator_of(sandbox))
+
+    @cached_property
+    def asked(self) -> Asked:
+        return self._ask(self.sandbox)
+
+    def _probed(self, requirement_id: str, asked: Asked) -> Found:
+        """What the probes of one requirement say."""
+        seen = [s for s in asked.seen if s.requirement == requirement_id]
+        found = Found()
+        if not seen:
+            found.undecided = "no probe is about this"
+            return found
+        count = Counter(s.result for s in seen)
+        found.evidence.append(_summary(requirement_id, seen, asked))
+        for one in seen:
+            if one.result not in (Result.FAILED, Result.NOT_REACHED):
+                continue
+            same = asked.reference.get(one.id)
+            if same is not None and same.result is not Result.PASSED:
+                known = known_difference(one.id, self.platform.arch.value, asked.emulator)
+                why = known.reason if known else "the reference bridge fails here as well"
+                found.undecided = found.undecided or f"{one.id}: {one.found}; {why}"
+            elif one.result is Result.FAILED:
+                found.wrong.append(one.text())
+        if count[Result.NOT_REACHED] and not found.wrong:
+            first = next(s for s in seen if s.result is Result.NOT_REACHED)
+            found.undecided = found.undecided or f"{first.id}: {first.found}"
+        decided = count[Result.PASSED] + count[Result.FAILED]
+        if not decided and count[Result.UNSUPPORTED]:
+            found.lacking = f"the bridge has {next(s.found for s in seen if s.result is Result.UNSUPPORTED)}"
+        elif count[Result.UNDOCUMENTED]:
+            told = f"{count[Result.UNDOCUMENTED]} of {len(seen)} answers are documented nowhere for {self.profile}"
+            found.undecided, found.cause = found.undecided or told, Cause.MISSING_FACT
+        return found
+
+    def _present(self) -> Found:
+        """Whether everything that the bridge offers is there on the platform's kernel."""
+        found = Found()
+        seen = [s for s in self.asked.seen if s.result is not Result.UNSUPPORTED]
+        found.evidence.append(_summary(PRESENT, seen, self.asked))
+        for one in seen:
+            if one.found.endswith("ENOSYS") and one.expected != "ENOSYS":
+                found.wrong.append(f"{one.id}: ENOSYS on {self.platform.system.title.en}")
+            elif one.found.startswith("it does not know operation"):
+                found.wrong.append(f"{one.id}: the hello offers it, and the harness does not know it")
+        if not seen:
+            found.undecided, found.cause = "the bridge offers nothing that a probe asks for", Cause.SUBJECT
+        elif not self.sandbox.fingerprint.isolation["kernel_floor"]:
+            found.undecided = "this sandbox has every system call of the host, or the platform's kernel is not known"
+        return found
+
+    def _said(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
+        """The values of one operation; None where the bridge has not got it."""
+        first = self._first
+        if isinstance(first, Found) or operation not in first.operations:
+            return None
+        with self._client(self.sandbox) as client:
+            reply = client.ask(operation, **arguments)
+        if reply.wrong or reply.detail:
+            raise BridgeError(f"{operation}: {reply.wrong or reply.detail}")
+        return dict(reply.values)
+
+    def _numbers(self) -> Found:
+        """Numbers that are compiled into the bridge, against the architecture's table."""
+        found = Found()
+        said = self._said("numbers")
+        if not said:
+            found.lacking = "the bridge has no operation numbers, or names no call"
+            found.evidence.append({"kind": "numbers", "calls": 0})
+            return found
+        table = tables()[self.platform.architecture.names["go"]]
+        found.evidence.append({"kind": "numbers", "calls": len(said), "arch": self.platform.arch.value})
+        for name, number in sorted(said.items()):
+            if name not in table:
+                found.wrong.append(f"{name} is no system call of {self.platform.arch}")
+            elif number != table[name]:
+                found.wrong.append(f"{name} is {number}, and {table[name]} on {self.platform.arch}")
+        return found
+
+    def _layouts(self) -> Found:
+        """Structures as the bridge was compiled with, against the kernel's."""
+        found = Found()
+        known = load_snapshot(shipped_layouts()).of(self.platform.architecture.names["go"])
+        asked = 0
+        for name in (
+            "struct stat",
+            "struct statx",
+            "struct statfs",
+            "struct epoll_event",
+            "struct timespec",
+            "struct flock",
+        ):
+            said = self._said("layout", struct=name)
+            if said:
+                asked += 1
+                found.wrong += [f"{name}: {text}" for text in _layout_differences(said, known[name])]
+        found.evidence.append({"kind": "layouts", "structs": asked, "arch": self.platform.arch.value})
+        if not asked:
+            found.lacking = "the bridge has no operation layout, or knows no structure"
+        return found
+
+    def _go_structs(self) -> Found:
+        """Go structures that are handed to the kernel."""
+        assert self.section is not None
+        found = Found(evidence=[{"kind": "go-structs", "package": self.section.go_structs}])
+        if not self.section.go_structs:
+            found.lacking = "the manifest names no go_structs"
+            return found
+        layouts = load_snapshot(shipped_layouts())
+        arch = self.platform.architecture.names["go"]
+        package = read_go(
+            self.subject.path(self.section.go_structs),
+            ARCHITECTURES[arch].goarch,
+            self.pool.store.cache,
+            self.pool.store.platforms,
+        )
+        mistakes = check_go(package, layouts, arch, self.section.structs or None)
+        found.evidence.append({"kind": "structs", "names": sorted(package.structs)[:50]})
+        found.wrong += [str(m) for m in mistakes]
+        return found
+
+    # -- what only a kernel of the platform, or the machine itself, decides
+
+    def _pages(self, requirement: Requirement) -> Decision:
+        """The same bridge on a kernel with the platform's pages, whatever the backend of this run."""
+        known = self.platform.page_size
+        if known is None or known.value is None:
+            reason = f"the page size of {self.platform.os_name} is not known"
+            mend = f"add systems.{self.platform.os_name}.page_size to a platforms file of your own"
+            return Decision(Verdict.INCONCLUSIVE, Cause.MISSING_FACT, reason, mend)
+        here = self.sandbox
+        sandbox = here if here.fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM else self.pool.system(self.platform)
+        asked = self._ask(sandbox, only=PAGES)
+        found = self._probed(PAGES, asked)
+        if asked.page != known.value and not found.wrong:
+            found.undecided = f"ran with pages of {asked.page} bytes, the platform has {known.value}"
+            found.cause = Cause.FIDELITY
+            found.mend = f"xc kernel import {self.platform.id} FILE: a kernel with pages of {known.value} bytes"
+        return found.decision(asked.fidelity, requirement.mend.en)
+
+    def _clocks(self) -> Found:
+        """10,000 readings and timers, on the machine itself."""
+        found = Found()
+        clock = self._said("clock_samples", clock="CLOCK_MONOTONIC_RAW", samples=SAMPLES)
+        timer = self._said("timer_samples", samples=SAMPLES, period_ns=1_000_000)
+        found.evidence.append({"kind": "clocks", "clock": clock, "timer": timer})
+        if clock is None or timer is None:
+            found.lacking = "the bridge has no operations clock_samples and timer_samples"
+            return found
+        if clock.get("backwards"):
+            found.wrong.append(f"the clock went backwards {clock['backwards']} times")
+        for what, values, limit in (("clock", clock, CLOCK_LIMIT_NS), ("timer", timer, TIMER_LIMIT_NS)):
+            if values.get("worst_ns", limit + 1) > limit:
+                found.wrong.append(
+                    f"the worst {what} of {SAMPLES} is {values.get('worst_ns')} ns, the bound is {limit}"
+                )
+        return found
+
+
+def _summary(requirement_id: str, seen: Iterable[Seen], asked: Asked) -> dict[str, Any]:
+    rows = list(seen)
+    return {
+        "kind": "probes",
+        "requirement": requirement_id,
+        "fidelity": str(asked.fidelity),
+        "page": asked.page,
+        "results": dict(Counter(str(s.result) for s in rows)),
+        "otherwise": [
+            {"probe": s.id, "expected": s.expected, "found": s.found, "source": s.source}
+            for s in rows
+            if s.result in (Result.FAILED, Result.NOT_REACHED)
+        ][:20],
+    }
+
+
+def _layout_differences(said: dict[str, Any], layout: Layout) -> list[str]:
+    found = []
+    for name, here, there in (("size", said.get("size"), layout.size), ("align", said.get("align"), layout.align)):
+        if here != there:
+            found.append(f"{name} {here}, the kernel's is {there}")
+    for name, offset in said.items():
+        member = layout.member(name)
+        if name in ("size", "align"):
+            continue
+        if member is None:
+            found.append(f"the kernel's has no {name}")
+        elif member.offset // 8 != offset:
+            found.append(f"{name} at {offset}, the kernel's is at {member.offset // 8}")
+    return found
