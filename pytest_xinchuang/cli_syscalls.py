@@ -83,6 +83,30 @@ def add_command(command: Command, load: Load) -> None:
     go.add_argument("--snapshot", metavar="FILE")
     go.set_defaults(run=lambda o: _check_go(o, load))
 
+    probe = actions.add_parser("probe", help="the same probes on the host, under qemu-user and under a real kernel")
+    probe.add_argument("--platform", required=True, metavar="ID")
+    probe.add_argument(
+        "--kernel", action="append", default=[], metavar="NAME", help="of `xc kernel list`; may be repeated"
+    )
+    probe.add_argument("--os-profile", default="", metavar="NAME", help="default: what the platform's system is")
+    probe.add_argument("--probes", action="append", default=[], metavar="FILE", help="probes and profiles of your own")
+    probe.add_argument("--all", action="store_true", help="print every assertion, not the differences alone")
+    probe.add_argument("--json", metavar="FILE", help="write everything there")
+    probe.set_defaults(run=lambda o: _probe(o, load))
+
+    bridge = actions.add_parser("bridge", help="bridges: write a template, or put one through the probes on this host")
+    parts = bridge.add_subparsers(metavar="STEP", required=True)
+    init = parts.add_parser("init", help="write a template of a bridge with its harness and manifest")
+    init.add_argument("--lang", choices=["c", "go"], required=True)
+    init.add_argument("directory", nargs="?", default="bridge")
+    init.set_defaults(run=_bridge_init)
+    run = parts.add_parser("run", help="every probe that a harness offers, here")
+    run.add_argument("--os-profile", default="linux", metavar="NAME")
+    run.add_argument("--probes", action="append", default=[], metavar="FILE", help="probes and profiles of your own")
+    run.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds for one operation (default: 10)")
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="starts the harness")
+    run.set_defaults(run=_bridge_run)
+
     trace = actions.add_parser(
         "trace", help="which system calls a program makes on a platform, and what it does without"
     )
@@ -297,6 +321,91 @@ def _probe(options: argparse.Namespace, load: Load) -> int:
         print(table_as_text(found), end="")
     print(divergences_as_text(found, differ, profile), end="")
     return EXIT_FINDINGS if any(not d.reason for d in differ) else EXIT_CLEAN
+
+
+BRIDGE_MANIFEST = """schema: xc-subject/1
+name: my-bridge
+version: "1"
+syscall_bridge:
+  harness: {{name: bridge, kind: {kind}, sources: [{sources}]{links}}}
+"""
+
+
+def _bridge_init(options: argparse.Namespace) -> int:
+    import shutil
+
+    from pytest_xinchuang import resources
+
+    root = resources.fixtures_dir() / "bridge" / options.lang
+    target = Path(options.directory)
+    if target.exists() and any(target.iterdir()):
+        raise XcError(f"{target} is not empty", mend="name another directory")
+    # Kernel probes are ours, and no bridge's.
+    names = sorted(p.name for p in root.iterdir() if p.is_file() and not p.name.startswith(("probe", "scenarios.c")))
+    place = target if options.lang == "c" else target / "bridge"
+    place.mkdir(parents=True)
+    for name in names:
+        shutil.copyfile(root / name, place / name)
+    if options.lang == "c":
+        (target / "scenarios.c").write_text(NO_SCENARIOS, encoding="utf-8")
+        sources = ", ".join(sorted([n for n in names if n.endswith(".c")] + ["scenarios.c"]))
+        manifest = BRIDGE_MANIFEST.format(kind="c", sources=sources, links=", links: [pthread, rt]")
+        build = "cc -O2 *.c -o harness"
+    else:
+        manifest = BRIDGE_MANIFEST.format(kind="go-cgo", sources="bridge", links="")
+        build = "(cd bridge && go build -o ../harness .)"
+    (target / "xinchuang.yaml").write_text(manifest, encoding="utf-8")
+    print(f"wrote {target}: put your library where the template makes the calls")
+    print(f"  cd {target} && {build} && xc syscalls bridge run -- ./harness")
+    print(f"  pytest --xc-platform=loongson --xc-suite=syscall_bridge --xc-subject={target}")
+    return EXIT_CLEAN
+
+
+NO_SCENARIOS = """/* Kernel probes are the suite's own: a bridge has none. */
+#include "scenarios.h"
+
+void *scenario_abort;
+const char *scenario_names(void) { return ""; }
+long scenario_run(const char *name, text *out) {
+    (void)name;
+    (void)out;
+    return SCENARIO_UNKNOWN;
+}
+"""
+
+
+def _bridge_run(options: argparse.Namespace) -> int:
+    import resource
+    import tempfile
+
+    from pytest_xinchuang.sandbox.local import local
+    from pytest_xinchuang.syscalls.bridge import BridgeClient
+    from pytest_xinchuang.syscalls.probes import Probes, probes_file
+    from pytest_xinchuang.syscalls.runner import Result, Seen, run_bridge
+
+    words = options.words[1:] if options.words[:1] == ["--"] else list(options.words)
+    if not words:
+        raise XcError("there is no harness to ask", mend="xc syscalls bridge run -- ./harness")
+    probes = Probes([probes_file(), *(Path(p) for p in options.probes)])
+    probes.lineage(options.os_profile)
+    program = [str(Path(words[0]).absolute()) if Path(words[0]).exists() else words[0], *words[1:]]
+    seen: list[Seen] = []
+    for probe in probes.bridge.values():
+        with (
+            tempfile.TemporaryDirectory() as place,
+            BridgeClient(local(program, Path(place)), timeout_s=options.timeout) as client,
+        ):
+            seen += run_bridge(client, probes, [probe], options.os_profile, resource.getpagesize())
+    for one in seen:
+        if one.result in (Result.FAILED, Result.NOT_REACHED):
+            print(f"{one.requirement} {one.text()}")
+        elif one.result is Result.UNSUPPORTED:
+            print(f"{one.id}: {one.found}: not asked")
+    count = {result: sum(s.result is result for s in seen) for result in Result}
+    print(", ".join(f"{number} {result}" for result, number in count.items() if number))
+    if count[Result.FAILED] or count[Result.NOT_REACHED]:
+        return EXIT_FINDINGS
+    return EXIT_CLEAN if count[Result.PASSED] and not count[Result.UNDOCUMENTED] else EXIT_INCOMPLETE
 
 
 def _trace(options: argparse.Namespace, load: Load) -> int:

@@ -1,4 +1,4 @@
-"""A bridge to the kernel: its calls are there, have their numbers, and do what they say. Not applicable to a subject without one."""
+"""Bridges to the kernel: each test reads like the requirement that it decides; the work is in pytest_xinchuang.syscalls."""
 
 import pytest
 

@@ -17,7 +17,7 @@ from pytest_xinchuang.model.syscall_names import tables
 from pytest_xinchuang.model.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.mru.built import build, target_for
 from pytest_xinchuang.sandbox.lines import Launch
-from pytest_xinchuang.sandbox.pool import EMULATION_SCALE, Pool
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Process, Sandbox
 from pytest_xinchuang.syscalls.bridge import BridgeClient, BridgeError, Hello
 from pytest_xinchuang.syscalls.emulators import known_difference
@@ -25,13 +25,17 @@ from pytest_xinchuang.syscalls.gostructs import check_go, read_go
 from pytest_xinchuang.syscalls.headers import ARCHITECTURES
 from pytest_xinchuang.syscalls.layouts import Layout, load_snapshot, shipped_layouts
 from pytest_xinchuang.syscalls.probes import Probes, load_probes
-from pytest_xinchuang.syscalls.reference import LIMITS, TIMEOUT_S, build_reference, emulator_of, launch_in, page_of
+from pytest_xinchuang.syscalls.reference import LIMITS, build_reference, emulator_of, launch_in, page_of
 from pytest_xinchuang.syscalls.runner import Result, Seen, run_bridge
 from pytest_xinchuang.toolchain.builder import Builder
 
 HELLO, PRESENT = "XC-SYS-001", "XC-SYS-002"
 NUMBERS, LAYOUTS, GO_STRUCTS = "XC-SYS-010", "XC-SYS-011", "XC-SYS-012"
 PAGES, CLOCKS = "XC-SYS-030", "XC-SYS-031"
+
+TIMEOUT_S = 5.0
+EMULATED_SCALE = 3.0
+"""How long one operation of a bridge may take; the longest of the probes sleeps 0.2 s."""
 
 SAMPLES = 10_000
 CLOCK_LIMIT_NS = 1_000_000
@@ -152,7 +156,7 @@ class SyscallEngine:
         return BridgeClient(self._launch(sandbox), timeout_s=self._timeout(sandbox))
 
     def _timeout(self, sandbox: Sandbox) -> float:
-        return TIMEOUT_S * (EMULATION_SCALE / 4 if sandbox.fingerprint.emulated else 1) * self.pool.timeout_scale
+        return TIMEOUT_S * (EMULATED_SCALE if sandbox.fingerprint.emulated else 1) * self.pool.timeout_scale
 
     @cached_property
     def _first(self) -> Hello | Found:
@@ -185,13 +189,25 @@ class SyscallEngine:
         for probe in chosen:
             with self._client(sandbox) as client:
                 seen += run_bridge(client, self.probes, [probe], self.profile, page)
-        libc = self.pool.store.rootfs_for(self.platform).libc_version
-        least = "2.36" if self.platform.arch is Arch.LOONG64 else "2.28"
-        program = build_reference(self.builder, self.platform.arch, self.platform.architecture, min(libc, least))
-        with BridgeClient(launch_in(sandbox, program), timeout_s=self._timeout(sandbox)) as client:
-            reference = run_bridge(client, self.probes, chosen, self.profile, page)
         said = sandbox.fingerprint
-        return Asked(tuple(seen), {s.id: s for s in reference}, said.fidelity, page, emulator_of(sandbox))
+        reference = self._reference(sandbox, only, page)
+        return Asked(tuple(seen), reference, said.fidelity, page, emulator_of(sandbox))
+
+    def _reference(self, sandbox: Sandbox, only: str, page: int) -> dict[str, Seen]:
+        """The reference bridge's answers, which are the same for every subject of a run."""
+        said = sandbox.fingerprint
+        key = ("reference-bridge", said.backend, said.platform, said.observed.get("uname_r"), page, self.profile)
+        kept = self.pool.shared.setdefault(key, {})
+        if only not in kept:
+            chosen = [
+                p for p in self.probes.bridge.values() if (p.requirement == only if only else p.requirement != PAGES)
+            ]
+            libc = "2.36" if self.platform.arch is Arch.LOONG64 else "2.28"
+            program = build_reference(self.builder, self.platform.arch, self.platform.architecture, libc)
+            with BridgeClient(launch_in(sandbox, program), timeout_s=self._timeout(sandbox)) as client:
+                kept[only] = {s.id: s for s in run_bridge(client, self.probes, chosen, self.profile, page)}
+        found: dict[str, Seen] = kept[only]
+        return found
 
     @cached_property
     def asked(self) -> Asked:
@@ -248,7 +264,9 @@ class SyscallEngine:
         first = self._first
         if isinstance(first, Found) or operation not in first.operations:
             return None
-        with self._client(self.sandbox) as client:
+        # 10,000 timers of a millisecond take a quarter of a minute.
+        seconds = 12 * self._timeout(self.sandbox)
+        with BridgeClient(self._launch(self.sandbox), timeout_s=seconds) as client:
             reply = client.ask(operation, **arguments)
         if reply.wrong or reply.detail:
             raise BridgeError(f"{operation}: {reply.wrong or reply.detail}")
