@@ -81,11 +81,18 @@ def generate(table: Table, language: str) -> str:
 def assertions(layouts: Layouts, arch: str, names: list[str] | None = None) -> dict[str, str]:
     """Header -> C text that compiles only if every layout of it is as it says: the compiler's own proof."""
     by_header: dict[str, list[str]] = {}
+    fields: dict[str, set[str]] = {}
     for name, layout in layouts.of(arch).items():
         if "[" in name or (names is not None and name not in names):
             continue  # two headers disagree: only one of them can be included
-        by_header.setdefault(layouts.header[name], []).extend(_of(name, layout))
-    return {header: f"#include <{header}>\n" + "\n".join(lines) + "\n" for header, lines in by_header.items()}
+        header = layouts.header[name]
+        by_header.setdefault(header, []).extend(_of(name, layout))
+        fields.setdefault(header, set()).update(part for m in layout.members for part in m.name.split("."))
+    # Some headers make macros of their own fields (linux/phonet.h).
+    return {
+        header: "\n".join([f"#include <{header}>", *(f"#undef {f}" for f in sorted(fields[header])), *lines]) + "\n"
+        for header, lines in by_header.items()
+    }
 
 
 def _of(name: str, layout: Layout) -> list[str]:

@@ -55,7 +55,7 @@ class GoField(BaseModel):
 
     @property
     def is_padding(self) -> bool:
-        return bool(re.search(r"(^|\.)(_|[Pp]ad|X__|Reserved|Spare|Unused)", self.name))
+        return bool(re.search(r"(^|\.)(_|[Pp]ad|X_|Reserved|Spare|Unused)", self.name))
 
 
 class GoStruct(BaseModel):

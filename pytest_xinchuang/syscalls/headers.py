@@ -19,7 +19,7 @@ class UapiArch:
         triple: clang's target, and Debian's multiarch directory.
         zig: what zig calls its header directory.
         kernel: the directory below arch/ in the kernel's source.
-        zig_target: what zig builds for.
+        zig_target: what zig reads the headers for: without an operating system, or it would search its own first.
         goarch: Go's name; empty where Go has none.
         flags: what the compiler needs to know of the ABI.
         rust: Rust's name, for ``target_arch``.
@@ -35,17 +35,19 @@ class UapiArch:
 
 
 ARCHITECTURES: dict[str, UapiArch] = {
-    "amd64": UapiArch("x86_64-linux-gnu", "x86", "x86", "x86_64-linux-gnu", "amd64", "x86_64"),
-    "arm64": UapiArch("aarch64-linux-gnu", "aarch64", "arm64", "aarch64-linux-gnu", "arm64", "aarch64"),
+    "amd64": UapiArch("x86_64-linux-gnu", "x86", "x86", "x86_64-freestanding", "amd64", "x86_64"),
+    "arm64": UapiArch("aarch64-linux-gnu", "aarch64", "arm64", "aarch64-freestanding", "arm64", "aarch64"),
     "loong64": UapiArch(
-        "loongarch64-linux-gnu", "loongarch", "loongarch", "loongarch64-linux-gnu", "loong64", "loongarch64"
+        "loongarch64-linux-gnu", "loongarch", "loongarch", "loongarch64-freestanding", "loong64", "loongarch64"
     ),
     # OpenHarmony small systems are 32-bit Arm.
-    "arm": UapiArch("arm-linux-gnueabihf", "arm", "arm", "arm-linux-gnueabihf", "arm", "arm"),
-    "riscv64": UapiArch("riscv64-linux-gnu", "riscv", "riscv", "riscv64-linux-gnu", "riscv64", "riscv64"),
-    "386": UapiArch("i386-linux-gnu", "x86", "x86", "x86-linux-gnu", "386", "x86"),
-    "ppc64le": UapiArch("powerpc64le-linux-gnu", "powerpc", "powerpc", "powerpc64le-linux-gnu", "ppc64le", "powerpc64"),
-    "s390x": UapiArch("s390x-linux-gnu", "s390x", "s390", "s390x-linux-gnu", "s390x", "s390x"),
+    "arm": UapiArch("arm-freestanding-eabihf", "arm", "arm", "arm-freestanding-eabihf", "arm", "arm"),
+    "riscv64": UapiArch("riscv64-linux-gnu", "riscv", "riscv", "riscv64-freestanding", "riscv64", "riscv64"),
+    "386": UapiArch("i386-linux-gnu", "x86", "x86", "x86-freestanding", "386", "x86"),
+    "ppc64le": UapiArch(
+        "powerpc64le-linux-gnu", "powerpc", "powerpc", "powerpc64le-freestanding", "ppc64le", "powerpc64"
+    ),
+    "s390x": UapiArch("s390x-linux-gnu", "s390x", "s390", "s390x-freestanding", "s390x", "s390x"),
 }
 
 _ALIASES = {
@@ -92,7 +94,7 @@ class Headers:
         arch = ARCHITECTURES[self.arch]
         includes = [word for d in self.directories for word in ("-isystem", str(d))]
         # What headers of an unexported source tree say to the kernel's own checker.
-        quiet = ["-D__user=", "-D__force=", "-D__iomem="]
+        quiet = ["-D__user=", "-D__force=", "-D__iomem=", "-D__linux__=1"]
         return ["-x", "c", "-std=gnu11", f"--target={arch.triple}", "-nostdinc", *includes, *quiet, *arch.flags]
 
 
