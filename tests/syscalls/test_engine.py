@@ -1,0 +1,137 @@
+"""Verdicts about bridges: what is the subject's, what is the sandbox's, and what nobody can say here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang import resources
+from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.model.requirement import Catalogue
+from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.model.verdict import Cause, Verdict
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.syscalls import engine as engines
+from pytest_xinchuang.syscalls.engine import SyscallEngine
+from pytest_xinchuang.syscalls.runner import Result, Seen
+from pytest_xinchuang.toolchain.builder import Builder
+
+pytestmark = pytest.mark.sandbox
+
+Make = Callable[..., SyscallEngine]
+
+
+@pytest.fixture
+def make(platforms: Platforms, catalogue: Catalogue, pool: Pool, tmp_path: Path) -> Make:
+    def made(platform: str = "phytium", manifest: str = "", edit: tuple[str, str] = ("", "")) -> SyscallEngine:
+        place = tmp_path / "subject"
+        shutil.copytree(resources.fixtures_dir() / "bridge", place)
+        if manifest:
+            (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + manifest)
+        if edit[0]:
+            source = place / "c/harness.c"
+            assert edit[0] in source.read_text()
+            source.write_text(source.read_text().replace(*edit))
+        return SyscallEngine(platforms.get(platform), Subject(place), catalogue, pool, Builder(pool.store.cache))
+
+    return made
+
+
+def test_a_subject_without_a_bridge(platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    subject = Subject(resources.fixtures_dir() / "subjects" / "openssl")
+    engine = SyscallEngine(platforms.get("phytium"), subject, catalogue, pool, Builder(pool.store.cache))
+    for requirement in catalogue.of(frozenset({"syscall_bridge"})):
+        assert engine.decision(requirement.id).verdict is Verdict.NOT_APPLICABLE
+    assert engine.decision("XC-SYS-999").verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_bridge_that_does_not_build(make: Make) -> None:
+    engine = make(edit=("int main(", "int main(int)("))
+    first = engine.decision("XC-SYS-001")
+    assert first.verdict is Verdict.FAIL and first.cause is Cause.SUBJECT
+    later = engine.decision("XC-SYS-020")
+    assert later.verdict is Verdict.INCONCLUSIVE and later.cause is Cause.BLOCKED
+
+
+def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: the sandbox answers one call wrongly, to both bridges."""
+    real = engines.run_bridge
+
+    def planted(*args: object, **kwargs: object) -> list[Seen]:
+        seen = real(*args, **kwargs)  # type: ignore[arg-type]
+        return [
+            Seen(s.id, s.source, s.expected, "EMULATOR", Result.FAILED, s.requirement)
+            if s.id == "errno.open#1 openat"
+            else s
+            for s in seen
+        ]
+
+    monkeypatch.setattr(engines, "run_bridge", planted)
+    engine = make()
+    engine.pool.shared.clear()
+    decided = engine.decision("XC-SYS-020")
+    engine.pool.shared.clear()
+    assert decided.verdict is Verdict.INCONCLUSIVE and "reference bridge fails here as well" in decided.reason
+
+
+def test_an_answer_that_nobody_documents_is_no_pass(make: Make) -> None:
+    engine = make(manifest="  os_profile: liteos-a\n")
+    decided = engine.decision("XC-SYS-020")
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.MISSING_FACT
+    assert "documented nowhere for liteos-a" in decided.reason
+
+
+def test_a_profile_that_is_not_there(make: Make) -> None:
+    decided = make(manifest="  os_profile: vxworks\n").decision("XC-SYS-020")
+    assert decided.verdict is Verdict.INCONCLUSIVE and "vxworks" in decided.reason
+
+
+def test_a_bridge_that_offers_nothing_of_what_is_asked(make: Make) -> None:
+    engine = make(
+        edit=(
+            'static const char *OPERATIONS =\n    "openat',
+            'static const char *OPERATIONS = "own"; static const char *NOT_OFFERED =\n    "openat',
+        )
+    )
+    decided = {i: engine.decision(i) for i in ("XC-SYS-002", "XC-SYS-010", "XC-SYS-020", "XC-SYS-025")}
+    assert not [i for i, d in decided.items() if d.verdict is Verdict.PASS]
+    assert decided["XC-SYS-020"].verdict is Verdict.NOT_APPLICABLE
+    assert decided["XC-SYS-002"].verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_kernel_that_cannot_be_had_is_no_failure(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise HostFault("no kernel here", mend="xc provision --system")
+
+    monkeypatch.setattr(Pool, "system", none)
+    decided = make("loongson").decision("XC-SYS-030")
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.mend == "xc provision --system"
+
+
+def test_pages_that_nobody_has_are_undecided(make: Make) -> None:
+    decided = make("kunpeng").decision("XC-SYS-030")
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.MISSING_FACT
+
+
+def test_clocks_are_decided_on_the_machine_alone(make: Make) -> None:
+    decided = make().decision("XC-SYS-031")
+    assert decided.verdict is Verdict.INCONCLUSIVE and "needs native" in decided.reason
+
+
+def test_go_structures_of_a_subject(make: Make, tmp_path: Path) -> None:
+    place = tmp_path / "own"
+    shutil.copytree(resources.fixtures_dir() / "bridge", place)
+    (place / "kernel").mkdir()
+    (place / "kernel/k.go").write_text("package kernel\ntype Timespec struct { Sec int32; Nsec int32 }\n")
+    (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + "  go_structs: kernel\n")
+    first = make()
+    engine = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    decided = engine.decision("XC-SYS-012")
+    assert decided.verdict is Verdict.FAIL and "Timespec is not struct timespec" in decided.reason
+    (place / "kernel/k.go").write_text("package kernel\ntype Timespec struct { Sec int64; Nsec int64 }\n")
+    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    assert again.decision("XC-SYS-012").verdict is Verdict.PASS
