@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_xinchuang.errors import DataFileError, HostFault
+from pytest_xinchuang.model.syscall_names import tables
 from pytest_xinchuang.syscalls.headers import ARCHITECTURES, Headers, need_whole, parse
 from pytest_xinchuang.toolchain.builder import find_zig
 
@@ -90,7 +91,24 @@ def read_table(headers: Headers) -> Table:
                     calls[constant.spelling.removeprefix("xc_")] = constant.enum_value
     if not calls:
         raise DataFileError(f"{headers.source}: asm/unistd.h of {headers.arch} defines no system call")
+    _refuse_another_architecture(headers, calls)
     return Table(arch=headers.arch, kernel=headers.kernel, source=headers.source, calls=by_number(calls))
+
+
+def _refuse_another_architecture(headers: Headers, calls: Mapping[str, int]) -> None:
+    """An exported tree has one ``asm``, and it may be another architecture's: its numbers would be told as this one's.
+
+    A call is never renumbered (Documentation/process/adding-syscalls.rst): most have to be those of the shipped table.
+    """
+    known = tables().get(headers.arch, {})
+    common = [name for name in calls if name in known]
+    same = sum(calls[name] == known[name] for name in common)
+    if len(common) >= 100 and same < 0.9 * len(common):
+        raise DataFileError(
+            f"{headers.source}: these are another architecture's headers, not {headers.arch}'s: of {len(common)} calls "
+            f"that are known {same} have the number that they have there",
+            mend=f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR",
+        )
 
 
 def read_table_by_zig(headers: Headers) -> dict[str, int]:

@@ -238,6 +238,14 @@ def test_headers_that_do_not_parse(tmp_path: Path) -> None:
         read_table(find_headers("arm64", tmp_path))
 
 
+def test_headers_of_another_architecture(tmp_path: Path) -> None:
+    for directory in find_headers("arm64").directories:
+        shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
+    assert read_table(find_headers("arm64", tmp_path)).calls["openat"] == 56
+    with pytest.raises(DataFileError, match="another architecture's headers, not amd64's"):
+        read_table(find_headers("amd64", tmp_path))
+
+
 def test_conditions_and_removals_are_the_preprocessors(tmp_path: Path) -> None:
     (tmp_path / "asm").mkdir()
     (tmp_path / "linux").mkdir()
