@@ -9,6 +9,7 @@ import pytest
 
 from pytest_xinchuang import markers
 from pytest_xinchuang.controller import Controller
+from pytest_xinchuang.errors import XcError
 from pytest_xinchuang.recording import note_of
 from pytest_xinchuang.session import XcSession
 
@@ -30,7 +31,10 @@ class XcRun:
 
     def pytest_sessionstart(self) -> None:
         if self.controller is not None and self.session.packages:
-            self.session.provision()
+            try:
+                self.session.provision()
+            except XcError as error:
+                raise pytest.UsageError(str(error)) from None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "xc_platform" not in metafunc.fixturenames:

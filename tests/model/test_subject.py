@@ -37,7 +37,10 @@ def test_the_digest_follows_content(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         (HEAD, "there is nothing to look at"),
-        (HEAD + "units: []\n", "give 'units', 'artifacts', 'sm_crypto', 'sdk' or 'supply_chain'"),
+        (
+            HEAD + "units: []\n",
+            "give 'units', 'artifacts', 'sm_crypto', 'sdk', 'supply_chain', 'syscall_bridge' or 'host'",
+        ),
         (HEAD + UNIT + "  - {name: a, kind: c, sources: [a.c]}\n", "two units are called 'a'"),
         (HEAD + "units: [{name: a, kind: c}]\n", "needs 'sources'"),
         (HEAD + "units: [{name: a, kind: binary}]\n", "needs 'files'"),
