@@ -361,8 +361,6 @@ def open_system(
 
     if platform.architecture.system is None:
         raise SandboxFault(f"platforms.yaml says not how a kernel of {platform.arch} boots", mend="add `system:` to it")
-    if wanted.vendor:
-        raise SandboxFault("the backend system has one vendor string for each CPU", mend="--xc-backend=qemu")
     kernel = kernel or pool.store.kernel_for(platform)
     model = getattr(platform.cpu.emulation, wanted.variant).value
     if kernel.cpu:
@@ -371,6 +369,8 @@ def open_system(
         model = kernel.cpu
     if model is None:
         raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {wanted.variant} variant")
+    if wanted.vendor:
+        model = f"{model},vendor={wanted.vendor}"
     rootfs = pool.store.rootfs_for(platform)
     release = platform.system.kernel.value
     target = Target(platform.arch, platform.architecture, platform.architecture.libc_base)
