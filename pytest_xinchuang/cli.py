@@ -314,7 +314,7 @@ def _kernel(options: argparse.Namespace) -> int:
     platform = store.platforms.get(options.platform)
     entry = store.import_kernel(platform, Path(options.source), [Path(m) for m in options.module])
     print(f"{platform.id} now boots {entry.facts.get('release') or entry.source}, {entry.digest}")
-    print(f"try it: xc shell {options.platform} --backend system -- uname -a")
+    print(f"try it: xc shell --backend system {options.platform} -- uname -a")
     return EXIT_OK
 
 
