@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.cli import main
 from pytest_xinchuang.errors import DataFileError
 from pytest_xinchuang.provision.kernels import import_kernel, unpacked
 
@@ -58,3 +59,15 @@ def test_a_module_that_is_none_is_refused(tmp_path: Path) -> None:
         tree.mkdir()
         with pytest.raises(DataFileError, match=r"m\.ko"):
             import_kernel(tmp_path / "vmlinuz", [module], tree)
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("XC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "notes").write_text("a text")
+    assert main(["kernel", "import", "kunpeng", str(tmp_path / "notes")]) == 2
+    assert main(["kernel", "import", "kunpeng"]) == 2
+    (tmp_path / "vmlinuz").write_bytes(b"MZ kernel Linux version 4.19.90-23 (x) y")
+    assert main(["kernel", "import", "kunpeng", str(tmp_path / "vmlinuz")]) == 0
+    assert "now boots 4.19.90-23" in capsys.readouterr().out
+    assert main(["kernel", "list"]) == 0
+    assert "vendor" in capsys.readouterr().out
