@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pytest_xinchuang.errors import HostFault, XcError
 from pytest_xinchuang.model.found import Found
+from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.requirement import Catalogue
 from pytest_xinchuang.model.verdict import Cause, Decision, Fidelity, Verdict
 
@@ -34,3 +35,8 @@ def decide(catalogue: Catalogue, requirement_id: str, checks: Checks, *, subject
         return Decision(Verdict.INCONCLUSIVE, Cause.HOST, fault.what, fault.mend)
     except XcError as error:
         return Decision(Verdict.INCONCLUSIVE, Cause.SUBJECT, error.what, error.mend)
+
+
+def cause_of(platform: Platform, fault: HostFault) -> Cause:
+    """An old-world platform or one without a stand-in is a matter of fidelity, not of the host."""
+    return Cause.FIDELITY if platform.rootfs_name is None and "no stand-in" in fault.what else Cause.HOST

@@ -6,6 +6,7 @@ import hashlib
 from functools import cached_property
 
 from pytest_xinchuang.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.grading.deciding import cause_of
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.model.finding import Certainty
 from pytest_xinchuang.model.platform import Platform
@@ -76,7 +77,7 @@ class MruEngine:
         try:
             records = self._records
         except HostFault as fault:
-            cause = _cause_of(self.platform, fault)
+            cause = cause_of(self.platform, fault)
             code = " [XC-RUN-004]" if cause is Cause.FIDELITY and self.platform.world == "old" else ""
             return Decision(Verdict.INCONCLUSIVE, cause, fault.what + code, fault.mend)
         scope = [r for r in records if self._in_scope(requirement_id, r)]
@@ -223,7 +224,7 @@ class MruEngine:
         try:
             RunJudge(self.bench).run(unit, record, built)
         except HostFault as fault:
-            cause = _cause_of(self.platform, fault)
+            cause = cause_of(self.platform, fault)
             record.blocked_by = Finding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
 
     def _check_reproducible(self, unit: Unit, record: UnitRecord, built: Built) -> None:
@@ -245,10 +246,3 @@ class MruEngine:
         )
         if again.files != built.files:
             record.fails(REPRODUCIBLE, "two builds of the same source differ")
-
-
-def _cause_of(platform: Platform, fault: HostFault) -> Cause:
-    """An old-world platform or one without a stand-in is a matter of fidelity, not of the host."""
-    if platform.rootfs_name is None and "no stand-in" in fault.what:
-        return Cause.FIDELITY
-    return Cause.HOST

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import os
 import platform as host
 import re
 import shutil
@@ -14,8 +13,8 @@ from pathlib import Path
 
 from pytest_xinchuang.errors import DataFileError, HostFault
 from pytest_xinchuang.model.platform import KernelRecipe
-from pytest_xinchuang.provision.cache import Cache, remove_tree
-from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, bootstrap, host_architecture, run_tool
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
 from pytest_xinchuang.sandbox.system import SystemEmulatorRef
 
 PROGRAMS = ("qemu-system-aarch64", "qemu-system-loongarch64", "qemu-system-x86_64")
@@ -35,11 +34,7 @@ _DATA = (
 
 def build_system_emulator(cache: Cache, tree: Path) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with the qemu-system programs, their loader and libraries, and the firmware: nothing of the host's."""
-    scratch = cache.root / "tmp" / f"qemu-system-packages-{os.getpid()}"
-    remove_tree(scratch)
-    scratch.mkdir()
-    try:
-        bootstrap(cache, EMULATOR_SUITE, host_architecture(), _PACKAGES, scratch)
+    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), _PACKAGES) as scratch:
         libraries = scratch / "usr/lib" / f"{host.machine()}-linux-gnu"
         loader = next(scratch.glob("usr/lib*/**/ld-linux-*.so.*"))
         for name in ("bin", "lib", "share"):
@@ -60,34 +55,20 @@ def build_system_emulator(cache: Cache, tree: Path) -> tuple[str, dict[str, str]
             for found in re.findall(r"=> (\S+)", needed):
                 if Path(found).is_relative_to(scratch):
                     shutil.copy(found, tree / "lib" / Path(found).name)
-        # Accelerators and devices that are modules.
-        if (modules := libraries / "qemu").is_dir():
-            shutil.copytree(
-                modules, tree / "lib" / "qemu", ignore=lambda _, names: [n for n in names if not _wanted(n)]
-            )
         for item in _DATA:
             place = tree / "share" / item
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(scratch / "usr/share" / item, place)
-    finally:
-        remove_tree(scratch)
     said = run_tool(
         [*SystemEmulatorRef(tree, "", "").command(PROGRAMS[0]), "--version"], "ask qemu for its version"
     ).splitlines()[0]
     return f"Debian {EMULATOR_SUITE} qemu-system", {"version": said.partition("version ")[2]}
 
 
-def _wanted(module: str) -> bool:
-    return module.startswith("accel-")
-
-
 def build_kernel(cache: Cache, recipe: KernelRecipe, tree: Path) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with ``vmlinuz`` and ``config`` of a distribution's kernel package."""
-    scratch = cache.root / "tmp" / f"kernel-packages-{os.getpid()}"
-    remove_tree(scratch)
-    scratch.mkdir()
-    try:
-        bootstrap(cache, recipe.suite, recipe.arch, [recipe.package], scratch, expired=recipe.expired_release)
+    packages = unpacked_packages(cache, recipe.suite, recipe.arch, [recipe.package], expired=recipe.expired_release)
+    with packages as scratch:
         found = [*scratch.glob("boot/vmlinu[xz]-*"), *scratch.glob("usr/lib/modules/*/vmlinuz")]
         if not found:
             raise HostFault(f"the package {recipe.package} of Debian {recipe.suite} brought no kernel")
@@ -97,8 +78,6 @@ def build_kernel(cache: Cache, recipe: KernelRecipe, tree: Path) -> tuple[str, d
         for config in (scratch / "boot" / f"config-{release}", kernel.with_name("config")):
             if config.is_file():
                 shutil.copy(config, tree / "config")
-    finally:
-        remove_tree(scratch)
     return f"Debian {recipe.suite} {recipe.package}", {"release": release}
 
 

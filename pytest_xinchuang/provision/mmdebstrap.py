@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform as host
@@ -9,7 +10,7 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.errors import HostFault
@@ -161,6 +162,21 @@ def bootstrap(
     run_tool([*argv, suite, str(target), mirror()], f"make a root filesystem of Debian {suite} {architecture}")
 
 
+@contextlib.contextmanager
+def unpacked_packages(
+    cache: Cache, suite: str, architecture: str, packages: Sequence[str], *, expired: bool = False
+) -> Iterator[Path]:
+    """Packages with all that they need, unpacked into a directory that is gone afterwards: to take a few files out of."""
+    scratch = cache.root / "tmp" / f"{packages[0]}-{architecture}-{os.getpid()}"
+    remove_tree(scratch)
+    scratch.mkdir()
+    try:
+        bootstrap(cache, suite, architecture, packages, scratch, expired=expired)
+        yield scratch
+    finally:
+        remove_tree(scratch)
+
+
 def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with a root filesystem; returns its source and what was read off it."""
     bootstrap(cache, recipe.suite, recipe.arch, recipe.packages, tree, expired=recipe.expired_release)
@@ -227,11 +243,7 @@ def read_facts(tree: Path) -> dict[str, str]:
 
 def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with static qemu programs, each with ``mark`` at ``offset`` of its ELF header."""
-    scratch = cache.root / "tmp" / f"qemu-packages-{os.getpid()}"
-    remove_tree(scratch)
-    scratch.mkdir()
-    try:
-        bootstrap(cache, EMULATOR_SUITE, host_architecture(), ["qemu-user"], scratch)
+    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), ["qemu-user"]) as scratch:
         for name in EMULATORS:
             program = bytearray((scratch / "usr/bin" / name).read_bytes())
             program[offset : offset + len(mark)] = mark
@@ -240,8 +252,6 @@ def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple
             program = program.replace(b"/proc/cpuinfo\0", b"/proc/cpuinf-\0")
             (tree / name).write_bytes(program)
             (tree / name).chmod(0o755)
-    finally:
-        remove_tree(scratch)
     said = run_tool([str(tree / EMULATORS[0]), "--version"], "ask qemu for its version").splitlines()[0]
     version = said.rpartition("version ")[2]
     return f"Debian {EMULATOR_SUITE} qemu-user", {"version": version}

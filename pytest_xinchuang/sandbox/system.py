@@ -187,7 +187,7 @@ class SystemSandbox(AgentSandbox):
                     stderr=log,
                     cwd="/",
                     start_new_session=True,
-                    env={"QEMU_MODULE_DIR": str(spec.emulator.tree / "lib/qemu")},
+                    env={},
                 )
         except OSError as error:
             raise SandboxFault(f"{argv[3]} could not be started: {error.strerror}", mend="xc doctor") from error

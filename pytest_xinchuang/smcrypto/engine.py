@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_xinchuang import resources
 from pytest_xinchuang.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.grading.deciding import cause_of
 from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.requirement import Catalogue
@@ -106,8 +107,7 @@ class SmEngine:
             check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))
             return check().decision(self.fidelity, requirement.mend.en)
         except HostFault as fault:
-            cause = Cause.FIDELITY if self.platform.rootfs_name is None and "no stand-in" in fault.what else Cause.HOST
-            return Decision(Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+            return Decision(Verdict.INCONCLUSIVE, cause_of(self.platform, fault), fault.what, fault.mend)
         except ProtocolError as error:
             # It kept the protocol once, or hello would have failed: what came later is told where it was seen.
             return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)

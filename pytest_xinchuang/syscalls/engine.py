@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from pytest_xinchuang.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.grading.deciding import cause_of
 from pytest_xinchuang.model.found import Found
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.requirement import Catalogue, Requirement
@@ -36,6 +37,9 @@ MEMORY, PAGES, CLOCKS = "XC-SYS-025", "XC-SYS-030", "XC-SYS-031"
 TIMEOUT_S = 5.0
 EMULATED_SCALE = 3.0
 """How long one operation of a bridge may take; the longest of the probes sleeps 0.2 s."""
+
+STRUCTS = ("struct stat", "struct statx", "struct statfs", "struct epoll_event", "struct timespec", "struct flock")
+"""Structures that a bridge is asked for, where it has the operation layout."""
 
 SAMPLES = 10_000
 CLOCK_LIMIT_NS = 1_000_000
@@ -98,8 +102,7 @@ class SyscallEngine:
         try:
             return self._decide(requirement)
         except HostFault as fault:
-            cause = Cause.FIDELITY if self.platform.rootfs_name is None and "no stand-in" in fault.what else Cause.HOST
-            return Decision(Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+            return Decision(Verdict.INCONCLUSIVE, cause_of(self.platform, fault), fault.what, fault.mend)
         except BridgeError as error:
             return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
         except XcError as error:
@@ -267,16 +270,22 @@ class SyscallEngine:
 
     def _said(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
         """The values of one operation; None where the bridge has not got it."""
+        found = self._all_said(operation, [arguments])
+        return found[0] if found else None
+
+    def _all_said(self, operation: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The values of one operation for each request, of one harness; none where the bridge has not got it."""
         first = self._first
         if isinstance(first, Found) or operation not in first.operations:
-            return None
+            return []
         # 10,000 timers of a millisecond take a quarter of a minute.
         seconds = 12 * self._timeout(self.sandbox)
         with BridgeClient(self._launch(self.sandbox), timeout_s=seconds) as client:
-            reply = client.ask(operation, **arguments)
-        if reply.wrong or reply.detail:
-            raise BridgeError(f"{operation}: {reply.wrong or reply.detail}")
-        return dict(reply.values)
+            replies = [client.ask(operation, **arguments) for arguments in requests]
+        for reply in replies:
+            if reply.wrong or reply.detail:
+                raise BridgeError(f"{operation}: {reply.wrong or reply.detail}")
+        return [dict(reply.values) for reply in replies]
 
     def _numbers(self) -> Found:
         """Numbers that are compiled into the bridge, against the architecture's table."""
@@ -300,15 +309,7 @@ class SyscallEngine:
         found = Found()
         known = load_snapshot(shipped_layouts()).of(self.platform.architecture.names["go"])
         asked = 0
-        for name in (
-            "struct stat",
-            "struct statx",
-            "struct statfs",
-            "struct epoll_event",
-            "struct timespec",
-            "struct flock",
-        ):
-            said = self._said("layout", struct=name)
+        for name, said in zip(STRUCTS, self._all_said("layout", [{"struct": name} for name in STRUCTS]), strict=False):
             if said:
                 asked += 1
                 found.wrong += [f"{name}: {text}" for text in _layout_differences(said, known[name])]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.errors import DataFileError, HostFault, ToolchainFault, UnknownName, XcError
+from pytest_xinchuang.errors import DataFileError, HostFault, ToolchainFault, UnknownName
 from pytest_xinchuang.toolchain.builder import find_zig
 
 
@@ -204,13 +203,3 @@ def need_whole(unit: Any, headers: Headers, what: str) -> None:
             f"{headers.source}: {what} cannot be read for {headers.arch}: {errors[0]}",
             mend=f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR",
         )
-
-
-def names_of_architectures(text: Sequence[str]) -> list[str]:
-    """Architectures that a list names; none means all."""
-    if not text:
-        return list(ARCHITECTURES)
-    chosen = list(dict.fromkeys(architecture(name) for name in text))
-    if not chosen:
-        raise XcError("no architecture is named")
-    return chosen

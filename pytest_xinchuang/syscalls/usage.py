@@ -139,7 +139,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         HostFault: no sandbox can be opened.
         XcError: the program cannot be executed there.
     """
-    sandbox = _open(pool, platform, floor=True)
+    sandbox = pool.sandbox(platform)
     argv = _place(sandbox, words)
     traced = sandbox.run(argv, trace=True, limits=LIMITS)
     if traced.ended is Ended.EXITED and traced.code in (126, 127) and traced.cause:
@@ -162,7 +162,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     if not sandbox.fingerprint.isolation["kernel_floor"] and not undecided:
         undecided = "this sandbox answers every system call of the host's kernel"
     if lacking and not undecided:
-        whole = _open(pool, platform, floor=False)
+        whole = pool.sandbox(platform, floor=False)
         with_all = whole.run(_place(whole, words), limits=LIMITS)
         if with_all.is_fault:
             undecided = with_all.describe()
@@ -180,10 +180,6 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         with_all=with_all,
         undecided=undecided,
     )
-
-
-def _open(pool: Pool, platform: Platform, *, floor: bool) -> Sandbox:
-    return pool.sandbox(platform, floor=floor)
 
 
 def _place(sandbox: Sandbox, words: Sequence[str]) -> list[str]:
