@@ -46,6 +46,12 @@ class Trace:
     def of(cls, outcome: Outcome) -> Trace:
         return cls(tuple(outcome.stderr.decode(errors="replace").splitlines()))
 
+    def calls(self) -> frozenset[str]:
+        """Names of the calls that were made."""
+        return frozenset(
+            found.group(1) for line in self.lines if (found := re.match(r"\d+ ([a-z_][a-z_0-9]*)\(", line))
+        )
+
     def network_attempt(self) -> str | None:
         """The network call that failed, when there is one."""
         for line in self.lines:

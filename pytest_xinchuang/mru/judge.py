@@ -316,9 +316,11 @@ class RunJudge:
             mend = f"add systems.{self.platform.os_name}.kernel to a platforms file of your own"
             record.undecided(KERNEL, Cause.MISSING_FACT, fact, mend)
         elif not fingerprint.isolation["kernel_floor"]:
-            record.undecided(KERNEL, Cause.HOST, "this sandbox has every system call of the host", "--xc-backend=qemu")
+            told = f"this sandbox has system calls that Linux {self.platform.system.kernel.value} lacks"
+            record.undecided(KERNEL, Cause.HOST, told, "--xc-backend=qemu, or --xc-backend=system")
         else:
             record.saw((KERNEL,), fingerprint.fidelity, {**seen, "kernel": self.platform.system.kernel.value})
+            self._check_answers(record, built, sandbox)
             self._check_shmat(unit, record, built, sandbox)
         if unit.kind == "shell" and fingerprint.isolation["identity"]:
             record.saw((IDENTITY,), fingerprint.fidelity, seen)
@@ -328,6 +330,23 @@ class RunJudge:
             )
         if self._counterfactuals.other_vendors():
             self._check_vendor(unit, record, built, outcome, fingerprint.fidelity)
+
+    def _check_answers(self, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
+        """A unit that makes a call which the platform's kernel may lack has shown nothing where that is answered."""
+        answers = sandbox.fingerprint.answers
+        if not answers:
+            return
+        where = f"{', '.join(answers)}, which Linux {self.platform.system.kernel.value} lacks or may lack"
+        mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
+        traced = self.bench.execute(sandbox, built, trace=True)
+        made = Trace.of(traced).calls() if fingerprint_traces(sandbox) else frozenset()
+        if traced.is_fault or traced.truncated or not made:
+            record.undecided(
+                KERNEL, Cause.HOST, f"no trace says whether it calls {where}, and this sandbox answers", mend
+            )
+        elif called := sorted(made & set(answers)):
+            text = f"it calls {', '.join(called)}, which Linux {self.platform.system.kernel.value} lacks or may lack"
+            record.undecided(KERNEL, Cause.FIDELITY, f"{text}, and this sandbox answers", mend)
 
     def _check_shmat(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
         attaches = any(b"shmat" in data for data in built.objects.values())

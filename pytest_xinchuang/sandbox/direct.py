@@ -308,6 +308,7 @@ def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
         host_kernel=host.release(),
         baseline_ms=0.0,
         degraded=f"single programs under `qemu -L`, children are not emulated: {why}",
+        answers=tuple(sorted({*spec.answers, *(name for name, _ in spec.absent_calls)})),
     )
     return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale))
 

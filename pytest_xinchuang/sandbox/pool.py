@@ -10,11 +10,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.errors import HostFault, SandboxFault, UnknownName
-from pytest_xinchuang.model.kernel_calls import calls_after
+from pytest_xinchuang.model.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.model.platform import Arch, Platform
+from pytest_xinchuang.model.syscall_names import tables
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
-from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.qemu import ANSWERED_WHATEVER, QemuSandbox, QemuSpec
 
 if TYPE_CHECKING:
     from pytest_xinchuang.sandbox.system import KernelRef
@@ -170,6 +171,10 @@ class Pool:
             raise HostFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
         rootfs = self.store.rootfs_for(platform)
         kernel = platform.system.kernel.value
+        lacking = lacking_on(platform) if wanted.floor else Lacking()
+        # The filter sees what the emulator asks of the host, by the host's numbers.
+        numbers = tables()[HOST_ARCH.value] if HOST_ARCH else {}
+        taken = {n: numbers[n] for n in lacking.absent if n in numbers and n not in ANSWERED_WHATEVER}
         spec = QemuSpec(
             platform=platform.id,
             arch=platform.arch,
@@ -179,7 +184,9 @@ class Pool:
             kernel_release=kernel or "4.19.0",
             timeout_scale=EMULATION_SCALE * self.timeout_scale,
             identity=tuple(identity_of(platform, rootfs.stand_in).items()),
-            absent_calls=tuple(calls_after(kernel).values()) if wanted.floor and kernel else (),
+            absent_calls=tuple(taken.items()),
+            floor=wanted.floor and kernel is not None,
+            answers=tuple(sorted(lacking.names - taken.keys())),
             loopback=wanted.loopback,
         )
         try:

@@ -109,7 +109,9 @@ class Fingerprint:
     Attributes:
         isolation: what the backend gives: ``children_emulated``, ``no_network``, ``private_layer``,
             ``cpu_pinned`` (children cannot change the CPU model), ``kernel_floor`` (system calls that the platform's kernel
-            lacks answer ENOSYS), ``identity`` (os-release and the like are the platform's own), each true or false.
+            lacks answer ENOSYS, but for ``answers``), ``identity`` (os-release and the like are the platform's own), each true
+            or false.
+        answers: system calls that the platform's kernel lacks or may lack, and that are answered here all the same.
         observed: what the target itself said: ``uname -m``, ``uname -r``.
     """
 
@@ -129,6 +131,7 @@ class Fingerprint:
     host_kernel: str
     baseline_ms: float
     degraded: str = ""
+    answers: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

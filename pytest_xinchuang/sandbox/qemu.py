@@ -56,6 +56,11 @@ class EmulatorRef:
     version: str
 
 
+ANSWERED_WHATEVER = frozenset({"statx", "fstat", "newfstatat"})
+"""System calls that cannot be taken from a program under qemu-user: it answers statx by fstatat where the host has none
+(linux-user/syscall.c), and makes the other two for itself."""
+
+
 @dataclass(frozen=True)
 class QemuSpec:
     """What a qemu sandbox is made of.
@@ -63,7 +68,9 @@ class QemuSpec:
     Attributes:
         emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
         identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
-        absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
+        absent_calls: the host's system calls that answer ENOSYS, with their numbers: the platform's kernel has not got them.
+        floor: whether a program meets the ENOSYS of the platform's kernel, but for ``answers``.
+        answers: system calls that the platform's kernel lacks or may lack, and that are answered all the same.
         loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
     """
 
@@ -76,7 +83,9 @@ class QemuSpec:
     timeout_scale: float = 1.0
     layer_mb: int = 512
     identity: tuple[tuple[str, str], ...] = ()
-    absent_calls: tuple[int, ...] = ()
+    absent_calls: tuple[tuple[str, int], ...] = ()
+    floor: bool = False
+    answers: tuple[str, ...] = ()
     loopback: bool = False
 
 
@@ -150,7 +159,7 @@ class QemuSandbox:
             "layer_mb": spec.layer_mb,
             "sandbox_host_uid": SANDBOX_HOST_UID,
             "identity": dict(spec.identity),
-            "absent_calls": list(spec.absent_calls),
+            "absent_calls": [number for _, number in spec.absent_calls],
         }
 
     def _shake_hands(self) -> str:
@@ -195,13 +204,14 @@ class QemuSandbox:
                 "cpu_pinned": children,
                 "no_network": True,
                 "private_layer": True,
-                "kernel_floor": bool(spec.absent_calls) or spec.emulator is None,
+                "kernel_floor": spec.floor or spec.emulator is None,
                 "identity": any(path != "/proc/cpuinfo" for path, _ in spec.identity) or not spec.rootfs.stand_in,
             },
             observed=observed,
             host_kernel=host.release(),
             baseline_ms=baseline,
             degraded="" if children else f"children are not emulated: {self._binfmt_missing}",
+            answers=spec.answers,
         )
 
     def _calibrate(self) -> tuple[float, dict[str, str]]:

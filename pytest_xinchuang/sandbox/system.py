@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.kernel_calls import calls_after
+from pytest_xinchuang.model.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.model.platform import Architecture, Platform
 from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.model.verdict import Fidelity
@@ -88,7 +88,9 @@ class SystemSpec:
 
     Attributes:
         absent_calls: numbers of system calls that answer ENOSYS: the platform's kernel has not got them.
-        kernel_known: whether the release of the platform's kernel is known, so that ``absent_calls`` says something.
+        floor: whether ``absent_calls`` and ``answers`` are all that the platform's kernel lacks: not where nobody knows its
+            release.
+        answers: system calls that the platform's kernel may lack, and that are answered all the same.
         own_cpu: whether ``cpu_model`` is the platform's.
         without_kvm: why KVM, which is there, is not used.
     """
@@ -105,7 +107,8 @@ class SystemSpec:
     timeout_scale: float = 1.0
     identity: tuple[tuple[str, str], ...] = ()
     absent_calls: tuple[int, ...] = ()
-    kernel_known: bool = False
+    floor: bool = False
+    answers: tuple[str, ...] = ()
     loopback: bool = False
     kvm: bool = False
     without_kvm: str = ""
@@ -259,13 +262,14 @@ class SystemSandbox(AgentSandbox):
                 "cpu_pinned": spec.own_cpu,
                 "no_network": True,
                 "private_layer": True,
-                "kernel_floor": spec.kernel_known and (floor == "whole" or not spec.absent_calls),
+                "kernel_floor": spec.floor and (floor == "whole" or not spec.absent_calls),
                 "identity": bool(spec.identity) or not spec.rootfs.stand_in,
             },
             observed={"uname_m": machine, "uname_r": release, "page_size": str(page)},
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
             degraded="" if spec.own_cpu else f"runs on {spec.cpu_model}, not on the platform's CPU: {spec.kernel.why}",
+            answers=spec.answers,
             extra={
                 "kernel": spec.kernel.name,
                 "kernel_digest": spec.kernel.digest,
@@ -373,6 +377,8 @@ def open_system(
         model = f"{model},vendor={wanted.vendor}"
     rootfs = pool.store.rootfs_for(platform)
     release = platform.system.kernel.value
+    # A vendor's own kernel has what it has.
+    lacking = lacking_on(platform) if wanted.floor and kernel.stand_in else Lacking()
     target = Target(platform.arch, platform.architecture, platform.architecture.libc_base)
     kvm = HOST_ARCH is platform.arch and kvm_works()
     # Under KVM an Arm or LoongArch machine has the host's CPU (target/arm/kvm.c).
@@ -389,8 +395,9 @@ def open_system(
         scratch=pool.store.cache.root / "system",
         timeout_scale=(1.0 if kvm else EMULATION_SCALE) * pool.timeout_scale,
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
-        absent_calls=tuple(calls_after(release).values()) if wanted.floor and release else (),
-        kernel_known=release is not None,
+        absent_calls=tuple(lacking.absent.values()),
+        floor=wanted.floor and (release is not None or not kernel.stand_in),
+        answers=tuple(sorted(lacking.unsure)),
         loopback=wanted.loopback,
         kvm=kvm,
         keep=pool.keep,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from pytest_xinchuang.model.kernel_calls import LATE_CALLS, release_key
 from pytest_xinchuang.model.subject import HostNeeds
+from pytest_xinchuang.model.syscall_names import tables
+from pytest_xinchuang.sandbox.pool import HOST_ARCH
 
 
 class State(StrEnum):
@@ -84,10 +86,11 @@ def _kernel(needs: HostNeeds, root: Path) -> Iterator[Need]:
 
 
 def _call(name: str, probe: Probe) -> Need:
-    if name not in LATE_CALLS:
-        # What every kernel since 4.0 has is not asked for by arguments that it might take.
-        return Need(f"call {name}", State.UNKNOWN, "not a call that came after Linux 5.0", "present")
-    number, since = LATE_CALLS[name]
+    number = tables()[HOST_ARCH.value].get(name) if HOST_ARCH else None
+    if number is None or name not in LATE_CALLS:
+        # What every kernel since 4.4 has is not asked for by arguments that it might take.
+        return Need(f"call {name}", State.UNKNOWN, "not a call that came after Linux 4.4", "present")
+    since = LATE_CALLS[name]
     said = probe(number)
     wanted = f"present (Linux {since})"
     if said == "ENOSYS":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.errors import DataFileError, XcError
-from pytest_xinchuang.model.kernel_calls import calls_after
+from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.sandbox.pool import Pool
@@ -147,7 +147,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     plain = sandbox.run(_place(sandbox, words), limits=LIMITS)
     calls = read_trace(traced.stderr.decode(errors="replace"), platform.architecture.names["go"])
     kernel = platform.system.kernel.value or ""
-    absent = calls_after(kernel) if kernel else {}
+    absent = lacking_on(platform).absent
     lacking = tuple(sorted(n for n in calls.refused if n in absent))
     emulator = () if sandbox.fingerprint.backend == "system" else lacking_calls()
     with_all = None
@@ -159,8 +159,9 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         undecided = f"the backend {sandbox.fingerprint.backend} logged no system call"
     if not kernel and not undecided:
         undecided = f"the kernel of {platform.os_name} is not known"
-    if not sandbox.fingerprint.isolation["kernel_floor"] and not undecided:
-        undecided = "this sandbox answers every system call of the host's kernel"
+    answered = sorted(calls.counts.keys() & set(sandbox.fingerprint.answers) - calls.refused)
+    if answered and not undecided:
+        undecided = f"Linux {kernel} lacks {', '.join(answered)}, or may lack it, and this sandbox answers"
     if lacking and not undecided:
         whole = pool.sandbox(platform, floor=False)
         with_all = whole.run(_place(whole, words), limits=LIMITS)

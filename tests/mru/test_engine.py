@@ -250,3 +250,26 @@ def test_a_page_size_that_is_not_known_matters_only_below_the_largest(
     decision = decide(tmp_path, manifest, HELLO, platforms, catalogue, pool)["XC-MRU-014"]
     assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.MISSING_FACT)
     assert "page_size.arm64" in decision.mend
+
+
+NEWFSTATAT = """
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    char room[512];
+    long answer = syscall(SYS_newfstatat, 0, "/", room, 0);
+    return answer ? 1 : puts("hello") < 0;
+}
+"""
+
+
+def test_a_call_that_the_kernel_may_lack_is_no_pass(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    """New-world LoongArch has newfstatat again since 6.11 and 6.6.47: of Kylin V11's 6.6.0 nobody knows."""
+    decided = decide(tmp_path, UNIT, NEWFSTATAT, platforms, catalogue, pool, "loongson")["XC-MRU-033"]
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.FIDELITY
+    assert "u: it calls newfstatat, which Linux 6.6.0 lacks or may lack" in decided.reason
+    assert decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool, "loongson")["XC-MRU-033"].verdict is Verdict.PASS
+    assert decide(tmp_path, UNIT, NEWFSTATAT, platforms, catalogue, pool)["XC-MRU-033"].verdict is Verdict.PASS

@@ -458,6 +458,36 @@ def test_a_system_call_that_the_kernel_lacks_answers_enosys(pool: Pool, platform
     assert answers == {("kunpeng", True): b"38\n", ("kunpeng", False): b"0\n", ("kunpeng920-kylin_v11", True): b"0\n"}
 
 
+def test_a_floor_that_the_emulator_does_not_keep_is_not_claimed(
+    pool: Pool, platforms: Platforms, tmp_path: Path
+) -> None:
+    """Linux 4.4 has neither copy_file_range (4.5) nor statx (4.11); qemu-user answers the latter whatever the host has."""
+    from pytest_xinchuang.toolchain.builder import Builder, Target
+
+    source = tmp_path / "u.c"
+    source.write_text(
+        "#include <errno.h>\n#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+        "static int error(long r) { return r < 0 ? errno : 0; }\n"
+        "int main(void) {\n"
+        "    char room[512];\n"
+        "    int copy = error(syscall(SYS_copy_file_range, -1, 0, -1, 0, 1, 0));\n"
+        '    printf("%d %d\\n", copy, error(syscall(SYS_statx, 0, "/", 0, 0, room)));\n'
+        "    return 0;\n"
+        "}\n"
+    )
+    answers, kept = {}, {}
+    for name in ("phytium_d2000-kylin_desktop_v10", "phytium", "hygon_dhyana-kylin_desktop_v10"):
+        platform = platforms.get(name)
+        program = Builder(pool.store.cache).c(Target(platform.arch, platform.architecture, "2.28"), [source])
+        found = pool.sandbox(platform)
+        found.reset()
+        found.put("/xc/u", program, executable=True)
+        answers[name] = found.run(["/xc/u"]).stdout
+        kept[name] = found.fingerprint.answers
+    assert list(answers.values()) == [b"38 0\n", b"9 0\n", b"38 0\n"]
+    assert list(kept.values()) == [("statx",), (), ("statx",)]
+
+
 def test_another_vendor_can_be_asked_for(pool: Pool, platforms: Platforms) -> None:
     for vendor in ("GenuineIntel", "  Shanghai  "):
         assert pool.sandbox(platforms.get("zhaoxin"), vendor=vendor).run(["true"]).ok

@@ -129,10 +129,12 @@ def test_calls_that_the_platform_lacks_are_not_there(
     platform = platforms.get("phytium")  # Kylin V10 SP1: Linux 4.19
     (tmp_path / "calls.c").write_text(CALLS)
     program = Builder(store.cache).c(Target(platform.arch, platform.architecture, "2.28"), [tmp_path / "calls.c"])
-    for floor, expected in ((True, b"1 0\n"), (False, b"0 0\n")):
-        sandbox = machines.system(platform, floor=floor)
+    older = platforms.get("phytium_d2000-kylin_desktop_v10")  # Linux 4.4
+    for where, floor, expected in ((platform, True, b"1 0\n"), (platform, False, b"0 0\n"), (older, True, b"1 1\n")):
+        sandbox = machines.system(where, floor=floor)
         sandbox.put("/xc/calls", program, executable=True)
         assert sandbox.run(["/xc/calls"]).stdout == expected
+        assert sandbox.fingerprint.isolation["kernel_floor"] is floor
 
 
 def test_another_kernel_can_be_asked_for(machines: Pool, platforms: Platforms, store: Store) -> None:

@@ -42,6 +42,20 @@ def build(store: Store, platforms: Platforms, name: str, text: str, place: Path)
 
 
 @pytest.mark.sandbox
+def test_a_call_that_the_emulator_answers_anyway_decides_nothing(
+    pool: Pool, store: Store, platforms: Platforms, tmp_path: Path
+) -> None:
+    text = (
+        "#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+        'int main(void) { char room[512]; printf("%ld\\n", syscall(SYS_statx, 0, "/", 0, 0, room)); return 0; }\n'
+    )
+    program = build(store, platforms, "phytium", text, tmp_path)
+    usage = trace(pool, platforms.get("phytium_d2000-kylin_desktop_v10"), [str(program)])
+    assert "Linux 4.4.131 lacks statx, or may lack it, and this sandbox answers" in usage.undecided and not usage.copes
+    assert not trace(pool, platforms.get("phytium"), [str(program)]).undecided
+
+
+@pytest.mark.sandbox
 @pytest.mark.parametrize(("fallback", "copes"), [("", True), ("&& 0", False)])
 def test_a_program_that_copes_and_one_that_does_not(
     fallback: str, copes: bool, pool: Pool, store: Store, platforms: Platforms, tmp_path: Path

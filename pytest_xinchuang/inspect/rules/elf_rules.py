@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.model.finding import Certainty
-from pytest_xinchuang.model.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, calls_after
+from pytest_xinchuang.model.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
 
 TLS_SURPLUS = 1664
 """Bytes that glibc keeps free in the static TLS block for libraries that are opened late: TLS_STATIC_SURPLUS, 64 + 16 * 100
@@ -284,7 +284,7 @@ def check_kernel_calls(judge: Judge, record: ElfRecord) -> None:
     kernel = judge.platform.system.kernel.value
     if kernel is None:
         return
-    lacking = calls_after(kernel)
+    lacking = lacking_on(judge.platform).absent
     for function in sorted(record.elf.imports & LIBC_FUNCTIONS.keys()):
         call = LIBC_FUNCTIONS[function]
         if call in lacking:
@@ -294,7 +294,7 @@ def check_kernel_calls(judge: Judge, record: ElfRecord) -> None:
                 record.place,
                 function=function,
                 call=call,
-                since=LATE_CALLS[call][1],
+                since=LATE_CALLS[call],
                 system=judge.platform.system.title.en,
                 kernel=kernel,
             )
