@@ -276,19 +276,26 @@ def _assert(options: argparse.Namespace) -> int:
 
 def _check_go(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.provision.cache import Cache
-    from pytest_xinchuang.syscalls.gostructs import check_go, read_go
+    from pytest_xinchuang.syscalls.gostructs import check_go, pairs_of, read_go
     from pytest_xinchuang.syscalls.headers import ARCHITECTURES
 
     layouts, platforms, cache = _load(options.snapshot), load(options), Cache()
-    pairs = dict(pair.partition("=")[::2] for pair in options.struct)
-    wrong = 0
+    own = dict(pair.partition("=")[::2] for pair in options.struct)
+    wrong, checked = 0, set()
     for arch in _archs(options.arch, SNAPSHOT_ARCHS[:3]):
         found = read_go(Path(options.directory), ARCHITECTURES[arch].goarch, cache, platforms)
-        mistakes = check_go(found, layouts, arch, pairs or None)
+        pairs = pairs_of(found, own)
+        if not pairs:
+            raise XcError(
+                f"{options.directory}: no structure is called as one of Go's own that go to the kernel, so nothing was checked",
+                mend="--struct NAME='struct stat'",
+            )
+        mistakes = check_go(found, layouts, arch, pairs)
         wrong += len(mistakes)
+        checked |= set(pairs)
         for mistake in mistakes:
             print(f"{arch}: {mistake}")
-    print(f"{wrong} mistakes" if wrong else "the structures are the kernel's")
+    print(f"{wrong} mistakes" if wrong else f"as the kernel's: {', '.join(sorted(checked))}")
     return EXIT_FINDINGS if wrong else EXIT_CLEAN
 
 

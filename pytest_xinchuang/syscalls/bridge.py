@@ -68,6 +68,9 @@ class Reply:
 class BridgeClient:
     """One harness. It holds state (descriptors, mappings), so that it is not started again behind the caller's back.
 
+    Attributes:
+        sent: the requests so far.
+
     Raises:
         BridgeError: it said no hello. HostFault: it could not be started by our fault.
     """
@@ -75,6 +78,7 @@ class BridgeClient:
     def __init__(self, launch: Launch, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._number = 0
+        self.sent: list[dict[str, Any]] = []
         self._rest: list[bytes] = []
         self._process = LineProcess(launch())
         self._process.start()
@@ -137,6 +141,7 @@ class BridgeClient:
         """
         self._number += 1
         request = {"id": self._number, "op": operation, **arguments}
+        self.sent.append(request)
         self._process.outgoing.put(json.dumps(request, separators=(",", ":")).encode() + b"\n")
         deadline = time.monotonic() + self._timeout_s
         while True:

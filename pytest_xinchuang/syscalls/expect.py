@@ -38,7 +38,7 @@ _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-def evaluate(text: str, names: Mapping[str, int | str]) -> int | str:
+def evaluate(text: str, names: Mapping[str, int]) -> int | str:
     """The value of an expression: numbers, ``names``, the names above, + - * // % **, parentheses and str().
 
     Raises:
@@ -50,7 +50,7 @@ def evaluate(text: str, names: Mapping[str, int | str]) -> int | str:
         raise DataFileError(f"{text!r} is not an expression that a probe may have: {error}") from error
 
 
-def _value(node: ast.expr, names: Mapping[str, int | str]) -> int | str:
+def _value(node: ast.expr, names: Mapping[str, int]) -> int | str:
     match node:
         case ast.Constant(value=int() as value):
             return value
@@ -68,7 +68,7 @@ def _value(node: ast.expr, names: Mapping[str, int | str]) -> int | str:
     raise ValueError(f"{ast.unparse(node)} is not allowed")
 
 
-def agrees(expected: int | str, found: object, names: Mapping[str, int | str]) -> bool:
+def agrees(expected: int | str, found: object, names: Mapping[str, int]) -> bool:
     """Whether a value is what is expected: a number, an expression, a comparison (``>= t + 5``), or the text itself."""
     if isinstance(expected, int):
         return found == expected

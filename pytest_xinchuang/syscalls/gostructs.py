@@ -114,16 +114,20 @@ class Mistake:
         return f"{self.go} is not {self.c}: {self.text}"
 
 
-def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, str] | None = None) -> list[Mistake]:
-    """The mistakes of the structures that ``pairs`` names (Go -> C); those that are called as Go's own are found by name.
+def pairs_of(found: GoStructs, own: Mapping[str, str]) -> dict[str, str]:
+    """Go's name -> the kernel's of what is to be held against it: what is called as in Go's own packages, and ``own``."""
+    return {go: c for go, c in KNOWN.items() if go in found.structs or go in found.open} | dict(own)
+
+
+def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, str]) -> list[Mistake]:
+    """The mistakes of the structures that ``pairs`` names (Go -> C).
 
     Raises:
         UnknownName: a name that the package or the kernel has not got.
     """
     table = layouts.of(arch)
-    chosen = dict(pairs or {n: c for n, c in KNOWN.items() if n in found.structs or n in found.open})
     mistakes = []
-    for go, c in chosen.items():
+    for go, c in pairs.items():
         if c not in table:
             raise UnknownName(f"the kernel's headers for {arch} have no {c!r}", mend="xc syscalls layout show")
         if go in found.open:

@@ -122,7 +122,7 @@ class _Run:
 
     def __init__(self, client: BridgeClient, probes: Probes, probe: BridgeProbe, profile: str, page: int) -> None:
         self.client, self.probes, self.probe, self.profile, self.page = client, probes, probe, profile, page
-        self.names: dict[str, int | str] = {"page": page}
+        self.names: dict[str, int] = {"page": page}
         self.seen: list[Seen] = []
 
     def steps(self) -> list[Seen]:
@@ -141,7 +141,10 @@ class _Run:
                 arguments["data"] = step.text.encode().hex()
             reply = self.client.ask(step.do, **arguments)
             self._judge(where, step, reply)
-            if not self._keep(step, reply):
+            if (lost := self._keep(step, reply)) is not None:
+                # What no expectation of the step has noticed must not take the rest of the probe with it unseen.
+                if all(one.result is Result.PASSED for one in self.seen if one.id.startswith(where)):
+                    self._note(f"{where} kept", lost, told(reply), Result.FAILED)
                 break
         return self.seen
 
@@ -186,17 +189,17 @@ class _Run:
             return Result.PASSED if _KINDS[expected](reply.result) else Result.FAILED
         return Result.PASSED if agrees(expected, reply.result, self.names) else Result.FAILED
 
-    def _keep(self, step: Step, reply: Reply) -> bool:
-        """Keep what later steps build on; False: it did not come."""
+    def _keep(self, step: Step, reply: Reply) -> str | None:
+        """Keep what later steps build on; what was to come and did not, None when all is there."""
         if step.keep is None:
-            return True
+            return None if reply.came is Came.REPLY and not reply.wrong else "a reply"
         if reply.came is not Came.REPLY or reply.wrong or reply.error:
-            return False
+            return "a result to go on with"
         if isinstance(step.keep, str):
             self.names[step.keep] = reply.result
-            return True
+            return None
         for name, value in step.keep.items():
-            if value not in reply.values:
-                return False
+            if type(reply.values.get(value)) is not int:
+                return f"{value}, a number, among its values"
             self.names[name] = reply.values[value]
-        return True
+        return None

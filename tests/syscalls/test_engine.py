@@ -27,13 +27,15 @@ Make = Callable[..., SyscallEngine]
 
 @pytest.fixture
 def make(platforms: Platforms, catalogue: Catalogue, pool: Pool, tmp_path: Path) -> Make:
-    def made(platform: str = "phytium", manifest: str = "", edit: tuple[str, str] = ("", "")) -> SyscallEngine:
+    def made(
+        platform: str = "phytium", manifest: str = "", edit: tuple[str, str] = ("", ""), file: str = "harness.c"
+    ) -> SyscallEngine:
         place = tmp_path / "subject"
         shutil.copytree(resources.fixtures_dir() / "bridge", place)
         if manifest:
             (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + manifest)
         if edit[0]:
-            source = place / "c/harness.c"
+            source = place / "c" / file
             assert edit[0] in source.read_text()
             source.write_text(source.read_text().replace(*edit))
         return SyscallEngine(platforms.get(platform), Subject(place), catalogue, pool, Builder(pool.store.cache))
@@ -117,6 +119,63 @@ def test_pages_that_nobody_has_are_undecided(make: Make) -> None:
     assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.MISSING_FACT
 
 
+def test_a_call_that_the_kernel_may_lack_is_no_pass(make: Make) -> None:
+    """LoongArch's fstat came back with 6.11 and 6.6.47: nobody knows of Kylin V11's 6.6.0, and the emulator answers it."""
+    engine = make("loongson", edit=(" && !defined __loongarch__", ""), file="bridge_stat.c")
+    decided = engine.decision("XC-SYS-002")
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.FIDELITY
+    assert "it calls fstat, which Linux 6.6.0 lacks or may lack" in decided.reason and "kernel import" in decided.mend
+
+
+def test_other_pages_than_the_platforms_blame_nobody(make: Make) -> None:
+    """Kylin V10 SP1 has pages of 64K, the stand-in kernel has 4K: who counts on 64K fails here, and works there."""
+    engine = make("phytium", edit=("return (long)getauxval(AT_PAGESZ);", "return 65536;"), file="bridge.c")
+    decided = engine.decision("XC-SYS-030")
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.FIDELITY
+    assert "ran with pages of 4096 bytes, the platform has 65536; there: pages.bridge#1 page_size" in decided.reason
+    assert "xc kernel import" in decided.mend
+
+
+CLOCK = {"samples": 10000, "backwards": 0, "mean_ns": 40, "worst_ns": 70_000}
+TIMER = {"samples": 10000, "early": 0, "mean_ns": 60_000, "worst_ns": 900_000}
+
+
+@pytest.mark.parametrize(
+    ("clock", "timer", "seconds", "told"),
+    [
+        ({}, {}, 10.9, ""),
+        ({"worst_ns": 1_000_001}, {}, 10.9, "worst clock of 10000 is 1000001 ns"),
+        ({}, {"worst_ns": 10_000_001}, 10.9, "worst timer of 10000 is 10000001 ns"),
+        ({"backwards": 2}, {}, 10.9, "backwards 2 times"),
+        ({}, {"early": 1}, 10.9, "1 timers were early"),
+        # Words that cannot be true.
+        ({}, {}, 0.3, "said to be over after 0.3 s"),
+        ({"samples": 10}, {}, 10.9, "10 of 10000"),
+        ({"worst_ns": -1}, {}, 10.9, "worst_ns -1"),
+        ({"worst_ns": "0"}, {}, 10.9, "worst_ns '0'"),
+        ({"worst_ns": float("nan")}, {}, 10.9, "worst_ns nan"),
+        ({}, {"worst_ns": None}, 10.9, "worst_ns None"),
+        ({"backwards": False}, {}, 10.9, "backwards False"),
+        ({}, {"early": []}, 10.9, "early []"),
+    ],
+)
+def test_clocks(clock: dict[str, object], timer: dict[str, object], seconds: float, told: str) -> None:
+    found = engines.judge_clocks(CLOCK | clock, TIMER | timer, seconds)
+    assert (told in "; ".join(found.wrong)) if told else found.wrong == []
+    assert bool(told) is bool(found.wrong) and found.evidence
+
+
+def test_clocks_that_nobody_reads() -> None:
+    assert engines.judge_clocks(None, TIMER, 10.9).lacking and engines.judge_clocks(CLOCK, None, 10.9).lacking
+
+
+def test_a_layout_without_fields_says_too_little(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make()
+    monkeypatch.setattr(engine, "_all_said", lambda *_: [{"size": 128, "align": 8}])
+    decided = engine.decision("XC-SYS-011")
+    assert decided.verdict is Verdict.INCONCLUSIVE and "no field of struct stat" in decided.reason
+
+
 def test_clocks_are_decided_on_the_machine_alone(make: Make) -> None:
     decided = make().decision("XC-SYS-031")
     assert decided.verdict is Verdict.INCONCLUSIVE and "needs native" in decided.reason
@@ -135,3 +194,16 @@ def test_go_structures_of_a_subject(make: Make, tmp_path: Path) -> None:
     (place / "kernel/k.go").write_text("package kernel\ntype Timespec struct { Sec int64; Nsec int64 }\n")
     again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
     assert again.decision("XC-SYS-012").verdict is Verdict.PASS
+    # A package of which nothing is compared is no pass.
+    (place / "kernel/k.go").write_text("package kernel\ntype FileInfo struct { Sec int32 }\n")
+    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    decided = again.decision("XC-SYS-012")
+    assert decided.verdict is Verdict.INCONCLUSIVE and "no structure of kernel" in decided.reason
+    assert "structs:" in decided.mend
+    # Nor does naming a right structure hide a wrong one.
+    (place / "kernel/k.go").write_text(
+        "package kernel\ntype Timespec struct { Sec int32; Nsec int32 }\ntype Own struct { Row, Col, X, Y uint16 }\n"
+    )
+    (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + "  structs: {Own: struct winsize}\n")
+    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    assert "Timespec is not struct timespec" in again.decision("XC-SYS-012").reason

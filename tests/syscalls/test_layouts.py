@@ -11,7 +11,7 @@ from pytest_xinchuang.errors import DataFileError, UnknownName
 from pytest_xinchuang.model.platform import Platforms
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.syscalls.generate import assertions
-from pytest_xinchuang.syscalls.gostructs import check_go, read_go
+from pytest_xinchuang.syscalls.gostructs import check_go, pairs_of, read_go
 from pytest_xinchuang.syscalls.headers import ARCHITECTURES, find_headers
 from pytest_xinchuang.syscalls.layouts import (
     LIBC_SHIMS,
@@ -248,9 +248,13 @@ def write_package(place: Path, text: str) -> Path:
 
 def test_a_right_go_structure(tmp_path: Path, layouts: Layouts, store: Store, platforms: Platforms) -> None:
     found = read_go(write_package(tmp_path / "p", RIGHT), "arm64", store.cache, platforms)
-    assert check_go(found, layouts, "arm64") == []
-    assert check_go(found, layouts, "loong64") == []
-    assert check_go(found, layouts, "amd64") != []
+    pairs = pairs_of(found, {})
+    assert pairs == {"Stat_t": "struct stat", "Timespec": "struct timespec"}
+    assert check_go(found, layouts, "arm64", pairs) == []
+    assert check_go(found, layouts, "loong64", pairs) == []
+    assert check_go(found, layouts, "amd64", pairs) != []
+    # Names of one's own come on top of Go's: naming a right one does not hide a wrong one.
+    assert pairs_of(found, {"Mine": "struct winsize"}) == pairs | {"Mine": "struct winsize"}
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -204,6 +205,43 @@ def test_a_probe_goes_no_further_than_it_can(tmp_path: Path) -> None:
         )
         seen = run_bridge(harness, probes, [probe], "linux", 4096)
     assert [s.result for s in seen] == [Result.FAILED]
+
+
+STEPS = [
+    {"do": "openat", "path": "p", "is": "fd", "as": "f"},
+    {"do": "openat", "path": "q", "as": {"n": "note"}},
+    {"do": "close", "fd": "=n", "is": ">= n + 1"},
+]
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ('"values": {"note": 3}', ""),
+        # What no expectation looks at, and the next step builds on.
+        ('"values": {}', "own.lost#2 openat kept: 4, expected note"),
+        ('"values": {"note": [1]}', "own.lost#2 openat kept"),
+        ('"values": {"note": 1e400}', "own.lost#2 openat kept"),
+        ('"values": {"note": true}', "own.lost#2 openat kept"),
+        ('"values": {"note": null}', "own.lost#2 openat kept"),
+        ('"errno": 5', "own.lost#2 openat kept"),
+        ('"unknown": "O_X"', "own.lost#2 openat kept: it does not know O_X"),
+        ('"values": {"note": "text"}', "own.lost#2 openat kept"),
+    ],
+)
+def test_nothing_of_a_probe_is_lost(second: str, told: str, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    steps = json.dumps(STEPS)
+    own.write_text(
+        "schema: xc-probes/1\n"
+        f"bridge: [{{id: own.lost, requirement: XC-SYS-020, source: our own manual, steps: {steps}}}]\n"
+    )
+    probes = Probes([probes_file(), own])
+    body = f"""print('{{"id": %d, "result": 4%s}}' % (r["id"], {{2: ', {second}'}}.get(r["id"], "")), flush=True)"""
+    with client(tmp_path, body) as harness:
+        seen = run_bridge(harness, probes, [probes.bridge["own.lost"]], "linux", 4096)
+    failed = [s.text() for s in seen if s.result in (Result.FAILED, Result.NOT_REACHED)]
+    assert bool(failed) is bool(told) and all(told in text for text in failed), seen
 
 
 def test_a_kernel_probe_that_dies_is_not_a_pass(tmp_path: Path) -> None:
