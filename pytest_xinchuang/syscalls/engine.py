@@ -363,8 +363,17 @@ class SyscallEngine:
             return found
         table = tables()[self.platform.architecture.names["go"]]
         found.evidence.append({"kind": "numbers", "calls": len(said), "arch": self.platform.arch.value})
+        newest = max(table.values())
         for name, number in sorted(said.items()):
-            if name not in table:
+            if type(number) is not int:
+                found.wrong.append(f"{name} is {number!r}, which is no number")
+            elif name not in table and number > newest and not any(name in other for other in tables().values()):
+                # Compiled with the headers of a newer kernel than the table's.
+                found.undecided, found.cause = (
+                    f"{name} ({number}) is not in the table, which may be older",
+                    Cause.MISSING_FACT,
+                )
+            elif name not in table:
                 found.wrong.append(f"{name} is no system call of {self.platform.arch}")
             elif number != table[name]:
                 found.wrong.append(f"{name} is {number}, and {table[name]} on {self.platform.arch}")

@@ -169,6 +169,27 @@ def test_clocks_that_nobody_reads() -> None:
     assert engines.judge_clocks(None, TIMER, 10.9).lacking and engines.judge_clocks(CLOCK, None, 10.9).lacking
 
 
+@pytest.mark.parametrize(
+    ("said", "verdict", "told"),
+    [
+        ({"openat": 56, "read": 63}, Verdict.PASS, ""),
+        ({"openat": 257}, Verdict.FAIL, "openat is 257, and 56 on arm64"),
+        ({"open": 1024}, Verdict.FAIL, "open is no system call of arm64"),
+        ({"invented": 300}, Verdict.FAIL, "invented is no system call"),
+        ({"openat": "56"}, Verdict.FAIL, "'56', which is no number"),
+        ({"of_linux_9": 500}, Verdict.INCONCLUSIVE, "of_linux_9 (500) is not in the table"),
+        ({}, Verdict.NOT_APPLICABLE, "names no call"),
+    ],
+)
+def test_numbers(
+    said: dict[str, object], verdict: Verdict, told: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make()
+    monkeypatch.setattr(engine, "_all_said", lambda *_: [said])
+    decided = engine.decision("XC-SYS-010")
+    assert decided.verdict is verdict and told in decided.reason
+
+
 def test_a_layout_without_fields_says_too_little(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = make()
     monkeypatch.setattr(engine, "_all_said", lambda *_: [{"size": 128, "align": 8}])
