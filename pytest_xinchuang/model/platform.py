@@ -63,6 +63,10 @@ class Machine(_Data):
     program: str = Field(description="the qemu-system program")
     machine: str = Field(description="its machine type")
     console: str = Field(description="the kernel's name of the first serial port, for its log")
+    early: str = Field(
+        default="",
+        description="the same port for the kernel's earlycon=, for what it says before its drivers are there",
+    )
     firmware: str = Field(
         default="", description="firmware that starts the kernel, where it does not start without one"
     )

@@ -5,18 +5,23 @@ What a unit depends on is told by the one change that makes it work.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_xinchuang.errors import HostFault
 from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.subject import Unit
+from pytest_xinchuang.model.syscall_names import names_of
+from pytest_xinchuang.model.verdict import Fidelity
 from pytest_xinchuang.mru.built import Built
 from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.mru.installers import uname_shim
 from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
+from pytest_xinchuang.syscalls.emulators import lacking_calls
 
 FOREIGN_VENDOR = "GenuineIntel"
 """The vendor string that every allow-list has."""
@@ -59,6 +64,28 @@ class Counterfactuals:
         return self._finding(
             "XC-RUN-008", unit, calls=", ".join(calls[:4]), how=outcome.describe(), system=self.platform.system.title.en
         )
+
+    def refused_by_emulator(self, built: Built, sandbox: Sandbox, works: Works) -> tuple[str, ...]:
+        """Calls that the emulator has not got and the platform's kernel has, and for which the unit may have failed.
+
+        Where a real kernel is at hand it is asked: what fails there as well is not the emulator's doing.
+        """
+        if sandbox.fingerprint.fidelity is not Fidelity.EMULATED_USER:
+            return ()
+        names = names_of(self.platform.architecture.names["go"])
+        refused = {
+            names.get(int(call), "") if call.isdigit() else call
+            for call in Trace.of(self.execute(sandbox, built, trace=True)).missing_calls()
+        }
+        wanted = refused & lacking_calls(libc=False) - lacking_on(self.platform).absent.keys()
+        if not wanted:
+            return ()
+        with contextlib.suppress(HostFault):
+            if self.pool.store.has_system(self.platform):
+                real = self.execute(self.pool.system(self.platform), built)
+                if not real.is_fault and not works(real):
+                    return ()
+        return tuple(sorted(wanted))
 
     def works_with_small_pages(self, built: Built, works: Works) -> bool:
         """Whether a kernel of the same architecture with the smallest pages runs it; False where there is none to try."""

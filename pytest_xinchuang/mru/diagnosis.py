@@ -46,11 +46,15 @@ class Trace:
     def of(cls, outcome: Outcome) -> Trace:
         return cls(tuple(outcome.stderr.decode(errors="replace").splitlines()))
 
-    def calls(self) -> frozenset[str]:
-        """Names of the calls that were made."""
-        return frozenset(
-            found.group(1) for line in self.lines if (found := re.match(r"\d+ ([a-z_][a-z_0-9]*)\(", line))
-        )
+    @property
+    def says_anything(self) -> bool:
+        """Whether a call was logged at all."""
+        return any(re.match(r"\d+ [a-z_][a-z_0-9]*\(", line) for line in self.lines)
+
+    def answered(self, names: frozenset[str]) -> tuple[str, ...]:
+        """Those of these calls that were made and never answered ENOSYS."""
+        made = {name for line in self.lines for name in re.findall(r"\d+ ([a-z_][a-z_0-9]*)\(", line)}
+        return tuple(sorted(made & names - set(self.missing_calls())))
 
     def network_attempt(self) -> str | None:
         """The network call that failed, when there is one."""

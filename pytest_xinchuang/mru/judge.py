@@ -12,6 +12,7 @@ from pytest_xinchuang.errors import HostFault
 from pytest_xinchuang.inspect.elf import NotElf, read_elf
 from pytest_xinchuang.model.finding import Certainty
 from pytest_xinchuang.model.finding import Finding as FoundCode
+from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.subject import Unit
 from pytest_xinchuang.model.verdict import Cause, Fidelity
 from pytest_xinchuang.mru import static
@@ -80,6 +81,14 @@ class RunJudge:
                 behaviour or STARTS, Cause.HOST, astray, "--xc-backend=qemu; xc doctor"
             )
             return
+        if refused := self._refused_by_emulator(unit, built, sandbox, outcome):
+            record.blocked_by = record.undecided(
+                behaviour or STARTS,
+                Cause.FIDELITY,
+                f"{outcome.describe()}; it calls {', '.join(refused)}, which the emulator has not got and the platform has",
+                "xc provision --system; --xc-backend=system",
+            )
+            return
         root = self._root_cause(unit, record, built, sandbox, outcome)
         if root is not None:
             looked(root.requirement)
@@ -116,6 +125,20 @@ class RunJudge:
     @staticmethod
     def _is_good(unit: Unit, outcome: Outcome) -> bool:
         return outcome.ended is Ended.EXITED and outcome.code == unit.expect.exit
+
+    def _is_expected(self, unit: Unit, outcome: Outcome) -> bool:
+        """Whether a run ended as it should and said what it should, as far as that is known."""
+        expected = unit.expect.stdout
+        if not self._is_good(unit, outcome) or (expected is not None and outcome.stdout != expected.encode()):
+            return False
+        reference = self.bench.reference(unit)
+        known = not isinstance(reference, str) and not reference.is_fault and reference.ended is Ended.EXITED
+        return not known or isinstance(reference, str) or reference.stdout == outcome.stdout
+
+    def _refused_by_emulator(self, unit: Unit, built: Built, sandbox: Sandbox, outcome: Outcome) -> tuple[str, ...]:
+        if outcome.is_fault or self._is_expected(unit, outcome):
+            return ()
+        return self._counterfactuals.refused_by_emulator(built, sandbox, lambda other: self._is_expected(unit, other))
 
     @staticmethod
     def _children_astray(unit: Unit, built: Built, sandbox: Sandbox) -> str | None:
@@ -320,7 +343,7 @@ class RunJudge:
             record.undecided(KERNEL, Cause.HOST, told, "--xc-backend=qemu, or --xc-backend=system")
         else:
             record.saw((KERNEL,), fingerprint.fidelity, {**seen, "kernel": self.platform.system.kernel.value})
-            self._check_answers(record, built, sandbox)
+            self._check_answers(record, built, sandbox, outcome)
             self._check_shmat(unit, record, built, sandbox)
         if unit.kind == "shell" and fingerprint.isolation["identity"]:
             record.saw((IDENTITY,), fingerprint.fidelity, seen)
@@ -331,20 +354,18 @@ class RunJudge:
         if self._counterfactuals.other_vendors():
             self._check_vendor(unit, record, built, outcome, fingerprint.fidelity)
 
-    def _check_answers(self, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
+    def _check_answers(self, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome) -> None:
         """A unit that makes a call which the platform's kernel may lack has shown nothing where that is answered."""
-        answers = sandbox.fingerprint.answers
-        if not answers:
+        lacking = lacking_on(self.platform).names
+        if not lacking or sandbox.fingerprint.own_kernel:
             return
-        where = f"{', '.join(answers)}, which Linux {self.platform.system.kernel.value} lacks or may lack"
-        mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
         traced = self.bench.execute(sandbox, built, trace=True)
-        made = Trace.of(traced).calls() if fingerprint_traces(sandbox) else frozenset()
-        if traced.is_fault or traced.truncated or not made:
-            record.undecided(
-                KERNEL, Cause.HOST, f"no trace says whether it calls {where}, and this sandbox answers", mend
-            )
-        elif called := sorted(made & set(answers)):
+        trace = Trace.of(traced)
+        mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
+        if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.says_anything:
+            told = f"no trace says whether it makes calls that the platform's kernel lacks: {traced.describe()}"
+            record.undecided(KERNEL, Cause.HOST, told, mend)
+        elif called := trace.answered(lacking):
             text = f"it calls {', '.join(called)}, which Linux {self.platform.system.kernel.value} lacks or may lack"
             record.undecided(KERNEL, Cause.FIDELITY, f"{text}, and this sandbox answers", mend)
 

@@ -92,6 +92,14 @@ class Store:
         version = f"qemu-system {entry.facts.get('version', '')}".strip()
         return SystemEmulatorRef(self.cache.tree("system-emulator", entry.name), entry.digest, version)
 
+    def has_system(self, platform: Platform) -> bool:
+        """Whether a kernel of the platform's architecture, and what it runs on, have been provisioned."""
+        recipes = [n for n, r in self.platforms.file.kernels.items() if r.arch is platform.arch]
+        emulator = f"qemu-system-{mmdebstrap.host_architecture()}"
+        return self.cache.peek("system-emulator", emulator) is not None and any(
+            self.cache.peek("kernel", name) is not None for name in (f"vendor-{platform.id}", *recipes)
+        )
+
     def kernel_for(self, platform: Platform) -> KernelRef:
         """The kernel of a platform: the vendor's if one was imported, else the stand-in that is nearest by page size."""
         imported = self.cache.verified("kernel", f"vendor-{platform.id}", None)

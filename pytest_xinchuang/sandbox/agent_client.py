@@ -74,7 +74,8 @@ class AgentSandbox:
             SandboxFault: it did not come up.
         """
         if not self._wait(self._streams[0], time.monotonic() + timeout_s):
-            raise SandboxFault(f"the agent of {self.name} did not answer within {timeout_s:.0f} s: {self._dead}")
+            why = f"is not there: {self._dead}" if self._dead else f"did not answer within {timeout_s:.0f} s"
+            raise SandboxFault(f"the agent of {self.name} {why}")
         return self._streams[0].answer or {}
 
     def _send(self, kind: int, number: int, payload: bytes = b"") -> None:

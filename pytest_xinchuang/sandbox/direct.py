@@ -308,7 +308,6 @@ def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
         host_kernel=host.release(),
         baseline_ms=0.0,
         degraded=f"single programs under `qemu -L`, children are not emulated: {why}",
-        answers=tuple(sorted({*spec.answers, *(name for name, _ in spec.absent_calls)})),
     )
     return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale))
 
@@ -348,6 +347,7 @@ def open_native(platform: Platform, *, timeout_scale: float) -> DirectSandbox:
         observed={},
         host_kernel=host.release(),
         baseline_ms=0.0,
+        own_kernel=True,
     )
     return _calibrated(DirectSandbox(fingerprint, [], Path("/"), timeout_scale))
 

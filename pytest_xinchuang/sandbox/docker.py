@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.verdict import Fidelity
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
@@ -276,7 +275,6 @@ class DockerSandbox(AgentSandbox):
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
             degraded="" if children else f"children are not emulated: {why}",
-            answers=tuple(sorted(lacking_on(platform).names)),
             extra={"container": self.name, "clone3": clone3},
         )
 

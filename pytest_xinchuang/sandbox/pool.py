@@ -15,7 +15,7 @@ from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.syscall_names import tables
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
-from pytest_xinchuang.sandbox.qemu import ANSWERED_WHATEVER, QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.qemu import NEEDED_BY_QEMU, QemuSandbox, QemuSpec
 
 if TYPE_CHECKING:
     from pytest_xinchuang.sandbox.system import KernelRef
@@ -174,7 +174,7 @@ class Pool:
         lacking = lacking_on(platform) if wanted.floor else Lacking()
         # The filter sees what the emulator asks of the host, by the host's numbers.
         numbers = tables()[HOST_ARCH.value] if HOST_ARCH else {}
-        taken = {n: numbers[n] for n in lacking.absent if n in numbers and n not in ANSWERED_WHATEVER}
+        taken = [numbers[n] for n in lacking.absent if n in numbers and n not in NEEDED_BY_QEMU]
         spec = QemuSpec(
             platform=platform.id,
             arch=platform.arch,
@@ -184,9 +184,8 @@ class Pool:
             kernel_release=kernel or "4.19.0",
             timeout_scale=EMULATION_SCALE * self.timeout_scale,
             identity=tuple(identity_of(platform, rootfs.stand_in).items()),
-            absent_calls=tuple(taken.items()),
+            absent_calls=tuple(taken),
             floor=wanted.floor and kernel is not None,
-            answers=tuple(sorted(lacking.names - taken.keys())),
             loopback=wanted.loopback,
         )
         try:

@@ -109,9 +109,9 @@ class Fingerprint:
     Attributes:
         isolation: what the backend gives: ``children_emulated``, ``no_network``, ``private_layer``,
             ``cpu_pinned`` (children cannot change the CPU model), ``kernel_floor`` (system calls that the platform's kernel
-            lacks answer ENOSYS, but for ``answers``), ``identity`` (os-release and the like are the platform's own), each true
-            or false.
-        answers: system calls that the platform's kernel lacks or may lack, and that are answered here all the same.
+            lacks answer ENOSYS, as far as they can be taken away), ``identity`` (os-release and the like are the platform's
+            own), each true or false.
+        own_kernel: whether the kernel is the platform's own, which has what it has.
         observed: what the target itself said: ``uname -m``, ``uname -r``.
     """
 
@@ -131,7 +131,7 @@ class Fingerprint:
     host_kernel: str
     baseline_ms: float
     degraded: str = ""
-    answers: tuple[str, ...] = ()
+    own_kernel: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

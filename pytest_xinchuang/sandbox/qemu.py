@@ -56,9 +56,8 @@ class EmulatorRef:
     version: str
 
 
-ANSWERED_WHATEVER = frozenset({"statx", "fstat", "newfstatat"})
-"""System calls that cannot be taken from a program under qemu-user: it answers statx by fstatat where the host has none
-(linux-user/syscall.c), and makes the other two for itself."""
+NEEDED_BY_QEMU = frozenset({"fstat", "newfstatat"})
+"""System calls of the host that the emulator makes for itself, and that cannot be taken from it."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,8 @@ class QemuSpec:
     Attributes:
         emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
         identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
-        absent_calls: the host's system calls that answer ENOSYS, with their numbers: the platform's kernel has not got them.
-        floor: whether a program meets the ENOSYS of the platform's kernel, but for ``answers``.
-        answers: system calls that the platform's kernel lacks or may lack, and that are answered all the same.
+        absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
+        floor: whether ``absent_calls`` are all that can be taken away.
         loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
     """
 
@@ -83,9 +81,8 @@ class QemuSpec:
     timeout_scale: float = 1.0
     layer_mb: int = 512
     identity: tuple[tuple[str, str], ...] = ()
-    absent_calls: tuple[tuple[str, int], ...] = ()
+    absent_calls: tuple[int, ...] = ()
     floor: bool = False
-    answers: tuple[str, ...] = ()
     loopback: bool = False
 
 
@@ -159,7 +156,7 @@ class QemuSandbox:
             "layer_mb": spec.layer_mb,
             "sandbox_host_uid": SANDBOX_HOST_UID,
             "identity": dict(spec.identity),
-            "absent_calls": [number for _, number in spec.absent_calls],
+            "absent_calls": list(spec.absent_calls),
         }
 
     def _shake_hands(self) -> str:
@@ -211,7 +208,6 @@ class QemuSandbox:
             host_kernel=host.release(),
             baseline_ms=baseline,
             degraded="" if children else f"children are not emulated: {self._binfmt_missing}",
-            answers=spec.answers,
         )
 
     def _calibrate(self) -> tuple[float, dict[str, str]]:

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,9 +89,7 @@ class SystemSpec:
 
     Attributes:
         absent_calls: numbers of system calls that answer ENOSYS: the platform's kernel has not got them.
-        floor: whether ``absent_calls`` and ``answers`` are all that the platform's kernel lacks: not where nobody knows its
-            release.
-        answers: system calls that the platform's kernel may lack, and that are answered all the same.
+        floor: whether ``absent_calls`` are all that the platform's kernel is known to lack: not where nobody knows its release.
         own_cpu: whether ``cpu_model`` is the platform's.
         without_kvm: why KVM, which is there, is not used.
     """
@@ -108,7 +107,6 @@ class SystemSpec:
     identity: tuple[tuple[str, str], ...] = ()
     absent_calls: tuple[int, ...] = ()
     floor: bool = False
-    answers: tuple[str, ...] = ()
     loopback: bool = False
     kvm: bool = False
     without_kvm: str = ""
@@ -140,6 +138,7 @@ class SystemSandbox(AgentSandbox):
         try:
             with theirs:
                 self._boot(theirs)
+            threading.Thread(target=self._watch_boot, name=f"{spec.platform}-boot", daemon=True).start()
             self._hello = self._await_agent(KVM_BOOT_TIMEOUT_S if spec.kvm else BOOT_TIMEOUT_S)
             (self._place / "initramfs").unlink()
             self.fingerprint = self._describe()
@@ -165,6 +164,7 @@ class SystemSandbox(AgentSandbox):
             ) from error
         # With init= a first process that cannot be run is a panic, not a shell on the console.
         words = [f"console={machine.console}", "quiet", "panic=-1", "oops=panic", "init=/init"]
+        words += [f"earlycon={machine.early}"] if machine.early else []
         argv = [
             *spec.emulator.command(machine.program),
             *("-L", str(spec.emulator.share / "qemu"), "-L", str(spec.emulator.share / "seabios")),
@@ -195,6 +195,13 @@ class SystemSandbox(AgentSandbox):
         except OSError as error:
             raise SandboxFault(f"{argv[3]} could not be started: {error.strerror}", mend="xc doctor") from error
         threading.Thread(target=self._read_all, name=f"{spec.platform}-reader", daemon=True).start()
+
+    def _watch_boot(self) -> None:
+        """A kernel that panics before it can reboot stands still: nobody has to wait for it."""
+        while self._streams[0].answer is None and not self._dead:
+            if "end Kernel panic" in self.console():
+                self._die(f"{self.name} panicked{_told(self.console())}")
+            time.sleep(0.5)
 
     def _cpu(self) -> str:
         # With KVM a feature that the host lacks would silently be missing: then it may not start at all.
@@ -269,7 +276,7 @@ class SystemSandbox(AgentSandbox):
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
             degraded="" if spec.own_cpu else f"runs on {spec.cpu_model}, not on the platform's CPU: {spec.kernel.why}",
-            answers=spec.answers,
+            own_kernel=not spec.kernel.stand_in,
             extra={
                 "kernel": spec.kernel.name,
                 "kernel_digest": spec.kernel.digest,
@@ -397,7 +404,6 @@ def open_system(
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(lacking.absent.values()),
         floor=wanted.floor and (release is not None or not kernel.stand_in),
-        answers=tuple(sorted(lacking.unsure)),
         loopback=wanted.loopback,
         kvm=kvm,
         keep=pool.keep,

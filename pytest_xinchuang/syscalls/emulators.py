@@ -34,10 +34,22 @@ class KnownDifference(_Data):
         return any(probe == p or (p.endswith("*") and probe.startswith(p[:-1])) for p in self.probes)
 
 
+class LackingCalls(_Data):
+    """System calls that an emulator has not got.
+
+    Attributes:
+        libc: libc itself tries them, and does without.
+    """
+
+    calls: tuple[str, ...] = Field(min_length=1)
+    libc: bool = False
+    reason: str = Field(min_length=10)
+
+
 class Emulator(_Data):
     """One emulator: calls that it has not got, and probes that it answers otherwise."""
 
-    calls: dict[str, str] = Field(default_factory=dict)
+    calls: tuple[LackingCalls, ...] = ()
     probes: tuple[KnownDifference, ...] = ()
 
 
@@ -52,9 +64,14 @@ def load_emulators() -> EmulatorsFile:
     return YamlFile(resources.conformance_dir() / "emulators.yaml").parse(EmulatorsFile)
 
 
-def lacking_calls(emulator: str = "qemu-user") -> tuple[str, ...]:
-    """Calls that an emulator has not got, whatever kernel is beneath it."""
-    return tuple(load_emulators().emulators[emulator].calls)
+def lacking_calls(emulator: str = "qemu-user", *, libc: bool = True) -> frozenset[str]:
+    """Calls that an emulator has not got, whatever kernel is beneath it.
+
+    Args:
+        libc: with those that libc itself tries, and does without.
+    """
+    rows = load_emulators().emulators[emulator].calls
+    return frozenset(name for row in rows if libc or not row.libc for name in row.calls)
 
 
 def known_difference(probe: str, arch: str, emulator: str) -> KnownDifference | None:

@@ -14,6 +14,7 @@ from typing import Any
 from pytest_xinchuang.errors import BuildFailed, HostFault, SandboxFault, XcError
 from pytest_xinchuang.grading.deciding import cause_of
 from pytest_xinchuang.model.found import Found
+from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.requirement import Catalogue, Requirement
 from pytest_xinchuang.model.subject import Subject, SyscallBridge
@@ -311,16 +312,15 @@ class SyscallEngine:
             found.mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
         return found
 
-    def _answered(self) -> list[str]:
+    def _answered(self) -> Sequence[str]:
         """Calls of the bridge that the platform's kernel lacks or may lack, and that this sandbox answers.
 
         Raises:
             SandboxFault: there is no trace of it.
         """
-        sandbox = self.sandbox
-        answers = set(sandbox.fingerprint.answers)
-        if not answers or not sandbox.fingerprint.isolation["kernel_floor"]:
-            return []
+        sandbox, lacking = self.sandbox, lacking_on(self.platform).names
+        if not lacking or sandbox.fingerprint.own_kernel:
+            return ()
         built = self._built
         # Once more what it was asked, but for what would wait, or meet other processes and other addresses.
         again = [r for r in self.asked.requests if not ({"pid", "address"} & r.keys() or r["op"] in _NOT_AGAIN)]
@@ -329,10 +329,10 @@ class SyscallEngine:
             sandbox.put(path, data, executable=True)
         limits = replace(LIMITS, wall_s=TIMEOUT_S)
         done = sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
-        made = Trace.of(done).calls()
-        if done.ended is not Ended.EXITED or done.truncated or not made:
+        trace = Trace.of(done)
+        if done.ended is not Ended.EXITED or done.truncated or not trace.says_anything:
             raise SandboxFault(f"the bridge could not be traced: {done.describe()}", mend="--xc-backend=system")
-        return sorted(made & answers)
+        return trace.answered(lacking)
 
     def _said(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
         """The values of one operation; None where the bridge has not got it."""

@@ -149,7 +149,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     kernel = platform.system.kernel.value or ""
     absent = lacking_on(platform).absent
     lacking = tuple(sorted(n for n in calls.refused if n in absent))
-    emulator = () if sandbox.fingerprint.backend == "system" else lacking_calls()
+    emulator = () if sandbox.fingerprint.backend == "system" else tuple(lacking_calls())
     with_all = None
     undecided = ""
     for outcome in (traced, plain):
@@ -159,8 +159,8 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         undecided = f"the backend {sandbox.fingerprint.backend} logged no system call"
     if not kernel and not undecided:
         undecided = f"the kernel of {platform.os_name} is not known"
-    answered = sorted(calls.counts.keys() & set(sandbox.fingerprint.answers) - calls.refused)
-    if answered and not undecided:
+    answered = sorted(calls.counts.keys() & lacking_on(platform).names - calls.refused)
+    if answered and not undecided and not sandbox.fingerprint.own_kernel:
         undecided = f"Linux {kernel} lacks {', '.join(answered)}, or may lack it, and this sandbox answers"
     if lacking and not undecided:
         whole = pool.sandbox(platform, floor=False)

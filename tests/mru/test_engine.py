@@ -273,3 +273,44 @@ def test_a_call_that_the_kernel_may_lack_is_no_pass(
     assert "u: it calls newfstatat, which Linux 6.6.0 lacks or may lack" in decided.reason
     assert decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool, "loongson")["XC-MRU-033"].verdict is Verdict.PASS
     assert decide(tmp_path, UNIT, NEWFSTATAT, platforms, catalogue, pool)["XC-MRU-033"].verdict is Verdict.PASS
+
+
+AIO = """
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    unsigned long context = 0;
+    int without = syscall(SYS_io_setup, 8, &context) != 0;
+    if (without) puts("no native AIO");
+    return EXIT || puts("hello") < 0;
+}
+"""
+
+
+@pytest.mark.parametrize("provisioned", [True, False])
+@pytest.mark.parametrize("exit_", ["without", "0"])
+def test_a_call_that_the_emulator_lacks_is_not_the_subjects_doing(
+    exit_: str,
+    provisioned: bool,
+    tmp_path: Path,
+    platforms: Platforms,
+    catalogue: Catalogue,
+    pool: Pool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """qemu-user has no io_setup, which every kernel has: a data base on libaio fails there, and not on the platform."""
+    if not provisioned:
+        monkeypatch.setattr(pool.store, "has_system", lambda *_: False)
+    decisions = decide(tmp_path, UNIT, AIO.replace("EXIT", exit_), platforms, catalogue, pool)
+    assert Verdict.FAIL not in verdicts(decisions)
+    decided = decisions["XC-MRU-005"]
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.FIDELITY
+    assert "io_setup, which the emulator has not got" in decided.reason and "--xc-backend=system" in decided.mend
+
+
+def test_what_fails_on_a_real_kernel_as_well_is_the_subjects_doing(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    decisions = decide(tmp_path, UNIT, AIO.replace("EXIT", "1"), platforms, catalogue, pool)
+    assert decisions["XC-MRU-006"].verdict is Verdict.FAIL and "exit code 1" in decisions["XC-MRU-006"].reason
