@@ -11,8 +11,10 @@ from pytest_xinchuang.errors import HostFault, XcError
 from pytest_xinchuang.gotest.module import GoModule, ModuleVersion, Package
 from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, outcomes_of
 from pytest_xinchuang.model.platform import Arch, Platform
+from pytest_xinchuang.model.verdict import Fidelity
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
+from pytest_xinchuang.syscalls.emulators import not_emulated
 from pytest_xinchuang.toolchain.builder import version_of
 
 SOURCE, BINARY, PROFILE = "/xc/src", "/xc/package.test", "/xc/cover.out"
@@ -121,6 +123,7 @@ class GoTestEngine:
         words: list[str],
         *,
         wall_s: float = LIMITS.wall_s,
+        trace: bool = False,
     ) -> Outcome:
         sandbox.reset()
         sandbox.put("/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
@@ -139,7 +142,8 @@ class GoTestEngine:
         ]
         if self.only and not any(word.startswith("-test.run=") for word in words):
             argv.append(f"-test.run={self.only}")
-        return sandbox.run(argv, cwd=f"{SOURCE}/{package.directory}".rstrip("/"), limits=replace(LIMITS, wall_s=wall_s))
+        limits = replace(LIMITS, wall_s=wall_s)
+        return sandbox.run(argv, cwd=f"{SOURCE}/{package.directory}".rstrip("/"), limits=limits, trace=trace)
 
     def _all_tests(
         self, sandbox: Sandbox, module: GoModule, package: Package, program: Path, words: list[str]
@@ -262,6 +266,11 @@ class GoTestEngine:
             return TestVerdict.FAILS_EVERYWHERE, f"{again}; on x86-64 it fails at times"
         if _CLOCK.search(output):
             return TestVerdict.NOT_JUDGED, f"{again}: an emulator's clock says nothing of the machine's"
+        if sandbox.fingerprint.fidelity is Fidelity.EMULATED_USER:
+            words = [f"-test.run=^{re.escape(name)}$"]
+            traced = self._execute(sandbox, module, package, program, words, wall_s=ALONE_WALL_S, trace=True)
+            if lacking := not_emulated(traced, self.platform):
+                return TestVerdict.NOT_JUDGED, f"{again}: the emulator has no {', '.join(lacking)}"
         return TestVerdict.FAIL, again
 
     def _steady_on_x86(self, module: GoModule, package: Package, name: str) -> bool:

@@ -11,17 +11,15 @@ from dataclasses import replace
 
 from pytest_xinchuang.errors import HostFault
 from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
-from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.subject import Unit
-from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.model.verdict import Fidelity
 from pytest_xinchuang.mru.built import Built
 from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.mru.installers import uname_shim
 from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
-from pytest_xinchuang.syscalls.emulators import lacking_calls
+from pytest_xinchuang.syscalls.emulators import not_emulated
 
 FOREIGN_VENDOR = "GenuineIntel"
 """The vendor string that every allow-list has."""
@@ -72,20 +70,15 @@ class Counterfactuals:
         """
         if sandbox.fingerprint.fidelity is not Fidelity.EMULATED_USER:
             return ()
-        names = names_of(self.platform.architecture.names["go"])
-        refused = {
-            names.get(int(call), "") if call.isdigit() else call
-            for call in Trace.of(self.execute(sandbox, built, trace=True)).missing_calls()
-        }
-        wanted = refused & lacking_calls(libc=False) - lacking_on(self.platform).absent.keys()
-        if not wanted:
+        refused = not_emulated(self.execute(sandbox, built, trace=True), self.platform)
+        if not refused:
             return ()
         with contextlib.suppress(HostFault):
             if self.pool.store.has_system(self.platform):
                 real = self.execute(self.pool.system(self.platform), built)
                 if not real.is_fault and not works(real):
                     return ()
-        return tuple(sorted(wanted))
+        return refused
 
     def works_with_small_pages(self, built: Built, works: Works) -> bool:
         """Whether a kernel of the same architecture with the smallest pages runs it; False where there is none to try."""

@@ -7,7 +7,12 @@ import functools
 from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_xinchuang import resources
+from pytest_xinchuang.model.kernel_calls import lacking_on
+from pytest_xinchuang.model.platform import Platform
+from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.model.yamlfile import YamlFile
+from pytest_xinchuang.mru.diagnosis import Trace
+from pytest_xinchuang.sandbox.protocol import Outcome
 
 
 class _Data(BaseModel):
@@ -72,6 +77,14 @@ def lacking_calls(emulator: str = "qemu-user", *, libc: bool = True) -> frozense
     """
     rows = load_emulators().emulators[emulator].calls
     return frozenset(name for row in rows if libc or not row.libc for name in row.calls)
+
+
+def not_emulated(traced: Outcome, platform: Platform) -> tuple[str, ...]:
+    """Calls that a traced run was refused under qemu-user because that has not got them, and that the platform's kernel has."""
+    names = names_of(platform.architecture.names["go"])
+    refused = Trace.of(traced).missing_calls()
+    found = {names.get(int(call), "") if call.isdigit() else call for call in refused}
+    return tuple(sorted(found & lacking_calls(libc=False) - lacking_on(platform).absent.keys()))
 
 
 def known_difference(probe: str, arch: str, emulator: str) -> KnownDifference | None:

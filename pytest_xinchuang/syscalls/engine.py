@@ -24,9 +24,9 @@ from pytest_xinchuang.mru.built import Built, build, target_for
 from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.sandbox.lines import Launch
 from pytest_xinchuang.sandbox.pool import Pool
-from pytest_xinchuang.sandbox.protocol import Ended, Process, Sandbox
+from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process, Sandbox
 from pytest_xinchuang.syscalls.bridge import BridgeClient, BridgeError, Hello
-from pytest_xinchuang.syscalls.emulators import known_difference
+from pytest_xinchuang.syscalls.emulators import known_difference, not_emulated
 from pytest_xinchuang.syscalls.gostructs import check_go, pairs_of, read_go
 from pytest_xinchuang.syscalls.headers import ARCHITECTURES
 from pytest_xinchuang.syscalls.layouts import Layout, load_snapshot, shipped_layouts
@@ -160,7 +160,11 @@ class SyscallEngine:
             CLOCKS: self._clocks,
         }
         check = checks.get(requirement.id, lambda: self._probed(requirement.id, self.asked))
-        return check().decision(self.fidelity, mend)
+        found = check()
+        if found.wrong and (lacking := self._not_emulated()):
+            reason = f"{found.wrong[0]}; it calls {', '.join(lacking)}, which the emulator has not got"
+            found.wrong, found.undecided, found.cause, found.mend = [], reason, Cause.FIDELITY, "--xc-backend=system"
+        return found.decision(self.fidelity, mend)
 
     # -- the harness
 
@@ -312,27 +316,41 @@ class SyscallEngine:
             found.mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
         return found
 
-    def _answered(self) -> Sequence[str]:
-        """Calls of the bridge that the platform's kernel lacks or may lack, and that this sandbox answers.
+    @cached_property
+    def _traced(self) -> Outcome:
+        """The system calls of the bridge: what it was asked, once more, but for what would wait, or meet other processes and
+        other addresses.
 
         Raises:
             SandboxFault: there is no trace of it.
         """
-        sandbox, lacking = self.sandbox, lacking_on(self.platform).names
-        if not lacking or sandbox.fingerprint.own_kernel:
-            return ()
-        built = self._built
-        # Once more what it was asked, but for what would wait, or meet other processes and other addresses.
+        sandbox, built = self.sandbox, self._built
         again = [r for r in self.asked.requests if not ({"pid", "address"} & r.keys() or r["op"] in _NOT_AGAIN)]
         lines = b"".join(json.dumps(r).encode() + b"\n" for r in again)
         for path, data in built.files.items():
             sandbox.put(path, data, executable=True)
         limits = replace(LIMITS, wall_s=TIMEOUT_S)
         done = sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
-        trace = Trace.of(done)
-        if done.ended is not Ended.EXITED or done.truncated or not trace.says_anything:
+        if done.ended is not Ended.EXITED or done.truncated or not Trace.of(done).says_anything:
             raise SandboxFault(f"the bridge could not be traced: {done.describe()}", mend="--xc-backend=system")
-        return trace.answered(lacking)
+        return done
+
+    def _answered(self) -> Sequence[str]:
+        """Calls of the bridge that the platform's kernel lacks or may lack, and that this sandbox answers."""
+        lacking = lacking_on(self.platform).names
+        if not lacking or self.sandbox.fingerprint.own_kernel:
+            return ()
+        return Trace.of(self._traced).answered(lacking)
+
+    def _not_emulated(self) -> Sequence[str]:
+        """Calls of the bridge that were refused because the emulator has not got them."""
+        if self.fidelity is not Fidelity.EMULATED_USER:
+            return ()
+        try:
+            return not_emulated(self._traced, self.platform)
+        except SandboxFault:
+            # A bridge that cannot even be asked again is what it was seen to be.
+            return ()
 
     def _said(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
         """The values of one operation; None where the bridge has not got it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from pytest_xinchuang.gotest.result import TestVerdict, coverage_of, outcomes_of
 from pytest_xinchuang.model.platform import Platforms
 from pytest_xinchuang.sandbox.pool import Pool
 
-MODULE, VERSION = "example.com/probe", "v1.0.0"
+MODULE = "example.com/probe"
 
 GO_FILES = {
     "go.mod": f"module {MODULE}\n\ngo 1.21\n",
@@ -31,7 +32,7 @@ GO_FILES = {
     ),
     "good/testdata/x": "x",
     "bad/bad_test.go": (
-        'package bad\n\nimport (\n\t"net"\n\t"os"\n\t"runtime"\n\t"testing"\n\t"time"\n)\n\n'
+        'package bad\n\nimport (\n\t"net"\n\t"os"\n\t"runtime"\n\t"syscall"\n\t"testing"\n\t"time"\n\t"unsafe"\n)\n\n'
         'func TestHereAlone(t *testing.T) {\n\tif runtime.GOARCH != "amd64" {\n'
         '\t\tt.Fatal("want amd64, got", runtime.GOARCH)\n\t}\n}\n\n'
         'func TestEverywhere(t *testing.T) {\n\tt.Fatal("broken")\n}\n\n'
@@ -39,6 +40,9 @@ GO_FILES = {
         '\tif _, err := net.DialTimeout("tcp", "192.0.2.1:80", time.Second); err != nil {\n\t\tt.Fatal(err)\n\t}\n}\n\n'
         'func TestClock(t *testing.T) {\n\tif runtime.GOARCH != "amd64" {\n\t\tt.Fatal("took longer than 1ms")\n\t}\n}\n\n'
         "func TestEndsAll(t *testing.T) {\n\tif runtime.GOARCH != \"amd64\" {\n\t\tos.Exit(3)\n\t}\n}\n\n"
+        "func TestAIO(t *testing.T) {\n\tvar context uintptr\n"
+        "\tif _, _, e := syscall.Syscall(syscall.SYS_IO_SETUP, 8, uintptr(unsafe.Pointer(&context)), 0); e != 0 {\n"
+        "\t\tt.Fatal(e)\n\t}\n}\n\n"
         "func TestAfterIt(t *testing.T) {}\n"
     ),
     "arch/arch_amd64.go": "package arch\n\nconst Word = 8\n",
@@ -48,6 +52,9 @@ GO_FILES = {
     ),
     "none/none.go": "package none\n",
 }  # fmt: skip
+
+VERSION = f"v1.0.{zlib.crc32(repr(GO_FILES).encode())}"
+"""Another for other files: Go keeps what it has once fetched."""
 
 
 @pytest.fixture
@@ -89,6 +96,7 @@ def test_a_failure_is_told_from_what_cannot_be_judged(name: str, proxy: Path, pl
         "TestEverywhere": TestVerdict.FAILS_EVERYWHERE,
         "TestNetwork": TestVerdict.FAILS_EVERYWHERE,
         "TestClock": TestVerdict.NOT_JUDGED,
+        "TestAIO": TestVerdict.NOT_JUDGED,
         "TestEndsAll": TestVerdict.FAIL,
         "TestAfterIt": TestVerdict.PASS,
     }

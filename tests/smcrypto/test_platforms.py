@@ -38,7 +38,11 @@ def test_the_standards_sample_values_and_tls(name: str, platforms: Platforms, ca
         # What OpenSSL does wrong is in the bank, and is told by its name.
         wrong = {s.vector.test.comment for s in engine.run.seen if s.result is Result.FAILED}
         known = {"a byte behind", "x is not below p", "an id of 8191 bytes"}
-        assert known <= wrong <= known | {"n-1", "a private key out of range", "the key stream is a zero byte"}
+        # It draws its own k, and leaves one byte in the clear 1 time in 256 (SMD-28): then the vectors of 1 byte are wrong too.
+        by_chance = {"1 bytes"}
+        assert (
+            known <= wrong <= known | by_chance | {"n-1", "a private key out of range", "the key stream is a zero byte"}
+        )
         assert "SMD-43" in engine.decision("XC-SM-022").reason
     finally:
         engine.close()

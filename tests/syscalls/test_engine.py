@@ -127,6 +127,16 @@ def test_a_call_that_the_kernel_may_lack_is_no_pass(make: Make) -> None:
     assert "it calls fstat, which Linux 6.6.0 lacks or may lack" in decided.reason and "kernel import" in decided.mend
 
 
+def test_a_call_that_the_emulator_lacks_is_not_the_bridges_doing(make: Make) -> None:
+    """A bridge on top of native AIO, which qemu-user has not got."""
+    needs = 'if (IS("lseek")) { unsigned long c = 0; if (syscall(SYS_io_setup, 8, &c)) return -EIO; } if (IS("lseek"))'
+    engine = make(edit=('if (IS("lseek"))', needs))
+    requirement = next(p.requirement for p in engine.probes.bridge.values() if any(s.do == "lseek" for s in p.steps))
+    decided = engine.decision(requirement)
+    assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.FIDELITY
+    assert "EIO" in decided.reason and "it calls io_setup, which the emulator has not got" in decided.reason
+
+
 def test_other_pages_than_the_platforms_blame_nobody(make: Make) -> None:
     """Kylin V10 SP1 has pages of 64K, the stand-in kernel has 4K: who counts on 64K fails here, and works there."""
     engine = make("phytium", edit=("return (long)getauxval(AT_PAGESZ);", "return 65536;"), file="bridge.c")
