@@ -28,10 +28,16 @@ def write_table(result: RunResult, line: Writer, *, width: int = 100) -> None:
         f"suite {started['suite']['version']}, packages {', '.join(started['packages']) or 'none'}"
     )
     name_width = max([len(g.platform) for g in result.grades], default=8)
-    line(f"{'platform':<{name_width}}  grade  {'L1':<9}{'L2':<9}{'L3':<9}{'L4':<9}evidence", bold=True)
-    for grade in result.grades:
+    rows = [
+        [_cell([r for r in result.of(grade.platform) if r.level is level]) for level in Level]
+        for grade in result.grades
+    ]
+    widths = [max(9, *(len(row[n]) + 1 for row in rows)) if rows else 9 for n in range(len(Level))]
+    heads = "".join(f"{level.value:<{w}}" for level, w in zip(Level, widths, strict=True))
+    line(f"{'platform':<{name_width}}  grade  {heads}evidence", bold=True)
+    for grade, row in zip(result.grades, rows, strict=True):
         results = result.of(grade.platform)
-        cells = "".join(f"{_cell([r for r in results if r.level is level]):<9}" for level in Level)
+        cells = "".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True))
         how = grade.fidelity + (", stand-in root filesystem" if grade.rootfs == "stand-in" else "")
         how += ", facts overridden" if grade.facts != "shipped" else ""
         shown = (grade.level or "none") + ("*" if grade.with_waivers else "")

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_xinchuang.evidence.journal import read_journal
 from pytest_xinchuang.grading.grade import RunResult, grade_run
+from pytest_xinchuang.report import terminal
 from pytest_xinchuang.report.json_report import report_schema, report_text
 from pytest_xinchuang.report.junit import junit_text
 from pytest_xinchuang.report.terminal import write_table
@@ -128,3 +129,11 @@ def test_the_table_of_a_broken_run_says_so(result_of: Make) -> None:
     lines: list[str] = []
     write_table(result_of(all_pass()[:-1]), lambda text, **_: lines.append(text))
     assert any("no grade: the run did not finish" in line for line in lines)
+
+
+def test_the_columns_of_the_table_stand_apart(result_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_cell", lambda _: "FAIL 130/132")
+    lines: list[str] = []
+    write_table(result_of(all_pass()), lambda text, **_: lines.append(text))
+    head, row = lines[1:3]
+    assert row.count("FAIL 130/132 ") == 4 and row.index("FAIL") == head.index("L1")
