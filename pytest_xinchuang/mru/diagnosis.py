@@ -19,6 +19,9 @@ _NETWORK_ERRORS = (
     "Network is down",
     "No route to host",
 )
+_CALL = re.compile(r"(\d+) ([a-z_][a-z_0-9]*)\(")
+"""Process and name of a call."""
+
 _NETWORK_CALLS = ("connect(", "sendto(", "sendmsg(", "bind(")
 
 
@@ -47,13 +50,15 @@ class Trace:
         return cls(tuple(outcome.stderr.decode(errors="replace").splitlines()))
 
     @property
-    def says_anything(self) -> bool:
-        """Whether a call was logged at all."""
-        return any(re.match(r"\d+ [a-z_][a-z_0-9]*\(", line) for line in self.lines)
+    def is_whole(self) -> bool:
+        """Whether calls were logged, and those of every program: one that is started without the variable that has qemu-user
+        log ends the lines of its process with execve."""
+        last = {pid: call for line in self.lines for pid, call in _CALL.findall(line)}
+        return bool(last) and not {"execve", "execveat"} & set(last.values())
 
     def answered(self, names: frozenset[str]) -> tuple[str, ...]:
         """Those of these calls that were made and never answered ENOSYS."""
-        made = {name for line in self.lines for name in re.findall(r"\d+ ([a-z_][a-z_0-9]*)\(", line)}
+        made = {call for line in self.lines for _, call in _CALL.findall(line)}
         return tuple(sorted(made & names - set(self.missing_calls())))
 
     def network_attempt(self) -> str | None:

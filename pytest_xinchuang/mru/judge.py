@@ -362,8 +362,8 @@ class RunJudge:
         traced = self.bench.execute(sandbox, built, trace=True)
         trace = Trace.of(traced)
         mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
-        if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.says_anything:
-            told = f"no trace says whether it makes calls that the platform's kernel lacks: {traced.describe()}"
+        if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
+            told = f"no whole trace says whether it makes calls that the platform's kernel lacks: {traced.describe()}"
             record.undecided(KERNEL, Cause.HOST, told, mend)
         elif called := trace.answered(lacking):
             text = f"it calls {', '.join(called)}, which Linux {self.platform.system.kernel.value} lacks or may lack"

@@ -14,6 +14,7 @@ from pytest_xinchuang.errors import DataFileError, XcError
 from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.syscall_names import names_of
+from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
 from pytest_xinchuang.syscalls.emulators import lacking_calls
@@ -157,6 +158,8 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
             undecided = outcome.describe()
     if not calls.counts and not undecided:
         undecided = f"the backend {sandbox.fingerprint.backend} logged no system call"
+    if not undecided and not Trace.of(traced).is_whole:
+        undecided = "a program that it starts, with another environment, was not traced: --backend system"
     if not kernel and not undecided:
         undecided = f"the kernel of {platform.os_name} is not known"
     answered = sorted(calls.counts.keys() & lacking_on(platform).names - calls.refused)

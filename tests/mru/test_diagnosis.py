@@ -67,3 +67,25 @@ def test_what_an_installer_should_not_have_asked_for(platforms: Platforms) -> No
     assert codes(hygon, [], "./i.sh: 3: yum: not found\n") == []
     names = {path.rpartition("/")[2] for path in shims(hygon, "/xc/u")}
     assert names == {"curl", "wget", "dnf", "yum", "rpm"}
+
+
+TRACED = """7 brk(NULL) = 0x4000
+7 faccessat2(AT_FDCWD,"x",R_OK,0) = 0
+7 openat2(-100,0x1,0x2,24) = -1 errno=38 (Function not implemented)
+7 clone(CLONE_CHILD_SETTID) = 8
+8 execve("/bin/true",{"true",NULL})8 brk(NULL) = 0x5000
+8 exit_group(0)
+7 exit_group(0)
+"""
+
+
+def test_calls_that_were_answered() -> None:
+    trace = Trace(tuple(TRACED.splitlines()))
+    assert trace.is_whole
+    assert trace.answered(frozenset({"faccessat2", "openat2", "statx"})) == ("faccessat2",)
+
+
+def test_a_trace_that_loses_a_program_is_not_whole() -> None:
+    # Started with an empty environment, the emulator of the child does not know that it should log.
+    lines = TRACED.replace("8 brk(NULL) = 0x5000\n8 exit_group(0)\n", "\n").splitlines()
+    assert not Trace(tuple(lines)).is_whole and not Trace(("no call",)).is_whole and not Trace(()).is_whole

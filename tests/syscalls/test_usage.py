@@ -42,6 +42,12 @@ def build(store: Store, platforms: Platforms, name: str, text: str, place: Path)
 
 
 @pytest.mark.sandbox
+def test_a_child_that_is_not_traced_decides_nothing(pool: Pool, platforms: Platforms) -> None:
+    assert "was not traced" in trace(pool, platforms.get("phytium"), ["env", "-i", "/bin/true"]).undecided
+    assert not trace(pool, platforms.get("phytium"), ["env", "A=b", "/bin/true"]).undecided
+
+
+@pytest.mark.sandbox
 def test_a_call_that_the_emulator_answers_anyway_decides_nothing(
     pool: Pool, store: Store, platforms: Platforms, tmp_path: Path
 ) -> None:
