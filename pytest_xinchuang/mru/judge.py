@@ -359,7 +359,7 @@ class RunJudge:
         lacking = lacking_on(self.platform).names
         if not lacking or sandbox.fingerprint.own_kernel:
             return
-        traced = self.bench.execute(sandbox, built, trace=True)
+        traced = Trace.whole(lambda: self.bench.execute(sandbox, built, trace=True))
         trace = Trace.of(traced)
         mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
         if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:

@@ -330,7 +330,9 @@ class SyscallEngine:
         for path, data in built.files.items():
             sandbox.put(path, data, executable=True)
         limits = replace(LIMITS, wall_s=TIMEOUT_S)
-        done = sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
+        done = Trace.whole(
+            lambda: sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
+        )
         if done.ended is not Ended.EXITED or done.truncated or not Trace.of(done).is_whole:
             raise SandboxFault(f"the bridge could not be traced: {done.describe()}", mend="--xc-backend=system")
         return done

@@ -141,8 +141,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         XcError: the program cannot be executed there.
     """
     sandbox = pool.sandbox(platform)
-    argv = _place(sandbox, words)
-    traced = sandbox.run(argv, trace=True, limits=LIMITS)
+    traced = Trace.whole(lambda: sandbox.run(_place(sandbox, words), trace=True, limits=LIMITS))
     if traced.ended is Ended.EXITED and traced.code in (126, 127) and traced.cause:
         raise XcError(f"{words[0]}: {traced.cause} on {platform.id}", mend=f"build it for {platform.arch}")
     plain = sandbox.run(_place(sandbox, words), limits=LIMITS)

@@ -89,3 +89,15 @@ def test_a_trace_that_loses_a_program_is_not_whole() -> None:
     # Started with an empty environment, the emulator of the child does not know that it should log.
     lines = TRACED.replace("8 brk(NULL) = 0x5000\n8 exit_group(0)\n", "\n").splitlines()
     assert not Trace(tuple(lines)).is_whole and not Trace(("no call",)).is_whole and not Trace(()).is_whole
+
+
+def test_a_trace_that_lost_lines_is_made_again() -> None:
+    lost = TRACED.replace("8 brk(NULL) = 0x5000\n8 exit_group(0)\n", "\n")
+    runs = [outcome_with(lost), outcome_with(lost), outcome_with(TRACED), outcome_with("never asked for")]
+    assert Trace.of(Trace.whole(lambda: runs.pop(0))).is_whole and len(runs) == 1
+    runs = [outcome_with(lost) for _ in range(4)]
+    assert not Trace.of(Trace.whole(lambda: runs.pop(0))).is_whole and len(runs) == 1
+
+
+def outcome_with(stderr: str) -> Outcome:
+    return Outcome(("x",), Ended.EXITED, 0, None, b"", stderr.encode(), 1.0, 1.0)

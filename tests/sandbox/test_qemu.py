@@ -361,9 +361,14 @@ def _descendants(pid: int) -> list[int]:
 
 def _gone(pids: list[int]) -> None:
     deadline = time.monotonic() + 10
-    while alive := [
-        p for p in pids if Path(f"/proc/{p}").exists() and " Z " not in Path(f"/proc/{p}/stat").read_text()
-    ]:
+
+    def lives(pid: int) -> bool:
+        try:
+            return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return False
+
+    while alive := [p for p in pids if lives(p)]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.05)
 
