@@ -83,6 +83,8 @@ def test_calls_that_were_answered() -> None:
     trace = Trace(tuple(TRACED.splitlines()))
     assert trace.is_whole
     assert trace.answered(frozenset({"faccessat2", "openat2", "statx"})) == ("faccessat2",)
+    torn = Trace(('7 8 execve("/bin/x",{NULL})statx(1,2) = 0',))
+    assert torn.answered(frozenset({"statx"})) == ("statx",)
 
 
 def test_a_trace_that_loses_a_program_is_not_whole() -> None:
@@ -91,7 +93,7 @@ def test_a_trace_that_loses_a_program_is_not_whole() -> None:
     assert not Trace(tuple(lines)).is_whole and not Trace(("no call",)).is_whole and not Trace(()).is_whole
 
 
-def test_a_trace_that_lost_lines_is_made_again() -> None:
+def test_a_torn_trace_is_made_again() -> None:
     lost = TRACED.replace("8 brk(NULL) = 0x5000\n8 exit_group(0)\n", "\n")
     runs = [outcome_with(lost), outcome_with(lost), outcome_with(TRACED), outcome_with("never asked for")]
     assert Trace.of(Trace.whole(lambda: runs.pop(0))).is_whole and len(runs) == 1
