@@ -252,11 +252,9 @@ class GoTestEngine:
             return TestVerdict.NOT_JUDGED, f"{reason}; too many failed to try each again"
         self._retried += 1
         sandbox = self.pool.sandbox(self.platform, loopback=True)
-        again = reason
+        again, words = reason, [f"-test.run=^{re.escape(name)}$"]
         for _ in range(RETRIES):
-            alone = self._execute(
-                sandbox, module, package, program, [f"-test.run=^{re.escape(name)}$"], wall_s=ALONE_WALL_S
-            )
+            alone = self._execute(sandbox, module, package, program, words, wall_s=ALONE_WALL_S)
             if alone.is_fault:
                 return TestVerdict.NOT_JUDGED, alone.describe()
             if alone.ok:
@@ -267,7 +265,6 @@ class GoTestEngine:
         if _CLOCK.search(output):
             return TestVerdict.NOT_JUDGED, f"{again}: an emulator's clock says nothing of the machine's"
         if sandbox.fingerprint.fidelity is Fidelity.EMULATED_USER:
-            words = [f"-test.run=^{re.escape(name)}$"]
             traced = self._execute(sandbox, module, package, program, words, wall_s=ALONE_WALL_S, trace=True)
             if lacking := not_emulated(traced, self.platform):
                 return TestVerdict.NOT_JUDGED, f"{again}: the emulator has no {', '.join(lacking)}"

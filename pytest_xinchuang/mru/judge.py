@@ -12,7 +12,6 @@ from pytest_xinchuang.errors import HostFault
 from pytest_xinchuang.inspect.elf import NotElf, read_elf
 from pytest_xinchuang.model.finding import Certainty
 from pytest_xinchuang.model.finding import Finding as FoundCode
-from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.subject import Unit
 from pytest_xinchuang.model.verdict import Cause, Fidelity
 from pytest_xinchuang.mru import static
@@ -45,6 +44,7 @@ from pytest_xinchuang.mru.requirements import (
 )
 from pytest_xinchuang.sandbox.pool import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
+from pytest_xinchuang.syscalls.emulators import ANSWERED_MEND, answered_text, to_be_refused
 
 SIGILL = 4
 SMALL_PAGE = 4096
@@ -132,8 +132,9 @@ class RunJudge:
         if not self._is_good(unit, outcome) or (expected is not None and outcome.stdout != expected.encode()):
             return False
         reference = self.bench.reference(unit)
-        known = not isinstance(reference, str) and not reference.is_fault and reference.ended is Ended.EXITED
-        return not known or isinstance(reference, str) or reference.stdout == outcome.stdout
+        if isinstance(reference, str) or reference.ended is not Ended.EXITED:
+            return True
+        return reference.stdout == outcome.stdout
 
     def _refused_by_emulator(self, unit: Unit, built: Built, sandbox: Sandbox, outcome: Outcome) -> tuple[str, ...]:
         if outcome.is_fault or self._is_expected(unit, outcome):
@@ -356,18 +357,16 @@ class RunJudge:
 
     def _check_answers(self, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome) -> None:
         """A unit that makes a call which the platform's kernel may lack has shown nothing where that is answered."""
-        lacking = lacking_on(self.platform).names
-        if not lacking or sandbox.fingerprint.own_kernel:
+        lacking = to_be_refused(sandbox, self.platform)
+        if not lacking:
             return
         traced = Trace.whole(lambda: self.bench.execute(sandbox, built, trace=True))
         trace = Trace.of(traced)
-        mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
         if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
             told = f"no whole trace says whether it makes calls that the platform's kernel lacks: {traced.describe()}"
-            record.undecided(KERNEL, Cause.HOST, told, mend)
+            record.undecided(KERNEL, Cause.HOST, told, ANSWERED_MEND)
         elif called := trace.answered(lacking):
-            text = f"it calls {', '.join(called)}, which Linux {self.platform.system.kernel.value} lacks or may lack"
-            record.undecided(KERNEL, Cause.FIDELITY, f"{text}, and this sandbox answers", mend)
+            record.undecided(KERNEL, Cause.FIDELITY, answered_text(called, self.platform), ANSWERED_MEND)
 
     def _check_shmat(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
         attaches = any(b"shmat" in data for data in built.objects.values())

@@ -80,11 +80,15 @@ class Store:
             )
         return self._ref(self._make_rootfs(name, force=force), platform)
 
+    @property
+    def _system_emulator(self) -> str:
+        return f"qemu-system-{mmdebstrap.host_architecture()}"
+
     def system_emulator(self, *, force: bool = False) -> SystemEmulatorRef:
         """qemu-system with its libraries and firmware."""
         entry = self._make(
             "system-emulator",
-            f"qemu-system-{mmdebstrap.host_architecture()}",
+            self._system_emulator,
             f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(kernels.PROGRAMS)}",
             lambda tree: kernels.build_system_emulator(self.cache, tree),
             force=force,
@@ -95,8 +99,7 @@ class Store:
     def has_system(self, platform: Platform) -> bool:
         """Whether a kernel of the platform's architecture, and what it runs on, have been provisioned."""
         recipes = [n for n, r in self.platforms.file.kernels.items() if r.arch is platform.arch]
-        emulator = f"qemu-system-{mmdebstrap.host_architecture()}"
-        return self.cache.peek("system-emulator", emulator) is not None and any(
+        return self.cache.peek("system-emulator", self._system_emulator) is not None and any(
             self.cache.peek("kernel", name) is not None for name in (f"vendor-{platform.id}", *recipes)
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +13,7 @@ from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.model.yamlfile import YamlFile
 from pytest_xinchuang.mru.diagnosis import Trace
-from pytest_xinchuang.sandbox.protocol import Outcome
+from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox
 
 
 class _Data(BaseModel):
@@ -77,6 +78,20 @@ def lacking_calls(emulator: str = "qemu-user", *, libc: bool = True) -> frozense
     """
     rows = load_emulators().emulators[emulator].calls
     return frozenset(name for row in rows if libc or not row.libc for name in row.calls)
+
+
+ANSWERED_MEND = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
+
+
+def to_be_refused(sandbox: Sandbox, platform: Platform) -> frozenset[str]:
+    """Calls that a trace has to show refused: the platform's kernel lacks or may lack them, and it is not that kernel."""
+    return frozenset() if sandbox.fingerprint.own_kernel else lacking_on(platform).names
+
+
+def answered_text(called: Sequence[str], platform: Platform) -> str:
+    """What is said of a program that made such calls and was not refused."""
+    kernel = f"Linux {platform.system.kernel.value}"
+    return f"it calls {', '.join(called)}, which {kernel} lacks or may lack, and this sandbox answers"
 
 
 def not_emulated(traced: Outcome, platform: Platform) -> tuple[str, ...]:

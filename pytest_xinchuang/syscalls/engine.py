@@ -14,7 +14,6 @@ from typing import Any
 from pytest_xinchuang.errors import BuildFailed, HostFault, SandboxFault, XcError
 from pytest_xinchuang.grading.deciding import cause_of
 from pytest_xinchuang.model.found import Found
-from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.requirement import Catalogue, Requirement
 from pytest_xinchuang.model.subject import Subject, SyscallBridge
@@ -26,7 +25,13 @@ from pytest_xinchuang.sandbox.lines import Launch
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process, Sandbox
 from pytest_xinchuang.syscalls.bridge import BridgeClient, BridgeError, Hello
-from pytest_xinchuang.syscalls.emulators import known_difference, not_emulated
+from pytest_xinchuang.syscalls.emulators import (
+    ANSWERED_MEND,
+    answered_text,
+    known_difference,
+    not_emulated,
+    to_be_refused,
+)
 from pytest_xinchuang.syscalls.gostructs import check_go, pairs_of, read_go
 from pytest_xinchuang.syscalls.headers import ARCHITECTURES
 from pytest_xinchuang.syscalls.layouts import Layout, load_snapshot, shipped_layouts
@@ -308,12 +313,8 @@ class SyscallEngine:
         elif not self.sandbox.fingerprint.isolation["kernel_floor"]:
             found.undecided = "this sandbox has system calls that the platform's kernel may lack"
         elif called := self._answered():
-            kernel = f"Linux {self.platform.system.kernel.value}"
-            found.undecided = (
-                f"it calls {', '.join(called)}, which {kernel} lacks or may lack, and this sandbox answers"
-            )
+            found.undecided, found.mend = answered_text(called, self.platform), ANSWERED_MEND
             found.cause = Cause.FIDELITY
-            found.mend = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
         return found
 
     @cached_property
@@ -339,10 +340,8 @@ class SyscallEngine:
 
     def _answered(self) -> Sequence[str]:
         """Calls of the bridge that the platform's kernel lacks or may lack, and that this sandbox answers."""
-        lacking = lacking_on(self.platform).names
-        if not lacking or self.sandbox.fingerprint.own_kernel:
-            return ()
-        return Trace.of(self._traced).answered(lacking)
+        lacking = to_be_refused(self.sandbox, self.platform)
+        return Trace.of(self._traced).answered(lacking) if lacking else ()
 
     def _not_emulated(self) -> Sequence[str]:
         """Calls of the bridge that were refused because the emulator has not got them."""

@@ -17,7 +17,7 @@ from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
-from pytest_xinchuang.syscalls.emulators import lacking_calls
+from pytest_xinchuang.syscalls.emulators import lacking_calls, to_be_refused
 
 _CALL = re.compile(r"^\d+ ([a-z_][a-z_0-9]*)\(")
 _UNKNOWN = re.compile(r"Unknown syscall (\d+)")
@@ -161,8 +161,8 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         undecided = "a program that it starts, with another environment, was not traced: --backend system"
     if not kernel and not undecided:
         undecided = f"the kernel of {platform.os_name} is not known"
-    answered = sorted(calls.counts.keys() & lacking_on(platform).names - calls.refused)
-    if answered and not undecided and not sandbox.fingerprint.own_kernel:
+    answered = sorted(calls.counts.keys() & to_be_refused(sandbox, platform) - calls.refused)
+    if answered and not undecided:
         undecided = f"Linux {kernel} lacks {', '.join(answered)}, or may lack it, and this sandbox answers"
     if lacking and not undecided:
         whole = pool.sandbox(platform, floor=False)
