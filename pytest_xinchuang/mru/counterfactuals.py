@@ -15,10 +15,10 @@ from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.subject import Unit
 from pytest_xinchuang.model.verdict import Fidelity
 from pytest_xinchuang.mru.built import Built
-from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.mru.installers import uname_shim
 from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.syscalls.emulators import not_emulated
 
 FOREIGN_VENDOR = "GenuineIntel"

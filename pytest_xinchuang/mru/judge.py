@@ -18,7 +18,7 @@ from pytest_xinchuang.mru import static
 from pytest_xinchuang.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.mru.built import Built, build, plain_target
 from pytest_xinchuang.mru.counterfactuals import Counterfactuals
-from pytest_xinchuang.mru.diagnosis import Trace, what_it_said
+from pytest_xinchuang.mru.diagnosis import what_it_said
 from pytest_xinchuang.mru.differences import cause_of_difference
 from pytest_xinchuang.mru.findings import Finding, UnitRecord
 from pytest_xinchuang.mru.installers import REQUESTS, wrong_requests
@@ -44,6 +44,7 @@ from pytest_xinchuang.mru.requirements import (
 )
 from pytest_xinchuang.sandbox.pool import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.syscalls.emulators import ANSWERED_MEND, answered_text, to_be_refused
 
 SIGILL = 4

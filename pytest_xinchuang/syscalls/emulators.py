@@ -12,8 +12,8 @@ from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.model.yamlfile import YamlFile
-from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 
 
 class _Data(BaseModel):

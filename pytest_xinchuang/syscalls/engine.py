@@ -20,10 +20,10 @@ from pytest_xinchuang.model.subject import Subject, SyscallBridge
 from pytest_xinchuang.model.syscall_names import tables
 from pytest_xinchuang.model.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.mru.built import Built, build, target_for
-from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.sandbox.lines import Launch
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.syscalls.bridge import BridgeClient, BridgeError, Hello
 from pytest_xinchuang.syscalls.emulators import (
     ANSWERED_MEND,

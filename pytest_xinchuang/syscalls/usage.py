@@ -14,9 +14,9 @@ from pytest_xinchuang.errors import DataFileError, XcError
 from pytest_xinchuang.model.kernel_calls import lacking_on
 from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.model.syscall_names import names_of
-from pytest_xinchuang.mru.diagnosis import Trace
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.syscalls.emulators import lacking_calls, to_be_refused
 
 _CALL = re.compile(r"^\d+ ([a-z_][a-z_0-9]*)\(")
