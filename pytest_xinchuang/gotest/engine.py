@@ -14,6 +14,7 @@ from pytest_xinchuang.model.platform import Arch, Platform
 from pytest_xinchuang.model.verdict import Fidelity
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.syscalls.emulators import not_emulated
 from pytest_xinchuang.toolchain.builder import version_of
 
@@ -265,7 +266,9 @@ class GoTestEngine:
         if _CLOCK.search(output):
             return TestVerdict.NOT_JUDGED, f"{again}: an emulator's clock says nothing of the machine's"
         if sandbox.fingerprint.fidelity is Fidelity.EMULATED_USER:
-            traced = self._execute(sandbox, module, package, program, words, wall_s=ALONE_WALL_S, trace=True)
+            traced = Trace.whole(
+                lambda: self._execute(sandbox, module, package, program, words, wall_s=ALONE_WALL_S, trace=True)
+            )
             if lacking := not_emulated(traced, self.platform):
                 return TestVerdict.NOT_JUDGED, f"{again}: the emulator has no {', '.join(lacking)}"
         return TestVerdict.FAIL, again

@@ -13,6 +13,7 @@ from pytest_xinchuang.model.subject import Subject, Unit
 from pytest_xinchuang.mru.built import Built, build, reference_target, target_for
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.toolchain.builder import Builder
 
 ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
@@ -28,6 +29,7 @@ class Bench:
         self.pool = pool
         self.builder = builder
         self.findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+        self._traced: tuple[Sandbox, Built, Outcome] | None = None
 
     @cached_property
     def subject_digest(self) -> str:
@@ -69,6 +71,15 @@ class Bench:
             limits=Limits(wall_s=built.unit.limit_s),
             trace=trace,
         )
+
+    def traced(self, sandbox: Sandbox, built: Built) -> Outcome:
+        """A run whose standard error is the trace of its system calls, made once for all who ask of the unit in turn."""
+        if (kept := self._traced) is not None and kept[0] is sandbox and kept[1] is built:
+            return kept[2]
+        outcome = Trace.whole(lambda: self.execute(sandbox, built, trace=True))
+        if not outcome.is_fault:
+            self._traced = (sandbox, built, outcome)
+        return outcome
 
     def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | str:
         """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_xinchuang.errors import HostFault
-from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
-from pytest_xinchuang.model.platform import Platform
+from pytest_xinchuang.model.finding import Certainty, Finding
 from pytest_xinchuang.model.subject import Unit
 from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.mru.bench import Bench
 from pytest_xinchuang.mru.built import Built
 from pytest_xinchuang.mru.installers import uname_shim
-from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.pool import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.syscalls.emulators import not_emulated
@@ -26,20 +26,18 @@ FOREIGN_VENDOR = "GenuineIntel"
 
 OTHER_FAMILIES = 'ID_LIKE="rhel fedora centos debian"\n'
 
-Execute = Callable[..., Outcome]
-"""Runs a Built in a Sandbox; ``before`` is called with the sandbox once it is emptied."""
-
 Works = Callable[[Outcome], bool]
 
 
 class Counterfactuals:
     """Runs of one platform's units under other circumstances."""
 
-    def __init__(self, platform: Platform, pool: Pool, catalogue: FindingCatalogue, execute: Execute) -> None:
-        self.platform = platform
-        self.pool = pool
-        self.catalogue = catalogue
-        self.execute = execute
+    def __init__(self, bench: Bench) -> None:
+        self.platform = bench.platform
+        self.pool = bench.pool
+        self.catalogue = bench.findings
+        self.execute = bench.execute
+        self.traced = bench.traced
 
     def _finding(self, code: str, unit: Unit, **params: str) -> Finding:
         return Finding(code, Certainty.CERTAIN, unit.name, self.platform.id, params)
@@ -48,7 +46,7 @@ class Counterfactuals:
         self, unit: Unit, built: Built, sandbox: Sandbox, outcome: Outcome, works: Works
     ) -> Finding | None:
         """The unit works when the host's kernel answers every call: it cannot do without one that the platform's lacks."""
-        calls = Trace.of(self.execute(sandbox, built, trace=True)).missing_calls()
+        calls = Trace.of(self.traced(sandbox, built)).missing_calls()
         if not calls:
             return None
         if sandbox.fingerprint.isolation["kernel_floor"] and sandbox.fingerprint.emulated:
@@ -70,7 +68,7 @@ class Counterfactuals:
         """
         if sandbox.fingerprint.fidelity is not Fidelity.EMULATED_USER:
             return ()
-        refused = not_emulated(self.execute(sandbox, built, trace=True), self.platform)
+        refused = not_emulated(self.traced(sandbox, built), self.platform)
         if not refused:
             return ()
         with contextlib.suppress(HostFault):

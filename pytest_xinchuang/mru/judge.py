@@ -60,7 +60,7 @@ class RunJudge:
         self.platform = bench.platform
         self.pool = bench.pool
         self.findings = bench.findings
-        self._counterfactuals = Counterfactuals(bench.platform, bench.pool, bench.findings, bench.execute)
+        self._counterfactuals = Counterfactuals(bench)
 
     def run(self, unit: Unit, record: UnitRecord, built: Built) -> None:
         sandbox = self.pool.sandbox(self.platform)
@@ -240,7 +240,7 @@ class RunJudge:
         def works(other: Outcome) -> bool:
             return self._is_good(unit, other)
 
-        trace = Trace.of(self.bench.execute(sandbox, built, trace=True))
+        trace = Trace.of(self.bench.traced(sandbox, built))
         if network := trace.network_attempt():
             return record.fails(OFFLINE, f"{outcome.describe()} without a network: {network}")
         if (paged := self._paged(unit, built, sandbox, outcome, trace, works)) is not None:
@@ -361,7 +361,7 @@ class RunJudge:
         lacking = to_be_refused(sandbox, self.platform)
         if not lacking:
             return
-        traced = Trace.whole(lambda: self.bench.execute(sandbox, built, trace=True))
+        traced = self.bench.traced(sandbox, built)
         trace = Trace.of(traced)
         if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
             told = f"no whole trace says whether it makes calls that the platform's kernel lacks: {traced.describe()}"
@@ -373,9 +373,7 @@ class RunJudge:
         attaches = any(b"shmat" in data for data in built.objects.values())
         if not attaches or not fingerprint_traces(sandbox):
             return
-        call = Trace.of(self.bench.execute(sandbox, built, trace=True)).misplaced_shmat(
-            self.platform.architecture.shmlba
-        )
+        call = Trace.of(self.bench.traced(sandbox, built)).misplaced_shmat(self.platform.architecture.shmlba)
         if call is not None:
             params = {"call": call, "shmlba": str(self.platform.architecture.shmlba)}
             found = FoundCode("XC-RUN-009", Certainty.CERTAIN, unit.name, self.platform.id, params)

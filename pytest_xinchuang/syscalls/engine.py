@@ -166,7 +166,8 @@ class SyscallEngine:
         }
         check = checks.get(requirement.id, lambda: self._probed(requirement.id, self.asked))
         found = check()
-        if found.wrong and (lacking := self._not_emulated()):
+        # Numbers and layouts are compiled in: no call that is refused makes them wrong.
+        if found.wrong and requirement.id not in (NUMBERS, LAYOUTS) and (lacking := self._not_emulated()):
             reason = f"{found.wrong[0]}; it calls {', '.join(lacking)}, which the emulator has not got"
             found.wrong, found.undecided, found.cause, found.mend = [], reason, Cause.FIDELITY, "--xc-backend=system"
         return found.decision(self.fidelity, mend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,9 @@ from pytest_xinchuang.model.subject import Subject
 from pytest_xinchuang.model.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.mru.engine import MruEngine
 from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.protocol import Outcome
 from pytest_xinchuang.sandbox.qemu import QemuSandbox
+from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -307,6 +310,26 @@ def test_a_call_that_the_emulator_lacks_is_not_the_subjects_doing(
     decided = decisions["XC-MRU-005"]
     assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.FIDELITY
     assert "io_setup, which the emulator has not got" in decided.reason and "--xc-backend=system" in decided.mend
+
+
+@pytest.mark.parametrize("ends", ["0", "3"])
+def test_one_trace_serves_all_who_ask_of_a_unit(
+    ends: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, traced = QemuSandbox.run, []
+
+    def run(self: QemuSandbox, *args: Any, **kwargs: Any) -> Outcome:
+        outcome = real(self, *args, **kwargs)
+        traced.append(outcome) if kwargs.get("trace") else None
+        return outcome
+
+    monkeypatch.setattr(QemuSandbox, "run", run)
+    source = HELLO.replace("return", "syscall(SYS_pidfd_open, 1, 0); return").replace("< 0", f"< 0 ? 1 : {ends}")
+    source = "#include <sys/syscall.h>\n#include <unistd.h>\n" + source
+    two = UNIT + UNIT.partition("\n")[2].replace("name: u", "name: v")
+    decided = decide(tmp_path, two, source, platforms, catalogue, pool)["XC-MRU-006"]
+    assert decided.verdict is (Verdict.FAIL if ends == "3" else Verdict.PASS)
+    assert [Trace.of(outcome).missing_calls() for outcome in traced] == [("pidfd_open",)] * 2
 
 
 def test_what_fails_on_a_real_kernel_as_well_is_the_subjects_doing(

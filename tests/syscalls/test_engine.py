@@ -137,6 +137,16 @@ def test_a_call_that_the_emulator_lacks_is_not_the_bridges_doing(make: Make) -> 
     assert "EIO" in decided.reason and "it calls io_setup, which the emulator has not got" in decided.reason
 
 
+def test_numbers_are_wrong_whatever_the_emulator_lacks(make: Make) -> None:
+    """A bridge that asks for native AIO first has its numbers compiled in all the same."""
+    first = "static void numbers(text *out) {"
+    asks = "__attribute__((constructor)) static void aio(void) { unsigned long c = 0; syscall(SYS_io_setup, 8, &c); }"
+    engine = make(edit=(first, f"#undef SYS_mmap\n#define SYS_mmap 9999\n{asks}\n{first}"))
+    decided = engine.decision("XC-SYS-010")
+    assert decided.verdict is Verdict.FAIL and decided.cause is Cause.SUBJECT
+    assert "mmap" in decided.reason
+
+
 def test_other_pages_than_the_platforms_blame_nobody(make: Make) -> None:
     """Kylin V10 SP1 has pages of 64K, the stand-in kernel has 4K: who counts on 64K fails here, and works there."""
     engine = make("phytium", edit=("return (long)getauxval(AT_PAGESZ);", "return 65536;"), file="bridge.c")
