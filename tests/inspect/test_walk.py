@@ -301,19 +301,20 @@ def test_without_unsquashfs_a_squashfs_is_not_called_clean(tmp_path: Path, monke
 
 
 @pytest.mark.skipif(shutil.which("mksquashfs") is None, reason="needs squashfs-tools")
-def test_a_squashfs_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_squashfs_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MAX_UNSQUASHED", 256 << 20)
     tree = tmp_path / "tree"
     tree.mkdir()
     with (tree / "zeros").open("wb") as file:
-        file.truncate(10 << 30)
+        file.truncate(257 << 20)
     (tree / "x.so").write_bytes(ELF)
     image = tmp_path / "image"
     argv = ["mksquashfs", str(tree), str(image), "-quiet", "-no-progress"]
     subprocess.run(argv, check=True, capture_output=True)
-    assert image.stat().st_size < 100 << 20
+    assert image.stat().st_size < 1 << 20
     found = inspect(image)
     assert [p.code for p in found.problems] == ["XC-BAD-003"]
-    assert "10240 MiB" in found.problems[0].detail
+    assert "257 MiB" in found.problems[0].detail
 
 
 def test_a_full_disk_is_ours_and_not_the_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
