@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +24,20 @@ LEAST_GO = (1, 23)
 TIMEOUT_S = 1200
 
 
-@functools.cache
-def go_environment(go: str) -> dict[str, str]:
+def go_environment(go: str) -> Mapping[str, str]:
     """GOROOT, GOMODCACHE and the like, as the go command has them.
 
     Raises:
         ToolchainFault: it does not say.
     """
+    places = ("HOME", "XDG_CONFIG_HOME")
+    told = {k: v for k, v in os.environ.items() if k in places or k.startswith("GO")}
+    return _go_environment(go, frozenset(told.items()))
+
+
+@functools.cache
+def _go_environment(go: str, _told: frozenset[tuple[str, str]]) -> Mapping[str, str]:
+    """What the go command says under an environment: another HOME has another module cache."""
     names = ("GOROOT", "GOMODCACHE", "GOVERSION", "GOPROXY", "GOFLAGS")
     try:
         done = subprocess.run(

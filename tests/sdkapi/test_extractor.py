@@ -9,6 +9,7 @@ import pytest
 from pytest_xinchuang.errors import ToolchainFault, XcError
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.sdkapi import extractor
+from pytest_xinchuang.toolchain.builder import find_go
 from tests.sdkapi.trees import read, tree
 
 USES = 'package m\n\nimport "example.org/dep"\n\ntype T struct{ dep.Base }\n'
@@ -117,6 +118,15 @@ def test_a_go_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extractor, "go_environment", lambda _: {"GOVERSION": "go1.20.5"})
     with pytest.raises(ToolchainFault, match=r"Go 1\.20\.5 is too old to read APIs with: 1\.23"):
         extractor.extractor(Cache())
+
+
+def test_another_home_has_another_module_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of plugins move HOME for a while: what go said there holds nowhere else."""
+    monkeypatch.delenv("GOMODCACHE", raising=False)
+    monkeypatch.delenv("GOPATH", raising=False)
+    for home in (tmp_path / "a", tmp_path / "b"):
+        monkeypatch.setenv("HOME", str(home))
+        assert Path(extractor.go_environment(find_go())["GOMODCACHE"]).is_relative_to(home)
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
