@@ -271,6 +271,10 @@ class GoTestEngine:
             )
             if lacking := not_emulated(traced, self.platform):
                 return TestVerdict.NOT_JUDGED, f"{again}: the emulator has no {', '.join(lacking)}"
+            if (traced.ended, traced.code) != (alone.ended, alone.code) or traced.truncated:
+                # What it did not get to cannot be told.
+                told = f"traced, it ended with {traced.describe()}, so that calls that the emulator lacks may be missed"
+                return TestVerdict.NOT_JUDGED, f"{again}: {told}"
         return TestVerdict.FAIL, again
 
     def _steady_on_x86(self, module: GoModule, package: Package, name: str) -> bool:

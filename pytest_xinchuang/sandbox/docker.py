@@ -39,16 +39,22 @@ def connect() -> Any:
     """
     import docker
     from docker.errors import DockerException
+    from docker.utils import parse_host
 
-    client = None
+    client, path = None, ""
     try:
+        kind, _, path = str(parse_host(os.environ.get("DOCKER_HOST"))).partition("://")
+        if kind == "http+unix":
+            # The library leaves its socket open when nobody listens.
+            with socket.socket(socket.AF_UNIX) as there:
+                there.connect(path)
         client = docker.from_env(timeout=120)
         client.ping()
         return client
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         if client is not None:
             client.close()
-        cause = str(error).splitlines()[0]
+        cause = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SandboxFault(f"no Docker engine answers: {cause}", mend="xc doctor, or --xc-backend=qemu") from error
 
 

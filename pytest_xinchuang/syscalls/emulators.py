@@ -95,11 +95,9 @@ def answered_text(called: Sequence[str], platform: Platform) -> str:
 
 
 def not_emulated(traced: Outcome, platform: Platform) -> tuple[str, ...]:
-    """Calls that a traced run was refused under qemu-user because that has not got them, and that the platform's kernel has."""
-    names = names_of(platform.architecture.names["go"])
-    refused = Trace.of(traced).missing_calls()
-    found = {names.get(int(call), "") if call.isdigit() else call for call in refused}
-    return tuple(sorted(found & lacking_calls(libc=False) - lacking_on(platform).absent.keys()))
+    """Calls that a traced run made and qemu-user has not got, whatever they answered, and that the platform's kernel has."""
+    made = Trace.of(traced).counts(names_of(platform.architecture.names["go"]))
+    return tuple(sorted(made.keys() & lacking_calls(libc=False) - lacking_on(platform).absent.keys()))
 
 
 def known_difference(probe: str, arch: str, emulator: str) -> KnownDifference | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,45 +16,9 @@ from pytest_xinchuang.model.syscall_names import names_of
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
-from pytest_xinchuang.syscalls.emulators import lacking_calls, to_be_refused
-
-_CALL = re.compile(r"^\d+ ([a-z_][a-z_0-9]*)\(")
-_UNKNOWN = re.compile(r"Unknown syscall (\d+)")
-_ENOSYS = re.compile(r"errno=38\b")
+from pytest_xinchuang.syscalls.emulators import answered_text, lacking_calls, to_be_refused
 
 LIMITS = Limits(wall_s=60, output_mb=256)
-
-
-@dataclass(frozen=True)
-class Calls:
-    """What one traced run made.
-
-    Attributes:
-        counts: call -> how often.
-        refused: calls that answered ENOSYS, at least once.
-    """
-
-    counts: Mapping[str, int]
-    refused: frozenset[str]
-
-
-def read_trace(text: str, arch: str) -> Calls:
-    """Calls of a trace in the form of qemu's strace mode; a number without a name gets it from the shipped table."""
-    counts: Counter[str] = Counter()
-    refused = set()
-    names = names_of(arch)
-    for line in text.splitlines():
-        name = None
-        if found := _CALL.match(line):
-            name = found.group(1)
-        elif found := _UNKNOWN.search(line):
-            name = names.get(int(found.group(1)), found.group(1))
-        if name is None:
-            continue
-        counts[name] += 1
-        if _ENOSYS.search(line) or "Unknown syscall" in line:
-            refused.add(name)
-    return Calls(dict(sorted(counts.items())), frozenset(refused))
 
 
 @dataclass(frozen=True)
@@ -63,6 +26,7 @@ class Usage:
     """What was seen of a program.
 
     Attributes:
+        calls: call -> how often it was made.
         lacking: calls that it makes and the platform's kernel has not got.
         emulator: calls that the emulator has not got, whatever the kernel: nothing of the program's.
         undecided: why nothing can be said of how it copes.
@@ -73,7 +37,7 @@ class Usage:
     sandbox: str
     fidelity: str
     argv: tuple[str, ...]
-    calls: Calls
+    calls: Mapping[str, int]
     lacking: tuple[str, ...]
     emulator: tuple[str, ...]
     without: Outcome
@@ -95,7 +59,7 @@ class Usage:
             "sandbox": self.sandbox,
             "fidelity": self.fidelity,
             "argv": list(self.argv),
-            "calls": dict(self.calls.counts),
+            "calls": dict(self.calls),
             "lacking": list(self.lacking),
             "emulator_lacks": list(self.emulator),
             "ended": self.without.describe(),
@@ -105,11 +69,12 @@ class Usage:
         }
 
     def text(self) -> str:
-        counts = self.calls.counts
         lines = [
             f"{' '.join(self.argv)} on {self.platform} ({self.sandbox}, {self.fidelity}): {self.without.describe()}"
         ]
-        lines.append(f"{len(counts)} different system calls: " + ", ".join(f"{n} {c}" for n, c in counts.items()))
+        lines.append(
+            f"{len(self.calls)} different system calls: " + ", ".join(f"{n} {c}" for n, c in self.calls.items())
+        )
         kernel = f"Linux {self.kernel}" if self.kernel else "the platform's kernel, whose release is not known,"
         if self.lacking:
             lines.append(f"{kernel} has no {', '.join(self.lacking)}: they answered ENOSYS")
@@ -145,25 +110,24 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     if traced.ended is Ended.EXITED and traced.code in (126, 127) and traced.cause:
         raise XcError(f"{words[0]}: {traced.cause} on {platform.id}", mend=f"build it for {platform.arch}")
     plain = sandbox.run(_place(sandbox, words), limits=LIMITS)
-    calls = read_trace(traced.stderr.decode(errors="replace"), platform.architecture.names["go"])
+    log, names = Trace.of(traced), names_of(platform.architecture.names["go"])
+    calls, refused = log.counts(names), set(log.missing_calls(names))
     kernel = platform.system.kernel.value or ""
-    absent = lacking_on(platform).absent
-    lacking = tuple(sorted(n for n in calls.refused if n in absent))
-    emulator = () if sandbox.fingerprint.backend == "system" else tuple(lacking_calls())
+    lacking = tuple(sorted(refused & lacking_on(platform).absent.keys()))
+    emulator = frozenset() if sandbox.fingerprint.backend == "system" else lacking_calls()
     with_all = None
     undecided = ""
     for outcome in (traced, plain):
         if outcome.is_fault:
             undecided = outcome.describe()
-    if not calls.counts and not undecided:
+    if not calls and not undecided:
         undecided = f"the backend {sandbox.fingerprint.backend} logged no system call"
-    if not undecided and not Trace.of(traced).is_whole:
+    if not undecided and not log.is_whole:
         undecided = "a program that it starts, with another environment, was not traced: --backend system"
     if not kernel and not undecided:
         undecided = f"the kernel of {platform.os_name} is not known"
-    answered = sorted(calls.counts.keys() & to_be_refused(sandbox, platform) - calls.refused)
-    if answered and not undecided:
-        undecided = f"Linux {kernel} lacks {', '.join(answered)}, or may lack it, and this sandbox answers"
+    if not undecided and (answered := log.answered(to_be_refused(sandbox, platform))):
+        undecided = answered_text(answered, platform)
     if lacking and not undecided:
         whole = pool.sandbox(platform, floor=False)
         with_all = whole.run(_place(whole, words), limits=LIMITS)
@@ -178,7 +142,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         argv=tuple(words),
         calls=calls,
         lacking=lacking,
-        emulator=tuple(sorted(calls.refused & set(emulator) - set(lacking))),
+        emulator=tuple(sorted(refused & emulator - set(lacking))),
         without=plain,
         with_all=with_all,
         undecided=undecided,

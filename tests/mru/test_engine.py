@@ -320,7 +320,8 @@ def test_one_trace_serves_all_who_ask_of_a_unit(
 
     def run(self: QemuSandbox, *args: Any, **kwargs: Any) -> Outcome:
         outcome = real(self, *args, **kwargs)
-        traced.append(outcome) if kwargs.get("trace") else None
+        if kwargs.get("trace"):
+            traced.append(outcome)
         return outcome
 
     monkeypatch.setattr(QemuSandbox, "run", run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import multiprocessing
 import os
@@ -25,7 +24,7 @@ from pytest_xinchuang.model.verdict import Verdict
 from pytest_xinchuang.mru.engine import MruEngine
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, export_image, reap
+from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, connect, export_image, reap
 from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits
 from pytest_xinchuang.toolchain.builder import Builder
@@ -35,14 +34,10 @@ pytestmark = [pytest.mark.docker, pytest.mark.sandbox]
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    import docker
-    from docker.errors import DockerException
-
     try:
-        found = docker.from_env(timeout=60)
-        found.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker engine: {error}")
+        found = connect()
+    except SandboxFault as fault:
+        pytest.skip(fault.what)
     yield found
     found.close()
 
@@ -213,14 +208,12 @@ def test_an_image_can_be_imported_as_a_root_filesystem(
     assert main(["rootfs", "import", "kunpeng", "registry.invalid/none:1"]) == EXIT_ERROR
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_engine_is_a_fault_that_names_the_mend(
     store: Store, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     with pytest.raises(SandboxFault, match=r"no Docker engine answers(.|\n)*xc doctor"):
         Pool(store, "docker").sandbox(platforms.get("phytium"))
-    gc.collect()  # docker-py leaves the socket that it could not connect to the collector
 
 
 def _seccomp_that_refuses_clone3() -> str:

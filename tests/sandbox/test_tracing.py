@@ -46,6 +46,33 @@ def test_calls_that_were_answered() -> None:
     assert torn.answered(frozenset({"statx"})) == ("statx",)
 
 
+def test_a_call_that_may_have_been_answered_counts_as_answered() -> None:
+    """Two threads at once: either of them may have had the ENOSYS."""
+    torn = Trace(("7 statx(1)8 openat2(2) = -1 errno=38 (Function not implemented)", " = 0", "7 close(1) = 0"))
+    assert torn.answered(frozenset({"statx", "openat2"})) == ("openat2", "statx")
+    assert torn.missing_calls() == ()
+
+
+def test_calls_behind_one_that_waits_are_told() -> None:
+    waits = "17 futex(0x10,FUTEX_WAIT,0,NULL,NULL,0)"
+    trace = Trace(
+        (
+            waits + "13 connect(3,{sin_family=AF_INET,sin_port=htons(80)},16) = -1 errno=101 (Network is unreachable)",
+            "13 mmap(NULL,4096,PROT_READ,MAP_SHARED,3,0x1000) = -1 errno=22 (Invalid argument)",
+            "13 Unknown syscall 450",
+        )
+    )
+    assert (trace.network_attempt() or "").startswith("connect(3,{sin_family=AF_INET")
+    assert "0x1000) = -1 errno=22" in (trace.misaligned(16384) or "") and trace.misaligned(4096) is None
+    assert trace.counts({450: "set_mempolicy_home_node"}) == {
+        "connect": 1,
+        "futex": 1,
+        "mmap": 1,
+        "set_mempolicy_home_node": 1,
+    }
+    assert trace.missing_calls({450: "set_mempolicy_home_node"}) == ("set_mempolicy_home_node",)
+
+
 def test_a_trace_that_loses_a_program_is_not_whole() -> None:
     # Started with an empty environment, the emulator of the child does not know that it should log.
     lines = TRACED.replace("8 brk(NULL) = 0x5000\n8 exit_group(0)\n", "\n").splitlines()
@@ -55,6 +82,12 @@ def test_a_trace_that_loses_a_program_is_not_whole() -> None:
 def test_a_torn_trace_is_made_again() -> None:
     lost = TRACED.replace("8 brk(NULL) = 0x5000\n8 exit_group(0)\n", "\n")
     runs = [outcome(lost), outcome(lost), outcome(TRACED), outcome("never asked for")]
+    assert Trace.of(Trace.whole(lambda: runs.pop(0))).is_whole and len(runs) == 1
+    unclear = TRACED.replace("7 openat2", "9 statx(1)7 openat2").replace("7 clone", " = 0\n9 exit(0)\n7 clone")
+    assert Trace.of(outcome(unclear)).is_whole and not Trace.of(outcome(unclear)).is_clear
+    runs = [outcome(unclear), outcome(TRACED), outcome("never asked for")]
+    assert Trace.of(Trace.whole(lambda: runs.pop(0))).is_clear and len(runs) == 1
+    runs = [outcome(lost), outcome(unclear), outcome(lost), outcome("never asked for")]
     assert Trace.of(Trace.whole(lambda: runs.pop(0))).is_whole and len(runs) == 1
     runs = [outcome(lost) for _ in range(4)]
     assert not Trace.of(Trace.whole(lambda: runs.pop(0))).is_whole and len(runs) == 1
