@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pytest_xinchuang.model.requirement import Catalogue, load_catalogue
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID
 
 pytest_plugins = ["pytester"]
 
@@ -54,6 +56,20 @@ def pool(store: Store) -> Iterator[Pool]:
     opened = Pool(store, "qemu")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def small_cache(tmp_path: Path) -> Path:
+    """A cache of the test's own with what Phytium's sandboxes need of the shared one."""
+    cache = tmp_path / "small-cache"
+    for name in ("emulator", "rootfs/bullseye-arm64", "rootfs/bullseye-amd64"):
+        shutil.copytree(SHARED_CACHE / "entries" / name, cache / "entries" / name, symlinks=True)
+    if os.geteuid() == 0:  # what root provisions belongs to the sandboxes' user
+        for directory, inner, files in os.walk(cache / "entries/rootfs"):
+            for one in (*inner, *files):
+                os.chown(Path(directory, one), SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
+    (cache / "zig").symlink_to(SHARED_CACHE / "zig")
+    return cache
 
 
 @pytest.fixture(scope="session")

@@ -108,9 +108,10 @@ def test_doctor_has_a_mend_for_all_that_is_missing(capsys: pytest.CaptureFixture
 
 @pytest.mark.sandbox
 def test_what_is_exported_can_be_taken_in_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export = tmp_path / "export"
+    monkeypatch.setenv("XC_CACHE", str(small_cache))
     assert main(["provision", "phytium"]) == 0
     assert main(["provision", "--export", str(export)]) == 0
     before = {(e.kind, e.name): e.digest for e in Cache().entries()}
@@ -125,9 +126,10 @@ def test_what_is_exported_can_be_taken_in_elsewhere(
 
 @pytest.mark.sandbox
 def test_an_export_that_was_changed_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export = tmp_path / "export"
+    monkeypatch.setenv("XC_CACHE", str(small_cache))
     assert main(["provision", "--export", str(export)]) == 0
     index = json.loads((export / "index.json").read_text())
     index["entries"][0]["entry"]["digest"] = "sha256:" + "0" * 64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,15 +24,7 @@ units:
 """
 
 
-def test_ten_runs_at_once_share_a_cache_that_lacks_the_builds(tmp_path: Path) -> None:
-    cache, shared = tmp_path / "cache", Cache()
-    (cache / "entries").parent.mkdir()
-    shutil.copytree(shared.root / "entries", cache / "entries", symlinks=True)
-    if os.geteuid() == 0:  # what root provisions belongs to the sandboxes' user
-        for directory, names, files in os.walk(cache / "entries/rootfs"):
-            for name in (*names, *files):
-                os.chown(Path(directory, name), 64321, 64321, follow_symlinks=False)
-    (cache / "zig").symlink_to(shared.root / "zig")
+def test_ten_runs_at_once_share_a_cache_that_lacks_the_builds(small_cache: Path, tmp_path: Path) -> None:
     runs = []
     for number in range(10):
         place = tmp_path / f"run{number}"
@@ -50,12 +41,12 @@ def test_ten_runs_at_once_share_a_cache_that_lacks_the_builds(tmp_path: Path) ->
             "no:cacheprovider",
             "-q",
         ]
-        environment = {**os.environ, "XC_CACHE": str(cache)}
+        environment = {**os.environ, "XC_CACHE": str(small_cache)}
         runs.append((place, subprocess.Popen(argv, cwd=place, env=environment, stdout=subprocess.PIPE, text=True)))
     for place, process in runs:
         said, _ = process.communicate(timeout=300)
         report = json.loads((place / ".xc/report.json").read_text())
         assert report["grades"][0]["level"] == "L2", said[-3000:]
         assert not [r["id"] for r in report["requirements"] if r["verdict"] == "fail"]
-    assert not list((cache / "tmp").iterdir())
-    assert Cache(cache).clean() == []
+    assert not list((small_cache / "tmp").iterdir())
+    assert Cache(small_cache).clean() == []

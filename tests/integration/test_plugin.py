@@ -234,7 +234,7 @@ def test_a_lost_worker_is_inconclusive_and_the_rest_goes_on(vendor: pytest.Pytes
 @pytest.mark.slow
 def test_the_reference_subject_is_graded_the_same_with_and_without_workers(pytester: pytest.Pytester) -> None:
     reports = []
-    for arguments in (["-n", "0"], ["-n", "2"], ["-p", "no:xdist"]):
+    for arguments in (["-n", "2"], ["-p", "no:xdist"]):
         result = run(
             pytester, "--xc-platform=phytium,loongson", "--xc-suite=mru", "--xc-subject", _openssl(), *arguments
         )
@@ -242,7 +242,7 @@ def test_the_reference_subject_is_graded_the_same_with_and_without_workers(pytes
         assert result.ret == 0
         result.stdout.fnmatch_lines(["*phytium_d2000-kylin_v10_sp1*L3*stand-in root filesystem*", "*needs native*"])
         reports.append(comparable(report(pytester)))
-    assert reports[0] == reports[1] == reports[2]
+    assert reports[0] == reports[1]
     for grade in reports[0]["grades"]:
         assert (grade["level"], grade["rootfs"], grade["fidelity"]) == ("L3", "stand-in", "emulated-user")
         assert grade["blocking"] == ["XC-MRU-040", "XC-MRU-041"]
