@@ -13,7 +13,7 @@ from pytest_xinchuang.errors import XcError
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.sdkapi.compare import Comparison, compare
 from pytest_xinchuang.sdkapi.java import BadClass, parse_descriptor, read_class
-from pytest_xinchuang.sdkapi.rules import Rules
+from pytest_xinchuang.sdkapi.rules import Rule, Rules
 from pytest_xinchuang.sdkapi.source import ReadOptions, Sources
 from tests.sdkapi.trees import rules_of
 
@@ -22,24 +22,39 @@ JAVAC = shutil.which("javac")
 needs_javac = pytest.mark.skipif(JAVAC is None, reason="needs javac")
 
 
-def compiled(directory: Path, sources: dict[str, str], classpath: Path | None = None) -> tuple[bool, str]:
-    """Compile sources by path; returns whether it went, and what javac said."""
-    for name, text in sources.items():
-        path = directory / "src" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    out = directory / "classes"
-    out.mkdir(exist_ok=True)
-    argv = [str(JAVAC), "-nowarn", "-d", str(out), *(["-cp", str(classpath)] if classpath else [])]
-    done = subprocess.run(
-        [*argv, *(str(directory / "src" / n) for n in sources)], capture_output=True, text=True, check=False
-    )
-    return done.returncode == 0, done.stderr
+MANY = """
+import java.io.*;
+import javax.tools.ToolProvider;
+class Many {
+    public static void main(String[] none) throws IOException {
+        BufferedReader jobs = new BufferedReader(new InputStreamReader(System.in));
+        for (String job; (job = jobs.readLine()) != null; ) {
+            ByteArrayOutputStream said = new ByteArrayOutputStream();
+            int code = ToolProvider.getSystemJavaCompiler().run(null, said, said, job.split("\\t"));
+            System.out.println(code + " " + said.toString().replace("\\n", " "));
+        }
+    }
+}
+"""
+"""javac, of which each start takes a second, for many jobs: a line of its arguments each."""
+
+
+def job(directory: Path, name: str, text: str, classpath: Path | None = None) -> list[str]:
+    """javac's arguments for one source, which is written; classes go to ``classes`` in the directory."""
+    path = directory / "src" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    (directory / "classes").mkdir()
+    return ["-nowarn", "-d", str(directory / "classes"), *(["-cp", str(classpath)] if classpath else []), str(path)]
+
+
+def library_job(directory: Path, text: str) -> list[str]:
+    return job(directory, "lib/L.java", f"package lib;\n{text}\n")
 
 
 def library(directory: Path, text: str) -> Path:
-    good, said = compiled(directory, {"lib/L.java": f"package lib;\n{text}\n"})
-    assert good, said
+    done = subprocess.run([str(JAVAC), *library_job(directory, text)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     return directory / "classes"
 
 
@@ -52,19 +67,44 @@ def diff(old: Path, new: Path) -> Comparison:
         return compare(*sides, Rules())
 
 
+@pytest.fixture(scope="module")
+def witnesses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A directory with each rule's old and new library, and what javac says of these and of the client under each."""
+    root = tmp_path_factory.mktemp("witnesses")
+    jobs: dict[str, list[str]] = {}
+    for rule in WITNESSED:
+        assert rule.witness is not None
+        place = root / rule.id
+        client = f"package client;\nimport lib.*;\n{rule.witness.client}\n"
+        for age, text in (("old", rule.witness.old), ("new", rule.witness.new)):
+            jobs[f"{rule.id} {age}"] = library_job(place / age, text)
+            use = job(place / f"use-{age}", "client/Use.java", client, place / age / "classes")
+            jobs[f"{rule.id} use-{age}"] = use
+    (root / "Many.java").write_text(MANY)
+    done = subprocess.run(
+        [str(Path(str(JAVAC)).with_name("java")), str(root / "Many.java")],
+        input="".join("\t".join(words) + "\n" for words in jobs.values()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return root, dict(zip(jobs, done.stdout.splitlines(), strict=True))
+
+
 @needs_javac
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", WITNESSED, ids=lambda r: r.id)
-def test_a_rules_witness(tmp_path: Path, rule: object) -> None:
-    witness = rule.witness  # type: ignore[attr-defined]
-    old, new = library(tmp_path / "old", witness.old), library(tmp_path / "new", witness.new)
-    client = {"client/Use.java": f"package client;\nimport lib.*;\n{witness.client}\n"}
-    assert compiled(tmp_path / "a", client, old)[0]
-    good, said = compiled(tmp_path / "b", client, new)
-    assert good is not witness.breaks, said
-    found = {j.rule.id: j.weight for j in diff(old, new).changes}
-    assert rule.id in found  # type: ignore[attr-defined]
-    if not witness.breaks:
+def test_a_rules_witness(rule: Rule, witnesses: tuple[Path, dict[str, str]]) -> None:
+    root, said = witnesses
+    assert rule.witness is not None
+    for part in ("old", "new", "use-old"):
+        assert said[f"{rule.id} {part}"].startswith("0 "), said[f"{rule.id} {part}"]
+    compiles = said[f"{rule.id} use-new"].startswith("0 ")
+    assert compiles is not rule.witness.breaks, said[f"{rule.id} use-new"]
+    found = {j.rule.id: j.weight for j in diff(root / rule.id / "old/classes", root / rule.id / "new/classes").changes}
+    assert rule.id in found
+    if not rule.witness.breaks:
         assert "breaking" not in found.values()
 
 
