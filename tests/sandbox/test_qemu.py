@@ -300,9 +300,7 @@ def test_a_killed_emulator_is_no_failure_of_the_program(own: QemuSandbox) -> Non
 def test_a_killed_supervisor_is_a_fault_and_leaves_nothing(spec: QemuSpec) -> None:
     sandbox = QemuSandbox(spec)
     sandbox.start(["sleep", "1000"])
-    time.sleep(0.3)
-    children = _descendants(sandbox._supervisor.pid)
-    assert len(children) >= 2
+    children = _descendants_once_there(sandbox._supervisor.pid, 2)
     sandbox._supervisor.kill()
     time.sleep(0.5)
     with pytest.raises(SandboxFault, match="gone"):
@@ -322,9 +320,7 @@ def test_an_owner_that_dies_leaves_nothing(spec: QemuSpec) -> None:
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     supervisor = int(owner.stdout.readline())
-    time.sleep(0.3)
-    children = [supervisor, *_descendants(supervisor)]
-    assert len(children) >= 3
+    children = [supervisor, *_descendants_once_there(supervisor, 2)]
     owner.kill()
     owner.wait()
     owner.stdout.close()
@@ -342,8 +338,7 @@ def test_closing_leaves_nothing(spec: QemuSpec) -> None:
     mounts = _mounts()
     with QemuSandbox(spec) as sandbox:
         process = sandbox.start(["sleep", "1000"])
-        time.sleep(0.3)
-        children = [sandbox._supervisor.pid, *_descendants(sandbox._supervisor.pid)]
+        children = [sandbox._supervisor.pid, *_descendants_once_there(sandbox._supervisor.pid, 2)]
         process.kill()
     _gone(children)
     assert len(list(Path("/proc/self/fd").iterdir())) == fds
@@ -356,6 +351,14 @@ def _descendants(pid: int) -> list[int]:
     found = []
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         found += [int(child), *_descendants(int(child))]
+    return found
+
+
+def _descendants_once_there(pid: int, count: int) -> list[int]:
+    deadline = time.monotonic() + 30
+    while len(found := _descendants(pid)) < count:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
     return found
 
 

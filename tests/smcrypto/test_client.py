@@ -22,7 +22,7 @@ for line in sys.stdin:
 """
 
 
-def client(tmp_path: Path, body: str, *, timeout_s: float = 1.0, start_timeout_s: float = 10.0) -> HarnessClient:
+def client(tmp_path: Path, body: str, *, timeout_s: float = 20.0, start_timeout_s: float = 30.0) -> HarnessClient:
     script = tmp_path / "harness.py"
     script.write_text(HELLO + "".join(f"    {line}\n" for line in body.splitlines()))
     return HarnessClient(local([sys.executable, str(script)]), timeout_s=timeout_s, start_timeout_s=start_timeout_s)
@@ -47,7 +47,7 @@ def test_the_one_that_kills_is_blamed_and_no_other(tmp_path: Path) -> None:
     body = (
         f"if m == '0100': os._exit(3)\nif m == '0200': os.kill(os.getpid(), 11)\nif m == '0101': time.sleep(60)\n{ECHO}"
     )
-    with client(tmp_path, body) as harness:
+    with client(tmp_path, body, timeout_s=2) as harness:
         answers = ask_all(harness, 1000)
     assert len(answers) == 1000
     other = {n: a for n, a in answers.items() if a.came is not Came.REPLY}
@@ -115,7 +115,9 @@ def test_one_that_always_hangs_is_given_up(tmp_path: Path) -> None:
 )
 def test_what_is_no_hello(program: str, what: str) -> None:
     with (
-        HarnessClient(local([sys.executable, "-c", program]), start_timeout_s=1.5) as harness,
+        HarnessClient(
+            local([sys.executable, "-c", program]), start_timeout_s=1 if "sleep" in program else 30
+        ) as harness,
         pytest.raises(ProtocolError) as error,
     ):
         _ = harness.hello
@@ -129,7 +131,7 @@ def test_another_hello_after_a_restart_is_a_violation(tmp_path: Path) -> None:
         HELLO.replace('"name": "x"', f'"name": "x" if not os.path.exists({str(mark)!r}) else "y"')
         + f"    open({str(mark)!r}, 'w').close()\n    os._exit(1)\n"
     )
-    with HarnessClient(local([sys.executable, str(script)]), timeout_s=2) as harness:
+    with HarnessClient(local([sys.executable, str(script)]), timeout_s=20) as harness:
         assert harness.ask({"op": "sm3", "msg": ""}).came is Came.DIED
         assert "another hello" in harness.violations[0]
 
