@@ -54,7 +54,7 @@ def connect() -> Any:
     except (DockerException, OSError) as error:
         if client is not None:
             client.close()
-        cause = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error).splitlines()[0]
+        cause = f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SandboxFault(f"no Docker engine answers: {cause}", mend="xc doctor, or --xc-backend=qemu") from error
 
 

@@ -166,7 +166,7 @@ class _Pairing:
             if not waiting.returned and len(answer.waiting) > 1:
                 continue
             waiting.call.answer = answer.text
-            changed |= self._drop(waiting) | answer.waiting
+            changed |= self._drop(waiting)
             for other in answer.waiting:
                 other.answers.discard(answer)
             answer.waiting.clear()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
 from pytest_xinchuang.sandbox.protocol import Outcome
@@ -51,6 +51,7 @@ class Trace:
     lines: tuple[str, ...]
 
     @classmethod
+    @functools.lru_cache(maxsize=1)  # several ask of one run in turn, and a trace may have a million lines
     def of(cls, outcome: Outcome) -> Trace:
         return cls(tuple(outcome.stderr.decode(errors="replace").splitlines()))
 
@@ -66,7 +67,7 @@ class Trace:
             runs.append((trace.is_whole, trace.is_clear, outcome))
         return max(runs, key=lambda one: one[:2])[2]
 
-    @cached_property
+    @functools.cached_property
     def calls(self) -> tuple[Call, ...]:
         """In the order in which they began."""
         return read_calls(self.lines)
