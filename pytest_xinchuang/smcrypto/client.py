@@ -57,6 +57,7 @@ class HarnessClient:
         start_timeout_s: seconds until its hello.
 
     Attributes:
+        timeout_s: as given.
         crashes: deaths and silences that no single request repeats: the harness broke only under many.
         violations: what it said against the protocol.
         restarts: how often it had to be started again.
@@ -64,7 +65,7 @@ class HarnessClient:
 
     def __init__(self, launch: Launch, *, timeout_s: float = 10.0, start_timeout_s: float = 30.0) -> None:
         self._launch = launch
-        self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
+        self.timeout_s, self._start_timeout_s = timeout_s, start_timeout_s
         self._running: LineProcess | None = None
         self._next = 1
         self.restarts = -1
@@ -191,7 +192,7 @@ class HarnessClient:
                 exhausted = False
                 continue
             try:
-                lines = running.lines.get(timeout=self._timeout_s)
+                lines = running.lines.get(timeout=self.timeout_s)
             except queue.Empty:
                 lines = None
                 silent = True
@@ -230,7 +231,7 @@ class HarnessClient:
         self, running: LineProcess, stuck: list[tuple[Any, Request]], silent: bool, again: deque[tuple[Any, Request]]
     ) -> Iterator[tuple[Any, Answer]]:
         """Find which of the requests in flight the harness died of, or hangs at, by asking them one at a time."""
-        how = f"no reply for {self._timeout_s:g} s" if silent else self._ended(running)
+        how = f"no reply for {self.timeout_s:g} s" if silent else self._ended(running)
         self.close()
         if len(stuck) > 1:
             for index, (tag, request) in enumerate(stuck):
@@ -263,14 +264,14 @@ class HarnessClient:
         running = self._up()
         number, self._next = self._next, self._next + 1
         running.outgoing.put(encode(number, request))
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + self.timeout_s
         flight: dict[int, tuple[Any, Request, int]] = {number: (None, request, 0)}
         while True:
             try:
                 lines = running.lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 self.close()
-                return Answer(Came.HUNG, detail=f"no reply within {self._timeout_s:g} s")
+                return Answer(Came.HUNG, detail=f"no reply within {self.timeout_s:g} s")
             if lines is None:
                 return Answer(Came.DIED, detail=self._ended(running))
             for line in lines:

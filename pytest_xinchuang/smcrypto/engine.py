@@ -125,7 +125,7 @@ class SmEngine:
             ids.VARIANTS: self._variants,
             ids.SURVIVES: self._survives,
             ids.TIMING: lambda: check_timing(self.client(), pairs_of_keys()),
-            ids.PADDING_ORACLE: lambda: check_timing(self.client(), pairs_of_errors()),
+            ids.PADDING_ORACLE: lambda: check_timing(self.client(), pairs_of_errors(), wrong=True),
             ids.THROUGHPUT: lambda: check_throughput(self.client(), self.section.floors if self.section else {}),
             ids.SELF_TEST: self._self_test,
         }

@@ -313,12 +313,25 @@ def weak_nonce(h: ReferenceHarness) -> None:
     use_sm2(h, Bad)
 
 
+class Steady(Sm2):
+    """Signs in a time that does not depend on the key, but for its inverse: the reference's multiplication does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[int, Point] = {}
+
+    def public_of(self, d: int) -> Point:
+        if d not in self.known:
+            self.known[d] = super().public_of(d)
+        return self.known[d]
+
+
 @defect(24)
 def timing(h: ReferenceHarness) -> None:
-    class Bad(Sm2):
+    class Bad(Steady):
         def check_private(self, data: bytes) -> int:
             d = super().check_private(data)
-            for _ in range(300 * bin(d).count("1")):
+            for _ in range(300 * d.bit_count()):
                 pass
             return d
 
@@ -944,9 +957,12 @@ def empty_basic_constraints(h: ReferenceHarness) -> None:
 
 
 def make(number: int) -> ReferenceHarness:
-    """The reference with one defect."""
+    """The reference with one defect; 0: with none, and steady."""
     harness = ReferenceHarness()
-    DEFECTS[number](harness)
+    if number:
+        DEFECTS[number](harness)
+    else:
+        use_sm2(harness, Steady)
     harness.name = f"mutant {number}"
     return harness
 
