@@ -355,7 +355,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _descendants_once_there(pid: int, count: int) -> list[int]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(found := _descendants(pid)) < count:
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
@@ -363,7 +363,7 @@ def _descendants_once_there(pid: int, count: int) -> list[int]:
 
 
 def _gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
 
     def lives(pid: int) -> bool:
         try:

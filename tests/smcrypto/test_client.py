@@ -47,7 +47,7 @@ def test_the_one_that_kills_is_blamed_and_no_other(tmp_path: Path) -> None:
     body = (
         f"if m == '0100': os._exit(3)\nif m == '0200': os.kill(os.getpid(), 11)\nif m == '0101': time.sleep(60)\n{ECHO}"
     )
-    with client(tmp_path, body, timeout_s=2) as harness:
+    with client(tmp_path, body, timeout_s=4) as harness:
         answers = ask_all(harness, 1000)
     assert len(answers) == 1000
     other = {n: a for n, a in answers.items() if a.came is not Came.REPLY}

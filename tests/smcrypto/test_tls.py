@@ -176,7 +176,7 @@ def process(*argv: str, cwd: Path, port: int, probes: bool = True, **env: str) -
         stderr=subprocess.DEVNULL,
     ) as server:
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while probes and time.monotonic() < deadline:
                 with socket.socket() as attempt:
                     if attempt.connect_ex(("127.0.0.1", port)) == 0:
