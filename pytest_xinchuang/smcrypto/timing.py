@@ -127,7 +127,7 @@ class Screen:
     def _asked_s(self, request: Mapping[str, Any], wrong: bool) -> float:
         start = time.monotonic()
         answer = self.client.ask(request)
-        if answer.came is not Came.REPLY or ("error" in answer.reply and not wrong):
+        if answer.came is not Came.REPLY or "unsupported" in answer.reply or ("error" in answer.reply and not wrong):
             raise Undecided(answer.detail or f"the harness answers {answer.reply}")
         return time.monotonic() - start
 
@@ -154,7 +154,7 @@ class Screen:
             start = time.monotonic()
             answer = self.client.ask({"op": "timed", "requests": self.pair, "rounds": chunk, "seed": next(self._seeds)})
             elapsed_s = time.monotonic() - start
-            if answer.came is not Came.REPLY or "error" in answer.reply:
+            if answer.came is not Came.REPLY or answer.reply.keys() & {"error", "unsupported"}:
                 raise Undecided(answer.detail or f"`timed` answers {answer.reply}")
             for times, new in zip(batch.times, read_times(answer.reply, chunk), strict=True):
                 times += new

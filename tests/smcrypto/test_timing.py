@@ -175,7 +175,12 @@ def test_what_is_not_answered_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> N
     assert verdict(found) is Verdict.INCONCLUSIVE and "no such key" in found.undecided and not fake.chunks
     # What is wrong on purpose may be refused.
     assert verdict(check_timing(fake, PAIR, wrong=True)) is Verdict.PASS  # type: ignore[arg-type]
-    for told in (Answer(Came.HUNG, detail="no reply"), Answer(Came.REPLY, {"error": "no reply"})):
+    fake.reply = {"unsupported": "no such key"}
+    assert verdict(check_timing(fake, PAIR, wrong=True)) is Verdict.INCONCLUSIVE  # type: ignore[arg-type]
+    for told in (
+        Answer(Came.HUNG, detail="no reply"),
+        *(Answer(Came.REPLY, {w: "no reply"}) for w in ("error", "unsupported")),
+    ):
         found = screened(Fake(monkeypatch, told=told))
         assert verdict(found) is Verdict.INCONCLUSIVE and "no reply" in found.undecided
 
