@@ -122,14 +122,16 @@ class Screen:
         self.rounds, self.scores, self.least = 0, [0.0], math.inf
         self.elapsed_s = self.measured_s = 0.0
         self._seeds = count(1)
-        self._one_s = max(self._asked_s(request, wrong) for request in pair for _ in range(2))
+        self._one_s = max(self._ask(request, wrong=wrong)[1] for request in pair for _ in range(2))
 
-    def _asked_s(self, request: Mapping[str, Any], wrong: bool) -> float:
+    def _ask(self, request: Mapping[str, Any], *, wrong: bool = False) -> tuple[Mapping[str, Any], float]:
+        """The reply, and the seconds until it came."""
         start = time.monotonic()
         answer = self.client.ask(request)
+        elapsed_s = time.monotonic() - start
         if answer.came is not Came.REPLY or "unsupported" in answer.reply or ("error" in answer.reply and not wrong):
-            raise Undecided(answer.detail or f"the harness answers {answer.reply}")
-        return time.monotonic() - start
+            raise Undecided(answer.detail or f"{request['op']} is answered by {answer.reply}")
+        return answer.reply, elapsed_s
 
     def run(self) -> None:
         """Double the rounds until enough is known. Raises Undecided, ProtocolError."""
@@ -151,12 +153,9 @@ class Screen:
         while rounds > 0:
             # No request may come near the time-out: a slow host is not a harness that hangs.
             chunk = min(rounds, CHUNK, max(1, int(self.client.timeout_s / 10 / self._one_s)))
-            start = time.monotonic()
-            answer = self.client.ask({"op": "timed", "requests": self.pair, "rounds": chunk, "seed": next(self._seeds)})
-            elapsed_s = time.monotonic() - start
-            if answer.came is not Came.REPLY or answer.reply.keys() & {"error", "unsupported"}:
-                raise Undecided(answer.detail or f"`timed` answers {answer.reply}")
-            for times, new in zip(batch.times, read_times(answer.reply, chunk), strict=True):
+            request = {"op": "timed", "requests": self.pair, "rounds": chunk, "seed": next(self._seeds)}
+            reply, elapsed_s = self._ask(request)
+            for times, new in zip(batch.times, read_times(reply, chunk), strict=True):
                 times += new
                 self.measured_s += sum(new) / 1e9
             self.elapsed_s += elapsed_s
