@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.result import Result
-from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.packages.sdk_ast.extractor import extractor
+from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.sdkapi.extractor import extractor
-from pytest_xinchuang.sdkapi.source import ReadOptions, Sources
 from pytest_xinchuang.toolchain.builder import find_go
 
 APIDIFF = "golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4"
@@ -35,7 +35,7 @@ PAIRS = {
 }
 ROUNDS = 3
 LARGE = {"aws-sdk-go": 1, "client-go": 1}
-XC = [sys.executable, "-m", "pytest_xinchuang.cli", "api", "diff", "--offline", "--format", "json"]
+XC = [sys.executable, "-m", "pytest_xinchuang.cli.entry", "api", "diff", "--offline", "--format", "json"]
 
 
 @dataclass

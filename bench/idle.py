@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from bench.result import Result
-from pytest_xinchuang import resources
-from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.provision.store import Store
 
 ROUNDS = 25

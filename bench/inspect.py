@@ -11,11 +11,11 @@ from statistics import median
 
 from bench.result import Result
 from bench.wheels import fetch_wheels
-from pytest_xinchuang import resources
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect.elf import read_elf
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa
-from pytest_xinchuang.model.platform import Platforms
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 

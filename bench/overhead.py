@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.result import Result
-from pytest_xinchuang import resources
-from pytest_xinchuang.errors import HostFault
-from pytest_xinchuang.model.platform import Platform, Platforms
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.docker import DockerSandbox

@@ -13,19 +13,19 @@ from pathlib import Path
 
 from bench.result import Result
 from fixtures.generate.oracles import Missing, go
-from pytest_xinchuang import resources
-from pytest_xinchuang.model.platform import Platforms
-from pytest_xinchuang.model.requirement import load_catalogue
-from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.requirement import load_catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+from pytest_xinchuang.packages.sm_crypto.engine import SmEngine, vectors_dir
+from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
+from pytest_xinchuang.packages.sm_crypto.vectors import load_directory
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Process
-from pytest_xinchuang.smcrypto.client import Came, HarnessClient
-from pytest_xinchuang.smcrypto.engine import SmEngine, vectors_dir
-from pytest_xinchuang.smcrypto.runner import run_vectors
-from pytest_xinchuang.smcrypto.vectors import load_directory
 from pytest_xinchuang.toolchain.builder import Builder
 
 ROUNDS, REQUESTS = 5, 10000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from bench.result import Result
-from pytest_xinchuang import resources
-from pytest_xinchuang.errors import HostFault
-from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Sandbox

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.provision.cache import Cache
 
 LIST = Path(__file__).parent.parent / "tests/inspect/wheels.txt"

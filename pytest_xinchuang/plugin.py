@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_xinchuang import markers, options
-from pytest_xinchuang.fixtures import (
+from pytest_xinchuang.run import markers, options
+from pytest_xinchuang.run.fixtures import (
     xc_evidence,
     xc_mru,
     xc_platform,
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    from pytest_xinchuang import hookspecs
+    from pytest_xinchuang.run import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
 
@@ -47,9 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     markers.register(config)
     if not options.option(config, "xc_platform"):
         return
-    from pytest_xinchuang.errors import XcError
-    from pytest_xinchuang.run import XcRun
-    from pytest_xinchuang.session import SESSION, XcSession
+    from pytest_xinchuang.core.errors import XcError
+    from pytest_xinchuang.run.active import XcRun
+    from pytest_xinchuang.run.session import SESSION, XcSession
 
     try:
         session = XcSession(config)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang import resources
-from pytest_xinchuang.model.platform import Platforms
-from pytest_xinchuang.model.requirement import Catalogue, load_catalogue
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.requirement import Catalogue, load_catalogue
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool

@@ -1,4 +1,4 @@
-"""Minimum runnable units: each test reads like the requirement that it decides; the work is in pytest_xinchuang.mru."""
+"""Minimum runnable units: each test reads like the requirement it decides; the work is in pytest_xinchuang.packages.mru."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""SDKs: each test reads like the requirement that it decides; the work is in pytest_xinchuang.sdkapi."""
+"""SDKs: each test reads like the requirement it decides; the work is in pytest_xinchuang.packages.sdk_ast."""
 
 import pytest
 

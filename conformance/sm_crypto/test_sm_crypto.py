@@ -1,4 +1,4 @@
-"""SM2, SM3 and SM4: each test reads like the requirement that it decides; the work is in pytest_xinchuang.smcrypto."""
+"""SM2, SM3 and SM4: each test reads like the requirement it decides; the work is in pytest_xinchuang.packages.sm_crypto."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The supply chain: each test reads like the requirement that it decides; the work is in pytest_xinchuang.supplychain."""
+"""The supply chain: each test reads like the requirement it decides; the work is in pytest_xinchuang.packages.supply_chain."""
 
 import pytest
 

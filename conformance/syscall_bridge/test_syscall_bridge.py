@@ -1,4 +1,4 @@
-"""Bridges to the kernel: each test reads like the requirement that it decides; the work is in pytest_xinchuang.syscalls."""
+"""Bridges to the kernel: each test reads like its requirement; the work is in pytest_xinchuang.packages.syscall_bridge."""
 
 import pytest
 

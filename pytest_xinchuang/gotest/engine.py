@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_xinchuang.errors import HostFault, XcError
+from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.platform import Arch, Platform
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.gotest.module import GoModule, ModuleVersion, Package
 from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, outcomes_of
-from pytest_xinchuang.model.platform import Arch, Platform
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.sandbox.emulators import not_emulated
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
-from pytest_xinchuang.syscalls.emulators import not_emulated
 from pytest_xinchuang.toolchain.builder import version_of
 
 SOURCE, BINARY, PROFILE = "/xc/src", "/xc/package.test", "/xc/cover.out"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.errors import ToolchainFault, XcError
+from pytest_xinchuang.core.errors import ToolchainFault, XcError
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.toolchain.builder import find_go
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_xinchuang.model.requirement import Text
+from pytest_xinchuang.core.requirement import Text
 
 
 class SuiteModule(BaseModel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.rules.judge import ElfRecord
-from pytest_xinchuang.model.finding import Certainty, Finding
 
 
 def _traits(elf: ElfObject) -> dict[str, str]:

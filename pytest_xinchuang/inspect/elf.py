@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
-from pytest_xinchuang.model.platform import Architecture
 
 OBJECT_ABI_MASK = 0xC0
 """e_flags bits 7:6 (LoongArch ELF psABI): 0 is object ABI v0, 1 (0x40) is v1."""

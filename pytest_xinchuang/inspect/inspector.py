@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, Problem
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf, read_elf
 from pytest_xinchuang.inspect.isa import scan_isa
@@ -20,8 +22,6 @@ from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.inspect.walk import Bounds, Walker
-from pytest_xinchuang.model.finding import Certainty, Finding
-from pytest_xinchuang.model.platform import Architecture, Platform
 
 PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
 """Containers that are judged as such, be there no object in them."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.inspect.elf import ElfObject, Function
 
 MAX_SITES = 8

@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from pytest_xinchuang.errors import DataFileError
+from pytest_xinchuang.core.errors import DataFileError
 
 
 def pack(tree: Path, archive: Path) -> None:

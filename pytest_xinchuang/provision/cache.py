@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault
 
 
 def cache_dir() -> Path:

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_xinchuang.errors import DataFileError, HostFault
-from pytest_xinchuang.model.platform import KernelRecipe
+from pytest_xinchuang.core.errors import DataFileError, HostFault
+from pytest_xinchuang.core.platform import KernelRecipe
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
 from pytest_xinchuang.sandbox.system import SystemEmulatorRef

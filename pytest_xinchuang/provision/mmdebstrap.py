@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pytest_xinchuang.errors import HostFault
-from pytest_xinchuang.model.platform import RootfsRecipe
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.platform import RootfsRecipe
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 
 EMULATOR_SUITE = "trixie"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_xinchuang.errors import DataFileError, HostFault
-from pytest_xinchuang.model.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
+from pytest_xinchuang.core.errors import DataFileError, HostFault
+from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest

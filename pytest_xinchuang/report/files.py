@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pytest_xinchuang.errors import HostFault
-from pytest_xinchuang.grading.grade import RunResult
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.grade import RunResult
 from pytest_xinchuang.report.json_report import report_text
 from pytest_xinchuang.report.junit import junit_text
 

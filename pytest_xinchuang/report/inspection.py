@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.inspector import Inspection, describe
-from pytest_xinchuang.model.finding import Certainty, Finding, FindingCatalogue
-from pytest_xinchuang.model.platform import Platform
 from pytest_xinchuang.report.sarif import sarif_document
 
 ORDER = (Certainty.CERTAIN, Certainty.UNDECIDED, Certainty.GUARDED, Certainty.NOTE)

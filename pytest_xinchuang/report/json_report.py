@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_xinchuang.grading.grade import RunResult
-from pytest_xinchuang.model.verdict import Cause, Fidelity, Level, Verdict
+from pytest_xinchuang.core.grade import RunResult
+from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 
 SCHEMA = "xc-report/1"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_xinchuang.model.finding import FindingCatalogue
-from pytest_xinchuang.model.porting import PortingRow
+from pytest_xinchuang.core.finding import FindingCatalogue
+from pytest_xinchuang.core.porting import PortingRow
 
 WAYS = {
     "en": {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_xinchuang.grading.grade import Grade, RequirementResult, RunResult
-from pytest_xinchuang.model.verdict import Level, Verdict
+from pytest_xinchuang.core.grade import Grade, RequirementResult, RunResult
+from pytest_xinchuang.core.verdict import Level, Verdict
 
 Writer = Callable[..., None]
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any, Self
 
-from pytest_xinchuang.errors import SandboxFault
+from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.platform import Platform
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.qemu import BASE_ENV, QemuSpec

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.platform import Platform
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, WORK_DIR, Fingerprint
 from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.platform import Platform
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.provision.archive import pack
 from pytest_xinchuang.sandbox.pool import HOST_ARCH
 from pytest_xinchuang.sandbox.qemu import EmulatorRef, RootfsRef

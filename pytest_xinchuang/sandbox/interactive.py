@@ -10,7 +10,7 @@ import sys
 import termios
 import tty
 
-from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.sandbox.protocol import Limits, Sandbox
 from pytest_xinchuang.sandbox.qemu import QemuSandbox
 

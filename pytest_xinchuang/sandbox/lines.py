@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.errors import HostFault, SandboxFault
+from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.sandbox.protocol import Process
 
 Launch = Callable[[], Process]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.sandbox.lines import Launch
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from pytest_xinchuang.errors import HostFault, SandboxFault, UnknownName
-from pytest_xinchuang.model.kernel_calls import Lacking, lacking_on
-from pytest_xinchuang.model.platform import Arch, Platform
-from pytest_xinchuang.model.syscall_names import tables
+from pytest_xinchuang.core.errors import HostFault, SandboxFault, UnknownName
+from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
+from pytest_xinchuang.core.platform import Arch, Platform
+from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
 from pytest_xinchuang.sandbox.qemu import NEEDED_BY_QEMU, QemuSandbox, QemuSpec

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import IO, Any, Protocol, runtime_checkable
 
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.core.verdict import Fidelity
 
 WORK_DIR = "/xc"
 """The one directory of a sandbox in which a subject may write and leave files."""

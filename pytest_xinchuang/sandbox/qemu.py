@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.platform import Arch
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Arch
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.sandbox import launcher
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome

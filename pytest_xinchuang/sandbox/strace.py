@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.model.syscall_names import tables
+from pytest_xinchuang.core.syscall_names import tables
 
 _QUOTED = re.compile(r'"[^"]*"')
 _TOKEN = re.compile(

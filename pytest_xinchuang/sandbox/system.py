@@ -21,11 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.kernel_calls import Lacking, lacking_on
-from pytest_xinchuang.model.platform import Architecture, Platform
-from pytest_xinchuang.model.syscall_names import names_of
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
+from pytest_xinchuang.core.platform import Architecture, Platform
+from pytest_xinchuang.core.syscall_names import names_of
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.initramfs import write_files, write_tree
 from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, Fingerprint

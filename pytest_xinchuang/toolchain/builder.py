@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_xinchuang.errors import BuildFailed, ToolchainFault
+from pytest_xinchuang.core.errors import BuildFailed, ToolchainFault
+from pytest_xinchuang.core.platform import Arch, Architecture
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.model.platform import Arch, Architecture
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.progress import Progress
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_xinchuang.model.finding import Certainty, Finding
-from pytest_xinchuang.model.platform import Arch, Platform
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.platform import Arch, Platform
 
 LIBCS = ("glibc", "musl", "liteos_m")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.elf import read_elf
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa
-from pytest_xinchuang.model.finding import Certainty
-from pytest_xinchuang.model.platform import Arch, Platforms
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.toolchain.builder import Builder, Target

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.core.finding import Finding
+from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.elf import ElfObject, read_elf
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, GoModule
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
@@ -15,8 +17,6 @@ from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.inspect.rules.packages import architecture_named
 from pytest_xinchuang.inspect.rules.wheels import glibc_of, needed_policy
-from pytest_xinchuang.model.finding import Finding
-from pytest_xinchuang.model.platform import Arch, Platforms
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from tests.inspect import containers

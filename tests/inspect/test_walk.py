@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_xinchuang.errors import XcError
+from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.inspect.walk import Bounds
-from pytest_xinchuang.model.platform import Platforms
 from pytest_xinchuang.sandbox.launcher import launcher
 from tests.inspect import containers
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.wheels import LIST, fetch_wheels
+from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.rules.wheels import glibc_of, needed_policy
-from pytest_xinchuang.model.platform import Platforms
 from pytest_xinchuang.provision.cache import Cache
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow]

@@ -14,9 +14,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_xinchuang.cli import main
-from pytest_xinchuang.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
+from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.report.json_report import report_schema
+from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
 
 HELLO = """
     schema: xc-subject/1
@@ -78,7 +78,7 @@ def test_the_inactive_plugin_imports_nothing_heavy(tmp_path: Path) -> None:
         "heavy = {'docker', 'pydantic', 'elftools', 'yaml', 'junit_xml', 'jsonschema'}\n"
         "assert 'pytest_xinchuang.plugin' in sys.modules\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "assert not [m for m in sys.modules if m.startswith('pytest_xinchuang.model')]\n"
+        "assert not [m for m in sys.modules if m.startswith('pytest_xinchuang.core')]\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -251,7 +251,7 @@ def test_the_reference_subject_is_graded_the_same_with_and_without_workers(pytes
 
 
 def _openssl() -> str:
-    from pytest_xinchuang import resources
+    from pytest_xinchuang.core import resources
 
     return str(resources.fixtures_dir() / "subjects" / "openssl")
 
@@ -416,7 +416,7 @@ def _in_directory(path: Path) -> list[str]:
 
 @pytest.mark.sandbox
 def test_sm_cryptography_is_graded_with_vectors_of_ones_own(pytester: pytest.Pytester) -> None:
-    from tests.smcrypto.test_vectors import SMALL
+    from tests.packages.sm_crypto.test_vectors import SMALL
 
     wrong = json.loads(json.dumps(SMALL))
     wrong["algorithm"] = "HMAC-SM3"

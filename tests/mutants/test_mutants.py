@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_xinchuang.model.platform import Arch, Platforms
-from pytest_xinchuang.model.requirement import Catalogue
-from pytest_xinchuang.model.subject import Subject
-from pytest_xinchuang.model.verdict import Verdict
-from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.verdict import Verdict
+from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder, Target
 

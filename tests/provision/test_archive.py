@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.errors import DataFileError
+from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import tree_digest
 

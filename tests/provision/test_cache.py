@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.provision.cache import Cache, cache_dir, remove_tree, tree_digest
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.cli import main
-from pytest_xinchuang.errors import DataFileError
+from pytest_xinchuang.cli.entry import main
+from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.provision.kernels import import_kernel, unpacked
 
 

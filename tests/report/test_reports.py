@@ -9,13 +9,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_xinchuang.evidence.journal import read_journal
-from pytest_xinchuang.grading.grade import RunResult, grade_run
+from pytest_xinchuang.core.grade import RunResult, grade_run
+from pytest_xinchuang.core.journal import read_journal
 from pytest_xinchuang.report import terminal
 from pytest_xinchuang.report.json_report import report_schema, report_text
 from pytest_xinchuang.report.junit import junit_text
 from pytest_xinchuang.report.terminal import write_table
-from tests.grading.test_grade import FINISHED, PLATFORM, WAIVER, all_pass, decided, started
+from tests.core.test_grade import FINISHED, PLATFORM, WAIVER, all_pass, decided, started
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.platform import Platforms
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.sandbox import qemu
 from pytest_xinchuang.sandbox.direct import DirectSandbox, differences, open_emulated, open_native
 from pytest_xinchuang.sandbox.pool import Pool

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from pytest_xinchuang import resources
-from pytest_xinchuang.cli import EXIT_ERROR, main
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.platform import Platforms
-from pytest_xinchuang.model.requirement import Catalogue
-from pytest_xinchuang.model.subject import Subject
-from pytest_xinchuang.model.verdict import Verdict
-from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.cli.entry import EXIT_ERROR, main
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.verdict import Verdict
+from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, connect, export_image, reap

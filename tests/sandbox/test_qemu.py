@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from pytest_xinchuang.errors import SandboxFault
-from pytest_xinchuang.model.platform import Arch, Platforms
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.sandbox import qemu
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox

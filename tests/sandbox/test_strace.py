@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from pytest_xinchuang.model.kernel_calls import LATE_CALLS, UNSURE
+from pytest_xinchuang.core.kernel_calls import LATE_CALLS, UNSURE
+from pytest_xinchuang.sandbox.emulators import lacking_calls
 from pytest_xinchuang.sandbox.strace import ALWAYS_THERE, Call, read_calls
-from pytest_xinchuang.syscalls.emulators import lacking_calls
 
 ENOSYS = "-1 errno=38 (Function not implemented)"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.errors import HostFault, SandboxFault
-from pytest_xinchuang.model.platform import Arch, Platforms
-from pytest_xinchuang.model.verdict import Fidelity
+from pytest_xinchuang.core.errors import HostFault, SandboxFault
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox import system

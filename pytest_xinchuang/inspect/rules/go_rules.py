@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
-from pytest_xinchuang.model.finding import Certainty
 
 _UNRELEASED = re.compile(r"-(?:0\.)?\d{14}-[0-9a-f]{12}(?:\+|$)|-(?:alpha|beta|rc|dev|pre)")
 """The tail of a pseudo-version (Go modules reference, pseudo-versions), or of a pre-release."""

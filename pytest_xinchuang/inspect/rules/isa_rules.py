@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
-from pytest_xinchuang.model.finding import Certainty
 
 CODES = {
     "atomics": "XC-ISA-002",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa import IsaScan
-from pytest_xinchuang.model.finding import Certainty, Finding
-from pytest_xinchuang.model.platform import Platform
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
-from pytest_xinchuang.model.finding import Certainty
-from pytest_xinchuang.model.platform import Architecture
 
 
 def control_of(node: Node) -> Mapping[str, str]:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_xinchuang import resources
-from pytest_xinchuang.model.platform import Platforms
-from pytest_xinchuang.model.requirement import Catalogue
-from pytest_xinchuang.model.subject import Subject
-from pytest_xinchuang.model.verdict import Verdict
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.verdict import Verdict
+from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
 from pytest_xinchuang.sandbox.pool import Pool
-from pytest_xinchuang.syscalls.engine import SyscallEngine
 from pytest_xinchuang.toolchain.builder import Builder
 
 CAUGHT_BY: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "caught_by.yaml").read_text())

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_xinchuang.model.platform import Arch
+from pytest_xinchuang.core.platform import Arch
 from tests.mutants.porting.tools import Planted, Tools, with_flags
 
 ARM, LOONG, X86 = Arch.ARM64, Arch.LOONG64, Arch.AMD64

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang import resources
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.finding import FindingCatalogue
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.porting import PortingRow, load_porting
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
-from pytest_xinchuang.model.finding import FindingCatalogue
-from pytest_xinchuang.model.platform import Platforms
-from pytest_xinchuang.model.porting import PortingRow, load_porting
-from pytest_xinchuang.model.requirement import Catalogue
-from pytest_xinchuang.model.subject import Subject
-from pytest_xinchuang.model.verdict import Verdict
-from pytest_xinchuang.mru.engine import MruEngine
+from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder

@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_xinchuang.model.platform import Arch, Platforms
-from pytest_xinchuang.model.subject import Subject
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from tests.inspect import containers
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import yaml
 
+from pytest_xinchuang.packages.supply_chain.check import SupplyChain
+from pytest_xinchuang.packages.supply_chain.mirror import SIGNATURE, write_manifest
+from pytest_xinchuang.packages.supply_chain.proxy import Proxies
+from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
+from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.supplychain.check import SupplyChain
-from pytest_xinchuang.supplychain.mirror import SIGNATURE, write_manifest
-from pytest_xinchuang.supplychain.proxy import Proxies
-from pytest_xinchuang.supplychain.sbom import cyclonedx
-from pytest_xinchuang.supplychain.sm2sign import new_key, private_key
-from tests.supplychain.published import LIB, go, publish, world
+from tests.packages.supply_chain.published import LIB, go, publish, world
 
 KEY, PUBLIC = new_key()
 OTHER, _ = new_key()
@@ -88,7 +88,7 @@ def manifest(subject: Path, section: str, **values: object) -> None:
 
 def _published_baseline(subject: Path) -> None:
     """A baseline with a version, which only a published module or a snapshot has."""
-    from pytest_xinchuang.sdkapi.source import ReadOptions, Sources
+    from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 
     options = ReadOptions(targets=("linux/amd64", "linux/arm64", "linux/loong64"), offline=True)
     with Sources(Cache(), options) as sources:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_xinchuang.model.platform import Platforms
-from pytest_xinchuang.model.requirement import Catalogue
-from pytest_xinchuang.model.subject import Subject
-from pytest_xinchuang.model.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
+from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine, Trust
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.sdkapi.engine import SdkEngine
-from pytest_xinchuang.supplychain.engine import SupplyChainEngine, Trust
 from tests.mutants.sdk.subjects import MUTANTS, good, manifest
 
 CAUGHT_BY = yaml.safe_load((Path(__file__).parent / "caught_by.yaml").read_text())
@@ -129,7 +129,7 @@ def test_no_baseline_and_an_empty_one_are_no_contract(
 def test_a_baseline_of_another_architecture_decides_nothing(
     subject: Path, platforms: Platforms, catalogue: Catalogue
 ) -> None:
-    from pytest_xinchuang.sdkapi.source import ReadOptions, Sources
+    from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 
     with Sources(Cache(), ReadOptions(offline=True)) as sources:
         (subject / "amd64.jsonl").write_bytes(sources.read(str(subject / "baseline")).path.read_bytes())
@@ -140,7 +140,7 @@ def test_a_baseline_of_another_architecture_decides_nothing(
 
 
 def test_without_a_section_nothing_applies(platforms: Platforms, catalogue: Catalogue) -> None:
-    from pytest_xinchuang import resources
+    from pytest_xinchuang.core import resources
 
     found = decisions(resources.fixtures_dir() / "subjects" / "openssl", platforms, catalogue)
     assert {d.verdict for d in found.values()} == {Verdict.NOT_APPLICABLE}

@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pytest_xinchuang import resources
-from pytest_xinchuang.model.found import Found
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
+from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
+from pytest_xinchuang.packages.sm_crypto.defects import load_bank
+from pytest_xinchuang.packages.sm_crypto.judge import Result
+from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
+from pytest_xinchuang.packages.sm_crypto.properties import check_properties
+from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
+from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_keys
+from pytest_xinchuang.packages.sm_crypto.vectors import Vector, load_directory
 from pytest_xinchuang.sandbox.local import local
-from pytest_xinchuang.smcrypto.client import HarnessClient
-from pytest_xinchuang.smcrypto.concurrency import check_concurrency
-from pytest_xinchuang.smcrypto.defects import load_bank
-from pytest_xinchuang.smcrypto.judge import Result
-from pytest_xinchuang.smcrypto.nonces import check_nonces
-from pytest_xinchuang.smcrypto.properties import check_properties
-from pytest_xinchuang.smcrypto.runner import run_vectors
-from pytest_xinchuang.smcrypto.timing import check_timing, pairs_of_keys
-from pytest_xinchuang.smcrypto.vectors import Vector, load_directory
 
 ROOT = Path(__file__).parents[3]
 

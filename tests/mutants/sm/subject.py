@@ -11,13 +11,13 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from pytest_xinchuang.smcrypto.certificates import Certificate, ChainJudge, parse
-from pytest_xinchuang.smcrypto.reference import curve, der, sm4
-from pytest_xinchuang.smcrypto.reference.curve import N, P, Point
-from pytest_xinchuang.smcrypto.reference.harness import ReferenceHarness, Reply, Request, pieces, serve
-from pytest_xinchuang.smcrypto.reference.sm2 import OID_SM2, Refused, Sm2, number32
-from pytest_xinchuang.smcrypto.reference.sm3 import HmacSm3, Sm3, sm3, x963kdf_sm3
-from pytest_xinchuang.smcrypto.reference.sm4 import Sm4
+from pytest_xinchuang.packages.sm_crypto.certificates import Certificate, ChainJudge, parse
+from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness, Reply, Request, pieces, serve
+from pytest_xinchuang.sm import curve, der, sm4
+from pytest_xinchuang.sm.curve import N, P, Point
+from pytest_xinchuang.sm.sm2 import OID_SM2, Refused, Sm2, number32
+from pytest_xinchuang.sm.sm3 import HmacSm3, Sm3, sm3, x963kdf_sm3
+from pytest_xinchuang.sm.sm4 import Sm4
 
 Defect = Callable[[ReferenceHarness], None]
 DEFECTS: dict[int, Defect] = {}

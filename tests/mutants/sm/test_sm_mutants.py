@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_xinchuang.report.sm import defect_table
-from pytest_xinchuang.smcrypto.defects import load_bank
+from pytest_xinchuang.packages.sm_crypto.defects import load_bank
+from pytest_xinchuang.packages.sm_crypto.report import defect_table
 from tests.mutants.sm.running import caught
 from tests.mutants.sm.subject import DEFECTS
 

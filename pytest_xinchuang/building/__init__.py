@@ -1,0 +1,1 @@
+"""From a unit of a subject to files for a target."""

@@ -1,0 +1,1 @@
+"""Verdicts, platforms, subjects, journal and grading: pure data and rules, nothing of pytest and nothing of the network."""

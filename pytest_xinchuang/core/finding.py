@@ -1,0 +1,123 @@
+"""Findings: the catalogue of stable codes, and what was found under them."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.core.verdict import Level
+from pytest_xinchuang.core.yamlfile import YamlFile
+
+FindingCode = Annotated[str, StringConstraints(pattern=r"^XC-[A-Z]+-[0-9]{3}$")]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FindingRule(_Data):
+    """One code of the catalogue.
+
+    Attributes:
+        level: the level that a certain finding stands in the way of; None: it is worth knowing and stands in no way.
+        found: the sentence that is filled in with what was seen.
+        clause: what it traces to: a standard and clause, or public references.
+        says: regular expression over the output of a run that shows it.
+    """
+
+    code: FindingCode
+    level: Level | None = None
+    title: Text
+    cause: Text
+    found: Text
+    mend: Text
+    clause: str
+    says: str | None = None
+
+
+class FindingsFile(_Data):
+    """The catalogue of codes."""
+
+    format: Literal["xc-findings/1"] = Field(alias="schema")
+    findings: tuple[FindingRule, ...]
+
+
+class Certainty(StrEnum):
+    """How sure a finding is. Only ``CERTAIN`` is a failure by itself."""
+
+    CERTAIN = "certain"
+    GUARDED = "guarded?"
+    """Something may keep it from happening; a run on the poorest CPU or the real kernel decides."""
+    UNDECIDED = "undecided"
+    """A fact or a tool is missing."""
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was found for one platform.
+
+    Attributes:
+        object: the artifact's object, as ``outer!inner``.
+        params: what the texts of the rule are filled in with.
+        evidence: JSON-serialisable details.
+    """
+
+    code: str
+    certainty: Certainty
+    object: str
+    platform: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class FindingCatalogue:
+    """The codes with their texts."""
+
+    def __init__(self, path: Path) -> None:
+        source = YamlFile(path)
+        self.rules: dict[str, FindingRule] = {}
+        for index, rule in enumerate(source.parse(FindingsFile).findings):
+            if rule.code in self.rules:
+                raise source.error(("findings", index, "code"), f"{rule.code} is given twice")
+            self.rules[rule.code] = rule
+
+    def get(self, code: str) -> FindingRule:
+        """The rule of a code.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        if code.upper() not in self.rules:
+            raise UnknownName(f"no finding has the code {code!r}", mend="xc explain")
+        return self.rules[code.upper()]
+
+    def text(self, finding: Finding, language: str = "en") -> str:
+        """What was found, as a sentence."""
+        return _fill(getattr(self.get(finding.code).found, language), finding)
+
+    def mend(self, finding: Finding, language: str = "en") -> str:
+        return _fill(getattr(self.get(finding.code).mend, language), finding)
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether the platform cannot do with it."""
+        return finding.certainty is Certainty.CERTAIN and self.get(finding.code).level is not None
+
+
+class _Lenient(string.Formatter):
+    """A parameter that nobody gave stays visible instead of raising: a report must be written."""
+
+    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
+        return kwargs.get(key, f"({key}?)") if isinstance(key, str) else ""
+
+
+def _fill(template: str, finding: Finding) -> str:
+    return _Lenient().vformat(template, (), {"object": finding.object, "platform": finding.platform, **finding.params})

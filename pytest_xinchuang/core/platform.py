@@ -1,0 +1,359 @@
+"""Platforms: a CPU, an OS profile and how to emulate them, as data with a source for every fact."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.core.yamlfile import YamlFile
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.]*$")]
+RootfsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
+ValueT = TypeVar("ValueT")
+
+
+class Arch(StrEnum):
+    """Instruction set architectures, by the names that Go, dpkg and OCI use."""
+
+    AMD64 = "amd64"
+    ARM64 = "arm64"
+    LOONG64 = "loong64"
+
+
+class Confidence(StrEnum):
+    """How far a fact can be trusted."""
+
+    MEASURED = "measured"
+    SOURCED = "sourced"
+    INFERRED = "inferred"
+    UNVERIFIED = "unverified"
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Fact(_Data, Generic[ValueT]):
+    """A value, where it comes from, and how far to trust it. ``null`` means: not known."""
+
+    value: ValueT | None
+    source: str = Field(min_length=3)
+    confidence: Confidence
+
+    @model_validator(mode="after")
+    def _unknown_is_unverified(self) -> Fact[ValueT]:
+        if (self.value is None) != (self.confidence is Confidence.UNVERIFIED):
+            raise ValueError("a value of null and the confidence 'unverified' go together, and only together")
+        return self
+
+
+class Machine(_Data):
+    """How qemu-system stands in for a machine that a kernel of the architecture boots on."""
+
+    program: str = Field(description="the qemu-system program")
+    machine: str = Field(description="its machine type")
+    console: str = Field(description="the kernel's name of the first serial port, for its log")
+    early: str = Field(
+        default="",
+        description="the same port for the kernel's earlycon=, for what it says before its drivers are there",
+    )
+    firmware: str = Field(
+        default="", description="firmware that starts the kernel, where it does not start without one"
+    )
+    audit_arch: int = Field(description="AUDIT_ARCH_* of linux/audit.h: what seccomp filters call the architecture")
+
+
+class Architecture(_Data):
+    """What is true of every machine of one architecture."""
+
+    uname: str = Field(description="what `uname -m` prints")
+    qemu: str = Field(description="the qemu-user program")
+    elf_machine: str = Field(description="e_machine as pyelftools names it")
+    triplet: str = Field(description="Debian's multiarch triplet")
+    zig: str = Field(description="zig's target without the libc version")
+    libc_base: Version = Field(description="the oldest glibc symbol version of this architecture")
+    interpreters: dict[str, tuple[str, ...]] = Field(description="ABI world -> allowed PT_INTERP")
+    max_page_size: int = Field(description="the largest page that a kernel of this architecture can have, bytes")
+    shmlba: int = Field(default=4096, description="SHMLBA, what an address of shmat has to be a multiple of, bytes")
+    names: dict[Literal["go", "wheel", "deb", "rpm", "oci", "maven", "os_arch", "npm"], str] = Field(
+        default_factory=dict, description="what packagers call this architecture"
+    )
+    aliases: tuple[str, ...] = Field(default=(), description="every word that means this architecture in a file name")
+    go_min: Fact[Version]
+    system: Machine | None = Field(default=None, description="where its kernels run, for the system sandbox")
+
+
+class Emulation(_Data):
+    """How qemu stands in for the CPU."""
+
+    strict: Fact[str] = Field(description="a QEMU CPU model that has nothing that the real CPU lacks")
+    exact: bool = Field(description="the strict model also lacks nothing that a program may use on the real CPU")
+    superset: Fact[str] = Field(description="a model that has all that the real CPU has; what dies there dies for good")
+    poorest: Fact[str] = Field(description="the strict model without its optional features")
+    unmodelled: Fact[str] | None = Field(
+        default=None,
+        description="regular expression over the bytes of instructions (as Latin-1) that the CPU has and no QEMU model does",
+    )
+    note: str = ""
+
+
+class Cpu(_Data):
+    """One CPU."""
+
+    title: Text
+    family: Name
+    arch: Arch
+    isa: Fact[str]
+    identity: Fact[tuple[str, ...]] = Field(
+        description="regular expressions that /proc/cpuinfo of the real CPU matches"
+    )
+    cpuinfo: Fact[str] = Field(
+        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED),
+        description="/proc/cpuinfo of one processor; {features} stands for the list of features",
+    )
+    vendors: Fact[tuple[str, ...]] | None = Field(
+        default=None,
+        description="x86-64: the vendor strings of CPUID that such CPUs have; the strict model has the first",
+    )
+    features: Fact[tuple[str, ...]]
+    emulation: Emulation
+    go_env: Fact[dict[str, str]] = Field(description="GOARM64, GOAMD64: the highest level that the CPU runs")
+    c_flags: Fact[tuple[str, ...]] = Field(description="flags for the C compiler that are safe on the CPU")
+
+
+class OsProfile(_Data):
+    """One operating system as far as a program meets it."""
+
+    title: Text
+    identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /etc/os-release matches")
+    os_release: Fact[str] = Field(
+        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED), description="/etc/os-release"
+    )
+    packaging: Fact[Literal["rpm", "deb"]] = Field(
+        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED),
+        description="which packages it installs; ID in os-release does not tell",
+    )
+    kernel: Fact[Version]
+    libc: Literal["glibc", "musl"]
+    libc_version: Fact[Version]
+    glibcxx_max: Fact[Version]
+    openssl: Fact[str]
+    page_size: dict[Arch, Fact[int]]
+    abi_world: dict[Arch, Literal["old", "new"]] = Field(default_factory=dict)
+    image: Fact[str]
+    rootfs: dict[Arch, RootfsName | None] = Field(description="the stand-in root filesystem, by architecture")
+
+
+class RootfsRecipe(_Data):
+    """A root filesystem that is made from a distribution's packages, and stands in for the vendor's."""
+
+    suite: Name
+    arch: Arch
+    libc_version: Version
+    packages: tuple[str, ...]
+    expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
+
+
+class KernelRecipe(_Data):
+    """A real kernel that is taken from a distribution's package, and stands in for the vendor's."""
+
+    suite: Name
+    arch: Arch
+    package: str
+    page_size: int = Field(description="its base page, bytes")
+    cpu: str = Field(default="", description="the CPU model that it needs where the platforms' own cannot run it")
+    why: str = Field(default="", description="why it needs that CPU model")
+    expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
+
+
+class PlatformsFile(_Data):
+    """The whole of a platforms.yaml."""
+
+    format: Literal["xc-platforms/1"] = Field(alias="schema")
+    architectures: dict[Arch, Architecture] = Field(default_factory=dict)
+    cpus: dict[Name, Cpu] = Field(default_factory=dict)
+    systems: dict[Name, OsProfile] = Field(default_factory=dict)
+    rootfs: dict[RootfsName, RootfsRecipe] = Field(default_factory=dict)
+    kernels: dict[RootfsName, KernelRecipe] = Field(default_factory=dict)
+    shorts: dict[Name, str] = Field(default_factory=dict)
+    ambiguous: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict, description="a name that several systems share -> these systems"
+    )
+    reference: str | None = Field(default=None, description="the root filesystem of the x86-64 reference runs")
+
+    def short_of(self, platform_id: str) -> str | None:
+        """The short name of a platform, where it has one."""
+        return next((short for short, target in self.shorts.items() if target == platform_id), None)
+
+
+class Platform(BaseModel):
+    """A CPU under an operating system: what a subject is graded on. Its id is ``<cpu>-<system>``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    arch: Arch
+    architecture: Architecture
+    cpu_name: str
+    cpu: Cpu
+    os_name: str
+    system: OsProfile
+
+    @property
+    def world(self) -> str:
+        """The ABI world; only LoongArch has two, everything else is "new"."""
+        return self.system.abi_world.get(self.arch, "new")
+
+    @property
+    def page_size(self) -> Fact[int] | None:
+        return self.system.page_size.get(self.arch)
+
+    @property
+    def rootfs_name(self) -> str | None:
+        return self.system.rootfs.get(self.arch)
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+class Platforms:
+    """The platforms of one or more files, later files extending and overriding earlier ones.
+
+    An entry that a later file repeats is merged key by key, so that a lab overrides one fact alone.
+
+    Raises:
+        DataFileError: a file is malformed or names a CPU, architecture or root filesystem that is not there.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        merged: dict[str, Any] = {}
+        sources: list[YamlFile] = []
+        for path in paths:
+            source = YamlFile(path)
+            if source.data.get("schema") != "xc-platforms/1":
+                raise source.error(("schema",), f"found {source.data.get('schema')!r}, expected 'xc-platforms/1'")
+            sources.append(source)
+            _merge(merged, source.data)
+            # Validated after each file, so that a mistake is blamed on the file that made it.
+            self.file: PlatformsFile = source.parse(PlatformsFile, merged)
+            self._check_names(source)
+        self.paths = [source.path for source in sources]
+
+    def _check_names(self, source: YamlFile) -> None:
+        for name, cpu in self.file.cpus.items():
+            if cpu.arch not in self.file.architectures:
+                raise source.error(("cpus", name, "arch"), f"{cpu.arch}: no such architecture in this file")
+        for name, system in self.file.systems.items():
+            for arch, rootfs in system.rootfs.items():
+                if rootfs is not None and rootfs not in self.file.rootfs:
+                    raise source.error(
+                        ("systems", name, "rootfs", arch),
+                        f"{rootfs!r}: no such root filesystem{_near(rootfs, self.file.rootfs)}",
+                    )
+        for name, kernel in self.file.kernels.items():
+            if kernel.arch not in self.file.architectures or self.file.architectures[kernel.arch].system is None:
+                raise source.error(
+                    ("kernels", name, "arch"), f"{kernel.arch}: no such architecture with a `system` in this file"
+                )
+        for short, target in self.file.shorts.items():
+            if target not in self._combinations():
+                raise source.error(
+                    ("shorts", short), f"{target!r}: no such platform{_near(target, self._combinations())}"
+                )
+        if self.file.reference is not None and self.file.reference not in self.file.rootfs:
+            raise source.error(("reference",), f"{self.file.reference!r}: no such root filesystem")
+
+    def _combinations(self) -> dict[str, tuple[str, str]]:
+        return {
+            f"{cpu_name}-{os_name}": (cpu_name, os_name)
+            for cpu_name, cpu in self.file.cpus.items()
+            for os_name, system in self.file.systems.items()
+            if cpu.arch in system.rootfs
+        }
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every CPU under every system that exists for its architecture."""
+        return tuple(self._combinations())
+
+    def get(self, name: str) -> Platform:
+        """The platform with this id or short name.
+
+        Raises:
+            UnknownName: nothing is called so; the message has near matches.
+        """
+        combinations = self._combinations()
+        platform_id = self.file.shorts.get(name, name)
+        if platform_id not in combinations:
+            self._refuse_ambiguous(platform_id)
+            known = [*self.file.shorts, *combinations]
+            raise UnknownName(
+                f"unknown platform {name!r}{_near(name, known)}; short names are "
+                f"{', '.join(self.file.shorts)}, 'all' and 'all-combinations'",
+                mend="xc platforms list",
+            )
+        cpu_name, os_name = combinations[platform_id]
+        cpu = self.file.cpus[cpu_name]
+        return Platform(
+            id=platform_id,
+            arch=cpu.arch,
+            architecture=self.file.architectures[cpu.arch],
+            cpu_name=cpu_name,
+            cpu=cpu,
+            os_name=os_name,
+            system=self.file.systems[os_name],
+        )
+
+    def _refuse_ambiguous(self, platform_id: str) -> None:
+        cpu, _, system = platform_id.rpartition("-")
+        editions = self.file.ambiguous.get(system)
+        if not editions:
+            return
+        told = (f"{cpu}-{e} (glibc {self.file.systems[e].libc_version.value or 'unknown'})" for e in editions)
+        raise UnknownName(
+            f"{platform_id!r} is several systems with different libcs: {', '.join(told)}",
+            mend="name the edition; on the system: `ldd --version | head -1` and /etc/os-release",
+        )
+
+    def select(self, names: Iterable[str]) -> tuple[Platform, ...]:
+        """The platforms that a list of ids, short names, ``all`` or ``all-combinations`` asks for, each once.
+
+        Raises:
+            UnknownName: a name that nothing has, or no name at all.
+        """
+        wanted: dict[str, Platform] = {}
+        for name in (n.strip() for n in names):
+            if not name:
+                continue
+            several = {"all": tuple(self.file.shorts), "all-combinations": self.ids}.get(name, (name,))
+            for one in several:
+                platform = self.get(one)
+                wanted[platform.id] = platform
+        if not wanted:
+            raise UnknownName("no platform is named", mend="--xc-platform=all, or one of `xc platforms list`")
+        return tuple(wanted.values())
+
+
+def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" (did you mean {', '.join(matches)}?)" if matches else ""

@@ -1,0 +1,67 @@
+"""The failures that people really have on these platforms, and how this suite finds each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from pytest_xinchuang.core.finding import FindingCode
+from pytest_xinchuang.core.requirement import RequirementId, Text
+from pytest_xinchuang.core.yamlfile import YamlFile
+
+Way = Literal["S", "E", "H", "D", "F", "R"]
+"""How it is found: static, emulated run, table of facts, difference from x86-64, faked identity, real hardware or kernel."""
+
+
+class PortingRow(BaseModel):
+    """One failure.
+
+    Attributes:
+        codes: findings that name it.
+        requirements: requirements of the catalogue that it fails.
+        native: what to run on a board, where emulation cannot decide it all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: int = Field(ge=1)
+    title: Text
+    ways: tuple[Way, ...]
+    codes: tuple[FindingCode, ...] = ()
+    requirements: tuple[RequirementId, ...] = ()
+    mend: Text
+    native: Text | None = None
+    references: tuple[Annotated[str, StringConstraints(min_length=3)], ...]
+
+    @model_validator(mode="after")
+    def _found_or_native(self) -> PortingRow:
+        if set(self.ways) - {"R"} and not (self.codes or self.requirements):
+            raise ValueError("a failure that can be found without a board needs the codes or requirements that find it")
+        if "R" in self.ways and self.native is None:
+            raise ValueError("a failure that needs real hardware needs 'native': what to run there")
+        return self
+
+
+class PortingFile(BaseModel):
+    """The table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["xc-porting/1"] = Field(alias="schema")
+    rows: tuple[PortingRow, ...]
+
+
+def load_porting(path: Path) -> tuple[PortingRow, ...]:
+    """The rows, in order of their numbers.
+
+    Raises:
+        DataFileError: the file is malformed, or a number is missing or given twice.
+    """
+    source = YamlFile(path)
+    rows = source.parse(PortingFile).rows
+    for index, row in enumerate(rows):
+        if row.number != index + 1:
+            raise source.error(("rows", index, "number"), f"found {row.number}, expected {index + 1}")
+    return rows

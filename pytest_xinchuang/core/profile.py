@@ -1,0 +1,77 @@
+"""Profiles (what a target system demands) and waivers (what somebody answers for)."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.requirement import RequirementId, Text
+from pytest_xinchuang.core.verdict import Level
+from pytest_xinchuang.core.yamlfile import YamlFile
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Profile(_Data):
+    """One profile; ``required_level`` None asks for nothing."""
+
+    title: Text
+    required_level: Level | None
+
+
+class ProfilesFile(_Data):
+    format: Literal["xc-profiles/1"] = Field(alias="schema")
+    profiles: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")], Profile]
+
+
+class Waiver(_Data):
+    """An overlay over one requirement's verdict; it never changes the result itself.
+
+    Attributes:
+        subject, version, platform: the scope; each must match exactly.
+        expires: the last day on which it has effect.
+    """
+
+    requirement: RequirementId
+    subject: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    platform: str = Field(min_length=1)
+    owner: str = Field(min_length=1)
+    reason: str = Field(min_length=10)
+    clause: str = Field(min_length=1)
+    expires: datetime.date
+
+
+class WaiversFile(_Data):
+    format: Literal["xc-waivers/1"] = Field(alias="schema")
+    waivers: tuple[Waiver, ...]
+
+
+def load_profile(path: Path, name: str) -> Profile:
+    """The profile called ``name``.
+
+    Raises:
+        UnknownName: there is none; the message has near matches.
+    """
+    profiles = YamlFile(path).parse(ProfilesFile).profiles
+    if name not in profiles:
+        near = difflib.get_close_matches(name, profiles, n=2)
+        hint = f" (did you mean {', '.join(near)}?)" if near else ""
+        raise UnknownName(f"unknown profile {name!r}{hint}; there are {', '.join(profiles)}")
+    return profiles[name]
+
+
+def load_waivers(path: Path) -> tuple[Waiver, ...]:
+    """The waivers of a file.
+
+    Raises:
+        DataFileError: the file is malformed; a waiver without owner, reason, clause, expiry or scope is refused.
+    """
+    return YamlFile(path).parse(WaiversFile).waivers

@@ -1,0 +1,28 @@
+"""Where the suite's own data lives: beside the package in a checkout, inside it in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_INSTALLED = (_PACKAGE / "platforms.yaml").is_file()
+
+
+def platforms_file() -> Path:
+    """The shipped ``platforms.yaml``."""
+    return (_PACKAGE if _INSTALLED else _PACKAGE.parent) / "platforms.yaml"
+
+
+def conformance_dir() -> Path:
+    """The directory of conformance packages and of ``requirements.yaml``."""
+    return (_PACKAGE if _INSTALLED else _PACKAGE.parent) / "conformance"
+
+
+def fixtures_dir() -> Path:
+    """The directory of reference subjects, sources and vectors."""
+    return _PACKAGE / "fixtures_data" if _INSTALLED else _PACKAGE.parent / "fixtures"
+
+
+def schemas_dir() -> Path:
+    """The JSON Schemas of platforms.yaml, xinchuang.yaml and report.json."""
+    return _PACKAGE / "schemas"

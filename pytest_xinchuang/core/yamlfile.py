@@ -1,0 +1,114 @@
+"""YAML files whose mistakes are reported by file, line and path."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pytest_xinchuang.core.errors import DataFileError
+
+Model = TypeVar("Model", bound=BaseModel)
+KeyPath = tuple[str | int, ...]
+
+
+# libyaml's loader is ten times faster, where PyYAML was built with it.
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _Base
+else:
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):
+    """SafeLoader that refuses a key given twice: YAML keeps the last one, which hides a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class YamlFile:
+    """A parsed YAML file that knows on which line each of its values stands.
+
+    Raises:
+        DataFileError: the file is missing, is not UTF-8, is not YAML, or is not a mapping.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise DataFileError(f"{path}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise DataFileError(
+                f"{path}: not UTF-8 (byte {error.start})", mend=f"iconv -t UTF-8 {path.name}"
+            ) from error
+        loader = _Loader(text)
+        try:
+            self._root: yaml.Node | None = loader.get_single_node()
+            self.data: Any = loader.construct_document(self._root) if self._root is not None else None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 1
+            raise DataFileError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from error
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            raise DataFileError(f"{path}: not valid YAML: {error}") from error
+        finally:
+            loader.dispose()
+        if not isinstance(self.data, dict):
+            raise DataFileError(f"{path}:1: found {type(self.data).__name__}, expected a mapping of keys to values")
+
+    def line_of(self, where: KeyPath) -> int:
+        """The 1-based line of the value at ``where``, or of its nearest ancestor that is there."""
+        node, line = self._root, 1
+        for step in where:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+                if found is None:
+                    return line
+                node, line = found[1], found[0].start_mark.line + 1
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+                line = node.start_mark.line + 1
+            else:
+                return line
+        return line
+
+    def error(self, where: KeyPath, found: str, *, mend: str = "") -> DataFileError:
+        """An error at ``where`` that names file, line and path."""
+        path = ".".join(str(step) for step in where) or "(top)"
+        return DataFileError(f"{self.path}:{self.line_of(where)}: {path}: {found}", mend=mend)
+
+    def parse(self, model: type[Model], data: Any = None, at: KeyPath = ()) -> Model:
+        """Validate ``data`` (default: the whole file) as ``model``.
+
+        Raises:
+            DataFileError: with one line for each mistake: file, line, path, what was found and what is allowed.
+        """
+        try:
+            return model.model_validate(self.data if data is None else data)
+        except ValidationError as error:
+            lines = []
+            for problem in error.errors(include_url=False):
+                where = at + tuple(problem["loc"])
+                allowed = problem["msg"][0].lower() + problem["msg"][1:]
+                if problem["type"] == "extra_forbidden":
+                    allowed = "no such key here"
+                found = "" if problem["type"] == "missing" else f"found {_brief(problem['input'])}: "
+                lines.append(str(self.error(where, f"{found}{allowed}")))
+            raise DataFileError("\n".join(lines)) from error
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

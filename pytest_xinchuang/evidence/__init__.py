@@ -1,1 +1,0 @@
-"""What was observed, written down as it happens."""

@@ -1,1 +1,0 @@
-"""From decisions to verdicts, from verdicts to a grade: pure functions of the journal."""

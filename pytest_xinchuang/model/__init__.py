@@ -1,1 +1,0 @@
-"""Data and its validation: platforms, subjects, requirements, verdicts, evidence. Runs nothing."""

@@ -1,0 +1,1 @@
+"""Conformance packages, one room each."""

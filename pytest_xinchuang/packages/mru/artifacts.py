@@ -1,0 +1,91 @@
+"""What is delivered, inspected for a platform: findings become verdicts by the level that they stand in the way of."""
+
+from __future__ import annotations
+
+from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.platform import Platform, PlatformsFile
+from pytest_xinchuang.core.subject import Artifact, Subject
+from pytest_xinchuang.core.verdict import Cause, Fidelity, Level
+from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.packages.mru.findings import UnitRecord
+from pytest_xinchuang.packages.mru.requirements import BEHAVES, FITS, LOADS
+
+BY_LEVEL = {Level.L1: LOADS, Level.L2: FITS, Level.L3: BEHAVES}
+
+_UNKNOWN_FACT = {"XC-ELF-013", "XC-ELF-021", "XC-ELF-002"}
+
+
+def inspect_artifacts(
+    subject: Subject, platform: Platform, file: PlatformsFile, catalogue: FindingCatalogue, read: dict[str, Inspection]
+) -> list[UnitRecord]:
+    """A record for each artifact. ``read`` keeps what was read, for other platforms that are given the same file."""
+    short = file.short_of(platform.id)
+    return [_one(subject, artifact, platform, short, file, catalogue, read) for artifact in subject.file.artifacts]
+
+
+def _one(
+    subject: Subject,
+    artifact: Artifact,
+    platform: Platform,
+    short: str | None,
+    file: PlatformsFile,
+    catalogue: FindingCatalogue,
+    read: dict[str, Inspection],
+) -> UnitRecord:
+    record = UnitRecord(f"artifact {artifact.name}")
+    name = artifact.file_for(platform, short)
+    if name is None:
+        absent = {"kind": "manifest", "artifact": artifact.name, "files": dict(artifact.files)}
+        record.saw((LOADS,), Fidelity.STATIC, absent)
+        record.blocked_by = record.fails(
+            LOADS,
+            f"nothing is delivered for {platform.id} ({platform.arch}); there is {', '.join(artifact.files)}",
+            f"add artifacts: files: {platform.arch}: PATH to the manifest",
+        )
+        return record
+    try:
+        if name not in read:
+            read[name] = Inspector().read(subject.path(name), name)
+    except XcError as error:
+        record.blocked_by = record.undecided(LOADS, Cause.HOST, error.what, error.mend)
+        return record
+    inspection = read[name]
+    if inspection.root.kind == "file" and not inspection.records:
+        text = f"{name} is no object, package, archive or image that is known here: nothing of it could be inspected"
+        record.blocked_by = record.undecided(LOADS, Cause.HOST, text, "name what is delivered itself")
+        return record
+    findings = Verdicts(platform, file.architectures).of(inspection)
+    findings += problems_as_findings(inspection.problems, platform.id)
+    told = [{"code": f.code, "certainty": f.certainty.value, "text": catalogue.text(f)} for f in findings]
+    seen: dict[str, object] = {
+        "kind": "inspection",
+        "artifact": name,
+        "objects": len(inspection.records),
+        "sha256": {r.place: r.sha256 for r in inspection.records[:200]},
+        "findings": told[:200],
+    }
+    record.saw(BY_LEVEL.values(), Fidelity.STATIC, seen)
+    run = any(unit.artifact == artifact.name for unit in subject.file.units)
+    for finding in findings:
+        _take(record, finding, catalogue, run)
+    return record
+
+
+def _take(record: UnitRecord, finding: Finding, catalogue: FindingCatalogue, run: bool) -> None:
+    level = catalogue.get(finding.code).level
+    reason, mend = f"{catalogue.text(finding)} [{finding.code}]", catalogue.mend(finding)
+    if finding.certainty is Certainty.UNDECIDED:
+        cause = Cause.MISSING_FACT if finding.code in _UNKNOWN_FACT else Cause.HOST
+        record.undecided(BY_LEVEL.get(level or Level.L1, LOADS), cause, reason, mend)
+    elif level is None:
+        return
+    elif finding.certainty is Certainty.CERTAIN:
+        record.fails(BY_LEVEL.get(level, BEHAVES), reason, mend)
+    elif finding.certainty is Certainty.GUARDED and not run:
+        record.undecided(
+            BY_LEVEL.get(level, BEHAVES),
+            Cause.FIDELITY,
+            f"{reason}: a run decides, and no unit runs the artifact",
+            "add a unit of kind artifact that uses it",
+        )

@@ -1,0 +1,120 @@
+"""Where units are run: on the target in its sandbox, and their twins on x86-64, each of those once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from pytest_xinchuang.building.built import Built, build, reference_target, target_for
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.finding import FindingCatalogue
+from pytest_xinchuang.core.platform import Arch, Platform
+from pytest_xinchuang.core.subject import Subject, Unit
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.toolchain.builder import Builder
+
+ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
+"""Another locale and China's time, as a POSIX string: neither needs files that a minimal system may lack."""
+
+
+class Bench:
+    """Runs the units of ``subject`` on ``platform``."""
+
+    def __init__(self, platform: Platform, subject: Subject, pool: Pool, builder: Builder) -> None:
+        self.platform = platform
+        self.subject = subject
+        self.pool = pool
+        self.builder = builder
+        self.findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+        self._traced: tuple[Sandbox, Built, Outcome] | None = None
+
+    @cached_property
+    def subject_digest(self) -> str:
+        return self.subject.digest
+
+    def built(self, unit: Unit, salt: str = "") -> Built:
+        """``unit`` as it is delivered to the platform.
+
+        Raises:
+            BuildFailed, ToolchainFault: see ``built.build``.
+        """
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        target = target_for(self.platform, rootfs)
+        return build(self.builder, self.subject, unit, target, rootfs, salt, self.platform, self.short)
+
+    @cached_property
+    def short(self) -> str | None:
+        return self.pool.store.platforms.file.short_of(self.platform.id)
+
+    def execute(
+        self,
+        sandbox: Sandbox,
+        built: Built,
+        *,
+        trace: bool = False,
+        env: Mapping[str, str] | None = None,
+        before: Callable[[Sandbox], None] | None = None,
+    ) -> Outcome:
+        sandbox.reset()
+        for path, data in built.files.items():
+            sandbox.put(path, data, executable=True)
+        if before is not None:
+            before(sandbox)
+        return sandbox.run(
+            built.argv,
+            stdin=built.unit.stdin.encode(),
+            env={**built.env, **(env or {})},
+            cwd=built.directory,
+            limits=Limits(wall_s=built.unit.limit_s),
+            trace=trace,
+        )
+
+    def traced(self, sandbox: Sandbox, built: Built) -> Outcome:
+        """A run whose standard error is the trace of its system calls, made once for all who ask of the unit in turn."""
+        if (kept := self._traced) is not None and kept[0] is sandbox and kept[1] is built:
+            return kept[2]
+        outcome = Trace.whole(lambda: self.execute(sandbox, built, trace=True))
+        if not outcome.is_fault:
+            self._traced = (sandbox, built, outcome)
+        return outcome
+
+    def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | str:
+        """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""
+        cache = self.pool.shared.setdefault(("reference", self.subject_digest), {})
+        key = f"{unit.name} elsewhere" if elsewhere else unit.name
+        if unit.kind in ("shell", "installer"):
+            key += f" on {self.platform.os_name}"
+        if key not in cache:
+            cache[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
+        found: Outcome | str = cache[key]
+        return found
+
+    def run_variant(self, unit: Unit, on_x86: bool) -> Outcome:
+        """A variant of a unit, built and run here or on x86-64."""
+        if on_x86:
+            outcome = self._run_reference(unit, {})
+            if isinstance(outcome, str):
+                raise HostFault(outcome)
+            return outcome
+        return self.execute(self.pool.sandbox(self.platform), self.built(unit))
+
+    def _run_reference(self, unit: Unit, env: Mapping[str, str]) -> Outcome | str:
+        try:
+            sandbox = self.pool.reference()
+            name = self.pool.store.platforms.file.reference or ""
+            rootfs = self.pool.store.rootfs(name)
+            architecture = self.pool.store.platforms.file.architectures[Arch.AMD64]
+            twin = build(self.builder, self.subject, unit, reference_target(architecture, rootfs), rootfs)
+            return self.execute(sandbox, twin, env=env, before=lambda where: self._identify(where, unit))
+        except XcError as error:
+            return error.what
+
+    def _identify(self, sandbox: Sandbox, unit: Unit) -> None:
+        """A script's twin runs on an x86-64 machine under the same system: the machine alone is to differ."""
+        release = self.platform.system.os_release.value
+        if unit.kind in ("shell", "installer") and release is not None:
+            for path in ("/etc/os-release", "/usr/lib/os-release"):
+                sandbox.put(path, release.encode())

@@ -1,0 +1,248 @@
+"""Decides the MRU requirements of one subject on one platform, from one set of observations."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+
+from pytest_xinchuang.building.built import Built, provided_libraries, subject_objects, target_for
+from pytest_xinchuang.core.deciding import cause_of
+from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject, Unit
+from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.packages.mru import static
+from pytest_xinchuang.packages.mru.artifacts import inspect_artifacts
+from pytest_xinchuang.packages.mru.bench import Bench
+from pytest_xinchuang.packages.mru.findings import Finding, UnitRecord, decide
+from pytest_xinchuang.packages.mru.judge import RunJudge
+from pytest_xinchuang.packages.mru.requirements import (
+    ARTIFACTS,
+    BEHAVES,
+    BEHAVIOURS,
+    BUILDS,
+    FITS,
+    FLAGS,
+    IDENTITY,
+    INSTALLER,
+    KNOWN_ANSWER,
+    LOADS,
+    PLAIN_RUN,
+    REPRODUCIBLE,
+    STARTS,
+    VENDOR,
+)
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.toolchain.builder import Builder
+from pytest_xinchuang.toolchain.flags import check_flags
+
+_NOT_THERE = {
+    BUILDS: "no unit comes as source",
+    LOADS: "the manifest lists no artifacts",
+    FITS: "the manifest lists no artifacts",
+    BEHAVES: "the manifest lists no artifacts",
+    FLAGS: "the manifest lists no build_flags",
+    IDENTITY: "no unit is a script or an installer",
+    INSTALLER: "no unit is an installer",
+    VENDOR: "programs do not ask for a vendor's name on this architecture",
+}
+"""Requirements that do not apply where nothing of their kind is there, and why."""
+
+
+class MruEngine:
+    """All observations of ``subject`` on ``platform``, each made once, when it is first asked for."""
+
+    def __init__(
+        self, platform: Platform, subject: Subject, catalogue: Catalogue, pool: Pool, builder: Builder
+    ) -> None:
+        self.platform = platform
+        self.subject = subject
+        self.catalogue = catalogue
+        self.pool = pool
+        self.builder = builder
+        self.bench = Bench(platform, subject, pool, builder)
+        self.findings = self.bench.findings
+        self._elves: list[ElfObject] = []
+        self._without_objects: set[str] = set()
+        """Units of artifacts that are run by an interpreter: what native code they come with is judged with the artifact."""
+
+    def decision(self, requirement_id: str) -> Decision:
+        """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
+        requirement = self.catalogue.get(requirement_id)
+        if requirement is None:
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, f"{requirement_id} is not in the catalogue")
+        try:
+            records = self._records
+        except HostFault as fault:
+            cause = cause_of(self.platform, fault)
+            code = " [XC-RUN-004]" if cause is Cause.FIDELITY and self.platform.world == "old" else ""
+            return Decision(Verdict.INCONCLUSIVE, cause, fault.what + code, fault.mend)
+        scope = [r for r in records if self._in_scope(requirement_id, r)]
+        if not scope and (said := self._not_applicable(requirement_id)):
+            return said
+        if not scope and requirement_id in static.STATIC and self._without_objects:
+            files = [
+                {"kind": "manifest", "artifact": a.name, "files": dict(a.files)} for a in self.subject.file.artifacts
+            ]
+            reason = f"no unit is an object by itself; what the artifacts hold is decided by {LOADS} and {FITS}"
+            return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=tuple(files))
+        if not scope and requirement_id in _NOT_THERE:
+            units = [{"kind": "manifest", "unit": u.name, "comes_as": u.kind} for u in self.subject.file.units]
+            where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
+            reason = _NOT_THERE[requirement_id]
+            return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
+        return decide(requirement_id, scope, requirement.mend.en)
+
+    def _unit(self, record: UnitRecord) -> Unit | None:
+        return next((u for u in self.subject.file.units if u.name == record.name), None)
+
+    def _in_scope(self, requirement_id: str, record: UnitRecord) -> bool:
+        """Which units have to show which requirement."""
+        unit = self._unit(record)
+        if record.name.startswith("artifact "):
+            return requirement_id in ARTIFACTS
+        if record.name == "(flags)":
+            return requirement_id == FLAGS
+        if unit is None:  # the subject's own objects in the root filesystem: looked at, not run
+            return requirement_id in static.STATIC
+        if requirement_id in (*ARTIFACTS, FLAGS):
+            return False
+        if requirement_id == INSTALLER or unit.kind == "installer":
+            return unit.kind == "installer" and requirement_id in (INSTALLER, IDENTITY)
+        if requirement_id == IDENTITY:
+            return unit.kind == "shell"
+        if requirement_id in static.STATIC:
+            return unit.kind != "shell" and unit.name not in self._without_objects
+        if requirement_id == VENDOR:
+            return self.platform.cpu.vendors is not None
+        if requirement_id == BUILDS:
+            return unit.kind in ("c", "go", "go-cgo", "binary", "artifact")
+        if requirement_id == REPRODUCIBLE:
+            return unit.kind in ("c", "go", "go-cgo")
+        if requirement_id in BEHAVIOURS.values():
+            return unit.behaviour is not None and BEHAVIOURS[unit.behaviour] == requirement_id
+        if requirement_id == KNOWN_ANSWER:
+            return unit.behaviour is None and unit.expect.stdout is not None
+        if requirement_id in PLAIN_RUN:
+            return unit.behaviour is None
+        return True
+
+    def _not_applicable(self, requirement_id: str) -> Decision | None:
+        """A behaviour that the manifest says the subject lacks: believed when no object speaks against it."""
+        said = next((n for n in self.subject.file.not_applicable if n.requirement == requirement_id), None)
+        behaviour = next((b for b, r in BEHAVIOURS.items() if r == requirement_id), None)
+        if said is None or behaviour is None:
+            return None
+        against = static.shows(behaviour, self._elves)
+        if against or not self._elves:
+            return Decision(
+                Verdict.INCONCLUSIVE,
+                Cause.SUBJECT,
+                f"the manifest says that {behaviour} do not apply ({said.reason}), but "
+                f"{against or 'none of its objects could be read'}",
+                f"add a unit with behaviour: {behaviour}",
+            )
+        looked = [{"kind": "static", "object": e.name, "imports": len(e.imports)} for e in self._elves]
+        return Decision(Verdict.NOT_APPLICABLE, reason=said.reason, evidence=tuple(looked))
+
+    # -- observations
+
+    @cached_property
+    def _records(self) -> list[UnitRecord]:
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        provided = provided_libraries(rootfs, self.platform.architecture)
+        records = []
+        own = UnitRecord("(objects)")
+        if objects := subject_objects(self.subject, rootfs):
+            allowed = self.subject.file.allowed_libraries
+            self._elves += static.inspect(
+                own, objects, self.platform, self.findings, allowed=allowed, shipped=frozenset(), provided=provided
+            )
+            records.append(own)
+        read = self.pool.shared.setdefault(("inspections", self.bench.subject_digest), {})
+        records += inspect_artifacts(self.subject, self.platform, self.pool.store.platforms.file, self.findings, read)
+        if self.subject.file.build_flags:
+            records.append(self._check_flags())
+        for unit in self.subject.file.units:
+            record = UnitRecord(unit.name)
+            records.append(record)
+            self._observe(unit, record, provided)
+        return records
+
+    def _check_flags(self) -> UnitRecord:
+        record = UnitRecord("(flags)")
+        flags = self.subject.file.build_flags
+        record.saw((FLAGS,), Fidelity.STATIC, {"kind": "flags", "flags": list(flags)})
+        for finding in check_flags(flags, self.platform.system.libc, self.platform):
+            if finding.certainty is Certainty.CERTAIN:
+                text = f"{self.findings.text(finding)} [{finding.code}]"
+                record.fails(FLAGS, text, self.findings.mend(finding))
+        return record
+
+    def _observe(self, unit: Unit, record: UnitRecord, provided: frozenset[str]) -> None:
+        target = target_for(self.platform, self.pool.store.rootfs_for(self.platform))
+        try:
+            built = self.bench.built(unit)
+        except BuildFailed as error:
+            record.saw((BUILDS,), Fidelity.STATIC, {"kind": "build", "unit": unit.name, "output": error.output[-2000:]})
+            record.blocked_by = record.fails(BUILDS, error.what)
+            return
+        except HostFault as fault:
+            record.blocked_by = record.undecided(BUILDS, Cause.HOST, fault.what, fault.mend)
+            return
+        record.saw(
+            (BUILDS,),
+            Fidelity.STATIC,
+            {
+                "kind": "build",
+                "unit": unit.name,
+                "libc": target.libc_version,
+                "flags": list(target.c_flags),
+                "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
+            },
+        )
+        if unit.kind == "artifact" and not built.objects:
+            self._without_objects.add(unit.name)
+        self._elves += static.inspect(
+            record,
+            built.objects,
+            self.platform,
+            self.findings,
+            allowed=self.subject.file.allowed_libraries,
+            shipped=built.shipped,
+            provided=provided,
+        )
+        self._check_reproducible(unit, record, built)
+        in_the_way = [f for r in (static.MACHINE, static.LIBRARIES, static.SYMBOLS) for f in record.of(r)]
+        failed = [f for f in in_the_way if f.verdict is Verdict.FAIL]
+        if failed:
+            record.blocked_by = failed[0]
+            return
+        try:
+            RunJudge(self.bench).run(unit, record, built)
+        except HostFault as fault:
+            cause = cause_of(self.platform, fault)
+            record.blocked_by = Finding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+
+    def _check_reproducible(self, unit: Unit, record: UnitRecord, built: Built) -> None:
+        if unit.kind not in ("c", "go", "go-cgo"):
+            return
+        try:
+            again = self.bench.built(unit, "again")
+        except XcError as error:
+            record.undecided(REPRODUCIBLE, Cause.HOST, f"the second build: {error.what}")
+            return
+        record.saw(
+            (REPRODUCIBLE,),
+            Fidelity.STATIC,
+            {
+                "kind": "rebuild",
+                "unit": unit.name,
+                "same": again.files == built.files,
+            },
+        )
+        if again.files != built.files:
+            record.fails(REPRODUCIBLE, "two builds of the same source differ")

@@ -1,0 +1,105 @@
+"""What was found about one unit, and how findings of all units make the decision about one requirement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about one unit that keeps one requirement from being a pass."""
+
+    requirement: str
+    unit: str
+    verdict: Verdict
+    cause: Cause
+    reason: str
+    mend: str = ""
+
+
+@dataclass
+class UnitRecord:
+    """What is known of one unit: which requirements were looked at, what was found, and the observations.
+
+    Attributes:
+        looked_at: requirement -> fidelity of what was looked at. A requirement that is not here was not decided.
+    """
+
+    name: str
+    looked_at: dict[str, Fidelity] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    evidence: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    blocked_by: Finding | None = None
+
+    def saw(self, requirements: Iterable[str], fidelity: Fidelity, *observations: dict[str, Any]) -> None:
+        for requirement in requirements:
+            self.looked_at[requirement] = fidelity
+            self.evidence.setdefault(requirement, []).extend(observations)
+
+    def fails(self, requirement: str, reason: str, mend: str = "") -> Finding:
+        return self._add(Finding(requirement, self.name, Verdict.FAIL, Cause.SUBJECT, reason, mend))
+
+    def undecided(self, requirement: str, cause: Cause, reason: str, mend: str = "") -> Finding:
+        return self._add(Finding(requirement, self.name, Verdict.INCONCLUSIVE, cause, reason, mend))
+
+    def _add(self, finding: Finding) -> Finding:
+        self.findings.append(finding)
+        return finding
+
+    def of(self, requirement: str) -> list[Finding]:
+        return [f for f in self.findings if f.requirement == requirement]
+
+
+_WORST_FIRST = (Cause.HOST, Cause.MISSING_FACT, Cause.FIDELITY, Cause.BLOCKED)
+
+
+def decide(requirement: str, units: list[UnitRecord], default_mend: str) -> Decision:
+    """Join what was found in every unit that has to show ``requirement``.
+
+    One failure fails it. It passes only when every unit was looked at and nothing was found.
+    """
+    if not units:
+        return Decision(Verdict.NOT_TESTED, reason="no unit of the subject shows this", mend=default_mend)
+    evidence = tuple(item for unit in units for item in unit.evidence.get(requirement, ()))
+    findings = [f for unit in units for f in unit.of(requirement)]
+    for unit in units:
+        if requirement in unit.looked_at or unit.of(requirement):
+            continue
+        if unit.blocked_by is not None:
+            first = unit.blocked_by
+            reason = f"{first.requirement}: {first.reason}"
+            cause = Cause.BLOCKED if first.verdict is Verdict.FAIL else first.cause
+        else:
+            reason, cause = "it was not looked at", Cause.HOST
+        findings.append(Finding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, reason, ""))
+    fidelity = min((unit.looked_at.get(requirement, Fidelity.STATIC) for unit in units), default=Fidelity.STATIC)
+    failures = [f for f in findings if f.verdict is Verdict.FAIL]
+    if failures:
+        return Decision(
+            Verdict.FAIL, Cause.SUBJECT, _text(failures), failures[0].mend or default_mend, fidelity, evidence
+        )
+    if findings:
+        worst = min((f.cause for f in findings), key=_WORST_FIRST.index)
+        told = [f for f in findings if f.cause is worst]
+        return Decision(Verdict.INCONCLUSIVE, worst, _text(told), told[0].mend, fidelity, evidence)
+    if not evidence:
+        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, "nothing was observed", fidelity=fidelity)
+    return Decision(Verdict.PASS, fidelity=fidelity, evidence=evidence)
+
+
+def _text(findings: list[Finding]) -> str:
+    """What was found, the same thing in several units told once."""
+    units: dict[str, list[str]] = {}
+    for finding in findings:
+        units.setdefault(finding.reason, []).append(finding.unit)
+    told = [f"{_names(names)}: {reason}" for reason, names in units.items()]
+    return "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
+
+
+def _names(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more units"

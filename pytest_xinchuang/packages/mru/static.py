@@ -1,0 +1,138 @@
+"""What can be told of a unit's objects without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_xinchuang.building.built import is_allowed
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.verdict import Cause, Fidelity
+from pytest_xinchuang.inspect.elf import ElfObject, NotElf
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, describe
+from pytest_xinchuang.inspect.rules.closure import Closure
+from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
+from pytest_xinchuang.inspect.rules.judge import ElfRecord
+from pytest_xinchuang.packages.mru.findings import UnitRecord
+
+MACHINE, LIBRARIES, SYMBOLS = "XC-MRU-001", "XC-MRU-002", "XC-MRU-003"
+ALLOWED, BASELINE, ALIGNMENT = "XC-MRU-012", "XC-MRU-013", "XC-MRU-014"
+STATIC = (MACHINE, LIBRARIES, SYMBOLS, ALLOWED, ALIGNMENT)
+
+LIBC_FAMILY = (
+    "libc.so.*",
+    "libm.so.*",
+    "libpthread.so.*",
+    "libdl.so.*",
+    "librt.so.*",
+    "libutil.so.*",
+    "libresolv.so.*",
+    "ld-linux*.so.*",
+    "ld.so.1",
+    "ld-musl-*.so.1",
+    "libgcc_s.so.1",
+)
+"""The libraries of glibc and musl themselves, and GCC's run time: always there, always allowed."""
+
+
+REQUIREMENT_OF: dict[str, str] = {
+    **dict.fromkeys(
+        ("XC-ELF-001", "XC-ELF-002", "XC-ELF-004", "XC-ELF-006", "XC-ELF-007", "XC-ELF-008", "XC-ELF-009"), MACHINE
+    ),
+    **dict.fromkeys(("XC-GO-002", "XC-GO-003"), MACHINE),
+    **dict.fromkeys(("XC-ELF-010", "XC-ELF-011", "XC-ELF-012", "XC-ELF-013"), SYMBOLS),
+    **dict.fromkeys(("XC-ELF-020", "XC-ELF-021"), ALIGNMENT),
+    **dict.fromkeys((f"XC-ISA-00{n}" for n in (1, 2, 3, 4, 6, 7)), BASELINE),
+    "XC-GO-001": BASELINE,
+}
+"""Which requirement a finding about a unit's object decides. What may be guarded is left to the runs."""
+
+_CAUSES = {"XC-ELF-013": Cause.MISSING_FACT, "XC-ELF-021": Cause.MISSING_FACT, "XC-ELF-002": Cause.MISSING_FACT}
+
+
+def inspect(
+    record: UnitRecord,
+    objects: dict[str, bytes],
+    platform: Platform,
+    findings: FindingCatalogue,
+    *,
+    allowed: tuple[str, ...],
+    shipped: frozenset[str],
+    provided: frozenset[str],
+) -> list[ElfObject]:
+    """Look at each object; findings and evidence go to ``record``. Returns what could be read."""
+    inspector = Inspector()
+    read: list[ElfRecord] = []
+    for name, data in objects.items():
+        try:
+            read.append(inspector.object(data, name))
+        except NotElf as error:
+            record.saw((MACHINE,), Fidelity.STATIC, {"kind": "static", "object": name, "found": str(error)})
+            record.fails(MACHINE, str(error))
+    closure = Closure(read)
+    for each in read:
+        record.saw(
+            STATIC,
+            Fidelity.STATIC,
+            {"kind": "static", "object": each.place, "sha256": each.sha256, **describe(each.elf)},
+        )
+        verdicts = Verdicts(platform, {})
+        verdicts.record(each, Surroundings(closure.pulled(each), closure.shipped))
+        for finding in verdicts.judge.findings:
+            _take(record, finding, findings)
+        if any(
+            f.certainty is Certainty.CERTAIN and REQUIREMENT_OF.get(f.code) == MACHINE for f in verdicts.judge.findings
+        ):
+            continue
+        _check_libraries(record, each.elf, shipped, provided)
+        _check_allowed(record, each.elf, (*LIBC_FAMILY, *allowed, *shipped))
+    return [each.elf for each in read]
+
+
+def _take(record: UnitRecord, finding: Finding, findings: FindingCatalogue) -> None:
+    requirement = REQUIREMENT_OF.get(finding.code)
+    if requirement is None:
+        return
+    reason, mend = findings.text(finding), findings.mend(finding)
+    if finding.certainty is Certainty.CERTAIN:
+        record.fails(requirement, f"{reason} [{finding.code}]", mend)
+    elif finding.certainty is Certainty.UNDECIDED or finding.code == "XC-ELF-008":
+        record.undecided(requirement, _CAUSES.get(finding.code, Cause.HOST), f"{reason} [{finding.code}]", mend)
+
+
+def _check_libraries(record: UnitRecord, elf: ElfObject, shipped: frozenset[str], provided: frozenset[str]) -> None:
+    for soname in elf.libraries:
+        if soname not in shipped and soname not in provided:
+            record.fails(
+                LIBRARIES, f"{elf.name} needs {soname}, which neither the subject ships nor the root filesystem has"
+            )
+
+
+def _check_allowed(record: UnitRecord, elf: ElfObject, patterns: tuple[str, ...]) -> None:
+    for soname in elf.libraries:
+        if not is_allowed(soname, patterns):
+            record.fails(ALLOWED, f"{elf.name} needs {soname}, which is not on the list of allowed libraries")
+
+
+BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {
+    "children": frozenset(
+        {"fork", "vfork", "posix_spawn", "posix_spawnp", "system", "popen", "execve", "execvp", "clone"}
+    ),
+    "threads": frozenset({"pthread_create", "thrd_create"}),
+    "signals": frozenset({"signal", "sigaction", "sigprocmask", "pthread_sigmask", "__sysv_signal"}),
+    "dlopen": frozenset({"dlopen", "dlmopen"}),
+    "tls": frozenset({"__tls_get_addr"}),
+}
+
+
+def shows(behaviour: str, objects: Iterable[ElfObject]) -> str | None:
+    """Why the objects may well have ``behaviour``, or None when nothing says so."""
+    for elf in objects:
+        if elf.is_go or not elf.dynamic:
+            return f"{elf.name} is statically linked: what it calls cannot be seen"
+        if behaviour == "tls" and elf.has_tls:
+            return f"{elf.name} has a PT_TLS segment"
+        used = elf.imports & BEHAVIOUR_IMPORTS[behaviour]
+        if used:
+            return f"{elf.name} imports {sorted(used)[0]}"
+    return None

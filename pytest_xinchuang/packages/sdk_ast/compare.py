@@ -1,0 +1,338 @@
+"""Compares two snapshots, for each target, and says what the next version has to be."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.packages.sdk_ast.change import Change
+from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
+from pytest_xinchuang.packages.sdk_ast.policy import Policy, Suppressed, Suppression, suppress
+from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
+from pytest_xinchuang.packages.sdk_ast.snapshot import PackageRecord, Snapshot
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A change with its rule, weighed by the policy."""
+
+    change: Change
+    rule: Rule
+    level: Level
+    harmless: bool
+
+    @property
+    def breaking(self) -> bool:
+        return self.level == "major" and not self.change.undecided
+
+    @property
+    def fragile(self) -> bool:
+        return self.level != "major" and bool(self.rule.axes) and not self.harmless and not self.change.undecided
+
+    @property
+    def weight(self) -> str:
+        """``breaking``, ``undecided``, ``fragile`` or ``compatible``."""
+        if self.change.undecided:
+            return "undecided" if self.level == "major" or self.rule.axes else "compatible"
+        return "breaking" if self.breaking else "fragile" if self.fragile else "compatible"
+
+    def sentence(self, language: str) -> str:
+        """What was found."""
+        change = self.change
+        values = _Blank(
+            symbol=change.symbol,
+            old=change.old,
+            new=change.new,
+            undecided=change.undecided,
+            targets=", ".join(change.targets),
+            **change.params,
+        )
+        template: str = getattr(self.rule.found, language)
+        text = template.format_map(values)
+        return f"{text} ({change.undecided})" if change.undecided and "{undecided}" not in template else text
+
+
+class _Blank(dict[str, str]):
+    """A parameter that nobody gave is left blank: a report must be written."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+WEIGHTS = ("breaking", "undecided", "fragile", "compatible")
+
+
+@dataclass
+class Comparison:
+    """What was found.
+
+    Attributes:
+        changes: in order of weight and symbol.
+        accepted: what a suppression covers.
+        suppressions: all of the policy's, used or not.
+    """
+
+    old: Snapshot
+    new: Snapshot
+    targets: tuple[str, ...]
+    changes: list[Judged]
+    accepted: list[tuple[Judged, Suppression]] = field(default_factory=list)
+    suppressions: list[Suppressed] = field(default_factory=list)
+    across: bool = False
+
+    def of(self, weight: str) -> list[Judged]:
+        return [c for c in self.changes if c.weight == weight]
+
+    @property
+    def breaking(self) -> bool:
+        return bool(self.of("breaking"))
+
+    @property
+    def undecided(self) -> bool:
+        """Nothing breaks for certain, but something could not be told."""
+        return bool(self.of("undecided"))
+
+    @property
+    def level(self) -> Level | None:
+        """What the next version has to be; None: nothing changed."""
+        levels = {c.level for c in self.changes if not c.change.undecided}
+        return next((level for level in LEVELS if level in levels), None)
+
+    @property
+    def groups(self) -> list[tuple[str, list[Judged]]]:
+        """Changes by their common cause, where at least two have one; the others each alone (cause "")."""
+        counts: dict[str, int] = {}
+        for one in self.changes:
+            if one.change.cause:
+                counts[one.change.cause] = counts.get(one.change.cause, 0) + 1
+        groups: dict[str, list[Judged]] = {}
+        for number, one in enumerate(self.changes):
+            cause = one.change.cause
+            groups.setdefault(cause if counts.get(cause, 0) > 1 else f"\0{number}", []).append(one)
+        return [("" if key.startswith("\0") else key, group) for key, group in groups.items()]
+
+    @property
+    def next_version(self) -> str:
+        """The least right version after the old one (semantic versioning 2.0.0); "" when the old one has none."""
+        match = re.match(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?", self.old.header.version)
+        if match is None:
+            return ""
+        major, minor, patch = (int(n) for n in match.groups()[:3])
+        level = self.level
+        if match[4] and level in (None, "patch"):
+            return f"v{major}.{minor}.{patch}"
+        if level == "major":
+            return f"v{major + 1}.0.0" if major else f"v0.{minor + 1}.0"
+        if level == "minor":
+            return f"v{major}.{minor + 1}.0"
+        return f"v{major}.{minor}.{patch + 1}"
+
+
+def compare(
+    old: Snapshot, new: Snapshot, rules: Rules, policy: Policy | None = None, today: datetime.date | None = None
+) -> Comparison:
+    """Compare two versions of an API for every target that both were read for.
+
+    Raises:
+        XcError: they are of two languages, or have no target in common.
+    """
+    policy = policy or Policy()
+    if old.header.language != new.header.language:
+        raise XcError(f"{old.label} is {old.header.language}, {new.label} is {new.header.language}")
+    targets = tuple(t for t in old.header.targets if t in new.header.targets)
+    if not targets:
+        raise XcError(
+            f"{old.label} was read for {', '.join(old.header.targets)}, {new.label} for {', '.join(new.header.targets)}",
+            mend="make the snapshot again with the same --targets",
+        )
+    found: list[tuple[str, list[Change]]] = []
+    for target in targets:
+        found.append((target, _compare_side(old, new, target, target, policy)))
+    changes = _merge(found, targets)
+    if old.header.language == "go":
+        changes += _module_changes(old, new)
+        sides = [name for name, s in (("old", old), ("new", new)) if s.grade == "syntactic"]
+        if sides:
+            why = f"of the {' and the '.join(sides)} side only the syntax was read: there was no Go to read it with"
+            changes = [replace(c, undecided=c.undecided or why) for c in changes]
+            changes.append(Change("GO-UNVERIFIABLE", "go.mod", undecided=why))
+    return _judge(old, new, targets, changes, rules, policy, today)
+
+
+def compare_across(
+    snapshot: Snapshot, rules: Rules, policy: Policy | None = None, today: datetime.date | None = None
+) -> Comparison:
+    """Compare the API of one version on its first target with that on each of the others."""
+    first, *others = snapshot.header.targets
+    if not others:
+        raise XcError("to compare across architectures at least two are needed", mend="--across amd64,arm64,loong64")
+    policy = policy or Policy()
+    if snapshot.grade == "syntactic":
+        raise XcError(
+            "architectures are compared by types, and only the syntax could be read", mend="install Go 1.23 or later"
+        )
+    found = [(t, _compare_side(snapshot, snapshot, first, t, policy)) for t in others]
+    comparison = _judge(snapshot, snapshot, tuple(snapshot.header.targets), _merge(found, ()), rules, policy, today)
+    comparison.across = True
+    return comparison
+
+
+def _judge(
+    old: Snapshot,
+    new: Snapshot,
+    targets: tuple[str, ...],
+    changes: list[Change],
+    rules: Rules,
+    policy: Policy,
+    today: datetime.date | None,
+) -> Comparison:
+    left, accepted, states = suppress(changes, policy, today or datetime.date.today())
+
+    def judged(change: Change) -> Judged:
+        rule = rules.get(change.rule)
+        return Judged(change, rule, policy.level(rule), policy.harmless(rule))
+
+    ordered = sorted((judged(c) for c in left), key=lambda j: (WEIGHTS.index(j.weight), j.change.order))
+    return Comparison(old, new, targets, ordered, [(judged(c), s) for c, s in accepted], states)
+
+
+def _merge(found: Sequence[tuple[str, list[Change]]], targets: tuple[str, ...]) -> list[Change]:
+    """The same change seen by several targets is one; ``targets`` are those that all have."""
+    seen: dict[tuple[object, ...], tuple[Change, list[str]]] = {}
+    for target, changes in found:
+        for change in changes:
+            key = (*change.order, change.undecided)
+            entry = seen.setdefault(key, (change, []))
+            if target not in entry[1]:
+                entry[1].append(target)
+    return [c if tuple(by) == targets else c.seen_by(tuple(by)) for c, by in seen.values()]
+
+
+def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names: Mapping[str, str]) -> Comparer:
+    if old.header.language == "go":
+        from pytest_xinchuang.packages.sdk_ast.golang import GoComparer, GoSide
+
+        return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
+    from pytest_xinchuang.packages.sdk_ast.clang import CComparer
+    from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
+    from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
+
+    comparers: dict[str, type[Comparer]] = {"c": CComparer, "java": JavaComparer, "python": PythonComparer}
+    return comparers[old.header.language](Side(old, target), Side(new, new_target), names)
+
+
+def _compare_side(before: Snapshot, after: Snapshot, target: str, new_target: str, policy: Policy) -> list[Change]:
+    comparer = _comparer(before, after, target, new_target, policy.package_map)
+    return _compare_packages(comparer, comparer.old, comparer.new)
+
+
+def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
+    mapped = set()
+    changed_internal = _changed_internal(old, new, comparer)
+    for path in old.snapshot.packages:
+        before = old.package(path)
+        if before is None:
+            continue
+        after = new.package(comparer.new_path(path))
+        mapped.add(comparer.new_path(path))
+        if before.record.internal or before.record.name == "main":
+            continue
+        if after is None or after.record.internal:
+            _package_removed(comparer, path, new)
+            continue
+        if before.record.name != after.record.name and before.record.name and after.record.name:
+            comparer.add("PKG-NAME-CHANGED", comparer.label(path), before.record.name, after.record.name)
+        if _same_api(before.record, after.record):
+            comparer.compare_exposed([i for i in before.record.exposes if i.rpartition(".")[0] in changed_internal])
+            continue
+        first = len(comparer.changes)
+        comparer.compare_package(before, after)
+        # What others still ask of it is parsed again, once; the memory of a large SDK is that of its largest package.
+        before.forget()
+        after.forget()
+        if why := _unread(before.record, after.record):
+            # What was not read may be what seems to be missing, or may be missing from the old side.
+            found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
+            comparer.changes[first:] = found
+            comparer.add("UNVERIFIABLE", comparer.label(path), undecided=why)
+    for path in new.snapshot.packages:
+        package = new.package(path)
+        if package is None or path in mapped or package.record.internal or package.record.name == "main":
+            continue
+        comparer.add("PKG-ADDED", comparer.label(path), "", package.record.name)
+    return comparer.changes
+
+
+def _unread(old: PackageRecord, new: PackageRecord) -> str:
+    sides = [name for name, record in (("old", old), ("new", new)) if record.partial]
+    return f"the {' and the '.join(sides)} package could not be read whole" if sides else ""
+
+
+def _same_api(old: PackageRecord, new: PackageRecord) -> bool:
+    """Whether the symbols need not be looked at: unchanged sources, or equal texts that hide no fact.
+
+    Hashes are over texts that name the module: after a move of its path they say nothing.
+    """
+    if old.path != new.path:
+        return False
+    if old.source == new.source and old.source and old.targets == new.targets:
+        return True
+    hides = old.unknown or new.unknown or old.partial or new.partial or old.stubs != new.stubs
+    return old.hash == new.hash and not hides
+
+
+def _changed_internal(old: Side, new: Side, comparer: Comparer) -> set[str]:
+    """Internal packages whose types differ, or that show types of such ones."""
+    changed = set()
+    shows: dict[str, set[str]] = {}
+    for path, packages in old.snapshot.packages.items():
+        if not packages[0].record.internal and not packages[0].record.exposes:
+            continue
+        before, after = old.package(path), new.package(comparer.new_path(path))
+        if before is None:
+            continue
+        shows[path] = {i.rpartition(".")[0] for i in before.record.exposes}
+        if after is None or before.record.hash != after.record.hash:
+            changed.add(path)
+    grown = True
+    while grown:
+        more = {path for path, seen in shows.items() if path not in changed and seen & changed}
+        changed |= more
+        grown = bool(more)
+    return changed
+
+
+def _package_removed(comparer: Comparer, path: str, new: Side) -> None:
+    module = new.snapshot.header.name
+    relative = comparer.new_path(path)[len(module) + 1 :]
+    for nested in new.snapshot.header.nested or ():
+        if relative == nested or relative.startswith(nested + "/"):
+            known = new.snapshot.header.requires.get(f"{module}/{nested}", "")
+            rule = "PKG-NESTED-MODULE-REQUIRED" if known else "PKG-NESTED-MODULE"
+            comparer.add(rule, comparer.label(path), path, f"module {module}/{nested} {known}".strip())
+            return
+    path_now = comparer.new_path(path)
+    elsewhere = new.package(path_now) is None and any(p.record.targets for p in new.snapshot.packages.get(path_now, ()))
+    rule = "PKG-TARGET-REMOVED" if elsewhere else "PKG-REMOVED"
+    comparer.add(rule, comparer.label(path), path, "", cause=f"- {comparer.label(path)}")
+
+
+def _module_changes(old: Snapshot, new: Snapshot) -> Iterable[Change]:
+    before, after = old.header, new.header
+    if _go_version(after.minimum) > _go_version(before.minimum):
+        yield Change("GO-MOD-GO-RAISED", "go.mod", f"go {before.minimum or '1.16'}", f"go {after.minimum}")
+    if before.name != after.name:
+        yield Change("GO-MOD-PATH-CHANGED", "go.mod", before.name, after.name)
+    match = re.match(r"v(\d+)\.", after.version)
+    if match and int(match[1]) >= 2 and "+incompatible" not in after.version:
+        suffix = re.search(r"(?:/v|\.v)(\d+)$", after.name)
+        if suffix is None or suffix[1] != match[1]:
+            yield Change("GO-MOD-MAJOR-WITHOUT-SUFFIX", "go.mod", after.name, after.version)
+
+
+def _go_version(text: str) -> tuple[int, ...]:
+    # Without a go directive a module has the language of Go 1.16 (Go modules reference, go directive).
+    return tuple(int(n) for n in re.findall(r"\d+", text)[:3]) or (1, 16)

@@ -1,0 +1,105 @@
+"""What the comparers of all languages share: two sides, names, and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_xinchuang.packages.sdk_ast.change import Change
+from pytest_xinchuang.packages.sdk_ast.snapshot import Package, Snapshot, Symbol
+
+
+class Side:
+    """One snapshot as one target sees it."""
+
+    def __init__(self, snapshot: Snapshot, target: str) -> None:
+        self.snapshot, self.target = snapshot, target
+        self.module = snapshot.header.name
+
+    def package(self, path: str) -> Package | None:
+        return self.snapshot.package(path, self.target)
+
+    def owns(self, path: str) -> bool:
+        """Whether a package belongs to what the snapshot describes."""
+        return path in self.snapshot.packages
+
+
+class Comparer:
+    """Compares packages of ``old`` with those of ``new``.
+
+    Args:
+        package_map: old package path -> new package path, beyond the change of the module's own path.
+
+    Attributes:
+        prefix: what the ids of the language's rules begin with.
+    """
+
+    prefix = ""
+
+    def __init__(self, old: Side, new: Side, package_map: Mapping[str, str]) -> None:
+        self.old, self.new, self.package_map = old, new, package_map
+        self.changes: list[Change] = []
+
+    def new_path(self, path: str) -> str:
+        """Where an old package is to be found now."""
+        if path in self.package_map:
+            return self.package_map[path]
+        module = self.old.module
+        if path == module or path.startswith(module + "/"):
+            return self.new.module + path[len(module) :]
+        return path
+
+    def label(self, path: str, name: str = "") -> str:
+        """A symbol as it is called in reports: relative to the module."""
+        module = self.old.module if path == self.old.module or path.startswith(self.old.module + "/") else ""
+        if not module and (path == self.new.module or path.startswith(self.new.module + "/")):
+            module = self.new.module
+        short = ("." + path[len(module) :]) if module else path
+        if short == "." and name:
+            return name
+        return f"{short}.{name}" if name else short
+
+    def add(
+        self,
+        rule: str,
+        symbol: str,
+        old: str = "",
+        new: str = "",
+        *,
+        cause: str = "",
+        undecided: str = "",
+        at: str = "",
+        **params: str,
+    ) -> None:
+        """Note a change under the rule of that name, without the language's prefix where it lacks it."""
+        name = rule if rule.startswith(f"{self.prefix}-") else f"{self.prefix}-{rule}"
+        self.changes.append(Change(name, symbol, old, new, cause=cause, undecided=undecided, at=at, params=params))
+
+    def compare_package(self, old: Package, new: Package) -> None:
+        """Compare all symbols of a package: those that went, came, and changed."""
+        path = old.record.path
+        for name, symbol in old.symbols.items():
+            other = new.symbols.get(name)
+            if other is None:
+                self.removed(path, name, symbol)
+            else:
+                self.compare_symbol(path, new.record.path, name, symbol, other)
+        for name, symbol in new.symbols.items():
+            if name not in old.symbols:
+                self.added(new.record.path, name, symbol)
+
+    def removed(self, path: str, name: str, symbol: Symbol) -> None:
+        raise NotImplementedError
+
+    def added(self, path: str, name: str, symbol: Symbol) -> None:
+        raise NotImplementedError
+
+    def compare_symbol(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
+        raise NotImplementedError
+
+    def compare_exposed(self, ids: Sequence[str]) -> None:
+        """Compare hidden types that a package shows, when the package itself is unchanged."""
+
+
+def place_of(symbol: Symbol) -> str:
+    """File and line."""
+    return str(symbol.get("at", ""))

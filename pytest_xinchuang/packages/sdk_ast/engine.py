@@ -1,0 +1,248 @@
+"""Decides the SDK requirements of one subject on one platform: it builds for it, and keeps its contract."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from functools import cached_property
+
+from pytest_xinchuang.core.deciding import decide
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Sdk, Subject, is_published
+from pytest_xinchuang.core.verdict import Cause, Decision
+from pytest_xinchuang.packages.sdk_ast.build import run_go
+from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
+from pytest_xinchuang.packages.sdk_ast.policy import Policy
+from pytest_xinchuang.packages.sdk_ast.rules import Rules
+from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
+from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
+from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion, go_key, read_go_mod
+from pytest_xinchuang.provision.cache import Cache
+
+BUILDS, VETS, GO = "XC-SDK-001", "XC-SDK-002", "XC-SDK-003"
+CONTRACT, EVERYWHERE, VERSION = "XC-SDK-010", "XC-SDK-011", "XC-SDK-012"
+
+REFERENCE = "amd64"
+"""The architecture that SDKs are written on, and that the others are compared with."""
+
+
+POLICY = Policy()
+"""In a grade nothing is suppressed and no package is taken for another: whoever grades may waive, and a waiver is shown."""
+
+
+class SdkEngine:
+    """All observations of a subject's SDK for ``platform``, each made once, when it is first asked for.
+
+    Args:
+        baseline: a snapshot, directory or MODULE@VERSION in the place of the manifest's.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        subject: Subject,
+        catalogue: Catalogue,
+        cache: Cache,
+        *,
+        baseline: str = "",
+        offline: bool = False,
+    ) -> None:
+        self.platform, self.subject, self.catalogue = platform, subject, catalogue
+        self.cache, self.baseline, self.offline = cache, baseline, offline
+        self._sources: Sources | None = None
+
+    def close(self) -> None:
+        """Remove the snapshots that were made."""
+        if self._sources is not None:
+            self._sources.close()
+            self._sources = None
+
+    def decision(self, requirement_id: str) -> Decision:
+        """The decision about one requirement."""
+        lacks = "" if self.subject.file.sdk else "sdk"
+        return decide(self.catalogue, requirement_id, self._checks, subject=self.subject.name, lacks=lacks)
+
+    @cached_property
+    def _checks(self) -> dict[str, Callable[[], Found]]:
+        return {
+            BUILDS: lambda: self._go(("build", "./...")),
+            VETS: lambda: self._go(("vet", "./...")),
+            GO: self._go_version,
+            CONTRACT: self._contract,
+            EVERYWHERE: self._everywhere,
+            VERSION: self._version,
+        }
+
+    @property
+    def sdk(self) -> Sdk:
+        assert self.subject.file.sdk is not None
+        return self.subject.file.sdk
+
+    @property
+    def arch(self) -> str:
+        return self.platform.arch.value
+
+    # -- it builds
+
+    @functools.cache  # noqa: B019 - an engine lives as long as its run
+    def _go(self, words: tuple[str, ...]) -> Found:
+        if self.sdk.language != "go":
+            return self._not_go()
+        found = Found()
+        run = run_go(self.cache, self.subject.path(self.sdk.path), words, self.arch, offline=self.offline)
+        found.evidence.append(
+            {"kind": "go", "argv": list(run.argv), "goarch": self.arch, "exit": run.code, "output": run.output[-2000:]}
+        )
+        if run.unreachable:
+            found.undecided = f"a module could not be fetched: {run.telling[0]}"
+        elif run.code:
+            found.wrong += run.telling
+        elif "matched no packages" in run.output:
+            found.undecided, found.cause = f"there is no package for {self.arch}", Cause.SUBJECT
+        return found
+
+    def _not_go(self) -> Found:
+        found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
+        found.lacking = f"it is asked of Go, and the SDK is {self.sdk.language}"
+        return found
+
+    def _go_version(self) -> Found:
+        if self.sdk.language != "go":
+            return self._not_go()
+        found = Found()
+        declared = read_go_mod(self.subject.path(self.sdk.path) / "go.mod").go
+        least = self.platform.architecture.go_min.value
+        found.evidence.append({"kind": "go directive", "go": declared, "users": self.sdk.go, "architecture": least})
+        if not self.sdk.go:
+            found.lacking = "the manifest names no Go of the users (sdk.go)"
+            return found
+        if least and go_key(self.sdk.go) < go_key(least):
+            found.wrong.append(f"the users' Go {self.sdk.go} does not know {self.arch}, which came with Go {least}")
+        if declared and go_key(declared) > go_key(self.sdk.go):
+            found.wrong.append(f"the go directive is {declared}, and the users have Go {self.sdk.go}")
+        return found
+
+    # -- it keeps its contract
+
+    def _read(self, what: str) -> Snapshot:
+        if self._sources is None:
+            arches = tuple(dict.fromkeys((REFERENCE, self.arch)))
+            targets = tuple(f"linux/{arch}" for arch in arches)
+            options = ReadOptions(targets=targets, tags=self.sdk.tags, offline=self.offline, language=self.sdk.language)
+            self._sources = Sources(self.cache, options, self.subject.directory)
+        return self._sources.read(what)
+
+    @cached_property
+    def _new(self) -> Snapshot:
+        return self._read(str(self.subject.path(self.sdk.path)))
+
+    @cached_property
+    def _old(self) -> Snapshot:
+        named = self.sdk.baseline
+        return self._read(self.baseline or (named if is_published(named) else str(self.subject.path(named))))
+
+    @cached_property
+    def _against_baseline(self) -> Comparison:
+        return compare(self._old, self._new, Rules(), POLICY)
+
+    def _compared(self, comparison: Comparison, target: str) -> Found:
+        found = Found()
+        mine = [c for c in comparison.changes if not c.change.targets or target in c.change.targets]
+        found.evidence.append(
+            {
+                "kind": "api",
+                "old": {"label": comparison.old.label, "digest": comparison.old.digest, "grade": comparison.old.grade},
+                "new": {"label": comparison.new.label, "digest": comparison.new.digest, "grade": comparison.new.grade},
+                "target": target,
+                "counts": {
+                    w: sum(c.weight == w for c in mine) for w in ("breaking", "undecided", "fragile", "compatible")
+                },
+                "changes": [
+                    {
+                        "rule": c.rule.id,
+                        "symbol": c.change.symbol,
+                        "old": c.change.old,
+                        "new": c.change.new,
+                        "weight": c.weight,
+                    }
+                    for c in mine
+                    if c.weight != "compatible"
+                ][:50],
+                "baseline": self.baseline or self.sdk.baseline,
+            }
+        )
+        found.wrong += [f"{c.rule.id} {c.sentence('en')}" for c in mine if c.weight == "breaking"]
+        if open_ := [c for c in mine if c.weight == "undecided"]:
+            found.undecided = f"{open_[0].change.symbol}: {open_[0].change.undecided}"
+            found.cause = Cause.SUBJECT
+        return found
+
+    def _contract(self) -> Found:
+        if not (self.baseline or self.sdk.baseline):
+            return _unknown("the manifest names no baseline (sdk.baseline)")
+        named = self.subject.path(self.sdk.baseline)
+        if not self.baseline and named.exists() and named.samefile(self.subject.path(self.sdk.path)):
+            return _unknown("the baseline is the SDK itself")
+        target = self._target
+        if target not in self._old.header.targets:
+            # A baseline of another architecture says nothing of this one.
+            read = ", ".join(self._old.header.targets)
+            return _unknown(f"the baseline was read for {read}, and not for {target}")
+        found = self._compared(self._against_baseline, target)
+        if not self._old.packages:
+            return _unknown("the baseline has no package: there is no contract to keep")
+        return found
+
+    @property
+    def _target(self) -> str:
+        """What the platform's API is read for; Java's and Python's is the same everywhere."""
+        return {"java": "jvm", "python": "python"}.get(self.sdk.language, f"linux/{self.arch}")
+
+    def _everywhere(self) -> Found:
+        if not self._target.startswith("linux/"):
+            found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
+            found.lacking = f"{self.sdk.language} has one API for all architectures"
+            return found
+        if self.arch == REFERENCE:
+            found = Found(evidence=[{"kind": "api", "label": self._new.label, "digest": self._new.digest}])
+            found.lacking = f"{REFERENCE} is what the other architectures are compared with"
+            return found
+        found = self._compared(compare_across(self._new, Rules(), POLICY), self._target)
+        if not self._new.packages:
+            return _unknown("there is no package in it")
+        return found
+
+    def _version(self) -> Found:
+        found = Found()
+        mine = ModuleVersion(
+            "", self.subject.version if self.subject.version[:1] == "v" else f"v{self.subject.version}"
+        )
+        if not (self.baseline or self.sdk.baseline):
+            return _unknown("the manifest names no baseline (sdk.baseline)")
+        comparison = self._against_baseline
+        wanted = comparison.next_version
+        found.evidence.append(
+            {
+                "kind": "version",
+                "old": self._old.header.version,
+                "new": mine.version,
+                "least": wanted,
+                "level": comparison.level,
+            }
+        )
+        if not wanted or not mine.semantic:
+            found.lacking = "the baseline or the subject has no semantic version"
+        elif comparison.undecided:
+            found.undecided, found.cause = "whether something breaks is not known", Cause.SUBJECT
+        elif comparison.level is not None and mine.key < ModuleVersion("", wanted).key:
+            after = self._old.header.version
+            found.wrong.append(
+                f"{mine.version} is less than {wanted}, which a {comparison.level} change after {after} asks"
+            )
+        return found
+
+
+def _unknown(why: str) -> Found:
+    return Found(undecided=why, cause=Cause.SUBJECT)

@@ -1,0 +1,299 @@
+"""Comparisons of APIs as text, JSON, SARIF, JUnit and a migration guide: pure functions of the comparison."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+from junit_xml import TestCase, TestSuite
+
+from pytest_xinchuang import __version__
+from pytest_xinchuang.packages.sdk_ast.compare import WEIGHTS, Comparison, Judged
+from pytest_xinchuang.packages.sdk_ast.rules import Rule
+from pytest_xinchuang.report.junit import clean, strict_suite
+from pytest_xinchuang.report.sarif import place_of, sarif_document
+
+WORDS = {
+    "en": {
+        "breaking": "BREAKS",
+        "undecided": "open",
+        "fragile": "may",
+        "compatible": "ok",
+        "clean": "no difference",
+        "mend": "mend",
+        "cause": "all from",
+        "next": "the next version is at least {version}",
+        "level": "a {level} release",
+        "targets": "on {targets} alone",
+        "accepted": "accepted until {expires}: {reason}",
+        "unused": "suppression {rule} {symbol} matches nothing: remove it",
+        "expired": "suppression {rule} {symbol} expired on {expires} and has no effect",
+        "problems": "could not be read as it should",
+        "summary": "{breaking} breaking, {undecided} undecided, {fragile} fragile, {compatible} compatible",
+        "more": "{n} compatible changes are not shown (--all)",
+        "guide": "Migration guide: {old} to {new}",
+        "before": "before",
+        "after": "after",
+        "accepted_title": "Accepted",
+        "titles": "Breaking changes|Not decided|May concern some|Compatible changes",
+        "grade": "what was known: {old} (old), {new} (new)",
+    },
+    "zh": {
+        "breaking": "破坏",
+        "undecided": "未定",
+        "fragile": "可能",
+        "compatible": "兼容",
+        "clean": "没有差异",
+        "mend": "修正",
+        "cause": "同一原因",
+        "next": "下一个版本至少为 {version}",
+        "level": "{level} 级发布",
+        "targets": "仅在 {targets}",
+        "accepted": "已接受至 {expires}：{reason}",
+        "unused": "豁免 {rule} {symbol} 没有匹配任何变更：请删除",
+        "expired": "豁免 {rule} {symbol} 已于 {expires} 过期，不起作用",
+        "problems": "未能照常读取",
+        "summary": "破坏 {breaking}，未定 {undecided}，脆弱 {fragile}，兼容 {compatible}",
+        "more": "未显示 {n} 条兼容变更（--all）",
+        "guide": "迁移指南：{old} 到 {new}",
+        "before": "之前",
+        "after": "之后",
+        "accepted_title": "已接受",
+        "titles": "破坏性变更|未能判定|可能影响部分使用者|兼容变更",
+        "grade": "已知程度：{old}（旧），{new}（新）",
+    },
+}
+
+SARIF_LEVELS = {"breaking": "error", "undecided": "warning", "fragile": "warning", "compatible": "note"}
+
+
+def mend(rule: Rule, language: str) -> str:
+    return str(getattr(rule.mend, language))
+
+
+def summary(comparison: Comparison, language: str) -> str:
+    """The counts, and what the next version has to be."""
+    words = WORDS[language]
+    counts = {weight: len(comparison.of(weight)) for weight in WEIGHTS}
+    parts = [words["summary"].format(**counts) if comparison.changes else words["clean"]]
+    if comparison.across:
+        return parts[0]
+    if comparison.next_version and comparison.changes:
+        parts.append(words["next"].format(version=comparison.next_version))
+    elif comparison.level:
+        parts.append(words["level"].format(level=comparison.level))
+    return "; ".join(parts)
+
+
+def _notes(comparison: Comparison, language: str) -> list[str]:
+    words = WORDS[language]
+    lines = []
+    for state in comparison.suppressions:
+        values = {"rule": state.suppression.rule, "symbol": state.suppression.symbol}
+        if state.expired:
+            lines.append(words["expired"].format(expires=state.suppression.expires, **values))
+        elif not state.count:
+            lines.append(words["unused"].format(**values))
+    return lines
+
+
+def as_text(comparison: Comparison, language: str = "en", *, everything: bool = False) -> str:
+    """For people: groups of changes with one cause stand together, and each mend is told once."""
+    words = WORDS[language]
+    lines = [f"{comparison.old.label} -> {comparison.new.label} ({', '.join(comparison.targets)})"]
+    shown = [j for j in comparison.changes if everything or j.weight != "compatible"]
+    told: set[tuple[str, str]] = set()
+    for cause, group in comparison.groups:
+        part = [j for j in group if j in shown]
+        if not part:
+            continue
+        indent = "  "
+        if cause:
+            lines.append(f"  {words['cause']} {cause.removeprefix('- ')} ({len(part)})")
+            indent = "    "
+        for one in part:
+            where = f" [{words['targets'].format(targets=', '.join(one.change.targets))}]" if one.change.targets else ""
+            at = f"  {one.change.at}" if one.change.at else ""
+            lines.append(f"{indent}{words[one.weight]:<6} {one.rule.id} {one.sentence(language)}{where}{at}")
+            if one.weight != "compatible" and (one.rule.id, cause) not in told:
+                told.add((one.rule.id, cause))
+                lines.append(f"{indent}       {words['mend']}: {mend(one.rule, language)}")
+    hidden = len(comparison.changes) - len(shown)
+    if hidden:
+        lines.append("  " + words["more"].format(n=hidden))
+    for one, suppression in comparison.accepted:
+        accepted = words["accepted"].format(expires=suppression.expires, reason=suppression.reason)
+        lines.append(f"  {one.rule.id} {one.change.symbol}: {accepted}")
+    lines += [f"  {line}" for line in _notes(comparison, language)]
+    for snapshot in {id(s): s for s in (comparison.old, comparison.new)}.values():
+        problems = snapshot.problems
+        lines += [f"  {snapshot.label}: {p}" for p in problems[:12]]
+        if len(problems) > 12:
+            lines.append(f"  {snapshot.label}: ... +{len(problems) - 12} {words['problems']}")
+    lines.append(summary(comparison, language))
+    return "\n".join(lines) + "\n"
+
+
+def as_json(comparison: Comparison) -> str:
+    """For programs; ``schema`` is xc-api-diff/1."""
+    data = {
+        "schema": "xc-api-diff/1",
+        "suite": {"version": __version__},
+        **{
+            side: {
+                "label": s.label,
+                "name": s.header.name,
+                "version": s.header.version,
+                "language": s.header.language,
+                "grade": s.grade,
+                "digest": s.digest,
+                "problems": [p.model_dump(mode="json") for p in s.problems],
+            }
+            for side, s in (("old", comparison.old), ("new", comparison.new))
+        },
+        "across": comparison.across,
+        "targets": list(comparison.targets),
+        "summary": {weight: len(comparison.of(weight)) for weight in WEIGHTS},
+        "level": comparison.level,
+        "next_version": comparison.next_version,
+        "changes": [_change(one) for one in comparison.changes],
+        "accepted": [
+            {**_change(one), "reason": s.reason, "expires": s.expires.isoformat()} for one, s in comparison.accepted
+        ],
+        "suppressions": [
+            {"rule": s.suppression.rule, "symbol": s.suppression.symbol, "count": s.count, "expired": s.expired}
+            for s in comparison.suppressions
+        ],
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _change(one: Judged) -> dict[str, Any]:
+    change = one.change
+    return {
+        "rule": change.rule,
+        "weight": one.weight,
+        "level": one.level,
+        "axes": list(one.rule.axes),
+        "symbol": change.symbol,
+        "old": change.old,
+        "new": change.new,
+        "cause": change.cause,
+        "targets": list(change.targets),
+        "undecided": change.undecided,
+        "at": change.at,
+        "fingerprint": change.fingerprint,
+        "text": {lang: one.sentence(lang) for lang in ("zh", "en")},
+        "mend": {lang: mend(one.rule, lang) for lang in ("zh", "en")},
+    }
+
+
+def as_sarif(comparison: Comparison, language: str = "en") -> str:
+    """SARIF 2.1.0, for code scanning services; compatible changes are left out."""
+    shown = [j for j in comparison.changes if j.weight != "compatible"]
+    ids = sorted({j.rule.id for j in shown})
+    by_id = {j.rule.id: j.rule for j in shown}
+    rules = [
+        {
+            "id": rule_id,
+            "shortDescription": {"text": getattr(by_id[rule_id].title, language)},
+            "help": {"text": mend(by_id[rule_id], language)},
+            "properties": {"axes": list(by_id[rule_id].axes)},
+        }
+        for rule_id in ids
+    ]
+    results = []
+    for one in shown:
+        results.append(
+            {
+                "ruleId": one.rule.id,
+                "ruleIndex": ids.index(one.rule.id),
+                "level": SARIF_LEVELS[one.weight],
+                "message": {"text": f"{one.sentence(language)}. {mend(one.rule, language)}"},
+                "locations": [
+                    {
+                        "physicalLocation": place_of(one.change.at, "go.mod"),
+                        "logicalLocations": [{"fullyQualifiedName": one.change.symbol, "kind": "member"}],
+                    }
+                ],
+                "partialFingerprints": {"xc/v1": one.change.fingerprint},
+                "properties": {"weight": one.weight},
+            }
+        )
+    return sarif_document("xc api", rules, results)
+
+
+def as_junit(comparison: Comparison, language: str = "en") -> str:
+    """A suite for each package, a case for each change: what breaks has failed, what is undecided is an error."""
+    packages: dict[str, list[TestCase]] = {}
+    for one in comparison.changes:
+        if one.weight == "compatible":
+            continue
+        directory, _, last = one.change.symbol.rpartition("/")
+        first, _, name = last.partition(".") if directory else ("", "", last)
+        package = f"{directory}/{first}".strip("./") or "module"
+        case = TestCase(clean(f"{one.rule.id} {name or one.change.symbol}"), package)
+        text = clean(one.sentence(language))
+        if one.weight == "breaking":
+            case.add_failure_info(text, mend(one.rule, language))
+        elif one.weight == "undecided":
+            case.add_error_info(text, mend(one.rule, language))
+        else:
+            case.stdout = text
+        packages.setdefault(package, []).append(case)
+    if not packages:
+        packages["api"] = [TestCase("compatible", "api")]
+    root = ElementTree.Element("testsuites")
+    for number, (package, cases) in enumerate(packages.items()):
+        # Nothing is timed here, and the same comparison gives the same bytes: the time stands for none.
+        suite = TestSuite(f"api.{package}", cases, hostname="localhost", timestamp="1970-01-01T00:00:00")
+        root.append(strict_suite(suite.build_xml_doc(), package, number))
+    ElementTree.indent(root, " ")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def as_markdown(comparison: Comparison, language: str = "en") -> str:
+    """A migration guide: what clients have to change, by cause; what may concern them; what is new."""
+    words = WORDS[language]
+    lines = [
+        "# " + words["guide"].format(old=comparison.old.label, new=comparison.new.label),
+        "",
+        summary(comparison, language),
+        "",
+        words["grade"].format(old=comparison.old.grade, new=comparison.new.grade),
+        "",
+    ]
+    for weight in WEIGHTS:
+        groups = [(cause, [j for j in group if j.weight == weight]) for cause, group in comparison.groups]
+        groups = [(cause, group) for cause, group in groups if group]
+        if not groups:
+            continue
+        title = words["titles"].split("|")[WEIGHTS.index(weight)]
+        lines += [f"## {title} ({sum(len(group) for _, group in groups)})", ""]
+        told: set[str] = set()
+        for cause, group in groups:
+            if cause:
+                lines += [f"### {words['cause']} `{cause.removeprefix('- ')}`", ""]
+            for one in group:
+                lines.append(f"- **{one.rule.id}** {_escaped(one.sentence(language))}")
+                if one.change.targets:
+                    lines.append(f"  - {words['targets'].format(targets=', '.join(one.change.targets))}")
+            if weight in ("breaking", "undecided"):
+                mends = dict.fromkeys(mend(one.rule, language) for one in group)
+                lines += [f"  - {words['mend']}: {text}" for text in mends if text not in told]
+                told.update(mends)
+            if cause:
+                lines.append("")
+        lines.append("")
+    if comparison.accepted:
+        lines += [f"## {words['accepted_title']}", ""]
+        for one, suppression in comparison.accepted:
+            text = words["accepted"].format(expires=suppression.expires, reason=suppression.reason)
+            lines.append(f"- {_escaped(one.sentence(language))} — {text}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join("\\" + c if c in "*_`<>[]" else c for c in text)

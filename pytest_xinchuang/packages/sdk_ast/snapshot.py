@@ -1,0 +1,370 @@
+"""Snapshots: an SDK's exported API as JSON lines, one record a line (docs/api.md).
+
+The first record tells what was read, the last one that all of it is there. Each package has a record with a hash over its
+symbols, and the symbols follow. A snapshot of a large SDK has a hundred megabytes: packages are indexed when it is opened,
+and the symbols of those that are compared are parsed alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import mmap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pytest_xinchuang.core.errors import DataFileError
+
+SCHEMA = "xc-api/1"
+
+Type = Mapping[str, Any]
+"""A type as a tree: ``kind`` and what belongs to it; see the JSON Schema."""
+Symbol = Mapping[str, Any]
+
+Grade = Literal["typed", "stubbed", "syntactic"]
+"""How much was known: types were checked; some came from stubs; only the syntax was read."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Problem(_Data):
+    """Something that could not be read as it should."""
+
+    file: str
+    line: int | None = None
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+
+
+class Header(_Data):
+    """The first record.
+
+    Attributes:
+        name: the module, library or distribution.
+        minimum: the least version of the language that it asks for (Go's ``go`` directive).
+        targets: what it was read for: GOOS/GOARCH, or a compiler's target triple.
+        requires: module -> version of what it depends on.
+        nested: directories with a module of their own.
+    """
+
+    record: Literal["snapshot"] = "snapshot"
+    format: Literal["xc-api/1"] = Field(alias="schema", default="xc-api/1")
+    language: Literal["go", "c", "java", "python"]
+    name: str
+    version: str = ""
+    minimum: str = ""
+    toolchain: str = ""
+    targets: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = ()
+    cgo: bool = False
+    requires: dict[str, str] = Field(default_factory=dict)
+    nested: tuple[str, ...] | None = ()
+    problems: tuple[Problem, ...] | None = ()
+
+
+class PackageRecord(_Data):
+    """A package as some targets see it.
+
+    Attributes:
+        hash: over the symbols without their places; equal hashes are equal APIs.
+        source: over everything that the API follows from; with it unchanged nothing need be read again.
+        unknown: how many of its symbols have a fact that a stub hides.
+        partial: something was not read: a symbol that is not here may exist.
+        exposes: types of internal packages that its symbols mention.
+        stubs: package -> version of what could not be found and hides facts.
+        same: the record stands for the one with the same ``source`` in the snapshot that was given as known.
+    """
+
+    record: Literal["package"] = "package"
+    path: str
+    name: str = ""
+    directory: str = ""
+    targets: tuple[str, ...] = ()
+    grade: Grade = "typed"
+    hash: str = ""
+    source: str = ""
+    symbols: int = 0
+    unknown: int = 0
+    internal: bool = False
+    partial: bool = False
+    same: bool = False
+    problems: tuple[Problem, ...] = ()
+    exposes: tuple[str, ...] = ()
+    stubs: dict[str, str] = Field(default_factory=dict)
+
+
+class TypeTree(BaseModel):
+    """A type as a tree. Which members there are depends on ``kind``.
+
+    ``typeparam`` refers by index to a parameter of the type, function or method around it: names are no part of a type.
+    A struct lists its exported and embedded fields; ``hidden`` says that there are others. The methods and terms of an
+    interface are those of its whole type set.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal[
+        "basic", "named", "pointer", "slice", "array", "map", "chan", "func", "struct", "union", "interface",
+        "typeparam", "tuple", "enum", "unknown",
+    ]  # fmt: skip
+    name: str | None = None
+    package: str | None = None
+    args: list[TypeTree] | None = None
+    key: TypeTree | None = None
+    elem: TypeTree | None = None
+    elems: list[TypeTree] | None = None
+    length: int | None = None
+    direction: Literal["both", "send", "receive"] | None = None
+    of: Literal["type", "func", "method"] | None = None
+    index: int | None = None
+    typeparams: list[TypeParameter] | None = None
+    params: list[TypeTree] | None = None
+    results: list[TypeTree] | None = None
+    variadic: bool | None = None
+    fields: list[Member] | None = None
+    methods: list[Member] | None = None
+    hidden: bool | list[str] | None = None
+    comparable: bool | None = None
+    terms: list[Term] | None = None
+    qualifiers: list[str] | None = None
+
+
+class TypeParameter(BaseModel):
+    """A type parameter and what its arguments must keep."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    constraint: TypeTree
+
+
+class Term(BaseModel):
+    """One term of a type set."""
+
+    model_config = ConfigDict(extra="forbid")
+    tilde: bool
+    type: TypeTree
+
+
+class Member(BaseModel):
+    """A field or method.
+
+    Attributes:
+        source: (``from``) the embedded field that it is promoted from; of an interface, the one that declares it.
+        pointer: a method that T lacks and *T has.
+        offset: bytes from the start (C); ``bits`` for a bit field: its first bit and its width.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    name: str
+    type: TypeTree
+    embedded: bool | None = None
+    tag: str | None = None
+    pointer: bool | None = None
+    source: str | None = Field(default=None, alias="from")
+    offset: int | None = None
+    bits: tuple[int, int] | None = None
+
+
+class SymbolRecord(BaseModel):
+    """One symbol: a function, variable, constant, type, macro, class, field or method.
+
+    Attributes:
+        id: the package's path, a dot (``#`` for a member), the name; unique in a package.
+        underlying: what an alias of another module's type is made of.
+        value: a constant's exact value, as text.
+        comparable: how ``==`` works: always, with a panic for some dynamic values, or not at all.
+        lock: a copy of it copies a lock.
+        unknown: facts that a stub hides.
+        at: file and line.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    record: Literal["symbol"]
+    id: str
+    kind: Literal["func", "var", "const", "type", "macro", "class", "field", "method", "module"]
+    type: TypeTree | None = None
+    typeparams: list[TypeParameter] | None = None
+    alias: bool | None = None
+    underlying: TypeTree | None = None
+    value: str | None = None
+    exported: bool | None = None
+    methods: list[Member] | None = None
+    promoted: list[Member] | None = None
+    comparable: Literal["strict", "may_panic", "no"] | None = None
+    lock: bool | None = None
+    implements: list[dict[str, str]] | None = None
+    deprecated: bool | None = None
+    grade: Grade | None = None
+    unknown: list[str] | None = None
+    at: str | None = None
+    size: int | None = None
+    align: int | None = None
+    facts: dict[str, Any] | None = None
+
+
+class End(_Data):
+    """The last record: a snapshot without it was cut off."""
+
+    record: Literal["end"] = "end"
+    packages: int
+    symbols: int
+
+
+Record = Annotated[Header | PackageRecord | SymbolRecord | End, Field(discriminator="record")]
+
+
+def snapshot_schema() -> dict[str, Any]:
+    """The JSON Schema of one line."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Record).json_schema(by_alias=True)
+
+
+@dataclass
+class Package:
+    """A package of a snapshot; its symbols are parsed when they are first asked for."""
+
+    record: PackageRecord
+    _data: bytes | mmap.mmap = field(repr=False)
+    _start: int = 0
+    _end: int = 0
+    _symbols: dict[str, Symbol] | None = None
+
+    @property
+    def symbols(self) -> dict[str, Symbol]:
+        """By name, in order."""
+        if self._symbols is None:
+            found = {}
+            at = len(self.record.path) + 1
+            for line in self._data[self._start : self._end].splitlines():
+                symbol = json.loads(line)
+                found[symbol["id"][at:]] = symbol
+            self._symbols = found
+        return self._symbols
+
+    def forget(self) -> None:
+        """Let the parsed symbols go."""
+        self._symbols = None
+
+
+class Snapshot:
+    """An API, read from its records.
+
+    Args:
+        known: where the packages are that ``path`` calls the same.
+
+    Raises:
+        DataFileError: it is no snapshot, was cut off, or is of another version.
+    """
+
+    def __init__(self, path: Path, label: str = "", known: Snapshot | None = None) -> None:
+        self.path, self.label = path, label or str(path)
+        self._data = _read(path)
+        self.packages: dict[str, list[Package]] = {}
+        header: Header | None = None
+        end: End | None = None
+        last: Package | None = None
+        at = number = 0
+        size = len(self._data)
+        while at < size:
+            stop = self._data.find(b"\n", at)
+            stop = size if stop < 0 else stop
+            number += 1
+            if self._data[at : at + 18] != b'{"record":"symbol"':
+                line = self._data[at:stop]
+                if last is not None:
+                    last._end = at
+                    last = None
+                if line.startswith(b'{"record":"package"'):
+                    record = self._parse(line, number, PackageRecord)
+                    last = self._add(record, stop + 1, known)
+                elif line.startswith(b'{"record":"end"'):
+                    end = self._parse(line, number, End)
+                elif header is None:
+                    header = self._parse(line, number, Header)
+                else:
+                    raise DataFileError(f"{self.path}:{number}: no record of a snapshot: {bytes(line[:60])!r}")
+            elif last is None:
+                raise DataFileError(f"{self.path}:{number}: a symbol without a package before it")
+            at = stop + 1
+        if header is None or end is None:
+            raise DataFileError(
+                f"{self.path}: the snapshot was cut off: its {'first' if header is None else 'last'} record is missing",
+                mend="make it again: xc api snapshot DIR --output FILE",
+            )
+        self.header = header
+
+    def _parse(self, line: bytes, number: int, model: type[Any]) -> Any:
+        try:
+            return model.model_validate_json(bytes(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise DataFileError(
+                f"{self.path}:{number}: not a record of {SCHEMA}: {where}: {first['msg']}",
+                mend="snapshots are made by: xc api snapshot DIR --output FILE",
+            ) from None
+
+    def _add(self, record: PackageRecord, start: int, known: Snapshot | None) -> Package | None:
+        if record.same:
+            if known is None or record.path not in known.packages:
+                raise DataFileError(f"{self.path}: {record.path} is said to be as in a snapshot that is not here")
+            self.packages[record.path] = known.packages[record.path]
+            return None
+        package = Package(record, self._data, start, start)
+        self.packages.setdefault(record.path, []).append(package)
+        return package
+
+    def package(self, path: str, target: str) -> Package | None:
+        """The package as a target sees it; None when it is not there."""
+        found = self.packages.get(path, [])
+        return next((p for p in found if target in p.record.targets or not p.record.targets), None)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All that could not be read as it should."""
+        found = list(self.header.problems or ())
+        for packages in self.packages.values():
+            found += [p for p in packages[0].record.problems if p not in found]
+        return found
+
+    @property
+    def grade(self) -> Grade:
+        """The least grade of its packages."""
+        grades = {p.record.grade for packages in self.packages.values() for p in packages}
+        return next((g for g in ("syntactic", "stubbed") if g in grades), "typed")
+
+    def sources(self) -> Iterator[tuple[str, str]]:
+        """The packages with their source digests."""
+        for path, packages in self.packages.items():
+            yield path, packages[0].record.source
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the hashes of all packages: two snapshots with one digest have the same API."""
+        total = hashlib.sha256()
+        for path in sorted(self.packages):
+            for package in self.packages[path]:
+                total.update(f"{path} {package.record.targets} {package.record.hash}\n".encode())
+        return "sha256:" + total.hexdigest()
+
+
+def _read(path: Path) -> bytes | mmap.mmap:
+    try:
+        if path.suffix == ".gz":
+            return gzip.decompress(path.read_bytes())
+        with path.open("rb") as file:
+            if not file.seek(0, 2):
+                return b""
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, EOFError) as error:
+        raise DataFileError(f"{path}: cannot be read: {error}") from error

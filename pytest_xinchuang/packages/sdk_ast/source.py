@@ -1,0 +1,255 @@
+"""What OLD and NEW may be: a snapshot, a directory, a git revision, or MODULE@VERSION of the module proxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
+from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, snapshot_of
+from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
+from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
+from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.toolchain.builder import find_go
+
+TIMEOUT_S = 600
+_MODULE = re.compile(r"(?P<path>[A-Za-z0-9][A-Za-z0-9._~/-]*\.[A-Za-z0-9._~/-]+)@(?P<version>[A-Za-z0-9.+_-]+)")
+_NO_GO = re.compile(r"no required|not in the module cache")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How modules are read.
+
+    Attributes:
+        offline: fetch nothing.
+        fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
+        language: go, c, java or python; empty: by what the directory holds.
+        c_flags: more arguments for the C compiler (-D, -I).
+    """
+
+    targets: Sequence[str] = ("linux/amd64",)
+    tags: Sequence[str] = ()
+    cgo: bool = True
+    offline: bool = False
+    fetch_requirements: bool = True
+    language: str = ""
+    c_flags: Sequence[str] = ()
+
+
+FILES = {".jar": "java", ".whl": "python", ".h": "c"}
+"""Files that are an API by themselves, and its language."""
+
+
+def language_of(directory: Path) -> str:
+    """What a directory's API is written in, by what stands in it; Go where that says nothing."""
+    if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
+        return "go"
+    seen = {path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".jar", ".class", ".py")}
+    order = ((".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"))
+    return next((language for suffix, language in order if suffix in seen), "go")
+
+
+class Sources:
+    """Finds and reads APIs; everything that it makes is gone when it is closed."""
+
+    def __init__(self, cache: Cache, options: ReadOptions, repository: Path | None = None) -> None:
+        self.cache, self.options = cache, options
+        self.repository = repository or Path.cwd()
+        self._count = 0
+        self.fallback = ""
+        """Why Go was read by its syntax alone, where it was."""
+        # Snapshots may have hundreds of megabytes: they stand in the cache, under a lock while they are in use.
+        name = f"api-{os.getpid()}-{secrets.token_hex(4)}"
+        self._held = ExitStack()
+        self._held.enter_context(cache.lock(name))
+        self._held.callback((cache.root / "locks" / f"{name}.lock").unlink, missing_ok=True)
+        self._scratch = cache.root / "tmp" / name
+        self._held.callback(remove_tree, self._scratch)
+        self._scratch.mkdir()
+
+    def __enter__(self) -> Sources:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what was made."""
+        self._held.close()
+
+    def _new(self, name: str) -> Path:
+        self._count += 1
+        return self._scratch / f"{self._count}-{name}"
+
+    def read(self, text: str, known: Snapshot | None = None) -> Snapshot:
+        """The API behind a command line argument.
+
+        Args:
+            known: a snapshot that unchanged packages are taken from.
+
+        Raises:
+            XcError: it is none of the kinds, or cannot be read.
+        """
+        path = Path(text)
+        if path.suffix in FILES and path.is_file():
+            return self._other(FILES[path.suffix], path, text)
+        if path.is_file():
+            return Snapshot(path)
+        if path.is_dir():
+            return self.directory(path, text, known=known)
+        if match := _MODULE.fullmatch(text):
+            directory, version = self.download(match["path"], match["version"])
+            return self.directory(directory, text, version=version, path=match["path"], known=known)
+        if self._is_revision(text):
+            return self._revision(text, known)
+        raise XcError(
+            f"{text!r} is no snapshot, directory, MODULE@VERSION or git revision",
+            mend="xc api diff v1.2.0 . (in a git repository), or xc api diff OLD_DIR NEW_DIR",
+        )
+
+    def directory(
+        self, directory: Path, label: str, *, version: str = "", path: str = "", known: Snapshot | None = None
+    ) -> Snapshot:
+        """The API of the Go module that a directory is in."""
+        directory = directory.resolve()
+        if (language := self.options.language or language_of(directory)) != "go":
+            return self._other(language, directory, label, version)
+        root = next((d for d in (directory, *directory.parents) if (d / "go.mod").is_file()), directory)
+        if (directory / "go.work").is_file():
+            root = directory
+        if root == directory and not (root / "go.mod").is_file() and not any(directory.rglob("*.go")):
+            raise XcError(f"{label}: there is no Go file in it", mend="name the directory of a module, with its go.mod")
+        below = "" if root == directory else str(directory.relative_to(root))
+        request = GoRequest(
+            root, below, version, path, tuple(self.options.targets), tuple(self.options.tags), self.options.cgo
+        )
+        try:
+            found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
+        except ToolchainFault as fault:
+            output = self._new("api.jsonl")
+            extract_syntax(request, output)
+            self.fallback = fault.what
+            return Snapshot(output, label)
+        missing = self._missing(found) if self.options.fetch_requirements and not self.options.offline else ()
+        if missing and self._fetch(missing):
+            found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
+        return found
+
+    def _other(self, language: str, place: Path, label: str, version: str = "") -> Snapshot:
+        output = self._new("api.jsonl")
+        if language == "c":
+            from pytest_xinchuang.packages.sdk_ast.clang import extract_c
+
+            extract_c(place, self.options.targets, output, version=version, flags=self.options.c_flags)
+        elif language == "java":
+            from pytest_xinchuang.packages.sdk_ast.java import extract_java
+
+            extract_java(place, output, version=version)
+        elif language == "python":
+            from pytest_xinchuang.packages.sdk_ast.python import extract_python
+
+            extract_python(place, output, version=version)
+        else:
+            raise XcError(f"{language!r} is no language that APIs are read of", mend="--kind go, c, java or python")
+        return Snapshot(output, label)
+
+    @staticmethod
+    def _missing(snapshot: Snapshot) -> tuple[str, ...]:
+        """MODULE@VERSION of what declarations refer to and the module cache lacks."""
+        told = (re.search(r"module (\S+@\S+) is not in the module cache", p.message) for p in snapshot.problems)
+        return tuple(sorted({m[1] for m in told if m}))
+
+    def _fetch(self, modules: Sequence[str]) -> bool:
+        """Fetch modules through GOPROXY; whether any came. What does not come is told by the reader as missing."""
+        with self._outside() as cwd:
+            came = [self._go(["mod", "download", module], cwd).returncode == 0 for module in modules]
+        return any(came)
+
+    def _go(self, words: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run the go command, with GOPROXY as it is set unless nothing may be fetched.
+
+        Raises:
+            HostFault: it did not end.
+        """
+        environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOWORK": "off", "GO111MODULE": "on"}
+        if self.options.offline:
+            environment["GOPROXY"] = "off"
+        try:
+            return subprocess.run(
+                [find_go(), *words],
+                cwd=cwd,
+                env={**os.environ, **environment},
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HostFault(f"go {' '.join(words)} did not end: {error}") from error
+
+    def download(self, path: str, version: str) -> tuple[Path, str]:
+        """The directory of a module in the module cache, and its exact version.
+
+        Raises:
+            XcError: the proxy does not have it.
+        """
+        with self._outside() as cwd:
+            done = self._go(["mod", "download", "-json", f"{path}@{version}"], cwd)
+        try:
+            said = json.loads(done.stdout)
+        except ValueError:
+            said = {}
+        if done.returncode or "Dir" not in said:
+            why = said.get("Error") or next(iter(done.stderr.strip().splitlines()), "no message")
+            raise XcError(f"{path}@{version} cannot be had: {why}", mend="go env GOPROXY; or name a directory instead")
+        return Path(said["Dir"]), str(said["Version"])
+
+    @contextmanager
+    def _outside(self) -> Iterator[Path]:
+        """A directory that is in no module."""
+        with tempfile.TemporaryDirectory(dir=self._scratch) as name:
+            yield Path(name)
+
+    # -- git
+
+    def _git(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                ["git", "-C", str(self.repository), *words], capture_output=True, check=False, timeout=TIMEOUT_S
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HostFault(f"git does not answer: {error}") from error
+
+    def _is_revision(self, text: str) -> bool:
+        if text.startswith("-"):
+            return False
+        return self._git("rev-parse", "--verify", "--quiet", f"{text}^{{commit}}").returncode == 0
+
+    def _revision(self, text: str, known: Snapshot | None) -> Snapshot:
+        """The tree of a commit; the index and the working tree are left alone."""
+        prefix = self._git("rev-parse", "--show-prefix").stdout.decode().strip()
+        top = self._git("rev-parse", "--show-toplevel").stdout.decode().strip()
+        tree = self._new("tree")
+        tree.mkdir()
+        archive = self._new("tree.tar")
+        with archive.open("wb") as file:
+            done = subprocess.run(
+                ["git", "-C", top, "archive", "--format=tar", text], stdout=file, stderr=subprocess.PIPE, check=False
+            )
+        if done.returncode:
+            raise XcError(f"git archive {text}: {done.stderr.decode(errors='replace').strip()[-200:]}")
+        with tarfile.open(archive) as tar:
+            tar.extractall(tree, filter="data")
+        archive.unlink()
+        return self.directory(tree / prefix, text, version=text if re.match(r"v\d", text) else "", known=known)

@@ -1,0 +1,81 @@
+"""The bank of defects: data of the suite that flags, reports and known-bad subjects are named by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.requirement import RequirementId
+from pytest_xinchuang.core.yamlfile import YamlFile
+
+BugType = Literal[
+    "BASIC",
+    "FUNCTIONALITY",
+    "AUTH_BYPASS",
+    "CONFIDENTIALITY",
+    "LEAK",
+    "MISSING_STEP",
+    "WEAK_PARAMS",
+    "EDGE_CASE",
+    "BER_ENCODING",
+    "SIGNATURE_MALLEABILITY",
+]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Flag(_Data):
+    """What vectors with this flag look at."""
+
+    flag: str = Field(pattern=r"^[A-Z][A-Za-z0-9]+$")
+    bug: BugType
+    zh: str
+    en: str
+
+
+class Defect(Flag):
+    """A defect that was met in the field.
+
+    Attributes:
+        where: what shows it.
+        seen: where it was met: an issue of a public project, a CVE, or the clause that it breaks.
+    """
+
+    id: int = Field(ge=1)
+    where: Literal["vector", "property", "stream", "concurrency", "timing", "tls"]
+    requirement: RequirementId
+    seen: tuple[str, ...] = Field(min_length=1)
+    clause: str
+
+    @property
+    def code(self) -> str:
+        return f"SMD-{self.id:02}"
+
+
+class DefectBank(_Data):
+    """All of them."""
+
+    format: Literal["xc-sm-defects/1"] = Field(alias="schema")
+    defects: tuple[Defect, ...]
+    flags: tuple[Flag, ...]
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> DefectBank:
+        names = [f.flag for f in (*self.defects, *self.flags)]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"the flag {twice[0]} is there twice")
+        return self
+
+    def flag(self, name: str) -> Flag | None:
+        """A defect or a plain flag by its name."""
+        return next((f for f in (*self.defects, *self.flags) if f.flag == name), None)
+
+
+def load_bank(path: Path | None = None) -> DefectBank:
+    """The shipped bank. Raises DataFileError: it is malformed."""
+    return YamlFile(path or resources.conformance_dir() / "sm_crypto" / "defects.yaml").parse(DefectBank)

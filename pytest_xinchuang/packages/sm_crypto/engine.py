@@ -1,0 +1,389 @@
+"""Decides the SM requirements of one subject on one platform, from what its harness answered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pytest_xinchuang.building.built import build, plain_target, target_for
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.deciding import cause_of
+from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import SmCrypto, Subject
+from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.packages.sm_crypto import requirements as ids
+from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
+from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
+from pytest_xinchuang.packages.sm_crypto.defects import DefectBank, load_bank
+from pytest_xinchuang.packages.sm_crypto.judge import TYPES, Result
+from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
+from pytest_xinchuang.packages.sm_crypto.protocol import ProtocolError
+from pytest_xinchuang.packages.sm_crypto.runner import NEEDS_K, RunResult, Seen, run_vectors
+from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
+from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_errors, pairs_of_keys
+from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
+from pytest_xinchuang.packages.sm_crypto.tls.inside import RELAY, probe_inside
+from pytest_xinchuang.packages.sm_crypto.tls.probe import NAMES, SM_PROTOCOLS, read_roots
+from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
+from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.protocol import Limits, Process
+from pytest_xinchuang.toolchain.builder import Builder
+
+SESSION_LIMITS = Limits(wall_s=3600, memory_mb=2048, output_mb=1024)
+"""A harness lives as long as the run needs it; each request has a time-out of its own."""
+
+TIMEOUT_S = 10.0
+EMULATED_SCALE = 6.0
+"""How much longer one request may take under emulation; a million SM4 blocks take some 20 s there."""
+
+
+def vectors_dir() -> Path:
+    """The shipped vectors."""
+    return resources.fixtures_dir() / "vectors"
+
+
+class SmEngine:
+    """All observations of ``subject``'s harness on ``platform``, each made once, when it is first asked for.
+
+    Args:
+        extra: a directory of vector files to run beside the shipped ones.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        subject: Subject,
+        catalogue: Catalogue,
+        pool: Pool,
+        builder: Builder,
+        extra: Path | None = None,
+    ) -> None:
+        self.platform, self.subject, self.catalogue = platform, subject, catalogue
+        self.pool, self.builder, self.extra = pool, builder, extra
+        self._clients: dict[CpuVariant, HarnessClient] = {}
+
+    @cached_property
+    def bank(self) -> DefectBank:
+        return load_bank()
+
+    @property
+    def section(self) -> SmCrypto | None:
+        return self.subject.file.sm_crypto
+
+    def close(self) -> None:
+        """End the harnesses."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    # -- decisions
+
+    def decision(self, requirement_id: str) -> Decision:
+        """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
+        requirement = self.catalogue.get(requirement_id)
+        if requirement is None:
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, f"{requirement_id} is not in the catalogue")
+        if self.section is None:
+            evidence = ({"kind": "manifest", "sm_crypto": None, "subject": self.subject.name},)
+            return Decision(Verdict.NOT_APPLICABLE, reason="the manifest has no sm_crypto section", evidence=evidence)
+        try:
+            hello = self._hello()
+            if requirement_id == ids.HELLO:
+                return hello.decision(self.fidelity, requirement.mend.en)
+            if hello.wrong:
+                return Decision(
+                    Verdict.INCONCLUSIVE, Cause.BLOCKED, f"{ids.HELLO}: {hello.wrong[0]}", requirement.mend.en
+                )
+            if requirement.min_fidelity > self.fidelity:
+                reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
+                return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
+            check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))
+            return check().decision(self.fidelity, requirement.mend.en)
+        except HostFault as fault:
+            return Decision(Verdict.INCONCLUSIVE, cause_of(self.platform, fault), fault.what, fault.mend)
+        except ProtocolError as error:
+            # It kept the protocol once, or hello would have failed: what came later is told where it was seen.
+            return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
+        except XcError as error:
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, error.what, error.mend)
+
+    @cached_property
+    def _checks(self) -> dict[str, Callable[[], Found]]:
+        return {
+            ids.HANDSHAKE: self._handshake,
+            ids.TLS_CERTIFICATES: self._tls_certificates,
+            ids.CONCURRENCY: lambda: check_concurrency(self.client(), self._default),
+            ids.NONCES: lambda: check_nonces(self.client()),
+            ids.PROPERTIES: self._properties,
+            ids.VARIANTS: self._variants,
+            ids.SURVIVES: self._survives,
+            ids.TIMING: lambda: check_timing(self.client(), pairs_of_keys()),
+            ids.PADDING_ORACLE: lambda: check_timing(self.client(), pairs_of_errors(), wrong=True),
+            ids.THROUGHPUT: lambda: check_throughput(self.client(), self.section.floors if self.section else {}),
+            ids.SELF_TEST: self._self_test,
+        }
+
+    # -- the harness
+
+    def _launch(self, variant: CpuVariant) -> Callable[[], Process]:
+        assert self.section is not None
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        # On a poorer CPU runs what was built for the plainest: what runs better has to find out for itself.
+        target = (plain_target if variant is CpuVariant.POOREST else target_for)(self.platform, rootfs)
+        short = self.pool.store.platforms.file.short_of(self.platform.id)
+        built = build(self.builder, self.subject, self.section.harness, target, rootfs, "", self.platform, short)
+
+        def launch() -> Process:
+            sandbox = self.pool.sandbox(self.platform, variant)
+            # Every time: other engines empty the sandbox that they share with this one.
+            for path, data in built.files.items():
+                sandbox.put(path, data, executable=True)
+            return sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=SESSION_LIMITS)
+
+        return launch
+
+    def client(self, variant: CpuVariant = CpuVariant.STRICT) -> HarnessClient:
+        """The harness in the platform's sandbox. Raises BuildFailed, HostFault."""
+        if variant not in self._clients:
+            scale = EMULATED_SCALE if self.pool.sandbox(self.platform, variant).fingerprint.emulated else 1.0
+            timeout = TIMEOUT_S * scale * self.pool.timeout_scale
+            self._clients[variant] = HarnessClient(self._launch(variant), timeout_s=timeout, start_timeout_s=timeout)
+        return self._clients[variant]
+
+    @property
+    def fidelity(self) -> Fidelity:
+        return self.pool.sandbox(self.platform).fingerprint.fidelity
+
+    def _hello(self) -> Found:
+        """Whether the harness starts, and says what it is."""
+        found = Found()
+        try:
+            client = self.client()
+            hello = client.hello
+        except BuildFailed as error:
+            found.wrong.append(f"the harness {error.what}")
+            found.evidence.append({"kind": "build", "output": error.output[-2000:]})
+            return found
+        except ProtocolError as error:
+            found.wrong.append(error.what)
+            found.mend = error.mend
+            return found
+        found.evidence.append({"kind": "hello", **hello.model_dump(mode="json")})
+        found.wrong += client.violations[:3]
+        return found
+
+    # -- vectors
+
+    @cached_property
+    def loaded(self) -> list[Loaded]:
+        """The shipped files, and those of the extra directory that are about SM2, SM3 or SM4."""
+        shipped = load_directory(vectors_dir())
+        if self.extra is None:
+            return shipped
+        return shipped + [Loaded(f"{self.extra.name}:{one.name}", one.data) for one in load_directory(self.extra)]
+
+    @cached_property
+    def _default(self) -> list[Vector]:
+        every = [v for one in self.loaded for v in one.vectors()]
+        if unknown := sorted({v.group.type for v in every if v.group.type not in TYPES}):
+            raise XcError(f"vectors of a type that this suite does not know: {', '.join(unknown)}")
+        return [v for v in every if not v.group.get("slow")]
+
+    @cached_property
+    def run(self) -> RunResult:
+        """Every vector of the default set, asked once."""
+        return run_vectors(self.client(), self._default)
+
+    def _vectors(self, requirement_id: str) -> Found:
+        seen = self.run.of(requirement_id)
+        found = Found()
+        if not seen:
+            found.undecided = "no vector is about this"
+            return found
+        found.evidence.append(self._summary(seen))
+        failed = [s for s in seen if s.result is Result.FAILED]
+        found.wrong += [self._told(s) for s in failed]
+        if failed:
+            found.mend = self._again(requirement_id, failed[0])
+        if first := next((s for s in seen if s.result is Result.UNDECIDED), None):
+            found.undecided = f"{first.vector.id}: {first.detail}"
+            return found
+        decided = [s for s in seen if s.result in (Result.PASSED, Result.ACCEPTABLE, Result.FAILED)]
+        lacking = sorted({s.detail for s in seen if s.result is Result.UNSUPPORTED})
+        if not decided and all(text.startswith("no operation") for text in lacking):
+            found.lacking = f"the harness has {', '.join(lacking[:3])}"
+            return found
+        # What a harness leaves out may not be all that could have failed.
+        for result in ("valid", "invalid"):
+            of_kind = [s for s in seen if s.vector.test.result == result and s.detail != NEEDS_K]
+            if of_kind and not any(s.result is not Result.UNSUPPORTED for s in of_kind):
+                found.undecided = f"none of {len(of_kind)} {result} vectors is within what the harness says it does"
+                found.undecided += f" ({', '.join(lacking[:3])})"
+                found.cause = Cause.SUBJECT
+        if requirement_id in ids.SAMPLES.values() and not found.undecided and not decided:
+            found.undecided, found.cause = "no sample value of the standard could be asked", Cause.SUBJECT
+        return found
+
+    @staticmethod
+    def _summary(seen: Sequence[Seen]) -> dict[str, Any]:
+        flags: dict[str, Counter[str]] = {}
+        for one in seen:
+            for flag in one.vector.test.flags:
+                flags.setdefault(flag, Counter())[one.result.value] += 1
+        failed = [s for s in seen if s.result is Result.FAILED]
+        lacking = Counter(s.detail for s in seen if s.result is Result.UNSUPPORTED)
+        return {
+            "kind": "vectors",
+            "files": sorted({s.vector.file for s in seen}),
+            "results": dict(Counter(s.result.value for s in seen)),
+            "flags": {flag: dict(counts) for flag, counts in sorted(flags.items())},
+            "failed": [
+                {"vector": s.vector.id, "flags": list(s.vector.test.flags), "operation": s.operation, "what": s.detail}
+                for s in failed[:20]
+            ],
+            "unsupported": dict(lacking.most_common(10)),
+            # Two runs that saw the same thing have the same digest.
+            "digest": hashlib.sha256("\n".join(f"{s.vector.id} {s.result}" for s in seen).encode()).hexdigest(),
+        }
+
+    def _again(self, requirement_id: str, seen: Seen) -> str:
+        """The catalogue's mend, and the command that asks the vector again."""
+        requirement = self.catalogue.get(requirement_id)
+        mend = requirement.mend.en if requirement else ""
+        name = seen.vector.file
+        vectors = f" --vectors {self.extra}" if self.extra and name.startswith(f"{self.extra.name}:") else ""
+        tc = f"{name.rpartition(':')[2]}/{seen.vector.test.tc_id}"
+        where = f"--platform {self.platform.id} --subject {self.subject.manifest.parent}"
+        return f"{mend}; again: xc sm run --tc {tc}{vectors} {where}"
+
+    def _told(self, seen: Seen) -> str:
+        defects = [d for d in self.bank.defects if d.flag in seen.vector.test.flags]
+        name = f" [{defects[0].code} {defects[0].flag}: {defects[0].en}]" if defects else ""
+        return f"{seen.vector.id} ({seen.vector.test.comment}){name}: {seen.detail}"
+
+    # -- other checks
+
+    def _variants(self) -> Found:
+        """The same vectors on CPUs with fewer and with more optional instructions."""
+        found = Found()
+        before = {s.vector.id: s.result for s in self.run.seen}
+        for variant in (CpuVariant.POOREST, CpuVariant.SUPERSET):
+            try:
+                self.client(variant)
+            except HostFault as missing:
+                if variant is CpuVariant.POOREST:
+                    raise
+                found.evidence.append({"kind": "variant", "cpu": "", "why": missing.what})
+                continue
+            result = run_vectors(self.client(variant), self._default)
+            model = self.pool.sandbox(self.platform, variant).fingerprint.cpu_model
+            other = [s for s in result.seen if s.result is not before[s.vector.id]]
+            found.evidence.append({"kind": "variant", "cpu": model, "vectors": len(before), "differ": len(other)})
+            if fault := next((s for s in other if s.result is Result.UNDECIDED), None):
+                found.undecided = f"{variant} ({model}): {fault.vector.id}: {fault.detail}"
+            worse = [s for s in other if s.result is not Result.UNDECIDED]
+            found.wrong += [f"{variant} ({model}): {self._told(s)}, {before[s.vector.id]} elsewhere" for s in worse]
+        return found
+
+    def _properties(self) -> Found:
+        from pytest_xinchuang.packages.sm_crypto.properties import check_properties  # Hypothesis takes its time to load
+
+        return check_properties(self.client())
+
+    def _survives(self) -> Found:
+        found = self._vectors(ids.SURVIVES)
+        for crash in self.run.crashes:
+            if crash.startswith("no reply") or "SIGKILL" in crash:
+                found.undecided = found.undecided or crash  # a slow or a full host does that too
+            else:
+                found.wrong.append(crash)
+        return found
+
+    # -- TLS
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        """What the subject's server in the sandbox speaks; asked once."""
+        assert self.section is not None and self.section.tls is not None
+        section = self.section.tls
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        target = target_for(self.platform, rootfs)
+        short = self.pool.store.platforms.file.short_of(self.platform.id)
+        built = build(self.builder, self.subject, section.server, target, rootfs, "", self.platform, short)
+        relay = self.builder.c(target, [resources.fixtures_dir() / "relay" / "relay.c"])
+        sandbox = self.pool.sandbox(self.platform, loopback=True)
+        sandbox.reset()
+        for path, data in {**built.files, RELAY: relay}.items():
+            sandbox.put(path, data, executable=True)
+        scale = (EMULATED_SCALE if sandbox.fingerprint.emulated else 1.0) * self.pool.timeout_scale
+        roots = read_roots(self.subject.path(section.roots)) if section.roots else []
+        server = sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=SESSION_LIMITS)
+        try:
+            return probe_inside(
+                sandbox, server, section.port, roots, timeout_s=TIMEOUT_S * scale, start_timeout_s=TIMEOUT_S * scale
+            )
+        finally:
+            server.kill()
+
+    def _tls(self) -> Found | Endpoint:
+        found = Found()
+        if self.section is None or self.section.tls is None:
+            found.lacking = "the manifest has no sm_crypto.tls section"
+            found.evidence.append({"kind": "manifest", "tls": None})
+            return found
+        try:
+            endpoint = self._endpoint
+        except BuildFailed as error:
+            found.wrong.append(f"the server {error.what}")
+            return found
+        if endpoint.unreachable:
+            found.wrong.append(f"the server cannot be connected to: {endpoint.unreachable}")
+            return found
+        return endpoint
+
+    def _handshake(self) -> Found:
+        endpoint = self._tls()
+        if isinstance(endpoint, Found):
+            return endpoint
+        assert self.section is not None and self.section.tls is not None
+        spoken = {s.protocol: s.suite for s in endpoint.spoken}
+        found = Found([{"kind": "tls", "spoken": spoken, "refused": dict(endpoint.refused)}])
+        for name in self.section.tls.expect:
+            protocol = NAMES[name]
+            if protocol not in spoken:
+                found.wrong.append(f"{protocol} is expected, and not spoken: {endpoint.refused.get(protocol, '')}")
+        found.wrong += [p for s in endpoint.spoken for p in s.problems if "[SMD-75 " in p]
+        return found
+
+    def _tls_certificates(self) -> Found:
+        endpoint = self._tls()
+        if isinstance(endpoint, Found):
+            return endpoint
+        found = Found()
+        for spoken in endpoint.spoken:
+            seen = {"protocol": spoken.protocol, "certificates": len(spoken.certificates), "notes": list(spoken.notes)}
+            found.evidence.append({"kind": "tls", **seen})
+            found.wrong += [f"{spoken.protocol}: {p}" for p in spoken.problems if "[SMD-75 " not in p]
+        if not any(s.protocol in SM_PROTOCOLS for s in endpoint.spoken) and not found.wrong:
+            found.lacking = "the server speaks no protocol with SM2 certificates"
+            found.evidence.append({"kind": "tls", "refused": dict(endpoint.refused)})
+        return found
+
+    def _self_test(self) -> Found:
+        found, client = Found(), self.client()
+        if "self_test" not in client.hello.operations:
+            found.lacking = "the harness has no operation `self_test`"
+            found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
+            return found
+        answer = client.ask({"op": "self_test"})
+        found.evidence.append({"kind": "self_test", "reply": dict(answer.reply)})
+        if answer.reply.get("passed") is not True:
+            found.wrong.append(f"the self-test did not pass: {answer.detail or dict(answer.reply)}")
+        return found

@@ -1,0 +1,353 @@
+"""From a vector to what is asked of a harness, and from its reply to what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pytest_xinchuang.packages.sm_crypto.client import Answer, Came
+from pytest_xinchuang.packages.sm_crypto.protocol import Hello
+from pytest_xinchuang.packages.sm_crypto.vectors import Group, Test, Vector
+from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
+
+Request = dict[str, Any]
+_SM2 = Sm2()
+
+_OUTPUTS = ("msg", "ct", "tag", "sig", "key", "public", "digest", "mac", "outs")
+"""Reply fields that hold a result: for an invalid vector there may be none of them."""
+
+
+class Result(StrEnum):
+    """What became of one vector."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ACCEPTABLE = "acceptable"
+    """A vector that may be taken or refused, and was either."""
+    UNSUPPORTED = "unsupported"
+    """The harness had said beforehand that it does not do this."""
+    UNDECIDED = "undecided"
+    """Our side broke, or it was never asked."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request of a vector, and what its reply has to be.
+
+    Attributes:
+        expect: fields that the reply must have, with these values.
+        check: looks at a reply whose value cannot be known beforehand; says what is wrong with it, or "".
+        refuse: the reply must be an error, with no result in it.
+        either: the reply may be an error; a result must still be the right one.
+    """
+
+    vector: Vector
+    request: Request
+    expect: Mapping[str, Any]
+    check: Callable[[Mapping[str, Any]], str] | None = None
+    refuse: bool = False
+    either: bool = False
+
+    def judge(self, answer: Answer) -> tuple[Result, str]:
+        """The result, and for a failure what was expected and what came."""
+        if answer.came is Came.FAULT:
+            return Result.UNDECIDED, answer.detail
+        if answer.came is not Came.REPLY:
+            what = "the harness died" if answer.came is Came.DIED else "the harness hung"
+            return Result.FAILED, f"{what}: {answer.detail}"
+        reply = answer.reply
+        if "unsupported" in reply:
+            return Result.FAILED, f"said that it does this, and now not: {reply['unsupported']}"
+        results = {k: reply[k] for k in _OUTPUTS if reply.get(k) is not None}
+        refused = "error" in reply or reply.get("valid") is False
+        if refused and results:
+            return Result.FAILED, f"refused, and gave out {_short(results)} all the same"
+        if self.refuse:
+            if refused:
+                return Result.PASSED, ""
+            if not reply or (not results and reply.get("valid") is not True):
+                return Result.FAILED, f"expected a refusal, got neither that nor a result: {_short(reply)}"
+            return Result.FAILED, f"expected a refusal, got {_short(results or reply)}"
+        if refused:
+            if self.either:
+                return Result.ACCEPTABLE, ""
+            why = reply.get("error") or reply.get("why") or "refused"
+            return Result.FAILED, f"expected {self._wanted()}, got a refusal: {str(why)[:200]}"
+        wrong = self._wrong(reply)
+        if wrong:
+            return Result.FAILED, wrong
+        return (Result.ACCEPTABLE if self.either else Result.PASSED), ""
+
+    def _wanted(self) -> str:
+        return _short(self.expect) if self.expect else "a result"
+
+    def _wrong(self, reply: Mapping[str, Any]) -> str:
+        for name, value in self.expect.items():
+            if reply.get(name) != value:
+                return f"expected {name} {_short(value)}, got {_short(reply.get(name))}"
+        return self.check(reply) if self.check else ""
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{k} {_short(v)}" for k, v in value.items())
+    text = str(value)
+    return text if len(text) <= 160 else f"{text[:120]}...({len(text)})"
+
+
+FEATURES = ("splits", "in_place", "offset", "repeat", "times", "wrap", "standard", "order", "encoding", "input")
+
+
+def _plain(group: Group, test: Test, *names: str) -> Request:
+    """These fields, of the test or else of its group, where they are there."""
+    out: Request = {}
+    for name in (*names, *FEATURES):
+        value = test.get(name, group.get(name))
+        if value is not None:
+            out[name] = value
+    return out
+
+
+def asks(vector: Vector, hello: Hello) -> Iterator[Ask]:
+    """What ``vector`` asks of a harness that has said ``hello``.
+
+    Raises:
+        KeyError: the type of the group is none that this suite knows, or a field is missing.
+    """
+    yield from _MAKERS[vector.group.type](vector, hello)
+
+
+def _ask(vector: Vector, request: Request, expect: Mapping[str, Any], **more: Any) -> Ask:
+    result = vector.test.result
+    refuse, either = result == "invalid", result == "acceptable"
+    return Ask(vector, request, {} if refuse else expect, refuse=refuse, either=either, **more)
+
+
+def _sm3(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    request = {"op": "sm3", **_plain(vector.group, vector.test, "msg")}
+    yield _ask(vector, request, {"digest": vector.test["digest"]})
+
+
+def _stream(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    request = {"op": f"{vector.group['hash']}_stream", **_plain(vector.group, vector.test, "key", "steps")}
+    if any("clone" in step for step in request["steps"]):
+        request["clone"] = True
+    yield _ask(vector, request, {"outs": vector.test["outs"]})
+
+
+def _mac(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    size = vector.group["tagSize"] // 4
+    tag, result = vector.test["tag"], vector.test.result
+
+    def compare(reply: Mapping[str, Any]) -> str:
+        mac = reply.get("mac")
+        if not isinstance(mac, str) or len(mac) != 64:
+            return f"expected a mac of 32 bytes, got {_short(mac)}"
+        if (mac[:size] == tag) != (result != "invalid"):
+            return f"expected {'another mac than' if result == 'invalid' else 'the mac'} {tag}, got {mac[:size]}"
+        return ""
+
+    # The mac is computed and compared here: for a tag that is wrong, the right one must come.
+    request = {"op": "hmac_sm3", "key": vector.test["key"], "msg": vector.test["msg"]}
+    yield Ask(vector, request, {}, check=compare)
+
+
+def _kdf(operation: str, output: str, **names: str) -> Callable[[Vector, Hello], Iterator[Ask]]:
+    def make(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+        test = vector.test
+        request = {"op": operation, **{ours: test[theirs] for ours, theirs in names.items()}}
+        yield _ask(vector, request, {"key": test[output]})
+
+    return make
+
+
+def _cipher(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    """Block modes. Both directions for a good vector; a bad one is bad to decrypt, or both where it says so."""
+    group, test = vector.group, vector.test
+    mode = group["mode"]
+    shared = _plain(group, test, "key", "iv")
+    if (padding := group.get("padding")) is not None:
+        shared["padding"] = padding
+    ways = test.get("ways", ["decrypt"] if test.result == "invalid" else ["encrypt", "decrypt"])
+    if "encrypt" in ways:
+        yield _ask(vector, {"op": f"sm4_{mode}_encrypt", **shared, "msg": test["msg"]}, {"ct": test["ct"]})
+    if "decrypt" in ways:
+        yield _ask(vector, {"op": f"sm4_{mode}_decrypt", **shared, "ct": test["ct"]}, {"msg": test["msg"]})
+
+
+_BAD_PARAMETERS = {"ZeroLengthIv", "InvalidNonceSize", "InvalidTagSize", "InsecureTagSize"}
+"""Flags of vectors that must be refused when encrypting too: their parameters are wrong, and not their text."""
+
+
+def _aead(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    group, test = vector.group, vector.test
+    mode = vector.algorithm.removeprefix("SM4-").lower()
+    shared = _plain(group, test, "key", "iv", "aad")
+    tag_bytes = group["tagSize"] // 8
+    if test.result != "invalid" or _BAD_PARAMETERS & set(test.flags):
+        request = {"op": f"sm4_{mode}_encrypt", **shared, "msg": test["msg"], "tag_bytes": tag_bytes}
+        yield _ask(vector, request, {"ct": test["ct"], "tag": test["tag"]})
+    request = {"op": f"sm4_{mode}_decrypt", **shared, "ct": test["ct"], "tag": test["tag"]}
+    yield _ask(vector, request, {"msg": test["msg"]})
+
+
+def _user(request: Request, test: Test, hello: Hello, name: str = "userId", field: str = "user_id") -> Request:
+    """The id as the vector gives it. The standard's default is given too, unless the harness has the same."""
+    if name in test:
+        request[field] = test[name]
+    elif hello.default_id != DEFAULT_ID.hex():
+        request[field] = DEFAULT_ID.hex()
+    return request
+
+
+def _sm2_verify(vector: Vector, hello: Hello) -> Iterator[Ask]:
+    group, test = vector.group, vector.test
+    request: Request = {"op": "sm2_verify", "public": test.get("public") or group["publicKey"]["uncompressed"]}
+    request |= _plain(group, test, "msg", "sig")
+    if request.get("input") != "digest":
+        _user(request, test, hello)
+    yield _ask(vector, request, {"valid": True})
+
+
+def _sm2_default_id(vector: Vector, hello: Hello) -> Iterator[Ask]:
+    """Nothing is said of the id: what the library takes then has to be what the harness says that it takes."""
+    test = vector.test
+    request = {"op": "sm2_verify", "public": vector.group["publicKey"]["uncompressed"], "msg": test["msg"]}
+    request |= {"sig": test["sig"], "encoding": "der"}
+    if hello.default_id is None:
+        yield Ask(vector, request, {}, refuse=True)
+    elif hello.default_id == test["defaultId"]:
+        yield Ask(vector, request, {"valid": True})
+    else:
+        yield Ask(vector, request, {}, refuse=True)
+
+
+def _number(point: str, private: str) -> tuple[Any, int]:
+    return _SM2.decode_point(bytes.fromhex(point)), int(private, 16)
+
+
+def _sm2_sign(vector: Vector, hello: Hello) -> Iterator[Ask]:
+    """With the vector's k where the harness takes one, else a signature of its own that is verified here."""
+    group, test = vector.group, vector.test
+    request: Request = {"op": "sm2_sign", "private": group["privateKey"], **_plain(group, test, "msg")}
+    if request.get("input") != "digest":
+        _user(request, test, hello)
+    takes_k = not hello.lacks({**request, "k": "00"})
+    if takes_k and "k" in test:
+        yield _ask(vector, {**request, "k": test["k"]}, {"sig": test["sig"]})
+        return
+    if test.result == "invalid" and "k" in test:
+        return
+    encoding = group.get("encoding", "der")
+
+    def verify(reply: Mapping[str, Any]) -> str:
+        try:
+            signature = bytes.fromhex(reply["sig"])
+            r, s = _SM2.decode_signature(signature, encoding)
+        except (KeyError, TypeError, ValueError) as error:
+            return f"not a signature: {error}"
+        point, _ = _number(group["publicKey"]["uncompressed"], group["privateKey"])
+        msg = bytes.fromhex(test["msg"])
+        user = bytes.fromhex(request["user_id"]) if "user_id" in request else None
+        digest = msg if request.get("input") == "digest" else _SM2.digest(user, point, msg)
+        if not _SM2.verify_digest(point, digest, r, s):
+            return f"the signature {signature.hex()} does not verify"
+        return ""
+
+    yield _ask(vector, request, {}, check=verify)
+
+
+def _sm2_encrypt(vector: Vector, hello: Hello) -> Iterator[Ask]:
+    group, test = vector.group, vector.test
+    request: Request = {"op": "sm2_encrypt", **_plain(group, test, "msg")}
+    request["public"] = test.get("public") or group["publicKey"]["uncompressed"]
+    if "k" in test and not hello.lacks({**request, "k": "00"}):
+        yield _ask(vector, {**request, "k": test["k"]}, {"ct": test["ct"]})
+        return
+    if test.result == "invalid" and "k" in test:
+        return
+    private = group.get("privateKey")
+    encoding, order = group.get("encoding", "der"), group.get("order", "c1c3c2")
+
+    def decrypt(reply: Mapping[str, Any]) -> str:
+        if test.result == "acceptable" and reply.get("ct") == "":
+            return ""  # nothing for nothing: as good as a refusal
+        try:
+            parts = _SM2.decode_ciphertext(bytes.fromhex(reply["ct"]), encoding, order)
+            found = _SM2.decrypt(int(private, 16), *parts)
+        except (KeyError, TypeError, ValueError) as error:
+            return f"what was encrypted does not decrypt: {error}"
+        return "" if found.hex() == test["msg"] else f"what was encrypted decrypts to {_short(found.hex())}"
+
+    yield _ask(vector, request, {}, check=decrypt if private else None)
+
+
+def _sm2_decrypt(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    group, test = vector.group, vector.test
+    request = {"op": "sm2_decrypt", "private": group["privateKey"], **_plain(group, test, "ct")}
+    yield _ask(vector, request, {"msg": test.get("msg", "")})
+
+
+def _sm2_exchange(vector: Vector, hello: Hello) -> Iterator[Ask]:
+    test = vector.test
+    request: Request = {
+        "op": "sm2_exchange",
+        "role": test["role"],
+        "private": test["private"],
+        "ephemeral": test["ephemeral"],
+        "peer_public": test["peerPublic"],
+        "peer_ephemeral": test["peerEphemeral"],
+        "size": test["size"],
+    }
+    _user(request, test, hello)
+    _user(request, test, hello, "peerId", "peer_id")
+    expect = {"key": test.get("sharedKey")}
+    if not hello.lacks({**request, "confirm": True}):
+        expect |= {"confirm_a": test.get("confirmA"), "confirm_b": test.get("confirmB")}
+    yield _ask(vector, request, expect)
+
+
+def _sm2_public(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    test = vector.test
+    request: Request = {"op": "sm2_import_public", **_plain(vector.group, test, "public")}
+    if test.get("compressed"):
+        request["compressed"] = True
+    yield _ask(vector, request, {"public": test.get("uncompressed")})
+
+
+def _sm2_private(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+    test = vector.test
+    request = {"op": "sm2_import_private", "private": test["private"]}
+    yield _ask(vector, request, {"public": test.get("uncompressed")})
+
+
+def _sm2_certificate(vector: Vector, hello: Hello) -> Iterator[Ask]:
+    test = vector.test
+    request: Request = {"op": "sm2_certificate_verify", **_plain(vector.group, test, "chain", "roots", "time", "usage")}
+    _user(request, test, hello)
+    yield _ask(vector, request, {"valid": True})
+
+
+_MAKERS: Mapping[str, Callable[[Vector, Hello], Iterator[Ask]]] = {
+    "Sm3Test": _sm3,
+    "HashStreamTest": _stream,
+    "MacTest": _mac,
+    "HkdfTest": _kdf("hkdf_sm3", "okm", ikm="ikm", salt="salt", info="info", size="size"),
+    "PbkdfTest": _kdf("pbkdf2_sm3", "dk", password="password", salt="salt", iterations="iterationCount", size="dkLen"),
+    "X963KdfTest": _kdf("x963kdf_sm3", "okm", secret="secret", info="info", size="size"),
+    "IndCpaTest": _cipher,
+    "BlockCipherTest": _cipher,
+    "AeadTest": _aead,
+    "Sm2Verify": _sm2_verify,
+    "Sm2DefaultId": _sm2_default_id,
+    "Sm2Sign": _sm2_sign,
+    "Sm2Encrypt": _sm2_encrypt,
+    "Sm2Decrypt": _sm2_decrypt,
+    "Sm2Exchange": _sm2_exchange,
+    "Sm2PublicKey": _sm2_public,
+    "Sm2PrivateKey": _sm2_private,
+    "Sm2Certificate": _sm2_certificate,
+}
+TYPES = frozenset(_MAKERS)

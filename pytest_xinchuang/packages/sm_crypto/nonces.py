@@ -1,0 +1,88 @@
+"""The random number k of SM2 signatures, computed back from each signature with the private key that we gave."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+from pytest_xinchuang.sm.curve import N, multiply_base
+from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
+
+COUNT = 10000
+PRIVATE = 0x128B2FA8BD433C6C068C8D803DFF79792A519A55171B1B650C23661D15897263
+"""Any private key will do; this one is of GB/T 32918.2-2016 annex A."""
+
+LIMIT_Z = 7.0
+"""Standard deviations; among some 800 tests of good numbers one is beyond this once in 10**9 runs."""
+
+
+def biases(numbers: Sequence[int]) -> list[str]:
+    """What is not random about numbers that should be evenly spread from 1 to n-1."""
+    count = len(numbers)
+    found = []
+    if (twice := count - len(set(numbers))) > 0:
+        found.append(f"k is used again: {twice} of {count} signatures have one that came before")
+    steps = Counter((b - a) % N for a, b in pairwise(numbers))
+    if steps and (most := steps.most_common(1)[0])[1] > 2 and not twice:
+        found.append(f"k goes up by a step: the difference {most[0]:#x} comes {most[1]} times")
+    ratios = Counter(b * pow(a, -1, N) % N for a, b in pairwise(numbers[:200]))
+    if ratios and (most := ratios.most_common(1)[0])[1] > 2 and not twice:
+        found.append(f"each k is a multiple of the last: the factor {most[0]:#x} comes {most[1]} times")
+    for bit in range(256):
+        ones = sum(k >> bit & 1 for k in numbers)
+        # n is 2**256 less some 2**224: every bit is as often 1 as 0, but for one part in 2**32.
+        if abs(2 * ones - count) > LIMIT_Z * math.sqrt(count):
+            found.append(f"bit {bit} of k is 1 in {ones} of {count}")
+            break
+    for name, shift in (("highest", 248), ("lowest", 0)):
+        bins = Counter(k >> shift & 255 for k in numbers)
+        expected = count / 256
+        chi = sum((bins[i] - expected) ** 2 / expected for i in range(256))
+        if chi > 255 + LIMIT_Z * math.sqrt(2 * 255):
+            found.append(f"the {name} byte of k is not evenly spread (chi-square {chi:.0f}, 255 is usual)")
+    return found
+
+
+def check_nonces(client: HarnessClient, count: int = COUNT) -> Found:
+    """Sign ``count`` different messages, and look at every k."""
+    found, sm2 = Found(), Sm2()
+    request = {"op": "sm2_sign", "private": f"{PRIVATE:064x}", "encoding": "der", "user_id": DEFAULT_ID.hex()}
+    for encoding in ("der", "raw"):
+        request["encoding"] = encoding
+        if not (lacking := client.hello.lacks({**request, "msg": "00"})):
+            break
+    else:
+        found.lacking = f"the harness does not sign: {lacking}"
+        found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
+        return found
+    point = multiply_base(PRIVATE)
+    asked = ((n, {**request, "msg": n.to_bytes(8).hex()}) for n in range(count))
+    numbers: dict[int, int] = {}
+    for n, answer in client.run(asked):
+        if answer.came is Came.FAULT:
+            found.undecided = answer.detail
+            return found
+        try:
+            r, s = sm2.decode_signature(bytes.fromhex(answer.reply["sig"]), request["encoding"])
+        except (KeyError, TypeError, ValueError) as error:
+            found.wrong.append(f"message {n}: no signature: {answer.detail or answer.reply.get('error') or error}")
+            if len(found.wrong) > 3:
+                break
+            continue
+        numbers[n] = (s * (1 + PRIVATE) + r * PRIVATE) % N
+    ordered = [numbers[n] for n in sorted(numbers)]
+    found.evidence.append({"kind": "nonces", "signatures": len(ordered), "different": len(set(ordered))})
+    # The k that comes out is the one that was used only if the signature is right: some are looked at.
+    for n in sorted(numbers)[:: max(1, count // 50)]:
+        k = numbers[n]
+        base = multiply_base(k) if k else None
+        e = int.from_bytes(sm2.digest(DEFAULT_ID, point, n.to_bytes(8)))
+        if base is None or (e + base[0]) % N == 0:
+            found.wrong.append(f"message {n}: not a right signature")
+    if len(ordered) == count:
+        found.wrong += biases(ordered)
+    return found

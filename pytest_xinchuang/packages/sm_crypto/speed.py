@@ -1,0 +1,51 @@
+"""Throughput, against the floors that the manifest gives. Decided natively alone: an emulator's speed says nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+
+SIZE = 1 << 20
+ROUNDS = 8
+
+
+def _request(operation: str) -> dict[str, Any]:
+    text = bytes(SIZE).hex()
+    if operation == "sm3":
+        return {"op": "sm3", "msg": text}
+    request: dict[str, Any] = {"op": operation, "key": "00" * 16, "msg": text}
+    if "ecb" not in operation:
+        request["iv"] = "00" * (12 if "gcm" in operation or "ccm" in operation else 16)
+    if "gcm" in operation or "ccm" in operation:
+        request |= {"aad": "", "tag_bytes": 16}
+    return request
+
+
+def check_throughput(client: HarnessClient, floors: Mapping[str, float]) -> Found:
+    """``floors``: operation (``sm3``, ``sm4_cbc_encrypt``) -> least MiB a second of one thread, the wire included."""
+    found = Found()
+    if not floors:
+        found.lacking = "the manifest gives no floors"
+        found.evidence.append({"kind": "manifest", "floors": {}})
+        return found
+    for operation, floor in floors.items():
+        request = _request(operation)
+        if lacking := client.hello.lacks(request):
+            found.undecided = f"{operation}: the harness lacks {lacking}"
+            return found
+        best = 0.0
+        for _ in range(ROUNDS):
+            start = time.perf_counter()
+            answer = client.ask(request)
+            if answer.came is not Came.REPLY or answer.reply.keys() & {"error", "unsupported"}:
+                found.undecided = f"{operation}: {answer.detail or answer.reply}"
+                return found
+            best = max(best, SIZE / (1 << 20) / (time.perf_counter() - start))
+        found.evidence.append({"kind": "throughput", "operation": operation, "mib_s": round(best, 1), "floor": floor})
+        if best < floor:
+            found.wrong.append(f"{operation}: {best:.1f} MiB/s, and {floor:g} are asked for")
+    return found

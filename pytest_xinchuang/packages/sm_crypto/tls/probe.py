@@ -1,0 +1,160 @@
+"""Asks an endpoint for everything that it may speak, and judges the certificates that it sends."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
+from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
+from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Spoken
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, SocketChannel, TlsError
+
+TIMEOUT_S = 10.0
+NAMES = {"tlcp": "TLCP 1.1", "rfc8998": "RFC 8998", "tls1.3": "TLS 1.3", "tls1.2": "TLS 1.2"}
+"""What options and manifests call a protocol -> its name; they are tried in this order."""
+PROTOCOLS = tuple(NAMES.values())
+SM_PROTOCOLS = PROTOCOLS[:2]
+"""Those with SM2 certificates."""
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """``HOST:PORT``, ``[::1]:443``. Raises XcError: it is neither."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise XcError(f"{text!r} is not HOST:PORT", mend="xc sm tls example.cn:443")
+    return host, int(port)
+
+
+def read_roots(path: Path) -> list[bytes]:
+    """The certificates of a PEM or DER file. Raises XcError: there is none."""
+    from asn1crypto import pem
+
+    try:
+        data = path.read_bytes()
+        if pem.detect(data):
+            return [der for kind, _, der in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
+        parse(data)
+    except (OSError, ValueError) as error:
+        raise XcError(f"{path}: no certificate there: {error}") from None
+    return [data]
+
+
+def probe(
+    address: str, roots: Sequence[bytes] = (), *, timeout_s: float = TIMEOUT_S, only: Collection[str] = PROTOCOLS
+) -> Endpoint:
+    """What the endpoint at ``HOST:PORT`` speaks of ``only``; each is tried over a connection of its own.
+
+    Raises:
+        XcError: it cannot be reached at all.
+    """
+    host, port = parse_address(address)
+    endpoint = ask(address, host, lambda: SocketChannel(host, port, timeout_s), roots, only)
+    if endpoint.unreachable:
+        raise XcError(f"{address} cannot be reached: {endpoint.unreachable}")
+    return endpoint
+
+
+def ask(
+    address: str, host: str, connect: Connect, roots: Sequence[bytes] = (), only: Collection[str] = PROTOCOLS
+) -> Endpoint:
+    """The same over any channel. ``unreachable`` of the result says why the first connection could not be made."""
+    endpoint = Endpoint(address)
+
+    speakers: dict[str, Callable[[], Spoken]] = {
+        "TLCP 1.1": lambda: tlcp.speak(connect),
+        "RFC 8998": lambda: _rfc8998(connect, host),
+        "TLS 1.3": lambda: _stock(connect, host, "TLS 1.3", ssl.TLSVersion.TLSv1_3),
+        "TLS 1.2": lambda: _stock(connect, host, "TLS 1.2", ssl.TLSVersion.TLSv1_2),
+    }
+    for name in PROTOCOLS:
+        if name not in only:
+            continue
+        try:
+            endpoint.spoken.append(speakers[name]())
+        except TlsError as error:
+            endpoint.refused[name] = str(error)
+        except ssl.SSLError as error:
+            endpoint.refused[name] = error.reason or str(error)
+        except OSError as error:
+            endpoint.refused[name] = error.strerror or str(error) or type(error).__name__
+            if not endpoint.spoken and len(endpoint.refused) == 1:
+                endpoint.unreachable = endpoint.refused[name]
+                return endpoint
+    for spoken in endpoint.spoken:
+        judge(spoken, roots)
+    return endpoint
+
+
+def _rfc8998(connect: Connect, host: str) -> Spoken:
+    try:
+        return rfc8998.speak(connect, host)
+    except TlsError as error:
+        if not error.silent:
+            raise
+        # Silence may be the answer to the unknown extension: that is a fault of its own.
+        spoken = rfc8998.speak(connect, host, unknown=False)
+        spoken.problems.append("closes the connection silently at an unknown extension [SMD-75 TlsUnknownExtension]")
+        return spoken
+
+
+def _stock(connect: Connect, host: str, name: str, version: ssl.TLSVersion) -> Spoken:
+    """What Python's own TLS can speak; nothing is trusted here, only looked at."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=host)
+    channel = connect()
+    try:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                channel.send(outgoing.read())
+                try:
+                    data = channel.receive()
+                except TimeoutError:
+                    raise TlsError("no answer within the time-out") from None
+                if not data:
+                    raise TlsError("closed the connection without a word", silent=True) from None
+                incoming.write(data)
+        channel.send(outgoing.read())
+        cipher = tls.cipher()
+        der = tls.getpeercert(binary_form=True)
+        return Spoken(name, cipher[0] if cipher else "?", certificates=[der] if der else [])
+    finally:
+        channel.close()
+
+
+def judge(spoken: Spoken, roots: Sequence[bytes], now: float | None = None) -> None:
+    """Look at the certificates that came with a protocol; what is wrong is added to its problems."""
+    if spoken.protocol not in SM_PROTOCOLS or not spoken.certificates:
+        if not spoken.certificates:
+            spoken.problems.append("sent no certificate")
+        return
+    chains = [("sign", [spoken.certificates[0], *spoken.certificates[1:]])]
+    if spoken.protocol == "TLCP 1.1" and len(spoken.certificates) > 1:
+        signing, encryption, *rest = spoken.certificates
+        chains = [("sign", [signing, *rest]), ("encrypt", [encryption, *rest])]
+    when = int(time.time() if now is None else now)
+    for usage, chain in chains:
+        try:
+            leaf = parse(chain[0])
+            judge_of = ChainJudge()
+            if roots:
+                judge_of.judge(chain, roots, when, usage)
+            else:
+                judge_of.check_leaf(leaf, usage)
+                judge_of.check_time(leaf, when)
+        except ValueError as error:
+            name = {"sign": "signing", "encrypt": "encryption"}[usage]
+            spoken.problems.append(f"the {name} certificate: {error}")
+    if not roots:
+        spoken.notes.append("no root was given: the chain was not verified (--ca FILE)")

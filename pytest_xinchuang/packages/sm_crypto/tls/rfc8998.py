@@ -1,0 +1,202 @@
+"""TLS 1.3 with the SM suites of RFC 8998: a handshake up to the server's Finished, decrypted and checked."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+
+from pytest_xinchuang.packages.sm_crypto.certificates import parse
+from pytest_xinchuang.packages.sm_crypto.tls import wire
+from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, Message, Parser, Reader, TlsError, vector
+from pytest_xinchuang.sm import curve, sm4
+from pytest_xinchuang.sm.curve import N
+from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
+from pytest_xinchuang.sm.sm3 import hkdf_expand, hmac_sm3, sm3
+
+SUITES = {0x00C6: "TLS_SM4_GCM_SM3", 0x00C7: "TLS_SM4_CCM_SM3"}
+GROUP, SIGNATURE = 41, 0x0708
+"""curveSM2 and sm2sig_sm3 (RFC 8998 section 3.2; IANA)."""
+ID = b"TLSv1.3+GM+Cipher+Suite"
+"""The user id of CertificateVerify (RFC 8998 section 3.2.1)."""
+UNKNOWN_EXTENSION = 0x7A7A
+"""Reserved to show that unknown extensions are ignored (RFC 8701)."""
+RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+"""The random of a HelloRetryRequest (RFC 8446 section 4.1.3)."""
+
+
+def client_hello(random: bytes, point: bytes, name: str, *, unknown: bool) -> bytes:
+    """One record with a ClientHello that offers RFC 8998 and nothing else."""
+    extensions = b""
+
+    def add(kind: int, body: bytes) -> None:
+        nonlocal extensions
+        extensions += kind.to_bytes(2) + vector(body, 2)
+
+    if name and not name.replace(".", "").isdigit() and ":" not in name:
+        add(0, vector(b"\0" + vector(name.encode("idna"), 2), 2))
+    add(43, vector(b"\x03\x04", 1))
+    add(10, vector(GROUP.to_bytes(2), 2))
+    add(13, vector(SIGNATURE.to_bytes(2), 2))
+    add(51, vector(GROUP.to_bytes(2) + vector(point, 2), 2))
+    if unknown:
+        add(UNKNOWN_EXTENSION, b"xc")
+    suites = b"".join(s.to_bytes(2) for s in SUITES)
+    body = (
+        b"\x03\x03" + random + vector(os.urandom(32), 1) + vector(suites, 2) + vector(b"\0", 1) + vector(extensions, 2)
+    )
+    message = bytes([1]) + vector(body, 3)
+    return bytes([wire.HANDSHAKE]) + b"\x03\x01" + vector(message, 2)
+
+
+def expand_label(secret: bytes, label: str, context: bytes, size: int) -> bytes:
+    """HKDF-Expand-Label with SM3 (RFC 8446 section 7.1)."""
+    info = size.to_bytes(2) + vector(b"tls13 " + label.encode(), 1) + vector(context, 1)
+    return hkdf_expand(secret, info, size)
+
+
+class _Keys:
+    """The server's handshake keys: opens its records (RFC 8446 section 5.2)."""
+
+    def __init__(self, shared: bytes, transcript: bytes, *, ccm: bool) -> None:
+        early = hmac_sm3(bytes(32), bytes(32))
+        handshake = hmac_sm3(expand_label(early, "derived", sm3(b""), 32), shared)
+        self.secret = expand_label(handshake, "s hs traffic", sm3(transcript), 32)
+        self._cipher = sm4.Sm4(expand_label(self.secret, "key", b"", 16))
+        self._iv = expand_label(self.secret, "iv", b"", 12)
+        self._ccm, self._number = ccm, 0
+
+    def open(self, header: bytes, body: bytes) -> tuple[int, bytes]:
+        nonce = sm4.xor(self._iv, struct.pack(">IQ", 0, self._number))
+        self._number += 1
+        ct, tag = body[:-16], body[-16:]
+        if self._ccm:
+            text, made = sm4.ccm(self._cipher, nonce, header, ct, 16, encrypt=False)
+        else:
+            text, made = sm4.gcm(self._cipher, nonce, header, ct, encrypt=False)
+        if made != tag:
+            raise TlsError("sent a record whose tag is wrong under the agreed key")
+        text = text.rstrip(b"\0")
+        if not text:
+            raise TlsError("sent a record with no content type")
+        return text[-1], text[:-1]
+
+    def finished(self, transcript: bytes) -> bytes:
+        return hmac_sm3(expand_label(self.secret, "finished", b"", 32), sm3(transcript))
+
+
+def speak(connect: Connect, name: str = "", *, unknown: bool = True) -> Spoken:
+    """What the endpoint answers to a ClientHello of RFC 8998.
+
+    Args:
+        unknown: send an extension that nobody knows, as RFC 8701 does.
+
+    Raises:
+        TlsError: it does not speak it. OSError: it cannot be reached.
+    """
+    sm2 = Sm2()
+    own = 1 + secrets.randbelow(N - 2)
+    point = sm2.encode_point(curve.multiply_base(own))
+    channel = connect()
+    try:
+        record = client_hello(os.urandom(32), point, name, unknown=unknown)
+        channel.send(record)
+        reader = Reader(channel)
+        hello = reader.message()
+        if hello.kind != wire.SERVER_HELLO:
+            raise TlsError(f"answered with handshake message {hello.kind}, not a ServerHello")
+        suite, share = _server_hello(hello.body)
+        try:
+            shared = curve.multiply(own, sm2.decode_point(share))
+        except ValueError as error:
+            raise TlsError(f"its key share is not a point of curveSM2: {error}") from None
+        assert shared is not None
+        transcript = record[5:] + hello.raw
+        keys = _Keys(shared[0].to_bytes(32), transcript, ccm=suite == 0x00C7)
+        reader.decrypt = keys.open
+        spoken = Spoken("RFC 8998", SUITES[suite], group="curveSM2")
+        while True:
+            message = reader.message()
+            if message.kind == wire.CERTIFICATE:
+                spoken.certificates = _certificates(message)
+            elif message.kind == wire.CERTIFICATE_REQUEST:
+                spoken.notes.append("asks for a client's certificate")
+            elif message.kind == wire.CERTIFICATE_VERIFY:
+                _check_verify(spoken, message.body, transcript, sm2)
+            elif message.kind == wire.FINISHED:
+                if message.body != keys.finished(transcript):
+                    spoken.problems.append("its Finished is not what the transcript gives (RFC 8446 4.4.4)")
+                return spoken
+            transcript += message.raw
+    finally:
+        channel.close()
+
+
+def _server_hello(body: bytes) -> tuple[int, bytes]:
+    parts = Parser(body)
+    parts.number(2)
+    if parts.take(32) == RETRY:
+        raise TlsError("asks for another group than curveSM2")
+    parts.vector(1)
+    suite = parts.number(2)
+    parts.number(1)
+    share, version = b"", 0
+    extensions = Parser(parts.vector(2)) if parts.data else Parser(b"")
+    while extensions.data:
+        kind, content = extensions.number(2), Parser(extensions.vector(2))
+        if kind == 43:
+            version = content.number(2)
+        elif kind == 51:
+            group, share = content.number(2), content.vector(2)
+            if group != GROUP:
+                raise TlsError(f"chose the group {group}, and curveSM2 (41) was offered")
+    if version != 0x0304:
+        raise TlsError("chose a version below TLS 1.3")
+    if suite not in SUITES or not share:
+        raise TlsError(f"chose the suite {suite:#06x}, which was not offered, or gave no key share")
+    return suite, share
+
+
+def _certificates(message: Message) -> list[bytes]:
+    parts = Parser(message.body)
+    parts.vector(1)
+    listed, found = Parser(parts.vector(3)), []
+    while listed.data:
+        found.append(listed.vector(3))
+        listed.vector(2)
+    return found
+
+
+def _check_verify(spoken: Spoken, body: bytes, transcript: bytes, sm2: Sm2) -> None:
+    parts = Parser(body)
+    scheme, signature = parts.number(2), parts.vector(2)
+    spoken.signature = "sm2sig_sm3" if scheme == SIGNATURE else f"{scheme:#06x}"
+    if scheme != SIGNATURE:
+        spoken.problems.append(f"signed by {scheme:#06x}, and sm2sig_sm3 (0x0708) was offered")
+        return
+    good = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + sm3(transcript)
+    try:
+        key = parse(spoken.certificates[0]).public_key(sm2)
+        r, s = sm2.decode_signature(signature, "der")
+    except (ValueError, IndexError) as error:
+        spoken.problems.append(f"CertificateVerify cannot be looked at: {error}")
+        return
+
+    def fits(content: bytes, user: bytes) -> bool:
+        return sm2.verify_digest(key, sm2.digest(user, key, content), r, s)
+
+    if fits(good, ID):
+        return
+    if fits(good, DEFAULT_ID):
+        spoken.problems.append(
+            f"CertificateVerify is made with the id {DEFAULT_ID.decode()}, and not {ID.decode()} (RFC 8998 3.2.1)"
+        )
+    elif fits(good, b""):
+        spoken.problems.append(f"CertificateVerify is made with the empty id, and not {ID.decode()} (RFC 8998 3.2.1)")
+    elif fits(transcript, ID) or fits(transcript, DEFAULT_ID) or fits(sm3(transcript), ID):
+        spoken.problems.append(
+            "CertificateVerify is made over the raw transcript [SMD-74 TlsTranscript] (RFC 8446 4.4.3)"
+        )
+    else:
+        spoken.problems.append("the signature in CertificateVerify is wrong")

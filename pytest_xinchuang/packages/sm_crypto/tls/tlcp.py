@@ -1,0 +1,115 @@
+"""TLCP 1.1 (GB/T 38636-2020): a handshake up to ServerHelloDone, with both certificates and the server's signature."""
+
+from __future__ import annotations
+
+import os
+
+from pytest_xinchuang.packages.sm_crypto.certificates import parse
+from pytest_xinchuang.packages.sm_crypto.tls import wire
+from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, Parser, Reader, TlsError, vector
+from pytest_xinchuang.sm.sm2 import Sm2
+
+VERSION = 0x0101
+SUITES = {
+    0xE011: "ECDHE_SM4_CBC_SM3",
+    0xE051: "ECDHE_SM4_GCM_SM3",
+    0xE013: "ECC_SM4_CBC_SM3",
+    0xE053: "ECC_SM4_GCM_SM3",
+}
+"""GB/T 38636-2020 clause 6.4.5.2.1."""
+CURVE_SM2 = 41
+"""The named curve in ECDHE parameters (GB/T 38636-2020 6.4.5.4; IANA has given curveSM2 the same number)."""
+
+
+def client_hello(random: bytes, suites: tuple[int, ...]) -> bytes:
+    """One record with a ClientHello. TLCP has no extensions."""
+    offered = b"".join(s.to_bytes(2) for s in suites)
+    body = VERSION.to_bytes(2) + random + vector(b"", 1) + vector(offered, 2) + vector(b"\0", 1)
+    message = bytes([1]) + vector(body, 3)
+    return bytes([wire.HANDSHAKE]) + VERSION.to_bytes(2) + vector(message, 2)
+
+
+def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
+    """What the endpoint answers to a TLCP ClientHello.
+
+    Raises:
+        TlsError: it does not speak TLCP. OSError: it cannot be reached.
+    """
+    random = os.urandom(32)
+    channel = connect()
+    try:
+        channel.send(client_hello(random, suites))
+        reader = Reader(channel)
+        hello = reader.message()
+        if hello.kind != wire.SERVER_HELLO:
+            raise TlsError(f"answered with handshake message {hello.kind}, not a ServerHello")
+        parts = Parser(hello.body)
+        version, server_random = parts.number(2), parts.take(32)
+        parts.vector(1)
+        suite = parts.number(2)
+        if version != VERSION:
+            raise TlsError(f"chose version {version:#06x}, and TLCP 1.1 is 0x0101")
+        if suite not in suites:
+            raise TlsError(f"chose the suite {suite:#06x}, which was not offered")
+        spoken = Spoken("TLCP 1.1", SUITES[suite], signature="SM2 with SM3")
+        asked = False
+        while (message := reader.message()).kind != wire.SERVER_HELLO_DONE:
+            if message.kind == wire.CERTIFICATE:
+                listed = Parser(Parser(message.body).vector(3))
+                while listed.data:
+                    spoken.certificates.append(listed.vector(3))
+            elif message.kind == wire.SERVER_KEY_EXCHANGE:
+                asked = True
+                _check_key_exchange(spoken, suite, message.body, random + server_random)
+            elif message.kind == wire.CERTIFICATE_REQUEST:
+                spoken.notes.append("asks for the client's certificates")
+    finally:
+        channel.close()
+    if len(spoken.certificates) < 2:
+        spoken.problems.append(
+            f"sent {len(spoken.certificates)} certificates; TLCP sends the signing one and the encryption one "
+            "(GB/T 38636-2020 6.4.5.3)"
+        )
+    if not asked:
+        spoken.problems.append(
+            "sent no ServerKeyExchange: its signature could not be looked at (GB/T 38636-2020 6.4.5.4)"
+        )
+    return spoken
+
+
+def _check_key_exchange(spoken: Spoken, suite: int, body: bytes, randoms: bytes) -> None:
+    """The signature over randoms and parameters, or over randoms and the encryption certificate (6.4.5.4)."""
+    sm2 = Sm2()
+    try:
+        if len(spoken.certificates) < 2:
+            return  # told already
+        parts = Parser(body)
+        if SUITES[suite].startswith("ECDHE"):
+            kind, curve = parts.number(1), parts.number(2)
+            point = parts.vector(1)
+            if kind != 3:
+                spoken.problems.append(f"ServerKeyExchange has curve type {kind}, and 3 (named_curve) is asked for")
+            spoken.group = "curveSM2" if curve == CURVE_SM2 else f"{curve}"
+            sm2.decode_point(point)
+            signed = randoms + body[: 4 + len(point)]
+        else:
+            signed = randoms + vector(spoken.certificates[1], 3)
+        signature = parts.vector(2)
+        if parts.data:
+            spoken.problems.append(f"ServerKeyExchange has {len(parts.data)} bytes behind its signature")
+    except TlsError:
+        spoken.problems.append(
+            "ServerKeyExchange cannot be taken apart: a length field is missing or wrong [SMD-77 TlsLengthField]"
+        )
+        return
+    except ValueError as error:
+        spoken.problems.append(f"the server's ephemeral key is not a point: {error}")
+        return
+    try:
+        key = parse(spoken.certificates[0]).public_key(sm2)
+        r, s = sm2.decode_signature(signature, "der")
+        if not sm2.verify_digest(key, sm2.digest(None, key, signed), r, s):
+            raise ValueError("it does not verify with the signing certificate's key")
+    except ValueError as error:
+        spoken.problems.append(f"the signature in ServerKeyExchange is wrong: {error}")

@@ -1,0 +1,195 @@
+"""Vector files in Wycheproof's shape: read, checked, and addressed as ``sm2_verify/117``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from pytest_xinchuang.core.errors import DataFileError, UnknownName
+
+Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})*$")]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Note(_Data):
+    """What a flag means."""
+
+    bug_type: str = Field(alias="bugType")
+    description: str = ""
+    effect: str = ""
+    links: tuple[str, ...] = ()
+    cves: tuple[str, ...] = ()
+
+
+class Test(_Data):
+    """One vector; what it holds beyond this depends on the group's type."""
+
+    __test__ = False
+
+    tc_id: int = Field(alias="tcId", ge=1)
+    comment: str = ""
+    flags: tuple[str, ...] = ()
+    result: Literal["valid", "invalid", "acceptable"]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return (self.model_extra or {}).get(name, default)
+
+    def __getitem__(self, name: str) -> Any:
+        return (self.model_extra or {})[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in (self.model_extra or {})
+
+
+class Group(_Data):
+    """Vectors that share a key or a setting."""
+
+    type: str
+    tests: tuple[Test, ...]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return (self.model_extra or {}).get(name, default)
+
+    def __getitem__(self, name: str) -> Any:
+        return (self.model_extra or {})[name]
+
+
+class VectorFile(_Data):
+    """A whole file.
+
+    Attributes:
+        requirement: the requirement that it decides; Wycheproof's own files have none, and go by their algorithm.
+    """
+
+    algorithm: str
+    format: str = Field(alias="schema", default="")
+    number_of_tests: int = Field(alias="numberOfTests")
+    header: tuple[str, ...] = ()
+    notes: dict[str, Note] = Field(default_factory=dict)
+    requirement: str = ""
+    groups: tuple[Group, ...] = Field(alias="testGroups")
+
+
+BY_ALGORITHM = {"SM4-GCM": "XC-SM-015", "SM4-CCM": "XC-SM-016", "HMACSM3": "XC-SM-011", "HMAC-SM3": "XC-SM-011"}
+"""Wycheproof's name of an algorithm -> the requirement that its vectors decide."""
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One vector with what surrounds it."""
+
+    file: str
+    algorithm: str
+    requirement: str
+    group: Group
+    test: Test
+
+    @property
+    def id(self) -> str:
+        return f"{self.file}/{self.test.tc_id}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A file that was read, under its short name (without ``_test.json``)."""
+
+    name: str
+    data: VectorFile
+
+    def vectors(self) -> Iterator[Vector]:
+        requirement = self.data.requirement or BY_ALGORITHM.get(self.data.algorithm, "")
+        for group in self.data.groups:
+            for test in group.tests:
+                yield Vector(self.name, self.data.algorithm, requirement, group, test)
+
+
+def load_file(path: Path) -> Loaded:
+    """Read one file.
+
+    Raises:
+        DataFileError: it is not JSON, not of this shape, a flag has no note, an id is given twice, or the count is wrong.
+    """
+    name = path.name.removesuffix(".json").removesuffix("_test")
+    try:
+        data = VectorFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataFileError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except OSError as error:
+        raise DataFileError(f"{path}: {error.strerror}") from error
+    ids: set[int] = set()
+    for group in data.groups:
+        for test in group.tests:
+            if test.tc_id in ids:
+                raise DataFileError(f"{path}: two vectors have the tcId {test.tc_id}")
+            ids.add(test.tc_id)
+            if unknown := [f for f in test.flags if f not in data.notes]:
+                raise DataFileError(f"{path}: tcId {test.tc_id}: the flag {unknown[0]!r} has no note")
+    if len(ids) != data.number_of_tests:
+        raise DataFileError(f"{path}: numberOfTests is {data.number_of_tests}, and there are {len(ids)} vectors")
+    return Loaded(name, data)
+
+
+def load_directory(directory: Path) -> list[Loaded]:
+    """Every ``*_test.json`` of a directory that is about SM2, SM3 or SM4; Wycheproof's many others are left alone.
+
+    Raises:
+        DataFileError: there is none, or one is malformed.
+    """
+    paths = sorted(path for path in directory.glob("*_test.json") if _is_ours(path))
+    if not paths:
+        raise DataFileError(
+            f"{directory}: no vector file about SM2, SM3 or SM4 there",
+            mend="put *_test.json of Wycheproof's shape there",
+        )
+    return [load_file(path) for path in paths]
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is about an SM algorithm. One that cannot even be read is: it is told when it is loaded."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not isinstance(data, dict) or "requirement" in data or data.get("algorithm") in BY_ALGORITHM
+
+
+def find(loaded: Sequence[Loaded], identifier: str) -> list[Vector]:
+    """The vector ``file/tcId``, or all of ``file``.
+
+    Raises:
+        UnknownName: there is none of that name.
+    """
+    name, _, number = identifier.partition("/")
+    for one in loaded:
+        if one.name == name:
+            found = [v for v in one.vectors() if not number or str(v.test.tc_id) == number]
+            if found:
+                return found
+            raise UnknownName(f"{identifier}: {name} has no vector {number}")
+    raise UnknownName(f"{identifier}: there is no vector file {name}", mend="xc sm vectors")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a vector file."""
+    return VectorFile.model_json_schema(by_alias=True)
+
+
+def dump(data: dict[str, Any]) -> str:
+    """The text of a vector file, one test a line, so that a difference can be read."""
+    head = {k: v for k, v in data.items() if k != "testGroups"}
+    text = json.dumps(head, indent=1, ensure_ascii=False)[:-2] + ',\n "testGroups": [\n'
+    groups = []
+    for group in data["testGroups"]:
+        inner = json.dumps({k: v for k, v in group.items() if k != "tests"}, ensure_ascii=False)[:-1]
+        tests = ",\n".join("   " + json.dumps(t, ensure_ascii=False) for t in group["tests"])
+        groups.append(f'  {inner}, "tests": [\n{tests}\n  ]}}')
+    return text + ",\n".join(groups) + "\n ]\n}\n"

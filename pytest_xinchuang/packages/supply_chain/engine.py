@@ -1,0 +1,206 @@
+"""Decides the supply chain requirements of one subject; what it finds is the same for every platform."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.deciding import decide
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject, SupplyChainSection
+from pytest_xinchuang.core.verdict import Cause, Decision
+from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
+from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
+from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
+from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
+from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape
+from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
+from pytest_xinchuang.provision.cache import Cache
+
+READABLE, AGREE, HASHES, VENDOR = "XC-CHAIN-001", "XC-CHAIN-010", "XC-CHAIN-020", "XC-CHAIN-021"
+REPLACES, RELEASED, ALLOWED = "XC-CHAIN-022", "XC-CHAIN-023", "XC-CHAIN-024"
+FROZEN, MIRROR, SBOM = "XC-CHAIN-030", "XC-CHAIN-031", "XC-CHAIN-032"
+
+CODES = {
+    READABLE: ("001", "002", "009"),
+    AGREE: ("003", "004", "006", "007", "010"),
+    HASHES: ("005", "008"),
+    VENDOR: ("040", "041", "042", "043", "044"),
+    REPLACES: ("020", "021", "022", "023"),
+    RELEASED: ("012", "014", "015"),
+    ALLOWED: ("030", "031", "032"),
+    FROZEN: ("033",),
+}
+"""The findings that decide each requirement, by the end of their codes."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What whoever grades vouches for. A subject cannot vouch for itself.
+
+    Attributes:
+        proxies: where published modules come from; none: the module cache and GOPROXY.
+        mirror_key: the public key that a mirror has to be signed with.
+    """
+
+    proxies: tuple[str, ...] = ()
+    allow_list: Path | None = None
+    advisories: Path | None = None
+    mirror_key: Path | None = None
+
+
+class SupplyChainEngine:
+    """All observations of a subject's supply chain, each made once."""
+
+    def __init__(
+        self, subject: Subject, catalogue: Catalogue, cache: Cache, trust: Trust, *, offline: bool = False
+    ) -> None:
+        self.subject, self.catalogue, self.cache = subject, catalogue, cache
+        self.trust, self.offline = trust, offline
+
+    def decision(self, requirement_id: str) -> Decision:
+        """The decision about one requirement."""
+        lacks = "" if self.subject.file.supply_chain else "supply_chain"
+        return decide(self.catalogue, requirement_id, self._checks, subject=self.subject.name, lacks=lacks)
+
+    @cached_property
+    def _checks(self) -> dict[str, Callable[[], Found]]:
+        checks: dict[str, Callable[[], Found]] = {name: self._by_codes(name) for name in CODES}
+        if self.trust.allow_list is None:
+            checks[ALLOWED] = lambda: _unknown("no allow-list is given (--xc-allow-list)")
+        if self.trust.advisories is None:
+            checks[FROZEN] = lambda: _unknown("no advisories are given (--xc-advisories)")
+        return {**checks, MIRROR: self._mirror, SBOM: self._sbom}
+
+    @property
+    def section(self) -> SupplyChainSection | None:
+        return self.subject.file.supply_chain
+
+    def _place(self, name: str) -> str:
+        return name if "://" in name else str(self.subject.path(name))
+
+    @cached_property
+    def _chain(self) -> SupplyChain:
+        section = self.section
+        assert section is not None
+        trust = self.trust
+        options = Options(
+            allow_list=load_allow_list(trust.allow_list) if trust.allow_list else None,
+            advisories=Advisories(trust.advisories) if trust.advisories else None,
+        )
+        proxies = Proxies(self.cache, trust.proxies, offline=self.offline)
+        return SupplyChain(self.subject.path(section.path), proxies, options)
+
+    @cached_property
+    def _findings(self) -> list[Finding]:
+        return self._chain.run()
+
+    @cached_property
+    def _texts(self) -> FindingCatalogue:
+        return FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+
+    def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
+        def check() -> Found:
+            codes = {f"XC-SUP-{end}" for end in CODES[requirement_id]}
+            unread = [f for f in self._findings if f.code == "XC-SUP-009"]
+            found = self._told([f for f in self._findings if f.code in codes])
+            if unread and requirement_id != READABLE:
+                found.undecided = self._texts.text(unread[0])
+                found.cause = Cause.BLOCKED
+            if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
+                found.undecided = found.undecided or "not one hash could be checked"
+            if requirement_id == VENDOR and not unread and self._chain.vendored is None:
+                found.lacking = "nothing is vendored"
+            return found
+
+        return check
+
+    def _told(self, findings: Iterable[Finding]) -> Found:
+        found = Found()
+        listed = list(findings)
+        chain = self._chain
+        seen: dict[str, Any] = {
+            "kind": "supply chain",
+            "published by": list(self.trust.proxies) or "the module cache and GOPROXY",
+            "go.sum lines": chain.checked_lines,
+            "vendored files": chain.checked_files,
+            "modules": {str(m): v.h1 for m, v in chain.verified.items() if isinstance(v, Verified)},
+            "findings": [{"code": f.code, "object": f.object, "certainty": f.certainty.value} for f in listed[:50]],
+        }
+        found.evidence.append(seen)
+        found.wrong += [f"{f.code} {self._texts.text(f)}" for f in listed if f.certainty is Certainty.CERTAIN]
+        if open_ := [f for f in listed if f.certainty is Certainty.UNDECIDED]:
+            found.undecided = f"{open_[0].code} {self._texts.text(open_[0])}"
+            found.mend = "" if found.wrong else self._texts.mend(open_[0])
+        return found
+
+    def _mirror(self) -> Found:
+        section = self.section
+        assert section is not None
+        if not section.mirror:
+            return _unknown("the manifest names no mirror (supply_chain.mirror)")
+        if self.trust.mirror_key is None:
+            return _unknown("no key is given that the mirror has to be signed with (--xc-mirror-key)")
+        key = public_key(self.trust.mirror_key.read_text(encoding="utf-8", errors="replace"))
+        findings, good = check_mirror(self._place(section.mirror), [key])
+        found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
+        found.wrong += [f"{f.code} {self._texts.text(f)}" for f in findings]
+        lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]
+        if not findings and lacking and "://" not in section.mirror:
+            found.wrong.append(f"the mirror does not have {lacking[0]}, which the product is built from")
+        return found
+
+    def _mirrored(self, mirror: str, module: ModuleVersion) -> bool:
+        return (Path(self._place(mirror)) / escape(module.path) / "@v" / f"{escape(module.version)}.zip").is_file()
+
+    def _sbom(self) -> Found:
+        section = self.section
+        assert section is not None
+        self._findings  # noqa: B018 - the modules are fetched by it
+        if not section.sbom:
+            found = Found(evidence=[{"kind": "manifest", "sbom": None}])
+            found.wrong.append("no bill of materials is delivered (supply_chain.sbom)")
+            return found
+        path = self.subject.path(section.sbom)
+        found = Found()
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            listed = {(c["name"], c.get("version", "")): _sha256(c) for c in data["components"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            found.evidence.append({"kind": "sbom", "path": section.sbom})
+            found.wrong.append(f"{section.sbom} is no CycloneDX document: {error}")
+            return found
+        found.evidence.append({"kind": "sbom", "path": section.sbom, "components": len(listed)})
+        for module in self._chain.published:
+            if (module.path, module.version) not in listed:
+                found.wrong.append(f"{section.sbom} lacks {module}")
+                continue
+            known = self._chain.verified.get(module)
+            if not isinstance(known, Verified):
+                continue  # its files are not part of the build
+            wanted = base64.b64decode(known.h1.removeprefix("h1:")).hex()
+            digest = listed[module.path, module.version]
+            if digest != wanted:
+                found.wrong.append(
+                    f"{section.sbom} gives {module} the SHA-256 {digest or '(none)'}, and it is {wanted}"
+                )
+        built = {(m.path, m.version) for m in self._chain.published}
+        extra = [f"{name}@{version}" for name, version in listed if (name, version) not in built]
+        found.wrong += [f"{section.sbom} names {one}, which is not built from" for one in extra]
+        return found
+
+
+def _sha256(component: dict[str, Any]) -> str:
+    return next((str(h["content"]) for h in component.get("hashes") or () if h.get("alg") == "SHA-256"), "")
+
+
+def _unknown(why: str) -> Found:
+    return Found(undecided=why, cause=Cause.MISSING_FACT)

@@ -1,0 +1,274 @@
+"""Mirrors of modules: a manifest of every file with SHA-256 and SM3, signed with SM2, checked in place or over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import json
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
+from pytest_xinchuang.sm.curve import Point
+
+MANIFEST, SIGNATURE = "xc-mirror.json", "xc-mirror.json.sig"
+TIMEOUT_S = 60
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MirrorFile(_Data):
+    """One file of a mirror; ``path`` is relative to its root."""
+
+    path: str
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sm3: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(_Data):
+    """All files of a mirror, in order of path."""
+
+    format: Literal["xc-mirror/1"] = Field(alias="schema", default="xc-mirror/1")
+    files: tuple[MirrorFile, ...]
+
+
+class Signature(_Data):
+    """Who signed the manifest. The key in it says who claims to have; only a key that is trusted beforehand counts."""
+
+    format: Literal["xc-mirror-signature/1"] = Field(alias="schema", default="xc-mirror-signature/1")
+    algorithm: Literal["SM2-SM3"] = "SM2-SM3"
+    public_key: str
+    signature: str
+
+
+def _json(model: BaseModel) -> bytes:
+    text = json.dumps(model.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False)
+    return (text + "\n").encode()
+
+
+def _describe(path: str, data: bytes) -> MirrorFile:
+    return MirrorFile(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest(), sm3=sm3(data).hex())
+
+
+def files_of(root: Path) -> Iterator[str]:
+    """What a mirror serves: all regular files but the manifest and its signature."""
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and not path.is_symlink() and name not in (MANIFEST, SIGNATURE):
+            yield name
+
+
+def write_manifest(root: Path, d: int | None = None) -> Manifest:
+    """Describe a mirror, and sign the description where a private key is given.
+
+    Raises:
+        XcError: there is nothing in it.
+    """
+    manifest = Manifest(files=tuple(_describe(name, (root / name).read_bytes()) for name in files_of(root)))
+    if not manifest.files:
+        raise XcError(
+            f"{root}: there is no file to describe", mend="GOMODCACHE=DIR go mod download; then DIR/cache/download"
+        )
+    data = _json(manifest)
+    (root / MANIFEST).write_bytes(data)
+    (root / SIGNATURE).unlink(missing_ok=True)
+    if d is not None:
+        from pytest_xinchuang.sm.sm2 import Sm2
+
+        signed = Signature(
+            public_key=public_pem(Sm2().public_of(d)), signature=base64.b64encode(sign(data, d)).decode("ascii")
+        )
+        (root / SIGNATURE).write_bytes(_json(signed))
+    return manifest
+
+
+class _Place:
+    """A mirror in a directory or behind HTTP."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.url = place.rstrip("/") + "/" if "://" in place else ""
+
+    def read(self, name: str) -> bytes | None:
+        """The file's content; None when there is none.
+
+        Raises:
+            HostFault: the mirror does not answer.
+        """
+        if not self.url:
+            path = Path(self.place) / name
+            return path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        try:
+            with urllib.request.urlopen(self.url + urllib.parse.quote(name, safe="/@!+~"), timeout=TIMEOUT_S) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            if error.code in (404, 410):
+                return None
+            raise HostFault(f"{self.url}{name} answers {error.code}") from error
+        except OSError as error:
+            raise HostFault(f"{self.url}{name}: {error}") from error
+
+    def names(self) -> set[str] | None:
+        """All files; None where they cannot be listed."""
+        return None if self.url else set(files_of(Path(self.place)))
+
+
+def check_mirror(place: str, trusted: list[Point], manifest_from: Path | None = None) -> tuple[list[Finding], int]:
+    """Compare every file of a mirror with its signed manifest; returns the findings and how many files were right.
+
+    Args:
+        place: a directory or URL.
+        trusted: the keys that may have signed.
+        manifest_from: a directory with the manifest and its signature, where they do not come from the mirror itself.
+
+    Raises:
+        HostFault: the mirror does not answer.
+        XcError: the manifest is malformed.
+    """
+    findings: list[Finding] = []
+
+    def add(code: str, where: str, **params: str) -> None:
+        findings.append(Finding(code, Certainty.CERTAIN, where, "go", params))
+
+    mirror = _Place(place)
+    source = _Place(str(manifest_from)) if manifest_from else mirror
+    data = source.read(MANIFEST)
+    if data is None:
+        add("XC-SUP-050", MANIFEST, detail="there is no manifest")
+        return findings, 0
+    if why := _signature_fault(source.read(SIGNATURE), data, trusted):
+        add(why[0], SIGNATURE, detail=why[1])
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise XcError(f"{MANIFEST}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    good = 0
+    for file in manifest.files:
+        content = mirror.read(file.path)
+        if content is None:
+            add("XC-SUP-054", file.path)
+            continue
+        seen = _describe(file.path, content)
+        wrong = [name for name in ("sha256", "sm3") if getattr(seen, name) != getattr(file, name)]
+        if wrong or seen.size != file.size:
+            add("XC-SUP-053", file.path, found=seen.sha256, wanted=file.sha256, which=", ".join(wrong) or "size")
+        else:
+            good += 1
+    known = {file.path for file in manifest.files}
+    for name in sorted((mirror.names() or set()) - known):
+        add("XC-SUP-055", name)
+    return findings, good
+
+
+def _signature_fault(data: bytes | None, manifest: bytes, trusted: list[Point]) -> tuple[str, str] | None:
+    if data is None:
+        return "XC-SUP-050", "there is no signature"
+    try:
+        signed = Signature.model_validate_json(data)
+        signature = base64.b64decode(signed.signature, validate=True)
+        claimed = public_key(signed.public_key)
+    except (ValidationError, ValueError, XcError) as error:
+        return "XC-SUP-051", f"the signature cannot be read: {str(error).splitlines()[0]}"
+    if any(verifies(manifest, signature, point) for point in trusted):
+        return None
+    if verifies(manifest, signature, claimed):
+        return "XC-SUP-052", "it is a good signature of a key that is not trusted"
+    return "XC-SUP-051", "no trusted key signed this manifest"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Serves files of one directory, and writes each request down."""
+
+    protocol_version = "HTTP/1.1"
+    root: Path
+    audit: Callable[[dict[str, Any]], None]
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def _answer(self, *, with_body: bool) -> None:
+        name = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).lstrip("/")
+        data = self._content(name)
+        status = 404 if data is None else 200
+        body = b"not found\n" if data is None else data
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/octet-stream")
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+        self.audit(
+            {
+                "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+                "client": self.client_address[0],
+                "method": self.command,
+                "path": "/" + name,
+                "status": status,
+                "bytes": len(body) if with_body else 0,
+                **({"sha256": hashlib.sha256(body).hexdigest()} if data is not None else {}),
+            }
+        )
+
+    def _content(self, name: str) -> bytes | None:
+        path = (self.root / name).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            return None
+        if path.is_file():
+            return path.read_bytes()
+        if path.name == "list" and path.parent.is_dir():
+            versions = sorted(p.stem for p in path.parent.glob("*.info"))
+            return ("\n".join(versions) + "\n").encode()
+        return None
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """The audit log tells of each request; standard error stays free."""
+
+
+@contextmanager
+def serve(root: Path, audit: Callable[[dict[str, Any]], None], port: int = 0) -> Iterator[str]:
+    """A GOPROXY on loopback; yields its URL.
+
+    Raises:
+        HostFault: the port cannot be had.
+    """
+    lock = threading.Lock()
+
+    def locked(entry: dict[str, Any]) -> None:
+        with lock:
+            audit(entry)
+
+    handler = type("Handler", (_Handler,), {"root": root, "audit": staticmethod(locked)})
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise HostFault(
+            f"port {port} of 127.0.0.1 cannot be had: {error.strerror}", mend="--port 0 takes a free one"
+        ) from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)

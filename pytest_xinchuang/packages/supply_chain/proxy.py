@@ -1,0 +1,122 @@
+"""Where published modules come from: a directory, the module cache, and GOPROXY (Go modules reference, GOPROXY protocol)."""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pytest_xinchuang.packages.sdk_ast.extractor import go_environment
+from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.toolchain.builder import find_go
+
+TIMEOUT_S = 60
+LARGEST = 500 << 20
+"""The go command refuses module zips of more than 500 MiB (golang.org/x/mod/zip, MaxZipFile)."""
+
+
+def escape(text: str) -> str:
+    """As proxies write paths and versions: a capital is ``!`` and the small letter."""
+    return re.sub(r"[A-Z]", lambda m: "!" + m[0].lower(), text)
+
+
+@dataclass(frozen=True)
+class Gone:
+    """It could not be had.
+
+    Attributes:
+        certain: all places were asked and said that it does not exist.
+        refused: a proxy said so, and another place may still have it.
+    """
+
+    why: str
+    certain: bool
+    refused: bool = False
+
+
+class Proxies:
+    """Fetches module files.
+
+    Args:
+        places: directories or URLs in the layout of a proxy; empty: the module cache, then GOPROXY.
+        offline: nothing but directories and the module cache.
+    """
+
+    def __init__(self, cache: Cache, places: Sequence[str] = (), *, offline: bool = False) -> None:
+        self.cache, self.offline = cache, offline
+        environment = go_environment(find_go())
+        self._own = tuple(places)
+        self._downloads = Path(environment["GOMODCACHE"]) / "cache" / "download"
+        self._urls = [] if places else self._listed(environment["GOPROXY"])
+        # With "direct" a module that no proxy has may still be in a repository of its own.
+        self._direct = "direct" in re.split(r"[,|]", environment["GOPROXY"])
+        self._private = [p for p in os.environ.get("GOPRIVATE", "").split(",") if p]
+
+    @staticmethod
+    def _listed(text: str) -> list[str]:
+        return [p for p in re.split(r"[,|]", text) if p not in ("direct", "off", "")]
+
+    def fetch(self, module: ModuleVersion, kind: str) -> Path | Gone:
+        """The ``mod`` or ``zip`` file of a module version."""
+        relative = f"{escape(module.path)}/@v/{escape(module.version)}.{kind}"
+        refused = []
+        for place in self._own:
+            if "://" not in place:
+                path = Path(place) / relative
+                if path.is_file():
+                    return path
+                refused.append(True)
+            else:
+                got = self._get(place, relative)
+                if isinstance(got, Path):
+                    return got
+                refused.append(got.certain)
+        if self._own:
+            return Gone(f"{module} is not at {', '.join(self._own)}", all(refused))
+        path = self._downloads / relative
+        if path.is_file():
+            return path
+        if self.offline:
+            return Gone(f"{module} is not in the module cache, and nothing is fetched", False)
+        if any(fnmatchcase(module.path, p) or module.path.startswith(p + "/") for p in self._private):
+            return Gone(f"{module} is private (GOPRIVATE) and not in the module cache", False)
+        last = Gone(f"{module}: GOPROXY names no proxy", False)
+        for url in self._urls:
+            got = self._get(url, relative)
+            if isinstance(got, Path):
+                return got
+            certain = got.certain and len(self._urls) == 1 and not self._direct
+            last = Gone(f"{module}: {got.why}", certain, got.certain)
+        return last
+
+    def _get(self, base: str, relative: str) -> Path | Gone:
+        url = base.rstrip("/") + "/" + urllib.parse.quote(relative, safe="/@!.+~-_")
+        host = urllib.parse.urlsplit(base)
+        # Another proxy may serve something else under the same name.
+        kept = self.cache.root / "goproxy" / re.sub(r"[^A-Za-z0-9.]", "_", host.netloc + host.path) / relative
+        loopback = (host.hostname or "").startswith("127.") or host.hostname in ("localhost", "::1")
+        if kept.is_file() and not loopback:
+            return kept
+        if self.offline and not loopback:
+            return Gone(f"{url} was not asked: nothing is fetched", False)
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+                data = answer.read(LARGEST + 1)
+        except urllib.error.HTTPError as error:
+            return Gone(f"{url} answers {error.code}", error.code in (404, 410))
+        except (OSError, ValueError) as error:
+            return Gone(f"{url}: {error}", False)
+        if len(data) > LARGEST:
+            return Gone(f"{url} has more than {LARGEST >> 20} MiB", False)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+        part.write_bytes(data)
+        part.rename(kept)
+        return kept

@@ -1,0 +1,109 @@
+"""Supply chains as text, JSON and SARIF: pure functions of the findings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_xinchuang import __version__
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif_rules
+from pytest_xinchuang.report.sarif import place_of, sarif_document
+
+
+@dataclass(frozen=True)
+class SupplyResult:
+    """All that a report is made of; ``counts`` says what was looked at."""
+
+    subject: str
+    findings: Sequence[Finding]
+    catalogue: FindingCatalogue
+    counts: Mapping[str, int]
+    language: str = "en"
+
+    @property
+    def fails(self) -> bool:
+        return any(self.catalogue.fails(f) for f in self.findings)
+
+    @property
+    def incomplete(self) -> bool:
+        return any(f.certainty is Certainty.UNDECIDED for f in self.findings)
+
+    @property
+    def ordered(self) -> list[Finding]:
+        return sorted(self.findings, key=lambda f: (ORDER.index(self.shown(f)), f.code, f.object))
+
+    def shown(self, finding: Finding) -> Certainty:
+        """A finding that stands in no way is a note, however certain it is."""
+        if finding.certainty is Certainty.CERTAIN and not self.catalogue.fails(finding):
+            return Certainty.NOTE
+        return finding.certainty
+
+
+def as_text(result: SupplyResult, *, notes: bool = False) -> str:
+    """For people; the same mend is told once."""
+    words = WORDS[result.language]
+    looked = ", ".join(f"{count} {name}" for name, count in result.counts.items())
+    lines = [f"{result.subject}: {looked}"]
+    shown = [f for f in result.ordered if notes or result.shown(f) is not Certainty.NOTE]
+    told = None
+    for finding in shown:
+        if finding.code != told:
+            title = getattr(result.catalogue.get(finding.code).title, result.language)
+            lines.append(f"  {words[result.shown(finding).value]} {finding.code} {title}")
+            lines.append(f"      {words['mend']}: {result.catalogue.mend(finding, result.language)}")
+            told = finding.code
+        lines.append(f"      {result.catalogue.text(finding, result.language)}")
+    hidden = len(result.findings) - len(shown)
+    if not result.findings:
+        lines.append(f"  {words['clean']}")
+    if hidden:
+        lines.append("  " + words["more"].format(n=hidden))
+    return "\n".join(lines) + "\n"
+
+
+def as_json(result: SupplyResult) -> str:
+    """For programs; ``schema`` is xc-supply-chain/1."""
+    data = {
+        "schema": "xc-supply-chain/1",
+        "suite": {"version": __version__},
+        "subject": result.subject,
+        "looked_at": dict(result.counts),
+        "findings": [_finding(result, f) for f in result.ordered],
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _finding(result: SupplyResult, finding: Finding) -> dict[str, Any]:
+    rule = result.catalogue.get(finding.code)
+    return {
+        "code": finding.code,
+        "certainty": result.shown(finding).value,
+        "level": rule.level.value if rule.level else None,
+        "object": finding.object,
+        "params": dict(finding.params),
+        "text": {lang: result.catalogue.text(finding, lang) for lang in ("zh", "en")},
+        "mend": {lang: result.catalogue.mend(finding, lang) for lang in ("zh", "en")},
+    }
+
+
+def as_sarif(result: SupplyResult) -> str:
+    """SARIF 2.1.0."""
+    codes = sorted({f.code for f in result.findings})
+    rules = sarif_rules(result.catalogue, codes, result.language)
+    results = [
+        {
+            "ruleId": f.code,
+            "ruleIndex": codes.index(f.code),
+            "level": SARIF_LEVELS[result.shown(f)],
+            "message": {
+                "text": f"{result.catalogue.text(f, result.language)}. {result.catalogue.mend(f, result.language)}"
+            },
+            "locations": [{"physicalLocation": place_of(f.object)}],
+            "partialFingerprints": {"xc/v1": f"{f.code}:{f.object}:{f.params.get('module', '')}"},
+        }
+        for f in result.ordered
+    ]
+    return sarif_document("xc supply-chain", rules, results)

@@ -1,0 +1,547 @@
+"""Decides the system call requirements of one subject's bridge on one platform."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from pytest_xinchuang.building.built import Built, build, target_for
+from pytest_xinchuang.core.deciding import cause_of
+from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, XcError
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.core.platform import Arch, Platform
+from pytest_xinchuang.core.requirement import Catalogue, Requirement
+from pytest_xinchuang.core.subject import Subject, SyscallBridge
+from pytest_xinchuang.core.syscall_names import tables
+from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeError, Hello
+from pytest_xinchuang.packages.syscall_bridge.gostructs import check_go, pairs_of, read_go
+from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES
+from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, load_snapshot, shipped_layouts
+from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, load_probes
+from pytest_xinchuang.packages.syscall_bridge.reference import LIMITS, build_reference, emulator_of, launch_in, page_of
+from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge
+from pytest_xinchuang.sandbox.emulators import (
+    ANSWERED_MEND,
+    answered_text,
+    known_difference,
+    not_emulated,
+    to_be_refused,
+)
+from pytest_xinchuang.sandbox.lines import Launch
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.toolchain.builder import Builder
+
+HELLO, PRESENT = "XC-SYS-001", "XC-SYS-002"
+NUMBERS, LAYOUTS, GO_STRUCTS = "XC-SYS-010", "XC-SYS-011", "XC-SYS-012"
+MEMORY, PAGES, CLOCKS = "XC-SYS-025", "XC-SYS-030", "XC-SYS-031"
+
+TIMEOUT_S = 5.0
+EMULATED_SCALE = 3.0
+"""How long one operation of a bridge may take; the longest of the probes sleeps 0.2 s."""
+
+_NOT_AGAIN = frozenset(
+    [
+        "spawn",
+        "waitpid",
+        "kill",
+        "block",
+        "alarm",
+        "sleep",
+        "read",
+        "read_all",
+        "write",
+        "write_all",
+        "epoll_wait",
+        "timer_samples",
+        "clock_samples",
+    ]
+)
+"""Operations that wait for somebody, or that others wait for."""
+
+STRUCTS = ("struct stat", "struct statx", "struct statfs", "struct epoll_event", "struct timespec", "struct flock")
+"""Structures that a bridge is asked for, where it has the operation layout."""
+
+SAMPLES = 10_000
+TIMER_PERIOD_NS = 1_000_000
+CLOCK_LIMIT_NS = 1_000_000
+TIMER_LIMIT_NS = 10_000_000
+"""The worst step of a clock and the latest timer that pass, on the machine itself: 1 ms between two readings and 10 ms of
+lateness are what an unloaded server kernel with a tick of 250 Hz stays well below (this suite's own bound)."""
+
+
+def os_profile(platform: Platform) -> str:
+    """The profile of a platform's kernel: LoongArch's old world has its own."""
+    return "linux-old-world" if platform.world == "old" and platform.arch is Arch.LOONG64 else "linux"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a subject's bridge and the reference bridge answered in one sandbox.
+
+    Attributes:
+        requests: what the subject's bridge was asked.
+    """
+
+    seen: tuple[Seen, ...]
+    reference: dict[str, Seen]
+    fidelity: Fidelity
+    profile: str
+    page: int
+    emulator: str
+    requests: tuple[dict[str, Any], ...] = ()
+
+
+class SyscallEngine:
+    """All observations of ``subject``'s bridge on ``platform``, each made once, when it is first asked for."""
+
+    def __init__(
+        self, platform: Platform, subject: Subject, catalogue: Catalogue, pool: Pool, builder: Builder
+    ) -> None:
+        self.platform, self.subject, self.catalogue = platform, subject, catalogue
+        self.pool, self.builder = pool, builder
+
+    @property
+    def section(self) -> SyscallBridge | None:
+        return self.subject.file.syscall_bridge
+
+    @cached_property
+    def probes(self) -> Probes:
+        return load_probes()
+
+    @cached_property
+    def profile(self) -> str:
+        chosen = (self.section.os_profile if self.section else "") or os_profile(self.platform)
+        self.probes.lineage(chosen)
+        return chosen
+
+    # -- decisions
+
+    def decision(self, requirement_id: str) -> Decision:
+        """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
+        requirement = self.catalogue.get(requirement_id)
+        if requirement is None:
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, f"{requirement_id} is not in the catalogue")
+        if self.section is None:
+            evidence = ({"kind": "manifest", "syscall_bridge": None, "subject": self.subject.name},)
+            return Decision(
+                Verdict.NOT_APPLICABLE, reason="the manifest has no syscall_bridge section", evidence=evidence
+            )
+        try:
+            return self._decide(requirement)
+        except HostFault as fault:
+            return Decision(Verdict.INCONCLUSIVE, cause_of(self.platform, fault), fault.what, fault.mend)
+        except BridgeError as error:
+            return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
+        except XcError as error:
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, error.what, error.mend)
+
+    def _decide(self, requirement: Requirement) -> Decision:
+        mend = requirement.mend.en
+        if requirement.id == GO_STRUCTS:
+            return self._go_structs().decision(Fidelity.STATIC, mend)
+        hello = self._hello()
+        if requirement.id == HELLO or hello.wrong:
+            if requirement.id == HELLO:
+                return hello.decision(self.fidelity, mend)
+            return Decision(Verdict.INCONCLUSIVE, Cause.BLOCKED, f"{HELLO}: {hello.wrong[0]}", mend)
+        if requirement.id == PAGES:
+            return self._pages(requirement)
+        if requirement.min_fidelity > self.fidelity:
+            reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
+            return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
+        checks: dict[str, Callable[[], Found]] = {
+            PRESENT: self._present,
+            NUMBERS: self._numbers,
+            LAYOUTS: self._layouts,
+            CLOCKS: self._clocks,
+        }
+        check = checks.get(requirement.id, lambda: self._probed(requirement.id, self.asked))
+        found = check()
+        # Numbers and layouts are compiled in: no call that is refused makes them wrong.
+        if found.wrong and requirement.id not in (NUMBERS, LAYOUTS) and (lacking := self._not_emulated()):
+            reason = f"{found.wrong[0]}; it calls {', '.join(lacking)}, which the emulator has not got"
+            found.wrong, found.undecided, found.cause, found.mend = [], reason, Cause.FIDELITY, "--xc-backend=system"
+        return found.decision(self.fidelity, mend)
+
+    # -- the harness
+
+    @property
+    def fidelity(self) -> Fidelity:
+        return self.sandbox.fingerprint.fidelity
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.pool.sandbox(self.platform)
+
+    @cached_property
+    def _built(self) -> Built:
+        assert self.section is not None
+        rootfs = self.pool.store.rootfs_for(self.platform)
+        short = self.pool.store.platforms.file.short_of(self.platform.id)
+        target = target_for(self.platform, rootfs)
+        return build(self.builder, self.subject, self.section.harness, target, rootfs, "", self.platform, short)
+
+    def _launch(self, sandbox: Sandbox) -> Launch:
+        built = self._built
+
+        def launch() -> Process:
+            for path, data in built.files.items():
+                sandbox.put(path, data, executable=True)
+            return sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=LIMITS)
+
+        return launch
+
+    def _client(self, sandbox: Sandbox) -> BridgeClient:
+        return BridgeClient(self._launch(sandbox), timeout_s=self._timeout(sandbox))
+
+    def _timeout(self, sandbox: Sandbox) -> float:
+        return TIMEOUT_S * (EMULATED_SCALE if sandbox.fingerprint.emulated else 1) * self.pool.timeout_scale
+
+    @cached_property
+    def _first(self) -> Hello | Found:
+        found = Found()
+        try:
+            with self._client(self.sandbox) as client:
+                return client.hello
+        except BuildFailed as error:
+            found.wrong.append(f"the harness {error.what}")
+            found.evidence.append({"kind": "build", "output": error.output[-2000:]})
+        except BridgeError as error:
+            found.wrong.append(error.what)
+            found.mend = error.mend
+        return found
+
+    def _hello(self) -> Found:
+        first = self._first
+        if isinstance(first, Found):
+            return first
+        return Found(evidence=[{"kind": "hello", **first.model_dump(mode="json")}])
+
+    # -- probes
+
+    def _ask(self, sandbox: Sandbox, *, only: str = "") -> Asked:
+        """Both bridges through the same probes, in the same sandbox: what neither can do is not the subject's doing."""
+        page = page_of(sandbox)
+        chosen = self._chosen(only)
+        seen: list[Seen] = []
+        requests: list[dict[str, Any]] = []
+        # One harness for each probe: what one leaves behind, or dies of, is none of the next one's.
+        for probe in chosen:
+            with self._client(sandbox) as client:
+                seen += run_bridge(client, self.probes, [probe], self.profile, page)
+                requests += client.sent
+        said = sandbox.fingerprint
+        reference = self._reference(sandbox, only, page)
+        return Asked(tuple(seen), reference, said.fidelity, self.profile, page, emulator_of(sandbox), tuple(requests))
+
+    def _reference(self, sandbox: Sandbox, only: str, page: int) -> dict[str, Seen]:
+        """The reference bridge's answers, which are the same for every subject of a run."""
+        said = sandbox.fingerprint
+        key = ("reference-bridge", said.backend, said.platform, said.observed.get("uname_r"), page, self.profile)
+        kept = self.pool.shared.setdefault(key, {})
+        if only not in kept:
+            chosen = [
+                p for p in self.probes.bridge.values() if (p.requirement == only if only else p.requirement != PAGES)
+            ]
+            libc = "2.36" if self.platform.arch is Arch.LOONG64 else "2.28"
+            program = build_reference(self.builder, self.platform.arch, self.platform.architecture, libc)
+            with BridgeClient(launch_in(sandbox, program), timeout_s=self._timeout(sandbox)) as client:
+                kept[only] = {s.id: s for s in run_bridge(client, self.probes, chosen, self.profile, page)}
+        found: dict[str, Seen] = kept[only]
+        return found
+
+    def _chosen(self, only: str) -> list[BridgeProbe]:
+        """The probes of a run; those of memory are asked again where the pages are the platform's."""
+        wanted = {PAGES, MEMORY} if only == PAGES else None
+        every = self.probes.bridge.values()
+        return [p for p in every if (p.requirement in wanted if wanted else p.requirement != PAGES)]
+
+    @cached_property
+    def asked(self) -> Asked:
+        return self._ask(self.sandbox)
+
+    def _probed(self, requirement_id: str, asked: Asked) -> Found:
+        """What the probes of one requirement say."""
+        seen = [s for s in asked.seen if s.requirement == requirement_id]
+        found = Found()
+        if not seen:
+            found.undecided = "no probe is about this"
+            return found
+        count = Counter(s.result for s in seen)
+        found.evidence.append(_summary(requirement_id, seen, asked))
+        for one in seen:
+            if one.result not in (Result.FAILED, Result.NOT_REACHED):
+                continue
+            same = asked.reference.get(one.id)
+            if same is not None and same.result is not Result.PASSED:
+                known = known_difference(one.id, self.platform.arch.value, asked.emulator)
+                why = known.reason if known else "the reference bridge fails here as well"
+                found.undecided = found.undecided or f"{one.id}: {one.found}; {why}"
+            elif one.result is Result.FAILED:
+                found.wrong.append(one.text())
+        if count[Result.NOT_REACHED] and not found.wrong:
+            first = next(s for s in seen if s.result is Result.NOT_REACHED)
+            found.undecided = found.undecided or f"{first.id}: {first.found}"
+        decided = count[Result.PASSED] + count[Result.FAILED]
+        if not decided and count[Result.UNSUPPORTED]:
+            found.lacking = f"the bridge has {next(s.found for s in seen if s.result is Result.UNSUPPORTED)}"
+        elif count[Result.UNDOCUMENTED]:
+            told = f"{count[Result.UNDOCUMENTED]} of {len(seen)} answers are documented nowhere for {self.profile}"
+            found.undecided, found.cause = found.undecided or told, Cause.MISSING_FACT
+        return found
+
+    def _present(self) -> Found:
+        """Whether everything that the bridge offers is there on the platform's kernel."""
+        found = Found()
+        seen = [s for s in self.asked.seen if s.result is not Result.UNSUPPORTED]
+        found.evidence.append(_summary(PRESENT, seen, self.asked))
+        for one in seen:
+            if one.found.endswith("ENOSYS") and one.expected != "ENOSYS":
+                found.wrong.append(f"{one.id}: ENOSYS on {self.platform.system.title.en}")
+            elif one.found.startswith("it does not know operation"):
+                found.wrong.append(f"{one.id}: the hello offers it, and the harness does not know it")
+        if not seen:
+            found.undecided, found.cause = "the bridge offers nothing that a probe asks for", Cause.SUBJECT
+        elif not self.sandbox.fingerprint.isolation["kernel_floor"]:
+            found.undecided = "this sandbox has system calls that the platform's kernel may lack"
+        elif called := self._answered():
+            found.undecided, found.mend = answered_text(called, self.platform), ANSWERED_MEND
+            found.cause = Cause.FIDELITY
+        return found
+
+    @cached_property
+    def _traced(self) -> Outcome:
+        """The system calls of the bridge: what it was asked, once more, but for what would wait, or meet other processes and
+        other addresses.
+
+        Raises:
+            SandboxFault: there is no trace of it.
+        """
+        sandbox, built = self.sandbox, self._built
+        again = [r for r in self.asked.requests if not ({"pid", "address"} & r.keys() or r["op"] in _NOT_AGAIN)]
+        lines = b"".join(json.dumps(r).encode() + b"\n" for r in again)
+        for path, data in built.files.items():
+            sandbox.put(path, data, executable=True)
+        limits = replace(LIMITS, wall_s=TIMEOUT_S)
+        done = Trace.whole(
+            lambda: sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
+        )
+        if done.ended is not Ended.EXITED or done.truncated or not Trace.of(done).is_whole:
+            raise SandboxFault(f"the bridge could not be traced: {done.describe()}", mend="--xc-backend=system")
+        return done
+
+    def _answered(self) -> Sequence[str]:
+        """Calls of the bridge that the platform's kernel lacks or may lack, and that this sandbox answers."""
+        lacking = to_be_refused(self.sandbox, self.platform)
+        return Trace.of(self._traced).answered(lacking) if lacking else ()
+
+    def _not_emulated(self) -> Sequence[str]:
+        """Calls of the bridge that were refused because the emulator has not got them."""
+        if self.fidelity is not Fidelity.EMULATED_USER:
+            return ()
+        try:
+            return not_emulated(self._traced, self.platform)
+        except SandboxFault:
+            # A bridge that cannot even be asked again is what it was seen to be.
+            return ()
+
+    def _said(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
+        """The values of one operation; None where the bridge has not got it."""
+        found = self._all_said(operation, [arguments])
+        return found[0] if found else None
+
+    def _all_said(self, operation: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The values of one operation for each request, of one harness; none where the bridge has not got it."""
+        first = self._first
+        if isinstance(first, Found) or operation not in first.operations:
+            return []
+        # 10,000 timers of a millisecond take a quarter of a minute.
+        seconds = 12 * self._timeout(self.sandbox)
+        with BridgeClient(self._launch(self.sandbox), timeout_s=seconds) as client:
+            replies = [client.ask(operation, **arguments) for arguments in requests]
+        for reply in replies:
+            if reply.wrong or reply.detail:
+                raise BridgeError(f"{operation}: {reply.wrong or reply.detail}")
+        return [dict(reply.values) for reply in replies]
+
+    def _numbers(self) -> Found:
+        """Numbers that are compiled into the bridge, against the architecture's table."""
+        found = Found()
+        said = self._said("numbers")
+        if not said:
+            found.lacking = "the bridge has no operation numbers, or names no call"
+            found.evidence.append({"kind": "numbers", "calls": 0})
+            return found
+        table = tables()[self.platform.architecture.names["go"]]
+        found.evidence.append({"kind": "numbers", "calls": len(said), "arch": self.platform.arch.value})
+        newest = max(table.values())
+        for name, number in sorted(said.items()):
+            if type(number) is not int:
+                found.wrong.append(f"{name} is {number!r}, which is no number")
+            elif name not in table and number > newest and not any(name in other for other in tables().values()):
+                # Compiled with the headers of a newer kernel than the table's.
+                found.undecided, found.cause = (
+                    f"{name} ({number}) is not in the table, which may be older",
+                    Cause.MISSING_FACT,
+                )
+            elif name not in table:
+                found.wrong.append(f"{name} is no system call of {self.platform.arch}")
+            elif number != table[name]:
+                found.wrong.append(f"{name} is {number}, and {table[name]} on {self.platform.arch}")
+        return found
+
+    def _layouts(self) -> Found:
+        """Structures as the bridge was compiled with, against the kernel's."""
+        found = Found()
+        known = load_snapshot(shipped_layouts()).of(self.platform.architecture.names["go"])
+        asked: dict[str, int] = {}
+        for name, said in zip(STRUCTS, self._all_said("layout", [{"struct": name} for name in STRUCTS]), strict=False):
+            if said:
+                asked[name] = len(said.keys() - {"size", "align"})
+                found.wrong += [f"{name}: {text}" for text in _layout_differences(said, known[name])]
+        found.evidence.append({"kind": "layouts", "fields": asked, "arch": self.platform.arch.value})
+        if not asked:
+            found.lacking = "the bridge has no operation layout, or knows no structure"
+        elif bare := [name for name, fields in asked.items() if not fields]:
+            found.undecided, found.cause = f"the bridge says no field of {', '.join(bare)}", Cause.SUBJECT
+        return found
+
+    def _go_structs(self) -> Found:
+        """Go structures that are handed to the kernel."""
+        assert self.section is not None
+        found = Found(evidence=[{"kind": "go-structs", "package": self.section.go_structs}])
+        if not self.section.go_structs:
+            found.lacking = "the manifest names no go_structs"
+            return found
+        arch = self.platform.architecture.names["go"]
+        package = read_go(
+            self.subject.path(self.section.go_structs),
+            ARCHITECTURES[arch].goarch,
+            self.pool.store.cache,
+            self.pool.store.platforms,
+        )
+        pairs = pairs_of(package, self.section.structs)
+        found.evidence.append(
+            {"kind": "structs", "checked": pairs, "others": sorted(package.structs.keys() - pairs)[:50]}
+        )
+        if not pairs:
+            found.undecided = (
+                f"no structure of {self.section.go_structs} is called as one of Go's own that go to the kernel"
+            )
+            found.cause, found.mend = (
+                Cause.SUBJECT,
+                "add `structs: {NAME: struct stat}` to syscall_bridge in the manifest",
+            )
+        found.wrong += [str(m) for m in check_go(package, load_snapshot(shipped_layouts()), arch, pairs)]
+        return found
+
+    # -- what only a kernel of the platform, or the machine itself, decides
+
+    def _pages(self, requirement: Requirement) -> Decision:
+        """The same bridge on a kernel with the platform's pages, whatever the backend of this run."""
+        known = self.platform.page_size
+        if known is None or known.value is None:
+            reason = f"the page size of {self.platform.os_name} is not known"
+            mend = f"add systems.{self.platform.os_name}.page_size to a platforms file of your own"
+            return Decision(Verdict.INCONCLUSIVE, Cause.MISSING_FACT, reason, mend)
+        here = self.sandbox
+        sandbox = here if here.fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM else self.pool.system(self.platform)
+        asked = self._ask(sandbox, only=PAGES)
+        # What small pages upset as well is not about pages; and what passes with them has to pass here too.
+        before = {s.id for s in self.asked.seen if s.result in (Result.FAILED, Result.NOT_REACHED)}
+        about = tuple(replace(s, requirement=PAGES) for s in asked.seen if s.id not in before)
+        found = self._probed(PAGES, replace(asked, seen=about))
+        if asked.page != known.value:
+            # Who counts on 64K fails with less, and who counts on 4K fails with more: neither says anything of the platform.
+            there = f"; there: {found.wrong[0]}" if found.wrong else ""
+            found.wrong = []
+            found.undecided = f"ran with pages of {asked.page} bytes, the platform has {known.value}{there}"
+            found.cause = Cause.FIDELITY
+            found.mend = f"xc kernel import {self.platform.id} FILE: a kernel with pages of {known.value} bytes"
+        return found.decision(asked.fidelity, requirement.mend.en)
+
+    def _clocks(self) -> Found:
+        """10,000 readings and timers, on the machine itself."""
+        clock = self._said("clock_samples", clock="CLOCK_MONOTONIC_RAW", samples=SAMPLES)
+        begun = time.monotonic()
+        timer = self._said("timer_samples", samples=SAMPLES, period_ns=TIMER_PERIOD_NS)
+        return judge_clocks(clock, timer, time.monotonic() - begun)
+
+
+def judge_clocks(clock: Mapping[str, Any] | None, timer: Mapping[str, Any] | None, timer_s: float) -> Found:
+    """What a bridge says of its samples, None where it has not got the operation.
+
+    It counts its own samples, so that what can be checked of its words is: their number, that they are numbers, and that
+    10,000 timers were waited for, by our clock (``timer_s``, seconds).
+    """
+    found = Found(evidence=[{"kind": "clocks", "clock": clock, "timer": timer, "timer_s": round(timer_s, 3)}])
+    if clock is None or timer is None:
+        found.lacking = "the bridge has no operations clock_samples and timer_samples"
+        return found
+    for what, values, names in (
+        ("clock_samples", clock, ("samples", "backwards", "worst_ns")),
+        ("timer_samples", timer, ("samples", "early", "worst_ns")),
+    ):
+        for name in names:
+            value = values.get(name)
+            # worst_ns may be a fraction; a bool is an int to Python.
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                found.wrong.append(f"{what} says {name} {value!r}, which is no number of 0 or more")
+    if found.wrong:
+        return found
+    assert clock is not None and timer is not None
+    for what, values in (("clock_samples", clock), ("timer_samples", timer)):
+        if values["samples"] != SAMPLES:
+            found.wrong.append(f"{what} made {values['samples']} of {SAMPLES} samples")
+    if timer_s < SAMPLES * TIMER_PERIOD_NS / 1e9:
+        found.wrong.append(f"{SAMPLES} timers of {TIMER_PERIOD_NS} ns are said to be over after {timer_s:.1f} s")
+    if clock["backwards"]:
+        found.wrong.append(f"the clock went backwards {clock['backwards']} times")
+    if timer["early"]:
+        found.wrong.append(f"{timer['early']} timers were early")
+    for what, values, limit in (("clock", clock, CLOCK_LIMIT_NS), ("timer", timer, TIMER_LIMIT_NS)):
+        if values["worst_ns"] > limit:
+            found.wrong.append(f"the worst {what} of {SAMPLES} is {values['worst_ns']} ns, the bound is {limit}")
+    return found
+
+
+def _summary(requirement_id: str, seen: Iterable[Seen], asked: Asked) -> dict[str, Any]:
+    rows = list(seen)
+    return {
+        "kind": "probes",
+        "requirement": requirement_id,
+        "fidelity": str(asked.fidelity),
+        "profile": asked.profile,
+        "page": asked.page,
+        "results": dict(Counter(str(s.result) for s in rows)),
+        "otherwise": [
+            {"probe": s.id, "expected": s.expected, "found": s.found, "source": s.source}
+            for s in rows
+            if s.result in (Result.FAILED, Result.NOT_REACHED)
+        ][:20],
+    }
+
+
+def _layout_differences(said: dict[str, Any], layout: Layout) -> list[str]:
+    found = []
+    for name, here, there in (("size", said.get("size"), layout.size), ("align", said.get("align"), layout.align)):
+        if here != there:
+            found.append(f"{name} {here}, the kernel's is {there}")
+    for name, offset in said.items():
+        member = layout.member(name)
+        if name in ("size", "align"):
+            continue
+        if member is None:
+            found.append(f"the kernel's has no {name}")
+        elif member.offset // 8 != offset:
+            found.append(f"{name} at {offset}, the kernel's is at {member.offset // 8}")
+    return found

@@ -1,0 +1,177 @@
+"""Go structures that are handed to the kernel, held against C's layout: the classical mistake of a bridge by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, Layouts, Member
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.sandbox.pool import HOST_ARCH
+from pytest_xinchuang.toolchain.builder import Builder, Target
+
+SOURCE = Path(__file__).with_name("golayout")
+
+KNOWN = {
+    # Go's syscall and x/sys/unix call them so.
+    "Stat_t": "struct stat",
+    "Statx_t": "struct statx",
+    "Statfs_t": "struct statfs",
+    "Timespec": "struct timespec",
+    "Timeval": "struct timeval",
+    "EpollEvent": "struct epoll_event",
+    "Flock_t": "struct flock",
+    "Rusage": "struct rusage",
+    "Utsname": "struct new_utsname",
+    "Sysinfo_t": "struct sysinfo",
+    "Rlimit": "struct rlimit64",
+    "Termios": "struct termios",
+    "Winsize": "struct winsize",
+    "PollFd": "struct pollfd",
+    "Iovec": "struct iovec",
+    "SignalfdSiginfo": "struct signalfd_siginfo",
+    "Itimerspec": "struct itimerspec",
+    "CloneArgs": "struct clone_args",
+    "OpenHow": "struct open_how",
+}
+"""Go's name -> the kernel's, for structures that are called as Go's own packages call them."""
+
+
+class GoField(BaseModel):
+    """A field without fields of its own; bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+    @property
+    def is_padding(self) -> bool:
+        return bool(re.search(r"(^|\.)(_|[Pp]ad|X_|Reserved|Spare|Unused)", self.name))
+
+
+class GoStruct(BaseModel):
+    """A Go structure as the compiler lays it out."""
+
+    size: int
+    align: int
+    fields: list[GoField]
+
+
+class GoStructs(BaseModel):
+    """What a package declares; ``open`` names structures with a field whose type could not be read."""
+
+    structs: dict[str, GoStruct]
+    open: dict[str, str]
+
+
+def read_go(directory: Path, goarch: str, cache: Cache, platforms: Platforms) -> GoStructs:
+    """The structures of a Go package for an architecture.
+
+    Raises:
+        DataFileError: the package does not parse.
+        HostFault: there is no Go.
+    """
+    arch = HOST_ARCH or Arch.AMD64
+    architecture = platforms.file.architectures[arch]
+    program = Builder(cache).go(Target(arch, architecture, architecture.libc_base), SOURCE)
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch) / "golayout"
+        place.write_bytes(program)
+        place.chmod(0o755)
+        try:
+            done = subprocess.run(
+                [str(place), goarch, str(directory)], capture_output=True, text=True, check=False, timeout=120
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HostFault(f"the reader of Go structures did not run: {error}") from error
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise DataFileError(f"{directory}: not a Go package for {goarch}: {said}")
+    try:
+        return GoStructs.model_validate(json.loads(done.stdout))
+    except (ValueError, ValidationError) as error:
+        raise HostFault(f"the reader of Go structures answered what cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Where a Go structure is not the kernel's."""
+
+    go: str
+    c: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.go} is not {self.c}: {self.text}"
+
+
+def pairs_of(found: GoStructs, own: Mapping[str, str]) -> dict[str, str]:
+    """Go's name -> the kernel's of what is to be held against it: what is called as in Go's own packages, and ``own``."""
+    return {go: c for go, c in KNOWN.items() if go in found.structs or go in found.open} | dict(own)
+
+
+def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, str]) -> list[Mistake]:
+    """The mistakes of the structures that ``pairs`` names (Go -> C).
+
+    Raises:
+        UnknownName: a name that the package or the kernel has not got.
+    """
+    table = layouts.of(arch)
+    mistakes = []
+    for go, c in pairs.items():
+        if c not in table:
+            raise UnknownName(f"the kernel's headers for {arch} have no {c!r}", mend="xc syscalls layout show")
+        if go in found.open:
+            raise UnknownName(f"the type of {go}.{found.open[go]} cannot be read, and so {go} cannot be checked")
+        if go not in found.structs:
+            raise UnknownName(
+                f"the package has no structure {go!r}; it has {', '.join(sorted(found.structs)) or 'none'}"
+            )
+        mistakes += [Mistake(go, c, text) for text in differences(found.structs[go], table[c])]
+    return mistakes
+
+
+def differences(go: GoStruct, c: Layout) -> list[str]:
+    """By what a Go structure differs from C's: size, a field at another place, a field that lies across two."""
+    found = []
+    if go.size != c.size:
+        found.append(f"{go.size} bytes, the kernel's has {c.size}")
+    members = [m for m in c.members if not m.bitfield and "." not in m.name]
+    by_name = {_plain(m.name): m for m in members}
+    for field in go.fields:
+        if field.is_padding:
+            continue
+        same = by_name.get(_plain(field.name.replace(".", "_").lower()), by_name.get(_plain(field.name)))
+        if same is not None and same.offset // 8 != field.offset:
+            found.append(f"{field.name} is at {field.offset}, {same.name} is at {same.offset // 8}")
+        elif same is not None and same.size // 8 < field.size:
+            found.append(f"{field.name} has {field.size} bytes, {same.name} has {same.size // 8}")
+        elif same is None and not _inside(field, members, c.size):
+            found.append(f"{field.name} at {field.offset} with {field.size} bytes lies in no field of the kernel's")
+    return found
+
+
+def _inside(field: GoField, members: list[Member], size: int) -> bool:
+    end = field.offset + field.size
+    if end > size:
+        return False
+    for member in members:
+        start, stop = member.offset // 8, (member.offset + member.size) // 8
+        if start <= field.offset and end <= stop:
+            return True
+    return False
+
+
+def _plain(name: str) -> str:
+    """A field's name without what C and Go put around it: st_mode and Mode, tv_nsec and Nsec."""
+    last = name.split(".")[-1].lower()
+    return re.sub(r"^(st|stx|f|tv|sa|ru|l|c|ws|iov|ssi|it|sc|uc|si)_", "", last).replace("_", "")

@@ -1,0 +1,170 @@
+"""The reference bridge: built from its sources for a platform, and put through the probes beside whatever is graded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.platform import Arch, Architecture, Platform
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
+from pytest_xinchuang.packages.syscall_bridge.probes import Probes
+from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge, run_kernel
+from pytest_xinchuang.sandbox.emulators import known_difference
+from pytest_xinchuang.sandbox.lines import Launch
+from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
+from pytest_xinchuang.sandbox.protocol import WORK_DIR, Limits, Process, Sandbox
+from pytest_xinchuang.toolchain.builder import Builder, Target
+
+LIMITS = Limits(wall_s=3600, memory_mb=2048, processes=512, output_mb=256, file_mb=512)
+TIMEOUT_S = 40.0
+"""For one operation: a kernel probe ends itself after 30 s."""
+
+
+def sources() -> list[Path]:
+    return sorted((resources.fixtures_dir() / "bridge" / "c").glob("*.c"))
+
+
+def build_reference(builder: Builder, arch: Arch, architecture: Architecture, libc: str) -> bytes:
+    """The reference harness for an architecture and the oldest glibc that it may meet."""
+    target = Target(arch, architecture, libc)
+    return builder.c(target, sources(), libraries=("pthread", "rt"))
+
+
+def launch_in(sandbox: Sandbox, program: bytes, name: str = "reference-bridge") -> Launch:
+    """Starts a harness in a sandbox, in a directory of its own."""
+    place = f"{WORK_DIR}/{name}"
+
+    def launch() -> Process:
+        sandbox.put(f"{place}/bridge", program, executable=True)
+        return sandbox.start([f"{place}/bridge"], env={"HOME": place, "TMPDIR": place}, cwd=place, limits=LIMITS)
+
+    return launch
+
+
+def page_of(sandbox: Sandbox) -> int:
+    """The page of the kernel that a sandbox's programs meet, bytes: under qemu-user the host's."""
+    import resource
+
+    return int(sandbox.fingerprint.observed.get("page_size") or resource.getpagesize())
+
+
+def emulator_of(sandbox: Sandbox) -> str:
+    """What stands between a program and the kernel, as conformance/emulators.yaml calls it."""
+    said = sandbox.fingerprint
+    if said.backend == "system":
+        return "qemu-system"
+    return "qemu-user" if said.emulated else "sandbox"
+
+
+@dataclass(frozen=True)
+class Column:
+    """The answers of one kernel or emulator.
+
+    Attributes:
+        emulator: what stands between the probes and the kernel: qemu-user, qemu-system, or the sandbox's own walls.
+    """
+
+    name: str
+    arch: str
+    fidelity: str
+    page: int
+    kernel: str
+    emulator: str
+    seen: tuple[Seen, ...]
+
+    def of(self) -> dict[str, Seen]:
+        return {s.id: s for s in self.seen}
+
+
+def ask_all(client: BridgeClient, probes: Probes, profile: str, page: int) -> list[Seen]:
+    """Every probe, of kernel and bridge."""
+    return [
+        *run_kernel(client, probes, profile, page),
+        *run_bridge(client, probes, probes.bridge.values(), profile, page),
+    ]
+
+
+def column(name: str, sandbox: Sandbox, program: bytes, arch: str, probes: Probes, profile: str) -> Column:
+    """What the reference harness sees in one sandbox."""
+    page = page_of(sandbox)
+    with BridgeClient(launch_in(sandbox, program), timeout_s=TIMEOUT_S) as client:
+        seen = ask_all(client, probes, profile, page)
+    said = sandbox.fingerprint
+    emulator = emulator_of(sandbox)
+    kernel = said.observed.get("uname_r", "") if emulator == "qemu-system" else said.host_kernel
+    return Column(name, arch, str(said.fidelity), page, kernel, emulator, tuple(seen))
+
+
+def columns(
+    pool: Pool, builder: Builder, platform: Platform, probes: Probes, profile: str, kernels: Sequence[str] = ()
+) -> list[Column]:
+    """The same probes on the host, under qemu-user, and on the target's real kernels.
+
+    Args:
+        kernels: names of stand-in kernels; none means the platform's own.
+
+    Raises:
+        HostFault: a sandbox cannot be opened.
+    """
+    store = pool.store
+    found = []
+    architectures = store.platforms.file.architectures
+    if HOST_ARCH is Arch.AMD64:
+        reference = pool.reference()
+        own = build_reference(builder, Arch.AMD64, architectures[Arch.AMD64], "2.28")
+        found.append(column("host", reference, own, "amd64", probes, profile))
+    libc = "2.36" if platform.arch is Arch.LOONG64 else "2.28"
+    program = build_reference(builder, platform.arch, platform.architecture, libc)
+    arch = platform.arch.value
+    # Every call: what a platform's kernel lacks is no question of how a kernel behaves.
+    found.append(column(f"qemu-user {arch}", pool.sandbox(platform, floor=False), program, arch, probes, profile))
+    for name in kernels or ("",):
+        sandbox = pool.system(platform, store.kernel(name) if name else None, floor=False)
+        said = f"{name or sandbox.fingerprint.extra['kernel']}"
+        found.append(column(f"system {said}", sandbox, program, arch, probes, profile))
+    return found
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """An assertion that not everybody answers alike, or not as expected.
+
+    Attributes:
+        answers: column -> what it found.
+        reason: why, where that is known; empty: unexplained.
+        believe: whose answer holds.
+    """
+
+    id: str
+    expected: str
+    source: str
+    answers: tuple[tuple[str, str], ...]
+    reason: str
+    believe: str
+
+
+def divergences(found: Sequence[Column]) -> list[Divergence]:
+    """Where the columns differ, with the reason; what depends on the page is no difference where each is right."""
+    tables = [(c, c.of()) for c in found]
+    result = []
+    for name in dict.fromkeys(i for _, table in tables for i in table):
+        rows = [(c, table[name]) for c, table in tables if name in table]
+        wrong = [(c, s) for c, s in rows if s.result in (Result.FAILED, Result.NOT_REACHED)]
+        if not wrong:
+            continue
+        reasons = [known_difference(name, c.arch, c.emulator) for c, _ in wrong]
+        known = [r for r in reasons if r is not None]
+        whole = len(known) == len(wrong)
+        result.append(
+            Divergence(
+                name,
+                rows[-1][1].expected,
+                rows[0][1].source,
+                tuple((c.name, s.found) for c, s in rows),
+                known[0].reason if whole else "",
+                known[0].believe if whole else "",
+            )
+        )
+    return result

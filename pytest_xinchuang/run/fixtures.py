@@ -1,0 +1,111 @@
+"""Fixtures. Importing this file costs nothing: what they need is imported when they are used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.core.subject import Subject
+    from pytest_xinchuang.run.handles import Evidence, RecordingSandbox, Toolchain
+    from pytest_xinchuang.run.recording import Check
+    from pytest_xinchuang.run.session import XcSession
+
+
+def _session(request: pytest.FixtureRequest) -> XcSession:
+    if not request.config.pluginmanager.has_plugin("xinchuang-run"):
+        pytest.skip("needs --xc-platform")
+    from pytest_xinchuang.run.session import SESSION
+
+    return request.config.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def xc_platform(request: pytest.FixtureRequest) -> Platform:
+    """The platform that this test runs for; a test that uses it runs once for each selected one."""
+    _session(request)
+    platform: Platform = request.param
+    return platform
+
+
+@pytest.fixture(scope="session")
+def xc_subject(request: pytest.FixtureRequest) -> Subject:
+    """The subject that is graded."""
+    return _session(request).subject
+
+
+@pytest.fixture
+def xc_evidence(request: pytest.FixtureRequest) -> Evidence:
+    """Keeps observations as evidence for the requirements that the test is marked with."""
+    from pytest_xinchuang.run.handles import Evidence
+    from pytest_xinchuang.run.recording import record_of
+
+    return Evidence(record_of(request.node))
+
+
+@pytest.fixture
+def xc_sandbox(request: pytest.FixtureRequest, xc_platform: Platform) -> RecordingSandbox:
+    """The sandbox of ``xc_platform``, emptied for this test."""
+    from pytest_xinchuang.core.verdict import Fidelity
+    from pytest_xinchuang.run.handles import RecordingSandbox
+    from pytest_xinchuang.run.markers import least_fidelity
+    from pytest_xinchuang.run.recording import record_of
+
+    sandbox = _session(request).pool.sandbox(xc_platform)
+    least = least_fidelity(request.node)
+    if least is not None and sandbox.fingerprint.fidelity < Fidelity(least):
+        pytest.skip(f"needs {least}; this sandbox is {sandbox.fingerprint.fidelity}")
+    sandbox.reset()
+    return RecordingSandbox(sandbox, record_of(request.node))
+
+
+@pytest.fixture(scope="session")
+def xc_toolchain(request: pytest.FixtureRequest, xc_platform: Platform) -> Toolchain:
+    """Builds for ``xc_platform``: its CPU, and no newer libc than it has."""
+    from pytest_xinchuang.building.built import target_for
+    from pytest_xinchuang.run.handles import Toolchain
+
+    session = _session(request)
+    return Toolchain(session.builder, target_for(xc_platform, session.pool.store.rootfs_for(xc_platform)))
+
+
+@pytest.fixture
+def xc_mru(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the MRU checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.run.recording import Check
+
+    return Check(request.node, _session(request).mru(xc_platform).decision)
+
+
+@pytest.fixture
+def xc_sm_crypto(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the SM checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.run.recording import Check
+
+    return Check(request.node, _session(request).sm_crypto(xc_platform).decision)
+
+
+@pytest.fixture
+def xc_syscall_bridge(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the system call checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.run.recording import Check
+
+    return Check(request.node, _session(request).syscall_bridge(xc_platform).decision)
+
+
+@pytest.fixture
+def xc_sdk_ast(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the SDK checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.run.recording import Check
+
+    return Check(request.node, _session(request).sdk_ast(xc_platform).decision)
+
+
+@pytest.fixture
+def xc_supply_chain(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:  # noqa: ARG001 - once for each platform
+    """For the supply chain checks: decides the requirements that the test is marked with."""
+    from pytest_xinchuang.run.recording import Check
+
+    return Check(request.node, _session(request).supply_chain.decision)

@@ -1,0 +1,76 @@
+"""Markers: what they mean, and errors that quote their signature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.core.platform import Platform
+
+SIGNATURES = {
+    "xc_platform": "xc_platform(*ids, arch=None, os=None): run on these platforms alone (ids or short names), on this "
+    "architecture, under this system",
+    "xc_requirement": "xc_requirement(*ids): the requirements that this test decides",
+    "xc_fidelity": "xc_fidelity(least): the least fidelity that can decide this test: static, emulated-user, "
+    "emulated-system or native",
+}
+
+
+def register(config: pytest.Config) -> None:
+    for text in SIGNATURES.values():
+        config.addinivalue_line("markers", text)
+
+
+def wants(item: pytest.Item | pytest.Function, platform: Platform, shorts: dict[str, str]) -> bool:
+    """Whether the ``xc_platform`` markers of a test let it run on ``platform``.
+
+    Raises:
+        pytest.UsageError: wrong arguments.
+    """
+    return all(allows(mark, platform, shorts) for mark in item.iter_markers("xc_platform"))
+
+
+def allows(mark: pytest.Mark, platform: Platform, shorts: dict[str, str]) -> bool:
+    unknown = set(mark.kwargs) - {"arch", "os"}
+    if unknown or not all(isinstance(a, str) for a in mark.args) or not (mark.args or mark.kwargs):
+        raise pytest.UsageError(
+            f"found xc_platform({', '.join(map(repr, mark.args))}{', ' if mark.args and mark.kwargs else ''}"
+            f"{', '.join(f'{k}={v!r}' for k, v in mark.kwargs.items())}); it is {SIGNATURES['xc_platform']}"
+        )
+    ids = {shorts.get(name, name) for name in mark.args}
+    families = {platform.id, platform.cpu_name, platform.cpu.family}
+    return (
+        (not ids or bool(ids & families))
+        and mark.kwargs.get("arch") in (None, str(platform.arch))
+        and mark.kwargs.get("os") in (None, platform.os_name)
+    )
+
+
+def requirement_ids(item: pytest.Item) -> list[str]:
+    """The requirement ids that a test is marked with.
+
+    Raises:
+        pytest.UsageError: an argument that is no id.
+    """
+    found: list[str] = []
+    for mark in item.iter_markers("xc_requirement"):
+        if mark.kwargs or not mark.args or not all(isinstance(a, str) for a in mark.args):
+            raise pytest.UsageError(f"{item.nodeid}: wrong arguments; it is {SIGNATURES['xc_requirement']}")
+        found += [a for a in mark.args if a not in found]
+    return found
+
+
+def least_fidelity(item: pytest.Item) -> str | None:
+    """The argument of ``xc_fidelity``.
+
+    Raises:
+        pytest.UsageError: it is not a fidelity.
+    """
+    mark = item.get_closest_marker("xc_fidelity")
+    if mark is None:
+        return None
+    if len(mark.args) != 1 or mark.args[0] not in ("static", "emulated-user", "emulated-system", "native"):
+        raise pytest.UsageError(f"{item.nodeid}: wrong arguments; it is {SIGNATURES['xc_fidelity']}")
+    return str(mark.args[0])

@@ -1,0 +1,106 @@
+"""What emulators are known to answer otherwise than the kernel of the target: data, each with its reason."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.kernel_calls import lacking_on
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.syscall_names import names_of
+from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KnownDifference(_Data):
+    """Probes that an emulator answers otherwise.
+
+    Attributes:
+        probes: ids, or the beginning of ids with a final ``*``.
+        archs: where; none means everywhere.
+        believe: whose answer holds.
+    """
+
+    probes: tuple[str, ...] = Field(min_length=1)
+    archs: tuple[str, ...] = ()
+    believe: str = "emulated-system"
+    reason: str = Field(min_length=10)
+
+    def covers(self, probe: str, arch: str) -> bool:
+        if self.archs and arch not in self.archs:
+            return False
+        return any(probe == p or (p.endswith("*") and probe.startswith(p[:-1])) for p in self.probes)
+
+
+class LackingCalls(_Data):
+    """System calls that an emulator has not got.
+
+    Attributes:
+        libc: libc itself tries them, and does without.
+    """
+
+    calls: tuple[str, ...] = Field(min_length=1)
+    libc: bool = False
+    reason: str = Field(min_length=10)
+
+
+class Emulator(_Data):
+    """One emulator: calls that it has not got, and probes that it answers otherwise."""
+
+    calls: tuple[LackingCalls, ...] = ()
+    probes: tuple[KnownDifference, ...] = ()
+
+
+class EmulatorsFile(_Data):
+    format: str = Field(alias="schema", pattern=r"^xc-emulators/1$")
+    emulators: dict[str, Emulator]
+
+
+@functools.cache
+def load_emulators() -> EmulatorsFile:
+    """The shipped list. Raises DataFileError."""
+    return YamlFile(resources.conformance_dir() / "emulators.yaml").parse(EmulatorsFile)
+
+
+def lacking_calls(emulator: str = "qemu-user", *, libc: bool = True) -> frozenset[str]:
+    """Calls that an emulator has not got, whatever kernel is beneath it.
+
+    Args:
+        libc: with those that libc itself tries, and does without.
+    """
+    rows = load_emulators().emulators[emulator].calls
+    return frozenset(name for row in rows if libc or not row.libc for name in row.calls)
+
+
+ANSWERED_MEND = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
+
+
+def to_be_refused(sandbox: Sandbox, platform: Platform) -> frozenset[str]:
+    """Calls that a trace has to show refused: the platform's kernel lacks or may lack them, and it is not that kernel."""
+    return frozenset() if sandbox.fingerprint.own_kernel else lacking_on(platform).names
+
+
+def answered_text(called: Sequence[str], platform: Platform) -> str:
+    """What is said of a program that made such calls and was not refused."""
+    kernel = f"Linux {platform.system.kernel.value}"
+    return f"it calls {', '.join(called)}, which {kernel} lacks or may lack, and this sandbox answers"
+
+
+def not_emulated(traced: Outcome, platform: Platform) -> tuple[str, ...]:
+    """Calls that a traced run made and qemu-user has not got, whatever they answered, and that the platform's kernel has."""
+    made = Trace.of(traced).counts(names_of(platform.architecture.names["go"]))
+    return tuple(sorted(made.keys() & lacking_calls(libc=False) - lacking_on(platform).absent.keys()))
+
+
+def known_difference(probe: str, arch: str, emulator: str) -> KnownDifference | None:
+    """Why an emulator answers a probe otherwise, if that is known."""
+    known = load_emulators().emulators.get(emulator)
+    return next((d for d in known.probes if d.covers(probe, arch)), None) if known else None

@@ -1,0 +1,314 @@
+"""The verdict rules, each against a planted fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_xinchuang.core.grade import Grade, RunResult, grade_run
+from pytest_xinchuang.core.journal import read_journal
+
+PLATFORM = "kunpeng920-kylin_v10_sp3"
+Events = list[dict[str, Any]]
+
+
+def required(identifier: str, level: str, least: str = "static", **more: Any) -> dict[str, Any]:
+    text = {"zh": identifier, "en": identifier}
+    return {
+        "id": identifier,
+        "package": "mru",
+        "level": level,
+        "mandatory": True,
+        "title": text,
+        "mend": text,
+        "min_fidelity": least,
+        "may_not_apply": False,
+        **more,
+    }
+
+
+REQUIRED = [required("T-1", "L1"), required("T-2", "L2"), required("T-3", "L3"), required("T-4", "L4", "native")]
+
+
+def started(**more: Any) -> dict[str, Any]:
+    return {
+        "kind": "run_started",
+        "t": "2026-05-01T00:00:00.000Z",
+        "schema": "xc-journal/1",
+        "run": {"id": "r", "host": {"name": "h"}, "argv": ["pytest"]},
+        "suite": {"name": "s", "version": "1", "digest": "d"},
+        "subject": {"name": "product", "version": "1", "digest": "d"},
+        "profile": {"id": "finance", "required_level": "L3"},
+        "packages": ["mru"],
+        "platforms": [{"id": PLATFORM, "uname": "aarch64", "facts": "shipped"}],
+        "required": REQUIRED,
+        "waivers": [],
+        **more,
+    }
+
+
+SANDBOX = {
+    "kind": "sandbox",
+    "platform": PLATFORM,
+    "fidelity": "emulated-user",
+    "stand_in": True,
+    "differs": ["glibc 2.31 instead of 2.28"],
+    "observed": {"uname_m": "aarch64"},
+}
+EVIDENCE = {"kind": "evidence", "id": "ev-1", "data": {"kind": "run"}}
+FINISHED = {"kind": "run_finished", "t": "2026-05-01T00:01:00.000Z", "exit_status": 0}
+
+
+def decided(identifier: str, verdict: str = "pass", **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "decision",
+        "platform": PLATFORM,
+        "requirement": identifier,
+        "verdict": verdict,
+        "cause": "none" if verdict == "pass" else "subject",
+        "reason": "" if verdict == "pass" else "because",
+        "fidelity": "emulated-user",
+        "evidence": ["ev-1"],
+        "check": f"check of {identifier}",
+        **more,
+    }
+
+
+def all_pass() -> Events:
+    return [
+        started(),
+        SANDBOX,
+        EVIDENCE,
+        decided("T-1"),
+        decided("T-2"),
+        decided("T-3"),
+        decided("T-4", fidelity="native"),
+        FINISHED,
+    ]
+
+
+@pytest.fixture
+def grade_of(tmp_path: Path) -> Callable[[Events], RunResult]:
+    def grade(events: Events, tail: str = "") -> RunResult:
+        path = tmp_path / "journal.ndjson"
+        path.write_text("".join(json.dumps(e) + "\n" for e in events) + tail)
+        return grade_run(read_journal(path))
+
+    return grade
+
+
+Grader = Callable[..., RunResult]
+
+
+def only(result: RunResult) -> Grade:
+    assert len(result.grades) == 1
+    return result.grades[0]
+
+
+def test_all_passed_is_the_highest_level(grade_of: Grader) -> None:
+    grade = only(grade_of(all_pass()))
+    assert (grade.level, grade.blocking, grade.capped_by) == ("L4", (), "")
+
+
+@pytest.mark.parametrize(("missing", "level"), [("T-1", "L0"), ("T-2", "L1"), ("T-3", "L2"), ("T-4", "L3")])
+def test_rule_1_an_id_that_nobody_decided_blocks_its_level(grade_of: Grader, missing: str, level: str) -> None:
+    result = grade_of([e for e in all_pass() if e.get("requirement") != missing])
+    grade = only(result)
+    assert (grade.level, grade.blocking) == (level, (missing,))
+    assert next(r for r in result.requirements if r.id == missing).verdict == "not_tested"
+
+
+@pytest.mark.parametrize("verdict", ["passed", "PASS", "ok", "", None, True, 1, "skip", "waived"])
+def test_rule_2_an_unknown_verdict_is_no_pass(grade_of: Grader, verdict: Any) -> None:
+    events = all_pass()
+    events[3] = {**decided("T-1", "fail"), "verdict": verdict}
+    result = grade_of(events)
+    assert only(result).level == "L0"
+    assert result.requirements[0].verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("evidence", [[], ["ev-unknown"]])
+def test_rule_2_a_pass_without_evidence_is_no_pass(grade_of: Grader, evidence: list[str]) -> None:
+    events = all_pass()
+    events[3] = decided("T-1", evidence=evidence)
+    assert only(grade_of(events)).level == "L0"
+
+
+def test_rule_2_inconclusive_is_neither_pass_nor_fail(grade_of: Grader) -> None:
+    events = all_pass()
+    events[5] = decided("T-3", "inconclusive", cause="host")
+    grade = only(grade_of(events))
+    assert grade.level == "L2"
+    assert "inconclusive (host)" in grade.capped_by
+
+
+def test_rule_3_a_level_without_a_decided_requirement_is_not_granted(grade_of: Grader) -> None:
+    events = all_pass()
+    events[0] = started(required=[REQUIRED[0], REQUIRED[2]])
+    grade = only(grade_of(events))
+    assert grade.level == "L1"
+    assert "no requirement of this level" in grade.capped_by
+
+
+def test_rule_3_nothing_required_grants_nothing(grade_of: Grader) -> None:
+    assert only(grade_of([started(required=[]), FINISHED])).level == "L0"
+
+
+def test_rule_3_what_does_not_apply_everywhere_grants_nothing(grade_of: Grader) -> None:
+    events = all_pass()
+    events[0] = started(required=[required("T-1", "L1", may_not_apply=True)])
+    events[3] = decided("T-1", "not_applicable")
+    assert only(grade_of(events)).level == "L0"
+
+
+def test_only_what_may_not_apply_can_be_said_not_to(grade_of: Grader) -> None:
+    events = all_pass()
+    events[4] = decided("T-2", "not_applicable")
+    assert only(grade_of(events)).level == "L1"
+
+
+def test_rule_4_evidence_below_the_least_fidelity_caps_the_grade(grade_of: Grader) -> None:
+    events = all_pass()
+    events[6] = decided("T-4", fidelity="emulated-user")
+    result = grade_of(events)
+    assert only(result).level == "L3"
+    assert result.requirements[3].verdict == "inconclusive"
+    assert "needs native" in result.requirements[3].reason
+
+
+@pytest.mark.parametrize("fidelity", ["", "real", None])
+def test_rule_4_an_unknown_fidelity_is_no_fidelity(grade_of: Grader, fidelity: Any) -> None:
+    events = all_pass()
+    events[3] = decided("T-1", fidelity=fidelity)
+    assert only(grade_of(events)).level == "L0"
+
+
+def test_rule_5_emulation_and_stand_in_are_on_the_grade(grade_of: Grader) -> None:
+    grade = only(grade_of(all_pass()))
+    assert (grade.fidelity, grade.rootfs, grade.differs) == (
+        "emulated-user",
+        "stand-in",
+        ("glibc 2.31 instead of 2.28",),
+    )
+
+
+def test_rule_5_a_sandbox_that_is_another_machine_proves_nothing(grade_of: Grader) -> None:
+    events = all_pass()
+    events[1] = {**SANDBOX, "observed": {"uname_m": "x86_64"}}
+    assert only(grade_of(events)).level == "L0"
+
+
+def test_rule_5_what_ran_in_no_sandbox_proves_nothing(grade_of: Grader) -> None:
+    assert only(grade_of([e for e in all_pass() if e["kind"] != "sandbox"])).level == "L0"
+
+
+def test_rule_6_fail_then_pass_is_a_flaky_pass(grade_of: Grader) -> None:
+    events = all_pass()
+    events.insert(3, decided("T-1", "fail"))
+    result = grade_of(events)
+    assert only(result).level == "L4"
+    assert (result.requirements[0].flaky, result.requirements[0].attempts) == (True, 2)
+
+
+def test_rule_6_pass_then_fail_is_a_failure(grade_of: Grader) -> None:
+    events = all_pass()
+    events.insert(4, decided("T-1", "fail"))
+    assert only(grade_of(events)).level == "L0"
+
+
+def test_rule_6_a_pass_of_another_check_does_not_cover_a_failure(grade_of: Grader) -> None:
+    events = all_pass()
+    events.insert(3, decided("T-1", "fail", check="another check"))
+    result = grade_of(events)
+    assert (only(result).level, result.requirements[0].verdict) == ("L0", "fail")
+
+
+WAIVER = {
+    "requirement": "T-2",
+    "subject": "product",
+    "version": "1",
+    "platform": PLATFORM,
+    "owner": "Li Lei",
+    "reason": "agreed with the lab",
+    "clause": "7.3",
+    "expires": "2026-12-31",
+}
+
+
+def test_rule_7_a_waiver_lies_over_the_result_and_is_shown(grade_of: Grader) -> None:
+    events = all_pass()
+    events[0] = started(waivers=[WAIVER])
+    events[4] = decided("T-2", "fail")
+    result = grade_of(events)
+    grade = only(result)
+    assert (grade.level, grade.with_waivers) == ("L4", ("T-2",))
+    waived = result.requirements[1]
+    assert (waived.verdict, waived.effective) == ("fail", "waived")
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"expires": "2026-04-30"}, "expired"),
+        ({"subject": "other"}, "it is for other"),
+        ({"version": "2"}, "it is for product 2"),
+        ({"platform": "phytium_d2000-uos_20"}, "no such requirement on"),
+        ({"requirement": "T-9"}, "no such requirement"),
+    ],
+)
+def test_rule_7_an_expired_or_unmatched_waiver_has_no_effect(
+    grade_of: Grader, change: dict[str, str], note: str
+) -> None:
+    events = all_pass()
+    events[0] = started(waivers=[{**WAIVER, **change}])
+    events[4] = decided("T-2", "fail")
+    result = grade_of(events)
+    assert only(result).level == "L1"
+    assert note in result.waiver_notes[0]
+
+
+def test_rule_7_what_was_not_tested_cannot_be_waived(grade_of: Grader) -> None:
+    events = [e for e in all_pass() if e.get("requirement") != "T-2"]
+    events[0] = started(waivers=[WAIVER])
+    assert only(grade_of(events)).level == "L1"
+
+
+def test_rule_9_required_level(grade_of: Grader) -> None:
+    assert only(grade_of(all_pass())).reaches_required
+    assert not only(grade_of([e for e in all_pass() if e.get("requirement") != "T-3"])).reaches_required
+
+
+def test_a_run_that_did_not_finish_has_no_grade(grade_of: Grader) -> None:
+    grade = only(grade_of(all_pass()[:-1]))
+    assert grade.level is None
+    assert "did not finish" in grade.capped_by
+    assert not grade.reaches_required
+
+
+@pytest.mark.parametrize("status", [2, 3])
+def test_a_run_that_broke_has_no_grade(grade_of: Grader, status: int) -> None:
+    events = all_pass()
+    events[-1] = {**FINISHED, "exit_status": status}
+    assert only(grade_of(events)).level is None
+
+
+@pytest.mark.parametrize(
+    ("tail", "problem"),
+    [
+        ('{"kind": "decis', "cut off"),
+        ("not json\n", "damaged"),
+        ('{"no": "kind"}\n', "damaged"),
+        ("[1]\n", "damaged"),
+        ('{"kind": "decision"}\n', "incomplete"),
+        ('{"kind": "party"}\n', "unknown kind"),
+        (json.dumps(started()) + "\n", "second run_started"),
+    ],
+)
+def test_a_damaged_journal_has_no_grade(grade_of: Grader, tail: str, problem: str) -> None:
+    grade = only(grade_of(all_pass(), tail=tail))
+    assert grade.level is None
+    assert problem in grade.capped_by

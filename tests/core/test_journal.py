@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.journal import JournalWriter, NotAJournal, evidence_id, read_journal
+
+
+def test_events_are_in_the_file_when_write_returns(tmp_path: Path) -> None:
+    journal = JournalWriter(tmp_path)
+    journal.write("run_started", schema="xc-journal/1")
+    assert json.loads((tmp_path / "journal.ndjson").read_text())["schema"] == "xc-journal/1"
+    journal.close()
+
+
+def test_the_same_observation_is_written_once(tmp_path: Path) -> None:
+    journal = JournalWriter(tmp_path)
+    assert journal.evidence({"a": 1}) == journal.evidence({"a": 1}) == evidence_id({"a": 1})
+    journal.close()
+    assert len((tmp_path / "journal.ndjson").read_text().splitlines()) == 1
+
+
+def test_what_an_earlier_run_granted_does_not_stay(tmp_path: Path) -> None:
+    for name in ("report.json", "junit.xml", "journal.ndjson"):
+        (tmp_path / name).write_text("old")
+    JournalWriter(tmp_path).close()
+    assert not (tmp_path / "report.json").exists()
+    assert not (tmp_path / "junit.xml").exists()
+    assert (tmp_path / "previous-journal.ndjson").read_text() == "old"
+
+
+def test_two_runs_do_not_share_a_directory(tmp_path: Path) -> None:
+    journal = JournalWriter(tmp_path)
+    with pytest.raises(HostFault, match="another run"):
+        JournalWriter(tmp_path)
+    journal.close()
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostFault, match="cannot be written"):
+        JournalWriter(tmp_path / "file" / "x")
+
+
+def test_a_full_disk_is_a_fault() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full")
+    journal = JournalWriter.__new__(JournalWriter)
+    journal.path = full
+    journal._file = full.open("wb", buffering=0)
+    with pytest.raises(HostFault, match="No space left"):
+        journal.write("check")
+    journal._file.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00", b'{"kind": "check", "check": "x"}\n'])
+def test_a_file_that_is_no_journal(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    with pytest.raises(NotAJournal):
+        read_journal(path)
+
+
+def test_a_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(NotAJournal, match="No such file"):
+        read_journal(tmp_path / "none")

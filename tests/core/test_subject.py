@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.subject import Subject
+
+HEAD = 'schema: xc-subject/1\nname: x\nversion: "1"\n'
+UNIT = "units:\n  - {name: a, kind: c, sources: [a.c]}\n"
+
+
+def subject(tmp_path: Path, text: str) -> Subject:
+    (tmp_path / "xinchuang.yaml").write_text(text)
+    (tmp_path / "a.c").write_text("int main(void) { return 0; }\n")
+    return Subject(tmp_path)
+
+
+def test_the_reference_subject_is_good() -> None:
+    assert len(Subject(resources.fixtures_dir() / "subjects" / "openssl").file.units) >= 12
+
+
+def test_the_template_is_good() -> None:
+    assert Subject(resources.fixtures_dir() / "template").name == "my-product"
+
+
+def test_the_digest_follows_content(tmp_path: Path) -> None:
+    first = subject(tmp_path, HEAD + UNIT).digest
+    assert Subject(tmp_path).digest == first
+    (tmp_path / "a.c").write_text("int main(void) { return 1; }\n")
+    assert Subject(tmp_path).digest != first
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (HEAD, "there is nothing to look at"),
+        (
+            HEAD + "units: []\n",
+            "give 'units', 'artifacts', 'sm_crypto', 'sdk', 'supply_chain', 'syscall_bridge' or 'host'",
+        ),
+        (HEAD + UNIT + "  - {name: a, kind: c, sources: [a.c]}\n", "two units are called 'a'"),
+        (HEAD + "units: [{name: a, kind: c}]\n", "needs 'sources'"),
+        (HEAD + "units: [{name: a, kind: binary}]\n", "needs 'files'"),
+        (HEAD + "units: [{name: a, kind: rootfs, program: ls}]\n", "absolute path"),
+        (HEAD + "units: [{name: a, kind: fortran, sources: [a.c]}]\n", "found 'fortran'"),
+        (HEAD + "units: [{name: ../a, kind: c, sources: [a.c]}]\n", "found '../a'"),
+        (HEAD + "units: [{name: a, kind: c, sources: [../../etc/passwd]}]\n", "outside the manifest's directory"),
+        (HEAD + "units: [{name: a, kind: c, sources: [/etc/passwd]}]\n", "outside the manifest's directory"),
+        (HEAD + "units: [{name: a, kind: c, sources: [none.c]}]\n", "no such file"),
+        (HEAD + "units: [{name: a, kind: c, sources: [a.c], limit_s: 0}]\n", "limit_s"),
+        (HEAD + "units: [{name: a, kind: c, sources: [a.c], expect: {stdout: x}}]\n", "needs its source"),
+        (HEAD + UNIT + "not_applicable: [{requirement: XC-MRU-021, reason: none}]\n", "at least 10 characters"),
+        (HEAD + UNIT + "grade: L4\n", "no such key here"),
+    ],
+)
+def test_a_wrong_manifest_is_told_by_line_and_path(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(DataFileError, match=expected) as caught:
+        subject(tmp_path, text)
+    assert "xinchuang.yaml:" in str(caught.value)
+
+
+def test_a_link_that_leaves_the_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out.c").symlink_to("/etc/passwd")
+    with pytest.raises(DataFileError, match="outside"):
+        subject(tmp_path, HEAD + "units: [{name: a, kind: c, sources: [out.c]}]\n")
+
+
+def test_a_missing_manifest_names_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="xc subject init"):
+        Subject(tmp_path)

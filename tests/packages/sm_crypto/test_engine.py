@@ -1,0 +1,201 @@
+"""From what a harness answers to decisions; and harnesses that want a better one than they deserve."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.toolchain.builder import Builder
+from tests.packages.sm_crypto.conftest import ROOT, LocalEngine
+
+OPENSSL = ROOT / "fixtures" / "subjects" / "openssl"
+REFERENCE = """
+import json, sys
+from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness, serve
+class Liar(ReferenceHarness):
+    pass
+"""
+
+
+def engine(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, body: str = "", **fields: Any
+) -> LocalEngine:
+    script = tmp_path / "harness.py"
+    script.write_text(f"{REFERENCE}\n{body}\nserve(Liar(), sys.stdin.buffer, sys.stdout.buffer)\n")
+    made = LocalEngine(
+        platforms.select(["kunpeng"])[0], Subject(OPENSSL), catalogue, pool, Builder(pool.store.cache), **fields
+    )
+    made.command = [sys.executable, str(script)]
+    return made
+
+
+def decide(made: LocalEngine, *ids: str) -> list[Decision]:
+    try:
+        return [made.decision(f"XC-SM-{i}") for i in ids]
+    finally:
+        made.close()
+
+
+VECTORS = ("002", "003", "004", *(f"0{n}" for n in range(10, 26)), "030", "031", "035", "037")
+
+
+@pytest.mark.slow
+def test_the_reference_passes_everything(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    made = engine(tmp_path, platforms, catalogue, pool)
+    ids = ("001", *VECTORS, "032", "034", "043")
+    decisions = dict(zip(ids, decide(made, *ids), strict=True))
+    assert {i: d.reason for i, d in decisions.items() if d.verdict is not Verdict.PASS} == {}
+    assert all(d.evidence and d.fidelity is Fidelity.EMULATED_USER for d in decisions.values())
+
+
+def test_what_needs_a_board_says_so(tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    for decision in decide(engine(tmp_path, platforms, catalogue, pool), "040", "041", "042"):
+        assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.FIDELITY)
+
+
+def test_natively_floors_are_measured(tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    manifest = yaml.safe_load((OPENSSL / "xinchuang.yaml").read_text())
+    del manifest["units"], manifest["sm_crypto"]["tls"]
+    manifest["sm_crypto"]["harness"]["sources"] = ["h.c"]
+    (tmp_path / "h.c").write_text("")
+    for floor, verdict in ((0.0001, Verdict.PASS), (1e6, Verdict.FAIL)):
+        manifest["sm_crypto"]["floors"] = {"sm3": floor}
+        (tmp_path / "xinchuang.yaml").write_text(yaml.safe_dump(manifest))
+        body = "class Fast:\n    def __init__(self, d=b''): pass\n    def update(self, d): pass\n"
+        body += "    def digest(self): return bytes(32)\n"
+        made = engine(tmp_path, platforms, catalogue, pool, body + "Liar.sm3_type = Fast")
+        made.subject, made.level = Subject(tmp_path), Fidelity.NATIVE
+        (decision,) = decide(made, "042")
+        assert (decision.verdict, decision.fidelity) == (verdict, Fidelity.NATIVE), decision
+
+
+def test_a_subject_without_sm_crypto(tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    (tmp_path / "u.sh").write_text("echo")
+    (tmp_path / "xinchuang.yaml").write_text(
+        "schema: xc-subject/1\nname: x\nversion: '1'\nunits: [{name: u, kind: shell, sources: [u.sh]}]\n"
+    )
+    made = engine(tmp_path, platforms, catalogue, pool)
+    made.subject = Subject(tmp_path)
+    for decision in decide(made, "001", "004", "040"):
+        assert decision.verdict is Verdict.NOT_APPLICABLE and decision.evidence
+
+
+def hello(change: str) -> str:
+    return f"""
+def hello(self):
+    said = ReferenceHarness.hello(self)
+    {change}
+    return said
+Liar.hello = hello
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "requirement", "verdict", "what"),
+    [
+        # It says that it does no bad signature: there is nothing left that could fail.
+        (
+            hello("said['operations']['sm2_verify']['sig'] = []"),
+            "019",
+            Verdict.INCONCLUSIVE,
+            "none of",
+        ),
+        # It takes only what is in the standard.
+        (
+            hello("said['operations']['sm2_decrypt'] = {'encoding': ['raw'], 'msg_bytes': [116, 116]}"),
+            "022",
+            Verdict.INCONCLUSIVE,
+            "none of",
+        ),
+        # It has said that it does it, and then does not.
+        (
+            "Liar.op_sm2_verify = lambda self, r: {'unsupported': 'not today'}",
+            "019",
+            Verdict.FAIL,
+            "said that it does this",
+        ),
+        (
+            "Liar.op_sm2_verify = lambda self, r: {'valid': True}",
+            "019",
+            Verdict.FAIL,
+            "expected a refusal",
+        ),
+        (
+            "Liar.op_sm2_verify = lambda self, r: {'valid': False}",
+            "019",
+            Verdict.FAIL,
+            "expected valid True",
+        ),
+        (
+            "Liar.op_sm2_verify = lambda self, r: {}",
+            "019",
+            Verdict.FAIL,
+            "got None",
+        ),
+        # No algorithm of this kind: that is said, and not passed.
+        (
+            hello("[said['operations'].pop(o) for o in list(said['operations']) if o.startswith('sm4')]"),
+            "013",
+            Verdict.NOT_APPLICABLE,
+            "no operation",
+        ),
+        (
+            hello("said['operations'].pop('concurrent')"),
+            "032",
+            Verdict.INCONCLUSIVE,
+            "nothing can be said of several threads",
+        ),
+        (hello("said['default_id'] = ''"), "025", Verdict.FAIL, "expected valid True"),
+        ("Liar.op_self_test = lambda self, r: {'passed': False}", "043", Verdict.FAIL, "self-test did not pass"),
+        (hello("said['operations'].pop('self_test')"), "043", Verdict.NOT_APPLICABLE, "self_test"),
+        ("import os\nos._exit(5)", "001", Verdict.FAIL, "ended before its hello: exit code 5"),
+        ("import os\nos._exit(5)", "019", Verdict.INCONCLUSIVE, "XC-SM-001"),
+        (hello("said['hello'] = 'xc-sm-harness/9'"), "001", Verdict.FAIL, "not a hello"),
+    ],
+)
+def test_liars(
+    tmp_path: Path,
+    platforms: Platforms,
+    catalogue: Catalogue,
+    pool: Pool,
+    body: str,
+    requirement: str,
+    verdict: Verdict,
+    what: str,
+) -> None:
+    made = engine(tmp_path, platforms, catalogue, pool, body)
+    made.__dict__["loaded"] = [
+        one for one in made.loaded if one.name in ("sm2_verify", "sm2_decrypt", "sm2_default_id", "sm4_ecb", "sm3")
+    ]
+    (decision,) = decide(made, requirement)
+    assert decision.verdict is verdict, decision
+    assert what in decision.reason
+
+
+def test_vectors_of_another_directory_count(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    from tests.packages.sm_crypto.test_vectors import SMALL
+
+    own = tmp_path / "own"
+    own.mkdir()
+    wrong = yaml.safe_load(yaml.safe_dump(SMALL))
+    wrong["testGroups"][0]["tests"][0]["tag"] = "00" * 16
+    import json
+
+    (own / "sm4_gcm_test.json").write_text(json.dumps(wrong))
+    made = engine(tmp_path, platforms, catalogue, pool, extra=own)
+    made.__dict__["loaded"] = [one for one in made.loaded if "sm4_gcm" in one.name]
+    (decision,) = decide(made, "015")
+    assert decision.verdict is Verdict.FAIL and "own:sm4_gcm/1" in decision.reason

@@ -1,0 +1,77 @@
+"""The target's own OpenSSL in emulated sandboxes, through the C harness; and Go's gmsm there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.generate import oracles
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.verdict import Fidelity, Verdict
+from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
+from pytest_xinchuang.packages.sm_crypto.judge import Result
+from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import Limits
+from pytest_xinchuang.toolchain.builder import Builder
+from tests.packages.sm_crypto.conftest import ROOT
+from tests.packages.sm_crypto.test_subjects import vectors
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+OPENSSL = ROOT / "fixtures" / "subjects" / "openssl"
+
+
+@pytest.mark.parametrize("name", ["kunpeng", "phytium", "hygon", "zhaoxin", "loongson"])
+def test_the_standards_sample_values_and_tls(name: str, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    platform = platforms.select([name])[0]
+    engine = SmEngine(platform, Subject(OPENSSL), catalogue, pool, Builder(pool.store.cache))
+    try:
+        for number in ("001", "002", "003", "004", "005", "010", "011", "013", "014", "025", "030", "035", "037"):
+            decision = engine.decision(f"XC-SM-{number}")
+            assert decision.verdict is Verdict.PASS, (number, decision.reason)
+            assert decision.fidelity is Fidelity.EMULATED_USER
+        assert engine.run.crashes == [] and engine.run.violations == []
+        # What OpenSSL does wrong is in the bank, and is told by its name.
+        wrong = {s.vector.test.comment for s in engine.run.seen if s.result is Result.FAILED}
+        known = {"a byte behind", "x is not below p", "an id of 8191 bytes"}
+        # It draws its own k, and leaves one byte in the clear 1 time in 256 (SMD-28): then the vectors of 1 byte are wrong too.
+        by_chance = {"1 bytes"}
+        assert (
+            known <= wrong <= known | by_chance | {"n-1", "a private key out of range", "the key stream is a zero byte"}
+        )
+        assert "SMD-43" in engine.decision("XC-SM-022").reason
+    finally:
+        engine.close()
+
+
+def test_a_killed_sandbox_is_not_the_subjects_failure(platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    platform = platforms.select(["phytium"])[0]
+    own = Pool(pool.store, "qemu")
+    engine = SmEngine(platform, Subject(OPENSSL), catalogue, own, Builder(pool.store.cache))
+    try:
+        client = engine.client()
+        assert client.ask({"op": "sm3", "msg": ""}).came is Came.REPLY
+        own.sandbox(platform)._supervisor.kill()  # type: ignore[attr-defined]
+        result = run_vectors(client, vectors("sm3"))
+        # It is opened again, or all of it is undecided: nothing is failed.
+        assert not result.count()[Result.FAILED]
+    finally:
+        engine.close()
+        own.close()
+
+
+@pytest.mark.registry
+@pytest.mark.parametrize(("name", "arch"), [("kunpeng", "arm64"), ("loongson", "loong64"), ("hygon", "amd64")])
+def test_the_go_template_runs_there(name: str, arch: str, tmp_path: Path, platforms: Platforms, pool: Pool) -> None:
+    program = Path(oracles.go(tmp_path, "gmsm", GOARCH=arch)[0]).read_bytes()
+    sandbox = pool.sandbox(platforms.select([name])[0])
+    sandbox.put("/xc/gmsm", program, executable=True)
+    limits = Limits(wall_s=600, memory_mb=2048, output_mb=256)
+    with HarnessClient(lambda: sandbox.start(["/xc/gmsm"], limits=limits), timeout_s=60, start_timeout_s=60) as client:
+        result = run_vectors(client, vectors("sm2_standard", "sm2_exchange", "sm4_gcm", "sm3_stream", "sm2_sign"))
+    assert result.count()[Result.FAILED] == result.count()[Result.UNDECIDED] == 0
+    assert result.count()[Result.PASSED] > 300

@@ -1,0 +1,49 @@
+"""What a hello covers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_xinchuang.packages.sm_crypto.protocol import Hello
+
+
+def hello(**operations: dict[str, Any]) -> Hello:
+    return Hello.model_validate({"hello": "xc-sm-harness/1", "name": "x", "version": "1", "operations": operations})
+
+
+@pytest.mark.parametrize(
+    ("offered", "fields", "lacking"),
+    [
+        ({}, {}, ""),
+        ({}, {"padding": "none"}, ""),
+        ({}, {"padding": "pkcs7"}, "padding pkcs7"),
+        ({"padding": ["pkcs7"]}, {}, "padding none"),
+        ({"padding": ["none", "pkcs7"]}, {"padding": "pkcs7"}, ""),
+        ({}, {"splits": [1, 2]}, "splits"),
+        ({"splits": [True]}, {"splits": [1, 2]}, ""),
+        ({}, {"k": "00"}, "k"),
+        ({"k": [True]}, {"k": "00"}, ""),
+        ({}, {"in_place": True}, "in_place True"),
+        ({"offset": [1, 7]}, {"offset": 3}, "offset 3"),
+        ({"offset": [1, 7]}, {"offset": 0}, ""),
+        ({}, {"times": 1000000}, "times 1000000"),
+        ({"times": [1, 10]}, {"times": 11}, "times 11"),
+        ({"times": [1, 10]}, {"times": 10}, ""),
+        ({"iv_bytes": [8, 128]}, {"iv": "00" * 7}, "iv_bytes 7"),
+        ({"iv_bytes": [8, 128]}, {"iv": "00" * 128}, ""),
+        ({"tag_bytes": [12, 16]}, {"tag": "00" * 4}, "tag_bytes 4"),
+        ({"tag_bytes": [12, 16]}, {"tag_bytes": 4}, "tag_bytes 4"),
+        ({"user_id": ["3132"]}, {"user_id": "3132"}, ""),
+        ({"user_id": ["3132"]}, {"user_id": "33"}, "user_id 33"),
+        ({}, {"encoding": "der"}, "encoding der"),
+        ({"encoding": ["raw"]}, {"encoding": "raw"}, ""),
+    ],
+)
+def test_what_is_lacking(offered: dict[str, Any], fields: dict[str, Any], lacking: str) -> None:
+    assert hello(op=offered).lacks({"op": "op", **fields}) == lacking
+
+
+def test_an_operation_that_is_not_there() -> None:
+    assert hello(sm3={}).lacks({"op": "sm2_verify"}) == "no operation sm2_verify"
