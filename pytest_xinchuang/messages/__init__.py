@@ -1,0 +1,22 @@
+"""Texts for users: written once in English where they arise, carried as an id with parameters, put into words at the very end.
+
+``_("{program} needs {library}", program=..., library=...)`` makes a :class:`Message`. The English template is its id; the
+catalogues ``locale/zh.po`` of the rooms hold the Chinese. See CONTRIBUTING.md, "Add a message".
+"""
+
+from pytest_xinchuang.messages.catalogues import LANGUAGES, add_catalogue, choose_language
+from pytest_xinchuang.messages.message import NOTHING, Message, _, both, joined, n_, render, verbatim
+
+__all__ = [
+    "LANGUAGES",
+    "NOTHING",
+    "Message",
+    "_",
+    "add_catalogue",
+    "both",
+    "choose_language",
+    "joined",
+    "n_",
+    "render",
+    "verbatim",
+]

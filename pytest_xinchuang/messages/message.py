@@ -1,0 +1,213 @@
+"""What a message is: a template with parameters, a text in both languages, a name as it is, or several of these joined."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from pytest_xinchuang.messages.catalogues import LANGUAGES, translate
+
+_SPEC = re.compile(r"[<>^]?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
+"""Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
+
+Parameter = Any
+"""What a template is filled in with: a string, a number or a message."""
+
+
+class _Lenient(string.Formatter):
+    """A parameter that nobody gave stays visible instead of raising: a report must be written."""
+
+    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:  # noqa: ARG002 - the base class's signature
+        return kwargs.get(key, f"({key}?)") if isinstance(key, str) else ""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        # A journal may come from anywhere: its templates name parameters, and reach into nothing.
+        name = field_name if field_name.isidentifier() else ""
+        return self.get_value(name, args, kwargs), name
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        try:
+            return str(super().format_field(value, format_spec)) if _SPEC.fullmatch(format_spec) else str(value)
+        except ValueError:
+            return str(value)
+
+
+def _fill(template: str, params: Mapping[str, Parameter], language: str) -> str:
+    return _Lenient().vformat(template, (), {name: _parameter(value, language) for name, value in params.items()})
+
+
+def _parameter(value: Parameter, language: str) -> Any:
+    return value.render(language) if isinstance(value, Message) else value
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A text of the catalogues; ``plural`` with ``n`` where it depends on a number."""
+
+    id: str
+    params: Mapping[str, Parameter] = field(default_factory=dict)
+    plural: str = ""
+    n: int = 1
+
+    def render(self, language: str) -> str:
+        return _fill(translate(language, self.id, self.plural, self.n), self.params, language)
+
+    def data(self) -> dict[str, Any]:
+        counted = {"plural": self.plural, "n": self.n} if self.plural else {}
+        return {"id": self.id, **counted, "params": {k: _as_data(v) for k, v in self.params.items()}}
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """A text that a data file has in both languages, e.g. a finding's."""
+
+    texts: Mapping[str, str]
+    params: Mapping[str, Parameter] = field(default_factory=dict)
+
+    def render(self, language: str) -> str:
+        template = self.texts.get(language) or self.texts.get(LANGUAGES[0]) or next(iter(self.texts.values()), "")
+        return _fill(template, self.params, language) if self.params else template
+
+    def data(self) -> dict[str, Any]:
+        return {"texts": dict(self.texts), "params": {k: _as_data(v) for k, v in self.params.items()}}
+
+
+@dataclass(frozen=True)
+class _Verbatim:
+    """A name, a number, or what a tool has printed: the same in every language."""
+
+    text: str
+
+    def render(self, language: str) -> str:  # noqa: ARG002 - every form is rendered alike
+        return self.text
+
+    def data(self) -> dict[str, Any]:
+        return {"text": self.text}
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Several messages with a separator that has its own form in each language."""
+
+    separator: Message
+    parts: Sequence[Message]
+
+    def render(self, language: str) -> str:
+        return self.separator.render(language).join(part.render(language) for part in self.parts)
+
+    def data(self) -> dict[str, Any]:
+        return {"join": self.separator.as_data(), "parts": [part.as_data() for part in self.parts]}
+
+
+_Form = _Template | _Texts | _Verbatim | _Joined
+
+
+class Message(str):
+    """A text for users that can be put into any language later. As a string it is the English text.
+
+    Never look into it to decide something: causes and ends have enumerations.
+    """
+
+    _form: _Form
+
+    def __new__(cls, form: _Form) -> Message:
+        self = super().__new__(cls, form.render(LANGUAGES[0]))
+        self._form = form
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Message, (self._form,))
+
+    def render(self, language: str) -> str:
+        """The text in a language: ``en`` or ``zh``."""
+        return self._form.render(language)
+
+    def as_data(self) -> dict[str, Any]:
+        """The message as the journal holds it: JSON-serialisable, without loss."""
+        return self._form.data()
+
+    @classmethod
+    def from_data(cls, data: Any) -> Message:
+        """What :meth:`as_data` has written; a plain string is taken as it is.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        match data:
+            case Message():
+                return data
+            case str():
+                return verbatim(data)
+            case {"text": str() as text}:
+                return verbatim(text)
+            case {"id": str() as template, "params": dict() as params}:
+                plural, n = data.get("plural", ""), data.get("n", 1)
+                return cls(_Template(template, _from_parameters(params), str(plural), int(n)))
+            case {"texts": dict() as texts, "params": dict() as params}:
+                return cls(_Texts({str(k): str(v) for k, v in texts.items()}, _from_parameters(params)))
+            case {"join": separator, "parts": list() as parts}:
+                return cls(_Joined(cls.from_data(separator), tuple(cls.from_data(part) for part in parts)))
+        raise ValueError(f"not a message: {data!r}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.no_info_after_validator_function(
+            cls.from_data, core_schema.union_schema([core_schema.str_schema(), core_schema.dict_schema()])
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=written,
+            python_schema=core_schema.union_schema(
+                [core_schema.is_instance_schema(cls), written], mode="left_to_right"
+            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(cls.as_data),
+        )
+
+
+def _as_data(value: Parameter) -> Any:
+    if isinstance(value, Message):
+        return value.as_data()
+    return value if isinstance(value, (int, float)) else str(value)
+
+
+def _from_parameters(params: Mapping[str, Any]) -> dict[str, Parameter]:
+    return {str(k): Message.from_data(v) if isinstance(v, dict) else v for k, v in params.items()}
+
+
+def _(template: str, /, **params: Parameter) -> Message:
+    """A message of the catalogues: an English template, which is its id, and what ``{name}`` in it stands for."""
+    return Message(_Template(template, params))
+
+
+def n_(singular: str, plural: str, n: int, /, **params: Parameter) -> Message:
+    """A message that depends on a number, which both templates may use as ``{n}``."""
+    return Message(_Template(singular, {"n": n, **params}, plural, n))
+
+
+def both(texts: Mapping[str, str], /, **params: Parameter) -> Message:
+    """A message that a data file has in both languages: ``{"en": ..., "zh": ...}``."""
+    return Message(_Texts(texts, params))
+
+
+def verbatim(text: str) -> Message:
+    """A name, an id, a command, or what a tool has printed: the same in every language."""
+    return text if isinstance(text, Message) else Message(_Verbatim(text))
+
+
+def joined(parts: Iterable[str], separator: Message | None = None) -> Message:
+    """Messages after each other; by default as a list of clauses (``; `` in English, ``；`` in Chinese)."""
+    return Message(_Joined(_("; ") if separator is None else separator, tuple(verbatim(part) for part in parts)))
+
+
+def render(text: str, language: str) -> str:
+    """A message in a language; a plain string as it is."""
+    return text.render(language) if isinstance(text, Message) else text
+
+
+NOTHING = verbatim("")
+"""No text."""
