@@ -4,32 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_xinchuang.run import markers, options
-from pytest_xinchuang.run.fixtures import (
-    xc_evidence,
-    xc_mru,
-    xc_platform,
-    xc_sandbox,
-    xc_sdk_ast,
-    xc_sm_crypto,
-    xc_subject,
-    xc_supply_chain,
-    xc_syscall_bridge,
-    xc_toolchain,
-)
+from pytest_xinchuang.run import fixtures, markers, options
+from pytest_xinchuang.run.fixtures import xc_check, xc_evidence, xc_platform, xc_sandbox, xc_subject, xc_toolchain
 
-__all__ = [
-    "xc_evidence",
-    "xc_mru",
-    "xc_platform",
-    "xc_sandbox",
-    "xc_sdk_ast",
-    "xc_sm_crypto",
-    "xc_subject",
-    "xc_supply_chain",
-    "xc_syscall_bridge",
-    "xc_toolchain",
-]
+__all__ = ["xc_check", "xc_evidence", "xc_platform", "xc_sandbox", "xc_subject", "xc_toolchain"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,6 +23,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     markers.register(config)
+    config.pluginmanager.register(fixtures.of_packages(), "xinchuang-packages")
     if not options.option(config, "xc_platform"):
         return
     from pytest_xinchuang.core.errors import XcError

@@ -6,12 +6,13 @@ import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, translate
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 _SPEC = re.compile(r"[<>^]?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
@@ -157,6 +158,8 @@ class Message(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema  # messages are imported by what has to start quickly
+
         written = core_schema.no_info_after_validator_function(
             cls.from_data, core_schema.union_schema([core_schema.str_schema(), core_schema.dict_schema()])
         )

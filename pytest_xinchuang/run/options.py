@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_xinchuang.messages import choose_language, render
+from pytest_xinchuang.packages.registry import loadable
+
 _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     (
         "--xc-platform",
@@ -27,24 +30,16 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--xc-image", "REF", "the image of the docker backend instead of the platform's"),
     ("--xc-timeout-scale", "F", "multiply every time-out by F (default: 1)"),
     ("--xc-waivers", "FILE", "waivers to lay over the results"),
-    ("--xc-sm-vectors", "DIR", "vector files of Wycheproof's shape to run beside the shipped SM vectors"),
-    (
-        "--xc-proxy",
-        "DIR|URL[,...]",
-        "where published Go modules are taken from instead of the module cache and GOPROXY: a directory or a proxy",
-    ),
-    ("--xc-allow-list", "FILE", "the modules that a product may be built from (YAML, xc-allow-list/1)"),
-    ("--xc-advisories", "PATH", "advisories in OSV's JSON, a file or a directory: versions that are frozen"),
-    ("--xc-mirror-key", "FILE", "the SM2 public key (PEM) that a product's mirror has to be signed with"),
-    ("--xc-sdk-baseline", "SNAPSHOT|MODULE@VERSION", "what an SDK's users have, instead of what its manifest names"),
     ("--xc-platforms-file", "FILE", "a platforms.yaml of your own, merged over the shipped one"),
 )
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Register every ``--xc-*`` option and the ini value of the same name with underscores."""
+    """Register every ``--xc-*`` option, those of the installed packages too, and the ini value of the same name with underscores."""
+    language = choose_language()
     group = parser.getgroup("xinchuang", "grading on 信创 platforms")
-    for flag, metavar, text in _OPTIONS:
+    own = [(o.flag, o.metavar, render(o.help, language)) for package in loadable() for o in package.options]
+    for flag, metavar, text in (*_OPTIONS, *own):
         dest = flag[2:].replace("-", "_")
         group.addoption(flag, dest=dest, metavar=metavar, default=None, help=text)
         parser.addini(dest, text, default="")
