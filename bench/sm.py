@@ -98,7 +98,7 @@ def measure(rounds: int = 0) -> Result:
             result.ratios[f"{name} Go, vectors/s"] = many
             result.ratios[f"{name} pipelined / lockstep"] = many / one
             client.close()
-        catalogue = load_catalogue(resources.conformance_dir() / "requirements.yaml")
+        catalogue = load_catalogue(*resources.requirement_files())
         every = [v for one in load_directory(vectors_dir()) for v in one.vectors() if not v.group.get("slow")]
         for name in ("kunpeng", "loongson"):
             engine = SmEngine(platforms.select([name])[0], Subject(SUBJECT), catalogue, pool, Builder(store.cache))

@@ -43,7 +43,7 @@ def platforms() -> Platforms:
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
-    return load_catalogue(resources.conformance_dir() / "requirements.yaml")
+    return load_catalogue(*resources.requirement_files())
 
 
 @pytest.fixture(scope="session")

@@ -128,12 +128,12 @@ class XcSession:
         return value
 
     def _load_catalogue(self) -> Catalogue:
-        path = resources.conformance_dir() / "requirements.yaml"
-        shipped = load_catalogue(path)
+        paths = resources.requirement_files()
+        shipped = load_catalogue(*paths)
         self._shipped_packages = shipped.packages
         hook = self.config.hook.pytest_xc_requirements(config=self.config)
         own = [Path(p) for group in hook for p in group]
-        return load_catalogue(path, *own) if own else shipped
+        return load_catalogue(*paths, *own) if own else shipped
 
     def _choose_packages(self) -> tuple[str, ...]:
         """The conformance packages whose requirements this run answers for."""

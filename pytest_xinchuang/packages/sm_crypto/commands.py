@@ -171,7 +171,7 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
     store = Store(platforms, progress=Progress(), packages=subject.file.rootfs_packages)
     store.cache.clean()
     pool = Pool(store, timeout_scale=options.timeout / 10)
-    catalogue = load_catalogue(resources.conformance_dir() / "requirements.yaml")
+    catalogue = load_catalogue(*resources.requirement_files())
     engine = SmEngine(platform, subject, catalogue, pool, Builder(store.cache, store.progress))
     try:
         yield engine.client()
