@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_xinchuang.packages.base import loadable
 from pytest_xinchuang.run import fixtures, markers, options
 from pytest_xinchuang.run.fixtures import xc_check, xc_evidence, xc_platform, xc_sandbox, xc_subject, xc_toolchain
 
 __all__ = ["xc_check", "xc_evidence", "xc_platform", "xc_sandbox", "xc_subject", "xc_toolchain"]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    options.add_options(parser)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    packages = loadable()
+    options.add_options(parser, packages)
+    pluginmanager.register(fixtures.of_packages(packages), "xinchuang-packages")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -23,7 +26,6 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     markers.register(config)
-    config.pluginmanager.register(fixtures.of_packages(), "xinchuang-packages")
     if not options.option(config, "xc_platform"):
         return
     from pytest_xinchuang.core.errors import XcError

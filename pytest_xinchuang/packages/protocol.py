@@ -1,48 +1,27 @@
 """What a conformance package is: the one object by which the rest of the house knows it.
 
-A package of a third party is registered as ours are: an entry point of the group ``pytest_xinchuang.packages`` that loads
-a :class:`ConformancePackage` (or the hook ``pytest_xc_packages`` of a pytest plugin). Loading one costs little: what it needs to
-work is imported where it is used.
+A package of a third party is registered as ours are: by an entry point of the group ``pytest_xinchuang.packages`` that loads
+a :class:`ConformancePackage`, or by the hook ``pytest_xc_packages`` of a pytest plugin. Loading one costs little: what it
+needs to work is imported where it is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pytest_xinchuang.messages import Message
+from pytest_xinchuang.packages.base import PackageOption
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.cli.common import Commands
     from pytest_xinchuang.core.grade import Grade, RunResult
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.requirement import Catalogue
     from pytest_xinchuang.core.subject import Section, Subject
     from pytest_xinchuang.core.verdict import Decision
+    from pytest_xinchuang.messages import Message
     from pytest_xinchuang.sandbox.pool import Pool
     from pytest_xinchuang.toolchain.builder import Builder
-
-
-@dataclass(frozen=True)
-class PackageOption:
-    """An option of pytest's command line that belongs to a package; it is an ini value too, with underscores.
-
-    Attributes:
-        flag: ``--xc-...``.
-        metavar: how its value is called in help texts.
-        help: what it is for.
-    """
-
-    flag: str
-    metavar: str
-    help: Message
-
-    @property
-    def name(self) -> str:
-        """As ``RunContext.option`` takes it: without dashes."""
-        return self.flag.lstrip("-").replace("-", "_")
 
 
 class RunContext(Protocol):
@@ -104,7 +83,7 @@ class ReportPart(Protocol):
 
 @runtime_checkable
 class ConformancePackage(Protocol):
-    """A conformance package. Subclass :class:`Package`, and say what is yours alone."""
+    """A conformance package. Subclass :class:`~pytest_xinchuang.packages.base.Package`, and say what is yours alone."""
 
     name: str
     """As in ``--xc-suite``, in the catalogue and in the name of its fixture: ``[a-z][a-z0-9_]*``."""
@@ -150,30 +129,5 @@ class ConformancePackage(Protocol):
             XcError: one is wrong.
         """
 
-    def add_commands(self, commands: Commands) -> None:
+    def add_commands(self, commands: Any) -> None:
         """Add its ``xc`` commands."""
-
-
-class Package:
-    """A package that has nothing yet: override what yours has."""
-
-    name: str
-    order: int = 1000
-    requirements: Path | None = None
-    checks: Path | None = None
-    options: Sequence[PackageOption] = ()
-    locale: Path | None = None
-    report: ReportPart | None = None
-
-    @property
-    def sections(self) -> Sequence[Section[Any]]:
-        return ()
-
-    def engine(self, run: RunContext, platform: Platform) -> Engine:
-        raise NotImplementedError(f"the package {self.name} has requirements and no engine")
-
-    def check(self, run: RunContext) -> None:
-        """Nothing to look at."""
-
-    def add_commands(self, commands: Commands) -> None:
-        """No commands."""

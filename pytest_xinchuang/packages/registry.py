@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.messages import _, add_catalogue, joined, verbatim
-from pytest_xinchuang.packages.protocol import ConformancePackage, PackageOption
+from pytest_xinchuang.packages.base import PackageOption, entry_points, load
+from pytest_xinchuang.packages.protocol import ConformancePackage
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from pytest_xinchuang.core.requirement import Catalogue
     from pytest_xinchuang.core.subject import Section, Subject
-
-GROUP = "pytest_xinchuang.packages"
-"""The group of entry points; ours are in ``pyproject.toml``."""
 
 _OURS = "pytest_xinchuang."
 
@@ -114,24 +113,15 @@ def installed(more: Sequence[ConformancePackage] = ()) -> Registry:
     Raises:
         XcError: one cannot be loaded, or this distribution was installed before it registered its own.
     """
-    found = [_load(point) for point in entry_points(group=GROUP)]
+    found = [_load(point) for point in entry_points()]
     if not any(map(_is_ours, found)):
         raise XcError(
-            _("this installation of pytest-xinchuang has registered no conformance package: it is older than its source"),
+            _(
+                "this installation of pytest-xinchuang has registered no conformance package: it is older than its source"
+            ),
             mend=verbatim("pip install -e ."),
         )
     return Registry([*found, *more])
-
-
-def loadable() -> list[ConformancePackage]:
-    """The registered packages that can be loaded, for option parsers and fixtures: a run tells of those that cannot be."""
-    found = []
-    for point in entry_points(group=GROUP):
-        try:
-            found.append(_load(point))
-        except XcError:
-            continue
-    return found
 
 
 def shipped() -> Registry:
@@ -154,11 +144,10 @@ def _is_ours(package: ConformancePackage) -> bool:
 
 def _load(point: EntryPoint) -> ConformancePackage:
     """What an entry point names: the object, or the class that makes it."""
-    distribution = verbatim(point.dist.name if point.dist else "?")
     try:
-        target = point.load()
-        package: ConformancePackage = target() if isinstance(target, type) else target
+        return load(point)
     except Exception as error:  # a third party's module may raise anything
+        distribution = verbatim(point.dist.name if point.dist else "?")
         raise XcError(
             _(
                 "the conformance package {name} of {distribution} cannot be loaded: {error}",
@@ -168,4 +157,3 @@ def _load(point: EntryPoint) -> ConformancePackage:
             ),
             mend=_("mend it, or uninstall {distribution}", distribution=distribution),
         ) from error
-    return package

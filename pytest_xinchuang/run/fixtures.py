@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Subject
+    from pytest_xinchuang.packages.protocol import ConformancePackage
     from pytest_xinchuang.run.handles import Evidence, RecordingSandbox, Toolchain
     from pytest_xinchuang.run.recording import Check
     from pytest_xinchuang.run.session import XcSession
@@ -84,12 +86,10 @@ def xc_check(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
     return Check(request.node, lambda requirement_id: session.decision(requirement_id, xc_platform))
 
 
-def of_packages() -> ModuleType:
-    """A plugin with the fixture ``xc_<package>`` of each installed package: older names of ``xc_check``."""
-    from pytest_xinchuang.packages.registry import loadable
-
+def of_packages(packages: Iterable[ConformancePackage]) -> ModuleType:
+    """A plugin with the fixture ``xc_<package>`` of each package: older names of ``xc_check``."""
     plugin = ModuleType("xinchuang-packages")
-    for package in loadable():
+    for package in packages:
         setattr(plugin, f"xc_{package.name}", _fixture_of(package.name))
     return plugin
 

@@ -18,13 +18,13 @@ from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.protocol import ConformancePackage, Engine
 from pytest_xinchuang.packages.registry import Registry, installed
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
-from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
@@ -116,7 +116,9 @@ class XcSession:
         if not (path.is_dir() if directory else path.exists()):
             given = verbatim(f"--{name.replace('_', '-')}={text}")
             raise XcError(
-                _("{option}: no such directory", option=given) if directory else _("{option}: no such file", option=given)
+                _("{option}: no such directory", option=given)
+                if directory
+                else _("{option}: no such file", option=given)
             )
         return path
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.packages.protocol import Engine, Package, RunContext
+from pytest_xinchuang.packages.base import Package
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.packages.protocol import Engine, RunContext
 
 
 class MruPackage(Package):

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.protocol import Engine, Package, PackageOption, RunContext
+from pytest_xinchuang.packages.base import N_, Package, PackageOption
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.cli.common import Commands
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
+    from pytest_xinchuang.packages.protocol import Engine, RunContext
 
 
 class SdkAstPackage(Package):
@@ -33,7 +32,7 @@ class SdkAstPackage(Package):
         PackageOption(
             "--xc-sdk-baseline",
             "SNAPSHOT|MODULE@VERSION",
-            _("what an SDK's users have, instead of what its manifest names"),
+            N_("what an SDK's users have, instead of what its manifest names"),
         ),
     )
 
@@ -44,8 +43,3 @@ class SdkAstPackage(Package):
         return SdkEngine(
             platform, run.subject, run.catalogue, run.pool.store.cache, baseline=baseline, offline=run.offline
         )
-
-    def add_commands(self, commands: Commands) -> None:
-        from pytest_xinchuang.packages.sdk_ast.commands import add_commands
-
-        add_commands(commands)

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.protocol import Engine, Package, PackageOption, RunContext
+from pytest_xinchuang.packages.base import N_, Package, PackageOption
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.cli.common import Commands
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
+    from pytest_xinchuang.packages.protocol import Engine, RunContext
 
 
 class SmCryptoPackage(Package):
@@ -31,7 +30,7 @@ class SmCryptoPackage(Package):
 
     options = (
         PackageOption(
-            "--xc-sm-vectors", "DIR", _("vector files of Wycheproof's shape to run beside the shipped SM vectors")
+            "--xc-sm-vectors", "DIR", N_("vector files of Wycheproof's shape to run beside the shipped SM vectors")
         ),
     )
 
@@ -43,8 +42,3 @@ class SmCryptoPackage(Package):
 
         vectors = run.option_path("xc_sm_vectors", directory=True)
         return SmEngine(platform, run.subject, run.catalogue, run.pool, run.builder, vectors)
-
-    def add_commands(self, commands: Commands) -> None:
-        from pytest_xinchuang.packages.sm_crypto.commands import add_commands
-
-        add_commands(commands)

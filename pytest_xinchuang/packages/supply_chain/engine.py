@@ -109,7 +109,7 @@ class SupplyChainEngine:
 
     @cached_property
     def _texts(self) -> FindingCatalogue:
-        return FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+        return FindingCatalogue(*resources.finding_files())
 
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:

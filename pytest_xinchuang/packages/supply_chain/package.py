@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.protocol import Engine, Package, PackageOption, RunContext
+from pytest_xinchuang.packages.base import N_, Package, PackageOption
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.cli.common import Commands
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section, Subject
+    from pytest_xinchuang.packages.protocol import Engine, RunContext
     from pytest_xinchuang.packages.supply_chain.engine import Trust
 
 
@@ -35,18 +34,18 @@ class SupplyChainPackage(Package):
         PackageOption(
             "--xc-proxy",
             "DIR|URL[,...]",
-            _(
+            N_(
                 "where published Go modules are taken from instead of the module cache and GOPROXY: a directory or a proxy"
             ),
         ),
         PackageOption(
-            "--xc-allow-list", "FILE", _("the modules that a product may be built from (YAML, xc-allow-list/1)")
+            "--xc-allow-list", "FILE", N_("the modules that a product may be built from (YAML, xc-allow-list/1)")
         ),
         PackageOption(
-            "--xc-advisories", "PATH", _("advisories in OSV's JSON, a file or a directory: versions that are frozen")
+            "--xc-advisories", "PATH", N_("advisories in OSV's JSON, a file or a directory: versions that are frozen")
         ),
         PackageOption(
-            "--xc-mirror-key", "FILE", _("the SM2 public key (PEM) that a product's mirror has to be signed with")
+            "--xc-mirror-key", "FILE", N_("the SM2 public key (PEM) that a product's mirror has to be signed with")
         ),
     )
 
@@ -75,8 +74,3 @@ class SupplyChainPackage(Package):
                 run.subject, run.catalogue, run.pool.store.cache, self._trust(run), offline=run.offline
             )
         return self._engines[run.subject]
-
-    def add_commands(self, commands: Commands) -> None:
-        from pytest_xinchuang.packages.supply_chain.commands import add_commands
-
-        add_commands(commands)

@@ -29,8 +29,8 @@ def _help(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from pytest_xinchuang.packages.registry import load_subject
-    from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
     from pytest_xinchuang.packages.syscall_bridge.host import State, check_host
+    from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 
     subject = load_subject(Path(options.subject))
     needs = subject.section(HostNeeds)
