@@ -82,15 +82,15 @@ class Registry:
         """The sections of the manifest that packages have."""
         return tuple(section for package in self for section in package.sections)
 
-    def subject(self, path: Path) -> Subject:
-        """Read a manifest with the sections of these packages.
+    def subject(self, path: Path, unseen: Iterable[Path] = ()) -> Subject:
+        """Read a manifest with the sections of these packages; ``unseen`` files are no part of the subject.
 
         Raises:
             DataFileError: it is malformed, or names what is not there.
         """
         from pytest_xinchuang.core.subject import Subject
 
-        return Subject(path, self.sections)
+        return Subject(path, self.sections, unseen)
 
     def requirement_files(self) -> list[Path]:
         """The files of the catalogue."""
