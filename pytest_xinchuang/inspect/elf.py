@@ -185,17 +185,6 @@ class ElfObject:
         return None, f"no interpreter, no symbol version, e_flags {self.flags:#x}"
 
 
-def read_elf(data: bytes, name: str) -> ElfObject:
-    """Read an ELF object.
-
-    Raises:
-        NotElf: the bytes are no ELF object, or a broken one; the message says how.
-    """
-    from pytest_xinchuang.inspect.elf_reader import ElfReader
-
-    return ElfReader(data, name).read()
-
-
 MACHINES: Mapping[int, str] = {
     # System V gABI, e_machine.
     0: "EM_NONE",

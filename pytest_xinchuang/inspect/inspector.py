@@ -13,7 +13,8 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, Problem
-from pytest_xinchuang.inspect.elf import ElfObject, NotElf, read_elf
+from pytest_xinchuang.inspect.elf import ElfObject, NotElf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.rules import elf_rules, packages, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system

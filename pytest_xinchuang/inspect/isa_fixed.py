@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pytest_xinchuang.inspect.elf import ElfObject
-from pytest_xinchuang.inspect.isa import Functions, Hit, Hits
 from pytest_xinchuang.inspect.isa_arm64 import ARM64
+from pytest_xinchuang.inspect.isa_hits import Functions, Hit, Hits
 from pytest_xinchuang.inspect.isa_loong64 import LOONG64
 
 CHUNK = 1 << 22

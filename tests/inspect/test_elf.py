@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_xinchuang.core.platform import Arch, Platforms
-from pytest_xinchuang.inspect.elf import Needed, NotElf, read_elf
+from pytest_xinchuang.inspect.elf import Needed, NotElf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.sandbox.launcher import launcher
 from pytest_xinchuang.toolchain.builder import Builder, Target
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.inspect.elf import read_elf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.sandbox import launcher
 
 HOST = platform.machine()

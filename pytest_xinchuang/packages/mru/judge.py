@@ -14,7 +14,8 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.finding import Finding as FoundCode
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause, Fidelity
-from pytest_xinchuang.inspect.elf import NotElf, read_elf
+from pytest_xinchuang.inspect.elf import NotElf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.packages.mru import static
 from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
