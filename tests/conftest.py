@@ -13,9 +13,9 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue, load_catalogue
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
-from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID
 
 pytest_plugins = ["pytester"]
 

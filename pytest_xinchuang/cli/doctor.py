@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.docker import connect
-from pytest_xinchuang.sandbox.pool import HOST_ARCH
-from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
-from pytest_xinchuang.sandbox.system import kvm_works
+from pytest_xinchuang.sandbox.backends.docker import connect
+from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.backends.system import kvm_works
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.toolchain.builder import find_go, find_zig, gnu_compiler, version_of
 
 

@@ -290,7 +290,7 @@ def _rootfs(options: argparse.Namespace) -> int:
     if source.is_file():
         entry = store.import_rootfs(platform, source)
     else:
-        from pytest_xinchuang.sandbox.docker import export_image
+        from pytest_xinchuang.sandbox.backends.docker import export_image
 
         with export_image(options.source) as tarball:
             entry = store.import_rootfs(platform, tarball)

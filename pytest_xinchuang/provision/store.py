@@ -15,9 +15,14 @@ from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
 from pytest_xinchuang.provision.progress import Progress
-from pytest_xinchuang.sandbox.launcher import MARKER_OFFSET
-from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
-from pytest_xinchuang.sandbox.system import KernelRef, SystemEmulatorRef
+from pytest_xinchuang.provision.refs import (
+    MARKER_OFFSET,
+    SANDBOX_HOST_UID,
+    EmulatorRef,
+    KernelRef,
+    RootfsRef,
+    SystemEmulatorRef,
+)
 
 _MARK = b"\x01"
 

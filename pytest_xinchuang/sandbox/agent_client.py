@@ -12,12 +12,16 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
+
+AGENT_SOURCE = Path(__file__).with_name("agent")
+"""The directory of the agent's Go module."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106

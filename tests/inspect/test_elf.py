@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.elf import Needed, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.sandbox.launcher import launcher
+from pytest_xinchuang.sandbox.backends.launcher import launcher
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 SAMPLE = launcher("x86_64", ["/x", "-0"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.sandbox import launcher
+from pytest_xinchuang.sandbox.backends import launcher
 
 HOST = platform.machine()
 

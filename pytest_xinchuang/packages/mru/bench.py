@@ -20,6 +20,10 @@ ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
 """Another locale and China's time, as a POSIX string: neither needs files that a minimal system may lack."""
 
 
+class ReferenceRuns(dict[str, Outcome | str]):
+    """Runs of a subject's x86-64 twins by unit, or why there is none; every platform's bench shares them."""
+
+
 class Bench:
     """Runs the units of ``subject`` on ``platform``."""
 
@@ -83,14 +87,13 @@ class Bench:
 
     def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | str:
         """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""
-        cache = self.pool.shared.setdefault(("reference", self.subject_digest), {})
+        runs = self.pool.shared.slot(ReferenceRuns, self.subject_digest)
         key = f"{unit.name} elsewhere" if elsewhere else unit.name
         if unit.kind in ("shell", "installer"):
             key += f" on {self.platform.os_name}"
-        if key not in cache:
-            cache[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
-        found: Outcome | str = cache[key]
-        return found
+        if key not in runs:
+            runs[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
+        return runs[key]
 
     def run_variant(self, unit: Unit, on_x86: bool) -> Outcome:
         """A variant of a unit, built and run here or on x86-64."""

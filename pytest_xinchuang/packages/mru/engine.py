@@ -15,7 +15,7 @@ from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.packages.mru import static
-from pytest_xinchuang.packages.mru.artifacts import inspect_artifacts
+from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifacts
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.packages.mru.findings import Finding, UnitRecord, decide
 from pytest_xinchuang.packages.mru.judge import RunJudge
@@ -162,7 +162,7 @@ class MruEngine:
                 own, objects, self.platform, self.findings, allowed=allowed, shipped=frozenset(), provided=provided
             )
             records.append(own)
-        read = self.pool.shared.setdefault(("inspections", self.bench.subject_digest), {})
+        read = self.pool.shared.slot(Inspections, self.bench.subject_digest)
         records += inspect_artifacts(self.subject, self.platform, self.pool.store.platforms.file, self.findings, read)
         if self.subject.file.build_flags:
             records.append(self._check_flags())

@@ -43,8 +43,8 @@ from pytest_xinchuang.packages.mru.requirements import (
     STARTS,
     VENDOR,
 )
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import ANSWERED_MEND, answered_text, to_be_refused
-from pytest_xinchuang.sandbox.pool import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 

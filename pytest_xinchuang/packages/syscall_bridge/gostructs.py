@@ -16,7 +16,7 @@ from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, Layouts, Member
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.sandbox.pool import HOST_ARCH
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 SOURCE = Path(__file__).with_name("golayout")

@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, release_key
 from pytest_xinchuang.core.subject import HostNeeds
 from pytest_xinchuang.core.syscall_names import tables
-from pytest_xinchuang.sandbox.pool import HOST_ARCH
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 
 
 class State(StrEnum):

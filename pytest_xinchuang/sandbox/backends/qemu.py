@@ -21,43 +21,13 @@ from typing import IO, Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.sandbox import launcher
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import outcome_of
-from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.backends import launcher
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.streams import Capture
 
-SANDBOX_HOST_UID = 64321
-"""The unprivileged host id that target code runs as when the host user is root; free in Debian's static ranges
-(Debian Policy 9.2.2: 60000-64999 is for packages that ask for one), and it owns no file but ours."""
-
-BASE_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": WORK_DIR, "LANG": "C", "TMPDIR": WORK_DIR, "TZ": "UTC"}
-
 START_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True)
-class RootfsRef:
-    """A provisioned root filesystem."""
-
-    name: str
-    path: Path
-    digest: str
-    libc_version: str
-    stand_in: bool
-    differs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class EmulatorRef:
-    """A provisioned static qemu-user."""
-
-    path: Path
-    digest: str
-    version: str
-
-
-NEEDED_BY_QEMU = frozenset({"fstat", "newfstatat"})
-"""System calls of the host that the emulator makes for itself, and that cannot be taken from it."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-MARKER_OFFSET = 9
-"""EI_PAD: the first padding byte of e_ident; the gABI asks for zero and loaders ignore it."""
+from pytest_xinchuang.provision.refs import MARKER_OFFSET
 
 _BASE = 0x400000
 _HEADER = 64 + 56
