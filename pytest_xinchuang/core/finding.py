@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.verdict import Level
@@ -110,6 +111,11 @@ class FindingCatalogue:
     def fails(self, finding: Finding) -> bool:
         """Whether the platform cannot do with it."""
         return finding.certainty is Certainty.CERTAIN and self.get(finding.code).level is not None
+
+
+def load_findings() -> FindingCatalogue:
+    """The shipped catalogue of findings."""
+    return FindingCatalogue(resources.conformance_dir() / "findings.yaml")
 
 
 class _Lenient(string.Formatter):

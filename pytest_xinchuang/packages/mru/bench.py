@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from pytest_xinchuang.building.built import Built, build, reference_target, target_for
-from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, XcError
-from pytest_xinchuang.core.finding import FindingCatalogue
+from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.sandbox.pool import Pool
@@ -32,7 +31,7 @@ class Bench:
         self.subject = subject
         self.pool = pool
         self.builder = builder
-        self.findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+        self.findings = load_findings()
         self._traced: tuple[Sandbox, Built, Outcome] | None = None
 
     @cached_property

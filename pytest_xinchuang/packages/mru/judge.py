@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_xinchuang.building.built import Built, build, plain_target
+from pytest_xinchuang.building.shims import REQUESTS
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.finding import Finding as FoundCode
@@ -22,7 +23,7 @@ from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
 from pytest_xinchuang.packages.mru.diagnosis import what_it_said
 from pytest_xinchuang.packages.mru.differences import cause_of_difference
 from pytest_xinchuang.packages.mru.findings import Finding, UnitRecord
-from pytest_xinchuang.packages.mru.installers import REQUESTS, wrong_requests
+from pytest_xinchuang.packages.mru.installers import wrong_requests
 from pytest_xinchuang.packages.mru.requirements import (
     ANSWERS,
     BASELINE,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
 from pytest_xinchuang.core.errors import XcError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core.errors import XcError
 
 if TYPE_CHECKING:
