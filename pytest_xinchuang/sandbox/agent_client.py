@@ -271,8 +271,8 @@ class AgentProcess:
     ) -> None:
         self._sandbox, self._number, self._stream, self._argv, self._limits = sandbox, number, stream, argv, limits
         self.stdin: IO[bytes] = io.BufferedWriter(_Feeder(sandbox, number), buffer_size=1)
-        self.stdout: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stdout))
-        self.stderr: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stderr))
+        self.stdout: IO[bytes] = io.BufferedReader(_OutputReader(sandbox, stream, stream.stdout))
+        self.stderr: IO[bytes] = io.BufferedReader(_OutputReader(sandbox, stream, stream.stderr))
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
         seconds = timeout_s if timeout_s is not None else self._limits.wall_s
@@ -307,7 +307,7 @@ class _Feeder(io.RawIOBase):
         super().close()
 
 
-class _Reader(io.RawIOBase):
+class _OutputReader(io.RawIOBase):
     def __init__(self, sandbox: AgentSandbox, stream: _Stream, source: bytearray) -> None:
         self._sandbox, self._stream, self._source, self._position = sandbox, stream, source, 0
 

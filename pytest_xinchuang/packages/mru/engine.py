@@ -17,7 +17,7 @@ from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.packages.mru import static
 from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifacts
 from pytest_xinchuang.packages.mru.bench import Bench
-from pytest_xinchuang.packages.mru.findings import Finding, UnitRecord, decide
+from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord, decide
 from pytest_xinchuang.packages.mru.judge import RunJudge
 from pytest_xinchuang.packages.mru.requirements import (
     ARTIFACTS,
@@ -225,7 +225,7 @@ class MruEngine:
             RunJudge(self.bench).run(unit, record, built)
         except HostFault as fault:
             cause = cause_of(self.platform, fault)
-            record.blocked_by = Finding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+            record.blocked_by = UnitFinding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
 
     def _check_reproducible(self, unit: Unit, record: UnitRecord, built: Built) -> None:
         if unit.kind not in ("c", "go", "go-cgo"):

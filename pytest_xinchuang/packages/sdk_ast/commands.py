@@ -129,10 +129,10 @@ def _snapshot(options: argparse.Namespace, sources: Sources) -> int:
 
 def _diff(options: argparse.Namespace, sources: Sources) -> int:
     from pytest_xinchuang.packages.sdk_ast.compare import compare, compare_across
-    from pytest_xinchuang.packages.sdk_ast.policy import Policy, load_policy
+    from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, load_policy
     from pytest_xinchuang.packages.sdk_ast.rules import Rules
 
-    policy = load_policy(Path(options.policy)) if options.policy else Policy()
+    policy = load_policy(Path(options.policy)) if options.policy else ApiPolicy()
     rules = Rules()
     if options.across:
         if options.new:

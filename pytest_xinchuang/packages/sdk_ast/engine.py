@@ -14,7 +14,7 @@ from pytest_xinchuang.core.subject import Sdk, Subject, is_published
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
-from pytest_xinchuang.packages.sdk_ast.policy import Policy
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
@@ -28,7 +28,7 @@ REFERENCE = "amd64"
 """The architecture that SDKs are written on, and that the others are compared with."""
 
 
-POLICY = Policy()
+POLICY = ApiPolicy()
 """In a grade nothing is suppressed and no package is taken for another: whoever grades may waive, and a waiver is shown."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, place_of
 from pytest_xinchuang.packages.sdk_ast.goside import GoSide, Mismatch, Name, TypeParams, exported
 from pytest_xinchuang.packages.sdk_ast.gotypes import TypeComparison
-from pytest_xinchuang.packages.sdk_ast.snapshot import Package, Symbol, Type
+from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
 
 _VERSION = re.compile(r'"v?\d+(\.\d+)+[-+.0-9A-Za-z]*"')
@@ -30,7 +30,7 @@ class GoComparer(Comparer):
 
     # -- packages
 
-    def compare_package(self, old: Package, new: Package) -> None:
+    def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         """Compare all exported symbols of a package."""
         path, new_path = old.record.path, new.record.path
         for name, symbol in old.symbols.items():

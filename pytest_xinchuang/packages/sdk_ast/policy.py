@@ -37,7 +37,7 @@ class Suppression(_Data):
     expires: datetime.date
 
 
-class Policy(_Data):
+class ApiPolicy(_Data):
     """``xc-api.yaml``.
 
     Attributes:
@@ -84,16 +84,16 @@ class Suppressed:
     expired: bool = False
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path) -> ApiPolicy:
     """
     Raises:
         DataFileError: it is malformed.
     """
-    return YamlFile(path).parse(Policy)
+    return YamlFile(path).parse(ApiPolicy)
 
 
 def suppress(
-    changes: list[Change], policy: Policy, today: datetime.date
+    changes: list[Change], policy: ApiPolicy, today: datetime.date
 ) -> tuple[list[Change], list[tuple[Change, Suppression]], list[Suppressed]]:
     """Split changes into those that count and those that are accepted; each suppression with how often it was used.
 

@@ -230,7 +230,7 @@ def snapshot_schema() -> dict[str, Any]:
 
 
 @dataclass
-class Package:
+class ApiPackage:
     """A package of a snapshot; its symbols are parsed when they are first asked for."""
 
     record: PackageRecord
@@ -269,10 +269,10 @@ class Snapshot:
     def __init__(self, path: Path, label: str = "", known: Snapshot | None = None) -> None:
         self.path, self.label = path, label or str(path)
         self._data = _read(path)
-        self.packages: dict[str, list[Package]] = {}
+        self.packages: dict[str, list[ApiPackage]] = {}
         header: Header | None = None
         end: End | None = None
-        last: Package | None = None
+        last: ApiPackage | None = None
         at = number = 0
         size = len(self._data)
         while at < size:
@@ -314,17 +314,17 @@ class Snapshot:
                 mend="snapshots are made by: xc api snapshot DIR --output FILE",
             ) from None
 
-    def _add(self, record: PackageRecord, start: int, known: Snapshot | None) -> Package | None:
+    def _add(self, record: PackageRecord, start: int, known: Snapshot | None) -> ApiPackage | None:
         if record.same:
             if known is None or record.path not in known.packages:
                 raise DataFileError(f"{self.path}: {record.path} is said to be as in a snapshot that is not here")
             self.packages[record.path] = known.packages[record.path]
             return None
-        package = Package(record, self._data, start, start)
+        package = ApiPackage(record, self._data, start, start)
         self.packages.setdefault(record.path, []).append(package)
         return package
 
-    def package(self, path: str, target: str) -> Package | None:
+    def package(self, path: str, target: str) -> ApiPackage | None:
         """The package as a target sees it; None when it is not there."""
         found = self.packages.get(path, [])
         return next((p for p in found if target in p.record.targets or not p.record.targets), None)

@@ -15,7 +15,7 @@ from pytest_xinchuang.core.errors import XcError
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.syscall_bridge.headers import Headers
     from pytest_xinchuang.packages.syscall_bridge.layouts import Layouts
-    from pytest_xinchuang.packages.syscall_bridge.tables import Table
+    from pytest_xinchuang.packages.syscall_bridge.tables import SyscallTable
 
 DIFF_HELP = "a table (JSON), ARCH (zig's headers), or ARCH=DIR (headers below DIR)"
 
@@ -123,7 +123,7 @@ def _headers(arch: str, directory: str | None) -> Headers:
     return find_headers(architecture(arch), Path(directory) if directory else None)
 
 
-def _read(text: str) -> Table:
+def _read(text: str) -> SyscallTable:
     """A table by what a user calls it."""
     from pytest_xinchuang.packages.syscall_bridge.tables import load_table, read_table
 

@@ -22,7 +22,7 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Profile(_Data):
+class OsProfile(_Data):
     """An operating system as far as its kernel's answers go.
 
     Attributes:
@@ -44,7 +44,7 @@ class KernelProbe(_Data):
     values: dict[str, Any] = Field(min_length=1)
 
 
-class Step(BaseModel):
+class ProbeStep(BaseModel):
     """One operation of a bridge probe; what is not named here is an argument of it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -68,14 +68,14 @@ class BridgeProbe(_Data):
     id: str = Field(pattern=r"^[a-z]+\.[a-z0-9-]+$")
     requirement: RequirementId
     source: str = Field(min_length=5)
-    steps: tuple[Step, ...] = Field(min_length=1)
+    steps: tuple[ProbeStep, ...] = Field(min_length=1)
 
 
 class ProbesFile(_Data):
     """The whole of a probes.yaml."""
 
     format: str = Field(alias="schema", pattern=r"^xc-probes/1$")
-    profiles: dict[str, Profile] = Field(default_factory=dict)
+    profiles: dict[str, OsProfile] = Field(default_factory=dict)
     kernel: tuple[KernelProbe, ...] = ()
     bridge: tuple[BridgeProbe, ...] = ()
 
