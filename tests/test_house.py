@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("building", "gotest", "packages"),
     ("packages.mru", "packages.sdk_ast", "packages.sm_crypto", "packages.supply_chain", "packages.syscall_bridge"),
     ("cli", "run"),
-    ("plugin",),
+    ("api", "plugin"),
 )
 """The rooms by floor, from the ground up: a room imports from lower floors alone. "" is ``pytest_xinchuang`` itself."""
 
