@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 
 SCHEMA = "xc-api/1"
@@ -30,11 +31,11 @@ Grade = Literal["typed", "stubbed", "syntactic"]
 """How much was known: types were checked; some came from stubs; only the syntax was read."""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+class _Record(FrozenData):
+    model_config = ConfigDict(populate_by_name=True)
 
 
-class Problem(_Data):
+class Problem(_Record):
     """Something that could not be read as it should."""
 
     file: str
@@ -45,7 +46,7 @@ class Problem(_Data):
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
 
-class Header(_Data):
+class Header(_Record):
     """The first record.
 
     Attributes:
@@ -71,7 +72,7 @@ class Header(_Data):
     problems: tuple[Problem, ...] | None = ()
 
 
-class PackageRecord(_Data):
+class PackageRecord(_Record):
     """A package as some targets see it.
 
     Attributes:
@@ -211,7 +212,7 @@ class SymbolRecord(BaseModel):
     facts: dict[str, Any] | None = None
 
 
-class End(_Data):
+class End(_Record):
     """The last record: a snapshot without it was cut off."""
 
     record: Literal["end"] = "end"

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -18,11 +19,7 @@ Scalar = int | str
 RESERVED = ("do", "is", "as", "has", "gives", "hex", "text")
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OsProfile(_Data):
+class OsProfile(FrozenData):
     """An operating system as far as its kernel's answers go.
 
     Attributes:
@@ -35,7 +32,7 @@ class OsProfile(_Data):
     unknown: tuple[str, ...] = ()
 
 
-class KernelProbe(_Data):
+class KernelProbe(FrozenData):
     """A scenario of the reference harness, with the values that it has to say."""
 
     id: str = Field(pattern=r"^k\.[a-z][a-z0-9_]*$")
@@ -62,7 +59,7 @@ class ProbeStep(BaseModel):
         return dict(self.model_extra or {})
 
 
-class BridgeProbe(_Data):
+class BridgeProbe(FrozenData):
     """A sequence of operations, each with what has to come back."""
 
     id: str = Field(pattern=r"^[a-z]+\.[a-z0-9-]+$")
@@ -71,7 +68,7 @@ class BridgeProbe(_Data):
     steps: tuple[ProbeStep, ...] = Field(min_length=1)
 
 
-class ProbesFile(_Data):
+class ProbesFile(FrozenData):
     """The whole of a probes.yaml."""
 
     format: str = Field(alias="schema", pattern=r"^xc-probes/1$")

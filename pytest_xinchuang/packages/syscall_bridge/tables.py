@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, HostFault
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, need_whole, parse
@@ -35,14 +36,12 @@ NOT_CALLS = frozenset(
 """Macros of the same prefix that name no call (asm-generic/unistd.h, arm's asm/unistd.h, mips' asm/unistd.h)."""
 
 
-class SyscallTable(BaseModel):
+class SyscallTable(FrozenData):
     """The system calls of one kernel on one architecture.
 
     Attributes:
         calls: name -> number.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: str = Field(default="xc-syscalls/1", alias="schema", pattern=r"^xc-syscalls/1$")
     arch: str
