@@ -167,13 +167,6 @@ def schemas() -> dict[str, dict[str, object]]:
     }
 
 
-def write_schemas() -> None:
-    """Write the shipped JSON Schemas anew, after a model has changed."""
-    for name, schema in schemas().items():
-        text = json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        (resources.schemas_dir() / name).write_text(text, encoding="utf-8")
-
-
 def _platforms(options: argparse.Namespace) -> int:
     from pytest_xinchuang.core.platform import Platforms, PlatformsFile
 

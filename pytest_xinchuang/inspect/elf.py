@@ -35,10 +35,6 @@ class Needed:
         text = self.version.partition("_")[2]
         return version_key(text) if text.replace(".", "").isdigit() and text[-1] != "." else None
 
-    def newer_than(self, prefix: str, limit: str) -> bool:
-        """Whether this is ``prefix_X`` with X above ``limit``; GLIBC_PRIVATE and the like are never comparable."""
-        return self.family == prefix and self.number is not None and self.number > version_key(limit)
-
 
 def version_key(text: str) -> tuple[int, ...]:
     """``2.34`` as (2, 34)."""

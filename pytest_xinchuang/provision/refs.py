@@ -9,8 +9,9 @@ SANDBOX_HOST_UID = 64321
 """The unprivileged host id that target code runs as when the host user is root; free in Debian's static ranges
 (Debian Policy 9.2.2: 60000-64999 is for packages that ask for one), and it owns no file but ours."""
 
-MARKER_OFFSET = 9
-"""EI_PAD: the first padding byte of e_ident; the gABI asks for zero and loaders ignore it."""
+MARKER_OFFSET, MARKER = 9, b"\x01"
+"""What tells our emulators and launchers from programs that are to be emulated: a byte at EI_PAD, the first padding byte of
+e_ident (System V gABI), which is zero elsewhere and which loaders ignore."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,13 @@ def own(spec: QemuSpec) -> Iterator[QemuSandbox]:
         yield opened
 
 
+def test_a_host_without_a_launcher_says_so_and_has_another_way(spec: QemuSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu.host, "machine", lambda: "loongarch64")
+    with pytest.raises(SandboxFault, match="on a loongarch64 host") as caught:
+        QemuSandbox(spec)
+    assert caught.value.namespaces and "--xc-backend=native" in caught.value.mend
+
+
 def shell(sandbox: Sandbox, script: str, **more: object) -> str:
     outcome = sandbox.run(["sh", "-c", script], **more)  # type: ignore[arg-type]
     assert outcome.ok, (outcome.describe(), outcome.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from functools import cached_property
 
@@ -53,6 +52,7 @@ class SdkEngine:
         self.platform, self.subject, self.catalogue = platform, subject, catalogue
         self.cache, self.baseline, self.offline = cache, baseline, offline
         self._sources: Sources | None = None
+        self._commands: dict[tuple[str, ...], Found] = {}
 
     def close(self) -> None:
         """Remove the snapshots that were made."""
@@ -88,10 +88,15 @@ class SdkEngine:
 
     # -- it builds
 
-    @functools.cache  # noqa: B019 - an engine lives as long as its run
     def _go(self, words: tuple[str, ...]) -> Found:
+        """What a go command says of the SDK; each is run once."""
         if self.sdk.language != "go":
             return self._not_go()
+        if words not in self._commands:
+            self._commands[words] = self._run_go(words)
+        return self._commands[words]
+
+    def _run_go(self, words: tuple[str, ...]) -> Found:
         found = Found()
         run = run_go(self.cache, self.subject.path(self.sdk.path), words, self.arch, offline=self.offline)
         found.evidence.append(

@@ -16,7 +16,6 @@ from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 
 Scalar = int | str
-RESERVED = ("do", "is", "as", "has", "gives", "hex", "text")
 
 
 class OsProfile(FrozenData):

@@ -21,6 +21,7 @@ from typing import IO, Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.backends import launcher
@@ -101,6 +102,18 @@ class QemuSandbox:
         secret = secrets.token_hex(16)
         helpers, registrations = {}, []
         if spec.emulator is not None:
+            if not launcher.supported(machine):
+                raise SandboxFault(
+                    _(
+                        "on a {machine} host the programs that a program starts cannot be emulated",
+                        machine=verbatim(machine),
+                    ),
+                    mend=_(
+                        "an x86-64 or arm64 host, or {option} on the board itself",
+                        option=verbatim("--xc-backend=native"),
+                    ),
+                    namespaces=True,
+                )
             base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
             helpers["launcher"] = launcher.launcher(machine, base).hex()
             message = (
