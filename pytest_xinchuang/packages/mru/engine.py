@@ -17,7 +17,7 @@ from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.packages.mru import static
 from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifacts
 from pytest_xinchuang.packages.mru.bench import Bench
-from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord, decide
+from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord, join_units
 from pytest_xinchuang.packages.mru.judge import RunJudge
 from pytest_xinchuang.packages.mru.requirements import (
     ARTIFACTS,
@@ -97,7 +97,7 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
-        return decide(requirement_id, scope, requirement.mend.en)
+        return join_units(requirement_id, scope, requirement.mend.en)
 
     def _unit(self, record: UnitRecord) -> Unit | None:
         return next((u for u in self.subject.file.units if u.name == record.name), None)

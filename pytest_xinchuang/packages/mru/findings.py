@@ -57,7 +57,7 @@ class UnitRecord:
 _WORST_FIRST = (Cause.HOST, Cause.MISSING_FACT, Cause.FIDELITY, Cause.BLOCKED)
 
 
-def decide(requirement: str, units: list[UnitRecord], default_mend: str) -> Decision:
+def join_units(requirement: str, units: list[UnitRecord], default_mend: str) -> Decision:
     """Join what was found in every unit that has to show ``requirement``.
 
     One failure fails it. It passes only when every unit was looked at and nothing was found.
