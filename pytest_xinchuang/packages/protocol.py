@@ -45,7 +45,7 @@ class RunContext(Protocol):
         """Nothing may be fetched."""
 
     def option(self, name: str) -> str | None:
-        """An option's value: of the command line, else of the ini file, else None. ``name``: ``xc_sm_vectors``."""
+        """An option's value: of the command line, else of the ini file, else None. ``name`` is as ``PackageOption.name``."""
 
     def option_path(self, name: str, *, directory: bool = False) -> Path | None:
         """The file that an option names.
