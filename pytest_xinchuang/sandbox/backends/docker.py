@@ -167,7 +167,6 @@ class DockerSandbox(AgentSandbox):
         Raises:
             SandboxFault: it could not be started; nothing is left behind.
         """
-
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
             raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
