@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -147,6 +147,10 @@ class Process(Protocol):
 
     def kill(self) -> Outcome:
         """Kill the command and everything that it started."""
+
+
+Launch = Callable[[], Process]
+"""Starts a command that is kept alive, e.g. a harness."""
 
 
 @runtime_checkable

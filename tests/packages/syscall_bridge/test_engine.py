@@ -16,7 +16,7 @@ from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Verdict
 from pytest_xinchuang.packages.syscall_bridge import engine as engines
 from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
-from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -63,10 +63,10 @@ def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, mo
     """Planted: the sandbox answers one call wrongly, to both bridges."""
     real = engines.run_bridge
 
-    def planted(*args: object, **kwargs: object) -> list[Seen]:
+    def planted(*args: object, **kwargs: object) -> list[ProbeOutcome]:
         seen = real(*args, **kwargs)  # type: ignore[arg-type]
         return [
-            Seen(s.id, s.source, s.expected, "EMULATOR", Result.FAILED, s.requirement)
+            ProbeOutcome(s.id, s.source, s.expected, "EMULATOR", ProbeResult.FAILED, s.requirement)
             if s.id == "errno.open#1 openat"
             else s
             for s in seen
