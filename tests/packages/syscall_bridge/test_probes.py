@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
-from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, ProtocolError, ReplyKind
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.harness.protocol import ProtocolError
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.expect import agrees, evaluate
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes, load_probes, probes_file
 from pytest_xinchuang.packages.syscall_bridge.reference import Column, divergences
@@ -167,6 +169,23 @@ def test_replies(body: str, came: ReplyKind, told: str, tmp_path: Path) -> None:
     assert reply.kind is came and told in reply.detail
     if not told:
         assert reply.result == 3
+
+
+@pytest.mark.parametrize(
+    ("unknown", "fault"),
+    [
+        ('"operation"', ReplyFault.UNKNOWN_OPERATION),
+        ('"close"', ReplyFault.UNKNOWN_OPERATION),
+        ('"O_X"', ReplyFault.UNKNOWN_NAME),
+        ('"operation, or so it is said: ENOSYS"', ReplyFault.UNKNOWN_NAME),
+        ("[1]", ReplyFault.UNKNOWN_NAME),
+        ("None", ReplyFault.UNKNOWN_NAME),
+    ],
+)
+def test_what_is_not_known(unknown: str, fault: ReplyFault, tmp_path: Path) -> None:
+    with client(tmp_path, f'say({{"id": r["id"], "unknown": {unknown}}})') as harness:
+        reply = harness.ask("close", fd=1)
+    assert reply.fault is fault and not reply.good and reply.error == 0
 
 
 def test_silence(tmp_path: Path) -> None:
