@@ -162,9 +162,12 @@ def build(
             libraries=unit.links,
             with_objects=libraries,
             salt=salt,
+            within=subject.directory,
         )
     else:
-        program = builder.go(target, subject.path(unit.sources[0]), cgo=unit.kind == "go-cgo", salt=salt)
+        program = builder.go(
+            target, subject.path(unit.sources[0]), cgo=unit.kind == "go-cgo", salt=salt, within=subject.directory
+        )
     shipped = {name: data for name, data in libraries.items() if _ships(unit, name)}
     files = {f"{place}/{unit.name}": program} | {f"{place}/lib/{name}": data for name, data in shipped.items()}
     dirs = (f"{place}/lib",) if shipped else ()
@@ -206,7 +209,8 @@ def _library(builder: Builder, subject: Subject, library: Library, target: Targe
     if target.arch in library.files:
         return subject.path(library.files[target.arch]).read_bytes()
     sources = [subject.path(s) for s in library.sources]
-    return builder.c(target, sources, flags=[f"-Wl,-soname,{library.name}"], shared=True, salt=salt)
+    flags = [f"-Wl,-soname,{library.name}"]
+    return builder.c(target, sources, flags=flags, shared=True, salt=salt, within=subject.directory)
 
 
 def subject_objects(subject: Subject, rootfs: RootfsRef) -> dict[str, bytes]:

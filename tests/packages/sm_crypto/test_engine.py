@@ -12,8 +12,8 @@ import yaml
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
 from pytest_xinchuang.sandbox.pool import Pool
@@ -35,7 +35,7 @@ def engine(
     script = tmp_path / "harness.py"
     script.write_text(f"{REFERENCE}\n{body}\nserve(Liar(), sys.stdin.buffer, sys.stdout.buffer)\n")
     made = LocalEngine(
-        platforms.select(["kunpeng"])[0], Subject(OPENSSL), catalogue, pool, Builder(pool.store.cache), **fields
+        platforms.select(["kunpeng"])[0], load_subject(OPENSSL), catalogue, pool, Builder(pool.store.cache), **fields
     )
     made.command = [sys.executable, str(script)]
     return made
@@ -78,7 +78,7 @@ def test_natively_floors_are_measured(tmp_path: Path, platforms: Platforms, cata
         body = "class Fast:\n    def __init__(self, d=b''): pass\n    def update(self, d): pass\n"
         body += "    def digest(self): return bytes(32)\n"
         made = engine(tmp_path, platforms, catalogue, pool, body + "Liar.sm3_type = Fast")
-        made.subject, made.level = Subject(tmp_path), Fidelity.NATIVE
+        made.subject, made.level = load_subject(tmp_path), Fidelity.NATIVE
         (decision,) = decide(made, "042")
         assert (decision.verdict, decision.fidelity) == (verdict, Fidelity.NATIVE), decision
 
@@ -89,7 +89,7 @@ def test_a_subject_without_sm_crypto(tmp_path: Path, platforms: Platforms, catal
         "schema: xc-subject/1\nname: x\nversion: '1'\nunits: [{name: u, kind: shell, sources: [u.sh]}]\n"
     )
     made = engine(tmp_path, platforms, catalogue, pool)
-    made.subject = Subject(tmp_path)
+    made.subject = load_subject(tmp_path)
     for decision in decide(made, "001", "004", "040"):
         assert decision.verdict is Verdict.NOT_APPLICABLE and decision.evidence
 
