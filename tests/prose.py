@@ -51,7 +51,8 @@ def _texts_of(function: Function) -> set[str]:
     """Names that stand for texts in a function."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     known = {a.arg for a in arguments if a.arg in PARAMETERS}
-    known |= {n.name for n in ast.walk(function) if isinstance(n, ast.ExceptHandler) and n.name}
+    errors = {n.name for n in ast.walk(function) if isinstance(n, ast.ExceptHandler) and n.name}
+    known |= {f"str {name}" for name in errors}
     while True:
         before = len(known)
         for node in ast.walk(function):
@@ -92,7 +93,8 @@ def _is_text(node: ast.expr, known: set[str]) -> bool:
         case ast.JoinedStr(values=values):
             return any(isinstance(v, ast.FormattedValue) and _is_text(v.value, known) for v in values)
         case ast.Call(func=ast.Name(id="str" | "repr"), args=[argument]):
-            return _is_text(argument, known)
+            # An error is no text, and has attributes that may be asked; as a string it is one.
+            return _is_text(argument, known) or (isinstance(argument, ast.Name) and f"str {argument.id}" in known)
         case ast.Call(func=ast.Attribute(value=inner, attr=name), args=arguments):
             return (name in SAYS and not arguments) or _is_text(inner, known)
     return False

@@ -6,14 +6,14 @@ import fnmatch
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from pytest_xinchuang.building.shims import REQUESTS, shims
 from pytest_xinchuang.core.errors import BuildFailed, XcError
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.core.subject import Library, Subject, Unit
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.extract import extract
-from pytest_xinchuang.packages.mru.installers import REQUESTS, shims
-from pytest_xinchuang.sandbox.protocol import WORK_DIR
-from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
+from pytest_xinchuang.provision.refs import RootfsRef
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 LIBRARY_DIRS = ("lib/{triplet}", "usr/lib/{triplet}", "lib64", "usr/lib64", "lib", "usr/lib")

@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
+from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
 from pytest_xinchuang.core import inputs
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import RequirementId
@@ -28,11 +29,7 @@ Given = TypeVar("Given", bound=BaseModel)
 Behaviour = Literal["children", "threads", "tls", "signals", "dlopen"]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Expectation(_Data):
+class Expectation(FrozenData):
     """What a unit must do, known beforehand.
 
     Attributes:
@@ -50,7 +47,7 @@ class Expectation(_Data):
         return self
 
 
-class Library(_Data):
+class Library(FrozenData):
     """A shared library of the subject's own."""
 
     name: LibraryName
@@ -59,7 +56,7 @@ class Library(_Data):
     ship: bool = Field(default=True, description="false: link with it, but leave it out of what is delivered")
 
 
-class Artifact(_Data):
+class Artifact(FrozenData):
     """Something that is delivered: a file, a package, an archive, an image or a directory, for each target.
 
     Attributes:
@@ -75,7 +72,7 @@ class Artifact(_Data):
         return next((self.files[key] for key in keys if key is not None and key in self.files), None)
 
 
-class Unit(_Data):
+class Unit(FrozenData):
     """A minimum runnable unit: one program that starts, does one thing and ends.
 
     Attributes:
@@ -124,7 +121,7 @@ class Unit(_Data):
         return self
 
 
-class NotApplicable(_Data):
+class NotApplicable(FrozenData):
     """A behaviour that the subject says it does not have; believed only where its objects bear it out."""
 
     requirement: RequirementId
@@ -150,7 +147,7 @@ class Section(Generic[Given]):
     files: Callable[[Given], Iterable[str]] = lambda _: ()
 
 
-class SubjectFile(_Data):
+class SubjectFile(FrozenData):
     """The manifest."""
 
     format: Literal["xc-subject/1"] = Field(alias="schema")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pytest_xinchuang.packages.base import PackageOption
+from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.grade import Grade, RunResult

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.messages import _, add_catalogue, joined, verbatim
-from pytest_xinchuang.packages.base import PackageOption, entry_points, load
+from pytest_xinchuang.packages.base import entry_points, load
+from pytest_xinchuang.packages.option import PackageOption
 from pytest_xinchuang.packages.protocol import ConformancePackage
 
 if TYPE_CHECKING:

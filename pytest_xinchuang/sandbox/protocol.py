@@ -17,6 +17,9 @@ WORK_DIR = "/xc"
 SANDBOX_UID = 1000
 """The user id that target code sees itself as."""
 
+BASE_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": WORK_DIR, "LANG": "C", "TMPDIR": WORK_DIR, "TZ": "UTC"}
+"""The environment of every command; what a caller gives is laid over it."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_xinchuang.core.errors import BuildFailed
 from pytest_xinchuang.core.platform import Arch, Platforms
-from pytest_xinchuang.inspect.elf import read_elf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder, Target, ToolchainFault, find_c_compiler, gnu_libc_version

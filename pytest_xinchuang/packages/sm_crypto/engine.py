@@ -35,7 +35,8 @@ from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.tls.inside import RELAY, probe_inside
 from pytest_xinchuang.packages.sm_crypto.tls.probe import NAMES, SM_PROTOCOLS, read_roots
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
-from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Process
 from pytest_xinchuang.toolchain.builder import Builder
 

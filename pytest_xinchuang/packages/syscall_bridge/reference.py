@@ -11,8 +11,9 @@ from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes
 from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult, run_bridge, run_kernel
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.sandbox.emulators import known_difference
-from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Launch, Limits, Process, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
 

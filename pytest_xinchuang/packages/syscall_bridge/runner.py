@@ -11,7 +11,7 @@ from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, Reply, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.expect import ERRNO, agrees, evaluate, is_error
-from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, Step
+from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, ProbeStep
 
 _ERROR_NAMES = {number: name for name, number in ERRNO.items()} | {95: "EOPNOTSUPP", 11: "EAGAIN", 35: "EDEADLK"}
 """Numbers that have two names get the one that manual pages use."""
@@ -170,7 +170,7 @@ class _Run:
     def _expected(self, value: Any) -> Any:
         return self.probes.expected(self.probe.id, value, self.profile, self.page)
 
-    def _judge(self, where: str, step: Step, reply: Reply) -> None:
+    def _judge(self, where: str, step: ProbeStep, reply: Reply) -> None:
         if step.expected is not None:
             expected = self._expected(step.expected)
             self._note(where, str(expected), told(reply), self._result(expected, reply), reply)
@@ -202,7 +202,7 @@ class _Run:
             return ProbeResult.PASSED if _KINDS[expected](reply.result) else ProbeResult.FAILED
         return ProbeResult.PASSED if agrees(expected, reply.result, self.names) else ProbeResult.FAILED
 
-    def _keep(self, step: Step, reply: Reply) -> str | None:
+    def _keep(self, step: ProbeStep, reply: Reply) -> str | None:
         """Keep what later steps build on; what was to come and did not, None when all is there."""
         if step.keep is None:
             return None if reply.good else "a reply"
