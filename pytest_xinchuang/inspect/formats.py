@@ -97,7 +97,8 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is None or isinstance(error, (CannotRead, TooMuch)) or not isinstance(error, Exception):
             return
-        if isinstance(error, NotImplementedError) or "encrypted" in str(error) or "password" in str(error):
+        # zipfile raises these for compressions that it does not know, and for encrypted members.
+        if type(error) in (NotImplementedError, RuntimeError):
             raise CannotRead(str(error) or "an unsupported compression", "XC-BAD-006") from error
         if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
             raise CannotRead(f"damaged: {error}") from error

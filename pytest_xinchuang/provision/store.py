@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import DataFileError, HostFault
+from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
@@ -73,15 +74,19 @@ class Store:
             )
         name = platform.rootfs_name
         if name is None:
-            raise HostFault(
-                f"{platform.id} has no stand-in root filesystem"
-                + (
-                    ": qemu-user is a new-world kernel and cannot judge old-world programs"
-                    if platform.world == "old"
-                    else ""
-                ),
-                mend=f"xc rootfs import {platform.id} TARBALL, and run it on a board or under a real kernel",
+            if platform.world == "old":
+                what = _(
+                    "{platform} has no stand-in root filesystem: "
+                    "qemu-user is a new-world kernel and cannot judge old-world programs",
+                    platform=platform.id,
+                )
+            else:
+                what = _("{platform} has no stand-in root filesystem", platform=platform.id)
+            mend = _(
+                "xc rootfs import {platform} TARBALL, and run it on a board or under a real kernel",
+                platform=platform.id,
             )
+            raise HostFault(what, mend=mend, lacking=Lacking.STAND_IN)
         return self._ref(self._make_rootfs(name, force=force), platform)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -169,6 +169,10 @@ class Process(Protocol):
 
     def kill(self) -> Outcome:
         """Kill the command and everything that it started."""
+
+
+Launch = Callable[[], Process]
+"""Starts a command that is kept alive, e.g. a harness."""
 
 
 @runtime_checkable

@@ -80,7 +80,7 @@ class MruEngine:
         try:
             records = self._records
         except HostFault as fault:
-            cause = cause_of(self.platform, fault)
+            cause = cause_of(fault)
             code = " [XC-RUN-004]" if cause is Cause.FIDELITY and self.platform.world == "old" else ""
             return Decision(Verdict.INCONCLUSIVE, cause, fault.what + code, fault.mend)
         scope = [r for r in records if self._in_scope(requirement_id, r)]
@@ -227,7 +227,7 @@ class MruEngine:
         try:
             RunJudge(self.bench).run(unit, record, built)
         except HostFault as fault:
-            cause = cause_of(self.platform, fault)
+            cause = cause_of(fault)
             record.blocked_by = UnitFinding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
 
     def _check_reproducible(self, unit: Unit, record: UnitRecord, built: Built) -> None:

@@ -387,7 +387,7 @@ def _bridge_run(options: argparse.Namespace) -> int:
 
     from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
     from pytest_xinchuang.packages.syscall_bridge.probes import Probes, probes_file
-    from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge
+    from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult, run_bridge
     from pytest_xinchuang.sandbox.local import local
 
     words = options.words[1:] if options.words[:1] == ["--"] else list(options.words)
@@ -396,7 +396,7 @@ def _bridge_run(options: argparse.Namespace) -> int:
     probes = Probes([probes_file(), *(Path(p) for p in options.probes)])
     probes.lineage(options.os_profile)
     program = [str(Path(words[0]).absolute()) if Path(words[0]).exists() else words[0], *words[1:]]
-    seen: list[Seen] = []
+    seen: list[ProbeOutcome] = []
     for probe in probes.bridge.values():
         with (
             tempfile.TemporaryDirectory() as place,
@@ -404,15 +404,15 @@ def _bridge_run(options: argparse.Namespace) -> int:
         ):
             seen += run_bridge(client, probes, [probe], options.os_profile, resource.getpagesize())
     for one in seen:
-        if one.result in (Result.FAILED, Result.NOT_REACHED):
+        if one.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED):
             print(f"{one.requirement} {one.text()}")
-        elif one.result is Result.UNSUPPORTED:
+        elif one.result is ProbeResult.UNSUPPORTED:
             print(f"{one.id}: {one.found}: not asked")
-    count = {result: sum(s.result is result for s in seen) for result in Result}
+    count = {result: sum(s.result is result for s in seen) for result in ProbeResult}
     print(", ".join(f"{number} {result}" for result, number in count.items() if number))
-    if count[Result.FAILED] or count[Result.NOT_REACHED]:
+    if count[ProbeResult.FAILED] or count[ProbeResult.NOT_REACHED]:
         return EXIT_FINDINGS
-    return EXIT_CLEAN if count[Result.PASSED] and not count[Result.UNDOCUMENTED] else EXIT_INCOMPLETE
+    return EXIT_CLEAN if count[ProbeResult.PASSED] and not count[ProbeResult.UNDOCUMENTED] else EXIT_INCOMPLETE
 
 
 def _trace(options: argparse.Namespace, load: Load) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import json
 import os
@@ -25,8 +27,9 @@ from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.backends import launcher
+from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
-from pytest_xinchuang.sandbox.streams import Capture
+from pytest_xinchuang.sandbox.streams import Capture, Remembered
 
 START_TIMEOUT_S = 30.0
 
@@ -223,9 +226,22 @@ class QemuSandbox:
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
-        limits = limits or Limits()
+        def again() -> bytes | None:
+            log = f"{WORK_DIR}/.xc-emulator.log"
+            self._run(
+                argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, limits or Limits(), None
+            )
+            with contextlib.suppress(OSError):
+                return self.get(log)
+            return None
+
         extra = {"QEMU_STRACE": "1"} if trace else {}
-        number, fds = self._spawn(argv, {**(env or {}), **extra}, cwd, limits)
+        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, limits or Limits(), again)
+
+    def _run(
+        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+    ) -> Outcome:
+        number, fds = self._spawn(argv, env, cwd, limits)
         capture = Capture(*fds, stdin, limits.output_mb << 20)
         try:
             deadline = time.monotonic() + limits.wall_s * self.spec.timeout_scale
@@ -236,7 +252,9 @@ class QemuSandbox:
                 self._send({"op": "kill", "target": number})
                 capture.pump(time.monotonic() + 5)
                 answer = self._wait(number, time.monotonic() + 5)
-            return self._outcome(argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits)
+            return self._outcome(
+                argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits, again
+            )
         finally:
             capture.close()
 
@@ -314,6 +332,7 @@ class QemuSandbox:
         truncated: bool,
         timed_out: bool,
         limits: Limits,
+        again: Again | None = None,
     ) -> Outcome:
         return outcome_of(
             argv,
@@ -325,6 +344,7 @@ class QemuSandbox:
             emulated=self.spec.emulator is not None,
             cpu=self.spec.cpu_model,
             gone=self._dead,
+            again=again,
         )
 
     # -- files
@@ -456,7 +476,9 @@ class QemuProcess:
         self._sandbox, self._number, self._argv, self._limits = sandbox, number, argv, limits
         self.stdin: IO[bytes] = os.fdopen(stdin, "wb", buffering=0)
         self.stdout: IO[bytes] = os.fdopen(stdout, "rb")
-        self.stderr: IO[bytes] = os.fdopen(stderr, "rb")
+        # Whoever reads it as it comes must not take away what tells the end of the program from that of the emulator.
+        self._said = Remembered(stderr)
+        self.stderr: IO[bytes] = io.BufferedReader(self._said)
         self._outcome: Outcome | None = None
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
@@ -483,8 +505,8 @@ class QemuProcess:
 
     def _finish(self, answer: dict[str, Any] | None, *, killed: bool) -> Outcome:
         self.stdin.close()
-        stdout, stderr = self.stdout.read(), self.stderr.read()
+        stdout, _ = self.stdout.read(), self.stderr.read()
         self.stdout.close()
         self.stderr.close()
-        self._outcome = self._sandbox._outcome(self._argv, answer, stdout, stderr, False, killed, self._limits)
+        self._outcome = self._sandbox._outcome(self._argv, answer, stdout, self._said.last, False, killed, self._limits)
         return self._outcome
