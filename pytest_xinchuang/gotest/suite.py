@@ -16,7 +16,7 @@ class SuiteModule(BaseModel):
 
     module: str
     version: str
-    note: Text
+    note: Text = Text(en="", zh="")
 
 
 class SuiteFile(BaseModel):
