@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -89,8 +89,18 @@ class YamlFile:
         path = ".".join(str(step) for step in where) or "(top)"
         return DataFileError(f"{self.path}:{self.line_of(where)}: {path}: {found}", mend=mend)
 
-    def parse(self, model: type[Model], data: Any = None, at: KeyPath = ()) -> Model:
+    def parse(
+        self,
+        model: type[Model],
+        data: Any = None,
+        at: KeyPath = (),
+        written: Callable[[KeyPath], KeyPath] = lambda where: where,
+    ) -> Model:
         """Validate ``data`` (default: the whole file) as ``model``.
+
+        Args:
+            at: where in the file ``data`` stands.
+            written: tells where in the file the value at a place of ``data`` is written, if not there.
 
         Raises:
             DataFileError: with one line for each mistake: file, line, path, what was found and what is allowed.
@@ -105,8 +115,8 @@ class YamlFile:
                 if problem["type"] == "extra_forbidden":
                     allowed = "no such key here"
                 found = "" if problem["type"] == "missing" else f"found {_brief(problem['input'])}: "
-                lines.append(str(self.error(where, f"{found}{allowed}")))
-            raise DataFileError("\n".join(lines)) from error
+                lines.append(str(self.error(written(where), f"{found}{allowed}")))
+            raise DataFileError("\n".join(dict.fromkeys(lines))) from error
 
 
 def _brief(value: object) -> str:
