@@ -6,8 +6,6 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _INSTALLED = (_PACKAGE / "platforms.yaml").is_file()
-_ORDER = ("mru", "sm_crypto", "sdk_ast", "supply_chain", "syscall_bridge")
-"""The order of packages in the catalogue: its digest, and the order of each report, follow from it."""
 
 
 def platforms_file() -> Path:
@@ -20,20 +18,9 @@ def conformance_dir() -> Path:
     return (_PACKAGE if _INSTALLED else _PACKAGE.parent) / "conformance"
 
 
-def requirement_files() -> tuple[Path, ...]:
-    """The shipped ``requirements.yaml`` of each conformance package, in the order of the catalogue."""
-    return _of_packages("requirements.yaml")
-
-
 def finding_files() -> tuple[Path, ...]:
     """The shipped catalogues of findings: the one that packages share, then those of packages."""
-    return (conformance_dir() / "findings.yaml", *_of_packages("findings.yaml"))
-
-
-def _of_packages(name: str) -> tuple[Path, ...]:
-    places = {path.parent.name: path for path in sorted(conformance_dir().glob(f"*/{name}"))}
-    order = [*(package for package in _ORDER if package in places), *(p for p in places if p not in _ORDER)]
-    return tuple(places[package] for package in order)
+    return (conformance_dir() / "findings.yaml", *sorted(conformance_dir().glob("*/findings.yaml")))
 
 
 def fixtures_dir() -> Path:

@@ -9,6 +9,7 @@ from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.requirement import Catalogue, load_catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.packages.registry import shipped
 
 SHIPPED = resources.conformance_dir() / "mru" / "requirements.yaml"
 
@@ -43,7 +44,7 @@ def test_a_wrong_catalogue_is_told_by_line(tmp_path: Path, change: tuple[str, st
 def test_the_digest_follows_what_is_demanded(tmp_path: Path, catalogue: Catalogue) -> None:
     path = tmp_path / "requirements.yaml"
     path.write_text(SHIPPED.read_text().replace("level: L3", "level: L2", 1))
-    changed = load_catalogue(*(path if p == SHIPPED else p for p in resources.requirement_files()))
+    changed = load_catalogue(*(path if p == SHIPPED else p for p in shipped().requirement_files()))
     assert len(changed.requirements) == len(catalogue.requirements)
     assert changed.digest != catalogue.digest
 
@@ -55,7 +56,7 @@ def test_the_shipped_catalogue_demands_what_it_did(catalogue: Catalogue) -> None
 
 
 def test_each_package_holds_its_own_requirements() -> None:
-    for path in resources.requirement_files():
+    for path in shipped().requirement_files():
         assert {r["package"] for r in YamlFile(path).data["requirements"]} == {path.parent.name}
 
 
@@ -63,7 +64,7 @@ def test_an_id_of_another_file_is_told_by_both(tmp_path: Path) -> None:
     path = tmp_path / "requirements.yaml"
     path.write_text(SHIPPED.read_text())
     with pytest.raises(DataFileError, match=rf"{path}:\d+: .*XC-MRU-004 is already defined in {SHIPPED}"):
-        load_catalogue(*resources.requirement_files(), path)
+        load_catalogue(*shipped().requirement_files(), path)
 
 
 def test_a_decision_without_evidence_cannot_be_a_pass() -> None:

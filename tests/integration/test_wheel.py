@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.packages.registry import shipped
 from pytest_xinchuang.toolchain.builder import find_go, find_zig
 
 CHECKOUT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
         "pytest_xinchuang/py.typed",
         *(
             f"pytest_xinchuang/{path.relative_to(CHECKOUT)}"
-            for path in (*resources.requirement_files(), *resources.finding_files())
+            for path in (*shipped().requirement_files(), *resources.finding_files())
         ),
         "pytest_xinchuang/conformance/profiles.yaml",
         "pytest_xinchuang/conformance/mru/test_mru.py",

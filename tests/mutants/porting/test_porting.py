@@ -14,10 +14,10 @@ from pytest_xinchuang.core.finding import FindingCatalogue
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.porting import PortingRow, load_porting
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.packages.mru.engine import MruEngine
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
@@ -63,7 +63,7 @@ def prepared(number: int, bad: bool, where: Path, platforms: Platforms, pool: Po
 @contextlib.contextmanager
 def engine_of(planted: Planted, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> Iterator[MruEngine]:
     """The engine over a planted subject, whose root filesystem has the packages that the manifest asks for."""
-    subject = Subject(planted.path)
+    subject = load_subject(planted.path)
     own = pool
     if subject.file.rootfs_packages:
         own = Pool(Store(platforms, pool.store.cache, packages=subject.file.rootfs_packages), "qemu")
