@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_xinchuang.core.yamlfile import KeyPath, YamlFile
+from pytest_xinchuang.messages import NOTHING, _, joined, verbatim
 
 KEY = "inherits"
 Tree = dict[str, Any]
@@ -83,15 +84,18 @@ class Heirs:
         where = (section, name, KEY)
         chain = (*heirs, name)
         if parent in chain:
-            way = " inherits from ".join((*chain[chain.index(parent) :], parent))
-            raise self._source.error(where, f"{way}: an entry cannot inherit from itself")
+            way = joined((*chain[chain.index(parent) :], parent), verbatim(" -> "))
+            raise self._source.error(where, _("an entry cannot inherit from itself: {way}", way=way))
         own, before = self._sections[section], self._earlier.get(section, {})
         for entries in (own, before):
             if isinstance(parent, str) and isinstance(entries.get(parent), dict):
                 return self._resolved(section, parent, chain) if entries is own else entries[parent]
         near = difflib.get_close_matches(str(parent), [*own, *before], n=3, cutoff=0.5)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        raise self._source.error(where, f"{parent!r}: nothing in {section} is called so{hint}")
+        hint = _(" (did you mean {names}?)", names=joined(near, _(", "))) if near else NOTHING
+        raise self._source.error(
+            where,
+            _("nothing in {section} is called {name}{hint}", section=section, name=verbatim(repr(parent)), hint=hint),
+        )
 
 
 def merge(into: Tree, new: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.messages import _, verbatim
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
@@ -27,7 +28,7 @@ class _Loader(_Base):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _value in node.value:
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is given twice", key.start_mark
@@ -87,7 +88,8 @@ class YamlFile:
     def error(self, where: KeyPath, found: str, *, mend: str = "") -> DataFileError:
         """An error at ``where`` that names file, line and path."""
         path = ".".join(str(step) for step in where) or "(top)"
-        return DataFileError(f"{self.path}:{self.line_of(where)}: {path}: {found}", mend=mend)
+        place = verbatim(f"{self.path}:{self.line_of(where)}: {path}")
+        return DataFileError(_("{place}: {found}", place=place, found=found), mend=mend)
 
     def parse(
         self,

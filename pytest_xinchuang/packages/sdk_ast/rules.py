@@ -13,6 +13,7 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
@@ -169,9 +170,19 @@ def _read_rules(directory: Path) -> Iterator[Rule]:
             source = YamlFile(folder / "rule.yaml")
             rule = source.parse(Rule)
             if rule.id != folder.name:
-                raise source.error(("id",), f"found {rule.id}, expected {folder.name}, the name of its folder")
+                raise source.error(
+                    ("id",), _("found {id}, expected {folder}, the name of its folder", id=rule.id, folder=folder.name)
+                )
             if not rule.id.startswith(files.prefix):
-                raise source.error(("id",), f"found {rule.id}: rules of {language} begin with {files.prefix}")
+                raise source.error(
+                    ("id",),
+                    _(
+                        "found {id}: rules of {language} begin with {prefix}",
+                        id=rule.id,
+                        language=language,
+                        prefix=files.prefix,
+                    ),
+                )
             rule._folder = folder
             yield rule
 
@@ -186,7 +197,7 @@ def _library(root: Path, files: WitnessFiles) -> str:
 def _body(path: Path, head: str) -> str:
     text = _read(path)
     if not text.startswith(head):
-        raise DataFileError(f"{path}:1: expected to begin with {head!r}")
+        raise DataFileError(_("{path}:1: expected to begin with {head}", path=str(path), head=repr(head)))
     return text.removeprefix(head).strip("\n")
 
 
@@ -194,6 +205,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise DataFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=str(path), why=error.strerror)) from error
     except UnicodeDecodeError as error:
-        raise DataFileError(f"{path}: not UTF-8 (byte {error.start})") from error
+        raise DataFileError(_("{path}: not UTF-8 (byte {n})", path=str(path), n=error.start)) from error
