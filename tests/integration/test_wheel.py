@@ -51,7 +51,9 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
         "pytest_xinchuang/sandbox/agent/main.go",
         "pytest_xinchuang/packages/sdk_ast/goapi/main.go",
         "pytest_xinchuang/packages/sdk_ast/goapi/go.mod",
-        "pytest_xinchuang/conformance/api_rules.yaml",
+        "pytest_xinchuang/conformance/sdk_ast/rules/go/GO-FUNC-REMOVED/rule.yaml",
+        "pytest_xinchuang/conformance/sdk_ast/rules/go/GO-FUNC-REMOVED/client/client.go",
+        "pytest_xinchuang/conformance/sdk_ast/rules/python/PY-REMOVED/old/lib.py",
         "pytest_xinchuang/conformance/sdk_ast/test_sdk_ast.py",
         "pytest_xinchuang/conformance/supply_chain/test_supply_chain.py",
     ):
