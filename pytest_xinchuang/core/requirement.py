@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pytest_xinchuang.core.verdict import Fidelity, Level
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import Message, both
 
 RequirementId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]{3}$")]
 
@@ -24,6 +25,10 @@ class Text(_Data):
 
     zh: str
     en: str
+
+    def message(self, **params: object) -> Message:
+        """The text as a message, filled in with ``params``."""
+        return both({"en": self.en, "zh": self.zh}, **params)
 
 
 class Requirement(_Data):
@@ -39,7 +44,9 @@ class Requirement(_Data):
     may_not_apply: bool = Field(default=False, description="a subject may lack what this one asks about")
     mend: Text
     needs: tuple[RequirementId, ...] = Field(
-        default=(), description="requirements that must not have failed before this one can be looked at"
+        default=(),
+        description="requirements that must not have failed before this one can be looked at: when one has, this one is "
+        "not tested, whatever its own check says",
     )
 
 

@@ -37,6 +37,7 @@ _OPTIONS: tuple[tuple[str, str | None, str], ...] = (
     ("--xc-advisories", "PATH", "advisories in OSV's JSON, a file or a directory: versions that are frozen"),
     ("--xc-mirror-key", "FILE", "the SM2 public key (PEM) that a product's mirror has to be signed with"),
     ("--xc-sdk-baseline", "SNAPSHOT|MODULE@VERSION", "what an SDK's users have, instead of what its manifest names"),
+    ("--xc-language", "en|zh", "the language of what a run tells its users (default: the locale's, else English)"),
     ("--xc-platforms-file", "FILE", "a platforms.yaml of your own, merged over the shipped one"),
 )
 

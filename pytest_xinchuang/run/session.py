@@ -8,16 +8,17 @@ import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
+from pytest_xinchuang.core.events import SandboxOpened
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue, load_catalogue
 from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
 from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
 from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
@@ -67,6 +68,7 @@ class XcSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
+        self.language = self._choose_language()
         self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
         files = [resources.platforms_file()]
         files += [Path(p) for group in config.hook.pytest_xc_platforms(config=config) for p in group]
@@ -105,7 +107,20 @@ class XcSession:
         self._sm_engines: dict[str, SmEngine] = {}
         self._sdk_engines: dict[str, SdkEngine] = {}
         self._syscall_engines: dict[str, SyscallEngine] = {}
-        self.opened: list[dict[str, Any]] = []
+        self.opened: list[SandboxOpened] = []
+        """The sandboxes that were opened and are not in the journal yet."""
+
+    def _choose_language(self) -> str:
+        wanted = option(self.config, "xc_language")
+        if wanted is not None and wanted not in LANGUAGES:
+            raise XcError(
+                _(
+                    "--xc-language={wanted}: expected {languages}",
+                    wanted=wanted,
+                    languages=joined([verbatim(name) for name in LANGUAGES], _(", ")),
+                )
+            )
+        return choose_language(wanted)
 
     def _file(self, name: str) -> Path | None:
         """A file or directory that an option names."""

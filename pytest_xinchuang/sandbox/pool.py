@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core.errors import HostFault, SandboxFault, UnknownName
+from pytest_xinchuang.core.events import SandboxOpened, messages_of
 from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.syscall_names import tables
@@ -78,7 +79,7 @@ class Pool:
         run_id: str = "",
         keep: bool = False,
         extra_backends: Mapping[str, BackendFactory] | None = None,
-        on_open: Callable[[dict[str, Any]], None] = lambda _: None,
+        on_open: Callable[[SandboxOpened], None] = lambda _: None,
     ) -> None:
         self.store = store
         self.backend = backend
@@ -147,7 +148,7 @@ class Pool:
         except HostFault as fault:
             self._failed[key] = fault
             raise
-        self._on_open({**fingerprint_event(opened.fingerprint), "variant": key[1].name})
+        self._on_open(fingerprint_event(opened.fingerprint, key[1].name))
         return opened
 
     def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
@@ -239,8 +240,7 @@ Starter = Callable[[], Sandbox]
 BackendFactory = Callable[[Pool, Platform, CpuVariant], Sandbox]
 
 
-def fingerprint_event(fingerprint: Fingerprint) -> dict[str, Any]:
-    """A fingerprint as plain data, for the journal."""
-    data = asdict(fingerprint)
-    data["fidelity"] = str(fingerprint.fidelity)
-    return data
+def fingerprint_event(fingerprint: Fingerprint, variant: str) -> SandboxOpened:
+    """A fingerprint as the journal has it."""
+    messages = messages_of(differs=tuple(fingerprint.differs), degraded=fingerprint.degraded)
+    return SandboxOpened(**asdict(fingerprint), variant=variant, messages=messages)
