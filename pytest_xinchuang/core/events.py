@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     SerializerFunctionWrapHandler,
     StrictBool,
@@ -63,8 +64,18 @@ def _one_of(choices: type[StrEnum]) -> WithJsonSchema:
     return WithJsonSchema({"enum": [choice.value for choice in choices]})
 
 
-ReadVerdict = Annotated[Verdict | Unreadable, PlainValidator(lambda value: _read(Verdict, value)), _one_of(Verdict)]
-ReadFidelity = Annotated[Fidelity | Unreadable, PlainValidator(lambda value: _read(Fidelity, value)), _one_of(Fidelity)]
+def _shown(value: StrEnum | Unreadable) -> str:
+    return value.text if isinstance(value, Unreadable) else value.value
+
+
+_SHOWN = PlainSerializer(_shown, return_type=str)
+
+ReadVerdict = Annotated[
+    Verdict | Unreadable, PlainValidator(lambda value: _read(Verdict, value)), _SHOWN, _one_of(Verdict)
+]
+ReadFidelity = Annotated[
+    Fidelity | Unreadable, PlainValidator(lambda value: _read(Fidelity, value)), _SHOWN, _one_of(Fidelity)
+]
 
 
 def _cause(value: object) -> Cause:
@@ -72,7 +83,7 @@ def _cause(value: object) -> Cause:
     return found if isinstance(found, Cause) else Cause.HOST
 
 
-ReadCause = Annotated[Cause, PlainValidator(_cause), _one_of(Cause)]
+ReadCause = Annotated[Cause, PlainValidator(_cause), _SHOWN, _one_of(Cause)]
 
 
 class _Part(BaseModel):
@@ -334,13 +345,13 @@ def journal_schema() -> dict[str, Any]:
     """The JSON Schema of one line of ``journal.ndjson``."""
     lines: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
     schema = lines.json_schema(by_alias=True)
-    for name, definition in schema["$defs"].items():
-        if name in {kind.__name__ for kind in KINDS.values()}:
-            written = {key for key, value in definition["properties"].items() if "default" not in value}
-            definition["required"] = sorted({"kind", *written})
-            definition["properties"]["crc32"] = {
-                "description": "CRC-32 of the line without this field, in hexadecimal",
-                "pattern": "^[0-9a-f]{8}$",
-                "type": "string",
-            }
+    for model in KINDS.values():
+        definition = schema["$defs"][model.__name__]
+        never_left_out = {name for name, field in model.model_fields.items() if isinstance(field.default, Unreadable)}
+        definition["required"] = sorted({"kind", *never_left_out, *definition.get("required", ())})
+        definition["properties"]["crc32"] = {
+            "description": "CRC-32 of the line without this field, in hexadecimal",
+            "pattern": "^[0-9a-f]{8}$",
+            "type": "string",
+        }
     return {"title": f"One line of journal.ndjson ({SCHEMA})", **schema}
