@@ -15,8 +15,7 @@ from bench.result import Result
 from fixtures.generate.oracles import Missing, go
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Platforms
-from pytest_xinchuang.core.requirement import load_catalogue
-from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.packages.registry import load_subject, shipped
 from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
 from pytest_xinchuang.packages.sm_crypto.engine import SmEngine, vectors_dir
 from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
@@ -98,10 +97,10 @@ def measure(rounds: int = 0) -> Result:
             result.ratios[f"{name} Go, vectors/s"] = many
             result.ratios[f"{name} pipelined / lockstep"] = many / one
             client.close()
-        catalogue = load_catalogue(resources.conformance_dir() / "requirements.yaml")
+        catalogue = shipped().catalogue()
         every = [v for one in load_directory(vectors_dir()) for v in one.vectors() if not v.group.get("slow")]
         for name in ("kunpeng", "loongson"):
-            engine = SmEngine(platforms.select([name])[0], Subject(SUBJECT), catalogue, pool, Builder(store.cache))
+            engine = SmEngine(platforms.select([name])[0], load_subject(SUBJECT), catalogue, pool, Builder(store.cache))
             client = engine.client()
             _ = client.hello
             times = []

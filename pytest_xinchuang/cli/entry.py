@@ -158,13 +158,14 @@ def schemas() -> dict[str, dict[str, object]]:
     """The JSON Schemas that are shipped in ``schemas/``, by file name, as the models say now."""
     from pytest_xinchuang.core.events import journal_schema
     from pytest_xinchuang.core.platform import PlatformsFile
-    from pytest_xinchuang.core.subject import SubjectFile
+    from pytest_xinchuang.core.subject import subject_model
+    from pytest_xinchuang.packages.registry import shipped
     from pytest_xinchuang.packages.sdk_ast.snapshot import snapshot_schema
     from pytest_xinchuang.report.json_report import report_schema
 
     return {
         "platforms.json": PlatformsFile.model_json_schema(by_alias=True),
-        "subject.json": SubjectFile.model_json_schema(by_alias=True),
+        "subject.json": subject_model(shipped().sections).model_json_schema(by_alias=True),
         "report.json": report_schema(),
         "journal.json": journal_schema(),
         "api.json": snapshot_schema(),
@@ -325,10 +326,15 @@ def _kernel(options: argparse.Namespace) -> int:
 
 
 def _subject(options: argparse.Namespace) -> int:
-    from pytest_xinchuang.core.subject import MANIFEST, Subject, SubjectFile
+    from pytest_xinchuang.core.subject import MANIFEST, subject_model
+    from pytest_xinchuang.packages.registry import installed
 
     if options.action == "schema":
-        print(json.dumps(SubjectFile.model_json_schema(by_alias=True), indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                subject_model(installed().sections).model_json_schema(by_alias=True), indent=1, ensure_ascii=False
+            )
+        )
         return EXIT_OK
     directory = Path(options.directory)
     if options.action == "init":
@@ -342,7 +348,7 @@ def _subject(options: argparse.Namespace) -> int:
                 (directory / name).write_bytes((template / name).read_bytes())
         print(f"wrote {target} and unit.c; now: pytest --xc-platform=kunpeng --xc-subject={directory}")
         return EXIT_OK
-    subject = Subject(directory)
+    subject = installed().subject(directory)
     print(f"{subject.manifest}: good, {len(subject.file.units)} units, {subject.digest}")
     return EXIT_OK
 

@@ -58,7 +58,7 @@ def load_findings() -> FindingCatalogue:
     """The shipped catalogue of findings."""
     from pytest_xinchuang.core.finding import FindingCatalogue
 
-    return FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+    return FindingCatalogue(*resources.finding_files())
 
 
 def _inspect(options: argparse.Namespace, load: Load) -> int:

@@ -44,7 +44,7 @@ class FindingRule(_Data):
 
 
 class FindingsFile(_Data):
-    """The catalogue of codes."""
+    """One file of the catalogue of codes."""
 
     format: Literal["xc-findings/1"] = Field(alias="schema")
     findings: tuple[FindingRule, ...]
@@ -80,15 +80,19 @@ class Finding:
 
 
 class FindingCatalogue:
-    """The codes with their texts."""
+    """The codes of one or more files, with their texts.
 
-    def __init__(self, path: Path) -> None:
-        source = YamlFile(path)
+    Raises:
+        DataFileError: a file is malformed, or a code is given twice.
+    """
+
+    def __init__(self, *paths: Path) -> None:
         self.rules: dict[str, FindingRule] = {}
-        for index, rule in enumerate(source.parse(FindingsFile).findings):
-            if rule.code in self.rules:
-                raise source.error(("findings", index, "code"), f"{rule.code} is given twice")
-            self.rules[rule.code] = rule
+        for source in map(YamlFile, paths):
+            for index, rule in enumerate(source.parse(FindingsFile).findings):
+                if rule.code in self.rules:
+                    raise source.error(("findings", index, "code"), f"{rule.code} is given twice")
+                self.rules[rule.code] = rule
 
     def get(self, code: str) -> FindingRule:
         """The rule of a code.

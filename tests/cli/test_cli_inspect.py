@@ -208,6 +208,9 @@ def test_a_malformed_catalogue_is_told(tmp_path: Path) -> None:
     path.write_text(text.replace("code: XC-ELF-002", "code: XC-ELF-001", 1))
     with pytest.raises(DataFileError, match="given twice"):
         FindingCatalogue(path)
+    path.write_text(text)
+    with pytest.raises(DataFileError, match=f"{path}:.* XC-ELF-001 is given twice"):
+        FindingCatalogue(*resources.finding_files(), path)
     path.write_text(text.replace("code: XC-ELF-002", "code: ELF2", 1))
     with pytest.raises(DataFileError, match="pattern"):
         FindingCatalogue(path)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.packages.registry import shipped
 from pytest_xinchuang.toolchain.builder import find_go, find_zig
 
 CHECKOUT = Path(__file__).parents[2]
@@ -38,7 +40,10 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
     for name in (
         "pytest_xinchuang/platforms.yaml",
         "pytest_xinchuang/py.typed",
-        "pytest_xinchuang/conformance/requirements.yaml",
+        *(
+            f"pytest_xinchuang/{path.relative_to(CHECKOUT)}"
+            for path in (*shipped().requirement_files(), *resources.finding_files())
+        ),
         "pytest_xinchuang/conformance/profiles.yaml",
         "pytest_xinchuang/conformance/mru/test_mru.py",
         "pytest_xinchuang/fixtures_data/subjects/openssl/xinchuang.yaml",

@@ -19,9 +19,9 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.packages.mru.engine import MruEngine
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, connect, export_image, reap
@@ -251,7 +251,7 @@ def test_threads_that_fail_for_clone3_are_not_the_subjects_failure(
         "int main(void) { pthread_t t; return pthread_create(&t, 0, w, 0) ? 7 : pthread_join(t, 0); }\n"
     )
     engine = MruEngine(
-        platforms.get("phytium"), Subject(tmp_path), catalogue, docker_pool, Builder(docker_pool.store.cache)
+        platforms.get("phytium"), load_subject(tmp_path), catalogue, docker_pool, Builder(docker_pool.store.cache)
     )
     decisions = [engine.decision(r.id) for r in catalogue.of(frozenset({"mru"}))]
     assert Verdict.FAIL not in {d.verdict for d in decisions}
@@ -287,5 +287,5 @@ def test_a_failure_in_a_container_is_one(
     )
     (tmp_path / "u.c").write_text("int main(void) { return 3; }\n")
     builder = Builder(docker_pool.store.cache)
-    engine = MruEngine(platforms.get("zhaoxin"), Subject(tmp_path), catalogue, docker_pool, builder)
+    engine = MruEngine(platforms.get("zhaoxin"), load_subject(tmp_path), catalogue, docker_pool, builder)
     assert engine.decision("XC-MRU-006").verdict is Verdict.FAIL

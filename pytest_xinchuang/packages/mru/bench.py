@@ -28,7 +28,7 @@ class Bench:
         self.subject = subject
         self.pool = pool
         self.builder = builder
-        self.findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+        self.findings = FindingCatalogue(*resources.finding_files())
         self._traced: tuple[Sandbox, Built, Outcome] | None = None
 
     @cached_property

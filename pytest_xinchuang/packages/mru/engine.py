@@ -69,6 +69,9 @@ class MruEngine:
         self._without_objects: set[str] = set()
         """Units of artifacts that are run by an interpreter: what native code they come with is judged with the artifact."""
 
+    def close(self) -> None:
+        """It holds nothing: sandboxes are the pool's."""
+
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
         requirement = self.catalogue.get(requirement_id)

@@ -10,10 +10,11 @@ from pytest_xinchuang.core.deciding import decide
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Sdk, Subject, is_published
+from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
+from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
 from pytest_xinchuang.packages.sdk_ast.policy import Policy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
@@ -61,7 +62,7 @@ class SdkEngine:
 
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement."""
-        lacks = "" if self.subject.file.sdk else "sdk"
+        lacks = "" if self.subject.section(Sdk) else "sdk"
         return decide(self.catalogue, requirement_id, self._checks, subject=self.subject.name, lacks=lacks)
 
     @cached_property
@@ -77,8 +78,9 @@ class SdkEngine:
 
     @property
     def sdk(self) -> Sdk:
-        assert self.subject.file.sdk is not None
-        return self.subject.file.sdk
+        sdk = self.subject.section(Sdk)
+        assert sdk is not None
+        return sdk
 
     @property
     def arch(self) -> str:

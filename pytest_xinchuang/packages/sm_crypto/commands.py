@@ -155,9 +155,9 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
         with HarnessClient(local(words), timeout_s=options.timeout) as client:
             yield client
         return
-    from pytest_xinchuang.core.requirement import load_catalogue
-    from pytest_xinchuang.core.subject import Subject
+    from pytest_xinchuang.packages.registry import installed
     from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
+    from pytest_xinchuang.packages.sm_crypto.manifest import SmCrypto
     from pytest_xinchuang.provision.progress import Progress
     from pytest_xinchuang.provision.store import Store
     from pytest_xinchuang.sandbox.pool import Pool
@@ -165,14 +165,16 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
 
     platforms = load(options)
     platform = platforms.select([options.platform])[0]
-    subject = Subject(Path(options.subject) if options.subject else resources.fixtures_dir() / "subjects" / "openssl")
-    if subject.file.sm_crypto is None:
+    registry = installed()
+    subject = registry.subject(
+        Path(options.subject) if options.subject else resources.fixtures_dir() / "subjects" / "openssl"
+    )
+    if subject.section(SmCrypto) is None:
         raise XcError(f"{subject.manifest} has no sm_crypto section", mend="xc sm init --lang go")
     store = Store(platforms, progress=Progress(), packages=subject.file.rootfs_packages)
     store.cache.clean()
     pool = Pool(store, timeout_scale=options.timeout / 10)
-    catalogue = load_catalogue(resources.conformance_dir() / "requirements.yaml")
-    engine = SmEngine(platform, subject, catalogue, pool, Builder(store.cache, store.progress))
+    engine = SmEngine(platform, subject, registry.catalogue(), pool, Builder(store.cache, store.progress))
     try:
         yield engine.client()
     finally:

@@ -16,13 +16,14 @@ from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import SmCrypto, Subject
+from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
 from pytest_xinchuang.packages.sm_crypto.defects import DefectBank, load_bank
 from pytest_xinchuang.packages.sm_crypto.judge import TYPES, Result
+from pytest_xinchuang.packages.sm_crypto.manifest import SmCrypto
 from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
 from pytest_xinchuang.packages.sm_crypto.protocol import ProtocolError
 from pytest_xinchuang.packages.sm_crypto.runner import NEEDS_K, RunResult, Seen, run_vectors
@@ -75,7 +76,7 @@ class SmEngine:
 
     @property
     def section(self) -> SmCrypto | None:
-        return self.subject.file.sm_crypto
+        return self.subject.section(SmCrypto)
 
     def close(self) -> None:
         """End the harnesses."""

@@ -15,11 +15,12 @@ from pytest_xinchuang.core.deciding import decide
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject, SupplyChainSection
+from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
 from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
+from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
 from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
 from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
@@ -66,9 +67,12 @@ class SupplyChainEngine:
         self.subject, self.catalogue, self.cache = subject, catalogue, cache
         self.trust, self.offline = trust, offline
 
+    def close(self) -> None:
+        """It holds nothing."""
+
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement."""
-        lacks = "" if self.subject.file.supply_chain else "supply_chain"
+        lacks = "" if self.section else "supply_chain"
         return decide(self.catalogue, requirement_id, self._checks, subject=self.subject.name, lacks=lacks)
 
     @cached_property
@@ -82,7 +86,7 @@ class SupplyChainEngine:
 
     @property
     def section(self) -> SupplyChainSection | None:
-        return self.subject.file.supply_chain
+        return self.subject.section(SupplyChainSection)
 
     def _place(self, name: str) -> str:
         return name if "://" in name else str(self.subject.path(name))
@@ -105,7 +109,7 @@ class SupplyChainEngine:
 
     @cached_property
     def _texts(self) -> FindingCatalogue:
-        return FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+        return FindingCatalogue(*resources.finding_files())
 
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:

@@ -17,13 +17,14 @@ from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, X
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import Catalogue, Requirement
-from pytest_xinchuang.core.subject import Subject, SyscallBridge
+from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeError, Hello
 from pytest_xinchuang.packages.syscall_bridge.gostructs import check_go, pairs_of, read_go
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES
 from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, load_snapshot, shipped_layouts
+from pytest_xinchuang.packages.syscall_bridge.manifest import SyscallBridge
 from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, load_probes
 from pytest_xinchuang.packages.syscall_bridge.reference import LIMITS, build_reference, emulator_of, launch_in, page_of
 from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge
@@ -111,7 +112,7 @@ class SyscallEngine:
 
     @property
     def section(self) -> SyscallBridge | None:
-        return self.subject.file.syscall_bridge
+        return self.subject.section(SyscallBridge)
 
     @cached_property
     def probes(self) -> Probes:
@@ -124,6 +125,9 @@ class SyscallEngine:
         return chosen
 
     # -- decisions
+
+    def close(self) -> None:
+        """It holds nothing: sandboxes are the pool's."""
 
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement; host faults become inconclusive, never the subject's failure."""

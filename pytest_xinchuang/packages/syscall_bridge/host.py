@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, release_key
-from pytest_xinchuang.core.subject import HostNeeds
 from pytest_xinchuang.core.syscall_names import tables
+from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 from pytest_xinchuang.sandbox.pool import HOST_ARCH
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from tests.packages.sm_crypto.conftest import ROOT, LocalEngine
@@ -32,7 +32,7 @@ def engine(
     script = tmp_path / "harness.py"
     script.write_text(f"{REFERENCE}\n{body}\nserve(Liar(), sys.stdin.buffer, sys.stdout.buffer)\n")
     made = LocalEngine(
-        platforms.select(["kunpeng"])[0], Subject(OPENSSL), catalogue, pool, Builder(pool.store.cache), **fields
+        platforms.select(["kunpeng"])[0], load_subject(OPENSSL), catalogue, pool, Builder(pool.store.cache), **fields
     )
     made.command = [sys.executable, str(script)]
     return made
@@ -75,7 +75,7 @@ def test_natively_floors_are_measured(tmp_path: Path, platforms: Platforms, cata
         body = "class Fast:\n    def __init__(self, d=b''): pass\n    def update(self, d): pass\n"
         body += "    def digest(self): return bytes(32)\n"
         made = engine(tmp_path, platforms, catalogue, pool, body + "Liar.sm3_type = Fast")
-        made.subject, made.level = Subject(tmp_path), Fidelity.NATIVE
+        made.subject, made.level = load_subject(tmp_path), Fidelity.NATIVE
         (decision,) = decide(made, "042")
         assert (decision.verdict, decision.fidelity) == (verdict, Fidelity.NATIVE), decision
 
@@ -86,7 +86,7 @@ def test_a_subject_without_sm_crypto(tmp_path: Path, platforms: Platforms, catal
         "schema: xc-subject/1\nname: x\nversion: '1'\nunits: [{name: u, kind: shell, sources: [u.sh]}]\n"
     )
     made = engine(tmp_path, platforms, catalogue, pool)
-    made.subject = Subject(tmp_path)
+    made.subject = load_subject(tmp_path)
     for decision in decide(made, "001", "004", "040"):
         assert decision.verdict is Verdict.NOT_APPLICABLE and decision.evidence
 

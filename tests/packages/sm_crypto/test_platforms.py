@@ -9,8 +9,8 @@ import pytest
 from fixtures.generate import oracles
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Fidelity, Verdict
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
 from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
 from pytest_xinchuang.packages.sm_crypto.judge import Result
@@ -28,7 +28,7 @@ OPENSSL = ROOT / "fixtures" / "subjects" / "openssl"
 @pytest.mark.parametrize("name", ["kunpeng", "phytium", "hygon", "zhaoxin", "loongson"])
 def test_the_standards_sample_values_and_tls(name: str, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
     platform = platforms.select([name])[0]
-    engine = SmEngine(platform, Subject(OPENSSL), catalogue, pool, Builder(pool.store.cache))
+    engine = SmEngine(platform, load_subject(OPENSSL), catalogue, pool, Builder(pool.store.cache))
     try:
         for number in ("001", "002", "003", "004", "005", "010", "011", "013", "014", "025", "030", "035", "037"):
             decision = engine.decision(f"XC-SM-{number}")
@@ -51,7 +51,7 @@ def test_the_standards_sample_values_and_tls(name: str, platforms: Platforms, ca
 def test_a_killed_sandbox_is_not_the_subjects_failure(platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
     platform = platforms.select(["phytium"])[0]
     own = Pool(pool.store, "qemu")
-    engine = SmEngine(platform, Subject(OPENSSL), catalogue, own, Builder(pool.store.cache))
+    engine = SmEngine(platform, load_subject(OPENSSL), catalogue, own, Builder(pool.store.cache))
     try:
         client = engine.client()
         assert client.ask({"op": "sm3", "msg": ""}).came is Came.REPLY

@@ -12,8 +12,8 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Verdict
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge import engine as engines
 from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
 from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen
@@ -38,13 +38,13 @@ def make(platforms: Platforms, catalogue: Catalogue, pool: Pool, tmp_path: Path)
             source = place / "c" / file
             assert edit[0] in source.read_text()
             source.write_text(source.read_text().replace(*edit))
-        return SyscallEngine(platforms.get(platform), Subject(place), catalogue, pool, Builder(pool.store.cache))
+        return SyscallEngine(platforms.get(platform), load_subject(place), catalogue, pool, Builder(pool.store.cache))
 
     return made
 
 
 def test_a_subject_without_a_bridge(platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
-    subject = Subject(resources.fixtures_dir() / "subjects" / "openssl")
+    subject = load_subject(resources.fixtures_dir() / "subjects" / "openssl")
     engine = SyscallEngine(platforms.get("phytium"), subject, catalogue, pool, Builder(pool.store.cache))
     for requirement in catalogue.of(frozenset({"syscall_bridge"})):
         assert engine.decision(requirement.id).verdict is Verdict.NOT_APPLICABLE
@@ -229,15 +229,15 @@ def test_go_structures_of_a_subject(make: Make, tmp_path: Path) -> None:
     (place / "kernel/k.go").write_text("package kernel\ntype Timespec struct { Sec int32; Nsec int32 }\n")
     (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + "  go_structs: kernel\n")
     first = make()
-    engine = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    engine = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     decided = engine.decision("XC-SYS-012")
     assert decided.verdict is Verdict.FAIL and "Timespec is not struct timespec" in decided.reason
     (place / "kernel/k.go").write_text("package kernel\ntype Timespec struct { Sec int64; Nsec int64 }\n")
-    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    again = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     assert again.decision("XC-SYS-012").verdict is Verdict.PASS
     # A package of which nothing is compared is no pass.
     (place / "kernel/k.go").write_text("package kernel\ntype FileInfo struct { Sec int32 }\n")
-    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    again = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     decided = again.decision("XC-SYS-012")
     assert decided.verdict is Verdict.INCONCLUSIVE and "no structure of kernel" in decided.reason
     assert "structs:" in decided.mend
@@ -246,5 +246,5 @@ def test_go_structures_of_a_subject(make: Make, tmp_path: Path) -> None:
         "package kernel\ntype Timespec struct { Sec int32; Nsec int32 }\ntype Own struct { Row, Col, X, Y uint16 }\n"
     )
     (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + "  structs: {Own: struct winsize}\n")
-    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    again = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     assert "Timespec is not struct timespec" in again.decision("XC-SYS-012").reason
