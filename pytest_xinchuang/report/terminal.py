@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pytest_xinchuang.core.grade import Grade, RequirementResult, RunResult
-from pytest_xinchuang.core.verdict import Fidelity, Level, Verdict
+from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, n_, render, verbatim
 from pytest_xinchuang.report.columns import padded, shortened, width_of
 
@@ -100,6 +100,12 @@ class _Table:
         if len(shown) > _SHOWN:
             more = len(shown) - _SHOWN
             self.line(n_("... and {n} more in report.json", "... and {n} more in report.json", more), 2)
+        blocked = [r.id for r in results if r.cause is Cause.BLOCKED and r.effective is Verdict.NOT_TESTED]
+        if silent := [name for name in blocked if name not in shown[:_SHOWN]]:
+            names = _names(silent[:_SHOWN])
+            if len(silent) > _SHOWN:
+                names = _("{names} and {n} more", names=names, n=len(silent) - _SHOWN)
+            self.line(_("not tested, because what it needs has failed: {requirements}", requirements=names), 2)
         flaky = [r.id for r in results if r.flaky]
         if flaky:
             self.line(_("flaky: {requirements}", requirements=_names(flaky)), 2, yellow=True)
