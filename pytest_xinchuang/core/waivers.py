@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from pytest_xinchuang.core.events import RunStarted, WaiverEntry
+from pytest_xinchuang.core.result import RequirementResult, WaiverUse
 from pytest_xinchuang.core.verdict import Cause, Verdict
 from pytest_xinchuang.messages import Message, _
-
-if TYPE_CHECKING:
-    from pytest_xinchuang.core.grade import RequirementResult
-
-
-@dataclass(frozen=True)
-class WaiverUse:
-    """A waiver that has effect."""
-
-    owner: str
-    reason: str
-    clause: str
-    expires: str
 
 
 def apply_waivers(started: RunStarted, results: list[RequirementResult]) -> list[Message]:

@@ -35,10 +35,6 @@ class Needed:
         text = self.version.partition("_")[2]
         return version_key(text) if text.replace(".", "").isdigit() and text[-1] != "." else None
 
-    def newer_than(self, prefix: str, limit: str) -> bool:
-        """Whether this is ``prefix_X`` with X above ``limit``; GLIBC_PRIVATE and the like are never comparable."""
-        return self.family == prefix and self.number is not None and self.number > version_key(limit)
-
 
 def version_key(text: str) -> tuple[int, ...]:
     """``2.34`` as (2, 34)."""
@@ -183,17 +179,6 @@ class ElfObject:
             world = "new" if self.go.number >= version_key(architecture.go_min.value or "1.19") else "old"
             return world, f"built by {self.go.version}"
         return None, f"no interpreter, no symbol version, e_flags {self.flags:#x}"
-
-
-def read_elf(data: bytes, name: str) -> ElfObject:
-    """Read an ELF object.
-
-    Raises:
-        NotElf: the bytes are no ELF object, or a broken one; the message says how.
-    """
-    from pytest_xinchuang.inspect.elf_reader import ElfReader
-
-    return ElfReader(data, name).read()
 
 
 MACHINES: Mapping[int, str] = {

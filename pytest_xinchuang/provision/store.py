@@ -15,11 +15,15 @@ from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
 from pytest_xinchuang.provision.progress import Progress
-from pytest_xinchuang.sandbox.launcher import MARKER_OFFSET
-from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
-from pytest_xinchuang.sandbox.system import KernelRef, SystemEmulatorRef
-
-_MARK = b"\x01"
+from pytest_xinchuang.provision.refs import (
+    MARKER,
+    MARKER_OFFSET,
+    SANDBOX_HOST_UID,
+    EmulatorRef,
+    KernelRef,
+    RootfsRef,
+    SystemEmulatorRef,
+)
 
 
 class Store:
@@ -50,7 +54,7 @@ class Store:
             "emulator",
             f"qemu-{mmdebstrap.host_architecture()}",
             f"2 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
-            lambda tree: mmdebstrap.build_emulators(self.cache, tree, _MARK, MARKER_OFFSET),
+            lambda tree: mmdebstrap.build_emulators(self.cache, tree, MARKER, MARKER_OFFSET),
             force=force,
         )
         path = self.cache.tree("emulator", entry.name) / program

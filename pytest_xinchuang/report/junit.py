@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ElementTree
 
 from junit_xml import TestCase, TestSuite
 
-from pytest_xinchuang.core.grade import Grade, RequirementResult, RunResult
+from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.journal import Journal
+from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, joined, verbatim
 

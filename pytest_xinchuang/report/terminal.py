@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pytest_xinchuang.core.grade import Grade, RequirementResult, RunResult
+from pytest_xinchuang.core.grade import Grade, RunResult
+from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, n_, render, verbatim
 from pytest_xinchuang.report.columns import padded, shortened, width_of

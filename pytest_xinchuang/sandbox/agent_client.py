@@ -12,12 +12,16 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
+
+AGENT_SOURCE = Path(__file__).with_name("agent")
+"""The directory of the agent's Go module."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
@@ -267,8 +271,8 @@ class AgentProcess:
     ) -> None:
         self._sandbox, self._number, self._stream, self._argv, self._limits = sandbox, number, stream, argv, limits
         self.stdin: IO[bytes] = io.BufferedWriter(_Feeder(sandbox, number), buffer_size=1)
-        self.stdout: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stdout))
-        self.stderr: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stderr))
+        self.stdout: IO[bytes] = io.BufferedReader(_OutputReader(sandbox, stream, stream.stdout))
+        self.stderr: IO[bytes] = io.BufferedReader(_OutputReader(sandbox, stream, stream.stderr))
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
         seconds = timeout_s if timeout_s is not None else self._limits.wall_s
@@ -303,7 +307,7 @@ class _Feeder(io.RawIOBase):
         super().close()
 
 
-class _Reader(io.RawIOBase):
+class _OutputReader(io.RawIOBase):
     def __init__(self, sandbox: AgentSandbox, stream: _Stream, source: bytearray) -> None:
         self._sandbox, self._stream, self._source, self._position = sandbox, stream, source, 0
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from pytest_xinchuang.core.grade import Grade, RequirementResult, RunResult, grade_run
+from pytest_xinchuang.core.grade import Grade, RunResult, grade_run
 from pytest_xinchuang.core.journal import read_journal
 from pytest_xinchuang.core.needs import InOrder, all_needs
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 
 PLATFORM = "kunpeng920-kylin_v10_sp3"

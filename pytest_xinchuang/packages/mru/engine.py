@@ -15,9 +15,9 @@ from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.packages.mru import static
-from pytest_xinchuang.packages.mru.artifacts import inspect_artifacts
+from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifacts
 from pytest_xinchuang.packages.mru.bench import Bench
-from pytest_xinchuang.packages.mru.findings import Finding, UnitRecord, decide
+from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord, join_units
 from pytest_xinchuang.packages.mru.judge import RunJudge
 from pytest_xinchuang.packages.mru.requirements import (
     ARTIFACTS,
@@ -97,7 +97,7 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
-        return decide(requirement_id, scope, requirement.mend.message())
+        return join_units(requirement_id, scope, requirement.mend.message())
 
     def _unit(self, record: UnitRecord) -> Unit | None:
         return next((u for u in self.subject.file.units if u.name == record.name), None)
@@ -165,7 +165,7 @@ class MruEngine:
                 own, objects, self.platform, self.findings, allowed=allowed, shipped=frozenset(), provided=provided
             )
             records.append(own)
-        read = self.pool.shared.setdefault(("inspections", self.bench.subject_digest), {})
+        read = self.pool.shared.slot(Inspections, self.bench.subject_digest)
         records += inspect_artifacts(self.subject, self.platform, self.pool.store.platforms.file, self.findings, read)
         if self.subject.file.build_flags:
             records.append(self._check_flags())
@@ -228,7 +228,7 @@ class MruEngine:
             RunJudge(self.bench).run(unit, record, built)
         except HostFault as fault:
             cause = cause_of(self.platform, fault)
-            record.blocked_by = Finding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+            record.blocked_by = UnitFinding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
 
     def _check_reproducible(self, unit: Unit, record: UnitRecord, built: Built) -> None:
         if unit.kind not in ("c", "go", "go-cgo"):

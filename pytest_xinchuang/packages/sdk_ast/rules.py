@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -19,11 +20,7 @@ LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
 """Semantic versioning 2.0.0, clauses 6 to 8: what the next version has to be."""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Witness(_Data):
+class Witness(FrozenData):
     """Two versions of a library and a client of it: what the rule says, shown by a compiler.
 
     Attributes:
@@ -37,7 +34,7 @@ class Witness(_Data):
     breaks: bool
 
 
-class Rule(_Data):
+class Rule(FrozenData):
     """One kind of change.
 
     Attributes:
@@ -65,7 +62,7 @@ class Rule(_Data):
         return self.level != "major" and bool(self.axes)
 
 
-class RulesFile(_Data):
+class RulesFile(FrozenData):
     """The catalogue."""
 
     format: Literal["xc-api-rules/1"] = Field(alias="schema")

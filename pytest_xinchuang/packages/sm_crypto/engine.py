@@ -26,14 +26,15 @@ from pytest_xinchuang.packages.sm_crypto.judge import TYPES, Result
 from pytest_xinchuang.packages.sm_crypto.manifest import SmCrypto
 from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
 from pytest_xinchuang.packages.sm_crypto.protocol import ProtocolError
-from pytest_xinchuang.packages.sm_crypto.runner import NEEDS_K, RunResult, Seen, run_vectors
+from pytest_xinchuang.packages.sm_crypto.runner import NEEDS_K, Seen, VectorRun, run_vectors
 from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
 from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_errors, pairs_of_keys
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.tls.inside import RELAY, probe_inside
 from pytest_xinchuang.packages.sm_crypto.tls.probe import NAMES, SM_PROTOCOLS, read_roots
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
-from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Process
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -193,7 +194,7 @@ class SmEngine:
         return [v for v in every if not v.group.get("slow")]
 
     @cached_property
-    def run(self) -> RunResult:
+    def run(self) -> VectorRun:
         """Every vector of the default set, asked once."""
         return run_vectors(self.client(), self._default)
 

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
 from pytest_xinchuang.packages.sm_crypto.judge import Result
-from pytest_xinchuang.packages.sm_crypto.runner import RunResult, Seen
+from pytest_xinchuang.packages.sm_crypto.runner import Seen, VectorRun
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector
 
@@ -45,7 +45,7 @@ def counts(seen: Sequence[Seen], lang: str) -> str:
 
 
 def as_text(
-    result: RunResult, bank: DefectBank, reproduce: str, where: str = "", lang: str = "en", most: int = 5
+    result: VectorRun, bank: DefectBank, reproduce: str, where: str = "", lang: str = "en", most: int = 5
 ) -> str:
     """A line for each file and, where something failed, for each flag; then the first ``most`` failures of each flag.
 
@@ -78,7 +78,7 @@ def as_text(
     return "\n".join(lines) + "\n"
 
 
-def as_dict(result: RunResult, hello: Mapping[str, Any]) -> dict[str, Any]:
+def as_dict(result: VectorRun, hello: Mapping[str, Any]) -> dict[str, Any]:
     """The whole result as plain data."""
     flags: dict[str, Counter[str]] = {}
     for one in result.seen:

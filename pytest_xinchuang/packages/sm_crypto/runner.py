@@ -32,7 +32,7 @@ class Seen:
 
 
 @dataclass
-class RunResult:
+class VectorRun:
     """Everything that a run saw."""
 
     seen: list[Seen] = field(default_factory=list)
@@ -47,7 +47,7 @@ class RunResult:
         return Counter(s.result for s in self.seen)
 
 
-def run_vectors(client: HarnessClient, vectors: Iterable[Vector]) -> RunResult:
+def run_vectors(client: HarnessClient, vectors: Iterable[Vector]) -> VectorRun:
     """Ask everything that the vectors ask, as many requests in flight as the wire takes.
 
     Raises:
@@ -76,4 +76,4 @@ def run_vectors(client: HarnessClient, vectors: Iterable[Vector]) -> RunResult:
         else Seen(vector, Result.UNSUPPORTED, detail=NEEDS_K)
         for identifier, vector in order.items()
     ]
-    return RunResult(seen, list(client.crashes), list(client.violations), client.restarts)
+    return VectorRun(seen, list(client.crashes), list(client.violations), client.restarts)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core.errors import XcError
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.syscall_bridge.headers import Headers
     from pytest_xinchuang.packages.syscall_bridge.layouts import Layouts
-    from pytest_xinchuang.packages.syscall_bridge.tables import Table
+    from pytest_xinchuang.packages.syscall_bridge.tables import SyscallTable
 
 DIFF_HELP = "a table (JSON), ARCH (zig's headers), or ARCH=DIR (headers below DIR)"
 
@@ -123,7 +123,7 @@ def _headers(arch: str, directory: str | None) -> Headers:
     return find_headers(architecture(arch), Path(directory) if directory else None)
 
 
-def _read(text: str) -> Table:
+def _read(text: str) -> SyscallTable:
     """A table by what a user calls it."""
     from pytest_xinchuang.packages.syscall_bridge.tables import load_table, read_table
 

@@ -101,6 +101,10 @@ class Asked:
     requests: tuple[dict[str, Any], ...] = ()
 
 
+class ReferenceAnswers(dict[str, dict[str, Seen]]):
+    """Answers of the reference bridge: by the requirement that was asked for alone, and the probe."""
+
+
 class SyscallEngine:
     """All observations of ``subject``'s bridge on ``platform``, each made once, when it is first asked for."""
 
@@ -247,8 +251,8 @@ class SyscallEngine:
     def _reference(self, sandbox: Sandbox, only: str, page: int) -> dict[str, Seen]:
         """The reference bridge's answers, which are the same for every subject of a run."""
         said = sandbox.fingerprint
-        key = ("reference-bridge", said.backend, said.platform, said.observed.get("uname_r"), page, self.profile)
-        kept = self.pool.shared.setdefault(key, {})
+        key = (said.backend, said.platform, said.observed.get("uname_r"), page, self.profile)
+        kept = self.pool.shared.slot(ReferenceAnswers, key)
         if only not in kept:
             chosen = [
                 p for p in self.probes.bridge.values() if (p.requirement == only if only else p.requirement != PAGES)
@@ -257,8 +261,7 @@ class SyscallEngine:
             program = build_reference(self.builder, self.platform.arch, self.platform.architecture, libc)
             with BridgeClient(launch_in(sandbox, program), timeout_s=self._timeout(sandbox)) as client:
                 kept[only] = {s.id: s for s in run_bridge(client, self.probes, chosen, self.profile, page)}
-        found: dict[str, Seen] = kept[only]
-        return found
+        return kept[only]
 
     def _chosen(self, only: str) -> list[BridgeProbe]:
         """The probes of a run; those of memory are asked again where the pages are the platform's."""

@@ -11,9 +11,10 @@ from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes
 from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge, run_kernel
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.sandbox.emulators import known_difference
 from pytest_xinchuang.sandbox.lines import Launch
-from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Limits, Process, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
 

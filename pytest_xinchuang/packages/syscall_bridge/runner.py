@@ -10,7 +10,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, Came, Reply
 from pytest_xinchuang.packages.syscall_bridge.expect import ERRNO, agrees, evaluate, is_error
-from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, Step
+from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, ProbeStep
 
 _ERROR_NAMES = {number: name for name, number in ERRNO.items()} | {95: "EOPNOTSUPP", 11: "EAGAIN", 35: "EDEADLK"}
 """Numbers that have two names get the one that manual pages use."""
@@ -157,7 +157,7 @@ class _Run:
     def _expected(self, value: Any) -> Any:
         return self.probes.expected(self.probe.id, value, self.profile, self.page)
 
-    def _judge(self, where: str, step: Step, reply: Reply) -> None:
+    def _judge(self, where: str, step: ProbeStep, reply: Reply) -> None:
         if step.expected is not None:
             expected = self._expected(step.expected)
             self._note(where, str(expected), told(reply), self._result(expected, reply))
@@ -189,7 +189,7 @@ class _Run:
             return Result.PASSED if _KINDS[expected](reply.result) else Result.FAILED
         return Result.PASSED if agrees(expected, reply.result, self.names) else Result.FAILED
 
-    def _keep(self, step: Step, reply: Reply) -> str | None:
+    def _keep(self, step: ProbeStep, reply: Reply) -> str | None:
         """Keep what later steps build on; what was to come and did not, None when all is there."""
         if step.keep is None:
             return None if reply.came is Came.REPLY and not reply.wrong else "a reply"

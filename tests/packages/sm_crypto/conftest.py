@@ -9,8 +9,8 @@ from pathlib import Path
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
 from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.local import local
-from pytest_xinchuang.sandbox.pool import CpuVariant
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = [sys.executable, "-m", "pytest_xinchuang.packages.sm_crypto.reference_harness"]

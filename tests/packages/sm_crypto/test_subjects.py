@@ -14,7 +14,7 @@ from fixtures.generate import oracles
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
 from pytest_xinchuang.packages.sm_crypto.judge import Result
-from pytest_xinchuang.packages.sm_crypto.runner import RunResult, run_vectors
+from pytest_xinchuang.packages.sm_crypto.runner import VectorRun, run_vectors
 from pytest_xinchuang.packages.sm_crypto.vectors import Vector, load_directory
 from pytest_xinchuang.sandbox.local import local
 
@@ -27,12 +27,12 @@ def vectors(*names: str) -> list[Vector]:
     return [v for one in loaded if not names or one.name in names for v in one.vectors() if not v.group.get("slow")]
 
 
-def run(argv: list[str], *names: str) -> RunResult:
+def run(argv: list[str], *names: str) -> VectorRun:
     with HarnessClient(local(argv), timeout_s=30, start_timeout_s=60) as client:
         return run_vectors(client, vectors(*names))
 
 
-def failed(result: RunResult) -> dict[str, set[str]]:
+def failed(result: VectorRun) -> dict[str, set[str]]:
     """File -> the comments of what failed in it."""
     found: dict[str, set[str]] = {}
     for seen in result.seen:

@@ -13,6 +13,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.core.verdict import Cause, Verdict
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge import engine as engines
@@ -77,9 +78,8 @@ def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, mo
 
     monkeypatch.setattr(engines, "run_bridge", planted)
     engine = make()
-    engine.pool.shared.clear()
+    monkeypatch.setattr(engine.pool, "shared", SharedResults())
     decided = engine.decision("XC-SYS-020")
-    engine.pool.shared.clear()
     assert decided.verdict is Verdict.INCONCLUSIVE and "reference bridge fails here as well" in decided.reason
 
 

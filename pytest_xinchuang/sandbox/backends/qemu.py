@@ -21,43 +21,14 @@ from typing import IO, Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.sandbox import launcher
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import outcome_of
-from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.backends import launcher
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.streams import Capture
 
-SANDBOX_HOST_UID = 64321
-"""The unprivileged host id that target code runs as when the host user is root; free in Debian's static ranges
-(Debian Policy 9.2.2: 60000-64999 is for packages that ask for one), and it owns no file but ours."""
-
-BASE_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": WORK_DIR, "LANG": "C", "TMPDIR": WORK_DIR, "TZ": "UTC"}
-
 START_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True)
-class RootfsRef:
-    """A provisioned root filesystem."""
-
-    name: str
-    path: Path
-    digest: str
-    libc_version: str
-    stand_in: bool
-    differs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class EmulatorRef:
-    """A provisioned static qemu-user."""
-
-    path: Path
-    digest: str
-    version: str
-
-
-NEEDED_BY_QEMU = frozenset({"fstat", "newfstatat"})
-"""System calls of the host that the emulator makes for itself, and that cannot be taken from it."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +102,18 @@ class QemuSandbox:
         secret = secrets.token_hex(16)
         helpers, registrations = {}, []
         if spec.emulator is not None:
+            if not launcher.supported(machine):
+                raise SandboxFault(
+                    _(
+                        "on a {machine} host the programs that a program starts cannot be emulated",
+                        machine=verbatim(machine),
+                    ),
+                    mend=_(
+                        "an x86-64 or arm64 host, or {option} on the board itself",
+                        option=verbatim("--xc-backend=native"),
+                    ),
+                    namespaces=True,
+                )
             base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
             helpers["launcher"] = launcher.launcher(machine, base).hex()
             message = (

@@ -24,9 +24,9 @@ from typing import IO
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
-from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Fingerprint, Limits, Outcome
-from pytest_xinchuang.sandbox.qemu import BASE_ENV, QemuSpec
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.streams import Capture
 
 
