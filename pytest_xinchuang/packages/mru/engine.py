@@ -97,7 +97,7 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
-        return join_units(requirement_id, scope, requirement.mend.en)
+        return join_units(requirement_id, scope, requirement.mend.message())
 
     def _unit(self, record: UnitRecord) -> Unit | None:
         return next((u for u in self.subject.file.units if u.name == record.name), None)
