@@ -19,9 +19,10 @@ HOUSE = House(ROOT)
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("", "messages", "sm"),
     ("core",),
-    ("commands", "inspect", "provision"),
+    ("inspect", "provision"),
     ("report", "toolchain"),
     ("sandbox",),
+    ("commands",),
     ("building", "gotest", "harness", "packages"),
     tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
     ("cli", "run"),

@@ -14,9 +14,11 @@ from pydantic import Field, StringConstraints
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _, verbatim
 
 FindingCode = Annotated[str, StringConstraints(pattern=r"^XC-[A-Z]+-[0-9]{3}$")]
 
@@ -99,7 +101,10 @@ class FindingCatalogue:
             UnknownName: there is none.
         """
         if code.upper() not in self.rules:
-            raise UnknownName(f"no finding has the code {code!r}", mend="xc explain")
+            raise UnknownName(
+                _("no finding has the code {code}{hint}", code=verbatim(repr(code)), hint=near(code, self.rules)),
+                mend=verbatim("xc explain"),
+            )
         return self.rules[code.upper()]
 
     def text(self, finding: Finding, language: str = "en") -> str:

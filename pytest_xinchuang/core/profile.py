@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,9 +10,11 @@ from pydantic import Field, StringConstraints
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _, joined, verbatim
 
 
 class Profile(FrozenData):
@@ -59,9 +60,14 @@ def load_profile(path: Path, name: str) -> Profile:
     """
     profiles = YamlFile(path).parse(ProfilesFile).profiles
     if name not in profiles:
-        near = difflib.get_close_matches(name, profiles, n=2)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        raise UnknownName(f"unknown profile {name!r}{hint}; there are {', '.join(profiles)}")
+        raise UnknownName(
+            _(
+                "unknown profile {name}{hint}; there are {known}",
+                name=verbatim(repr(name)),
+                hint=near(name, profiles),
+                known=joined(map(verbatim, profiles), _(", ")),
+            )
+        )
     return profiles[name]
 
 
