@@ -16,7 +16,7 @@ from pytest_xinchuang.commands.context import as_json
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, both, joined, n_, verbatim
+from pytest_xinchuang.messages import _, joined, n_, verbatim
 
 
 def add_platforms(commands: Commands) -> None:
@@ -102,8 +102,8 @@ def _platforms(context: Context) -> int:
             id=verbatim(f"{p.id:<{width}} "),
             short=verbatim(short_of(p.id) or ""),
             arch=verbatim(p.arch),
-            cpu=both({"en": p.cpu.title.en, "zh": p.cpu.title.zh}),
-            system=both({"en": p.system.title.en, "zh": p.system.title.zh}),
+            cpu=p.cpu.title.message(),
+            system=p.system.title.message(),
             rootfs=verbatim(p.rootfs_name or "") or no_stand_in[p.world],
         )
         for p in chosen

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     language = choose_language(_language_in(words))
     try:
-        commands = _commands(language)
+        commands = commands_of(language)
         completion.complete(commands.parser)
         options = commands.parser.parse_args(words)
         language = choose_language(options.language)
@@ -83,7 +83,7 @@ def _language_in(words: Iterable[str]) -> str | None:
     return found
 
 
-def _commands(language: str) -> Commands:
+def commands_of(language: str) -> Commands:
     """Every command. What is below a name is made when it is used."""
     text = _("Grades on 信创 platforms: provisioning, sandboxes, reports.")
     commands = top("xc", text, f"xc {__version__}", language)

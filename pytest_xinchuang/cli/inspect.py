@@ -17,8 +17,8 @@ from pytest_xinchuang.commands.common import (
 )
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.errors import UnknownName, XcError
+from pytest_xinchuang.messages import _, joined, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.finding import Finding
@@ -131,6 +131,27 @@ def _explain(context: Context) -> int:
     return Exit.CLEAN
 
 
+def _platform_of(context: Context, name: str) -> Platform:
+    from pytest_xinchuang.core.near import near, near_names
+    from pytest_xinchuang.toolchain.flags import LIBCS
+
+    try:
+        return context.platforms.get(name)
+    except UnknownName:
+        if not near_names(name, LIBCS, cutoff=0.7):
+            raise
+    libcs = joined(map(verbatim, LIBCS), _(", "))
+    raise UnknownName(
+        _(
+            "{name} is neither a platform nor a libc{hint}; libcs are {libcs}",
+            name=verbatim(repr(name)),
+            hint=near(name, LIBCS),
+            libcs=libcs,
+        ),
+        mend=verbatim("xc platforms list"),
+    )
+
+
 def _flags(context: Context) -> int:
     from pytest_xinchuang.core.finding import Certainty, load_findings
     from pytest_xinchuang.toolchain.flags import LIBCS, check_flags
@@ -141,7 +162,7 @@ def _flags(context: Context) -> int:
         raise XcError(_("no flags are given"), mend=example)
     platform: Platform | None = None
     if libc not in LIBCS:
-        platform = context.platforms.get(libc)
+        platform = _platform_of(context, libc)
         libc = platform.system.libc
     findings = check_flags(context.words, libc, platform)
     catalogue = load_findings()

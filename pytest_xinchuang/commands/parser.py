@@ -38,13 +38,31 @@ class XcFormatter(argparse.HelpFormatter):
     def __init__(self, prog: str, language: str) -> None:
         super().__init__(prog, max_help_position=32)
         self._language = language
+        self._headings: list[str] = []
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         shown = render(_("usage: ") if prefix is None else prefix, self._language)
         super().add_usage(usage, actions, groups, shown)
 
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None) -> str:
+        extra = columns(prefix or "") - len(prefix or "")  # argparse counts characters
+        self._width -= extra
+        try:
+            return super()._format_usage(usage, actions, groups, prefix)
+        finally:
+            self._width += extra
+
     def start_section(self, heading: str | None) -> None:
-        super().start_section(render(heading, self._language) if heading is not None else None)
+        shown = render(heading or "", self._language)
+        self._headings.append(shown)
+        super().start_section(shown)
+
+    def format_help(self) -> str:
+        text = super().format_help()
+        for heading in self._headings:  # argparse puts an English colon behind each
+            shown = _("{heading}:", heading=verbatim(heading)).render(self._language)
+            text = text.replace(f"\n{heading}:\n", f"\n{shown}\n", 1)
+        return text
 
     def add_text(self, text: Any) -> None:
         super().add_text(render(text, self._language) if isinstance(text, str) else text)

@@ -8,8 +8,10 @@ from dataclasses import asdict
 
 from pytest_xinchuang.core.errors import HostFault, UnknownName
 from pytest_xinchuang.core.events import SandboxOpened, messages_of
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.shared import SharedResults
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backend import Backend, BackendTable
@@ -51,7 +53,14 @@ class Pool:
         self._table = table
         backends = {**table.backends, **{n: self._theirs(f) for n, f in (extra_backends or {}).items()}}
         if backend not in backends:
-            raise UnknownName(f"unknown backend {backend!r}; there are {', '.join(backends)}")
+            raise UnknownName(
+                _(
+                    "unknown backend {name}{hint}; there are {known}",
+                    name=verbatim(repr(backend)),
+                    hint=near(backend, backends),
+                    known=joined(map(verbatim, backends), _(", ")),
+                )
+            )
         self._backend = backends[backend]
         self._on_open = on_open
         self._open: dict[tuple[str, Circumstances], Sandbox] = {}
@@ -60,7 +69,7 @@ class Pool:
         """Results that engines of several platforms share, such as the x86-64 runs."""
 
     def _theirs(self, factory: BackendFactory) -> Backend:
-        return Backend(lambda _, platform, wanted: factory(self, platform, wanted.variant))
+        return Backend(lambda _opening, platform, wanted: factory(self, platform, wanted.variant))
 
     def sandbox(
         self,

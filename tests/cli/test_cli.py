@@ -88,7 +88,7 @@ def test_a_problem_is_told_in_words(arguments: list[str], expected: str, capsys:
 def test_a_manifest_can_be_made_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["subject", "init", str(tmp_path / "new")]) == 0
     assert main(["subject", "check", str(tmp_path / "new")]) == 0
-    assert "good, 1 units" in capsys.readouterr().out
+    assert "good, 1 unit," in capsys.readouterr().out
     assert main(["subject", "init", str(tmp_path / "new")]) == Exit.ERROR
 
 

@@ -20,7 +20,7 @@ from pytest_xinchuang.commands.common import (
 )
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, both, joined, n_, verbatim
+from pytest_xinchuang.messages import _, joined, n_, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sdk_ast.compare import Comparison
@@ -250,7 +250,7 @@ def _rules(context: Context) -> int:
         if rule.policy:
             facts.append(_("policy: {policy}", policy=verbatim(rule.policy)))
         lines.append(_("  {facts}", facts=joined(facts)))
-        lines.append(_("  mend: {mend}", mend=both({"en": rule.mend.en, "zh": rule.mend.zh})))
+        lines.append(_("  mend: {mend}", mend=rule.mend.message()))
         if rule.witness:
             titles = {"old": _("  old:"), "new": _("  new:"), "client": _("  client:")}
             for name, title in titles.items():

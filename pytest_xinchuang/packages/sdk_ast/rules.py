@@ -12,9 +12,10 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
@@ -157,7 +158,10 @@ class Rules:
             UnknownName: there is none.
         """
         if rule_id not in self.by_id:
-            raise UnknownName(f"no rule is called {rule_id!r}", mend="xc api rules")
+            raise UnknownName(
+                _("no rule is called {name}{hint}", name=verbatim(repr(rule_id)), hint=near(rule_id, self.by_id)),
+                mend=verbatim("xc api rules"),
+            )
         return self.by_id[rule_id]
 
 

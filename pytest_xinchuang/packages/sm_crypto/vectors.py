@@ -12,6 +12,8 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
+from pytest_xinchuang.core.near import near
+from pytest_xinchuang.messages import _, verbatim
 
 
 class _Published(FrozenData):
@@ -169,14 +171,29 @@ def find(loaded: Sequence[Loaded], identifier: str) -> list[Vector]:
     Raises:
         UnknownName: there is none of that name.
     """
-    name, _, number = identifier.partition("/")
+    name, _slash, number = identifier.partition("/")
     for one in loaded:
         if one.name == name:
             found = [v for v in one.vectors() if not number or str(v.test.tc_id) == number]
             if found:
                 return found
-            raise UnknownName(f"{identifier}: {name} has no vector {number}")
-    raise UnknownName(f"{identifier}: there is no vector file {name}", mend="xc sm vectors")
+            raise UnknownName(
+                _(
+                    "{id}: {file} has no vector {number}",
+                    id=verbatim(identifier),
+                    file=verbatim(name),
+                    number=verbatim(number),
+                )
+            )
+    raise UnknownName(
+        _(
+            "{id}: there is no vector file {file}{hint}",
+            id=verbatim(identifier),
+            file=verbatim(name),
+            hint=near(name, [one.name for one in loaded]),
+        ),
+        mend=verbatim("xc sm vectors"),
+    )
 
 
 def json_schema() -> dict[str, Any]:

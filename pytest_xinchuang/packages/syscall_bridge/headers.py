@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, ToolchainFault, UnknownName
+from pytest_xinchuang.core.near import near
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.toolchain.builder import find_zig
 
 
@@ -68,7 +70,14 @@ def architecture(name: str) -> str:
     """
     found = _ALIASES.get(name, name)
     if found not in ARCHITECTURES:
-        raise UnknownName(f"unknown architecture {name!r}; there are {', '.join(ARCHITECTURES)}")
+        raise UnknownName(
+            _(
+                "unknown architecture {name}{hint}; there are {known}",
+                name=verbatim(repr(name)),
+                hint=near(name, [*ARCHITECTURES, *_ALIASES]),
+                known=joined(map(verbatim, ARCHITECTURES), _(", ")),
+            )
+        )
     return found
 
 

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _, joined, verbatim
 
 Scalar = int | str
 
@@ -104,7 +106,14 @@ class Probes:
         found: list[str] = []
         while profile and profile not in found:
             if profile not in self.profiles:
-                raise UnknownName(f"unknown OS profile {profile!r}; there are {', '.join(self.profiles)}")
+                raise UnknownName(
+                    _(
+                        "unknown OS profile {name}{hint}; there are {known}",
+                        name=verbatim(repr(profile)),
+                        hint=near(profile, self.profiles),
+                        known=joined(map(verbatim, self.profiles), _(", ")),
+                    )
+                )
             found.append(profile)
             profile = self.profiles[profile].inherits
         return found
