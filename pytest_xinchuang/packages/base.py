@@ -11,9 +11,10 @@ from pytest_xinchuang.packages.option import PackageOption
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
-    from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, ReportPart, RunContext
+    from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, RunContext
 
 GROUP = "pytest_xinchuang.packages"
 """The group of entry points; ours are in ``pyproject.toml``."""

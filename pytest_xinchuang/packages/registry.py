@@ -16,6 +16,7 @@ from pytest_xinchuang.packages.protocol import ConformancePackage
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.requirement import Catalogue
     from pytest_xinchuang.core.subject import Section, Subject
 
@@ -82,6 +83,11 @@ class Registry:
     def sections(self) -> tuple[Section[Any], ...]:
         """The sections of the manifest that packages have."""
         return tuple(section for package in self for section in package.sections)
+
+    @property
+    def parts(self) -> dict[str, ReportPart]:
+        """Package -> what it adds to reports."""
+        return {package.name: package.report for package in self if package.report is not None}
 
     def subject(self, path: Path, unseen: Iterable[Path] = ()) -> Subject:
         """Read a manifest with the sections of these packages; ``unseen`` files are no part of the subject.
