@@ -72,10 +72,15 @@ def load(point: EntryPoint) -> ConformancePackage:
 
 def loadable() -> list[ConformancePackage]:
     """The registered packages that can be loaded, for option parsers and fixtures: a run tells of those that cannot be."""
-    found = []
+    found: list[ConformancePackage] = []
+    flags: set[str] = set()
     for point in entry_points():
         try:
-            found.append(load(point))
+            package = load(point)
+            own = {option.flag for option in package.options}
+            if package.name.isidentifier() and not own & flags:
+                found.append(package)
+                flags |= own
         except Exception:
             continue
     return found

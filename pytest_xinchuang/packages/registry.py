@@ -45,6 +45,17 @@ class Registry:
             raise XcError(_("{name} is no name of a conformance package", name=verbatim(repr(package.name))))
         if package.name in self._packages:
             raise XcError(_("two conformance packages are called {name}", name=verbatim(package.name)))
+        taken = {option.flag: other.name for other in self for option in other.options}
+        for option in package.options:
+            if option.flag in taken:
+                raise XcError(
+                    _(
+                        "the conformance packages {one} and {other} both have the option {option}",
+                        one=verbatim(taken[option.flag]),
+                        other=verbatim(package.name),
+                        option=verbatim(option.flag),
+                    )
+                )
         self._packages[package.name] = package
         if package.locale is not None:
             add_catalogue(package.locale)
