@@ -18,6 +18,7 @@ from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.sandbox.launcher import MARKER_OFFSET
 from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.system import KernelRef, SystemEmulatorRef
+from pytest_xinchuang.tools.process import Runner
 
 _MARK = b"\x01"
 
@@ -36,7 +37,9 @@ class Store:
         *,
         offline: bool = False,
         packages: tuple[str, ...] = (),
+        runner: Runner | None = None,
     ) -> None:
+        self.runner = runner or Runner()
         self.packages = packages
         """What stand-in root filesystems get besides their own packages."""
         self.platforms = platforms
@@ -50,7 +53,7 @@ class Store:
             "emulator",
             f"qemu-{mmdebstrap.host_architecture()}",
             f"2 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
-            lambda tree: mmdebstrap.build_emulators(self.cache, tree, _MARK, MARKER_OFFSET),
+            lambda tree: mmdebstrap.build_emulators(self.cache, tree, _MARK, MARKER_OFFSET, self.runner),
             force=force,
         )
         path = self.cache.tree("emulator", entry.name) / program
@@ -90,7 +93,7 @@ class Store:
             "system-emulator",
             self._system_emulator,
             f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(kernels.PROGRAMS)}",
-            lambda tree: kernels.build_system_emulator(self.cache, tree),
+            lambda tree: kernels.build_system_emulator(self.cache, tree, self.runner),
             force=force,
         )
         version = f"qemu-system {entry.facts.get('version', '')}".strip()
@@ -127,7 +130,11 @@ class Store:
         # What it runs on is no part of what it is made of.
         made_of = "2 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
         entry = self._make(
-            "kernel", name, made_of, lambda tree: kernels.build_kernel(self.cache, recipe, tree), force=force
+            "kernel",
+            name,
+            made_of,
+            lambda tree: kernels.build_kernel(self.cache, recipe, tree, self.runner),
+            force=force,
         )
         return self._kernel_ref(entry, recipe)
 
@@ -171,7 +178,7 @@ class Store:
             recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
-            source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree)
+            source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree, self.runner)
             _give_to_sandbox_user(tree)
             return source, facts
 

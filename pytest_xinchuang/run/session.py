@@ -29,6 +29,7 @@ from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
+from pytest_xinchuang.tools.process import Runner
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
 
@@ -91,6 +92,7 @@ class XcSession:
         self.backend = option(config, "xc_backend") or "auto"
         self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
         self.timeout_scale = self._positive("xc_timeout_scale")
+        self.runner = Runner(self.timeout_scale)
         vectors = option(config, "xc_sm_vectors")
         self.sm_vectors = Path(config.invocation_params.dir, vectors) if vectors else None
         if self.sm_vectors is not None and not self.sm_vectors.is_dir():
@@ -181,6 +183,7 @@ class XcSession:
             progress,
             offline=self.offline,
             packages=self.subject.file.rootfs_packages,
+            runner=self.runner,
         )
         backends = {
             name: make
@@ -200,7 +203,7 @@ class XcSession:
 
     @cached_property
     def builder(self) -> Builder:
-        return Builder(self.pool.store.cache, self.pool.store.progress)
+        return Builder(self.pool.store.cache, self.pool.store.progress, self.runner)
 
     def provision(self) -> None:
         """Make what is missing before the first test asks for it, with progress where it can be seen.
@@ -245,13 +248,17 @@ class XcSession:
                 self.pool.store.cache,
                 baseline=option(self.config, "xc_sdk_baseline") or "",
                 offline=self.offline,
+                runner=self.runner,
             )
         return self._sdk_engines[platform.id]
 
     @cached_property
     def supply_chain(self) -> SupplyChainEngine:
         """The supply chain engine: what a product is built from is the same on every platform."""
-        return SupplyChainEngine(self.subject, self.catalogue, self.pool.store.cache, self.trust, offline=self.offline)
+        cache = self.pool.store.cache
+        return SupplyChainEngine(
+            self.subject, self.catalogue, cache, self.trust, offline=self.offline, runner=self.runner
+        )
 
     @property
     def offline(self) -> bool:

@@ -96,7 +96,7 @@ def _agent(pool: Pool) -> bytes:
     platforms = pool.store.platforms.file
     assert HOST_ARCH is not None
     target = Target(HOST_ARCH, platforms.architectures[HOST_ARCH], platforms.architectures[HOST_ARCH].libc_base)
-    return Builder(pool.store.cache).go(target, Path(__file__).with_name("agent"))
+    return Builder(pool.store.cache, runner=pool.runner).go(target, Path(__file__).with_name("agent"))
 
 
 def _build(

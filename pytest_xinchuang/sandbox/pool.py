@@ -16,6 +16,7 @@ from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
 from pytest_xinchuang.sandbox.qemu import NEEDED_BY_QEMU, QemuSandbox, QemuSpec
+from pytest_xinchuang.tools.process import Runner
 
 if TYPE_CHECKING:
     from pytest_xinchuang.sandbox.system import KernelRef
@@ -83,6 +84,7 @@ class Pool:
         self.store = store
         self.backend = backend
         self.timeout_scale = timeout_scale
+        self.runner = Runner(timeout_scale)
         self.image = image
         self.run_id = run_id
         self.keep = keep
@@ -165,7 +167,7 @@ class Pool:
         if self.backend == "native":
             from pytest_xinchuang.sandbox.direct import open_native
 
-            return open_native(platform, timeout_scale=self.timeout_scale)
+            return open_native(platform, self.runner)
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
             raise HostFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
@@ -183,6 +185,7 @@ class Pool:
             cpu_model=f"{model},vendor={wanted.vendor}" if wanted.vendor else model,
             kernel_release=kernel or "4.19.0",
             timeout_scale=EMULATION_SCALE * self.timeout_scale,
+            runner=self.runner,
             identity=tuple(identity_of(platform, rootfs.stand_in).items()),
             absent_calls=tuple(taken),
             floor=wanted.floor and kernel is not None,
@@ -210,6 +213,7 @@ class Pool:
             cpu_model="" if native else "max",
             kernel_release=host.release(),
             timeout_scale=self.timeout_scale * (1 if native else EMULATION_SCALE),
+            runner=self.runner,
             loopback=loopback,
         )
         return QemuSandbox(spec)

@@ -13,7 +13,6 @@ import os
 import platform as host
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -31,6 +30,7 @@ from pytest_xinchuang.sandbox.initramfs import write_files, write_tree
 from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, Fingerprint
 from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
 from pytest_xinchuang.sandbox.tracing import as_strace
+from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
 if TYPE_CHECKING:
     from pytest_xinchuang.sandbox.pool import Circumstances, Pool
@@ -91,6 +91,7 @@ class SystemSpec:
         absent_calls: numbers of system calls that answer ENOSYS: the platform's kernel has not got them.
         floor: whether ``absent_calls`` are all that the platform's kernel is known to lack: not where nobody knows its release.
         own_cpu: whether ``cpu_model`` is the platform's.
+        runner: scales our own time-outs; those of commands are scaled by ``timeout_scale``, for an emulator's slowness too.
         without_kvm: why KVM, which is there, is not used.
     """
 
@@ -104,6 +105,7 @@ class SystemSpec:
     agent: bytes
     scratch: Path
     timeout_scale: float = 1.0
+    runner: Runner = UNSCALED
     identity: tuple[tuple[str, str], ...] = ()
     absent_calls: tuple[int, ...] = ()
     floor: bool = False
@@ -128,9 +130,10 @@ class SystemSandbox(AgentSandbox):
             cpu_model=spec.cpu_model,
             timeout_scale=spec.timeout_scale,
             emulated=False,
+            runner=spec.runner,
         )
         self.spec = spec
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         spec.scratch.mkdir(parents=True, exist_ok=True)
@@ -182,15 +185,8 @@ class SystemSandbox(AgentSandbox):
             argv += ["-bios", str(spec.emulator.share / machine.firmware)]
         try:
             with (self._place / "qemu").open("wb") as log:
-                self._process = subprocess.Popen(
-                    argv,
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    cwd="/",
-                    start_new_session=True,
-                    env={},
+                self._process = spec.runner.start(
+                    argv, pass_fds=[theirs.fileno()], stdout=DEVNULL, stderr=log, cwd="/", env={}
                 )
         except OSError as error:
             raise SandboxFault(f"{argv[3]} could not be started: {error.strerror}", mend="xc doctor") from error
@@ -324,7 +320,6 @@ class SystemSandbox(AgentSandbox):
             self._socket = None
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
             self._process = None
         if self.spec.keep:
             print(f"xc: the console of {self.name} is in {self._place}/console")
@@ -398,9 +393,10 @@ def open_system(
         emulator=pool.store.system_emulator(),
         cpu_model="host" if kvm and platform.arch != "amd64" else model,
         own_cpu=own,
-        agent=Builder(pool.store.cache).go(target, Path(__file__).with_name("agent")),
+        agent=Builder(pool.store.cache, runner=pool.runner).go(target, Path(__file__).with_name("agent")),
         scratch=pool.store.cache.root / "system",
         timeout_scale=(1.0 if kvm else EMULATION_SCALE) * pool.timeout_scale,
+        runner=pool.runner,
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(lacking.absent.values()),
         floor=wanted.floor and (release is not None or not kernel.stand_in),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.toolchain.builder import find_go, find_zig
+from pytest_xinchuang.toolchain.builder import find_zig
+from pytest_xinchuang.tools.go import find_go
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -44,8 +45,8 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
         "pytest_xinchuang/fixtures_data/subjects/openssl/xinchuang.yaml",
         "pytest_xinchuang/fixtures_data/template/xinchuang.yaml",
         "pytest_xinchuang/sandbox/agent/main.go",
-        "pytest_xinchuang/packages/sdk_ast/goapi/main.go",
-        "pytest_xinchuang/packages/sdk_ast/goapi/go.mod",
+        "pytest_xinchuang/toolchain/goapi/main.go",
+        "pytest_xinchuang/toolchain/goapi/go.mod",
         "pytest_xinchuang/conformance/api_rules.yaml",
         "pytest_xinchuang/conformance/sdk_ast/test_sdk_ast.py",
         "pytest_xinchuang/conformance/supply_chain/test_supply_chain.py",

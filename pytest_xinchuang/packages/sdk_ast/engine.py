@@ -18,8 +18,10 @@ from pytest_xinchuang.packages.sdk_ast.policy import Policy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
-from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion, go_key, read_go_mod
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools.go import GoCause, GoCommand
+from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
+from pytest_xinchuang.tools.process import Runner
 
 BUILDS, VETS, GO = "XC-SDK-001", "XC-SDK-002", "XC-SDK-003"
 CONTRACT, EVERYWHERE, VERSION = "XC-SDK-010", "XC-SDK-011", "XC-SDK-012"
@@ -48,9 +50,11 @@ class SdkEngine:
         *,
         baseline: str = "",
         offline: bool = False,
+        runner: Runner | None = None,
     ) -> None:
         self.platform, self.subject, self.catalogue = platform, subject, catalogue
         self.cache, self.baseline, self.offline = cache, baseline, offline
+        self.runner = runner or Runner()
         self._sources: Sources | None = None
 
     def close(self) -> None:
@@ -91,14 +95,16 @@ class SdkEngine:
         if self.sdk.language != "go":
             return self._not_go()
         found = Found()
-        run = run_go(self.cache, self.subject.path(self.sdk.path), words, self.arch, offline=self.offline)
+        directory = self.subject.path(self.sdk.path)
+        run = run_go(self.cache, directory, words, self.arch, offline=self.offline, runner=self.runner)
         found.evidence.append(
             {"kind": "go", "argv": list(run.argv), "goarch": self.arch, "exit": run.code, "output": run.output[-2000:]}
         )
-        if run.unreachable:
-            found.undecided = f"a module could not be fetched: {run.telling[0]}"
-        elif run.code:
+        failure = run.failure
+        if failure is not None and failure.cause is GoCause.SUBJECT:
             found.wrong += run.telling
+        elif failure is not None:
+            found.undecided, found.mend = failure.told(), failure.mend
         elif "matched no packages" in run.output:
             found.undecided, found.cause = f"there is no package for {self.arch}", Cause.SUBJECT
         return found
@@ -112,7 +118,9 @@ class SdkEngine:
         if self.sdk.language != "go":
             return self._not_go()
         found = Found()
-        declared = read_go_mod(self.subject.path(self.sdk.path) / "go.mod").go
+        declared = read_go_mod(
+            self.subject.path(self.sdk.path) / "go.mod", GoCommand(self.runner, offline=self.offline)
+        ).go
         least = self.platform.architecture.go_min.value
         found.evidence.append({"kind": "go directive", "go": declared, "users": self.sdk.go, "architecture": least})
         if not self.sdk.go:
@@ -131,7 +139,7 @@ class SdkEngine:
             arches = tuple(dict.fromkeys((REFERENCE, self.arch)))
             targets = tuple(f"linux/{arch}" for arch in arches)
             options = ReadOptions(targets=targets, tags=self.sdk.tags, offline=self.offline, language=self.sdk.language)
-            self._sources = Sources(self.cache, options, self.subject.directory)
+            self._sources = Sources(self.cache, options, self.subject.directory, self.runner)
         return self._sources.read(what)
 
     @cached_property

@@ -125,7 +125,7 @@ class HarnessClient:
 
     def _ended(self, running: LineProcess) -> str:
         """How a harness ended that closed its output. Raises HostFault: the fault was ours."""
-        outcome = running.process.wait(5)
+        outcome = running.process.wait(self.timeout_s)
         if outcome is None:
             outcome = running.process.kill()
             described = "it closed its output and went on"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
+from pytest_xinchuang.tools.gomod import ModuleVersion
 
 
 class _Data(BaseModel):

@@ -125,7 +125,7 @@ class BridgeClient:
 
     def _ended(self) -> str:
         """How it ended. Raises SandboxFault: by a fault of ours."""
-        outcome = self._process.process.wait(5)
+        outcome = self._process.process.wait(self._timeout_s)
         if outcome is None:
             return "it closed its output and went on"
         if outcome.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT):

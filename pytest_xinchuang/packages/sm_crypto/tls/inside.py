@@ -45,7 +45,7 @@ class RelayChannel:
         except queue.Empty:
             raise TimeoutError from None
         if not chunk:
-            outcome = self._process.wait(5)
+            outcome = self._process.wait(self._timeout_s)
             if outcome is not None and outcome.ended is Ended.EXITED and outcome.code == NOTHING_LISTENS:
                 raise ConnectionRefusedError("nothing listens on the port")
         return chunk
@@ -53,7 +53,7 @@ class RelayChannel:
     def close(self) -> None:
         with contextlib.suppress(SandboxFault, OSError, ValueError):
             self._process.kill()
-        self._thread.join(5)
+        self._thread.join(self._timeout_s)
 
 
 def probe_inside(
