@@ -190,10 +190,11 @@ def read_failure(output: str) -> GoFailure:
     text = "\n".join(block).partition("server response:")[0]
     first = block[0] if block else ""
     if _OF_GO_MOD.match(first):
-        asked = _UNRESOLVED.search(first)
-        if asked is None:
+        rest = _OF_GO_MOD.sub("", first, count=1)
+        asked = _UNRESOLVED.search(rest)
+        if asked is None and not _NOTHING_FETCHED.fullmatch(rest):
             return GoFailure(GoCause.SUBJECT, first)
-        text = asked["why"]
+        text = asked["why"] if asked else rest
     if _UNPARSED.match(_POSITION.sub("", first, count=1)):
         return GoFailure(GoCause.SUBJECT, first)
     if match := _TOO_OLD.search(text):
