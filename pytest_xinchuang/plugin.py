@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_xinchuang.run import markers, options
-from pytest_xinchuang.run.fixtures import (
-    xc_evidence,
-    xc_mru,
-    xc_platform,
-    xc_sandbox,
-    xc_sdk_ast,
-    xc_sm_crypto,
-    xc_subject,
-    xc_supply_chain,
-    xc_syscall_bridge,
-    xc_toolchain,
-)
+from pytest_xinchuang.packages.base import loadable
+from pytest_xinchuang.run import fixtures, markers, options
+from pytest_xinchuang.run.fixtures import xc_check, xc_evidence, xc_platform, xc_sandbox, xc_subject, xc_toolchain
 
-__all__ = [
-    "xc_evidence",
-    "xc_mru",
-    "xc_platform",
-    "xc_sandbox",
-    "xc_sdk_ast",
-    "xc_sm_crypto",
-    "xc_subject",
-    "xc_supply_chain",
-    "xc_syscall_bridge",
-    "xc_toolchain",
-]
+__all__ = ["xc_check", "xc_evidence", "xc_platform", "xc_sandbox", "xc_subject", "xc_toolchain"]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    options.add_options(parser)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    packages = loadable()
+    options.add_options(parser, packages)
+    pluginmanager.register(fixtures.of_packages(packages), "xinchuang-packages")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Platforms
-from pytest_xinchuang.core.requirement import Catalogue, load_catalogue
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.packages.registry import shipped
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
-from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID
 
 pytest_plugins = ["pytester"]
 
@@ -43,7 +44,7 @@ def platforms() -> Platforms:
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
-    return load_catalogue(resources.conformance_dir() / "requirements.yaml")
+    return shipped().catalogue()
 
 
 @pytest.fixture(scope="session")

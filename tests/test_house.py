@@ -1,44 +1,122 @@
-"""The house: a floor imports only from floors below it, and the top does not leak downward."""
+"""The house: files and rooms import in one direction, from floor to floor, and the top does not leak downward."""
 
 from __future__ import annotations
 
 import ast
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import pytest_xinchuang
+from tests import prose
+from tests.house import House, circle, imports
 
 ROOT = Path(pytest_xinchuang.__file__).parent
 FILES = [p for p in sorted(ROOT.rglob("*.py")) if p.parent != ROOT or p.stem != "__init__"]
+HOUSE = House(ROOT)
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("", "messages", "sm"),
+    ("core",),
+    ("tools",),
+    ("commands", "inspect", "provision"),
+    ("report", "toolchain"),
+    ("sandbox",),
+    ("building", "gotest", "harness", "packages"),
+    tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
+    ("cli", "run"),
+    ("api", "plugin"),
+)
+"""The rooms by floor, from the ground up: a room imports from lower floors alone. "" is ``pytest_xinchuang`` itself."""
+
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+"""(importing room, imported room) that the floors do not allow, with the reason; one that is no longer needed has to go."""
+
+RUNNER = "tools/process.py"
+ALONE = "sandbox/backends/supervisor.py"
+"""Runs by itself in a namespace, where nothing of the package can be imported."""
+
 OF_PYTEST = {"run", "plugin"}
 """The rooms that may know of pytest."""
 
 
-def imports(path: Path) -> list[str]:
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module)
-        elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-    return found
-
-
-def room_of(parts: tuple[str, ...]) -> str:
-    """The room of a module below the package: a package's own room, or the first folder."""
-    if parts[0] == "packages":
-        return f"packages.{parts[1]}" if len(parts) > 2 or (ROOT / "packages" / parts[1]).is_dir() else "packages"
-    return parts[0]
-
-
 def room(path: Path) -> str:
-    return room_of(path.relative_to(ROOT).with_suffix("").parts)
+    return HOUSE.room(".".join(path.relative_to(ROOT.parent).with_suffix("").parts))
+
+
+def test_files_import_in_no_circle() -> None:
+    found = circle(HOUSE.files)
+    assert not found, " imports ".join(found)
+
+
+def test_rooms_import_in_no_circle() -> None:
+    allowed = {
+        importing: frozenset(t for t in targets if (importing, t) not in EXCEPTIONS)
+        for importing, targets in HOUSE.rooms.items()
+    }
+    found = circle(allowed)
+    assert not found, f"{' imports '.join(found)}\n{HOUSE.why(found)}"
+
+
+def test_every_room_has_its_floor() -> None:
+    listed = [name for floor in FLOORS for name in floor]
+    assert sorted(listed) == sorted(HOUSE.rooms)
+
+
+def test_a_room_imports_from_lower_floors_alone() -> None:
+    floor_of = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+    wrong: dict[tuple[str, str], list[str]] = {}
+    for importer, target in HOUSE.crossings():
+        step = HOUSE.room(importer), HOUSE.room(target)
+        if floor_of[step[1]] >= floor_of[step[0]]:
+            wrong.setdefault(step, []).append(f"{importer} imports {target}")
+    unexpected = [line for step, lines in wrong.items() if step not in EXCEPTIONS for line in lines]
+    assert not unexpected, "\n".join(unexpected)
+    assert set(EXCEPTIONS) <= set(wrong), "these are no longer needed"
+
+
+PLANTED = {
+    "at the top": "from house.b.two import x",
+    "for type checkers": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.b.two import x",
+    "in a function": "def f():\n    import house.b.two",
+    "a module of a package": "from house.b import two",
+    "relative": "from ..b import two",
+    "relative, by name": "from ..b.two import x",
+    "by a literal": "import importlib\nimportlib.import_module('house.b.two')",
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_a_circle_is_seen_however_it_is_imported(planted: str, tmp_path: Path) -> None:
+    root = tmp_path / "house"
+    for name, text in {
+        "__init__.py": "",
+        "a/__init__.py": "",
+        "a/one.py": planted,
+        "b/__init__.py": "",
+        "b/two.py": "from house.packages.p import three\nfrom house.packages import registry",
+        "packages/registry.py": "import os",
+        "packages/p/__init__.py": "",
+        "packages/p/three.py": "from house.a import one",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    house = House(root)
+    files = circle(house.files)
+    assert files[0] == files[-1] and set(files) == {"house.a.one", "house.b.two", "house.packages.p.three"}
+    assert all(b in house.files[a] for a, b in pairwise(files))
+    rooms = circle(house.rooms)
+    assert set(rooms) == {"a", "b", "packages.p"} and "packages" in house.rooms["b"]
+    assert "house.a.one imports house.b.two" in house.why(rooms)
+    (root / "a/one.py").write_text("import os")
+    assert not circle(House(root).files) and not circle(House(root).rooms)
 
 
 def test_the_pytest_side_alone_knows_of_pytest() -> None:
     for path in FILES:
-        for module in imports(path):
+        for module, _ in imports(ast.parse(path.read_text())):
             if module.split(".")[0] in ("pytest", "_pytest", "xdist"):
                 assert room(path) in OF_PYTEST, (path, module)
 
@@ -56,6 +134,105 @@ def test_no_platform_is_named_in_code(path: Path) -> None:
         assert not [s for s in strings if family in s.lower()]
 
 
+_STARTS = re.compile(
+    r"\b(?:subprocess|_posixsubprocess|multiprocessing)\b|\bpty\.(?:spawn|fork)\b"
+    r"|\bos\.(?:exec|spawn|posix_spawn|popen|system)|\bcreate_subprocess"
+)
+
+
+def starts_programs(source: str) -> list[str]:
+    """What in a source starts programs: modules and functions of the standard library that do, however they are imported."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            names = [ast.unparse(node)]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
+            "import_module",
+            "__import__",
+        ):
+            names = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        else:
+            continue
+        found += [name for name in names if _STARTS.search(name)]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_programs_are_started_by_the_runner_alone(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in (RUNNER, ALONE):
+        assert not starts_programs(path.read_text()), f"use {RUNNER}"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "import subprocess",
+        "import subprocess as s",
+        "from subprocess import run",
+        "def f():\n    from subprocess import Popen as P",
+        "import os\nos.system('x')",
+        "import os\nos.execvpe('x', [], {})",
+        "import os\nos.posix_spawn('x', [], {})",
+        "from os import popen",
+        "import asyncio\nasyncio.create_subprocess_exec('x')",
+        "from asyncio import create_subprocess_shell",
+        "import importlib\nimportlib.import_module('subprocess')",
+        "import multiprocessing.pool",
+        "import pty\npty.spawn('x')",
+    ],
+)
+def test_a_planted_start_of_a_program_is_seen(planted: str) -> None:
+    assert starts_programs(planted), planted
+    assert not starts_programs("import os\nos.kill(1, 9)\nx.system = 3\nos.path.join('a')")
+
+
+_LITERAL = "a time-out is a named constant, scaled by a runner"
+
+
+def literal_timeouts(source: str) -> list[str]:
+    """Waits of so many seconds that ``--xc-timeout-scale`` cannot reach: a number where a time-out is handed over."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and "monotonic()" in ast.unparse(node.left):
+            values: list[ast.expr] = [node.right]
+        elif isinstance(node, ast.Call):
+            values = [k.value for k in node.keywords if k.arg in ("timeout", "timeout_s", "seconds")]
+            if isinstance(node.func, ast.Attribute) and node.func.attr in (
+                "wait",
+                "join",
+                "settimeout",
+                "_await_agent",
+            ):
+                values += node.args[:1]
+        else:
+            continue
+        found += [
+            ast.unparse(node)
+            for value in values
+            if isinstance(value, ast.Constant) and isinstance(value.value, int | float) and value.value >= 0.5
+        ]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_time_outs_are_no_literals(path: Path) -> None:
+    if path.name != Path(ALONE).name:
+        assert not literal_timeouts(path.read_text()), _LITERAL
+
+
+@pytest.mark.parametrize(
+    "planted",
+    ["x.wait(5)", "t.join(timeout=10)", "d = time.monotonic() + 60", "r.run(a, timeout_s=60)", "s.settimeout(3.0)"],
+)
+def test_a_planted_literal_time_out_is_seen(planted: str) -> None:
+    assert literal_timeouts(planted)
+    assert not literal_timeouts("x.wait(A)\nx.wait(0)\n','.join('a')\nd = time.monotonic() + r.seconds(A)\nx.wait(0.1)")
+
+
 def test_most_files_are_short() -> None:
     lengths = {p: len(p.read_text().splitlines()) for p in FILES}
     # The supervisor runs by itself in a namespace and can import nothing of the package: it stays in one piece.
@@ -69,3 +246,84 @@ def test_the_plugin_holds_hooks_alone() -> None:
     assert functions
     assert all(name.startswith("pytest_") for name in functions)
     assert not [n for n in tree.body if isinstance(n, ast.ClassDef)]
+
+
+_SHOWN = "chooses the line of a tool's output that is shown, and decides nothing"
+_GO = "the one reader of the go command's words, which types them; no subject can write them (tests/tools/test_go.py)"
+LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
+    ("gotest/engine.py", "_reason"): _SHOWN,
+    ("provision/mmdebstrap.py", "run_tool"): _SHOWN,
+    (
+        "packages/sdk_ast/extractor.py",
+        "extract",
+    ): "a panic of our own API reader, which exits as its refusals do",
+    ("packages/supply_chain/lints.py", "lint"): "our own API reader again, and the kinds of problems that it tells",
+    (
+        "packages/mru/diagnosis.py",
+        "what_it_said",
+    ): "words the cause of a failure that has been decided before",
+    (
+        "packages/mru/installers.py",
+        "wrong_requests",
+    ): "a shell tells of a command that is not there by this line alone; "
+    "a script that writes it itself harms itself alone",
+    (
+        "sandbox/emulator_faults.py",
+        "classify",
+    ): "only qemu's words tell its end from the program's: the wait status "
+    "and another run have to bear them out (see the module)",
+    ("tools/go.py", "telling_lines"): _GO,
+    ("tools/go.py", "read_failure"): _GO,
+    ("tools/go.py", "GoRun.matched_nothing"): _GO,
+    ("tools/gomod.py", "read_go_mod"): _GO,
+    ("toolchain/builder.py", "Builder._compile"): _SHOWN,
+    ("toolchain/builder.py", "_need_whole"): "only the compiler's words tell a full disk of the host",
+}
+"""(file, function) that may look into a text, with the reason; one that no longer does has to go."""
+
+
+def test_no_decision_looks_into_texts() -> None:
+    rooms = [p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "messages"]
+    found = prose.in_files(ROOT, rooms)
+    assert not found - LOOKS_INTO_TEXTS.keys(), "ask for an enumeration where it arises, and not for words"
+    assert not LOOKS_INTO_TEXTS.keys() - found, "these are no longer needed"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'if fault.what.startswith("no stand-in"): pass',
+        'if "SIGKILL" in crash.detail: pass',
+        'if "SIGKILL" not in outcome.describe(): pass',
+        "if decision.reason == other: pass",
+        'return [p for p in seen if "[SMD-75 " in p.detail]',
+        'text = outcome.stderr.decode(errors="replace")\nif "panic" in text.lower(): pass',
+        'lines = outcome.stderr.splitlines()\nfor line in lines:\n    if line.endswith(b"x"): pass',
+        'if re.search("no space", done.stderr): pass',
+        "if PATTERN.fullmatch(run.output.strip()): pass",
+        'if (said := one.end.text()) and said.find("x") > 0: pass',
+        'try:\n    pass\nexcept OSError as error:\n    if "encrypted" in str(error): pass',
+        'told = f"{found.undecided}; more"\nreturn told.count("x")',
+        'return record["message"] == "x"',
+    ],
+)
+def test_a_planted_look_into_a_text_is_seen(planted: str) -> None:
+    body = "".join(f"        {line}\n" for line in planted.splitlines())
+    assert [f for f, _ in prose.looks_into_texts(f"class A:\n    def f(self):\n{body}")] == ["A.f"], planted
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        "if outcome.ended is Ended.EXITED and outcome.code == 3: pass",
+        "if found.undecided or not crash.detail: pass",
+        'if found.undecided != "": pass',
+        'return f"{fault.what}: {outcome.describe()}"',
+        "return sorted({s.detail for s in seen})",
+        "try:\n    pass\nexcept OSError as error:\n    if error.errno == 2: pass",
+        'if "key" in reply.values and name.startswith("x"): pass',
+    ],
+)
+def test_what_decides_by_no_text_is_let_pass(fine: str) -> None:
+    body = "".join(f"    {line}\n" for line in fine.splitlines())
+    assert prose.looks_into_texts(f"def f():\n{body}") == []

@@ -4,30 +4,30 @@ import pytest
 
 
 @pytest.mark.xc_requirement("XC-SDK-001")
-def test_the_sdk_builds_for_the_architecture(xc_sdk_ast):
-    xc_sdk_ast.decide()
+def test_the_sdk_builds_for_the_architecture(xc_check):
+    xc_check.decide()
 
 
 @pytest.mark.xc_requirement("XC-SDK-002")
-def test_go_vet_has_nothing_to_say(xc_sdk_ast):
-    xc_sdk_ast.decide()
+def test_go_vet_has_nothing_to_say(xc_check):
+    xc_check.decide()
 
 
 @pytest.mark.xc_requirement("XC-SDK-003")
-def test_the_users_go_is_new_enough(xc_sdk_ast):
-    xc_sdk_ast.decide()
+def test_the_users_go_is_new_enough(xc_check):
+    xc_check.decide()
 
 
 @pytest.mark.xc_requirement("XC-SDK-010")
-def test_the_contract_is_kept(xc_sdk_ast):
-    xc_sdk_ast.decide()
+def test_the_contract_is_kept(xc_check):
+    xc_check.decide()
 
 
 @pytest.mark.xc_requirement("XC-SDK-011")
-def test_the_api_is_the_same_on_every_architecture(xc_sdk_ast):
-    xc_sdk_ast.decide()
+def test_the_api_is_the_same_on_every_architecture(xc_check):
+    xc_check.decide()
 
 
 @pytest.mark.xc_requirement("XC-SDK-012")
-def test_the_version_says_what_changed(xc_sdk_ast):
-    xc_sdk_ast.decide()
+def test_the_version_says_what_changed(xc_check):
+    xc_check.decide()

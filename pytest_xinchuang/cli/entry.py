@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", _report, "rebuild the reports of a journal")
     report.add_argument("journal")
     report.add_argument("--output", metavar="DIR", help="where to write (default: beside the journal)")
+    report.add_argument(
+        "--language", choices=["en", "zh"], help="the language of the reports (default: the locale's, else English)"
+    )
     report.add_argument("--schema", action="store_true", help="print the JSON Schema of report.json instead")
     return parser
 
@@ -153,24 +156,20 @@ def _store(options: argparse.Namespace, *, quiet: bool = False) -> Store:
 
 def schemas() -> dict[str, dict[str, object]]:
     """The JSON Schemas that are shipped in ``schemas/``, by file name, as the models say now."""
+    from pytest_xinchuang.core.events import journal_schema
     from pytest_xinchuang.core.platform import PlatformsFile
-    from pytest_xinchuang.core.subject import SubjectFile
+    from pytest_xinchuang.core.subject import subject_model
+    from pytest_xinchuang.packages.registry import shipped
     from pytest_xinchuang.packages.sdk_ast.snapshot import snapshot_schema
     from pytest_xinchuang.report.json_report import report_schema
 
     return {
         "platforms.json": PlatformsFile.model_json_schema(by_alias=True),
-        "subject.json": SubjectFile.model_json_schema(by_alias=True),
+        "subject.json": subject_model(shipped().sections).model_json_schema(by_alias=True),
         "report.json": report_schema(),
+        "journal.json": journal_schema(),
         "api.json": snapshot_schema(),
     }
-
-
-def write_schemas() -> None:
-    """Write the shipped JSON Schemas anew, after a model has changed."""
-    for name, schema in schemas().items():
-        text = json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        (resources.schemas_dir() / name).write_text(text, encoding="utf-8")
 
 
 def _platforms(options: argparse.Namespace) -> int:
@@ -290,7 +289,7 @@ def _rootfs(options: argparse.Namespace) -> int:
     if source.is_file():
         entry = store.import_rootfs(platform, source)
     else:
-        from pytest_xinchuang.sandbox.docker import export_image
+        from pytest_xinchuang.sandbox.backends.docker import export_image
 
         with export_image(options.source) as tarball:
             entry = store.import_rootfs(platform, tarball)
@@ -320,10 +319,15 @@ def _kernel(options: argparse.Namespace) -> int:
 
 
 def _subject(options: argparse.Namespace) -> int:
-    from pytest_xinchuang.core.subject import MANIFEST, Subject, SubjectFile
+    from pytest_xinchuang.core.subject import MANIFEST, subject_model
+    from pytest_xinchuang.packages.registry import installed
 
     if options.action == "schema":
-        print(json.dumps(SubjectFile.model_json_schema(by_alias=True), indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                subject_model(installed().sections).model_json_schema(by_alias=True), indent=1, ensure_ascii=False
+            )
+        )
         return EXIT_OK
     directory = Path(options.directory)
     if options.action == "init":
@@ -337,7 +341,7 @@ def _subject(options: argparse.Namespace) -> int:
                 (directory / name).write_bytes((template / name).read_bytes())
         print(f"wrote {target} and unit.c; now: pytest --xc-platform=kunpeng --xc-subject={directory}")
         return EXIT_OK
-    subject = Subject(directory)
+    subject = installed().subject(directory)
     print(f"{subject.manifest}: good, {len(subject.file.units)} units, {subject.digest}")
     return EXIT_OK
 
@@ -345,6 +349,7 @@ def _subject(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from pytest_xinchuang.core.grade import grade_run
     from pytest_xinchuang.core.journal import read_journal
+    from pytest_xinchuang.messages import _, choose_language, joined, verbatim
     from pytest_xinchuang.report.files import write_reports
     from pytest_xinchuang.report.json_report import report_schema
     from pytest_xinchuang.report.terminal import write_table
@@ -354,9 +359,10 @@ def _report(options: argparse.Namespace) -> int:
         return EXIT_OK
     path = Path(options.journal)
     result = grade_run(read_journal(path))
-    written = write_reports(result, Path(options.output) if options.output else path.parent)
-    write_table(result, lambda text, **_: print(text))
-    print("wrote " + ", ".join(str(p) for p in written))
+    language = choose_language(options.language)
+    written = write_reports(result, Path(options.output) if options.output else path.parent, language)
+    write_table(result, lambda text, **_markup: print(text), language=language)
+    print(_("wrote {files}", files=joined([verbatim(str(p)) for p in written], _(", "))).render(language))
     return EXIT_OK if not result.journal.problems else EXIT_FINDINGS
 
 

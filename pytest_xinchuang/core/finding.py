@@ -9,8 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.verdict import Level
@@ -19,11 +21,7 @@ from pytest_xinchuang.core.yamlfile import YamlFile
 FindingCode = Annotated[str, StringConstraints(pattern=r"^XC-[A-Z]+-[0-9]{3}$")]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FindingRule(_Data):
+class FindingRule(FrozenData):
     """One code of the catalogue.
 
     Attributes:
@@ -43,8 +41,8 @@ class FindingRule(_Data):
     says: str | None = None
 
 
-class FindingsFile(_Data):
-    """The catalogue of codes."""
+class FindingsFile(FrozenData):
+    """One file of the catalogue of codes."""
 
     format: Literal["xc-findings/1"] = Field(alias="schema")
     findings: tuple[FindingRule, ...]
@@ -80,15 +78,19 @@ class Finding:
 
 
 class FindingCatalogue:
-    """The codes with their texts."""
+    """The codes of one or more files, with their texts.
 
-    def __init__(self, path: Path) -> None:
-        source = YamlFile(path)
+    Raises:
+        DataFileError: a file is malformed, or a code is given twice.
+    """
+
+    def __init__(self, *paths: Path) -> None:
         self.rules: dict[str, FindingRule] = {}
-        for index, rule in enumerate(source.parse(FindingsFile).findings):
-            if rule.code in self.rules:
-                raise source.error(("findings", index, "code"), f"{rule.code} is given twice")
-            self.rules[rule.code] = rule
+        for source in map(YamlFile, paths):
+            for index, rule in enumerate(source.parse(FindingsFile).findings):
+                if rule.code in self.rules:
+                    raise source.error(("findings", index, "code"), f"{rule.code} is given twice")
+                self.rules[rule.code] = rule
 
     def get(self, code: str) -> FindingRule:
         """The rule of a code.
@@ -110,6 +112,11 @@ class FindingCatalogue:
     def fails(self, finding: Finding) -> bool:
         """Whether the platform cannot do with it."""
         return finding.certainty is Certainty.CERTAIN and self.get(finding.code).level is not None
+
+
+def load_findings() -> FindingCatalogue:
+    """The shipped catalogue of findings."""
+    return FindingCatalogue(*resources.finding_files())
 
 
 class _Lenient(string.Formatter):

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.inherit import KEY, Heirs, merge
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 
@@ -20,6 +22,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.]*$")]
 RootfsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 ValueT = TypeVar("ValueT")
+INHERITING = ("cpus", "systems", "rootfs")
+"""The sections whose entries may say ``inherits``."""
 
 
 class Arch(StrEnum):
@@ -39,11 +43,7 @@ class Confidence(StrEnum):
     UNVERIFIED = "unverified"
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Fact(_Data, Generic[ValueT]):
+class Fact(FrozenData, Generic[ValueT]):
     """A value, where it comes from, and how far to trust it. ``null`` means: not known."""
 
     value: ValueT | None
@@ -57,7 +57,7 @@ class Fact(_Data, Generic[ValueT]):
         return self
 
 
-class Machine(_Data):
+class Machine(FrozenData):
     """How qemu-system stands in for a machine that a kernel of the architecture boots on."""
 
     program: str = Field(description="the qemu-system program")
@@ -73,7 +73,7 @@ class Machine(_Data):
     audit_arch: int = Field(description="AUDIT_ARCH_* of linux/audit.h: what seccomp filters call the architecture")
 
 
-class Architecture(_Data):
+class Architecture(FrozenData):
     """What is true of every machine of one architecture."""
 
     uname: str = Field(description="what `uname -m` prints")
@@ -93,8 +93,28 @@ class Architecture(_Data):
     system: Machine | None = Field(default=None, description="where its kernels run, for the system sandbox")
 
 
-class Emulation(_Data):
+def _may_inherit(schema: dict[str, Any]) -> None:
+    """In the JSON Schema, an entry is whole or inherits, and then its emulation need not be whole either."""
+    whole: dict[str, Any] = {"required": schema.pop("required")}
+    if "emulation" in schema["properties"]:
+        whole["properties"] = {
+            "emulation": {"required": [n for n, f in Emulation.model_fields.items() if f.is_required()]}
+        }
+    schema["properties"][KEY] = {
+        "type": "string",
+        "description": "an entry of this section, of this file or of an earlier one: what is not said here is as it is there",
+    }
+    schema["anyOf"] = [{"required": [KEY]}, whole]
+
+
+def _may_be_partial(schema: dict[str, Any]) -> None:
+    del schema["required"]
+
+
+class Emulation(FrozenData):
     """How qemu stands in for the CPU."""
+
+    model_config = ConfigDict(json_schema_extra=_may_be_partial)
 
     strict: Fact[str] = Field(description="a QEMU CPU model that has nothing that the real CPU lacks")
     exact: bool = Field(description="the strict model also lacks nothing that a program may use on the real CPU")
@@ -107,8 +127,10 @@ class Emulation(_Data):
     note: str = ""
 
 
-class Cpu(_Data):
+class Cpu(FrozenData):
     """One CPU."""
+
+    model_config = ConfigDict(json_schema_extra=_may_inherit)
 
     title: Text
     family: Name
@@ -131,8 +153,10 @@ class Cpu(_Data):
     c_flags: Fact[tuple[str, ...]] = Field(description="flags for the C compiler that are safe on the CPU")
 
 
-class OsProfile(_Data):
+class OsProfile(FrozenData):
     """One operating system as far as a program meets it."""
+
+    model_config = ConfigDict(json_schema_extra=_may_inherit)
 
     title: Text
     identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /etc/os-release matches")
@@ -154,8 +178,10 @@ class OsProfile(_Data):
     rootfs: dict[Arch, RootfsName | None] = Field(description="the stand-in root filesystem, by architecture")
 
 
-class RootfsRecipe(_Data):
+class RootfsRecipe(FrozenData):
     """A root filesystem that is made from a distribution's packages, and stands in for the vendor's."""
+
+    model_config = ConfigDict(json_schema_extra=_may_inherit)
 
     suite: Name
     arch: Arch
@@ -164,7 +190,7 @@ class RootfsRecipe(_Data):
     expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
 
 
-class KernelRecipe(_Data):
+class KernelRecipe(FrozenData):
     """A real kernel that is taken from a distribution's package, and stands in for the vendor's."""
 
     suite: Name
@@ -176,7 +202,7 @@ class KernelRecipe(_Data):
     expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
 
 
-class PlatformsFile(_Data):
+class PlatformsFile(FrozenData):
     """The whole of a platforms.yaml."""
 
     format: Literal["xc-platforms/1"] = Field(alias="schema")
@@ -231,7 +257,9 @@ class Platform(BaseModel):
 class Platforms:
     """The platforms of one or more files, later files extending and overriding earlier ones.
 
-    An entry that a later file repeats is merged key by key, so that a lab overrides one fact alone.
+    An entry that a later file repeats is merged key by key, so that a lab overrides one fact alone. A CPU, a system or a
+    root filesystem may say ``inherits: NAME``; what it inherits is of the file that it stands in and of those before it,
+    so that a later file that overrides an entry leaves its heirs in earlier files as they were.
 
     Raises:
         DataFileError: a file is malformed or names a CPU, architecture or root filesystem that is not there.
@@ -245,21 +273,25 @@ class Platforms:
             if source.data.get("schema") != "xc-platforms/1":
                 raise source.error(("schema",), f"found {source.data.get('schema')!r}, expected 'xc-platforms/1'")
             sources.append(source)
-            _merge(merged, source.data)
+            heirs = Heirs(source, INHERITING, merged)
+            heirs.replace(merged)
+            merge(merged, heirs.data)
             # Validated after each file, so that a mistake is blamed on the file that made it.
-            self.file: PlatformsFile = source.parse(PlatformsFile, merged)
-            self._check_names(source)
+            self.file: PlatformsFile = source.parse(PlatformsFile, merged, written=heirs.origin)
+            self._check_names(source, heirs)
         self.paths = [source.path for source in sources]
 
-    def _check_names(self, source: YamlFile) -> None:
+    def _check_names(self, source: YamlFile, heirs: Heirs) -> None:
         for name, cpu in self.file.cpus.items():
             if cpu.arch not in self.file.architectures:
-                raise source.error(("cpus", name, "arch"), f"{cpu.arch}: no such architecture in this file")
+                raise source.error(
+                    heirs.origin(("cpus", name, "arch")), f"{cpu.arch}: no such architecture in this file"
+                )
         for name, system in self.file.systems.items():
             for arch, rootfs in system.rootfs.items():
                 if rootfs is not None and rootfs not in self.file.rootfs:
                     raise source.error(
-                        ("systems", name, "rootfs", arch),
+                        heirs.origin(("systems", name, "rootfs", arch)),
                         f"{rootfs!r}: no such root filesystem{_near(rootfs, self.file.rootfs)}",
                     )
         for name, kernel in self.file.kernels.items():
@@ -344,14 +376,6 @@ class Platforms:
         if not wanted:
             raise UnknownName("no platform is named", mend="--xc-platform=all, or one of `xc platforms list`")
         return tuple(wanted.values())
-
-
-def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
-    for key, value in new.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
 
 
 def _near(name: str, known: Iterable[str]) -> str:

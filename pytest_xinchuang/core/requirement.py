@@ -7,26 +7,28 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.verdict import Fidelity, Level
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import Message, both
 
 RequirementId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]{3}$")]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Text(_Data):
+class Text(FrozenData):
     """One text in the two languages that reports are written in."""
 
     zh: str
     en: str
 
+    def message(self, **params: object) -> Message:
+        """The text as a message, filled in with ``params``."""
+        return both({"en": self.en, "zh": self.zh}, **params)
 
-class Requirement(_Data):
+
+class Requirement(FrozenData):
     """One line of the catalogue: a stable id, a level, what it demands, and the least fidelity that can prove it."""
 
     id: RequirementId
@@ -39,11 +41,13 @@ class Requirement(_Data):
     may_not_apply: bool = Field(default=False, description="a subject may lack what this one asks about")
     mend: Text
     needs: tuple[RequirementId, ...] = Field(
-        default=(), description="requirements that must not have failed before this one can be looked at"
+        default=(),
+        description="requirements that must not have failed before this one can be looked at: when one has, this one is "
+        "not tested, whatever its own check says",
     )
 
 
-class Catalogue(_Data):
+class Catalogue(FrozenData):
     """The versioned list of requirements."""
 
     format: Literal["xc-requirements/1"] = Field(alias="schema")

@@ -14,8 +14,13 @@ def platforms_file() -> Path:
 
 
 def conformance_dir() -> Path:
-    """The directory of conformance packages and of ``requirements.yaml``."""
+    """The directory of the conformance packages, and of the data that several of them share."""
     return (_PACKAGE if _INSTALLED else _PACKAGE.parent) / "conformance"
+
+
+def finding_files() -> tuple[Path, ...]:
+    """The shipped catalogues of findings: the one that packages share, then those of packages."""
+    return (conformance_dir() / "findings.yaml", *sorted(conformance_dir().glob("*/findings.yaml")))
 
 
 def fixtures_dir() -> Path:

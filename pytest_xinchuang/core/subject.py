@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
+from pytest_xinchuang.core import inputs
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import RequirementId
 from pytest_xinchuang.core.yamlfile import KeyPath, YamlFile
+from pytest_xinchuang.messages import _, verbatim
 
 MANIFEST = "xinchuang.yaml"
 
@@ -20,14 +25,11 @@ UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 LibraryName = Annotated[str, StringConstraints(pattern=r"^lib[A-Za-z0-9_.+-]+\.so[0-9.]*$")]
 LinkName = Annotated[str, StringConstraints(pattern=r"^:?[A-Za-z0-9_.+-]+$")]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
+Given = TypeVar("Given", bound=BaseModel)
 Behaviour = Literal["children", "threads", "tls", "signals", "dlopen"]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Expectation(_Data):
+class Expectation(FrozenData):
     """What a unit must do, known beforehand.
 
     Attributes:
@@ -45,7 +47,7 @@ class Expectation(_Data):
         return self
 
 
-class Library(_Data):
+class Library(FrozenData):
     """A shared library of the subject's own."""
 
     name: LibraryName
@@ -54,7 +56,7 @@ class Library(_Data):
     ship: bool = Field(default=True, description="false: link with it, but leave it out of what is delivered")
 
 
-class Artifact(_Data):
+class Artifact(FrozenData):
     """Something that is delivered: a file, a package, an archive, an image or a directory, for each target.
 
     Attributes:
@@ -70,7 +72,7 @@ class Artifact(_Data):
         return next((self.files[key] for key in keys if key is not None and key in self.files), None)
 
 
-class Unit(_Data):
+class Unit(FrozenData):
     """A minimum runnable unit: one program that starts, does one thing and ends.
 
     Attributes:
@@ -119,134 +121,33 @@ class Unit(_Data):
         return self
 
 
-TlsName = Literal["tlcp", "rfc8998", "tls1.3", "tls1.2"]
-
-
-class TlsServer(_Data):
-    """A TLS server of the subject: started in the sandbox, where nothing but the probe reaches it.
-
-    Attributes:
-        port: where it listens on 127.0.0.1.
-        expect: what it has to speak.
-        roots: the roots of its SM2 certificates (PEM or DER), to verify the chains with.
-    """
-
-    server: Unit
-    port: int = Field(ge=1, le=65535)
-    expect: tuple[TlsName, ...] = Field(min_length=1)
-    roots: str = ""
-
-
-class SmCrypto(_Data):
-    """How the SM cryptography of the subject is asked.
-
-    Attributes:
-        harness: a program that speaks the harness protocol (docs/harness.md); built and started like any unit.
-        floors: operation -> least MiB a second on the target's real hardware, the wire included.
-    """
-
-    harness: Unit
-    floors: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    tls: TlsServer | None = None
-
-
-_PUBLISHED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*\.[A-Za-z0-9._~/-]+@[A-Za-z0-9.+_-]+")
-
-
-class Sdk(_Data):
-    """An SDK whose callers must not break.
-
-    Attributes:
-        path: its directory, beside the manifest; a jar or wheel will do.
-        baseline: what its users have: a snapshot or directory beside the manifest, or MODULE@VERSION of the module proxy.
-        go: the Go that its users have.
-        tags: build tags.
-    """
-
-    language: Literal["go", "c", "java", "python"]
-    path: str = "."
-    baseline: str = ""
-    go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")
-    tags: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> list[str]:
-        """Every file or directory beside the manifest that it names."""
-        return [self.path, *([] if not self.baseline or is_published(self.baseline) else [self.baseline])]
-
-
-def is_published(text: str) -> bool:
-    """Whether it is MODULE@VERSION."""
-    return bool(_PUBLISHED.fullmatch(text))
-
-
-class SupplyChainSection(_Data):
-    """What a Go module is built from. What vouches for it is not the subject's to say: see the options.
-
-    Attributes:
-        path: the module's directory, beside the manifest.
-        mirror: the mirror that the product is built from: a directory beside the manifest, or a URL.
-        sbom: the CycloneDX document that is delivered.
-    """
-
-    path: str = "."
-    mirror: str = ""
-    sbom: str = ""
-
-    @property
-    def names(self) -> list[str]:
-        """Every file or directory beside the manifest that it names."""
-        return [name for name in (self.path, self.mirror, self.sbom) if name and "://" not in name]
-
-
-class HostNeeds(_Data):
-    """What the subject needs of a host's kernel, checked by ``xc host check``.
-
-    Attributes:
-        kernel: the least release.
-        calls: system calls that it cannot do without.
-        sysctls: name -> least value, e.g. vm.max_map_count: 262144.
-        memory_mb: MiB that its control group has to allow.
-        cpus: processors that its control group has to allow.
-    """
-
-    kernel: str = Field(default="", pattern=r"^([0-9]+(\.[0-9]+)*)?$")
-    calls: tuple[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], ...] = ()
-    sysctls: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_-]+)+$")], int] = Field(default_factory=dict)
-    memory_mb: int = Field(default=0, ge=0)
-    cpus: float = Field(default=0, ge=0)
-
-    @model_validator(mode="after")
-    def _needs_something(self) -> HostNeeds:
-        if not (self.kernel or self.calls or self.sysctls or self.memory_mb or self.cpus):
-            raise ValueError("the host section states no need")
-        return self
-
-
-class SyscallBridge(_Data):
-    """A library of the subject that makes system calls for others.
-
-    Attributes:
-        harness: a program that speaks the bridge protocol (docs/bridge.md); built and started like any unit.
-        go_structs: a Go package beside the manifest whose structures are handed to the kernel.
-        structs: Go's name -> the kernel's, where they are not called as Go's own.
-        os_profile: what its answers are measured by; empty: what the platform's system is.
-    """
-
-    harness: Unit
-    go_structs: str = ""
-    structs: dict[str, str] = Field(default_factory=dict)
-    os_profile: str = ""
-
-
-class NotApplicable(_Data):
+class NotApplicable(FrozenData):
     """A behaviour that the subject says it does not have; believed only where its objects bear it out."""
 
     requirement: RequirementId
     reason: str = Field(min_length=10)
 
 
-class SubjectFile(_Data):
+@dataclass(frozen=True)
+class Section(Generic[Given]):
+    """A section of the manifest that belongs to a conformance package.
+
+    Attributes:
+        key: its name in ``xinchuang.yaml``.
+        model: what may stand in it.
+        description: for the JSON Schema of manifests.
+        programs: the units that it names, to be built or started.
+        files: the other files and directories beside the manifest that it names.
+    """
+
+    key: str
+    model: type[Given]
+    description: str
+    programs: Callable[[Given], tuple[Unit, ...]] = lambda _: ()
+    files: Callable[[Given], Iterable[str]] = lambda _: ()
+
+
+class SubjectFile(FrozenData):
     """The manifest."""
 
     format: Literal["xc-subject/1"] = Field(alias="schema")
@@ -271,34 +172,26 @@ class SubjectFile(_Data):
         default=(), description="needed libraries beyond libc's that the subject may use (globs on the soname)"
     )
     not_applicable: tuple[NotApplicable, ...] = ()
-    sm_crypto: SmCrypto | None = Field(default=None, description="the harness of the subject's SM2, SM3 and SM4")
-    sdk: Sdk | None = Field(default=None, description="an SDK whose callers must not break")
-    supply_chain: SupplyChainSection | None = Field(default=None, description="what a Go module is built from")
-    syscall_bridge: SyscallBridge | None = Field(default=None, description="a library that makes system calls")
-    host: HostNeeds | None = Field(default=None, description="what the subject needs of a host's kernel")
+    sections: ClassVar[tuple[Section[Any], ...]] = ()
 
     @property
     def programs(self) -> tuple[Unit, ...]:
-        """Everything that is built or started: the units, the harness and the TLS server."""
-        sm, bridge = self.sm_crypto, self.syscall_bridge
-        harnesses = [*([sm.harness] if sm else []), *([bridge.harness] if bridge else [])]
-        return (*self.units, *harnesses, *([sm.tls.server] if sm and sm.tls else []))
+        """Everything that is built or started: the units, and what sections name."""
+        own = (section.programs(value) for section, value in self.given)
+        return (*self.units, *(unit for units in own for unit in units))
+
+    @property
+    def given(self) -> tuple[tuple[Section[Any], Any], ...]:
+        """The sections that the manifest has, with what it says in each."""
+        every = ((section, getattr(self, section.key)) for section in self.sections)
+        return tuple((section, value) for section, value in every if value is not None)
 
     @model_validator(mode="after")
     def _has_something(self) -> SubjectFile:
-        if not (
-            self.units
-            or self.artifacts
-            or self.sm_crypto
-            or self.sdk
-            or self.supply_chain
-            or self.syscall_bridge
-            or self.host
-        ):
-            raise ValueError(
-                "there is nothing to look at: give 'units', 'artifacts', 'sm_crypto', 'sdk', 'supply_chain', "
-                "'syscall_bridge' or 'host'"
-            )
+        if not (self.units or self.artifacts or self.given):
+            wanted = ["units", "artifacts", *(section.key for section in self.sections)]
+            quoted = ", ".join(f"'{key}'" for key in wanted[:-1])
+            raise ValueError(f"there is nothing to look at: give {quoted} or '{wanted[-1]}'")
         names = [artifact.name for artifact in self.artifacts]
         for unit in self.programs:
             if unit.artifact and unit.artifact not in names:
@@ -314,55 +207,126 @@ class SubjectFile(_Data):
         return self
 
 
+def subject_model(sections: Iterable[Section[Any]]) -> type[SubjectFile]:
+    """The manifest with the sections of these packages.
+
+    Raises:
+        ValueError: two sections have one name, or one has the name of a key of the manifest's own.
+    """
+    chosen = tuple(sections)
+    keys = [section.key for section in chosen]
+    taken = [key for key in keys if keys.count(key) > 1 or key in SubjectFile.model_fields]
+    if taken:
+        raise ValueError(f"two sections of the manifest are called {taken[0]!r}")
+    fields: dict[str, Any] = {
+        section.key: (section.model | None, Field(default=None, description=section.description)) for section in chosen
+    }
+    model = create_model("SubjectFile", __base__=SubjectFile, __doc__=SubjectFile.__doc__, **fields)
+    model.sections = chosen
+    return model
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file or directory that a manifest names.
+
+    Attributes:
+        where: the place in the manifest, for errors.
+        name: relative to the manifest's directory.
+    """
+
+    where: KeyPath
+    name: str
+
+
+def named_files(file: SubjectFile) -> list[NamedFile]:
+    """The one list of what a subject is made of: it is checked to be there, digested, and nothing else is read.
+
+    In the order of the manifest; a file that is named twice stands there twice.
+    """
+    found: list[NamedFile] = []
+    for index, unit in enumerate(file.units):
+        found += [NamedFile(("units", index), name) for name in files_of(unit)]
+    for index, artifact in enumerate(file.artifacts):
+        found += [NamedFile(("artifacts", index), name) for name in artifact.files.values()]
+    for section, value in file.given:
+        names = [name for unit in section.programs(value) for name in files_of(unit)]
+        found += [NamedFile((section.key,), name) for name in (*names, *section.files(value))]
+    return found
+
+
+def files_of(unit: Unit) -> list[str]:
+    """Every file of the manifest's directory that a unit names."""
+    names = [*unit.sources, *unit.files.values()]
+    for library in unit.libraries:
+        names += [*library.sources, *library.files.values()]
+    return names
+
+
 class Subject:
     """A manifest with the directory that it stands in.
+
+    Args:
+        path: the manifest or its directory.
+        sections: those that the conformance packages at hand have.
+        unseen: files that are no part of the subject wherever they stand: the reports of the run itself.
 
     Raises:
         DataFileError: the manifest is malformed or names a file that is missing or outside its directory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sections: Iterable[Section[Any]], unseen: Iterable[Path] = ()) -> None:
         self.manifest = path / MANIFEST if path.is_dir() else path
         if not self.manifest.is_file():
             raise DataFileError(f"{self.manifest}: no such manifest", mend=f"xc subject init {self.manifest.parent}")
         source = YamlFile(self.manifest)
-        self.file = source.parse(SubjectFile)
+        self.file = source.parse(subject_model(sections))
         self.directory = self.manifest.parent.resolve()
-        for index, unit in enumerate(self.file.programs):
-            bridge = self.file.syscall_bridge
-            other = "syscall_bridge" if bridge and unit is bridge.harness else "sm_crypto"
-            where: KeyPath = ("units", index) if index < len(self.file.units) else (other,)
-            for name in self.names_of(unit):
-                self._check(source, where, name)
-        if self.file.sm_crypto and self.file.sm_crypto.tls and self.file.sm_crypto.tls.roots:
-            self._check(source, ("sm_crypto", "tls"), self.file.sm_crypto.tls.roots)
-        for index, artifact in enumerate(self.file.artifacts):
-            for name in artifact.files.values():
-                self._check(source, ("artifacts", index), name)
+        self._unseen = frozenset(unseen)
+        for named in named_files(self.file):
+            self._check(source, named)
 
-        if sdk := self.file.sdk:
-            for name in sdk.names:
-                self._check(source, ("sdk",), name)
-        if chain := self.file.supply_chain:
-            for name in chain.names:
-                self._check(source, ("supply_chain",), name)
-        if (bridge := self.file.syscall_bridge) and bridge.go_structs:
-            self._check(source, ("syscall_bridge",), bridge.go_structs)
-
-    def _check(self, source: YamlFile, where: KeyPath, name: str) -> None:
-        target = (self.directory / name).resolve()
+    def _check(self, source: YamlFile, named: NamedFile) -> None:
+        target = (self.directory / named.name).resolve()
         if not target.is_relative_to(self.directory):
-            raise source.error(where, f"{name!r} is outside the manifest's directory")
+            raise source.error(
+                named.where, _("{name} is outside the manifest's directory", name=verbatim(repr(named.name)))
+            )
         if not target.exists():
-            raise source.error(where, f"{name!r}: no such file in {self.directory}")
+            raise source.error(
+                named.where,
+                _(
+                    "{name}: no such file in {directory}",
+                    name=verbatim(repr(named.name)),
+                    directory=verbatim(str(self.directory)),
+                ),
+            )
+        if target.is_dir():
+            for place in self._beside(target):
+                if not place.is_relative_to(self.directory):
+                    where = self.directory
+                    raise source.error(
+                        named.where,
+                        _(
+                            "the Go module {name} is built with {place}, which is outside of {where}",
+                            name=verbatim(named.name),
+                            place=verbatim(str(place)),
+                            where=verbatim(str(where)),
+                        ),
+                        mend=_("put {manifest} into a directory that holds both", manifest=verbatim(MANIFEST)),
+                    )
 
     @staticmethod
-    def names_of(unit: Unit) -> list[str]:
-        """Every file of the manifest's directory that a unit names."""
-        names = [*unit.sources, *unit.files.values()]
-        for library in unit.libraries:
-            names += [*library.sources, *library.files.values()]
-        return names
+    def _beside(directory: Path) -> list[Path]:
+        """The directories that a Go module, or a part of one, is built with; its own root first."""
+        root = inputs.go_root(directory)
+        if root is None or not (root == directory or any(directory.glob("*.go"))):
+            return inputs.go_directories(directory)
+        return [root, *inputs.go_directories(root)]
+
+    def section(self, model: type[Given]) -> Given | None:
+        """What the manifest says in the section of this model; None where it has none."""
+        return next((value for section, value in self.file.given if section.model is model), None)
 
     @property
     def name(self) -> str:
@@ -375,23 +339,63 @@ class Subject:
     def path(self, name: str) -> Path:
         return self.directory / name
 
-    @property
+    def sources_of(self, unit: Unit) -> list[tuple[list[Path], tuple[str, ...]]]:
+        """The C sources that are compiled together for a unit, with all flags that they may be compiled with."""
+        found = []
+        if unit.kind == "c":
+            flags = tuple(flag for of_arch in unit.c_flags.values() for flag in of_arch)
+            found.append(([self.path(name) for name in unit.sources], flags))
+        return found + [([self.path(name) for name in library.sources], ()) for library in unit.libraries]
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that can change a verdict, sorted: what the manifest names, below it, and what that includes.
+
+        Builds are given these files and no others.
+
+        Raises:
+            DataFileError: one cannot be read.
+        """
+        try:
+            return tuple(sorted(self._files()))
+        except OSError as error:
+            raise DataFileError(
+                _(
+                    "{path} cannot be read: {why}",
+                    path=verbatim(str(error.filename)),
+                    why=verbatim(error.strerror or "?"),
+                )
+            ) from error
+
+    def _files(self) -> set[Path]:
+        found = {self.directory / self.manifest.name}
+        for named in named_files(self.file):
+            place = self.path(named.name)
+            below = set(inputs.walk(place, self._unseen))
+            found |= below
+            if place.is_dir():
+                found.update(inputs.included([p for p in below if p.suffix in inputs.SOURCES], (), self.directory))
+                for module in self._beside(place.resolve()):
+                    found.update(inputs.of_go(module, self.directory, self._unseen))
+        for unit in self.file.programs:
+            for sources, flags in self.sources_of(unit):
+                if sources:
+                    dirs = inputs.include_dirs(flags, sources[0].parent, self.directory)
+                    forced = inputs.forced_includes(flags, sources[0].parent, self.directory)
+                    found.update(inputs.included([*sources, *forced], dirs, self.directory))
+        return found
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over the manifest and every file that it names."""
-        total = hashlib.sha256(self.manifest.read_bytes())
-        named = [sorted(self.names_of(unit)) for unit in self.file.programs]
-        if sdk := self.file.sdk:
-            named.append(sdk.names)
-        if chain := self.file.supply_chain:
-            named.append(chain.names)
-        if (bridge := self.file.syscall_bridge) and bridge.go_structs:
-            named.append([bridge.go_structs])
-        for names in (*named, *(sorted(a.files.values()) for a in self.file.artifacts)):
-            for name in names:
-                place = self.path(name)
-                for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-                    if path.is_file():
-                        total.update(f"\n{path.relative_to(self.directory)}\n".encode("utf-8", "surrogateescape"))
-                        with path.open("rb") as file:
-                            total.update(hashlib.file_digest(file, "sha256").digest())
+        """SHA-256 over the names and contents of all its files: no byte that can change a verdict is left out."""
+        total = hashlib.sha256()
+        for path in self.files:
+            total.update(f"\n{path.relative_to(self.directory)}\n".encode("utf-8", "surrogateescape"))
+            try:
+                with path.open("rb") as file:
+                    total.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise DataFileError(
+                    _("{path} cannot be read: {why}", path=verbatim(str(path)), why=verbatim(error.strerror or "?"))
+                ) from error
         return "sha256:" + total.hexdigest()

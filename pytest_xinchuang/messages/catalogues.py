@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
-import gettext
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gettext
 
 LANGUAGES = ("en", "zh")
 """The languages that reports are written in; messages are written in the first one."""
@@ -24,6 +27,8 @@ def add_catalogue(directory: Path) -> None:
 
 @functools.cache
 def _catalogues(language: str) -> tuple[gettext.GNUTranslations, ...]:
+    import gettext  # English needs none of it
+
     places = [*sorted(_PACKAGE.glob("**/locale")), *_foreign]
     files = [place / f"{language}.mo" for place in places]
     found = []

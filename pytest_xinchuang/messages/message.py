@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, translate
 
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
 _SPEC = re.compile(r"[<>^]?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
+
+LONGEST = 100_000
+"""Characters of a message that is read from a journal."""
+_MOST = 200
+"""Fields of a template, and parts of a list, that are read from a journal."""
 
 Parameter = Any
 """What a template is filled in with: a string, a number or a message."""
@@ -34,7 +39,7 @@ class _Lenient(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         try:
             return str(super().format_field(value, format_spec)) if _SPEC.fullmatch(format_spec) else str(value)
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return str(value)
 
 
@@ -46,14 +51,14 @@ def _parameter(value: Parameter, language: str) -> Any:
     return value.render(language) if isinstance(value, Message) else value
 
 
-@dataclass(frozen=True)
+# Plain classes: this module is imported by every pytest run that has the plugin, and dataclasses take a millisecond each.
 class _Template:
     """A text of the catalogues; ``plural`` with ``n`` where it depends on a number."""
 
-    id: str
-    params: Mapping[str, Parameter] = field(default_factory=dict)
-    plural: str = ""
-    n: int = 1
+    __slots__ = ("id", "n", "params", "plural")
+
+    def __init__(self, template: str, params: Mapping[str, Parameter], plural: str = "", n: int = 1) -> None:
+        self.id, self.params, self.plural, self.n = template, params, plural, n
 
     def render(self, language: str) -> str:
         return _fill(translate(language, self.id, self.plural, self.n), self.params, language)
@@ -63,12 +68,13 @@ class _Template:
         return {"id": self.id, **counted, "params": {k: _as_data(v) for k, v in self.params.items()}}
 
 
-@dataclass(frozen=True)
 class _Texts:
     """A text that a data file has in both languages, e.g. a finding's."""
 
-    texts: Mapping[str, str]
-    params: Mapping[str, Parameter] = field(default_factory=dict)
+    __slots__ = ("params", "texts")
+
+    def __init__(self, texts: Mapping[str, str], params: Mapping[str, Parameter]) -> None:
+        self.texts, self.params = texts, params
 
     def render(self, language: str) -> str:
         template = self.texts.get(language) or self.texts.get(LANGUAGES[0]) or next(iter(self.texts.values()), "")
@@ -78,11 +84,13 @@ class _Texts:
         return {"texts": dict(self.texts), "params": {k: _as_data(v) for k, v in self.params.items()}}
 
 
-@dataclass(frozen=True)
 class _Verbatim:
     """A name, a number, or what a tool has printed: the same in every language."""
 
-    text: str
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def render(self, language: str) -> str:  # noqa: ARG002 - every form is rendered alike
         return self.text
@@ -91,12 +99,13 @@ class _Verbatim:
         return {"text": self.text}
 
 
-@dataclass(frozen=True)
 class _Joined:
     """Several messages with a separator that has its own form in each language."""
 
-    separator: Message
-    parts: Sequence[Message]
+    __slots__ = ("parts", "separator")
+
+    def __init__(self, separator: Message, parts: Sequence[Message]) -> None:
+        self.separator, self.parts = separator, parts
 
     def render(self, language: str) -> str:
         return self.separator.render(language).join(part.render(language) for part in self.parts)
@@ -133,12 +142,25 @@ class Message(str):
         return self._form.data()
 
     @classmethod
+    def of(cls, template: str) -> Message:
+        """The message of a template that was marked elsewhere, by ``N_``."""
+        return cls(_Template(template, {}))
+
+    @classmethod
     def from_data(cls, data: Any) -> Message:
         """What :meth:`as_data` has written; a plain string is taken as it is.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: it is neither, or cannot be put into one of the languages.
         """
+        message = cls._read(data)
+        # Templates that are filled in with one another grow by powers: no report may be made to burst.
+        if any(len(message.render(language)) > LONGEST for language in LANGUAGES):
+            raise ValueError("a message that is too long")
+        return message
+
+    @classmethod
+    def _read(cls, data: Any) -> Message:
         match data:
             case Message():
                 return data
@@ -148,15 +170,18 @@ class Message(str):
                 return verbatim(text)
             case {"id": str() as template, "params": dict() as params}:
                 plural, n = data.get("plural", ""), data.get("n", 1)
-                return cls(_Template(template, _from_parameters(params), str(plural), int(n)))
-            case {"texts": dict() as texts, "params": dict() as params}:
+                if isinstance(plural, str) and type(n) is int and _is_short(template, plural):
+                    return cls(_Template(template, _from_parameters(params), plural, n))
+            case {"texts": dict() as texts, "params": dict() as params} if _is_short(*map(str, texts.values())):
                 return cls(_Texts({str(k): str(v) for k, v in texts.items()}, _from_parameters(params)))
-            case {"join": separator, "parts": list() as parts}:
+            case {"join": separator, "parts": list() as parts} if len(parts) <= _MOST:
                 return cls(_Joined(cls.from_data(separator), tuple(cls.from_data(part) for part in parts)))
         raise ValueError(f"not a message: {data!r}")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema  # messages are imported by what has to start quickly
+
         written = core_schema.no_info_after_validator_function(
             cls.from_data, core_schema.union_schema([core_schema.str_schema(), core_schema.dict_schema()])
         )
@@ -173,6 +198,10 @@ def _as_data(value: Parameter) -> Any:
     if isinstance(value, Message):
         return value.as_data()
     return value if isinstance(value, (int, float)) else str(value)
+
+
+def _is_short(*templates: str) -> bool:
+    return all(template.count("{") <= _MOST for template in templates)
 
 
 def _from_parameters(params: Mapping[str, Any]) -> dict[str, Parameter]:

@@ -29,7 +29,8 @@ WAYS = {
 HEADS = {
     "en": """# Porting failures, and how each is found
 
-Made from `conformance/porting.yaml` and `conformance/findings.yaml` by `xc explain --porting`; do not edit it by hand.
+Made from `conformance/porting.yaml` and each `findings.yaml` below `conformance/` by `xc explain --porting`; do not edit it by
+hand.
 
 These are failures that people have reported on Kunpeng, Phytium, Hygon, Zhaoxin and Loongson machines. Each is found by a
 finding of `xc inspect` or of a run (`xc explain CODE` tells more), or by a requirement of the grade. **needs native** marks
@@ -38,8 +39,8 @@ that can be found without a board, and its twin that is right.
 """,
     "zh": """# 移植故障及其发现方法
 
-由 `xc explain --porting --language zh` 根据 `conformance/porting.yaml` 与
-`conformance/findings.yaml` 生成，请勿手工修改。
+由 `xc explain --porting --language zh` 根据 `conformance/porting.yaml` 与 `conformance/` 下各
+`findings.yaml` 生成，请勿手工修改。
 
 这些是用户在鲲鹏、飞腾、海光、兆芯、龙芯机器上报告过的故障。“发现”一栏是 `xc inspect` 或运行中的发现
 （详见 `xc explain CODE`），或等级中的要求。**needs native** 表示只有真机或该平台的内核才能判定，

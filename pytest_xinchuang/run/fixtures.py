@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Subject
+    from pytest_xinchuang.packages.protocol import ConformancePackage
     from pytest_xinchuang.run.handles import Evidence, RecordingSandbox, Toolchain
     from pytest_xinchuang.run.recording import Check
     from pytest_xinchuang.run.session import XcSession
@@ -72,40 +75,32 @@ def xc_toolchain(request: pytest.FixtureRequest, xc_platform: Platform) -> Toolc
 
 
 @pytest.fixture
-def xc_mru(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
-    """For the MRU checks: decides the requirements that the test is marked with."""
+def xc_check(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+    """For the tests of a conformance package: decides the requirements that the test is marked with.
+
+    The package is the one that the requirement is of in the catalogue.
+    """
     from pytest_xinchuang.run.recording import Check
 
-    return Check(request.node, _session(request).mru(xc_platform).decision)
+    session = _session(request)
+    return Check(request.node, lambda requirement_id: session.decision(requirement_id, xc_platform))
 
 
-@pytest.fixture
-def xc_sm_crypto(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
-    """For the SM checks: decides the requirements that the test is marked with."""
-    from pytest_xinchuang.run.recording import Check
-
-    return Check(request.node, _session(request).sm_crypto(xc_platform).decision)
-
-
-@pytest.fixture
-def xc_syscall_bridge(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
-    """For the system call checks: decides the requirements that the test is marked with."""
-    from pytest_xinchuang.run.recording import Check
-
-    return Check(request.node, _session(request).syscall_bridge(xc_platform).decision)
+def of_packages(packages: Iterable[ConformancePackage]) -> ModuleType:
+    """A plugin with the fixture ``xc_<package>`` of each package: older names of ``xc_check``."""
+    plugin = ModuleType("xinchuang-packages")
+    for package in packages:
+        setattr(plugin, f"xc_{package.name}", _fixture_of(package.name))
+    return plugin
 
 
-@pytest.fixture
-def xc_sdk_ast(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
-    """For the SDK checks: decides the requirements that the test is marked with."""
-    from pytest_xinchuang.run.recording import Check
+def _fixture_of(name: str) -> object:
+    @pytest.fixture(name=f"xc_{name}")
+    def fixture(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:
+        """Decides the requirements that the test is marked with, by the engine of one package."""
+        from pytest_xinchuang.run.recording import Check
 
-    return Check(request.node, _session(request).sdk_ast(xc_platform).decision)
+        session = _session(request)
+        return Check(request.node, lambda requirement_id: session.engine(name, xc_platform).decision(requirement_id))
 
-
-@pytest.fixture
-def xc_supply_chain(request: pytest.FixtureRequest, xc_platform: Platform) -> Check:  # noqa: ARG001 - once for each platform
-    """For the supply chain checks: decides the requirements that the test is marked with."""
-    from pytest_xinchuang.run.recording import Check
-
-    return Check(request.node, _session(request).supply_chain.decision)
+    return fixture

@@ -11,12 +11,21 @@ import pytest
 if TYPE_CHECKING:
     from pytest_xinchuang.core.grade import RunResult
     from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.packages.protocol import ConformancePackage
     from pytest_xinchuang.sandbox.pool import BackendFactory
 
 
 @pytest.hookspec
 def pytest_xc_platforms(config: pytest.Config) -> Sequence[Path]:  # type: ignore[empty-body]
     """Return platforms files that are merged over the shipped one, in the order of the plugins."""
+
+
+@pytest.hookspec
+def pytest_xc_packages(config: pytest.Config) -> Sequence[ConformancePackage]:  # type: ignore[empty-body]
+    """Return conformance packages besides those that distributions register as entry points.
+
+    Options of such a package are the plugin's to add, by ``pytest_addoption``.
+    """
 
 
 @pytest.hookspec

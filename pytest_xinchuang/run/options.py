@@ -2,66 +2,80 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import pytest
 
-_OPTIONS: tuple[tuple[str, str | None, str], ...] = (
-    (
+from pytest_xinchuang.packages.base import N_
+from pytest_xinchuang.packages.option import PackageOption
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.packages.protocol import ConformancePackage
+
+_OPTIONS = (
+    PackageOption(
         "--xc-platform",
         "ID[,ID...]",
-        "platforms to grade on: ids or short names (kunpeng, phytium, hygon, zhaoxin, "
-        "loongson), 'all' for these, 'all-combinations' for the matrix; `xc platforms list` shows them",
+        N_(
+            "platforms to grade on: ids or short names (kunpeng, phytium, hygon, zhaoxin, loongson), 'all' for these, "
+            "'all-combinations' for the matrix; `xc platforms list` shows them"
+        ),
     ),
-    (
+    PackageOption(
         "--xc-backend",
         "NAME",
-        "auto, qemu, docker, system (a real kernel), native, or the name of a plugin's backend (default: auto)",
+        N_("auto, qemu, docker, system (a real kernel), native, or the name of a plugin's backend (default: auto)"),
     ),
-    (
+    PackageOption(
         "--xc-subject",
         "PATH",
-        "manifest (xinchuang.yaml) of the product to grade, or its directory (default: the target's own OpenSSL)",
+        N_("manifest (xinchuang.yaml) of the product to grade, or its directory (default: the target's own OpenSSL)"),
     ),
-    ("--xc-suite", "NAME[,NAME...]", "conformance packages to run, or 'none' (default: all, unless paths are given)"),
-    ("--xc-profile", "ID", "what the target system demands (default: report)"),
-    ("--xc-report", "DIR", "where journal and reports are written (default: .xc)"),
-    ("--xc-image", "REF", "the image of the docker backend instead of the platform's"),
-    ("--xc-timeout-scale", "F", "multiply every time-out by F (default: 1)"),
-    ("--xc-waivers", "FILE", "waivers to lay over the results"),
-    ("--xc-sm-vectors", "DIR", "vector files of Wycheproof's shape to run beside the shipped SM vectors"),
-    (
-        "--xc-proxy",
-        "DIR|URL[,...]",
-        "where published Go modules are taken from instead of the module cache and GOPROXY: a directory or a proxy",
+    PackageOption(
+        "--xc-suite",
+        "NAME[,NAME...]",
+        N_("conformance packages to run, or 'none' (default: all, unless paths are given)"),
     ),
-    ("--xc-allow-list", "FILE", "the modules that a product may be built from (YAML, xc-allow-list/1)"),
-    ("--xc-advisories", "PATH", "advisories in OSV's JSON, a file or a directory: versions that are frozen"),
-    ("--xc-mirror-key", "FILE", "the SM2 public key (PEM) that a product's mirror has to be signed with"),
-    ("--xc-sdk-baseline", "SNAPSHOT|MODULE@VERSION", "what an SDK's users have, instead of what its manifest names"),
-    ("--xc-platforms-file", "FILE", "a platforms.yaml of your own, merged over the shipped one"),
+    PackageOption("--xc-profile", "ID", N_("what the target system demands (default: report)")),
+    PackageOption("--xc-report", "DIR", N_("where journal and reports are written (default: .xc)")),
+    PackageOption("--xc-image", "REF", N_("the image of the docker backend instead of the platform's")),
+    PackageOption("--xc-timeout-scale", "F", N_("multiply every time-out by F (default: 1)")),
+    PackageOption("--xc-waivers", "FILE", N_("waivers to lay over the results")),
+    PackageOption(
+        "--xc-language",
+        "en|zh",
+        N_("the language of what a run tells its users (default: the locale's, else English)"),
+    ),
+    PackageOption("--xc-platforms-file", "FILE", N_("a platforms.yaml of your own, merged over the shipped one")),
+)
+_FLAGS = (
+    ("--xc-keep-sandbox", N_("leave docker containers running at the end, for debugging")),
+    ("--xc-offline", N_("provision nothing: a missing emulator or root filesystem is a fault")),
 )
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Register every ``--xc-*`` option and the ini value of the same name with underscores."""
-    group = parser.getgroup("xinchuang", "grading on 信创 platforms")
-    for flag, metavar, text in _OPTIONS:
+def add_options(parser: pytest.Parser, packages: Iterable[ConformancePackage]) -> None:
+    """Register every ``--xc-*`` option, also of the installed packages, and the ini value of its name with underscores."""
+    group = parser.getgroup("xinchuang", _in_the_locale(N_("grading on 信创 platforms")))
+    own = [option for package in packages for option in package.options]
+    for each in (*_OPTIONS, *own):
+        text = _in_the_locale(each.help)
+        group.addoption(each.flag, dest=each.name, metavar=each.metavar, default=None, help=text)
+        parser.addini(each.name, text, default="")
+    for flag, text in _FLAGS:
         dest = flag[2:].replace("-", "_")
-        group.addoption(flag, dest=dest, metavar=metavar, default=None, help=text)
-        parser.addini(dest, text, default="")
-    group.addoption(
-        "--xc-keep-sandbox",
-        dest="xc_keep_sandbox",
-        action="store_true",
-        default=False,
-        help="leave docker containers running at the end, for debugging",
-    )
-    group.addoption(
-        "--xc-offline",
-        dest="xc_offline",
-        action="store_true",
-        default=False,
-        help="provision nothing: a missing emulator or root filesystem is a fault",
-    )
+        group.addoption(flag, dest=dest, action="store_true", default=False, help=_in_the_locale(text))
+
+
+def _in_the_locale(text: str) -> str:
+    """A help text in the language of the locale: options are not known yet."""
+    if not any(os.environ.get(name, "").startswith("zh") for name in ("LC_ALL", "LC_MESSAGES", "LANG")):
+        return text  # English loads no translations: whoever only has the plugin installed comes here too
+    from pytest_xinchuang.messages import Message, choose_language
+
+    return Message.of(text).render(choose_language())
 
 
 def option(config: pytest.Config, name: str) -> str | None:

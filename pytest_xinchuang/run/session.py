@@ -5,24 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
+from pytest_xinchuang.core.events import SandboxOpened
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
-from pytest_xinchuang.core.requirement import Catalogue, load_catalogue
-from pytest_xinchuang.core.subject import Subject
-from pytest_xinchuang.packages.mru.engine import MruEngine
-from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
-from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
-from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine, Trust
-from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
+from pytest_xinchuang.packages.protocol import ConformancePackage, Engine
+from pytest_xinchuang.packages.registry import Registry, installed
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
@@ -30,6 +29,17 @@ from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.tools.process import Runner
+
+REPORT_FILES = (
+    "journal.ndjson",
+    "previous-journal.ndjson",
+    "report.json",
+    "junit.xml",
+    "report.html",
+    "ctrf.json",
+    ".lock",
+)
+"""What runs write into the report directory."""
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
 
@@ -68,6 +78,7 @@ class XcSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
+        self.language = self._choose_language()
         self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
         files = [resources.platforms_file()]
         files += [Path(p) for group in config.hook.pytest_xc_platforms(config=config) for p in group]
@@ -75,6 +86,8 @@ class XcSession:
             files.append(Path(own))
         self.all_platforms = Platforms(files)
         self.platforms = self.all_platforms.select((option(config, "xc_platform") or "").split(","))
+        own_packages: list[Sequence[ConformancePackage]] = config.hook.pytest_xc_packages(config=config)
+        self.registry: Registry = installed([package for group in own_packages for package in group])
         self.catalogue = self._load_catalogue()
         shipped = Platforms(files[:1])
         self.overridden = {
@@ -88,35 +101,54 @@ class XcSession:
         waivers = option(config, "xc_waivers")
         self.waivers: tuple[Waiver, ...] = load_waivers(Path(waivers)) if waivers else ()
         subject = option(config, "xc_subject")
-        self.subject = Subject(Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl")
         self.backend = option(config, "xc_backend") or "auto"
         self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
+        # A run that writes into its subject's directory does not change the subject.
+        written = [self.report_dir.resolve() / name for name in REPORT_FILES]
+        self.subject = self.registry.subject(
+            Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl", written
+        )
         self.timeout_scale = self._positive("xc_timeout_scale")
         self.runner = Runner(self.timeout_scale)
-        vectors = option(config, "xc_sm_vectors")
-        self.sm_vectors = Path(config.invocation_params.dir, vectors) if vectors else None
-        if self.sm_vectors is not None and not self.sm_vectors.is_dir():
-            raise XcError(f"--xc-sm-vectors={vectors}: no such directory")
-        self.trust = Trust(
-            proxies=tuple(p for p in (option(config, "xc_proxy") or "").split(",") if p),
-            allow_list=self._file("xc_allow_list"),
-            advisories=self._file("xc_advisories"),
-            mirror_key=self._file("xc_mirror_key"),
-        )
-        self._engines: dict[str, MruEngine] = {}
-        self._sm_engines: dict[str, SmEngine] = {}
-        self._sdk_engines: dict[str, SdkEngine] = {}
-        self._syscall_engines: dict[str, SyscallEngine] = {}
-        self.opened: list[dict[str, Any]] = []
+        self._engines: dict[tuple[str, str], Engine] = {}
+        self.opened: list[SandboxOpened] = []
+        """The sandboxes that were opened and are not in the journal yet."""
+        for package in self.registry:
+            package.check(self)
 
-    def _file(self, name: str) -> Path | None:
-        """A file or directory that an option names."""
+    def _choose_language(self) -> str:
+        wanted = option(self.config, "xc_language")
+        if wanted is not None and wanted not in LANGUAGES:
+            raise XcError(
+                _(
+                    "--xc-language={wanted}: expected {languages}",
+                    wanted=wanted,
+                    languages=joined([verbatim(name) for name in LANGUAGES], _(", ")),
+                )
+            )
+        return choose_language(wanted)
+
+    def option(self, name: str) -> str | None:
+        """An option's value: of the command line, else of the ini file, else None."""
+        return option(self.config, name)
+
+    def option_path(self, name: str, *, directory: bool = False) -> Path | None:
+        """The file or directory that an option names.
+
+        Raises:
+            XcError: it is not there, or is no directory where one is asked for.
+        """
         text = option(self.config, name)
         if not text:
             return None
         path = Path(self.config.invocation_params.dir, text)
-        if not path.exists():
-            raise XcError(f"--{name.replace('_', '-')}={text}: no such file")
+        if not (path.is_dir() if directory else path.exists()):
+            given = verbatim(f"--{name.replace('_', '-')}={text}")
+            raise XcError(
+                _("{option}: no such directory", option=given)
+                if directory
+                else _("{option}: no such file", option=given)
+            )
         return path
 
     def _positive(self, name: str) -> float:
@@ -130,12 +162,11 @@ class XcSession:
         return value
 
     def _load_catalogue(self) -> Catalogue:
-        path = resources.conformance_dir() / "requirements.yaml"
-        shipped = load_catalogue(path)
+        shipped = self.registry.catalogue()
         self._shipped_packages = shipped.packages
         hook = self.config.hook.pytest_xc_requirements(config=self.config)
         own = [Path(p) for group in hook for p in group]
-        return load_catalogue(path, *own) if own else shipped
+        return self.registry.catalogue(*own) if own else shipped
 
     def _choose_packages(self) -> tuple[str, ...]:
         """The conformance packages whose requirements this run answers for."""
@@ -159,16 +190,17 @@ class XcSession:
 
     def _names_conformance(self) -> bool:
         here = self.config.invocation_params.dir
-        places = (Path(here, arg.split("::")[0]).resolve() for arg in self.config.args)
-        return any(place.is_relative_to(resources.conformance_dir()) for place in places)
+        places = [Path(here, arg.split("::")[0]).resolve() for arg in self.config.args]
+        homes = [resources.conformance_dir(), *(p.checks.resolve() for p in self.registry if p.checks is not None)]
+        return any(place.is_relative_to(home) for place in places for home in homes)
 
     def _load_profile(self) -> Profiled:
         name = option(self.config, "xc_profile") or "report"
         return Profiled(name, load_profile(resources.conformance_dir() / "profiles.yaml", name))
 
     def conformance_args(self) -> list[str]:
-        """The directories of the chosen packages that are shipped."""
-        places = (resources.conformance_dir() / package for package in self.packages)
+        """The directories of the chosen packages' tests."""
+        places = [p.checks for p in self.registry if p.name in self.packages and p.checks is not None]
         return [str(place) for place in places if place.is_dir()]
 
     @cached_property
@@ -216,58 +248,32 @@ class XcSession:
             with contextlib.suppress(HostFault):
                 self.pool.store.ensure(platform)
 
-    def mru(self, platform: Platform) -> MruEngine:
-        """The MRU engine of a platform; its observations are made once."""
-        if platform.id not in self._engines:
-            self._engines[platform.id] = MruEngine(platform, self.subject, self.catalogue, self.pool, self.builder)
-        return self._engines[platform.id]
+    def decision(self, requirement_id: str, platform: Platform) -> Decision:
+        """What the package of a requirement decides about it on a platform."""
+        requirement = self.catalogue.get(requirement_id)
+        if requirement is None:
+            reason = _("{requirement} is not in the catalogue", requirement=verbatim(requirement_id))
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason)
+        return self.engine(requirement.package, platform).decision(requirement_id)
 
-    def sm_crypto(self, platform: Platform) -> SmEngine:
-        """The SM engine of a platform; its observations are made once."""
-        if platform.id not in self._sm_engines:
-            self._sm_engines[platform.id] = SmEngine(
-                platform, self.subject, self.catalogue, self.pool, self.builder, self.sm_vectors
-            )
-        return self._sm_engines[platform.id]
+    def engine(self, package: str, platform: Platform) -> Engine:
+        """The engine of a package for a platform, made when it is first asked for.
 
-    def syscall_bridge(self, platform: Platform) -> SyscallEngine:
-        """The system call engine of a platform; its observations are made once."""
-        if platform.id not in self._syscall_engines:
-            self._syscall_engines[platform.id] = SyscallEngine(
-                platform, self.subject, self.catalogue, self.pool, self.builder
-            )
-        return self._syscall_engines[platform.id]
-
-    def sdk_ast(self, platform: Platform) -> SdkEngine:
-        """The SDK engine of a platform; its observations are made once."""
-        if platform.id not in self._sdk_engines:
-            self._sdk_engines[platform.id] = SdkEngine(
-                platform,
-                self.subject,
-                self.catalogue,
-                self.pool.store.cache,
-                baseline=option(self.config, "xc_sdk_baseline") or "",
-                offline=self.offline,
-                runner=self.runner,
-            )
-        return self._sdk_engines[platform.id]
-
-    @cached_property
-    def supply_chain(self) -> SupplyChainEngine:
-        """The supply chain engine: what a product is built from is the same on every platform."""
-        cache = self.pool.store.cache
-        return SupplyChainEngine(
-            self.subject, self.catalogue, cache, self.trust, offline=self.offline, runner=self.runner
-        )
+        Raises:
+            UnknownName: there is no such package.
+        """
+        key = (package, platform.id)
+        if key not in self._engines:
+            self._engines[key] = self.registry.get(package).engine(self, platform)
+        return self._engines[key]
 
     @property
     def offline(self) -> bool:
         return bool(self.config.option.xc_offline)
 
     def close(self) -> None:
-        for sm in self._sm_engines.values():
-            sm.close()
-        for sdk in self._sdk_engines.values():
-            sdk.close()
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
         if "pool" in self.__dict__:
             self.pool.close()

@@ -9,8 +9,7 @@ from typing import IO
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.sandbox.lines import Launch
-from pytest_xinchuang.sandbox.protocol import Ended, Outcome
+from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome
 from pytest_xinchuang.tools.process import PIPE, Runner
 
 

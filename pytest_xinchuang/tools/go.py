@@ -155,6 +155,7 @@ _NO_ROOM = re.compile(
 )
 _POSITION = re.compile(r"(?:\S+\.(?:go|s|c|h|mod|work|sum)|vet|\S+):\d+(?::\d+)?: ")
 _CHATTER = re.compile(r"go: (?:downloading|finding|extracting|found|added|upgraded|warning:)|go: errors parsing \S+:$")
+_NO_PACKAGE = re.compile(r'^go: warning: "[^"]*" matched no packages$', re.M)
 _UNPARSED = re.compile(
     r"(?:expected|syntax error|illegal|invalid character|string literal|comment not|(?:invalid|malformed) import path)\b"
 )
@@ -233,6 +234,11 @@ class GoRun:
     def telling(self) -> list[str]:
         """The lines that say what is wrong."""
         return telling_lines(self.output) or [_("no message")]
+
+    @property
+    def matched_nothing(self) -> bool:
+        """Whether the pattern that it was given stands for no package here, so that nothing was done."""
+        return bool(_NO_PACKAGE.search(self.finished.errors))
 
     @property
     def failure(self) -> GoFailure | None:

@@ -9,9 +9,8 @@ import pytest
 import sarif_pydantic
 
 from pytest_xinchuang.cli.entry import main
-from pytest_xinchuang.cli.inspect import load_findings
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue, load_findings
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -208,6 +207,9 @@ def test_a_malformed_catalogue_is_told(tmp_path: Path) -> None:
     path.write_text(text.replace("code: XC-ELF-002", "code: XC-ELF-001", 1))
     with pytest.raises(DataFileError, match="given twice"):
         FindingCatalogue(path)
+    path.write_text(text)
+    with pytest.raises(DataFileError, match=f"{path}:.* XC-ELF-001 is given twice"):
+        FindingCatalogue(*resources.finding_files(), path)
     path.write_text(text.replace("code: XC-ELF-002", "code: ELF2", 1))
     with pytest.raises(DataFileError, match="pattern"):
         FindingCatalogue(path)

@@ -8,8 +8,10 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.requirement import Catalogue, load_catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.packages.registry import shipped
 
-SHIPPED = resources.conformance_dir() / "requirements.yaml"
+SHIPPED = resources.conformance_dir() / "mru" / "requirements.yaml"
 
 
 def test_every_requirement_has_a_check_that_is_marked_with_it(catalogue: Catalogue) -> None:
@@ -42,7 +44,27 @@ def test_a_wrong_catalogue_is_told_by_line(tmp_path: Path, change: tuple[str, st
 def test_the_digest_follows_what_is_demanded(tmp_path: Path, catalogue: Catalogue) -> None:
     path = tmp_path / "requirements.yaml"
     path.write_text(SHIPPED.read_text().replace("level: L3", "level: L2", 1))
-    assert load_catalogue(path).digest != catalogue.digest
+    changed = load_catalogue(*(path if p == SHIPPED else p for p in shipped().requirement_files()))
+    assert len(changed.requirements) == len(catalogue.requirements)
+    assert changed.digest != catalogue.digest
+
+
+def test_the_shipped_catalogue_demands_what_it_did(catalogue: Catalogue) -> None:
+    """Who changes a requirement changes this line with it: reports of two suites can be compared while it is the same."""
+    assert catalogue.digest == "sha256:57f24aea8ab86ae5ad716b91cedbba0d17b8dfb67b7ebb1a25c0c034b5ea2348"
+    assert catalogue.packages == ("mru", "sm_crypto", "sdk_ast", "supply_chain", "syscall_bridge")
+
+
+def test_each_package_holds_its_own_requirements() -> None:
+    for path in shipped().requirement_files():
+        assert {r["package"] for r in YamlFile(path).data["requirements"]} == {path.parent.name}
+
+
+def test_an_id_of_another_file_is_told_by_both(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.yaml"
+    path.write_text(SHIPPED.read_text())
+    with pytest.raises(DataFileError, match=rf"{path}:\d+: .*XC-MRU-004 is already defined in {SHIPPED}"):
+        load_catalogue(*shipped().requirement_files(), path)
 
 
 def test_a_decision_without_evidence_cannot_be_a_pass() -> None:

@@ -7,6 +7,7 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.packages.registry import load_subject
 
 HEAD = 'schema: xc-subject/1\nname: x\nversion: "1"\n'
 UNIT = "units:\n  - {name: a, kind: c, sources: [a.c]}\n"
@@ -15,22 +16,22 @@ UNIT = "units:\n  - {name: a, kind: c, sources: [a.c]}\n"
 def subject(tmp_path: Path, text: str) -> Subject:
     (tmp_path / "xinchuang.yaml").write_text(text)
     (tmp_path / "a.c").write_text("int main(void) { return 0; }\n")
-    return Subject(tmp_path)
+    return load_subject(tmp_path)
 
 
 def test_the_reference_subject_is_good() -> None:
-    assert len(Subject(resources.fixtures_dir() / "subjects" / "openssl").file.units) >= 12
+    assert len(load_subject(resources.fixtures_dir() / "subjects" / "openssl").file.units) >= 12
 
 
 def test_the_template_is_good() -> None:
-    assert Subject(resources.fixtures_dir() / "template").name == "my-product"
+    assert load_subject(resources.fixtures_dir() / "template").name == "my-product"
 
 
 def test_the_digest_follows_content(tmp_path: Path) -> None:
     first = subject(tmp_path, HEAD + UNIT).digest
-    assert Subject(tmp_path).digest == first
+    assert load_subject(tmp_path).digest == first
     (tmp_path / "a.c").write_text("int main(void) { return 1; }\n")
-    assert Subject(tmp_path).digest != first
+    assert load_subject(tmp_path).digest != first
 
 
 @pytest.mark.parametrize(
@@ -70,4 +71,4 @@ def test_a_link_that_leaves_the_directory_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_manifest_names_the_command_that_writes_one(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="xc subject init"):
-        Subject(tmp_path)
+        load_subject(tmp_path)

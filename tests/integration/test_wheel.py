@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.packages.registry import shipped
 from pytest_xinchuang.toolchain.builder import find_zig
 from pytest_xinchuang.tools.go import find_go
 
@@ -39,7 +41,10 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
     for name in (
         "pytest_xinchuang/platforms.yaml",
         "pytest_xinchuang/py.typed",
-        "pytest_xinchuang/conformance/requirements.yaml",
+        *(
+            f"pytest_xinchuang/{path.relative_to(CHECKOUT)}"
+            for path in (*shipped().requirement_files(), *resources.finding_files())
+        ),
         "pytest_xinchuang/conformance/profiles.yaml",
         "pytest_xinchuang/conformance/mru/test_mru.py",
         "pytest_xinchuang/fixtures_data/subjects/openssl/xinchuang.yaml",
@@ -47,7 +52,9 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
         "pytest_xinchuang/sandbox/agent/main.go",
         "pytest_xinchuang/toolchain/goapi/main.go",
         "pytest_xinchuang/toolchain/goapi/go.mod",
-        "pytest_xinchuang/conformance/api_rules.yaml",
+        "pytest_xinchuang/conformance/sdk_ast/rules/go/GO-FUNC-REMOVED/rule.yaml",
+        "pytest_xinchuang/conformance/sdk_ast/rules/go/GO-FUNC-REMOVED/client/client.go",
+        "pytest_xinchuang/conformance/sdk_ast/rules/python/PY-REMOVED/old/lib.py",
         "pytest_xinchuang/conformance/sdk_ast/test_sdk_ast.py",
         "pytest_xinchuang/conformance/supply_chain/test_supply_chain.py",
     ):

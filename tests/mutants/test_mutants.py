@@ -13,6 +13,7 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.packages.mru.engine import MruEngine
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
@@ -58,7 +59,7 @@ def prepare(name: str, tmp_path: Path, builder: Builder, platforms: Platforms) -
         source.write_text(text)
         target = Target(arch, platforms.file.architectures[arch], libc)
         (place / "lib.so").write_bytes(builder.c(target, [source], flags=flags, shared=True))
-    return Subject(place)
+    return load_subject(place)
 
 
 def test_every_mutant_is_in_the_table() -> None:

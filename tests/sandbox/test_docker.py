@@ -19,13 +19,14 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.packages.mru.engine import MruEngine
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, connect, export_image, reap
-from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
+from pytest_xinchuang.sandbox.backends.docker import LABEL, DockerSandbox, connect, export_image, reap
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -251,7 +252,7 @@ def test_threads_that_fail_for_clone3_are_not_the_subjects_failure(
         "int main(void) { pthread_t t; return pthread_create(&t, 0, w, 0) ? 7 : pthread_join(t, 0); }\n"
     )
     engine = MruEngine(
-        platforms.get("phytium"), Subject(tmp_path), catalogue, docker_pool, Builder(docker_pool.store.cache)
+        platforms.get("phytium"), load_subject(tmp_path), catalogue, docker_pool, Builder(docker_pool.store.cache)
     )
     decisions = [engine.decision(r.id) for r in catalogue.of(frozenset({"mru"}))]
     assert Verdict.FAIL not in {d.verdict for d in decisions}
@@ -262,7 +263,7 @@ def test_what_the_engine_saves_can_be_inspected(
     tmp_path: Path, client: Any, docker_pool: Pool, platforms: Platforms
 ) -> None:
     from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
-    from pytest_xinchuang.sandbox.docker_images import prepare
+    from pytest_xinchuang.sandbox.backends.docker_images import prepare
 
     platform = platforms.get("phytium")
     prepared = prepare(client, docker_pool, platform, docker_pool.store.emulator(platform.architecture.qemu))
@@ -287,5 +288,5 @@ def test_a_failure_in_a_container_is_one(
     )
     (tmp_path / "u.c").write_text("int main(void) { return 3; }\n")
     builder = Builder(docker_pool.store.cache)
-    engine = MruEngine(platforms.get("zhaoxin"), Subject(tmp_path), catalogue, docker_pool, builder)
+    engine = MruEngine(platforms.get("zhaoxin"), load_subject(tmp_path), catalogue, docker_pool, builder)
     assert engine.decision("XC-MRU-006").verdict is Verdict.FAIL

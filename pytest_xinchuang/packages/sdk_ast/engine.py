@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from functools import cached_property
 
@@ -10,11 +9,13 @@ from pytest_xinchuang.core.deciding import decide
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Sdk, Subject, is_published
+from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
-from pytest_xinchuang.packages.sdk_ast.policy import Policy
+from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
@@ -30,7 +31,7 @@ REFERENCE = "amd64"
 """The architecture that SDKs are written on, and that the others are compared with."""
 
 
-POLICY = Policy()
+POLICY = ApiPolicy()
 """In a grade nothing is suppressed and no package is taken for another: whoever grades may waive, and a waiver is shown."""
 
 
@@ -56,6 +57,7 @@ class SdkEngine:
         self.cache, self.baseline, self.offline = cache, baseline, offline
         self.runner = runner or Runner()
         self._sources: Sources | None = None
+        self._commands: dict[tuple[str, ...], Found] = {}
 
     def close(self) -> None:
         """Remove the snapshots that were made."""
@@ -65,7 +67,7 @@ class SdkEngine:
 
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement."""
-        lacks = "" if self.subject.file.sdk else "sdk"
+        lacks = "" if self.subject.section(Sdk) else "sdk"
         return decide(self.catalogue, requirement_id, self._checks, subject=self.subject.name, lacks=lacks)
 
     @cached_property
@@ -81,8 +83,9 @@ class SdkEngine:
 
     @property
     def sdk(self) -> Sdk:
-        assert self.subject.file.sdk is not None
-        return self.subject.file.sdk
+        sdk = self.subject.section(Sdk)
+        assert sdk is not None
+        return sdk
 
     @property
     def arch(self) -> str:
@@ -90,10 +93,15 @@ class SdkEngine:
 
     # -- it builds
 
-    @functools.cache  # noqa: B019 - an engine lives as long as its run
     def _go(self, words: tuple[str, ...]) -> Found:
+        """What a go command says of the SDK; each is run once."""
         if self.sdk.language != "go":
             return self._not_go()
+        if words not in self._commands:
+            self._commands[words] = self._run_go(words)
+        return self._commands[words]
+
+    def _run_go(self, words: tuple[str, ...]) -> Found:
         found = Found()
         directory = self.subject.path(self.sdk.path)
         run = run_go(self.cache, directory, words, self.arch, offline=self.offline, runner=self.runner)
@@ -101,12 +109,12 @@ class SdkEngine:
             {"kind": "go", "argv": list(run.argv), "goarch": self.arch, "exit": run.code, "output": run.output[-2000:]}
         )
         failure = run.failure
-        if failure is not None and failure.cause is GoCause.SUBJECT:
+        if run.matched_nothing:
+            found.undecided, found.cause = _("there is no package for {arch}", arch=self.arch), Cause.SUBJECT
+        elif failure is not None and failure.cause is GoCause.SUBJECT:
             found.wrong += run.telling
         elif failure is not None:
             found.undecided, found.mend = failure.told(), failure.mend
-        elif "matched no packages" in run.output:
-            found.undecided, found.cause = f"there is no package for {self.arch}", Cause.SUBJECT
         return found
 
     def _not_go(self) -> Found:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pytest_xinchuang.packages.sdk_ast.goside import GoCorrespondence, Name
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
-
-if TYPE_CHECKING:
-    from pytest_xinchuang.packages.sdk_ast.golang import GoComparer, Name
 
 _RANKS = {
     # Types that hold every value of those before them in their row; int and uint have 64 bits on the platforms graded here,
@@ -48,7 +46,7 @@ SPECIAL_METHODS = {
 class TypeComparison:
     """One comparison; changes go to the comparer."""
 
-    def __init__(self, comparer: GoComparer, old_name: Name, new_name: Name, old: Symbol, new: Symbol) -> None:
+    def __init__(self, comparer: GoCorrespondence, old_name: Name, new_name: Name, old: Symbol, new: Symbol) -> None:
         self.c, self.old, self.new = comparer, old, new
         self.path, self.new_path = old_name[0], new_name[0]
         self.label = comparer.label(*old_name)

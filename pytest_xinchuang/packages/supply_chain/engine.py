@@ -10,16 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.deciding import decide
-from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue, load_findings
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject, SupplyChainSection
+from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
+from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
 from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
 from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape, on_loopback
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
@@ -76,9 +76,12 @@ class SupplyChainEngine:
         self.runner = runner or Runner()
         self.trust, self.offline = trust, offline
 
+    def close(self) -> None:
+        """It holds nothing."""
+
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement."""
-        lacks = "" if self.subject.file.supply_chain else "supply_chain"
+        lacks = "" if self.section else "supply_chain"
         return decide(self.catalogue, requirement_id, self._checks, subject=self.subject.name, lacks=lacks)
 
     @cached_property
@@ -92,7 +95,7 @@ class SupplyChainEngine:
 
     @property
     def section(self) -> SupplyChainSection | None:
-        return self.subject.file.supply_chain
+        return self.subject.section(SupplyChainSection)
 
     def _place(self, name: str) -> str:
         return name if "://" in name else str(self.subject.path(name))
@@ -115,7 +118,7 @@ class SupplyChainEngine:
 
     @cached_property
     def _texts(self) -> FindingCatalogue:
-        return FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+        return load_findings()
 
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, Layouts, Member
+from pytest_xinchuang.packages.syscall_bridge.layouts import FieldLayout, Layout, Layouts
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goprograms import GOLAYOUT, go_program, purpose
 from pytest_xinchuang.tools.process import Runner, last_line
@@ -153,7 +153,7 @@ def differences(go: GoStruct, c: Layout) -> list[str]:
     return found
 
 
-def _inside(field: GoField, members: list[Member], size: int) -> bool:
+def _inside(field: GoField, members: list[FieldLayout], size: int) -> bool:
     end = field.offset + field.size
     if end > size:
         return False

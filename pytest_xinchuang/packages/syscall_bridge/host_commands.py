@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core.errors import XcError
 
 
@@ -28,15 +28,17 @@ def _help(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from pytest_xinchuang.core.subject import Subject
+    from pytest_xinchuang.packages.registry import load_subject
     from pytest_xinchuang.packages.syscall_bridge.host import State, check_host
+    from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 
-    subject = Subject(Path(options.subject))
-    if subject.file.host is None:
+    subject = load_subject(Path(options.subject))
+    needs = subject.section(HostNeeds)
+    if needs is None:
         raise XcError(
             f"{subject.manifest} has no host section", mend="host: {sysctls: {vm.max_map_count: 262144}, cpus: 2}"
         )
-    found = check_host(subject.file.host)
+    found = check_host(needs)
     if options.json:
         print(json.dumps([asdict(need) for need in found], indent=1, ensure_ascii=False))
     else:

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Verdict
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
@@ -32,14 +34,15 @@ def prepare(name: str, place: Path) -> Subject:
     text = source.read_text()
     assert text.count(mutant["find"]) >= 1, f"{name}: the reference bridge has no such text any more"
     source.write_text(text.replace(mutant["find"], mutant["put"], 1))
-    return Subject(place)
+    return load_subject(place)
 
 
 def decisions(
     subject: Subject, platform: str, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> dict[str, Any]:
     engine = SyscallEngine(platforms.get(platform), subject, catalogue, pool, Builder(pool.store.cache))
-    return {r.id: engine.decision(r.id) for r in catalogue.of(frozenset({"syscall_bridge"}))}
+    order = InOrder(catalogue, engine.decision)
+    return {r.id: order.decision(r.id) for r in catalogue.of(frozenset({"syscall_bridge"}))}
 
 
 def test_there_are_enough_of_them() -> None:
@@ -67,7 +70,7 @@ def test_mutant_is_caught_by_its_requirement(
 
 @pytest.mark.parametrize("name", ["phytium", "loongson", "hygon"])
 def test_the_reference_bridge_fails_nothing(name: str, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
-    found = decisions(Subject(resources.fixtures_dir() / "bridge"), name, platforms, catalogue, pool)
+    found = decisions(load_subject(resources.fixtures_dir() / "bridge"), name, platforms, catalogue, pool)
     assert not {i: d.reason for i, d in found.items() if d.verdict is Verdict.FAIL}
     undecided = {i for i, d in found.items() if d.verdict is Verdict.INCONCLUSIVE}
     # A stand-in kernel with the platform's pages is there but for 64K.

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.finding import FindingCatalogue
+from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.porting import PortingRow, load_porting
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.packages.mru.engine import MruEngine
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
@@ -45,7 +45,7 @@ def test_what_needs_a_board_says_what_to_run_there(number: int) -> None:
 
 
 def test_every_code_of_the_table_is_in_the_catalogue(catalogue: Catalogue) -> None:
-    findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+    findings = load_findings()
     for row in TABLE.values():
         for code in row.codes:
             findings.get(code)
@@ -63,7 +63,7 @@ def prepared(number: int, bad: bool, where: Path, platforms: Platforms, pool: Po
 @contextlib.contextmanager
 def engine_of(planted: Planted, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> Iterator[MruEngine]:
     """The engine over a planted subject, whose root filesystem has the packages that the manifest asks for."""
-    subject = Subject(planted.path)
+    subject = load_subject(planted.path)
     own = pool
     if subject.file.rootfs_packages:
         own = Pool(Store(platforms, pool.store.cache, packages=subject.file.rootfs_packages), "qemu")
@@ -108,7 +108,7 @@ def test_its_twin_passes(number: int, tmp_path: Path, platforms: Platforms, cata
         assert not {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
         assert decisions[planted.requirement].verdict is Verdict.PASS, decisions[planted.requirement]
         return
-    findings = FindingCatalogue(resources.conformance_dir() / "findings.yaml")
+    findings = load_findings()
     found = Verdicts(platform, platforms.file.architectures).of(Inspector().read(planted.path))
     assert planted.code not in {f.code for f in found}
     assert not [findings.text(f) for f in found if findings.fails(f)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.core.platform import Arch, Platforms
-from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from tests.inspect import containers
 
@@ -138,7 +138,7 @@ class Tools:
             (place / inside).parent.mkdir(exist_ok=True)
             (place / inside).write_bytes(data if isinstance(data, bytes) else data.encode())
         (place / "xinchuang.yaml").write_text(HEAD + manifest)
-        Subject(place)
+        load_subject(place)
         return place
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
 from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine, Trust
 from pytest_xinchuang.provision.cache import Cache
@@ -47,13 +48,16 @@ def decisions(
     subject: Path, platforms: Platforms, catalogue: Catalogue, platform: str = "kunpeng", trust: Trust | None = None
 ) -> dict[str, Decision]:
     found: dict[str, Decision] = {}
-    loaded = Subject(subject)
+    loaded = load_subject(subject)
     sdk = SdkEngine(platforms.get(platform), loaded, catalogue, Cache(), offline=True)
     chain = SupplyChainEngine(loaded, catalogue, Cache(), trust or trust_in(subject), offline=True)
+    order = {
+        "sdk_ast": InOrder(catalogue, sdk.decision),
+        "supply_chain": InOrder(catalogue, chain.decision),
+    }
     try:
-        for requirement in catalogue.of(frozenset({"sdk_ast", "supply_chain"})):
-            engine = sdk if requirement.package == "sdk_ast" else chain
-            found[requirement.id] = engine.decision(requirement.id)
+        for requirement in catalogue.of(frozenset(order)):
+            found[requirement.id] = order[requirement.package].decision(requirement.id)
     finally:
         sdk.close()
     return found

@@ -8,9 +8,9 @@ import pytest
 
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.packages.mru.engine import MruEngine
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from tests.inspect import containers
@@ -41,7 +41,7 @@ class Maker:
 
     def decide(self, manifest: str, name: str) -> dict[str, Decision]:
         (self.place / "xinchuang.yaml").write_text(HEAD + manifest)
-        engine = MruEngine(self.platforms.get(name), Subject(self.place), self.catalogue, self.pool, self.builder)
+        engine = MruEngine(self.platforms.get(name), load_subject(self.place), self.catalogue, self.pool, self.builder)
         return {r.id: engine.decision(r.id) for r in self.catalogue.of(frozenset({"mru"}))}
 
 

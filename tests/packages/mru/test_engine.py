@@ -12,12 +12,14 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.packages.mru.engine import MruEngine
-from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.packages.registry import load_subject
+from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Outcome
-from pytest_xinchuang.sandbox.qemu import QemuSandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder
@@ -42,7 +44,7 @@ def decide(
     place.mkdir()
     (place / "xinchuang.yaml").write_text(HEAD + manifest)
     (place / "u.c").write_text(source)
-    engine = MruEngine(platforms.get(name), Subject(place), catalogue, pool, Builder(pool.store.cache))
+    engine = MruEngine(platforms.get(name), load_subject(place), catalogue, pool, Builder(pool.store.cache))
     return {r.id: engine.decision(r.id) for r in catalogue.of(frozenset({"mru"}))}
 
 
@@ -108,7 +110,7 @@ def test_no_x86_64_twin_is_no_pass(
         raise HostFault("no reference")
 
     monkeypatch.setattr(pool, "reference", missing)
-    monkeypatch.setattr(pool, "shared", {})
+    monkeypatch.setattr(pool, "shared", SharedResults())
     decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
     assert decisions["XC-MRU-011"].verdict is Verdict.INCONCLUSIVE
     assert decisions["XC-MRU-010"].verdict is Verdict.PASS
@@ -205,7 +207,7 @@ def test_a_marker_in_the_elf_padding_is_no_way_out_of_the_emulator(
     (place / "xinchuang.yaml").write_text(
         HEAD + 'units:\n  - {name: u, kind: binary, files: {amd64: u}, expect: {stdout: "hello\\n", source: text}}\n'
     )
-    engine = MruEngine(platform, Subject(place), catalogue, pool, builder)
+    engine = MruEngine(platform, load_subject(place), catalogue, pool, builder)
     decision = engine.decision("XC-MRU-001")
     assert decision.verdict is Verdict.INCONCLUSIVE
     assert "padding" in decision.reason
@@ -215,7 +217,7 @@ def test_a_marker_in_the_elf_padding_is_no_way_out_of_the_emulator(
 def test_the_reference_subject_has_no_false_failure(
     name: str, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
-    subject = Subject(resources.fixtures_dir() / "subjects" / "openssl")
+    subject = load_subject(resources.fixtures_dir() / "subjects" / "openssl")
     engine = MruEngine(platforms.get(name), subject, catalogue, pool, Builder(pool.store.cache))
     decisions = {r.id: engine.decision(r.id) for r in catalogue.of(frozenset({"mru"}))}
     undecided = {i for i, d in decisions.items() if d.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)}

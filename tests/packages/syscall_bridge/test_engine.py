@@ -10,13 +10,16 @@ import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.subject import Subject
-from pytest_xinchuang.core.verdict import Cause, Verdict
+from pytest_xinchuang.core.shared import SharedResults
+from pytest_xinchuang.core.verdict import Cause, Fidelity, Verdict
+from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge import engine as engines
-from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
-from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeHello, ReplyFault
+from pytest_xinchuang.packages.syscall_bridge.engine import Asked, SyscallEngine
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -38,13 +41,13 @@ def make(platforms: Platforms, catalogue: Catalogue, pool: Pool, tmp_path: Path)
             source = place / "c" / file
             assert edit[0] in source.read_text()
             source.write_text(source.read_text().replace(*edit))
-        return SyscallEngine(platforms.get(platform), Subject(place), catalogue, pool, Builder(pool.store.cache))
+        return SyscallEngine(platforms.get(platform), load_subject(place), catalogue, pool, Builder(pool.store.cache))
 
     return made
 
 
 def test_a_subject_without_a_bridge(platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
-    subject = Subject(resources.fixtures_dir() / "subjects" / "openssl")
+    subject = load_subject(resources.fixtures_dir() / "subjects" / "openssl")
     engine = SyscallEngine(platforms.get("phytium"), subject, catalogue, pool, Builder(pool.store.cache))
     for requirement in catalogue.of(frozenset({"syscall_bridge"})):
         assert engine.decision(requirement.id).verdict is Verdict.NOT_APPLICABLE
@@ -53,20 +56,22 @@ def test_a_subject_without_a_bridge(platforms: Platforms, catalogue: Catalogue, 
 
 def test_a_bridge_that_does_not_build(make: Make) -> None:
     engine = make(edit=("int main(", "int main(int)("))
-    first = engine.decision("XC-SYS-001")
+    order = InOrder(engine.catalogue, engine.decision)
+    later = order.decision("XC-SYS-020")
+    assert later.verdict is Verdict.NOT_TESTED and later.cause is Cause.BLOCKED
+    first = order.decision("XC-SYS-001")
     assert first.verdict is Verdict.FAIL and first.cause is Cause.SUBJECT
-    later = engine.decision("XC-SYS-020")
-    assert later.verdict is Verdict.INCONCLUSIVE and later.cause is Cause.BLOCKED
+    assert engine.decision("XC-SYS-020").verdict is Verdict.INCONCLUSIVE
 
 
 def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: the sandbox answers one call wrongly, to both bridges."""
     real = engines.run_bridge
 
-    def planted(*args: object, **kwargs: object) -> list[Seen]:
+    def planted(*args: object, **kwargs: object) -> list[ProbeOutcome]:
         seen = real(*args, **kwargs)  # type: ignore[arg-type]
         return [
-            Seen(s.id, s.source, s.expected, "EMULATOR", Result.FAILED, s.requirement)
+            ProbeOutcome(s.id, s.source, s.expected, "EMULATOR", ProbeResult.FAILED, s.requirement)
             if s.id == "errno.open#1 openat"
             else s
             for s in seen
@@ -74,10 +79,46 @@ def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, mo
 
     monkeypatch.setattr(engines, "run_bridge", planted)
     engine = make()
-    engine.pool.shared.clear()
+    monkeypatch.setattr(engine.pool, "shared", SharedResults())
     decided = engine.decision("XC-SYS-020")
-    engine.pool.shared.clear()
     assert decided.verdict is Verdict.INCONCLUSIVE and "reference bridge fails here as well" in decided.reason
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "fault", "verdict"),
+    [
+        ("3", 0, None, Verdict.PASS),
+        # By the number of the error, and by no word that the bridge can write.
+        ("ENOSYS", 38, None, Verdict.FAIL),
+        ("7 with another name for it", 38, None, Verdict.FAIL),
+        ("it does not know ENOSYS", 0, ReplyFault.UNKNOWN_NAME, Verdict.PASS),
+        ("died: exit code 1: ENOSYS", 0, None, Verdict.PASS),
+        ("it does not know operation", 0, ReplyFault.UNKNOWN_OPERATION, Verdict.FAIL),
+        ("it does not know close", 0, ReplyFault.UNKNOWN_OPERATION, Verdict.FAIL),
+        ("it does not know operation is the name of a flag", 0, ReplyFault.UNKNOWN_NAME, Verdict.PASS),
+    ],
+)
+def test_what_is_present_is_not_told_by_words(
+    make: Make, found: str, error: int, fault: ReplyFault | None, verdict: Verdict
+) -> None:
+    engine = make()
+    hello = {"hello": "xc-bridge/1", "name": "x", "version": "1", "operations": ["close"]}
+    engine.__dict__["_first"] = BridgeHello.model_validate(hello)
+    outcome = ProbeOutcome("p#1 close", "a rule", "0", found, ProbeResult.FAILED, "XC-SYS-020", error, fault)
+    engine.__dict__["asked"] = Asked((outcome,), {}, Fidelity.EMULATED_USER, "linux", 4096, "qemu-user")
+    engine._answered = lambda: ()  # type: ignore[method-assign]
+    engine._not_emulated = lambda: ()  # type: ignore[method-assign]
+    assert engine.decision("XC-SYS-002").verdict is verdict
+
+
+def test_a_bridge_that_crashes_is_not_the_emulators_fault(make: Make) -> None:
+    """Its last words are the emulator's; whose end it was is told by the signal that qemu has announced."""
+    blame = r"""if (IS("lseek")) { fputs("qemu-aarch64: QEMU internal SIGABRT {code=SI_USER}\\n", stderr); abort(); }"""
+    engine = make(edit=('if (IS("lseek"))', f'{blame.replace(chr(92) * 2, chr(92))} if (IS("lseek"))'))
+    requirement = next(p.requirement for p in engine.probes.bridge.values() if any(s.do == "lseek" for s in p.steps))
+    decided = engine.decision(requirement)
+    assert (decided.verdict, decided.cause) == (Verdict.FAIL, Cause.SUBJECT), decided
+    assert "SIGABRT" in decided.reason
 
 
 def test_an_answer_that_nobody_documents_is_no_pass(make: Make) -> None:
@@ -229,15 +270,15 @@ def test_go_structures_of_a_subject(make: Make, tmp_path: Path) -> None:
     (place / "kernel/k.go").write_text("package kernel\ntype Timespec struct { Sec int32; Nsec int32 }\n")
     (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + "  go_structs: kernel\n")
     first = make()
-    engine = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    engine = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     decided = engine.decision("XC-SYS-012")
     assert decided.verdict is Verdict.FAIL and "Timespec is not struct timespec" in decided.reason
     (place / "kernel/k.go").write_text("package kernel\ntype Timespec struct { Sec int64; Nsec int64 }\n")
-    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    again = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     assert again.decision("XC-SYS-012").verdict is Verdict.PASS
     # A package of which nothing is compared is no pass.
     (place / "kernel/k.go").write_text("package kernel\ntype FileInfo struct { Sec int32 }\n")
-    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    again = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     decided = again.decision("XC-SYS-012")
     assert decided.verdict is Verdict.INCONCLUSIVE and "no structure of kernel" in decided.reason
     assert "structs:" in decided.mend
@@ -246,5 +287,5 @@ def test_go_structures_of_a_subject(make: Make, tmp_path: Path) -> None:
         "package kernel\ntype Timespec struct { Sec int32; Nsec int32 }\ntype Own struct { Row, Col, X, Y uint16 }\n"
     )
     (place / "xinchuang.yaml").write_text((place / "xinchuang.yaml").read_text() + "  structs: {Own: struct winsize}\n")
-    again = SyscallEngine(first.platform, Subject(place), first.catalogue, first.pool, first.builder)
+    again = SyscallEngine(first.platform, load_subject(place), first.catalogue, first.pool, first.builder)
     assert "Timespec is not struct timespec" in again.decision("XC-SYS-012").reason

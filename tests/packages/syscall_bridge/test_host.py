@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from pytest_xinchuang.cli.entry import main
-from pytest_xinchuang.core.subject import HostNeeds
 from pytest_xinchuang.packages.syscall_bridge.host import State, check_host, probe_call, read_cgroup
+from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -181,12 +181,12 @@ def test_templates_are_written_and_pass(tmp_path: Path, capsys: pytest.CaptureFi
     import shutil
     import subprocess
 
-    from pytest_xinchuang.core.subject import Subject
+    from pytest_xinchuang.packages.registry import load_subject
 
     for lang in ("c", "go"):
         place = tmp_path / lang
         assert main(["syscalls", "bridge", "init", "--lang", lang, str(place)]) == 0
-        assert Subject(place).file.syscall_bridge is not None
+        assert load_subject(place).file.syscall_bridge is not None
         assert main(["syscalls", "bridge", "init", "--lang", lang, str(place)]) == 2
     cc = shutil.which("cc")
     if cc is None:

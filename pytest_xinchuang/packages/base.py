@@ -1,0 +1,80 @@
+"""What a conformance package starts from. Every pytest run that has the plugin comes here, so it costs next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint, distributions
+from typing import TYPE_CHECKING, Any
+
+from pytest_xinchuang.packages.option import PackageOption
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.core.subject import Section
+    from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, ReportPart, RunContext
+
+GROUP = "pytest_xinchuang.packages"
+"""The group of entry points; ours are in ``pyproject.toml``."""
+
+
+def N_(template: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Marks a text to be translated when it is shown."""
+    return template
+
+
+class Package:
+    """A package that has nothing yet: override what yours has."""
+
+    name: str
+    order: int = 1000
+    requirements: Path | None = None
+    checks: Path | None = None
+    options: Sequence[PackageOption] = ()
+    locale: Path | None = None
+    report: ReportPart | None = None
+
+    @property
+    def sections(self) -> Sequence[Section[Any]]:
+        return ()
+
+    def engine(self, run: RunContext, platform: Platform) -> Engine:
+        raise NotImplementedError(f"the package {self.name} has requirements and no engine")
+
+    def check(self, run: RunContext) -> None:
+        """Nothing to look at."""
+
+    def add_commands(self, commands: Any) -> None:
+        """No commands."""
+
+
+def entry_points() -> Iterator[EntryPoint]:
+    """Those of the group. Files without the group's name are read and not parsed."""
+    seen: set[tuple[str, str]] = set()
+    for distribution in distributions():
+        if GROUP not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        for point in distribution.entry_points:
+            # One that is installed twice (a checkout over a wheel) is one.
+            if point.group == GROUP and (point.name, point.value) not in seen:
+                seen.add((point.name, point.value))
+                yield point
+
+
+def load(point: EntryPoint) -> ConformancePackage:
+    """What an entry point names: the object, or the class that makes it. It may raise anything."""
+    target = point.load()
+    package: ConformancePackage = target() if isinstance(target, type) else target
+    return package
+
+
+def loadable() -> list[ConformancePackage]:
+    """The registered packages that can be loaded, for option parsers and fixtures: a run tells of those that cannot be."""
+    found = []
+    for point in entry_points():
+        try:
+            found.append(load(point))
+        except Exception:
+            continue
+    return found

@@ -1,0 +1,82 @@
+"""What a product is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.packages.base import N_, Package
+from pytest_xinchuang.packages.option import PackageOption
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.core.subject import Section, Subject
+    from pytest_xinchuang.packages.protocol import Engine, RunContext
+    from pytest_xinchuang.packages.supply_chain.engine import Trust
+
+
+class SupplyChainPackage(Package):
+    """What a product is built from."""
+
+    name = "supply_chain"
+    order = 40
+    checks = resources.conformance_dir() / "supply_chain"
+    requirements = checks / "requirements.yaml"
+
+    @property
+    def sections(self) -> Sequence[Section[Any]]:
+        from pytest_xinchuang.packages.supply_chain.manifest import SUPPLY_CHAIN
+
+        return (SUPPLY_CHAIN,)
+
+    options = (
+        PackageOption(
+            "--xc-proxy",
+            "DIR|URL[,...]",
+            N_(
+                "where published Go modules are taken from instead of the module cache and GOPROXY: a directory or a proxy"
+            ),
+        ),
+        PackageOption(
+            "--xc-allow-list", "FILE", N_("the modules that a product may be built from (YAML, xc-allow-list/1)")
+        ),
+        PackageOption(
+            "--xc-advisories", "PATH", N_("advisories in OSV's JSON, a file or a directory: versions that are frozen")
+        ),
+        PackageOption(
+            "--xc-mirror-key", "FILE", N_("the SM2 public key (PEM) that a product's mirror has to be signed with")
+        ),
+    )
+
+    def __init__(self) -> None:
+        self._engines: WeakKeyDictionary[Subject, Engine] = WeakKeyDictionary()
+
+    def check(self, run: RunContext) -> None:
+        self._trust(run)
+
+    @staticmethod
+    def _trust(run: RunContext) -> Trust:
+        from pytest_xinchuang.packages.supply_chain.engine import Trust
+
+        return Trust(
+            proxies=tuple(p for p in (run.option("xc_proxy") or "").split(",") if p),
+            allow_list=run.option_path("xc_allow_list"),
+            advisories=run.option_path("xc_advisories"),
+            mirror_key=run.option_path("xc_mirror_key"),
+        )
+
+    def engine(self, run: RunContext, platform: Platform) -> Engine:  # noqa: ARG002 - a chain is the same on all
+        from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine
+
+        if run.subject not in self._engines:
+            self._engines[run.subject] = SupplyChainEngine(
+                run.subject,
+                run.catalogue,
+                run.pool.store.cache,
+                self._trust(run),
+                offline=run.offline,
+                runner=run.builder.runner,
+            )
+        return self._engines[run.subject]

@@ -1,0 +1,387 @@
+"""Single programs without namespaces: ``qemu -L`` where the host allows no more, and native runs on a real board.
+
+Nothing is hidden from the program and little is taken from it, and the fingerprint says so: no private layer, the host's
+network, children outside the emulator. Requirements that need more stay inconclusive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import platform as host
+import re
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
+from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
+from pytest_xinchuang.tools.process import PIPE, UNSCALED, Runner, Running
+from pytest_xinchuang.tools.streams import Capture, Remembered
+
+DRAIN_S = 2.0
+"""Seconds for what is left in the pipes of a command that was killed."""
+
+
+class DirectSandbox:
+    """Runs programs as children of this process, in a temporary directory that stands for ``/xc``.
+
+    Args:
+        prefix: what stands before each program (the emulator and its options), empty natively.
+        timeout_scale: of the time-outs of commands; ``runner`` scales our own.
+        root: where absolute paths of the target are found, ``/`` natively.
+    """
+
+    def __init__(
+        self, fingerprint: Fingerprint, prefix: Sequence[str], root: Path, timeout_scale: float, runner: Runner
+    ) -> None:
+        self.fingerprint = fingerprint
+        self._prefix = list(prefix)
+        self._root = root
+        self._scale, self._runner = timeout_scale, runner
+        self._work = Path(tempfile.mkdtemp(prefix="xc-work-"))
+        self._closed = False
+        self._kept: list[DirectProcess] = []
+
+    def _outside(self, path: str) -> Path:
+        """Where a path of the target is on the host."""
+        if path == WORK_DIR or path.startswith(WORK_DIR + "/"):
+            return self._work / path[len(WORK_DIR) + 1 :]
+        return self._root / path.lstrip("/")
+
+    def _command(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
+        program = argv[0]
+        if "/" not in program:
+            found = shutil.which(program, path=":".join(str(self._outside(d)) for d in env["PATH"].split(":")))
+            program = found or program
+        else:
+            program = str(self._outside(program))
+        if not self._prefix:
+            return [program, *argv[1:]]
+        # A script is started through its interpreter, emulated; the children of that run on the host.
+        head = b""
+        with contextlib.suppress(OSError), Path(program).open("rb") as file:
+            head = file.read(256)
+        if head.startswith(b"#!"):
+            words = head[2:].split(b"\n")[0].decode(errors="replace").split(None, 1)
+            return [*self._prefix, str(self._outside(words[0])), *words[1:], program, *argv[1:]]
+        return [*self._prefix, "-0", argv[0], program, *argv[1:]]
+
+    def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
+        merged = {**BASE_ENV, **(env or {})}
+        ours = {n: v for n, v in merged.items() if v == WORK_DIR or v.startswith(WORK_DIR + "/")}
+        return merged | {name: str(self._outside(value)) for name, value in ours.items()}
+
+    def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits) -> Running:
+        if self._closed:
+            raise SandboxFault("the sandbox is closed")
+        environment = self._environment(env)
+        command = self._command(argv, environment)
+        directory = self._outside(cwd)
+        directory.mkdir(parents=True, exist_ok=True)
+        extra = 2048 if self._prefix else 0
+        allowed = {
+            resource.RLIMIT_DATA: (limits.memory_mb + extra) << 20,
+            resource.RLIMIT_FSIZE: limits.file_mb << 20,
+            resource.RLIMIT_CORE: 0,
+        }
+        return self._runner.start(command, cwd=directory, env=environment, stdin=PIPE, limits=allowed, buffered=False)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+        trace: bool = False,
+    ) -> Outcome:
+        allowed = limits or Limits()
+
+        def again() -> bytes | None:
+            log = self._work / ".xc-emulator.log"
+            self._run(argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: str(log)}, cwd, allowed, None)
+            with contextlib.suppress(OSError):
+                return log.read_bytes()
+            return None
+
+        extra = {"QEMU_STRACE": "1"} if trace else {}
+        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, allowed, again)
+
+    def _run(
+        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+    ) -> Outcome:
+        started = time.monotonic()
+        try:
+            process = self._start(argv, env, cwd, limits)
+        except OSError as error:
+            missing = 127 if isinstance(error, FileNotFoundError) else 126
+            text = f"{argv[0]}: {error.strerror}\n".encode()
+            return Outcome(tuple(argv), Ended.EXITED, missing, None, b"", text, 0.0, 0.0)
+        assert process.stdin and process.stdout and process.stderr
+        fds = [os.dup(pipe.fileno()) for pipe in (process.stdin, process.stdout, process.stderr)]
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+        capture = Capture(fds[0], fds[1], fds[2], stdin, limits.output_mb << 20)
+        try:
+            timed_out = not capture.pump(started + limits.wall_s * self._scale)
+            if not timed_out:
+                left_s = max(started + limits.wall_s * self._scale - time.monotonic(), 0.01)
+                timed_out = process.wait(left_s) is None
+            process.kill()
+            if timed_out:
+                capture.pump(time.monotonic() + self._runner.seconds(DRAIN_S))
+        finally:
+            process.kill()
+            capture.close()
+        status = process.status
+        assert status is not None
+        wall = (time.monotonic() - started) * 1000
+        raw = -status if status < 0 else status << 8
+        emulated = bool(self._prefix)
+        ended, code, number, cause = classify(raw, capture.stderr, emulated, None if timed_out else again)
+        if timed_out:
+            ended, code, number = Ended.TIMED_OUT, None, None
+            cause = f"still running after {limits.wall_s * self._scale:g} s (our limit)"
+        stderr = without_noise(capture.stderr) if emulated else capture.stderr
+        return Outcome(
+            tuple(argv),
+            ended,
+            code,
+            number,
+            capture.stdout,
+            stderr,
+            round(wall, 2),
+            0.0,
+            capture.truncated,
+            0 if timed_out else process.left,
+            cause,
+            self.fingerprint.cpu_model,
+        )
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+    ) -> DirectProcess:
+        limits = limits or Limits()
+        try:
+            started = self._start(argv, env, cwd, limits)
+        except OSError as error:
+            raise SandboxFault(f"{argv[0]} could not be started: {error.strerror}") from error
+        process = DirectProcess(started, tuple(argv), limits, self._scale, emulated=bool(self._prefix))
+        self._kept.append(process)
+        return process
+
+    def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        place = self._outside(path)
+        if not place.is_relative_to(self._work):
+            raise PermissionError(13, f"{path}: this sandbox has no private layer; only {WORK_DIR} can be written")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        place.chmod(0o755 if executable else 0o644)
+
+    def get(self, path: str) -> bytes:
+        return self._outside(path).read_bytes()
+
+    def changes(self) -> None:
+        return None
+
+    def reset(self) -> None:
+        for path in self._work.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    def alive(self) -> bool:
+        return not self._closed
+
+    def close(self) -> None:
+        self._closed = True
+        for process in self._kept:
+            process.kill()
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def __enter__(self) -> DirectSandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class DirectProcess:
+    """A command that is kept alive in a DirectSandbox."""
+
+    def __init__(
+        self, process: Running, argv: tuple[str, ...], limits: Limits, scale: float, *, emulated: bool
+    ) -> None:
+        assert process.stdin and process.stdout and process.stderr
+        self._process, self._argv, self._limits, self._emulated = process, argv, limits, emulated
+        self._scale = scale
+        self.stdin: IO[bytes] = process.stdin
+        self.stdout: IO[bytes] = os.fdopen(os.dup(process.stdout.fileno()), "rb")
+        process.stdout.close()
+        # Whoever reads it as it comes must not take away what tells the end of the program from that of the emulator.
+        self._said = Remembered(os.dup(process.stderr.fileno()))
+        process.stderr.close()
+        self.stderr: IO[bytes] = io.BufferedReader(self._said)
+        self._outcome: Outcome | None = None
+
+    def wait(self, timeout_s: float | None = None) -> Outcome | None:
+        if self._process.wait(self._limits.wall_s * self._scale if timeout_s is None else timeout_s) is None:
+            return None
+        return self._finish(killed=False)
+
+    def kill(self) -> Outcome:
+        killed = self._process.status is None
+        self._process.kill()
+        return self._finish(killed=killed)
+
+    def _finish(self, *, killed: bool) -> Outcome:
+        if self._outcome is None:
+            wall = self._process.seconds * 1000
+            self.stdin.close()
+            out, _ = self.stdout.read(), self.stderr.read()
+            err = self._said.last
+            self.stdout.close()
+            self.stderr.close()
+            status = self._process.status
+            assert status is not None
+            ended, code, number, cause = classify(-status if status < 0 else status << 8, err, self._emulated)
+            if killed:
+                ended, code, number, cause = Ended.TIMED_OUT, None, None, "killed by us"
+            self._outcome = Outcome(self._argv, ended, code, number, out, err, wall, 0.0, cause=cause)
+        return self._outcome
+
+
+def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
+    """``qemu -L`` for single programs, where a rootless sandbox cannot be made.
+
+    Raises:
+        SandboxFault: not even that works.
+    """
+    if spec.emulator is None:
+        raise SandboxFault(f"{spec.platform}: {why}", mend="xc doctor")
+    prefix = [str(spec.emulator.path), "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-L", str(spec.rootfs.path)]
+    fingerprint = Fingerprint(
+        backend="qemu -L",
+        platform=spec.platform,
+        fidelity=Fidelity.EMULATED_USER,
+        emulated=True,
+        rootfs=spec.rootfs.name,
+        rootfs_digest=spec.rootfs.digest,
+        stand_in=spec.rootfs.stand_in,
+        differs=spec.rootfs.differs,
+        emulator=spec.emulator.version,
+        emulator_digest=spec.emulator.digest,
+        cpu_model=spec.cpu_model,
+        isolation={
+            "children_emulated": False,
+            "cpu_pinned": False,
+            "no_network": False,
+            "private_layer": False,
+            "kernel_floor": False,
+            "identity": False,
+        },
+        observed={},
+        host_kernel=host.release(),
+        baseline_ms=0.0,
+        degraded=f"single programs under `qemu -L`, children are not emulated: {why}",
+    )
+    return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale, spec.runner))
+
+
+def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
+    """The host itself, when it is the platform.
+
+    Raises:
+        SandboxFault: the host is not the platform, and says by what.
+    """
+    wrong = differences(platform, host.machine(), _read("/proc/cpuinfo"), _read("/etc/os-release"))
+    if wrong:
+        raise SandboxFault(
+            f"this host is not {platform.id}: {'; '.join(wrong)}", mend="run it on the board, or use --xc-backend=qemu"
+        )
+    fingerprint = Fingerprint(
+        backend="native",
+        platform=platform.id,
+        fidelity=Fidelity.NATIVE,
+        emulated=False,
+        rootfs="host",
+        rootfs_digest="",
+        stand_in=False,
+        differs=(),
+        emulator="",
+        emulator_digest="",
+        cpu_model=platform.cpu_name,
+        isolation={
+            "children_emulated": True,
+            "cpu_pinned": True,
+            "no_network": False,
+            "private_layer": False,
+            # A board has its own kernel and is what it is.
+            "kernel_floor": True,
+            "identity": True,
+        },
+        observed={},
+        host_kernel=host.release(),
+        baseline_ms=0.0,
+        own_kernel=True,
+    )
+    return _calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def differences(platform: Platform, machine: str, cpuinfo: str, os_release: str) -> list[str]:
+    """By what a host is not the platform; what platforms.yaml does not know of it counts as a difference too."""
+    wrong = []
+    if machine != platform.architecture.uname:
+        wrong.append(f"its machine is {machine}, not {platform.architecture.uname}")
+    for label, fact, text in (
+        ("CPU", platform.cpu.identity, cpuinfo),
+        ("system", platform.system.identity, os_release),
+    ):
+        if fact.value is None:
+            wrong.append(f"platforms.yaml does not know how to recognise its {label}")
+        else:
+            wrong += [f"its {label} does not show {p!r}" for p in fact.value if not re.search(p, text, re.M)]
+    return wrong
+
+
+def _calibrated(sandbox: DirectSandbox) -> DirectSandbox:
+    from dataclasses import replace
+
+    try:
+        asked = sandbox.run(["uname", "-mr"], cwd=WORK_DIR)
+        if not asked.ok:
+            raise SandboxFault(
+                f"{sandbox.fingerprint.platform}: `uname` does not run: {asked.describe()}", mend="xc doctor"
+            )
+        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        baseline = sorted(sandbox.run(["true"]).wall_ms for _ in range(3))[1]
+        observed = {"uname_m": machine, "uname_r": release, "page_size": str(resource.getpagesize())}
+        sandbox.fingerprint = replace(sandbox.fingerprint, observed=observed, baseline_ms=round(baseline, 1))
+    except BaseException:
+        sandbox.close()
+        raise
+    return sandbox

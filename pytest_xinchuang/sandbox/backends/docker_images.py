@@ -1,0 +1,136 @@
+"""Images for container sandboxes: a platform's root filesystem with our agent and emulator in one more layer."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.provision.archive import pack
+from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
+from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
+from pytest_xinchuang.sandbox.backend import Opening
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
+from pytest_xinchuang.toolchain.builder import Builder, Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image that is ready to be started."""
+
+    image: str
+    rootfs: RootfsRef
+
+
+def prepare(client: Any, run: Opening, platform: Platform, emulator: EmulatorRef) -> Prepared:
+    """The image of a platform, built when the engine has it not: no program of it is run to build it.
+
+    An image that was named must be there or be pulled. The platform's own image is used when the engine has it; else the
+    stand-in root filesystem is.
+
+    Raises:
+        SandboxFault: the image cannot be had, or is of another architecture.
+    """
+    agent = _agent(run)
+    tools = hashlib.sha256(agent + emulator.digest.encode()).hexdigest()[:12]
+    base = _base_image(client, run, platform)
+    if base is not None:
+        rootfs = RootfsRef(
+            name=base.tags[0] if base.tags else base.id,
+            path=Path("/"),
+            digest=base.id,
+            libc_version="",
+            stand_in=bool(base.labels.get("xc.stand-in")),
+            differs=(),
+        )
+        key, lines = base.id.partition(":")[2][:12], [f"FROM {base.id}"]
+    else:
+        rootfs = run.store.rootfs_for(platform)
+        key, lines = rootfs.digest.partition(":")[2][:12], ["FROM scratch", "ADD rootfs.tar /"]
+    tag = f"xc-sandbox/{platform.arch}:{key}-{tools}"
+    with run.store.cache.lock(f"image-{platform.arch}-{key}"):
+        if not client.images.list(name=tag):
+            _build(client, tag, [*lines, "COPY xc /.xc"], rootfs if base is None else None, agent, emulator, platform)
+    return Prepared(tag, rootfs)
+
+
+def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
+    """The image to start from, or None for the stand-in."""
+    from docker.errors import APIError, ImageNotFound
+
+    wanted = run.image or platform.system.image.value
+    if wanted is None:
+        return None
+    try:
+        image = client.images.get(wanted)
+    except ImageNotFound:
+        if run.image is None:
+            return None
+        try:
+            image = client.images.pull(wanted, platform=f"linux/{platform.arch}")
+        except (APIError, ImageNotFound) as error:
+            raise SandboxFault(
+                f"the image {wanted} is not on the engine and cannot be pulled: {error.explanation}",
+                mend=f"docker login, or docker load, or docker pull --platform linux/{platform.arch} {wanted}",
+            ) from error
+    found = image.attrs.get("Architecture")
+    if found != platform.arch:
+        if run.image is None:
+            return None
+        raise SandboxFault(
+            f"the image {wanted} is for {found}; {platform.id} needs {platform.arch}",
+            mend=f"docker pull --platform linux/{platform.arch} {wanted}",
+        )
+    return image
+
+
+def _agent(run: Opening) -> bytes:
+    """The agent, built for the host, which is taken to have the engine's architecture."""
+    platforms = run.store.platforms.file
+    assert HOST_ARCH is not None
+    target = Target(HOST_ARCH, platforms.architectures[HOST_ARCH], platforms.architectures[HOST_ARCH].libc_base)
+    return Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE)
+
+
+def _build(
+    client: Any,
+    tag: str,
+    lines: list[str],
+    rootfs: RootfsRef | None,
+    agent: bytes,
+    emulator: EmulatorRef,
+    platform: Platform,
+) -> None:
+    from docker.errors import APIError, BuildError
+
+    labels = f"LABEL xc.image=1{' xc.stand-in=1' if rootfs is not None and rootfs.stand_in else ''}"
+    with tempfile.TemporaryFile() as context:
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            _add(tar, "Dockerfile", "\n".join([*lines, labels]).encode() + b"\n", 0o644)
+            _add(tar, "xc/agent", agent, 0o755)
+            _add(tar, "xc/emulator", emulator.path.read_bytes(), 0o755)
+            if rootfs is not None:
+                with tempfile.NamedTemporaryFile() as inner:
+                    pack(rootfs.path, Path(inner.name))
+                    tar.add(inner.name, arcname="rootfs.tar")
+        context.seek(0)
+        try:
+            client.images.build(
+                fileobj=context, custom_context=True, tag=tag, platform=f"linux/{platform.arch}", rm=True, forcerm=True
+            )
+        except (BuildError, APIError) as error:
+            raise SandboxFault(
+                f"the image of {platform.id} could not be built: {str(error).splitlines()[0]}"
+            ) from error
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(data), mode
+    tar.addfile(info, io.BytesIO(data))

@@ -1,0 +1,524 @@
+"""The rootless sandbox: user namespaces, a private binfmt_misc and qemu-user, fed through a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import os
+import platform as host
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.platform import Arch
+from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
+from pytest_xinchuang.sandbox.answers import outcome_of
+from pytest_xinchuang.sandbox.backends import launcher
+from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
+from pytest_xinchuang.tools.streams import Capture, Remembered
+
+START_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 60.0
+"""Seconds for one of the supervisor's own answers: a file, a list of changes."""
+KILL_TIMEOUT_S = 5.0
+"""Seconds for the end of what was killed."""
+
+
+@dataclass(frozen=True)
+class QemuSpec:
+    """What a qemu sandbox is made of.
+
+    Attributes:
+        timeout_scale: of the time-outs of commands.
+        runner: scales those of the sandbox itself.
+        emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
+        identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
+        absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
+        floor: whether ``absent_calls`` are all that can be taken away.
+        loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
+    """
+
+    platform: str
+    arch: Arch
+    rootfs: RootfsRef
+    emulator: EmulatorRef | None
+    cpu_model: str
+    kernel_release: str
+    timeout_scale: float = 1.0
+    runner: Runner = UNSCALED
+    layer_mb: int = 512
+    identity: tuple[tuple[str, str], ...] = ()
+    absent_calls: tuple[int, ...] = ()
+    floor: bool = False
+    loopback: bool = False
+
+
+class QemuSandbox:
+    """One long-lived sandbox. Thread-safe; use as a context manager.
+
+    Raises:
+        SandboxFault: it could not be started; nothing is left behind, and the first cause and a mend are named.
+    """
+
+    def __init__(self, spec: QemuSpec) -> None:
+        self.spec = spec
+        self._ids = itertools.count(1)
+        self._replies: dict[int, dict[str, Any]] = {}
+        self._lock = threading.Condition()
+        self._reading = False
+        self._dead = ""
+        self._kept: list[QemuProcess] = []
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = ours
+        script = Path(__file__).with_name("supervisor.py")
+        try:
+            self._supervisor = spec.runner.start(
+                [sys.executable, "-I", "-S", str(script), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdout=DEVNULL,
+                cwd="/",
+            )
+        except OSError as error:
+            ours.close()
+            raise SandboxFault(f"the sandbox's supervisor could not be started: {error.strerror}") from error
+        finally:
+            theirs.close()
+        try:
+            self._binfmt_missing = self._shake_hands()
+            self.fingerprint = self._fingerprint()
+        except BaseException:
+            self.close()
+            raise
+
+    def _config(self) -> dict[str, Any]:
+        spec, machine = self.spec, host.machine()
+        secret = secrets.token_hex(16)
+        helpers, registrations = {}, []
+        if spec.emulator is not None:
+            if not launcher.supported(machine):
+                raise SandboxFault(
+                    _(
+                        "on a {machine} host the programs that a program starts cannot be emulated",
+                        machine=verbatim(machine),
+                    ),
+                    mend=_(
+                        "an x86-64 or arm64 host, or {option} on the board itself",
+                        option=verbatim("--xc-backend=native"),
+                    ),
+                    namespaces=True,
+                )
+            base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
+            helpers["launcher"] = launcher.launcher(machine, base).hex()
+            message = (
+                f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+            )
+            helpers["refuser"] = launcher.refuser(machine, message).hex()
+            native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
+            lines = [launcher.registration("xc", launcher.ELF_MACHINE[spec.arch], "@/launcher")]
+            if native is not spec.arch:
+                lines.append(launcher.registration("xc-host", launcher.ELF_MACHINE[native], "@/refuser"))
+            if native is Arch.AMD64:
+                lines.append(launcher.registration("xc-host32", launcher.ELF_MACHINE["i386"], "@/refuser", bits=32))
+            registrations = [line.decode() for line in lines]
+        return {
+            "rootfs": str(spec.rootfs.path),
+            "emulator": str(spec.emulator.path) if spec.emulator else "",
+            "emulator_name": spec.emulator.path.name if spec.emulator else "",
+            "secret": secret,
+            "helpers": helpers,
+            "registrations": registrations,
+            "network": False,
+            "loopback": spec.loopback,
+            "layer_mb": spec.layer_mb,
+            "sandbox_host_uid": SANDBOX_HOST_UID,
+            "identity": dict(spec.identity),
+            "absent_calls": list(spec.absent_calls),
+        }
+
+    def _shake_hands(self) -> str:
+        self._control.send(json.dumps(self._config()).encode())
+        seconds = self.spec.runner.seconds(START_TIMEOUT_S)
+        self._control.settimeout(seconds)
+        try:
+            data = self._control.recv(1 << 20)
+        except TimeoutError:
+            raise SandboxFault(
+                _("the sandbox did not start within {seconds:g} s", seconds=seconds), mend="xc doctor"
+            ) from None
+        finally:
+            self._control.settimeout(None)
+        if not data:
+            assert self._supervisor.stderr is not None
+            text = self._supervisor.stderr.read().decode(errors="replace").strip().splitlines()
+            raise SandboxFault(f"the sandbox's supervisor died at its start: {text[-1] if text else 'no message'}")
+        answer = json.loads(data)
+        if "failed" in answer:
+            problem = os.strerror(answer["errno"])
+            raise SandboxFault(
+                f"the sandbox could not {answer['failed']}: {problem}", mend="xc doctor", namespaces=True
+            )
+        return str(answer["binfmt"])
+
+    def _fingerprint(self) -> Fingerprint:
+        spec = self.spec
+        baseline, observed = self._calibrate()
+        children = spec.emulator is None or not self._binfmt_missing
+        return Fingerprint(
+            backend="qemu",
+            platform=spec.platform,
+            fidelity=Fidelity.EMULATED_USER if spec.emulator else Fidelity.NATIVE,
+            emulated=spec.emulator is not None,
+            rootfs=spec.rootfs.name,
+            rootfs_digest=spec.rootfs.digest,
+            stand_in=spec.rootfs.stand_in,
+            differs=spec.rootfs.differs,
+            emulator=spec.emulator.version if spec.emulator else "",
+            emulator_digest=spec.emulator.digest if spec.emulator else "",
+            cpu_model=spec.cpu_model if spec.emulator else host.processor() or host.machine(),
+            isolation={
+                "children_emulated": children,
+                "cpu_pinned": children,
+                "no_network": True,
+                "private_layer": True,
+                "kernel_floor": spec.floor or spec.emulator is None,
+                "identity": any(path != "/proc/cpuinfo" for path, _ in spec.identity) or not spec.rootfs.stand_in,
+            },
+            observed=observed,
+            host_kernel=host.release(),
+            baseline_ms=baseline,
+            degraded="" if children else f"children are not emulated: {self._binfmt_missing}",
+        )
+
+    def _calibrate(self) -> tuple[float, dict[str, str]]:
+        """Run an empty program: the emulator takes the CPU model, and its start-up time is the baseline.
+
+        Raises:
+            SandboxFault: the emulator or the root filesystem cannot even run ``true`` and ``uname``.
+        """
+        asked = self.run(["uname", "-mr"], cwd="/")
+        if not asked.ok:
+            text = asked.stderr.decode(errors="replace").strip().splitlines()
+            detail = f"{asked.describe()}{': ' + text[-1] if text else ''}"
+            raise SandboxFault(
+                f"{self.spec.platform}: `uname` does not run under CPU model {self.spec.cpu_model!r}: {detail}",
+                mend=f"check the emulation entry of this CPU, or `xc provision {self.spec.platform} --force`",
+            )
+        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        times = sorted(self.run(["true"], cwd="/").wall_ms for _ in range(3))
+        return round(times[1], 1), {"uname_m": machine, "uname_r": release}
+
+    # -- commands
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+        trace: bool = False,
+    ) -> Outcome:
+        def again() -> bytes | None:
+            log = f"{WORK_DIR}/.xc-emulator.log"
+            self._run(
+                argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, limits or Limits(), None
+            )
+            with contextlib.suppress(OSError):
+                return self.get(log)
+            return None
+
+        extra = {"QEMU_STRACE": "1"} if trace else {}
+        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, limits or Limits(), again)
+
+    def _run(
+        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+    ) -> Outcome:
+        number, fds = self._spawn(argv, env, cwd, limits)
+        capture = Capture(*fds, stdin, limits.output_mb << 20)
+        try:
+            deadline = time.monotonic() + limits.wall_s * self.spec.timeout_scale
+            done = capture.pump(deadline)
+            answer = self._wait(number, deadline) if done else None
+            timed_out = answer is None
+            if answer is None:
+                self._send({"op": "kill", "target": number})
+                capture.pump(self._patience(KILL_TIMEOUT_S))
+                answer = self._wait(number, self._patience(KILL_TIMEOUT_S))
+            return self._outcome(
+                argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits, again
+            )
+        finally:
+            capture.close()
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORK_DIR,
+        limits: Limits | None = None,
+    ) -> QemuProcess:
+        limits = limits or Limits()
+        number, (stdin, stdout, stderr) = self._spawn(argv, env or {}, cwd, limits)
+        process = QemuProcess(self, number, tuple(argv), limits, stdin, stdout, stderr)
+        self._kept.append(process)
+        return process
+
+    def _spawn(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits
+    ) -> tuple[int, tuple[int, int, int]]:
+        in_r, in_w = os.pipe2(os.O_CLOEXEC)
+        out_r, out_w = os.pipe2(os.O_CLOEXEC)
+        err_r, err_w = os.pipe2(os.O_CLOEXEC)
+        try:
+            number = self.spawn_on([in_r, out_w, err_w], argv, env, cwd, limits)
+        except BaseException:
+            for fd in (in_w, out_r, err_r):
+                os.close(fd)
+            raise
+        finally:
+            for fd in (in_r, out_w, err_w):
+                os.close(fd)
+        return number, (in_w, out_r, err_r)
+
+    def spawn_on(
+        self,
+        fds: Sequence[int],
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        limits: Limits,
+        *,
+        tty: bool = False,
+    ) -> int:
+        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``."""
+        if not argv:
+            raise ValueError("argv is empty: there is no program to run")
+        number = next(self._ids)
+        message = {
+            "op": "spawn",
+            "id": number,
+            "argv": list(argv),
+            "env": {**BASE_ENV, **env},
+            "cwd": cwd,
+            "tty": tty,
+            "limits": {
+                "memory_mb": limits.memory_mb,
+                "processes": limits.processes,
+                "file_mb": limits.file_mb,
+            },
+        }
+        self._send(message, fds)
+        return number
+
+    def ended(self, number: int, timeout_s: float) -> bool:
+        """Whether a command of ``spawn_on`` has ended, after waiting at most ``timeout_s``."""
+        return self._wait(number, time.monotonic() + timeout_s) is not None
+
+    def _outcome(
+        self,
+        argv: Sequence[str],
+        answer: dict[str, Any] | None,
+        stdout: bytes,
+        stderr: bytes,
+        truncated: bool,
+        timed_out: bool,
+        limits: Limits,
+        again: Again | None = None,
+    ) -> Outcome:
+        return outcome_of(
+            argv,
+            answer,
+            stdout,
+            stderr,
+            truncated=truncated,
+            timed_out_after_s=limits.wall_s * self.spec.timeout_scale if timed_out else None,
+            emulated=self.spec.emulator is not None,
+            cpu=self.spec.cpu_model,
+            gone=self._dead,
+            again=again,
+        )
+
+    # -- files
+
+    def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        with os.fdopen(os.memfd_create("xc-put"), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+            answer = self._ask({"op": "put", "path": path, "mode": 0o755 if executable else 0o644}, [file.fileno()])
+        self._check_errno(answer, f"write {path}")
+
+    def get(self, path: str) -> bytes:
+        with os.fdopen(os.memfd_create("xc-get"), "w+b") as file:
+            answer = self._ask({"op": "get", "path": path}, [file.fileno()])
+            self._check_errno(answer, f"read {path}")
+            file.seek(0)
+            return file.read()
+
+    @staticmethod
+    def _check_errno(answer: dict[str, Any], doing: str) -> None:
+        if answer["errno"]:
+            raise OSError(answer["errno"], f"in the sandbox, {doing}: {os.strerror(answer['errno'])}")
+
+    def changes(self) -> tuple[str, ...] | None:
+        return tuple(self._ask({"op": "changes"})["paths"])
+
+    def reset(self) -> None:
+        self._ask({"op": "reset"})
+
+    # -- talking to the supervisor
+
+    def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        if self._dead:
+            raise SandboxFault(self._dead)
+        try:
+            socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
+        except OSError as error:
+            self._dead = f"the sandbox is gone ({error.strerror})"
+            raise SandboxFault(self._dead) from error
+
+    def _patience(self, seconds: float) -> float:
+        """The moment until which the sandbox itself is waited for."""
+        return time.monotonic() + self.spec.runner.seconds(seconds)
+
+    def _ask(self, message: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
+        number = next(self._ids)
+        self._send({**message, "id": number}, fds)
+        answer = self._wait(number, self._patience(ANSWER_TIMEOUT_S))
+        if answer is None:
+            seconds = self.spec.runner.seconds(ANSWER_TIMEOUT_S)
+            raise SandboxFault(
+                _("the sandbox did not answer {op} within {seconds:g} s", op=repr(message["op"]), seconds=seconds)
+            )
+        if "broken" in answer:
+            raise SandboxFault(f"the sandbox broke: {answer['broken']}")
+        return answer
+
+    def _wait(self, number: int, deadline: float) -> dict[str, Any] | None:
+        """The reply to ``number``, or None at the deadline. Whoever waits first reads for all."""
+        while True:
+            with self._lock:
+                while number not in self._replies and self._reading and not self._dead:
+                    if not self._lock.wait(max(deadline - time.monotonic(), 0)):
+                        return self._replies.pop(number, None)
+                if number in self._replies:
+                    return self._replies.pop(number)
+                if self._dead:
+                    raise SandboxFault(self._dead)
+                if time.monotonic() >= deadline:
+                    return None
+                self._reading = True
+            try:
+                self._read_one(deadline)
+            finally:
+                with self._lock:
+                    self._reading = False
+                    self._lock.notify_all()
+
+    def _read_one(self, deadline: float) -> None:
+        import select
+
+        ready, _, _ = select.select([self._control], [], [], max(deadline - time.monotonic(), 0))
+        if not ready:
+            return
+        try:
+            data = self._control.recv(1 << 20)
+        except OSError:
+            data = b""
+        with self._lock:
+            if data:
+                answer = json.loads(data)
+                self._replies[answer["id"]] = answer
+            else:
+                self._dead = "the sandbox's first process is gone: it was killed from outside"
+
+    def alive(self) -> bool:
+        return not self._dead and self._supervisor.status is None
+
+    def close(self) -> None:
+        """End the sandbox: closing the socket ends PID 1, and the kernel ends all the rest."""
+        self._dead = self._dead or "the sandbox is closed"
+        self._control.close()
+        for process in self._kept:
+            process.abandon()
+        if self._supervisor.wait(self.spec.runner.seconds(KILL_TIMEOUT_S)) is None:
+            self._supervisor.kill()
+        if self._supervisor.stderr is not None:
+            self._supervisor.stderr.close()
+
+    def __enter__(self) -> QemuSandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class QemuProcess:
+    """A command that is kept alive in a QemuSandbox."""
+
+    def __init__(
+        self,
+        sandbox: QemuSandbox,
+        number: int,
+        argv: tuple[str, ...],
+        limits: Limits,
+        stdin: int,
+        stdout: int,
+        stderr: int,
+    ) -> None:
+        self._sandbox, self._number, self._argv, self._limits = sandbox, number, argv, limits
+        self.stdin: IO[bytes] = os.fdopen(stdin, "wb", buffering=0)
+        self.stdout: IO[bytes] = os.fdopen(stdout, "rb")
+        # Whoever reads it as it comes must not take away what tells the end of the program from that of the emulator.
+        self._said = Remembered(stderr)
+        self.stderr: IO[bytes] = io.BufferedReader(self._said)
+        self._outcome: Outcome | None = None
+
+    def wait(self, timeout_s: float | None = None) -> Outcome | None:
+        """Close stdin, read what is left of the output, and wait for the end."""
+        if self._outcome is not None:
+            return self._outcome
+        own_s = self._limits.wall_s * self._sandbox.spec.timeout_scale
+        deadline = time.monotonic() + (own_s if timeout_s is None else timeout_s)
+        answer = self._sandbox._wait(self._number, deadline)
+        if answer is None:
+            return None
+        return self._finish(answer, killed=False)
+
+    def abandon(self) -> None:
+        """Close the pipes; the sandbox ends the command."""
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
+
+    def kill(self) -> Outcome:
+        if self._outcome is not None:
+            return self._outcome
+        self._sandbox._send({"op": "kill", "target": self._number})
+        answer = self._sandbox._wait(self._number, self._sandbox._patience(KILL_TIMEOUT_S))
+        return self._finish(answer, killed=True)
+
+    def _finish(self, answer: dict[str, Any] | None, *, killed: bool) -> Outcome:
+        self.stdin.close()
+        stdout, _ = self.stdout.read(), self.stderr.read()
+        self.stdout.close()
+        self.stderr.close()
+        self._outcome = self._sandbox._outcome(self._argv, answer, stdout, self._said.last, False, killed, self._limits)
+        return self._outcome

@@ -1,0 +1,370 @@
+"""A real kernel of the target: qemu-system, with our agent as first process, fed through a serial port.
+
+What qemu-user can only translate is decided here by the kernel itself: page size, numbers and errors of system calls, mappings,
+signals, processes. Its clock is still an emulator's, unless the host has the target's architecture and KVM.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform as host
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
+from pytest_xinchuang.core.platform import Architecture, Platform
+from pytest_xinchuang.core.syscall_names import names_of
+from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
+from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
+from pytest_xinchuang.sandbox.backend import Opening
+from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
+from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
+from pytest_xinchuang.sandbox.tracing import as_strace
+from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
+
+MEMORY_MB = 1536
+PROCESSORS = 2
+BOOT_TIMEOUT_S = 90.0
+"""Some 4 to 8 s on two free cores; a loaded machine takes several times that."""
+KVM_BOOT_TIMEOUT_S = 15.0
+
+CONSOLE_KEPT = 1 << 16
+"""Bytes of the console's end that are kept as evidence."""
+
+
+@dataclass(frozen=True)
+class SystemSpec:
+    """What a virtual machine is made of.
+
+    Attributes:
+        absent_calls: numbers of system calls that answer ENOSYS: the platform's kernel has not got them.
+        floor: whether ``absent_calls`` are all that the platform's kernel is known to lack: not where nobody knows its release.
+        own_cpu: whether ``cpu_model`` is the platform's.
+        runner: scales our own time-outs; those of commands are scaled by ``timeout_scale``, for an emulator's slowness too.
+        without_kvm: why KVM, which is there, is not used.
+    """
+
+    platform: str
+    architecture: Architecture
+    rootfs: RootfsRef
+    kernel: KernelRef
+    emulator: SystemEmulatorRef
+    cpu_model: str
+    own_cpu: bool
+    agent: bytes
+    scratch: Path
+    timeout_scale: float = 1.0
+    runner: Runner = UNSCALED
+    identity: tuple[tuple[str, str], ...] = ()
+    absent_calls: tuple[int, ...] = ()
+    floor: bool = False
+    loopback: bool = False
+    kvm: bool = False
+    without_kvm: str = ""
+    keep: bool = False
+
+
+class SystemSandbox(AgentSandbox):
+    """One virtual machine that stays up. Use ``open_system``; see the sandbox protocol for the methods.
+
+    Raises:
+        SandboxFault: it did not boot; nothing is left behind, and the end of the console is told.
+    """
+
+    def __init__(self, spec: SystemSpec) -> None:
+        super().__init__(
+            f"the machine of {spec.platform}",
+            prefix=(),
+            environment=BASE_ENV,
+            cpu_model=spec.cpu_model,
+            timeout_scale=spec.timeout_scale,
+            emulated=False,
+            runner=spec.runner,
+        )
+        self.spec = spec
+        self._process: Running | None = None
+        ours, theirs = socket.socketpair()
+        self._socket: socket.socket | None = ours
+        spec.scratch.mkdir(parents=True, exist_ok=True)
+        self._place = Path(tempfile.mkdtemp(prefix="system-", dir=spec.scratch))
+        try:
+            with theirs:
+                self._boot(theirs)
+            threading.Thread(target=self._watch_boot, name=f"{spec.platform}-boot", daemon=True).start()
+            self._hello = self._await_agent(KVM_BOOT_TIMEOUT_S if spec.kvm else BOOT_TIMEOUT_S)
+            (self._place / "initramfs").unlink()
+            self.fingerprint = self._describe()
+        except BaseException as error:
+            said = self.console()
+            self.close()
+            if isinstance(error, SandboxFault) and said:
+                raise SandboxFault(f"{error.what}{_told(said)}", mend=error.mend) from error
+            raise
+
+    # -- booting
+
+    def _boot(self, theirs: socket.socket) -> None:
+        spec = self.spec
+        machine = spec.architecture.system
+        assert machine is not None
+        try:
+            self._write_initramfs(self._place / "initramfs")
+        except OSError as error:
+            raise SandboxFault(
+                f"the first file system of {spec.platform} could not be written: {error.strerror}",
+                mend=f"make room in {spec.scratch}, or export XC_CACHE=/another/directory",
+            ) from error
+        # With init= a first process that cannot be run is a panic, not a shell on the console.
+        words = [f"console={machine.console}", "quiet", "panic=-1", "oops=panic", "init=/init"]
+        words += [f"earlycon={machine.early}"] if machine.early else []
+        argv = [
+            *spec.emulator.command(machine.program),
+            *("-L", str(spec.emulator.share / "qemu"), "-L", str(spec.emulator.share / "seabios")),
+            *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
+            *("-M", machine.machine, "-cpu", self._cpu(), "-m", f"{MEMORY_MB}M", "-smp", str(PROCESSORS)),
+            *("-accel", "kvm" if spec.kvm else "tcg"),
+            *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"),
+            *("-serial", f"file:{self._place / 'console'}"),
+            *("-kernel", str(spec.kernel.image), "-initrd", str(self._place / "initramfs")),
+            *("-append", " ".join(words)),
+            *("-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,fd={theirs.fileno()}"),
+            *("-device", "virtserialport,chardev=agent,name=xc"),
+        ]
+        if machine.firmware:
+            argv += ["-bios", str(spec.emulator.share / machine.firmware)]
+        try:
+            with (self._place / "qemu").open("wb") as log:
+                self._process = spec.runner.start(
+                    argv, pass_fds=[theirs.fileno()], stdout=DEVNULL, stderr=log, cwd="/", env={}
+                )
+        except OSError as error:
+            raise SandboxFault(f"{argv[3]} could not be started: {error.strerror}", mend="xc doctor") from error
+        threading.Thread(target=self._read_all, name=f"{spec.platform}-reader", daemon=True).start()
+
+    def _watch_boot(self) -> None:
+        """A kernel that panics before it can reboot stands still: nobody has to wait for it."""
+        while self._streams[0].answer is None and not self._dead:
+            if "end Kernel panic" in self.console():
+                self._die(f"{self.name} panicked{_told(self.console())}")
+            time.sleep(0.5)
+
+    def _cpu(self) -> str:
+        # With KVM a feature that the host lacks would silently be missing: then it may not start at all.
+        return f"{self.spec.cpu_model},enforce" if self.spec.kvm and self.spec.own_cpu else self.spec.cpu_model
+
+    def _write_initramfs(self, path: Path) -> None:
+        """The root filesystem, with the agent, the system's identity and the configuration on top of it."""
+        spec = self.spec
+        base = spec.scratch / f"initramfs-{spec.rootfs.digest.rpartition(':')[2][:16]}.cpio"
+        if not base.is_file():
+            part = self._place / "base"
+            with part.open("wb") as whole:
+                write_tree(spec.rootfs.path, whole)
+            part.rename(base)
+        assert spec.architecture.system is not None
+        config = {
+            "uid": SANDBOX_UID,
+            "absent": list(spec.absent_calls),
+            "auditArch": spec.architecture.system.audit_arch,
+            "loopback": spec.loopback,
+        }
+        files: dict[str, tuple[bytes, int]] = {
+            "/init": (spec.agent, 0o755),
+            "/.xc/config.json": (json.dumps(config).encode(), 0o644),
+        }
+        files |= {f"/.xc/modules/{module.name}": (module.read_bytes(), 0o644) for module in spec.kernel.modules}
+        for name, text in spec.identity:
+            # The kernel's own /proc tells of the CPU; os-release may be a link, which would be written through.
+            if not name.startswith("/proc/"):
+                files[name] = (text.encode(), 0o644)
+        shutil.copyfile(base, path)
+        with path.open("ab") as file:
+            write_files(files, file)
+
+    def _describe(self) -> Fingerprint:
+        spec, hello = self.spec, self._hello
+        asked = self.run(["uname", "-mr"], cwd="/")
+        if not asked.ok:
+            raise SandboxFault(f"{spec.platform}: `uname` does not run under the kernel: {asked.describe()}")
+        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        if machine != spec.architecture.uname:
+            raise SandboxFault(f"{spec.kernel.name} is a kernel for {machine}, not for {spec.architecture.uname}")
+        page = int(hello["page_size"])
+        differs = [*spec.rootfs.differs]
+        if spec.kernel.stand_in:
+            differs.append(f"Linux {release} of {spec.kernel.name} instead of the vendor's kernel")
+        floor = hello.get("floor")
+        if spec.absent_calls and floor != "whole":
+            differs.append(f"system calls that the platform lacks are there ({floor})")
+        baseline = sorted(self.run(["true"], cwd="/").wall_ms for _ in range(3))[1]
+        return Fingerprint(
+            backend="system",
+            platform=spec.platform,
+            fidelity=Fidelity.EMULATED_SYSTEM,
+            emulated=True,
+            rootfs=spec.rootfs.name,
+            rootfs_digest=spec.rootfs.digest,
+            stand_in=spec.rootfs.stand_in or spec.kernel.stand_in,
+            differs=tuple(differs),
+            emulator=spec.emulator.version,
+            emulator_digest=spec.emulator.digest,
+            cpu_model=spec.cpu_model,
+            isolation={
+                "children_emulated": True,
+                "cpu_pinned": spec.own_cpu,
+                "no_network": True,
+                "private_layer": True,
+                "kernel_floor": spec.floor and (floor == "whole" or not spec.absent_calls),
+                "identity": bool(spec.identity) or not spec.rootfs.stand_in,
+            },
+            observed={"uname_m": machine, "uname_r": release, "page_size": str(page)},
+            host_kernel=host.release(),
+            baseline_ms=round(baseline, 1),
+            degraded="" if spec.own_cpu else f"runs on {spec.cpu_model}, not on the platform's CPU: {spec.kernel.why}",
+            own_kernel=not spec.kernel.stand_in,
+            extra={
+                "kernel": spec.kernel.name,
+                "kernel_digest": spec.kernel.digest,
+                "accelerator": "kvm" if spec.kvm else "tcg",
+                **({"without_kvm": spec.without_kvm} if spec.without_kvm else {}),
+                "console": self.console()[-2000:],
+            },
+        )
+
+    # -- the way to the agent
+
+    def _transmit(self, data: bytes) -> None:
+        if self._socket is None:
+            raise SandboxFault("the sandbox is closed")
+        self._socket.sendall(data)
+
+    def _read_all(self) -> None:
+        assert self._socket is not None
+        ours, why = self._socket, ""
+        try:
+            while data := ours.recv(1 << 16):
+                self._take_bytes(data)
+        except OSError as error:
+            why = f" ({error.strerror})"
+        self._die(f"{self.name} stopped{why}{_told(self.console())}")
+
+    def console(self) -> str:
+        """The end of what the kernel wrote to its console, and of what the emulator said."""
+        found = []
+        for name in ("console", "qemu"):
+            with contextlib.suppress(OSError), (self._place / name).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - CONSOLE_KEPT))
+                found.append(file.read().decode(errors="replace").replace("\r", ""))
+        return "\n".join(text.strip() for text in found if text.strip())
+
+    def _traced(self, trace: bytes) -> bytes:
+        return as_strace(trace, names_of(self.spec.architecture.names["go"]))
+
+    def close(self) -> None:
+        self._die("the sandbox is closed")
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+        if self.spec.keep:
+            print(f"xc: the console of {self.name} is in {self._place}/console")
+        else:
+            shutil.rmtree(self._place, ignore_errors=True)
+
+
+def _told(console: str) -> str:
+    """What of a console says why: the panic, else its last lines."""
+    lines = [line for line in console.splitlines() if line.strip()]
+    panic = [line for line in lines if "Kernel panic" in line or "xc agent:" in line or "qemu-system" in line]
+    chosen = panic[:2] or lines[-2:]
+    return f": {' | '.join(line.strip()[:200] for line in chosen)}" if chosen else ""
+
+
+KVM_CREATE_VM = 0xAE01
+"""linux/kvm.h: _IO(0xAE, 0x01)."""
+
+
+def kvm_works() -> bool:
+    """Whether a virtual machine can be made with KVM here: the device alone does not say so."""
+    try:
+        device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.close(fcntl.ioctl(device, KVM_CREATE_VM, 0))
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(device)
+
+
+def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> SystemSandbox:
+    """Boot the kernel of a platform: the imported one, or the stand-in with its page size, or another of its architecture.
+
+    Raises:
+        HostFault: it cannot be provisioned, does not boot, or cannot be had under these circumstances.
+    """
+    if platform.architecture.system is None:
+        raise SandboxFault(f"platforms.yaml says not how a kernel of {platform.arch} boots", mend="add `system:` to it")
+    kernel = wanted.kernel or run.store.kernel_for(platform)
+    model = getattr(platform.cpu.emulation, wanted.variant).value
+    if kernel.cpu:
+        if wanted.variant is not CpuVariant.STRICT:
+            raise SandboxFault(f"{kernel.name} runs on {kernel.cpu} alone: {kernel.why}", mend="--xc-backend=qemu")
+        model = kernel.cpu
+    if model is None:
+        raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {wanted.variant} variant")
+    if wanted.vendor:
+        model = f"{model},vendor={wanted.vendor}"
+    rootfs = run.store.rootfs_for(platform)
+    release = platform.system.kernel.value
+    # A vendor's own kernel has what it has.
+    lacking = lacking_on(platform) if wanted.floor and kernel.stand_in else Lacking()
+    target = Target(platform.arch, platform.architecture, platform.architecture.libc_base)
+    kvm = HOST_ARCH is platform.arch and kvm_works()
+    # Under KVM an Arm or LoongArch machine has the host's CPU (target/arm/kvm.c).
+    own = not kernel.cpu and not (kvm and platform.arch != "amd64")
+    spec = SystemSpec(
+        platform=platform.id,
+        architecture=platform.architecture,
+        rootfs=rootfs,
+        kernel=kernel,
+        emulator=run.store.system_emulator(),
+        cpu_model="host" if kvm and platform.arch != "amd64" else model,
+        own_cpu=own,
+        agent=Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE),
+        scratch=run.store.cache.root / "system",
+        timeout_scale=(1.0 if kvm else EMULATION_SCALE) * run.timeout_scale,
+        runner=run.runner,
+        identity=tuple(identity_of(platform, rootfs.stand_in).items()),
+        absent_calls=tuple(lacking.absent.values()),
+        floor=wanted.floor and (release is not None or not kernel.stand_in),
+        loopback=wanted.loopback,
+        kvm=kvm,
+        keep=run.keep,
+    )
+    if not kvm:
+        return SystemSandbox(spec)
+    try:
+        return SystemSandbox(spec)
+    except SandboxFault as fault:
+        # The device is there and a machine can be made, but not this one: nested, or with another CPU.
+        slower = replace(spec, kvm=False, cpu_model=model, own_cpu=not kernel.cpu, without_kvm=fault.what)
+        return SystemSandbox(replace(slower, timeout_scale=EMULATION_SCALE * run.timeout_scale))
