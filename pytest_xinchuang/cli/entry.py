@@ -350,6 +350,7 @@ def _report(options: argparse.Namespace) -> int:
     from pytest_xinchuang.core.grade import grade_run
     from pytest_xinchuang.core.journal import read_journal
     from pytest_xinchuang.messages import _, choose_language, joined, verbatim
+    from pytest_xinchuang.packages.registry import installed
     from pytest_xinchuang.report.files import write_reports
     from pytest_xinchuang.report.json_report import report_schema
     from pytest_xinchuang.report.terminal import write_table
@@ -358,7 +359,7 @@ def _report(options: argparse.Namespace) -> int:
         print(json.dumps(report_schema(), indent=1, ensure_ascii=False))
         return EXIT_OK
     path = Path(options.journal)
-    result = grade_run(read_journal(path))
+    result = grade_run(read_journal(path), installed().parts)
     language = choose_language(options.language)
     written = write_reports(result, Path(options.output) if options.output else path.parent, language)
     write_table(result, lambda text, **_markup: print(text), language=language)
