@@ -56,6 +56,8 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, listener.url)
         monkeypatch.setenv(name.lower(), listener.url)
+    # urllib keeps the proxies that it has once read.
+    monkeypatch.setattr("urllib.request._opener", None)
     try:
         yield listener
     finally:

@@ -66,6 +66,8 @@ class SupplyChain:
         self.verified: dict[ModuleVersion, Verified | Gone] = {}
         self.checked_files = 0
         self.checked_lines = 0
+        self.refused = False
+        """Whether the go command refuses go.mod, so that nothing but its faults was looked at."""
 
     # -- what there is
 
@@ -113,6 +115,7 @@ class SupplyChain:
         try:
             self.go_mod  # noqa: B018 - without it there is nothing to check
         except GoModRefused as refused:
+            self.refused = True
             for error in refused.errors:
                 self._add(_REFUSED[error.fault], f"go.mod:{error.line}", module=error.text, detail=error.text)
             return self.findings
@@ -247,6 +250,8 @@ class SupplyChain:
     @property
     def published(self) -> list[ModuleVersion]:
         """The modules that the build may take files from and that somebody publishes, in order."""
+        if self.refused:
+            return []
         found = {self.real(r.module) for r in self.go_mod.requires}
         found |= {v.real for v in self.vendored or ()}
         return sorted((m for m in found if m.version), key=lambda m: (m.path, m.version))

@@ -123,18 +123,20 @@ class SupplyChainEngine:
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:
             codes = {f"XC-SUP-{end}" for end in CODES[requirement_id]}
-            unread = [f for f in self._findings if f.code == "XC-SUP-009"]
             found = self._told([f for f in self._findings if f.code in codes])
-            if unread and requirement_id != READABLE:
-                found.undecided = self._texts.text(unread[0])
-                found.cause = Cause.BLOCKED
+            if self._chain.refused:
+                return found if found.wrong else self._refused()
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
                 found.undecided = found.undecided or "not one hash could be checked"
-            if requirement_id == VENDOR and not unread and self._chain.vendored is None:
+            if requirement_id == VENDOR and self._chain.vendored is None:
                 found.lacking = "nothing is vendored"
             return found
 
         return check
+
+    def _refused(self) -> Found:
+        """What cannot be said of a chain whose go.mod is refused."""
+        return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.BLOCKED)
 
     def _told(self, findings: Iterable[Finding]) -> Found:
         found = Found()
@@ -166,6 +168,9 @@ class SupplyChainEngine:
         if self.offline and "://" in place and not on_loopback(place):
             return Found(undecided=_("{mirror} was not asked: nothing is fetched", mirror=section.mirror))
         key = public_key(self.trust.mirror_key.read_text(encoding="utf-8", errors="replace"))
+        self._findings  # noqa: B018 - what it is built from is read by it
+        if self._chain.refused:
+            return self._refused()
         findings, good = check_mirror(place, [key], runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
         found.wrong += [f"{f.code} {self._texts.text(f)}" for f in findings]
@@ -181,6 +186,8 @@ class SupplyChainEngine:
         section = self.section
         assert section is not None
         self._findings  # noqa: B018 - the modules are fetched by it
+        if self._chain.refused:
+            return self._refused()
         if not section.sbom:
             found = Found(evidence=[{"kind": "manifest", "sbom": None}])
             found.wrong.append("no bill of materials is delivered (supply_chain.sbom)")
