@@ -13,7 +13,7 @@ from bench.result import Result
 from bench.wheels import fetch_wheels
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Platforms
-from pytest_xinchuang.inspect.elf import read_elf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.provision.cache import Cache

@@ -14,7 +14,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.docker import DockerSandbox
+from pytest_xinchuang.sandbox.backends.docker import DockerSandbox
 from pytest_xinchuang.sandbox.pool import Pool
 
 PLATFORMS = {"arm64": "phytium", "loong64": "loongson"}

@@ -15,8 +15,9 @@ from bench.result import Result
 from fixtures.generate.oracles import Missing, go
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.packages.registry import load_subject, shipped
-from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.engine import SmEngine, vectors_dir
 from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
 from pytest_xinchuang.packages.sm_crypto.vectors import load_directory
@@ -32,16 +33,16 @@ PLATFORMS = {"arm64": "kunpeng", "loong64": "loongson"}
 SUBJECT = Path(__file__).parent.parent / "fixtures" / "subjects" / "openssl"
 
 
-def _pipelined(client: HarnessClient, count: int) -> float:
+def _pipelined(client: SmClient, count: int) -> float:
     """Vectors a second, many in flight: SM3 of a short message, so that the wire is the limit."""
     requests = [(n, {"op": "sm3", "msg": f"{n:064x}"}) for n in range(count)]
     start = time.perf_counter()
-    good = sum(answer.came is Came.REPLY and "digest" in answer.reply for _, answer in client.run(requests))
+    good = sum(answer.kind is ReplyKind.REPLY and "digest" in answer.reply for _, answer in client.run(requests))
     assert good == count
     return count / (time.perf_counter() - start)
 
 
-def _lockstep(client: HarnessClient, count: int) -> float:
+def _lockstep(client: SmClient, count: int) -> float:
     start = time.perf_counter()
     for n in range(count):
         assert "digest" in client.ask({"op": "sm3", "msg": f"{n:064x}"}).reply
@@ -77,10 +78,10 @@ def measure(rounds: int = 0) -> Result:
     with tempfile.TemporaryDirectory() as text, _pool() as (pool, platforms, store):
         work = Path(text)
         try:
-            clients = {"native": HarnessClient(local(go(work, "gmsm")))}
+            clients = {"native": SmClient(local(go(work, "gmsm")))}
             for arch, name in PLATFORMS.items():
                 program = Path(go(work, "gmsm", GOARCH=arch)[0]).read_bytes()
-                clients[arch] = HarnessClient(_inside(pool, platforms, name, program), timeout_s=60)
+                clients[arch] = SmClient(_inside(pool, platforms, name, program), timeout_s=60)
         except Missing as why:
             result.notes.append(f"not measured: {why}")
             return result

@@ -14,9 +14,9 @@ from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.packages.registry import shipped
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
-from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID
 
 pytest_plugins = ["pytester"]
 

@@ -1,44 +1,120 @@
-"""The house: a floor imports only from floors below it, and the top does not leak downward."""
+"""The house: files and rooms import in one direction, from floor to floor, and the top does not leak downward."""
 
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import pytest_xinchuang
+from tests import prose
+from tests.house import House, circle, imports
 
 ROOT = Path(pytest_xinchuang.__file__).parent
 FILES = [p for p in sorted(ROOT.rglob("*.py")) if p.parent != ROOT or p.stem != "__init__"]
+HOUSE = House(ROOT)
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("", "messages", "sm"),
+    ("core",),
+    ("commands", "inspect", "provision"),
+    ("report", "toolchain"),
+    ("sandbox",),
+    ("building", "gotest", "harness", "packages"),
+    tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
+    ("cli", "run"),
+    ("api", "plugin"),
+)
+"""The rooms by floor, from the ground up: a room imports from lower floors alone. "" is ``pytest_xinchuang`` itself."""
+
+_GO_FILES = "both read Go's module files and environment, which get a room of their own"
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("packages.supply_chain", "packages.sdk_ast"): _GO_FILES,
+    ("packages.sdk_ast", "packages.supply_chain"): _GO_FILES,
+}
+"""(importing room, imported room) that the floors do not allow, with the reason; one that is no longer needed has to go."""
+
 OF_PYTEST = {"run", "plugin"}
 """The rooms that may know of pytest."""
 
 
-def imports(path: Path) -> list[str]:
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module)
-        elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-    return found
-
-
-def room_of(parts: tuple[str, ...]) -> str:
-    """The room of a module below the package: a package's own room, or the first folder."""
-    if parts[0] == "packages":
-        return f"packages.{parts[1]}" if len(parts) > 2 or (ROOT / "packages" / parts[1]).is_dir() else "packages"
-    return parts[0]
-
-
 def room(path: Path) -> str:
-    return room_of(path.relative_to(ROOT).with_suffix("").parts)
+    return HOUSE.room(".".join(path.relative_to(ROOT.parent).with_suffix("").parts))
+
+
+def test_files_import_in_no_circle() -> None:
+    found = circle(HOUSE.files)
+    assert not found, " imports ".join(found)
+
+
+def test_rooms_import_in_no_circle() -> None:
+    allowed = {
+        importing: frozenset(t for t in targets if (importing, t) not in EXCEPTIONS)
+        for importing, targets in HOUSE.rooms.items()
+    }
+    found = circle(allowed)
+    assert not found, f"{' imports '.join(found)}\n{HOUSE.why(found)}"
+
+
+def test_every_room_has_its_floor() -> None:
+    listed = [name for floor in FLOORS for name in floor]
+    assert sorted(listed) == sorted(HOUSE.rooms)
+
+
+def test_a_room_imports_from_lower_floors_alone() -> None:
+    floor_of = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+    wrong: dict[tuple[str, str], list[str]] = {}
+    for importer, target in HOUSE.crossings():
+        step = HOUSE.room(importer), HOUSE.room(target)
+        if floor_of[step[1]] >= floor_of[step[0]]:
+            wrong.setdefault(step, []).append(f"{importer} imports {target}")
+    unexpected = [line for step, lines in wrong.items() if step not in EXCEPTIONS for line in lines]
+    assert not unexpected, "\n".join(unexpected)
+    assert set(EXCEPTIONS) <= set(wrong), "these are no longer needed"
+
+
+PLANTED = {
+    "at the top": "from house.b.two import x",
+    "for type checkers": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.b.two import x",
+    "in a function": "def f():\n    import house.b.two",
+    "a module of a package": "from house.b import two",
+    "relative": "from ..b import two",
+    "relative, by name": "from ..b.two import x",
+    "by a literal": "import importlib\nimportlib.import_module('house.b.two')",
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_a_circle_is_seen_however_it_is_imported(planted: str, tmp_path: Path) -> None:
+    root = tmp_path / "house"
+    for name, text in {
+        "__init__.py": "",
+        "a/__init__.py": "",
+        "a/one.py": planted,
+        "b/__init__.py": "",
+        "b/two.py": "from house.packages.p import three\nfrom house.packages import registry",
+        "packages/registry.py": "import os",
+        "packages/p/__init__.py": "",
+        "packages/p/three.py": "from house.a import one",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    house = House(root)
+    files = circle(house.files)
+    assert files[0] == files[-1] and set(files) == {"house.a.one", "house.b.two", "house.packages.p.three"}
+    assert all(b in house.files[a] for a, b in pairwise(files))
+    rooms = circle(house.rooms)
+    assert set(rooms) == {"a", "b", "packages.p"} and "packages" in house.rooms["b"]
+    assert "house.a.one imports house.b.two" in house.why(rooms)
+    (root / "a/one.py").write_text("import os")
+    assert not circle(House(root).files) and not circle(House(root).rooms)
 
 
 def test_the_pytest_side_alone_knows_of_pytest() -> None:
     for path in FILES:
-        for module in imports(path):
+        for module, _ in imports(ast.parse(path.read_text())):
             if module.split(".")[0] in ("pytest", "_pytest", "xdist"):
                 assert room(path) in OF_PYTEST, (path, module)
 
@@ -69,3 +145,84 @@ def test_the_plugin_holds_hooks_alone() -> None:
     assert functions
     assert all(name.startswith("pytest_") for name in functions)
     assert not [n for n in tree.body if isinstance(n, ast.ClassDef)]
+
+
+_SHOWN = "chooses the line of a tool's output that is shown, and decides nothing"
+_GO = "reads the Go command's errors, which get one reader with typed errors"
+LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
+    ("gotest/engine.py", "_reason"): _SHOWN,
+    ("provision/mmdebstrap.py", "run_tool"): _SHOWN,
+    ("gotest/module.py", "GoModule.run"): _SHOWN,
+    ("packages/sdk_ast/build.py", "GoRun.telling"): _SHOWN,
+    ("packages/sdk_ast/build.py", "GoRun.unreachable"): _GO,
+    ("packages/sdk_ast/engine.py", "SdkEngine._run_go"): _GO,
+    ("packages/supply_chain/gofiles.py", "read_go_mod"): _GO,
+    (
+        "packages/sdk_ast/extractor.py",
+        "extract",
+    ): "a panic of our own API reader, which exits as its refusals do",
+    ("packages/supply_chain/lints.py", "lint"): "our own API reader again, and the kinds of problems that it tells",
+    (
+        "packages/mru/diagnosis.py",
+        "what_it_said",
+    ): "words the cause of a failure that has been decided before",
+    (
+        "packages/mru/installers.py",
+        "wrong_requests",
+    ): "a shell tells of a command that is not there by this line alone; "
+    "a script that writes it itself harms itself alone",
+    (
+        "sandbox/emulator_faults.py",
+        "classify",
+    ): "only qemu's words tell its end from the program's: the wait status "
+    "and another run have to bear them out (see the module)",
+    ("toolchain/builder.py", "Builder._run"): "only the compiler's words tell a full disk of the host",
+}
+"""(file, function) that may look into a text, with the reason; one that no longer does has to go."""
+
+
+def test_no_decision_looks_into_texts() -> None:
+    rooms = [p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "messages"]
+    found = prose.in_files(ROOT, rooms)
+    assert not found - LOOKS_INTO_TEXTS.keys(), "ask for an enumeration where it arises, and not for words"
+    assert not LOOKS_INTO_TEXTS.keys() - found, "these are no longer needed"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'if fault.what.startswith("no stand-in"): pass',
+        'if "SIGKILL" in crash.detail: pass',
+        'if "SIGKILL" not in outcome.describe(): pass',
+        "if decision.reason == other: pass",
+        'return [p for p in seen if "[SMD-75 " in p.detail]',
+        'text = outcome.stderr.decode(errors="replace")\nif "panic" in text.lower(): pass',
+        'lines = outcome.stderr.splitlines()\nfor line in lines:\n    if line.endswith(b"x"): pass',
+        'if re.search("no space", done.stderr): pass',
+        "if PATTERN.fullmatch(run.output.strip()): pass",
+        'if (said := one.end.text()) and said.find("x") > 0: pass',
+        'try:\n    pass\nexcept OSError as error:\n    if "encrypted" in str(error): pass',
+        'told = f"{found.undecided}; more"\nreturn told.count("x")',
+        'return record["message"] == "x"',
+    ],
+)
+def test_a_planted_look_into_a_text_is_seen(planted: str) -> None:
+    body = "".join(f"        {line}\n" for line in planted.splitlines())
+    assert [f for f, _ in prose.looks_into_texts(f"class A:\n    def f(self):\n{body}")] == ["A.f"], planted
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        "if outcome.ended is Ended.EXITED and outcome.code == 3: pass",
+        "if found.undecided or not crash.detail: pass",
+        'if found.undecided != "": pass',
+        'return f"{fault.what}: {outcome.describe()}"',
+        "return sorted({s.detail for s in seen})",
+        "try:\n    pass\nexcept OSError as error:\n    if error.errno == 2: pass",
+        'if "key" in reply.values and name.startswith("x"): pass',
+    ],
+)
+def test_what_decides_by_no_text_is_let_pass(fine: str) -> None:
+    body = "".join(f"    {line}\n" for line in fine.splitlines())
+    assert prose.looks_into_texts(f"def f():\n{body}") == []

@@ -6,14 +6,14 @@ import fnmatch
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from pytest_xinchuang.building.shims import REQUESTS, shims
 from pytest_xinchuang.core.errors import BuildFailed, XcError
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.core.subject import Library, Subject, Unit
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.extract import extract
-from pytest_xinchuang.packages.mru.installers import REQUESTS, shims
-from pytest_xinchuang.sandbox.protocol import WORK_DIR
-from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
+from pytest_xinchuang.provision.refs import RootfsRef
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 LIBRARY_DIRS = ("lib/{triplet}", "usr/lib/{triplet}", "lib64", "usr/lib64", "lib", "usr/lib")
@@ -162,9 +162,12 @@ def build(
             libraries=unit.links,
             with_objects=libraries,
             salt=salt,
+            within=subject.directory,
         )
     else:
-        program = builder.go(target, subject.path(unit.sources[0]), cgo=unit.kind == "go-cgo", salt=salt)
+        program = builder.go(
+            target, subject.path(unit.sources[0]), cgo=unit.kind == "go-cgo", salt=salt, within=subject.directory
+        )
     shipped = {name: data for name, data in libraries.items() if _ships(unit, name)}
     files = {f"{place}/{unit.name}": program} | {f"{place}/lib/{name}": data for name, data in shipped.items()}
     dirs = (f"{place}/lib",) if shipped else ()
@@ -206,7 +209,8 @@ def _library(builder: Builder, subject: Subject, library: Library, target: Targe
     if target.arch in library.files:
         return subject.path(library.files[target.arch]).read_bytes()
     sources = [subject.path(s) for s in library.sources]
-    return builder.c(target, sources, flags=[f"-Wl,-soname,{library.name}"], shared=True, salt=salt)
+    flags = [f"-Wl,-soname,{library.name}"]
+    return builder.c(target, sources, flags=flags, shared=True, salt=salt, within=subject.directory)
 
 
 def subject_objects(subject: Subject, rootfs: RootfsRef) -> dict[str, bytes]:

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.docker import connect
-from pytest_xinchuang.sandbox.pool import HOST_ARCH
-from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
-from pytest_xinchuang.sandbox.system import kvm_works
+from pytest_xinchuang.sandbox.backends.docker import connect
+from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.backends.system import kvm_works
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.toolchain.builder import find_go, find_zig, gnu_compiler, version_of
 
 
 @dataclass(frozen=True)
-class Finding:
+class HostFeature:
     """One feature of the host. ``state`` is ok, missing or unknown."""
 
     feature: str
@@ -30,9 +30,9 @@ class Finding:
     mend: str = ""
 
 
-def examine(store: Store) -> list[Finding]:
+def examine(store: Store) -> list[HostFeature]:
     """Try each feature; nothing is assumed from a version number that can be tried."""
-    checks: list[Callable[[Store], Finding]] = [
+    checks: list[Callable[[Store], HostFeature]] = [
         _kernel,
         _user_namespaces,
         _private_binfmt,
@@ -49,11 +49,11 @@ def examine(store: Store) -> list[Finding]:
     return [check(store) for check in checks]
 
 
-def _kernel(_: Store) -> Finding:
+def _kernel(_: Store) -> HostFeature:
     release = host.release()
     numbers = tuple(int(p) for p in release.split("-")[0].split(".")[:2] if p.isdigit())
     good = numbers >= (6, 7)
-    return Finding(
+    return HostFeature(
         "Linux 6.7 or later",
         "ok" if good else "missing",
         f"{host.machine()} {release}",
@@ -64,7 +64,7 @@ def _kernel(_: Store) -> Finding:
     )
 
 
-def _user_namespaces(_: Store) -> Finding:
+def _user_namespaces(_: Store) -> HostFeature:
     why = "the rootless sandbox is made of them"
     try:
         done = subprocess.run(
@@ -76,16 +76,16 @@ def _user_namespaces(_: Store) -> Finding:
             env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("user namespaces", "unknown", str(error), why, "sudo apt-get install util-linux")
+        return HostFeature("user namespaces", "unknown", str(error), why, "sudo apt-get install util-linux")
     if done.returncode == 0:
-        return Finding("user namespaces", "ok", "an unprivileged one can be made", why)
+        return HostFeature("user namespaces", "ok", "an unprivileged one can be made", why)
     mend = "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000"
     if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
         mend = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    return Finding("user namespaces", "missing", done.stderr.strip(), why, mend)
+    return HostFeature("user namespaces", "missing", done.stderr.strip(), why, mend)
 
 
-def _private_binfmt(store: Store) -> Finding:
+def _private_binfmt(store: Store) -> HostFeature:
     feature, why = (
         "rootless sandbox with emulated children",
         "scripts and child processes run on the platform's CPU too",
@@ -95,7 +95,7 @@ def _private_binfmt(store: Store) -> Finding:
     ]
     emulators = [e for e in store.cache.entries() if e.kind == "emulator"]
     if not names or not emulators:
-        return Finding(feature, "unknown", "nothing is provisioned to try it with", why, "xc provision")
+        return HostFeature(feature, "unknown", "nothing is provisioned to try it with", why, "xc provision")
     recipe = store.platforms.file.rootfs[names[0]]
     architecture = store.platforms.file.architectures[recipe.arch]
     try:
@@ -113,27 +113,29 @@ def _private_binfmt(store: Store) -> Finding:
         )
         with QemuSandbox(spec) as sandbox:
             if sandbox.fingerprint.degraded:
-                return Finding(feature, "missing", sandbox.fingerprint.degraded, why, "use Linux 6.7 or later")
-            return Finding(feature, "ok", f"tried with {names[0]}, {sandbox.fingerprint.baseline_ms} ms a program", why)
+                return HostFeature(feature, "missing", sandbox.fingerprint.degraded, why, "use Linux 6.7 or later")
+            return HostFeature(
+                feature, "ok", f"tried with {names[0]}, {sandbox.fingerprint.baseline_ms} ms a program", why
+            )
     except XcError as fault:
-        return Finding(feature, "missing", fault.what, why, "see the lines above")
+        return HostFeature(feature, "missing", fault.what, why, "see the lines above")
 
 
-def _tool(feature: str, program: str, why: str, mend: str) -> Finding:
+def _tool(feature: str, program: str, why: str, mend: str) -> HostFeature:
     path = shutil.which(program)
-    return Finding(feature, "ok" if path else "missing", path or "not on PATH", why, "" if path else mend)
+    return HostFeature(feature, "ok" if path else "missing", path or "not on PATH", why, "" if path else mend)
 
 
-def _mmdebstrap(_: Store) -> Finding:
+def _mmdebstrap(_: Store) -> HostFeature:
     why = "root filesystems are made with it"
     if path := shutil.which("mmdebstrap"):
-        return Finding("mmdebstrap", "ok", path, why)
+        return HostFeature("mmdebstrap", "ok", path, why)
     if all(shutil.which(t) for t in ("apt-get", "dpkg-deb", "perl")):
-        return Finding("mmdebstrap", "ok", "not installed; it is unpacked into the cache from its package", why)
-    return Finding("mmdebstrap", "missing", "not on PATH", why, "sudo apt-get install mmdebstrap")
+        return HostFeature("mmdebstrap", "ok", "not installed; it is unpacked into the cache from its package", why)
+    return HostFeature("mmdebstrap", "missing", "not on PATH", why, "sudo apt-get install mmdebstrap")
 
 
-def _uidmap(_: Store) -> Finding:
+def _uidmap(_: Store) -> HostFeature:
     return _tool(
         "uidmap",
         "newuidmap",
@@ -142,10 +144,10 @@ def _uidmap(_: Store) -> Finding:
     )
 
 
-def _cache(store: Store) -> Finding:
+def _cache(store: Store) -> HostFeature:
     free = shutil.disk_usage(store.cache.root).free >> 20
     good = free > 2048
-    return Finding(
+    return HostFeature(
         "cache",
         "ok" if good else "missing",
         f"{store.cache.root}, {free} MiB free",
@@ -154,26 +156,26 @@ def _cache(store: Store) -> Finding:
     )
 
 
-def _zig(_: Store) -> Finding:
+def _zig(_: Store) -> HostFeature:
     return _compiler("zig", find_zig, "version", "C units are built with it, against the platform's glibc")
 
 
-def _go(_: Store) -> Finding:
+def _go(_: Store) -> HostFeature:
     return _compiler("Go", find_go, "version", "Go units are built with it")
 
 
-def _compiler(feature: str, find: Callable[[], str], argument: str, why: str) -> Finding:
+def _compiler(feature: str, find: Callable[[], str], argument: str, why: str) -> HostFeature:
     try:
         program = find()
-        return Finding(feature, "ok", f"{program} ({version_of(program, argument)})", why)
+        return HostFeature(feature, "ok", f"{program} ({version_of(program, argument)})", why)
     except HostFault as fault:
-        return Finding(feature, "missing", fault.what, why, fault.mend)
+        return HostFeature(feature, "missing", fault.what, why, fault.mend)
 
 
-def _gnu(store: Store) -> Finding:
+def _gnu(store: Store) -> HostFeature:
     found = [a.triplet for a in store.platforms.file.architectures.values() if gnu_compiler(a)]
     why = "an alternative to zig for C units"
-    return Finding(
+    return HostFeature(
         "GNU cross compilers",
         "ok" if found else "missing",
         ", ".join(found) or "none",
@@ -182,40 +184,40 @@ def _gnu(store: Store) -> Finding:
     )
 
 
-def _docker(_: Store) -> Finding:
+def _docker(_: Store) -> HostFeature:
     why = "vendor images run in it; the default backend does not need it"
     try:
         client = connect()
     except HostFault as fault:
         if shutil.which("dockerd") is None:
-            return Finding("Docker Engine", "missing", fault.what, why, "sudo apt-get install docker.io")
+            return HostFeature("Docker Engine", "missing", fault.what, why, "sudo apt-get install docker.io")
         mend = "sudo systemctl start docker" if Path("/run/systemd/system").is_dir() else "sudo dockerd &"
-        return Finding("Docker Engine", "missing", fault.what, why, f"{mend}  (and be in the group docker)")
+        return HostFeature("Docker Engine", "missing", fault.what, why, f"{mend}  (and be in the group docker)")
     version = client.version()["Version"]
     client.close()
     number = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".")[:3] if part.isdigit())
     if number < (20, 10, 10):
         # A container is needed to try it; each sandbox of the docker backend does when it opens.
         detail = f"version {version}: its seccomp profile answers EPERM to clone3, and threads fail [XC-HOST-001]"
-        return Finding("Docker Engine", "missing", detail, why, "install Docker 20.10.10 or later")
-    return Finding("Docker Engine", "ok", f"version {version}", why)
+        return HostFeature("Docker Engine", "missing", detail, why, "install Docker 20.10.10 or later")
+    return HostFeature("Docker Engine", "ok", f"version {version}", why)
 
 
-def _kvm(_: Store) -> Finding:
+def _kvm(_: Store) -> HostFeature:
     why = "a real kernel of the host's own architecture runs fast with it; without it such a kernel is emulated too"
     if kvm_works():
-        return Finding("KVM", "ok", "a virtual machine can be made", why)
+        return HostFeature("KVM", "ok", "a virtual machine can be made", why)
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return Finding("KVM", "missing", "/dev/kvm can be opened, but makes no machine", why, "switch nesting on")
+        return HostFeature("KVM", "missing", "/dev/kvm can be opened, but makes no machine", why, "switch nesting on")
     there = Path("/dev/kvm").exists()
     mend = "sudo usermod -aG kvm $USER" if there else "switch virtualization on in the firmware, or in the hypervisor"
-    return Finding("KVM", "missing", "/dev/kvm " + ("may not be opened" if there else "is not there"), why, mend)
+    return HostFeature("KVM", "missing", "/dev/kvm " + ("may not be opened" if there else "is not there"), why, mend)
 
 
-def _real_kernels(store: Store) -> Finding:
+def _real_kernels(store: Store) -> HostFeature:
     """Which kernels of targets are there to be booted."""
     why = "page sizes, system calls and signals are decided by a kernel of the platform: --xc-backend=system"
     have = [e.name for e in store.cache.entries() if e.kind == "kernel"]
     if not have or not any(e.kind == "system-emulator" for e in store.cache.entries()):
-        return Finding("real kernels", "unknown", "none is provisioned", why, "xc provision --system")
-    return Finding("real kernels", "ok", ", ".join(have), why)
+        return HostFeature("real kernels", "unknown", "none is provisioned", why, "xc provision --system")
+    return HostFeature("real kernels", "ok", ", ".join(have), why)

@@ -167,13 +167,6 @@ def schemas() -> dict[str, dict[str, object]]:
     }
 
 
-def write_schemas() -> None:
-    """Write the shipped JSON Schemas anew, after a model has changed."""
-    for name, schema in schemas().items():
-        text = json.dumps(schema, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        (resources.schemas_dir() / name).write_text(text, encoding="utf-8")
-
-
 def _platforms(options: argparse.Namespace) -> int:
     from pytest_xinchuang.core.platform import Platforms, PlatformsFile
 
@@ -291,7 +284,7 @@ def _rootfs(options: argparse.Namespace) -> int:
     if source.is_file():
         entry = store.import_rootfs(platform, source)
     else:
-        from pytest_xinchuang.sandbox.docker import export_image
+        from pytest_xinchuang.sandbox.backends.docker import export_image
 
         with export_image(options.source) as tarball:
             entry = store.import_rootfs(platform, tarball)

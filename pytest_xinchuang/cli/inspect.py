@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.core.finding import Finding, FindingCatalogue
-    from pytest_xinchuang.core.platform import Platform, Platforms
-
-EXIT_CLEAN, EXIT_FINDINGS, EXIT_ERROR, EXIT_INCOMPLETE = 0, 1, 2, 3
-"""Nothing that the platform cannot do with; such a thing was found; nothing could be inspected; nothing certain was found, but
-something could not be read or is not known."""
-
-Command = Callable[[str, object, str], argparse.ArgumentParser]
-Load = Callable[[argparse.Namespace], "Platforms"]
+    from pytest_xinchuang.core.finding import Finding
+    from pytest_xinchuang.core.platform import Platform
 
 
 def add_commands(command: Command, load: Load) -> None:
@@ -54,15 +47,8 @@ def add_commands(command: Command, load: Load) -> None:
     flags.add_argument("--language", choices=["en", "zh"], default="en")
 
 
-def load_findings() -> FindingCatalogue:
-    """The shipped catalogue of findings."""
-    from pytest_xinchuang.core.finding import FindingCatalogue
-
-    return FindingCatalogue(*resources.finding_files())
-
-
 def _inspect(options: argparse.Namespace, load: Load) -> int:
-    from pytest_xinchuang.core.finding import Certainty
+    from pytest_xinchuang.core.finding import Certainty, load_findings
     from pytest_xinchuang.inspect.compare import compare
     from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
     from pytest_xinchuang.report.inspection import InspectionResult, as_json, as_sarif, as_text
@@ -112,6 +98,7 @@ def _write(text: str, output: str | None) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    from pytest_xinchuang.core.finding import load_findings
     from pytest_xinchuang.core.porting import load_porting
     from pytest_xinchuang.report.inspection import explain
     from pytest_xinchuang.report.porting import as_markdown
@@ -134,7 +121,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _flags(options: argparse.Namespace, load: Load) -> int:
-    from pytest_xinchuang.core.finding import Certainty
+    from pytest_xinchuang.core.finding import Certainty, load_findings
     from pytest_xinchuang.toolchain.flags import LIBCS, check_flags
 
     words = options.flags[1:] if options.flags[:1] == ["--"] else options.flags

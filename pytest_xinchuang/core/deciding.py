@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.errors import HostFault, Lacking, XcError
 from pytest_xinchuang.core.found import Found
-from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 
@@ -37,6 +36,6 @@ def decide(catalogue: Catalogue, requirement_id: str, checks: Checks, *, subject
         return Decision(Verdict.INCONCLUSIVE, Cause.SUBJECT, error.what, error.mend)
 
 
-def cause_of(platform: Platform, fault: HostFault) -> Cause:
-    """An old-world platform or one without a stand-in is a matter of fidelity, not of the host."""
-    return Cause.FIDELITY if platform.rootfs_name is None and "no stand-in" in fault.what else Cause.HOST
+def cause_of(fault: HostFault) -> Cause:
+    """A platform that nothing stands in for is a matter of fidelity, not of the host."""
+    return Cause.FIDELITY if fault.lacking is Lacking.STAND_IN else Cause.HOST

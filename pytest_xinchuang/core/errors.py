@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class XcError(Exception):
     """A problem that is the user's or the host's to mend; shown without a traceback.
@@ -28,8 +30,24 @@ class UnknownName(XcError):
     """A platform, requirement or suite name that nobody defined."""
 
 
+class Lacking(StrEnum):
+    """What a fault of the host is about, where a verdict depends on it."""
+
+    ANYTHING = "anything"
+    STAND_IN = "stand-in"
+    """Nothing stands in for what the platform runs on: only its own root filesystem or a board could decide."""
+
+
 class HostFault(XcError):
-    """The host cannot do what was asked (a missing tool or kernel feature). Never the subject's failure."""
+    """The host cannot do what was asked (a missing tool or kernel feature). Never the subject's failure.
+
+    Attributes:
+        lacking: what it is that the host has not got.
+    """
+
+    def __init__(self, what: str, *, mend: str = "", lacking: Lacking = Lacking.ANYTHING) -> None:
+        super().__init__(what, mend=mend)
+        self.lacking = lacking
 
 
 class SandboxFault(HostFault):

@@ -9,8 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.verdict import Level
@@ -19,11 +21,7 @@ from pytest_xinchuang.core.yamlfile import YamlFile
 FindingCode = Annotated[str, StringConstraints(pattern=r"^XC-[A-Z]+-[0-9]{3}$")]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FindingRule(_Data):
+class FindingRule(FrozenData):
     """One code of the catalogue.
 
     Attributes:
@@ -43,7 +41,7 @@ class FindingRule(_Data):
     says: str | None = None
 
 
-class FindingsFile(_Data):
+class FindingsFile(FrozenData):
     """One file of the catalogue of codes."""
 
     format: Literal["xc-findings/1"] = Field(alias="schema")
@@ -114,6 +112,11 @@ class FindingCatalogue:
     def fails(self, finding: Finding) -> bool:
         """Whether the platform cannot do with it."""
         return finding.certainty is Certainty.CERTAIN and self.get(finding.code).level is not None
+
+
+def load_findings() -> FindingCatalogue:
+    """The shipped catalogue of findings."""
+    return FindingCatalogue(*resources.finding_files())
 
 
 class _Lenient(string.Formatter):

@@ -9,46 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_xinchuang.core.journal import Journal
+from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
-from pytest_xinchuang.core.waivers import WaiverUse, apply_waivers
+from pytest_xinchuang.core.waivers import apply_waivers
 
 _WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
-
-
-@dataclass
-class RequirementResult:
-    """One requirement on one platform.
-
-    Attributes:
-        verdict: the result itself; a waiver never changes it.
-        waived: a waiver that has effect lies over it.
-        flaky: an attempt that was not a pass came before the pass.
-    """
-
-    id: str
-    package: str
-    platform: str
-    level: Level
-    mandatory: bool
-    title: dict[str, str]
-    verdict: Verdict
-    cause: Cause
-    reason: str = ""
-    mend: str = ""
-    flaky: bool = False
-    waived: WaiverUse | None = None
-    checks: tuple[str, ...] = ()
-    evidence: tuple[int, ...] = ()
-    attempts: int = 0
-
-    @property
-    def effective(self) -> Verdict:
-        return Verdict.WAIVED if self.waived is not None else self.verdict
-
-    @property
-    def clears(self) -> bool:
-        """Whether it does not stand in the way of its level."""
-        return self.effective in (Verdict.PASS, Verdict.WAIVED, Verdict.NOT_APPLICABLE)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.inherit import KEY, Heirs, merge
 from pytest_xinchuang.core.requirement import Text
@@ -42,11 +43,7 @@ class Confidence(StrEnum):
     UNVERIFIED = "unverified"
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Fact(_Data, Generic[ValueT]):
+class Fact(FrozenData, Generic[ValueT]):
     """A value, where it comes from, and how far to trust it. ``null`` means: not known."""
 
     value: ValueT | None
@@ -60,7 +57,7 @@ class Fact(_Data, Generic[ValueT]):
         return self
 
 
-class Machine(_Data):
+class Machine(FrozenData):
     """How qemu-system stands in for a machine that a kernel of the architecture boots on."""
 
     program: str = Field(description="the qemu-system program")
@@ -76,7 +73,7 @@ class Machine(_Data):
     audit_arch: int = Field(description="AUDIT_ARCH_* of linux/audit.h: what seccomp filters call the architecture")
 
 
-class Architecture(_Data):
+class Architecture(FrozenData):
     """What is true of every machine of one architecture."""
 
     uname: str = Field(description="what `uname -m` prints")
@@ -114,7 +111,7 @@ def _may_be_partial(schema: dict[str, Any]) -> None:
     del schema["required"]
 
 
-class Emulation(_Data):
+class Emulation(FrozenData):
     """How qemu stands in for the CPU."""
 
     model_config = ConfigDict(json_schema_extra=_may_be_partial)
@@ -130,7 +127,7 @@ class Emulation(_Data):
     note: str = ""
 
 
-class Cpu(_Data):
+class Cpu(FrozenData):
     """One CPU."""
 
     model_config = ConfigDict(json_schema_extra=_may_inherit)
@@ -156,7 +153,7 @@ class Cpu(_Data):
     c_flags: Fact[tuple[str, ...]] = Field(description="flags for the C compiler that are safe on the CPU")
 
 
-class OsProfile(_Data):
+class OsProfile(FrozenData):
     """One operating system as far as a program meets it."""
 
     model_config = ConfigDict(json_schema_extra=_may_inherit)
@@ -181,7 +178,7 @@ class OsProfile(_Data):
     rootfs: dict[Arch, RootfsName | None] = Field(description="the stand-in root filesystem, by architecture")
 
 
-class RootfsRecipe(_Data):
+class RootfsRecipe(FrozenData):
     """A root filesystem that is made from a distribution's packages, and stands in for the vendor's."""
 
     model_config = ConfigDict(json_schema_extra=_may_inherit)
@@ -193,7 +190,7 @@ class RootfsRecipe(_Data):
     expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
 
 
-class KernelRecipe(_Data):
+class KernelRecipe(FrozenData):
     """A real kernel that is taken from a distribution's package, and stands in for the vendor's."""
 
     suite: Name
@@ -205,7 +202,7 @@ class KernelRecipe(_Data):
     expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
 
 
-class PlatformsFile(_Data):
+class PlatformsFile(FrozenData):
     """The whole of a platforms.yaml."""
 
     format: Literal["xc-platforms/1"] = Field(alias="schema")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.finding import FindingCode
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -15,7 +16,7 @@ Way = Literal["S", "E", "H", "D", "F", "R"]
 """How it is found: static, emulated run, table of facts, difference from x86-64, faked identity, real hardware or kernel."""
 
 
-class PortingRow(BaseModel):
+class PortingRow(FrozenData):
     """One failure.
 
     Attributes:
@@ -23,8 +24,6 @@ class PortingRow(BaseModel):
         requirements: requirements of the catalogue that it fails.
         native: what to run on a board, where emulation cannot decide it all.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     number: int = Field(ge=1)
     title: Text
@@ -44,10 +43,8 @@ class PortingRow(BaseModel):
         return self
 
 
-class PortingFile(BaseModel):
+class PortingFile(FrozenData):
     """The table."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["xc-porting/1"] = Field(alias="schema")
     rows: tuple[PortingRow, ...]

@@ -7,31 +7,28 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Profile(_Data):
+class Profile(FrozenData):
     """One profile; ``required_level`` None asks for nothing."""
 
     title: Text
     required_level: Level | None
 
 
-class ProfilesFile(_Data):
+class ProfilesFile(FrozenData):
     format: Literal["xc-profiles/1"] = Field(alias="schema")
     profiles: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")], Profile]
 
 
-class Waiver(_Data):
+class Waiver(FrozenData):
     """An overlay over one requirement's verdict; it never changes the result itself.
 
     Attributes:
@@ -49,7 +46,7 @@ class Waiver(_Data):
     expires: datetime.date
 
 
-class WaiversFile(_Data):
+class WaiversFile(FrozenData):
     format: Literal["xc-waivers/1"] = Field(alias="schema")
     waivers: tuple[Waiver, ...]
 

@@ -7,26 +7,23 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.verdict import Fidelity, Level
 from pytest_xinchuang.core.yamlfile import YamlFile
 
 RequirementId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]{3}$")]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Text(_Data):
+class Text(FrozenData):
     """One text in the two languages that reports are written in."""
 
     zh: str
     en: str
 
 
-class Requirement(_Data):
+class Requirement(FrozenData):
     """One line of the catalogue: a stable id, a level, what it demands, and the least fidelity that can prove it."""
 
     id: RequirementId
@@ -43,7 +40,7 @@ class Requirement(_Data):
     )
 
 
-class Catalogue(_Data):
+class Catalogue(FrozenData):
     """The versioned list of requirements."""
 
     format: Literal["xc-requirements/1"] = Field(alias="schema")

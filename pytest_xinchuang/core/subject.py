@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
+from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
+from pytest_xinchuang.core import inputs
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import RequirementId
 from pytest_xinchuang.core.yamlfile import KeyPath, YamlFile
+from pytest_xinchuang.messages import _, verbatim
 
 MANIFEST = "xinchuang.yaml"
 
@@ -25,11 +29,7 @@ Given = TypeVar("Given", bound=BaseModel)
 Behaviour = Literal["children", "threads", "tls", "signals", "dlopen"]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Expectation(_Data):
+class Expectation(FrozenData):
     """What a unit must do, known beforehand.
 
     Attributes:
@@ -47,7 +47,7 @@ class Expectation(_Data):
         return self
 
 
-class Library(_Data):
+class Library(FrozenData):
     """A shared library of the subject's own."""
 
     name: LibraryName
@@ -56,7 +56,7 @@ class Library(_Data):
     ship: bool = Field(default=True, description="false: link with it, but leave it out of what is delivered")
 
 
-class Artifact(_Data):
+class Artifact(FrozenData):
     """Something that is delivered: a file, a package, an archive, an image or a directory, for each target.
 
     Attributes:
@@ -72,7 +72,7 @@ class Artifact(_Data):
         return next((self.files[key] for key in keys if key is not None and key in self.files), None)
 
 
-class Unit(_Data):
+class Unit(FrozenData):
     """A minimum runnable unit: one program that starts, does one thing and ends.
 
     Attributes:
@@ -121,7 +121,7 @@ class Unit(_Data):
         return self
 
 
-class NotApplicable(_Data):
+class NotApplicable(FrozenData):
     """A behaviour that the subject says it does not have; believed only where its objects bear it out."""
 
     requirement: RequirementId
@@ -147,7 +147,7 @@ class Section(Generic[Given]):
     files: Callable[[Given], Iterable[str]] = lambda _: ()
 
 
-class SubjectFile(_Data):
+class SubjectFile(FrozenData):
     """The manifest."""
 
     format: Literal["xc-subject/1"] = Field(alias="schema")
@@ -269,27 +269,60 @@ class Subject:
     Args:
         path: the manifest or its directory.
         sections: those that the conformance packages at hand have.
+        unseen: files that are no part of the subject wherever they stand: the reports of the run itself.
 
     Raises:
         DataFileError: the manifest is malformed or names a file that is missing or outside its directory.
     """
 
-    def __init__(self, path: Path, sections: Iterable[Section[Any]]) -> None:
+    def __init__(self, path: Path, sections: Iterable[Section[Any]], unseen: Iterable[Path] = ()) -> None:
         self.manifest = path / MANIFEST if path.is_dir() else path
         if not self.manifest.is_file():
             raise DataFileError(f"{self.manifest}: no such manifest", mend=f"xc subject init {self.manifest.parent}")
         source = YamlFile(self.manifest)
         self.file = source.parse(subject_model(sections))
         self.directory = self.manifest.parent.resolve()
+        self._unseen = frozenset(unseen)
         for named in named_files(self.file):
             self._check(source, named)
 
     def _check(self, source: YamlFile, named: NamedFile) -> None:
         target = (self.directory / named.name).resolve()
         if not target.is_relative_to(self.directory):
-            raise source.error(named.where, f"{named.name!r} is outside the manifest's directory")
+            raise source.error(
+                named.where, _("{name} is outside the manifest's directory", name=verbatim(repr(named.name)))
+            )
         if not target.exists():
-            raise source.error(named.where, f"{named.name!r}: no such file in {self.directory}")
+            raise source.error(
+                named.where,
+                _(
+                    "{name}: no such file in {directory}",
+                    name=verbatim(repr(named.name)),
+                    directory=verbatim(str(self.directory)),
+                ),
+            )
+        if target.is_dir():
+            for place in self._beside(target):
+                if not place.is_relative_to(self.directory):
+                    where = self.directory
+                    raise source.error(
+                        named.where,
+                        _(
+                            "the Go module {name} is built with {place}, which is outside of {where}",
+                            name=verbatim(named.name),
+                            place=verbatim(str(place)),
+                            where=verbatim(str(where)),
+                        ),
+                        mend=_("put {manifest} into a directory that holds both", manifest=verbatim(MANIFEST)),
+                    )
+
+    @staticmethod
+    def _beside(directory: Path) -> list[Path]:
+        """The directories that a Go module, or a part of one, is built with; its own root first."""
+        root = inputs.go_root(directory)
+        if root is None or not (root == directory or any(directory.glob("*.go"))):
+            return inputs.go_directories(directory)
+        return [root, *inputs.go_directories(root)]
 
     def section(self, model: type[Given]) -> Given | None:
         """What the manifest says in the section of this model; None where it has none."""
@@ -306,15 +339,63 @@ class Subject:
     def path(self, name: str) -> Path:
         return self.directory / name
 
-    @property
+    def sources_of(self, unit: Unit) -> list[tuple[list[Path], tuple[str, ...]]]:
+        """The C sources that are compiled together for a unit, with all flags that they may be compiled with."""
+        found = []
+        if unit.kind == "c":
+            flags = tuple(flag for of_arch in unit.c_flags.values() for flag in of_arch)
+            found.append(([self.path(name) for name in unit.sources], flags))
+        return found + [([self.path(name) for name in library.sources], ()) for library in unit.libraries]
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that can change a verdict, sorted: what the manifest names, below it, and what that includes.
+
+        Builds are given these files and no others.
+
+        Raises:
+            DataFileError: one cannot be read.
+        """
+        try:
+            return tuple(sorted(self._files()))
+        except OSError as error:
+            raise DataFileError(
+                _(
+                    "{path} cannot be read: {why}",
+                    path=verbatim(str(error.filename)),
+                    why=verbatim(error.strerror or "?"),
+                )
+            ) from error
+
+    def _files(self) -> set[Path]:
+        found = {self.directory / self.manifest.name}
+        for named in named_files(self.file):
+            place = self.path(named.name)
+            below = set(inputs.walk(place, self._unseen))
+            found |= below
+            if place.is_dir():
+                found.update(inputs.included([p for p in below if p.suffix in inputs.SOURCES], (), self.directory))
+                for module in self._beside(place.resolve()):
+                    found.update(inputs.of_go(module, self.directory, self._unseen))
+        for unit in self.file.programs:
+            for sources, flags in self.sources_of(unit):
+                if sources:
+                    dirs = inputs.include_dirs(flags, sources[0].parent, self.directory)
+                    forced = inputs.forced_includes(flags, sources[0].parent, self.directory)
+                    found.update(inputs.included([*sources, *forced], dirs, self.directory))
+        return found
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over the manifest and every file that it names."""
-        total = hashlib.sha256(self.manifest.read_bytes())
-        for name in dict.fromkeys(named.name for named in named_files(self.file)):
-            place = self.path(name)
-            for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-                if path.is_file():
-                    total.update(f"\n{path.relative_to(self.directory)}\n".encode("utf-8", "surrogateescape"))
-                    with path.open("rb") as file:
-                        total.update(hashlib.file_digest(file, "sha256").digest())
+        """SHA-256 over the names and contents of all its files: no byte that can change a verdict is left out."""
+        total = hashlib.sha256()
+        for path in self.files:
+            total.update(f"\n{path.relative_to(self.directory)}\n".encode("utf-8", "surrogateescape"))
+            try:
+                with path.open("rb") as file:
+                    total.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise DataFileError(
+                    _("{path} cannot be read: {why}", path=verbatim(str(path)), why=verbatim(error.strerror or "?"))
+                ) from error
         return "sha256:" + total.hexdigest()

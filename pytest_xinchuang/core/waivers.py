@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pytest_xinchuang.core.result import RequirementResult, WaiverUse
 from pytest_xinchuang.core.verdict import Verdict
-
-if TYPE_CHECKING:
-    from pytest_xinchuang.core.grade import RequirementResult
-
-
-@dataclass(frozen=True)
-class WaiverUse:
-    """A waiver that has effect."""
-
-    owner: str
-    reason: str
-    clause: str
-    expires: str
 
 
 def apply_waivers(started: dict[str, Any], results: list[RequirementResult]) -> list[str]:

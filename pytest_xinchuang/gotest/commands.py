@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Problem:
+class ReadProblem:
     """Something that could not be read, or not wholly. The rest was read all the same.
 
     Attributes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
@@ -35,10 +37,6 @@ class Needed:
         text = self.version.partition("_")[2]
         return version_key(text) if text.replace(".", "").isdigit() and text[-1] != "." else None
 
-    def newer_than(self, prefix: str, limit: str) -> bool:
-        """Whether this is ``prefix_X`` with X above ``limit``; GLIBC_PRIVATE and the like are never comparable."""
-        return self.family == prefix and self.number is not None and self.number > version_key(limit)
-
 
 def version_key(text: str) -> tuple[int, ...]:
     """``2.34`` as (2, 34)."""
@@ -62,6 +60,27 @@ class Function:
     address: int
     size: int
     name: str = ""
+
+
+class WorldEvidence(StrEnum):
+    """What tells an object's ABI world."""
+
+    ARCHITECTURE = "architecture"
+    """There is one world alone."""
+    INTERPRETER = "interpreter"
+    SYMBOL_VERSIONS = "symbol-versions"
+    FLAGS = "e_flags"
+    GO = "go"
+    """The Go that built it."""
+    NOTHING = "nothing"
+
+
+class World(NamedTuple):
+    """An ABI world, ``old`` or ``new``, None where it cannot be told; what tells it, and that in words."""
+
+    name: str | None
+    evidence: WorldEvidence
+    why: str
 
 
 @dataclass(frozen=True)
@@ -159,41 +178,31 @@ class ElfObject:
             return "musl"
         return None
 
-    def world(self, architecture: Architecture) -> tuple[str | None, str]:
-        """The LoongArch ABI world, "new" elsewhere; None when it cannot be told. And why.
+    def world(self, architecture: Architecture) -> World:
+        """The LoongArch ABI world, "new" elsewhere, with what tells it.
 
         The order of evidence: the interpreter, then the needed symbol versions, then e_flags (0x40 proves the new
         world, 0 nothing), then Go's build information.
         """
         if architecture.elf_machine != "EM_LOONGARCH":
-            return "new", "this architecture has one world"
+            return World("new", WorldEvidence.ARCHITECTURE, "this architecture has one world")
         for world, interpreters in architecture.interpreters.items():
             if self.interpreter in interpreters:
-                return world, f"PT_INTERP {self.interpreter}"
+                return World(world, WorldEvidence.INTERPRETER, f"PT_INTERP {self.interpreter}")
         if self.interpreter and self.interpreter.startswith("/lib/ld-musl-loongarch64"):
-            return "new", f"PT_INTERP {self.interpreter}"
+            return World("new", WorldEvidence.INTERPRETER, f"PT_INTERP {self.interpreter}")
         versions = [n.number for n in self.needed if n.family == "GLIBC" and n.number is not None]
         if versions:
-            old = min(versions) < version_key(architecture.libc_base)
-            return ("old" if old else "new"), f"needs GLIBC_{'.'.join(map(str, min(versions)))}"
+            world = "old" if min(versions) < version_key(architecture.libc_base) else "new"
+            return World(world, WorldEvidence.SYMBOL_VERSIONS, f"needs GLIBC_{'.'.join(map(str, min(versions)))}")
         if self.flags & OBJECT_ABI_MASK == 0x40:
-            return "new", f"e_flags {self.flags:#x}"
+            return World("new", WorldEvidence.FLAGS, f"e_flags {self.flags:#x}")
         if self.go is not None and self.go.number:
             # Upstream has loong64 since 1.19 and knows the new world alone; before that there were the vendor's forks.
             world = "new" if self.go.number >= version_key(architecture.go_min.value or "1.19") else "old"
-            return world, f"built by {self.go.version}"
-        return None, f"no interpreter, no symbol version, e_flags {self.flags:#x}"
-
-
-def read_elf(data: bytes, name: str) -> ElfObject:
-    """Read an ELF object.
-
-    Raises:
-        NotElf: the bytes are no ELF object, or a broken one; the message says how.
-    """
-    from pytest_xinchuang.inspect.elf_reader import ElfReader
-
-    return ElfReader(data, name).read()
+            return World(world, WorldEvidence.GO, f"built by {self.go.version}")
+        why = f"no interpreter, no symbol version, e_flags {self.flags:#x}"
+        return World(None, WorldEvidence.NOTHING, why)
 
 
 MACHINES: Mapping[int, str] = {

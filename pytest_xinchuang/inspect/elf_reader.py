@@ -69,6 +69,15 @@ class _Section:
     entry: int
 
 
+def read_elf(data: bytes, name: str) -> ElfObject:
+    """Read an ELF object.
+
+    Raises:
+        NotElf: the bytes are no ELF object, or a broken one; the message says how.
+    """
+    return ElfReader(data, name).read()
+
+
 class ElfReader:
     """One object. ``data`` may be bytes or a memory map."""
 

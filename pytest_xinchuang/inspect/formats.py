@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import io
 import lzma
@@ -45,7 +46,7 @@ class Account(Protocol):
     def expanded(self, size: int, so_far: int, compressed: int) -> None: ...
 
 
-class Member:
+class ContainedFile:
     """One file of a container. ``peek`` before ``chunks``; each is read once."""
 
     def __init__(
@@ -96,7 +97,8 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is None or isinstance(error, (CannotRead, TooMuch)) or not isinstance(error, Exception):
             return
-        if isinstance(error, NotImplementedError) or "encrypted" in str(error) or "password" in str(error):
+        # zipfile raises these for compressions that it does not know, and for encrypted members.
+        if type(error) in (NotImplementedError, RuntimeError):
             raise CannotRead(str(error) or "an unsupported compression", "XC-BAD-006") from error
         if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
             raise CannotRead(f"damaged: {error}") from error
@@ -188,7 +190,7 @@ _PAYLOAD = re.compile(
 )
 
 
-def payload(data: bytes, account: Account) -> Member | None:
+def payload(data: bytes, account: Account) -> ContainedFile | None:
     """What stands behind a script: a self-extracting installer (Makeself), an executable jar, a zipapp. None: it is text alone.
 
     Raises:
@@ -206,7 +208,7 @@ def payload(data: bytes, account: Account) -> Member | None:
         rest.seek(begin)
         return rest
 
-    return Member("", stream, account)
+    return ContainedFile("", stream, account)
 
 
 PYINSTALLER = b"MEI\x0c\x0b\x0a\x0b\x0e"
@@ -315,7 +317,7 @@ def _file(data: Any) -> IO[bytes]:
     return io.BytesIO(data) if isinstance(data, bytes) else io.BufferedReader(_View(data))
 
 
-def members(kind: str, data: bytes, account: Account) -> Iterator[Member]:
+def members(kind: str, data: bytes, account: Account) -> Iterator[ContainedFile]:
     """The members of a container, in order.
 
     Raises:
@@ -345,43 +347,44 @@ def members(kind: str, data: bytes, account: Account) -> Iterator[Member]:
         yield member
 
 
-def _zip(data: bytes, account: Account) -> Iterator[Member]:
+def _zip(data: bytes, account: Account) -> Iterator[ContainedFile]:
     with zipfile.ZipFile(_file(data)) as archive:
         for info in archive.infolist():
             if info.is_dir():
                 continue
             if stat.S_ISLNK(info.external_attr >> 16):
                 target = archive.open(info).read(4096).decode("utf-8", "surrogateescape")
-                yield Member(info.filename, None, account, link=target)
+                yield ContainedFile(info.filename, None, account, link=target)
                 continue
-            yield Member(info.filename, lambda info=info: archive.open(info), account, compressed=info.compress_size)  # type: ignore[misc]
+            opened = functools.partial(archive.open, info)
+            yield ContainedFile(info.filename, opened, account, compressed=info.compress_size)
 
 
-def _tar(data: bytes, account: Account) -> Iterator[Member]:
+def _tar(data: bytes, account: Account) -> Iterator[ContainedFile]:
     yield from _tar_stream(_file(data), account)
 
 
-def _tar_stream(stream: IO[bytes], account: Account) -> Iterator[Member]:
+def _tar_stream(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
     with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
         for info in archive:
             if info.issym():
-                yield Member(info.name, None, account, link=info.linkname)
+                yield ContainedFile(info.name, None, account, link=info.linkname)
             elif info.islnk():
                 # The same file under another name: it was looked at under its first.
-                yield Member(info.name, None, account, link="/" + info.linkname.removeprefix("./"))
+                yield ContainedFile(info.name, None, account, link="/" + info.linkname.removeprefix("./"))
             elif info.isfile():
-                yield Member(info.name, lambda info=info: archive.extractfile(info), account)  # type: ignore[misc,arg-type]
+                yield ContainedFile(info.name, lambda info=info: archive.extractfile(info), account)  # type: ignore[misc,arg-type]
             archive.members = []  # type: ignore[attr-defined]  # it would keep them all
 
 
-def _compressed(data: bytes, account: Account) -> Iterator[Member]:
+def _compressed(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """A compressed stream: of a tar or cpio archive, whose members are ours, or of one file."""
     kind = _compression(bytes(data[:4]))
     assert kind is not None
     yield from _inside(_decompressed(data, kind, account), account)
 
 
-def _inside(stream: IO[bytes], account: Account) -> Iterator[Member]:
+def _inside(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
     head = stream.peek(512)[:512]  # type: ignore[attr-defined]
     inner = kind_of(head, "")
     if inner == "tar":
@@ -389,13 +392,13 @@ def _inside(stream: IO[bytes], account: Account) -> Iterator[Member]:
     elif inner == "cpio":
         yield from _cpio(stream, account)
     else:
-        yield Member("(content)", lambda: stream, account)
+        yield ContainedFile("(content)", lambda: stream, account)
 
 
 AR_HEADER = 60
 
 
-def _ar(data: bytes, account: Account) -> Iterator[Member]:
+def _ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """ar(5): System V and BSD long names. A deb is one, and so is a static library."""
     at, names = 8, b""
     while at + AR_HEADER <= len(data):
@@ -419,19 +422,19 @@ def _ar(data: bytes, account: Account) -> Iterator[Member]:
             raw = raw.rstrip(b"/")
         content = data[begin:end]
         name = raw.decode("utf-8", "surrogateescape") or "(no name)"
-        yield Member(name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
+        yield ContainedFile(name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
         at = end + (size & 1)
     if at < len(data):
         raise CannotRead(f"damaged: {len(data) - at} bytes behind its last member")
 
 
-def _rpm(data: bytes, account: Account) -> Iterator[Member]:
+def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """An RPM package (LSB, rpm file format): lead, signature, header, and a compressed cpio archive."""
     at, _ = _rpm_header(data, 96)
     at = (at + 7) // 8 * 8
     at, tags = _rpm_header(data, at)
     text = "".join(f"{key}: {value}\n" for key, value in tags.items())
-    yield Member("control", lambda: io.BytesIO(text.encode()), account)
+    yield ContainedFile("control", lambda: io.BytesIO(text.encode()), account)
     payload = data[at:]
     kind = _compression(bytes(payload[:4])) or ("lzma" if payload[:1] == b"\x5d" else None)
     stream = _decompressed(payload, kind, account) if kind else io.BufferedReader(io.BytesIO(bytes(payload)))
@@ -460,11 +463,11 @@ def _rpm_header(data: bytes, at: int) -> tuple[int, dict[str, str]]:
     return end, tags
 
 
-def _cpio_file(data: bytes, account: Account) -> Iterator[Member]:
+def _cpio_file(data: bytes, account: Account) -> Iterator[ContainedFile]:
     yield from _cpio(_file(data), account)
 
 
-def _cpio(stream: IO[bytes], account: Account) -> Iterator[Member]:
+def _cpio(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
     """cpio's "new ASCII" format (cpio(5))."""
     while True:
         header = stream.read(110)
@@ -479,9 +482,9 @@ def _cpio(stream: IO[bytes], account: Account) -> Iterator[Member]:
             return
         part = _Part(stream, size)
         if stat.S_ISREG(mode):
-            yield Member(name, lambda part=part: part, account)  # type: ignore[misc]
+            yield ContainedFile(name, lambda part=part: part, account)  # type: ignore[misc]
         elif stat.S_ISLNK(mode):
-            yield Member(name, None, account, link=part.read(4096).decode("utf-8", "surrogateescape"))
+            yield ContainedFile(name, None, account, link=part.read(4096).decode("utf-8", "surrogateescape"))
         part.finish()
         stream.read(-size % 4)
 
@@ -506,7 +509,7 @@ class _Part(io.RawIOBase):
             self.read(CHUNK)
 
 
-def _squashfs(data: bytes, account: Account) -> Iterator[Member]:
+def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """By squashfs-tools, into a directory that is removed afterwards."""
     program = shutil.which("unsquashfs")
     if program is None:
@@ -529,9 +532,9 @@ def _squashfs(data: bytes, account: Account) -> Iterator[Member]:
                 path = Path(directory) / name
                 inside = os.path.relpath(path, out)
                 if path.is_symlink():
-                    yield Member(inside, None, account, link=str(path.readlink()))
+                    yield ContainedFile(inside, None, account, link=str(path.readlink()))
                 elif path.is_file():
-                    yield Member(inside, lambda path=path: path.open("rb"), account, compressed=len(data))  # type: ignore[misc]
+                    yield ContainedFile(inside, lambda path=path: path.open("rb"), account, compressed=len(data))  # type: ignore[misc]
 
 
 def _unsquashfs(argv: list[str]) -> subprocess.CompletedProcess[bytes]:

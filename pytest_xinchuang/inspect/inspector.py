@@ -12,8 +12,9 @@ from typing import Any
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Architecture, Platform
-from pytest_xinchuang.inspect.artifact import Node, Problem
-from pytest_xinchuang.inspect.elf import ElfObject, NotElf, read_elf
+from pytest_xinchuang.inspect.artifact import Node, ReadProblem
+from pytest_xinchuang.inspect.elf import ElfObject, NotElf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.rules import elf_rules, packages, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
@@ -40,7 +41,7 @@ class Inspection:
     """
 
     root: Node
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReadProblem] = field(default_factory=list)
     unread: int = 0
 
     @property
@@ -69,7 +70,7 @@ class Inspector:
         Raises:
             XcError: there is nothing there that can be opened.
         """
-        problems: list[Problem] = []
+        problems: list[ReadProblem] = []
 
         def on_object(node: Node, name: str, data: bytes) -> None:
             top = node.kind == "file"
@@ -77,7 +78,7 @@ class Inspector:
             try:
                 record = self.object(data, place, name)
             except NotElf as error:
-                problems.append(Problem("XC-BAD-001", place, str(error).removeprefix(f"{place}: ")))
+                problems.append(ReadProblem("XC-BAD-001", place, str(error).removeprefix(f"{place}: ")))
                 return
             node.objects.append(record)
             _note_libc(node, name, data)
@@ -88,7 +89,7 @@ class Inspector:
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):
             # Nothing wrong was found for want of evidence.
             problems.append(
-                Problem("XC-BAD-009", root.place, f"a {root.kind} with neither an object nor a package in it")
+                ReadProblem("XC-BAD-009", root.place, f"a {root.kind} with neither an object nor a package in it")
             )
         return Inspection(root, problems, walker.unread)
 
@@ -208,7 +209,7 @@ class Verdicts:
         check_go(self.judge, record)
 
 
-def problems_as_findings(problems: Iterable[Problem], platform: str) -> list[Finding]:
+def problems_as_findings(problems: Iterable[ReadProblem], platform: str) -> list[Finding]:
     """Problems of reading, as findings of one platform: undecided, for what was not read may be anything."""
     return [Finding(p.code, Certainty.UNDECIDED, p.place, platform, {"detail": p.detail}) for p in problems]
 

@@ -7,13 +7,13 @@ instruction stands in a known function whose name is not one of a dispatch.
 
 from __future__ import annotations
 
-import bisect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.inspect.elf import ElfObject, Function
+from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.isa_hits import Hit, Hits
 
 MAX_SITES = 8
 """Functions that are named for each extension; the others are counted."""
@@ -96,32 +96,6 @@ class IsaScan:
     scanned: int = 0
 
 
-@dataclass(frozen=True)
-class Hit:
-    """Instructions of one extension in one function, or in no known one.
-
-    Attributes:
-        address: of the first of them, and ``text`` what it is.
-        sure: they are instructions, and no data that looks like some.
-    """
-
-    feature: str
-    address: int
-    text: str
-    function: Function | None
-    sure: bool = True
-    count: int = 1
-
-
-@dataclass(frozen=True)
-class Hits:
-    """What a scanner of one architecture saw: the hits, and how the code asks for features (empty when it does not)."""
-
-    found: list[Hit]
-    asks: str
-    reads_cpucfg: bool = False
-
-
 def guards(elf: ElfObject, path: str) -> str:
     """Why an object's code may be guarded as a whole, told by anything but its code; empty when nothing says so."""
     if elf.is_go:
@@ -200,18 +174,3 @@ def _scanner(elf: ElfObject) -> Callable[[ElfObject, bytes], Hits] | None:
             f"{error.name} is not installed, and instructions are scanned with it", mend=f"pip install {error.name}"
         ) from error
     return None
-
-
-class Functions:
-    """Finds the function of an address."""
-
-    def __init__(self, functions: Iterable[Function]) -> None:
-        self.all = tuple(functions)
-        self.starts = [f.address for f in self.all]
-
-    def of(self, address: int) -> Function | None:
-        index = bisect.bisect_right(self.starts, address) - 1
-        if index < 0:
-            return None
-        function = self.all[index]
-        return function if address < function.address + function.size else None

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pytest_xinchuang.inspect.elf import ElfObject
-from pytest_xinchuang.inspect.isa import Functions, Hit, Hits
 from pytest_xinchuang.inspect.isa_arm64 import ARM64
+from pytest_xinchuang.inspect.isa_hits import Functions, Hit, Hits
 from pytest_xinchuang.inspect.isa_loong64 import LOONG64
 
 CHUNK = 1 << 22
@@ -39,7 +39,7 @@ ASK = "?"
 """The pseudo-feature of instructions that ask the CPU what it has."""
 
 
-class Table:
+class EncodingTable:
     """Encodings with a look-up by the eleven highest bits, which most words fail at once."""
 
     def __init__(self, rows: Sequence[tuple[str, str, int, int]]) -> None:
@@ -68,8 +68,8 @@ class Table:
 
 
 @functools.cache
-def _table(machine: str) -> Table:
-    return Table(ARM64 if machine == "EM_AARCH64" else LOONG64)
+def _table(machine: str) -> EncodingTable:
+    return EncodingTable(ARM64 if machine == "EM_AARCH64" else LOONG64)
 
 
 def scan_fixed(elf: ElfObject, data: bytes) -> Hits:

@@ -9,7 +9,7 @@ from typing import Any
 from iced_x86 import CpuidFeature, Decoder, Formatter, FormatterSyntax
 
 from pytest_xinchuang.inspect.elf import CodeRange, ElfObject, Function
-from pytest_xinchuang.inspect.isa import Hit, Hits
+from pytest_xinchuang.inspect.isa_hits import Hit, Hits
 
 FEATURES = {
     # iced's names of CPUID features -> Linux's names in /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h). What is not

@@ -1,6 +1,6 @@
 """Walks artifacts: directories, archives in archives, packages, images. Reads alone, writes nothing where names lead.
 
-Everything is bounded (:class:`Bounds`), and a bad member is a :class:`Problem` of that member alone.
+Everything is bounded (:class:`Bounds`), and a bad member is a :class:`ReadProblem` of that member alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
-from pytest_xinchuang.inspect.artifact import Node, Problem, printable
+from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
 
 OnObject = Callable[[Node, str, bytes], None]
 
@@ -68,7 +68,7 @@ class Walker:
     def __init__(self, on_object: OnObject, bounds: Bounds | None = None) -> None:
         self.on_object = on_object
         self.bounds = bounds or Bounds()
-        self.problems: list[Problem] = []
+        self.problems: list[ReadProblem] = []
         self.unread = 0
         self._deadline = time.monotonic() + self.bounds.seconds
         self._expanded = 0
@@ -104,7 +104,7 @@ class Walker:
 
     def problem(self, code: str, place: str, detail: str) -> None:
         if len(self.problems) < 1000:
-            self.problems.append(Problem(code, place, detail))
+            self.problems.append(ReadProblem(code, place, detail))
         else:
             self.unread += 1
 
@@ -255,7 +255,7 @@ class Walker:
             self.problem("XC-BAD-002", node.place, f"{type(error).__name__}: {error}")
         formats.settle(node)
 
-    def _member(self, node: Node, member: formats.Member, depth: int) -> None:
+    def _member(self, node: Node, member: formats.ContainedFile, depth: int) -> None:
         name = member.name.removeprefix("./").rstrip("/")
         if name.startswith("/") or ".." in name.split("/"):
             self.problem("XC-BAD-004", node.within(name), "its name leads out of the archive")
@@ -280,7 +280,7 @@ class Walker:
         finally:
             member.close()
 
-    def _read(self, member: formats.Member, place: str) -> _Held:
+    def _read(self, member: formats.ContainedFile, place: str) -> _Held:
         """The whole of a member: in memory when it is small, else in a temporary file without a name."""
         held = _Held()
         limit = self.bounds.object_bytes

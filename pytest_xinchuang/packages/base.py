@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any
 
+from pytest_xinchuang.packages.option import PackageOption
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,24 +22,6 @@ GROUP = "pytest_xinchuang.packages"
 def N_(template: str) -> str:  # noqa: N802 - gettext's own name for it
     """Marks a text to be translated when it is shown."""
     return template
-
-
-class PackageOption:
-    """An option of pytest's command line that belongs to a package; it is an ini value too, with underscores.
-
-    Attributes:
-        flag: ``--xc-...``.
-        metavar: how its value is called in help texts.
-        help: what it is for, marked by ``N_``: the English template of a message.
-    """
-
-    def __init__(self, flag: str, metavar: str, help: str) -> None:
-        self.flag, self.metavar, self.help = flag, metavar, help
-
-    @property
-    def name(self) -> str:
-        """As ``RunContext.option`` takes it: without dashes."""
-        return self.flag.lstrip("-").replace("-", "_")
 
 
 class Package:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pytest_xinchuang.packages.base import PackageOption
+from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.grade import Grade, RunResult
@@ -45,7 +45,7 @@ class RunContext(Protocol):
         """Nothing may be fetched."""
 
     def option(self, name: str) -> str | None:
-        """An option's value: of the command line, else of the ini file, else None. ``name``: ``xc_sm_vectors``."""
+        """An option's value: of the command line, else of the ini file, else None. ``name`` is as ``PackageOption.name``."""
 
     def option_path(self, name: str, *, directory: bool = False) -> Path | None:
         """The file that an option names.

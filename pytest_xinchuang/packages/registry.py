@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.messages import _, add_catalogue, joined, verbatim
-from pytest_xinchuang.packages.base import PackageOption, entry_points, load
+from pytest_xinchuang.packages.base import entry_points, load
+from pytest_xinchuang.packages.option import PackageOption
 from pytest_xinchuang.packages.protocol import ConformancePackage
 
 if TYPE_CHECKING:
@@ -82,15 +83,15 @@ class Registry:
         """The sections of the manifest that packages have."""
         return tuple(section for package in self for section in package.sections)
 
-    def subject(self, path: Path) -> Subject:
-        """Read a manifest with the sections of these packages.
+    def subject(self, path: Path, unseen: Iterable[Path] = ()) -> Subject:
+        """Read a manifest with the sections of these packages; ``unseen`` files are no part of the subject.
 
         Raises:
             DataFileError: it is malformed, or names what is not there.
         """
         from pytest_xinchuang.core.subject import Subject
 
-        return Subject(path, self.sections)
+        return Subject(path, self.sections, unseen)
 
     def requirement_files(self) -> list[Path]:
         """The files of the catalogue."""

@@ -15,7 +15,7 @@ from pytest_xinchuang.core.errors import DataFileError, HostFault
 from pytest_xinchuang.core.platform import KernelRecipe
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
-from pytest_xinchuang.sandbox.system import SystemEmulatorRef
+from pytest_xinchuang.provision.refs import SystemEmulatorRef
 
 PROGRAMS = ("qemu-system-aarch64", "qemu-system-loongarch64", "qemu-system-x86_64")
 

@@ -11,7 +11,7 @@ from io import TextIOBase
 from typing import TextIO
 
 
-class Step:
+class ProgressStep:
     """One step, silent until it turns out that there is something to do."""
 
     def __init__(self, progress: Progress, name: str, *, usually_short: bool) -> None:
@@ -36,9 +36,9 @@ class Progress:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def step(self, name: str, *, usually_short: bool = False) -> Iterator[Step]:
+    def step(self, name: str, *, usually_short: bool = False) -> Iterator[ProgressStep]:
         """A step; one that is ``usually_short`` is told only when it took longer than a second."""
-        step = Step(self, name, usually_short=usually_short)
+        step = ProgressStep(self, name, usually_short=usually_short)
         ticking = threading.Event()
         ticker: threading.Thread | None = None
         if self._bar:
@@ -57,11 +57,11 @@ class Progress:
                 if not (done and usually_short and seconds < 1):
                     self._line(f"{name}: {'done' if done else 'failed'} in {seconds:.1f} s")
 
-    def _begin(self, step: Step) -> None:
+    def _begin(self, step: ProgressStep) -> None:
         if not self._bar and not step.usually_short:
             self._line(f"{step.name}: making it")
 
-    def _tick(self, step: Step, stop: threading.Event) -> None:
+    def _tick(self, step: ProgressStep, stop: threading.Event) -> None:
         marks = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
         turn = 0
         while not stop.wait(0.1):

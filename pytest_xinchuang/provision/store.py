@@ -9,17 +9,22 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import DataFileError, HostFault
+from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
 from pytest_xinchuang.provision.progress import Progress
-from pytest_xinchuang.sandbox.launcher import MARKER_OFFSET
-from pytest_xinchuang.sandbox.qemu import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
-from pytest_xinchuang.sandbox.system import KernelRef, SystemEmulatorRef
-
-_MARK = b"\x01"
+from pytest_xinchuang.provision.refs import (
+    MARKER,
+    MARKER_OFFSET,
+    SANDBOX_HOST_UID,
+    EmulatorRef,
+    KernelRef,
+    RootfsRef,
+    SystemEmulatorRef,
+)
 
 
 class Store:
@@ -50,7 +55,7 @@ class Store:
             "emulator",
             f"qemu-{mmdebstrap.host_architecture()}",
             f"2 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
-            lambda tree: mmdebstrap.build_emulators(self.cache, tree, _MARK, MARKER_OFFSET),
+            lambda tree: mmdebstrap.build_emulators(self.cache, tree, MARKER, MARKER_OFFSET),
             force=force,
         )
         path = self.cache.tree("emulator", entry.name) / program
@@ -69,15 +74,19 @@ class Store:
             )
         name = platform.rootfs_name
         if name is None:
-            raise HostFault(
-                f"{platform.id} has no stand-in root filesystem"
-                + (
-                    ": qemu-user is a new-world kernel and cannot judge old-world programs"
-                    if platform.world == "old"
-                    else ""
-                ),
-                mend=f"xc rootfs import {platform.id} TARBALL, and run it on a board or under a real kernel",
+            if platform.world == "old":
+                what = _(
+                    "{platform} has no stand-in root filesystem: "
+                    "qemu-user is a new-world kernel and cannot judge old-world programs",
+                    platform=platform.id,
+                )
+            else:
+                what = _("{platform} has no stand-in root filesystem", platform=platform.id)
+            mend = _(
+                "xc rootfs import {platform} TARBALL, and run it on a board or under a real kernel",
+                platform=platform.id,
             )
+            raise HostFault(what, mend=mend, lacking=Lacking.STAND_IN)
         return self._ref(self._make_rootfs(name, force=force), platform)
 
     @property

@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ElementTree
 
 from junit_xml import TestCase, TestSuite
 
-from pytest_xinchuang.core.grade import Grade, RequirementResult, RunResult
+from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.journal import Journal
+from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

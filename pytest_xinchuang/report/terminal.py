@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_xinchuang.core.grade import Grade, RequirementResult, RunResult
+from pytest_xinchuang.core.grade import Grade, RunResult
+from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Level, Verdict
 
 Writer = Callable[..., None]

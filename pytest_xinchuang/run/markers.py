@@ -23,16 +23,12 @@ def register(config: pytest.Config) -> None:
         config.addinivalue_line("markers", text)
 
 
-def wants(item: pytest.Item | pytest.Function, platform: Platform, shorts: dict[str, str]) -> bool:
-    """Whether the ``xc_platform`` markers of a test let it run on ``platform``.
+def allows(mark: pytest.Mark, platform: Platform, shorts: dict[str, str]) -> bool:
+    """Whether an ``xc_platform`` marker lets its test run on ``platform``.
 
     Raises:
         pytest.UsageError: wrong arguments.
     """
-    return all(allows(mark, platform, shorts) for mark in item.iter_markers("xc_platform"))
-
-
-def allows(mark: pytest.Mark, platform: Platform, shorts: dict[str, str]) -> bool:
     unknown = set(mark.kwargs) - {"arch", "os"}
     if unknown or not all(isinstance(a, str) for a in mark.args) or not (mark.args or mark.kwargs):
         raise pytest.UsageError(

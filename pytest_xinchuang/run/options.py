@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_xinchuang.packages.base import N_, PackageOption
+from pytest_xinchuang.packages.base import N_
+from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.protocol import ConformancePackage

@@ -8,6 +8,18 @@ from typing import Any
 import pytest
 
 
+def platform_of(nodeid: str, platform_ids: Sequence[str]) -> str | None:
+    """The platform that is one of a test's parameters; None for a test without one.
+
+    Parameters are joined by dashes, and so are the parts of a platform's id: where several fit, the longest is meant.
+    """
+    name, _, parameters = nodeid.partition("::")[2].partition("[")
+    if not name or not parameters.endswith("]"):
+        return None
+    found = [i for i in platform_ids if f"-{i}-" in f"-{parameters[:-1]}-"]
+    return max(found, key=len, default=None)
+
+
 def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str]) -> object:
     """A scheduler that splits by platform; tests without one are split as ``--dist=load`` does.
 
@@ -23,11 +35,7 @@ def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str])
 
     class PlatformScheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            parameters = nodeid.rpartition("[")[2] if nodeid.endswith("]") else ""
-            for platform_id in platform_ids:
-                if platform_id in parameters:
-                    return platform_id
-            return nodeid
+            return platform_of(nodeid, platform_ids) or nodeid
 
         def remove_node(self, node: Any) -> str | None:
             """Take back a dead worker's tests, but not the one that killed it: it would kill the next worker too."""

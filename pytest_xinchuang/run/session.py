@@ -29,6 +29,17 @@ from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 
+REPORT_FILES = (
+    "journal.ndjson",
+    "previous-journal.ndjson",
+    "report.json",
+    "junit.xml",
+    "report.html",
+    "ctrf.json",
+    ".lock",
+)
+"""What runs write into the report directory."""
+
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
 
 
@@ -88,11 +99,13 @@ class XcSession:
         waivers = option(config, "xc_waivers")
         self.waivers: tuple[Waiver, ...] = load_waivers(Path(waivers)) if waivers else ()
         subject = option(config, "xc_subject")
-        self.subject = self.registry.subject(
-            Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl"
-        )
         self.backend = option(config, "xc_backend") or "auto"
         self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
+        # A run that writes into its subject's directory does not change the subject.
+        written = [self.report_dir.resolve() / name for name in REPORT_FILES]
+        self.subject = self.registry.subject(
+            Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl", written
+        )
         self.timeout_scale = self._positive("xc_timeout_scale")
         self._engines: dict[tuple[str, str], Engine] = {}
         self.opened: list[dict[str, Any]] = []

@@ -12,12 +12,17 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.sandbox.answers import outcome_of
+from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
+
+AGENT_SOURCE = Path(__file__).with_name("agent")
+"""The directory of the agent's Go module."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
@@ -169,8 +174,29 @@ class AgentSandbox:
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
-        limits = limits or Limits()
-        number, stream = self._spawn(argv, env or {}, cwd, limits, trace=trace)
+        allowed = limits or Limits()
+
+        def again() -> bytes | None:
+            log = f"{WORK_DIR}/.xc-emulator.log"
+            self._run(argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, allowed)
+            with contextlib.suppress(OSError):
+                return self.get(log)
+            return None
+
+        return self._run(argv, stdin, env or {}, cwd, allowed, trace=trace, again=again)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes,
+        env: Mapping[str, str],
+        cwd: str,
+        limits: Limits,
+        *,
+        trace: bool = False,
+        again: Again | None = None,
+    ) -> Outcome:
+        number, stream = self._spawn(argv, env, cwd, limits, trace=trace)
         try:
             for start in range(0, len(stdin), 1 << 16):
                 self._send(_STDIN, number, stdin[start : start + (1 << 16)])
@@ -181,11 +207,13 @@ class AgentSandbox:
                 if not self._wait(stream, time.monotonic() + 10):
                     # What cannot even kill a command is no sandbox any more: it hangs.
                     self._die(f"{self.name} hangs: a command that was killed did not end")
-            return self._outcome(argv, stream, timed_out=not ended, limits=limits)
+            return self._outcome(argv, stream, timed_out=not ended, limits=limits, again=again)
         finally:
             self._streams.pop(number, None)
 
-    def _outcome(self, argv: Sequence[str], stream: _Stream, *, timed_out: bool, limits: Limits) -> Outcome:
+    def _outcome(
+        self, argv: Sequence[str], stream: _Stream, *, timed_out: bool, limits: Limits, again: Again | None = None
+    ) -> Outcome:
         return outcome_of(
             argv,
             stream.answer,
@@ -196,6 +224,7 @@ class AgentSandbox:
             emulated=self._emulated,
             cpu=self._cpu_model,
             gone=self._dead,
+            again=again,
         )
 
     def start(
@@ -267,8 +296,8 @@ class AgentProcess:
     ) -> None:
         self._sandbox, self._number, self._stream, self._argv, self._limits = sandbox, number, stream, argv, limits
         self.stdin: IO[bytes] = io.BufferedWriter(_Feeder(sandbox, number), buffer_size=1)
-        self.stdout: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stdout))
-        self.stderr: IO[bytes] = io.BufferedReader(_Reader(sandbox, stream, stream.stderr))
+        self.stdout: IO[bytes] = io.BufferedReader(_OutputReader(sandbox, stream, stream.stdout))
+        self.stderr: IO[bytes] = io.BufferedReader(_OutputReader(sandbox, stream, stream.stderr))
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
         seconds = timeout_s if timeout_s is not None else self._limits.wall_s
@@ -303,7 +332,7 @@ class _Feeder(io.RawIOBase):
         super().close()
 
 
-class _Reader(io.RawIOBase):
+class _OutputReader(io.RawIOBase):
     def __init__(self, sandbox: AgentSandbox, stream: _Stream, source: bytearray) -> None:
         self._sandbox, self._stream, self._source, self._position = sandbox, stream, source, 0
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
+from pytest_xinchuang.sandbox.emulator_faults import Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 
 
@@ -21,6 +21,7 @@ def outcome_of(
     emulated: bool,
     cpu: str,
     gone: str,
+    again: Again | None = None,
 ) -> Outcome:
     """The outcome of a command.
 
@@ -29,6 +30,7 @@ def outcome_of(
             None when none came.
         timed_out_after_s: our limit in seconds, when it was we who ended the command.
         gone: why no answer came.
+        again: see ``emulator_faults``.
     """
     code = signal = None
     wall = spent = 0.0
@@ -49,7 +51,7 @@ def outcome_of(
         elif timed_out_after_s is not None:
             ended, cause = Ended.TIMED_OUT, f"still running after {timed_out_after_s:g} s (our limit)"
         else:
-            ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated)
+            ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated, again)
         if emulated:
             stderr = without_noise(stderr)
     return Outcome(

@@ -1,51 +1,106 @@
-"""Telling the emulator's own end from that of the program it runs."""
+"""Telling the emulator's own end from that of the program it runs.
+
+A program under qemu-user shares everything with it: process, descriptors, memory. What can be told rests on the wait status,
+which no program writes, and on qemu's words only where that status bears them out:
+
+- It exited: the program did, whatever stands on stderr. qemu itself exits (with 1) only where it refuses to begin, and then the
+  program makes no system call. So whoever exits with 1 and has said nothing but such a refusal is run again with a log.
+- It died of a signal of crashes, and qemu has announced that very signal: the program did.
+- It died so unannounced: qemu crashed, or the program had closed stderr before. The log of another run shows which: there the
+  program's own death ends with the signal that it took.
+- SIGKILL is the host's (out of memory), or the program's own: that cannot be told, and counts as the host's.
+
+What cannot be told either: a program that announces a death itself is blamed for a crash of qemu by the same signal, which is
+its own doing; one that writes into qemu's memory (/proc/self/mem) or into the log is capable of anything. A kept-alive process
+cannot be run again: one that closes stderr and crashes counts as the emulator's fault, which is inconclusive and never a pass.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
+from collections.abc import Callable
+from typing import NamedTuple
 
 from pytest_xinchuang.sandbox.protocol import Ended
 
-_GUEST_SIGNAL = re.compile(rb"qemu: uncaught target signal (\d+)")
+_ANNOUNCED = re.compile(rb"qemu: uncaught target signal (\d+) \([^()\n]*\) - core (?:not )?dumped\r?\n?")
 """linux-user/signal.c, dump_core_and_abort: qemu says so before it dies *for* the program."""
 
-_OWN_FAULT = re.compile(
-    rb"QEMU internal SIG\w+|^\*\*\nERROR:\S+:\d+:.*|qemu-\w+: .*(?:Assertion|tcg/tcg\.c).*|"
-    rb"qemu-\w+: unable to find CPU model .*|qemu-\w+: can't apply global .*|qemu-\w+: Property .* not found|"
-    rb"qemu-\w+: Unable to reserve .*|qemu: unhandled CPU exception .*",
+_REFUSAL = re.compile(
+    rb"qemu(?:-\w+)?: (?:unable to find CPU model |can't apply global |Property .* not found|"
+    rb"Unable to (?:reserve|find a guest_base) |.*requires virtual address space that is in use)[^\n]*"
+)
+"""What qemu prints before it exits with 1 and has run nothing: linux-user/main.c, linux-user/elfload.c, qom/object.c."""
+
+_CRASH = re.compile(
+    rb"qemu-\w+: QEMU internal SIG\w+[^\n]*|^\*\*\nERROR:\S+:\d+:[^\n]*|"
+    rb"qemu-\w+: [^\n]*(?:Assertion|tcg/tcg\.c)[^\n]*|qemu: unhandled CPU exception [^\n]*",
     re.MULTILINE,
 )
-"""What qemu prints of itself: an internal fault (linux-user/signal.c), a failed assertion, a CPU model that it refuses."""
+"""What qemu prints when it crashes. It only words the cause: whether qemu crashed is not read from here."""
+
+_TAKEN = re.compile(rb"--- (SIG\w+) \{[^\n]*\} ---\s*\Z")
+"""linux-user/strace.c, print_taken_signal, as the last line of a log."""
+
+_CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGFPE, signal.SIGSYS}
+)
+
+LOG_ENVIRONMENT = "QEMU_LOG_FILENAME"
+"""Where qemu-user logs to, in the place of stderr (linux-user/main.c)."""
+
+Again = Callable[[], bytes | None]
+"""Runs the program once more and gives qemu's log of its system calls and signals; None where there is none."""
 
 
-def classify(status: int, stderr: bytes, emulated: bool) -> tuple[Ended, int | None, int | None, str]:
-    """How a command ended: (ended, exit code, signal, cause), from its wait status and what stands on stderr.
+class ProcessEnd(NamedTuple):
+    """How a command ended; ``cause`` says what happened where the end is not the command's own."""
 
-    A signal that qemu did not announce did not come from the program: it is the emulator's, or the host's (SIGKILL).
+    ended: Ended
+    code: int | None = None
+    signal: int | None = None
+    cause: str = ""
+
+
+def classify(status: int, stderr: bytes, emulated: bool, again: Again | None = None) -> ProcessEnd:
+    """How a command ended, from its wait status, what stands on stderr, and where these two leave it open another run.
+
+    Args:
+        status: of wait(2).
+        emulated: by qemu-user.
     """
-    own = _OWN_FAULT.search(stderr) if emulated else None
-    if own:
-        return Ended.EMULATOR_FAULT, None, None, own.group().decode(errors="replace").strip()[:200]
     if os.WIFEXITED(status):
-        return Ended.EXITED, os.WEXITSTATUS(status), None, ""
+        code = os.WEXITSTATUS(status)
+        refusal = _REFUSAL.fullmatch(stderr.strip()) if emulated and code == 1 else None
+        if refusal and again is not None and again() == b"":
+            return ProcessEnd(Ended.EMULATOR_FAULT, cause=_words(refusal.group()))
+        return ProcessEnd(Ended.EXITED, code)
     number = os.WTERMSIG(status)
-    if not emulated:
-        if number == signal.SIGKILL:
-            return Ended.HOST_FAULT, None, None, "killed by SIGKILL from outside (out of memory?)"
-        return Ended.SIGNALED, None, number, ""
-    announced = [int(m.group(1)) for m in _GUEST_SIGNAL.finditer(stderr)]
-    if number in announced:
-        return Ended.SIGNALED, None, number, ""
-    if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGFPE):
-        name = signal.Signals(number).name
-        return Ended.EMULATOR_FAULT, None, None, f"the emulator died by {name} that no program raised"
     if number == signal.SIGKILL:
-        return Ended.HOST_FAULT, None, None, "killed by SIGKILL from outside (out of memory?)"
-    return Ended.SIGNALED, None, number, ""
+        return ProcessEnd(Ended.HOST_FAULT, cause="killed by SIGKILL from outside (out of memory?)")
+    if not emulated or number not in _CRASHES or number in map(int, _ANNOUNCED.findall(stderr)):
+        return ProcessEnd(Ended.SIGNALED, signal=number)
+    if again is not None and _took_last(again() or b"", number):
+        return ProcessEnd(Ended.SIGNALED, signal=number)
+    own = _CRASH.search(stderr)
+    name = signal.Signals(number).name
+    cause = _words(own.group()) if own else f"the emulator died by {name} that no program raised"
+    return ProcessEnd(Ended.EMULATOR_FAULT, cause=cause)
+
+
+def _took_last(log: bytes, number: int) -> bool:
+    """Whether a log ends with the program taking this signal."""
+    taken = _TAKEN.search(log)
+    # qemu calls SIGABRT by its other name.
+    return taken is not None and getattr(signal, taken.group(1).decode(), None) == number
+
+
+def _words(line: bytes) -> str:
+    return line.decode(errors="replace").strip()[:200]
 
 
 def without_noise(stderr: bytes) -> bytes:
     """The program's own stderr: qemu's announcements taken out."""
-    return re.sub(rb"qemu: uncaught target signal \d+ \([^)]*\) - core (?:not )?dumped\r?\n?", b"", stderr)
+    return _ANNOUNCED.sub(b"", stderr)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.syscall_names import names_of
@@ -16,11 +17,7 @@ from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KnownDifference(_Data):
+class KnownDifference(FrozenData):
     """Probes that an emulator answers otherwise.
 
     Attributes:
@@ -40,7 +37,7 @@ class KnownDifference(_Data):
         return any(probe == p or (p.endswith("*") and probe.startswith(p[:-1])) for p in self.probes)
 
 
-class LackingCalls(_Data):
+class LackingCalls(FrozenData):
     """System calls that an emulator has not got.
 
     Attributes:
@@ -52,14 +49,14 @@ class LackingCalls(_Data):
     reason: str = Field(min_length=10)
 
 
-class Emulator(_Data):
+class Emulator(FrozenData):
     """One emulator: calls that it has not got, and probes that it answers otherwise."""
 
     calls: tuple[LackingCalls, ...] = ()
     probes: tuple[KnownDifference, ...] = ()
 
 
-class EmulatorsFile(_Data):
+class EmulatorsFile(FrozenData):
     format: str = Field(alias="schema", pattern=r"^xc-emulators/1$")
     emulators: dict[str, Emulator]
 

@@ -11,8 +11,8 @@ import termios
 import tty
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox
 from pytest_xinchuang.sandbox.protocol import Limits, Sandbox
-from pytest_xinchuang.sandbox.qemu import QemuSandbox
 
 
 def interact(sandbox: Sandbox, title: str) -> int:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.sandbox.lines import Launch
-from pytest_xinchuang.sandbox.protocol import Ended, Outcome
+from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome
 
 
 class LocalProcess:

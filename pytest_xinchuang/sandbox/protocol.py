@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,9 @@ WORK_DIR = "/xc"
 
 SANDBOX_UID = 1000
 """The user id that target code sees itself as."""
+
+BASE_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": WORK_DIR, "LANG": "C", "TMPDIR": WORK_DIR, "TZ": "UTC"}
+"""The environment of every command; what a caller gives is laid over it."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,24 @@ class Outcome:
         """Whether the end is on our side, so that it can never be the subject's failure."""
         return self.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.TIMED_OUT, Ended.OVER_LIMIT)
 
+    def as_evidence(self) -> dict[str, Any]:
+        """What of it goes into the journal: the ends of its output, with the digest of the whole."""
+        return {
+            "argv": list(self.argv),
+            "cpu": self.cpu,
+            "ended": str(self.ended),
+            "code": self.code,
+            "signal": self.signal,
+            "cause": self.cause,
+            "stdout": self.stdout[:2000].decode(errors="backslashreplace"),
+            "stdout_sha256": hashlib.sha256(self.stdout).hexdigest(),
+            "stderr": self.stderr[-1000:].decode(errors="backslashreplace"),
+            "truncated": self.truncated,
+            "leftovers": self.leftovers,
+            "wall_ms": self.wall_ms,
+            "cpu_ms": self.cpu_ms,
+        }
+
     def describe(self) -> str:
         """The end in a few words: "exit code 3", "killed by SIGILL (4)", or the cause."""
         import signal as signals
@@ -147,6 +169,10 @@ class Process(Protocol):
 
     def kill(self) -> Outcome:
         """Kill the command and everything that it started."""
+
+
+Launch = Callable[[], Process]
+"""Starts a command that is kept alive, e.g. a harness."""
 
 
 @runtime_checkable

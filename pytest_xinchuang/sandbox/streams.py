@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import selectors
 import time
+from typing import Any
 
 
 class Capture:
@@ -81,3 +83,33 @@ class Capture:
     @property
     def stderr(self) -> bytes:
         return bytes(self._buffers[self._stderr_fd])
+
+
+class Remembered(io.RawIOBase):
+    """The reading end of a pipe that remembers the last of what came, whoever read it.
+
+    Args:
+        fd: is owned, and closed with this.
+        keep: bytes that are remembered.
+    """
+
+    def __init__(self, fd: int, keep: int = 1 << 16) -> None:
+        self._fd, self._keep = fd, keep
+        self.last = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def readinto(self, into: Any) -> int:
+        data = os.read(self._fd, len(into))
+        into[: len(data)] = data
+        self.last = (self.last + data)[-self._keep :]
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._fd)
+        super().close()

@@ -23,7 +23,7 @@ def sequence(*parts: bytes) -> bytes:
     return tlv(0x30, b"".join(parts))
 
 
-class Reader:
+class DerReader:
     """Reads values one after another; every method raises ValueError for what is not DER."""
 
     def __init__(self, data: bytes) -> None:
@@ -58,9 +58,9 @@ class Reader:
             raise ValueError("DER: bytes behind the end")
 
 
-def read_sequence(data: bytes) -> Reader:
+def read_sequence(data: bytes) -> DerReader:
     """The inside of a SEQUENCE that is all there is."""
-    outer = Reader(data)
-    inner = Reader(outer.take(0x30))
+    outer = DerReader(data)
+    inner = DerReader(outer.take(0x30))
     outer.end()
     return inner

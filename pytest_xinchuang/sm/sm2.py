@@ -83,7 +83,7 @@ class Sm2:
         """SubjectPublicKeyInfo of an SM2 key: id-ecPublicKey with the curve 1.2.156.10197.1.301 (GB/T 35276-2017)."""
         try:
             outer = der.read_sequence(data)
-            algorithm = der.Reader(outer.take(0x30))
+            algorithm = der.DerReader(outer.take(0x30))
             oids = (algorithm.take(6), algorithm.take(6))
             algorithm.end()
             bits = outer.take(3)

@@ -10,10 +10,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_xinchuang.core import inputs
 from pytest_xinchuang.core.errors import BuildFailed, ToolchainFault
 from pytest_xinchuang.core.platform import Arch, Architecture
 from pytest_xinchuang.inspect.elf import version_key
@@ -156,26 +158,39 @@ class Builder:
         shared: bool = False,
         with_objects: Mapping[str, bytes] | None = None,
         salt: str = "",
+        within: Path | None = None,
     ) -> bytes:
         """Compile and link C sources; returns the program or shared object.
 
+        The compiler is given a copy of the sources and of what they include, and nothing that stands beside them.
+
         Args:
+            within: the directory whose files it may be given, and that relative ``-I`` start from; None: any.
             libraries: names for ``-l``.
             with_objects: shared objects, by file name, to link with.
             salt: another salt builds again, in another directory, time zone and locale (for reproducibility checks).
         """
+        sources = [Path(os.path.abspath(source)) for source in sources]  # noqa: PTH100 - links are kept
         compiler, version = find_c_compiler(target)
         # clang's names for CPUs are not GCC's.
         tuned = target.c_flags if compiler[-1] != compiler[0] else ()
-        argv = [*compiler, "-O2", "-g0", "-s", "-ffile-prefix-map={here}=.", *tuned, *flags]
+        argv = [
+            *compiler,
+            "-O2",
+            "-g0",
+            "-s",
+            "-ffile-prefix-map={here}=.",
+            "-ffile-prefix-map={tree}=.",
+            *tuned,
+            *flags,
+        ]
         argv += [f"-I{d}" for d in target.include_dirs]
         if shared:
             argv += ["-shared", "-fPIC"]
         key = ["c", Path(compiler[0]).name, version, target.key(), list(flags), list(libraries), shared, salt]
-        # A header beside a source is one of its inputs.
-        headers = sorted({h for source in sources for h in source.parent.glob("*.h")})
+        tree = _Tree.of_c(sources, flags, within)
         key += [
-            _digests([*sources, *headers]),
+            tree.digests(),
             {k: hashlib.sha256(v).hexdigest() for k, v in (with_objects or {}).items()},
         ]
 
@@ -183,20 +198,37 @@ class Builder:
             for name, data in (with_objects or {}).items():
                 (here / name).write_bytes(data)
             out = here / "out"
-            words = [*argv, "-o", str(out), *map(str, sources), f"-L{here}", "-Wl,--allow-shlib-undefined"]
+            place = tree.copy_to(here / "src")
+            copies = [str(source.relative_to(tree.base)) for source in sources]
+            words = [*argv, "-o", str(out), *copies, f"-L{here}", "-Wl,--allow-shlib-undefined"]
             words += [f"-L{d}" for d in target.library_dirs]
             words += [f"-l:{name}" for name in with_objects or {}] + [f"-l{name}" for name in libraries]
             env = {"ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
             env |= _other_circumstances(salt)
-            self._run([word.replace("{here}", str(sources[0].parent)) for word in words], env, here)
+            first = str(place / sources[0].parent.relative_to(tree.base))
+            words = [word.replace("{here}", first).replace("{tree}", str(place)) for word in words]
+            self._run(words, env, place)
             return out
 
         return self._cached(f"build {sources[0].name} for {target.arch}", key, build)
 
     def go(
-        self, target: Target, directory: Path, *, cgo: bool = False, flags: Sequence[str] = (), salt: str = ""
+        self,
+        target: Target,
+        directory: Path,
+        *,
+        cgo: bool = False,
+        flags: Sequence[str] = (),
+        salt: str = "",
+        within: Path | None = None,
     ) -> bytes:
-        """Build the Go main package in ``directory``; with cgo through zig."""
+        """Build the Go main package in ``directory``; with cgo through zig.
+
+        The go command is given a copy of the module, of its local replacements, and of what cgo names beside them.
+
+        Args:
+            within: the directory whose files it may be given; None: any.
+        """
         go = find_go()
         environment = {
             "GOOS": "linux",
@@ -214,7 +246,8 @@ class Builder:
             "GO111MODULE": "on",
         }
         key = ["go", version_of(go, "version"), target.key(), cgo, list(flags), salt]
-        key.append(_digests(sorted(p for p in directory.rglob("*") if p.is_file())))
+        tree = _Tree.of_go(directory, within)
+        key.append(tree.digests())
         if cgo:
             zig = find_zig()
             key.append(version_of(zig, "version"))
@@ -238,7 +271,7 @@ class Builder:
                 argv,
                 {**environment, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
                 | _other_circumstances(salt),
-                directory,
+                tree.copy_to(here / "src") / directory.relative_to(tree.base),
             )
             return out
 
@@ -321,8 +354,52 @@ def _intact(place: Path) -> bytes | None:
     return data if hashlib.sha256(data).digest() == raw[:32] else None
 
 
-def _digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class _Tree:
+    """The files that one build may read, by the directory that they all are below."""
+
+    base: Path
+    files: tuple[Path, ...]
+
+    @classmethod
+    def of_c(cls, sources: Sequence[Path], flags: Sequence[str], within: Path | None) -> _Tree:
+        here, base = sources[0].parent, within or Path.cwd()
+        forced = inputs.forced_includes(flags, here, base)
+        with _readable():
+            files = inputs.included([*sources, *forced], inputs.include_dirs(flags, here, base), within)
+        return cls(within or _common(files), tuple(files))
+
+    @classmethod
+    def of_go(cls, directory: Path, within: Path | None) -> _Tree:
+        with _readable():
+            files = inputs.of_go(directory, within)
+        if not files:
+            raise BuildFailed(f"there is no file in {directory}", argv=[], output="")
+        return cls(within or _common([*files, directory / "go.mod"]), tuple(files))
+
+    def digests(self) -> list[tuple[str, str]]:
+        with _readable():
+            return [
+                (str(path.relative_to(self.base)), hashlib.sha256(path.read_bytes()).hexdigest()) for path in self.files
+            ]
+
+    def copy_to(self, place: Path) -> Path:
+        """Write the files below ``place``; returns it."""
+        for path in self.files:
+            target = place / path.relative_to(self.base)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        return place
+
+
+def _common(files: Iterable[Path]) -> Path:
+    return Path(os.path.commonpath([path.parent for path in files]))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """A source that cannot be read is a build that failed."""
     try:
-        return [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
+        yield
     except OSError as error:
         raise BuildFailed(f"cannot read the source {error.filename}: {error.strerror}", argv=[], output="") from error

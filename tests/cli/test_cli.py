@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from pytest_xinchuang.cli.entry import EXIT_ERROR, main, schemas
+from pytest_xinchuang.cli.entry import EXIT_ERROR, main
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.provision.cache import Cache
 
@@ -37,10 +37,29 @@ def test_the_shipped_platforms_fit_the_schema_that_is_printed(capsys: pytest.Cap
         jsonschema.validate(data, schema)
 
 
-@pytest.mark.parametrize("name", ["platforms.json", "subject.json", "report.json"])
-def test_the_shipped_schemas_are_those_of_the_models(name: str) -> None:
-    """Mend: python -c "from pytest_xinchuang.cli.entry import write_schemas; write_schemas()"."""
-    assert json.loads((resources.schemas_dir() / name).read_text()) == schemas()[name]
+def test_the_shipped_schemas_are_those_of_the_models(tmp_path: Path) -> None:
+    """Mend: scripts/schemas update."""
+    script = Path(__file__).parents[2] / "scripts" / "schemas"
+
+    def run(*words: str) -> tuple[int, str]:
+        done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert run("check") == (0, "the shipped schemas are those of the models\n")
+    copies = tmp_path / "schemas"
+    shutil.copytree(resources.schemas_dir(), copies)
+    (copies / "api.json").unlink()
+    (copies / "other.json").write_text("{}")
+    (copies / "report.json").write_text("{}")
+    code, said = run("check", str(copies))
+    assert code == 1 and said.splitlines()[:3] == [
+        "api.json is missing",
+        "other.json is no schema of a model",
+        "report.json is not what its model says",
+    ]
+    assert run("update", str(copies))[0] == 0
+    assert run("check", str(copies))[1].startswith("other.json is no schema of a model\nmend: ")
+    assert run()[0] == run("chek")[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import pytest
 import sarif_pydantic
 
 from pytest_xinchuang.cli.entry import main
-from pytest_xinchuang.cli.inspect import load_findings
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue, load_findings
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target

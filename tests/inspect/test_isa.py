@@ -8,7 +8,7 @@ import pytest
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch, Platforms
-from pytest_xinchuang.inspect.elf import read_elf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.provision.cache import Cache

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from pytest_xinchuang.inspect.elf import ElfObject, read_elf
+from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.provision.store import Store
 
 pytestmark = pytest.mark.sandbox

@@ -8,7 +8,8 @@ import pytest
 
 from pytest_xinchuang.core.finding import Finding
 from pytest_xinchuang.core.platform import Arch, Platforms
-from pytest_xinchuang.inspect.elf import ElfObject, read_elf
+from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, GoModule
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa

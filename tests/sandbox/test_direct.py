@@ -8,11 +8,11 @@ import pytest
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
-from pytest_xinchuang.sandbox import qemu
-from pytest_xinchuang.sandbox.direct import DirectSandbox, differences, open_emulated, open_native
+from pytest_xinchuang.sandbox.backends import qemu
+from pytest_xinchuang.sandbox.backends.direct import DirectSandbox, differences, open_emulated, open_native
+from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits
-from pytest_xinchuang.sandbox.qemu import QemuSpec
 
 
 @pytest.fixture(params=["phytium", "zhaoxin", "loongson"])

@@ -24,8 +24,9 @@ from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.docker import LABEL, DockerSandbox, connect, export_image, reap
-from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
+from pytest_xinchuang.sandbox.backends.docker import LABEL, DockerSandbox, connect, export_image, reap
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -262,7 +263,7 @@ def test_what_the_engine_saves_can_be_inspected(
     tmp_path: Path, client: Any, docker_pool: Pool, platforms: Platforms
 ) -> None:
     from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
-    from pytest_xinchuang.sandbox.docker_images import prepare
+    from pytest_xinchuang.sandbox.backends.docker_images import prepare
 
     platform = platforms.get("phytium")
     prepared = prepare(client, docker_pool, platform, docker_pool.store.emulator(platform.architecture.qemu))

@@ -6,7 +6,7 @@ import io
 import stat
 from pathlib import Path
 
-from pytest_xinchuang.sandbox.initramfs import write_files, write_tree
+from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
 from pytest_xinchuang.sandbox.tracing import as_strace
 
 

@@ -22,10 +22,10 @@ import pytest
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.sandbox import qemu
+from pytest_xinchuang.sandbox.backends import qemu
+from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
-from pytest_xinchuang.sandbox.qemu import QemuSandbox, QemuSpec
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 pytestmark = pytest.mark.sandbox
@@ -63,6 +63,13 @@ def spec(pool: Pool, platforms: Platforms) -> QemuSpec:
 def own(spec: QemuSpec) -> Iterator[QemuSandbox]:
     with QemuSandbox(spec) as opened:
         yield opened
+
+
+def test_a_host_without_a_launcher_says_so_and_has_another_way(spec: QemuSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu.host, "machine", lambda: "loongarch64")
+    with pytest.raises(SandboxFault, match="on a loongarch64 host") as caught:
+        QemuSandbox(spec)
+    assert caught.value.namespaces and "--xc-backend=native" in caught.value.mend
 
 
 def shell(sandbox: Sandbox, script: str, **more: object) -> str:
@@ -312,7 +319,7 @@ def test_a_killed_supervisor_is_a_fault_and_leaves_nothing(spec: QemuSpec) -> No
 
 def test_an_owner_that_dies_leaves_nothing(spec: QemuSpec) -> None:
     code = (
-        "import sys, time\nfrom pytest_xinchuang.sandbox.qemu import *\nfrom pathlib import Path\n"
+        "import sys, time\nfrom pytest_xinchuang.sandbox.backends.qemu import *\nfrom pathlib import Path\n"
         f"s = QemuSandbox(QemuSpec('x', Arch.ARM64, RootfsRef('x', Path({str(spec.rootfs.path)!r}), 'd', '2.31', True, ()), "
         f"EmulatorRef(Path({str(spec.emulator.path if spec.emulator else '')!r}), 'd', 'v'), 'cortex-a72', '4.19.0'))\n"
         "s.start(['sleep', '1000'])\nprint(s._supervisor.pid, flush=True)\ntime.sleep(1000)\n"

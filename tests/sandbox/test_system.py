@@ -14,11 +14,13 @@ from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox import system
-from pytest_xinchuang.sandbox.pool import Circumstances, CpuVariant, Pool
+from pytest_xinchuang.sandbox.backends import system
+from pytest_xinchuang.sandbox.backends.system import SystemSandbox, open_system
+from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
-from pytest_xinchuang.sandbox.system import KernelRef, SystemSandbox, open_system
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
@@ -188,9 +190,9 @@ def test_another_kernel_can_be_asked_for(machines: Pool, platforms: Platforms, s
 
 
 def test_a_cpu_that_a_kernel_cannot_have_is_a_fault(machines: Pool, platforms: Platforms, store: Store) -> None:
-    wanted = Circumstances(CpuVariant.POOREST)
+    wanted = Circumstances(CpuVariant.POOREST, kernel=store.kernel("debian-arm64-16k"))
     with pytest.raises(SandboxFault, match="neoverse-n1 alone"):
-        open_system(machines, platforms.get("phytium"), wanted, store.kernel("debian-arm64-16k"))
+        open_system(machines, platforms.get("phytium"), wanted)
 
 
 def test_another_vendors_name_can_be_had(machines: Pool, platforms: Platforms) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_xinchuang.core.errors import BuildFailed
 from pytest_xinchuang.core.platform import Arch, Platforms
-from pytest_xinchuang.inspect.elf import read_elf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder, Target, ToolchainFault, find_c_compiler, gnu_libc_version
@@ -104,3 +104,37 @@ def test_go_fetches_nothing(tmp_path: Path, platforms: Platforms) -> None:
     (tmp_path / "main.go").write_text('package main\n\nimport _ "example.invalid/y"\n\nfunc main() {}\n')
     with pytest.raises(BuildFailed, match=r"example\.invalid/y"):
         Builder(Cache()).go(target(platforms), tmp_path)
+
+
+def test_a_build_is_given_what_it_includes_and_nothing_else(tmp_path: Path, platforms: Platforms) -> None:
+    place = tmp_path / "subject"
+    (place / "src").mkdir(parents=True)
+    (place / "include").mkdir()
+    (place / "src/u.c").write_text('#include "x.h"\n#ifdef AWAY\n#include AWAY\n#endif\nint main(void) { return X; }\n')
+    (place / "include/x.h").write_text("#define X 0\n")
+    (tmp_path / "away.h").write_text("")
+    builder, flags = Builder(Cache()), ["-I{here}/../include"]
+    first = builder.c(target(platforms), [place / "src/u.c"], flags=flags, within=place)
+    assert builder.c(target(platforms), [place / "src/u.c"], flags=["-Iinclude"], within=place) == first
+    (place / "include/x.h").write_text("#define X 1\n")
+    assert builder.c(target(platforms), [place / "src/u.c"], flags=flags, within=place) != first
+    for away in ("../../away.h", "../unnamed.h"):
+        (place / "unnamed.h").write_text("")
+        with pytest.raises(BuildFailed, match="file not found"):
+            builder.c(target(platforms), [place / "src/u.c"], flags=[*flags, f'-DAWAY="{away}"'], within=place)
+
+
+def test_a_go_build_is_given_its_replacements_and_nothing_beside(tmp_path: Path, platforms: Platforms) -> None:
+    files = {
+        "app/go.mod": "module app\n\ngo 1.22\n\nrequire example.com/y v0.0.0\n\nreplace example.com/y => ../y\n",
+        "app/cmd/main.go": 'package main\n\nimport "example.com/y"\n\nfunc main() { print(y.Y) }\n',
+        "y/go.mod": "module example.com/y\n\ngo 1.22\n",
+        "y/y.go": "package y\n\nconst Y = 1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    builder = Builder(Cache())
+    first = builder.go(target(platforms), tmp_path / "app/cmd", within=tmp_path)
+    (tmp_path / "y/y.go").write_text("package y\n\nconst Y = 2\n")
+    assert builder.go(target(platforms), tmp_path / "app/cmd", within=tmp_path) != first

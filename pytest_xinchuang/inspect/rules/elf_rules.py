@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
-from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, version_key
+from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 
 TLS_SURPLUS = 1664
@@ -115,7 +115,7 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
     architecture = platform.architecture
     if "old" not in architecture.interpreters:
         return True
-    world, why = elf.world(architecture)
+    world, evidence, why = elf.world(architecture)
     system = platform.system.title.en
     if world is None:
         if elf.kind != "rel":
@@ -137,10 +137,7 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
             judge.find("XC-ELF-005", Certainty.NOTE, record.place, note=".".join(map(str, note)), world=world, why=why)
     if world == platform.world:
         return True
-    if elf.go is not None and elf.interpreter is None and "built by" in why:
-        code = "XC-GO-003"
-    else:
-        code = "XC-ELF-004" if why.startswith("needs ") else "XC-ELF-002"
+    code = {WorldEvidence.GO: "XC-GO-003", WorldEvidence.SYMBOL_VERSIONS: "XC-ELF-004"}.get(evidence, "XC-ELF-002")
     judge.find(
         code,
         Certainty.CERTAIN,

@@ -16,7 +16,7 @@ Number = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Policy:
+class ManylinuxPolicy:
     """The newest symbol versions that a manylinux policy allows."""
 
     glibc: Number
@@ -29,8 +29,8 @@ class Policy:
         return f"manylinux_{self.glibc[0]}_{self.glibc[1]}"
 
 
-def _policy(glibc: str, glibcxx: str, cxxabi: str, gcc: str) -> Policy:
-    return Policy(version_key(glibc), version_key(glibcxx), version_key(cxxabi), version_key(gcc))
+def _policy(glibc: str, glibcxx: str, cxxabi: str, gcc: str) -> ManylinuxPolicy:
+    return ManylinuxPolicy(version_key(glibc), version_key(glibcxx), version_key(cxxabi), version_key(gcc))
 
 
 POLICIES = (
@@ -90,7 +90,7 @@ MUSL_ALLOWED = re.compile(r"^(libc\.so|libc\.musl-.*\.so\.1|ld-musl-.*|libz\.so\
 
 
 @dataclass(frozen=True)
-class Need:
+class NeededPolicy:
     """The oldest policy that allows what a wheel's objects need, and what asks for it."""
 
     policy: str
@@ -98,15 +98,15 @@ class Need:
     version: str = ""
 
 
-def needed_policy(records: Iterable[ElfRecord]) -> Need:
+def needed_policy(records: Iterable[ElfRecord]) -> NeededPolicy:
     """The oldest manylinux or musllinux policy of a wheel's objects; ``linux`` where none allows them."""
     closure = Closure(records)
     if not closure.records:
-        return Need("any")
+        return NeededPolicy("any")
     if any(r.elf.libc == "musl" for r in closure.records):
         return _musl_policy(closure)
     first = max(FIRST.get(closure.records[0].elf.machine, (2, 17)), (2, 5))
-    best = Need("")
+    best = NeededPolicy("")
     floor = next(p for p in POLICIES if p.glibc >= first)
     needed = floor
     for record in closure.records:
@@ -116,21 +116,21 @@ def needed_policy(records: Iterable[ElfRecord]) -> Need:
                 and library not in ALLOWED
                 and not library.startswith(("ld-linux", "ld64.so", "ld.so"))
             ):
-                return Need("linux", record, library)
+                return NeededPolicy("linux", record, library)
             if library == "libatomic.so.1" and library not in closure.by_name and needed.glibc < (2, 24):
-                needed, best = next(p for p in POLICIES if p.glibc >= (2, 24)), Need("", record, library)
+                needed, best = next(p for p in POLICIES if p.glibc >= (2, 24)), NeededPolicy("", record, library)
         for version in record.elf.needed:
             if version.library in closure.by_name:
                 continue
             found = _policy_of(version.family, version.number, needed)
             if found is None:
-                return Need("linux", record, version.version)
+                return NeededPolicy("linux", record, version.version)
             if found.glibc > needed.glibc:
-                needed, best = found, Need("", record, version.version)
-    return Need(needed.name, best.asker, best.version)
+                needed, best = found, NeededPolicy("", record, version.version)
+    return NeededPolicy(needed.name, best.asker, best.version)
 
 
-def _policy_of(family: str, number: Number | None, least: Policy) -> Policy | None:
+def _policy_of(family: str, number: Number | None, least: ManylinuxPolicy) -> ManylinuxPolicy | None:
     attribute = {"GLIBC": "glibc", "GLIBCXX": "glibcxx", "CXXABI": "cxxabi", "GCC": "gcc"}.get(family)
     if attribute is None or number is None:
         return least
@@ -140,14 +140,14 @@ def _policy_of(family: str, number: Number | None, least: Policy) -> Policy | No
     return None
 
 
-def _musl_policy(closure: Closure) -> Need:
+def _musl_policy(closure: Closure) -> NeededPolicy:
     for record in closure.records:
         for library in record.elf.libraries:
             if library not in closure.by_name and not MUSL_ALLOWED.match(library):
-                return Need("linux", record, library)
+                return NeededPolicy("linux", record, library)
     # musl has no symbol versions: which of its releases is needed cannot be told from an object, and 1.2 is the first with
     # 64-bit time everywhere.
-    return Need("musllinux_1_2")
+    return NeededPolicy("musllinux_1_2")
 
 
 def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:

@@ -16,8 +16,12 @@ BY_LEVEL = {Level.L1: LOADS, Level.L2: FITS, Level.L3: BEHAVES}
 _UNKNOWN_FACT = {"XC-ELF-013", "XC-ELF-021", "XC-ELF-002"}
 
 
+class Inspections(dict[str, Inspection]):
+    """What was read of a subject's artifacts, by file; platforms that are given the same file share it."""
+
+
 def inspect_artifacts(
-    subject: Subject, platform: Platform, file: PlatformsFile, catalogue: FindingCatalogue, read: dict[str, Inspection]
+    subject: Subject, platform: Platform, file: PlatformsFile, catalogue: FindingCatalogue, read: Inspections
 ) -> list[UnitRecord]:
     """A record for each artifact. ``read`` keeps what was read, for other platforms that are given the same file."""
     short = file.short_of(platform.id)
@@ -31,7 +35,7 @@ def _one(
     short: str | None,
     file: PlatformsFile,
     catalogue: FindingCatalogue,
-    read: dict[str, Inspection],
+    read: Inspections,
 ) -> UnitRecord:
     record = UnitRecord(f"artifact {artifact.name}")
     name = artifact.file_for(platform, short)

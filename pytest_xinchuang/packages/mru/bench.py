@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from pytest_xinchuang.building.built import Built, build, reference_target, target_for
-from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, XcError
-from pytest_xinchuang.core.finding import FindingCatalogue
+from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.sandbox.pool import Pool
@@ -20,6 +19,10 @@ ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
 """Another locale and China's time, as a POSIX string: neither needs files that a minimal system may lack."""
 
 
+class ReferenceRuns(dict[str, Outcome | str]):
+    """Runs of a subject's x86-64 twins by unit, or why there is none; every platform's bench shares them."""
+
+
 class Bench:
     """Runs the units of ``subject`` on ``platform``."""
 
@@ -28,7 +31,7 @@ class Bench:
         self.subject = subject
         self.pool = pool
         self.builder = builder
-        self.findings = FindingCatalogue(*resources.finding_files())
+        self.findings = load_findings()
         self._traced: tuple[Sandbox, Built, Outcome] | None = None
 
     @cached_property
@@ -83,14 +86,13 @@ class Bench:
 
     def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | str:
         """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""
-        cache = self.pool.shared.setdefault(("reference", self.subject_digest), {})
+        runs = self.pool.shared.slot(ReferenceRuns, self.subject_digest)
         key = f"{unit.name} elsewhere" if elsewhere else unit.name
         if unit.kind in ("shell", "installer"):
             key += f" on {self.platform.os_name}"
-        if key not in cache:
-            cache[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
-        found: Outcome | str = cache[key]
-        return found
+        if key not in runs:
+            runs[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
+        return runs[key]
 
     def run_variant(self, unit: Unit, on_x86: bool) -> Outcome:
         """A variant of a unit, built and run here or on x86-64."""

@@ -15,9 +15,9 @@ from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.packages.mru import static
-from pytest_xinchuang.packages.mru.artifacts import inspect_artifacts
+from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifacts
 from pytest_xinchuang.packages.mru.bench import Bench
-from pytest_xinchuang.packages.mru.findings import Finding, UnitRecord, decide
+from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord, join_units
 from pytest_xinchuang.packages.mru.judge import RunJudge
 from pytest_xinchuang.packages.mru.requirements import (
     ARTIFACTS,
@@ -80,7 +80,7 @@ class MruEngine:
         try:
             records = self._records
         except HostFault as fault:
-            cause = cause_of(self.platform, fault)
+            cause = cause_of(fault)
             code = " [XC-RUN-004]" if cause is Cause.FIDELITY and self.platform.world == "old" else ""
             return Decision(Verdict.INCONCLUSIVE, cause, fault.what + code, fault.mend)
         scope = [r for r in records if self._in_scope(requirement_id, r)]
@@ -97,7 +97,7 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
-        return decide(requirement_id, scope, requirement.mend.en)
+        return join_units(requirement_id, scope, requirement.mend.en)
 
     def _unit(self, record: UnitRecord) -> Unit | None:
         return next((u for u in self.subject.file.units if u.name == record.name), None)
@@ -165,7 +165,7 @@ class MruEngine:
                 own, objects, self.platform, self.findings, allowed=allowed, shipped=frozenset(), provided=provided
             )
             records.append(own)
-        read = self.pool.shared.setdefault(("inspections", self.bench.subject_digest), {})
+        read = self.pool.shared.slot(Inspections, self.bench.subject_digest)
         records += inspect_artifacts(self.subject, self.platform, self.pool.store.platforms.file, self.findings, read)
         if self.subject.file.build_flags:
             records.append(self._check_flags())
@@ -227,8 +227,8 @@ class MruEngine:
         try:
             RunJudge(self.bench).run(unit, record, built)
         except HostFault as fault:
-            cause = cause_of(self.platform, fault)
-            record.blocked_by = Finding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+            cause = cause_of(fault)
+            record.blocked_by = UnitFinding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
 
     def _check_reproducible(self, unit: Unit, record: UnitRecord, built: Built) -> None:
         if unit.kind not in ("c", "go", "go-cgo"):

@@ -10,7 +10,7 @@ from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 
 
 @dataclass(frozen=True)
-class Finding:
+class UnitFinding:
     """Something about one unit that keeps one requirement from being a pass."""
 
     requirement: str
@@ -31,33 +31,33 @@ class UnitRecord:
 
     name: str
     looked_at: dict[str, Fidelity] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[UnitFinding] = field(default_factory=list)
     evidence: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    blocked_by: Finding | None = None
+    blocked_by: UnitFinding | None = None
 
     def saw(self, requirements: Iterable[str], fidelity: Fidelity, *observations: dict[str, Any]) -> None:
         for requirement in requirements:
             self.looked_at[requirement] = fidelity
             self.evidence.setdefault(requirement, []).extend(observations)
 
-    def fails(self, requirement: str, reason: str, mend: str = "") -> Finding:
-        return self._add(Finding(requirement, self.name, Verdict.FAIL, Cause.SUBJECT, reason, mend))
+    def fails(self, requirement: str, reason: str, mend: str = "") -> UnitFinding:
+        return self._add(UnitFinding(requirement, self.name, Verdict.FAIL, Cause.SUBJECT, reason, mend))
 
-    def undecided(self, requirement: str, cause: Cause, reason: str, mend: str = "") -> Finding:
-        return self._add(Finding(requirement, self.name, Verdict.INCONCLUSIVE, cause, reason, mend))
+    def undecided(self, requirement: str, cause: Cause, reason: str, mend: str = "") -> UnitFinding:
+        return self._add(UnitFinding(requirement, self.name, Verdict.INCONCLUSIVE, cause, reason, mend))
 
-    def _add(self, finding: Finding) -> Finding:
+    def _add(self, finding: UnitFinding) -> UnitFinding:
         self.findings.append(finding)
         return finding
 
-    def of(self, requirement: str) -> list[Finding]:
+    def of(self, requirement: str) -> list[UnitFinding]:
         return [f for f in self.findings if f.requirement == requirement]
 
 
 _WORST_FIRST = (Cause.HOST, Cause.MISSING_FACT, Cause.FIDELITY, Cause.BLOCKED)
 
 
-def decide(requirement: str, units: list[UnitRecord], default_mend: str) -> Decision:
+def join_units(requirement: str, units: list[UnitRecord], default_mend: str) -> Decision:
     """Join what was found in every unit that has to show ``requirement``.
 
     One failure fails it. It passes only when every unit was looked at and nothing was found.
@@ -75,7 +75,7 @@ def decide(requirement: str, units: list[UnitRecord], default_mend: str) -> Deci
             cause = Cause.BLOCKED if first.verdict is Verdict.FAIL else first.cause
         else:
             reason, cause = "it was not looked at", Cause.HOST
-        findings.append(Finding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, reason, ""))
+        findings.append(UnitFinding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, reason, ""))
     fidelity = min((unit.looked_at.get(requirement, Fidelity.STATIC) for unit in units), default=Fidelity.STATIC)
     failures = [f for f in findings if f.verdict is Verdict.FAIL]
     if failures:
@@ -91,7 +91,7 @@ def decide(requirement: str, units: list[UnitRecord], default_mend: str) -> Deci
     return Decision(Verdict.PASS, fidelity=fidelity, evidence=evidence)
 
 
-def _text(findings: list[Finding]) -> str:
+def _text(findings: list[UnitFinding]) -> str:
     """What was found, the same thing in several units told once."""
     units: dict[str, list[str]] = {}
     for finding in findings:

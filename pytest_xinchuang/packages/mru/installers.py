@@ -7,60 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_xinchuang.building.shims import MANAGERS
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.rules.packages import architecture_named
 from pytest_xinchuang.sandbox.protocol import Outcome
-
-REQUESTS = "requests.txt"
-
-FETCHERS = ("curl", "wget")
-MANAGERS: Mapping[str, tuple[str, ...]] = {
-    "rpm": ("dnf", "yum", "rpm"),
-    "deb": ("apt-get", "apt", "dpkg"),
-}
-
-_FETCH = """#!/bin/sh
-printf '%s\\n' "{name} $*" >> "$XC_REQUESTS"
-out= url=
-while [ $# -gt 0 ]; do
-    case $1 in
-        -o|--output|--output-document) out=$2; shift ;;
-        -O) [ {name} = wget ] && {{ out=$2; shift; }} || out=remote ;;
-        -o*) out=${{1#-o}} ;;
-        http*|ftp*) url=$1 ;;
-    esac
-    shift
-done
-[ "$out" = remote ] && out=${{url##*/}}
-[ {name} = wget ] && [ -z "$out" ] && out=${{url##*/}}
-case $out in
-    ''|-) printf '{{"tag_name": "v1.0.0"}}\\n' ;;
-    *) printf 'a stand-in for %s\\n' "$url" > "$out" ;;
-esac
-"""
-
-_MANAGE = """#!/bin/sh
-printf '%s\\n' "{name} $*" >> "$XC_REQUESTS"
-"""
-
-
-def shims(platform: Platform, place: str) -> dict[str, bytes]:
-    """Path -> content of the programs that stand before the real ones: fetchers, and the package managers of the edition."""
-    files = {f"{place}/shims/{name}": _FETCH.format(name=name).encode() for name in FETCHERS}
-    edition = platform.system.packaging.value
-    for name in MANAGERS.get(edition or "", ()):
-        files[f"{place}/shims/{name}"] = _MANAGE.format(name=name).encode()
-    return files
-
-
-def uname_shim(machine: str) -> bytes:
-    """A uname that answers another machine."""
-    return f"""#!/bin/sh
-case $1 in
-    -m|-p|-i|--machine) echo {machine} ;;
-    *) PATH=/usr/bin:/bin; uname "$@" ;;
-esac
-""".encode()
 
 
 @dataclass(frozen=True)

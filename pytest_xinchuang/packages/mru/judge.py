@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
 
 from pytest_xinchuang.building.built import Built, build, plain_target
+from pytest_xinchuang.building.shims import REQUESTS
 from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.core.finding import Finding as FoundCode
+from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause, Fidelity
-from pytest_xinchuang.inspect.elf import NotElf, read_elf
+from pytest_xinchuang.inspect.elf import NotElf
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.packages.mru import static
 from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
 from pytest_xinchuang.packages.mru.diagnosis import what_it_said
 from pytest_xinchuang.packages.mru.differences import cause_of_difference
-from pytest_xinchuang.packages.mru.findings import Finding, UnitRecord
-from pytest_xinchuang.packages.mru.installers import REQUESTS, wrong_requests
+from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord
+from pytest_xinchuang.packages.mru.installers import wrong_requests
 from pytest_xinchuang.packages.mru.requirements import (
     ANSWERS,
     BASELINE,
@@ -42,8 +42,8 @@ from pytest_xinchuang.packages.mru.requirements import (
     STARTS,
     VENDOR,
 )
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import ANSWERED_MEND, answered_text, to_be_refused
-from pytest_xinchuang.sandbox.pool import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 
@@ -158,7 +158,7 @@ class RunJudge:
 
     def _root_cause(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome
-    ) -> Finding | None:
+    ) -> UnitFinding | None:
         """The one thing that kept a run from being a good one, if it was not."""
         behaviour = BEHAVIOURS.get(unit.behaviour or "")
         if outcome.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT):
@@ -175,7 +175,7 @@ class RunJudge:
             return record.fails(behaviour or ANSWERS, f"nothing on standard output{_tail(outcome.stderr)}")
         return None
 
-    def _judge_hang(self, unit: Unit, record: UnitRecord, sandbox: Sandbox, requirement: str) -> Finding:
+    def _judge_hang(self, unit: Unit, record: UnitRecord, sandbox: Sandbox, requirement: str) -> UnitFinding:
         """A time-out of ours is the subject's only when it hangs on x86-64 as well, and the sandbox is well."""
         check = sandbox.run(["true"], cwd="/", limits=Limits(wall_s=5))
         if not check.ok:
@@ -195,7 +195,7 @@ class RunJudge:
             "run it on a board: --xc-backend=native there",
         )
 
-    def _judge_illegal(self, record: UnitRecord, built: Built) -> Finding:
+    def _judge_illegal(self, record: UnitRecord, built: Built) -> UnitFinding:
         """An illegal instruction is the subject's only when the CPU that trapped has all that the real one has."""
         emulation = self.platform.cpu.emulation
         title = self.platform.cpu.title.en
@@ -234,7 +234,7 @@ class RunJudge:
 
     def _explain(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome, behaviour: str | None
-    ) -> Finding:
+    ) -> UnitFinding:
         """Why a run ended otherwise than it should: the one thing that makes it work, else what it said."""
 
         def works(other: Outcome) -> bool:
@@ -276,7 +276,7 @@ class RunJudge:
         outcome: Outcome,
         trace: Trace,
         works: Callable[[Outcome], bool],
-    ) -> FoundCode | None:
+    ) -> Finding | None:
         """Whether the kernel's page is what a unit cannot do with: by a call that was refused, or by a run with another."""
         page = int(sandbox.fingerprint.observed.get("page_size") or 0)
         if sandbox.fingerprint.fidelity < Fidelity.EMULATED_SYSTEM or page <= SMALL_PAGE:
@@ -288,7 +288,7 @@ class RunJudge:
             params = {"how": how, "page": str(page), "why": f"it works on a kernel with pages of {SMALL_PAGE} bytes"}
         else:
             return None
-        return FoundCode("XC-RUN-030", Certainty.CERTAIN, unit.name, self.platform.id, params)
+        return Finding("XC-RUN-030", Certainty.CERTAIN, unit.name, self.platform.id, params)
 
     def _judge_installer(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
         """By what it asks for, not by how it ends: what it fetches is a stand-in, which it may rightly refuse."""
@@ -320,7 +320,7 @@ class RunJudge:
             )
         wrong = wrong_requests(self.platform, self.pool.store.platforms.file.architectures, asked, outcome)
         for each in wrong:
-            found = FoundCode(each.code, Certainty.CERTAIN, unit.name, self.platform.id, each.params)
+            found = Finding(each.code, Certainty.CERTAIN, unit.name, self.platform.id, each.params)
             record.fails(INSTALLER, f"{self.findings.text(found)} [{each.code}]", self.findings.mend(found))
         if wrong or works(outcome):
             return
@@ -376,7 +376,7 @@ class RunJudge:
         call = Trace.of(self.bench.traced(sandbox, built)).misplaced_shmat(self.platform.architecture.shmlba)
         if call is not None:
             params = {"call": call, "shmlba": str(self.platform.architecture.shmlba)}
-            found = FoundCode("XC-RUN-009", Certainty.CERTAIN, unit.name, self.platform.id, params)
+            found = Finding("XC-RUN-009", Certainty.CERTAIN, unit.name, self.platform.id, params)
             record.fails(KERNEL, f"{self.findings.text(found)} [XC-RUN-009]", self.findings.mend(found))
 
     def _check_vendor(self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome, fidelity: Fidelity) -> None:
@@ -385,7 +385,7 @@ class RunJudge:
         except HostFault as fault:
             record.undecided(VENDOR, Cause.HOST, fault.what, fault.mend)
             return
-        runs = [{"kind": "run", "unit": unit.name, "vendor": name, **digest_of(o)} for name, o in seen.items()]
+        runs = [{"kind": "run", "unit": unit.name, "vendor": name, **o.as_evidence()} for name, o in seen.items()]
         record.saw((VENDOR,), fidelity, *runs)
         if found is not None:
             record.fails(VENDOR, f"{self.findings.text(found)} [{found.code}]", self.findings.mend(found))
@@ -454,7 +454,7 @@ class RunJudge:
         elif reference.is_fault or reference.ended is not Ended.EXITED:
             record.undecided(SAME_AS_X86, Cause.HOST, f"the x86-64 run is no measure: {reference.describe()}")
         else:
-            twin = {"kind": "reference", "unit": unit.name, **digest_of(reference)}
+            twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence()}
             record.saw((SAME_AS_X86,), fidelity, seen, twin)
         same = not isinstance(reference, str) and reference.stdout == outcome.stdout
         if expected is not None:
@@ -471,7 +471,7 @@ class RunJudge:
                 record.looked_at.pop(KNOWN_ANSWER, None)
                 record.blocked_by = finding
 
-    def _differs(self, unit: Unit, record: UnitRecord, outcome: Outcome, reference: Outcome) -> Finding:
+    def _differs(self, unit: Unit, record: UnitRecord, outcome: Outcome, reference: Outcome) -> UnitFinding:
         """Another output than x86-64's, with the cause where a build of the same source otherwise tells it."""
         text = _difference(outcome.stdout, reference.stdout, "the x86-64 run")
         code = cause_of_difference(
@@ -479,7 +479,7 @@ class RunJudge:
         )
         if code is None:
             return record.fails(SAME_AS_X86, text)
-        found = FoundCode(code, Certainty.CERTAIN, unit.name, self.platform.id)
+        found = Finding(code, Certainty.CERTAIN, unit.name, self.platform.id)
         return record.fails(SAME_AS_X86, f"{text}: {self.findings.text(found)} [{code}]", self.findings.mend(found))
 
     def _check_poorest(self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome) -> None:
@@ -551,26 +551,7 @@ def fingerprint_traces(sandbox: Sandbox) -> bool:
 
 def observation(sandbox: Sandbox, unit: Unit, outcome: Outcome) -> dict[str, Any]:
     """A run as evidence."""
-    return {"kind": "run", "unit": unit.name, "sandbox": sandbox.fingerprint.platform, **digest_of(outcome)}
-
-
-def digest_of(outcome: Outcome) -> dict[str, Any]:
-    """What of an outcome goes into the journal."""
-    return {
-        "argv": list(outcome.argv),
-        "cpu": outcome.cpu,
-        "ended": str(outcome.ended),
-        "code": outcome.code,
-        "signal": outcome.signal,
-        "cause": outcome.cause,
-        "stdout": outcome.stdout[:2000].decode(errors="backslashreplace"),
-        "stdout_sha256": hashlib.sha256(outcome.stdout).hexdigest(),
-        "stderr": outcome.stderr[-1000:].decode(errors="backslashreplace"),
-        "truncated": outcome.truncated,
-        "leftovers": outcome.leftovers,
-        "wall_ms": outcome.wall_ms,
-        "cpu_ms": outcome.cpu_ms,
-    }
+    return {"kind": "run", "unit": unit.name, "sandbox": sandbox.fingerprint.platform, **outcome.as_evidence()}
 
 
 def _tail(stderr: bytes) -> str:

@@ -29,7 +29,7 @@ _MACRO_VERSION = re.compile(r"VERSION|SOVER|RELEASE|BUILD", re.I)
 
 
 @dataclass
-class _Reader:
+class _HeaderReader:
     """The declarations of one directory of headers, for one target."""
 
     root: Path
@@ -283,7 +283,7 @@ def extract_c(
         if target not in TRIPLES:
             raise XcError(f"{target!r} is not a target for C", mend=f"one of {', '.join(TRIPLES)}")
         triple, name = TRIPLES[target]
-        reader = _Reader(root)
+        reader = _HeaderReader(root)
         arguments = ["-x", "c", "-std=gnu17", f"--target={triple}", *_system_headers(name), f"-I{root}", *flags]
         reader.read(headers, arguments)
         variants.append((target, reader.symbols, reader.problems))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
 from pytest_xinchuang.core.errors import XcError
 
 if TYPE_CHECKING:
@@ -129,10 +129,10 @@ def _snapshot(options: argparse.Namespace, sources: Sources) -> int:
 
 def _diff(options: argparse.Namespace, sources: Sources) -> int:
     from pytest_xinchuang.packages.sdk_ast.compare import compare, compare_across
-    from pytest_xinchuang.packages.sdk_ast.policy import Policy, load_policy
+    from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, load_policy
     from pytest_xinchuang.packages.sdk_ast.rules import Rules
 
-    policy = load_policy(Path(options.policy)) if options.policy else Policy()
+    policy = load_policy(Path(options.policy)) if options.policy else ApiPolicy()
     rules = Rules()
     if options.across:
         if options.new:

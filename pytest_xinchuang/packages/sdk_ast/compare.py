@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
-from pytest_xinchuang.packages.sdk_ast.policy import Policy, Suppressed, Suppression, suppress
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
 from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import PackageRecord, Snapshot
 
@@ -132,14 +132,14 @@ class Comparison:
 
 
 def compare(
-    old: Snapshot, new: Snapshot, rules: Rules, policy: Policy | None = None, today: datetime.date | None = None
+    old: Snapshot, new: Snapshot, rules: Rules, policy: ApiPolicy | None = None, today: datetime.date | None = None
 ) -> Comparison:
     """Compare two versions of an API for every target that both were read for.
 
     Raises:
         XcError: they are of two languages, or have no target in common.
     """
-    policy = policy or Policy()
+    policy = policy or ApiPolicy()
     if old.header.language != new.header.language:
         raise XcError(f"{old.label} is {old.header.language}, {new.label} is {new.header.language}")
     targets = tuple(t for t in old.header.targets if t in new.header.targets)
@@ -163,13 +163,13 @@ def compare(
 
 
 def compare_across(
-    snapshot: Snapshot, rules: Rules, policy: Policy | None = None, today: datetime.date | None = None
+    snapshot: Snapshot, rules: Rules, policy: ApiPolicy | None = None, today: datetime.date | None = None
 ) -> Comparison:
     """Compare the API of one version on its first target with that on each of the others."""
     first, *others = snapshot.header.targets
     if not others:
         raise XcError("to compare across architectures at least two are needed", mend="--across amd64,arm64,loong64")
-    policy = policy or Policy()
+    policy = policy or ApiPolicy()
     if snapshot.grade == "syntactic":
         raise XcError(
             "architectures are compared by types, and only the syntax could be read", mend="install Go 1.23 or later"
@@ -186,7 +186,7 @@ def _judge(
     targets: tuple[str, ...],
     changes: list[Change],
     rules: Rules,
-    policy: Policy,
+    policy: ApiPolicy,
     today: datetime.date | None,
 ) -> Comparison:
     left, accepted, states = suppress(changes, policy, today or datetime.date.today())
@@ -213,7 +213,8 @@ def _merge(found: Sequence[tuple[str, list[Change]]], targets: tuple[str, ...]) 
 
 def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names: Mapping[str, str]) -> Comparer:
     if old.header.language == "go":
-        from pytest_xinchuang.packages.sdk_ast.golang import GoComparer, GoSide
+        from pytest_xinchuang.packages.sdk_ast.golang import GoComparer
+        from pytest_xinchuang.packages.sdk_ast.goside import GoSide
 
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
     from pytest_xinchuang.packages.sdk_ast.clang import CComparer
@@ -224,7 +225,7 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
     return comparers[old.header.language](Side(old, target), Side(new, new_target), names)
 
 
-def _compare_side(before: Snapshot, after: Snapshot, target: str, new_target: str, policy: Policy) -> list[Change]:
+def _compare_side(before: Snapshot, after: Snapshot, target: str, new_target: str, policy: ApiPolicy) -> list[Change]:
     comparer = _comparer(before, after, target, new_target, policy.package_map)
     return _compare_packages(comparer, comparer.old, comparer.new)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_xinchuang.packages.sdk_ast.change import Change
-from pytest_xinchuang.packages.sdk_ast.snapshot import Package, Snapshot, Symbol
+from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Snapshot, Symbol
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Side:
         self.snapshot, self.target = snapshot, target
         self.module = snapshot.header.name
 
-    def package(self, path: str) -> Package | None:
+    def package(self, path: str) -> ApiPackage | None:
         return self.snapshot.package(path, self.target)
 
     def owns(self, path: str) -> bool:
@@ -85,7 +85,7 @@ class Comparer:
         """Note a change under the rule of that id."""
         self.changes.append(Change(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, params=params))
 
-    def compare_package(self, old: Package, new: Package) -> None:
+    def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         """Compare all symbols of a package: those that went, came, and changed."""
         path = old.record.path
         for name, symbol in old.symbols.items():

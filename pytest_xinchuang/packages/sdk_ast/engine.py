@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from functools import cached_property
 
@@ -15,7 +14,7 @@ from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
-from pytest_xinchuang.packages.sdk_ast.policy import Policy
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
@@ -29,7 +28,7 @@ REFERENCE = "amd64"
 """The architecture that SDKs are written on, and that the others are compared with."""
 
 
-POLICY = Policy()
+POLICY = ApiPolicy()
 """In a grade nothing is suppressed and no package is taken for another: whoever grades may waive, and a waiver is shown."""
 
 
@@ -53,6 +52,7 @@ class SdkEngine:
         self.platform, self.subject, self.catalogue = platform, subject, catalogue
         self.cache, self.baseline, self.offline = cache, baseline, offline
         self._sources: Sources | None = None
+        self._commands: dict[tuple[str, ...], Found] = {}
 
     def close(self) -> None:
         """Remove the snapshots that were made."""
@@ -88,10 +88,15 @@ class SdkEngine:
 
     # -- it builds
 
-    @functools.cache  # noqa: B019 - an engine lives as long as its run
     def _go(self, words: tuple[str, ...]) -> Found:
+        """What a go command says of the SDK; each is run once."""
         if self.sdk.language != "go":
             return self._not_go()
+        if words not in self._commands:
+            self._commands[words] = self._run_go(words)
+        return self._commands[words]
+
+    def _run_go(self, words: tuple[str, ...]) -> Found:
         found = Found()
         run = run_go(self.cache, self.subject.path(self.sdk.path), words, self.arch, offline=self.offline)
         found.evidence.append(

@@ -4,54 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, Side, place_of
+from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
+from pytest_xinchuang.packages.sdk_ast.goside import GoSide, Mismatch, Name, TypeParams, exported
 from pytest_xinchuang.packages.sdk_ast.gosignatures import FUNCTION, SignatureRules
-from pytest_xinchuang.packages.sdk_ast.snapshot import Package, Symbol, Type
+from pytest_xinchuang.packages.sdk_ast.gotypes import TypeComparison
+from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
 
 _VERSION = re.compile(r'"v?\d+(\.\d+)+[-+.0-9A-Za-z]*"')
-
-Name = tuple[str, str]
-"""Package path and name of a named type."""
-
-
-class GoSide(Side):
-    """One Go snapshot as one target sees it."""
-
-    def symbol(self, name: Name) -> Symbol | None:
-        package = self.package(name[0])
-        return package.symbols.get(name[1]) if package else None
-
-    def hidden(self, name: Name) -> bool:
-        """Whether clients cannot write the type's name."""
-        package = self.package(name[0])
-        return package is not None and (package.record.internal or not _exported(name[1]))
-
-    def target_of(self, name: Name) -> Type | None:
-        """What an exported name stands for: the type itself, or what it is an alias of; None when it is gone."""
-        found = self.symbol(name)
-        if found is None or found["kind"] != "type":
-            return None
-        if found.get("alias"):
-            target: Type = found["type"]
-            return target
-        return {"kind": "named", "package": name[0], "name": name[1]}
-
-
-def _exported(name: str) -> bool:
-    return name[:1].isupper()
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """The innermost place where two types are not the same."""
-
-    old: Type | None
-    new: Type | None
-    cause: str = ""
 
 
 class GoComparer(Comparer):
@@ -75,18 +37,18 @@ class GoComparer(Comparer):
 
     # -- packages
 
-    def compare_package(self, old: Package, new: Package) -> None:
+    def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         """Compare all exported symbols of a package."""
         path, new_path = old.record.path, new.record.path
         for name, symbol in old.symbols.items():
-            if _exported(name):
+            if exported(name):
                 other = new.symbols.get(name)
                 if other is None:
                     self.removed(path, name, symbol)
                 else:
                     self.compare_symbol(path, new_path, name, symbol, other)
         for name, symbol in new.symbols.items():
-            if _exported(name) and name not in old.symbols:
+            if exported(name) and name not in old.symbols:
                 self.added(new_path, name, symbol)
         self._run_waiting()
 
@@ -359,7 +321,7 @@ class GoComparer(Comparer):
         at: str = "",
         found: Mismatch | None = None,
         cause: str = "",
-        names: tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]] = ({}, {}),
+        names: tuple[TypeParams, TypeParams] = ({}, {}),
     ) -> None:
         before = "func" + GoText(path).signature(old, names[0], rules.noun)
         after = "func" + GoText(new_path).signature(new, names[1], rules.noun)
@@ -502,8 +464,6 @@ class GoComparer(Comparer):
         return new
 
     def _compare_types(self, old_name: Name, new_name: Name, old: Symbol, new: Symbol) -> None:
-        from pytest_xinchuang.packages.sdk_ast.gotypes import TypeComparison
-
         if old.get("alias") or new.get("alias") or old["kind"] != "type" or new["kind"] != "type":
             return
         TypeComparison(self, old_name, new_name, old, new).run()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pytest_xinchuang.packages.sdk_ast.goside import GoCorrespondence, Name
 from pytest_xinchuang.packages.sdk_ast.gosignatures import METHOD
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
-
-if TYPE_CHECKING:
-    from pytest_xinchuang.packages.sdk_ast.golang import GoComparer, Name
 
 _CONSTRAINT_RULES = {"tightened": "GO-TYPE-CONSTRAINT-TIGHTENED", "loosened": "GO-TYPE-CONSTRAINT-LOOSENED"}
 """What became of a type parameter's constraint -> the rule; the worst first."""
@@ -51,7 +49,7 @@ SPECIAL_METHODS = {
 class TypeComparison:
     """One comparison; changes go to the comparer."""
 
-    def __init__(self, comparer: GoComparer, old_name: Name, new_name: Name, old: Symbol, new: Symbol) -> None:
+    def __init__(self, comparer: GoCorrespondence, old_name: Name, new_name: Name, old: Symbol, new: Symbol) -> None:
         self.c, self.old, self.new = comparer, old, new
         self.path, self.new_path = old_name[0], new_name[0]
         self.label = comparer.label(*old_name)

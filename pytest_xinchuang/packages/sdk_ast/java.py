@@ -55,7 +55,7 @@ class _Bytes:
 
 
 @dataclass(frozen=True)
-class Member:
+class ClassMember:
     """A field or method."""
 
     name: str
@@ -75,8 +75,8 @@ class ClassFile:
     access: int
     parent: str
     interfaces: tuple[str, ...]
-    fields: tuple[Member, ...]
-    methods: tuple[Member, ...]
+    fields: tuple[ClassMember, ...]
+    methods: tuple[ClassMember, ...]
     permitted: bool
     record: bool
     signature: str
@@ -198,7 +198,7 @@ def _signature(attributes: Mapping[str, bytes], pool: _Pool) -> str:
     return pool.text(_Bytes(raw).u2()) if raw else ""
 
 
-def _member(reader: _Bytes, pool: _Pool) -> Member:
+def _member(reader: _Bytes, pool: _Pool) -> ClassMember:
     access, name, descriptor = reader.u2(), pool.text(reader.u2()), pool.text(reader.u2())
     attributes = _attributes(reader, pool)
     constant = pool.constant(_Bytes(attributes["ConstantValue"]).u2()) if "ConstantValue" in attributes else None
@@ -206,7 +206,7 @@ def _member(reader: _Bytes, pool: _Pool) -> Member:
     if "Exceptions" in attributes:
         listed = _Bytes(attributes["Exceptions"])
         exceptions = tuple(sorted(pool.name(listed.u2()) for _ in range(listed.u2())))
-    return Member(
+    return ClassMember(
         name, descriptor, access, constant, exceptions, _signature(attributes, pool), "Deprecated" in attributes
     )
 
@@ -355,7 +355,7 @@ def _checked(name: str, known: Mapping[str, ClassFile]) -> bool:
     return _UNCHECKED.fullmatch(name) is None
 
 
-def _symbol(kind: str, m: Member, inherited: bool, known: Mapping[str, ClassFile]) -> dict[str, Any]:
+def _symbol(kind: str, m: ClassMember, inherited: bool, known: Mapping[str, ClassFile]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "access": _access(m.access),
         "static": bool(m.access & STATIC),

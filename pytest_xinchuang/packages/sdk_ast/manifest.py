@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.subject import Section
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 _PUBLISHED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*\.[A-Za-z0-9._~/-]+@[A-Za-z0-9.+_-]+")
 
 
-class Sdk(_Data):
+class Sdk(FrozenData):
     """An SDK whose callers must not break.
 
     Attributes:

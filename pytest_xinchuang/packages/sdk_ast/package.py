@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.packages.base import N_, Package, PackageOption
+from pytest_xinchuang.packages.base import N_, Package
+from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform

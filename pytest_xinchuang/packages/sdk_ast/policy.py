@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.rules import Level, Rule
@@ -18,11 +19,7 @@ Weight = Literal["breaking", "fragile", "ignore"]
 _LEVELS: dict[Weight, Level] = {"breaking": "major", "fragile": "minor", "ignore": "patch"}
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Suppression(_Data):
+class Suppression(FrozenData):
     """A change that is accepted.
 
     Attributes:
@@ -37,7 +34,7 @@ class Suppression(_Data):
     expires: datetime.date
 
 
-class Policy(_Data):
+class ApiPolicy(FrozenData):
     """``xc-api.yaml``.
 
     Attributes:
@@ -84,16 +81,16 @@ class Suppressed:
     expired: bool = False
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path) -> ApiPolicy:
     """
     Raises:
         DataFileError: it is malformed.
     """
-    return YamlFile(path).parse(Policy)
+    return YamlFile(path).parse(ApiPolicy)
 
 
 def suppress(
-    changes: list[Change], policy: Policy, today: datetime.date
+    changes: list[Change], policy: ApiPolicy, today: datetime.date
 ) -> tuple[list[Change], list[tuple[Change, Suppression]], list[Suppressed]]:
     """Split changes into those that count and those that are accepted; each suppression with how often it was used.
 

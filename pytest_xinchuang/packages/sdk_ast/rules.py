@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
+from pydantic import Field, PrivateAttr, StringConstraints
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -22,11 +23,7 @@ LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
 """Semantic versioning 2.0.0, clauses 6 to 8: what the next version has to be."""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WitnessFiles(_Data):
+class WitnessFiles(FrozenData):
     """Where a language's witness stands in the folder of its rule, and how each of its files begins.
 
     The files are read by editors and compilers where they stand: the client names the old library by its place, which
@@ -77,7 +74,7 @@ LANGUAGES: dict[str, WitnessFiles] = {
 """Folder of a language's rules -> its witnesses; in the order in which rules are listed."""
 
 
-class Witness(_Data):
+class Witness(FrozenData):
     """Two versions of a library and a client of it: what the rule says, shown by a compiler.
 
     Attributes:
@@ -92,7 +89,7 @@ class Witness(_Data):
     breaks: bool
 
 
-class Rule(_Data):
+class Rule(FrozenData):
     """One kind of change.
 
     Attributes:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 
 SCHEMA = "xc-api/1"
@@ -30,11 +31,11 @@ Grade = Literal["typed", "stubbed", "syntactic"]
 """How much was known: types were checked; some came from stubs; only the syntax was read."""
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+class _Record(FrozenData):
+    model_config = ConfigDict(populate_by_name=True)
 
 
-class Problem(_Data):
+class Problem(_Record):
     """Something that could not be read as it should."""
 
     file: str
@@ -45,7 +46,7 @@ class Problem(_Data):
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
 
-class Header(_Data):
+class Header(_Record):
     """The first record.
 
     Attributes:
@@ -71,7 +72,7 @@ class Header(_Data):
     problems: tuple[Problem, ...] | None = ()
 
 
-class PackageRecord(_Data):
+class PackageRecord(_Record):
     """A package as some targets see it.
 
     Attributes:
@@ -211,7 +212,7 @@ class SymbolRecord(BaseModel):
     facts: dict[str, Any] | None = None
 
 
-class End(_Data):
+class End(_Record):
     """The last record: a snapshot without it was cut off."""
 
     record: Literal["end"] = "end"
@@ -230,7 +231,7 @@ def snapshot_schema() -> dict[str, Any]:
 
 
 @dataclass
-class Package:
+class ApiPackage:
     """A package of a snapshot; its symbols are parsed when they are first asked for."""
 
     record: PackageRecord
@@ -269,10 +270,10 @@ class Snapshot:
     def __init__(self, path: Path, label: str = "", known: Snapshot | None = None) -> None:
         self.path, self.label = path, label or str(path)
         self._data = _read(path)
-        self.packages: dict[str, list[Package]] = {}
+        self.packages: dict[str, list[ApiPackage]] = {}
         header: Header | None = None
         end: End | None = None
-        last: Package | None = None
+        last: ApiPackage | None = None
         at = number = 0
         size = len(self._data)
         while at < size:
@@ -314,17 +315,17 @@ class Snapshot:
                 mend="snapshots are made by: xc api snapshot DIR --output FILE",
             ) from None
 
-    def _add(self, record: PackageRecord, start: int, known: Snapshot | None) -> Package | None:
+    def _add(self, record: PackageRecord, start: int, known: Snapshot | None) -> ApiPackage | None:
         if record.same:
             if known is None or record.path not in known.packages:
                 raise DataFileError(f"{self.path}: {record.path} is said to be as in a snapshot that is not here")
             self.packages[record.path] = known.packages[record.path]
             return None
-        package = Package(record, self._data, start, start)
+        package = ApiPackage(record, self._data, start, start)
         self.packages.setdefault(record.path, []).append(package)
         return package
 
-    def package(self, path: str, target: str) -> Package | None:
+    def package(self, path: str, target: str) -> ApiPackage | None:
         """The package as a target sees it; None when it is not there."""
         found = self.packages.get(path, [])
         return next((p for p in found if target in p.record.targets or not p.record.targets), None)

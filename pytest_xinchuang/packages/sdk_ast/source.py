@@ -23,7 +23,6 @@ from pytest_xinchuang.toolchain.builder import find_go
 
 TIMEOUT_S = 600
 _MODULE = re.compile(r"(?P<path>[A-Za-z0-9][A-Za-z0-9._~/-]*\.[A-Za-z0-9._~/-]+)@(?P<version>[A-Za-z0-9.+_-]+)")
-_NO_GO = re.compile(r"no required|not in the module cache")
 
 
 @dataclass(frozen=True)

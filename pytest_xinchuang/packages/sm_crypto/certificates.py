@@ -11,7 +11,7 @@ from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.sm.sm2 import Refused, Sm2
 
 SM2_SIGN_SM3 = "1.2.156.10197.1.501"
-ID_EC, CURVE_SM2 = "1.2.840.10045.2.1", "1.2.156.10197.1.301"
+CURVE_SM2 = "1.2.156.10197.1.301"
 USAGES = {
     "sign": {"digital_signature", "non_repudiation"},
     "encrypt": {"key_encipherment", "data_encipherment", "key_agreement"},
@@ -60,12 +60,6 @@ class Certificate:
             self.asn1["signature_algorithm"]["algorithm"].dotted,
             self.asn1["tbs_certificate"]["signature"]["algorithm"].dotted,
         )
-
-    @property
-    def key_oid(self) -> str:
-        """The algorithm of the subject's key, with its curve when it is on one."""
-        info = self.asn1["tbs_certificate"]["subject_public_key_info"]["algorithm"]
-        return str(info["algorithm"].dotted)
 
     @property
     def spki(self) -> bytes:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
+    from pytest_xinchuang.packages.sm_crypto.client import SmClient
 
 TEMPLATES = {
     "c": ("OpenSSL's libcrypto, 1.1.1 and later", "cc -O2 harness.c json.c -lcrypto -lpthread -o harness"),
@@ -101,7 +101,7 @@ def _vectors(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.packages.sm_crypto.defects import load_bank
     from pytest_xinchuang.packages.sm_crypto.engine import vectors_dir
-    from pytest_xinchuang.packages.sm_crypto.judge import TYPES, Result
+    from pytest_xinchuang.packages.sm_crypto.judge import TYPES, VectorResult
     from pytest_xinchuang.packages.sm_crypto.report import as_dict, as_text
     from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
     from pytest_xinchuang.packages.sm_crypto.vectors import find, load_directory
@@ -130,10 +130,10 @@ def _run(options: argparse.Namespace, load: Load) -> int:
         data = as_dict(result, hello.model_dump(mode="json"))
         Path(options.json).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     count = result.count()
-    if count[Result.FAILED] or result.violations or result.crashes:
+    if count[VectorResult.FAILED] or result.violations or result.crashes:
         return EXIT_FINDINGS
-    decided = count[Result.PASSED] + count[Result.ACCEPTABLE]
-    return EXIT_INCOMPLETE if count[Result.UNDECIDED] or not decided else EXIT_CLEAN
+    decided = count[VectorResult.PASSED] + count[VectorResult.ACCEPTABLE]
+    return EXIT_INCOMPLETE if count[VectorResult.UNDECIDED] or not decided else EXIT_CLEAN
 
 
 def _words(options: argparse.Namespace) -> list[str]:
@@ -141,7 +141,7 @@ def _words(options: argparse.Namespace) -> list[str]:
 
 
 @contextmanager
-def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
+def _client(options: argparse.Namespace, load: Load) -> Iterator[SmClient]:
     words = _words(options)
     if bool(words) == bool(options.platform):
         raise XcError(
@@ -149,10 +149,10 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[HarnessClient]:
             mend="xc sm run -- ./harness, or xc sm run --platform kunpeng --subject DIR",
         )
     if words:
-        from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
+        from pytest_xinchuang.packages.sm_crypto.client import SmClient
         from pytest_xinchuang.sandbox.local import local
 
-        with HarnessClient(local(words), timeout_s=options.timeout) as client:
+        with SmClient(local(words), timeout_s=options.timeout) as client:
             yield client
         return
     from pytest_xinchuang.packages.registry import installed
@@ -205,7 +205,7 @@ def _tls(options: argparse.Namespace) -> int:
     lacking = [name for name in wanted if endpoint.get(name) is None]
     for name in lacking:
         print(f"{name} is expected, and not spoken: {endpoint.refused.get(name, '')}")
-    if lacking or any(spoken.problems for spoken in endpoint.spoken):
+    if lacking or any(spoken.all_problems for spoken in endpoint.spoken):
         return EXIT_FINDINGS
     return EXIT_CLEAN if endpoint.spoken else EXIT_FINDINGS
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.verdict import Cause
-from pytest_xinchuang.packages.sm_crypto.client import Answer, Came, HarnessClient
-from pytest_xinchuang.packages.sm_crypto.judge import Ask, Result, asks
+from pytest_xinchuang.harness.client import Answer
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
+from pytest_xinchuang.packages.sm_crypto.judge import Ask, VectorResult, asks
 from pytest_xinchuang.packages.sm_crypto.vectors import Vector
 
 OPERATIONS = 10000
@@ -20,7 +22,7 @@ FILES = {"sm3", "hmac_sm3", "sm4_ecb", "sm4_cbc_pkcs7", "sm4_ctr", "sm4_gcm", "s
 _SIZES = range(16, 100)
 
 
-def chosen(vectors: Iterable[Vector], client: HarnessClient) -> list[Ask]:
+def chosen(vectors: Iterable[Vector], client: SmClient) -> list[Ask]:
     """A few requests of each operation whose one right answer is known."""
     taken: dict[str, list[Ask]] = {}
     for vector in vectors:
@@ -35,7 +37,7 @@ def chosen(vectors: Iterable[Vector], client: HarnessClient) -> list[Ask]:
     return [ask for mine in taken.values() for ask in mine]
 
 
-def check_concurrency(client: HarnessClient, vectors: Iterable[Vector]) -> Found:
+def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
     """Run the requests from many threads of the harness, ``OPERATIONS`` in all, and compare every answer."""
     found = Found()
     if "concurrent" not in client.hello.operations:
@@ -58,16 +60,16 @@ def check_concurrency(client: HarnessClient, vectors: Iterable[Vector]) -> Found
     return found
 
 
-def _run(client: HarnessClient, found: Found, asked: list[Ask], how: Mapping[str, Any]) -> None:
+def _run(client: SmClient, found: Found, asked: list[Ask], how: Mapping[str, Any]) -> None:
     inner = [a.request for a in asked]
     # In slices: each is answered within the time-out of one request.
     for _ in range(how["repeat"]):
         answer = client.ask({"op": "concurrent", "requests": inner, **how, "repeat": 1})
-        if answer.came is Came.FAULT:
+        if answer.kind is ReplyKind.FAULT:
             found.undecided = answer.detail
             return
         replies = answer.reply.get("replies")
-        if answer.came is not Came.REPLY or not isinstance(replies, list) or len(replies) != len(asked):
+        if answer.kind is not ReplyKind.REPLY or not isinstance(replies, list) or len(replies) != len(asked):
             what = answer.detail or answer.reply.get("error") or "no list of replies"
             found.wrong.append(f"{how['threads']} threads: {what}")
             return
@@ -75,8 +77,8 @@ def _run(client: HarnessClient, found: Found, asked: list[Ask], how: Mapping[str
             if not different:
                 found.wrong.append(f"{ask.request['op']}: no answer at all")
             for reply in different:
-                result, detail = ask.judge(Answer(Came.REPLY, reply))
-                if result is not Result.PASSED:
+                result, detail = ask.judge(Answer(ReplyKind.REPLY, reply))
+                if result is not VectorResult.PASSED:
                     objects = "shared" if how["shared"] else "separate"
                     found.wrong.append(f"{ask.request['op']} ({ask.vector.id}), {objects} objects: {detail}")
         if len(found.wrong) > 20:

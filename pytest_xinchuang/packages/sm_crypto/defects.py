@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.requirement import RequirementId
 from pytest_xinchuang.core.yamlfile import YamlFile
 
@@ -25,11 +26,7 @@ BugType = Literal[
 ]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Flag(_Data):
+class Flag(FrozenData):
     """What vectors with this flag look at."""
 
     flag: str = Field(pattern=r"^[A-Z][A-Za-z0-9]+$")
@@ -59,7 +56,7 @@ class Defect(Flag):
         return int(self.code.removeprefix("SMD-"))
 
 
-class DefectBank(_Data):
+class DefectBank(FrozenData):
     """All of them."""
 
     format: Literal["xc-sm-defects/1"] = Field(alias="schema")

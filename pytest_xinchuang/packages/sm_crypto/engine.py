@@ -18,22 +18,25 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.harness.protocol import ProtocolError
+from pytest_xinchuang.messages import _, joined, n_
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
-from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
 from pytest_xinchuang.packages.sm_crypto.defects import DefectBank, load_bank
-from pytest_xinchuang.packages.sm_crypto.judge import TYPES, Result
+from pytest_xinchuang.packages.sm_crypto.judge import TYPES, VectorResult
 from pytest_xinchuang.packages.sm_crypto.manifest import SmCrypto
 from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
-from pytest_xinchuang.packages.sm_crypto.protocol import ProtocolError
-from pytest_xinchuang.packages.sm_crypto.runner import NEEDS_K, RunResult, Seen, run_vectors
+from pytest_xinchuang.packages.sm_crypto.protocol import LackKind
+from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun, run_vectors
 from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
 from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_errors, pairs_of_keys
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.tls.inside import RELAY, probe_inside
 from pytest_xinchuang.packages.sm_crypto.tls.probe import NAMES, SM_PROTOCOLS, read_roots
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
-from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Process
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -68,7 +71,7 @@ class SmEngine:
     ) -> None:
         self.platform, self.subject, self.catalogue = platform, subject, catalogue
         self.pool, self.builder, self.extra = pool, builder, extra
-        self._clients: dict[CpuVariant, HarnessClient] = {}
+        self._clients: dict[CpuVariant, SmClient] = {}
 
     @cached_property
     def bank(self) -> DefectBank:
@@ -108,7 +111,7 @@ class SmEngine:
             check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))
             return check().decision(self.fidelity, requirement.mend.en)
         except HostFault as fault:
-            return Decision(Verdict.INCONCLUSIVE, cause_of(self.platform, fault), fault.what, fault.mend)
+            return Decision(Verdict.INCONCLUSIVE, cause_of(fault), fault.what, fault.mend)
         except ProtocolError as error:
             # It kept the protocol once, or hello would have failed: what came later is told where it was seen.
             return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
@@ -150,12 +153,12 @@ class SmEngine:
 
         return launch
 
-    def client(self, variant: CpuVariant = CpuVariant.STRICT) -> HarnessClient:
+    def client(self, variant: CpuVariant = CpuVariant.STRICT) -> SmClient:
         """The harness in the platform's sandbox. Raises BuildFailed, HostFault."""
         if variant not in self._clients:
             scale = EMULATED_SCALE if self.pool.sandbox(self.platform, variant).fingerprint.emulated else 1.0
             timeout = TIMEOUT_S * scale * self.pool.timeout_scale
-            self._clients[variant] = HarnessClient(self._launch(variant), timeout_s=timeout, start_timeout_s=timeout)
+            self._clients[variant] = SmClient(self._launch(variant), timeout_s=timeout, start_timeout_s=timeout)
         return self._clients[variant]
 
     @property
@@ -177,7 +180,7 @@ class SmEngine:
             found.mend = error.mend
             return found
         found.evidence.append({"kind": "hello", **hello.model_dump(mode="json")})
-        found.wrong += client.violations[:3]
+        found.wrong += [violation.what for violation in client.violations[:3]]
         return found
 
     # -- vectors
@@ -198,7 +201,7 @@ class SmEngine:
         return [v for v in every if not v.group.get("slow")]
 
     @cached_property
-    def run(self) -> RunResult:
+    def run(self) -> VectorRun:
         """Every vector of the default set, asked once."""
         return run_vectors(self.client(), self._default)
 
@@ -209,37 +212,43 @@ class SmEngine:
             found.undecided = "no vector is about this"
             return found
         found.evidence.append(self._summary(seen))
-        failed = [s for s in seen if s.result is Result.FAILED]
+        failed = [s for s in seen if s.result is VectorResult.FAILED]
         found.wrong += [self._told(s) for s in failed]
         if failed:
             found.mend = self._again(requirement_id, failed[0])
-        if first := next((s for s in seen if s.result is Result.UNDECIDED), None):
+        if first := next((s for s in seen if s.result is VectorResult.UNDECIDED), None):
             found.undecided = f"{first.vector.id}: {first.detail}"
             return found
-        decided = [s for s in seen if s.result in (Result.PASSED, Result.ACCEPTABLE, Result.FAILED)]
-        lacking = sorted({s.detail for s in seen if s.result is Result.UNSUPPORTED})
-        if not decided and all(text.startswith("no operation") for text in lacking):
-            found.lacking = f"the harness has {', '.join(lacking[:3])}"
+        decided = [s for s in seen if s.result in (VectorResult.PASSED, VectorResult.ACCEPTABLE, VectorResult.FAILED)]
+        lacks = {s.lack for s in seen if s.lack is not None}
+        lacking = joined(sorted(lack.text for lack in lacks)[:3], _(", "))
+        if not decided and all(lack.kind is LackKind.OPERATION for lack in lacks):
+            found.lacking = _("the harness has {lacking}", lacking=lacking)
             return found
         # What a harness leaves out may not be all that could have failed.
         for result in ("valid", "invalid"):
-            of_kind = [s for s in seen if s.vector.test.result == result and s.detail != NEEDS_K]
-            if of_kind and not any(s.result is not Result.UNSUPPORTED for s in of_kind):
-                found.undecided = f"none of {len(of_kind)} {result} vectors is within what the harness says it does"
-                found.undecided += f" ({', '.join(lacking[:3])})"
+            of_kind = [s for s in seen if s.vector.test.result == result and not s.needs_k]
+            if of_kind and not any(s.result is not VectorResult.UNSUPPORTED for s in of_kind):
+                found.undecided = n_(
+                    "none of {n} {result} vector is within what the harness says it does ({lacking})",
+                    "none of {n} {result} vectors is within what the harness says it does ({lacking})",
+                    len(of_kind),
+                    result=result,
+                    lacking=lacking,
+                )
                 found.cause = Cause.SUBJECT
         if requirement_id in ids.SAMPLES.values() and not found.undecided and not decided:
             found.undecided, found.cause = "no sample value of the standard could be asked", Cause.SUBJECT
         return found
 
     @staticmethod
-    def _summary(seen: Sequence[Seen]) -> dict[str, Any]:
+    def _summary(seen: Sequence[VectorOutcome]) -> dict[str, Any]:
         flags: dict[str, Counter[str]] = {}
         for one in seen:
             for flag in one.vector.test.flags:
                 flags.setdefault(flag, Counter())[one.result.value] += 1
-        failed = [s for s in seen if s.result is Result.FAILED]
-        lacking = Counter(s.detail for s in seen if s.result is Result.UNSUPPORTED)
+        failed = [s for s in seen if s.result is VectorResult.FAILED]
+        lacking = Counter(str(s.lack.text) for s in seen if s.lack is not None)
         return {
             "kind": "vectors",
             "files": sorted({s.vector.file for s in seen}),
@@ -254,7 +263,7 @@ class SmEngine:
             "digest": hashlib.sha256("\n".join(f"{s.vector.id} {s.result}" for s in seen).encode()).hexdigest(),
         }
 
-    def _again(self, requirement_id: str, seen: Seen) -> str:
+    def _again(self, requirement_id: str, seen: VectorOutcome) -> str:
         """The catalogue's mend, and the command that asks the vector again."""
         requirement = self.catalogue.get(requirement_id)
         mend = requirement.mend.en if requirement else ""
@@ -264,7 +273,7 @@ class SmEngine:
         where = f"--platform {self.platform.id} --subject {self.subject.manifest.parent}"
         return f"{mend}; again: xc sm run --tc {tc}{vectors} {where}"
 
-    def _told(self, seen: Seen) -> str:
+    def _told(self, seen: VectorOutcome) -> str:
         defects = [d for d in self.bank.defects if d.flag in seen.vector.test.flags]
         name = f" [{defects[0].code} {defects[0].flag}: {defects[0].en}]" if defects else ""
         return f"{seen.vector.id} ({seen.vector.test.comment}){name}: {seen.detail}"
@@ -287,9 +296,9 @@ class SmEngine:
             model = self.pool.sandbox(self.platform, variant).fingerprint.cpu_model
             other = [s for s in result.seen if s.result is not before[s.vector.id]]
             found.evidence.append({"kind": "variant", "cpu": model, "vectors": len(before), "differ": len(other)})
-            if fault := next((s for s in other if s.result is Result.UNDECIDED), None):
+            if fault := next((s for s in other if s.result is VectorResult.UNDECIDED), None):
                 found.undecided = f"{variant} ({model}): {fault.vector.id}: {fault.detail}"
-            worse = [s for s in other if s.result is not Result.UNDECIDED]
+            worse = [s for s in other if s.result is not VectorResult.UNDECIDED]
             found.wrong += [f"{variant} ({model}): {self._told(s)}, {before[s.vector.id]} elsewhere" for s in worse]
         return found
 
@@ -301,10 +310,10 @@ class SmEngine:
     def _survives(self) -> Found:
         found = self._vectors(ids.SURVIVES)
         for crash in self.run.crashes:
-            if crash.startswith("no reply") or "SIGKILL" in crash:
-                found.undecided = found.undecided or crash  # a slow or a full host does that too
+            if crash.end.kind.may_be_the_hosts:
+                found.undecided = found.undecided or crash.what
             else:
-                found.wrong.append(crash)
+                found.wrong.append(crash.what)
         return found
 
     # -- TLS
@@ -360,7 +369,7 @@ class SmEngine:
             protocol = NAMES[name]
             if protocol not in spoken:
                 found.wrong.append(f"{protocol} is expected, and not spoken: {endpoint.refused.get(protocol, '')}")
-        found.wrong += [p for s in endpoint.spoken for p in s.problems if "[SMD-75 " in p]
+        found.wrong += [p for s in endpoint.spoken for p in s.intolerances]
         return found
 
     def _tls_certificates(self) -> Found:
@@ -371,7 +380,7 @@ class SmEngine:
         for spoken in endpoint.spoken:
             seen = {"protocol": spoken.protocol, "certificates": len(spoken.certificates), "notes": list(spoken.notes)}
             found.evidence.append({"kind": "tls", **seen})
-            found.wrong += [f"{spoken.protocol}: {p}" for p in spoken.problems if "[SMD-75 " not in p]
+            found.wrong += [f"{spoken.protocol}: {p}" for p in spoken.problems]
         if not any(s.protocol in SM_PROTOCOLS for s in endpoint.spoken) and not found.wrong:
             found.lacking = "the server speaks no protocol with SM2 certificates"
             found.evidence.append({"kind": "tls", "refused": dict(endpoint.refused)})

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pytest_xinchuang.packages.sm_crypto.client import Answer, Came
-from pytest_xinchuang.packages.sm_crypto.protocol import Hello
+from pytest_xinchuang.harness.client import Answer
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.packages.sm_crypto.protocol import SmHello
 from pytest_xinchuang.packages.sm_crypto.vectors import Group, Test, Vector
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 
@@ -19,7 +20,7 @@ _OUTPUTS = ("msg", "ct", "tag", "sig", "key", "public", "digest", "mac", "outs")
 """Reply fields that hold a result: for an invalid vector there may be none of them."""
 
 
-class Result(StrEnum):
+class VectorResult(StrEnum):
     """What became of one vector."""
 
     PASSED = "passed"
@@ -50,35 +51,35 @@ class Ask:
     refuse: bool = False
     either: bool = False
 
-    def judge(self, answer: Answer) -> tuple[Result, str]:
+    def judge(self, answer: Answer) -> tuple[VectorResult, str]:
         """The result, and for a failure what was expected and what came."""
-        if answer.came is Came.FAULT:
-            return Result.UNDECIDED, answer.detail
-        if answer.came is not Came.REPLY:
-            what = "the harness died" if answer.came is Came.DIED else "the harness hung"
-            return Result.FAILED, f"{what}: {answer.detail}"
+        if answer.kind is ReplyKind.FAULT:
+            return VectorResult.UNDECIDED, answer.detail
+        if answer.kind is not ReplyKind.REPLY:
+            what = "the harness died" if answer.kind is ReplyKind.DIED else "the harness hung"
+            return VectorResult.FAILED, f"{what}: {answer.detail}"
         reply = answer.reply
         if "unsupported" in reply:
-            return Result.FAILED, f"said that it does this, and now not: {reply['unsupported']}"
+            return VectorResult.FAILED, f"said that it does this, and now not: {reply['unsupported']}"
         results = {k: reply[k] for k in _OUTPUTS if reply.get(k) is not None}
         refused = "error" in reply or reply.get("valid") is False
         if refused and results:
-            return Result.FAILED, f"refused, and gave out {_short(results)} all the same"
+            return VectorResult.FAILED, f"refused, and gave out {_short(results)} all the same"
         if self.refuse:
             if refused:
-                return Result.PASSED, ""
+                return VectorResult.PASSED, ""
             if not reply or (not results and reply.get("valid") is not True):
-                return Result.FAILED, f"expected a refusal, got neither that nor a result: {_short(reply)}"
-            return Result.FAILED, f"expected a refusal, got {_short(results or reply)}"
+                return VectorResult.FAILED, f"expected a refusal, got neither that nor a result: {_short(reply)}"
+            return VectorResult.FAILED, f"expected a refusal, got {_short(results or reply)}"
         if refused:
             if self.either:
-                return Result.ACCEPTABLE, ""
+                return VectorResult.ACCEPTABLE, ""
             why = reply.get("error") or reply.get("why") or "refused"
-            return Result.FAILED, f"expected {self._wanted()}, got a refusal: {str(why)[:200]}"
+            return VectorResult.FAILED, f"expected {self._wanted()}, got a refusal: {str(why)[:200]}"
         wrong = self._wrong(reply)
         if wrong:
-            return Result.FAILED, wrong
-        return (Result.ACCEPTABLE if self.either else Result.PASSED), ""
+            return VectorResult.FAILED, wrong
+        return (VectorResult.ACCEPTABLE if self.either else VectorResult.PASSED), ""
 
     def _wanted(self) -> str:
         return _short(self.expect) if self.expect else "a result"
@@ -110,7 +111,7 @@ def _plain(group: Group, test: Test, *names: str) -> Request:
     return out
 
 
-def asks(vector: Vector, hello: Hello) -> Iterator[Ask]:
+def asks(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     """What ``vector`` asks of a harness that has said ``hello``.
 
     Raises:
@@ -125,19 +126,19 @@ def _ask(vector: Vector, request: Request, expect: Mapping[str, Any], **more: An
     return Ask(vector, request, {} if refuse else expect, refuse=refuse, either=either, **more)
 
 
-def _sm3(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _sm3(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     request = {"op": "sm3", **_plain(vector.group, vector.test, "msg")}
     yield _ask(vector, request, {"digest": vector.test["digest"]})
 
 
-def _stream(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _stream(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     request = {"op": f"{vector.group['hash']}_stream", **_plain(vector.group, vector.test, "key", "steps")}
     if any("clone" in step for step in request["steps"]):
         request["clone"] = True
     yield _ask(vector, request, {"outs": vector.test["outs"]})
 
 
-def _mac(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _mac(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     size = vector.group["tagSize"] // 4
     tag, result = vector.test["tag"], vector.test.result
 
@@ -154,8 +155,8 @@ def _mac(vector: Vector, _hello: Hello) -> Iterator[Ask]:
     yield Ask(vector, request, {}, check=compare)
 
 
-def _kdf(operation: str, output: str, **names: str) -> Callable[[Vector, Hello], Iterator[Ask]]:
-    def make(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _kdf(operation: str, output: str, **names: str) -> Callable[[Vector, SmHello], Iterator[Ask]]:
+    def make(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
         test = vector.test
         request = {"op": operation, **{ours: test[theirs] for ours, theirs in names.items()}}
         yield _ask(vector, request, {"key": test[output]})
@@ -163,7 +164,7 @@ def _kdf(operation: str, output: str, **names: str) -> Callable[[Vector, Hello],
     return make
 
 
-def _cipher(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _cipher(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     """Block modes. Both directions for a good vector; a bad one is bad to decrypt, or both where it says so."""
     group, test = vector.group, vector.test
     mode = group["mode"]
@@ -181,7 +182,7 @@ _BAD_PARAMETERS = {"ZeroLengthIv", "InvalidNonceSize", "InvalidTagSize", "Insecu
 """Flags of vectors that must be refused when encrypting too: their parameters are wrong, and not their text."""
 
 
-def _aead(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _aead(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     group, test = vector.group, vector.test
     mode = vector.algorithm.removeprefix("SM4-").lower()
     shared = _plain(group, test, "key", "iv", "aad")
@@ -193,7 +194,7 @@ def _aead(vector: Vector, _hello: Hello) -> Iterator[Ask]:
     yield _ask(vector, request, {"msg": test["msg"]})
 
 
-def _user(request: Request, test: Test, hello: Hello, name: str = "userId", field: str = "user_id") -> Request:
+def _user(request: Request, test: Test, hello: SmHello, name: str = "userId", field: str = "user_id") -> Request:
     """The id as the vector gives it. The standard's default is given too, unless the harness has the same."""
     if name in test:
         request[field] = test[name]
@@ -202,7 +203,7 @@ def _user(request: Request, test: Test, hello: Hello, name: str = "userId", fiel
     return request
 
 
-def _sm2_verify(vector: Vector, hello: Hello) -> Iterator[Ask]:
+def _sm2_verify(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     group, test = vector.group, vector.test
     request: Request = {"op": "sm2_verify", "public": test.get("public") or group["publicKey"]["uncompressed"]}
     request |= _plain(group, test, "msg", "sig")
@@ -211,7 +212,7 @@ def _sm2_verify(vector: Vector, hello: Hello) -> Iterator[Ask]:
     yield _ask(vector, request, {"valid": True})
 
 
-def _sm2_default_id(vector: Vector, hello: Hello) -> Iterator[Ask]:
+def _sm2_default_id(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     """Nothing is said of the id: what the library takes then has to be what the harness says that it takes."""
     test = vector.test
     request = {"op": "sm2_verify", "public": vector.group["publicKey"]["uncompressed"], "msg": test["msg"]}
@@ -228,7 +229,7 @@ def _number(point: str, private: str) -> tuple[Any, int]:
     return _SM2.decode_point(bytes.fromhex(point)), int(private, 16)
 
 
-def _sm2_sign(vector: Vector, hello: Hello) -> Iterator[Ask]:
+def _sm2_sign(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     """With the vector's k where the harness takes one, else a signature of its own that is verified here."""
     group, test = vector.group, vector.test
     request: Request = {"op": "sm2_sign", "private": group["privateKey"], **_plain(group, test, "msg")}
@@ -259,7 +260,7 @@ def _sm2_sign(vector: Vector, hello: Hello) -> Iterator[Ask]:
     yield _ask(vector, request, {}, check=verify)
 
 
-def _sm2_encrypt(vector: Vector, hello: Hello) -> Iterator[Ask]:
+def _sm2_encrypt(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     group, test = vector.group, vector.test
     request: Request = {"op": "sm2_encrypt", **_plain(group, test, "msg")}
     request["public"] = test.get("public") or group["publicKey"]["uncompressed"]
@@ -284,13 +285,13 @@ def _sm2_encrypt(vector: Vector, hello: Hello) -> Iterator[Ask]:
     yield _ask(vector, request, {}, check=decrypt if private else None)
 
 
-def _sm2_decrypt(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _sm2_decrypt(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     group, test = vector.group, vector.test
     request = {"op": "sm2_decrypt", "private": group["privateKey"], **_plain(group, test, "ct")}
     yield _ask(vector, request, {"msg": test.get("msg", "")})
 
 
-def _sm2_exchange(vector: Vector, hello: Hello) -> Iterator[Ask]:
+def _sm2_exchange(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     test = vector.test
     request: Request = {
         "op": "sm2_exchange",
@@ -309,7 +310,7 @@ def _sm2_exchange(vector: Vector, hello: Hello) -> Iterator[Ask]:
     yield _ask(vector, request, expect)
 
 
-def _sm2_public(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _sm2_public(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     test = vector.test
     request: Request = {"op": "sm2_import_public", **_plain(vector.group, test, "public")}
     if test.get("compressed"):
@@ -317,20 +318,20 @@ def _sm2_public(vector: Vector, _hello: Hello) -> Iterator[Ask]:
     yield _ask(vector, request, {"public": test.get("uncompressed")})
 
 
-def _sm2_private(vector: Vector, _hello: Hello) -> Iterator[Ask]:
+def _sm2_private(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     test = vector.test
     request = {"op": "sm2_import_private", "private": test["private"]}
     yield _ask(vector, request, {"public": test.get("uncompressed")})
 
 
-def _sm2_certificate(vector: Vector, hello: Hello) -> Iterator[Ask]:
+def _sm2_certificate(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     test = vector.test
     request: Request = {"op": "sm2_certificate_verify", **_plain(vector.group, test, "chain", "roots", "time", "usage")}
     _user(request, test, hello)
     yield _ask(vector, request, {"valid": True})
 
 
-_MAKERS: Mapping[str, Callable[[Vector, Hello], Iterator[Ask]]] = {
+_MAKERS: Mapping[str, Callable[[Vector, SmHello], Iterator[Ask]]] = {
     "Sm3Test": _sm3,
     "HashStreamTest": _stream,
     "MacTest": _mac,

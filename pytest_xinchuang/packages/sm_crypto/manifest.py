@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.subject import Section, Unit
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 TlsName = Literal["tlcp", "rfc8998", "tls1.3", "tls1.2"]
 
 
-class TlsServer(_Data):
+class TlsServer(FrozenData):
     """A TLS server of the subject: started in the sandbox, where nothing but the probe reaches it.
 
     Attributes:
@@ -31,7 +27,7 @@ class TlsServer(_Data):
     roots: str = ""
 
 
-class SmCrypto(_Data):
+class SmCrypto(FrozenData):
     """How the SM cryptography of the subject is asked.
 
     Attributes:

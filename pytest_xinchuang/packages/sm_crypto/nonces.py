@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from pytest_xinchuang.core.found import Found
-from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import _
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.sm.curve import N, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 
@@ -47,23 +49,24 @@ def biases(numbers: Sequence[int]) -> list[str]:
     return found
 
 
-def check_nonces(client: HarnessClient, count: int = COUNT) -> Found:
+def check_nonces(client: SmClient, count: int = COUNT) -> Found:
     """Sign ``count`` different messages, and look at every k."""
     found, sm2 = Found(), Sm2()
     request = {"op": "sm2_sign", "private": f"{PRIVATE:064x}", "encoding": "der", "user_id": DEFAULT_ID.hex()}
     for encoding in ("der", "raw"):
         request["encoding"] = encoding
-        if not (lacking := client.hello.lacks({**request, "msg": "00"})):
+        lacking = client.hello.lacks({**request, "msg": "00"})
+        if lacking is None:
             break
-    else:
-        found.lacking = f"the harness does not sign: {lacking}"
+    if lacking is not None:
+        found.lacking = _("the harness does not sign: {lack}", lack=lacking.text)
         found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
         return found
     point = multiply_base(PRIVATE)
     asked = ((n, {**request, "msg": n.to_bytes(8).hex()}) for n in range(count))
     numbers: dict[int, int] = {}
     for n, answer in client.run(asked):
-        if answer.came is Came.FAULT:
+        if answer.kind is ReplyKind.FAULT:
             found.undecided = answer.detail
             return found
         try:

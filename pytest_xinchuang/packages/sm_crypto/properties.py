@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
 from pytest_xinchuang.core.found import Found
-from pytest_xinchuang.packages.sm_crypto.client import Answer, Came, HarnessClient
+from pytest_xinchuang.harness.client import Answer
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness
 from pytest_xinchuang.sm.curve import N, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -64,7 +66,7 @@ def _examples(test: Callable[..., None]) -> Callable[[], None]:
 class Properties:
     """The properties of one harness."""
 
-    def __init__(self, client: HarnessClient) -> None:
+    def __init__(self, client: SmClient) -> None:
         self.client = client
         self.hello = client.hello
         self.reference = ReferenceHarness()
@@ -73,10 +75,10 @@ class Properties:
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
         answer: Answer = self.client.ask({"op": operation, **fields})
-        if answer.came is Came.FAULT:
+        if answer.kind is ReplyKind.FAULT:
             raise _Fault(answer.detail)
-        if answer.came is not Came.REPLY:
-            raise _Broken(f"{operation}: the harness {answer.came}: {answer.detail}")
+        if answer.kind is not ReplyKind.REPLY:
+            raise _Broken(f"{operation}: the harness {answer.kind}: {answer.detail}")
         return dict(answer.reply)
 
     def need(self, operation: str, name: str, **fields: Any) -> Any:
@@ -254,7 +256,7 @@ class Properties:
         request = {"op": "sm2_encrypt", "public": public, "msg": msg.hex(), **form}
         bare = 0
         for _, answer in self.client.run((n, request) for n in range(ONE_BYTE)):
-            if answer.came is Came.FAULT:
+            if answer.kind is ReplyKind.FAULT:
                 self.found.undecided = self.found.undecided or answer.detail
                 return
             try:
@@ -291,6 +293,6 @@ class Properties:
         return _examples(test)
 
 
-def check_properties(client: HarnessClient) -> Found:
+def check_properties(client: SmClient) -> Found:
     """All properties of one harness."""
     return Properties(client).run()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pytest_xinchuang.core.errors import XcError
-
-PROTOCOL = "xc-sm-harness/1"
-MAX_LINE = 16 << 20
-"""Bytes of one line, in both directions; the largest request of the shipped vectors is below 1 MiB."""
+from pytest_xinchuang.harness.protocol import HarnessProtocol
+from pytest_xinchuang.messages import Message, _, verbatim
 
 Capability = dict[str, tuple[Any, ...]]
 
@@ -52,11 +50,39 @@ NUMBERS = {n: n for n in ("tag_bytes", "size", "iterations", "times", "threads",
 """Request field (a number) -> the capability that limits it, as [least, most]."""
 
 
-class ProtocolError(XcError):
-    """A harness that does not keep the protocol."""
+class LackKind(StrEnum):
+    """What a harness does not offer."""
+
+    OPERATION = "operation"
+    FEATURE = "feature"
+    """A feature of an operation, or this value of it."""
+    GIVEN_K = "given-k"
+    """A vector of which nothing can be asked without a given k."""
 
 
-class Hello(BaseModel):
+@dataclass(frozen=True)
+class Lack:
+    """What of a request a harness has said that it does not do.
+
+    Attributes:
+        name: of the operation or feature.
+        value: of the feature, where that is what is not offered.
+    """
+
+    kind: LackKind
+    name: str = ""
+    value: str = ""
+
+    @property
+    def text(self) -> Message:
+        if self.kind is LackKind.OPERATION:
+            return _("no operation {name}", name=self.name)
+        if self.kind is LackKind.GIVEN_K:
+            return _("nothing of it can be asked without a given k")
+        return verbatim(f"{self.name} {self.value}".rstrip())
+
+
+class SmHello(BaseModel):
     """What a harness says first.
 
     Attributes:
@@ -75,11 +101,11 @@ class Hello(BaseModel):
     parses_der: Literal["library", "harness"] = "library"
     operations: dict[str, Capability] = Field(min_length=1)
 
-    def lacks(self, request: Mapping[str, Any]) -> str:
-        """What of ``request`` the harness has said that it does not do; "" when it does all of it."""
+    def lacks(self, request: Mapping[str, Any]) -> Lack | None:
+        """The part of ``request`` that the harness has declared unsupported, if there is one."""
         capability = self.operations.get(request["op"])
         if capability is None:
-            return f"no operation {request['op']}"
+            return Lack(LackKind.OPERATION, request["op"])
         for name, default in DEFAULTS.items():
             plain = request.get(name, default) == default
             if plain and (not default or name not in capability):
@@ -88,39 +114,23 @@ class Hello(BaseModel):
             offered = capability.get(name, ())
             if name in NUMBERS:
                 if len(offered) != 2 or not offered[0] <= wanted <= offered[1]:
-                    return f"{name} {wanted}"
+                    return Lack(LackKind.FEATURE, name, str(wanted))
             elif wanted not in offered:
-                return f"{name} {wanted}" if name not in ("k", "splits") else name
+                return Lack(LackKind.FEATURE, name, "" if name in ("k", "splits") else str(wanted))
         for name, limit in RANGES.items():
             if name in request and limit in capability:
                 least, most = capability[limit]
                 if not least <= len(request[name]) // 2 <= most:
-                    return f"{limit} {len(request[name]) // 2}"
+                    return Lack(LackKind.FEATURE, limit, str(len(request[name]) // 2))
         for name, offered in capability.items():
             if name in request and name not in DEFAULTS and name not in NUMBERS and request[name] not in offered:
-                return f"{name} {request[name]}"
+                return Lack(LackKind.FEATURE, name, str(request[name]))
         for name, limit in NUMBERS.items():
             if name in request and limit in capability and name not in DEFAULTS:
                 least, most = capability[limit]
                 if not least <= request[name] <= most:
-                    return f"{limit} {request[name]}"
-        return ""
+                    return Lack(LackKind.FEATURE, limit, str(request[name]))
+        return None
 
 
-def read_hello(line: bytes) -> Hello:
-    """Raises ProtocolError: the line is not a hello of this version."""
-    try:
-        return Hello.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        shown = line[:120].decode(errors="replace").strip()
-        raise ProtocolError(
-            f"the harness's first line is not a hello: {where}: {first['msg']}; it was {shown!r}",
-            mend=f'print {{"hello": "{PROTOCOL}", ...}} first, and nothing else, on standard output (docs/harness.md)',
-        ) from None
-
-
-def encode(number: int, request: Mapping[str, Any]) -> bytes:
-    """One line of the wire."""
-    return json.dumps({"id": number, **request}, separators=(",", ":")).encode() + b"\n"
+PROTOCOL = HarnessProtocol("xc-sm-harness/1", SmHello, "docs/harness.md")

@@ -10,13 +10,13 @@ from typing import Any
 
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
-from pytest_xinchuang.packages.sm_crypto.judge import Result
-from pytest_xinchuang.packages.sm_crypto.runner import RunResult, Seen
+from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
+from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {"reproduce": "reproduce", "limits": "not done by this harness"} | {r.value: r.value for r in Result},
+    "en": {"reproduce": "reproduce", "limits": "not done by this harness"} | {r.value: r.value for r in VectorResult},
     "zh": {
         "reproduce": "复现",
         "limits": "测试程序声明不支持",
@@ -38,14 +38,14 @@ def _text(bank: DefectBank, flag: str, lang: str) -> str:
     return f"{code}{found.zh if lang == 'zh' else found.en}{seen}"
 
 
-def counts(seen: Sequence[Seen], lang: str) -> str:
+def counts(seen: Sequence[VectorOutcome], lang: str) -> str:
     """The results of some vectors, in a few words."""
     number = Counter(s.result for s in seen)
-    return ", ".join(f"{number[r]} {_WORDS[lang][r.value]}" for r in Result if number[r])
+    return ", ".join(f"{number[r]} {_WORDS[lang][r.value]}" for r in VectorResult if number[r])
 
 
 def as_text(
-    result: RunResult, bank: DefectBank, reproduce: str, where: str = "", lang: str = "en", most: int = 5
+    result: VectorRun, bank: DefectBank, reproduce: str, where: str = "", lang: str = "en", most: int = 5
 ) -> str:
     """A line for each file and, where something failed, for each flag; then the first ``most`` failures of each flag.
 
@@ -53,17 +53,17 @@ def as_text(
         reproduce, where: the command that asks one vector again, before and behind its ``--tc ID``.
     """
     words = _WORDS[lang]
-    files: dict[str, list[Seen]] = {}
+    files: dict[str, list[VectorOutcome]] = {}
     for one in result.seen:
         files.setdefault(one.vector.file, []).append(one)
     width = max((len(name) for name in files), default=0)
     lines = [f"{name:<{width}}  {counts(seen, lang)}" for name, seen in files.items()]
-    lacking = Counter(s.detail for s in result.seen if s.result is Result.UNSUPPORTED)
+    lacking = Counter(s.detail for s in result.seen if s.result is VectorResult.UNSUPPORTED)
     if lacking:
         lines.append(f"{words['limits']}: " + ", ".join(f"{what} ({n})" for what, n in lacking.most_common(8)))
     for name, seen in files.items():
-        failed = [s for s in seen if s.result in (Result.FAILED, Result.UNDECIDED)]
-        by_flag: dict[str, list[Seen]] = {}
+        failed = [s for s in seen if s.result in (VectorResult.FAILED, VectorResult.UNDECIDED)]
+        by_flag: dict[str, list[VectorOutcome]] = {}
         for one in failed:
             by_flag.setdefault(one.vector.test.flags[0] if one.vector.test.flags else "-", []).append(one)
         for flag, mine in by_flag.items():
@@ -78,7 +78,7 @@ def as_text(
     return "\n".join(lines) + "\n"
 
 
-def as_dict(result: RunResult, hello: Mapping[str, Any]) -> dict[str, Any]:
+def as_dict(result: VectorRun, hello: Mapping[str, Any]) -> dict[str, Any]:
     """The whole result as plain data."""
     flags: dict[str, Counter[str]] = {}
     for one in result.seen:
@@ -100,10 +100,10 @@ def as_dict(result: RunResult, hello: Mapping[str, Any]) -> dict[str, Any]:
                 "what": s.detail,
             }
             for s in result.seen
-            if s.result in (Result.FAILED, Result.UNDECIDED)
+            if s.result in (VectorResult.FAILED, VectorResult.UNDECIDED)
         ],
-        "crashes": result.crashes,
-        "violations": result.violations,
+        "crashes": [str(crash) for crash in result.crashes],
+        "violations": [str(violation) for violation in result.violations],
         "restarts": result.restarts,
     }
 
@@ -140,7 +140,7 @@ def endpoint_as_dict(endpoint: Endpoint) -> dict[str, Any]:
                 "group": s.group,
                 "signature": s.signature,
                 "certificates": [_described(c) for c in s.certificates],
-                "problems": s.problems,
+                "problems": s.all_problems,
                 "notes": s.notes,
             }
             for s in endpoint.spoken
@@ -171,7 +171,7 @@ def endpoint_as_text(endpoint: Endpoint) -> str:
             lines.append(
                 f"    {d['subject']}" + (f" (until {d['not_after']}, by {d['issuer']})" if "issuer" in d else "")
             )
-        lines += [f"    ! {p}" for p in s.problems] + [f"    - {n}" for n in s.notes]
+        lines += [f"    ! {p}" for p in s.all_problems] + [f"    - {n}" for n in s.notes]
     lines += [f"  {name}: no ({why})" for name, why in endpoint.refused.items()]
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_xinchuang.core.found import Found
-from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import _
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 
 SIZE = 1 << 20
 ROUNDS = 8
@@ -25,7 +27,7 @@ def _request(operation: str) -> dict[str, Any]:
     return request
 
 
-def check_throughput(client: HarnessClient, floors: Mapping[str, float]) -> Found:
+def check_throughput(client: SmClient, floors: Mapping[str, float]) -> Found:
     """``floors``: operation (``sm3``, ``sm4_cbc_encrypt``) -> least MiB a second of one thread, the wire included."""
     found = Found()
     if not floors:
@@ -35,13 +37,13 @@ def check_throughput(client: HarnessClient, floors: Mapping[str, float]) -> Foun
     for operation, floor in floors.items():
         request = _request(operation)
         if lacking := client.hello.lacks(request):
-            found.undecided = f"{operation}: the harness lacks {lacking}"
+            found.undecided = _("{operation}: the harness lacks {lack}", operation=operation, lack=lacking.text)
             return found
         best = 0.0
-        for _ in range(ROUNDS):
+        for _round in range(ROUNDS):
             start = time.perf_counter()
             answer = client.ask(request)
-            if answer.came is not Came.REPLY or answer.reply.keys() & {"error", "unsupported"}:
+            if answer.kind is not ReplyKind.REPLY or answer.reply.keys() & {"error", "unsupported"}:
                 found.undecided = f"{operation}: {answer.detail or answer.reply}"
                 return found
             best = max(best, SIZE / (1 << 20) / (time.perf_counter() - start))

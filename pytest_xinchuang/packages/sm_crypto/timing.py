@@ -9,8 +9,10 @@ from itertools import chain, count, pairwise
 from typing import Any
 
 from pytest_xinchuang.core.found import Found
-from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
-from pytest_xinchuang.packages.sm_crypto.protocol import ProtocolError
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.harness.protocol import ProtocolError, ViolationKind
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.sm.curve import N, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 from pytest_xinchuang.sm.sm4 import Sm4, cbc
@@ -115,7 +117,7 @@ class Undecided(Exception):
 class Screen:
     """Times one pair of requests in batches, until a leak shows, a small one would have, or the budget is spent."""
 
-    def __init__(self, client: HarnessClient, pair: list[dict[str, Any]], *, wrong: bool) -> None:
+    def __init__(self, client: SmClient, pair: list[dict[str, Any]], *, wrong: bool) -> None:
         """``wrong``: the requests are to be refused. Raises Undecided: they are not answered as they should be."""
         self.client, self.pair = client, pair
         self.batches = [Batch() for _ in range(BATCHES)]
@@ -129,7 +131,11 @@ class Screen:
         start = time.monotonic()
         answer = self.client.ask(request)
         elapsed_s = time.monotonic() - start
-        if answer.came is not Came.REPLY or "unsupported" in answer.reply or ("error" in answer.reply and not wrong):
+        if (
+            answer.kind is not ReplyKind.REPLY
+            or "unsupported" in answer.reply
+            or ("error" in answer.reply and not wrong)
+        ):
             raise Undecided(answer.detail or f"{request['op']} is answered by {answer.reply}")
         return answer.reply, elapsed_s
 
@@ -201,15 +207,18 @@ def read_times(reply: Mapping[str, Any], rounds: int) -> list[list[float]]:
         )
         or sum(map(len, lists)) != rounds
     ):
-        raise ProtocolError(
-            f"`timed` was asked for {rounds} rounds and answers {str(dict(reply))[:120]}; expected are two lists of "
-            "nanoseconds, of so many rounds together",
-            mend="answer `timed` as docs/harness.md has it; the shipped templates do",
+        what = _(
+            "`timed` was asked for {rounds} rounds and answers {reply}; "
+            "expected are two lists of nanoseconds, of so many rounds together",
+            rounds=rounds,
+            reply=verbatim(str(dict(reply))[:120]),
         )
+        mend = _("answer `timed` as docs/harness.md has it; the shipped templates do")
+        raise ProtocolError(ViolationKind.BAD_REPLY, what, mend=mend)
     return lists
 
 
-def check_timing(client: HarnessClient, pairs: Mapping[str, list[dict[str, Any]]], *, wrong: bool = False) -> Found:
+def check_timing(client: SmClient, pairs: Mapping[str, list[dict[str, Any]]], *, wrong: bool = False) -> Found:
     """Time each pair; a leak is one that most batches show, in the same direction.
 
     Args:

@@ -6,20 +6,21 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 
-Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})*$")]
+
+class _Published(FrozenData):
+    """A part of a file of Wycheproof's form: it may have more than is read here."""
+
+    model_config = ConfigDict(extra="allow")
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class Note(_Data):
+class Note(_Published):
     """What a flag means."""
 
     bug_type: str = Field(alias="bugType")
@@ -29,7 +30,7 @@ class Note(_Data):
     cves: tuple[str, ...] = ()
 
 
-class Test(_Data):
+class Test(_Published):
     """One vector; what it holds beyond this depends on the group's type."""
 
     __test__ = False
@@ -49,7 +50,7 @@ class Test(_Data):
         return name in (self.model_extra or {})
 
 
-class Group(_Data):
+class Group(_Published):
     """Vectors that share a key or a setting."""
 
     type: str
@@ -62,7 +63,7 @@ class Group(_Data):
         return (self.model_extra or {})[name]
 
 
-class VectorFile(_Data):
+class VectorFile(_Published):
     """A whole file.
 
     Attributes:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, load_findings
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
 from pytest_xinchuang.core.errors import XcError
 
 ACTIONS = ("check", "verify", "sign", "keygen", "serve")
@@ -122,6 +122,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _tell(options: argparse.Namespace, subject: str, findings: list[Any], counts: dict[str, int]) -> int:
+    from pytest_xinchuang.core.finding import load_findings
     from pytest_xinchuang.packages.supply_chain.report import SupplyResult, as_json, as_sarif, as_text
 
     result = SupplyResult(subject, findings, load_findings(), counts, options.language)

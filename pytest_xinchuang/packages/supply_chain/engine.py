@@ -10,9 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.deciding import decide
-from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue, load_findings
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
@@ -109,7 +108,7 @@ class SupplyChainEngine:
 
     @cached_property
     def _texts(self) -> FindingCatalogue:
-        return FindingCatalogue(*resources.finding_files())
+        return load_findings()
 
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:

@@ -9,18 +9,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Allowed(_Data):
+class Allowed(FrozenData):
     """One line of the allow-list.
 
     Attributes:
@@ -73,7 +70,7 @@ def _comparison(part: str) -> tuple[str, str]:
     return sign, version
 
 
-class AllowList(_Data):
+class AllowList(FrozenData):
     """``xc-allow-list/1``."""
 
     format: Literal["xc-allow-list/1"] = Field(alias="schema")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.subject import Section
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SupplyChainSection(_Data):
+class SupplyChainSection(FrozenData):
     """What a Go module is built from. What vouches for it is not the subject's to say: see the options.
 
     Attributes:

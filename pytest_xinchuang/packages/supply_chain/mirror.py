@@ -16,8 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
@@ -27,11 +28,7 @@ MANIFEST, SIGNATURE = "xc-mirror.json", "xc-mirror.json.sig"
 TIMEOUT_S = 60
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MirrorFile(_Data):
+class MirrorFile(FrozenData):
     """One file of a mirror; ``path`` is relative to its root."""
 
     path: str
@@ -40,14 +37,14 @@ class MirrorFile(_Data):
     sm3: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Manifest(_Data):
+class Manifest(FrozenData):
     """All files of a mirror, in order of path."""
 
     format: Literal["xc-mirror/1"] = Field(alias="schema", default="xc-mirror/1")
     files: tuple[MirrorFile, ...]
 
 
-class Signature(_Data):
+class Signature(FrozenData):
     """Who signed the manifest. The key in it says who claims to have; only a key that is trusted beforehand counts."""
 
     format: Literal["xc-mirror-signature/1"] = Field(alias="schema", default="xc-mirror-signature/1")

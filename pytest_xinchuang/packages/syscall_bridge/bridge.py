@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,20 +10,16 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pytest_xinchuang.core.errors import HostFault, SandboxFault, XcError
-from pytest_xinchuang.sandbox.lines import Launch, LineProcess
-from pytest_xinchuang.sandbox.protocol import Ended
-
-PROTOCOL = "xc-bridge/1"
-
-
-class BridgeError(XcError):
-    """A harness that does not keep the protocol."""
+from pytest_xinchuang.harness.connection import Connection
+from pytest_xinchuang.harness.ends import EndKind, HarnessEnd, ReplyKind
+from pytest_xinchuang.harness.protocol import HarnessProtocol
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.sandbox.protocol import Launch
 
 
-class Hello(BaseModel):
+class BridgeHello(BaseModel):
     """What a harness says first: what it is, and the operations that it has."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -36,12 +31,20 @@ class Hello(BaseModel):
     operations: tuple[str, ...] = Field(min_length=1)
 
 
-class Came(StrEnum):
-    """How a reply came about."""
+PROTOCOL = HarnessProtocol("xc-bridge/1", BridgeHello, "docs/bridge.md")
 
-    REPLY = "reply"
-    DIED = "died"
-    HUNG = "hung"
+UNKNOWN_OPERATION = "operation"
+"""What ``unknown`` of a reply may say in the place of the operation's own name (docs/bridge.md)."""
+
+
+class ReplyFault(StrEnum):
+    """What of a reply is not as the protocol has it."""
+
+    UNKNOWN_OPERATION = "unknown-operation"
+    """It does not know an operation that its hello offers."""
+    UNKNOWN_NAME = "unknown-name"
+    """It does not know a name among the arguments."""
+    MALFORMED = "malformed"
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,22 @@ class Reply:
         error: the number of its error, 0 for none.
         values: what it says beside that.
         data: the bytes that were read, None where none are given.
-        wrong: what of the reply is not as the protocol has it.
+        fault: what of the reply is not as the protocol has it, None for a good one.
+        detail: why there is no good reply, for people.
     """
 
-    came: Came
+    kind: ReplyKind
     result: int = 0
     error: int = 0
     values: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
-    wrong: str = ""
-    detail: str = ""
+    fault: ReplyFault | None = None
+    detail: str = NOTHING
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a reply, and as the protocol has it."""
+        return self.kind is ReplyKind.REPLY and self.fault is None
 
 
 class BridgeClient:
@@ -70,28 +79,19 @@ class BridgeClient:
 
     Attributes:
         sent: the requests so far.
+        alive: whether it has not ended.
 
     Raises:
-        BridgeError: it said no hello. HostFault: it could not be started by our fault.
+        ProtocolError: it said no hello. HostFault: it could not be started by our fault.
     """
 
     def __init__(self, launch: Launch, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._number = 0
-        self.sent: list[dict[str, Any]] = []
         self._rest: list[bytes] = []
-        self._process = LineProcess(launch())
-        self._process.start()
+        self.sent: list[dict[str, Any]] = []
+        self._connection = Connection(PROTOCOL, launch, hello_timeout_s=timeout_s)
+        self.hello = self._connection.hello
         self.alive = True
-        try:
-            first = self._line(timeout_s)
-            if first is None:
-                detail = self._ended() if not self.alive else f"nothing within {timeout_s:g} s"
-                raise BridgeError(f"the bridge's harness said no hello: {detail}")
-            self.hello = _read_hello(first)
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -102,36 +102,9 @@ class BridgeClient:
         self.close()
 
     def close(self) -> None:
-        if self._process.process is not None:
-            try:
-                self._process.process.kill()
-            except (HostFault, OSError, ValueError):
-                pass
-            self._process.finish()
+        """End the harness."""
+        self._connection.close()
         self.alive = False
-
-    def _line(self, timeout_s: float) -> bytes | None:
-        """The next line; None when there is none in time or ever."""
-        if not self._rest:
-            try:
-                lines = self._process.lines.get(timeout=timeout_s)
-            except queue.Empty:
-                return None
-            if lines is None:
-                self.alive = False
-                return None
-            self._rest = list(lines)
-        return self._rest.pop(0)
-
-    def _ended(self) -> str:
-        """How it ended. Raises SandboxFault: by a fault of ours."""
-        outcome = self._process.process.wait(5)
-        if outcome is None:
-            return "it closed its output and went on"
-        if outcome.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT):
-            raise SandboxFault(f"the bridge's sandbox broke: {outcome.describe()}")
-        said = self._process.said()
-        return f"{outcome.describe()}{': ' + said if said else ''}"
 
     def ask(self, operation: str, **arguments: Any) -> Reply:
         """One operation and its reply.
@@ -139,38 +112,27 @@ class BridgeClient:
         Raises:
             SandboxFault: the sandbox broke.
         """
-        self._number += 1
-        request = {"id": self._number, "op": operation, **arguments}
-        self.sent.append(request)
-        self._process.outgoing.put(json.dumps(request, separators=(",", ":")).encode() + b"\n")
+        number, line = self._connection.encode({"op": operation, **arguments})
+        self.sent.append({"id": number, "op": operation, **arguments})
+        self._connection.send(line)
         deadline = time.monotonic() + self._timeout_s
         while True:
-            line = self._line(max(0.0, deadline - time.monotonic()))
-            if line is None:
-                if self.alive:
-                    return Reply(Came.HUNG, detail=f"no reply within {self._timeout_s:g} s")
-                return Reply(Came.DIED, detail=self._ended())
-            reply = _read_reply(line, self._number)
+            if not self._rest:
+                lines = self._connection.receive(deadline - time.monotonic())
+                if lines is None:
+                    self.alive = False
+                    return Reply(ReplyKind.DIED, detail=self._connection.ended().text())
+                if not lines:
+                    silence = HarnessEnd(EndKind.SILENT, timeout_s=self._timeout_s)
+                    return Reply(ReplyKind.HUNG, detail=silence.text())
+                self._rest = lines
+            reply = _read_reply(self._rest.pop(0), number, operation)
             if reply is not None:
                 return reply
 
 
-def _read_hello(line: bytes) -> Hello:
-    try:
-        return Hello.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        shown = line[:120].decode(errors="replace").strip()
-        raise BridgeError(
-            f"the first line of the bridge's harness is not a hello: {where}: {first['msg']}; it was {shown!r}",
-            mend=f'print {{"hello": "{PROTOCOL}", ...}} first, and nothing else, on standard output (docs/bridge.md)',
-        ) from None
-
-
-def _read_reply(line: bytes, number: int) -> Reply | None:
-    """The reply to request ``number``; None for a late one to an earlier request."""
-    shown = line[:120].decode(errors="replace").strip()
+def _read_reply(line: bytes, number: int, operation: str) -> Reply | None:
+    """The reply to request ``number``, of an operation; None for a late one to an earlier request."""
     try:
         found = json.loads(line)
         if not isinstance(found, dict):
@@ -180,11 +142,20 @@ def _read_reply(line: bytes, number: int) -> Reply | None:
         if found.get("id") != number:
             raise ValueError(f"its id is not {number}")
         if "unknown" in found:
-            return Reply(Came.REPLY, wrong=f"it does not know {found['unknown']}")
+            unknown = found["unknown"]
+            is_operation = unknown in (UNKNOWN_OPERATION, operation)
+            fault = ReplyFault.UNKNOWN_OPERATION if is_operation else ReplyFault.UNKNOWN_NAME
+            return _faulty(fault, _("it does not know {name}", name=verbatim(str(unknown)[:200])))
         result, error, values = found["result"], found.get("errno", 0), found.get("values", {})
         if type(result) is not int or type(error) is not int or not isinstance(values, dict):
             raise ValueError("result and errno are numbers, values is an object")
         data = bytes.fromhex(found["data"]) if "data" in found else None
-        return Reply(Came.REPLY, result, error, values, data)
+        return Reply(ReplyKind.REPLY, result, error, values, data)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        return Reply(Came.REPLY, wrong=f"not a reply ({error}): {shown!r}")
+        shown = verbatim(repr(line[:120].decode(errors="replace").strip()))
+        problem = verbatim(str(error))
+        return _faulty(ReplyFault.MALFORMED, _("not a reply ({problem}): {line}", problem=problem, line=shown))
+
+
+def _faulty(fault: ReplyFault, detail: Message) -> Reply:
+    return Reply(ReplyKind.REPLY, fault=fault, detail=detail)

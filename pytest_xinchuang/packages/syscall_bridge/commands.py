@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.cli.inspect import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core.errors import XcError
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.syscall_bridge.headers import Headers
     from pytest_xinchuang.packages.syscall_bridge.layouts import Layouts
-    from pytest_xinchuang.packages.syscall_bridge.tables import Table
+    from pytest_xinchuang.packages.syscall_bridge.tables import SyscallTable
 
 DIFF_HELP = "a table (JSON), ARCH (zig's headers), or ARCH=DIR (headers below DIR)"
 
@@ -123,7 +123,7 @@ def _headers(arch: str, directory: str | None) -> Headers:
     return find_headers(architecture(arch), Path(directory) if directory else None)
 
 
-def _read(text: str) -> Table:
+def _read(text: str) -> SyscallTable:
     """A table by what a user calls it."""
     from pytest_xinchuang.packages.syscall_bridge.tables import load_table, read_table
 
@@ -387,7 +387,7 @@ def _bridge_run(options: argparse.Namespace) -> int:
 
     from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
     from pytest_xinchuang.packages.syscall_bridge.probes import Probes, probes_file
-    from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge
+    from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult, run_bridge
     from pytest_xinchuang.sandbox.local import local
 
     words = options.words[1:] if options.words[:1] == ["--"] else list(options.words)
@@ -396,7 +396,7 @@ def _bridge_run(options: argparse.Namespace) -> int:
     probes = Probes([probes_file(), *(Path(p) for p in options.probes)])
     probes.lineage(options.os_profile)
     program = [str(Path(words[0]).absolute()) if Path(words[0]).exists() else words[0], *words[1:]]
-    seen: list[Seen] = []
+    seen: list[ProbeOutcome] = []
     for probe in probes.bridge.values():
         with (
             tempfile.TemporaryDirectory() as place,
@@ -404,15 +404,15 @@ def _bridge_run(options: argparse.Namespace) -> int:
         ):
             seen += run_bridge(client, probes, [probe], options.os_profile, resource.getpagesize())
     for one in seen:
-        if one.result in (Result.FAILED, Result.NOT_REACHED):
+        if one.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED):
             print(f"{one.requirement} {one.text()}")
-        elif one.result is Result.UNSUPPORTED:
+        elif one.result is ProbeResult.UNSUPPORTED:
             print(f"{one.id}: {one.found}: not asked")
-    count = {result: sum(s.result is result for s in seen) for result in Result}
+    count = {result: sum(s.result is result for s in seen) for result in ProbeResult}
     print(", ".join(f"{number} {result}" for result, number in count.items() if number))
-    if count[Result.FAILED] or count[Result.NOT_REACHED]:
+    if count[ProbeResult.FAILED] or count[ProbeResult.NOT_REACHED]:
         return EXIT_FINDINGS
-    return EXIT_CLEAN if count[Result.PASSED] and not count[Result.UNDOCUMENTED] else EXIT_INCOMPLETE
+    return EXIT_CLEAN if count[ProbeResult.PASSED] and not count[ProbeResult.UNDOCUMENTED] else EXIT_INCOMPLETE
 
 
 def _trace(options: argparse.Namespace, load: Load) -> int:

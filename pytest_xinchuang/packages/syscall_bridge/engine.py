@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import time
@@ -20,14 +21,17 @@ from pytest_xinchuang.core.requirement import Catalogue, Requirement
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
-from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeError, Hello
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.harness.protocol import ProtocolError, ViolationKind
+from pytest_xinchuang.messages import _, both
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeHello, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.gostructs import check_go, pairs_of, read_go
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES
 from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, load_snapshot, shipped_layouts
 from pytest_xinchuang.packages.syscall_bridge.manifest import SyscallBridge
 from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, load_probes
 from pytest_xinchuang.packages.syscall_bridge.reference import LIMITS, build_reference, emulator_of, launch_in, page_of
-from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult, run_bridge
 from pytest_xinchuang.sandbox.emulators import (
     ANSWERED_MEND,
     answered_text,
@@ -35,9 +39,8 @@ from pytest_xinchuang.sandbox.emulators import (
     not_emulated,
     to_be_refused,
 )
-from pytest_xinchuang.sandbox.lines import Launch
 from pytest_xinchuang.sandbox.pool import Pool
-from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process, Sandbox
+from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome, Process, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -92,13 +95,17 @@ class Asked:
         requests: what the subject's bridge was asked.
     """
 
-    seen: tuple[Seen, ...]
-    reference: dict[str, Seen]
+    seen: tuple[ProbeOutcome, ...]
+    reference: dict[str, ProbeOutcome]
     fidelity: Fidelity
     profile: str
     page: int
     emulator: str
     requests: tuple[dict[str, Any], ...] = ()
+
+
+class ReferenceAnswers(dict[str, dict[str, ProbeOutcome]]):
+    """Answers of the reference bridge: by the requirement that was asked for alone, and the probe."""
 
 
 class SyscallEngine:
@@ -142,8 +149,8 @@ class SyscallEngine:
         try:
             return self._decide(requirement)
         except HostFault as fault:
-            return Decision(Verdict.INCONCLUSIVE, cause_of(self.platform, fault), fault.what, fault.mend)
-        except BridgeError as error:
+            return Decision(Verdict.INCONCLUSIVE, cause_of(fault), fault.what, fault.mend)
+        except ProtocolError as error:
             return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
         except XcError as error:
             return Decision(Verdict.INCONCLUSIVE, Cause.HOST, error.what, error.mend)
@@ -211,7 +218,7 @@ class SyscallEngine:
         return TIMEOUT_S * (EMULATED_SCALE if sandbox.fingerprint.emulated else 1) * self.pool.timeout_scale
 
     @cached_property
-    def _first(self) -> Hello | Found:
+    def _first(self) -> BridgeHello | Found:
         found = Found()
         try:
             with self._client(self.sandbox) as client:
@@ -219,7 +226,7 @@ class SyscallEngine:
         except BuildFailed as error:
             found.wrong.append(f"the harness {error.what}")
             found.evidence.append({"kind": "build", "output": error.output[-2000:]})
-        except BridgeError as error:
+        except ProtocolError as error:
             found.wrong.append(error.what)
             found.mend = error.mend
         return found
@@ -236,7 +243,7 @@ class SyscallEngine:
         """Both bridges through the same probes, in the same sandbox: what neither can do is not the subject's doing."""
         page = page_of(sandbox)
         chosen = self._chosen(only)
-        seen: list[Seen] = []
+        seen: list[ProbeOutcome] = []
         requests: list[dict[str, Any]] = []
         # One harness for each probe: what one leaves behind, or dies of, is none of the next one's.
         for probe in chosen:
@@ -247,11 +254,11 @@ class SyscallEngine:
         reference = self._reference(sandbox, only, page)
         return Asked(tuple(seen), reference, said.fidelity, self.profile, page, emulator_of(sandbox), tuple(requests))
 
-    def _reference(self, sandbox: Sandbox, only: str, page: int) -> dict[str, Seen]:
+    def _reference(self, sandbox: Sandbox, only: str, page: int) -> dict[str, ProbeOutcome]:
         """The reference bridge's answers, which are the same for every subject of a run."""
         said = sandbox.fingerprint
-        key = ("reference-bridge", said.backend, said.platform, said.observed.get("uname_r"), page, self.profile)
-        kept = self.pool.shared.setdefault(key, {})
+        key = (said.backend, said.platform, said.observed.get("uname_r"), page, self.profile)
+        kept = self.pool.shared.slot(ReferenceAnswers, key)
         if only not in kept:
             chosen = [
                 p for p in self.probes.bridge.values() if (p.requirement == only if only else p.requirement != PAGES)
@@ -260,8 +267,7 @@ class SyscallEngine:
             program = build_reference(self.builder, self.platform.arch, self.platform.architecture, libc)
             with BridgeClient(launch_in(sandbox, program), timeout_s=self._timeout(sandbox)) as client:
                 kept[only] = {s.id: s for s in run_bridge(client, self.probes, chosen, self.profile, page)}
-        found: dict[str, Seen] = kept[only]
-        return found
+        return kept[only]
 
     def _chosen(self, only: str) -> list[BridgeProbe]:
         """The probes of a run; those of memory are asked again where the pages are the platform's."""
@@ -283,36 +289,38 @@ class SyscallEngine:
         count = Counter(s.result for s in seen)
         found.evidence.append(_summary(requirement_id, seen, asked))
         for one in seen:
-            if one.result not in (Result.FAILED, Result.NOT_REACHED):
+            if one.result not in (ProbeResult.FAILED, ProbeResult.NOT_REACHED):
                 continue
             same = asked.reference.get(one.id)
-            if same is not None and same.result is not Result.PASSED:
+            if same is not None and same.result is not ProbeResult.PASSED:
                 known = known_difference(one.id, self.platform.arch.value, asked.emulator)
                 why = known.reason if known else "the reference bridge fails here as well"
                 found.undecided = found.undecided or f"{one.id}: {one.found}; {why}"
-            elif one.result is Result.FAILED:
+            elif one.result is ProbeResult.FAILED:
                 found.wrong.append(one.text())
-        if count[Result.NOT_REACHED] and not found.wrong:
-            first = next(s for s in seen if s.result is Result.NOT_REACHED)
+        if count[ProbeResult.NOT_REACHED] and not found.wrong:
+            first = next(s for s in seen if s.result is ProbeResult.NOT_REACHED)
             found.undecided = found.undecided or f"{first.id}: {first.found}"
-        decided = count[Result.PASSED] + count[Result.FAILED]
-        if not decided and count[Result.UNSUPPORTED]:
-            found.lacking = f"the bridge has {next(s.found for s in seen if s.result is Result.UNSUPPORTED)}"
-        elif count[Result.UNDOCUMENTED]:
-            told = f"{count[Result.UNDOCUMENTED]} of {len(seen)} answers are documented nowhere for {self.profile}"
+        decided = count[ProbeResult.PASSED] + count[ProbeResult.FAILED]
+        if not decided and count[ProbeResult.UNSUPPORTED]:
+            found.lacking = f"the bridge has {next(s.found for s in seen if s.result is ProbeResult.UNSUPPORTED)}"
+        elif count[ProbeResult.UNDOCUMENTED]:
+            told = f"{count[ProbeResult.UNDOCUMENTED]} of {len(seen)} answers are documented nowhere for {self.profile}"
             found.undecided, found.cause = found.undecided or told, Cause.MISSING_FACT
         return found
 
     def _present(self) -> Found:
         """Whether everything that the bridge offers is there on the platform's kernel."""
         found = Found()
-        seen = [s for s in self.asked.seen if s.result is not Result.UNSUPPORTED]
+        seen = [s for s in self.asked.seen if s.result is not ProbeResult.UNSUPPORTED]
         found.evidence.append(_summary(PRESENT, seen, self.asked))
         for one in seen:
-            if one.found.endswith("ENOSYS") and one.expected != "ENOSYS":
-                found.wrong.append(f"{one.id}: ENOSYS on {self.platform.system.title.en}")
-            elif one.found.startswith("it does not know operation"):
-                found.wrong.append(f"{one.id}: the hello offers it, and the harness does not know it")
+            if one.error == errno.ENOSYS and one.expected != "ENOSYS":
+                system = both(self.platform.system.title.model_dump())
+                found.wrong.append(_("{probe}: ENOSYS on {system}", probe=one.id, system=system))
+            elif one.fault is ReplyFault.UNKNOWN_OPERATION:
+                told = _("{probe}: the hello offers it, and the harness does not know it", probe=one.id)
+                found.wrong.append(told)
         if not seen:
             found.undecided, found.cause = "the bridge offers nothing that a probe asks for", Cause.SUBJECT
         elif not self.sandbox.fingerprint.isolation["kernel_floor"]:
@@ -373,8 +381,9 @@ class SyscallEngine:
         with BridgeClient(self._launch(self.sandbox), timeout_s=seconds) as client:
             replies = [client.ask(operation, **arguments) for arguments in requests]
         for reply in replies:
-            if reply.wrong or reply.detail:
-                raise BridgeError(f"{operation}: {reply.wrong or reply.detail}")
+            if not reply.good:
+                kind = ViolationKind.BAD_REPLY if reply.kind is ReplyKind.REPLY else ViolationKind.NO_REPLY
+                raise ProtocolError(kind, _("{operation}: {problem}", operation=operation, problem=reply.detail))
         return [dict(reply.values) for reply in replies]
 
     def _numbers(self) -> Found:
@@ -461,7 +470,7 @@ class SyscallEngine:
         sandbox = here if here.fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM else self.pool.system(self.platform)
         asked = self._ask(sandbox, only=PAGES)
         # What small pages upset as well is not about pages; and what passes with them has to pass here too.
-        before = {s.id for s in self.asked.seen if s.result in (Result.FAILED, Result.NOT_REACHED)}
+        before = {s.id for s in self.asked.seen if s.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED)}
         about = tuple(replace(s, requirement=PAGES) for s in asked.seen if s.id not in before)
         found = self._probed(PAGES, replace(asked, seen=about))
         if asked.page != known.value:
@@ -518,7 +527,7 @@ def judge_clocks(clock: Mapping[str, Any] | None, timer: Mapping[str, Any] | Non
     return found
 
 
-def _summary(requirement_id: str, seen: Iterable[Seen], asked: Asked) -> dict[str, Any]:
+def _summary(requirement_id: str, seen: Iterable[ProbeOutcome], asked: Asked) -> dict[str, Any]:
     rows = list(seen)
     return {
         "kind": "probes",
@@ -530,7 +539,7 @@ def _summary(requirement_id: str, seen: Iterable[Seen], asked: Asked) -> dict[st
         "otherwise": [
             {"probe": s.id, "expected": s.expected, "found": s.found, "source": s.source}
             for s in rows
-            if s.result in (Result.FAILED, Result.NOT_REACHED)
+            if s.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED)
         ][:20],
     }
 

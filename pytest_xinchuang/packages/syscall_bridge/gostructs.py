@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
 from pytest_xinchuang.core.platform import Arch, Platforms
-from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, Layouts, Member
+from pytest_xinchuang.packages.syscall_bridge.layouts import FieldLayout, Layout, Layouts
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.sandbox.pool import HOST_ARCH
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 SOURCE = Path(__file__).with_name("golayout")
@@ -160,7 +160,7 @@ def differences(go: GoStruct, c: Layout) -> list[str]:
     return found
 
 
-def _inside(field: GoField, members: list[Member], size: int) -> bool:
+def _inside(field: GoField, members: list[FieldLayout], size: int) -> bool:
     end = field.offset + field.size
     if end > size:
         return False

@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, release_key
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
-from pytest_xinchuang.sandbox.pool import HOST_ARCH
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 
 
 class State(StrEnum):
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Need:
+class HostNeed:
     """One need against what was found."""
 
     what: str
@@ -65,7 +65,7 @@ def probe_call(number: int) -> str:
     return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else said
 
 
-def check_host(needs: HostNeeds, root: Path = Path("/"), probe: Probe = probe_call) -> list[Need]:
+def check_host(needs: HostNeeds, root: Path = Path("/"), probe: Probe = probe_call) -> list[HostNeed]:
     """Each need of ``needs`` against this host.
 
     Args:
@@ -76,55 +76,55 @@ def check_host(needs: HostNeeds, root: Path = Path("/"), probe: Probe = probe_ca
     return [*found, *_cgroup(needs, root)]
 
 
-def _kernel(needs: HostNeeds, root: Path) -> Iterator[Need]:
+def _kernel(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
     if not needs.kernel:
         return
     release = _text(root / "proc/sys/kernel/osrelease") or host.release()
     numbers = release.split("-")[0]
     state = State.OK if release_key(numbers) >= release_key(needs.kernel) else State.MISSING
-    yield Need("kernel", state, release, f"at least {needs.kernel}", "" if state is State.OK else "a newer kernel")
+    yield HostNeed("kernel", state, release, f"at least {needs.kernel}", "" if state is State.OK else "a newer kernel")
 
 
-def _call(name: str, probe: Probe) -> Need:
+def _call(name: str, probe: Probe) -> HostNeed:
     number = tables()[HOST_ARCH.value].get(name) if HOST_ARCH else None
     if number is None or name not in LATE_CALLS:
         # What every kernel since 4.4 has is not asked for by arguments that it might take.
-        return Need(f"call {name}", State.UNKNOWN, "not a call that came after Linux 4.4", "present")
+        return HostNeed(f"call {name}", State.UNKNOWN, "not a call that came after Linux 4.4", "present")
     since = LATE_CALLS[name]
     said = probe(number)
     wanted = f"present (Linux {since})"
     if said == "ENOSYS":
-        return Need(f"call {name}", State.MISSING, said, wanted, f"Linux {since}, or a program that does without")
+        return HostNeed(f"call {name}", State.MISSING, said, wanted, f"Linux {since}, or a program that does without")
     if said == "EPERM":
-        return Need(
+        return HostNeed(
             f"call {name}", State.UNKNOWN, "EPERM: there, or forbidden by a filter or a sysctl", wanted, "see seccomp"
         )
     if said.startswith("SIG"):
-        return Need(f"call {name}", State.MISSING, f"killed by {said}", wanted, "allow it in the seccomp filter")
+        return HostNeed(f"call {name}", State.MISSING, f"killed by {said}", wanted, "allow it in the seccomp filter")
     if said == "?":
-        return Need(f"call {name}", State.UNKNOWN, "no answer", wanted)
-    return Need(f"call {name}", State.OK, said, wanted)
+        return HostNeed(f"call {name}", State.UNKNOWN, "no answer", wanted)
+    return HostNeed(f"call {name}", State.OK, said, wanted)
 
 
-def _sysctl(name: str, wanted: int, root: Path) -> Need:
+def _sysctl(name: str, wanted: int, root: Path) -> HostNeed:
     text = _text(root / "proc/sys" / name.replace(".", "/"))
     told = f"at least {wanted}"
     value = text.split()[0] if text else ""
     if not value.lstrip("-").isdigit():
-        return Need(f"sysctl {name}", State.UNKNOWN, "not there" if not text else f"{text!r}", told)
+        return HostNeed(f"sysctl {name}", State.UNKNOWN, "not there" if not text else f"{text!r}", told)
     if int(value) >= wanted:
-        return Need(f"sysctl {name}", State.OK, value, told)
-    return Need(f"sysctl {name}", State.MISSING, value, told, f"sudo sysctl -w {name}={wanted}")
+        return HostNeed(f"sysctl {name}", State.OK, value, told)
+    return HostNeed(f"sysctl {name}", State.MISSING, value, told, f"sudo sysctl -w {name}={wanted}")
 
 
-def _cgroup(needs: HostNeeds, root: Path) -> Iterator[Need]:
+def _cgroup(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
     group = read_cgroup(root)
     if needs.memory_mb:
         total = _memory_mb(root)
         limits = [m for m in (group.memory_mb, total) if m is not None]
         told = f"at least {needs.memory_mb} MiB"
         if not limits:
-            yield Need("memory", State.UNKNOWN, "neither the control group nor /proc/meminfo says", told)
+            yield HostNeed("memory", State.UNKNOWN, "neither the control group nor /proc/meminfo says", told)
         else:
             least = min(limits)
             where = group.source if group.memory_mb == least else "/proc/meminfo"
@@ -136,7 +136,7 @@ def _cgroup(needs: HostNeeds, root: Path) -> Iterator[Need]:
                 if group.source in where
                 else "more memory"
             )
-            yield Need("memory", state, f"{least} MiB ({where})", told, mend)
+            yield HostNeed("memory", state, f"{least} MiB ({where})", told, mend)
     if needs.cpus:
         seen = len(os.sched_getaffinity(0))
         allowed = min(float(seen), group.cpus) if group.cpus is not None else float(seen)
@@ -145,7 +145,9 @@ def _cgroup(needs: HostNeeds, root: Path) -> Iterator[Need]:
         # A program that counts processors starts as many threads as it sees, and is throttled.
         if group.cpus is not None and seen > group.cpus:
             found += f"; a program that counts processors sees {seen}"
-        yield Need("processors", state, found, f"at least {needs.cpus:g}", "" if state is State.OK else "raise cpu.max")
+        yield HostNeed(
+            "processors", state, found, f"at least {needs.cpus:g}", "" if state is State.OK else "raise cpu.max"
+        )
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ PRELUDE = (
 
 
 @dataclass(frozen=True)
-class Member:
+class FieldLayout:
     """A field: its place in bytes, or in bits for a bit-field.
 
     Attributes:
@@ -69,7 +69,7 @@ class Member:
         return f"{self.size}b" if self.bitfield else str(self.size // 8)
 
     @staticmethod
-    def read(text: str) -> Member:
+    def read(text: str) -> FieldLayout:
         found = re.fullmatch(r"([^@ ]+)@(\d+)(?:\.(\d))?:(\d+)(b?)", text)
         if found is None:
             raise ValueError(f"{text!r} is not NAME@OFFSET:SIZE")
@@ -77,7 +77,7 @@ class Member:
         if (bit is None) != (not bits):
             raise ValueError(f"{text!r}: a bit-field has its place and its width in bits")
         scale = 1 if bits else 8
-        return Member(name, int(start) * 8 + int(bit or 0), int(size) * scale, bool(bits))
+        return FieldLayout(name, int(start) * 8 + int(bit or 0), int(size) * scale, bool(bits))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Layout:
 
     size: int
     align: int
-    members: tuple[Member, ...]
+    members: tuple[FieldLayout, ...]
 
     def text(self) -> str:
         return f"{self.size}/{self.align} {' '.join(m.text() for m in self.members)}".rstrip()
@@ -97,9 +97,9 @@ class Layout:
         size, _, align = head.partition("/")
         if not (size.isdigit() and align.isdigit()):
             raise ValueError(f"{head!r} is not SIZE/ALIGN")
-        return Layout(int(size), int(align), tuple(Member.read(m) for m in members))
+        return Layout(int(size), int(align), tuple(FieldLayout.read(m) for m in members))
 
-    def member(self, name: str) -> Member | None:
+    def member(self, name: str) -> FieldLayout | None:
         return next((m for m in self.members if m.name == name), None)
 
 
@@ -222,7 +222,7 @@ def _name_of(path: str, header: str) -> str:
     return found.group(1) if found else header
 
 
-def _members(part: Any, base: int = 0, prefix: str = "") -> Iterator[Member]:
+def _members(part: Any, base: int = 0, prefix: str = "") -> Iterator[FieldLayout]:
     """Fields with their places; of a structure without a name of its own also what is in it."""
     for cursor in part.get_fields():
         place = base + cursor.get_field_offsetof()
@@ -233,9 +233,9 @@ def _members(part: Any, base: int = 0, prefix: str = "") -> Iterator[Member]:
             continue
         name = prefix + cursor.spelling
         if cursor.is_bitfield():
-            yield Member(name, place, cursor.get_bitfield_width(), bitfield=True)
+            yield FieldLayout(name, place, cursor.get_bitfield_width(), bitfield=True)
             continue
-        yield Member(name, place, max(cursor.type.get_size(), 0) * 8)
+        yield FieldLayout(name, place, max(cursor.type.get_size(), 0) * 8)
         if inner.kind.name == "RECORD" and _unnamed(inner.get_declaration()):
             yield from _members(inner, place, f"{name}.")
 
@@ -380,7 +380,7 @@ def _between(arch: str, name: str, old: Layout, new: Layout) -> Iterator[Shift]:
             yield Shift(arch, name, member.name, "added", "", member.place, ())
 
 
-def _gone(arch: str, name: str, member: Member, new: Layout) -> Iterator[Shift]:
+def _gone(arch: str, name: str, member: FieldLayout, new: Layout) -> Iterator[Shift]:
     at = next((m for m in new.members if m.offset == member.offset and m.size == member.size), None)
     if at is not None:
         yield Shift(arch, name, member.name, "renamed", member.name, at.name, ("source",))

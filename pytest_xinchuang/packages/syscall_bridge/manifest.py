@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.subject import Section, Unit
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HostNeeds(_Data):
+class HostNeeds(FrozenData):
     """What the subject needs of a host's kernel, checked by ``xc host check``.
 
     Attributes:
@@ -37,7 +34,7 @@ class HostNeeds(_Data):
         return self
 
 
-class SyscallBridge(_Data):
+class SyscallBridge(FrozenData):
     """A library of the subject that makes system calls for others.
 
     Attributes:

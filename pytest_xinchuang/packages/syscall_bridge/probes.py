@@ -10,19 +10,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 
 Scalar = int | str
-RESERVED = ("do", "is", "as", "has", "gives", "hex", "text")
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Profile(_Data):
+class KernelProfile(FrozenData):
     """An operating system as far as its kernel's answers go.
 
     Attributes:
@@ -35,7 +31,7 @@ class Profile(_Data):
     unknown: tuple[str, ...] = ()
 
 
-class KernelProbe(_Data):
+class KernelProbe(FrozenData):
     """A scenario of the reference harness, with the values that it has to say."""
 
     id: str = Field(pattern=r"^k\.[a-z][a-z0-9_]*$")
@@ -44,7 +40,7 @@ class KernelProbe(_Data):
     values: dict[str, Any] = Field(min_length=1)
 
 
-class Step(BaseModel):
+class ProbeStep(BaseModel):
     """One operation of a bridge probe; what is not named here is an argument of it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -62,20 +58,20 @@ class Step(BaseModel):
         return dict(self.model_extra or {})
 
 
-class BridgeProbe(_Data):
+class BridgeProbe(FrozenData):
     """A sequence of operations, each with what has to come back."""
 
     id: str = Field(pattern=r"^[a-z]+\.[a-z0-9-]+$")
     requirement: RequirementId
     source: str = Field(min_length=5)
-    steps: tuple[Step, ...] = Field(min_length=1)
+    steps: tuple[ProbeStep, ...] = Field(min_length=1)
 
 
-class ProbesFile(_Data):
+class ProbesFile(FrozenData):
     """The whole of a probes.yaml."""
 
     format: str = Field(alias="schema", pattern=r"^xc-probes/1$")
-    profiles: dict[str, Profile] = Field(default_factory=dict)
+    profiles: dict[str, KernelProfile] = Field(default_factory=dict)
     kernel: tuple[KernelProbe, ...] = ()
     bridge: tuple[BridgeProbe, ...] = ()
 

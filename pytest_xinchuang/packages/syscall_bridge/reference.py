@@ -10,11 +10,11 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes
-from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge, run_kernel
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult, run_bridge, run_kernel
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.sandbox.emulators import known_difference
-from pytest_xinchuang.sandbox.lines import Launch
-from pytest_xinchuang.sandbox.pool import HOST_ARCH, Pool
-from pytest_xinchuang.sandbox.protocol import WORK_DIR, Limits, Process, Sandbox
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import WORK_DIR, Launch, Limits, Process, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
 LIMITS = Limits(wall_s=3600, memory_mb=2048, processes=512, output_mb=256, file_mb=512)
@@ -72,13 +72,13 @@ class Column:
     page: int
     kernel: str
     emulator: str
-    seen: tuple[Seen, ...]
+    seen: tuple[ProbeOutcome, ...]
 
-    def of(self) -> dict[str, Seen]:
+    def of(self) -> dict[str, ProbeOutcome]:
         return {s.id: s for s in self.seen}
 
 
-def ask_all(client: BridgeClient, probes: Probes, profile: str, page: int) -> list[Seen]:
+def ask_all(client: BridgeClient, probes: Probes, profile: str, page: int) -> list[ProbeOutcome]:
     """Every probe, of kernel and bridge."""
     return [
         *run_kernel(client, probes, profile, page),
@@ -151,7 +151,7 @@ def divergences(found: Sequence[Column]) -> list[Divergence]:
     result = []
     for name in dict.fromkeys(i for _, table in tables for i in table):
         rows = [(c, table[name]) for c, table in tables if name in table]
-        wrong = [(c, s) for c, s in rows if s.result in (Result.FAILED, Result.NOT_REACHED)]
+        wrong = [(c, s) for c, s in rows if s.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED)]
         if not wrong:
             continue
         reasons = [known_difference(name, c.arch, c.emulator) for c, _ in wrong]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_xinchuang.packages.syscall_bridge.reference import Column, Divergence
-from pytest_xinchuang.packages.syscall_bridge.runner import Result
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeResult
 
 
 def probes_as_dict(columns: Sequence[Column], divergences: Sequence[Divergence], profile: str) -> dict[str, Any]:
@@ -50,10 +50,10 @@ def divergences_as_text(columns: Sequence[Column], divergences: Sequence[Diverge
     lines = []
     for c in columns:
         count = Counter(s.result for s in c.seen)
-        bad = count[Result.FAILED] + count[Result.NOT_REACHED]
-        rest = f", {count[Result.UNDOCUMENTED]} undocumented" if count[Result.UNDOCUMENTED] else ""
+        bad = count[ProbeResult.FAILED] + count[ProbeResult.NOT_REACHED]
+        rest = f", {count[ProbeResult.UNDOCUMENTED]} undocumented" if count[ProbeResult.UNDOCUMENTED] else ""
         lines.append(
-            f"{c.name}: {count[Result.PASSED]} of {len(c.seen)} as {profile} has it, {bad} otherwise{rest} "
+            f"{c.name}: {count[ProbeResult.PASSED]} of {len(c.seen)} as {profile} has it, {bad} otherwise{rest} "
             f"({c.fidelity}, Linux {c.kernel}, pages of {c.page} bytes)"
         )
     for d in divergences:

@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, Came, Reply
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, Reply, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.expect import ERRNO, agrees, evaluate, is_error
-from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, Step
+from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, ProbeStep
 
 _ERROR_NAMES = {number: name for name, number in ERRNO.items()} | {95: "EOPNOTSUPP", 11: "EAGAIN", 35: "EDEADLK"}
 """Numbers that have two names get the one that manual pages use."""
@@ -24,7 +25,7 @@ _KINDS: Mapping[str, Callable[[int], bool]] = {
 """What a result is that is a number of the kernel's own choice."""
 
 
-class Result(StrEnum):
+class ProbeResult(StrEnum):
     """What became of one assertion."""
 
     PASSED = "passed"
@@ -38,15 +39,23 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One assertion: its id, the rule, what was expected and what came back."""
+class ProbeOutcome:
+    """One assertion: its id, the rule, what was expected and what came back.
+
+    Attributes:
+        found: what came back, for people.
+        error: the number of the error that came back, 0 for none.
+        fault: what was wrong with the reply, if something was.
+    """
 
     id: str
     source: str
     expected: str
     found: str
-    result: Result
+    result: ProbeResult
     requirement: str = ""
+    error: int = 0
+    fault: ReplyFault | None = None
 
     def text(self) -> str:
         return f"{self.id}: {self.found}, expected {self.expected} ({self.source})"
@@ -54,41 +63,41 @@ class Seen:
 
 def told(reply: Reply) -> str:
     """A result as people read it: the name of an error, or the number."""
-    if reply.came is not Came.REPLY:
-        return f"{reply.came}: {reply.detail}"
-    if reply.wrong:
-        return reply.wrong
+    if reply.kind is not ReplyKind.REPLY:
+        return f"{reply.kind}: {reply.detail}"
+    if reply.fault is not None:
+        return reply.detail
     if reply.error:
         name = _ERROR_NAMES.get(reply.error, f"errno {reply.error}")
         return name if reply.result == -1 else f"{reply.result} with {name}"
     return str(reply.result)
 
 
-def run_kernel(client: BridgeClient, probes: Probes, profile: str, page: int) -> list[Seen]:
+def run_kernel(client: BridgeClient, probes: Probes, profile: str, page: int) -> list[ProbeOutcome]:
     """The kernel probes that the harness offers."""
     found = []
     for probe in probes.kernel.values():
         if probe.id not in client.hello.operations:
             continue
-        reply = client.ask(probe.id) if client.alive else Reply(Came.DIED, detail="it died before")
+        reply = client.ask(probe.id) if client.alive else Reply(ReplyKind.DIED, detail="it died before")
         for name, value in probe.values.items():
             expected = probes.expected(probe.id, value, profile, page)
             source = value.get("source", probe.source) if isinstance(value, dict) else probe.source
-            came = reply.values.get(name) if reply.came is Came.REPLY and not reply.wrong else None
+            came = reply.values.get(name) if reply.good else None
             text = str(came) if came is not None else _absent(reply)
             if expected is None:
-                result = Result.UNDOCUMENTED
+                result = ProbeResult.UNDOCUMENTED
             elif came is None:
-                result = Result.FAILED
+                result = ProbeResult.FAILED
             else:
-                result = Result.PASSED if agrees(expected, came, {"page": page}) else Result.FAILED
-            found.append(Seen(f"{probe.id}.{name}", source, str(expected), text, result))
+                result = ProbeResult.PASSED if agrees(expected, came, {"page": page}) else ProbeResult.FAILED
+            found.append(ProbeOutcome(f"{probe.id}.{name}", source, str(expected), text, result))
     return found
 
 
 def _absent(reply: Reply) -> str:
     """Why a value was not said."""
-    if reply.came is not Came.REPLY or reply.wrong:
+    if not reply.good:
         return told(reply)
     died = reply.values.get("died", 0)
     return f"not reached: killed by signal {died}" if died else "not reached"
@@ -96,19 +105,19 @@ def _absent(reply: Reply) -> str:
 
 def run_bridge(
     client: BridgeClient, probes: Probes, chosen: Iterable[BridgeProbe], profile: str, page: int
-) -> list[Seen]:
+) -> list[ProbeOutcome]:
     """Bridge probes, step by step; one that needs an operation that the harness has not got is unsupported as a whole."""
-    found: list[Seen] = []
+    found: list[ProbeOutcome] = []
     for probe in chosen:
         lacking = sorted({s.do for s in probe.steps} - set(client.hello.operations))
         if lacking:
             found.append(
-                Seen(
+                ProbeOutcome(
                     probe.id,
                     probe.source,
                     "",
                     f"no operation {', '.join(lacking)}",
-                    Result.UNSUPPORTED,
+                    ProbeResult.UNSUPPORTED,
                     probe.requirement,
                 )
             )
@@ -123,19 +132,19 @@ class _Run:
     def __init__(self, client: BridgeClient, probes: Probes, probe: BridgeProbe, profile: str, page: int) -> None:
         self.client, self.probes, self.probe, self.profile, self.page = client, probes, probe, profile, page
         self.names: dict[str, int] = {"page": page}
-        self.seen: list[Seen] = []
+        self.seen: list[ProbeOutcome] = []
 
-    def steps(self) -> list[Seen]:
+    def steps(self) -> list[ProbeOutcome]:
         for number, step in enumerate(self.probe.steps, 1):
             where = f"{self.probe.id}#{number} {step.do}"
             if not self.client.alive:
-                self._note(where, "a reply", "the harness is gone", Result.NOT_REACHED)
+                self._note(where, "a reply", "the harness is gone", ProbeResult.NOT_REACHED)
                 break
             try:
                 arguments = {name: self._argument(value) for name, value in step.arguments.items()}
             except XcError:
                 # A name that an earlier step should have kept.
-                self._note(where, "a reply", "an earlier step gave nothing to go on with", Result.NOT_REACHED)
+                self._note(where, "a reply", "an earlier step gave nothing to go on with", ProbeResult.NOT_REACHED)
                 break
             if step.text is not None:
                 arguments["data"] = step.text.encode().hex()
@@ -143,57 +152,61 @@ class _Run:
             self._judge(where, step, reply)
             if (lost := self._keep(step, reply)) is not None:
                 # What no expectation of the step has noticed must not take the rest of the probe with it unseen.
-                if all(one.result is Result.PASSED for one in self.seen if one.id.startswith(where)):
-                    self._note(f"{where} kept", lost, told(reply), Result.FAILED)
+                if all(one.result is ProbeResult.PASSED for one in self.seen if one.id.startswith(where)):
+                    self._note(f"{where} kept", lost, told(reply), ProbeResult.FAILED, reply)
                 break
         return self.seen
 
     def _argument(self, value: Any) -> Any:
         return evaluate(value[1:], self.names) if isinstance(value, str) and value.startswith("=") else value
 
-    def _note(self, where: str, expected: str, found: str, result: Result) -> None:
-        self.seen.append(Seen(where, self.probe.source, expected, found, result, self.probe.requirement))
+    def _note(self, where: str, expected: str, found: str, result: ProbeResult, reply: Reply | None = None) -> None:
+        """``reply``: what ``found`` is in words."""
+        error, fault = (reply.error, reply.fault) if reply is not None else (0, None)
+        self.seen.append(
+            ProbeOutcome(where, self.probe.source, expected, found, result, self.probe.requirement, error, fault)
+        )
 
     def _expected(self, value: Any) -> Any:
         return self.probes.expected(self.probe.id, value, self.profile, self.page)
 
-    def _judge(self, where: str, step: Step, reply: Reply) -> None:
+    def _judge(self, where: str, step: ProbeStep, reply: Reply) -> None:
         if step.expected is not None:
             expected = self._expected(step.expected)
-            self._note(where, str(expected), told(reply), self._result(expected, reply))
+            self._note(where, str(expected), told(reply), self._result(expected, reply), reply)
         for name, value in step.has.items():
             expected = self._expected(value)
             found = reply.values.get(name)
             if expected is None:
-                result = Result.UNDOCUMENTED
+                result = ProbeResult.UNDOCUMENTED
             else:
-                result = Result.PASSED if agrees(expected, found, self.names) else Result.FAILED
+                result = ProbeResult.PASSED if agrees(expected, found, self.names) else ProbeResult.FAILED
             self._note(f"{where} {name}", str(expected), str(found), result)
         wanted = (
             bytes.fromhex(step.hex) if step.hex is not None else step.gives.encode() if step.gives is not None else None
         )
         if wanted is not None:
-            result = Result.PASSED if reply.data == wanted else Result.FAILED
+            result = ProbeResult.PASSED if reply.data == wanted else ProbeResult.FAILED
             self._note(f"{where} data", repr(wanted), repr(reply.data), result)
 
-    def _result(self, expected: Any, reply: Reply) -> Result:
+    def _result(self, expected: Any, reply: Reply) -> ProbeResult:
         if expected is None:
-            return Result.UNDOCUMENTED
-        if reply.came is not Came.REPLY or reply.wrong:
-            return Result.FAILED
+            return ProbeResult.UNDOCUMENTED
+        if not reply.good:
+            return ProbeResult.FAILED
         if is_error(expected):
-            return Result.PASSED if reply.result == -1 and reply.error == ERRNO[expected] else Result.FAILED
+            return ProbeResult.PASSED if reply.result == -1 and reply.error == ERRNO[expected] else ProbeResult.FAILED
         if reply.error:
-            return Result.FAILED
+            return ProbeResult.FAILED
         if expected in _KINDS:
-            return Result.PASSED if _KINDS[expected](reply.result) else Result.FAILED
-        return Result.PASSED if agrees(expected, reply.result, self.names) else Result.FAILED
+            return ProbeResult.PASSED if _KINDS[expected](reply.result) else ProbeResult.FAILED
+        return ProbeResult.PASSED if agrees(expected, reply.result, self.names) else ProbeResult.FAILED
 
-    def _keep(self, step: Step, reply: Reply) -> str | None:
+    def _keep(self, step: ProbeStep, reply: Reply) -> str | None:
         """Keep what later steps build on; what was to come and did not, None when all is there."""
         if step.keep is None:
-            return None if reply.came is Came.REPLY and not reply.wrong else "a reply"
-        if reply.came is not Came.REPLY or reply.wrong or reply.error:
+            return None if reply.good else "a reply"
+        if not reply.good or reply.error:
             return "a result to go on with"
         if isinstance(step.keep, str):
             self.names[step.keep] = reply.result

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, HostFault
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, need_whole, parse
@@ -35,14 +36,12 @@ NOT_CALLS = frozenset(
 """Macros of the same prefix that name no call (asm-generic/unistd.h, arm's asm/unistd.h, mips' asm/unistd.h)."""
 
 
-class Table(BaseModel):
+class SyscallTable(FrozenData):
     """The system calls of one kernel on one architecture.
 
     Attributes:
         calls: name -> number.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: str = Field(default="xc-syscalls/1", alias="schema", pattern=r"^xc-syscalls/1$")
     arch: str
@@ -60,7 +59,7 @@ def by_number(calls: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(calls.items(), key=lambda item: (item[1], item[0])))
 
 
-def read_table(headers: Headers) -> Table:
+def read_table(headers: Headers) -> SyscallTable:
     """The table of these headers: the macros that asm/unistd.h leaves defined, each evaluated by the compiler.
 
     Raises:
@@ -92,7 +91,7 @@ def read_table(headers: Headers) -> Table:
     if not calls:
         raise DataFileError(f"{headers.source}: asm/unistd.h of {headers.arch} defines no system call")
     _refuse_another_architecture(headers, calls)
-    return Table(arch=headers.arch, kernel=headers.kernel, source=headers.source, calls=by_number(calls))
+    return SyscallTable(arch=headers.arch, kernel=headers.kernel, source=headers.source, calls=by_number(calls))
 
 
 def _refuse_another_architecture(headers: Headers, calls: Mapping[str, int]) -> None:
@@ -161,14 +160,14 @@ def _run(argv: list[str], text: str, scratch: str) -> str:
     return done.stdout
 
 
-def load_table(path: Path) -> Table:
+def load_table(path: Path) -> SyscallTable:
     """A table that was written before.
 
     Raises:
         DataFileError: it is no such file.
     """
     try:
-        return Table.model_validate_json(path.read_text(encoding="utf-8"))
+        return SyscallTable.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataFileError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
@@ -188,8 +187,8 @@ class Difference:
         used: of the calls that a program makes, those that are removed or renumbered.
     """
 
-    before: Table
-    after: Table
+    before: SyscallTable
+    after: SyscallTable
     added: dict[str, int]
     removed: dict[str, int]
     renumbered: dict[str, tuple[int, int]]
@@ -223,11 +222,11 @@ class Difference:
         return found
 
 
-def _about(table: Table) -> dict[str, Any]:
+def _about(table: SyscallTable) -> dict[str, Any]:
     return {"arch": table.arch, "kernel": table.kernel, "source": table.source, "calls": len(table.calls)}
 
 
-def compare(before: Table, after: Table, used: Iterable[str] | None = None) -> Difference:
+def compare(before: SyscallTable, after: SyscallTable, used: Iterable[str] | None = None) -> Difference:
     """Added, removed and renumbered calls; ``used`` are the calls that a program makes (from a trace)."""
     removed = {n: v for n, v in before.calls.items() if n not in after.calls}
     added = {n: v for n, v in after.calls.items() if n not in before.calls}

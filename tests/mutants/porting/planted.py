@@ -116,7 +116,7 @@ def go_of_the_other_world(t: Tools, bad: bool) -> Planted:
     (place / "main.go").write_text('package main\n\nfunc main() { println("hello") }\n')
     data = t.builder.go(t.target(LOONG), place)
     if bad:
-        from pytest_xinchuang.inspect.elf import read_elf
+        from pytest_xinchuang.inspect.elf_reader import read_elf
 
         info = read_elf(data, "hello").go
         assert info is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.finding import FindingCatalogue
+from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.porting import PortingRow, load_porting
 from pytest_xinchuang.core.requirement import Catalogue
@@ -45,7 +45,7 @@ def test_what_needs_a_board_says_what_to_run_there(number: int) -> None:
 
 
 def test_every_code_of_the_table_is_in_the_catalogue(catalogue: Catalogue) -> None:
-    findings = FindingCatalogue(*resources.finding_files())
+    findings = load_findings()
     for row in TABLE.values():
         for code in row.codes:
             findings.get(code)
@@ -108,7 +108,7 @@ def test_its_twin_passes(number: int, tmp_path: Path, platforms: Platforms, cata
         assert not {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
         assert decisions[planted.requirement].verdict is Verdict.PASS, decisions[planted.requirement]
         return
-    findings = FindingCatalogue(*resources.finding_files())
+    findings = load_findings()
     found = Verdicts(platform, platforms.file.architectures).of(Inspector().read(planted.path))
     assert planted.code not in {f.code for f in found}
     assert not [findings.text(f) for f in found if findings.fails(f)]

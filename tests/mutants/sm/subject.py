@@ -216,7 +216,7 @@ def vector_path(h: ReferenceHarness) -> None:
     use_sm2(h, Bad)
 
 
-class _Lenient(der.Reader):
+class _Lenient(der.DerReader):
     """BER, as careless parsers read it: any form of a length, zeros in front, anything behind."""
 
     def take(self, tag: int) -> bytes:

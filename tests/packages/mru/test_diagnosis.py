@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_xinchuang.cli.inspect import load_findings
+from pytest_xinchuang.building.shims import shims
+from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.packages.mru.diagnosis import what_it_said
-from pytest_xinchuang.packages.mru.installers import shims, wrong_requests
+from pytest_xinchuang.packages.mru.installers import wrong_requests
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 
 

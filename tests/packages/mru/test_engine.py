@@ -12,12 +12,14 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.registry import load_subject
-from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Outcome
-from pytest_xinchuang.sandbox.qemu import QemuSandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder
@@ -108,7 +110,7 @@ def test_no_x86_64_twin_is_no_pass(
         raise HostFault("no reference")
 
     monkeypatch.setattr(pool, "reference", missing)
-    monkeypatch.setattr(pool, "shared", {})
+    monkeypatch.setattr(pool, "shared", SharedResults())
     decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
     assert decisions["XC-MRU-011"].verdict is Verdict.INCONCLUSIVE
     assert decisions["XC-MRU-010"].verdict is Verdict.PASS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.packages.sdk_ast.compare import compare, compare_across
-from pytest_xinchuang.packages.sdk_ast.policy import Policy
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
 
@@ -98,7 +98,7 @@ def test_one_sdk_in_the_place_of_another_by_a_package_map(tmp_path: Path) -> Non
         "go.mod": "module other.org/gm\n\ngo 1.21\n",
         "v1/sm2/s.go": "package sm2\n\ntype Key struct{ D int }\n\nfunc Sign(*Key) {}\n",
     }
-    policy = Policy(package_map={"example.com/m/sm2": "other.org/gm/v1/sm2"})
+    policy = ApiPolicy(package_map={"example.com/m/sm2": "other.org/gm/v1/sm2"})
     found = rules_of(diff(tmp_path, old, new, policy), "breaking")
     assert found == {"GO-FUNC-REMOVED": ["./sm2.Verify"], "GO-MOD-PATH-CHANGED": ["go.mod"]}
 
@@ -106,7 +106,7 @@ def test_one_sdk_in_the_place_of_another_by_a_package_map(tmp_path: Path) -> Non
 def test_a_package_that_became_internal_is_gone(tmp_path: Path) -> None:
     old = {"a/a.go": "package a\n\nfunc F() {}\n"}
     new = {"internal/a/a.go": "package a\n\nfunc F() {}\n"}
-    policy = Policy(package_map={"example.com/m/a": "example.com/m/internal/a"})
+    policy = ApiPolicy(package_map={"example.com/m/a": "example.com/m/internal/a"})
     assert rules_of(diff(tmp_path, old, new, policy), "breaking") == {"GO-PKG-REMOVED": ["./a"]}
 
 

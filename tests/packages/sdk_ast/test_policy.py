@@ -10,7 +10,7 @@ import pytest
 
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare
-from pytest_xinchuang.packages.sdk_ast.policy import Policy, load_policy
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, load_policy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
 
@@ -40,14 +40,14 @@ def weights(comparison: Comparison) -> dict[str, str]:
     ],
 )
 def test_contested_rules(tmp_path: Path, policy: dict[str, Any], rule: str, weight: str) -> None:
-    assert weights(diff(tmp_path, OLD, NEW, Policy(**policy)))[rule] == weight
+    assert weights(diff(tmp_path, OLD, NEW, ApiPolicy(**policy)))[rule] == weight
 
 
 class TestSuppressions:
     TODAY = datetime.date(2026, 6, 1)
 
     def compared(self, tmp_path: Path, *lines: dict[str, str]) -> Comparison:
-        policy = Policy.model_validate({"suppress": [{"reason": "nobody called it", **line} for line in lines]})
+        policy = ApiPolicy.model_validate({"suppress": [{"reason": "nobody called it", **line} for line in lines]})
         old, new = read(tree(tmp_path / "old", OLD)), read(tree(tmp_path / "new", NEW))
         return compare(old, new, Rules(), policy, self.TODAY)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
-from pytest_xinchuang.packages.sdk_ast.policy import Policy
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
@@ -24,7 +24,7 @@ def sources() -> Iterator[Sources]:
         yield opened
 
 
-def published(sources: Sources, old: str, new: str, policy: Policy | None = None) -> Comparison:
+def published(sources: Sources, old: str, new: str, policy: ApiPolicy | None = None) -> Comparison:
     return compare(sources.read(old), sources.read(new), Rules(), policy)
 
 
@@ -43,7 +43,7 @@ def test_pgx_from_v4_to_v5(sources: Sources) -> None:
 
 def test_tjfoc_gmsm_to_emmansun_gmsm_by_a_package_map(sources: Sources) -> None:
     names = {f"github.com/tjfoc/gmsm/{p}": f"github.com/emmansun/gmsm/{p}" for p in ("sm2", "sm3", "sm4")}
-    policy = Policy(package_map=names)
+    policy = ApiPolicy(package_map=names)
     comparison = published(sources, "github.com/tjfoc/gmsm@v1.4.1", "github.com/emmansun/gmsm@v0.41.0", policy)
     found = rules_of(comparison, "breaking")
     assert "./sm2.PublicKey" in found["GO-TYPE-REMOVED"]

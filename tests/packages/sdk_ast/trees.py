@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare
-from pytest_xinchuang.packages.sdk_ast.policy import Policy
+from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
@@ -38,7 +38,7 @@ def diff(
     directory: Path,
     old: Mapping[str, str | bytes],
     new: Mapping[str, str | bytes],
-    policy: Policy | None = None,
+    policy: ApiPolicy | None = None,
     **options: Any,
 ) -> Comparison:
     """Compare two modules."""

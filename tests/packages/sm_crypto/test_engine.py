@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.packages.registry import load_subject
+from pytest_xinchuang.packages.sm_crypto import requirements as ids
+from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from tests.packages.sm_crypto.conftest import ROOT, LocalEngine
@@ -77,8 +80,8 @@ def test_the_reference_passes_everything(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
     made = engine(tmp_path, platforms, catalogue, pool)
-    ids = ("XC-SM-001", *VECTORS, "XC-SM-032", "XC-SM-034", "XC-SM-043")
-    decisions = dict(zip(ids, decide(made, *ids), strict=True))
+    names = ("XC-SM-001", *VECTORS, "XC-SM-032", "XC-SM-034", "XC-SM-043")
+    decisions = dict(zip(names, decide(made, *names), strict=True))
     assert {i: d.reason for i, d in decisions.items() if d.verdict is not Verdict.PASS} == {}
     assert all(d.evidence and d.fidelity is Fidelity.EMULATED_USER for d in decisions.values())
 
@@ -205,6 +208,82 @@ def test_liars(
     (decision,) = decide(made, requirement)
     assert decision.verdict is verdict, decision
     assert what in decision.reason
+
+
+ONCE = """
+import os, signal, time
+asked = 0
+handle = ReferenceHarness.handle
+def once(self, request):
+    global asked
+    asked += 1
+    if asked == 20 and not os.path.exists({mark!r}):
+        open({mark!r}, "w").close()
+        {end}
+    return handle(self, request)
+Liar.handle = once
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "verdict", "what"),
+    [
+        # What is said on stderr decides nothing: it is the subject's own.
+        ("print('SIGSEGV in worker', file=sys.stderr); os.abort()", Verdict.FAIL, "SIGABRT"),
+        ("print('watchdog would send SIGKILL', file=sys.stderr); os.abort()", Verdict.FAIL, "would send SIGKILL"),
+        ("print('no reply for 9 s', file=sys.stderr); os._exit(3)", Verdict.FAIL, "exit code 3"),
+        # What a full or a slow host does as well is nobody's.
+        ("os.kill(os.getpid(), signal.SIGKILL)", Verdict.INCONCLUSIVE, "SIGKILL"),
+        ("time.sleep(60)", Verdict.INCONCLUSIVE, "no reply for"),
+    ],
+)
+def test_a_harness_that_ends_once_under_many_requests(
+    tmp_path: Path,
+    platforms: Platforms,
+    catalogue: Catalogue,
+    pool: Pool,
+    end: str,
+    verdict: Verdict,
+    what: str,
+) -> None:
+    made = engine(tmp_path, platforms, catalogue, pool, ONCE.format(mark=str(tmp_path / "mark"), end=end))
+    made.timeout_s = 3.0 if "sleep" in end else 20.0
+    made.__dict__["loaded"] = [one for one in made.loaded if one.name in ("sm3", "sm2_robustness")]
+    (decision,) = decide(made, ids.SURVIVES)
+    assert decision.verdict is verdict and what in decision.reason, decision
+
+
+def test_a_sandbox_that_breaks_under_the_last_vectors_is_no_pass(
+    tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    """What was in flight is undecided: it was neither answered nor left out."""
+    made = engine(tmp_path, platforms, catalogue, pool)
+    made.__dict__["loaded"] = [one for one in made.loaded if one.name == "sm3"]
+    client = made.client()
+    assert client.hello
+    running = client._running
+    assert running is not None
+    count = len([v for v in made._default if not client.hello.lacks({"op": "sm3"})])
+
+    def broken() -> Any:
+        raise SandboxFault("killed from outside")
+
+    received = 0
+    receive = running.receive
+
+    def some(timeout_s: float) -> list[bytes] | None:
+        nonlocal received
+        lines = receive(timeout_s)
+        if lines is None or received + len(lines) > count - 3:
+            return None
+        received += len(lines)
+        return lines
+
+    running.receive, running.ended = some, broken  # type: ignore[method-assign]
+    result = made.run
+    assert result.count()[VectorResult.UNDECIDED] >= 3
+    (decision,) = decide(made, result.seen[0].vector.requirement)
+    assert decision.verdict is Verdict.INCONCLUSIVE, decision
 
 
 def test_vectors_of_another_directory_count(

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.packages.sm_crypto.client import Answer, Came
-from pytest_xinchuang.packages.sm_crypto.judge import Ask, Result
+from pytest_xinchuang.harness.client import Answer
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.packages.sm_crypto.judge import Ask, VectorResult
 from pytest_xinchuang.packages.sm_crypto.vectors import find, load_directory
 
 VECTOR = find(load_directory(resources.fixtures_dir() / "vectors"), "sm2_decrypt/1")[0]
@@ -21,44 +22,49 @@ def ask(**how: Any) -> Ask:
 @pytest.mark.parametrize(
     ("how", "reply", "result"),
     [
-        ({"expect": {"msg": "aa"}}, {"msg": "aa"}, Result.PASSED),
-        ({"expect": {"msg": "aa"}}, {"msg": "ab"}, Result.FAILED),
-        ({"expect": {"msg": "aa"}}, {}, Result.FAILED),
-        ({"expect": {"msg": "aa"}}, {"error": "no"}, Result.FAILED),
-        ({"expect": {"msg": "aa"}}, {"error": "no", "msg": "aa"}, Result.FAILED),
-        ({"expect": {"valid": True}}, {"valid": True}, Result.PASSED),
-        ({"expect": {"valid": True}}, {"valid": False}, Result.FAILED),
-        ({"expect": {"valid": True}}, {"valid": 1}, Result.PASSED),
-        ({"expect": {"valid": True}}, {"valid": "true"}, Result.FAILED),
+        ({"expect": {"msg": "aa"}}, {"msg": "aa"}, VectorResult.PASSED),
+        ({"expect": {"msg": "aa"}}, {"msg": "ab"}, VectorResult.FAILED),
+        ({"expect": {"msg": "aa"}}, {}, VectorResult.FAILED),
+        ({"expect": {"msg": "aa"}}, {"error": "no"}, VectorResult.FAILED),
+        ({"expect": {"msg": "aa"}}, {"error": "no", "msg": "aa"}, VectorResult.FAILED),
+        ({"expect": {"valid": True}}, {"valid": True}, VectorResult.PASSED),
+        ({"expect": {"valid": True}}, {"valid": False}, VectorResult.FAILED),
+        ({"expect": {"valid": True}}, {"valid": 1}, VectorResult.PASSED),
+        ({"expect": {"valid": True}}, {"valid": "true"}, VectorResult.FAILED),
         # An invalid vector: a refusal, and nothing else in it.
-        ({"refuse": True}, {"error": "no"}, Result.PASSED),
-        ({"refuse": True}, {"valid": False}, Result.PASSED),
-        ({"refuse": True}, {"valid": True}, Result.FAILED),
-        ({"refuse": True}, {"msg": "aa"}, Result.FAILED),
-        ({"refuse": True}, {"msg": ""}, Result.FAILED),
-        ({"refuse": True}, {"error": "no", "msg": "aa"}, Result.FAILED),
-        ({"refuse": True}, {"error": "no", "msg": ""}, Result.FAILED),
-        ({"refuse": True}, {}, Result.FAILED),
-        ({"refuse": True}, {"valid": None}, Result.FAILED),
+        ({"refuse": True}, {"error": "no"}, VectorResult.PASSED),
+        ({"refuse": True}, {"valid": False}, VectorResult.PASSED),
+        ({"refuse": True}, {"valid": True}, VectorResult.FAILED),
+        ({"refuse": True}, {"msg": "aa"}, VectorResult.FAILED),
+        ({"refuse": True}, {"msg": ""}, VectorResult.FAILED),
+        ({"refuse": True}, {"error": "no", "msg": "aa"}, VectorResult.FAILED),
+        ({"refuse": True}, {"error": "no", "msg": ""}, VectorResult.FAILED),
+        ({"refuse": True}, {}, VectorResult.FAILED),
+        ({"refuse": True}, {"valid": None}, VectorResult.FAILED),
         # Either is right, but not a wrong result.
-        ({"either": True, "expect": {"msg": ""}}, {"msg": ""}, Result.ACCEPTABLE),
-        ({"either": True, "expect": {"msg": ""}}, {"error": "no"}, Result.ACCEPTABLE),
-        ({"either": True, "expect": {"msg": ""}}, {"msg": "aa"}, Result.FAILED),
+        ({"either": True, "expect": {"msg": ""}}, {"msg": ""}, VectorResult.ACCEPTABLE),
+        ({"either": True, "expect": {"msg": ""}}, {"error": "no"}, VectorResult.ACCEPTABLE),
+        ({"either": True, "expect": {"msg": ""}}, {"msg": "aa"}, VectorResult.FAILED),
         # What it had said it does, it has to do.
-        ({"refuse": True}, {"unsupported": "no"}, Result.FAILED),
-        ({"expect": {"msg": "aa"}}, {"unsupported": "no"}, Result.FAILED),
+        ({"refuse": True}, {"unsupported": "no"}, VectorResult.FAILED),
+        ({"expect": {"msg": "aa"}}, {"unsupported": "no"}, VectorResult.FAILED),
     ],
 )
-def test_replies(how: dict[str, Any], reply: dict[str, Any], result: Result) -> None:
-    assert ask(**how).judge(Answer(Came.REPLY, reply))[0] is result
+def test_replies(how: dict[str, Any], reply: dict[str, Any], result: VectorResult) -> None:
+    assert ask(**how).judge(Answer(ReplyKind.REPLY, reply))[0] is result
 
 
 @pytest.mark.parametrize(
-    ("came", "result"), [(Came.DIED, Result.FAILED), (Came.HUNG, Result.FAILED), (Came.FAULT, Result.UNDECIDED)]
+    ("came", "result"),
+    [
+        (ReplyKind.DIED, VectorResult.FAILED),
+        (ReplyKind.HUNG, VectorResult.FAILED),
+        (ReplyKind.FAULT, VectorResult.UNDECIDED),
+    ],
 )
-def test_no_reply(came: Came, result: Result) -> None:
+def test_no_reply(came: ReplyKind, result: VectorResult) -> None:
     for how in ({"refuse": True}, {"expect": {"msg": "aa"}}, {"either": True}):
         assert ask(**how).judge(Answer(came, detail="why")) == (
             result,
-            "why" if came is Came.FAULT else f"the harness {came}: why",
+            "why" if came is ReplyKind.FAULT else f"the harness {came}: why",
         )

@@ -10,10 +10,11 @@ from fixtures.generate import oracles
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Fidelity, Verdict
+from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.packages.registry import load_subject
-from pytest_xinchuang.packages.sm_crypto.client import Came, HarnessClient
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
-from pytest_xinchuang.packages.sm_crypto.judge import Result
+from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
 from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits
@@ -50,7 +51,7 @@ def test_the_standards_sample_values_and_tls(name: str, platforms: Platforms, ca
             assert decision.fidelity is Fidelity.EMULATED_USER
         assert engine.run.crashes == [] and engine.run.violations == []
         # What OpenSSL does wrong is in the bank, and is told by its name.
-        wrong = {s.vector.test.comment for s in engine.run.seen if s.result is Result.FAILED}
+        wrong = {s.vector.test.comment for s in engine.run.seen if s.result is VectorResult.FAILED}
         known = {"a byte behind", "x is not below p", "an id of 8191 bytes"}
         # It draws its own k, and leaves one byte in the clear 1 time in 256 (SMD-28): then the vectors of 1 byte are wrong too.
         by_chance = {"1 bytes"}
@@ -68,11 +69,11 @@ def test_a_killed_sandbox_is_not_the_subjects_failure(platforms: Platforms, cata
     engine = SmEngine(platform, load_subject(OPENSSL), catalogue, own, Builder(pool.store.cache))
     try:
         client = engine.client()
-        assert client.ask({"op": "sm3", "msg": ""}).came is Came.REPLY
+        assert client.ask({"op": "sm3", "msg": ""}).kind is ReplyKind.REPLY
         own.sandbox(platform)._supervisor.kill()  # type: ignore[attr-defined]
         result = run_vectors(client, vectors("sm3"))
         # It is opened again, or all of it is undecided: nothing is failed.
-        assert not result.count()[Result.FAILED]
+        assert not result.count()[VectorResult.FAILED]
     finally:
         engine.close()
         own.close()
@@ -85,7 +86,7 @@ def test_the_go_template_runs_there(name: str, arch: str, tmp_path: Path, platfo
     sandbox = pool.sandbox(platforms.select([name])[0])
     sandbox.put("/xc/gmsm", program, executable=True)
     limits = Limits(wall_s=600, memory_mb=2048, output_mb=256)
-    with HarnessClient(lambda: sandbox.start(["/xc/gmsm"], limits=limits), timeout_s=60, start_timeout_s=60) as client:
+    with SmClient(lambda: sandbox.start(["/xc/gmsm"], limits=limits), timeout_s=60, start_timeout_s=60) as client:
         result = run_vectors(client, vectors("sm2_standard", "sm2_exchange", "sm4_gcm", "sm3_stream", "sm2_sign"))
-    assert result.count()[Result.FAILED] == result.count()[Result.UNDECIDED] == 0
-    assert result.count()[Result.PASSED] > 300
+    assert result.count()[VectorResult.FAILED] == result.count()[VectorResult.UNDECIDED] == 0
+    assert result.count()[VectorResult.PASSED] > 300

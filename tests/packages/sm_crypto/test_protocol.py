@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pytest_xinchuang.packages.sm_crypto.protocol import Hello
+from pytest_xinchuang.packages.sm_crypto.protocol import Lack, LackKind, SmHello
 
 
-def hello(**operations: dict[str, Any]) -> Hello:
-    return Hello.model_validate({"hello": "xc-sm-harness/1", "name": "x", "version": "1", "operations": operations})
+def hello(**operations: dict[str, Any]) -> SmHello:
+    return SmHello.model_validate({"hello": "xc-sm-harness/1", "name": "x", "version": "1", "operations": operations})
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,11 @@ def hello(**operations: dict[str, Any]) -> Hello:
     ],
 )
 def test_what_is_lacking(offered: dict[str, Any], fields: dict[str, Any], lacking: str) -> None:
-    assert hello(op=offered).lacks({"op": "op", **fields}) == lacking
+    lack = hello(op=offered).lacks({"op": "op", **fields})
+    assert (lack.text if lack else "") == lacking
+    assert lack is None or lack.kind is LackKind.FEATURE
 
 
 def test_an_operation_that_is_not_there() -> None:
-    assert hello(sm3={}).lacks({"op": "sm2_verify"}) == "no operation sm2_verify"
+    lack = hello(sm3={}).lacks({"op": "sm2_verify"})
+    assert lack == Lack(LackKind.OPERATION, "sm2_verify") and lack.text == "no operation sm2_verify"

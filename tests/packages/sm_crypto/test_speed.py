@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang.core.verdict import Fidelity, Verdict
-from pytest_xinchuang.packages.sm_crypto.client import Answer, Came
+from pytest_xinchuang.harness.client import Answer
+from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
 
 
@@ -21,5 +22,7 @@ from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
     ],
 )
 def test_what_is_refused_is_not_fast(reply: dict[str, Any], verdict: Verdict) -> None:
-    client: Any = SimpleNamespace(hello=SimpleNamespace(lacks=lambda _: ""), ask=lambda _: Answer(Came.REPLY, reply))
+    client: Any = SimpleNamespace(
+        hello=SimpleNamespace(lacks=lambda _: ""), ask=lambda _: Answer(ReplyKind.REPLY, reply)
+    )
     assert check_throughput(client, {"sm3": 0.001}).decision(Fidelity.NATIVE, "").verdict is verdict

@@ -12,9 +12,9 @@ import pytest
 
 from fixtures.generate import oracles
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
-from pytest_xinchuang.packages.sm_crypto.judge import Result
-from pytest_xinchuang.packages.sm_crypto.runner import RunResult, run_vectors
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
+from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
+from pytest_xinchuang.packages.sm_crypto.runner import VectorRun, run_vectors
 from pytest_xinchuang.packages.sm_crypto.vectors import Vector, load_directory
 from pytest_xinchuang.sandbox.local import local
 
@@ -27,17 +27,17 @@ def vectors(*names: str) -> list[Vector]:
     return [v for one in loaded if not names or one.name in names for v in one.vectors() if not v.group.get("slow")]
 
 
-def run(argv: list[str], *names: str) -> RunResult:
-    with HarnessClient(local(argv), timeout_s=30, start_timeout_s=60) as client:
+def run(argv: list[str], *names: str) -> VectorRun:
+    with SmClient(local(argv), timeout_s=30, start_timeout_s=60) as client:
         return run_vectors(client, vectors(*names))
 
 
-def failed(result: RunResult) -> dict[str, set[str]]:
+def failed(result: VectorRun) -> dict[str, set[str]]:
     """File -> the comments of what failed in it."""
     found: dict[str, set[str]] = {}
     for seen in result.seen:
-        assert seen.result is not Result.UNDECIDED, seen
-        if seen.result is Result.FAILED:
+        assert seen.result is not VectorResult.UNDECIDED, seen
+        if seen.result is VectorResult.FAILED:
             found.setdefault(seen.vector.file, set()).add(seen.vector.test.comment)
     return found
 
@@ -52,13 +52,13 @@ def made(prepare: Callable[[Path], list[str]], work: Path) -> list[str]:
 def test_cryptography(tmp_path: Path) -> None:
     result = run(made(oracles.ORACLES["cryptography"], tmp_path))
     assert failed(result) == {}
-    assert result.count()[Result.PASSED] > 1300
+    assert result.count()[VectorResult.PASSED] > 1300
 
 
 def test_tongsuopy(tmp_path: Path) -> None:
     result = run(made(oracles.ORACLES["tongsuopy"], tmp_path))
     assert failed(result) == {}
-    assert result.count()[Result.PASSED] > 1300
+    assert result.count()[VectorResult.PASSED] > 1300
 
 
 def test_openssl_of_this_host(tmp_path: Path) -> None:
@@ -76,10 +76,10 @@ def test_openssl_of_this_host(tmp_path: Path) -> None:
 def test_openssls_default_id_goes_by_its_version(tmp_path: Path) -> None:
     """Empty in 3.x (tested here), the standard's from 4.0 on (with XC_OPENSSL4's library), asked for in 1.1.1 (kunpeng)."""
     argv = made(oracles.openssl, tmp_path)
-    with HarnessClient(local(argv)) as client:
+    with SmClient(local(argv)) as client:
         assert client.hello.version.startswith("OpenSSL 3.")
         assert client.hello.default_id == ""
-        assert run_vectors(client, vectors("sm2_default_id")).count() == {Result.PASSED: 12}
+        assert run_vectors(client, vectors("sm2_default_id")).count() == {VectorResult.PASSED: 12}
 
 
 @pytest.mark.registry
@@ -92,7 +92,9 @@ def test_gmsm(tmp_path: Path) -> None:
     # Past four blocks with a tail, XTS decryption on amd64 touches memory behind the buffer: whether and by
     # which signal that ends the process depends on where the buffer lies. By itself, since it may spoil what comes after.
     for seen in run(argv, "sm4_xts").seen:
-        assert seen.result is Result.PASSED or "killed by SIG" in seen.detail or "exit code 2" in seen.detail, seen
+        assert seen.result is VectorResult.PASSED or "killed by SIG" in seen.detail or "exit code 2" in seen.detail, (
+            seen
+        )
 
 
 @pytest.mark.registry
@@ -119,7 +121,7 @@ def test_tjfoc_gmsm_is_red(tmp_path: Path) -> None:
     chosen = [
         v for v in vectors("sm4_gcm", "sm4_cbc_pkcs7", "sm2_robustness") if v.file != "sm4_gcm" or v.test.tc_id < 20
     ]
-    with HarnessClient(local(argv), timeout_s=3) as client:
+    with SmClient(local(argv), timeout_s=3) as client:
         wrong = failed(run_vectors(client, chosen))
     assert "RFC 8998 appendix A.1" in wrong["sm4_gcm"]  # SMD-58: the lengths in GHASH
     assert "padding: zero" in wrong["sm4_cbc_pkcs7"]  # SMD-69

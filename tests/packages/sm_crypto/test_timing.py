@@ -14,9 +14,11 @@ import pytest
 
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.verdict import Fidelity, Verdict
+from pytest_xinchuang.harness.client import Answer
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.harness.protocol import ProtocolError
 from pytest_xinchuang.packages.sm_crypto import timing
-from pytest_xinchuang.packages.sm_crypto.client import Answer, Came, HarnessClient
-from pytest_xinchuang.packages.sm_crypto.protocol import ProtocolError
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.timing import (
     LIMIT_T,
     check_timing,
@@ -95,7 +97,7 @@ class Fake:
     def ask(self, request: dict[str, Any]) -> Answer:
         if request["op"] != "timed":
             self.now += self.mean_ns / 1e9
-            return Answer(Came.REPLY, self.reply)
+            return Answer(ReplyKind.REPLY, self.reply)
         times: list[list[float]] = [[], []]
         for _ in range(request["rounds"]):
             which = self.draw.randrange(2)
@@ -104,8 +106,12 @@ class Fake:
         self.now += spent
         self.chunks.append(spent)
         if self.told is not None:
-            return self.told if isinstance(self.told, Answer) else Answer(Came.REPLY, {"nanoseconds": self.told(times)})
-        return Answer(Came.REPLY, {"nanoseconds": [[x * self.factor for x in part] for part in times]})
+            return (
+                self.told
+                if isinstance(self.told, Answer)
+                else Answer(ReplyKind.REPLY, {"nanoseconds": self.told(times)})
+            )
+        return Answer(ReplyKind.REPLY, {"nanoseconds": [[x * self.factor for x in part] for part in times]})
 
 
 def screened(fake: Fake) -> Found:
@@ -185,8 +191,8 @@ def test_what_is_not_answered_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> N
     fake.reply = {"unsupported": "no such key"}
     assert verdict(check_timing(fake, PAIR, wrong=True)) is Verdict.INCONCLUSIVE  # type: ignore[arg-type]
     for told in (
-        Answer(Came.HUNG, detail="no reply"),
-        *(Answer(Came.REPLY, {w: "no reply"}) for w in ("error", "unsupported")),
+        Answer(ReplyKind.HUNG, detail="no reply"),
+        *(Answer(ReplyKind.REPLY, {w: "no reply"}) for w in ("error", "unsupported")),
     ):
         found = screened(Fake(monkeypatch, told=told))
         assert verdict(found) is Verdict.INCONCLUSIVE and "no reply" in found.undecided
@@ -196,7 +202,7 @@ def test_a_leak_is_told_beside_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     class Half(Fake):
         def ask(self, request: dict[str, Any]) -> Answer:
             refused = request["op"] == "sm2_decrypt"
-            return Answer(Came.REPLY, {"error": "no such key"}) if refused else super().ask(request)
+            return Answer(ReplyKind.REPLY, {"error": "no such key"}) if refused else super().ask(request)
 
     pairs = {"sm2_decrypt": pairs_of_keys()["sm2_decrypt"], **PAIR}
     found = check_timing(Half(monkeypatch, second=3000), pairs)  # type: ignore[arg-type]
@@ -209,6 +215,6 @@ def test_a_steady_signature_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
     # As many rounds as show mutant 24.
     monkeypatch.setattr(timing, "MOST_ROUNDS", timing.FIRST_ROUNDS)
     argv = [sys.executable, "-m", "tests.mutants.sm.subject", "0"]
-    with HarnessClient(local(argv, Path(__file__).parents[3]), timeout_s=30) as client:
+    with SmClient(local(argv, Path(__file__).parents[3]), timeout_s=30) as client:
         found = check_timing(client, PAIR)
     assert not found.wrong and found.evidence[0]["rounds"] >= 100

@@ -15,9 +15,9 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.packages.sm_crypto.client import HarnessClient
+from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.defects import load_bank
-from pytest_xinchuang.packages.sm_crypto.judge import TYPES, Result
+from pytest_xinchuang.packages.sm_crypto.judge import TYPES, VectorResult
 from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, find, load_directory, load_file
 from pytest_xinchuang.sandbox.local import local
@@ -106,9 +106,9 @@ def test_a_file_of_wycheproofs_shape_runs_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "aes_gcm_test.json").write_text(json.dumps({**SMALL, "algorithm": "AES-GCM", "notes": {}}))
     chosen = load_directory(tmp_path)
     assert [one.name for one in chosen] == ["sm4_gcm"]
-    with HarnessClient(local(REFERENCE)) as client:
+    with SmClient(local(REFERENCE)) as client:
         result = run_vectors(client, [v for one in chosen for v in one.vectors()])
-    assert [(s.result, s.vector.requirement) for s in result.seen] == [(Result.PASSED, "XC-SM-015")]
+    assert [(s.result, s.vector.requirement) for s in result.seen] == [(VectorResult.PASSED, "XC-SM-015")]
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -177,9 +177,9 @@ def test_wycheproofs_own_sm_files_run_unchanged(tmp_path: Path) -> None:
     directory = Path(package["manifest_path"]).parent / "src" / "data"
     chosen = load_directory(directory)  # all 300 of them are there
     assert {one.name for one in chosen} == {"sm4_gcm", "sm4_ccm", "hmac_sm3"}
-    with HarnessClient(local(REFERENCE), timeout_s=30) as client:
+    with SmClient(local(REFERENCE), timeout_s=30) as client:
         result = run_vectors(client, [v for one in chosen for v in one.vectors()])
-    assert result.count() == {Result.PASSED: 104 + 184 + 174}
+    assert result.count() == {VectorResult.PASSED: 104 + 184 + 174}
 
 
 @pytest.mark.slow

@@ -12,11 +12,13 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.verdict import Cause, Verdict
+from pytest_xinchuang.core.shared import SharedResults
+from pytest_xinchuang.core.verdict import Cause, Fidelity, Verdict
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge import engine as engines
-from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
-from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeHello, ReplyFault
+from pytest_xinchuang.packages.syscall_bridge.engine import Asked, SyscallEngine
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 
@@ -63,10 +65,10 @@ def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, mo
     """Planted: the sandbox answers one call wrongly, to both bridges."""
     real = engines.run_bridge
 
-    def planted(*args: object, **kwargs: object) -> list[Seen]:
+    def planted(*args: object, **kwargs: object) -> list[ProbeOutcome]:
         seen = real(*args, **kwargs)  # type: ignore[arg-type]
         return [
-            Seen(s.id, s.source, s.expected, "EMULATOR", Result.FAILED, s.requirement)
+            ProbeOutcome(s.id, s.source, s.expected, "EMULATOR", ProbeResult.FAILED, s.requirement)
             if s.id == "errno.open#1 openat"
             else s
             for s in seen
@@ -74,10 +76,46 @@ def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, mo
 
     monkeypatch.setattr(engines, "run_bridge", planted)
     engine = make()
-    engine.pool.shared.clear()
+    monkeypatch.setattr(engine.pool, "shared", SharedResults())
     decided = engine.decision("XC-SYS-020")
-    engine.pool.shared.clear()
     assert decided.verdict is Verdict.INCONCLUSIVE and "reference bridge fails here as well" in decided.reason
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "fault", "verdict"),
+    [
+        ("3", 0, None, Verdict.PASS),
+        # By the number of the error, and by no word that the bridge can write.
+        ("ENOSYS", 38, None, Verdict.FAIL),
+        ("7 with another name for it", 38, None, Verdict.FAIL),
+        ("it does not know ENOSYS", 0, ReplyFault.UNKNOWN_NAME, Verdict.PASS),
+        ("died: exit code 1: ENOSYS", 0, None, Verdict.PASS),
+        ("it does not know operation", 0, ReplyFault.UNKNOWN_OPERATION, Verdict.FAIL),
+        ("it does not know close", 0, ReplyFault.UNKNOWN_OPERATION, Verdict.FAIL),
+        ("it does not know operation is the name of a flag", 0, ReplyFault.UNKNOWN_NAME, Verdict.PASS),
+    ],
+)
+def test_what_is_present_is_not_told_by_words(
+    make: Make, found: str, error: int, fault: ReplyFault | None, verdict: Verdict
+) -> None:
+    engine = make()
+    hello = {"hello": "xc-bridge/1", "name": "x", "version": "1", "operations": ["close"]}
+    engine.__dict__["_first"] = BridgeHello.model_validate(hello)
+    outcome = ProbeOutcome("p#1 close", "a rule", "0", found, ProbeResult.FAILED, "XC-SYS-020", error, fault)
+    engine.__dict__["asked"] = Asked((outcome,), {}, Fidelity.EMULATED_USER, "linux", 4096, "qemu-user")
+    engine._answered = lambda: ()  # type: ignore[method-assign]
+    engine._not_emulated = lambda: ()  # type: ignore[method-assign]
+    assert engine.decision("XC-SYS-002").verdict is verdict
+
+
+def test_a_bridge_that_crashes_is_not_the_emulators_fault(make: Make) -> None:
+    """Its last words are the emulator's; whose end it was is told by the signal that qemu has announced."""
+    blame = r"""if (IS("lseek")) { fputs("qemu-aarch64: QEMU internal SIGABRT {code=SI_USER}\\n", stderr); abort(); }"""
+    engine = make(edit=('if (IS("lseek"))', f'{blame.replace(chr(92) * 2, chr(92))} if (IS("lseek"))'))
+    requirement = next(p.requirement for p in engine.probes.bridge.values() if any(s.do == "lseek" for s in p.steps))
+    decided = engine.decision(requirement)
+    assert (decided.verdict, decided.cause) == (Verdict.FAIL, Cause.SUBJECT), decided
+    assert "SIGABRT" in decided.reason
 
 
 def test_an_answer_that_nobody_documents_is_no_pass(make: Make) -> None:

@@ -14,7 +14,7 @@ from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.packages.syscall_bridge.probes import load_probes
 from pytest_xinchuang.packages.syscall_bridge.reference import columns, divergences
 from pytest_xinchuang.packages.syscall_bridge.report import divergences_as_text, probes_as_dict, table_as_text
-from pytest_xinchuang.packages.syscall_bridge.runner import Result
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeResult
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.emulators import lacking_calls
 from pytest_xinchuang.sandbox.pool import Pool
@@ -42,7 +42,7 @@ def test_every_difference_is_explained(name: str, store: Store, platforms: Platf
                 for c in found
                 if c.emulator == "qemu-system"
                 for s in c.seen
-                if s.result is not Result.PASSED
+                if s.result is not ProbeResult.PASSED
             }
             wrong = bad if wrong is None else wrong & bad
             if not unexplained and not wrong:
@@ -55,7 +55,7 @@ def test_every_difference_is_explained(name: str, store: Store, platforms: Platf
     assert all(len(c.seen) == len(found[0].seen) for c in real) and {c.fidelity for c in real} == {"emulated-system"}
     # qemu-user is known to answer otherwise: that it does is seen, and whom to believe is said.
     user = next(c for c in found if c.emulator == "qemu-user")
-    assert user.of()["k.vfork.memory_is_shared"].result is Result.FAILED
+    assert user.of()["k.vfork.memory_is_shared"].result is ProbeResult.FAILED
     text = divergences_as_text(found, divergences(found), "linux")
     assert "0 of them unexplained" in text and "believe emulated-system" in text
     assert "k.fork.status_has_8_bits" in table_as_text(found)

@@ -15,9 +15,9 @@ from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, find
 from pytest_xinchuang.packages.syscall_bridge.layouts import (
     LIBC_SHIMS,
     PRELUDE,
+    FieldLayout,
     Layout,
     Layouts,
-    Member,
     compare_layouts,
     load_snapshot,
     merge,
@@ -208,7 +208,7 @@ def test_a_truncated_snapshot_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a@b:c", "a@1", "a@1.2:3", "a@1:3b", ""])
 def test_a_member_that_is_none(text: str) -> None:
     with pytest.raises(ValueError):
-        Member.read(text)
+        FieldLayout.read(text)
 
 
 def test_headers_without_a_structure(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
-from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeError, Came
+from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.harness.protocol import ProtocolError
+from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.expect import agrees, evaluate
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes, load_probes, probes_file
 from pytest_xinchuang.packages.syscall_bridge.reference import Column, divergences
-from pytest_xinchuang.packages.syscall_bridge.runner import Result, Seen, run_bridge, run_kernel
+from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult, run_bridge, run_kernel
 from pytest_xinchuang.sandbox.emulators import known_difference, lacking_calls, load_emulators
 from pytest_xinchuang.sandbox.local import local
 
@@ -146,32 +148,49 @@ def client(tmp_path: Path, body: str, hello: str = HELLO, timeout_s: float = 5.0
 @pytest.mark.parametrize(
     ("body", "came", "told"),
     [
-        ('say({"id": r["id"], "result": 3})', Came.REPLY, ""),
-        ('say({"id": r["id"] - 1, "result": 9}); say({"id": r["id"], "result": 3})', Came.REPLY, ""),
-        ('say({"id": r["id"], "unknown": "O_X"})', Came.REPLY, "does not know O_X"),
-        ('say({"id": r["id"]})', Came.REPLY, "not a reply"),
-        ('say({"id": r["id"], "result": "3"})', Came.REPLY, "not a reply"),
-        ('say({"id": r["id"], "result": True})', Came.REPLY, "not a reply"),
-        ('say({"id": r["id"], "result": 3, "data": "zz"})', Came.REPLY, "not a reply"),
-        ('say({"id": r["id"], "result": 3, "values": []})', Came.REPLY, "not a reply"),
-        ('say({"id": 77, "result": 3})', Came.REPLY, "id is not"),
-        ("print('noise', flush=True)", Came.REPLY, "not a reply"),
-        ("say([])", Came.REPLY, "not a reply"),
-        ("os._exit(3)", Came.DIED, "exit code 3"),
-        ("os.kill(os.getpid(), 11)", Came.DIED, "SIGSEGV"),
+        ('say({"id": r["id"], "result": 3})', ReplyKind.REPLY, ""),
+        ('say({"id": r["id"] - 1, "result": 9}); say({"id": r["id"], "result": 3})', ReplyKind.REPLY, ""),
+        ('say({"id": r["id"], "unknown": "O_X"})', ReplyKind.REPLY, "does not know O_X"),
+        ('say({"id": r["id"]})', ReplyKind.REPLY, "not a reply"),
+        ('say({"id": r["id"], "result": "3"})', ReplyKind.REPLY, "not a reply"),
+        ('say({"id": r["id"], "result": True})', ReplyKind.REPLY, "not a reply"),
+        ('say({"id": r["id"], "result": 3, "data": "zz"})', ReplyKind.REPLY, "not a reply"),
+        ('say({"id": r["id"], "result": 3, "values": []})', ReplyKind.REPLY, "not a reply"),
+        ('say({"id": 77, "result": 3})', ReplyKind.REPLY, "id is not"),
+        ("print('noise', flush=True)", ReplyKind.REPLY, "not a reply"),
+        ("say([])", ReplyKind.REPLY, "not a reply"),
+        ("os._exit(3)", ReplyKind.DIED, "exit code 3"),
+        ("os.kill(os.getpid(), 11)", ReplyKind.DIED, "SIGSEGV"),
     ],
 )
-def test_replies(body: str, came: Came, told: str, tmp_path: Path) -> None:
+def test_replies(body: str, came: ReplyKind, told: str, tmp_path: Path) -> None:
     with client(tmp_path, body) as harness:
         reply = harness.ask("close", fd=1)
-    assert reply.came is came and told in (reply.wrong or reply.detail)
+    assert reply.kind is came and told in reply.detail
     if not told:
         assert reply.result == 3
 
 
+@pytest.mark.parametrize(
+    ("unknown", "fault"),
+    [
+        ('"operation"', ReplyFault.UNKNOWN_OPERATION),
+        ('"close"', ReplyFault.UNKNOWN_OPERATION),
+        ('"O_X"', ReplyFault.UNKNOWN_NAME),
+        ('"operation, or so it is said: ENOSYS"', ReplyFault.UNKNOWN_NAME),
+        ("[1]", ReplyFault.UNKNOWN_NAME),
+        ("None", ReplyFault.UNKNOWN_NAME),
+    ],
+)
+def test_what_is_not_known(unknown: str, fault: ReplyFault, tmp_path: Path) -> None:
+    with client(tmp_path, f'say({{"id": r["id"], "unknown": {unknown}}})') as harness:
+        reply = harness.ask("close", fd=1)
+    assert reply.fault is fault and not reply.good and reply.error == 0
+
+
 def test_silence(tmp_path: Path) -> None:
     with client(tmp_path, "time.sleep(60)", timeout_s=0.5) as harness:
-        assert harness.ask("close", fd=1).came is Came.HUNG
+        assert harness.ask("close", fd=1).kind is ReplyKind.HUNG
 
 
 @pytest.mark.parametrize(
@@ -185,7 +204,7 @@ def test_silence(tmp_path: Path) -> None:
     ],
 )
 def test_no_hello(hello: str, tmp_path: Path) -> None:
-    with pytest.raises(BridgeError, match="hello"):
+    with pytest.raises(ProtocolError, match="hello"):
         client(tmp_path, "pass", hello, timeout_s=1.0)
 
 
@@ -198,13 +217,13 @@ def test_a_probe_goes_no_further_than_it_can(tmp_path: Path) -> None:
         seen = run_bridge(harness, probes, only, "linux", 4096)
     results = {s.id.partition("#")[0]: s.result for s in seen}
     # Operations that it has not got are not asked, and nothing is failed for them.
-    assert results["files.stat"] is Result.UNSUPPORTED and results["errno.open"] is Result.UNSUPPORTED
+    assert results["files.stat"] is ProbeResult.UNSUPPORTED and results["errno.open"] is ProbeResult.UNSUPPORTED
     with client(tmp_path, "os._exit(1)") as harness:
         probe = probes.bridge["descriptors.failing-leaves-none"].model_copy(
             update={"steps": probes.bridge["descriptors.failing-leaves-none"].steps[:2]}
         )
         seen = run_bridge(harness, probes, [probe], "linux", 4096)
-    assert [s.result for s in seen] == [Result.FAILED]
+    assert [s.result for s in seen] == [ProbeResult.FAILED]
 
 
 STEPS = [
@@ -240,7 +259,7 @@ def test_nothing_of_a_probe_is_lost(second: str, told: str, tmp_path: Path) -> N
     body = f"""print('{{"id": %d, "result": 4%s}}' % (r["id"], {{2: ', {second}'}}.get(r["id"], "")), flush=True)"""
     with client(tmp_path, body) as harness:
         seen = run_bridge(harness, probes, [probes.bridge["own.lost"]], "linux", 4096)
-    failed = [s.text() for s in seen if s.result in (Result.FAILED, Result.NOT_REACHED)]
+    failed = [s.text() for s in seen if s.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED)]
     assert bool(failed) is bool(told) and all(told in text for text in failed), seen
 
 
@@ -248,17 +267,17 @@ def test_a_kernel_probe_that_dies_is_not_a_pass(tmp_path: Path) -> None:
     hello = HELLO.replace('"openat"', '"k.fork"')
     with client(tmp_path, 'say({"id": r["id"], "result": 0, "values": {"died": 11}})', hello) as harness:
         seen = run_kernel(harness, load_probes(), "linux", 4096)
-    assert seen and {s.result for s in seen} == {Result.FAILED} and "killed by signal 11" in seen[0].found
+    assert seen and {s.result for s in seen} == {ProbeResult.FAILED} and "killed by signal 11" in seen[0].found
 
 
 # -- differences
 
 
-def seen(name: str, found: str, result: Result) -> Seen:
-    return Seen(name, "a rule", "1", found, result)
+def seen(name: str, found: str, result: ProbeResult) -> ProbeOutcome:
+    return ProbeOutcome(name, "a rule", "1", found, result)
 
 
-def column(name: str, emulator: str, *rows: Seen) -> Column:
+def column(name: str, emulator: str, *rows: ProbeOutcome) -> Column:
     return Column(name, "arm64", "emulated-user", 4096, "6.1", emulator, rows)
 
 
@@ -266,18 +285,21 @@ def test_a_difference_is_explained_or_it_is_not() -> None:
     good = column(
         "system",
         "qemu-system",
-        seen("k.vfork.memory_is_shared", "1", Result.PASSED),
-        seen("k.fork.x", "1", Result.PASSED),
+        seen("k.vfork.memory_is_shared", "1", ProbeResult.PASSED),
+        seen("k.fork.x", "1", ProbeResult.PASSED),
     )
     user = column(
-        "user", "qemu-user", seen("k.vfork.memory_is_shared", "0", Result.FAILED), seen("k.fork.x", "0", Result.FAILED)
+        "user",
+        "qemu-user",
+        seen("k.vfork.memory_is_shared", "0", ProbeResult.FAILED),
+        seen("k.fork.x", "0", ProbeResult.FAILED),
     )
     known, unknown = divergences([user, good])
     assert known.id == "k.vfork.memory_is_shared" and "fork" in known.reason and known.believe == "emulated-system"
     assert unknown.id == "k.fork.x" and not unknown.reason
     assert divergences([good]) == []
     # What is known of an emulator explains nothing of a kernel.
-    kernel = column("system", "qemu-system", seen("k.vfork.memory_is_shared", "0", Result.FAILED))
+    kernel = column("system", "qemu-system", seen("k.vfork.memory_is_shared", "0", ProbeResult.FAILED))
     assert not divergences([kernel])[0].reason
 
 

@@ -17,7 +17,13 @@ from pytest_xinchuang.core.kernel_calls import UNSURE, calls_after
 from pytest_xinchuang.core.syscall_names import names_of, tables
 from pytest_xinchuang.packages.syscall_bridge.generate import generate, to_c, to_go, to_python, to_rust
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, architecture, find_headers
-from pytest_xinchuang.packages.syscall_bridge.tables import Table, compare, load_table, read_table, read_table_by_zig
+from pytest_xinchuang.packages.syscall_bridge.tables import (
+    SyscallTable,
+    compare,
+    load_table,
+    read_table,
+    read_table_by_zig,
+)
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import find_go, find_zig
 
@@ -138,20 +144,20 @@ def test_the_shipped_tables_are_those_of_the_headers() -> None:
 
 
 def test_a_difference_tells_what_a_program_loses() -> None:
-    old = Table(arch="arm64", kernel="1", calls={"read": 1, "gone": 2, "moved": 3})
-    new = Table(arch="arm64", kernel="2", calls={"read": 1, "moved": 4, "fresh": 5})
+    old = SyscallTable(arch="arm64", kernel="1", calls={"read": 1, "gone": 2, "moved": 3})
+    new = SyscallTable(arch="arm64", kernel="2", calls={"read": 1, "moved": 4, "fresh": 5})
     found = compare(old, new, ["read", "gone", "moved"])
     assert (found.added, found.removed, found.renumbered) == ({"fresh": 5}, {"gone": 2}, {"moved": (3, 4)})
     assert found.lost == ("gone", "moved") and found.same == 1 and found.ratio == 0.25
     # Another architecture has other numbers, and is compiled for: nothing is lost by them.
     assert compare(old, new.model_copy(update={"arch": "amd64"}), ["moved"]).lost == ()
-    assert compare(Table(arch="arm64", calls={}), Table(arch="arm64", calls={})).ratio == 1.0
+    assert compare(SyscallTable(arch="arm64", calls={}), SyscallTable(arch="arm64", calls={})).ratio == 1.0
 
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64", "loong64", "arm", "riscv64"])
 def test_go_output_is_formatted_and_compiles(arch: str, tmp_path: Path) -> None:
     go = find_go()
-    text = to_go(Table(arch=arch, kernel="7.2", calls=dict(tables()[arch])))
+    text = to_go(SyscallTable(arch=arch, kernel="7.2", calls=dict(tables()[arch])))
     (tmp_path / "go.mod").write_text("module m\n\ngo 1.20\n")
     (tmp_path / "numbers.go").write_text(text)
     gofmt = shutil.which("gofmt") or str(Path(go).with_name("gofmt"))
@@ -168,7 +174,7 @@ def test_go_output_is_formatted_and_compiles(arch: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64", "loong64", "arm", "riscv64"])
 def test_c_output_compiles_under_the_target(arch: str, tmp_path: Path) -> None:
-    table = Table(arch=arch, calls=dict(tables()[arch]))
+    table = SyscallTable(arch=arch, calls=dict(tables()[arch]))
     (tmp_path / "numbers.h").write_text(to_c(table))
     # The compiler proves that each is the number of its own headers.
     checks = "".join(f'_Static_assert(XC_SYS_{n} == __NR_{n}, "{n}");\n' for n in table.calls)
@@ -194,7 +200,7 @@ def zig_environment() -> dict[str, str]:
 
 
 def test_rust_and_python_output(tmp_path: Path) -> None:
-    table = Table(arch="amd64", calls=dict(tables()["amd64"]))
+    table = SyscallTable(arch="amd64", calls=dict(tables()["amd64"]))
     names: dict[str, object] = {}
     exec(compile(to_python(table), "numbers.py", "exec"), names)
     assert names["SYS_READ"] == 0 and names["NUMBERS"] == table.calls
@@ -210,7 +216,7 @@ def test_rust_and_python_output(tmp_path: Path) -> None:
     assert load_table_text(generate(table, "json"), tmp_path).calls == table.calls
 
 
-def load_table_text(text: str, place: Path) -> Table:
+def load_table_text(text: str, place: Path) -> SyscallTable:
     (place / "table.json").write_text(text)
     return load_table(place / "table.json")
 
@@ -223,7 +229,7 @@ def test_a_name_that_nothing_has() -> None:
     with pytest.raises(UnknownName, match="vax"):
         architecture("vax")
     with pytest.raises(UnknownName, match="cobol"):
-        generate(Table(arch="amd64", calls={"read": 0}), "cobol")
+        generate(SyscallTable(arch="amd64", calls={"read": 0}), "cobol")
 
 
 def test_directories_without_headers(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ class Spoken:
 
     Attributes:
         certificates: DER, as they were sent.
-        problems: what it does against the standard.
+        intolerances: what of a client's good hello it does not bear.
+        problems: what else it does against the standard, by its certificates and signatures.
         notes: what is worth knowing besides.
     """
 
@@ -20,8 +21,13 @@ class Spoken:
     group: str = ""
     signature: str = ""
     certificates: list[bytes] = field(default_factory=list)
+    intolerances: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def all_problems(self) -> list[str]:
+        return [*self.intolerances, *self.problems]
 
 
 @dataclass

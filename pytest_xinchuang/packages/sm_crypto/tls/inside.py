@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 
 from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.harness.ends import OURS, HarnessEnd
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.tls.probe import PROTOCOLS, ask
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Process, Sandbox
@@ -46,6 +48,8 @@ class RelayChannel:
             raise TimeoutError from None
         if not chunk:
             outcome = self._process.wait(5)
+            if outcome is not None and outcome.ended in OURS:
+                raise SandboxFault(_("the way to the server broke: {how}", how=verbatim(outcome.describe())))
             if outcome is not None and outcome.ended is Ended.EXITED and outcome.code == NOTHING_LISTENS:
                 raise ConnectionRefusedError("nothing listens on the port")
         return chunk
@@ -71,9 +75,12 @@ def probe_inside(
         if not endpoint.unreachable:
             return endpoint
         ended = server.wait(0)
+        if ended is not None and ended.ended in OURS:
+            raise SandboxFault(_("the server's sandbox broke: {how}", how=verbatim(ended.describe())))
         if ended is not None:
             said = ended.stderr.decode(errors="replace").strip().splitlines()
-            endpoint.unreachable = f"the server ended: {ended.describe()}{': ' + said[-1] if said else ''}"
+            end = HarnessEnd.of(ended, said[-1] if said else "")
+            endpoint.unreachable = _("the server ended: {end}", end=end.text())
             return endpoint
         if time.monotonic() > deadline:
             return endpoint

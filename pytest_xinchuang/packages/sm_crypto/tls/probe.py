@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
 from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Spoken
@@ -98,7 +99,10 @@ def _rfc8998(connect: Connect, host: str) -> Spoken:
             raise
         # Silence may be the answer to the unknown extension: that is a fault of its own.
         spoken = rfc8998.speak(connect, host, unknown=False)
-        spoken.problems.append("closes the connection silently at an unknown extension [SMD-75 TlsUnknownExtension]")
+        told = _(
+            "closes the connection silently at an unknown extension [{defect}]", defect="SMD-75 TlsUnknownExtension"
+        )
+        spoken.intolerances.append(told)
         return spoken
 
 

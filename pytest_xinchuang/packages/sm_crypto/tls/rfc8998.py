@@ -9,7 +9,14 @@ import struct
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
-from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, Message, Parser, Reader, TlsError, vector
+from pytest_xinchuang.packages.sm_crypto.tls.wire import (
+    Connect,
+    HandshakeMessage,
+    HandshakeReader,
+    Parser,
+    TlsError,
+    vector,
+)
 from pytest_xinchuang.sm import curve, sm4
 from pytest_xinchuang.sm.curve import N
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -102,7 +109,7 @@ def speak(connect: Connect, name: str = "", *, unknown: bool = True) -> Spoken:
     try:
         record = client_hello(os.urandom(32), point, name, unknown=unknown)
         channel.send(record)
-        reader = Reader(channel)
+        reader = HandshakeReader(channel)
         hello = reader.message()
         if hello.kind != wire.SERVER_HELLO:
             raise TlsError(f"answered with handshake message {hello.kind}, not a ServerHello")
@@ -158,7 +165,7 @@ def _server_hello(body: bytes) -> tuple[int, bytes]:
     return suite, share
 
 
-def _certificates(message: Message) -> list[bytes]:
+def _certificates(message: HandshakeMessage) -> list[bytes]:
     parts = Parser(message.body)
     parts.vector(1)
     listed, found = Parser(parts.vector(3)), []

@@ -7,7 +7,7 @@ import os
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
-from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, Parser, Reader, TlsError, vector
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, HandshakeReader, Parser, TlsError, vector
 from pytest_xinchuang.sm.sm2 import Sm2
 
 VERSION = 0x0101
@@ -40,7 +40,7 @@ def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
     channel = connect()
     try:
         channel.send(client_hello(random, suites))
-        reader = Reader(channel)
+        reader = HandshakeReader(channel)
         hello = reader.message()
         if hello.kind != wire.SERVER_HELLO:
             raise TlsError(f"answered with handshake message {hello.kind}, not a ServerHello")

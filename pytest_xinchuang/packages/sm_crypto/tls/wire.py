@@ -101,7 +101,7 @@ class Parser:
 
 
 @dataclass(frozen=True)
-class Message:
+class HandshakeMessage:
     """A handshake message; ``raw`` is what goes into the transcript."""
 
     kind: int
@@ -113,7 +113,7 @@ Decrypt = Callable[[bytes, bytes], tuple[int, bytes]]
 """(record header, record body) -> content type and content, for records that are protected."""
 
 
-class Reader:
+class HandshakeReader:
     """Handshake messages out of the records of a channel."""
 
     def __init__(self, channel: Channel) -> None:
@@ -151,14 +151,14 @@ class Reader:
             return self.decrypt(header, body)
         return kind, body
 
-    def message(self) -> Message:
+    def message(self) -> HandshakeMessage:
         """The next handshake message. Raises TlsError: an alert came, or the connection ended."""
         while True:
             if len(self._messages) >= 4:
                 size = int.from_bytes(self._messages[1:4])
                 if len(self._messages) >= 4 + size:
                     raw, self._messages = self._messages[: 4 + size], self._messages[4 + size :]
-                    return Message(raw[0], raw[4:], raw)
+                    return HandshakeMessage(raw[0], raw[4:], raw)
             kind, body = self._record()
             if kind == ALERT:
                 name = ALERTS.get(body[1], str(body[1])) if len(body) == 2 else "encrypted"

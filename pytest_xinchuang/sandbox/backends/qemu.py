@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import json
 import os
@@ -21,43 +23,15 @@ from typing import IO, Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.sandbox import launcher
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import outcome_of
-from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
-from pytest_xinchuang.sandbox.streams import Capture
-
-SANDBOX_HOST_UID = 64321
-"""The unprivileged host id that target code runs as when the host user is root; free in Debian's static ranges
-(Debian Policy 9.2.2: 60000-64999 is for packages that ask for one), and it owns no file but ours."""
-
-BASE_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": WORK_DIR, "LANG": "C", "TMPDIR": WORK_DIR, "TZ": "UTC"}
+from pytest_xinchuang.sandbox.backends import launcher
+from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.streams import Capture, Remembered
 
 START_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True)
-class RootfsRef:
-    """A provisioned root filesystem."""
-
-    name: str
-    path: Path
-    digest: str
-    libc_version: str
-    stand_in: bool
-    differs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class EmulatorRef:
-    """A provisioned static qemu-user."""
-
-    path: Path
-    digest: str
-    version: str
-
-
-NEEDED_BY_QEMU = frozenset({"fstat", "newfstatat"})
-"""System calls of the host that the emulator makes for itself, and that cannot be taken from it."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +105,18 @@ class QemuSandbox:
         secret = secrets.token_hex(16)
         helpers, registrations = {}, []
         if spec.emulator is not None:
+            if not launcher.supported(machine):
+                raise SandboxFault(
+                    _(
+                        "on a {machine} host the programs that a program starts cannot be emulated",
+                        machine=verbatim(machine),
+                    ),
+                    mend=_(
+                        "an x86-64 or arm64 host, or {option} on the board itself",
+                        option=verbatim("--xc-backend=native"),
+                    ),
+                    namespaces=True,
+                )
             base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
             helpers["launcher"] = launcher.launcher(machine, base).hex()
             message = (
@@ -240,9 +226,22 @@ class QemuSandbox:
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
-        limits = limits or Limits()
+        def again() -> bytes | None:
+            log = f"{WORK_DIR}/.xc-emulator.log"
+            self._run(
+                argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, limits or Limits(), None
+            )
+            with contextlib.suppress(OSError):
+                return self.get(log)
+            return None
+
         extra = {"QEMU_STRACE": "1"} if trace else {}
-        number, fds = self._spawn(argv, {**(env or {}), **extra}, cwd, limits)
+        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, limits or Limits(), again)
+
+    def _run(
+        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+    ) -> Outcome:
+        number, fds = self._spawn(argv, env, cwd, limits)
         capture = Capture(*fds, stdin, limits.output_mb << 20)
         try:
             deadline = time.monotonic() + limits.wall_s * self.spec.timeout_scale
@@ -253,7 +252,9 @@ class QemuSandbox:
                 self._send({"op": "kill", "target": number})
                 capture.pump(time.monotonic() + 5)
                 answer = self._wait(number, time.monotonic() + 5)
-            return self._outcome(argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits)
+            return self._outcome(
+                argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits, again
+            )
         finally:
             capture.close()
 
@@ -331,6 +332,7 @@ class QemuSandbox:
         truncated: bool,
         timed_out: bool,
         limits: Limits,
+        again: Again | None = None,
     ) -> Outcome:
         return outcome_of(
             argv,
@@ -342,6 +344,7 @@ class QemuSandbox:
             emulated=self.spec.emulator is not None,
             cpu=self.spec.cpu_model,
             gone=self._dead,
+            again=again,
         )
 
     # -- files
@@ -473,7 +476,9 @@ class QemuProcess:
         self._sandbox, self._number, self._argv, self._limits = sandbox, number, argv, limits
         self.stdin: IO[bytes] = os.fdopen(stdin, "wb", buffering=0)
         self.stdout: IO[bytes] = os.fdopen(stdout, "rb")
-        self.stderr: IO[bytes] = os.fdopen(stderr, "rb")
+        # Whoever reads it as it comes must not take away what tells the end of the program from that of the emulator.
+        self._said = Remembered(stderr)
+        self.stderr: IO[bytes] = io.BufferedReader(self._said)
         self._outcome: Outcome | None = None
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
@@ -500,8 +505,8 @@ class QemuProcess:
 
     def _finish(self, answer: dict[str, Any] | None, *, killed: bool) -> Outcome:
         self.stdin.close()
-        stdout, stderr = self.stdout.read(), self.stderr.read()
+        stdout, _ = self.stdout.read(), self.stderr.read()
         self.stdout.close()
         self.stderr.close()
-        self._outcome = self._sandbox._outcome(self._argv, answer, stdout, stderr, False, killed, self._limits)
+        self._outcome = self._sandbox._outcome(self._argv, answer, stdout, self._said.last, False, killed, self._limits)
         return self._outcome

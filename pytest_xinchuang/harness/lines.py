@@ -6,14 +6,10 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.sandbox.protocol import Process
-
-Launch = Callable[[], Process]
-"""Starts a harness."""
 
 
 @dataclass
@@ -72,5 +68,6 @@ class LineProcess:
                 pipe.close()
 
     def said(self) -> str:
+        """The last line of its stderr, for people: nothing may depend on it."""
         lines = b"".join(self.stderr).decode(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else ""

@@ -13,17 +13,17 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
-from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, WORK_DIR, Fingerprint
-from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
-
-if TYPE_CHECKING:
-    from pytest_xinchuang.sandbox.pool import CpuVariant, Pool
+from pytest_xinchuang.sandbox.backend import Opening
+from pytest_xinchuang.sandbox.backends.docker_images import prepare
+from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, CpuVariant
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, WORK_DIR, Fingerprint
 
 LABEL = "xc.sandbox"
 START_TIMEOUT_S = 60.0
@@ -160,27 +160,24 @@ class DockerSandbox(AgentSandbox):
             raise
 
     @classmethod
-    def open(cls, pool: Pool, platform: Platform, variant: CpuVariant) -> DockerSandbox:
+    def open(cls, run: Opening, platform: Platform, variant: CpuVariant) -> DockerSandbox:
         """Start a container of ``platform``: of the image that was named, of the vendor's if the engine has it, or of
         the stand-in root filesystem.
 
         Raises:
             SandboxFault: it could not be started; nothing is left behind.
         """
-        from pytest_xinchuang.sandbox.docker_images import prepare
-        from pytest_xinchuang.sandbox.pool import EMULATION_SCALE
-
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
             raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
         client = connect()
         try:
             reap(client)
-            emulator = pool.store.emulator(platform.architecture.qemu)
-            prepared = prepare(client, pool, platform, emulator)
+            emulator = run.store.emulator(platform.architecture.qemu)
+            prepared = prepare(client, run, platform, emulator)
             release = platform.system.kernel.value or "4.19.0"
-            name = f"xc-{pool.run_id or 'none'}-{platform.id}-{variant}-{os.getpid()}-{next(_serial)}"
-            labels = owner_labels(pool.run_id) | ({"xc.keep": "1"} if pool.keep else {})
+            name = f"xc-{run.run_id or 'none'}-{platform.id}-{variant}-{os.getpid()}-{next(_serial)}"
+            labels = owner_labels(run.run_id) | ({"xc.keep": "1"} if run.keep else {})
             return cls(
                 client,
                 prepared.image,
@@ -193,8 +190,8 @@ class DockerSandbox(AgentSandbox):
                 rootfs=prepared.rootfs,
                 emulator=(emulator.version, emulator.digest),
                 cpu_model=model,
-                timeout_scale=EMULATION_SCALE * pool.timeout_scale,
-                keep=pool.keep,
+                timeout_scale=EMULATION_SCALE * run.timeout_scale,
+                keep=run.keep,
             )
         except BaseException as error:
             client.close()
@@ -239,8 +236,6 @@ class DockerSandbox(AgentSandbox):
         self._await_agent(START_TIMEOUT_S)
 
     def _describe(self, platform: Platform, rootfs: RootfsRef, emulator: tuple[str, str]) -> Fingerprint:
-        from pytest_xinchuang.sandbox.pool import HOST_ARCH
-
         asked = self.run(["uname", "-mr"], cwd="/")
         clone3 = errno.errorcode.get((self._streams[0].answer or {}).get("clone3", 0), "0")
         if not asked.ok and clone3 == "EPERM":

@@ -8,17 +8,16 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.provision.archive import pack
-from pytest_xinchuang.sandbox.pool import HOST_ARCH
-from pytest_xinchuang.sandbox.qemu import EmulatorRef, RootfsRef
+from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
+from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
+from pytest_xinchuang.sandbox.backend import Opening
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.toolchain.builder import Builder, Target
-
-if TYPE_CHECKING:
-    from pytest_xinchuang.sandbox.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Prepared:
     rootfs: RootfsRef
 
 
-def prepare(client: Any, pool: Pool, platform: Platform, emulator: EmulatorRef) -> Prepared:
+def prepare(client: Any, run: Opening, platform: Platform, emulator: EmulatorRef) -> Prepared:
     """The image of a platform, built when the engine has it not: no program of it is run to build it.
 
     An image that was named must be there or be pulled. The platform's own image is used when the engine has it; else the
@@ -38,9 +37,9 @@ def prepare(client: Any, pool: Pool, platform: Platform, emulator: EmulatorRef) 
     Raises:
         SandboxFault: the image cannot be had, or is of another architecture.
     """
-    agent = _agent(pool)
+    agent = _agent(run)
     tools = hashlib.sha256(agent + emulator.digest.encode()).hexdigest()[:12]
-    base = _base_image(client, pool, platform)
+    base = _base_image(client, run, platform)
     if base is not None:
         rootfs = RootfsRef(
             name=base.tags[0] if base.tags else base.id,
@@ -52,26 +51,26 @@ def prepare(client: Any, pool: Pool, platform: Platform, emulator: EmulatorRef) 
         )
         key, lines = base.id.partition(":")[2][:12], [f"FROM {base.id}"]
     else:
-        rootfs = pool.store.rootfs_for(platform)
+        rootfs = run.store.rootfs_for(platform)
         key, lines = rootfs.digest.partition(":")[2][:12], ["FROM scratch", "ADD rootfs.tar /"]
     tag = f"xc-sandbox/{platform.arch}:{key}-{tools}"
-    with pool.store.cache.lock(f"image-{platform.arch}-{key}"):
+    with run.store.cache.lock(f"image-{platform.arch}-{key}"):
         if not client.images.list(name=tag):
             _build(client, tag, [*lines, "COPY xc /.xc"], rootfs if base is None else None, agent, emulator, platform)
     return Prepared(tag, rootfs)
 
 
-def _base_image(client: Any, pool: Pool, platform: Platform) -> Any | None:
+def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
     """The image to start from, or None for the stand-in."""
     from docker.errors import APIError, ImageNotFound
 
-    wanted = pool.image or platform.system.image.value
+    wanted = run.image or platform.system.image.value
     if wanted is None:
         return None
     try:
         image = client.images.get(wanted)
     except ImageNotFound:
-        if pool.image is None:
+        if run.image is None:
             return None
         try:
             image = client.images.pull(wanted, platform=f"linux/{platform.arch}")
@@ -82,7 +81,7 @@ def _base_image(client: Any, pool: Pool, platform: Platform) -> Any | None:
             ) from error
     found = image.attrs.get("Architecture")
     if found != platform.arch:
-        if pool.image is None:
+        if run.image is None:
             return None
         raise SandboxFault(
             f"the image {wanted} is for {found}; {platform.id} needs {platform.arch}",
@@ -91,12 +90,12 @@ def _base_image(client: Any, pool: Pool, platform: Platform) -> Any | None:
     return image
 
 
-def _agent(pool: Pool) -> bytes:
+def _agent(run: Opening) -> bytes:
     """The agent, built for the host, which is taken to have the engine's architecture."""
-    platforms = pool.store.platforms.file
+    platforms = run.store.platforms.file
     assert HOST_ARCH is not None
     target = Target(HOST_ARCH, platforms.architectures[HOST_ARCH], platforms.architectures[HOST_ARCH].libc_base)
-    return Builder(pool.store.cache).go(target, Path(__file__).with_name("agent"))
+    return Builder(run.store.cache).go(target, AGENT_SOURCE)
 
 
 def _build(

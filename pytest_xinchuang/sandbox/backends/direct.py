@@ -7,6 +7,7 @@ network, children outside the emulator. Requirements that need more stay inconcl
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import platform as host
 import re
@@ -24,10 +25,10 @@ from typing import IO
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
-from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Fingerprint, Limits, Outcome
-from pytest_xinchuang.sandbox.qemu import BASE_ENV, QemuSpec
-from pytest_xinchuang.sandbox.streams import Capture
+from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
+from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.streams import Capture, Remembered
 
 
 class DirectSandbox:
@@ -115,11 +116,24 @@ class DirectSandbox:
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
-        limits = limits or Limits()
+        allowed = limits or Limits()
+
+        def again() -> bytes | None:
+            log = self._work / ".xc-emulator.log"
+            self._run(argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: str(log)}, cwd, allowed, None)
+            with contextlib.suppress(OSError):
+                return log.read_bytes()
+            return None
+
         extra = {"QEMU_STRACE": "1"} if trace else {}
+        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, allowed, again)
+
+    def _run(
+        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+    ) -> Outcome:
         started = time.monotonic()
         try:
-            process = self._start(argv, {**(env or {}), **extra}, cwd, limits)
+            process = self._start(argv, env, cwd, limits)
         except OSError as error:
             missing = 127 if isinstance(error, FileNotFoundError) else 126
             text = f"{argv[0]}: {error.strerror}\n".encode()
@@ -144,7 +158,7 @@ class DirectSandbox:
         wall = (time.monotonic() - started) * 1000
         raw = -status if status < 0 else status << 8
         emulated = bool(self._prefix)
-        ended, code, number, cause = classify(raw, capture.stderr, emulated)
+        ended, code, number, cause = classify(raw, capture.stderr, emulated, None if timed_out else again)
         if timed_out:
             ended, code, number = Ended.TIMED_OUT, None, None
             cause = f"still running after {limits.wall_s * self._scale:g} s (our limit)"
@@ -226,8 +240,12 @@ class DirectProcess:
         assert process.stdin and process.stdout and process.stderr
         self._process, self._argv, self._limits, self._emulated = process, argv, limits, emulated
         self.stdin: IO[bytes] = process.stdin
-        self.stdout: IO[bytes] = process.stdout
-        self.stderr: IO[bytes] = process.stderr
+        self.stdout: IO[bytes] = os.fdopen(os.dup(process.stdout.fileno()), "rb")
+        process.stdout.close()
+        # Whoever reads it as it comes must not take away what tells the end of the program from that of the emulator.
+        self._said = Remembered(os.dup(process.stderr.fileno()))
+        process.stderr.close()
+        self.stderr: IO[bytes] = io.BufferedReader(self._said)
         self._started = time.monotonic()
         self._outcome: Outcome | None = None
 
@@ -248,7 +266,8 @@ class DirectProcess:
         if self._outcome is None:
             wall = (time.monotonic() - self._started) * 1000
             self.stdin.close()
-            out, err = self.stdout.read(), self.stderr.read()
+            out, _ = self.stdout.read(), self.stderr.read()
+            err = self._said.last
             self.stdout.close()
             self.stderr.close()
             status = self._process.returncode

@@ -19,21 +19,20 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.sandbox.agent_client import AgentSandbox
-from pytest_xinchuang.sandbox.initramfs import write_files, write_tree
-from pytest_xinchuang.sandbox.protocol import SANDBOX_UID, Fingerprint
-from pytest_xinchuang.sandbox.qemu import BASE_ENV, RootfsRef
+from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
+from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
+from pytest_xinchuang.sandbox.backend import Opening
+from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
+from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
 from pytest_xinchuang.sandbox.tracing import as_strace
-
-if TYPE_CHECKING:
-    from pytest_xinchuang.sandbox.pool import Circumstances, Pool
+from pytest_xinchuang.toolchain.builder import Builder, Target
 
 MEMORY_MB = 1536
 PROCESSORS = 2
@@ -43,44 +42,6 @@ KVM_BOOT_TIMEOUT_S = 15.0
 
 CONSOLE_KEPT = 1 << 16
 """Bytes of the console's end that are kept as evidence."""
-
-
-@dataclass(frozen=True)
-class KernelRef:
-    """A provisioned kernel.
-
-    Attributes:
-        page_size: its base page in bytes, as its recipe says; None: only the kernel itself knows.
-        cpu: the CPU model that it needs, where the platform's own cannot run it; ``why`` says why.
-        modules: kernel modules that it needs for its virtio, in the order in which they are loaded.
-    """
-
-    name: str
-    image: Path
-    digest: str
-    release: str
-    page_size: int | None
-    stand_in: bool
-    cpu: str = ""
-    why: str = ""
-    modules: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class SystemEmulatorRef:
-    """A provisioned qemu-system: ``command(program)`` calls it, ``share`` has its firmware."""
-
-    tree: Path
-    digest: str
-    version: str
-
-    def command(self, program: str) -> list[str]:
-        loader = [str(self.tree / "lib/loader"), "--library-path", str(self.tree / "lib")]
-        return [*loader, str(self.tree / "bin" / program)]
-
-    @property
-    def share(self) -> Path:
-        return self.tree / "share"
 
 
 @dataclass(frozen=True)
@@ -359,20 +320,15 @@ def kvm_works() -> bool:
         os.close(device)
 
 
-def open_system(
-    pool: Pool, platform: Platform, wanted: Circumstances, kernel: KernelRef | None = None
-) -> SystemSandbox:
+def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> SystemSandbox:
     """Boot the kernel of a platform: the imported one, or the stand-in with its page size, or another of its architecture.
 
     Raises:
         HostFault: it cannot be provisioned, does not boot, or cannot be had under these circumstances.
     """
-    from pytest_xinchuang.sandbox.pool import EMULATION_SCALE, HOST_ARCH, CpuVariant, identity_of
-    from pytest_xinchuang.toolchain.builder import Builder, Target
-
     if platform.architecture.system is None:
         raise SandboxFault(f"platforms.yaml says not how a kernel of {platform.arch} boots", mend="add `system:` to it")
-    kernel = kernel or pool.store.kernel_for(platform)
+    kernel = wanted.kernel or run.store.kernel_for(platform)
     model = getattr(platform.cpu.emulation, wanted.variant).value
     if kernel.cpu:
         if wanted.variant is not CpuVariant.STRICT:
@@ -382,7 +338,7 @@ def open_system(
         raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {wanted.variant} variant")
     if wanted.vendor:
         model = f"{model},vendor={wanted.vendor}"
-    rootfs = pool.store.rootfs_for(platform)
+    rootfs = run.store.rootfs_for(platform)
     release = platform.system.kernel.value
     # A vendor's own kernel has what it has.
     lacking = lacking_on(platform) if wanted.floor and kernel.stand_in else Lacking()
@@ -395,18 +351,18 @@ def open_system(
         architecture=platform.architecture,
         rootfs=rootfs,
         kernel=kernel,
-        emulator=pool.store.system_emulator(),
+        emulator=run.store.system_emulator(),
         cpu_model="host" if kvm and platform.arch != "amd64" else model,
         own_cpu=own,
-        agent=Builder(pool.store.cache).go(target, Path(__file__).with_name("agent")),
-        scratch=pool.store.cache.root / "system",
-        timeout_scale=(1.0 if kvm else EMULATION_SCALE) * pool.timeout_scale,
+        agent=Builder(run.store.cache).go(target, AGENT_SOURCE),
+        scratch=run.store.cache.root / "system",
+        timeout_scale=(1.0 if kvm else EMULATION_SCALE) * run.timeout_scale,
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(lacking.absent.values()),
         floor=wanted.floor and (release is not None or not kernel.stand_in),
         loopback=wanted.loopback,
         kvm=kvm,
-        keep=pool.keep,
+        keep=run.keep,
     )
     if not kvm:
         return SystemSandbox(spec)
@@ -415,4 +371,4 @@ def open_system(
     except SandboxFault as fault:
         # The device is there and a machine can be made, but not this one: nested, or with another CPU.
         slower = replace(spec, kvm=False, cpu_model=model, own_cpu=not kernel.cpu, without_kvm=fault.what)
-        return SystemSandbox(replace(slower, timeout_scale=EMULATION_SCALE * pool.timeout_scale))
+        return SystemSandbox(replace(slower, timeout_scale=EMULATION_SCALE * run.timeout_scale))

@@ -14,8 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-MARKER_OFFSET = 9
-"""EI_PAD: the first padding byte of e_ident; the gABI asks for zero and loaders ignore it."""
+from pytest_xinchuang.provision.refs import MARKER, MARKER_OFFSET
 
 _BASE = 0x400000
 _HEADER = 64 + 56
@@ -43,7 +42,7 @@ _REFUSER = {
 
 def _elf(machine: str, code: bytes, data: bytes) -> bytes:
     body = code + data
-    ident = b"\x7fELF\x02\x01\x01\x00\x00" + b"\x01" + b"\x00" * 6
+    ident = (b"\x7fELF\x02\x01\x01".ljust(MARKER_OFFSET, b"\0") + MARKER).ljust(16, b"\0")
     size = _HEADER + len(body)
     header = ident + struct.pack(
         "<HHIQQQIHHHHHH", 2, _MACHINES[machine], 1, _BASE + _HEADER, 64, 0, 0, 64, 56, 1, 0, 0, 0
@@ -76,12 +75,8 @@ def refuser(host_machine: str, message: str) -> bytes:
 
 
 def supported(host_machine: str) -> bool:
+    """Whether there are a launcher and a refuser for this host machine (``uname -m``)."""
     return host_machine in _LAUNCHER
-
-
-def marked(program: bytes) -> bytes:
-    """``program`` with the marker set, so that a registration that demands zero there does not match it."""
-    return program[:MARKER_OFFSET] + b"\x01" + program[MARKER_OFFSET + 1 :]
 
 
 def registration(name: str, machine: int, interpreter: str, *, bits: int = 64) -> bytes:

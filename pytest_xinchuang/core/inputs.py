@@ -1,0 +1,183 @@
+"""The files that a build or a reader of sources can come to see: what is named, and what that names in turn.
+
+The lists are made by looking at texts, without a compiler. They may hold more than one build reads (every branch of an
+``#if``); a build is given these files and no others, so that it cannot read more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+_INCLUDE = re.compile(
+    rb'^[ \t]*#[ \t]*(?:include|include_next|import|embed)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE
+)
+_INCBIN = re.compile(rb'\.incbin[\s\\]*"([^"\\\n]+)')
+"""GNU as, .incbin; in C it stands in a string, whose quotes are escaped."""
+
+_REPLACE = re.compile(r"^\s*(?:replace\b[^=\n]*|[^\s/(][^=\n]*)=>\s*\"?([^\s\"]+)\"?\s*(?://.*)?$", re.MULTILINE)
+"""Go modules reference, replace directive; without a version the right side is a directory."""
+
+_USE = re.compile(r"^\s*(?:use\s+)?\"?(\.{1,2}(?:/[^\s\"]*)?)\"?\s*(?://.*)?$", re.MULTILINE)
+
+_SRCDIR = re.compile(rb"\$\{SRCDIR\}(/[^\s\"'*]*)")
+"""Where a #cgo line names a place relative to its file (cmd/cgo)."""
+
+SOURCES = frozenset(
+    {".go", ".c", ".h", ".s", ".S", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".inc", ".inl", ".ipp", ".m"}
+)
+"""Suffixes of files that may include others: those of C, C++ and assembler."""
+
+UNSEEN = frozenset({".git", ".hg", ".svn", ".xc"})
+"""Directories that no build reads: version control, and this suite's reports at their default place."""
+
+
+def walk(place: Path, unseen: Iterable[Path] = ()) -> Iterator[Path]:
+    """Every regular file at or below ``place``, sorted, through links to directories too; each directory once.
+
+    Args:
+        unseen: files that are left out.
+
+    Raises:
+        OSError: a directory cannot be read.
+    """
+    left_out = frozenset(unseen)
+    if not place.is_dir():
+        if place.is_file() and place not in left_out:
+            yield place
+        return
+    seen = {place.resolve()}
+    waiting = [place]
+    while waiting:
+        directory = waiting.pop()
+        below = []
+        with os.scandir(directory) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            path = directory / name
+            if path.is_dir():
+                if name not in UNSEEN and (real := path.resolve()) not in seen:
+                    seen.add(real)
+                    below.append(path)
+            elif path.is_file() and path not in left_out:
+                yield path
+        waiting += reversed(below)
+
+
+def include_dirs(flags: Iterable[str], here: Path, base: Path) -> list[Path]:
+    """The directories that flags of a C compiler search for headers.
+
+    Args:
+        here: the first source's directory, which flags may call ``{here}``.
+        base: the directory that relative ones start from.
+    """
+    words = [word.replace("{here}", str(here)) for word in flags]
+    found = []
+    for index, word in enumerate(words):
+        for flag in ("-I", "-iquote", "-isystem", "-idirafter", "-include", "-imacros"):
+            if word == flag and index + 1 < len(words):
+                found.append(Path(words[index + 1]))
+            elif word.startswith(flag) and len(word) > len(flag):
+                found.append(Path(word[len(flag) :].lstrip("=")))
+    # -include names a file: where it stands is where it is looked for.
+    places = [base / place for place in found]
+    return [place if place.is_dir() else place.parent for place in places]
+
+
+def forced_includes(flags: Sequence[str], here: Path, base: Path) -> list[Path]:
+    """The files that flags include into every source."""
+    words = [word.replace("{here}", str(here)) for word in flags]
+    found = [base / after for word, after in itertools.pairwise(words) if word in ("-include", "-imacros")]
+    return [path for path in found if path.is_file()]
+
+
+def included(sources: Iterable[Path], dirs: Iterable[Path], within: Path | None = None) -> list[Path]:
+    """The sources, and what they include, directly or not, sorted.
+
+    A name is looked for beside the file that includes it, beside each source, and in ``dirs``; all that is found counts.
+    System headers are not found there and are not listed.
+
+    Args:
+        within: nothing outside of it is listed.
+    """
+    first = list(sources)
+    # Compilers run in ``within``: what an assembler is to take in may be named from there.
+    places = list(dict.fromkeys([*dirs, *(source.parent for source in first), *([within] if within else [])]))
+    found: dict[Path, None] = {}
+    waiting = list(first)
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = None
+        if path.suffix not in SOURCES and path not in first:
+            continue
+        text = path.read_bytes()
+        names = [a or b for a, b in _INCLUDE.findall(text.replace(b"\\\n", b""))] + _INCBIN.findall(text)
+        for name in names:
+            relative = os.fsdecode(name)
+            for place in (path.parent, *places):
+                candidate = Path(os.path.normpath(place / relative))
+                if candidate.is_file() and (within is None or candidate.is_relative_to(within)):
+                    waiting.append(candidate)
+    return sorted(found)
+
+
+def of_go(module: Path, within: Path | None = None, unseen: Iterable[Path] = ()) -> list[Path]:
+    """The files that a Go module is built from, sorted: its own, those of local replacements, and what cgo names beside them.
+
+    Args:
+        module: its directory, or one of a package of it.
+        within: nothing outside of it is listed.
+    """
+    module = go_root(module, within) or module
+    found = {path for each in (module, *go_directories(module)) for path in walk(each, unseen)}
+    named: set[Path] = set()
+    for path in [p for p in found if p.suffix == ".go"]:
+        for place in _SRCDIR.findall(path.read_bytes()):
+            beside = Path(os.path.normpath(path.parent / os.fsdecode(place).lstrip("/")))
+            # -L names a directory; what stands in it may all be linked.
+            if not beside.is_relative_to(module) and (within is None or beside.is_relative_to(within)):
+                named.add(beside)
+    found.update(path for place in named for path in walk(place, unseen))
+    dirs = [place for place in named if place.is_dir()]
+    found.update(included([p for p in found if p.suffix in SOURCES], dirs, within))
+    return sorted(path for path in found if within is None or path.is_relative_to(within))
+
+
+def go_root(directory: Path, within: Path | None = None) -> Path | None:
+    """The nearest directory with a go.mod, this one or one above; None where there is none (``within`` that directory)."""
+    for place in (directory, *directory.parents):
+        if (place / "go.mod").is_file():
+            return place
+        if place == within:
+            return None
+    return None
+
+
+def go_directories(module: Path) -> list[Path]:
+    """The directories beside a Go module that it is built from: local replacements, theirs too, and those of a go.work.
+
+    Returns them in the order in which they are found, without ``module`` itself.
+    """
+    found: dict[Path, None] = {}
+    waiting = [module]
+    while waiting:
+        directory = waiting.pop()
+        named: list[str] = []
+        if (mod := directory / "go.mod").is_file():
+            named += _REPLACE.findall(mod.read_text(encoding="utf-8", errors="replace"))
+        if (work := directory / "go.work").is_file():
+            text = work.read_text(encoding="utf-8", errors="replace")
+            named += _REPLACE.findall(text) + _USE.findall(text)
+        for name in named:
+            if not name.startswith((".", "/")):
+                continue
+            place = Path(os.path.normpath(directory / name))
+            if place.is_dir() and place != module and place not in found:
+                found[place] = None
+                waiting.append(place)
+    return list(found)

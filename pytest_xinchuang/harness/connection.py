@@ -1,0 +1,108 @@
+"""One running harness: its hello, the lines to and from it, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+from collections.abc import Iterator
+from typing import Generic
+
+from pytest_xinchuang.core.errors import HostFault, SandboxFault
+from pytest_xinchuang.harness.ends import OURS, EndKind, HarnessEnd
+from pytest_xinchuang.harness.lines import LineProcess
+from pytest_xinchuang.harness.protocol import HarnessProtocol, HelloModel, ProtocolError, Request, ViolationKind, encode
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.sandbox.protocol import Launch
+
+END_S = 5.0
+"""Seconds that a harness has to end after it has closed its output."""
+
+
+class Connection(Generic[HelloModel]):
+    """A harness from its hello to its end.
+
+    Args:
+        launch: starts it.
+        hello_timeout_s: seconds until its hello.
+        ids: numbers for requests, where several connections are to share them.
+
+    Attributes:
+        hello: what it said first.
+
+    Raises:
+        ProtocolError: it said no hello. HostFault: it could not be started, by our fault.
+    """
+
+    def __init__(
+        self,
+        protocol: HarnessProtocol[HelloModel],
+        launch: Launch,
+        *,
+        hello_timeout_s: float,
+        ids: Iterator[int] | None = None,
+    ) -> None:
+        self._ids = ids if ids is not None else itertools.count(1)
+        self._rest: list[bytes] = []
+        self._closed = False
+        self._process = LineProcess(launch())
+        self._process.start()
+        try:
+            lines = self.receive(hello_timeout_s)
+            if lines is None:
+                what = _("the harness ended before its hello: {end}", end=self.ended().text())
+                raise ProtocolError(ViolationKind.NO_HELLO, what)
+            if not lines:
+                what = _("the harness said no hello within {seconds:g} s", seconds=hello_timeout_s)
+                raise ProtocolError(ViolationKind.NO_HELLO, what)
+            self.hello: HelloModel = protocol.read_hello(lines[0])
+            self._rest = lines[1:]
+        except BaseException:
+            self.close()
+            raise
+
+    def encode(self, request: Request) -> tuple[int, bytes]:
+        """The id that a request gets, and its line."""
+        number = next(self._ids)
+        return number, encode(number, request)
+
+    def send(self, lines: bytes) -> None:
+        """Send encoded requests, without waiting until they are read."""
+        self._process.outgoing.put(lines)
+
+    def receive(self, timeout_s: float) -> list[bytes] | None:
+        """The lines that have come; none after ``timeout_s`` of silence; None at the end of its output."""
+        if self._rest:
+            lines, self._rest = self._rest, []
+            return lines
+        try:
+            return self._process.lines.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return []
+
+    def ended(self) -> HarnessEnd:
+        """How a harness ended that has closed its output.
+
+        Raises:
+            SandboxFault: by a fault of ours.
+        """
+        outcome = self._process.process.wait(END_S)
+        went_on = outcome is None
+        if outcome is None:
+            outcome = self._process.process.kill()
+        self._closed = True
+        self._process.finish()
+        if outcome.ended in OURS:
+            how = verbatim(outcome.describe())
+            raise SandboxFault(_("the harness's sandbox broke: {how}", how=how))
+        said = self._process.said() or outcome.stderr.decode(errors="replace").strip()[-300:]
+        return HarnessEnd(EndKind.CLOSED, None, said) if went_on else HarnessEnd.of(outcome, said)
+
+    def close(self) -> None:
+        """End the harness, if it has not ended."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(HostFault, OSError, ValueError):
+            self._process.process.kill()
+        self._process.finish()

@@ -1,0 +1,119 @@
+"""What a harness says first, and the ways in which it can break its protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import Message, _, verbatim
+
+Request = Mapping[str, Any]
+
+HelloModel = TypeVar("HelloModel", bound=BaseModel)
+
+
+class ViolationKind(StrEnum):
+    """How a harness breaks its protocol."""
+
+    NO_HELLO = "no-hello"
+    """It ended before its hello, or did not say it in time."""
+    BAD_HELLO = "bad-hello"
+    """Its first line is no hello."""
+    OTHER_VERSION = "other-version"
+    """Its hello is one of another version of the protocol."""
+    OTHER_HELLO = "other-hello"
+    """It said another hello after a restart."""
+    UNASKED = "unasked"
+    """A line that answers nothing that was asked."""
+    BAD_REPLY = "bad-reply"
+    """A reply that is not as the protocol has it."""
+    NO_REPLY = "no-reply"
+    """It ended, or fell silent, instead of replying."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One breach of the protocol that could be lived with."""
+
+    kind: ViolationKind
+    what: Message
+
+    def __str__(self) -> str:
+        return self.what
+
+
+class ProtocolError(XcError):
+    """A harness that does not keep its protocol, so that nothing more can be asked of it."""
+
+    def __init__(self, kind: ViolationKind, what: str, *, mend: str = "") -> None:
+        super().__init__(what, mend=mend)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class HarnessProtocol(Generic[HelloModel]):
+    """One protocol of harnesses.
+
+    Attributes:
+        id: its name and version, as every hello gives it: ``xc-sm-harness/1``.
+        hello: the model of a hello. Its field ``hello`` is the id.
+        page: where the protocol is written down.
+    """
+
+    id: str
+    hello: type[HelloModel]
+    page: str
+
+    def read_hello(self, line: bytes) -> HelloModel:
+        """The hello on a harness's first line.
+
+        Raises:
+            ProtocolError: it is none, or one of another version.
+        """
+        try:
+            return self.hello.model_validate_json(line)
+        except ValidationError as error:
+            problem = error.errors()[0]
+        mend = _(
+            'print {{"hello": "{protocol}", ...}} first, and nothing else, on standard output ({page})',
+            protocol=self.id,
+            page=self.page,
+        )
+        shown = verbatim(repr(line[:120].decode(errors="replace").strip()))
+        if (version := self._other_version(line)) is not None:
+            what = _(
+                "the harness's first line is not a hello of {protocol}: it speaks {version}",
+                protocol=self.id,
+                version=verbatim(version),
+            )
+            raise ProtocolError(ViolationKind.OTHER_VERSION, what, mend=mend)
+        what = _(
+            "the harness's first line is not a hello: {where}: {problem}; it was {shown}",
+            where=verbatim(".".join(map(str, problem["loc"]))) if problem["loc"] else _("the line"),
+            problem=verbatim(problem["msg"]),
+            shown=shown,
+        )
+        raise ProtocolError(ViolationKind.BAD_HELLO, what, mend=mend)
+
+    def _other_version(self, line: bytes) -> str | None:
+        """The version of this protocol that a line names, if it is another one."""
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+        said = found.get("hello") if isinstance(found, dict) else None
+        family = self.id.partition("/")[0]
+        if not isinstance(said, str) or said == self.id or said.partition("/")[0] != family:
+            return None
+        return said[:60]
+
+
+def encode(number: int, request: Request) -> bytes:
+    """One line of the wire."""
+    return json.dumps({"id": number, **request}, separators=(",", ":")).encode() + b"\n"

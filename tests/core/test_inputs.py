@@ -1,0 +1,171 @@
+"""What a subject is made of: no byte that can change a verdict is outside of its digest."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.core import inputs, resources
+from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.subject import Subject
+from pytest_xinchuang.packages.registry import load_subject
+
+EVERY = """
+schema: xc-subject/1
+name: every
+version: "1"
+units:
+  - name: c
+    kind: c
+    sources: [src/a.c]
+    c_flags: {arm64: ["-I{here}/../include", "-include", "force/forced.h"]}
+    libraries:
+      - {name: libx.so.1, sources: [lib/x.c]}
+  - {name: go, kind: go-cgo, sources: [go/cmd/hello]}
+  - {name: script, kind: shell, sources: [run.sh]}
+  - {name: prebuilt, kind: binary, files: {arm64: bin/arm64, loong64: bin/loong64}}
+artifacts:
+  - {name: tree, files: {arm64: tree}}
+sm_crypto:
+  harness: {name: harness, kind: c, sources: [sm/harness.c]}
+  tls:
+    server: {name: server, kind: shell, sources: [sm/server.sh]}
+    port: 4433
+    expect: [tlcp]
+    roots: sm/roots.pem
+sdk: {language: go, path: sdk, baseline: baseline.jsonl}
+supply_chain: {path: sdk, mirror: mirror, sbom: sbom.json}
+syscall_bridge:
+  harness: {name: bridge, kind: c, sources: [bridge.c]}
+  go_structs: structs
+"""
+FILES = {
+    "src/a.c": '#include "a.h"\n#include <shared.h>\n#  include "sub/deep.h"\n',
+    "src/a.h": '#include "../include/other.h"\n',
+    "src/sub/deep.h": '__asm__(".incbin \\"src/data.bin\\"");\n',
+    "src/data.bin": "data",
+    "include/shared.h": "",
+    "include/other.h": "",
+    "force/forced.h": "",
+    "lib/x.c": '#include "x.h"\n',
+    "lib/x.h": "",
+    "go/go.mod": "module m\n\nreplace example.com/y => ../y\n\nreplace (\n\texample.com/z v1.0.0 => ../z // why\n)\n",
+    "go/cmd/hello/main.go": 'package main\n\n// #cgo CFLAGS: -I${SRCDIR}/../../../native\n// #include "n.h"\nimport "C"\n',
+    "go/other/other.go": "package other\n",
+    "native/n.h": '#include "m.h"\n',
+    "native/m.h": "",
+    "y/go.mod": "module y\n\nreplace example.com/w => ../w\n",
+    "w/go.mod": "module w\n",
+    "w/w.go": "package w\n",
+    "z/go.mod": "module z\n",
+    "run.sh": "#!/bin/sh\n",
+    "bin/arm64": "x",
+    "bin/loong64": "y",
+    "tree/deep/file": "z",
+    "sm/harness.c": '#include "json.h"\n',
+    "sm/json.h": "",
+    "sm/server.sh": "#!/bin/sh\n",
+    "sm/roots.pem": "pem",
+    "sdk/go.mod": "module sdk\n",
+    "sdk/api.go": "package sdk\n",
+    "baseline.jsonl": "{}",
+    "mirror/m.zip": "zip",
+    "sbom.json": "{}",
+    "bridge.c": '#include "bridge.h"\n',
+    "bridge.h": "",
+    "structs/go.mod": "module s\n",
+    "structs/s.go": "package s\n",
+}
+OUTSIDE = ("README.md", "src/unused.h", "sdk/.git/HEAD", "sdk/.xc/journal.ndjson")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name, text in {**FILES, **dict.fromkeys(OUTSIDE, "no part of it"), "xinchuang.yaml": EVERY}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_everything_that_is_read_is_listed_and_nothing_else(place: Path) -> None:
+    listed = {str(path.relative_to(place)) for path in load_subject(place).files}
+    assert listed == {*FILES, "xinchuang.yaml"}
+
+
+def test_one_byte_of_any_file_that_a_run_reads_is_another_digest(place: Path) -> None:
+    subject = load_subject(place)
+    digest = subject.digest
+    for path in subject.files:
+        data = path.read_bytes()
+        # A byte more, and a byte changed: neither may be lost.
+        for other in (
+            data + b"\n",
+            bytes([data[0] ^ 1]) + data[1:] if data and path.suffix not in (".yaml",) else None,
+        ):
+            if other is not None:
+                path.write_bytes(other)
+                assert load_subject(place).digest != digest, path
+        path.write_bytes(data)
+    assert load_subject(place).digest == digest
+
+
+def test_another_name_or_place_is_another_digest(place: Path) -> None:
+    before = load_subject(place).digest
+    (place / "tree/deep/file").rename(place / "tree/deep/other")
+    assert load_subject(place).digest != before
+
+
+def test_what_is_no_part_of_the_subject_changes_nothing(place: Path) -> None:
+    before = load_subject(place).digest
+    for name in OUTSIDE:
+        (place / name).write_text("changed")
+    (place / "sdk/junit.xml").write_text("a report of the run")
+    assert load_subject(place).digest != before
+    subject = Subject(place, [section for section, _ in load_subject(place).file.given], [place / "sdk/junit.xml"])
+    assert subject.digest == before
+
+
+def test_links_are_followed_once(place: Path) -> None:
+    (place / "elsewhere").mkdir()
+    (place / "elsewhere/linked").write_text("1")
+    (place / "tree/link").symlink_to(place / "elsewhere")
+    (place / "tree/loop").symlink_to(place / "tree")
+    (place / "tree/dangling").symlink_to(place / "nothing")
+    subject = load_subject(place)
+    assert place / "tree/link/linked" in subject.files
+    before = subject.digest
+    (place / "elsewhere/linked").write_text("2")
+    assert load_subject(place).digest != before
+
+
+@pytest.mark.parametrize("text", ["replace a => ../../away\n", "replace (\n\ta v1.2.3 => ../../away\n)\n"])
+def test_a_module_that_is_built_with_something_outside_is_refused(place: Path, text: str) -> None:
+    (place.parent / "away").mkdir(exist_ok=True)
+    (place / "sdk/go.mod").write_text("module sdk\n\n" + text)
+    with pytest.raises(DataFileError, match="outside of"):
+        load_subject(place)
+
+
+def test_a_module_whose_root_is_outside_is_refused(place: Path) -> None:
+    (place / "sdk/go.mod").unlink()
+    (place.parent / "go.mod").write_text("module above\n")
+    try:
+        with pytest.raises(DataFileError, match="outside of"):
+            load_subject(place)
+    finally:
+        (place.parent / "go.mod").unlink()
+
+
+def test_includes_that_go_in_circles_or_nowhere_are_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text('#include "b.h"\n#include "none.h"\n#include MACRO\n#include <stdio.h>\n')
+    (tmp_path / "b.h").write_text('#include "b.h"\n#include "a.c"\n#include "../../../../etc/hostname"\n')
+    assert [p.name for p in inputs.included([tmp_path / "a.c"], (), tmp_path)] == ["a.c", "b.h"]
+
+
+def test_the_reference_subject_moves_without_another_digest(tmp_path: Path) -> None:
+    shipped = resources.fixtures_dir() / "subjects" / "openssl"
+    shutil.copytree(shipped, tmp_path / "copy")
+    assert load_subject(tmp_path / "copy").digest == load_subject(shipped).digest
