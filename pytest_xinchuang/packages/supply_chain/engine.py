@@ -32,16 +32,16 @@ REPLACES, RELEASED, ALLOWED = "XC-CHAIN-022", "XC-CHAIN-023", "XC-CHAIN-024"
 FROZEN, MIRROR, SBOM = "XC-CHAIN-030", "XC-CHAIN-031", "XC-CHAIN-032"
 
 CODES = {
-    READABLE: ("001", "002", "009"),
-    AGREE: ("003", "004", "006", "007", "010"),
-    HASHES: ("005", "008"),
-    VENDOR: ("040", "041", "042", "043", "044"),
-    REPLACES: ("020", "021", "022", "023"),
-    RELEASED: ("012", "014", "015"),
-    ALLOWED: ("030", "031", "032"),
-    FROZEN: ("033",),
+    READABLE: ("XC-SUP-001", "XC-SUP-002", "XC-SUP-009"),
+    AGREE: ("XC-SUP-003", "XC-SUP-004", "XC-SUP-006", "XC-SUP-007", "XC-SUP-010"),
+    HASHES: ("XC-SUP-005", "XC-SUP-008"),
+    VENDOR: ("XC-SUP-040", "XC-SUP-041", "XC-SUP-042", "XC-SUP-043", "XC-SUP-044"),
+    REPLACES: ("XC-SUP-020", "XC-SUP-021", "XC-SUP-022", "XC-SUP-023"),
+    RELEASED: ("XC-SUP-012", "XC-SUP-014", "XC-SUP-015"),
+    ALLOWED: ("XC-SUP-030", "XC-SUP-031", "XC-SUP-032"),
+    FROZEN: ("XC-SUP-033",),
 }
-"""The findings that decide each requirement, by the end of their codes."""
+"""The findings that decide each requirement."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,7 @@ class SupplyChainEngine:
 
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:
-            codes = {f"XC-SUP-{end}" for end in CODES[requirement_id]}
-            found = self._told([f for f in self._findings if f.code in codes])
+            found = self._told([f for f in self._findings if f.code in CODES[requirement_id]])
             if self._chain.refused:
                 return found if found.wrong else self._refused()
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
