@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", _report, "rebuild the reports of a journal")
     report.add_argument("journal")
     report.add_argument("--output", metavar="DIR", help="where to write (default: beside the journal)")
+    report.add_argument(
+        "--language", choices=["en", "zh"], help="the language of the reports (default: the locale's, else English)"
+    )
     report.add_argument("--schema", action="store_true", help="print the JSON Schema of report.json instead")
     return parser
 
@@ -153,6 +156,7 @@ def _store(options: argparse.Namespace, *, quiet: bool = False) -> Store:
 
 def schemas() -> dict[str, dict[str, object]]:
     """The JSON Schemas that are shipped in ``schemas/``, by file name, as the models say now."""
+    from pytest_xinchuang.core.events import journal_schema
     from pytest_xinchuang.core.platform import PlatformsFile
     from pytest_xinchuang.core.subject import subject_model
     from pytest_xinchuang.packages.registry import shipped
@@ -163,6 +167,7 @@ def schemas() -> dict[str, dict[str, object]]:
         "platforms.json": PlatformsFile.model_json_schema(by_alias=True),
         "subject.json": subject_model(shipped().sections).model_json_schema(by_alias=True),
         "report.json": report_schema(),
+        "journal.json": journal_schema(),
         "api.json": snapshot_schema(),
     }
 
@@ -344,6 +349,8 @@ def _subject(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from pytest_xinchuang.core.grade import grade_run
     from pytest_xinchuang.core.journal import read_journal
+    from pytest_xinchuang.messages import _, choose_language, joined, verbatim
+    from pytest_xinchuang.packages.registry import installed
     from pytest_xinchuang.report.files import write_reports
     from pytest_xinchuang.report.json_report import report_schema
     from pytest_xinchuang.report.terminal import write_table
@@ -352,10 +359,11 @@ def _report(options: argparse.Namespace) -> int:
         print(json.dumps(report_schema(), indent=1, ensure_ascii=False))
         return EXIT_OK
     path = Path(options.journal)
-    result = grade_run(read_journal(path))
-    written = write_reports(result, Path(options.output) if options.output else path.parent)
-    write_table(result, lambda text, **_: print(text))
-    print("wrote " + ", ".join(str(p) for p in written))
+    result = grade_run(read_journal(path), installed().parts)
+    language = choose_language(options.language)
+    written = write_reports(result, Path(options.output) if options.output else path.parent, language)
+    write_table(result, lambda text, **_markup: print(text), language=language)
+    print(_("wrote {files}", files=joined([verbatim(str(p)) for p in written], _(", "))).render(language))
     return EXIT_OK if not result.journal.problems else EXIT_FINDINGS
 
 

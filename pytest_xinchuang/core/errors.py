@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.messages import Message
 
 
 class XcError(Exception):
     """A problem that is the user's or the host's to mend; shown without a traceback.
 
     Args:
-        what: what was found, in one sentence.
+        what: what was found, in one sentence; a message keeps its languages.
         mend: the exact command or edit that puts it right, if one is known.
     """
 
@@ -19,7 +23,19 @@ class XcError(Exception):
         self.mend = mend
 
     def __str__(self) -> str:
-        return f"{self.what}\n  mend: {self.mend}" if self.mend else self.what
+        return self.render("en")
+
+    def render(self, language: str) -> str:
+        """The error with its mend, in a language."""
+        return self.told.render(language)
+
+    @property
+    def told(self) -> Message:
+        """The error with its mend, as a message."""
+        from pytest_xinchuang.messages import _, verbatim  # here: who meets no error need not wait for it
+
+        what, mend = verbatim(self.what), verbatim(self.mend)
+        return _("{what}\n  mend: {mend}", what=what, mend=mend) if self.mend else what
 
 
 class DataFileError(XcError):

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Said, Verdict
+from pytest_xinchuang.messages import _, joined
+
+_TOLD = 3
+"""So many faults are told in a reason; the evidence has them all."""
 
 Observation = dict[str, Any]
 
@@ -22,23 +26,23 @@ class Found:
     """
 
     evidence: list[Observation] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    undecided: str = ""
+    wrong: list[Said] = field(default_factory=list)
+    undecided: Said = ""
     cause: Cause = Cause.HOST
-    lacking: str = ""
-    mend: str = ""
+    lacking: Said = ""
+    mend: Said = ""
 
-    def decision(self, fidelity: Fidelity, mend: str) -> Decision:
+    def decision(self, fidelity: Fidelity, mend: Said) -> Decision:
         """A failure goes before all else, and a pass needs evidence."""
         evidence = tuple(self.evidence)
         if self.wrong:
-            more = f"; and {len(self.wrong) - 3} more" if len(self.wrong) > 3 else ""
-            reason = "; ".join(self.wrong[:3]) + more
+            more = len(self.wrong) - _TOLD
+            reason = joined([*self.wrong[:_TOLD], *([_("and {n} more", n=more)] if more > 0 else [])])
             return Decision(Verdict.FAIL, Cause.SUBJECT, reason, self.mend or mend, fidelity, evidence)
         if self.undecided:
             return Decision(Verdict.INCONCLUSIVE, self.cause, self.undecided, self.mend or mend, fidelity, evidence)
         if self.lacking:
             return Decision(Verdict.NOT_APPLICABLE, reason=self.lacking, evidence=evidence)
         if not evidence:
-            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, "nothing was observed", fidelity=fidelity)
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("nothing was observed"), fidelity=fidelity)
         return Decision(Verdict.PASS, fidelity=fidelity, evidence=evidence)

@@ -1,17 +1,33 @@
 """The verdict rules. A grade is never better than the evidence.
 
 Everything here is computed from the journal alone, and from the list of required ids that stands at its start.
+
+A requirement may need others (``needs`` of the catalogue, a vendor's own too). When one of these, directly or through others,
+has the verdict ``fail`` on the same platform, the requirement is ``not_tested``, its cause is ``blocked``, and its reason names
+the need. The rule in full:
+
+- Only a failure blocks. A need that is inconclusive, not tested, does not apply, or is not on the run's list says nothing
+  against the subject: the requirement keeps what its own evidence says.
+- It holds whatever the requirement's own checks say. A pass that was got on top of a failure may mean anything, and a failure
+  is most likely the same one seen again. What the checks decided stays in the journal, with evidence and attempts.
+- A requirement that nobody looked at stays what it is, not tested: nothing but a check could have been blocked.
+- Waivers come later and change no result. One over the need lets nothing through that needs it: whoever answers for that as
+  well waives it by its own name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+from pytest_xinchuang.core.events import Decided, GradedPlatform, Required, Unreadable
 from pytest_xinchuang.core.journal import Journal
+from pytest_xinchuang.core.needs import all_needs, blocked_reason
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.core.waivers import apply_waivers
+from pytest_xinchuang.messages import NOTHING, Message, _, joined
 
 _WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
 
@@ -25,11 +41,11 @@ class Grade:
     packages: tuple[str, ...]
     level: str | None
     with_waivers: tuple[str, ...]
-    capped_by: str
+    capped_by: Message
     fidelity: str
     rootfs: str
     facts: str
-    differs: tuple[str, ...]
+    differs: tuple[Message, ...]
     blocking: tuple[str, ...]
     required_level: str | None
 
@@ -40,139 +56,181 @@ class Grade:
         return self.level is not None and self.level >= self.required_level
 
 
+class ReportPart(Protocol):
+    """What a conformance package adds to each report of a graded run: a pure function of what the journal says."""
+
+    def as_json(self, result: RunResult, grade: Grade) -> Mapping[str, Any] | None:
+        """Goes into ``report.json``, under ``details`` and the package's name in the grade; None: nothing."""
+
+    def lines(self, result: RunResult, grade: Grade) -> Sequence[Message]:
+        """Lines below the platform's grade in the terminal."""
+
+    def properties(self, result: RunResult, grade: Grade) -> Mapping[str, str]:
+        """Properties of the package's suite in ``junit.xml``."""
+
+
 @dataclass
 class RunResult:
-    """All that reports are made of."""
+    """All that reports are made of.
+
+    Attributes:
+        parts: package -> what it adds to reports; set by whoever writes them.
+    """
 
     journal: Journal
     grades: list[Grade] = field(default_factory=list)
     requirements: list[RequirementResult] = field(default_factory=list)
-    waiver_notes: list[str] = field(default_factory=list)
+    waiver_notes: list[Message] = field(default_factory=list)
+    parts: Mapping[str, ReportPart] = field(default_factory=dict)
 
     def of(self, platform: str) -> list[RequirementResult]:
         return [r for r in self.requirements if r.platform == platform]
 
 
-def grade_run(journal: Journal) -> RunResult:
-    """Verdicts and grades of a run. A run that did not finish, or whose journal is damaged, has no grade."""
-    result = RunResult(journal)
+class _Judged(NamedTuple):
+    """One decision after the rules."""
+
+    verdict: Verdict
+    cause: Cause = Cause.NONE
+    reason: Message = NOTHING
+    mend: Message = NOTHING
+
+
+def grade_run(journal: Journal, parts: Mapping[str, ReportPart] | None = None) -> RunResult:
+    """Verdicts and grades of a run. A run that did not finish, or whose journal is damaged, has no grade.
+
+    Args:
+        parts: what packages add to reports; no verdict asks them.
+    """
+    result = RunResult(journal, parts=parts or {})
     started = journal.started
-    for platform in started["platforms"]:
-        results = [_judge(journal, platform, item) for item in started["required"]]
+    for platform in started.platforms:
+        results = [_judge(journal, platform, item) for item in started.required]
+        _block(started.required, results)
         result.requirements += results
     result.waiver_notes = apply_waivers(started, result.requirements)
-    for platform in started["platforms"]:
-        result.grades.append(_grade(journal, platform, result.of(platform["id"])))
+    for platform in started.platforms:
+        result.grades.append(_grade(journal, platform, result.of(platform.id)))
     return result
 
 
-def _judge(journal: Journal, platform: dict[str, Any], item: dict[str, Any]) -> RequirementResult:
+def _judge(journal: Journal, platform: GradedPlatform, item: Required) -> RequirementResult:
     """The verdict about one required id. Whatever nobody decided is not tested."""
-    decisions = journal.decisions.get((platform["id"], item["id"]), [])
+    decisions = journal.decisions.get((platform.id, item.id), [])
     result = RequirementResult(
-        id=item["id"],
-        package=item["package"],
-        platform=platform["id"],
-        level=Level(item["level"]),
-        mandatory=bool(item["mandatory"]),
-        title=item["title"],
+        id=item.id,
+        package=item.package,
+        platform=platform.id,
+        level=item.level,
+        mandatory=item.mandatory,
+        title=item.title.model_dump(),
         verdict=Verdict.NOT_TESTED,
         cause=Cause.NONE,
-        reason="no check decided it",
-        mend=item["mend"]["en"],
+        reason=_("no check decided it"),
+        mend=item.mend.message(),
         attempts=len(decisions),
     )
-    by_check: dict[str, list[dict[str, Any]]] = {}
+    by_check: dict[str, list[Decided]] = {}
     for decision in decisions:
-        by_check.setdefault(str(decision.get("check", "")), []).append(decision)
+        by_check.setdefault(decision.check, []).append(decision)
     result.checks = tuple(sorted(by_check))
-    offsets = {journal.evidence[e] for d in decisions for e in d.get("evidence", []) if e in journal.evidence}
+    offsets = {journal.evidence[e] for d in decisions for e in d.evidence if e in journal.evidence}
     result.evidence = tuple(sorted(offsets))
-    outcomes = []
+    outcomes: list[_Judged] = []
     for attempts in by_check.values():
         judged = [_judge_decision(journal, platform, item, decision) for decision in attempts]
-        verdict, cause, reason, mend = judged[-1]
         # Every attempt is kept: what was a failure before it was a pass is a flaky pass, and is shown as one.
-        result.flaky |= verdict is Verdict.PASS and any(v is not Verdict.PASS for v, _, _, _ in judged[:-1])
-        outcomes.append((verdict, cause, reason, mend))
+        result.flaky |= judged[-1].verdict is Verdict.PASS and any(j.verdict is not Verdict.PASS for j in judged[:-1])
+        outcomes.append(judged[-1])
     if outcomes:
-        worst = min(outcomes, key=lambda o: _WORST_FIRST.index(o[0]))
-        result.verdict, result.cause, result.reason = worst[0], worst[1], worst[2]
-        result.mend = worst[3] or ("" if worst[0] is Verdict.PASS else result.mend)
+        worst = min(outcomes, key=lambda judged: _WORST_FIRST.index(judged.verdict))
+        result.verdict, result.cause, result.reason = worst.verdict, worst.cause, worst.reason
+        result.mend = worst.mend or result.mend
         if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
-            result.mend = ""
+            result.mend = NOTHING
     return result
 
 
-def _judge_decision(
-    journal: Journal, platform: dict[str, Any], item: dict[str, Any], decision: dict[str, Any]
-) -> tuple[Verdict, Cause, str, str]:
+def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, decision: Decided) -> _Judged:
     """One decision against the rules: what is not an explicit pass with good evidence is not a pass."""
-    verdict = Verdict.parse(decision.get("verdict"))
-    cause = _cause(decision.get("cause"))
-    reason, mend = str(decision.get("reason", "")), str(decision.get("mend", ""))
-    if verdict is Verdict.WAIVED:
-        return Verdict.INCONCLUSIVE, Cause.HOST, "a check cannot waive", mend
-    if str(decision.get("verdict")) != verdict.value:
-        return Verdict.INCONCLUSIVE, Cause.HOST, f"unknown verdict {decision.get('verdict')!r}", mend
-    if verdict is Verdict.NOT_APPLICABLE and not item.get("may_not_apply"):
-        return Verdict.INCONCLUSIVE, Cause.HOST, f"{item['id']} applies to every subject", mend
-    if verdict is not Verdict.PASS:
-        return verdict, cause, reason or "no reason was given", mend
-    known = [e for e in decision.get("evidence", []) if e in journal.evidence]
-    if not known:
-        return Verdict.INCONCLUSIVE, Cause.HOST, "a pass without evidence in the journal", mend
-    try:
-        fidelity, least = Fidelity(decision.get("fidelity", "")), Fidelity(item["min_fidelity"])
-    except ValueError:
-        return Verdict.INCONCLUSIVE, Cause.HOST, f"unknown fidelity {decision.get('fidelity')!r}", mend
-    if fidelity < least:
-        return Verdict.INCONCLUSIVE, Cause.FIDELITY, f"needs {least}; the evidence is {fidelity}", mend
-    if fidelity > Fidelity.STATIC and (wrong := _wrong_machine(journal, platform)):
-        return Verdict.INCONCLUSIVE, Cause.HOST, wrong, mend
-    return Verdict.PASS, Cause.NONE, "", ""
+    mend = decision.said("mend")
+
+    def open_(reason: Message, cause: Cause = Cause.HOST) -> _Judged:
+        return _Judged(Verdict.INCONCLUSIVE, cause, reason, mend)
+
+    if isinstance(decision.verdict, Unreadable):
+        return open_(_("unknown verdict {verdict}", verdict=decision.verdict.text))
+    if decision.verdict is Verdict.WAIVED:
+        return open_(_("a check cannot waive"))
+    if decision.verdict is Verdict.NOT_APPLICABLE and not item.may_not_apply:
+        return open_(_("{id} applies to every subject", id=item.id))
+    if decision.verdict is not Verdict.PASS:
+        return _Judged(decision.verdict, decision.cause, decision.said("reason") or _("no reason was given"), mend)
+    if not any(e in journal.evidence for e in decision.evidence):
+        return open_(_("a pass without evidence in the journal"))
+    if isinstance(decision.fidelity, Unreadable):
+        return open_(_("unknown fidelity {fidelity}", fidelity=decision.fidelity.text))
+    if decision.fidelity < item.min_fidelity:
+        return open_(needs_fidelity(item.min_fidelity, decision.fidelity), Cause.FIDELITY)
+    if decision.fidelity > Fidelity.STATIC and (wrong := _wrong_machine(journal, platform)):
+        return open_(wrong)
+    return _Judged(Verdict.PASS)
 
 
-def _cause(text: object) -> Cause:
-    try:
-        return Cause(str(text))
-    except ValueError:
-        return Cause.HOST
+def needs_fidelity(least: Fidelity, seen: Fidelity) -> Message:
+    """Why evidence does not do: it is of another kind than the requirement asks for."""
+    return _("needs {least}; the evidence is {fidelity}", least=least.word, fidelity=seen.word)
 
 
-def _wrong_machine(journal: Journal, platform: dict[str, Any]) -> str:
+def _wrong_machine(journal: Journal, platform: GradedPlatform) -> Message | None:
     """Why what ran was not the declared platform; a pass is believed only from a sandbox that said what it is."""
-    sandboxes = journal.sandboxes.get(platform["id"], [])
+    sandboxes = journal.sandboxes.get(platform.id, [])
     if not sandboxes:
-        return "no sandbox of this platform is in the journal"
+        return _("no sandbox of this platform is in the journal")
     for sandbox in sandboxes:
-        observed = sandbox.get("observed", {}).get("uname_m")
-        if observed != platform["uname"]:
-            return f"the sandbox is {observed}, the platform {platform['uname']}"
-    return ""
+        observed = sandbox.observed.get("uname_m")
+        if observed != platform.uname:
+            return _(
+                "the sandbox is {observed}, the platform {declared}", observed=str(observed), declared=platform.uname
+            )
+    return None
 
 
-def _grade(journal: Journal, platform: dict[str, Any], results: list[RequirementResult]) -> Grade:
+def _block(required: Iterable[Required], results: list[RequirementResult]) -> None:
+    """Keep ``needs`` among the results of one platform; see the head of this file."""
+    needs = {item.id: item.needs for item in required}
+    failed = {r.id: r for r in results if r.verdict is Verdict.FAIL}
+    for result in results:
+        in_the_way = [need for need in all_needs(result.id, needs) if need in failed]
+        if not in_the_way or result.verdict is Verdict.NOT_TESTED:
+            continue
+        first = failed[in_the_way[0]]
+        reason = blocked_reason(in_the_way, first.reason)
+        result.verdict, result.cause, result.flaky = Verdict.NOT_TESTED, Cause.BLOCKED, False
+        result.reason, result.mend = reason, first.mend
+
+
+def _grade(journal: Journal, platform: GradedPlatform, results: list[RequirementResult]) -> Grade:
     started = journal.started
-    sandboxes = journal.sandboxes.get(platform["id"], [])
-    fidelities = [Fidelity.parse(s.get("fidelity")) for s in sandboxes]
-    stand_in = any(s.get("stand_in", True) for s in sandboxes)
+    sandboxes = journal.sandboxes.get(platform.id, [])
+    fidelities = [s.fidelity if isinstance(s.fidelity, Fidelity) else Fidelity.STATIC for s in sandboxes]
+    stand_in = any(s.stand_in for s in sandboxes)
     grade = Grade(
-        platform=platform["id"],
-        profile=started["profile"]["id"],
-        packages=tuple(started["packages"]),
+        platform=platform.id,
+        profile=started.profile.id,
+        packages=started.packages,
         level=None,
         with_waivers=(),
-        capped_by="",
+        capped_by=NOTHING,
         fidelity=str(min(fidelities, default=Fidelity.STATIC)),
         rootfs=("stand-in" if stand_in else "vendor") if sandboxes else "none",
-        facts=str(platform.get("facts", "overridden")),
-        differs=tuple(dict.fromkeys(d for s in sandboxes for d in s.get("differs", []))),
+        facts=platform.facts,
+        differs=tuple(dict.fromkeys(d for s in sandboxes for d in s.said_all("differs"))),
         blocking=(),
-        required_level=started["profile"]["required_level"],
+        required_level=started.profile.required_level,
     )
     if journal.problems:
-        grade.capped_by = "no grade: " + "; ".join(journal.problems)
+        grade.capped_by = _("no grade: {problems}", problems=joined(journal.problems))
         grade.blocking = tuple(r.id for r in results if r.mandatory and not r.clears)
         return grade
     granted = "L0"
@@ -191,9 +249,17 @@ def _grade(journal: Journal, platform: dict[str, Any], results: list[Requirement
     return grade
 
 
-def _capped_by(level: Level, in_the_way: list[RequirementResult]) -> str:
+def _capped_by(level: Level, in_the_way: list[RequirementResult]) -> Message:
     if not in_the_way:
-        return f"{level}: no requirement of this level was decided"
+        return _("{level}: no requirement of this level was decided", level=level.value)
     first = min(in_the_way, key=lambda r: _WORST_FIRST.index(r.verdict))
-    kind = first.verdict.value if first.verdict is not Verdict.INCONCLUSIVE else f"inconclusive ({first.cause})"
-    return f"{level}: {first.id} {kind}: {first.reason}"
+    kind = first.verdict.word
+    if first.verdict is Verdict.INCONCLUSIVE:
+        kind = _("{verdict} ({cause})", verdict=kind, cause=first.cause.word)
+    return _(
+        "{level}: {requirement} {verdict}: {reason}",
+        level=level.value,
+        requirement=first.id,
+        verdict=kind,
+        reason=first.reason,
+    )

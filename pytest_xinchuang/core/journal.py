@@ -7,18 +7,37 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.events import (
+    KINDS,
+    SCHEMA,
+    CheckEnded,
+    Decided,
+    Event,
+    EvidenceKept,
+    FaultMet,
+    RunFinished,
+    RunStarted,
+    SandboxOpened,
+)
+from pytest_xinchuang.messages import Message, _
 
 JOURNAL = "journal.ndjson"
-SCHEMA = "xc-journal/1"
 
-_BROKEN = {2: "was interrupted", 3: "ended in an internal error"}
+_BROKEN = {2: _("the run was interrupted"), 3: _("the run ended in an internal error")}
 """pytest's exit codes (pytest.ExitCode) of runs that did not do what they set out to do."""
+
+_CHECKSUM = re.compile(rb', "crc32": "([0-9a-f]{8})"\}\n\Z')
+"""The end of a line: CRC-32 of the line without this field and without its newline; it finds every byte that has changed."""
 
 
 def utc_now() -> str:
@@ -28,7 +47,14 @@ def utc_now() -> str:
 
 def evidence_id(data: dict[str, Any]) -> str:
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
-    return "ev-" + hashlib.sha256(text.encode()).hexdigest()[:20]
+    return "ev-" + hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:20]
+
+
+def line_of(event: Event) -> bytes:
+    """An event as a line of a journal, with its checksum."""
+    data = event.model_dump(by_alias=True)
+    raw = json.dumps(data, ensure_ascii=False, default=str).encode(errors="backslashreplace")
+    return raw[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(raw)
 
 
 class JournalWriter:
@@ -53,33 +79,37 @@ class JournalWriter:
         except BlockingIOError:
             self._lock.close()
             raise HostFault(
-                f"another run is writing its report to {directory}", mend="--xc-report=ANOTHER_DIRECTORY"
+                _("another run is writing its report to {directory}", directory=str(directory)),
+                mend="--xc-report=ANOTHER_DIRECTORY",
             ) from None
         except OSError as error:
-            raise HostFault(
-                f"the report directory {directory} cannot be written: {error.strerror}", mend="--xc-report=DIR"
-            ) from error
+            what = _(
+                "the report directory {directory} cannot be written: {why}",
+                directory=str(directory),
+                why=error.strerror,
+            )
+            raise HostFault(what, mend="--xc-report=DIR") from error
         self._written: set[str] = set()
 
-    def write(self, kind: str, **data: Any) -> None:
-        """Append one event.
+    def write(self, event: Event) -> None:
+        """Append one event, with the time.
 
         Raises:
             HostFault: it could not be written whole (a full disk); the run must not go on as if it had been.
         """
-        line = json.dumps({"kind": kind, "t": utc_now(), **data}, ensure_ascii=False, default=str) + "\n"
-        raw = line.encode(errors="backslashreplace")
+        raw = line_of(event.model_copy(update={"t": utc_now()}))
         try:
             if self._file.write(raw) != len(raw):
                 raise OSError(28, "No space left on device")
         except OSError as error:
-            raise HostFault(f"the journal {self.path} cannot be written: {error.strerror}") from error
+            what = _("the journal {path} cannot be written: {why}", path=str(self.path), why=error.strerror)
+            raise HostFault(what) from error
 
     def evidence(self, data: dict[str, Any]) -> str:
         """Write an observation once; returns its id."""
         identifier = evidence_id(data)
         if identifier not in self._written:
-            self.write("evidence", id=identifier, data=data)
+            self.write(EvidenceKept(id=identifier, data=data))
             self._written.add(identifier)
         return identifier
 
@@ -96,19 +126,20 @@ class Journal:
 
     Attributes:
         decisions: (platform, requirement) -> decisions in the order in which they were made.
+        sandboxes: platform -> its sandboxes. checks: name of a check -> its phases.
         evidence: evidence id -> byte offset of its line.
         problems: why this file cannot be trusted whole; any one rules out a grade.
     """
 
     path: Path
-    started: dict[str, Any] = field(default_factory=dict)
-    finished: dict[str, Any] | None = None
-    decisions: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
-    sandboxes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    checks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    faults: list[dict[str, Any]] = field(default_factory=list)
+    started: RunStarted
+    finished: RunFinished | None = None
+    decisions: dict[tuple[str, str], list[Decided]] = field(default_factory=dict)
+    sandboxes: dict[str, list[SandboxOpened]] = field(default_factory=dict)
+    checks: dict[str, list[CheckEnded]] = field(default_factory=dict)
+    faults: list[FaultMet] = field(default_factory=list)
     evidence: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Message] = field(default_factory=list)
 
 
 class NotAJournal(XcError):
@@ -121,61 +152,87 @@ def read_journal(path: Path) -> Journal:
     Raises:
         NotAJournal: the file is missing, or does not start as a journal does.
     """
-    journal = Journal(path)
+    problems: list[Message] = []
+    journal: Journal | None = None
+    early: list[tuple[int, Event]] = []
     try:
-        for offset, line in _lines(path):
-            if not line.endswith(b"\n"):
-                journal.problems.append(f"the last line (byte {offset}) was cut off: the run was killed")
-                continue
-            try:
-                event = json.loads(line)
-                kind = event["kind"]
-            except (ValueError, KeyError, TypeError):
-                journal.problems.append(f"the line at byte {offset} is damaged")
-                continue
-            _take(journal, kind, event, offset)
+        for offset, event in _events(path, problems):
+            if journal is not None:
+                _take(journal, event, offset)
+            elif isinstance(event, RunStarted):
+                journal = Journal(path, event, problems=problems)
+                for place, before in early:
+                    _take(journal, before, place)
+            else:
+                early.append((offset, event))
     except OSError as error:
-        raise NotAJournal(f"{path}: cannot be read: {error.strerror}") from error
-    if journal.started.get("schema") != SCHEMA:
-        raise NotAJournal(
-            f"{path}: not a journal ({SCHEMA}): it has no run_started event", mend="xc report .xc/journal.ndjson"
-        )
+        raise NotAJournal(_("{path}: cannot be read: {why}", path=str(path), why=error.strerror)) from error
+    if journal is None or journal.started.format != SCHEMA:
+        what = _("{path}: not a journal ({schema}): it has no run_started event", path=str(path), schema=SCHEMA)
+        raise NotAJournal(what, mend="xc report .xc/journal.ndjson")
     if journal.finished is None:
-        journal.problems.append("the run did not finish")
-    elif journal.finished.get("exit_status") in _BROKEN:
-        journal.problems.append(f"the run {_BROKEN[journal.finished['exit_status']]}")
+        problems.append(_("the run did not finish"))
+    elif journal.finished.exit_status in _BROKEN:
+        problems.append(_BROKEN[journal.finished.exit_status])
     return journal
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _events(path: Path, problems: list[Message]) -> Iterator[tuple[int, Event]]:
+    """The events of a file with their byte offsets; what is wrong with it goes to ``problems``."""
+    with_checksum, without = 0, []
     offset = 0
     with path.open("rb") as file:
         for line in file:
-            yield offset, line
-            offset += len(line)
+            here, offset = offset, offset + len(line)
+            if not line.endswith(b"\n"):
+                problems.append(_("the last line (byte {offset}) was cut off: the run was killed", offset=here))
+                continue
+            if checksum := _CHECKSUM.search(line):
+                with_checksum += 1
+                line = line[: checksum.start()] + b"}"
+                if int(checksum[1], 16) != zlib.crc32(line):
+                    problems.append(_("the line at byte {offset} is damaged", offset=here))
+                    continue
+            else:
+                without.append(here)
+            if (event := _event(line, here, problems)) is not None:
+                yield here, event
+    # Older journals have no checksums at all. In one that has them, a line without is a line that was changed.
+    if with_checksum:
+        problems += [_("the line at byte {offset} has no checksum", offset=here) for here in without]
 
 
-def _take(journal: Journal, kind: str, event: dict[str, Any], offset: int) -> None:
+def _event(line: bytes, offset: int, problems: list[Message]) -> Event | None:
+    kind = None
     try:
-        match kind:
-            case "run_started":
-                if journal.started:
-                    journal.problems.append(f"a second run_started at byte {offset}")
-                else:
-                    journal.started = event
-            case "run_finished":
-                journal.finished = event
-            case "decision":
-                journal.decisions.setdefault((event["platform"], event["requirement"]), []).append(event)
-            case "sandbox":
-                journal.sandboxes.setdefault(event["platform"], []).append(event)
-            case "check":
-                journal.checks.setdefault(event["check"], []).append(event)
-            case "fault":
-                journal.faults.append(event)
-            case "evidence":
-                journal.evidence[event["id"]] = offset
-            case _:
-                journal.problems.append(f"an event of unknown kind {kind!r} at byte {offset}")
-    except (KeyError, TypeError):
-        journal.problems.append(f"the {kind} event at byte {offset} is incomplete")
+        data = json.loads(line)
+        kind = data["kind"]
+        if not isinstance(kind, str) or kind not in KINDS:
+            problems.append(_("an event of unknown kind {kind} at byte {offset}", kind=repr(kind)[:100], offset=offset))
+            return None
+        return KINDS[kind].model_validate(data)
+    # Recursion: nested deeper than anything that we write. Overflow: numbers that no field can hold.
+    except (ValidationError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        known = isinstance(kind, str) and kind in KINDS
+        damaged = _("the line at byte {offset} is damaged", offset=offset)
+        incomplete = _("the {kind} event at byte {offset} is incomplete", kind=kind, offset=offset)
+        problems.append(incomplete if known else damaged)
+        return None
+
+
+def _take(journal: Journal, event: Event, offset: int) -> None:
+    match event:
+        case RunStarted():
+            journal.problems.append(_("a second run_started at byte {offset}", offset=offset))
+        case RunFinished():
+            journal.finished = event
+        case Decided():
+            journal.decisions.setdefault((event.platform, event.requirement), []).append(event)
+        case SandboxOpened():
+            journal.sandboxes.setdefault(event.platform, []).append(event)
+        case CheckEnded():
+            journal.checks.setdefault(event.check, []).append(event)
+        case FaultMet():
+            journal.faults.append(event)
+        case EvidenceKept():
+            journal.evidence[event.id] = offset

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.inherit import KEY, Heirs, merge
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 
@@ -21,6 +22,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.]*$")]
 RootfsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 ValueT = TypeVar("ValueT")
+INHERITING = ("cpus", "systems", "rootfs")
+"""The sections whose entries may say ``inherits``."""
 
 
 class Arch(StrEnum):
@@ -90,8 +93,28 @@ class Architecture(FrozenData):
     system: Machine | None = Field(default=None, description="where its kernels run, for the system sandbox")
 
 
+def _may_inherit(schema: dict[str, Any]) -> None:
+    """In the JSON Schema, an entry is whole or inherits, and then its emulation need not be whole either."""
+    whole: dict[str, Any] = {"required": schema.pop("required")}
+    if "emulation" in schema["properties"]:
+        whole["properties"] = {
+            "emulation": {"required": [n for n, f in Emulation.model_fields.items() if f.is_required()]}
+        }
+    schema["properties"][KEY] = {
+        "type": "string",
+        "description": "an entry of this section, of this file or of an earlier one: what is not said here is as it is there",
+    }
+    schema["anyOf"] = [{"required": [KEY]}, whole]
+
+
+def _may_be_partial(schema: dict[str, Any]) -> None:
+    del schema["required"]
+
+
 class Emulation(FrozenData):
     """How qemu stands in for the CPU."""
+
+    model_config = ConfigDict(json_schema_extra=_may_be_partial)
 
     strict: Fact[str] = Field(description="a QEMU CPU model that has nothing that the real CPU lacks")
     exact: bool = Field(description="the strict model also lacks nothing that a program may use on the real CPU")
@@ -106,6 +129,8 @@ class Emulation(FrozenData):
 
 class Cpu(FrozenData):
     """One CPU."""
+
+    model_config = ConfigDict(json_schema_extra=_may_inherit)
 
     title: Text
     family: Name
@@ -131,6 +156,8 @@ class Cpu(FrozenData):
 class OsProfile(FrozenData):
     """One operating system as far as a program meets it."""
 
+    model_config = ConfigDict(json_schema_extra=_may_inherit)
+
     title: Text
     identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /etc/os-release matches")
     os_release: Fact[str] = Field(
@@ -153,6 +180,8 @@ class OsProfile(FrozenData):
 
 class RootfsRecipe(FrozenData):
     """A root filesystem that is made from a distribution's packages, and stands in for the vendor's."""
+
+    model_config = ConfigDict(json_schema_extra=_may_inherit)
 
     suite: Name
     arch: Arch
@@ -228,7 +257,9 @@ class Platform(BaseModel):
 class Platforms:
     """The platforms of one or more files, later files extending and overriding earlier ones.
 
-    An entry that a later file repeats is merged key by key, so that a lab overrides one fact alone.
+    An entry that a later file repeats is merged key by key, so that a lab overrides one fact alone. A CPU, a system or a
+    root filesystem may say ``inherits: NAME``; what it inherits is of the file that it stands in and of those before it,
+    so that a later file that overrides an entry leaves its heirs in earlier files as they were.
 
     Raises:
         DataFileError: a file is malformed or names a CPU, architecture or root filesystem that is not there.
@@ -242,21 +273,25 @@ class Platforms:
             if source.data.get("schema") != "xc-platforms/1":
                 raise source.error(("schema",), f"found {source.data.get('schema')!r}, expected 'xc-platforms/1'")
             sources.append(source)
-            _merge(merged, source.data)
+            heirs = Heirs(source, INHERITING, merged)
+            heirs.replace(merged)
+            merge(merged, heirs.data)
             # Validated after each file, so that a mistake is blamed on the file that made it.
-            self.file: PlatformsFile = source.parse(PlatformsFile, merged)
-            self._check_names(source)
+            self.file: PlatformsFile = source.parse(PlatformsFile, merged, written=heirs.origin)
+            self._check_names(source, heirs)
         self.paths = [source.path for source in sources]
 
-    def _check_names(self, source: YamlFile) -> None:
+    def _check_names(self, source: YamlFile, heirs: Heirs) -> None:
         for name, cpu in self.file.cpus.items():
             if cpu.arch not in self.file.architectures:
-                raise source.error(("cpus", name, "arch"), f"{cpu.arch}: no such architecture in this file")
+                raise source.error(
+                    heirs.origin(("cpus", name, "arch")), f"{cpu.arch}: no such architecture in this file"
+                )
         for name, system in self.file.systems.items():
             for arch, rootfs in system.rootfs.items():
                 if rootfs is not None and rootfs not in self.file.rootfs:
                     raise source.error(
-                        ("systems", name, "rootfs", arch),
+                        heirs.origin(("systems", name, "rootfs", arch)),
                         f"{rootfs!r}: no such root filesystem{_near(rootfs, self.file.rootfs)}",
                     )
         for name, kernel in self.file.kernels.items():
@@ -341,14 +376,6 @@ class Platforms:
         if not wanted:
             raise UnknownName("no platform is named", mend="--xc-platform=all, or one of `xc platforms list`")
         return tuple(wanted.values())
-
-
-def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
-    for key, value in new.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
 
 
 def _near(name: str, known: Iterable[str]) -> str:

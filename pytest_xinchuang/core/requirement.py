@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.verdict import Fidelity, Level
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import Message, both
 
 RequirementId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]{3}$")]
 
@@ -21,6 +22,10 @@ class Text(FrozenData):
 
     zh: str
     en: str
+
+    def message(self, **params: object) -> Message:
+        """The text as a message, filled in with ``params``."""
+        return both({"en": self.en, "zh": self.zh}, **params)
 
 
 class Requirement(FrozenData):
@@ -36,7 +41,9 @@ class Requirement(FrozenData):
     may_not_apply: bool = Field(default=False, description="a subject may lack what this one asks about")
     mend: Text
     needs: tuple[RequirementId, ...] = Field(
-        default=(), description="requirements that must not have failed before this one can be looked at"
+        default=(),
+        description="requirements that must not have failed before this one can be looked at: when one has, this one is "
+        "not tested, whatever its own check says",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_xinchuang.core.verdict import Cause, Level, Verdict
+from pytest_xinchuang.messages import NOTHING, Message
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class RequirementResult:
     title: dict[str, str]
     verdict: Verdict
     cause: Cause
-    reason: str = ""
-    mend: str = ""
+    reason: Message = NOTHING
+    mend: Message = NOTHING
     flaky: bool = False
     waived: WaiverUse | None = None
     checks: tuple[str, ...] = ()

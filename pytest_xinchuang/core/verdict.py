@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pytest_xinchuang.messages import Message, _, verbatim
+
 
 class Verdict(StrEnum):
     """What is known about one requirement. Only ``PASS`` is a pass."""
@@ -25,6 +27,21 @@ class Verdict(StrEnum):
         except ValueError:
             return cls.INCONCLUSIVE
 
+    @property
+    def word(self) -> Message:
+        """The verdict for people."""
+        return _VERDICTS[self]
+
+
+_VERDICTS = {
+    Verdict.PASS: _("pass"),
+    Verdict.FAIL: _("fail"),
+    Verdict.INCONCLUSIVE: _("inconclusive"),
+    Verdict.NOT_APPLICABLE: _("not_applicable"),
+    Verdict.NOT_TESTED: _("not_tested"),
+    Verdict.WAIVED: _("waived"),
+}
+
 
 class Fidelity(StrEnum):
     """How real the evidence is, from reading a file to running on the real machine."""
@@ -41,6 +58,11 @@ class Fidelity(StrEnum):
             return cls(str(text))
         except ValueError:
             return cls.STATIC
+
+    @property
+    def word(self) -> Message:
+        """The fidelity for people."""
+        return _FIDELITIES[self]
 
     @property
     def rank(self) -> int:
@@ -61,6 +83,14 @@ class Fidelity(StrEnum):
 
     def __hash__(self) -> int:
         return hash(self.value)
+
+
+_FIDELITIES = {
+    Fidelity.STATIC: _("static"),
+    Fidelity.EMULATED_USER: _("emulated-user"),
+    Fidelity.EMULATED_SYSTEM: _("emulated-system"),
+    Fidelity.NATIVE: _("native"),
+}
 
 
 class Level(StrEnum):
@@ -87,23 +117,45 @@ class Cause(StrEnum):
     HOST = "host"
     """A fault on our side: a missing tool, a time-out of ours, a crash of the emulator, a lost worker."""
 
+    @property
+    def word(self) -> Message:
+        """The cause for people."""
+        return _CAUSES[self]
+
+
+_CAUSES = {
+    Cause.NONE: _("none"),
+    Cause.SUBJECT: _("subject"),
+    Cause.BLOCKED: _("blocked"),
+    Cause.FIDELITY: _("fidelity"),
+    Cause.MISSING_FACT: _("missing-fact"),
+    Cause.HOST: _("host"),
+}
+
+Said = str
+"""A text for users that is kept as a message. A plain string is taken as it is, in every language: once every engine hands in
+messages, this is ``Message``."""
+
 
 @dataclass(frozen=True)
 class Decision:
     """What one check decided about one requirement on one platform, and on what evidence.
 
     Attributes:
+        reason, mend: why it is no pass, and what puts it right; messages, whatever they were given as.
         evidence: observations, each a JSON-serialisable mapping with at least a ``kind``.
     """
 
     verdict: Verdict
     cause: Cause = Cause.NONE
-    reason: str = ""
-    mend: str = ""
+    reason: Said = ""
+    mend: Said = ""
     fidelity: Fidelity = Fidelity.STATIC
     evidence: tuple[dict[str, Any], ...] = field(default=())
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", verbatim(self.reason))
+        object.__setattr__(self, "mend", verbatim(self.mend))
         if self.verdict is Verdict.PASS and not self.evidence:
             raise ValueError("a pass without evidence is not a pass")
         if self.verdict is not Verdict.PASS and not self.reason:

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any
-
+from pytest_xinchuang.core.events import RunStarted, WaiverEntry
 from pytest_xinchuang.core.result import RequirementResult, WaiverUse
-from pytest_xinchuang.core.verdict import Verdict
+from pytest_xinchuang.core.verdict import Cause, Verdict
+from pytest_xinchuang.messages import Message, _
 
 
-def apply_waivers(started: dict[str, Any], results: list[RequirementResult]) -> list[str]:
+def apply_waivers(started: RunStarted, results: list[RequirementResult]) -> list[Message]:
     """Lay each waiver of the run over the result that it is for; returns notes on those without effect.
 
-    A waiver can lie over ``fail`` and ``inconclusive``: what was never tested cannot be waived.
+    A waiver can lie over ``fail``, over ``inconclusive``, and over what was not tested because a requirement that it needs
+    has failed: each of these is waived by its own name. What nobody looked at cannot be waived.
     """
     notes = []
-    today = datetime.date.fromisoformat(started["t"][:10])
-    subject = started["subject"]
-    for waiver in started.get("waivers", []):
-        name = f"waiver of {waiver['requirement']} by {waiver['owner']}"
-        if datetime.date.fromisoformat(waiver["expires"]) < today:
-            notes.append(f"{name} has no effect: it expired on {waiver['expires']}")
-            continue
-        if (waiver["subject"], waiver["version"]) != (subject["name"], subject["version"]):
-            notes.append(f"{name} has no effect: it is for {waiver['subject']} {waiver['version']}")
-            continue
-        matching = [r for r in results if r.id == waiver["requirement"] and r.platform == waiver["platform"]]
-        if not matching:
-            notes.append(f"{name} has no effect: no such requirement on {waiver['platform']} in this run")
+    for waiver in started.waivers:
+        matching = [r for r in results if r.id == waiver.requirement and r.platform == waiver.platform]
+        if why := _without_effect(started, waiver, matching):
+            notes.append(_told(waiver, why))
             continue
         for result in matching:
-            if result.verdict not in (Verdict.FAIL, Verdict.INCONCLUSIVE):
-                notes.append(f"{name} has no effect: the verdict on {result.platform} is {result.verdict}")
+            if not _can_be_waived(result):
+                why = _("the verdict on {platform} is {verdict}", platform=result.platform, verdict=result.verdict.word)
+                notes.append(_told(waiver, why))
                 continue
-            result.waived = WaiverUse(waiver["owner"], waiver["reason"], waiver["clause"], waiver["expires"])
+            result.waived = WaiverUse(waiver.owner, waiver.reason, waiver.clause, waiver.expires.isoformat())
     return notes
+
+
+def _can_be_waived(result: RequirementResult) -> bool:
+    blocked = result.verdict is Verdict.NOT_TESTED and result.cause is Cause.BLOCKED
+    return blocked or result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
+
+
+def _without_effect(started: RunStarted, waiver: WaiverEntry, matching: list[RequirementResult]) -> Message | None:
+    if waiver.expires < started.day:
+        return _("it expired on {date}", date=waiver.expires.isoformat())
+    if (waiver.subject, waiver.version) != (started.subject.name, started.subject.version):
+        return _("it is for {subject} {version}", subject=waiver.subject, version=waiver.version)
+    if not matching:
+        return _("no such requirement on {platform} in this run", platform=waiver.platform)
+    return None
+
+
+def _told(waiver: WaiverEntry, why: Message) -> Message:
+    return _(
+        "waiver of {requirement} by {owner} has no effect: {why}",
+        requirement=waiver.requirement,
+        owner=waiver.owner,
+        why=why,
+    )

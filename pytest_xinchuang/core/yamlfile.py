@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.messages import _, verbatim
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
@@ -27,7 +28,7 @@ class _Loader(_Base):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _value in node.value:
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is given twice", key.start_mark
@@ -87,10 +88,21 @@ class YamlFile:
     def error(self, where: KeyPath, found: str, *, mend: str = "") -> DataFileError:
         """An error at ``where`` that names file, line and path."""
         path = ".".join(str(step) for step in where) or "(top)"
-        return DataFileError(f"{self.path}:{self.line_of(where)}: {path}: {found}", mend=mend)
+        place = verbatim(f"{self.path}:{self.line_of(where)}: {path}")
+        return DataFileError(_("{place}: {found}", place=place, found=found), mend=mend)
 
-    def parse(self, model: type[Model], data: Any = None, at: KeyPath = ()) -> Model:
+    def parse(
+        self,
+        model: type[Model],
+        data: Any = None,
+        at: KeyPath = (),
+        written: Callable[[KeyPath], KeyPath] = lambda where: where,
+    ) -> Model:
         """Validate ``data`` (default: the whole file) as ``model``.
+
+        Args:
+            at: where in the file ``data`` stands.
+            written: tells where in the file the value at a place of ``data`` is written, if not there.
 
         Raises:
             DataFileError: with one line for each mistake: file, line, path, what was found and what is allowed.
@@ -105,8 +117,8 @@ class YamlFile:
                 if problem["type"] == "extra_forbidden":
                     allowed = "no such key here"
                 found = "" if problem["type"] == "missing" else f"found {_brief(problem['input'])}: "
-                lines.append(str(self.error(where, f"{found}{allowed}")))
-            raise DataFileError("\n".join(lines)) from error
+                lines.append(str(self.error(written(where), f"{found}{allowed}")))
+            raise DataFileError("\n".join(dict.fromkeys(lines))) from error
 
 
 def _brief(value: object) -> str:

@@ -31,13 +31,13 @@ def add_command(command: Command, load: Load) -> None:
 def _go_test(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.core.yamlfile import YamlFile
     from pytest_xinchuang.gotest.engine import GoTestEngine
-    from pytest_xinchuang.gotest.module import ModuleVersion
     from pytest_xinchuang.gotest.report import as_markdown, as_text
     from pytest_xinchuang.gotest.result import ModuleResult, TestVerdict
     from pytest_xinchuang.gotest.suite import SuiteFile
     from pytest_xinchuang.provision.progress import Progress
     from pytest_xinchuang.provision.store import Store
     from pytest_xinchuang.sandbox.pool import Pool
+    from pytest_xinchuang.tools.gomod import ModuleVersion
 
     names = list(options.modules)
     if options.suite:

@@ -15,7 +15,7 @@ class SuiteModule(FrozenData):
 
     module: str
     version: str
-    note: Text
+    note: Text = Text(en="", zh="")
 
 
 class SuiteFile(FrozenData):

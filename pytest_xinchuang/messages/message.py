@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _SPEC = re.compile(r"[<>^]?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
 
+LONGEST = 100_000
+"""Characters of a message that is read from a journal."""
+_MOST = 200
+"""Fields of a template, and parts of a list, that are read from a journal."""
+
 Parameter = Any
 """What a template is filled in with: a string, a number or a message."""
 
@@ -34,7 +39,7 @@ class _Lenient(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         try:
             return str(super().format_field(value, format_spec)) if _SPEC.fullmatch(format_spec) else str(value)
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return str(value)
 
 
@@ -146,8 +151,16 @@ class Message(str):
         """What :meth:`as_data` has written; a plain string is taken as it is.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: it is neither, or cannot be put into one of the languages.
         """
+        message = cls._read(data)
+        # Templates that are filled in with one another grow by powers: no report may be made to burst.
+        if any(len(message.render(language)) > LONGEST for language in LANGUAGES):
+            raise ValueError("a message that is too long")
+        return message
+
+    @classmethod
+    def _read(cls, data: Any) -> Message:
         match data:
             case Message():
                 return data
@@ -157,10 +170,11 @@ class Message(str):
                 return verbatim(text)
             case {"id": str() as template, "params": dict() as params}:
                 plural, n = data.get("plural", ""), data.get("n", 1)
-                return cls(_Template(template, _from_parameters(params), str(plural), int(n)))
-            case {"texts": dict() as texts, "params": dict() as params}:
+                if isinstance(plural, str) and type(n) is int and _is_short(template, plural):
+                    return cls(_Template(template, _from_parameters(params), plural, n))
+            case {"texts": dict() as texts, "params": dict() as params} if _is_short(*map(str, texts.values())):
                 return cls(_Texts({str(k): str(v) for k, v in texts.items()}, _from_parameters(params)))
-            case {"join": separator, "parts": list() as parts}:
+            case {"join": separator, "parts": list() as parts} if len(parts) <= _MOST:
                 return cls(_Joined(cls.from_data(separator), tuple(cls.from_data(part) for part in parts)))
         raise ValueError(f"not a message: {data!r}")
 
@@ -184,6 +198,10 @@ def _as_data(value: Parameter) -> Any:
     if isinstance(value, Message):
         return value.as_data()
     return value if isinstance(value, (int, float)) else str(value)
+
+
+def _is_short(*templates: str) -> bool:
+    return all(template.count("{") <= _MOST for template in templates)
 
 
 def _from_parameters(params: Mapping[str, Any]) -> dict[str, Parameter]:

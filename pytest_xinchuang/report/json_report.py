@@ -7,10 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_xinchuang.core.grade import RunResult
+from pytest_xinchuang.core.grade import Grade, RunResult
+from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
+from pytest_xinchuang.messages import LANGUAGES
+from pytest_xinchuang.report import parts
 
-SCHEMA = "xc-report/1"
+SCHEMA: Literal["xc-report/1"] = "xc-report/1"
 
 
 class _Data(BaseModel):
@@ -53,6 +56,9 @@ class GradeInfo(_Data):
     facts: Literal["shipped", "overridden"] = Field(description="whose facts about the platform were believed")
     differs: list[str] = Field(description="how the stand-in differs from the platform's own root filesystem")
     blocking: list[str]
+    details: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="what conformance packages add, by package; left out where none does"
+    )
 
 
 class WaiverInfo(_Data):
@@ -92,68 +98,80 @@ class Report(_Data):
     waiver_notes: list[str]
 
 
-def build_report(result: RunResult) -> Report:
-    """The report of a graded run."""
-    started, finished = result.journal.started, result.journal.finished
-    return Report.model_validate(
+def build_report(result: RunResult, language: str = LANGUAGES[0]) -> Report:
+    """The report of a graded run; its texts are in ``language``, names and enumerations are the same in each."""
+    journal = result.journal
+    started, finished = journal.started, journal.finished
+    return Report(
+        schema=SCHEMA,
+        suite=SuiteInfo(name=started.suite.name, version=started.suite.version, digest=started.suite.digest),
+        subject=SubjectInfo(
+            name=started.subject.name,
+            version=started.subject.version,
+            digest=started.subject.digest,
+            units=list(started.subject.units),
+        ),
+        run=RunInfo(
+            id=started.run.id,
+            started=started.t,
+            finished=finished.t if finished else None,
+            host=started.run.host,
+            argv=list(started.run.argv),
+            problems=[p.render(language) for p in journal.problems],
+            faults=[f.said("what").render(language) for f in journal.faults],
+        ),
+        grades=[_grade(result, grade, language) for grade in result.grades],
+        requirements=[_requirement(requirement, language) for requirement in result.requirements],
+        waiver_notes=[note.render(language) for note in result.waiver_notes],
+    )
+
+
+def _grade(result: RunResult, grade: Grade, language: str) -> GradeInfo:
+    return GradeInfo.model_validate(
         {
-            "schema": SCHEMA,
-            "suite": started["suite"],
-            "subject": started["subject"],
-            "run": {
-                "id": started["run"]["id"],
-                "started": started["t"],
-                "finished": finished["t"] if finished else None,
-                "host": started["run"]["host"],
-                "argv": started["run"]["argv"],
-                "problems": result.journal.problems,
-                "faults": [str(f.get("what", "")) for f in result.journal.faults],
-            },
-            "grades": [
-                {
-                    "platform": g.platform,
-                    "profile": g.profile,
-                    "packages": list(g.packages),
-                    "level": g.level,
-                    "required_level": g.required_level,
-                    "with_waivers": list(g.with_waivers),
-                    "capped_by": g.capped_by,
-                    "fidelity": g.fidelity,
-                    "rootfs": g.rootfs,
-                    "facts": g.facts,
-                    "differs": list(g.differs),
-                    "blocking": list(g.blocking),
-                }
-                for g in result.grades
-            ],
-            "requirements": [
-                {
-                    "id": r.id,
-                    "package": r.package,
-                    "level": r.level,
-                    "mandatory": r.mandatory,
-                    "title": r.title,
-                    "platform": r.platform,
-                    "verdict": r.effective,
-                    "cause": r.cause,
-                    "reason": r.reason,
-                    "mend": r.mend,
-                    "flaky": r.flaky,
-                    "waiver": vars(r.waived) if r.waived else None,
-                    "checks": list(r.checks),
-                    "evidence": list(r.evidence),
-                    "attempts": r.attempts,
-                }
-                for r in result.requirements
-            ],
-            "waiver_notes": result.waiver_notes,
+            "platform": grade.platform,
+            "profile": grade.profile,
+            "packages": list(grade.packages),
+            "level": grade.level,
+            "required_level": grade.required_level,
+            "with_waivers": list(grade.with_waivers),
+            "capped_by": grade.capped_by.render(language),
+            "fidelity": grade.fidelity,
+            "rootfs": grade.rootfs,
+            "facts": grade.facts,
+            "differs": [text.render(language) for text in grade.differs],
+            "blocking": list(grade.blocking),
+            "details": parts.details(result, grade),
         }
     )
 
 
-def report_text(result: RunResult) -> str:
-    """``report.json`` as text, the same for the same journal."""
-    data = build_report(result).model_dump(mode="json", by_alias=True)
+def _requirement(requirement: RequirementResult, language: str) -> RequirementInfo:
+    return RequirementInfo(
+        id=requirement.id,
+        package=requirement.package,
+        level=requirement.level,
+        mandatory=requirement.mandatory,
+        title=requirement.title,
+        platform=requirement.platform,
+        verdict=requirement.effective,
+        cause=requirement.cause,
+        reason=requirement.reason.render(language),
+        mend=requirement.mend.render(language),
+        flaky=requirement.flaky,
+        waiver=WaiverInfo(**vars(requirement.waived)) if requirement.waived else None,
+        checks=list(requirement.checks),
+        evidence=list(requirement.evidence),
+        attempts=requirement.attempts,
+    )
+
+
+def report_text(result: RunResult, language: str = LANGUAGES[0]) -> str:
+    """``report.json`` as text, the same for the same journal and language."""
+    data = build_report(result, language).model_dump(mode="json", by_alias=True)
+    for grade in data["grades"]:
+        if not grade["details"]:
+            del grade["details"]
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 

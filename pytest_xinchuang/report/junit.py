@@ -11,12 +11,14 @@ from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Verdict
+from pytest_xinchuang.messages import LANGUAGES, Message, _, joined, verbatim
+from pytest_xinchuang.report import parts
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_text(result: RunResult) -> str:
-    """``junit.xml`` as text, the same for the same journal.
+def junit_text(result: RunResult, language: str = LANGUAGES[0]) -> str:
+    """``junit.xml`` as text, the same for the same journal and language.
 
     What is inconclusive or was not tested is an ``<error>``: a skipped case counts as harmless nearly everywhere.
     Properties stand at the suites: common JUnit schemas allow none inside a case.
@@ -28,10 +30,10 @@ def junit_text(result: RunResult) -> str:
             cases = [r for r in result.of(grade.platform) if r.package == package]
             suite = TestSuite(
                 f"{package}.{grade.platform}",
-                [_case(journal, r) for r in cases],
-                hostname=journal.started["run"]["host"].get("name", "unknown"),
-                timestamp=journal.started["t"].rstrip("Z").split(".")[0],
-                properties=_properties(result, grade, cases),
+                [_case(journal, r, language) for r in cases],
+                hostname=journal.started.run.host.get("name", "unknown"),
+                timestamp=journal.started.t.rstrip("Z").split(".")[0],
+                properties=_properties(result, grade, package, cases, language),
             )
             root.append(strict_suite(suite.build_xml_doc(), package, len(root)))
     ElementTree.indent(root, " ")
@@ -52,47 +54,62 @@ def strict_suite(suite: ElementTree.Element, package: str, number: int) -> Eleme
 
 
 def _seconds(journal: Journal, result: RequirementResult) -> float:
-    events = (e for check in result.checks for e in journal.checks.get(check, []) if e["platform"] == result.platform)
-    return float(sum(e.get("duration_s", 0) for e in events))
+    events = (e for check in result.checks for e in journal.checks.get(check, []) if e.platform == result.platform)
+    return sum(e.duration_s for e in events)
 
 
-def _case(journal: Journal, result: RequirementResult) -> TestCase:
+def _case(journal: Journal, result: RequirementResult, language: str) -> TestCase:
     case = TestCase(result.id, f"{result.package}.{result.platform}", round(_seconds(journal, result), 3))
-    text = clean(f"{result.reason}\nmend: {result.mend}" if result.mend else result.reason)
+
+    def told(message: Message) -> str:
+        return clean(message.render(language))
+
+    lines = [result.reason, *([_("mend: {mend}", mend=result.mend)] if result.mend else [])]
+    text = told(joined(lines, verbatim("\n")))
     match result.effective:
         case Verdict.PASS:
             if result.flaky:
-                case.stdout = f"flaky: passed in the last of {result.attempts} attempts"
+                case.stdout = told(_("flaky: passed in the last of {n} attempts", n=result.attempts))
         case Verdict.FAIL:
-            case.add_failure_info(clean(result.reason), text, "fail")
+            case.add_failure_info(told(result.reason), text, "fail")
         case Verdict.WAIVED:
             waiver = result.waived
             assert waiver is not None
-            case.add_skipped_info(clean(f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}"), text)
+            why = _(
+                "waived by {owner} until {date}: {reason}",
+                owner=waiver.owner,
+                date=waiver.expires,
+                reason=waiver.reason,
+            )
+            case.add_skipped_info(told(why), text)
         case Verdict.NOT_APPLICABLE:
-            case.add_skipped_info(clean(f"not applicable: {result.reason}"))
+            case.add_skipped_info(told(_("not applicable: {reason}", reason=result.reason)))
         case Verdict.INCONCLUSIVE | Verdict.NOT_TESTED:
-            case.add_error_info(clean(f"{result.effective}: {result.reason}"), text, result.effective.value)
+            what = _("{verdict}: {reason}", verdict=result.effective.word, reason=result.reason)
+            case.add_error_info(told(what), text, result.effective.value)
     return case
 
 
-def _properties(result: RunResult, grade: Grade, cases: list[RequirementResult]) -> dict[str, str]:
+def _properties(
+    result: RunResult, grade: Grade, package: str, cases: list[RequirementResult], language: str
+) -> dict[str, str]:
     started = result.journal.started
     properties = {
         "schema": "xc-junit/1",
-        "suite.version": started["suite"]["version"],
-        "suite.digest": started["suite"]["digest"],
-        "subject": f"{started['subject']['name']} {started['subject']['version']}",
-        "subject.digest": started["subject"]["digest"],
+        "suite.version": started.suite.version,
+        "suite.digest": started.suite.digest,
+        "subject": f"{started.subject.name} {started.subject.version}",
+        "subject.digest": started.subject.digest,
         "platform": grade.platform,
         "profile": grade.profile,
         "grade": grade.level or "none",
         "grade.with_waivers": ",".join(grade.with_waivers),
-        "grade.capped_by": grade.capped_by,
+        "grade.capped_by": grade.capped_by.render(language),
         "fidelity": grade.fidelity,
         "rootfs": grade.rootfs,
-        "run.id": started["run"]["id"],
+        "run.id": started.run.id,
     }
+    properties |= parts.properties(result, grade, package)
     for case in cases:
         properties[f"requirement.{case.id}"] = f"{case.level} {case.effective}{' flaky' if case.flaky else ''}"
     return {name: clean(value) for name, value in properties.items()}

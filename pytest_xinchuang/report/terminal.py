@@ -2,96 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.result import RequirementResult
-from pytest_xinchuang.core.verdict import Level, Verdict
+from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
+from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, n_, render, verbatim
+from pytest_xinchuang.report import parts
+from pytest_xinchuang.report.columns import padded, shortened, width_of
 
 Writer = Callable[..., None]
 
 _CELL = {
-    Verdict.FAIL: "FAIL",
-    Verdict.INCONCLUSIVE: "open",
-    Verdict.NOT_TESTED: "-",
+    Verdict.FAIL: _("FAIL"),
+    Verdict.INCONCLUSIVE: _("open"),
+    Verdict.NOT_TESTED: verbatim("-"),
 }
+_SHOWN = 8
+"""So many requirements that stand in the way are told; report.json has them all."""
 
 
-def write_table(result: RunResult, line: Writer, *, width: int = 100) -> None:
+def write_table(result: RunResult, line: Writer, *, language: str = LANGUAGES[0], width: int = 100) -> None:
     """Write platforms x levels, and below each platform what blocks its next level and how to mend it.
 
     ``line(text, **markup)`` writes one line, as pytest's ``write_line`` does.
+
+    Args:
+        width: of the terminal, in columns.
     """
-    started = result.journal.started
-    subject = started["subject"]
-    line(
-        f"subject {subject['name']} ({subject['version']}), profile {started['profile']['id']}, "
-        f"suite {started['suite']['version']}, packages {', '.join(started['packages']) or 'none'}"
-    )
-    name_width = max([len(g.platform) for g in result.grades], default=8)
-    rows = [
-        [_cell([r for r in result.of(grade.platform) if r.level is level]) for level in Level]
-        for grade in result.grades
-    ]
-    widths = [max(9, *(len(row[n]) + 1 for row in rows)) if rows else 9 for n in range(len(Level))]
-    heads = "".join(f"{level.value:<{w}}" for level, w in zip(Level, widths, strict=True))
-    line(f"{'platform':<{name_width}}  grade  {heads}evidence", bold=True)
-    for grade, row in zip(result.grades, rows, strict=True):
-        results = result.of(grade.platform)
-        cells = "".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True))
-        how = grade.fidelity + (", stand-in root filesystem" if grade.rootfs == "stand-in" else "")
-        how += ", facts overridden" if grade.facts != "shipped" else ""
-        shown = (grade.level or "none") + ("*" if grade.with_waivers else "")
-        line(f"{grade.platform:<{name_width}}  {shown:<5}  {cells}{how}", **_colour(grade, results))
-    for grade in result.grades:
-        _write_blocking(grade, result.of(grade.platform), line, width)
-    if any(g.with_waivers for g in result.grades):
-        line("* with waivers: " + ", ".join(sorted({i for g in result.grades for i in g.with_waivers})))
-    for note in result.waiver_notes:
-        line(f"! {note}", yellow=True)
-    if any(g.fidelity.startswith("emulated") for g in result.grades):
-        line("Emulated: this is not a certificate for the real system. `needs native` asks for a board.")
+    _Table(result, line, language, width).write()
 
 
-def _cell(results: list[RequirementResult]) -> str:
+class _Table:
+    def __init__(self, result: RunResult, line: Writer, language: str, width: int) -> None:
+        self.result, self.language, self.width = result, language, width
+        self._line = line
+
+    def line(self, text: Message, indent: int = 0, **markup: bool) -> None:
+        self._line(" " * indent + text.render(self.language), **markup)
+
+    def write(self) -> None:
+        result, started = self.result, self.result.journal.started
+        self.line(
+            _(
+                "subject {subject} ({version}), profile {profile}, suite {suite}, packages {packages}",
+                subject=started.subject.name,
+                version=started.subject.version,
+                profile=started.profile.id,
+                suite=started.suite.version,
+                packages=_names(started.packages) if started.packages else _("none"),
+            )
+        )
+        self._grades()
+        for grade in result.grades:
+            self._blocking(grade, result.of(grade.platform))
+        if any(g.with_waivers for g in result.grades):
+            waived = sorted({i for g in result.grades for i in g.with_waivers})
+            self.line(_("* with waivers: {requirements}", requirements=_names(waived)))
+        for note in result.waiver_notes:
+            self.line(_("! {note}", note=note), yellow=True)
+        if any(g.fidelity.startswith("emulated") for g in result.grades):
+            self.line(_("Emulated: this is not a certificate for the real system. `needs native` asks for a board."))
+
+    def _grades(self) -> None:
+        result, say = self.result, self.language
+        # No platform may be named shorter than its heading: CJK headings are as wide as they are.
+        heading, grade_heading = _("platform").render(say), _("grade").render(say)
+        names = max([width_of(g.platform) for g in result.grades], default=0)
+        names = max(names, width_of(heading)) if result.grades else width_of(heading)
+        shown = [(g.level or _("none").render(say)) + ("*" if g.with_waivers else "") for g in result.grades]
+        grades = max(5, width_of(grade_heading), *(width_of(text) for text in shown)) if shown else 5
+        rows = [
+            [render(_cell([r for r in result.of(grade.platform) if r.level is level]), say) for level in Level]
+            for grade in result.grades
+        ]
+        widths = [max(9, *(width_of(row[n]) + 1 for row in rows)) if rows else 9 for n in range(len(Level))]
+        heads = "".join(padded(level.value, w) for level, w in zip(Level, widths, strict=True))
+        first = f"{padded(heading, names)}  {padded(grade_heading, grades)}  {heads}"
+        self._line(first + _("evidence").render(say), bold=True)
+        for grade, text, row in zip(result.grades, shown, rows, strict=True):
+            cells = "".join(padded(cell, w) for cell, w in zip(row, widths, strict=True))
+            how = _how(grade).render(say)
+            self._line(
+                f"{padded(grade.platform, names)}  {padded(text, grades)}  {cells}{how}",
+                **_colour(grade, result.of(grade.platform)),
+            )
+
+    def _blocking(self, grade: Grade, results: list[RequirementResult]) -> None:
+        if grade.level is None:
+            self.line(_("{platform}: {why}", platform=grade.platform, why=grade.capped_by), red=True)
+        by_id = {r.id: r for r in results}
+        shown = list(grade.blocking) if grade.level is not None else []
+        shown += [r.id for r in results if r.effective is Verdict.FAIL and r.id not in shown]
+        if shown:
+            self._line("")
+            self.line(_("{platform}: what stands in the way", platform=grade.platform), bold=True)
+        for identifier in shown[:_SHOWN]:
+            self._requirement(by_id[identifier])
+        if len(shown) > _SHOWN:
+            more = len(shown) - _SHOWN
+            self.line(n_("... and {n} more in report.json", "... and {n} more in report.json", more), 2)
+        blocked = [r.id for r in results if r.cause is Cause.BLOCKED and r.effective is Verdict.NOT_TESTED]
+        if silent := [name for name in blocked if name not in shown[:_SHOWN]]:
+            names = _names(silent[:_SHOWN])
+            if len(silent) > _SHOWN:
+                names = _("{names} and {n} more", names=names, n=len(silent) - _SHOWN)
+            self.line(_("not tested, because what it needs has failed: {requirements}", requirements=names), 2)
+        for text in parts.lines(self.result, grade):
+            self.line(text, 2)
+        flaky = [r.id for r in results if r.flaky]
+        if flaky:
+            self.line(_("flaky: {requirements}", requirements=_names(flaky)), 2, yellow=True)
+
+    def _requirement(self, r: RequirementResult) -> None:
+        self.line(
+            _(
+                "{requirement} {level} {verdict}: {title}",
+                requirement=r.id,
+                level=r.level.value,
+                verdict=r.effective.word,
+                title=both(r.title),
+            ),
+            2,
+        )
+        self._line(" " * 6 + shortened(r.reason.render(self.language), 2 * self.width))
+        if r.mend and r.verdict is not Verdict.NOT_TESTED:
+            mend = shortened(r.mend.render(self.language), self.width)
+            self.line(_("mend: {mend}", mend=verbatim(mend)), 6)
+
+
+def _names(names: Sequence[str]) -> Message:
+    return joined([verbatim(name) for name in names], _(", "))
+
+
+def _how(grade: Grade) -> Message:
+    """Of which kind the evidence is."""
+    parts = [Fidelity(grade.fidelity).word]
+    if grade.rootfs == "stand-in":
+        parts.append(_("stand-in root filesystem"))
+    if grade.facts != "shipped":
+        parts.append(_("facts overridden"))
+    return joined(parts, _(", "))
+
+
+def _cell(results: list[RequirementResult]) -> Message:
     mandatory = [r for r in results if r.mandatory]
     if not mandatory:
-        return "none"
+        return _("none")
+    good = sum(r.clears for r in mandatory)
     for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED):
         if any(r.effective is verdict for r in mandatory):
-            good = sum(r.clears for r in mandatory)
-            return f"{_CELL[verdict]} {good}/{len(mandatory)}"
-    return f"ok {len(mandatory)}/{len(mandatory)}"
+            return _("{cell} {good}/{all}", cell=_CELL[verdict], good=good, all=len(mandatory))
+    return _("{cell} {good}/{all}", cell=_("ok"), good=good, all=len(mandatory))
 
 
 def _colour(grade: Grade, results: list[RequirementResult]) -> dict[str, bool]:
     if any(r.effective is Verdict.FAIL for r in results) or not grade.reaches_required:
         return {"red": True}
     return {"yellow": True} if grade.level in (None, "L0") else {"green": True}
-
-
-def _write_blocking(grade: Grade, results: list[RequirementResult], line: Writer, width: int) -> None:
-    if grade.level is None:
-        line(f"{grade.platform}: {grade.capped_by}", red=True)
-    by_id = {r.id: r for r in results}
-    shown = list(grade.blocking) if grade.level is not None else []
-    shown += [r.id for r in results if r.effective is Verdict.FAIL and r.id not in shown]
-    if shown:
-        line("")
-        line(f"{grade.platform}: what stands in the way", bold=True)
-    for identifier in shown[:8]:
-        r = by_id[identifier]
-        line(f"  {r.id} {r.level} {r.effective}: {r.title['en']}")
-        line(f"      {_short(r.reason, 2 * width)}")
-        if r.mend and r.verdict is not Verdict.NOT_TESTED:
-            line(f"      mend: {_short(r.mend, width)}")
-    if len(shown) > 8:
-        line(f"  ... and {len(shown) - 8} more in report.json")
-    flaky = [r.id for r in results if r.flaky]
-    if flaky:
-        line(f"  flaky: {', '.join(flaky)}", yellow=True)
-
-
-def _short(text: str, width: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 3] + "..."

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.verdict import Cause, Verdict
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.run import markers
 from pytest_xinchuang.run.controller import Controller
-from pytest_xinchuang.run.recording import note_of
+from pytest_xinchuang.run.recording import Note, note_of
 from pytest_xinchuang.run.session import XcSession
 
 
@@ -23,18 +25,22 @@ class XcRun:
         self.controller = None if session.is_worker or collecting else Controller(session)
 
     def pytest_report_header(self) -> list[str]:
-        names = ", ".join(p.id for p in self.session.platforms)
-        return [
-            f"xinchuang: {names}; backend {self.session.backend}; "
-            f"subject {self.session.subject.name}; packages {', '.join(self.session.packages) or 'none'}"
-        ]
+        session, comma = self.session, _(", ")
+        header = _(
+            "xinchuang: {platforms}; backend {backend}; subject {subject}; packages {packages}",
+            platforms=joined([verbatim(p.id) for p in session.platforms], comma),
+            backend=session.backend,
+            subject=session.subject.name,
+            packages=joined([verbatim(p) for p in session.packages], comma) if session.packages else _("none"),
+        )
+        return [header.render(session.language)]
 
     def pytest_sessionstart(self) -> None:
         if self.controller is not None and self.session.packages:
             try:
                 self.session.provision()
             except XcError as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(error.render(self.session.language)) from None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "xc_platform" not in metafunc.fixturenames:
@@ -62,9 +68,10 @@ class XcRun:
         report = yield
         note = note_of(item, call, report)
         if note is not None:
-            note["sandboxes"] = [self.session.opened.pop(0) for _ in range(len(self.session.opened))]
-            note["worker"] = getattr(self.session.config, "workerinput", {}).get("workerid", "")
-            report.xc = note  # type: ignore[attr-defined]
+            note.sandboxes = list(self.session.opened)
+            self.session.opened.clear()
+            note.worker = getattr(self.session.config, "workerinput", {}).get("workerid", "")
+            report.xc = note.packed()  # type: ignore[attr-defined]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -72,9 +79,14 @@ class XcRun:
             self.controller.take(report)
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
-        note = getattr(report, "xc", None)
-        if note and report.when == "call" and any(d["verdict"] == "inconclusive" for d in note["decisions"]):
+        packed = getattr(report, "xc", None)
+        if packed is None or report.when != "call":
+            return None
+        decisions = Note.model_validate(packed).decisions
+        if any(d.verdict is Verdict.INCONCLUSIVE for d in decisions):
             return "inconclusive", "?", "INCONCLUSIVE"
+        if any(d.verdict is Verdict.NOT_TESTED and d.cause is Cause.BLOCKED for d in decisions):
+            return "not tested", "-", "NOT TESTED"
         return None
 
     @pytest.hookimpl(trylast=True)

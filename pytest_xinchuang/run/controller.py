@@ -10,8 +10,28 @@ import pytest
 
 from pytest_xinchuang import __version__
 from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.events import (
+    SCHEMA,
+    CheckEnded,
+    ChosenProfile,
+    Decided,
+    Event,
+    FaultMet,
+    GradedPlatform,
+    GradedSubject,
+    Required,
+    Run,
+    RunFinished,
+    RunStarted,
+    Suite,
+    WaiverEntry,
+    messages_of,
+)
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import JournalWriter, read_journal
+from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.run.recording import Note, decided
 from pytest_xinchuang.run.session import XcSession
 
 EXIT_BELOW_REQUIRED = 10
@@ -27,138 +47,131 @@ class Controller:
     def __init__(self, session: XcSession) -> None:
         self.session = session
         self.result: RunResult | None = None
-        self.broken = ""
+        self.broken: Message = NOTHING
         self._attempts: dict[tuple[str, str, str], int] = {}
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, Note] = {}
         self.journal = JournalWriter(session.report_dir)
         self._start()
 
     def _start(self) -> None:
         session = self.session
-        required = [
-            {**r.model_dump(mode="json"), "needs": list(r.needs)}
-            for r in session.catalogue.of(frozenset(session.packages))
-        ]
         self._write(
-            "run_started",
-            schema="xc-journal/1",
-            run={
-                "id": session.run_id,
-                "host": {
-                    "name": host.node(),
-                    "machine": host.machine(),
-                    "kernel": host.release(),
-                    "python": host.python_version(),
-                    "pytest": pytest.__version__,
-                },
-                "argv": sys.argv,
-                "backend": session.backend,
-            },
-            suite={"name": "pytest-xinchuang", "version": __version__, "digest": session.catalogue.digest},
-            subject={
-                "name": session.subject.name,
-                "version": session.subject.version,
-                "digest": session.subject.digest,
-                "units": [unit.name for unit in session.subject.file.units],
-            },
-            profile={"id": session.profile.id, **session.profile.profile.model_dump(mode="json")},
-            packages=list(session.packages),
-            platforms=[
-                {
-                    "id": p.id,
-                    "digest": p.digest,
-                    "arch": p.arch,
-                    "uname": p.architecture.uname,
-                    "facts": "overridden" if p.id in session.overridden else "shipped",
-                    "cpu": p.cpu.title.model_dump(),
-                    "system": p.system.title.model_dump(),
-                }
-                for p in session.platforms
-            ],
-            required=required,
-            waivers=[w.model_dump(mode="json") for w in session.waivers],
+            RunStarted(
+                t=utc_now(),
+                format=SCHEMA,
+                run=Run(
+                    id=session.run_id,
+                    host={
+                        "name": host.node(),
+                        "machine": host.machine(),
+                        "kernel": host.release(),
+                        "python": host.python_version(),
+                        "pytest": pytest.__version__,
+                    },
+                    argv=tuple(sys.argv),
+                    backend=session.backend,
+                ),
+                suite=Suite(name="pytest-xinchuang", version=__version__, digest=session.catalogue.digest),
+                subject=GradedSubject(
+                    name=session.subject.name,
+                    version=session.subject.version,
+                    digest=session.subject.digest,
+                    units=tuple(unit.name for unit in session.subject.file.units),
+                ),
+                profile=ChosenProfile(
+                    id=session.profile.id,
+                    title=session.profile.profile.title,
+                    required_level=session.profile.profile.required_level,
+                ),
+                packages=session.packages,
+                platforms=tuple(
+                    GradedPlatform(
+                        id=p.id,
+                        digest=p.digest,
+                        arch=p.arch.value,
+                        uname=p.architecture.uname,
+                        facts="overridden" if p.id in session.overridden else "shipped",
+                        cpu=p.cpu.title,
+                        system=p.system.title,
+                    )
+                    for p in session.platforms
+                ),
+                required=tuple(
+                    Required.model_validate(r.model_dump()) for r in session.catalogue.of(frozenset(session.packages))
+                ),
+                waivers=tuple(WaiverEntry.model_validate(w.model_dump()) for w in session.waivers),
+            )
         )
 
-    def _write(self, kind: str, **data: Any) -> None:
+    def _write(self, event: Event) -> None:
         """Write an event; the first fault is kept, ends all writing, and decides the exit status."""
         if self.broken:
             return
         try:
-            self.journal.write(kind, **data)
+            self.journal.write(event)
         except HostFault as fault:
-            self.broken = fault.what
+            self.broken = verbatim(fault.what)
 
     def take(self, report: pytest.TestReport) -> None:
         """Journal one phase of one test."""
-        note = getattr(report, "xc", None)
-        if note is None:
+        packed = getattr(report, "xc", None)
+        if packed is None:
             # xdist reports a test whose worker died with a phase of its own.
             if str(report.when) == "???" and report.nodeid in self._known:
                 self._lost(report)
             return
-        self._known[report.nodeid] = note
-        for sandbox in note.get("sandboxes", []):
-            self._write("sandbox", **sandbox)
-        for decision in note["decisions"]:
-            self._take_decision(note, decision)
+        note = self._known[report.nodeid] = Note.model_validate(packed)
+        for sandbox in note.sandboxes:
+            self._write(sandbox)
+        for decision, evidence in zip(note.decisions, note.evidence, strict=True):
+            self._take_decision(decision, evidence)
         if report.when == "teardown":
             self._known.pop(report.nodeid, None)
         if report.when == "call" or not report.passed:
             self._write(
-                "check",
-                check=note["check"],
-                platform=note["platform"],
-                phase=report.when,
-                outcome=report.outcome,
-                duration_s=round(report.duration, 3),
-                worker=note.get("worker", ""),
+                CheckEnded(
+                    check=note.check,
+                    platform=note.platform,
+                    phase=str(report.when),
+                    outcome=report.outcome,
+                    duration_s=max(round(report.duration, 3), 0.0),
+                    worker=note.worker,
+                )
             )
 
-    def _take_decision(self, note: dict[str, Any], decision: dict[str, Any]) -> None:
-        key = (decision["requirement"], note["platform"], note["check"])
+    def _take_decision(self, decision: Decided, evidence: list[dict[str, Any]]) -> None:
+        key = (decision.requirement, decision.platform, decision.check)
         self._attempts[key] = self._attempts.get(key, 0) + 1
         try:
-            evidence = [self.journal.evidence(item) for item in decision["evidence"]] if not self.broken else []
+            kept = [self.journal.evidence(item) for item in evidence] if not self.broken else []
         except HostFault as fault:
-            self.broken = fault.what
+            self.broken = verbatim(fault.what)
             return
-        self._write(
-            "decision",
-            **{**decision, "evidence": evidence},
-            platform=note["platform"],
-            check=note["check"],
-            attempt=self._attempts[key],
-        )
+        self._write(decision.model_copy(update={"evidence": tuple(kept), "attempt": self._attempts[key]}))
 
     def _lost(self, report: pytest.TestReport) -> None:
         """A worker died in the middle of a test: what it was about to decide is inconclusive."""
         note = self._known.pop(report.nodeid)
-        what = f"the worker was lost while it ran {note['check']} on {note['platform']}"
-        self._write("fault", what=what)
-        for requirement in note["requirements"]:
-            lost = {
-                "requirement": requirement,
-                "verdict": "inconclusive",
-                "cause": "host",
-                "reason": what,
-                "mend": "",
-                "fidelity": "static",
-                "evidence": [],
-            }
-            self._take_decision(note, lost)
+        what = _("the worker was lost while it ran {check} on {platform}", check=note.check, platform=note.platform)
+        self._write(FaultMet(what=str(what), messages=messages_of(what=what)))
+        lost = Decision(Verdict.INCONCLUSIVE, Cause.HOST, what)
+        for requirement in note.requirements:
+            self._take_decision(decided(requirement, note.platform, note.check, lost), [])
 
     def finish(self, exit_status: int) -> int:
         """Grade, write the reports, and return the exit status, which only ever gets worse."""
         from pytest_xinchuang.report.files import write_reports
 
-        self._write("run_finished", exit_status=int(exit_status))
+        self._write(RunFinished(exit_status=int(exit_status)))
         try:
             self.journal.close()
-            self.result = grade_run(read_journal(self.journal.path))
+            self.result = grade_run(read_journal(self.journal.path), self.session.registry.parts)
             if not self.broken:
-                write_reports(self.result, self.session.report_dir)
-        except (XcError, OSError) as error:
-            self.broken = self.broken or str(error)
+                write_reports(self.result, self.session.report_dir, self.session.language)
+        except XcError as error:
+            self.broken = self.broken or error.told
+        except OSError as error:
+            self.broken = self.broken or verbatim(str(error))
         if self.broken or self.result is None:
             return EXIT_NO_REPORT
         if exit_status == pytest.ExitCode.OK and not all(g.reaches_required for g in self.result.grades):
@@ -169,18 +182,30 @@ class Controller:
         """The table of grades."""
         from pytest_xinchuang.report.terminal import write_table
 
-        terminal.section("xinchuang grades")
+        language = self.session.language
+
+        def line(message: Message, **markup: bool) -> None:
+            terminal.write_line(message.render(language), **markup)
+
+        terminal.section(_("xinchuang grades").render(language))
         if self.broken:
-            terminal.write_line(f"no grade: {self.broken}", red=True)
+            line(_("no grade: {problems}", problems=self.broken), red=True)
             return
         if self.result is None:
             return
         if self.session.config.option.xc_keep_sandbox:
             for sandbox in (s for group in self.result.journal.sandboxes.values() for s in group):
-                if name := sandbox.get("extra", {}).get("container"):
-                    terminal.write_line(f"kept: docker exec -it {name} sh; docker rm -f {name}")
+                if name := sandbox.extra.get("container"):
+                    line(_("kept: docker exec -it {name} sh; docker rm -f {name}", name=str(name)))
         if not self.session.packages:
-            terminal.write_line("no conformance package was run: no grade")
+            line(_("no conformance package was run: no grade"))
             return
-        write_table(self.result, terminal.write_line, width=max(terminal._tw.fullwidth - 16, 60))
-        terminal.write_line(f"reports: {self.session.report_dir}/report.json, junit.xml, {self.journal.path.name}")
+        width = max(terminal._tw.fullwidth - 16, 60)
+        write_table(self.result, terminal.write_line, language=language, width=width)
+        line(
+            _(
+                "reports: {directory}/report.json, junit.xml, {journal}",
+                directory=str(self.session.report_dir),
+                journal=self.journal.path.name,
+            )
+        )

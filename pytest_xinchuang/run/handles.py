@@ -8,7 +8,6 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.packages.mru.judge import digest_of
 from pytest_xinchuang.run.recording import ItemRecord
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Process, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -49,7 +48,7 @@ class RecordingSandbox:
             SandboxFault: the end was ours and not the command's, so that no assertion can mistake it.
         """
         outcome = self._sandbox.run(argv, stdin=stdin, env=env, cwd=cwd, limits=limits, trace=trace)
-        self._record.add({"kind": "run", **digest_of(outcome)}, self.fingerprint.fidelity)
+        self._record.add({"kind": "run", **outcome.as_evidence()}, self.fingerprint.fidelity)
         if outcome.is_fault:
             raise SandboxFault(f"{argv[0]}: {outcome.describe()}")
         return outcome

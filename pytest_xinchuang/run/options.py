@@ -43,6 +43,11 @@ _OPTIONS = (
     PackageOption("--xc-image", "REF", N_("the image of the docker backend instead of the platform's")),
     PackageOption("--xc-timeout-scale", "F", N_("multiply every time-out by F (default: 1)")),
     PackageOption("--xc-waivers", "FILE", N_("waivers to lay over the results")),
+    PackageOption(
+        "--xc-language",
+        "en|zh",
+        N_("the language of what a run tells its users (default: the locale's, else English)"),
+    ),
     PackageOption("--xc-platforms-file", "FILE", N_("a platforms.yaml of your own, merged over the shipped one")),
 )
 _FLAGS = (

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
+from pytest_xinchuang.core.events import SandboxOpened
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
 from pytest_xinchuang.packages.protocol import ConformancePackage, Engine
 from pytest_xinchuang.packages.registry import Registry, installed
 from pytest_xinchuang.provision.cache import Cache
@@ -28,6 +28,7 @@ from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
+from pytest_xinchuang.tools.process import Runner
 
 REPORT_FILES = (
     "journal.ndjson",
@@ -77,6 +78,7 @@ class XcSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
+        self.language = self._choose_language()
         self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
         files = [resources.platforms_file()]
         files += [Path(p) for group in config.hook.pytest_xc_platforms(config=config) for p in group]
@@ -107,10 +109,24 @@ class XcSession:
             Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl", written
         )
         self.timeout_scale = self._positive("xc_timeout_scale")
+        self.runner = Runner(self.timeout_scale)
         self._engines: dict[tuple[str, str], Engine] = {}
-        self.opened: list[dict[str, Any]] = []
+        self.opened: list[SandboxOpened] = []
+        """The sandboxes that were opened and are not in the journal yet."""
         for package in self.registry:
             package.check(self)
+
+    def _choose_language(self) -> str:
+        wanted = option(self.config, "xc_language")
+        if wanted is not None and wanted not in LANGUAGES:
+            raise XcError(
+                _(
+                    "--xc-language={wanted}: expected {languages}",
+                    wanted=wanted,
+                    languages=joined([verbatim(name) for name in LANGUAGES], _(", ")),
+                )
+            )
+        return choose_language(wanted)
 
     def option(self, name: str) -> str | None:
         """An option's value: of the command line, else of the ini file, else None."""
@@ -199,6 +215,7 @@ class XcSession:
             progress,
             offline=self.offline,
             packages=self.subject.file.rootfs_packages,
+            runner=self.runner,
         )
         backends = {
             name: make
@@ -218,7 +235,7 @@ class XcSession:
 
     @cached_property
     def builder(self) -> Builder:
-        return Builder(self.pool.store.cache, self.pool.store.progress)
+        return Builder(self.pool.store.cache, self.pool.store.progress, self.runner)
 
     def provision(self) -> None:
         """Make what is missing before the first test asks for it, with progress where it can be seen.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, UnknownName
+from pytest_xinchuang.core.events import SandboxOpened, messages_of
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.provision.refs import KernelRef
@@ -16,6 +16,7 @@ from pytest_xinchuang.sandbox.backend import Backend, BackendTable
 from pytest_xinchuang.sandbox.backends.shipped import SHIPPED
 from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
+from pytest_xinchuang.tools.process import Runner
 
 
 class Pool:
@@ -40,11 +41,12 @@ class Pool:
         keep: bool = False,
         table: BackendTable = SHIPPED,
         extra_backends: Mapping[str, BackendFactory] | None = None,
-        on_open: Callable[[dict[str, Any]], None] = lambda _: None,
+        on_open: Callable[[SandboxOpened], None] = lambda _: None,
     ) -> None:
         self.store = store
         self.backend = backend
         self.timeout_scale = timeout_scale
+        self.runner = Runner(timeout_scale)
         self.image = image
         self.run_id = run_id
         self.keep = keep
@@ -112,7 +114,7 @@ class Pool:
         except HostFault as fault:
             self._failed[key] = fault
             raise
-        self._on_open({**fingerprint_event(opened.fingerprint), "variant": key[1].name})
+        self._on_open(fingerprint_event(opened.fingerprint, key[1].name))
         return opened
 
     def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
@@ -133,8 +135,7 @@ BackendFactory = Callable[[Pool, Platform, CpuVariant], Sandbox]
 """A backend of others, as the hook ``pytest_xc_sandbox_backends`` returns it."""
 
 
-def fingerprint_event(fingerprint: Fingerprint) -> dict[str, Any]:
-    """A fingerprint as plain data, for the journal."""
-    data = asdict(fingerprint)
-    data["fidelity"] = str(fingerprint.fidelity)
-    return data
+def fingerprint_event(fingerprint: Fingerprint, variant: str) -> SandboxOpened:
+    """A fingerprint as the journal has it."""
+    messages = messages_of(differs=tuple(fingerprint.differs), degraded=fingerprint.degraded)
+    return SandboxOpened(**asdict(fingerprint), variant=variant, messages=messages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -89,6 +90,24 @@ class Outcome:
     def is_fault(self) -> bool:
         """Whether the end is on our side, so that it can never be the subject's failure."""
         return self.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.TIMED_OUT, Ended.OVER_LIMIT)
+
+    def as_evidence(self) -> dict[str, Any]:
+        """What of it goes into the journal: the ends of its output, with the digest of the whole."""
+        return {
+            "argv": list(self.argv),
+            "cpu": self.cpu,
+            "ended": str(self.ended),
+            "code": self.code,
+            "signal": self.signal,
+            "cause": self.cause,
+            "stdout": self.stdout[:2000].decode(errors="backslashreplace"),
+            "stdout_sha256": hashlib.sha256(self.stdout).hexdigest(),
+            "stderr": self.stderr[-1000:].decode(errors="backslashreplace"),
+            "truncated": self.truncated,
+            "leftovers": self.leftovers,
+            "wall_ms": self.wall_ms,
+            "cpu_ms": self.cpu_ms,
+        }
 
     def describe(self) -> str:
         """The end in a few words: "exit code 3", "killed by SIGILL (4)", or the cause."""

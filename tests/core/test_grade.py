@@ -11,6 +11,10 @@ import pytest
 
 from pytest_xinchuang.core.grade import Grade, RunResult, grade_run
 from pytest_xinchuang.core.journal import read_journal
+from pytest_xinchuang.core.needs import InOrder, all_needs
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 
 PLATFORM = "kunpeng920-kylin_v10_sp3"
 Events = list[dict[str, Any]]
@@ -312,3 +316,169 @@ def test_a_damaged_journal_has_no_grade(grade_of: Grader, tail: str, problem: st
     grade = only(grade_of(all_pass(), tail=tail))
     assert grade.level is None
     assert problem in grade.capped_by
+
+
+# -- needs: what needs a requirement that failed is not tested because of it
+
+
+def chain(**more: Any) -> Events:
+    """All pass; T-2 needs T-1, T-3 needs T-2, T-4 needs nothing."""
+    items = [dict(item) for item in REQUIRED]
+    items[1]["needs"], items[2]["needs"] = ["T-1"], ["T-2"]
+    events = all_pass()
+    events[0] = started(required=items, **more)
+    return events
+
+
+def result_of(result: RunResult, identifier: str) -> RequirementResult:
+    return next(r for r in result.requirements if r.id == identifier)
+
+
+def test_what_needs_a_failed_requirement_is_not_tested_because_of_it(grade_of: Grader) -> None:
+    events = chain()
+    events[3] = decided("T-1", "fail", mend="correct it")
+    result = grade_of(events)
+    for identifier in ("T-2", "T-3"):  # T-3 needs it through T-2
+        blocked = result_of(result, identifier)
+        assert (blocked.verdict, blocked.cause, blocked.flaky) == (Verdict.NOT_TESTED, Cause.BLOCKED, False)
+        assert blocked.reason == "it needs T-1, which failed: because"
+        assert blocked.mend == "correct it"
+        assert (blocked.attempts, len(blocked.evidence), len(blocked.checks)) == (1, 1, 1)
+    assert result_of(result, "T-4").verdict == "pass"
+    assert result_of(result, "T-1").verdict == "fail"
+    assert only(result).blocking == ("T-1",)
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail", "inconclusive", "not_applicable"])
+def test_whatever_it_says_itself(grade_of: Grader, verdict: str) -> None:
+    events = chain()
+    events[0]["required"][1]["may_not_apply"] = True
+    events[3] = decided("T-1", "fail")
+    events[4] = decided("T-2", verdict)
+    assert result_of(grade_of(events), "T-2").cause is Cause.BLOCKED
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "not_tested", "not_applicable", "pass"])
+def test_a_need_that_has_not_failed_blocks_nothing(grade_of: Grader, verdict: str) -> None:
+    events = chain()
+    events[0]["required"][0]["may_not_apply"] = True
+    events[3] = decided("T-1", verdict)
+    result = grade_of(events)
+    assert [result_of(result, i).verdict for i in ("T-2", "T-3")] == ["pass", "pass"]
+
+
+def test_a_need_that_nobody_decided_or_that_is_not_asked_for_blocks_nothing(grade_of: Grader) -> None:
+    without = [e for e in chain() if e.get("requirement") != "T-1"]
+    assert result_of(grade_of(without), "T-2").verdict == "pass"
+    events = chain()
+    events[0]["required"] = events[0]["required"][1:]
+    events[3] = decided("T-1", "fail")
+    assert result_of(grade_of(events), "T-2").verdict == "pass"
+
+
+def test_what_nobody_looked_at_was_blocked_by_nothing(grade_of: Grader) -> None:
+    events = [e for e in chain(waivers=[WAIVER]) if e.get("requirement") != "T-2"]
+    events[3] = decided("T-1", "fail")
+    result = grade_of(events)
+    left = result_of(result, "T-2")
+    assert (left.verdict, left.cause, left.reason) == (Verdict.NOT_TESTED, Cause.NONE, "no check decided it")
+    assert left.waived is None and "not_tested" in result.waiver_notes[0]
+
+
+def test_a_need_on_another_platform_blocks_nothing_here(grade_of: Grader) -> None:
+    other = {**started()["platforms"][0], "id": "other"}
+    events = chain(platforms=[*started()["platforms"], other])
+    events[3] = {**decided("T-1", "fail"), "platform": "other"}
+    events.insert(3, decided("T-1"))
+    assert result_of(grade_of(events), "T-2").verdict == "pass"
+
+
+def test_fail_then_pass_is_a_need_that_was_met(grade_of: Grader) -> None:
+    events = chain()
+    events.insert(3, decided("T-1", "fail"))
+    assert result_of(grade_of(events), "T-2").verdict == "pass"
+
+
+def test_every_need_that_failed_is_named(grade_of: Grader) -> None:
+    events = chain()
+    events[0]["required"][2]["needs"] = ["T-1", "T-4"]
+    events[3] = decided("T-1", "fail", reason="first")
+    events[6] = decided("T-4", "fail", reason="second")
+    assert result_of(grade_of(events), "T-3").reason == "it needs T-1, T-4, which failed: first"
+
+
+def test_a_waived_need_still_blocks(grade_of: Grader) -> None:
+    over_the_need = {**WAIVER, "requirement": "T-1"}
+    events = chain(waivers=[over_the_need])
+    events[3] = decided("T-1", "fail")
+    result = grade_of(events)
+    assert result_of(result, "T-1").effective is Verdict.WAIVED
+    assert result_of(result, "T-2").cause is Cause.BLOCKED
+    assert (only(result).level, only(result).blocking) == ("L1", ("T-2",))
+
+
+def test_what_is_blocked_can_be_waived_by_its_own_name(grade_of: Grader) -> None:
+    events = chain(waivers=[{**WAIVER, "requirement": name} for name in ("T-1", "T-2", "T-3")])
+    events[3] = decided("T-1", "fail")
+    result = grade_of(events)
+    assert (only(result).level, only(result).with_waivers) == ("L4", ("T-1", "T-2", "T-3"))
+
+
+def test_circles_and_long_chains_of_needs_end(grade_of: Grader) -> None:
+    events = chain()
+    events[0]["required"][0]["needs"] = ["T-3", "T-1"]
+    events[3] = decided("T-1", "fail")
+    result = grade_of(events)
+    assert result_of(result, "T-1").verdict == "fail"  # it needs itself, in a circle: that hides no failure
+    assert only(result).level == "L0"
+    long = {f"X-{n}": (f"X-{n - 1}",) for n in range(1, 5000)} | {"X-0": ()}
+    assert all_needs("X-4999", long) == tuple(f"X-{n}" for n in range(4999))
+
+
+def test_needs_come_first_first() -> None:
+    needs = {"D": ("B", "C"), "B": ("A",), "C": ("A", "gone"), "A": ()}
+    assert all_needs("D", needs) == ("A", "B", "C")
+    assert all_needs("E", needs) == ()
+
+
+def test_an_engine_is_not_asked_about_what_is_blocked() -> None:
+    catalogue = Catalogue.model_validate(
+        {
+            "schema": "xc-requirements/1",
+            "version": "1",
+            "requirements": [
+                {
+                    "id": f"{package.upper()}-00{n}",
+                    "package": package,
+                    "level": "L1",
+                    "title": {"zh": "x", "en": "x"},
+                    "clause": "x",
+                    "min_fidelity": "static",
+                    "mend": {"zh": "x", "en": "x"},
+                    "needs": needs,
+                }
+                for package, n, needs in (
+                    ("a", 1, []),
+                    ("a", 2, ["A-001"]),
+                    ("a", 3, ["A-002"]),
+                    ("b", 1, ["A-001"]),
+                )
+            ],
+        }
+    )
+    asked = []
+
+    def engine(identifier: str) -> Decision:
+        asked.append(identifier)
+        return Decision(Verdict.FAIL, Cause.SUBJECT, "broken", "mend it")
+
+    order = InOrder(catalogue, engine)
+    third = order.decision("A-003")
+    assert (third.verdict, third.cause) == (Verdict.NOT_TESTED, Cause.BLOCKED)
+    assert (third.reason, third.mend) == ("it needs A-001, which failed: broken", "mend it")
+    assert asked == ["A-001"]
+    assert order.decision("A-001").verdict is Verdict.FAIL
+    assert asked == ["A-001", "A-001"]  # its own check has it decided anew
+    # Another package's engine knows nothing of A-001: grading keeps that need.
+    assert InOrder(catalogue, engine).decision("B-001").verdict is Verdict.FAIL
+    assert InOrder(catalogue, engine).decision("C-001").verdict is Verdict.FAIL

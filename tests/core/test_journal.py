@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.events import FaultMet
 from pytest_xinchuang.core.journal import JournalWriter, NotAJournal, evidence_id, read_journal
 
 
 def test_events_are_in_the_file_when_write_returns(tmp_path: Path) -> None:
     journal = JournalWriter(tmp_path)
-    journal.write("run_started", schema="xc-journal/1")
-    assert json.loads((tmp_path / "journal.ndjson").read_text())["schema"] == "xc-journal/1"
+    journal.write(FaultMet(what="lost"))
+    written = json.loads((tmp_path / "journal.ndjson").read_text())
+    assert (written["kind"], written["what"], written["t"][-1]) == ("fault", "lost", "Z")
     journal.close()
 
 
@@ -53,7 +55,7 @@ def test_a_full_disk_is_a_fault() -> None:
     journal.path = full
     journal._file = full.open("wb", buffering=0)
     with pytest.raises(HostFault, match="No space left"):
-        journal.write("check")
+        journal.write(FaultMet(what="lost"))
     journal._file.close()
 
 

@@ -107,6 +107,7 @@ def test_help_and_markers(pytester: pytest.Pytester) -> None:
         (["--xc-platform=kunpeng", "--xc-timeout-scale=fast"], "*expected a number above 0*"),
         (["--xc-platform=kunpeng", "--xc-timeout-scale=nan"], "*expected a number above 0*"),
         (["--xc-platform=kunpeng", "--xc-waivers=/none"], "*cannot be read*"),
+        (["--xc-platform=kunpeng", "--xc-language=de"], "*--xc-language=de: expected en, zh*"),
         (["--xc-platform=kunpeng", "--xc-platforms-file=/none"], "*cannot be read*"),
         (["--xc-platform=kunpeng", "--xc-report=/dev/null/x"], "*cannot be written*"),
         (["--xc-platform=kunpeng", "-n1", "--dist=each"], "*--dist=each cannot grade*"),
@@ -184,6 +185,70 @@ def test_a_vendors_requirements_are_decided_by_outcome_and_evidence(vendor: pyte
     assert verdicts(data) == {"ACME-001": "pass", "ACME-002": "fail"}
     assert data["grades"][0]["level"] == "L1"
     assert "the answer is wrong" in data["requirements"][1]["reason"]
+
+
+VENDORS_TESTS = """
+    import pytest
+    @pytest.mark.xc_requirement("ACME-001")
+    def test_one(xc_sandbox):
+        assert xc_sandbox.run(["echo", "x"]).stdout == b"y\\n", "the answer is wrong"
+    @pytest.mark.xc_requirement("ACME-002")
+    def test_two(xc_sandbox):
+        assert xc_sandbox.run(["echo", "x"]).stdout == b"x\\n"
+"""
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_vendors_requirement_that_needs_a_failed_one_is_not_tested(vendor: pytest.Pytester, workers: str) -> None:
+    vendor.makefile(".yaml", own=OWN.rstrip().removesuffix("}") + ", needs: [ACME-001]}")
+    vendor.makepyfile(VENDORS_TESTS)
+    result = run(vendor, "--xc-platform=kunpeng", "--xc-suite=none", workers)
+    result.stdout.fnmatch_lines(["*not tested, because what it needs has failed: ACME-002"])
+    data = report(vendor)
+    assert verdicts(data) == {"ACME-001": "fail", "ACME-002": "not_tested"}
+    blocked = data["requirements"][1]
+    assert (blocked["cause"], blocked["attempts"], len(blocked["evidence"])) == ("blocked", 1, 1)
+    assert blocked["reason"] == "it needs ACME-001, which failed: the answer is wrong"
+    # What its own check decided is in the journal all the same.
+    assert '"requirement": "ACME-002", "verdict": "pass"' in (vendor.path / ".xc/journal.ndjson").read_text()
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_run_speaks_the_language_that_is_asked_for(
+    vendor: pytest.Pytester, workers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vendor.makepyfile(VENDORS_TESTS)
+    result = run(vendor, "--xc-platform=kunpeng", "--xc-suite=none", "--xc-language=zh", workers)
+    text = result.stdout.str()
+    assert "没有运行任何一致性测试包" not in text and "信创等级" in text and "后端 auto" in text
+    assert "ACME-001 L1 不通过：甲" in text and "修正：修" in text
+    assert report(vendor)["requirements"][0]["mend"] == "修"
+    journal = vendor.path / ".xc/journal.ndjson"
+    for language in ("zh", "en"):
+        main(["report", str(journal), "--language", language, "--output", str(vendor.path / language)])
+        told = capsys.readouterr().out
+        assert ("不通过：甲" in told) == (language == "zh") == ("已写出" in told)
+    for name in ("report.json", "junit.xml"):
+        assert (vendor.path / "zh" / name).read_bytes() == (vendor.path / ".xc" / name).read_bytes()
+    assert json.loads((vendor.path / "en/report.json").read_text())["requirements"][0]["mend"] == "mend"
+
+
+def test_the_language_comes_from_the_option_the_ini_file_or_the_locale(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile("def test_x(): pass")
+    arguments = ["--xc-platform=kunpeng", "--xc-suite=none", "-k", "none"]
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    run(pytester, *arguments).stdout.fnmatch_lines(["xinchuang: kunpeng*; backend auto; *"])
+    run(pytester, *arguments, "--xc-language=zh").stdout.fnmatch_lines(["xinchuang：kunpeng*；后端 auto；*"])
+    pytester.makeini("[pytest]\nxc_language = zh\n")
+    run(pytester, *arguments).stdout.fnmatch_lines(["xinchuang：kunpeng*；后端 auto；*"])
+    run(pytester, *arguments, "--xc-language=en").stdout.fnmatch_lines(["xinchuang: kunpeng*"])
+    pytester.makeini("[pytest]\n")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    run(pytester, *arguments).stdout.fnmatch_lines(["xinchuang：kunpeng*"])
 
 
 @pytest.mark.sandbox

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,18 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pytest_xinchuang.core.events import Decided, messages_of
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import read_journal
+from pytest_xinchuang.core.journal import line_of, read_journal
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.report import terminal
+from pytest_xinchuang.report.columns import padded, shortened, width_of
 from pytest_xinchuang.report.json_report import report_schema, report_text
 from pytest_xinchuang.report.junit import junit_text
 from pytest_xinchuang.report.terminal import write_table
-from tests.core.test_grade import FINISHED, PLATFORM, WAIVER, all_pass, decided, started
+from tests.core.test_grade import FINISHED, PLATFORM, SANDBOX, WAIVER, all_pass, chain, decided, started
+
+ENGLISH = re.compile("[A-Za-z]{2,}")
 
 
 @pytest.fixture
@@ -137,3 +143,124 @@ def test_the_columns_of_the_table_stand_apart(result_of: Make, monkeypatch: pyte
     write_table(result_of(all_pass()), lambda text, **_: lines.append(text))
     head, row = lines[1:3]
     assert row.count("FAIL 130/132 ") == 4 and row.index("FAIL") == head.index("L1")
+
+
+# -- the same journal in the other language
+
+
+def chinese() -> list[dict[str, Any]]:
+    """Everything that core says, on texts without English of their own."""
+    events = chain(waivers=[{**WAIVER, "reason": "与实验室商定", "owner": "李雷", "expires": "2026-04-30"}])
+    for item in events[0]["required"]:
+        item["title"] = {"zh": f"要求 {item['id']}", "en": "a title"}
+        item["mend"] = {"zh": "改正", "en": "mend it"}
+    reason = _("the test passed and recorded no evidence")
+    said = Decided(
+        requirement="T-1",
+        platform=PLATFORM,
+        reason=str(reason),
+        mend="",
+        messages=messages_of(reason=reason),
+        check="check of T-1",
+    )
+    told = json.loads(line_of(said))
+    events[1] = {**SANDBOX, "differs": []}
+    events[3] = {**decided("T-1", "fail"), "reason": told["reason"], "messages": told["messages"]}
+    return events
+
+
+def table(result: RunResult, language: str) -> list[str]:
+    lines: list[str] = []
+    write_table(result, lambda text, **_: lines.append(text), language=language)
+    return lines
+
+
+def without_names(text: str) -> str:
+    """A report's text without what is the same in every language: ids, options, file names."""
+    for name in (PLATFORM, "finance", "product", "mru", "report.json", "T-", "L1", "L2", "L3", "L4", "run_started"):
+        text = text.replace(name, "")
+    return text
+
+
+def test_one_journal_gives_the_terminal_in_either_language(result_of: Make) -> None:
+    result = result_of(chinese())
+    english, told = "\n".join(table(result, "en")), "\n".join(table(result, "zh"))
+    assert "T-1 L1 fail: a title" in english and "mend: mend it" in english
+    assert "T-1 L1 不通过：要求 T-1" in told
+    assert "测试通过了，但没有记录证据" in told
+    assert "修正：改正" in told
+    assert "李雷 对 T-2 的豁免无效：已于 2026-04-30 到期" in told
+    assert "阻碍升级的要求" in told and "替代根文件系统" in told
+    assert ENGLISH.findall(without_names(told)) == []
+
+
+def test_a_run_without_a_grade_says_so_in_either_language(result_of: Make) -> None:
+    told = "\n".join(table(result_of(chinese()[:-1]), "zh"))
+    assert "没有等级：运行没有结束" in told
+    assert ENGLISH.findall(without_names(told)) == []
+
+
+TEXTS = {"reason", "mend", "capped_by"}
+
+
+def test_report_json_has_the_same_names_and_other_texts(result_of: Make) -> None:
+    result = result_of(chinese())
+    english, told = (json.loads(report_text(result, language)) for language in ("en", "zh"))
+    jsonschema.validate(told, report_schema())
+    assert english.keys() == told.keys()
+    for one, other in zip(english["requirements"], told["requirements"], strict=True):
+        assert {k: v for k, v in one.items() if k not in TEXTS} == {k: v for k, v in other.items() if k not in TEXTS}
+    assert told["requirements"][1]["reason"] == "它以 T-1 为前提，而该项不通过：测试通过了，但没有记录证据"
+    assert told["requirements"][1]["verdict"] == "not_tested" and told["requirements"][1]["cause"] == "blocked"
+    assert told["requirements"][0]["mend"] == "改正"
+    assert told["grades"][0]["capped_by"] == "L1：T-1 不通过：测试通过了，但没有记录证据"
+    texts = [r[key] for r in told["requirements"] for key in ("reason", "mend")] + told["waiver_notes"]
+    assert ENGLISH.findall(without_names("\n".join(texts))) == []
+
+
+def test_junit_has_the_same_names_and_other_texts(result_of: Make) -> None:
+    root = ElementTree.fromstring(junit_text(result_of(chinese()), "zh"))
+    cases = {case.get("name"): case for case in root.iter("testcase")}
+    failure, error = cases["T-1"].find("failure"), cases["T-2"].find("error")
+    assert failure is not None and error is not None
+    assert failure.get("message") == "测试通过了，但没有记录证据" and failure.get("type") == "fail"
+    assert failure.text == "测试通过了，但没有记录证据\n修正：改正"
+    assert error.get("message", "").startswith("未测试：它以 T-1 为前提") and error.get("type") == "not_tested"
+    properties = {p.get("name"): p.get("value") for p in root.iter("property")}
+    assert properties["requirement.T-2"] == "L2 not_tested"
+    assert properties["grade.capped_by"] == "L1：T-1 不通过：测试通过了，但没有记录证据"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_same_journal_and_language_give_the_same_bytes(result_of: Make, language: str) -> None:
+    for make in (report_text, junit_text, table):
+        assert make(result_of(chinese()), language) == make(result_of(chinese()), language)
+
+
+def test_what_is_blocked_is_an_error_of_junit_and_no_failure(result_of: Make) -> None:
+    (suite,) = ElementTree.fromstring(junit_text(result_of(chinese())))
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "2")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_columns_stand_under_their_heads(result_of: Make, language: str) -> None:
+    lines = table(result_of(chinese()), language)
+    head, row = lines[1:3]
+    ends = [width_of(head[: head.index(f"L{n}")]) for n in range(1, 5)]
+    cells = [
+        width_of(row[: match.start()])
+        for match in re.finditer(r"(?<=  )\S+ [0-9]+/[0-9]+|(?<= )\S+ [0-9]+/[0-9]+", row)
+    ]
+    assert cells == ends
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert [width_of(text) for text in ("", "abc", "平台", "e\u0301", "ＡＢ")] == [0, 3, 4, 1, 4]
+    assert padded("平台", 6) == "平台  " and padded("platform", 2) == "platform"
+
+
+def test_texts_are_cut_by_what_they_take() -> None:
+    assert shortened("a  b\nc", 9) == "a b c"
+    assert shortened("abcdefgh", 7) == "abcd..."
+    assert shortened("平台平台平台", 8) == "平台..."
+    assert width_of(shortened("平" * 100, 41)) <= 41

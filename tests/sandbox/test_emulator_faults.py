@@ -181,7 +181,7 @@ def test_a_program_under_the_emulator(name: str, sandbox: Sandbox, built: Callab
         pass
     # What is read from stderr as it comes is not lost to whoever tells whose end it was.
     assert _end(kept.process.wait(30)) == KEPT[name]
-    kept.finish()
+    kept.finish(5)
 
 
 @pytest.mark.sandbox

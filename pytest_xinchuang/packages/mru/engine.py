@@ -97,7 +97,7 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
-        return join_units(requirement_id, scope, requirement.mend.en)
+        return join_units(requirement_id, scope, requirement.mend.message())
 
     def _unit(self, record: UnitRecord) -> Unit | None:
         return next((u for u in self.subject.file.units if u.name == record.name), None)
@@ -166,7 +166,9 @@ class MruEngine:
             )
             records.append(own)
         read = self.pool.shared.slot(Inspections, self.bench.subject_digest)
-        records += inspect_artifacts(self.subject, self.platform, self.pool.store.platforms.file, self.findings, read)
+        records += inspect_artifacts(
+            self.subject, self.platform, self.pool.store.platforms.file, self.findings, read, self.builder.runner
+        )
         if self.subject.file.build_flags:
             records.append(self._check_flags())
         for unit in self.subject.file.units:

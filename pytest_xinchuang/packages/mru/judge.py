@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -386,7 +385,7 @@ class RunJudge:
         except HostFault as fault:
             record.undecided(VENDOR, Cause.HOST, fault.what, fault.mend)
             return
-        runs = [{"kind": "run", "unit": unit.name, "vendor": name, **digest_of(o)} for name, o in seen.items()]
+        runs = [{"kind": "run", "unit": unit.name, "vendor": name, **o.as_evidence()} for name, o in seen.items()]
         record.saw((VENDOR,), fidelity, *runs)
         if found is not None:
             record.fails(VENDOR, f"{self.findings.text(found)} [{found.code}]", self.findings.mend(found))
@@ -455,7 +454,7 @@ class RunJudge:
         elif reference.is_fault or reference.ended is not Ended.EXITED:
             record.undecided(SAME_AS_X86, Cause.HOST, f"the x86-64 run is no measure: {reference.describe()}")
         else:
-            twin = {"kind": "reference", "unit": unit.name, **digest_of(reference)}
+            twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence()}
             record.saw((SAME_AS_X86,), fidelity, seen, twin)
         same = not isinstance(reference, str) and reference.stdout == outcome.stdout
         if expected is not None:
@@ -552,26 +551,7 @@ def fingerprint_traces(sandbox: Sandbox) -> bool:
 
 def observation(sandbox: Sandbox, unit: Unit, outcome: Outcome) -> dict[str, Any]:
     """A run as evidence."""
-    return {"kind": "run", "unit": unit.name, "sandbox": sandbox.fingerprint.platform, **digest_of(outcome)}
-
-
-def digest_of(outcome: Outcome) -> dict[str, Any]:
-    """What of an outcome goes into the journal."""
-    return {
-        "argv": list(outcome.argv),
-        "cpu": outcome.cpu,
-        "ended": str(outcome.ended),
-        "code": outcome.code,
-        "signal": outcome.signal,
-        "cause": outcome.cause,
-        "stdout": outcome.stdout[:2000].decode(errors="backslashreplace"),
-        "stdout_sha256": hashlib.sha256(outcome.stdout).hexdigest(),
-        "stderr": outcome.stderr[-1000:].decode(errors="backslashreplace"),
-        "truncated": outcome.truncated,
-        "leftovers": outcome.leftovers,
-        "wall_ms": outcome.wall_ms,
-        "cpu_ms": outcome.cpu_ms,
-    }
+    return {"kind": "run", "unit": unit.name, "sandbox": sandbox.fingerprint.platform, **outcome.as_evidence()}
 
 
 def _tail(stderr: bytes) -> str:

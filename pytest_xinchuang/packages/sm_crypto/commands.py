@@ -174,7 +174,7 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[SmClient]:
     store = Store(platforms, progress=Progress(), packages=subject.file.rootfs_packages)
     store.cache.clean()
     pool = Pool(store, timeout_scale=options.timeout / 10)
-    engine = SmEngine(platform, subject, registry.catalogue(), pool, Builder(store.cache, store.progress))
+    engine = SmEngine(platform, subject, registry.catalogue(), pool, Builder(store.cache, store.progress, pool.runner))
     try:
         yield engine.client()
     finally:

@@ -39,19 +39,21 @@ class Defect(Flag):
     """A defect that was met in the field.
 
     Attributes:
+        code: its name in reports; a code never changes its meaning.
         where: what shows it.
         seen: where it was met: an issue of a public project, a CVE, or the clause that it breaks.
     """
 
-    id: int = Field(ge=1)
+    code: str = Field(pattern=r"^SMD-[0-9]{2}$")
     where: Literal["vector", "property", "stream", "concurrency", "timing", "tls"]
     requirement: RequirementId
     seen: tuple[str, ...] = Field(min_length=1)
     clause: str
 
     @property
-    def code(self) -> str:
-        return f"SMD-{self.id:02}"
+    def id(self) -> int:
+        """The number in the code."""
+        return int(self.code.removeprefix("SMD-"))
 
 
 class DefectBank(FrozenData):
@@ -63,9 +65,10 @@ class DefectBank(FrozenData):
 
     @model_validator(mode="after")
     def _names_differ(self) -> DefectBank:
-        names = [f.flag for f in (*self.defects, *self.flags)]
-        if twice := sorted({n for n in names if names.count(n) > 1}):
-            raise ValueError(f"the flag {twice[0]} is there twice")
+        flags = [f.flag for f in (*self.defects, *self.flags)]
+        for kind, names in (("flag", flags), ("code", [d.code for d in self.defects])):
+            if twice := sorted({n for n in names if names.count(n) > 1}):
+                raise ValueError(f"the {kind} {twice[0]} is there twice")
         return self
 
     def flag(self, name: str) -> Flag | None:

@@ -98,22 +98,17 @@ class SmEngine:
             evidence = ({"kind": "manifest", "sm_crypto": None, "subject": self.subject.name},)
             return Decision(Verdict.NOT_APPLICABLE, reason="the manifest has no sm_crypto section", evidence=evidence)
         try:
-            hello = self._hello()
             if requirement_id == ids.HELLO:
-                return hello.decision(self.fidelity, requirement.mend.en)
-            if hello.wrong:
-                return Decision(
-                    Verdict.INCONCLUSIVE, Cause.BLOCKED, f"{ids.HELLO}: {hello.wrong[0]}", requirement.mend.en
-                )
+                return self._hello().decision(self.fidelity, requirement.mend.message())
             if requirement.min_fidelity > self.fidelity:
                 reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
                 return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
             check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))
-            return check().decision(self.fidelity, requirement.mend.en)
+            return check().decision(self.fidelity, requirement.mend.message())
         except HostFault as fault:
             return Decision(Verdict.INCONCLUSIVE, cause_of(fault), fault.what, fault.mend)
         except ProtocolError as error:
-            # It kept the protocol once, or hello would have failed: what came later is told where it was seen.
+            # What did not keep the protocol from the start fails the hello, which all others need.
             return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
         except XcError as error:
             return Decision(Verdict.INCONCLUSIVE, Cause.HOST, error.what, error.mend)

@@ -16,14 +16,16 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
-from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
 from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
-from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape
+from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape, on_loopback
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools.gomod import ModuleVersion
+from pytest_xinchuang.tools.process import Runner
 
 READABLE, AGREE, HASHES, VENDOR = "XC-CHAIN-001", "XC-CHAIN-010", "XC-CHAIN-020", "XC-CHAIN-021"
 REPLACES, RELEASED, ALLOWED = "XC-CHAIN-022", "XC-CHAIN-023", "XC-CHAIN-024"
@@ -61,9 +63,17 @@ class SupplyChainEngine:
     """All observations of a subject's supply chain, each made once."""
 
     def __init__(
-        self, subject: Subject, catalogue: Catalogue, cache: Cache, trust: Trust, *, offline: bool = False
+        self,
+        subject: Subject,
+        catalogue: Catalogue,
+        cache: Cache,
+        trust: Trust,
+        *,
+        offline: bool = False,
+        runner: Runner | None = None,
     ) -> None:
         self.subject, self.catalogue, self.cache = subject, catalogue, cache
+        self.runner = runner or Runner()
         self.trust, self.offline = trust, offline
 
     def close(self) -> None:
@@ -99,7 +109,7 @@ class SupplyChainEngine:
             allow_list=load_allow_list(trust.allow_list) if trust.allow_list else None,
             advisories=Advisories(trust.advisories) if trust.advisories else None,
         )
-        proxies = Proxies(self.cache, trust.proxies, offline=self.offline)
+        proxies = Proxies(self.cache, trust.proxies, offline=self.offline, runner=self.runner)
         return SupplyChain(self.subject.path(section.path), proxies, options)
 
     @cached_property
@@ -152,8 +162,11 @@ class SupplyChainEngine:
             return _unknown("the manifest names no mirror (supply_chain.mirror)")
         if self.trust.mirror_key is None:
             return _unknown("no key is given that the mirror has to be signed with (--xc-mirror-key)")
+        place = self._place(section.mirror)
+        if self.offline and "://" in place and not on_loopback(place):
+            return Found(undecided=_("{mirror} was not asked: nothing is fetched", mirror=section.mirror))
         key = public_key(self.trust.mirror_key.read_text(encoding="utf-8", errors="replace"))
-        findings, good = check_mirror(self._place(section.mirror), [key])
+        findings, good = check_mirror(place, [key], runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
         found.wrong += [f"{f.code} {self._texts.text(f)}" for f in findings]
         lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]

@@ -279,11 +279,12 @@ def _check_go(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES
     from pytest_xinchuang.provision.cache import Cache
 
-    layouts, platforms, cache = _load(options.snapshot), load(options), Cache()
+    load(options)  # a bad --platforms-file is told
+    layouts, cache = _load(options.snapshot), Cache()
     own = dict(pair.partition("=")[::2] for pair in options.struct)
     wrong, checked = 0, set()
     for arch in _archs(options.arch, SNAPSHOT_ARCHS[:3]):
-        found = read_go(Path(options.directory), ARCHITECTURES[arch].goarch, cache, platforms)
+        found = read_go(Path(options.directory), ARCHITECTURES[arch].goarch, cache)
         pairs = pairs_of(found, own)
         if not pairs:
             raise XcError(

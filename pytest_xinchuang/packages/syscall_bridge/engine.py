@@ -156,14 +156,11 @@ class SyscallEngine:
             return Decision(Verdict.INCONCLUSIVE, Cause.HOST, error.what, error.mend)
 
     def _decide(self, requirement: Requirement) -> Decision:
-        mend = requirement.mend.en
+        mend = requirement.mend.message()
         if requirement.id == GO_STRUCTS:
             return self._go_structs().decision(Fidelity.STATIC, mend)
-        hello = self._hello()
-        if requirement.id == HELLO or hello.wrong:
-            if requirement.id == HELLO:
-                return hello.decision(self.fidelity, mend)
-            return Decision(Verdict.INCONCLUSIVE, Cause.BLOCKED, f"{HELLO}: {hello.wrong[0]}", mend)
+        if requirement.id == HELLO:
+            return self._hello().decision(self.fidelity, mend)
         if requirement.id == PAGES:
             return self._pages(requirement)
         if requirement.min_fidelity > self.fidelity:
@@ -440,7 +437,7 @@ class SyscallEngine:
             self.subject.path(self.section.go_structs),
             ARCHITECTURES[arch].goarch,
             self.pool.store.cache,
-            self.pool.store.platforms,
+            self.builder.runner,
         )
         pairs = pairs_of(package, self.section.structs)
         found.evidence.append(
@@ -480,7 +477,7 @@ class SyscallEngine:
             found.undecided = f"ran with pages of {asked.page} bytes, the platform has {known.value}{there}"
             found.cause = Cause.FIDELITY
             found.mend = f"xc kernel import {self.platform.id} FILE: a kernel with pages of {known.value} bytes"
-        return found.decision(asked.fidelity, requirement.mend.en)
+        return found.decision(asked.fidelity, requirement.mend.message())
 
     def _clocks(self) -> Found:
         """10,000 readings and timers, on the machine itself."""

@@ -18,7 +18,7 @@ from pytest_xinchuang.core.yamlfile import YamlFile
 Scalar = int | str
 
 
-class OsProfile(FrozenData):
+class KernelProfile(FrozenData):
     """An operating system as far as its kernel's answers go.
 
     Attributes:
@@ -71,7 +71,7 @@ class ProbesFile(FrozenData):
     """The whole of a probes.yaml."""
 
     format: str = Field(alias="schema", pattern=r"^xc-probes/1$")
-    profiles: dict[str, OsProfile] = Field(default_factory=dict)
+    profiles: dict[str, KernelProfile] = Field(default_factory=dict)
     kernel: tuple[KernelProbe, ...] = ()
     bridge: tuple[BridgeProbe, ...] = ()
 

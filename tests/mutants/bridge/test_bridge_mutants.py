@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
@@ -40,7 +41,8 @@ def decisions(
     subject: Subject, platform: str, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> dict[str, Any]:
     engine = SyscallEngine(platforms.get(platform), subject, catalogue, pool, Builder(pool.store.cache))
-    return {r.id: engine.decision(r.id) for r in catalogue.of(frozenset({"syscall_bridge"}))}
+    order = InOrder(catalogue, engine.decision)
+    return {r.id: order.decision(r.id) for r in catalogue.of(frozenset({"syscall_bridge"}))}
 
 
 def test_there_are_enough_of_them() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
@@ -50,10 +51,13 @@ def decisions(
     loaded = load_subject(subject)
     sdk = SdkEngine(platforms.get(platform), loaded, catalogue, Cache(), offline=True)
     chain = SupplyChainEngine(loaded, catalogue, Cache(), trust or trust_in(subject), offline=True)
+    order = {
+        "sdk_ast": InOrder(catalogue, sdk.decision),
+        "supply_chain": InOrder(catalogue, chain.decision),
+    }
     try:
-        for requirement in catalogue.of(frozenset({"sdk_ast", "supply_chain"})):
-            engine = sdk if requirement.package == "sdk_ast" else chain
-            found[requirement.id] = engine.decision(requirement.id)
+        for requirement in catalogue.of(frozenset(order)):
+            found[requirement.id] = order[requirement.package].decision(requirement.id)
     finally:
         sdk.close()
     return found

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
@@ -42,8 +43,9 @@ def engine(
 
 
 def decide(made: LocalEngine, *ids: str) -> list[Decision]:
+    order = InOrder(made.catalogue, made.decision)
     try:
-        return [made.decision(f"XC-SM-{i}") for i in ids]
+        return [order.decision(f"XC-SM-{i}") for i in ids]
     finally:
         made.close()
 
@@ -163,7 +165,7 @@ Liar.hello = hello
         ("Liar.op_self_test = lambda self, r: {'passed': False}", "043", Verdict.FAIL, "self-test did not pass"),
         (hello("said['operations'].pop('self_test')"), "043", Verdict.NOT_APPLICABLE, "self_test"),
         ("import os\nos._exit(5)", "001", Verdict.FAIL, "ended before its hello: exit code 5"),
-        ("import os\nos._exit(5)", "019", Verdict.INCONCLUSIVE, "XC-SM-001"),
+        ("import os\nos._exit(5)", "019", Verdict.NOT_TESTED, "XC-SM-001"),
         (hello("said['hello'] = 'xc-sm-harness/9'"), "001", Verdict.FAIL, "not a hello"),
     ],
 )

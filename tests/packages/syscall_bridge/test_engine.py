@@ -10,6 +10,7 @@ import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.shared import SharedResults
@@ -55,10 +56,12 @@ def test_a_subject_without_a_bridge(platforms: Platforms, catalogue: Catalogue, 
 
 def test_a_bridge_that_does_not_build(make: Make) -> None:
     engine = make(edit=("int main(", "int main(int)("))
-    first = engine.decision("XC-SYS-001")
+    order = InOrder(engine.catalogue, engine.decision)
+    later = order.decision("XC-SYS-020")
+    assert later.verdict is Verdict.NOT_TESTED and later.cause is Cause.BLOCKED
+    first = order.decision("XC-SYS-001")
     assert first.verdict is Verdict.FAIL and first.cause is Cause.SUBJECT
-    later = engine.decision("XC-SYS-020")
-    assert later.verdict is Verdict.INCONCLUSIVE and later.cause is Cause.BLOCKED
+    assert engine.decision("XC-SYS-020").verdict is Verdict.INCONCLUSIVE
 
 
 def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,3 @@
+"""Witnesses of rules are no tests: pytest need not walk through hundreds of folders."""
+
+collect_ignore = ["rules"]

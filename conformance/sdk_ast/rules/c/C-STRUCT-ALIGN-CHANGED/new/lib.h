@@ -1,0 +1,1 @@
+struct s { char a[8] __attribute__((aligned(8))); };

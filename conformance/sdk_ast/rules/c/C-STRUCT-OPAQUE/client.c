@@ -1,0 +1,3 @@
+#include "old/lib.h"
+
+struct s use;

@@ -1,0 +1,3 @@
+#include "old/lib.h"
+
+_Static_assert(sizeof(t) == 4, "");

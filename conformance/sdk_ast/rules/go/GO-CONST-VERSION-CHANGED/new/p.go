@@ -1,0 +1,3 @@
+package p
+
+const Version = "1.1"

@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-DEPRECATED/old"
+
+func _() { p.F() }

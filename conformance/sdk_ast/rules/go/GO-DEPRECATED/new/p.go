@@ -1,0 +1,6 @@
+package p
+
+// F does nothing.
+//
+// Deprecated: use nothing.
+func F() {}

@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-EMBED-REMOVED/old"
+
+var _ = p.T{E: p.E{}}

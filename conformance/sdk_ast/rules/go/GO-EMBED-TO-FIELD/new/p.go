@@ -1,0 +1,5 @@
+package p
+
+type E struct{}
+
+type T struct{ E E }

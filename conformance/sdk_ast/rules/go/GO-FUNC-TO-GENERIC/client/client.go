@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-FUNC-TO-GENERIC/old"
+
+var _ = p.F

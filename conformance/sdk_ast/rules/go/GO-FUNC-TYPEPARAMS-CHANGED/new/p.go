@@ -1,0 +1,3 @@
+package p
+
+func F[T, U any](x T, y ...U) {}

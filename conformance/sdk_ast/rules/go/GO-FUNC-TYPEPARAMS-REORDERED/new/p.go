@@ -1,0 +1,3 @@
+package p
+
+func F[V, K any](k K, v V) {}

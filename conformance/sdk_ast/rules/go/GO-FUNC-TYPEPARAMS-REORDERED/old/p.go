@@ -1,0 +1,3 @@
+package p
+
+func F[K, V any](k K, v V) {}

@@ -1,0 +1,7 @@
+package p
+
+type I interface{ m() }
+
+type T struct{}
+
+func (T) m() {}

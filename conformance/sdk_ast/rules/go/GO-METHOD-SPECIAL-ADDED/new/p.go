@@ -1,0 +1,4 @@
+package p
+
+type T struct{ A int }
+func (T) MarshalJSON() ([]byte, error) { return nil, nil }

@@ -1,0 +1,7 @@
+package client
+
+import p "w/GO-PKG-NAME-CHANGED/old"
+
+import "w/GO-PKG-NAME-CHANGED/old/extra"
+
+var _ p.T = extra.E

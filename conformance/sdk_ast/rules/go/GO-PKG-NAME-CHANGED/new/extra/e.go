@@ -1,0 +1,3 @@
+package other
+
+const E = 1

@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-PROMOTED-REMOVED/old"
+
+var _ = p.T{}.A

@@ -1,0 +1,5 @@
+package p
+
+type E struct{ A int }
+
+type T struct{ E }

@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-SYMBOL-ADDED/old"
+
+func _() { p.F() }

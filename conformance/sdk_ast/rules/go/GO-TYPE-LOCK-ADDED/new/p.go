@@ -1,0 +1,5 @@
+package p
+
+import "sync"
+
+type T struct{ a int; mu sync.Mutex }

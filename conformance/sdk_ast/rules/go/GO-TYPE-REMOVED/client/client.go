@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-TYPE-REMOVED/old"
+
+var _ p.T

@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-TYPE-UNDERLYING-CHANGED/old"
+
+var _ = append(p.T{}, 1)

@@ -1,0 +1,5 @@
+package client
+
+import p "w/GO-VAR-REMOVED/old"
+
+var _ = p.V

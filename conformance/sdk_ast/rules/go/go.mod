@@ -1,0 +1,3 @@
+module w
+
+go 1.23

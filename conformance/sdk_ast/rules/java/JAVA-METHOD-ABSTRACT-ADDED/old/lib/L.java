@@ -1,0 +1,3 @@
+package lib;
+
+public abstract class L { public void m() {} }

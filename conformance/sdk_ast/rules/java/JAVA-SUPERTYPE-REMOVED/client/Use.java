@@ -1,0 +1,5 @@
+package client;
+
+import lib.*;
+
+public class Use { Runnable r = new L(); }

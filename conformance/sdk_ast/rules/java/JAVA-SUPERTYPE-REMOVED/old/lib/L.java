@@ -1,0 +1,3 @@
+package lib;
+
+public class L implements Runnable { public void run() {} }

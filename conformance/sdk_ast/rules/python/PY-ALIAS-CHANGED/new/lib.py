@@ -1,0 +1,2 @@
+from posixpath import join as f
+__all__ = ['f']

@@ -1,0 +1,3 @@
+from old import lib
+
+assert lib.f() == 1

@@ -1,0 +1,3 @@
+def deprecated(f): return f
+@deprecated
+def f(): pass

@@ -1,0 +1,2 @@
+class f:
+    def m(self): return 1

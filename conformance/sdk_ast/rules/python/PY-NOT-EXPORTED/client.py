@@ -1,0 +1,4 @@
+from old import lib
+
+from old.lib import *
+f()

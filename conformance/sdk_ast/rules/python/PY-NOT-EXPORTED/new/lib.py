@@ -1,0 +1,2 @@
+__all__ = []
+def f(): pass

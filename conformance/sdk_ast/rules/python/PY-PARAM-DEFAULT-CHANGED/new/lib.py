@@ -1,0 +1,1 @@
+def f(a=2): pass
