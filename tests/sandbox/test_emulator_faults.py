@@ -6,11 +6,11 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from pytest_xinchuang.sandbox.direct import open_emulated
 
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.harness.connection import Connection
 from pytest_xinchuang.harness.lines import LineProcess
+from pytest_xinchuang.sandbox.backends.direct import open_emulated
 from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
