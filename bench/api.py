@@ -21,10 +21,10 @@ from pathlib import Path
 
 from bench.result import Result
 from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.packages.sdk_ast.extractor import extractor
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.toolchain.goprograms import GOAPI, go_program
+from pytest_xinchuang.tools.go import find_go
 
 APIDIFF = "golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4"
 PAIRS = {
@@ -146,7 +146,7 @@ def measure(rounds: int = 0) -> Result:
     result = Result("api")
     cache = Cache()
     program = _apidiff(cache)
-    extractor(cache)  # built before the clock runs, as apidiff is
+    go_program(cache, GOAPI)  # built before the clock runs, as apidiff is
     for name, (module, old, new) in PAIRS.items():
         with tempfile.TemporaryDirectory() as scratch:
             pair = Pair(Path(scratch), module, old, new)

@@ -6,7 +6,7 @@ Fixtures, markers, hooks and options need no import; see the documentation.
 from pytest_xinchuang.commands.common import Commands, Context, Exit
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, ToolchainFault, XcError
 from pytest_xinchuang.core.found import Found
-from pytest_xinchuang.core.grade import Grade, RunResult
+from pytest_xinchuang.core.grade import Grade, ReportPart, RunResult
 from pytest_xinchuang.core.platform import Arch, Platform, Platforms
 from pytest_xinchuang.core.requirement import Catalogue, Requirement
 from pytest_xinchuang.core.result import RequirementResult
@@ -15,7 +15,7 @@ from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Level, Verd
 from pytest_xinchuang.messages import Message, _, both, joined, n_, verbatim
 from pytest_xinchuang.packages.base import N_, Package
 from pytest_xinchuang.packages.option import PackageOption
-from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, ReportPart, RunContext
+from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, RunContext
 from pytest_xinchuang.run.handles import Evidence, RecordingSandbox, Toolchain
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Process, Sandbox
 

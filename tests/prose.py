@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-TEXTS = {"what", "reason", "mend", "detail", "undecided", "lacking", "said", "stderr", "output", "telling"}
+TEXTS = {"what", "reason", "mend", "detail", "undecided", "lacking", "said", "stderr", "output", "telling", "errors"}
 """Attributes that hold texts."""
 PARAMETERS = {"reason", "mend", "detail", "stderr", "output"}
 """Parameters that hold texts, whoever gives them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ HOUSE = House(ROOT)
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("", "messages", "sm"),
     ("core",),
+    ("tools",),
     ("inspect", "provision"),
     ("report", "toolchain"),
     ("sandbox",),
@@ -30,12 +32,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 """The rooms by floor, from the ground up: a room imports from lower floors alone. "" is ``pytest_xinchuang`` itself."""
 
-_GO_FILES = "both read Go's module files and environment, which get a room of their own"
-EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("packages.supply_chain", "packages.sdk_ast"): _GO_FILES,
-    ("packages.sdk_ast", "packages.supply_chain"): _GO_FILES,
-}
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 """(importing room, imported room) that the floors do not allow, with the reason; one that is no longer needed has to go."""
+
+RUNNER = "tools/process.py"
+ALONE = "sandbox/backends/supervisor.py"
+"""Runs by itself in a namespace, where nothing of the package can be imported."""
 
 OF_PYTEST = {"run", "plugin"}
 """The rooms that may know of pytest."""
@@ -133,6 +135,105 @@ def test_no_platform_is_named_in_code(path: Path) -> None:
         assert not [s for s in strings if family in s.lower()]
 
 
+_STARTS = re.compile(
+    r"\b(?:subprocess|_posixsubprocess|multiprocessing)\b|\bpty\.(?:spawn|fork)\b"
+    r"|\bos\.(?:exec|spawn|posix_spawn|popen|system)|\bcreate_subprocess"
+)
+
+
+def starts_programs(source: str) -> list[str]:
+    """What in a source starts programs: modules and functions of the standard library that do, however they are imported."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            names = [ast.unparse(node)]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
+            "import_module",
+            "__import__",
+        ):
+            names = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        else:
+            continue
+        found += [name for name in names if _STARTS.search(name)]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_programs_are_started_by_the_runner_alone(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in (RUNNER, ALONE):
+        assert not starts_programs(path.read_text()), f"use {RUNNER}"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "import subprocess",
+        "import subprocess as s",
+        "from subprocess import run",
+        "def f():\n    from subprocess import Popen as P",
+        "import os\nos.system('x')",
+        "import os\nos.execvpe('x', [], {})",
+        "import os\nos.posix_spawn('x', [], {})",
+        "from os import popen",
+        "import asyncio\nasyncio.create_subprocess_exec('x')",
+        "from asyncio import create_subprocess_shell",
+        "import importlib\nimportlib.import_module('subprocess')",
+        "import multiprocessing.pool",
+        "import pty\npty.spawn('x')",
+    ],
+)
+def test_a_planted_start_of_a_program_is_seen(planted: str) -> None:
+    assert starts_programs(planted), planted
+    assert not starts_programs("import os\nos.kill(1, 9)\nx.system = 3\nos.path.join('a')")
+
+
+_LITERAL = "a time-out is a named constant, scaled by a runner"
+
+
+def literal_timeouts(source: str) -> list[str]:
+    """Waits of so many seconds that ``--xc-timeout-scale`` cannot reach: a number where a time-out is handed over."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and "monotonic()" in ast.unparse(node.left):
+            values: list[ast.expr] = [node.right]
+        elif isinstance(node, ast.Call):
+            values = [k.value for k in node.keywords if k.arg in ("timeout", "timeout_s", "seconds")]
+            if isinstance(node.func, ast.Attribute) and node.func.attr in (
+                "wait",
+                "join",
+                "settimeout",
+                "_await_agent",
+            ):
+                values += node.args[:1]
+        else:
+            continue
+        found += [
+            ast.unparse(node)
+            for value in values
+            if isinstance(value, ast.Constant) and isinstance(value.value, int | float) and value.value >= 0.5
+        ]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_time_outs_are_no_literals(path: Path) -> None:
+    if path.name != Path(ALONE).name:
+        assert not literal_timeouts(path.read_text()), _LITERAL
+
+
+@pytest.mark.parametrize(
+    "planted",
+    ["x.wait(5)", "t.join(timeout=10)", "d = time.monotonic() + 60", "r.run(a, timeout_s=60)", "s.settimeout(3.0)"],
+)
+def test_a_planted_literal_time_out_is_seen(planted: str) -> None:
+    assert literal_timeouts(planted)
+    assert not literal_timeouts("x.wait(A)\nx.wait(0)\n','.join('a')\nd = time.monotonic() + r.seconds(A)\nx.wait(0.1)")
+
+
 def test_most_files_are_short() -> None:
     lengths = {p: len(p.read_text().splitlines()) for p in FILES}
     # The supervisor runs by itself in a namespace and can import nothing of the package: it stays in one piece.
@@ -149,15 +250,10 @@ def test_the_plugin_holds_hooks_alone() -> None:
 
 
 _SHOWN = "chooses the line of a tool's output that is shown, and decides nothing"
-_GO = "reads the Go command's errors, which get one reader with typed errors"
+_GO = "the one reader of the go command's words, which types them; no subject can write them (tests/tools/test_go.py)"
 LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("provision/mmdebstrap.py", "run_tool"): _SHOWN,
-    ("gotest/module.py", "GoModule.run"): _SHOWN,
-    ("packages/sdk_ast/build.py", "GoRun.telling"): _SHOWN,
-    ("packages/sdk_ast/build.py", "GoRun.unreachable"): _GO,
-    ("packages/sdk_ast/engine.py", "SdkEngine._run_go"): _GO,
-    ("packages/supply_chain/gofiles.py", "read_go_mod"): _GO,
     (
         "packages/sdk_ast/extractor.py",
         "extract",
@@ -177,7 +273,12 @@ LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
         "classify",
     ): "only qemu's words tell its end from the program's: the wait status "
     "and another run have to bear them out (see the module)",
-    ("toolchain/builder.py", "Builder._run"): "only the compiler's words tell a full disk of the host",
+    ("tools/go.py", "telling_lines"): _GO,
+    ("tools/go.py", "read_failure"): _GO,
+    ("tools/go.py", "GoRun.matched_nothing"): _GO,
+    ("tools/gomod.py", "read_go_mod"): _GO,
+    ("toolchain/builder.py", "Builder._compile"): _SHOWN,
+    ("toolchain/builder.py", "_need_whole"): "only the compiler's words tell a full disk of the host",
 }
 """(file, function) that may look into a text, with the reason; one that no longer does has to go."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,11 @@ def test_no_package_is_named_outside_of_its_rooms() -> None:
         if not path.is_relative_to(packages[told[name]])
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_pages_are_made_from_the_packages_rooms_and_the_index_names_them() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT.parent / "scripts/docs", "check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert {path.parent.name for path in (ROOT.parent / "conformance").glob("*/page.md")} == set(shipped().names)

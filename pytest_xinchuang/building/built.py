@@ -15,6 +15,7 @@ from pytest_xinchuang.inspect.extract import extract
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.tools.process import Runner
 
 LIBRARY_DIRS = ("lib/{triplet}", "usr/lib/{triplet}", "lib64", "usr/lib64", "lib", "usr/lib")
 """Where glibc's loader looks without a cache, on Debian's and on Red Hat's layout."""
@@ -136,7 +137,7 @@ def build(
             raise BuildFailed(f"{unit.program} is not in the root filesystem {rootfs.name}", argv=[], output="")
         return Built(unit, (unit.program, *unit.args), {}, {unit.program: found.read_bytes()})
     if unit.kind == "artifact":
-        return _from_artifact(subject, unit, target, platform, short)
+        return _from_artifact(subject, unit, target, platform, short, builder.runner)
     if unit.kind == "installer":
         script = subject.path(unit.sources[0])
         files = {f"{place}/{script.name}": script.read_bytes()}
@@ -175,7 +176,9 @@ def build(
     return Built(unit, argv, files, {unit.name: program, **shipped}, frozenset(shipped), dirs)
 
 
-def _from_artifact(subject: Subject, unit: Unit, target: Target, platform: Platform | None, short: str | None) -> Built:
+def _from_artifact(
+    subject: Subject, unit: Unit, target: Target, platform: Platform | None, short: str | None, runner: Runner
+) -> Built:
     """A program of an artifact, with all that comes with it. Objects beside the program are judged with the artifact."""
     place = f"{WORK_DIR}/{unit.name}"
     artifact = next(a for a in subject.file.artifacts if a.name == unit.artifact)
@@ -184,7 +187,7 @@ def _from_artifact(subject: Subject, unit: Unit, target: Target, platform: Platf
         wanted = platform.id if platform is not None else target.arch
         raise BuildFailed(f"the artifact {unit.artifact!r} is not delivered for {wanted}", argv=[], output="")
     try:
-        inside = extract(subject.path(name), target.architecture.names.get("oci", target.arch.value))
+        inside = extract(subject.path(name), target.architecture.names.get("oci", target.arch.value), runner)
     except XcError as error:
         raise BuildFailed(error.what, argv=[], output="") from error
     files = {f"{place}/{path}": data for path, data in inside.items()}

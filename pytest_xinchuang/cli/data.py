@@ -156,6 +156,7 @@ def _subject(context: Context) -> int:
 def _report(context: Context) -> int:
     from pytest_xinchuang.core.grade import grade_run
     from pytest_xinchuang.core.journal import read_journal
+    from pytest_xinchuang.packages.registry import installed
     from pytest_xinchuang.report.files import write_reports
     from pytest_xinchuang.report.json_report import report_schema
     from pytest_xinchuang.report.terminal import write_table
@@ -167,7 +168,7 @@ def _report(context: Context) -> int:
     if not options.journal:
         raise XcError(_("no journal is named"), mend=verbatim("xc report .xc/journal.ndjson"))
     path = Path(options.journal)
-    result = grade_run(read_journal(path))
+    result = grade_run(read_journal(path), installed().parts)
     written = write_reports(result, Path(options.output) if options.output else path.parent, context.language)
     write_table(result, lambda text, **_markup: context.say(text), language=context.language)
     context.say(_("wrote {files}", files=joined([verbatim(str(p)) for p in written], _(", "))))

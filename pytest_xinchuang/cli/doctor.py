@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform as host
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,12 @@ from pytest_xinchuang.sandbox.backends.docker import connect
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
 from pytest_xinchuang.sandbox.backends.system import kvm_works
 from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
-from pytest_xinchuang.toolchain.builder import find_go, find_zig, gnu_compiler, version_of
+from pytest_xinchuang.toolchain.builder import find_zig, gnu_compiler
+from pytest_xinchuang.tools.go import find_go
+from pytest_xinchuang.tools.process import End, Runner, first_line
+from pytest_xinchuang.tools.versions import version_of
+
+TRY_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -76,23 +80,15 @@ def _kernel(_store: Store) -> HostFeature:
 
 def _user_namespaces(_store: Store) -> HostFeature:
     feature, why = _("user namespaces"), _("the rootless sandbox is made of them")
-    try:
-        done = subprocess.run(
-            ["unshare", "-Urmpf", "true"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return HostFeature(feature, "unknown", verbatim(str(error)), why, verbatim("sudo apt-get install util-linux"))
-    if done.returncode == 0:
+    done = Runner().run(["unshare", "-Urmpf", "true"], timeout_s=TRY_TIMEOUT_S)
+    if done.end is not End.EXITED:
+        return HostFeature(feature, "unknown", done.told(), why, verbatim("sudo apt-get install util-linux"))
+    if done.ok:
         return HostFeature(feature, "ok", _("an unprivileged one can be made"), why)
     mend = "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000"
     if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
         mend = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    return HostFeature(feature, "missing", verbatim(done.stderr.strip()), why, verbatim(mend))
+    return HostFeature(feature, "missing", verbatim(first_line(done.errors)), why, verbatim(mend))
 
 
 def _private_binfmt(store: Store) -> HostFeature:

@@ -175,11 +175,11 @@ class Context:
         self._open.callback(pool.close)
         return pool
 
-    @cached_property
-    def builder(self) -> Builder:
+    def builder(self, pool: Pool) -> Builder:
+        """A builder of target code with the time-outs of a pool."""
         from pytest_xinchuang.toolchain.builder import Builder
 
-        return Builder(self.cache, self.progress)
+        return Builder(self.cache, self.progress, pool.runner)
 
 
 def as_json(data: Any) -> str:

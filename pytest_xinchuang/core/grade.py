@@ -17,9 +17,9 @@ the need. The rule in full:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pytest_xinchuang.core.events import Decided, GradedPlatform, Required, Unreadable
 from pytest_xinchuang.core.journal import Journal
@@ -56,14 +56,32 @@ class Grade:
         return self.level is not None and self.level >= self.required_level
 
 
+class ReportPart(Protocol):
+    """What a conformance package adds to each report of a graded run: a pure function of what the journal says."""
+
+    def as_json(self, result: RunResult, grade: Grade) -> Mapping[str, Any] | None:
+        """Goes into ``report.json``, under ``details`` and the package's name in the grade; None: nothing."""
+
+    def lines(self, result: RunResult, grade: Grade) -> Sequence[Message]:
+        """Lines below the platform's grade in the terminal."""
+
+    def properties(self, result: RunResult, grade: Grade) -> Mapping[str, str]:
+        """Properties of the package's suite in ``junit.xml``."""
+
+
 @dataclass
 class RunResult:
-    """All that reports are made of."""
+    """All that reports are made of.
+
+    Attributes:
+        parts: package -> what it adds to reports; set by whoever writes them.
+    """
 
     journal: Journal
     grades: list[Grade] = field(default_factory=list)
     requirements: list[RequirementResult] = field(default_factory=list)
     waiver_notes: list[Message] = field(default_factory=list)
+    parts: Mapping[str, ReportPart] = field(default_factory=dict)
 
     def of(self, platform: str) -> list[RequirementResult]:
         return [r for r in self.requirements if r.platform == platform]
@@ -78,9 +96,13 @@ class _Judged(NamedTuple):
     mend: Message = NOTHING
 
 
-def grade_run(journal: Journal) -> RunResult:
-    """Verdicts and grades of a run. A run that did not finish, or whose journal is damaged, has no grade."""
-    result = RunResult(journal)
+def grade_run(journal: Journal, parts: Mapping[str, ReportPart] | None = None) -> RunResult:
+    """Verdicts and grades of a run. A run that did not finish, or whose journal is damaged, has no grade.
+
+    Args:
+        parts: what packages add to reports; no verdict asks them.
+    """
+    result = RunResult(journal, parts=parts or {})
     started = journal.started
     for platform in started.platforms:
         results = [_judge(journal, platform, item) for item in started.required]

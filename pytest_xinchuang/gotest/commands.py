@@ -37,10 +37,10 @@ def _fill(parser: XcParser) -> None:
 def _go_test(context: Context) -> int:
     from pytest_xinchuang.core.yamlfile import YamlFile
     from pytest_xinchuang.gotest.engine import GoTestEngine
-    from pytest_xinchuang.gotest.module import ModuleVersion
     from pytest_xinchuang.gotest.report import as_markdown, as_text
     from pytest_xinchuang.gotest.result import ModuleResult, TestVerdict
     from pytest_xinchuang.gotest.suite import SuiteFile
+    from pytest_xinchuang.tools.gomod import ModuleVersion
 
     options = context.options
     names = list(options.modules)

@@ -10,13 +10,13 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.gotest.module import GoModule, ModuleVersion, Package
+from pytest_xinchuang.gotest.module import ModuleTree, Package
 from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, outcomes_of
 from pytest_xinchuang.sandbox.emulators import not_emulated
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
-from pytest_xinchuang.toolchain.builder import version_of
+from pytest_xinchuang.tools.gomod import ModuleVersion
 
 SOURCE, BINARY, PROFILE = "/xc/src", "/xc/package.test", "/xc/cover.out"
 MAX_TREE = 200 << 20
@@ -72,8 +72,8 @@ class GoTestEngine:
         """All packages of a module that have tests. What keeps the module from being tried at all is its ``error``."""
         result = ModuleResult(str(wanted), self.platform.id, "")
         try:
-            module = GoModule(self.pool.store.cache, wanted, offline=offline)
-            result.module, result.go = str(module.version), version_of(module.go, "version")
+            module = ModuleTree(self.pool.store.cache, wanted, offline=offline, runner=self.pool.runner)
+            result.module, result.go = str(module.version), module.go.version
             packages = module.packages(self.platform.arch.value)
         except XcError as error:
             result.error = str(error)
@@ -83,11 +83,14 @@ class GoTestEngine:
             result.packages.append(self._package(module, package))
         return result
 
-    def _package(self, module: GoModule, package: Package) -> PackageResult:
+    def _package(self, module: ModuleTree, package: Package) -> PackageResult:
         result = PackageResult(package.path)
         levels = dict(self.platform.cpu.go_env.value or {})
         try:
             program = module.test_binary(package, self.platform.arch.value, levels, cover=self.cover, race=self.race)
+        except HostFault as fault:
+            result.verdict, result.reason = TestVerdict.NOT_JUDGED, fault.what
+            return result
         except XcError as error:
             result.verdict, result.reason = self._not_built(module, package, error)
             return result
@@ -105,12 +108,14 @@ class GoTestEngine:
             program.unlink(missing_ok=True)
         return result
 
-    def _not_built(self, module: GoModule, package: Package, error: XcError) -> tuple[TestVerdict, str]:
+    def _not_built(self, module: ModuleTree, package: Package, error: XcError) -> tuple[TestVerdict, str]:
         """A build that fails for x86-64 as well says nothing of the platform."""
         if self.race:
             return TestVerdict.NOT_JUDGED, f"the race detector cannot be cross built: {error.what}"
         try:
             module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False).unlink(missing_ok=True)
+        except HostFault as fault:
+            return TestVerdict.NOT_JUDGED, fault.what
         except XcError:
             return TestVerdict.FAILS_EVERYWHERE, error.what
         return TestVerdict.FAIL, error.what
@@ -118,7 +123,7 @@ class GoTestEngine:
     def _execute(
         self,
         sandbox: Sandbox,
-        module: GoModule,
+        module: ModuleTree,
         package: Package,
         program: Path,
         words: list[str],
@@ -147,7 +152,7 @@ class GoTestEngine:
         return sandbox.run(argv, cwd=f"{SOURCE}/{package.directory}".rstrip("/"), limits=limits, trace=trace)
 
     def _all_tests(
-        self, sandbox: Sandbox, module: GoModule, package: Package, program: Path, words: list[str]
+        self, sandbox: Sandbox, module: ModuleTree, package: Package, program: Path, words: list[str]
     ) -> tuple[dict[str, tuple[str, str]], Outcome]:
         """Every test's action and output, and how the last run ended. A test that ends the whole program hides the others:
         they are run again without it."""
@@ -176,7 +181,7 @@ class GoTestEngine:
 
     def _judge(
         self,
-        module: GoModule,
+        module: ModuleTree,
         package: Package,
         program: Path,
         seen: dict[str, tuple[str, str]],
@@ -216,10 +221,12 @@ class GoTestEngine:
             return TestVerdict.NOT_JUDGED, reason
         return TestVerdict.FAIL, reason
 
-    def _reference(self, module: GoModule, package: Package) -> dict[str, tuple[str, str]] | str:
+    def _reference(self, module: ModuleTree, package: Package) -> dict[str, tuple[str, str]] | str:
         """The same tests on x86-64, natively; or how their program ended when it never got to a test."""
         try:
             program = module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False)
+        except HostFault:
+            raise
         except XcError as error:
             return f"it does not build: {error.what}"
         try:
@@ -230,7 +237,7 @@ class GoTestEngine:
 
     def _judge_test(
         self,
-        module: GoModule,
+        module: ModuleTree,
         package: Package,
         program: Path,
         name: str,
@@ -277,7 +284,7 @@ class GoTestEngine:
                 return TestVerdict.NOT_JUDGED, f"{again}: {told}"
         return TestVerdict.FAIL, again
 
-    def _steady_on_x86(self, module: GoModule, package: Package, name: str) -> bool:
+    def _steady_on_x86(self, module: ModuleTree, package: Package, name: str) -> bool:
         """Whether a test passes on x86-64 each time that it is tried, by itself."""
         program = module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False)
         try:

@@ -6,44 +6,22 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core.errors import ToolchainFault, XcError
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.provision.cache import Cache, remove_tree
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.tools.go import GoCommand, GoRun, read_failure
+from pytest_xinchuang.tools.gomod import ModuleVersion
+from pytest_xinchuang.tools.process import Runner
 
 TIMEOUT_S = 900
-
-
-@dataclass(frozen=True)
-class ModuleVersion:
-    """A module path with a version, as in ``github.com/gin-gonic/gin@v1.10.0``."""
-
-    path: str
-    version: str
-
-    @classmethod
-    def parse(cls, text: str) -> ModuleVersion:
-        """
-        Raises:
-            XcError: it is not MODULE@VERSION.
-        """
-        path, _, version = text.partition("@")
-        if not re.fullmatch(r"[A-Za-z0-9._~/-]+\.[A-Za-z0-9._~/-]+", path) or not re.fullmatch(
-            r"[A-Za-z0-9.+_-]+", version
-        ):
-            raise XcError(
-                f"{text!r} is not MODULE@VERSION",
-                mend="e.g. xc go-test github.com/gin-gonic/gin@v1.10.0 --platform kunpeng",
-            )
-        return cls(path, version)
-
-    def __str__(self) -> str:
-        return f"{self.path}@{self.version}"
+"""Seconds for fetching or building a module."""
+EVENTS_TIMEOUT_S = 120
+"""Seconds for reading the output of a test program."""
 
 
 @dataclass(frozen=True)
@@ -54,42 +32,51 @@ class Package:
     directory: str
 
 
-class GoModule:
+class ModuleTree:
     """A module's source in the cache, writable, and the go command over it.
 
     Raises:
-        XcError: the module cannot be had; the message is the go command's.
-        ToolchainFault: there is no Go.
+        XcError: there is no such module; the message is the go command's.
+        HostFault: it could not be fetched, or there is no Go.
     """
 
-    def __init__(self, cache: Cache, wanted: ModuleVersion, *, offline: bool = False) -> None:
+    def __init__(
+        self, cache: Cache, wanted: ModuleVersion, *, offline: bool = False, runner: Runner | None = None
+    ) -> None:
         self.cache = cache
-        self.go = find_go()
-        self.environment = {
-            "GOCACHE": str(cache.root / "gocache"),
-            "GOMODCACHE": str(cache.root / "gomodcache"),
-            "GOFLAGS": "-mod=mod",
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            **({"GOPROXY": "off"} if offline else {}),
-        }
+        self.go = GoCommand(
+            runner or Runner(), offline, build_cache=cache.root / "gocache", module_cache=cache.root / "gomodcache"
+        )
         scratch = cache.root / "gotest"
         scratch.mkdir(parents=True, exist_ok=True)
         for left in scratch.glob("*.test"):
             if not Path(f"/proc/{left.suffixes[-2][1:]}").exists():
                 left.unlink(missing_ok=True)  # of a run that was killed
-        found = json.loads(self.run(["mod", "download", "-json", str(wanted)], scratch, {"GO111MODULE": "on"}))
+        found = self._download(wanted, scratch)
         self.version = ModuleVersion(str(found["Path"]), str(found["Version"]))
         self.root = scratch / re.sub(r"[^A-Za-z0-9._-]", "_", str(self.version))
         with cache.lock(f"gotest-{self.root.name[:60]}"):
             if not (self.root / ".xc-complete").exists():
                 self._unpack(Path(str(found["Dir"])))
 
+    def _download(self, wanted: ModuleVersion, cwd: Path) -> dict[str, Any]:
+        run = self._go(["mod", "download", "-json", str(wanted)], cwd)
+        try:
+            found: dict[str, Any] = json.loads(run.finished.text)
+        except ValueError:
+            found = {}
+        if run.code or "Dir" not in found:
+            raise read_failure(str(found.get("Error") or run.finished.errors)).error(_command(run))
+        return found
+
+    def _go(self, words: list[str], cwd: Path, changes: Mapping[str, str] | None = None) -> GoRun:
+        return self.go.run(words, cwd, changes=changes, mod="mod", timeout_s=TIMEOUT_S)
+
     def _unpack(self, source: Path) -> None:
         remove_tree(self.root)
         # The module cache is read-only, and the go command has to write into go.mod and go.sum.
         shutil.copytree(source, self.root, symlinks=True, copy_function=shutil.copyfile)
-        for directory, _, _ in os.walk(self.root):
+        for directory, _names, _files in os.walk(self.root):
             Path(directory).chmod(0o755)
         if not (self.root / "go.mod").is_file():
             self.run(["mod", "init", self.version.path], self.root)
@@ -97,34 +84,17 @@ class GoModule:
         self.run(["list", "-deps", "-test", "./..."], self.root, {"CGO_ENABLED": "0"})
         (self.root / ".xc-complete").touch()
 
-    def run(self, words: list[str], cwd: Path, extra: Mapping[str, str] | None = None) -> str:
+    def run(self, words: list[str], cwd: Path, changes: Mapping[str, str] | None = None) -> str:
         """Run the go command; returns its standard output.
 
         Raises:
             XcError: it failed; the first line that tells why.
+            HostFault: it failed for what this host lacks.
         """
-        try:
-            done = subprocess.run(
-                [self.go, *words],
-                cwd=cwd,
-                env={**os.environ, **self.environment, **(extra or {})},
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ToolchainFault(f"go {words[0]} did not finish within {TIMEOUT_S} s") from error
-        if done.returncode:
-            lines = [
-                line
-                for line in (done.stderr + done.stdout).splitlines()
-                if line.strip() and not line.startswith(("go: downloading", "#"))
-            ]
-            raise XcError(f"go {' '.join(words[:3])}: {lines[0] if lines else 'no message'}")
-        return done.stdout
+        run = self._go(words, cwd, changes)
+        if run.failure is not None:
+            raise run.failure.error(_command(run))
+        return run.finished.text
 
     def packages(self, goarch: str) -> list[Package]:
         """The packages that have tests on this architecture."""
@@ -164,12 +134,13 @@ class GoModule:
 
     def events(self, package: Package, output: bytes) -> list[dict[str, Any]]:
         """A test binary's output (-test.v=test2json) as events of `go tool test2json`."""
-        done = subprocess.run(
-            [self.go, "tool", "test2json", "-p", package.path],
-            input=output,
-            capture_output=True,
-            env={**os.environ, **self.environment},
-            check=True,
-            timeout=120,
+        run = self.go.run(
+            ["tool", "test2json", "-p", package.path], self.root, timeout_s=EVENTS_TIMEOUT_S, stdin=output
         )
-        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+        if not run.finished.ok:
+            raise HostFault(_("{command} failed: {why}", command="go tool test2json", why=run.telling[0]))
+        return [json.loads(line) for line in run.finished.stdout.splitlines() if line.startswith(b"{")]
+
+
+def _command(run: GoRun) -> Message:
+    return verbatim(" ".join(run.argv[:4]))

@@ -129,7 +129,13 @@ class HarnessClient(Generic[HelloModel]):
         if self._running is not None:
             return self._running
         self.restarts += 1
-        running = Connection(self._protocol, self._launch, hello_timeout_s=self._start_timeout_s, ids=self._ids)
+        running = Connection(
+            self._protocol,
+            self._launch,
+            hello_timeout_s=self._start_timeout_s,
+            end_timeout_s=self.timeout_s,
+            ids=self._ids,
+        )
         self._running = running
         if self._first is not None and running.hello != self._first:
             self._violates(ViolationKind.OTHER_HELLO, _("after a restart the harness said another hello than before"))

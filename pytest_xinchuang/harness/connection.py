@@ -16,7 +16,7 @@ from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sandbox.protocol import Launch
 
 END_S = 5.0
-"""Seconds that a harness has to end after it has closed its output."""
+"""Seconds that a harness has to end after it has closed its output, where nobody says otherwise."""
 
 
 class Connection(Generic[HelloModel]):
@@ -25,6 +25,7 @@ class Connection(Generic[HelloModel]):
     Args:
         launch: starts it.
         hello_timeout_s: seconds until its hello.
+        end_timeout_s: seconds that it has to end after it has closed its output.
         ids: numbers for requests, where several connections are to share them.
 
     Attributes:
@@ -40,10 +41,12 @@ class Connection(Generic[HelloModel]):
         launch: Launch,
         *,
         hello_timeout_s: float,
+        end_timeout_s: float = END_S,
         ids: Iterator[int] | None = None,
     ) -> None:
         self._ids = ids if ids is not None else itertools.count(1)
         self._rest: list[bytes] = []
+        self._end_timeout_s = end_timeout_s
         self._closed = False
         self._process = LineProcess(launch())
         self._process.start()
@@ -86,12 +89,12 @@ class Connection(Generic[HelloModel]):
         Raises:
             SandboxFault: by a fault of ours.
         """
-        outcome = self._process.process.wait(END_S)
+        outcome = self._process.process.wait(self._end_timeout_s)
         went_on = outcome is None
         if outcome is None:
             outcome = self._process.process.kill()
         self._closed = True
-        self._process.finish()
+        self._process.finish(self._end_timeout_s)
         if outcome.ended in OURS:
             how = verbatim(outcome.describe())
             raise SandboxFault(_("the harness's sandbox broke: {how}", how=how))
@@ -105,4 +108,4 @@ class Connection(Generic[HelloModel]):
         self._closed = True
         with contextlib.suppress(HostFault, OSError, ValueError):
             self._process.process.kill()
-        self._process.finish()
+        self._process.finish(self._end_timeout_s)

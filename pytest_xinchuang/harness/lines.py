@@ -58,11 +58,15 @@ class LineProcess:
             while chunk := self.process.stderr.read1(4096):  # type: ignore[attr-defined]
                 self.stderr.append(chunk)
 
-    def finish(self) -> None:
-        """Let the threads end, and close the pipes; the process has ended."""
+    def finish(self, timeout_s: float) -> None:
+        """Let the threads end, and close the pipes; the process has ended.
+
+        Args:
+            timeout_s: seconds for each thread; one that reads on, since another process has the pipe, is left behind.
+        """
         self.outgoing.put(None)
         for thread in self.threads:
-            thread.join(5)
+            thread.join(timeout_s)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(OSError, ValueError, HostFault):
                 pipe.close()

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.walk import Bounds, Walker
+from pytest_xinchuang.tools.process import Runner
 
 MAX_BYTES = 400 << 20
 """What fits into a sandbox's private layer (512 MiB) beside what the program writes itself."""
@@ -17,14 +18,15 @@ MAX_BYTES = 400 << 20
 class _Account:
     """Bounds of an extraction."""
 
-    def __init__(self) -> None:
-        self._walker = Walker(lambda *_: None, Bounds(expanded=2 << 30))
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self._walker = Walker(lambda *_: None, Bounds(expanded=2 << 30), runner)
 
     def expanded(self, size: int, so_far: int, compressed: int) -> None:
         self._walker.expanded(size, so_far, compressed)
 
 
-def extract(path: Path, arch: str = "") -> dict[str, bytes]:
+def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[str, bytes]:
     """Path inside of the artifact -> content of every regular file in it; links are given as copies of what they lead to.
 
     Args:
@@ -42,7 +44,7 @@ def extract(path: Path, arch: str = "") -> dict[str, bytes]:
     if kind in (None, "elf", "jar"):
         return _bounded({path.name: data}, path)
     try:
-        account = _Account()
+        account = _Account(runner or Runner())
         files = _files(str(kind), data, account)
         if {"manifest.json", "index.json"} & files.keys():
             files = _image(files, arch, account)

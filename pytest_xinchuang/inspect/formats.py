@@ -12,7 +12,6 @@ import re
 import shutil
 import stat
 import struct
-import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.tools.process import End, Finished, Runner, first_line
 
 CHUNK = 1 << 20
 UNSQUASH_SECONDS = 300
@@ -41,7 +41,9 @@ class CannotRead(Exception):
 
 
 class Account(Protocol):
-    """Who bounds the walk."""
+    """Who bounds the walk, and runs programs for it."""
+
+    runner: Runner
 
     def expanded(self, size: int, so_far: int, compressed: int) -> None: ...
 
@@ -522,10 +524,11 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
         with image.open("wb") as file:
             for at in range(offset, len(data), CHUNK):
                 file.write(data[at : at + CHUNK])
-        _check_unsquashed_size(program, image)
-        done = _unsquashfs([program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)])
+        _check_unsquashed_size(program, image, account)
+        words = [program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)]
+        done = _unsquashfs(words, account)
         if not out.is_dir():
-            raise CannotRead(f"unsquashfs: {done.stderr.decode(errors='replace').strip()[:200]}")
+            raise CannotRead(f"unsquashfs: {first_line(done.errors)}")
         for directory, names, files in os.walk(out):
             names.sort()
             for name in sorted(names + files):
@@ -537,24 +540,19 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
                     yield ContainedFile(inside, lambda path=path: path.open("rb"), account, compressed=len(data))  # type: ignore[misc]
 
 
-def _unsquashfs(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            argv,
-            capture_output=True,
-            check=False,
-            timeout=UNSQUASH_SECONDS,
-            stdin=subprocess.DEVNULL,
-            env={"LC_ALL": "C"},
-        )
-    except subprocess.TimeoutExpired:
-        raise TooMuch(f"unsquashfs did not finish within {UNSQUASH_SECONDS} s") from None
+def _unsquashfs(argv: list[str], account: Account) -> Finished:
+    done = account.runner.run(argv, timeout_s=UNSQUASH_SECONDS)
+    if done.end in (End.TIMED_OUT, End.TOO_LARGE):
+        raise TooMuch(str(done.told()))
+    if done.end is not End.EXITED:
+        raise CannotRead(str(done.told()))
+    return done
 
 
-def _check_unsquashed_size(program: str, image: Path) -> None:
+def _check_unsquashed_size(program: str, image: Path, account: Account) -> None:
     """Before anything is written to disk: what the files in it would take."""
     total = 0
-    for line in _unsquashfs([program, "-lln", str(image)]).stdout.splitlines():
+    for line in _unsquashfs([program, "-lln", str(image)], account).stdout.splitlines():
         words = line.split()
         if len(words) > 5 and words[0][:1] == b"-" and words[2].isdigit():
             total += int(words[2])

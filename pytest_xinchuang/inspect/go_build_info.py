@@ -15,7 +15,7 @@ _LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
-class GoModule:
+class LinkedModule:
     """A module that a program was built from."""
 
     path: str
@@ -29,7 +29,7 @@ class GoBuildInfo:
 
     version: str
     path: str = ""
-    modules: tuple[GoModule, ...] = ()
+    modules: tuple[LinkedModule, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
 
     def setting(self, key: str) -> str | None:
@@ -107,17 +107,17 @@ def _by_pointer(data: bytes, place: int, form: str, at: Callable[[int], int | No
 
 def _parse(version: str, text: str) -> GoBuildInfo:
     path = ""
-    modules: list[GoModule] = []
+    modules: list[LinkedModule] = []
     settings: list[tuple[str, str]] = []
     for line in text.splitlines():
         words = line.split("\t")
         if words[0] == "path" and len(words) > 1:
             path = words[1]
         elif words[0] in ("mod", "dep") and len(words) > 2:
-            modules.append(GoModule(words[1], words[2]))
+            modules.append(LinkedModule(words[1], words[2]))
         elif words[0] == "=>" and len(words) > 1 and modules:
             last = modules.pop()
-            modules.append(GoModule(last.path, last.version, " ".join(w for w in words[1:3] if w)))
+            modules.append(LinkedModule(last.path, last.version, " ".join(w for w in words[1:3] if w)))
         elif words[0] == "build" and len(words) > 1:
             key, _, value = words[1].partition("=")
             settings.append((key, value.strip('"')))

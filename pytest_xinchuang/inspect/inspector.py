@@ -23,6 +23,7 @@ from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.inspect.walk import Bounds, Walker
+from pytest_xinchuang.tools.process import Runner
 
 PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
 """Containers that are judged as such, be there no object in them."""
@@ -58,9 +59,15 @@ class Inspector:
     """
 
     def __init__(
-        self, *, isa: bool = True, bounds: Bounds | None = None, machines: Iterable[str] = SCANNED_MACHINES
+        self,
+        *,
+        isa: bool = True,
+        bounds: Bounds | None = None,
+        machines: Iterable[str] = SCANNED_MACHINES,
+        runner: Runner | None = None,
     ) -> None:
         self.isa = isa
+        self.runner = runner
         self.bounds = bounds
         self.machines = frozenset(machines)
 
@@ -83,7 +90,7 @@ class Inspector:
             node.objects.append(record)
             _note_libc(node, name, data)
 
-        walker = Walker(on_object, self.bounds)
+        walker = Walker(on_object, self.bounds, self.runner)
         root = walker.walk(path, label)
         problems += walker.problems
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):

@@ -20,6 +20,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
+from pytest_xinchuang.tools.process import Runner
 
 OnObject = Callable[[Node, str, bytes], None]
 
@@ -49,7 +50,7 @@ class Bounds:
         expanded: bytes that decompression may give in all.
         ratio: expanded to compressed bytes of one stream, looked at from ``ratio_from`` bytes on: gzip can do 1030.
         object_bytes: the largest object that is read.
-        seconds: wall-clock time.
+        seconds: wall-clock time, before it is scaled as time-outs are.
     """
 
     depth: int = 8
@@ -65,12 +66,14 @@ class Bounds:
 class Walker:
     """Walks one artifact into a tree of nodes; ``on_object`` is called for each ELF object while its bytes are at hand."""
 
-    def __init__(self, on_object: OnObject, bounds: Bounds | None = None) -> None:
+    def __init__(self, on_object: OnObject, bounds: Bounds | None = None, runner: Runner | None = None) -> None:
         self.on_object = on_object
+        self.runner = runner or Runner()
         self.bounds = bounds or Bounds()
         self.problems: list[ReadProblem] = []
         self.unread = 0
-        self._deadline = time.monotonic() + self.bounds.seconds
+        self._seconds = self.runner.seconds(self.bounds.seconds)
+        self._deadline = time.monotonic() + self._seconds
         self._expanded = 0
         self._members = 0
 
@@ -110,7 +113,7 @@ class Walker:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise formats.TooMuch(f"took longer than {self.bounds.seconds:g} s")
+            raise formats.TooMuch(f"took longer than {self._seconds:g} s")
 
     def _count_member(self) -> None:
         self._members += 1

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_xinchuang.commands.common import Commands
+    from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
-    from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, ReportPart, RunContext
+    from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, RunContext
 
 GROUP = "pytest_xinchuang.packages"
 """The group of entry points; ours are in ``pyproject.toml``."""
@@ -72,10 +73,15 @@ def load(point: EntryPoint) -> ConformancePackage:
 
 def loadable() -> list[ConformancePackage]:
     """The registered packages that can be loaded, for option parsers and fixtures: a run tells of those that cannot be."""
-    found = []
+    found: list[ConformancePackage] = []
+    flags: set[str] = set()
     for point in entry_points():
         try:
-            found.append(load(point))
+            package = load(point)
+            own = {option.flag for option in package.options}
+            if package.name.isidentifier() and not own & flags:
+                found.append(package)
+                flags |= own
         except Exception:
             continue
     return found

@@ -7,7 +7,7 @@ needs to work is imported where it is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -15,12 +15,11 @@ from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
     from pytest_xinchuang.commands.common import Commands
-    from pytest_xinchuang.core.grade import Grade, RunResult
+    from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.requirement import Catalogue
     from pytest_xinchuang.core.subject import Section, Subject
     from pytest_xinchuang.core.verdict import Decision
-    from pytest_xinchuang.messages import Message
     from pytest_xinchuang.sandbox.pool import Pool
     from pytest_xinchuang.toolchain.builder import Builder
 
@@ -67,19 +66,6 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of what the engine holds: processes, temporary files. Called once, at the end of the run."""
-
-
-class ReportPart(Protocol):
-    """What a package adds to each report of a graded run: a pure function of what the journal says."""
-
-    def as_json(self, result: RunResult, grade: Grade) -> Mapping[str, Any] | None:
-        """Goes into ``report.json`` under ``packages.<name>`` of the grade; None: nothing."""
-
-    def lines(self, result: RunResult, grade: Grade) -> Sequence[Message]:
-        """Lines below the grade in the terminal."""
-
-    def properties(self, result: RunResult, grade: Grade) -> Mapping[str, str]:
-        """Properties of the package's suite in ``junit.xml``."""
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ from pytest_xinchuang.packages.protocol import ConformancePackage
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.requirement import Catalogue
     from pytest_xinchuang.core.subject import Section, Subject
 
@@ -44,6 +45,17 @@ class Registry:
             raise XcError(_("{name} is no name of a conformance package", name=verbatim(repr(package.name))))
         if package.name in self._packages:
             raise XcError(_("two conformance packages are called {name}", name=verbatim(package.name)))
+        taken = {option.flag: other.name for other in self for option in other.options}
+        for option in package.options:
+            if option.flag in taken:
+                raise XcError(
+                    _(
+                        "the conformance packages {one} and {other} both have the option {option}",
+                        one=verbatim(taken[option.flag]),
+                        other=verbatim(package.name),
+                        option=verbatim(option.flag),
+                    )
+                )
         self._packages[package.name] = package
         if package.locale is not None:
             add_catalogue(package.locale)
@@ -82,6 +94,11 @@ class Registry:
     def sections(self) -> tuple[Section[Any], ...]:
         """The sections of the manifest that packages have."""
         return tuple(section for package in self for section in package.sections)
+
+    @property
+    def parts(self) -> dict[str, ReportPart]:
+        """Package -> what it adds to reports."""
+        return {package.name: package.report for package in self if package.report is not None}
 
     def subject(self, path: Path, unseen: Iterable[Path] = ()) -> Subject:
         """Read a manifest with the sections of these packages; ``unseen`` files are no part of the subject.

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault
 from pytest_xinchuang.core.platform import KernelRecipe
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
 from pytest_xinchuang.provision.refs import SystemEmulatorRef
+from pytest_xinchuang.tools.process import Runner
 
 PROGRAMS = ("qemu-system-aarch64", "qemu-system-loongarch64", "qemu-system-x86_64")
 
@@ -32,9 +34,9 @@ _DATA = (
 """What of /usr/share the machines need: boot ROMs and firmware."""
 
 
-def build_system_emulator(cache: Cache, tree: Path) -> tuple[str, dict[str, str]]:
+def build_system_emulator(cache: Cache, tree: Path, runner: Runner | None = None) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with the qemu-system programs, their loader and libraries, and the firmware: nothing of the host's."""
-    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), _PACKAGES) as scratch:
+    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), _PACKAGES, runner=runner) as scratch:
         libraries = scratch / "usr/lib" / f"{host.machine()}-linux-gnu"
         loader = next(scratch.glob("usr/lib*/**/ld-linux-*.so.*"))
         for name in ("bin", "lib", "share"):
@@ -50,7 +52,8 @@ def build_system_emulator(cache: Cache, tree: Path) -> tuple[str, dict[str, str]
                     "--list",
                     str(tree / "bin" / name),
                 ],
-                f"read what {name} needs",
+                _("read what {name} needs", name=name),
+                runner=runner,
             )
             for found in re.findall(r"=> (\S+)", needed):
                 if Path(found).is_relative_to(scratch):
@@ -60,14 +63,20 @@ def build_system_emulator(cache: Cache, tree: Path) -> tuple[str, dict[str, str]
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(scratch / "usr/share" / item, place)
     said = run_tool(
-        [*SystemEmulatorRef(tree, "", "").command(PROGRAMS[0]), "--version"], "ask qemu for its version"
+        [*SystemEmulatorRef(tree, "", "").command(PROGRAMS[0]), "--version"],
+        _("ask qemu for its version"),
+        runner=runner,
     ).splitlines()[0]
     return f"Debian {EMULATOR_SUITE} qemu-system", {"version": said.partition("version ")[2]}
 
 
-def build_kernel(cache: Cache, recipe: KernelRecipe, tree: Path) -> tuple[str, dict[str, str]]:
+def build_kernel(
+    cache: Cache, recipe: KernelRecipe, tree: Path, runner: Runner | None = None
+) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with ``vmlinuz`` and ``config`` of a distribution's kernel package."""
-    packages = unpacked_packages(cache, recipe.suite, recipe.arch, [recipe.package], expired=recipe.expired_release)
+    packages = unpacked_packages(
+        cache, recipe.suite, recipe.arch, [recipe.package], expired=recipe.expired_release, runner=runner
+    )
     with packages as scratch:
         found = [*scratch.glob("boot/vmlinu[xz]-*"), *scratch.glob("usr/lib/modules/*/vmlinuz")]
         if not found:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import platform as host
 import re
 import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import RootfsRecipe
+from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.tools.process import End, Runner, environment, first_line
+
+TIMEOUT_S = 3600
+"""Seconds for fetching and unpacking a root filesystem over a slow line."""
+ANSWER_TIMEOUT_S = 120
 
 EMULATOR_SUITE = "trixie"
 """Debian 13 has QEMU 10.0; LoongArch LSX needs at least 8.2, the Dhyana, YongFeng and la464 models 10.0."""
@@ -52,8 +56,7 @@ def host_architecture() -> str:
     return known[machine]
 
 
-@functools.cache
-def mirror() -> str:
+def mirror(runner: Runner | None = None) -> str:
     """The package mirror: ``$XC_MIRROR``, else the first one that the host's apt uses.
 
     Raises:
@@ -61,26 +64,22 @@ def mirror() -> str:
     """
     if given := os.environ.get("XC_MIRROR"):
         return given
-    try:
-        listing = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI) $(RELEASE)"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.splitlines()
-    except (OSError, subprocess.CalledProcessError) as error:
+    words = ["apt-get", "indextargets", "--format", "$(SITE) $(REPO_URI) $(RELEASE)"]
+    done = (runner or Runner()).run(words, timeout_s=ANSWER_TIMEOUT_S)
+    if not done.ok:
         raise HostFault(
-            f"apt-get cannot be asked for a package mirror: {error}", mend="export XC_MIRROR=<URL of a Debian mirror>"
-        ) from error
+            _("apt-get cannot be asked for a package mirror: {why}", why=done.told()),
+            mend="export XC_MIRROR=<URL of a Debian mirror>",
+        )
+    listing = done.text.splitlines()
     for line in listing:
-        _, _, rest = line.partition(" ")
-        uri = rest.split(" ")[0]
+        uri = line.partition(" ")[2].split(" ")[0]
         if "security" not in uri and "debian" in uri:
             return uri
     raise HostFault("apt knows no Debian repository on this host", mend="export XC_MIRROR=<URL of a Debian mirror>")
 
 
-def find_mmdebstrap(cache: Cache) -> list[str]:
+def find_mmdebstrap(cache: Cache, runner: Runner | None = None) -> list[str]:
     """How to call mmdebstrap: the host's, or one unpacked from its package into the cache as an ordinary user.
 
     Raises:
@@ -88,11 +87,11 @@ def find_mmdebstrap(cache: Cache) -> list[str]:
     """
     if path := shutil.which("mmdebstrap"):
         return [path]
-    entry = cache.make("tool", "mmdebstrap", "1", lambda tree: _fetch_package("mmdebstrap", tree, cache))
+    entry = cache.make("tool", "mmdebstrap", "1", lambda tree: _fetch_package("mmdebstrap", tree, cache, runner))
     return ["perl", str(cache.tree("tool", entry.name) / "usr/bin/mmdebstrap")]
 
 
-def _fetch_package(package: str, tree: Path, cache: Cache) -> tuple[str, dict[str, str]]:
+def _fetch_package(package: str, tree: Path, cache: Cache, runner: Runner | None) -> tuple[str, dict[str, str]]:
     for tool in ("apt-get", "dpkg-deb", "perl"):
         if shutil.which(tool) is None:
             raise HostFault(f"neither mmdebstrap nor {tool} is on this host", mend=_MEND)
@@ -111,42 +110,54 @@ def _fetch_package(package: str, tree: Path, cache: Cache) -> tuple[str, dict[st
         "APT::Sandbox::User=root",
     ]
     try:
-        run_tool(["apt-get", *options, "update"], f"fetch the package {package}")
-        run_tool(["apt-get", *options, "download", package], f"fetch the package {package}", cwd=state)
+        run_tool(["apt-get", *options, "update"], _("fetch the package {package}", package=package), runner=runner)
+        run_tool(
+            ["apt-get", *options, "download", package], _("fetch the package {package}", package=package), state, runner
+        )
         archive = next(state.glob(f"{package}_*.deb"), None)
         if archive is None:
             raise HostFault(f"apt-get downloaded no {package}", mend=_MEND)
-        run_tool(["dpkg-deb", "-x", str(archive), str(tree)], f"unpack {archive.name}")
+        run_tool(["dpkg-deb", "-x", str(archive), str(tree)], _("unpack {file}", file=archive.name), runner=runner)
         return f"Debian package {archive.name}", {}
     finally:
         remove_tree(state)
 
 
-def run_tool(argv: Sequence[str], doing: str, cwd: Path | None = None) -> str:
-    try:
-        done = subprocess.run(
-            argv,
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+def run_tool(argv: Sequence[str], doing: Message, cwd: Path | None = None, runner: Runner | None = None) -> str:
+    """Run a tool that provisions; returns what it printed.
+
+    Args:
+        doing: what it is run for, after "could not".
+
+    Raises:
+        HostFault: it failed.
+    """
+    env = environment({"DEBIAN_FRONTEND": "noninteractive"})
+    done = (runner or Runner()).run(argv, timeout_s=TIMEOUT_S, cwd=cwd, env=env)
+    if done.end is not End.EXITED:
+        raise HostFault(_("could not {do}: {why}", do=doing, why=done.told()), mend=_MEND)
+    if not done.ok:
+        lines = [line for line in done.errors.splitlines() if re.match(r"E:|dpkg|W: .*GPG|.*rror", line)]
+        cause = lines[0] if lines else first_line(done.errors)
+        raise HostFault(
+            _("could not {do}: {why}", do=doing, why=cause),
+            mend=_("check the network and `apt-get update`, then try again"),
         )
-    except OSError as error:
-        raise HostFault(f"could not {doing}: {argv[0]}: {error.strerror}", mend=_MEND) from error
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if re.match(r"E:|dpkg|W: .*GPG|.*rror", line)]
-        cause = (lines or done.stderr.strip().splitlines() or ["no message"])[0]
-        raise HostFault(f"could not {doing}: {cause}", mend="check the network and `apt-get update`, then try again")
-    return done.stdout
+    return done.text
 
 
 def bootstrap(
-    cache: Cache, suite: str, architecture: str, packages: Sequence[str], target: Path, *, expired: bool = False
+    cache: Cache,
+    suite: str,
+    architecture: str,
+    packages: Sequence[str],
+    target: Path,
+    *,
+    expired: bool = False,
+    runner: Runner | None = None,
 ) -> None:
     argv = [
-        *find_mmdebstrap(cache),
+        *find_mmdebstrap(cache, runner),
         # chrootless writes files as the calling user; extract runs no maintainer script, so nothing is emulated.
         "--mode=chrootless",
         "--variant=extract",
@@ -159,27 +170,36 @@ def bootstrap(
     if expired:
         argv.append('--aptopt=Acquire::Check-Valid-Until "false"')
     target.rmdir()
-    run_tool([*argv, suite, str(target), mirror()], f"make a root filesystem of Debian {suite} {architecture}")
+    doing = _("make a root filesystem of Debian {suite} {arch}", suite=suite, arch=architecture)
+    run_tool([*argv, suite, str(target), mirror(runner)], doing, runner=runner)
 
 
 @contextlib.contextmanager
 def unpacked_packages(
-    cache: Cache, suite: str, architecture: str, packages: Sequence[str], *, expired: bool = False
+    cache: Cache,
+    suite: str,
+    architecture: str,
+    packages: Sequence[str],
+    *,
+    expired: bool = False,
+    runner: Runner | None = None,
 ) -> Iterator[Path]:
     """Packages with all that they need, unpacked into a directory that is gone afterwards: to take a few files out of."""
     scratch = cache.root / "tmp" / f"{packages[0]}-{architecture}-{os.getpid()}"
     remove_tree(scratch)
     scratch.mkdir()
     try:
-        bootstrap(cache, suite, architecture, packages, scratch, expired=expired)
+        bootstrap(cache, suite, architecture, packages, scratch, expired=expired, runner=runner)
         yield scratch
     finally:
         remove_tree(scratch)
 
 
-def build_rootfs(cache: Cache, recipe: RootfsRecipe, tree: Path) -> tuple[str, dict[str, str]]:
+def build_rootfs(
+    cache: Cache, recipe: RootfsRecipe, tree: Path, runner: Runner | None = None
+) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with a root filesystem; returns its source and what was read off it."""
-    bootstrap(cache, recipe.suite, recipe.arch, recipe.packages, tree, expired=recipe.expired_release)
+    bootstrap(cache, recipe.suite, recipe.arch, recipe.packages, tree, expired=recipe.expired_release, runner=runner)
     for name in _UNNEEDED:
         remove_tree(tree / name)
     for archive in tree.glob("usr/lib/*/*.a"):
@@ -241,9 +261,11 @@ def read_facts(tree: Path) -> dict[str, str]:
     return facts
 
 
-def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple[str, dict[str, str]]:
+def build_emulators(
+    cache: Cache, tree: Path, mark: bytes, offset: int, runner: Runner | None = None
+) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with static qemu programs, each with ``mark`` at ``offset`` of its ELF header."""
-    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), ["qemu-user"]) as scratch:
+    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), ["qemu-user"], runner=runner) as scratch:
         for name in EMULATORS:
             program = bytearray((scratch / "usr/bin" / name).read_bytes())
             program[offset : offset + len(mark)] = mark
@@ -252,6 +274,8 @@ def build_emulators(cache: Cache, tree: Path, mark: bytes, offset: int) -> tuple
             program = program.replace(b"/proc/cpuinfo\0", b"/proc/cpuinf-\0")
             (tree / name).write_bytes(program)
             (tree / name).chmod(0o755)
-    said = run_tool([str(tree / EMULATORS[0]), "--version"], "ask qemu for its version").splitlines()[0]
+    said = run_tool([str(tree / EMULATORS[0]), "--version"], _("ask qemu for its version"), runner=runner).splitlines()[
+        0
+    ]
     version = said.rpartition("version ")[2]
     return f"Debian {EMULATOR_SUITE} qemu-user", {"version": version}

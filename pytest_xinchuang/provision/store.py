@@ -25,6 +25,7 @@ from pytest_xinchuang.provision.refs import (
     RootfsRef,
     SystemEmulatorRef,
 )
+from pytest_xinchuang.tools.process import Runner
 
 
 class Store:
@@ -41,7 +42,9 @@ class Store:
         *,
         offline: bool = False,
         packages: tuple[str, ...] = (),
+        runner: Runner | None = None,
     ) -> None:
+        self.runner = runner or Runner()
         self.packages = packages
         """What stand-in root filesystems get besides their own packages."""
         self.platforms = platforms
@@ -55,7 +58,7 @@ class Store:
             "emulator",
             f"qemu-{mmdebstrap.host_architecture()}",
             f"2 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
-            lambda tree: mmdebstrap.build_emulators(self.cache, tree, MARKER, MARKER_OFFSET),
+            lambda tree: mmdebstrap.build_emulators(self.cache, tree, MARKER, MARKER_OFFSET, self.runner),
             force=force,
         )
         path = self.cache.tree("emulator", entry.name) / program
@@ -99,7 +102,7 @@ class Store:
             "system-emulator",
             self._system_emulator,
             f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(kernels.PROGRAMS)}",
-            lambda tree: kernels.build_system_emulator(self.cache, tree),
+            lambda tree: kernels.build_system_emulator(self.cache, tree, self.runner),
             force=force,
         )
         version = f"qemu-system {entry.facts.get('version', '')}".strip()
@@ -136,7 +139,11 @@ class Store:
         # What it runs on is no part of what it is made of.
         made_of = "2 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
         entry = self._make(
-            "kernel", name, made_of, lambda tree: kernels.build_kernel(self.cache, recipe, tree), force=force
+            "kernel",
+            name,
+            made_of,
+            lambda tree: kernels.build_kernel(self.cache, recipe, tree, self.runner),
+            force=force,
         )
         return self._kernel_ref(entry, recipe)
 
@@ -180,7 +187,7 @@ class Store:
             recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
-            source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree)
+            source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree, self.runner)
             _give_to_sandbox_user(tree)
             return source, facts
 

@@ -11,6 +11,7 @@ from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import LANGUAGES
+from pytest_xinchuang.report import parts
 
 SCHEMA: Literal["xc-report/1"] = "xc-report/1"
 
@@ -55,6 +56,9 @@ class GradeInfo(_Data):
     facts: Literal["shipped", "overridden"] = Field(description="whose facts about the platform were believed")
     differs: list[str] = Field(description="how the stand-in differs from the platform's own root filesystem")
     blocking: list[str]
+    details: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="what conformance packages add, by package; left out where none does"
+    )
 
 
 class WaiverInfo(_Data):
@@ -116,13 +120,13 @@ def build_report(result: RunResult, language: str = LANGUAGES[0]) -> Report:
             problems=[p.render(language) for p in journal.problems],
             faults=[f.said("what").render(language) for f in journal.faults],
         ),
-        grades=[_grade(grade, language) for grade in result.grades],
+        grades=[_grade(result, grade, language) for grade in result.grades],
         requirements=[_requirement(requirement, language) for requirement in result.requirements],
         waiver_notes=[note.render(language) for note in result.waiver_notes],
     )
 
 
-def _grade(grade: Grade, language: str) -> GradeInfo:
+def _grade(result: RunResult, grade: Grade, language: str) -> GradeInfo:
     return GradeInfo.model_validate(
         {
             "platform": grade.platform,
@@ -137,6 +141,7 @@ def _grade(grade: Grade, language: str) -> GradeInfo:
             "facts": grade.facts,
             "differs": [text.render(language) for text in grade.differs],
             "blocking": list(grade.blocking),
+            "details": parts.details(result, grade),
         }
     )
 
@@ -164,6 +169,9 @@ def _requirement(requirement: RequirementResult, language: str) -> RequirementIn
 def report_text(result: RunResult, language: str = LANGUAGES[0]) -> str:
     """``report.json`` as text, the same for the same journal and language."""
     data = build_report(result, language).model_dump(mode="json", by_alias=True)
+    for grade in data["grades"]:
+        if not grade["details"]:
+            del grade["details"]
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -12,6 +12,7 @@ from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, joined, verbatim
+from pytest_xinchuang.report import parts
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -32,7 +33,7 @@ def junit_text(result: RunResult, language: str = LANGUAGES[0]) -> str:
                 [_case(journal, r, language) for r in cases],
                 hostname=journal.started.run.host.get("name", "unknown"),
                 timestamp=journal.started.t.rstrip("Z").split(".")[0],
-                properties=_properties(result, grade, cases, language),
+                properties=_properties(result, grade, package, cases, language),
             )
             root.append(strict_suite(suite.build_xml_doc(), package, len(root)))
     ElementTree.indent(root, " ")
@@ -89,7 +90,9 @@ def _case(journal: Journal, result: RequirementResult, language: str) -> TestCas
     return case
 
 
-def _properties(result: RunResult, grade: Grade, cases: list[RequirementResult], language: str) -> dict[str, str]:
+def _properties(
+    result: RunResult, grade: Grade, package: str, cases: list[RequirementResult], language: str
+) -> dict[str, str]:
     started = result.journal.started
     properties = {
         "schema": "xc-junit/1",
@@ -106,6 +109,7 @@ def _properties(result: RunResult, grade: Grade, cases: list[RequirementResult],
         "rootfs": grade.rootfs,
         "run.id": started.run.id,
     }
+    properties |= parts.properties(result, grade, package)
     for case in cases:
         properties[f"requirement.{case.id}"] = f"{case.level} {case.effective}{' flaky' if case.flaky else ''}"
     return {name: clean(value) for name, value in properties.items()}

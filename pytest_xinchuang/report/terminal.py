@@ -8,6 +8,7 @@ from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, n_, render, verbatim
+from pytest_xinchuang.report import parts
 from pytest_xinchuang.report.columns import padded, shortened, width_of
 
 Writer = Callable[..., None]
@@ -107,6 +108,8 @@ class _Table:
             if len(silent) > _SHOWN:
                 names = _("{names} and {n} more", names=names, n=len(silent) - _SHOWN)
             self.line(_("not tested, because what it needs has failed: {requirements}", requirements=names), 2)
+        for text in parts.lines(self.result, grade):
+            self.line(text, 2)
         flaky = [r.id for r in results if r.flaky]
         if flaky:
             self.line(_("flaky: {requirements}", requirements=_names(flaky)), 2, yellow=True)

@@ -165,7 +165,7 @@ class Controller:
         self._write(RunFinished(exit_status=int(exit_status)))
         try:
             self.journal.close()
-            self.result = grade_run(read_journal(self.journal.path))
+            self.result = grade_run(read_journal(self.journal.path), self.session.registry.parts)
             if not self.broken:
                 write_reports(self.result, self.session.report_dir, self.session.language)
         except XcError as error:

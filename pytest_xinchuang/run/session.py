@@ -29,6 +29,7 @@ from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
+from pytest_xinchuang.tools.process import Runner
 
 REPORT_FILES = (
     "journal.ndjson",
@@ -109,6 +110,7 @@ class XcSession:
             Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl", written
         )
         self.timeout_scale = self._positive("xc_timeout_scale")
+        self.runner = Runner(self.timeout_scale)
         self._engines: dict[tuple[str, str], Engine] = {}
         self.opened: list[SandboxOpened] = []
         """The sandboxes that were opened and are not in the journal yet."""
@@ -221,6 +223,7 @@ class XcSession:
             progress,
             offline=self.offline,
             packages=self.subject.file.rootfs_packages,
+            runner=self.runner,
         )
         backends = {
             name: make
@@ -240,7 +243,7 @@ class XcSession:
 
     @cached_property
     def builder(self) -> Builder:
-        return Builder(self.pool.store.cache, self.pool.store.progress)
+        return Builder(self.pool.store.cache, self.pool.store.progress, self.runner)
 
     def provision(self) -> None:
         """Make what is missing before the first test asks for it, with progress where it can be seen.

@@ -17,15 +17,22 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.tools.process import UNSCALED, Runner
 
 AGENT_SOURCE = Path(__file__).with_name("agent")
 """The directory of the agent's Go module."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
+
+ANSWER_TIMEOUT_S = 60.0
+"""Seconds for one of the agent's own answers: a file, a list of changes."""
+KILL_TIMEOUT_S = 10.0
+"""Seconds for the end of what was killed."""
 
 
 class AgentSandbox:
@@ -36,6 +43,8 @@ class AgentSandbox:
     Args:
         name: what the sandbox is called in messages.
         prefix: what a program is started with: the emulator and its options, or nothing.
+        timeout_scale: of the time-outs of commands.
+        runner: scales those of the sandbox itself.
         emulated: by a program that may crash by itself, and says so on the command's stderr (qemu-user).
     """
 
@@ -50,11 +59,12 @@ class AgentSandbox:
         cpu_model: str,
         timeout_scale: float,
         emulated: bool,
+        runner: Runner = UNSCALED,
     ) -> None:
         self.name = name
         self._prefix = list(prefix)
         self._environment = dict(environment)
-        self._scale = timeout_scale
+        self._scale, self._runner = timeout_scale, runner
         self._cpu_model = cpu_model
         self._emulated = emulated
         self._ids = itertools.count(1)
@@ -78,9 +88,16 @@ class AgentSandbox:
         Raises:
             SandboxFault: it did not come up.
         """
-        if not self._wait(self._streams[0], time.monotonic() + timeout_s):
-            why = f"is not there: {self._dead}" if self._dead else f"did not answer within {timeout_s:.0f} s"
-            raise SandboxFault(f"the agent of {self.name} {why}")
+        if not self._wait(self._streams[0], self._patience(timeout_s)):
+            raise SandboxFault(
+                _("the agent of {name} is not there: {why}", name=self.name, why=self._dead)
+                if self._dead
+                else _(
+                    "the agent of {name} did not answer within {seconds:g} s",
+                    name=self.name,
+                    seconds=self._runner.seconds(timeout_s),
+                )
+            )
         return self._streams[0].answer or {}
 
     def _send(self, kind: int, number: int, payload: bytes = b"") -> None:
@@ -126,6 +143,10 @@ class AgentSandbox:
             self._dead = self._dead or why
             self._lock.notify_all()
 
+    def _patience(self, seconds: float) -> float:
+        """The moment until which the sandbox itself is waited for."""
+        return time.monotonic() + self._runner.seconds(seconds)
+
     def _wait(self, stream: _Stream, deadline: float) -> bool:
         with self._lock:
             while stream.answer is None and not self._dead:
@@ -140,7 +161,7 @@ class AgentSandbox:
         stream = self._streams[number] = _Stream(1 << 30)
         try:
             self._send(kind, number, payload)
-            if not self._wait(stream, time.monotonic() + 60) or stream.answer is None:
+            if not self._wait(stream, self._patience(ANSWER_TIMEOUT_S)) or stream.answer is None:
                 raise SandboxFault(self._dead or f"{self.name} did not answer")
             return stream.answer, bytes(stream.stdout)
         finally:
@@ -204,7 +225,7 @@ class AgentSandbox:
             ended = self._wait(stream, time.monotonic() + limits.wall_s * self._scale)
             if not ended and not self._dead:
                 self._send(_KILL, number)
-                if not self._wait(stream, time.monotonic() + 10):
+                if not self._wait(stream, self._patience(KILL_TIMEOUT_S)):
                     # What cannot even kill a command is no sandbox any more: it hangs.
                     self._die(f"{self.name} hangs: a command that was killed did not end")
             return self._outcome(argv, stream, timed_out=not ended, limits=limits, again=again)
@@ -300,15 +321,16 @@ class AgentProcess:
         self.stderr: IO[bytes] = io.BufferedReader(_OutputReader(sandbox, stream, stream.stderr))
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
-        seconds = timeout_s if timeout_s is not None else self._limits.wall_s
-        if not self._sandbox._wait(self._stream, time.monotonic() + seconds) and not self._sandbox._dead:
+        seconds = self._limits.wall_s * self._sandbox._scale if timeout_s is None else timeout_s
+        deadline = time.monotonic() + seconds
+        if not self._sandbox._wait(self._stream, deadline) and not self._sandbox._dead:
             return None
         return self._sandbox._outcome(self._argv, self._stream, timed_out=False, limits=self._limits)
 
     def kill(self) -> Outcome:
         killed = self._stream.answer is None
         self._sandbox._send(_KILL, self._number)
-        self._sandbox._wait(self._stream, time.monotonic() + 10)
+        self._sandbox._wait(self._stream, self._sandbox._patience(KILL_TIMEOUT_S))
         return self._sandbox._outcome(self._argv, self._stream, timed_out=killed, limits=self._limits)
 
 

@@ -10,6 +10,7 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.circumstances import Circumstances
 from pytest_xinchuang.sandbox.protocol import Sandbox
+from pytest_xinchuang.tools.process import Runner
 
 
 class Opening(Protocol):
@@ -18,6 +19,7 @@ class Opening(Protocol):
     Attributes:
         store: emulators, root filesystems and kernels.
         timeout_scale: by what the run multiplies every time-out.
+        runner: runs programs with time-outs that are scaled so.
         image: the container image that was named instead of the platform's own.
         run_id: tells the sandboxes of this run from those of another.
         keep: whether a sandbox is left as it is when it is closed, to be looked at.
@@ -27,6 +29,8 @@ class Opening(Protocol):
     def store(self) -> Store: ...
     @property
     def timeout_scale(self) -> float: ...
+    @property
+    def runner(self) -> Runner: ...
     @property
     def image(self) -> str | None: ...
     @property

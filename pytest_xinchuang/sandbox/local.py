@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome
+from pytest_xinchuang.tools.process import PIPE, Runner
 
 
 class LocalProcess:
@@ -19,39 +18,31 @@ class LocalProcess:
 
     def __init__(self, argv: Sequence[str], cwd: Path | None) -> None:
         self._argv = tuple(argv)
-        self._started = time.monotonic()
         try:
-            self._process = subprocess.Popen(
-                argv,
-                cwd=cwd,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise XcError(f"the harness {argv[0]!r} could not be started: {error.strerror}") from error
+            # A vendor's own program, in the vendor's own environment.
+            self._process = Runner().start(argv, cwd=cwd, env=os.environ, stdin=PIPE)
+        except (OSError, ValueError) as error:
+            problem = error.strerror if isinstance(error, OSError) else str(error)
+            raise XcError(
+                _("the harness {program} could not be started: {problem}", program=repr(argv[0]), problem=problem)
+            ) from error
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self.stdin: IO[bytes] = self._process.stdin.raw  # type: ignore[attr-defined]
         self.stdout: IO[bytes] = self._process.stdout
         self.stderr: IO[bytes] = self._process.stderr
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
-        try:
-            code = self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+        code = self._process.wait(timeout_s)
+        if code is None:
             return None
-        wall = (time.monotonic() - self._started) * 1000
+        wall = self._process.seconds * 1000
         if code < 0:
             return Outcome(self._argv, Ended.SIGNALED, None, -code, b"", b"", wall, 0.0)
         return Outcome(self._argv, Ended.EXITED, code, None, b"", b"", wall, 0.0)
 
     def kill(self) -> Outcome:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        outcome = self.wait(10)
+        self._process.kill()
+        outcome = self.wait()
         assert outcome is not None
         return outcome
 

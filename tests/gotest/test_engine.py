@@ -14,9 +14,9 @@ from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.gotest.engine import GoTestEngine
-from pytest_xinchuang.gotest.module import ModuleVersion
 from pytest_xinchuang.gotest.result import TestVerdict, coverage_of, outcomes_of
 from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.tools.gomod import ModuleVersion
 
 MODULE = "example.com/probe"
 

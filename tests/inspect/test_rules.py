@@ -10,7 +10,7 @@ from pytest_xinchuang.core.finding import Finding
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, GoModule
+from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, LinkedModule
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.rules.closure import Closure
@@ -167,12 +167,12 @@ def test_go_levels(settings: dict[str, str], platform: str, wanted: list[str], p
 
 def test_go_modules_without_a_release_and_local_replacements_are_noted(platforms: Platforms) -> None:
     modules = (
-        GoModule("example.com/main", "(devel)"),
-        GoModule("a", "v0.0.0-20240101000000-0123456789ab"),
-        GoModule("b", "v1.0.0-rc.1"),
-        GoModule("c", "v1.2.3"),
-        GoModule("d", "v1.0.0", "../d"),
-        GoModule("e", "v2.0.0+incompatible"),
+        LinkedModule("example.com/main", "(devel)"),
+        LinkedModule("a", "v0.0.0-20240101000000-0123456789ab"),
+        LinkedModule("b", "v1.0.0-rc.1"),
+        LinkedModule("c", "v1.2.3"),
+        LinkedModule("d", "v1.0.0", "../d"),
+        LinkedModule("e", "v2.0.0+incompatible"),
     )
     judge = Judge(platforms.get("kunpeng"))
     check_go(judge, ElfRecord("x", "x", elf(go=GoBuildInfo("go1.22", "x", modules))))

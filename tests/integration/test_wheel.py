@@ -13,7 +13,8 @@ import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.packages.registry import shipped
-from pytest_xinchuang.toolchain.builder import find_go, find_zig
+from pytest_xinchuang.toolchain.builder import find_zig
+from pytest_xinchuang.tools.go import find_go
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -49,8 +50,8 @@ def test_the_wheel_holds_the_suite(wheel: Path) -> None:
         "pytest_xinchuang/fixtures_data/subjects/openssl/xinchuang.yaml",
         "pytest_xinchuang/fixtures_data/template/xinchuang.yaml",
         "pytest_xinchuang/sandbox/agent/main.go",
-        "pytest_xinchuang/packages/sdk_ast/goapi/main.go",
-        "pytest_xinchuang/packages/sdk_ast/goapi/go.mod",
+        "pytest_xinchuang/toolchain/goapi/main.go",
+        "pytest_xinchuang/toolchain/goapi/go.mod",
         "pytest_xinchuang/conformance/sdk_ast/rules/go/GO-FUNC-REMOVED/rule.yaml",
         "pytest_xinchuang/conformance/sdk_ast/rules/go/GO-FUNC-REMOVED/client/client.go",
         "pytest_xinchuang/conformance/sdk_ast/rules/python/PY-REMOVED/old/lib.py",

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from pytest_xinchuang.sandbox.direct import open_emulated
 
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.harness.connection import Connection
 from pytest_xinchuang.harness.lines import LineProcess
+from pytest_xinchuang.sandbox.backends.direct import open_emulated
 from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
@@ -181,7 +181,7 @@ def test_a_program_under_the_emulator(name: str, sandbox: Sandbox, built: Callab
         pass
     # What is read from stderr as it comes is not lost to whoever tells whose end it was.
     assert _end(kept.process.wait(30)) == KEPT[name]
-    kept.finish()
+    kept.finish(5)
 
 
 @pytest.mark.sandbox

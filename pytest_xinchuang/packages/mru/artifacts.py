@@ -10,6 +10,7 @@ from pytest_xinchuang.core.verdict import Cause, Fidelity, Level
 from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVES, FITS, LOADS
+from pytest_xinchuang.tools.process import Runner
 
 BY_LEVEL = {Level.L1: LOADS, Level.L2: FITS, Level.L3: BEHAVES}
 
@@ -21,11 +22,18 @@ class Inspections(dict[str, Inspection]):
 
 
 def inspect_artifacts(
-    subject: Subject, platform: Platform, file: PlatformsFile, catalogue: FindingCatalogue, read: Inspections
+    subject: Subject,
+    platform: Platform,
+    file: PlatformsFile,
+    catalogue: FindingCatalogue,
+    read: Inspections,
+    runner: Runner,
 ) -> list[UnitRecord]:
     """A record for each artifact. ``read`` keeps what was read, for other platforms that are given the same file."""
     short = file.short_of(platform.id)
-    return [_one(subject, artifact, platform, short, file, catalogue, read) for artifact in subject.file.artifacts]
+    return [
+        _one(subject, artifact, platform, short, file, catalogue, read, runner) for artifact in subject.file.artifacts
+    ]
 
 
 def _one(
@@ -36,6 +44,7 @@ def _one(
     file: PlatformsFile,
     catalogue: FindingCatalogue,
     read: Inspections,
+    runner: Runner,
 ) -> UnitRecord:
     record = UnitRecord(f"artifact {artifact.name}")
     name = artifact.file_for(platform, short)
@@ -50,7 +59,7 @@ def _one(
         return record
     try:
         if name not in read:
-            read[name] = Inspector().read(subject.path(name), name)
+            read[name] = Inspector(runner=runner).read(subject.path(name), name)
     except XcError as error:
         record.blocked_by = record.undecided(LOADS, Cause.HOST, error.what, error.mend)
         return record

@@ -166,7 +166,9 @@ class MruEngine:
             )
             records.append(own)
         read = self.pool.shared.slot(Inspections, self.bench.subject_digest)
-        records += inspect_artifacts(self.subject, self.platform, self.pool.store.platforms.file, self.findings, read)
+        records += inspect_artifacts(
+            self.subject, self.platform, self.pool.store.platforms.file, self.findings, read, self.builder.runner
+        )
         if self.subject.file.build_flags:
             records.append(self._check_flags())
         for unit in self.subject.file.units:

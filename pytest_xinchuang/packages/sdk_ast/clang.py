@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
-from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, place_of
+from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 from pytest_xinchuang.toolchain.builder import find_zig
@@ -319,35 +319,44 @@ class CText:
         return self.type(s.get("type"))
 
 
+_REMOVED = {
+    "func": "C-FUNC-REMOVED",
+    "var": "C-VAR-REMOVED",
+    "const": "C-CONST-REMOVED",
+    "macro": "C-MACRO-REMOVED",
+}
+"""Kind of a symbol -> the rule about its removal; other kinds are types."""
+
+
 class CComparer(Comparer):
     """Compares headers."""
 
-    prefix = "C"
+    package_rules = PackageRules(unverifiable="C-UNVERIFIABLE")
 
     def label(self, path: str, name: str = "") -> str:
         return name or "include"
 
     def removed(self, path: str, name: str, symbol: Symbol) -> None:
-        rule = {"func": "FUNC", "var": "VAR", "const": "CONST", "macro": "MACRO"}.get(symbol["kind"], "TYPE")
-        self.add(f"{rule}-REMOVED", name, CText().symbol(symbol), "", cause=f"- {name}")
+        rule = _REMOVED.get(symbol["kind"], "C-TYPE-REMOVED")
+        self.add(rule, name, CText().symbol(symbol), "", cause=f"- {name}")
 
     def added(self, path: str, name: str, symbol: Symbol) -> None:
-        self.add("SYMBOL-ADDED", name, "", CText().symbol(symbol), at=place_of(symbol))
+        self.add("C-SYMBOL-ADDED", name, "", CText().symbol(symbol), at=place_of(symbol))
 
     def compare_symbol(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
         texts = CText().symbol(old), CText().symbol(new)
         at = place_of(new)
         kind = old["kind"]
         if kind != new["kind"]:
-            self.add("KIND-CHANGED", name, f"{kind} {texts[0]}", f"{new['kind']} {texts[1]}", at=at)
+            self.add("C-KIND-CHANGED", name, f"{kind} {texts[0]}", f"{new['kind']} {texts[1]}", at=at)
         elif kind == "func":
             self._function(name, old["type"], new["type"], texts, at)
         elif kind == "var":
             if old["type"] != new["type"]:
-                self.add("VAR-TYPE-CHANGED", name, *texts, at=at)
+                self.add("C-VAR-TYPE-CHANGED", name, *texts, at=at)
         elif kind == "const":
             if old.get("value") != new.get("value"):
-                self.add("CONST-VALUE-CHANGED", name, *texts, at=at)
+                self.add("C-CONST-VALUE-CHANGED", name, *texts, at=at)
         elif kind == "macro":
             self._macro(name, old, new, texts, at)
         else:
@@ -357,11 +366,11 @@ class CComparer(Comparer):
         if old.get("value") == new.get("value"):
             return
         if _MACRO_VERSION.search(name):
-            rule = "MACRO-VERSION-CHANGED"
+            rule = "C-MACRO-VERSION-CHANGED"
         elif old.get("facts") or new.get("facts"):
-            rule = "MACRO-BODY-CHANGED"
+            rule = "C-MACRO-BODY-CHANGED"
         else:
-            rule = "MACRO-VALUE-CHANGED"
+            rule = "C-MACRO-VALUE-CHANGED"
         self.add(rule, name, *texts, at=at)
 
     def _function(self, name: str, old: Type, new: Type, texts: tuple[str, str], at: str) -> None:
@@ -369,15 +378,15 @@ class CComparer(Comparer):
             return
         before, after = old.get("params") or [], new.get("params") or []
         if len(before) != len(after) or bool(old.get("variadic")) != bool(new.get("variadic")):
-            self.add("FUNC-PARAMS-CHANGED", name, *texts, at=at)
+            self.add("C-FUNC-PARAMS-CHANGED", name, *texts, at=at)
         elif _bare(old) == _bare(new):
             looser = all(_const(b) >= _const(a) for a, b in zip(before, after, strict=True))
             result = old["results"] == new["results"]
-            self.add("FUNC-CONST-ADDED" if looser and result else "FUNC-CONST-REMOVED", name, *texts, at=at)
+            self.add("C-FUNC-CONST-ADDED" if looser and result else "C-FUNC-CONST-REMOVED", name, *texts, at=at)
         elif [_bare(p) for p in before] != [_bare(p) for p in after]:
-            self.add("FUNC-PARAM-TYPE-CHANGED", name, *texts, at=at)
+            self.add("C-FUNC-PARAM-TYPE-CHANGED", name, *texts, at=at)
         else:
-            self.add("FUNC-RESULT-TYPE-CHANGED", name, *texts, at=at)
+            self.add("C-FUNC-RESULT-TYPE-CHANGED", name, *texts, at=at)
 
     def _type(self, name: str, old: Symbol, new: Symbol, at: str) -> None:
         before, after = old["type"], new["type"]
@@ -385,22 +394,22 @@ class CComparer(Comparer):
         if bool(old.get("alias")) != bool(new.get("alias")) or (
             before["kind"] != after["kind"] and before["kind"] in records
         ):
-            self.add("TYPE-CHANGED", name, CText().type(before), CText().type(after), at=at)
+            self.add("C-TYPE-CHANGED", name, CText().type(before), CText().type(after), at=at)
         elif old.get("alias"):
             if before != after:
-                self.add("TYPEDEF-CHANGED", name, CText().type(before), CText().type(after), at=at)
+                self.add("C-TYPEDEF-CHANGED", name, CText().type(before), CText().type(after), at=at)
         elif before["kind"] in records:
             self._record(name, old, new, at)
         elif old.get("size") != new.get("size") or before != after:
-            self.add("TYPE-CHANGED", name, CText().type(before), CText().type(after), at=at)
+            self.add("C-TYPE-CHANGED", name, CText().type(before), CText().type(after), at=at)
 
     def _record(self, name: str, old: Symbol, new: Symbol, at: str) -> None:
         before, after = old["type"], new["type"]
         if before.get("hidden") or after.get("hidden"):
             if not before.get("hidden"):
-                self.add("STRUCT-OPAQUE", name, at=at)
+                self.add("C-STRUCT-OPAQUE", name, at=at)
             elif not after.get("hidden"):
-                self.add("STRUCT-COMPLETED", name, at=at)
+                self.add("C-STRUCT-COMPLETED", name, at=at)
             return
         fields = {f["name"]: f for f in before["fields"]}
         now = {f["name"]: f for f in after["fields"]}
@@ -408,22 +417,22 @@ class CComparer(Comparer):
         gone = [n for n in fields if n not in now]
         cause = f"{name}: {', '.join([*(f'+ {n}' for n in came), *(f'- {n}' for n in gone)])}" if came or gone else name
         for n in gone:
-            self.add("FIELD-REMOVED", f"{name}.{n}", CText().type(fields[n]["type"]), "", cause=cause, at=at)
+            self.add("C-FIELD-REMOVED", f"{name}.{n}", CText().type(fields[n]["type"]), "", cause=cause, at=at)
         for n in came:
-            self.add("FIELD-ADDED", f"{name}.{n}", "", CText().type(now[n]["type"]), cause=cause, at=at)
+            self.add("C-FIELD-ADDED", f"{name}.{n}", "", CText().type(now[n]["type"]), cause=cause, at=at)
         for n, field_ in fields.items():
             other = now.get(n)
             if other is None:
                 continue
             if _bare(field_["type"]) != _bare(other["type"]):
                 texts = CText().type(field_["type"]), CText().type(other["type"])
-                self.add("FIELD-TYPE-CHANGED", f"{name}.{n}", *texts, cause=cause, at=at)
+                self.add("C-FIELD-TYPE-CHANGED", f"{name}.{n}", *texts, cause=cause, at=at)
             if (field_["offset"], field_.get("bits")) != (other["offset"], other.get("bits")):
-                self.add("FIELD-MOVED", f"{name}.{n}", _offset(field_), _offset(other), cause=cause, at=at)
+                self.add("C-FIELD-MOVED", f"{name}.{n}", _offset(field_), _offset(other), cause=cause, at=at)
         if old.get("size") != new.get("size"):
-            self.add("STRUCT-SIZE-CHANGED", name, str(old.get("size")), str(new.get("size")), cause=cause, at=at)
+            self.add("C-STRUCT-SIZE-CHANGED", name, str(old.get("size")), str(new.get("size")), cause=cause, at=at)
         if old.get("align") != new.get("align"):
-            self.add("STRUCT-ALIGN-CHANGED", name, str(old.get("align")), str(new.get("align")), cause=cause, at=at)
+            self.add("C-STRUCT-ALIGN-CHANGED", name, str(old.get("align")), str(new.get("align")), cause=cause, at=at)
 
 
 def _offset(member: Mapping[str, Any]) -> str:

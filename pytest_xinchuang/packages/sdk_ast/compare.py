@@ -231,7 +231,7 @@ def _compare_side(before: Snapshot, after: Snapshot, target: str, new_target: st
 
 
 def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
-    mapped = set()
+    rules, mapped = comparer.package_rules, set()
     changed_internal = _changed_internal(old, new, comparer)
     for path in old.snapshot.packages:
         before = old.package(path)
@@ -245,7 +245,7 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
             _package_removed(comparer, path, new)
             continue
         if before.record.name != after.record.name and before.record.name and after.record.name:
-            comparer.add("PKG-NAME-CHANGED", comparer.label(path), before.record.name, after.record.name)
+            comparer.add(rules.name_changed, comparer.label(path), before.record.name, after.record.name)
         if _same_api(before.record, after.record):
             comparer.compare_exposed([i for i in before.record.exposes if i.rpartition(".")[0] in changed_internal])
             continue
@@ -258,12 +258,12 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
             # What was not read may be what seems to be missing, or may be missing from the old side.
             found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
             comparer.changes[first:] = found
-            comparer.add("UNVERIFIABLE", comparer.label(path), undecided=why)
+            comparer.add(rules.unverifiable, comparer.label(path), undecided=why)
     for path in new.snapshot.packages:
         package = new.package(path)
         if package is None or path in mapped or package.record.internal or package.record.name == "main":
             continue
-        comparer.add("PKG-ADDED", comparer.label(path), "", package.record.name)
+        comparer.add(rules.added, comparer.label(path), "", package.record.name)
     return comparer.changes
 
 
@@ -312,12 +312,12 @@ def _package_removed(comparer: Comparer, path: str, new: Side) -> None:
     for nested in new.snapshot.header.nested or ():
         if relative == nested or relative.startswith(nested + "/"):
             known = new.snapshot.header.requires.get(f"{module}/{nested}", "")
-            rule = "PKG-NESTED-MODULE-REQUIRED" if known else "PKG-NESTED-MODULE"
+            rule = "GO-PKG-NESTED-MODULE-REQUIRED" if known else "GO-PKG-NESTED-MODULE"
             comparer.add(rule, comparer.label(path), path, f"module {module}/{nested} {known}".strip())
             return
     path_now = comparer.new_path(path)
     elsewhere = new.package(path_now) is None and any(p.record.targets for p in new.snapshot.packages.get(path_now, ()))
-    rule = "PKG-TARGET-REMOVED" if elsewhere else "PKG-REMOVED"
+    rule = comparer.package_rules.target_removed if elsewhere else comparer.package_rules.removed
     comparer.add(rule, comparer.label(path), path, "", cause=f"- {comparer.label(path)}")
 
 

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Snapshot, Symbol
+
+
+@dataclass(frozen=True)
+class PackageRules:
+    """Ids of a language's rules about packages as a whole; ``unverifiable`` alone where there is one package, as in C."""
+
+    unverifiable: str
+    added: str = ""
+    removed: str = ""
+    target_removed: str = ""
+    name_changed: str = ""
 
 
 class Side:
@@ -30,10 +42,10 @@ class Comparer:
         package_map: old package path -> new package path, beyond the change of the module's own path.
 
     Attributes:
-        prefix: what the ids of the language's rules begin with.
+        package_rules: the language's rules about whole packages.
     """
 
-    prefix = ""
+    package_rules: PackageRules
 
     def __init__(self, old: Side, new: Side, package_map: Mapping[str, str]) -> None:
         self.old, self.new, self.package_map = old, new, package_map
@@ -70,9 +82,8 @@ class Comparer:
         at: str = "",
         **params: str,
     ) -> None:
-        """Note a change under the rule of that name, without the language's prefix where it lacks it."""
-        name = rule if rule.startswith(f"{self.prefix}-") else f"{self.prefix}-{rule}"
-        self.changes.append(Change(name, symbol, old, new, cause=cause, undecided=undecided, at=at, params=params))
+        """Note a change under the rule of that id."""
+        self.changes.append(Change(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, params=params))
 
     def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         """Compare all symbols of a package: those that went, came, and changed."""

@@ -11,6 +11,7 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
@@ -18,8 +19,10 @@ from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
-from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion, go_key, read_go_mod
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools.go import GoCause, GoCommand
+from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
+from pytest_xinchuang.tools.process import Runner
 
 BUILDS, VETS, GO = "XC-SDK-001", "XC-SDK-002", "XC-SDK-003"
 CONTRACT, EVERYWHERE, VERSION = "XC-SDK-010", "XC-SDK-011", "XC-SDK-012"
@@ -48,9 +51,11 @@ class SdkEngine:
         *,
         baseline: str = "",
         offline: bool = False,
+        runner: Runner | None = None,
     ) -> None:
         self.platform, self.subject, self.catalogue = platform, subject, catalogue
         self.cache, self.baseline, self.offline = cache, baseline, offline
+        self.runner = runner or Runner()
         self._sources: Sources | None = None
         self._commands: dict[tuple[str, ...], Found] = {}
 
@@ -98,16 +103,18 @@ class SdkEngine:
 
     def _run_go(self, words: tuple[str, ...]) -> Found:
         found = Found()
-        run = run_go(self.cache, self.subject.path(self.sdk.path), words, self.arch, offline=self.offline)
+        directory = self.subject.path(self.sdk.path)
+        run = run_go(self.cache, directory, words, self.arch, offline=self.offline, runner=self.runner)
         found.evidence.append(
             {"kind": "go", "argv": list(run.argv), "goarch": self.arch, "exit": run.code, "output": run.output[-2000:]}
         )
-        if run.unreachable:
-            found.undecided = f"a module could not be fetched: {run.telling[0]}"
-        elif run.code:
+        failure = run.failure
+        if run.matched_nothing:
+            found.undecided, found.cause = _("there is no package for {arch}", arch=self.arch), Cause.SUBJECT
+        elif failure is not None and failure.cause is GoCause.SUBJECT:
             found.wrong += run.telling
-        elif "matched no packages" in run.output:
-            found.undecided, found.cause = f"there is no package for {self.arch}", Cause.SUBJECT
+        elif failure is not None:
+            found.undecided, found.mend = failure.told(), failure.mend
         return found
 
     def _not_go(self) -> Found:
@@ -119,7 +126,9 @@ class SdkEngine:
         if self.sdk.language != "go":
             return self._not_go()
         found = Found()
-        declared = read_go_mod(self.subject.path(self.sdk.path) / "go.mod").go
+        declared = read_go_mod(
+            self.subject.path(self.sdk.path) / "go.mod", GoCommand(self.runner, offline=self.offline)
+        ).go
         least = self.platform.architecture.go_min.value
         found.evidence.append({"kind": "go directive", "go": declared, "users": self.sdk.go, "architecture": least})
         if not self.sdk.go:
@@ -138,7 +147,7 @@ class SdkEngine:
             arches = tuple(dict.fromkeys((REFERENCE, self.arch)))
             targets = tuple(f"linux/{arch}" for arch in arches)
             options = ReadOptions(targets=targets, tags=self.sdk.tags, offline=self.offline, language=self.sdk.language)
-            self._sources = Sources(self.cache, options, self.subject.directory)
+            self._sources = Sources(self.cache, options, self.subject.directory, self.runner)
         return self._sources.read(what)
 
     @cached_property

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, place_of
+from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.goside import GoSide, Mismatch, Name, TypeParams, exported
+from pytest_xinchuang.packages.sdk_ast.gosignatures import FUNCTION, SignatureRules
 from pytest_xinchuang.packages.sdk_ast.gotypes import TypeComparison
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
@@ -18,7 +19,13 @@ _VERSION = re.compile(r'"v?\d+(\.\d+)+[-+.0-9A-Za-z]*"')
 class GoComparer(Comparer):
     """Compares Go packages."""
 
-    prefix = "GO"
+    package_rules = PackageRules(
+        added="GO-PKG-ADDED",
+        removed="GO-PKG-REMOVED",
+        target_removed="GO-PKG-TARGET-REMOVED",
+        name_changed="GO-PKG-NAME-CHANGED",
+        unverifiable="GO-UNVERIFIABLE",
+    )
     old: GoSide
     new: GoSide
 
@@ -233,7 +240,7 @@ class GoComparer(Comparer):
         elif old["kind"] == "var":
             self._compare_var(path, new_path, label, old, new)
         elif old["kind"] == "func":
-            self.compare_signature("FUNC", path, new_path, label, old["type"], new["type"], at=place_of(new))
+            self.compare_signature(FUNCTION, path, new_path, label, old["type"], new["type"], at=place_of(new))
         else:
             self._compare_type_names(path, new_path, name, old, new)
         if new.get("deprecated") and not old.get("deprecated"):
@@ -264,7 +271,7 @@ class GoComparer(Comparer):
         }.get(pair, "GO-KIND-CHANGED")
         at = place_of(new)
         if rule == "GO-FUNC-TO-VAR" and (found := self.same(old["type"], new["type"])):
-            self.compare_signature("FUNC", path, new_path, label, old["type"], new["type"], at=at, found=found)
+            self.compare_signature(FUNCTION, path, new_path, label, old["type"], new["type"], at=at, found=found)
             return
         self.add(rule, label, GoText(path).symbol(old), GoText(new_path).symbol(new), at=at)
 
@@ -304,7 +311,7 @@ class GoComparer(Comparer):
 
     def compare_signature(
         self,
-        what: str,
+        rules: SignatureRules,
         path: str,
         new_path: str,
         label: str,
@@ -316,16 +323,16 @@ class GoComparer(Comparer):
         cause: str = "",
         names: tuple[TypeParams, TypeParams] = ({}, {}),
     ) -> None:
-        before = "func" + GoText(path).signature(old, names[0], "func" if what == "FUNC" else "method")
-        after = "func" + GoText(new_path).signature(new, names[1], "func" if what == "FUNC" else "method")
+        before = "func" + GoText(path).signature(old, names[0], rules.noun)
+        after = "func" + GoText(new_path).signature(new, names[1], rules.noun)
         own, others = old.get("typeparams") or [], new.get("typeparams") or []
 
         def add(rule: str, found: Mismatch | None = None) -> None:
             why = (self.cause_of(found) if found else "") or cause
-            self.add(f"GO-{what}-{rule}", label, before, after, cause=why, at=at)
+            self.add(rule, label, before, after, cause=why, at=at)
 
         if len(own) != len(others):
-            add("TO-GENERIC" if not own else "TYPEPARAMS-CHANGED")
+            add(rules.to_generic if not own else rules.type_params_changed)
             return
         plain_old = {k: v for k, v in old.items() if k != "typeparams"}
         plain_new = {k: v for k, v in new.items() if k != "typeparams"}
@@ -333,14 +340,14 @@ class GoComparer(Comparer):
         if mismatch is None:
             judged = [self.constraint(a["constraint"], b["constraint"]) for a, b in zip(own, others, strict=True)]
             if "tightened" in judged:
-                add("CONSTRAINT-TIGHTENED")
+                add(rules.constraint_tightened)
             elif "loosened" in judged:
-                add("CONSTRAINT-LOOSENED")
+                add(rules.constraint_loosened)
             elif found is not None:
-                add("PARAM-TYPE-CHANGED", found)
+                add(rules.param_type_changed, found)
             return
         if own and self._permuted(plain_old, plain_new, len(own)):
-            add("TYPEPARAMS-REORDERED")
+            add(rules.type_params_reordered)
             return
         params, others_params = old.get("params") or [], new.get("params") or []
         results, others_results = old.get("results") or [], new.get("results") or []
@@ -349,17 +356,17 @@ class GoComparer(Comparer):
         if variadic != other_variadic:
             tail = other_variadic and len(others_params) == len(params) + 1
             if tail and self._same_list(params, others_params[:-1], old, new) is None and same_results is None:
-                add("VARIADIC-ADDED")
+                add(rules.variadic_added)
             else:
-                add("SLICE-TO-VARIADIC" if other_variadic else "VARIADIC-TO-SLICE")
+                add(rules.slice_to_variadic if other_variadic else rules.variadic_to_slice)
         elif len(params) != len(others_params):
-            add("PARAM-ADDED" if len(others_params) > len(params) else "PARAM-REMOVED")
+            add(rules.param_added if len(others_params) > len(params) else rules.param_removed)
         elif found := self._same_list(params, others_params, old, new):
-            add("PARAM-TYPE-CHANGED", found)
+            add(rules.param_type_changed, found)
         elif len(results) != len(others_results):
-            add("RESULT-ADDED" if len(others_results) > len(results) else "RESULT-REMOVED")
+            add(rules.result_added if len(others_results) > len(results) else rules.result_removed)
         else:
-            add("RESULT-TYPE-CHANGED", same_results)
+            add(rules.result_type_changed, same_results)
 
     def _permuted(self, old: Type, new: Type, count: int) -> bool:
         """Whether the signatures are the same once the type parameters stand in another order."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_xinchuang.packages.sdk_ast.comparer import Side
+from pytest_xinchuang.packages.sdk_ast.gosignatures import SignatureRules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 
 Name = tuple[str, str]
@@ -96,7 +97,7 @@ class GoCorrespondence(Protocol):
 
     def compare_signature(
         self,
-        what: str,
+        rules: SignatureRules,
         path: str,
         new_path: str,
         label: str,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.goside import GoCorrespondence, Name
+from pytest_xinchuang.packages.sdk_ast.gosignatures import METHOD
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
 
+_CONSTRAINT_RULES = {"tightened": "GO-TYPE-CONSTRAINT-TIGHTENED", "loosened": "GO-TYPE-CONSTRAINT-LOOSENED"}
+"""What became of a type parameter's constraint -> the rule; the worst first."""
 _RANKS = {
     # Types that hold every value of those before them in their row; int and uint have 64 bits on the platforms graded here,
     # and at least 32 everywhere (Go specification, Numeric types).
@@ -90,10 +93,10 @@ class TypeComparison:
             self._add("GO-TYPE-TO-GENERIC" if not before else "GO-TYPE-TYPEPARAMS-CHANGED", "", old, new)
             return False
         judged = [self.c.constraint(a["constraint"], b["constraint"]) for a, b in zip(before, after, strict=True)]
-        worst = "tightened" if "tightened" in judged else "loosened" if "loosened" in judged else ""
-        if worst:
+        rule = next((rule for how, rule in _CONSTRAINT_RULES.items() if how in judged), None)
+        if rule is not None:
             old, new = text.parameters(before, self.names[0]), new_text.parameters(after, self.names[1])
-            self._add(f"GO-TYPE-CONSTRAINT-{worst.upper()}", "", old, new)
+            self._add(rule, "", old, new)
         return True
 
     # -- underlying types
@@ -208,7 +211,7 @@ class TypeComparison:
             if other.get("pointer") and not method.get("pointer"):
                 self._add("GO-METHOD-POINTER-RECEIVER", name, f"({self.label}).{name}", f"(*{self.label}).{name}")
             self.c.compare_signature(
-                "METHOD",
+                METHOD,
                 self.path,
                 self.new_path,
                 f"{self.label}.{name}",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.packages.sdk_ast.comparer import Comparer
+from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
@@ -435,10 +435,20 @@ class JavaText:
 _RANK = {"package": 0, "protected": 1, "public": 2}
 
 
+_REMOVED = {"class": "JAVA-CLASS-REMOVED", "method": "JAVA-METHOD-REMOVED", "field": "JAVA-FIELD-REMOVED"}
+"""Kind of a symbol -> the rule about its removal."""
+
+
 class JavaComparer(Comparer):
     """Compares packages of classes."""
 
-    prefix = "JAVA"
+    package_rules = PackageRules(
+        added="JAVA-PKG-ADDED",
+        removed="JAVA-PKG-REMOVED",
+        target_removed="JAVA-PKG-TARGET-REMOVED",
+        name_changed="JAVA-PKG-NAME-CHANGED",
+        unverifiable="JAVA-UNVERIFIABLE",
+    )
 
     def compare_package(self, old: Any, new: Any) -> None:
         self._old_symbols, self._new_symbols = old.symbols, new.symbols
@@ -464,10 +474,9 @@ class JavaComparer(Comparer):
             same = [n for n in self._new_symbols if n.startswith(f"{owner}#{method}(") and n not in self._old_symbols]
             if same:
                 now = JavaText().symbol(self._new_symbols[same[0]])
-                self.add("METHOD-CHANGED", self.label(path, name), text, now)
+                self.add("JAVA-METHOD-CHANGED", self.label(path, name), text, now)
                 return
-        rule = {"class": "CLASS", "method": "METHOD", "field": "FIELD"}[symbol["kind"]]
-        self.add(f"{rule}-REMOVED", self.label(path, name), text, "", cause=f"- {self.label(path, name)}")
+        self.add(_REMOVED[symbol["kind"]], self.label(path, name), text, "", cause=f"- {self.label(path, name)}")
 
     def added(self, path: str, name: str, symbol: Symbol) -> None:
         owner = name.partition("#")[0]
@@ -476,11 +485,11 @@ class JavaComparer(Comparer):
         facts = symbol["facts"]
         before = self._class_of(name, self._old_symbols)
         text = JavaText().symbol(symbol)
-        rule = "SYMBOL-ADDED"
+        rule = "JAVA-SYMBOL-ADDED"
         if symbol["kind"] == "method" and facts["abstract"] and before.get("open"):
-            rule = "ABSTRACT-METHOD-ADDED"
+            rule = "JAVA-ABSTRACT-METHOD-ADDED"
         elif symbol["kind"] == "method" and before.get("kind") == "interface" and not facts["static"]:
-            rule = "DEFAULT-METHOD-ADDED"
+            rule = "JAVA-DEFAULT-METHOD-ADDED"
         self.add(rule, self.label(path, name), "", text)
 
     def compare_symbol(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
@@ -488,54 +497,54 @@ class JavaComparer(Comparer):
         before, after = old["facts"], new["facts"]
         texts = JavaText().symbol(old), JavaText().symbol(new)
         if _RANK[after["access"]] < _RANK[before["access"]]:
-            self.add("ACCESS-REDUCED", label, *texts)
+            self.add("JAVA-ACCESS-REDUCED", label, *texts)
         if old["kind"] == "class":
             self._class(label, before, after, texts)
         elif before["access"] == "public" or self._class_of(name, self._old_symbols).get("open"):
             self._member(label, name, old, new, texts)
         if new.get("deprecated") and not old.get("deprecated"):
-            self.add("DEPRECATED", label)
+            self.add("JAVA-DEPRECATED", label)
 
     def _class(self, label: str, before: Mapping[str, Any], after: Mapping[str, Any], texts: tuple[str, str]) -> None:
         if before["kind"] != after["kind"]:
-            self.add("CLASS-KIND-CHANGED", label, before["kind"], after["kind"])
+            self.add("JAVA-CLASS-KIND-CHANGED", label, before["kind"], after["kind"])
             return
         if after["final"] and not before["final"] and before["open"]:
-            self.add("CLASS-FINAL-ADDED", label, *texts)
+            self.add("JAVA-CLASS-FINAL-ADDED", label, *texts)
         if after["sealed"] and not before["sealed"] and before["open"]:
-            self.add("CLASS-SEALED", label, *texts)
+            self.add("JAVA-CLASS-SEALED", label, *texts)
         if after["abstract"] and not before["abstract"]:
-            self.add("CLASS-ABSTRACT-ADDED", label, *texts)
+            self.add("JAVA-CLASS-ABSTRACT-ADDED", label, *texts)
         lost = sorted(set(before["super"]) - set(after["super"]))
         if lost:
-            self.add("SUPERTYPE-REMOVED", label, ", ".join(lost), "")
+            self.add("JAVA-SUPERTYPE-REMOVED", label, ", ".join(lost), "")
         if before["static"] != after["static"]:
-            self.add("CLASS-STATIC-CHANGED", label, *texts)
+            self.add("JAVA-CLASS-STATIC-CHANGED", label, *texts)
         if before["signature"].startswith("<") and not after["signature"].startswith("<"):
-            self.add("CLASS-GENERIC-LOST", label, before["signature"], after["signature"])
+            self.add("JAVA-CLASS-GENERIC-LOST", label, before["signature"], after["signature"])
 
     def _member(self, label: str, name: str, old: Symbol, new: Symbol, texts: tuple[str, str]) -> None:
         before, after = old["facts"], new["facts"]
         if before["static"] != after["static"]:
-            self.add("STATIC-CHANGED", label, *texts)
+            self.add("JAVA-STATIC-CHANGED", label, *texts)
         if old["kind"] == "field":
             if old["type"] != new["type"]:
-                self.add("FIELD-TYPE-CHANGED", label, *texts)
+                self.add("JAVA-FIELD-TYPE-CHANGED", label, *texts)
             elif after["final"] and not before["final"]:
-                self.add("FIELD-FINAL-ADDED", label, *texts)
+                self.add("JAVA-FIELD-FINAL-ADDED", label, *texts)
             elif "value" in old and old.get("value") != new.get("value"):
-                self.add("CONSTANT-CHANGED", label, *texts)
+                self.add("JAVA-CONSTANT-CHANGED", label, *texts)
             return
         owner = self._class_of(name, self._old_symbols)
         if after["final"] and not before["final"] and owner.get("open"):
-            self.add("METHOD-FINAL-ADDED", label, *texts)
+            self.add("JAVA-METHOD-FINAL-ADDED", label, *texts)
         if after["abstract"] and not before["abstract"]:
-            self.add("METHOD-ABSTRACT-ADDED", label, *texts)
+            self.add("JAVA-METHOD-ABSTRACT-ADDED", label, *texts)
         thrown = sorted(set(after["throws"]) - set(before["throws"]))
         if thrown:
-            self.add("EXCEPTION-ADDED", label, "", ", ".join(thrown))
+            self.add("JAVA-EXCEPTION-ADDED", label, "", ", ".join(thrown))
         elif gone := sorted(set(before["throws"]) - set(after["throws"])):
-            self.add("EXCEPTION-REMOVED", label, ", ".join(gone), "")
+            self.add("JAVA-EXCEPTION-REMOVED", label, ", ".join(gone), "")
 
 
 def _shown(name: str) -> str:

@@ -43,7 +43,13 @@ class SdkAstPackage(Package):
 
         baseline = run.option("xc_sdk_baseline") or ""
         return SdkEngine(
-            platform, run.subject, run.catalogue, run.pool.store.cache, baseline=baseline, offline=run.offline
+            platform,
+            run.subject,
+            run.catalogue,
+            run.pool.store.cache,
+            baseline=baseline,
+            offline=run.offline,
+            runner=run.builder.runner,
         )
 
     def add_commands(self, commands: Commands) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, place_of
+from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
@@ -196,7 +196,13 @@ _KEYWORD = ("keyword-only", "positional or keyword")
 class PythonComparer(Comparer):
     """Compares packages."""
 
-    prefix = "PY"
+    package_rules = PackageRules(
+        added="PY-PKG-ADDED",
+        removed="PY-PKG-REMOVED",
+        target_removed="PY-PKG-TARGET-REMOVED",
+        name_changed="PY-PKG-NAME-CHANGED",
+        unverifiable="PY-UNVERIFIABLE",
+    )
 
     def compare_package(self, old: Any, new: Any) -> None:
         self._old_symbols, self._new_symbols = old.symbols, new.symbols
@@ -209,13 +215,13 @@ class PythonComparer(Comparer):
         owner = name.rpartition(".")[0]
         if owner in self._old_symbols and owner not in self._new_symbols:
             return  # told of what held it
-        rule = "REMOVED" if symbol["facts"]["public"] else "PRIVATE-REMOVED"
+        rule = "PY-REMOVED" if symbol["facts"]["public"] else "PY-PRIVATE-REMOVED"
         self.add(rule, self.label(path, name), _text(symbol), "")
 
     def added(self, path: str, name: str, symbol: Symbol) -> None:
         owner = name.rpartition(".")[0]
         if symbol["facts"]["public"] and (not owner or owner in self._old_symbols):
-            self.add("ADDED", self.label(path, name), "", _text(symbol), at=place_of(symbol))
+            self.add("PY-ADDED", self.label(path, name), "", _text(symbol), at=place_of(symbol))
 
     def compare_symbol(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
         before, after = old["facts"], new["facts"]
@@ -223,27 +229,27 @@ class PythonComparer(Comparer):
             return
         label, at, texts = self.label(path, name), place_of(new), (_text(old), _text(new))
         if not after["public"]:
-            self.add("NOT-EXPORTED", label, *texts, at=at)
+            self.add("PY-NOT-EXPORTED", label, *texts, at=at)
         if new.get("deprecated") and not old.get("deprecated"):
-            self.add("DEPRECATED", label, at=at)
+            self.add("PY-DEPRECATED", label, at=at)
         if "alias" in before or "alias" in after:
             if before.get("alias") != after.get("alias"):
-                self.add("ALIAS-CHANGED", label, str(before.get("alias", "-")), str(after.get("alias", "-")), at=at)
+                self.add("PY-ALIAS-CHANGED", label, str(before.get("alias", "-")), str(after.get("alias", "-")), at=at)
             return
         if old["kind"] != new["kind"]:
-            self.add("KIND-CHANGED", label, old["kind"], new["kind"], at=at)
+            self.add("PY-KIND-CHANGED", label, old["kind"], new["kind"], at=at)
         elif old["kind"] == "func":
             if before["async"] != after["async"]:
-                self.add("ASYNC-CHANGED", label, *texts, at=at)
+                self.add("PY-ASYNC-CHANGED", label, *texts, at=at)
             self._parameters(label, before["params"], after["params"], at)
         elif old["kind"] == "class":
             lost = [b for b in before["bases"] if b not in after["bases"]]
             if lost:
-                self.add("BASE-REMOVED", label, ", ".join(lost), ", ".join(after["bases"]), at=at)
+                self.add("PY-BASE-REMOVED", label, ", ".join(lost), ", ".join(after["bases"]), at=at)
         elif old["kind"] == "var" and not before["property"] and old.get("value") != new.get("value"):
             version = re.search(r"version", name, re.I) is not None
             self.add(
-                "VERSION-CHANGED" if version else "VALUE-CHANGED",
+                "PY-VERSION-CHANGED" if version else "PY-VALUE-CHANGED",
                 label,
                 str(old.get("value")),
                 str(new.get("value")),
@@ -260,27 +266,27 @@ class PythonComparer(Comparer):
             other = now.get(p["name"])
             if p["kind"].startswith("variadic"):
                 if p["kind"] not in takes:
-                    self.add("PARAM-REMOVED", member, p["kind"], "", at=at)
+                    self.add("PY-PARAM-REMOVED", member, p["kind"], "", at=at)
                 continue
             if other is None:
                 swallowed = "variadic keyword" in takes if p["kind"] == "keyword-only" else False
-                self.add("PARAM-SWALLOWED" if swallowed else "PARAM-REMOVED", member, p["kind"], "", at=at)
+                self.add("PY-PARAM-SWALLOWED" if swallowed else "PY-PARAM-REMOVED", member, p["kind"], "", at=at)
                 continue
             narrowed = (p["kind"] in _POSITIONAL and other["kind"] not in _POSITIONAL) or (
                 p["kind"] in _KEYWORD and other["kind"] not in _KEYWORD
             )
             if narrowed:
-                self.add("PARAM-KIND-CHANGED", member, p["kind"], other["kind"], at=at)
+                self.add("PY-PARAM-KIND-CHANGED", member, p["kind"], other["kind"], at=at)
             elif p["name"] in order and p["name"] in old_order and order.index(p["name"]) != old_order.index(p["name"]):
-                self.add("PARAM-MOVED", member, str(old_order.index(p["name"])), str(order.index(p["name"])), at=at)
+                self.add("PY-PARAM-MOVED", member, str(old_order.index(p["name"])), str(order.index(p["name"])), at=at)
             if p["default"] is not None and other["default"] is None:
-                self.add("PARAM-REQUIRED", member, p["default"], "", at=at)
+                self.add("PY-PARAM-REQUIRED", member, p["default"], "", at=at)
             elif p["default"] is not None and p["default"] != other["default"]:
-                self.add("PARAM-DEFAULT-CHANGED", member, p["default"], str(other["default"]), at=at)
+                self.add("PY-PARAM-DEFAULT-CHANGED", member, p["default"], str(other["default"]), at=at)
         known = {p["name"] for p in before}
         for p in after:
             if p["name"] not in known and not p["kind"].startswith("variadic"):
-                rule = "PARAM-ADDED-REQUIRED" if p["default"] is None else "PARAM-ADDED"
+                rule = "PY-PARAM-ADDED-REQUIRED" if p["default"] is None else "PY-PARAM-ADDED"
                 self.add(rule, f"{label}({p['name']})", "", p["kind"], at=at)
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
+from pytest_xinchuang.core.errors import ToolchainFault, XcError
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, snapshot_of
 from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.cache import Cache, remove_tree
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.tools.go import GoCommand, GoRun, read_failure
+from pytest_xinchuang.tools.gomod import ModuleVersion
+from pytest_xinchuang.tools.process import Finished, Runner, last_line
 
 TIMEOUT_S = 600
 _MODULE = re.compile(r"(?P<path>[A-Za-z0-9][A-Za-z0-9._~/-]*\.[A-Za-z0-9._~/-]+)@(?P<version>[A-Za-z0-9.+_-]+)")
@@ -61,8 +63,11 @@ def language_of(directory: Path) -> str:
 class Sources:
     """Finds and reads APIs; everything that it makes is gone when it is closed."""
 
-    def __init__(self, cache: Cache, options: ReadOptions, repository: Path | None = None) -> None:
+    def __init__(
+        self, cache: Cache, options: ReadOptions, repository: Path | None = None, runner: Runner | None = None
+    ) -> None:
         self.cache, self.options = cache, options
+        self.runner = runner or Runner()
         self.repository = repository or Path.cwd()
         self._count = 0
         self.fallback = ""
@@ -133,7 +138,7 @@ class Sources:
             root, below, version, path, tuple(self.options.targets), tuple(self.options.tags), self.options.cgo
         )
         try:
-            found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
+            found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known, self.runner)
         except ToolchainFault as fault:
             output = self._new("api.jsonl")
             extract_syntax(request, output)
@@ -141,7 +146,7 @@ class Sources:
             return Snapshot(output, label)
         missing = self._missing(found) if self.options.fetch_requirements and not self.options.offline else ()
         if missing and self._fetch(missing):
-            found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known)
+            found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known, self.runner)
         return found
 
     def _other(self, language: str, place: Path, label: str, version: str = "") -> Snapshot:
@@ -171,47 +176,35 @@ class Sources:
     def _fetch(self, modules: Sequence[str]) -> bool:
         """Fetch modules through GOPROXY; whether any came. What does not come is told by the reader as missing."""
         with self._outside() as cwd:
-            came = [self._go(["mod", "download", module], cwd).returncode == 0 for module in modules]
+            came = [self._go(["mod", "download", module], cwd).code == 0 for module in modules]
         return any(came)
 
-    def _go(self, words: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    def _go(self, words: Sequence[str], cwd: Path) -> GoRun:
         """Run the go command, with GOPROXY as it is set unless nothing may be fetched.
 
         Raises:
-            HostFault: it did not end.
+            ToolchainFault: there is none, or it did not end.
         """
-        environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOWORK": "off", "GO111MODULE": "on"}
-        if self.options.offline:
-            environment["GOPROXY"] = "off"
-        try:
-            return subprocess.run(
-                [find_go(), *words],
-                cwd=cwd,
-                env={**os.environ, **environment},
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostFault(f"go {' '.join(words)} did not end: {error}") from error
+        return GoCommand(self.runner, self.options.offline).run(words, cwd, mod="mod", timeout_s=TIMEOUT_S)
 
     def download(self, path: str, version: str) -> tuple[Path, str]:
         """The directory of a module in the module cache, and its exact version.
 
         Raises:
             XcError: the proxy does not have it.
+            HostFault: it could not be asked.
         """
         with self._outside() as cwd:
-            done = self._go(["mod", "download", "-json", f"{path}@{version}"], cwd)
+            run = self._go(["mod", "download", "-json", f"{path}@{version}"], cwd)
         try:
-            said = json.loads(done.stdout)
+            said = json.loads(run.finished.text)
         except ValueError:
             said = {}
-        if done.returncode or "Dir" not in said:
-            why = said.get("Error") or next(iter(done.stderr.strip().splitlines()), "no message")
-            raise XcError(f"{path}@{version} cannot be had: {why}", mend="go env GOPROXY; or name a directory instead")
+        if run.code or "Dir" not in said:
+            failure = read_failure(said.get("Error") or run.finished.errors)
+            error = failure.error(_("{module} cannot be had", module=str(ModuleVersion(path, version))))
+            error.mend = error.mend or _("go env GOPROXY; or name a directory instead")
+            raise error
         return Path(said["Dir"]), str(said["Version"])
 
     @contextmanager
@@ -222,32 +215,28 @@ class Sources:
 
     # -- git
 
-    def _git(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                ["git", "-C", str(self.repository), *words], capture_output=True, check=False, timeout=TIMEOUT_S
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostFault(f"git does not answer: {error}") from error
+    def _git(self, *words: str) -> Finished:
+        """Raises HostFault: git is not there, or does not end."""
+        return self.runner.run(["git", "-C", str(self.repository), *words], timeout_s=TIMEOUT_S).exited()
 
     def _is_revision(self, text: str) -> bool:
         if text.startswith("-"):
             return False
-        return self._git("rev-parse", "--verify", "--quiet", f"{text}^{{commit}}").returncode == 0
+        return self._git("rev-parse", "--verify", "--quiet", f"{text}^{{commit}}").ok
 
     def _revision(self, text: str, known: Snapshot | None) -> Snapshot:
         """The tree of a commit; the index and the working tree are left alone."""
-        prefix = self._git("rev-parse", "--show-prefix").stdout.decode().strip()
-        top = self._git("rev-parse", "--show-toplevel").stdout.decode().strip()
+        prefix = self._git("rev-parse", "--show-prefix").text.strip()
+        top = self._git("rev-parse", "--show-toplevel").text.strip()
         tree = self._new("tree")
         tree.mkdir()
         archive = self._new("tree.tar")
         with archive.open("wb") as file:
-            done = subprocess.run(
-                ["git", "-C", top, "archive", "--format=tar", text], stdout=file, stderr=subprocess.PIPE, check=False
-            )
-        if done.returncode:
-            raise XcError(f"git archive {text}: {done.stderr.decode(errors='replace').strip()[-200:]}")
+            done = self.runner.run(
+                ["git", "-C", top, "archive", "--format=tar", text], timeout_s=TIMEOUT_S, stdout=file
+            ).exited()
+        if not done.ok:
+            raise XcError(verbatim(f"git archive {text}: {last_line(done.errors)}"))
         with tarfile.open(archive) as tar:
             tar.extractall(tree, filter="data")
         archive.unlink()

@@ -216,7 +216,7 @@ def _client(context: Context) -> Iterator[SmClient]:
             mend=verbatim("xc sm init --kind go"),
         )
     pool = context.pool(packages=subject.file.rootfs_packages, timeout_scale=options.timeout / 10)
-    engine = SmEngine(platform, subject, registry.catalogue(), pool, context.builder)
+    engine = SmEngine(platform, subject, registry.catalogue(), pool, context.builder(pool))
     try:
         yield engine.client()
     finally:

@@ -12,25 +12,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.packages.supply_chain.gofiles import (
-    GoMod,
-    GoModRefused,
-    ModuleVersion,
-    SumLine,
-    Vendored,
-    go_key,
-    read_go_mod,
-    read_go_sum,
-    read_modules_txt,
-)
+from pytest_xinchuang.packages.supply_chain.gofiles import SumLine, Vendored, read_go_sum, read_modules_txt
 from pytest_xinchuang.packages.supply_chain.hashes import digests_of_zip, h1, h1_of_go_mod
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList
 from pytest_xinchuang.packages.supply_chain.proxy import Gone, Proxies
+from pytest_xinchuang.tools.gomod import GoMod, GoModFault, GoModRefused, ModuleVersion, go_key, read_go_mod
 
 LEAST_GO = "1.22"
 """Since Go 1.22 each iteration has a loop variable of its own (its release notes): an older directive means another program."""
+
+_REFUSED = {GoModFault.MAJOR: "XC-SUP-015", GoModFault.VERSION: "XC-SUP-012", GoModFault.SYNTAX: "XC-SUP-009"}
+"""Fault of a line of go.mod -> finding."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +66,15 @@ class SupplyChain:
         self.verified: dict[ModuleVersion, Verified | Gone] = {}
         self.checked_files = 0
         self.checked_lines = 0
+        self.refused = False
+        """Whether the go command refuses go.mod, so that nothing but its faults was looked at."""
 
     # -- what there is
 
     @cached_property
     def go_mod(self) -> GoMod:
         """Raises XcError."""
-        return read_go_mod(self.directory / "go.mod")
+        return read_go_mod(self.directory / "go.mod", self.proxies.go)
 
     @cached_property
     def sums(self) -> list[SumLine]:
@@ -119,15 +115,9 @@ class SupplyChain:
         try:
             self.go_mod  # noqa: B018 - without it there is nothing to check
         except GoModRefused as refused:
-            for line, why in refused.errors:
-                code = (
-                    "XC-SUP-015"
-                    if "should be v" in why
-                    else "XC-SUP-012"
-                    if "must be of the form" in why
-                    else "XC-SUP-009"
-                )
-                self._add(code, f"go.mod:{line}", module=why, detail=why)
+            self.refused = True
+            for error in refused.errors:
+                self._add(_REFUSED[error.fault], f"go.mod:{error.line}", module=error.text, detail=error.text)
             return self.findings
         self._directive()
         self._versions()
@@ -213,7 +203,9 @@ class SupplyChain:
         else:
             path = (self.directory / module.path / "go.mod").resolve()
         try:
-            return read_go_mod(path)
+            return read_go_mod(path, self.proxies.go)
+        except HostFault:
+            raise
         except XcError:
             return None
 
@@ -258,6 +250,8 @@ class SupplyChain:
     @property
     def published(self) -> list[ModuleVersion]:
         """The modules that the build may take files from and that somebody publishes, in order."""
+        if self.refused:
+            return []
         found = {self.real(r.module) for r in self.go_mod.requires}
         found |= {v.real for v in self.vendored or ()}
         return sorted((m for m in found if m.version), key=lambda m: (m.path, m.version))

@@ -16,30 +16,32 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
-from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
 from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
-from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape
+from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape, on_loopback
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools.gomod import ModuleVersion
+from pytest_xinchuang.tools.process import Runner
 
 READABLE, AGREE, HASHES, VENDOR = "XC-CHAIN-001", "XC-CHAIN-010", "XC-CHAIN-020", "XC-CHAIN-021"
 REPLACES, RELEASED, ALLOWED = "XC-CHAIN-022", "XC-CHAIN-023", "XC-CHAIN-024"
 FROZEN, MIRROR, SBOM = "XC-CHAIN-030", "XC-CHAIN-031", "XC-CHAIN-032"
 
 CODES = {
-    READABLE: ("001", "002", "009"),
-    AGREE: ("003", "004", "006", "007", "010"),
-    HASHES: ("005", "008"),
-    VENDOR: ("040", "041", "042", "043", "044"),
-    REPLACES: ("020", "021", "022", "023"),
-    RELEASED: ("012", "014", "015"),
-    ALLOWED: ("030", "031", "032"),
-    FROZEN: ("033",),
+    READABLE: ("XC-SUP-001", "XC-SUP-002", "XC-SUP-009"),
+    AGREE: ("XC-SUP-003", "XC-SUP-004", "XC-SUP-006", "XC-SUP-007", "XC-SUP-010"),
+    HASHES: ("XC-SUP-005", "XC-SUP-008"),
+    VENDOR: ("XC-SUP-040", "XC-SUP-041", "XC-SUP-042", "XC-SUP-043", "XC-SUP-044"),
+    REPLACES: ("XC-SUP-020", "XC-SUP-021", "XC-SUP-022", "XC-SUP-023"),
+    RELEASED: ("XC-SUP-012", "XC-SUP-014", "XC-SUP-015"),
+    ALLOWED: ("XC-SUP-030", "XC-SUP-031", "XC-SUP-032"),
+    FROZEN: ("XC-SUP-033",),
 }
-"""The findings that decide each requirement, by the end of their codes."""
+"""The findings that decide each requirement."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,17 @@ class SupplyChainEngine:
     """All observations of a subject's supply chain, each made once."""
 
     def __init__(
-        self, subject: Subject, catalogue: Catalogue, cache: Cache, trust: Trust, *, offline: bool = False
+        self,
+        subject: Subject,
+        catalogue: Catalogue,
+        cache: Cache,
+        trust: Trust,
+        *,
+        offline: bool = False,
+        runner: Runner | None = None,
     ) -> None:
         self.subject, self.catalogue, self.cache = subject, catalogue, cache
+        self.runner = runner or Runner()
         self.trust, self.offline = trust, offline
 
     def close(self) -> None:
@@ -99,7 +109,7 @@ class SupplyChainEngine:
             allow_list=load_allow_list(trust.allow_list) if trust.allow_list else None,
             advisories=Advisories(trust.advisories) if trust.advisories else None,
         )
-        proxies = Proxies(self.cache, trust.proxies, offline=self.offline)
+        proxies = Proxies(self.cache, trust.proxies, offline=self.offline, runner=self.runner)
         return SupplyChain(self.subject.path(section.path), proxies, options)
 
     @cached_property
@@ -112,19 +122,20 @@ class SupplyChainEngine:
 
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:
-            codes = {f"XC-SUP-{end}" for end in CODES[requirement_id]}
-            unread = [f for f in self._findings if f.code == "XC-SUP-009"]
-            found = self._told([f for f in self._findings if f.code in codes])
-            if unread and requirement_id != READABLE:
-                found.undecided = self._texts.text(unread[0])
-                found.cause = Cause.BLOCKED
+            found = self._told([f for f in self._findings if f.code in CODES[requirement_id]])
+            if self._chain.refused:
+                return found if found.wrong else self._refused()
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
                 found.undecided = found.undecided or "not one hash could be checked"
-            if requirement_id == VENDOR and not unread and self._chain.vendored is None:
+            if requirement_id == VENDOR and self._chain.vendored is None:
                 found.lacking = "nothing is vendored"
             return found
 
         return check
+
+    def _refused(self) -> Found:
+        """What cannot be said of a chain whose go.mod is refused."""
+        return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.BLOCKED)
 
     def _told(self, findings: Iterable[Finding]) -> Found:
         found = Found()
@@ -152,8 +163,14 @@ class SupplyChainEngine:
             return _unknown("the manifest names no mirror (supply_chain.mirror)")
         if self.trust.mirror_key is None:
             return _unknown("no key is given that the mirror has to be signed with (--xc-mirror-key)")
+        place = self._place(section.mirror)
+        if self.offline and "://" in place and not on_loopback(place):
+            return Found(undecided=_("{mirror} was not asked: nothing is fetched", mirror=section.mirror))
         key = public_key(self.trust.mirror_key.read_text(encoding="utf-8", errors="replace"))
-        findings, good = check_mirror(self._place(section.mirror), [key])
+        self._findings  # noqa: B018 - what it is built from is read by it
+        if self._chain.refused:
+            return self._refused()
+        findings, good = check_mirror(place, [key], runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
         found.wrong += [f"{f.code} {self._texts.text(f)}" for f in findings]
         lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]
@@ -168,6 +185,8 @@ class SupplyChainEngine:
         section = self.section
         assert section is not None
         self._findings  # noqa: B018 - the modules are fetched by it
+        if self._chain.refused:
+            return self._refused()
         if not section.sbom:
             found = Found(evidence=[{"kind": "manifest", "sbom": None}])
             found.wrong.append("no bill of materials is delivered (supply_chain.sbom)")

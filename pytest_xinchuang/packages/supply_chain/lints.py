@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,9 +10,14 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.packages.sdk_ast.extractor import TIMEOUT_S, extractor, go_environment
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.toolchain.goprograms import GOAPI, go_program
+from pytest_xinchuang.tools.go import GoCommand
+from pytest_xinchuang.tools.process import Runner
+
+TIMEOUT_S = 1200
+"""Seconds for the largest module, on a loaded machine."""
 
 CODES = {"default-http-client": "XC-SUP-060", "unchecked-clock": "XC-SUP-061"}
 
@@ -37,25 +41,23 @@ def lint(cache: Cache, directory: Path, target: str = "linux/amd64", allow: Allo
         XcError: it cannot be read.
         HostFault: our reader broke, or there is no Go.
     """
-    environment = go_environment(find_go())
+    runner = Runner()
+    settings = GoCommand(runner).settings
     argv = [
-        str(extractor(cache)),
+        str(go_program(cache, GOAPI, runner)),
         "-lint",
         f"-dir={directory}",
         f"-targets={target}",
-        f"-goroot={environment['GOROOT']}",
-        f"-modcache={environment['GOMODCACHE']}",
+        f"-goroot={settings['GOROOT']}",
+        f"-modcache={settings['GOMODCACHE']}",
     ]
-    try:
-        done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False, timeout=TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostFault(f"{directory} could not be looked at: {error}") from error
-    if done.returncode:
-        text = done.stderr.decode(errors="replace").strip()
-        raise (XcError if done.returncode == 2 and "goroutine" not in text else HostFault)(text[-300:])
+    done = runner.run(argv, timeout_s=TIMEOUT_S).exited(doing=_("{directory} could not be read", directory=directory))
+    if not done.ok:
+        text = done.errors.strip()
+        raise (XcError if done.code == 2 and "goroutine" not in text else HostFault)(verbatim(text[-300:]))
     records = [json.loads(line) for line in done.stdout.splitlines()]
     if not records or records[-1].get("record") != "end":
-        raise HostFault(f"{directory}: the reader's answer was cut off")
+        raise HostFault(_("{directory}: the reader's answer was cut off", directory=directory))
     findings = []
     allowed = allow or Allowances()
     for record in records:

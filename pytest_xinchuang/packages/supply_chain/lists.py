@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
+from pytest_xinchuang.tools.gomod import ModuleVersion
 
 
 class Allowed(FrozenData):

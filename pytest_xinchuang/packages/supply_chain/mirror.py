@@ -23,6 +23,7 @@ from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
 from pytest_xinchuang.sm.curve import Point
+from pytest_xinchuang.tools.process import Runner
 
 MANIFEST, SIGNATURE = "xc-mirror.json", "xc-mirror.json.sig"
 TIMEOUT_S = 60
@@ -97,8 +98,8 @@ def write_manifest(root: Path, d: int | None = None) -> Manifest:
 class _Place:
     """A mirror in a directory or behind HTTP."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    def __init__(self, place: str, runner: Runner) -> None:
+        self.place, self.timeout_s = place, runner.seconds(TIMEOUT_S)
         self.url = place.rstrip("/") + "/" if "://" in place else ""
 
     def read(self, name: str) -> bytes | None:
@@ -110,8 +111,9 @@ class _Place:
         if not self.url:
             path = Path(self.place) / name
             return path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        url = self.url + urllib.parse.quote(name, safe="/@!+~")
         try:
-            with urllib.request.urlopen(self.url + urllib.parse.quote(name, safe="/@!+~"), timeout=TIMEOUT_S) as answer:
+            with urllib.request.urlopen(url, timeout=self.timeout_s) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             if error.code in (404, 410):
@@ -125,13 +127,16 @@ class _Place:
         return None if self.url else set(files_of(Path(self.place)))
 
 
-def check_mirror(place: str, trusted: list[Point], manifest_from: Path | None = None) -> tuple[list[Finding], int]:
+def check_mirror(
+    place: str, trusted: list[Point], manifest_from: Path | None = None, *, runner: Runner | None = None
+) -> tuple[list[Finding], int]:
     """Compare every file of a mirror with its signed manifest; returns the findings and how many files were right.
 
     Args:
         place: a directory or URL.
         trusted: the keys that may have signed.
         manifest_from: a directory with the manifest and its signature, where they do not come from the mirror itself.
+        runner: scales how long the mirror is waited for.
 
     Raises:
         HostFault: the mirror does not answer.
@@ -142,8 +147,9 @@ def check_mirror(place: str, trusted: list[Point], manifest_from: Path | None = 
     def add(code: str, where: str, **params: str) -> None:
         findings.append(Finding(code, Certainty.CERTAIN, where, "go", params))
 
-    mirror = _Place(place)
-    source = _Place(str(manifest_from)) if manifest_from else mirror
+    runner = runner or Runner()
+    mirror = _Place(place, runner)
+    source = _Place(str(manifest_from), runner) if manifest_from else mirror
     data = source.read(MANIFEST)
     if data is None:
         add("XC-SUP-050", MANIFEST, detail="there is no manifest")
@@ -268,4 +274,4 @@ def serve(root: Path, audit: Callable[[dict[str, Any]], None], port: int = 0) ->
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(timeout=10)
+        thread.join()

@@ -73,7 +73,12 @@ class SupplyChainPackage(Package):
 
         if run.subject not in self._engines:
             self._engines[run.subject] = SupplyChainEngine(
-                run.subject, run.catalogue, run.pool.store.cache, self._trust(run), offline=run.offline
+                run.subject,
+                run.catalogue,
+                run.pool.store.cache,
+                self._trust(run),
+                offline=run.offline,
+                runner=run.builder.runner,
             )
         return self._engines[run.subject]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pytest_xinchuang.packages.sdk_ast.extractor import go_environment
-from pytest_xinchuang.packages.supply_chain.gofiles import ModuleVersion
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.tools.go import GoCommand
+from pytest_xinchuang.tools.gomod import ModuleVersion
+from pytest_xinchuang.tools.process import Runner
 
 TIMEOUT_S = 60
 LARGEST = 500 << 20
@@ -25,6 +25,12 @@ LARGEST = 500 << 20
 def escape(text: str) -> str:
     """As proxies write paths and versions: a capital is ``!`` and the small letter."""
     return re.sub(r"[A-Z]", lambda m: "!" + m[0].lower(), text)
+
+
+def on_loopback(url: str) -> bool:
+    """Whether a URL leads to this host itself."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    return host.startswith("127.") or host in ("localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -46,18 +52,24 @@ class Proxies:
 
     Args:
         places: directories or URLs in the layout of a proxy; empty: the module cache, then GOPROXY.
-        offline: nothing but directories and the module cache.
+        offline: nothing but directories, the module cache, and what of ``places`` is on loopback.
+
+    Raises:
+        ToolchainFault: there is no Go, which says where modules come from.
     """
 
-    def __init__(self, cache: Cache, places: Sequence[str] = (), *, offline: bool = False) -> None:
+    def __init__(
+        self, cache: Cache, places: Sequence[str] = (), *, offline: bool = False, runner: Runner | None = None
+    ) -> None:
         self.cache, self.offline = cache, offline
-        environment = go_environment(find_go())
+        self.go = GoCommand(runner or Runner(), offline)
+        settings = self.go.settings
         self._own = tuple(places)
-        self._downloads = Path(environment["GOMODCACHE"]) / "cache" / "download"
-        self._urls = [] if places else self._listed(environment["GOPROXY"])
+        self._downloads = Path(settings["GOMODCACHE"]) / "cache" / "download"
+        self._urls = [] if places else self._listed(settings["GOPROXY"])
         # With "direct" a module that no proxy has may still be in a repository of its own.
-        self._direct = "direct" in re.split(r"[,|]", environment["GOPROXY"])
-        self._private = [p for p in os.environ.get("GOPRIVATE", "").split(",") if p]
+        self._direct = "direct" in re.split(r"[,|]", settings["GOPROXY"])
+        self._private = [p for p in settings["GONOPROXY"].split(",") if p]
 
     @staticmethod
     def _listed(text: str) -> list[str]:
@@ -101,13 +113,13 @@ class Proxies:
         host = urllib.parse.urlsplit(base)
         # Another proxy may serve something else under the same name.
         kept = self.cache.root / "goproxy" / re.sub(r"[^A-Za-z0-9.]", "_", host.netloc + host.path) / relative
-        loopback = (host.hostname or "").startswith("127.") or host.hostname in ("localhost", "::1")
+        loopback = on_loopback(base)
         if kept.is_file() and not loopback:
             return kept
         if self.offline and not loopback:
             return Gone(f"{url} was not asked: nothing is fetched", False)
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+            with urllib.request.urlopen(url, timeout=self.go.runner.seconds(TIMEOUT_S)) as answer:
                 data = answer.read(LARGEST + 1)
         except urllib.error.HTTPError as error:
             return Gone(f"{url} answers {error.code}", error.code in (404, 410))

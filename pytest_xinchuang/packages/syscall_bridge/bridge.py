@@ -89,7 +89,7 @@ class BridgeClient:
         self._timeout_s = timeout_s
         self._rest: list[bytes] = []
         self.sent: list[dict[str, Any]] = []
-        self._connection = Connection(PROTOCOL, launch, hello_timeout_s=timeout_s)
+        self._connection = Connection(PROTOCOL, launch, hello_timeout_s=timeout_s, end_timeout_s=timeout_s)
         self.hello = self._connection.hello
         self.alive = True
 

@@ -224,7 +224,8 @@ def _probe(context: Context) -> int:
     probes = Probes([probes_file(), *(Path(p) for p in options.probes)])
     profile = options.os_profile or os_profile(platform)
     probes.lineage(profile)
-    found = columns(context.pool(), context.builder, platform, probes, profile, options.kernel)
+    pool = context.pool()
+    found = columns(pool, context.builder(pool), platform, probes, profile, options.kernel)
     differ = divergences(found)
     data = probes_as_dict(found, differ, profile)
     if options.json_file:

@@ -437,7 +437,7 @@ class SyscallEngine:
             self.subject.path(self.section.go_structs),
             ARCHITECTURES[arch].goarch,
             self.pool.store.cache,
-            self.pool.store.platforms,
+            self.builder.runner,
         )
         pairs = pairs_of(package, self.section.structs)
         found.evidence.append(

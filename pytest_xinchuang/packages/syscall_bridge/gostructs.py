@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +11,14 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
-from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.syscall_bridge.layouts import FieldLayout, Layout, Layouts
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
-from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.toolchain.goprograms import GOLAYOUT, go_program, purpose
+from pytest_xinchuang.tools.process import Runner, last_line
 
-SOURCE = Path(__file__).with_name("golayout")
+TIMEOUT_S = 120
+"""Seconds for the largest package of the standard library, on a loaded machine."""
 
 KNOWN = {
     # Go's syscall and x/sys/unix call them so.
@@ -73,33 +72,27 @@ class GoStructs(BaseModel):
     open: dict[str, str]
 
 
-def read_go(directory: Path, goarch: str, cache: Cache, platforms: Platforms) -> GoStructs:
+def read_go(directory: Path, goarch: str, cache: Cache, runner: Runner | None = None) -> GoStructs:
     """The structures of a Go package for an architecture.
 
     Raises:
         DataFileError: the package does not parse.
         HostFault: there is no Go.
     """
-    arch = HOST_ARCH or Arch.AMD64
-    architecture = platforms.file.architectures[arch]
-    program = Builder(cache).go(Target(arch, architecture, architecture.libc_base), SOURCE)
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch) / "golayout"
-        place.write_bytes(program)
-        place.chmod(0o755)
-        try:
-            done = subprocess.run(
-                [str(place), goarch, str(directory)], capture_output=True, text=True, check=False, timeout=120
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostFault(f"the reader of Go structures did not run: {error}") from error
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise DataFileError(f"{directory}: not a Go package for {goarch}: {said}")
+    runner = runner or Runner()
+    program = go_program(cache, GOLAYOUT, runner)
+    done = runner.run([str(program), goarch, str(directory)], timeout_s=TIMEOUT_S).exited()
+    if not done.ok:
+        said = last_line(done.errors)
+        raise DataFileError(
+            _("{directory}: not a Go package for {arch}: {said}", directory=directory, arch=goarch, said=said)
+        )
     try:
-        return GoStructs.model_validate(json.loads(done.stdout))
+        return GoStructs.model_validate(json.loads(done.text))
     except (ValueError, ValidationError) as error:
-        raise HostFault(f"the reader of Go structures answered what cannot be read: {error}") from error
+        raise HostFault(
+            _("{program} answered what cannot be read: {why}", program=purpose(GOLAYOUT), why=error)
+        ) from error
 
 
 @dataclass(frozen=True)

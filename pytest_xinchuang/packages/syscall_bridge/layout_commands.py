@@ -209,12 +209,12 @@ def _check_go(context: Context) -> int:
     from pytest_xinchuang.provision.cache import Cache
 
     options = context.options
-    layouts, platforms, cache = _load(options.snapshot), context.platforms, Cache()
+    layouts, cache = _load(options.snapshot), Cache()
     own = dict(pair.partition("=")[::2] for pair in options.struct)
     wrong = 0
     checked: set[str] = set()
     for arch in _archs(options.arch, SNAPSHOT_ARCHS[:3]):
-        found = read_go(Path(options.directory), ARCHITECTURES[arch].goarch, cache, platforms)
+        found = read_go(Path(options.directory), ARCHITECTURES[arch].goarch, cache)
         pairs = pairs_of(found, own)
         if not pairs:
             raise XcError(

@@ -86,10 +86,18 @@ def ask_all(client: BridgeClient, probes: Probes, profile: str, page: int) -> li
     ]
 
 
-def column(name: str, sandbox: Sandbox, program: bytes, arch: str, probes: Probes, profile: str) -> Column:
+def column(
+    name: str,
+    sandbox: Sandbox,
+    program: bytes,
+    arch: str,
+    probes: Probes,
+    profile: str,
+    timeout_scale: float = 1.0,
+) -> Column:
     """What the reference harness sees in one sandbox."""
     page = page_of(sandbox)
-    with BridgeClient(launch_in(sandbox, program), timeout_s=TIMEOUT_S) as client:
+    with BridgeClient(launch_in(sandbox, program), timeout_s=TIMEOUT_S * timeout_scale) as client:
         seen = ask_all(client, probes, profile, page)
     said = sandbox.fingerprint
     emulator = emulator_of(sandbox)
@@ -114,16 +122,20 @@ def columns(
     if HOST_ARCH is Arch.AMD64:
         reference = pool.reference()
         own = build_reference(builder, Arch.AMD64, architectures[Arch.AMD64], "2.28")
-        found.append(column("host", reference, own, "amd64", probes, profile))
+        found.append(column("host", reference, own, "amd64", probes, profile, pool.timeout_scale))
     libc = "2.36" if platform.arch is Arch.LOONG64 else "2.28"
     program = build_reference(builder, platform.arch, platform.architecture, libc)
     arch = platform.arch.value
     # Every call: what a platform's kernel lacks is no question of how a kernel behaves.
-    found.append(column(f"qemu-user {arch}", pool.sandbox(platform, floor=False), program, arch, probes, profile))
+    found.append(
+        column(
+            f"qemu-user {arch}", pool.sandbox(platform, floor=False), program, arch, probes, profile, pool.timeout_scale
+        )
+    )
     for name in kernels or ("",):
         sandbox = pool.system(platform, store.kernel(name) if name else None, floor=False)
         said = f"{name or sandbox.fingerprint.extra['kernel']}"
-        found.append(column(f"system {said}", sandbox, program, arch, probes, profile))
+        found.append(column(f"system {said}", sandbox, program, arch, probes, profile, pool.timeout_scale))
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,10 +12,15 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
-from pytest_xinchuang.core.errors import DataFileError, HostFault
+from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.syscall_names import tables
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, need_whole, parse
 from pytest_xinchuang.toolchain.builder import find_zig
+from pytest_xinchuang.tools.process import Runner, first_line
+
+TIMEOUT_S = 300
+"""Seconds for the preprocessor, whose own cache is empty."""
 
 PREFIX = "__NR_"
 
@@ -110,21 +114,21 @@ def _refuse_another_architecture(headers: Headers, calls: Mapping[str, int]) -> 
         )
 
 
-def read_table_by_zig(headers: Headers) -> dict[str, int]:
+def read_table_by_zig(headers: Headers, runner: Runner | None = None) -> dict[str, int]:
     """The same by zig's compiler, which is another reader: macros as ``-dD`` prints them, numbers from what it compiles.
 
     Raises:
         DataFileError, HostFault: as ``read_table``.
     """
-    zig = find_zig()
+    zig, runner = find_zig(), runner or Runner()
     target = ARCHITECTURES[headers.arch].zig_target
     base = [zig, "cc", "-target", target, "-nostdinc", *headers.arguments[5:]]
     with tempfile.TemporaryDirectory() as scratch:
-        listed = _run([*base, "-E", "-dM", "-x", "c", "-"], "#include <asm/unistd.h>\n", scratch)
+        listed = _run([*base, "-E", "-dM", "-x", "c", "-"], "#include <asm/unistd.h>\n", scratch, runner)
         words = [line.split(maxsplit=2)[1] for line in listed.splitlines() if line.startswith("#define ")]
         names = sorted({w.removeprefix(PREFIX) for w in words if w.startswith(PREFIX) and "(" not in w} - NOT_CALLS)
         text = "#include <asm/unistd.h>\n" + "".join(f"xc:{n}:{PREFIX}{n}\n" for n in names)
-        expanded = _run([*base, "-E", "-P", "-x", "c", "-"], text, scratch)
+        expanded = _run([*base, "-E", "-P", "-x", "c", "-"], text, scratch, runner)
     values = [_sum(line.split(":", 2)[2]) for line in expanded.splitlines() if line.startswith("xc:")]
     return by_number(dict(zip(names, values, strict=True)))
 
@@ -137,27 +141,13 @@ def _sum(text: str) -> int:
     return total
 
 
-def _run(argv: list[str], text: str, scratch: str) -> str:
-    try:
-        done = subprocess.run(
-            argv,
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=scratch,
-            env={
-                "ZIG_GLOBAL_CACHE_DIR": scratch,
-                "ZIG_LOCAL_CACHE_DIR": scratch,
-                "PATH": "/usr/bin:/bin",
-                "HOME": scratch,
-            },
-        )
-    except OSError as error:
-        raise HostFault(f"zig could not be started: {error.strerror}") from error
-    if done.returncode:
-        raise DataFileError(f"zig does not read the headers: {(done.stderr.strip().splitlines() or ['no message'])[0]}")
-    return done.stdout
+def _run(argv: list[str], text: str, scratch: str, runner: Runner) -> str:
+    # Nothing of ours: variables such as CPATH would put other headers before these.
+    env = {"ZIG_GLOBAL_CACHE_DIR": scratch, "ZIG_LOCAL_CACHE_DIR": scratch, "PATH": "/usr/bin:/bin", "HOME": scratch}
+    done = runner.run(argv, timeout_s=TIMEOUT_S, cwd=scratch, env=env, stdin=text.encode()).exited()
+    if not done.ok:
+        raise DataFileError(_("zig does not read the headers: {why}", why=first_line(done.errors)))
+    return done.text
 
 
 def load_table(path: Path) -> SyscallTable:

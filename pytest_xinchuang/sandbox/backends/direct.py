@@ -13,8 +13,6 @@ import platform as host
 import re
 import resource
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -28,7 +26,11 @@ from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
-from pytest_xinchuang.sandbox.streams import Capture, Remembered
+from pytest_xinchuang.tools.process import PIPE, UNSCALED, Runner, Running
+from pytest_xinchuang.tools.streams import Capture, Remembered
+
+DRAIN_S = 2.0
+"""Seconds for what is left in the pipes of a command that was killed."""
 
 
 class DirectSandbox:
@@ -36,14 +38,17 @@ class DirectSandbox:
 
     Args:
         prefix: what stands before each program (the emulator and its options), empty natively.
+        timeout_scale: of the time-outs of commands; ``runner`` scales our own.
         root: where absolute paths of the target are found, ``/`` natively.
     """
 
-    def __init__(self, fingerprint: Fingerprint, prefix: Sequence[str], root: Path, timeout_scale: float) -> None:
+    def __init__(
+        self, fingerprint: Fingerprint, prefix: Sequence[str], root: Path, timeout_scale: float, runner: Runner
+    ) -> None:
         self.fingerprint = fingerprint
         self._prefix = list(prefix)
         self._root = root
-        self._scale = timeout_scale
+        self._scale, self._runner = timeout_scale, runner
         self._work = Path(tempfile.mkdtemp(prefix="xc-work-"))
         self._closed = False
         self._kept: list[DirectProcess] = []
@@ -77,9 +82,7 @@ class DirectSandbox:
         ours = {n: v for n, v in merged.items() if v == WORK_DIR or v.startswith(WORK_DIR + "/")}
         return merged | {name: str(self._outside(value)) for name, value in ours.items()}
 
-    def _start(
-        self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits) -> Running:
         if self._closed:
             raise SandboxFault("the sandbox is closed")
         environment = self._environment(env)
@@ -87,24 +90,12 @@ class DirectSandbox:
         directory = self._outside(cwd)
         directory.mkdir(parents=True, exist_ok=True)
         extra = 2048 if self._prefix else 0
-
-        def limit() -> None:
-            mb = 1 << 20
-            resource.setrlimit(resource.RLIMIT_DATA, ((limits.memory_mb + extra) * mb,) * 2)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_mb * mb,) * 2)
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=directory,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=limit,
-            bufsize=0,
-        )
+        allowed = {
+            resource.RLIMIT_DATA: (limits.memory_mb + extra) << 20,
+            resource.RLIMIT_FSIZE: limits.file_mb << 20,
+            resource.RLIMIT_CORE: 0,
+        }
+        return self._runner.start(command, cwd=directory, env=environment, stdin=PIPE, limits=allowed, buffered=False)
 
     def run(
         self,
@@ -146,15 +137,16 @@ class DirectSandbox:
         try:
             timed_out = not capture.pump(started + limits.wall_s * self._scale)
             if not timed_out:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(max(started + limits.wall_s * self._scale - time.monotonic(), 0.01))
-                timed_out = process.returncode is None
-            left = _kill_session(process)
-            status = process.wait()
+                left_s = max(started + limits.wall_s * self._scale - time.monotonic(), 0.01)
+                timed_out = process.wait(left_s) is None
+            process.kill()
             if timed_out:
-                capture.pump(time.monotonic() + 2)
+                capture.pump(time.monotonic() + self._runner.seconds(DRAIN_S))
         finally:
+            process.kill()
             capture.close()
+        status = process.status
+        assert status is not None
         wall = (time.monotonic() - started) * 1000
         raw = -status if status < 0 else status << 8
         emulated = bool(self._prefix)
@@ -173,7 +165,7 @@ class DirectSandbox:
             round(wall, 2),
             0.0,
             capture.truncated,
-            0 if timed_out else left,
+            0 if timed_out else process.left,
             cause,
             self.fingerprint.cpu_model,
         )
@@ -191,7 +183,7 @@ class DirectSandbox:
             started = self._start(argv, env, cwd, limits)
         except OSError as error:
             raise SandboxFault(f"{argv[0]} could not be started: {error.strerror}") from error
-        process = DirectProcess(started, tuple(argv), limits, emulated=bool(self._prefix))
+        process = DirectProcess(started, tuple(argv), limits, self._scale, emulated=bool(self._prefix))
         self._kept.append(process)
         return process
 
@@ -235,10 +227,11 @@ class DirectProcess:
     """A command that is kept alive in a DirectSandbox."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], argv: tuple[str, ...], limits: Limits, *, emulated: bool
+        self, process: Running, argv: tuple[str, ...], limits: Limits, scale: float, *, emulated: bool
     ) -> None:
         assert process.stdin and process.stdout and process.stderr
         self._process, self._argv, self._limits, self._emulated = process, argv, limits, emulated
+        self._scale = scale
         self.stdin: IO[bytes] = process.stdin
         self.stdout: IO[bytes] = os.fdopen(os.dup(process.stdout.fileno()), "rb")
         process.stdout.close()
@@ -246,52 +239,33 @@ class DirectProcess:
         self._said = Remembered(os.dup(process.stderr.fileno()))
         process.stderr.close()
         self.stderr: IO[bytes] = io.BufferedReader(self._said)
-        self._started = time.monotonic()
         self._outcome: Outcome | None = None
 
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
-        try:
-            self._process.wait(timeout_s if timeout_s is not None else self._limits.wall_s)
-        except subprocess.TimeoutExpired:
+        if self._process.wait(self._limits.wall_s * self._scale if timeout_s is None else timeout_s) is None:
             return None
         return self._finish(killed=False)
 
     def kill(self) -> Outcome:
-        killed = self._process.poll() is None
-        _kill_session(self._process)
-        self._process.wait()
+        killed = self._process.status is None
+        self._process.kill()
         return self._finish(killed=killed)
 
     def _finish(self, *, killed: bool) -> Outcome:
         if self._outcome is None:
-            wall = (time.monotonic() - self._started) * 1000
+            wall = self._process.seconds * 1000
             self.stdin.close()
             out, _ = self.stdout.read(), self.stderr.read()
             err = self._said.last
             self.stdout.close()
             self.stderr.close()
-            status = self._process.returncode
+            status = self._process.status
+            assert status is not None
             ended, code, number, cause = classify(-status if status < 0 else status << 8, err, self._emulated)
             if killed:
                 ended, code, number, cause = Ended.TIMED_OUT, None, None, "killed by us"
             self._outcome = Outcome(self._argv, ended, code, number, out, err, wall, 0.0, cause=cause)
         return self._outcome
-
-
-def _kill_session(process: subprocess.Popen[bytes]) -> int:
-    """End what a command left in its session; returns how many processes that were."""
-    left = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == process.pid:
-            continue
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            fields = (entry / "stat").read_bytes().rsplit(b")", 1)[1].split()
-            if int(fields[3]) == process.pid and fields[0] != b"Z":
-                os.kill(int(entry.name), signal.SIGKILL)
-                left += 1
-    if process.poll() is None:
-        process.kill()
-    return left
 
 
 def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
@@ -328,10 +302,10 @@ def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
         baseline_ms=0.0,
         degraded=f"single programs under `qemu -L`, children are not emulated: {why}",
     )
-    return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale))
+    return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale, spec.runner))
 
 
-def open_native(platform: Platform, *, timeout_scale: float) -> DirectSandbox:
+def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
     """The host itself, when it is the platform.
 
     Raises:
@@ -368,7 +342,7 @@ def open_native(platform: Platform, *, timeout_scale: float) -> DirectSandbox:
         baseline_ms=0.0,
         own_kernel=True,
     )
-    return _calibrated(DirectSandbox(fingerprint, [], Path("/"), timeout_scale))
+    return _calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner))
 
 
 def _read(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import math
 import os
 import platform as host
 import socket
@@ -24,14 +25,17 @@ from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.docker_images import prepare
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, CpuVariant
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, WORK_DIR, Fingerprint
+from pytest_xinchuang.tools.process import Runner
 
 LABEL = "xc.sandbox"
 START_TIMEOUT_S = 60.0
+API_TIMEOUT_S = 120
+"""Seconds for one answer of the engine; a pull answers as it goes."""
 MEMORY_MB = 2048
 PIDS = 1024
 
 
-def connect() -> Any:
+def connect(timeout_scale: float = 1.0) -> Any:
     """A client of the engine that the environment names (``DOCKER_HOST``, contexts' defaults).
 
     Raises:
@@ -48,7 +52,7 @@ def connect() -> Any:
             # The library leaves its socket open when nobody listens.
             with socket.socket(socket.AF_UNIX) as there:
                 there.connect(path)
-        client = docker.from_env(timeout=120)
+        client = docker.from_env(timeout=math.ceil(API_TIMEOUT_S * timeout_scale))
         client.ping()
         return client
     except (DockerException, OSError) as error:
@@ -137,6 +141,7 @@ class DockerSandbox(AgentSandbox):
         emulator: tuple[str, str],
         cpu_model: str,
         timeout_scale: float,
+        runner: Runner,
         keep: bool,
     ) -> None:
         super().__init__(
@@ -146,6 +151,7 @@ class DockerSandbox(AgentSandbox):
             cpu_model=cpu_model,
             timeout_scale=timeout_scale,
             emulated=True,
+            runner=runner,
         )
         self._client = client
         self._keep = keep
@@ -170,7 +176,7 @@ class DockerSandbox(AgentSandbox):
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
             raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
-        client = connect()
+        client = connect(run.timeout_scale)
         try:
             reap(client)
             emulator = run.store.emulator(platform.architecture.qemu)
@@ -191,6 +197,7 @@ class DockerSandbox(AgentSandbox):
                 emulator=(emulator.version, emulator.digest),
                 cpu_model=model,
                 timeout_scale=EMULATION_SCALE * run.timeout_scale,
+                runner=run.runner,
                 keep=run.keep,
             )
         except BaseException as error:

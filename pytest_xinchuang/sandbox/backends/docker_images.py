@@ -95,7 +95,7 @@ def _agent(run: Opening) -> bytes:
     platforms = run.store.platforms.file
     assert HOST_ARCH is not None
     target = Target(HOST_ARCH, platforms.architectures[HOST_ARCH], platforms.architectures[HOST_ARCH].libc_base)
-    return Builder(run.store.cache).go(target, AGENT_SOURCE)
+    return Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE)
 
 
 def _build(

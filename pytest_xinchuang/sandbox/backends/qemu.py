@@ -10,7 +10,6 @@ import os
 import platform as host
 import secrets
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -29,9 +28,14 @@ from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.backends import launcher
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
-from pytest_xinchuang.sandbox.streams import Capture, Remembered
+from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
+from pytest_xinchuang.tools.streams import Capture, Remembered
 
 START_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 60.0
+"""Seconds for one of the supervisor's own answers: a file, a list of changes."""
+KILL_TIMEOUT_S = 5.0
+"""Seconds for the end of what was killed."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class QemuSpec:
     """What a qemu sandbox is made of.
 
     Attributes:
+        timeout_scale: of the time-outs of commands.
+        runner: scales those of the sandbox itself.
         emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
         identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
         absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
@@ -53,6 +59,7 @@ class QemuSpec:
     cpu_model: str
     kernel_release: str
     timeout_scale: float = 1.0
+    runner: Runner = UNSCALED
     layer_mb: int = 512
     identity: tuple[tuple[str, str], ...] = ()
     absent_calls: tuple[int, ...] = ()
@@ -79,14 +86,11 @@ class QemuSandbox:
         self._control = ours
         script = Path(__file__).with_name("supervisor.py")
         try:
-            self._supervisor = subprocess.Popen(
+            self._supervisor = spec.runner.start(
                 [sys.executable, "-I", "-S", str(script), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                stdout=DEVNULL,
                 cwd="/",
-                start_new_session=True,
             )
         except OSError as error:
             ours.close()
@@ -147,11 +151,14 @@ class QemuSandbox:
 
     def _shake_hands(self) -> str:
         self._control.send(json.dumps(self._config()).encode())
-        self._control.settimeout(START_TIMEOUT_S)
+        seconds = self.spec.runner.seconds(START_TIMEOUT_S)
+        self._control.settimeout(seconds)
         try:
             data = self._control.recv(1 << 20)
         except TimeoutError:
-            raise SandboxFault(f"the sandbox did not start within {START_TIMEOUT_S:.0f} s", mend="xc doctor") from None
+            raise SandboxFault(
+                _("the sandbox did not start within {seconds:g} s", seconds=seconds), mend="xc doctor"
+            ) from None
         finally:
             self._control.settimeout(None)
         if not data:
@@ -250,8 +257,8 @@ class QemuSandbox:
             timed_out = answer is None
             if answer is None:
                 self._send({"op": "kill", "target": number})
-                capture.pump(time.monotonic() + 5)
-                answer = self._wait(number, time.monotonic() + 5)
+                capture.pump(self._patience(KILL_TIMEOUT_S))
+                answer = self._wait(number, self._patience(KILL_TIMEOUT_S))
             return self._outcome(
                 argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits, again
             )
@@ -386,12 +393,19 @@ class QemuSandbox:
             self._dead = f"the sandbox is gone ({error.strerror})"
             raise SandboxFault(self._dead) from error
 
-    def _ask(self, message: dict[str, Any], fds: Sequence[int] = (), timeout_s: float = 60.0) -> dict[str, Any]:
+    def _patience(self, seconds: float) -> float:
+        """The moment until which the sandbox itself is waited for."""
+        return time.monotonic() + self.spec.runner.seconds(seconds)
+
+    def _ask(self, message: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
         number = next(self._ids)
         self._send({**message, "id": number}, fds)
-        answer = self._wait(number, time.monotonic() + timeout_s)
+        answer = self._wait(number, self._patience(ANSWER_TIMEOUT_S))
         if answer is None:
-            raise SandboxFault(f"the sandbox did not answer {message['op']!r} within {timeout_s:g} s")
+            seconds = self.spec.runner.seconds(ANSWER_TIMEOUT_S)
+            raise SandboxFault(
+                _("the sandbox did not answer {op} within {seconds:g} s", op=repr(message["op"]), seconds=seconds)
+            )
         if "broken" in answer:
             raise SandboxFault(f"the sandbox broke: {answer['broken']}")
         return answer
@@ -435,7 +449,7 @@ class QemuSandbox:
                 self._dead = "the sandbox's first process is gone: it was killed from outside"
 
     def alive(self) -> bool:
-        return not self._dead and self._supervisor.poll() is None
+        return not self._dead and self._supervisor.status is None
 
     def close(self) -> None:
         """End the sandbox: closing the socket ends PID 1, and the kernel ends all the rest."""
@@ -443,11 +457,8 @@ class QemuSandbox:
         self._control.close()
         for process in self._kept:
             process.abandon()
-        try:
-            self._supervisor.wait(5)
-        except subprocess.TimeoutExpired:
+        if self._supervisor.wait(self.spec.runner.seconds(KILL_TIMEOUT_S)) is None:
             self._supervisor.kill()
-            self._supervisor.wait()
         if self._supervisor.stderr is not None:
             self._supervisor.stderr.close()
 
@@ -485,7 +496,8 @@ class QemuProcess:
         """Close stdin, read what is left of the output, and wait for the end."""
         if self._outcome is not None:
             return self._outcome
-        deadline = time.monotonic() + (timeout_s if timeout_s is not None else self._limits.wall_s)
+        own_s = self._limits.wall_s * self._sandbox.spec.timeout_scale
+        deadline = time.monotonic() + (own_s if timeout_s is None else timeout_s)
         answer = self._sandbox._wait(self._number, deadline)
         if answer is None:
             return None
@@ -500,7 +512,7 @@ class QemuProcess:
         if self._outcome is not None:
             return self._outcome
         self._sandbox._send({"op": "kill", "target": self._number})
-        answer = self._sandbox._wait(self._number, time.monotonic() + 10)
+        answer = self._sandbox._wait(self._number, self._sandbox._patience(KILL_TIMEOUT_S))
         return self._finish(answer, killed=True)
 
     def _finish(self, answer: dict[str, Any] | None, *, killed: bool) -> Outcome:

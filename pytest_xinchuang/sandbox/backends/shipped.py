@@ -29,7 +29,7 @@ def _system(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
 def _native(run: Opening, platform: Platform, _: Circumstances) -> Sandbox:
     from pytest_xinchuang.sandbox.backends.direct import open_native
 
-    return open_native(platform, timeout_scale=run.timeout_scale)
+    return open_native(platform, run.runner)
 
 
 def _reference(run: Opening, wanted: Circumstances) -> Sandbox:

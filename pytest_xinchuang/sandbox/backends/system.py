@@ -13,7 +13,6 @@ import os
 import platform as host
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -35,6 +34,7 @@ from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, C
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
 from pytest_xinchuang.sandbox.tracing import as_strace
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
 MEMORY_MB = 1536
 PROCESSORS = 2
@@ -54,6 +54,7 @@ class SystemSpec:
         absent_calls: numbers of system calls that answer ENOSYS: the platform's kernel has not got them.
         floor: whether ``absent_calls`` are all that the platform's kernel is known to lack: not where nobody knows its release.
         own_cpu: whether ``cpu_model`` is the platform's.
+        runner: scales our own time-outs; those of commands are scaled by ``timeout_scale``, for an emulator's slowness too.
         without_kvm: why KVM, which is there, is not used.
     """
 
@@ -67,6 +68,7 @@ class SystemSpec:
     agent: bytes
     scratch: Path
     timeout_scale: float = 1.0
+    runner: Runner = UNSCALED
     identity: tuple[tuple[str, str], ...] = ()
     absent_calls: tuple[int, ...] = ()
     floor: bool = False
@@ -91,9 +93,10 @@ class SystemSandbox(AgentSandbox):
             cpu_model=spec.cpu_model,
             timeout_scale=spec.timeout_scale,
             emulated=False,
+            runner=spec.runner,
         )
         self.spec = spec
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         spec.scratch.mkdir(parents=True, exist_ok=True)
@@ -145,15 +148,8 @@ class SystemSandbox(AgentSandbox):
             argv += ["-bios", str(spec.emulator.share / machine.firmware)]
         try:
             with (self._place / "qemu").open("wb") as log:
-                self._process = subprocess.Popen(
-                    argv,
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    cwd="/",
-                    start_new_session=True,
-                    env={},
+                self._process = spec.runner.start(
+                    argv, pass_fds=[theirs.fileno()], stdout=DEVNULL, stderr=log, cwd="/", env={}
                 )
         except OSError as error:
             raise SandboxFault(f"{argv[3]} could not be started: {error.strerror}", mend="xc doctor") from error
@@ -287,7 +283,6 @@ class SystemSandbox(AgentSandbox):
             self._socket = None
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
             self._process = None
         if self.spec.keep:
             told = _("xc: the console of {name} is in {file}", name=self.name, file=verbatim(f"{self._place}/console"))
@@ -357,9 +352,10 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> Syst
         emulator=run.store.system_emulator(),
         cpu_model="host" if kvm and platform.arch != "amd64" else model,
         own_cpu=own,
-        agent=Builder(run.store.cache).go(target, AGENT_SOURCE),
+        agent=Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE),
         scratch=run.store.cache.root / "system",
         timeout_scale=(1.0 if kvm else EMULATION_SCALE) * run.timeout_scale,
+        runner=run.runner,
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(lacking.absent.values()),
         floor=wanted.floor and (release is not None or not kernel.stand_in),

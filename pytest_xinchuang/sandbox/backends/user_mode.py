@@ -41,6 +41,7 @@ def open_user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> S
         cpu_model=f"{model},vendor={wanted.vendor}" if wanted.vendor else model,
         kernel_release=kernel or "4.19.0",
         timeout_scale=EMULATION_SCALE * run.timeout_scale,
+        runner=run.runner,
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(taken),
         floor=wanted.floor and kernel is not None,
@@ -72,6 +73,7 @@ def open_reference(run: Opening, wanted: Circumstances) -> Sandbox:
         cpu_model="" if native else "max",
         kernel_release=host.release(),
         timeout_scale=run.timeout_scale * (1 if native else EMULATION_SCALE),
+        runner=run.runner,
         loopback=wanted.loopback,
     )
     return QemuSandbox(spec)

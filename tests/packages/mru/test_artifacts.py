@@ -72,7 +72,7 @@ def test_a_package_is_inspected_and_its_program_run(name: str, maker: Maker) -> 
     )
     decisions = maker.decide(manifest + "allowed_libraries: [libanswer.so.1]\n", name)
     open_ = {i: d.reason for i, d in decisions.items() if d.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)}
-    behaviours = {f"XC-MRU-02{n}" for n in range(5)}
+    behaviours = {"XC-MRU-020", "XC-MRU-021", "XC-MRU-022", "XC-MRU-023", "XC-MRU-024"}
     # What comes built is not built twice here.
     assert set(open_) == {"XC-MRU-040", "XC-MRU-041", "XC-MRU-042"} | behaviours
     assert decisions["XC-MRU-010"].verdict is Verdict.PASS

@@ -150,7 +150,7 @@ class TestWithoutGo:
         def missing(*_: object) -> None:
             raise ToolchainFault("Go is not installed")
 
-        monkeypatch.setattr("pytest_xinchuang.packages.sdk_ast.extractor.find_go", missing)
+        monkeypatch.setattr("pytest_xinchuang.tools.go.find_go", missing)
 
     def test_it_is_read_by_its_syntax(self, tmp_path: Path) -> None:
         files = {

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
-from pytest_xinchuang.packages.sdk_ast import extractor
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.toolchain.goprograms import GOAPI, go_program
+from pytest_xinchuang.tools.go import GoCommand
 from tests.packages.sdk_ast.trees import read, tree
 
 USES = 'package m\n\nimport "example.org/dep"\n\ntype T struct{ dep.Base }\n'
@@ -115,9 +115,9 @@ def test_directories_that_are_no_packages(tmp_path: Path) -> None:
 
 
 def test_a_go_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extractor, "go_environment", lambda _: {"GOVERSION": "go1.20.5"})
-    with pytest.raises(ToolchainFault, match=r"Go 1\.20\.5 is too old to read APIs with: 1\.23"):
-        extractor.extractor(Cache())
+    monkeypatch.setattr(GoCommand, "settings", {"GOVERSION": "go1.20.5"})
+    with pytest.raises(ToolchainFault, match=r"Go 1\.20\.5 is too old for the reader of Go APIs: 1\.23"):
+        go_program(Cache(), GOAPI)
 
 
 def test_another_home_has_another_module_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_another_home_has_another_module_cache(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("GOPATH", raising=False)
     for home in (tmp_path / "a", tmp_path / "b"):
         monkeypatch.setenv("HOME", str(home))
-        assert Path(extractor.go_environment(find_go())["GOMODCACHE"]).is_relative_to(home)
+        assert Path(GoCommand().settings["GOMODCACHE"]).is_relative_to(home)
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:

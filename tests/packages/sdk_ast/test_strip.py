@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 
-from pytest_xinchuang.packages.sdk_ast.extractor import SOURCE
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.toolchain.goprograms import GOAPI, SOURCES
+from pytest_xinchuang.tools.go import find_go
 
 
 def test_the_programs_own_tests_pass() -> None:
@@ -20,7 +20,7 @@ def test_the_programs_own_tests_pass() -> None:
     }
     done = subprocess.run(
         [find_go(), "test", "-vet=all", "./..."],
-        cwd=SOURCE,
+        cwd=SOURCES / GOAPI,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

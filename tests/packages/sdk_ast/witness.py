@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.tools.go import find_go
 
 SECTION = re.compile(r"^-- (\S+) --\n", re.M)
 

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.tools.go import find_go
 
 LIB = {
     "go.mod": "module example.org/lib\n\ngo 1.22\n\nrequire example.org/base v1.0.0\n",

@@ -13,13 +13,12 @@ from sarif_pydantic import Sarif
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.packages.sdk_ast.extractor import go_environment
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList, load_allow_list
 from pytest_xinchuang.packages.supply_chain.mirror import serve
 from pytest_xinchuang.packages.supply_chain.proxy import Proxies
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.toolchain.builder import find_go
+from pytest_xinchuang.tools.go import GoCommand
 from tests.packages.supply_chain.published import LIB, publish
 
 
@@ -318,8 +317,5 @@ def test_what_a_proxy_does_not_have_may_still_be_in_a_repository(
     add_sum(subject, f"example.org/own v1.0.0/go.mod {ZERO}")
     with serve(proxy, lambda _: None) as url:
         for value, code in ((url, "XC-SUP-007"), (f"{url},direct", "XC-SUP-008")):
-            environment = {**go_environment(find_go()), "GOPROXY": value}
-            monkeypatch.setattr(
-                "pytest_xinchuang.packages.supply_chain.proxy.go_environment", lambda _, e=environment: e
-            )
+            monkeypatch.setattr(GoCommand, "settings", {**GoCommand().settings, "GOPROXY": value})
             assert [f.code for f in check(subject, None, offline=False)] == [code]

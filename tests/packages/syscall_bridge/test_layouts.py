@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
-from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.packages.syscall_bridge.generate import assertions
 from pytest_xinchuang.packages.syscall_bridge.gostructs import check_go, pairs_of, read_go
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, find_headers
@@ -246,8 +245,8 @@ def write_package(place: Path, text: str) -> Path:
     return place
 
 
-def test_a_right_go_structure(tmp_path: Path, layouts: Layouts, store: Store, platforms: Platforms) -> None:
-    found = read_go(write_package(tmp_path / "p", RIGHT), "arm64", store.cache, platforms)
+def test_a_right_go_structure(tmp_path: Path, layouts: Layouts, store: Store) -> None:
+    found = read_go(write_package(tmp_path / "p", RIGHT), "arm64", store.cache)
     pairs = pairs_of(found, {})
     assert pairs == {"Stat_t": "struct stat", "Timespec": "struct timespec"}
     assert check_go(found, layouts, "arm64", pairs) == []
@@ -258,9 +257,9 @@ def test_a_right_go_structure(tmp_path: Path, layouts: Layouts, store: Store, pl
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_wrong_go_structure(name: str, tmp_path: Path, layouts: Layouts, store: Store, platforms: Platforms) -> None:
+def test_a_wrong_go_structure(name: str, tmp_path: Path, layouts: Layouts, store: Store) -> None:
     text, told = MISTAKES[name]
-    found = read_go(write_package(tmp_path / "p", text), "arm64", store.cache, platforms)
+    found = read_go(write_package(tmp_path / "p", text), "arm64", store.cache)
     mistakes = [str(m) for m in check_go(found, layouts, "arm64", {"Stat_t": "struct stat"})]
     if name != "a narrow size":
         assert any(told in m for m in mistakes), mistakes
@@ -268,12 +267,11 @@ def test_a_wrong_go_structure(name: str, tmp_path: Path, layouts: Layouts, store
 
 
 @pytest.mark.parametrize("arch", GRADED)
-def test_gos_own_structures_are_right(arch: str, layouts: Layouts, store: Store, platforms: Platforms) -> None:
-    from pytest_xinchuang.packages.sdk_ast.extractor import go_environment
-    from pytest_xinchuang.toolchain.builder import find_go
+def test_gos_own_structures_are_right(arch: str, layouts: Layouts, store: Store) -> None:
+    from pytest_xinchuang.tools.go import GoCommand
 
-    package = Path(go_environment(find_go())["GOROOT"]) / "src/syscall"
-    found = read_go(package, arch, store.cache, platforms)
+    package = Path(GoCommand().settings["GOROOT"]) / "src/syscall"
+    found = read_go(package, arch, store.cache)
     pairs = {
         "Stat_t": "struct stat",
         "Timespec": "struct timespec",
@@ -283,13 +281,13 @@ def test_gos_own_structures_are_right(arch: str, layouts: Layouts, store: Store,
     assert [str(m) for m in check_go(found, layouts, arch, pairs)] == []
 
 
-def test_go_that_does_not_parse(tmp_path: Path, store: Store, platforms: Platforms, layouts: Layouts) -> None:
+def test_go_that_does_not_parse(tmp_path: Path, store: Store, layouts: Layouts) -> None:
     with pytest.raises(DataFileError, match="not a Go package"):
-        read_go(write_package(tmp_path / "p", "package p\nfunc {"), "arm64", store.cache, platforms)
+        read_go(write_package(tmp_path / "p", "package p\nfunc {"), "arm64", store.cache)
     with pytest.raises(DataFileError, match="not a Go package"):
-        read_go(tmp_path / "missing", "arm64", store.cache, platforms)
+        read_go(tmp_path / "missing", "arm64", store.cache)
     text = 'package p\nimport "C"\ntype Stat_t struct { A C.long }\ntype Other struct { B int }\n'
-    found = read_go(write_package(tmp_path / "q", text), "arm64", store.cache, platforms)
+    found = read_go(write_package(tmp_path / "q", text), "arm64", store.cache)
     assert "Other" in found.structs and found.open == {"Stat_t": "A"}
     with pytest.raises(UnknownName, match="cannot be read"):
         check_go(found, layouts, "arm64", {"Stat_t": "struct stat"})

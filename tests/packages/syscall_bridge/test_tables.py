@@ -25,7 +25,8 @@ from pytest_xinchuang.packages.syscall_bridge.tables import (
     read_table_by_zig,
 )
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.toolchain.builder import find_go, find_zig
+from pytest_xinchuang.toolchain.builder import find_zig
+from pytest_xinchuang.tools.go import find_go
 
 GRADED = ("amd64", "arm64", "loong64")
 

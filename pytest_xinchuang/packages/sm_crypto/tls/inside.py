@@ -47,7 +47,7 @@ class RelayChannel:
         except queue.Empty:
             raise TimeoutError from None
         if not chunk:
-            outcome = self._process.wait(5)
+            outcome = self._process.wait(self._timeout_s)
             if outcome is not None and outcome.ended in OURS:
                 raise SandboxFault(_("the way to the server broke: {how}", how=verbatim(outcome.describe())))
             if outcome is not None and outcome.ended is Ended.EXITED and outcome.code == NOTHING_LISTENS:
@@ -57,7 +57,7 @@ class RelayChannel:
     def close(self) -> None:
         with contextlib.suppress(SandboxFault, OSError, ValueError):
             self._process.kill()
-        self._thread.join(5)
+        self._thread.join(self._timeout_s)
 
 
 def probe_inside(

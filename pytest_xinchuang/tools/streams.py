@@ -12,19 +12,27 @@ from typing import Any
 class Capture:
     """Reads stdout and stderr until both close, while stdin is fed.
 
-    ``pump`` returns at the deadline at the latest, so the caller decides what a time-out means.
+    ``pump`` returns at the deadline at the latest, so the caller decides what a time-out means. The descriptors are closed
+    here; None stands for a stream that is not ours to read or feed.
+
+    Args:
+        keep: bytes that are kept of each output; the rest is read and dropped, and ``truncated`` says so.
     """
 
-    def __init__(self, stdin_fd: int, stdout_fd: int, stderr_fd: int, stdin: bytes, keep: int) -> None:
+    def __init__(
+        self, stdin_fd: int | None, stdout_fd: int | None, stderr_fd: int | None, stdin: bytes, keep: int
+    ) -> None:
         self._keep = keep
         self._input = memoryview(stdin)
         self._selector = selectors.DefaultSelector()
-        self._buffers = {stdout_fd: bytearray(), stderr_fd: bytearray()}
+        self._buffers = {fd: bytearray() for fd in (stdout_fd, stderr_fd) if fd is not None}
         self._stdout_fd, self._stderr_fd = stdout_fd, stderr_fd
         self.truncated = False
-        for fd in (stdout_fd, stderr_fd):
+        for fd in self._buffers:
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ)
+        if stdin_fd is None:
+            return
         os.set_blocking(stdin_fd, False)
         if stdin:
             self._selector.register(stdin_fd, selectors.EVENT_WRITE)
@@ -78,11 +86,11 @@ class Capture:
 
     @property
     def stdout(self) -> bytes:
-        return bytes(self._buffers[self._stdout_fd])
+        return b"" if self._stdout_fd is None else bytes(self._buffers[self._stdout_fd])
 
     @property
     def stderr(self) -> bytes:
-        return bytes(self._buffers[self._stderr_fd])
+        return b"" if self._stderr_fd is None else bytes(self._buffers[self._stderr_fd])
 
 
 class Remembered(io.RawIOBase):

@@ -1,0 +1,199 @@
+"""Modules of Go: their versions, and go.mod as the go command reads it (Go modules reference)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pytest_xinchuang.core.errors import ToolchainFault, XcError
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.tools.go import ANSWER_TIMEOUT_S, GoCommand
+from pytest_xinchuang.tools.process import last_line
+
+_PSEUDO = re.compile(r"^v\d+\.(0\.0-|\d+\.\d+-([^+]*\.)?0\.)\d{14}-[0-9a-f]{12}(\+incompatible)?$")
+_SEMANTIC = re.compile(
+    r"^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?P<pre>-[0-9A-Za-z.-]+)?(?P<build>\+[0-9A-Za-z.-]+)?$"
+)
+
+
+@dataclass(frozen=True)
+class ModuleVersion:
+    """A module at a version, as in ``github.com/gin-gonic/gin@v1.10.0``; the version is empty for a directory."""
+
+    path: str
+    version: str
+
+    @classmethod
+    def parse(cls, text: str) -> ModuleVersion:
+        """The module that ``text`` names on a command line.
+
+        Raises:
+            XcError: it is not MODULE@VERSION.
+        """
+        path, _at, version = text.partition("@")
+        named = re.fullmatch(r"[A-Za-z0-9._~/-]+\.[A-Za-z0-9._~/-]+", path)
+        if not named or not re.fullmatch(r"[A-Za-z0-9.+_-]+", version):
+            raise XcError(
+                _("{text} is not MODULE@VERSION", text=repr(text)),
+                mend="e.g. xc go-test github.com/gin-gonic/gin@v1.10.0 --platform kunpeng",
+            )
+        return cls(path, version)
+
+    def __str__(self) -> str:
+        return f"{self.path}@{self.version}" if self.version else self.path
+
+    @property
+    def semantic(self) -> bool:
+        """Semantic versioning 2.0.0, with the leading v of Go."""
+        return bool(_SEMANTIC.match(self.version))
+
+    @property
+    def pseudo(self) -> bool:
+        """It stands for a commit without a tag (Go modules reference, Pseudo-versions)."""
+        return bool(_PSEUDO.match(self.version))
+
+    @property
+    def prerelease(self) -> bool:
+        match = _SEMANTIC.match(self.version)
+        return bool(match and match["pre"]) and not self.pseudo
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """For ordering by precedence (semantic versioning 2.0.0, clause 11)."""
+        core, _, pre = self.version.removeprefix("v").partition("+")[0].partition("-")
+        numbers = tuple(int(n) if n.isdigit() else 0 for n in core.split("."))
+        parts = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in pre.split(".")) if pre else ()
+        return (numbers, not pre, parts)
+
+    @property
+    def fits_its_path(self) -> bool:
+        """Whether major version and /vN agree (Go modules reference, Major version suffixes)."""
+        match = re.match(r"v(\d+)\.", self.version)
+        if match is None:
+            return True
+        major = int(match[1])
+        suffix = re.search(r"\.v(\d+)(-unstable)?$", self.path) if self.path.startswith("gopkg.in/") else None
+        if self.path.startswith("gopkg.in/"):
+            return suffix is not None and int(suffix[1]) == major
+        suffix = re.search(r"/v(\d+)$", self.path)
+        if suffix is not None:
+            return int(suffix[1]) == major and major >= 2
+        return major < 2 or self.version.endswith("+incompatible")
+
+
+def go_key(text: str) -> tuple[int, ...]:
+    """A go directive as numbers."""
+    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")[:2])
+
+
+@dataclass(frozen=True)
+class RequireLine:
+    """A line of ``require``."""
+
+    module: ModuleVersion
+    indirect: bool
+
+
+@dataclass(frozen=True)
+class GoMod:
+    """A go.mod.
+
+    Attributes:
+        go: the go directive, "" where there is none.
+        replaces: what stands instead of a module (a version of "" is for every one).
+    """
+
+    path: str
+    go: str
+    requires: tuple[RequireLine, ...]
+    replaces: Mapping[ModuleVersion, ModuleVersion]
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def replacement(self, module: ModuleVersion) -> ModuleVersion | None:
+        return self.replaces.get(module) or self.replaces.get(ModuleVersion(module.path, ""))
+
+    def line_of(self, path: str) -> int | None:
+        return self.lines.get(path)
+
+
+class GoModFault(StrEnum):
+    """What is wrong with a line of go.mod."""
+
+    MAJOR = "major"
+    """The version's major number is not that of the path."""
+    VERSION = "version"
+    """The version has not the form of one."""
+    SYNTAX = "syntax"
+
+
+@dataclass(frozen=True)
+class GoModError:
+    """A line of go.mod that the go command refuses, with its words."""
+
+    line: int
+    text: str
+
+    @property
+    def fault(self) -> GoModFault:
+        # golang.org/x/mod/module, InvalidVersionError as modfile gives it; what is quoted of the file stands in front.
+        if re.search(r"invalid: should be v\d+(?: or v\d+)?, not v\d+$", self.text):
+            return GoModFault.MAJOR
+        if re.search(r"invalid: must be of the form v\d", self.text):
+            return GoModFault.VERSION
+        return GoModFault.SYNTAX
+
+
+class GoModRefused(XcError):
+    """The go command refuses a go.mod.
+
+    Attributes:
+        errors: every line that it refuses, in order.
+    """
+
+    def __init__(self, errors: Sequence[GoModError]) -> None:
+        first = errors[0]
+        super().__init__(verbatim(f"go.mod:{first.line}: {first.text}"), mend=_("mend the line that is named"))
+        self.errors = tuple(errors)
+
+
+def read_go_mod(path: Path, go: GoCommand | None = None) -> GoMod:
+    """Parse by the go command, which opens no connection for it.
+
+    Raises:
+        GoModRefused: it is malformed.
+        XcError: it is missing.
+        ToolchainFault: there is no Go, or it does not answer.
+    """
+    if not path.is_file():
+        raise XcError(_("{path}: there is no go.mod", path=path), mend=_("name the directory of a module"))
+    command = GoCommand() if go is None else go
+    # From a directory of no module: what the file asks of the go command is not asked of this one.
+    run = command.run(["mod", "edit", "-json", str(path.absolute())], Path("/"), timeout_s=ANSWER_TIMEOUT_S)
+    if run.code:
+        # Of this file alone: whatever else has a colon and a number is not about a line of it.
+        line = re.compile(rf"^{re.escape(str(path.absolute()))}:(\d+)(?::\d+)?: (.+)$", re.M)
+        refused = [GoModError(int(number), text) for number, text in line.findall(run.finished.errors)]
+        if refused:
+            raise GoModRefused(refused)
+        why = last_line(run.finished.errors)
+        raise ToolchainFault(_("go mod edit does not read {path}: {why}", path=path, why=why))
+    data = json.loads(run.finished.text)
+    requires = tuple(
+        RequireLine(ModuleVersion(r["Path"], r["Version"]), bool(r.get("Indirect"))) for r in data.get("Require") or ()
+    )
+    replaces = {
+        ModuleVersion(r["Old"]["Path"], r["Old"].get("Version", "")): ModuleVersion(
+            r["New"]["Path"], r["New"].get("Version", "")
+        )
+        for r in data.get("Replace") or ()
+    }
+    numbered: dict[str, int] = {}
+    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for word in text.split():
+            numbered.setdefault(word, number)
+    return GoMod((data.get("Module") or {}).get("Path", ""), str(data.get("Go", "")), requires, replaces, numbered)
