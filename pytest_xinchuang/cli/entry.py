@@ -148,7 +148,7 @@ def _logging(verbose: int, words: list[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        logger.info("%s", "end")
+        logger.info("finished")
         logger.removeHandler(handler)
         logger.setLevel(before)
 

@@ -100,6 +100,7 @@ class XcParser(argparse.ArgumentParser):
             formatter_class=lambda prog: XcFormatter(prog, speech.language),
             **more,
         )
+        setattr(self, "color", False)  # noqa: B010 - Python 3.14 alone has it; Chinese headings have their own colon
         self.speech = speech
         self._fill = fill
         self._commands: argparse._SubParsersAction[XcParser] | None = None
