@@ -15,6 +15,7 @@ from pytest_xinchuang.cli.inspect import add_commands as add_inspect_commands
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.gotest.commands import add_command as add_gotest_command
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.commands import add_command as add_api_command
 from pytest_xinchuang.packages.sm_crypto.commands import add_command as add_sm_command
 from pytest_xinchuang.packages.supply_chain.commands import add_command as add_supply_command
@@ -185,7 +186,7 @@ def _platforms(options: argparse.Namespace) -> int:
     platforms = _load_platforms(options)
     if options.action == "show":
         if not options.name:
-            raise XcError("show needs a platform", mend="xc platforms show kunpeng")
+            raise XcError(_("show needs a platform"), mend=verbatim("xc platforms show kunpeng"))
         print(json.dumps(platforms.get(options.name).model_dump(mode="json"), indent=1, ensure_ascii=False))
         return EXIT_OK
     short_of = platforms.file.short_of
@@ -283,7 +284,9 @@ def _rootfs(options: argparse.Namespace) -> int:
                 print(f"{entry.name:<28} {kind:<9} {facts}; {entry.source}; {entry.digest}")
         return EXIT_OK
     if not options.platform or not options.source:
-        raise XcError("import needs a platform and a tar archive or image", mend="xc rootfs import kunpeng kylin.tar")
+        raise XcError(
+            _("import needs a platform and a tar archive or image"), mend=verbatim("xc rootfs import kunpeng kylin.tar")
+        )
     platform = store.platforms.get(options.platform)
     source = Path(options.source)
     if source.is_file():
@@ -310,7 +313,9 @@ def _kernel(options: argparse.Namespace) -> int:
                 )
         return EXIT_OK
     if not options.platform or not options.source:
-        raise XcError("import needs a platform and a kernel", mend="xc kernel import kunpeng vmlinuz-4.19.90")
+        raise XcError(
+            _("import needs a platform and a kernel"), mend=verbatim("xc kernel import kunpeng vmlinuz-4.19.90")
+        )
     platform = store.platforms.get(options.platform)
     entry = store.import_kernel(platform, Path(options.source), [Path(m) for m in options.module])
     print(f"{platform.id} now boots {entry.facts.get('release') or entry.source}, {entry.digest}")
@@ -334,7 +339,7 @@ def _subject(options: argparse.Namespace) -> int:
         template = resources.fixtures_dir() / "template"
         target = directory / MANIFEST
         if target.exists():
-            raise XcError(f"{target} is already there", mend=f"xc subject check {directory}")
+            raise XcError(_("{target} is already there", target=target), mend=verbatim(f"xc subject check {directory}"))
         directory.mkdir(parents=True, exist_ok=True)
         for name in (MANIFEST, "unit.c"):
             if not (directory / name).exists():

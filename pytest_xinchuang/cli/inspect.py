@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.finding import Finding
@@ -94,7 +95,7 @@ def _write(text: str, output: str | None) -> None:
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise XcError(f"{output}: cannot be written: {error.strerror}") from error
+        raise XcError(_("{output}: cannot be written: {why}", output=output, why=error.strerror)) from error
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -126,7 +127,7 @@ def _flags(options: argparse.Namespace, load: Load) -> int:
 
     words = options.flags[1:] if options.flags[:1] == ["--"] else options.flags
     if not words:
-        raise XcError("no flags are given", mend="xc flags kunpeng -- -O2 -march=native -lm")
+        raise XcError(_("no flags are given"), mend=verbatim("xc flags kunpeng -- -O2 -march=native -lm"))
     platform: Platform | None = None
     libc = options.platform
     if libc not in LIBCS:

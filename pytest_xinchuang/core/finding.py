@@ -17,6 +17,7 @@ from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _, verbatim
 
 FindingCode = Annotated[str, StringConstraints(pattern=r"^XC-[A-Z]+-[0-9]{3}$")]
 
@@ -99,7 +100,9 @@ class FindingCatalogue:
             UnknownName: there is none.
         """
         if code.upper() not in self.rules:
-            raise UnknownName(f"no finding has the code {code!r}", mend="xc explain")
+            raise UnknownName(
+                _("no finding has the code {code}", code=verbatim(repr(code))), mend=verbatim("xc explain")
+            )
         return self.rules[code.upper()]
 
     def text(self, finding: Finding, language: str = "en") -> str:

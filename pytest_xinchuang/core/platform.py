@@ -17,6 +17,7 @@ from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.inherit import KEY, Heirs, merge
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _, joined, verbatim
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.]*$")]
 RootfsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -332,9 +333,13 @@ class Platforms:
             self._refuse_ambiguous(platform_id)
             known = [*self.file.shorts, *combinations]
             raise UnknownName(
-                f"unknown platform {name!r}{_near(name, known)}; short names are "
-                f"{', '.join(self.file.shorts)}, 'all' and 'all-combinations'",
-                mend="xc platforms list",
+                _(
+                    "unknown platform {name}{near}; short names are {names}, 'all' and 'all-combinations'",
+                    name=verbatim(repr(name)),
+                    near=_near(name, known),
+                    names=joined(self.file.shorts, _(", ")),
+                ),
+                mend=verbatim("xc platforms list"),
             )
         cpu_name, os_name = combinations[platform_id]
         cpu = self.file.cpus[cpu_name]
@@ -349,14 +354,18 @@ class Platforms:
         )
 
     def _refuse_ambiguous(self, platform_id: str) -> None:
-        cpu, _, system = platform_id.rpartition("-")
+        cpu, _dash, system = platform_id.rpartition("-")
         editions = self.file.ambiguous.get(system)
         if not editions:
             return
         told = (f"{cpu}-{e} (glibc {self.file.systems[e].libc_version.value or 'unknown'})" for e in editions)
         raise UnknownName(
-            f"{platform_id!r} is several systems with different libcs: {', '.join(told)}",
-            mend="name the edition; on the system: `ldd --version | head -1` and /etc/os-release",
+            _(
+                "{platform_id} is several systems with different libcs: {names}",
+                platform_id=verbatim(repr(platform_id)),
+                names=joined(told, _(", ")),
+            ),
+            mend=_("name the edition; on the system: `ldd --version | head -1` and /etc/os-release"),
         )
 
     def select(self, names: Iterable[str]) -> tuple[Platform, ...]:
@@ -374,7 +383,9 @@ class Platforms:
                 platform = self.get(one)
                 wanted[platform.id] = platform
         if not wanted:
-            raise UnknownName("no platform is named", mend="--xc-platform=all, or one of `xc platforms list`")
+            raise UnknownName(
+                _("no platform is named"), mend=verbatim("--xc-platform=all, or one of `xc platforms list`")
+            )
         return tuple(wanted.values())
 
 

@@ -14,6 +14,7 @@ from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _, joined, verbatim
 
 
 class Profile(FrozenData):
@@ -61,7 +62,14 @@ def load_profile(path: Path, name: str) -> Profile:
     if name not in profiles:
         near = difflib.get_close_matches(name, profiles, n=2)
         hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        raise UnknownName(f"unknown profile {name!r}{hint}; there are {', '.join(profiles)}")
+        raise UnknownName(
+            _(
+                "unknown profile {name}{hint}; there are {names}",
+                name=verbatim(repr(name)),
+                hint=hint,
+                names=joined(profiles, _(", ")),
+            )
+        )
     return profiles[name]
 
 

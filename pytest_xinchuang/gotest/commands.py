@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, verbatim
 
 
 def add_command(command: Command, load: Load) -> None:
@@ -45,8 +46,8 @@ def _go_test(options: argparse.Namespace, load: Load) -> int:
         names += [f"{m.module}@{m.version}" for m in suite.modules]
     if not names:
         raise XcError(
-            "no module is named",
-            mend="xc go-test github.com/gin-gonic/gin@v1.10.1 --platform kunpeng, or --suite ecosystem",
+            _("no module is named"),
+            mend=verbatim("xc go-test github.com/gin-gonic/gin@v1.10.1 --platform kunpeng, or --suite ecosystem"),
         )
     wanted = [ModuleVersion.parse(name) for name in names]
     platforms = load(options)

@@ -158,7 +158,7 @@ class XcSession:
         except ValueError:
             value = -1.0
         if not 0 < value < 1000:
-            raise XcError(f"--{name.replace('_', '-')}={text}: expected a number above 0 and below 1000")
+            raise XcError(verbatim(f"--{name.replace('_', '-')}={text}: expected a number above 0 and below 1000"))
         return value
 
     def _load_catalogue(self) -> Catalogue:
@@ -184,7 +184,9 @@ class XcSession:
         for name in names:
             if name not in self.catalogue.packages:
                 raise UnknownName(
-                    f"--xc-suite={wanted}: no conformance package {name!r}; there are {', '.join(self.catalogue.packages)}"
+                    verbatim(
+                        f"--xc-suite={wanted}: no conformance package {name!r}; there are {', '.join(self.catalogue.packages)}"
+                    )
                 )
         return tuple(dict.fromkeys((*names, *extra)))
 

@@ -10,6 +10,7 @@ from pytest_xinchuang.core.errors import HostFault, UnknownName
 from pytest_xinchuang.core.events import SandboxOpened, messages_of
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.shared import SharedResults
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backend import Backend, BackendTable
@@ -53,7 +54,13 @@ class Pool:
         self._table = table
         backends = {**table.backends, **{n: self._theirs(f) for n, f in (extra_backends or {}).items()}}
         if backend not in backends:
-            raise UnknownName(f"unknown backend {backend!r}; there are {', '.join(backends)}")
+            raise UnknownName(
+                _(
+                    "unknown backend {backend}; there are {names}",
+                    backend=verbatim(repr(backend)),
+                    names=joined(backends, _(", ")),
+                )
+            )
         self._backend = backends[backend]
         self._on_open = on_open
         self._open: dict[tuple[str, Circumstances], Sandbox] = {}
@@ -119,7 +126,10 @@ class Pool:
 
     def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
         if not self._backend.adapts and wanted != Circumstances(wanted.variant):
-            raise HostFault(f"the backend {self.backend} cannot run it under {wanted.name}", mend="--xc-backend=qemu")
+            raise HostFault(
+                _("the backend {backend} cannot run it under {name}", backend=self.backend, name=wanted.name),
+                mend=verbatim("--xc-backend=qemu"),
+            )
         return self._backend.open(self, platform, wanted)
 
     def close(self) -> None:

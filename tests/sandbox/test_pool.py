@@ -85,7 +85,7 @@ def test_each_platform_and_circumstance_is_opened_once(store: Store, platforms: 
     assert first.run is pool and first.wanted == Circumstances(CpuVariant.POOREST, "X", False, True)
     assert pool.sandbox(phytium, CpuVariant.POOREST, vendor="X", floor=False, loopback=True) is first
     assert pool.sandbox(phytium) is not first
-    assert [e["variant"] for e in events] == ["poorest,vendor=X,every system call,loopback", "strict"]
+    assert [e.variant for e in events] == ["poorest,vendor=X,every system call,loopback", "strict"]
     pool.close()
     assert not first.open
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sdk_ast.compare import Comparison
@@ -76,7 +77,9 @@ def targets_of(text: str) -> tuple[str, ...]:
     """
     found = tuple(dict.fromkeys(ARCHES.get(t.strip(), t.strip()) for t in text.split(",") if t.strip()))
     if not found or any("/" not in t for t in found):
-        raise XcError(f"{text!r} names no target", mend="e.g. amd64,arm64,loong64 or linux/riscv64")
+        raise XcError(
+            _("{text} names no target", text=verbatim(repr(text))), mend=_("e.g. amd64,arm64,loong64 or linux/riscv64")
+        )
     return found
 
 
@@ -136,11 +139,11 @@ def _diff(options: argparse.Namespace, sources: Sources) -> int:
     rules = Rules()
     if options.across:
         if options.new:
-            raise XcError("--across compares one version with itself: NEW is left out")
+            raise XcError(verbatim("--across compares one version with itself: NEW is left out"))
         comparison = compare_across(sources.read(options.old), rules, policy)
     else:
         if not options.new:
-            raise XcError("there is nothing to compare with: NEW is missing", mend="xc api diff OLD NEW")
+            raise XcError(_("there is nothing to compare with: NEW is missing"), mend=verbatim("xc api diff OLD NEW"))
         old = sources.read(options.old)
         new = sources.read(options.new, known=old)
         comparison = compare(old, new, rules, policy)

@@ -14,7 +14,7 @@ from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
@@ -157,7 +157,9 @@ class Rules:
             UnknownName: there is none.
         """
         if rule_id not in self.by_id:
-            raise UnknownName(f"no rule is called {rule_id!r}", mend="xc api rules")
+            raise UnknownName(
+                _("no rule is called {rule_id}", rule_id=verbatim(repr(rule_id))), mend=verbatim("xc api rules")
+            )
         return self.by_id[rule_id]
 
 

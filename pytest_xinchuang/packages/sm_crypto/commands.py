@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, joined, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sm_crypto.client import SmClient
@@ -112,9 +113,9 @@ def _run(options: argparse.Namespace, load: Load) -> int:
     else:
         chosen = [v for one in loaded for v in one.vectors() if options.slow or not v.group.get("slow")]
     if not chosen:
-        raise XcError("there is no vector to run", mend="xc sm vectors")
+        raise XcError(_("there is no vector to run"), mend=verbatim("xc sm vectors"))
     if unknown := sorted({v.group.type for v in chosen if v.group.type not in TYPES}):
-        raise XcError(f"vectors of a type that this suite does not know: {', '.join(unknown)}")
+        raise XcError(_("vectors of a type that this suite does not know: {names}", names=joined(unknown, _(", "))))
     with _client(options, load) as client:
         result = run_vectors(client, chosen)
         hello = client.hello
@@ -145,8 +146,8 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[SmClient]:
     words = _words(options)
     if bool(words) == bool(options.platform):
         raise XcError(
-            "there is no harness to ask" if not words else "give a command or a platform, not both",
-            mend="xc sm run -- ./harness, or xc sm run --platform kunpeng --subject DIR",
+            (_("there is no harness to ask") if not words else _("give a command or a platform, not both")),
+            mend=verbatim("xc sm run -- ./harness, or xc sm run --platform kunpeng --subject DIR"),
         )
     if words:
         from pytest_xinchuang.packages.sm_crypto.client import SmClient
@@ -170,7 +171,9 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[SmClient]:
         Path(options.subject) if options.subject else resources.fixtures_dir() / "subjects" / "openssl"
     )
     if subject.section(SmCrypto) is None:
-        raise XcError(f"{subject.manifest} has no sm_crypto section", mend="xc sm init --lang go")
+        raise XcError(
+            _("{manifest} has no sm_crypto section", manifest=subject.manifest), mend=verbatim("xc sm init --lang go")
+        )
     store = Store(platforms, progress=Progress(), packages=subject.file.rootfs_packages)
     store.cache.clean()
     pool = Pool(store, timeout_scale=options.timeout / 10)
@@ -187,7 +190,13 @@ def _protocols(text: str) -> list[str]:
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     if unknown := [name for name in names if name not in NAMES]:
-        raise XcError(f"{unknown[0]!r} is not a protocol: there are {', '.join(NAMES)}")
+        raise XcError(
+            _(
+                "{unknown} is not a protocol: there are {names}",
+                unknown=verbatim(repr(unknown[0])),
+                names=joined(NAMES, _(", ")),
+            )
+        )
     return [NAMES[name] for name in names]
 
 
@@ -212,7 +221,7 @@ def _tls(options: argparse.Namespace) -> int:
 
 def _init(options: argparse.Namespace) -> int:
     root = resources.fixtures_dir()
-    language, _, library = options.lang.partition("-")
+    language, _dash, library = options.lang.partition("-")
     sources: list[Path]
     if language == "c":
         sources = sorted((root / "subjects" / "openssl" / "sm").iterdir())
@@ -223,7 +232,7 @@ def _init(options: argparse.Namespace) -> int:
         sources = sorted(p for p in (root / "harness" / language).iterdir() if p.is_file())
     target = Path(options.directory)
     if target.exists() and any(target.iterdir()):
-        raise XcError(f"{target} is not empty", mend="name another directory")
+        raise XcError(_("{target} is not empty", target=target), mend=_("name another directory"))
     target.mkdir(parents=True, exist_ok=True)
     for source in sources:
         shutil.copyfile(source, target / source.name)

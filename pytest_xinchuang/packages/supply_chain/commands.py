@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _
 
 ACTIONS = ("check", "verify", "sign", "keygen", "serve")
 
@@ -85,7 +86,7 @@ def _check(options: argparse.Namespace) -> int:
 
     directory = Path(options.directory)
     if not directory.is_dir():
-        raise XcError(f"{directory}: no such directory")
+        raise XcError(_("{directory}: no such directory", directory=directory))
     cache = Cache()
     chain = SupplyChain(
         directory.resolve(),
@@ -143,7 +144,7 @@ def _sign(options: argparse.Namespace) -> int:
 
     root = Path(options.mirror)
     if not root.is_dir():
-        raise XcError(f"{root}: no such directory")
+        raise XcError(_("{root}: no such directory", root=root))
     d = private_key(Path(options.key).read_text(encoding="utf-8", errors="replace")) if options.key else None
     manifest = write_manifest(root, d)
     print(f"{root / MANIFEST}: {len(manifest.files)} files, {'signed' if d is not None else 'not signed'}")
@@ -167,7 +168,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     root = Path(options.mirror)
     if not root.is_dir():
-        raise XcError(f"{root}: no such directory")
+        raise XcError(_("{root}: no such directory", root=root))
     with Path(options.audit or "/dev/stderr").open("a", encoding="utf-8") as log:
 
         def audit(entry: dict[str, Any]) -> None:

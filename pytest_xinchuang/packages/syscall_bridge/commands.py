@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.syscall_bridge.headers import Headers
@@ -140,7 +141,7 @@ def _table(options: argparse.Namespace) -> int:
     table = read_table(headers)
     if options.check and (other := read_table_by_zig(headers)) != table.calls:
         odd = sorted(set(other.items()) ^ set(table.calls.items()))
-        raise XcError(f"libclang and zig read other tables: {odd[:5]}")
+        raise XcError(_("libclang and zig read other tables: {odd}", odd=odd[:5]))
     if options.json:
         print(table.text(), end="")
         return EXIT_CLEAN
@@ -236,7 +237,10 @@ def _show(options: argparse.Namespace) -> int:
         return EXIT_CLEAN
     names = [n for n in (options.name, f"struct {options.name}", f"union {options.name}") if n in layouts.structs]
     if not names:
-        raise XcError(f"no structure is called {options.name!r}", mend="xc syscalls layout show")
+        raise XcError(
+            _("no structure is called {name}", name=verbatim(repr(options.name))),
+            mend=verbatim("xc syscalls layout show"),
+        )
     print(f"{names[0]} of <{layouts.header[names[0]]}>, Linux {layouts.kernel}: size/alignment, then FIELD@OFFSET:SIZE")
     for arch, layout in layouts.structs[names[0]].items():
         print(f"{arch:<8} {layout.text()}")
@@ -269,7 +273,7 @@ def _assert(options: argparse.Namespace) -> int:
 
     texts = assertions(_load(options.snapshot), architecture(options.arch), options.struct or None)
     if not texts:
-        raise XcError(f"nothing to assert for {options.arch}", mend="xc syscalls layout show")
+        raise XcError(_("nothing to assert for {arch}", arch=options.arch), mend=verbatim("xc syscalls layout show"))
     print("\n".join(texts.values()), end="")
     return EXIT_CLEAN
 
@@ -288,8 +292,12 @@ def _check_go(options: argparse.Namespace, load: Load) -> int:
         pairs = pairs_of(found, own)
         if not pairs:
             raise XcError(
-                f"{options.directory}: no structure is called as one of Go's own that go to the kernel, so nothing was checked",
-                mend="--struct NAME='struct stat'",
+                _(
+                    "{directory}: no structure is called as one of Go's own that go to the kernel, so nothing was "
+                    "checked",
+                    directory=options.directory,
+                ),
+                mend=verbatim("--struct NAME='struct stat'"),
             )
         mistakes = check_go(found, layouts, arch, pairs)
         wrong += len(mistakes)
@@ -347,7 +355,7 @@ def _bridge_init(options: argparse.Namespace) -> int:
     root = resources.fixtures_dir() / "bridge" / options.lang
     target = Path(options.directory)
     if target.exists() and any(target.iterdir()):
-        raise XcError(f"{target} is not empty", mend="name another directory")
+        raise XcError(_("{target} is not empty", target=target), mend=_("name another directory"))
     # Kernel probes are ours, and no bridge's.
     names = sorted(p.name for p in root.iterdir() if p.is_file() and not p.name.startswith(("probe", "scenarios.c")))
     place = target if options.lang == "c" else target / "bridge"
@@ -393,7 +401,7 @@ def _bridge_run(options: argparse.Namespace) -> int:
 
     words = options.words[1:] if options.words[:1] == ["--"] else list(options.words)
     if not words:
-        raise XcError("there is no harness to ask", mend="xc syscalls bridge run -- ./harness")
+        raise XcError(_("there is no harness to ask"), mend=verbatim("xc syscalls bridge run -- ./harness"))
     probes = Probes([probes_file(), *(Path(p) for p in options.probes)])
     probes.lineage(options.os_profile)
     program = [str(Path(words[0]).absolute()) if Path(words[0]).exists() else words[0], *words[1:]]
@@ -424,7 +432,9 @@ def _trace(options: argparse.Namespace, load: Load) -> int:
 
     words = options.words[1:] if options.words[:1] == ["--"] else list(options.words)
     if not words:
-        raise XcError("there is no program to trace", mend="xc syscalls trace --platform kunpeng -- ./program")
+        raise XcError(
+            _("there is no program to trace"), mend=verbatim("xc syscalls trace --platform kunpeng -- ./program")
+        )
     platforms = load(options)
     platform = platforms.get(options.platform)
     pool = Pool(Store(platforms, progress=Progress()), options.backend)

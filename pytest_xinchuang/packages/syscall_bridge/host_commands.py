@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _
 
 
 def add_command(command: Command, load: Load) -> None:  # noqa: ARG001 - every command is added alike
@@ -36,7 +37,8 @@ def _check(options: argparse.Namespace) -> int:
     needs = subject.section(HostNeeds)
     if needs is None:
         raise XcError(
-            f"{subject.manifest} has no host section", mend="host: {sysctls: {vm.max_map_count: 262144}, cpus: 2}"
+            _("{manifest} has no host section", manifest=subject.manifest),
+            mend=_("host: {{sysctls: {{vm.max_map_count: 262144}}, cpus: 2}}"),
         )
     found = check_host(needs)
     if options.json:

@@ -14,6 +14,7 @@ from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _, joined, verbatim
 
 Scalar = int | str
 
@@ -104,7 +105,13 @@ class Probes:
         found: list[str] = []
         while profile and profile not in found:
             if profile not in self.profiles:
-                raise UnknownName(f"unknown OS profile {profile!r}; there are {', '.join(self.profiles)}")
+                raise UnknownName(
+                    _(
+                        "unknown OS profile {profile}; there are {names}",
+                        profile=verbatim(repr(profile)),
+                        names=joined(self.profiles, _(", ")),
+                    )
+                )
             found.append(profile)
             profile = self.profiles[profile].inherits
         return found
