@@ -3,6 +3,7 @@
 Fixtures, markers, hooks and options need no import; see the documentation.
 """
 
+from pytest_xinchuang.commands.common import Commands, Context, Exit
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, ToolchainFault, XcError
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.grade import Grade, ReportPart, RunResult
@@ -24,11 +25,14 @@ __all__ = [
     "BuildFailed",
     "Catalogue",
     "Cause",
+    "Commands",
     "ConformancePackage",
+    "Context",
     "Decision",
     "Ended",
     "Engine",
     "Evidence",
+    "Exit",
     "Fidelity",
     "Found",
     "Grade",

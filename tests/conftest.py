@@ -27,6 +27,7 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PY_COLORS", "FORCE_COLOR", "PYTEST_ADDOPTS", "XC_MIRROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")  # else the texts would be in the language of whoever runs them
     # A pytester run has a HOME of its own; what was provisioned is found all the same.
     monkeypatch.setenv("XC_CACHE", str(SHARED_CACHE))
 

@@ -21,9 +21,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("", "messages", "sm"),
     ("core",),
     ("tools",),
-    ("commands", "inspect", "provision"),
+    ("inspect", "provision"),
     ("report", "toolchain"),
     ("sandbox",),
+    ("commands",),
     ("building", "gotest", "harness", "packages"),
     tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
     ("cli", "run"),
@@ -327,3 +328,14 @@ def test_a_planted_look_into_a_text_is_seen(planted: str) -> None:
 def test_what_decides_by_no_text_is_let_pass(fine: str) -> None:
     body = "".join(f"    {line}\n" for line in fine.splitlines())
     assert prose.looks_into_texts(f"def f():\n{body}") == []
+
+
+def test_one_helper_alone_prints() -> None:
+    """What users read is put into their language at the very end, in one place."""
+    prints = {
+        path.relative_to(ROOT).as_posix()
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert prints == {"commands/voice.py"}

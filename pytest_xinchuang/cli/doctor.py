@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, render, verbatim
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends.docker import connect
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
@@ -27,11 +28,21 @@ TRY_TIMEOUT_S = 10
 class HostFeature:
     """One feature of the host. ``state`` is ok, missing or unknown."""
 
-    feature: str
+    feature: Message
     state: str
-    detail: str
-    matters: str
-    mend: str = ""
+    detail: Message
+    matters: Message
+    mend: Message = NOTHING
+
+    def as_dict(self, language: str) -> dict[str, str]:
+        """As JSON; ``feature`` is English in every language, so that a program finds it."""
+        texts = {name: render(getattr(self, name), language) for name in ("detail", "matters", "mend")}
+        return {"feature": str(self.feature), "state": self.state, **texts}
+
+
+def state_word(feature: HostFeature) -> Message:
+    """The state, as users read it."""
+    return {"ok": _("ok"), "missing": _("missing")}.get(feature.state) or _("unknown")
 
 
 def examine(store: Store) -> list[HostFeature]:
@@ -53,45 +64,43 @@ def examine(store: Store) -> list[HostFeature]:
     return [check(store) for check in checks]
 
 
-def _kernel(_: Store) -> HostFeature:
+def _kernel(_store: Store) -> HostFeature:
     release = host.release()
     numbers = tuple(int(p) for p in release.split("-")[0].split(".")[:2] if p.isdigit())
     good = numbers >= (6, 7)
+    newer = verbatim("sudo apt-get install -t bookworm-backports linux-image-amd64")
     return HostFeature(
-        "Linux 6.7 or later",
+        _("Linux 6.7 or later"),
         "ok" if good else "missing",
-        f"{host.machine()} {release}",
-        "since 6.7 each user namespace has a binfmt_misc of its own: children are emulated without root rights",
-        ""
-        if good
-        else "install a newer kernel (Debian 12: sudo apt-get install -t bookworm-backports linux-image-amd64)",
+        verbatim(f"{host.machine()} {release}"),
+        _("since 6.7 each user namespace has a binfmt_misc of its own: children are emulated without root rights"),
+        NOTHING if good else _("install a newer kernel (Debian 12: {command})", command=newer),
     )
 
 
-def _user_namespaces(_: Store) -> HostFeature:
-    why = "the rootless sandbox is made of them"
+def _user_namespaces(_store: Store) -> HostFeature:
+    feature, why = _("user namespaces"), _("the rootless sandbox is made of them")
     done = Runner().run(["unshare", "-Urmpf", "true"], timeout_s=TRY_TIMEOUT_S)
     if done.end is not End.EXITED:
-        return HostFeature("user namespaces", "unknown", done.told(), why, "sudo apt-get install util-linux")
+        return HostFeature(feature, "unknown", done.told(), why, verbatim("sudo apt-get install util-linux"))
     if done.ok:
-        return HostFeature("user namespaces", "ok", "an unprivileged one can be made", why)
+        return HostFeature(feature, "ok", _("an unprivileged one can be made"), why)
     mend = "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000"
     if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
         mend = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    return HostFeature("user namespaces", "missing", first_line(done.errors), why, mend)
+    return HostFeature(feature, "missing", verbatim(first_line(done.errors)), why, verbatim(mend))
 
 
 def _private_binfmt(store: Store) -> HostFeature:
-    feature, why = (
-        "rootless sandbox with emulated children",
-        "scripts and child processes run on the platform's CPU too",
-    )
+    feature = _("rootless sandbox with emulated children")
+    why = _("scripts and child processes run on the platform's CPU too")
     names = [
         n for n, r in store.platforms.file.rootfs.items() if store.cache.peek("rootfs", n) and r.arch is not HOST_ARCH
     ]
     emulators = [e for e in store.cache.entries() if e.kind == "emulator"]
     if not names or not emulators:
-        return HostFeature(feature, "unknown", "nothing is provisioned to try it with", why, "xc provision")
+        nothing = _("nothing is provisioned to try it with")
+        return HostFeature(feature, "unknown", nothing, why, verbatim("xc provision"))
     recipe = store.platforms.file.rootfs[names[0]]
     architecture = store.platforms.file.architectures[recipe.arch]
     try:
@@ -109,34 +118,36 @@ def _private_binfmt(store: Store) -> HostFeature:
         )
         with QemuSandbox(spec) as sandbox:
             if sandbox.fingerprint.degraded:
-                return HostFeature(feature, "missing", sandbox.fingerprint.degraded, why, "use Linux 6.7 or later")
-            return HostFeature(
-                feature, "ok", f"tried with {names[0]}, {sandbox.fingerprint.baseline_ms} ms a program", why
+                detail = verbatim(sandbox.fingerprint.degraded)
+                return HostFeature(feature, "missing", detail, why, _("use Linux 6.7 or later"))
+            tried = _(
+                "tried with {rootfs}, {ms} ms a program",
+                rootfs=verbatim(names[0]),
+                ms=sandbox.fingerprint.baseline_ms,
             )
+            return HostFeature(feature, "ok", tried, why)
     except XcError as fault:
-        return HostFeature(feature, "missing", fault.what, why, "see the lines above")
+        return HostFeature(feature, "missing", verbatim(fault.what), why, _("see the lines above"))
 
 
-def _tool(feature: str, program: str, why: str, mend: str) -> HostFeature:
-    path = shutil.which(program)
-    return HostFeature(feature, "ok" if path else "missing", path or "not on PATH", why, "" if path else mend)
-
-
-def _mmdebstrap(_: Store) -> HostFeature:
-    why = "root filesystems are made with it"
+def _mmdebstrap(_store: Store) -> HostFeature:
+    feature, why = verbatim("mmdebstrap"), _("root filesystems are made with it")
     if path := shutil.which("mmdebstrap"):
-        return HostFeature("mmdebstrap", "ok", path, why)
+        return HostFeature(feature, "ok", verbatim(path), why)
     if all(shutil.which(t) for t in ("apt-get", "dpkg-deb", "perl")):
-        return HostFeature("mmdebstrap", "ok", "not installed; it is unpacked into the cache from its package", why)
-    return HostFeature("mmdebstrap", "missing", "not on PATH", why, "sudo apt-get install mmdebstrap")
+        unpacked = _("not installed; it is unpacked into the cache from its package")
+        return HostFeature(feature, "ok", unpacked, why)
+    return HostFeature(feature, "missing", _("not on PATH"), why, verbatim("sudo apt-get install mmdebstrap"))
 
 
-def _uidmap(_: Store) -> HostFeature:
-    return _tool(
-        "uidmap",
-        "newuidmap",
-        "not needed for what this suite provisions; mmdebstrap's own unshare mode uses it",
-        "sudo apt-get install uidmap",
+def _uidmap(_store: Store) -> HostFeature:
+    path = shutil.which("newuidmap")
+    return HostFeature(
+        verbatim("uidmap"),
+        "ok" if path else "missing",
+        verbatim(path) if path else _("not on PATH"),
+        _("not needed for what this suite provisions; mmdebstrap's own unshare mode uses it"),
+        NOTHING if path else verbatim("sudo apt-get install uidmap"),
     )
 
 
@@ -144,76 +155,88 @@ def _cache(store: Store) -> HostFeature:
     free = shutil.disk_usage(store.cache.root).free >> 20
     good = free > 2048
     return HostFeature(
-        "cache",
+        _("cache"),
         "ok" if good else "missing",
-        f"{store.cache.root}, {free} MiB free",
-        "root filesystems and builds live there",
-        "" if good else "export XC_CACHE=/a/directory/with/2/GiB",
+        _("{directory}, {free} MiB free", directory=verbatim(str(store.cache.root)), free=free),
+        _("root filesystems and builds live there"),
+        NOTHING if good else verbatim("export XC_CACHE=/a/directory/with/2/GiB"),
     )
 
 
-def _zig(_: Store) -> HostFeature:
-    return _compiler("zig", find_zig, "version", "C units are built with it, against the platform's glibc")
+def _zig(_store: Store) -> HostFeature:
+    return _compiler("zig", find_zig, "version", _("C units are built with it, against the platform's glibc"))
 
 
-def _go(_: Store) -> HostFeature:
-    return _compiler("Go", find_go, "version", "Go units are built with it")
+def _go(_store: Store) -> HostFeature:
+    return _compiler("Go", find_go, "version", _("Go units are built with it"))
 
 
-def _compiler(feature: str, find: Callable[[], str], argument: str, why: str) -> HostFeature:
+def _compiler(feature: str, find: Callable[[], str], argument: str, why: Message) -> HostFeature:
+    name = verbatim(feature)
     try:
         program = find()
-        return HostFeature(feature, "ok", f"{program} ({version_of(program, argument)})", why)
+        return HostFeature(name, "ok", verbatim(f"{program} ({version_of(program, argument)})"), why)
     except HostFault as fault:
-        return HostFeature(feature, "missing", fault.what, why, fault.mend)
+        return HostFeature(name, "missing", verbatim(fault.what), why, verbatim(fault.mend))
 
 
 def _gnu(store: Store) -> HostFeature:
     found = [a.triplet for a in store.platforms.file.architectures.values() if gnu_compiler(a)]
-    why = "an alternative to zig for C units"
     return HostFeature(
-        "GNU cross compilers",
+        _("GNU cross compilers"),
         "ok" if found else "missing",
-        ", ".join(found) or "none",
-        why,
-        "" if found else "sudo apt-get install gcc-aarch64-linux-gnu",
+        joined(map(verbatim, found), _(", ")) if found else _("none"),
+        _("an alternative to zig for C units"),
+        NOTHING if found else verbatim("sudo apt-get install gcc-aarch64-linux-gnu"),
     )
 
 
-def _docker(_: Store) -> HostFeature:
-    why = "vendor images run in it; the default backend does not need it"
+def _docker(_store: Store) -> HostFeature:
+    feature = verbatim("Docker Engine")
+    why = _("vendor images run in it; the default backend does not need it")
     try:
         client = connect()
     except HostFault as fault:
+        what = verbatim(fault.what)
         if shutil.which("dockerd") is None:
-            return HostFeature("Docker Engine", "missing", fault.what, why, "sudo apt-get install docker.io")
+            return HostFeature(feature, "missing", what, why, verbatim("sudo apt-get install docker.io"))
         mend = "sudo systemctl start docker" if Path("/run/systemd/system").is_dir() else "sudo dockerd &"
-        return HostFeature("Docker Engine", "missing", fault.what, why, f"{mend}  (and be in the group docker)")
+        grouped = _("{command}  (and be in the group docker)", command=verbatim(mend))
+        return HostFeature(feature, "missing", what, why, grouped)
     version = client.version()["Version"]
     client.close()
     number = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".")[:3] if part.isdigit())
     if number < (20, 10, 10):
         # A container is needed to try it; each sandbox of the docker backend does when it opens.
-        detail = f"version {version}: its seccomp profile answers EPERM to clone3, and threads fail [XC-HOST-001]"
-        return HostFeature("Docker Engine", "missing", detail, why, "install Docker 20.10.10 or later")
-    return HostFeature("Docker Engine", "ok", f"version {version}", why)
+        detail = _(
+            "version {version}: its seccomp profile answers EPERM to clone3, and threads fail [XC-HOST-001]",
+            version=verbatim(version),
+        )
+        return HostFeature(feature, "missing", detail, why, _("install Docker 20.10.10 or later"))
+    return HostFeature(feature, "ok", _("version {version}", version=verbatim(version)), why)
 
 
-def _kvm(_: Store) -> HostFeature:
-    why = "a real kernel of the host's own architecture runs fast with it; without it such a kernel is emulated too"
+def _kvm(_store: Store) -> HostFeature:
+    feature = verbatim("KVM")
+    why = _("a real kernel of the host's own architecture runs fast with it; without it such a kernel is emulated too")
     if kvm_works():
-        return HostFeature("KVM", "ok", "a virtual machine can be made", why)
+        return HostFeature(feature, "ok", _("a virtual machine can be made"), why)
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return HostFeature("KVM", "missing", "/dev/kvm can be opened, but makes no machine", why, "switch nesting on")
-    there = Path("/dev/kvm").exists()
-    mend = "sudo usermod -aG kvm $USER" if there else "switch virtualization on in the firmware, or in the hypervisor"
-    return HostFeature("KVM", "missing", "/dev/kvm " + ("may not be opened" if there else "is not there"), why, mend)
+        opened = _("/dev/kvm can be opened, but makes no machine")
+        return HostFeature(feature, "missing", opened, why, _("switch nesting on"))
+    if Path("/dev/kvm").exists():
+        return HostFeature(
+            feature, "missing", _("/dev/kvm may not be opened"), why, verbatim("sudo usermod -aG kvm $USER")
+        )
+    switch = _("switch virtualization on in the firmware, or in the hypervisor")
+    return HostFeature(feature, "missing", _("/dev/kvm is not there"), why, switch)
 
 
 def _real_kernels(store: Store) -> HostFeature:
     """Which kernels of targets are there to be booted."""
-    why = "page sizes, system calls and signals are decided by a kernel of the platform: --xc-backend=system"
+    feature = _("real kernels")
+    why = _("page sizes, system calls and signals are decided by a kernel of the platform: --xc-backend=system")
     have = [e.name for e in store.cache.entries() if e.kind == "kernel"]
     if not have or not any(e.kind == "system-emulator" for e in store.cache.entries()):
-        return HostFeature("real kernels", "unknown", "none is provisioned", why, "xc provision --system")
-    return HostFeature("real kernels", "ok", ", ".join(have), why)
+        return HostFeature(feature, "unknown", _("none is provisioned"), why, verbatim("xc provision --system"))
+    return HostFeature(feature, "ok", joined(map(verbatim, have), _(", ")), why)

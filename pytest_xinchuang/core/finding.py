@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -101,7 +102,8 @@ class FindingCatalogue:
         """
         if code.upper() not in self.rules:
             raise UnknownName(
-                _("no finding has the code {code}", code=verbatim(repr(code))), mend=verbatim("xc explain")
+                _("no finding has the code {code}{hint}", code=verbatim(repr(code)), hint=near(code, self.rules)),
+                mend=verbatim("xc explain"),
             )
         return self.rules[code.upper()]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.inherit import KEY, Heirs, merge
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, joined, verbatim
@@ -293,7 +293,7 @@ class Platforms:
                 if rootfs is not None and rootfs not in self.file.rootfs:
                     raise source.error(
                         heirs.origin(("systems", name, "rootfs", arch)),
-                        f"{rootfs!r}: no such root filesystem{_near(rootfs, self.file.rootfs)}",
+                        f"{rootfs!r}: no such root filesystem{near(rootfs, self.file.rootfs)}",
                     )
         for name, kernel in self.file.kernels.items():
             if kernel.arch not in self.file.architectures or self.file.architectures[kernel.arch].system is None:
@@ -303,7 +303,7 @@ class Platforms:
         for short, target in self.file.shorts.items():
             if target not in self._combinations():
                 raise source.error(
-                    ("shorts", short), f"{target!r}: no such platform{_near(target, self._combinations())}"
+                    ("shorts", short), f"{target!r}: no such platform{near(target, self._combinations())}"
                 )
         if self.file.reference is not None and self.file.reference not in self.file.rootfs:
             raise source.error(("reference",), f"{self.file.reference!r}: no such root filesystem")
@@ -334,10 +334,10 @@ class Platforms:
             known = [*self.file.shorts, *combinations]
             raise UnknownName(
                 _(
-                    "unknown platform {name}{near}; short names are {names}, 'all' and 'all-combinations'",
+                    "unknown platform {name}{hint}; short names are {shorts}, 'all' and 'all-combinations'",
                     name=verbatim(repr(name)),
-                    near=_near(name, known),
-                    names=joined(self.file.shorts, _(", ")),
+                    hint=near(name, known),
+                    shorts=joined(map(verbatim, self.file.shorts), _(", ")),
                 ),
                 mend=verbatim("xc platforms list"),
             )
@@ -383,12 +383,5 @@ class Platforms:
                 platform = self.get(one)
                 wanted[platform.id] = platform
         if not wanted:
-            raise UnknownName(
-                _("no platform is named"), mend=verbatim("--xc-platform=all, or one of `xc platforms list`")
-            )
+            raise UnknownName(_("no platform is named"), mend=_("--xc-platform=all, or one of `xc platforms list`"))
         return tuple(wanted.values())
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f" (did you mean {', '.join(matches)}?)" if matches else ""

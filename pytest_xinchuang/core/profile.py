@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +10,7 @@ from pydantic import Field, StringConstraints
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -60,14 +60,12 @@ def load_profile(path: Path, name: str) -> Profile:
     """
     profiles = YamlFile(path).parse(ProfilesFile).profiles
     if name not in profiles:
-        near = difflib.get_close_matches(name, profiles, n=2)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
         raise UnknownName(
             _(
-                "unknown profile {name}{hint}; there are {names}",
+                "unknown profile {name}{hint}; there are {known}",
                 name=verbatim(repr(name)),
-                hint=hint,
-                names=joined(profiles, _(", ")),
+                hint=near(name, profiles),
+                known=joined(map(verbatim, profiles), _(", ")),
             )
         )
     return profiles[name]

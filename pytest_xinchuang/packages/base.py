@@ -11,6 +11,7 @@ from pytest_xinchuang.packages.option import PackageOption
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_xinchuang.commands.common import Commands
     from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
@@ -46,7 +47,7 @@ class Package:
     def check(self, run: RunContext) -> None:
         """Nothing to look at."""
 
-    def add_commands(self, commands: Any) -> None:
+    def add_commands(self, commands: Commands) -> None:
         """No commands."""
 
 

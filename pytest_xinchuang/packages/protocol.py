@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
+    from pytest_xinchuang.commands.common import Commands
     from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.requirement import Catalogue
@@ -115,5 +116,5 @@ class ConformancePackage(Protocol):
             XcError: one is wrong.
         """
 
-    def add_commands(self, commands: Any) -> None:
-        """Add its ``xc`` commands."""
+    def add_commands(self, commands: Commands) -> None:
+        """Add its ``xc`` commands; what is below a name is made when somebody uses it."""

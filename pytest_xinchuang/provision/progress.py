@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from io import TextIOBase
 from typing import TextIO
+
+from pytest_xinchuang.messages import Message, _, choose_language, render, verbatim
+
+LOGGER = logging.getLogger("pytest_xinchuang.progress")
 
 
 class ProgressStep:
@@ -23,14 +28,17 @@ class ProgressStep:
         self._progress._begin(self)
 
     def waits(self) -> None:
-        self._progress._line(f"{self.name}: waiting for another process that is making it")
+        self._progress._line(_("{step}: waiting for another process that is making it", step=verbatim(self.name)))
 
 
 class Progress:
-    """Writes to ``stream`` (default stderr)."""
+    """Writes to ``stream`` (default stderr) in a language (default: the locale's)."""
 
-    def __init__(self, *, quiet: bool = False, stream: TextIO | TextIOBase | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, stream: TextIO | TextIOBase | None = None, language: str | None = None
+    ) -> None:
         self.quiet = quiet
+        self._language = choose_language(language)
         self._stream = stream or sys.stderr
         self._bar = not quiet and self._stream.isatty()
         self._lock = threading.Lock()
@@ -54,12 +62,18 @@ class Progress:
                 ticker.join()
             if step.started:
                 seconds = time.monotonic() - step.started
+                LOGGER.info("%s: %.1f s", name, seconds)
                 if not (done and usually_short and seconds < 1):
-                    self._line(f"{name}: {'done' if done else 'failed'} in {seconds:.1f} s")
+                    ended = {"step": verbatim(name), "seconds": seconds}
+                    self._line(
+                        _("{step}: done in {seconds:.1f} s", **ended)
+                        if done
+                        else _("{step}: failed in {seconds:.1f} s", **ended)
+                    )
 
     def _begin(self, step: ProgressStep) -> None:
         if not self._bar and not step.usually_short:
-            self._line(f"{step.name}: making it")
+            self._line(_("{step}: making it", step=verbatim(step.name)))
 
     def _tick(self, step: ProgressStep, stop: threading.Event) -> None:
         marks = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -69,12 +83,15 @@ class Progress:
                 turn += 1
                 seconds = time.monotonic() - step.started
                 with self._lock:
-                    self._stream.write(f"\r\x1b[K{marks[turn % len(marks)]} {step.name} {seconds:5.1f} s")
+                    self._stream.write(
+                        f"\r\x1b[K{marks[turn % len(marks)]} {render(step.name, self._language)} {seconds:5.1f} s"
+                    )
                     self._stream.flush()
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: Message) -> None:
         if self.quiet:
             return
         with self._lock:
-            self._stream.write(("\r\x1b[K" if self._bar else "") + f"xc: {text}\n")
+            told = _("xc: {text}", text=text).render(self._language)
+            self._stream.write(("\r\x1b[K" if self._bar else "") + told + "\n")
             self._stream.flush()

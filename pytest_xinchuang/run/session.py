@@ -15,6 +15,7 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
@@ -183,9 +184,14 @@ class XcSession:
             return extra
         for name in names:
             if name not in self.catalogue.packages:
+                known = self.catalogue.packages
                 raise UnknownName(
-                    verbatim(
-                        f"--xc-suite={wanted}: no conformance package {name!r}; there are {', '.join(self.catalogue.packages)}"
+                    _(
+                        "{option}: no conformance package {name}{hint}; there are {known}",
+                        option=verbatim(f"--xc-suite={wanted}"),
+                        name=verbatim(repr(name)),
+                        hint=near(name, known),
+                        known=joined(map(verbatim, known), _(", ")),
                     )
                 )
         return tuple(dict.fromkeys((*names, *extra)))
@@ -254,7 +260,8 @@ class XcSession:
         """What the package of a requirement decides about it on a platform."""
         requirement = self.catalogue.get(requirement_id)
         if requirement is None:
-            reason = _("{requirement} is not in the catalogue", requirement=verbatim(requirement_id))
+            hint = near(requirement_id, (r.id for r in self.catalogue.requirements))
+            reason = _("{requirement} is not in the catalogue{hint}", requirement=verbatim(requirement_id), hint=hint)
             return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason)
         return self.engine(requirement.package, platform).decision(requirement_id)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from pytest_xinchuang.core.errors import HostFault, UnknownName
 from pytest_xinchuang.core.events import SandboxOpened, messages_of
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.messages import _, joined, verbatim
@@ -56,9 +57,10 @@ class Pool:
         if backend not in backends:
             raise UnknownName(
                 _(
-                    "unknown backend {backend}; there are {names}",
-                    backend=verbatim(repr(backend)),
-                    names=joined(backends, _(", ")),
+                    "unknown backend {name}{hint}; there are {known}",
+                    name=verbatim(repr(backend)),
+                    hint=near(backend, backends),
+                    known=joined(map(verbatim, backends), _(", ")),
                 )
             )
         self._backend = backends[backend]
@@ -69,7 +71,7 @@ class Pool:
         """Results that engines of several platforms share, such as the x86-64 runs."""
 
     def _theirs(self, factory: BackendFactory) -> Backend:
-        return Backend(lambda _, platform, wanted: factory(self, platform, wanted.variant))
+        return Backend(lambda _opening, platform, wanted: factory(self, platform, wanted.variant))
 
     def sandbox(
         self,

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from pytest_xinchuang.cli.entry import EXIT_ERROR, main
+from pytest_xinchuang.cli.entry import main
+from pytest_xinchuang.commands.exits import Exit
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
@@ -206,7 +207,7 @@ def test_an_image_can_be_imported_as_a_root_filesystem(
     entry = Cache().peek("rootfs", "vendor-kunpeng920-kylin_v10_sp3")
     assert entry is not None
     assert (entry.stand_in, entry.facts["libc"]) == (False, "2.31")
-    assert main(["rootfs", "import", "kunpeng", "registry.invalid/none:1"]) == EXIT_ERROR
+    assert main(["rootfs", "import", "kunpeng", "registry.invalid/none:1"]) == Exit.ERROR
 
 
 def test_no_engine_is_a_fault_that_names_the_mend(

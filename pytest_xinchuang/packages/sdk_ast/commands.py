@@ -2,71 +2,99 @@
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command
+from pytest_xinchuang.commands.common import (
+    Commands,
+    Context,
+    Exit,
+    add_format,
+    add_offline,
+    add_output,
+    completed_by,
+)
+from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, joined, n_, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sdk_ast.compare import Comparison
     from pytest_xinchuang.packages.sdk_ast.source import Sources
 
-EXIT_COMPATIBLE = 4
-"""Something changed, and it breaks nobody (0: nothing changed; 1: it breaks clients; 3: a fact is missing)."""
-
 ARCHES = {"amd64": "linux/amd64", "arm64": "linux/arm64", "loong64": "linux/loong64"}
 
 
-def add_command(command: Command) -> None:
+def add_commands(commands: Commands) -> None:
     """Add ``xc api``."""
-    api = command(
-        "api",
-        _api,
-        "snapshots of an SDK's API (Go, C, Java, Python), and what differs between two versions or architectures",
+    text = _("snapshots of an SDK's API (Go, C, Java, Python), and what differs between two versions or architectures")
+    commands.group("api", text, _fill)
+
+
+def _fill(api: Commands) -> None:
+    api.command(
+        "snapshot", _("write an API down as JSON lines, to be committed as a baseline"), _snapshot, _fill_snapshot
     )
-    actions = api.add_subparsers(required=True, metavar="ACTION", dest="action")
+    api.command("diff", _("compare two versions, or one across architectures"), _diff, _fill_diff)
+    api.command("rules", _("list the rules, or explain some"), _rules, _fill_rules)
 
-    snapshot = actions.add_parser("snapshot", help="write an API down as JSON lines, to be committed as a baseline")
-    snapshot.add_argument("source", metavar="SOURCE", help="a directory, MODULE@VERSION or a git revision")
-    snapshot.add_argument("--output", metavar="FILE", help="write there (.gz compresses) instead of to standard output")
 
-    diff = actions.add_parser("diff", help="compare two versions, or one across architectures")
-    diff.add_argument("old", metavar="OLD", help="a snapshot, a directory, a git revision, or MODULE@VERSION")
-    diff.add_argument("new", metavar="NEW", nargs="?", help="the same; left out with --across")
-    diff.add_argument("--across", metavar="ARCH[,ARCH...]", help="compare OLD's API on these architectures instead")
-    diff.add_argument("--format", choices=["text", "json", "sarif", "junit", "markdown"], default="text")
-    diff.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
-    diff.add_argument("--language", choices=["en", "zh"], default="en")
-    diff.add_argument("--all", action="store_true", help="show compatible changes too")
-    diff.add_argument("--policy", metavar="FILE", help="xc-api.yaml: contested rules, package map, suppressions")
-    diff.add_argument(
+def _fill_snapshot(parser: XcParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help=_("a directory, MODULE@VERSION or a git revision"))
+    parser.add_argument("--output", metavar="FILE", help=_("write there (.gz compresses), not to standard output"))
+    _add_reading(parser)
+
+
+def _fill_diff(parser: XcParser) -> None:
+    parser.add_argument("old", metavar="OLD", help=_("a snapshot, a directory, a git revision, or MODULE@VERSION"))
+    parser.add_argument("new", metavar="NEW", nargs="?", help=_("the same; left out with --across"))
+    parser.add_argument(
+        "--across", metavar="ARCH[,ARCH...]", help=_("compare OLD's API on these architectures instead")
+    )
+    add_format(parser, "text", "json", "sarif", "junit", "markdown")
+    parser.add_argument("--all", action="store_true", help=_("show compatible changes too"))
+    parser.add_argument("--policy", metavar="FILE", help=_("xc-api.yaml: contested rules, package map, suppressions"))
+    parser.add_argument(
         "--fail-on",
         choices=["breaking", "undecided", "fragile", "any"],
-        help="exit with 0 unless there is a change at least this grave (default: a code for each kind)",
+        help=_("exit with 0 unless there is a change at least this grave (default: a code for each kind)"),
     )
-    for sub in (snapshot, diff):
-        sub.add_argument("--targets", default="amd64", metavar="TARGET[,...]", help="GOOS/GOARCH, or an architecture")
-        sub.add_argument(
-            "--kind",
-            choices=["go", "c", "java", "python"],
-            default="",
-            help="the API's language (default: by its files)",
-        )
-        sub.add_argument("--tags", default="", help="Go build tags, by commas")
-        sub.add_argument("--c-flags", default="", metavar="FLAGS", help='more for the C compiler: "-DX -Iinclude"')
-        sub.add_argument("--no-cgo", action="store_true", help="leave out files that import C")
-        sub.add_argument("--offline", action="store_true", help="fetch nothing")
+    _add_reading(parser)
 
-    rules = actions.add_parser("rules", help="list the rules, or explain some")
-    rules.add_argument("ids", nargs="*", metavar="RULE")
-    rules.add_argument("--language", choices=["en", "zh"], default="en")
+
+def _add_reading(parser: XcParser) -> None:
+    """How an API is read."""
+    parser.add_argument("--targets", default="amd64", metavar="TARGET[,...]", help=_("GOOS/GOARCH, or an architecture"))
+    parser.add_argument(
+        "--kind",
+        choices=["go", "c", "java", "python"],
+        default="",
+        help=_("the API's programming language (default: by its files)"),
+    )
+    parser.add_argument("--tags", default="", metavar="TAG[,...]", help=_("Go build tags, by commas"))
+    parser.add_argument(
+        "--c-flags",
+        default="",
+        metavar="FLAGS",
+        help=_("more for the C compiler: {example}", example=verbatim('"-DX -Iinclude"')),
+    )
+    parser.add_argument("--no-cgo", action="store_true", help=_("leave out files that import C"))
+    add_offline(parser)
+
+
+def _ids(**_asked: Any) -> list[str]:
+    from pytest_xinchuang.packages.sdk_ast.rules import Rules
+
+    return list(Rules().by_id)
+
+
+def _fill_rules(parser: XcParser) -> None:
+    completed_by(parser.add_argument("ids", nargs="*", metavar="RULE", help=_("a rule's id (default: list all)")), _ids)
+    add_output(parser)
 
 
 def targets_of(text: str) -> tuple[str, ...]:
@@ -78,17 +106,17 @@ def targets_of(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(ARCHES.get(t.strip(), t.strip()) for t in text.split(",") if t.strip()))
     if not found or any("/" not in t for t in found):
         raise XcError(
-            _("{text} names no target", text=verbatim(repr(text))), mend=_("e.g. amd64,arm64,loong64 or linux/riscv64")
+            _("{text} names no target", text=verbatim(repr(text))),
+            mend=_("name targets, {example}", example=verbatim("amd64,arm64,loong64, linux/riscv64")),
         )
     return found
 
 
-def _api(options: argparse.Namespace) -> int:
-    if options.action == "rules":
-        return _rules(options)
+def _sources(context: Context) -> Sources:
     from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
     from pytest_xinchuang.provision.cache import Cache
 
+    options = context.options
     across = getattr(options, "across", None)
     read = ReadOptions(
         targets=targets_of(across or options.targets),
@@ -98,21 +126,31 @@ def _api(options: argparse.Namespace) -> int:
         language=options.kind,
         c_flags=tuple(shlex.split(options.c_flags)),
     )
-    with Sources(Cache(), read) as sources:
-        code = _snapshot(options, sources) if options.action == "snapshot" else _diff(options, sources)
-        if sources.fallback:
-            print(f"xc: {sources.fallback}; only the syntax of Go was read, which decides nothing", file=sys.stderr)
-        return code
+    return Sources(Cache(), read)
 
 
-def _snapshot(options: argparse.Namespace, sources: Sources) -> int:
+def _tell_fallback(context: Context, sources: Sources) -> None:
+    if sources.fallback:
+        context.tell(_("{why}; only the syntax of Go was read, which decides nothing", why=verbatim(sources.fallback)))
+
+
+def _snapshot(context: Context) -> int:
+    with _sources(context) as sources:
+        code = _write_snapshot(context, sources)
+        _tell_fallback(context, sources)
+    return code
+
+
+def _write_snapshot(context: Context, sources: Sources) -> int:
+    options = context.options
     found = sources.read(options.source)
     for problem in found.problems:
-        print(f"xc: {problem}", file=sys.stderr)
+        context.tell(verbatim(str(problem)))
+    code = Exit.CLEAN if found.grade == "typed" else Exit.INCOMPLETE
     if options.output is None:
         with found.path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
-        return EXIT_CLEAN if found.grade == "typed" else EXIT_INCOMPLETE
+        return code
     output = Path(options.output)
     part = output.with_name(output.name + ".part")
     with found.path.open("rb") as file:
@@ -124,42 +162,55 @@ def _snapshot(options: argparse.Namespace, sources: Sources) -> int:
                 shutil.copyfileobj(file, plain)
     part.rename(output)
     symbols = sum(p.record.symbols for packages in found.packages.values() for p in packages)
-    print(
-        f"{output}: {len(found.packages)} packages, {symbols} symbols, {found.grade}, {found.digest}", file=sys.stderr
+    context.tell(
+        _(
+            "{file}: {packages}, {symbols}, {grade}, {digest}",
+            file=verbatim(str(output)),
+            packages=n_("{n} package", "{n} packages", len(found.packages)),
+            symbols=n_("{n} symbol", "{n} symbols", symbols),
+            grade=_("typed") if found.grade == "typed" else verbatim(found.grade),
+            digest=verbatim(found.digest),
+        )
     )
-    return EXIT_CLEAN if found.grade == "typed" else EXIT_INCOMPLETE
+    return code
 
 
-def _diff(options: argparse.Namespace, sources: Sources) -> int:
+def _diff(context: Context) -> int:
+    with _sources(context) as sources:
+        comparison = _compared(context, sources)
+        context.write(_formatted(comparison, context))
+        _tell_fallback(context, sources)
+    return exit_code(comparison, context.options.fail_on)
+
+
+def _compared(context: Context, sources: Sources) -> Comparison:
     from pytest_xinchuang.packages.sdk_ast.compare import compare, compare_across
     from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, load_policy
     from pytest_xinchuang.packages.sdk_ast.rules import Rules
 
+    options = context.options
     policy = load_policy(Path(options.policy)) if options.policy else ApiPolicy()
     rules = Rules()
     if options.across:
         if options.new:
-            raise XcError(verbatim("--across compares one version with itself: NEW is left out"))
-        comparison = compare_across(sources.read(options.old), rules, policy)
-    else:
-        if not options.new:
-            raise XcError(_("there is nothing to compare with: NEW is missing"), mend=verbatim("xc api diff OLD NEW"))
-        old = sources.read(options.old)
-        new = sources.read(options.new, known=old)
-        comparison = compare(old, new, rules, policy)
-    _write(_formatted(comparison, options), options.output)
-    return exit_code(comparison, options.fail_on)
+            raise XcError(_("--across compares one version with itself: NEW is left out"))
+        return compare_across(sources.read(options.old), rules, policy)
+    if not options.new:
+        raise XcError(_("there is nothing to compare with: NEW is missing"), mend=verbatim("xc api diff OLD NEW"))
+    old = sources.read(options.old)
+    return compare(old, sources.read(options.new, known=old), rules, policy)
 
 
-def _formatted(comparison: Comparison, options: argparse.Namespace) -> str:
+def _formatted(comparison: Comparison, context: Context) -> str:
     from pytest_xinchuang.packages.sdk_ast import report as api
 
+    options, language = context.options, context.language
     if options.format == "text":
-        return api.as_text(comparison, options.language, everything=options.all)
+        return api.as_text(comparison, language, everything=options.all)
     if options.format == "json":
         return api.as_json(comparison)
     makers = {"sarif": api.as_sarif, "junit": api.as_junit, "markdown": api.as_markdown}
-    return makers[options.format](comparison, options.language)
+    return makers[options.format](comparison, language)
 
 
 def exit_code(comparison: Comparison, fail_on: str | None) -> int:
@@ -168,39 +219,41 @@ def exit_code(comparison: Comparison, fail_on: str | None) -> int:
         order = ["breaking", "undecided", "fragile", "any"]
         counted = order[: order.index(fail_on) + 1]
         grave = [w for w in counted if (comparison.changes if w == "any" else comparison.of(w))]
-        return EXIT_CLEAN if not grave else EXIT_INCOMPLETE if grave == ["undecided"] else EXIT_FINDINGS
+        return Exit.CLEAN if not grave else Exit.INCOMPLETE if grave == ["undecided"] else Exit.FINDINGS
     if comparison.breaking:
-        return EXIT_FINDINGS
+        return Exit.FINDINGS
     if comparison.undecided:
-        return EXIT_INCOMPLETE
-    return EXIT_COMPATIBLE if comparison.changes else EXIT_CLEAN
+        return Exit.INCOMPLETE
+    return Exit.COMPATIBLE if comparison.changes else Exit.CLEAN
 
 
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        Path(output).write_text(text, encoding="utf-8")
-
-
-def _rules(options: argparse.Namespace) -> int:
+def _rules(context: Context) -> int:
     from pytest_xinchuang.packages.sdk_ast.rules import Rules
 
     rules = Rules()
-    if not options.ids:
-        for rule in rules.by_id.values():
-            print(f"{rule.id:<34} {rule.level:<6} {getattr(rule.title, options.language)}")
-        return EXIT_CLEAN
-    for rule_id in options.ids:
-        rule = rules.get(rule_id.upper())
-        print(f"{rule.id}  {getattr(rule.title, options.language)}")
-        print(
-            f"  level: {rule.level}; axes: {', '.join(rule.axes) or '-'}"
-            + (f"; policy: {rule.policy}" if rule.policy else "")
+    if not context.options.ids:
+        context.write(
+            "".join(
+                f"{rule.id:<34} {rule.level:<6} {getattr(rule.title, context.language)}\n"
+                for rule in rules.by_id.values()
+            )
         )
-        print(f"  mend: {getattr(rule.mend, options.language)}")
+        return Exit.CLEAN
+    lines: list[str] = []
+    for rule_id in context.options.ids:
+        rule = rules.get(rule_id.upper())
+        lines.append(f"{rule.id}  {getattr(rule.title, context.language)}")
+        facts = [
+            _("level: {level}", level=verbatim(rule.level)),
+            _("axes: {axes}", axes=joined(map(verbatim, rule.axes), _(", ")) if rule.axes else verbatim("-")),
+        ]
+        if rule.policy:
+            facts.append(_("policy: {policy}", policy=verbatim(rule.policy)))
+        lines.append(_("  {facts}", facts=joined(facts)))
+        lines.append(_("  mend: {mend}", mend=rule.mend.message()))
         if rule.witness:
-            for name in ("old", "new", "client"):
-                print(f"  {name}:")
-                print("\n".join("    " + line for line in getattr(rule.witness, name).splitlines()))
-    return EXIT_CLEAN
+            titles = {"old": _("  old:"), "new": _("  new:"), "client": _("  client:")}
+            for name, title in titles.items():
+                lines += [title, *("    " + line for line in getattr(rule.witness, name).splitlines())]
+    context.write(context.lines(lines))
+    return Exit.CLEAN

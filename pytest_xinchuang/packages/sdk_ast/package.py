@@ -10,6 +10,7 @@ from pytest_xinchuang.packages.base import N_, Package
 from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
+    from pytest_xinchuang.commands.common import Commands
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
     from pytest_xinchuang.packages.protocol import Engine, RunContext
@@ -50,3 +51,8 @@ class SdkAstPackage(Package):
             offline=run.offline,
             runner=run.builder.runner,
         )
+
+    def add_commands(self, commands: Commands) -> None:
+        from pytest_xinchuang.packages.sdk_ast.commands import add_commands
+
+        add_commands(commands)

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, verbatim
@@ -158,7 +159,8 @@ class Rules:
         """
         if rule_id not in self.by_id:
             raise UnknownName(
-                _("no rule is called {rule_id}", rule_id=verbatim(repr(rule_id))), mend=verbatim("xc api rules")
+                _("no rule is called {name}{hint}", name=verbatim(repr(rule_id)), hint=near(rule_id, self.by_id)),
+                mend=verbatim("xc api rules"),
             )
         return self.by_id[rule_id]
 

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import (
+    Commands,
+    Context,
+    Exit,
+    add_format,
+    add_format_or_file,
+    add_kind,
+    add_lang,
+    add_offline,
+    add_platform,
+)
+from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.core.near import near
+from pytest_xinchuang.messages import _, joined, n_, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sm_crypto.client import SmClient
 
 TEMPLATES = {
-    "c": ("OpenSSL's libcrypto, 1.1.1 and later", "cc -O2 harness.c json.c -lcrypto -lpthread -o harness"),
+    "c": ("libcrypto (OpenSSL >= 1.1.1)", "cc -O2 harness.c json.c -lcrypto -lpthread -o harness"),
     "go": ("github.com/emmansun/gmsm", "go mod tidy && CGO_ENABLED=0 go build -o harness ."),
     "go-tjfoc": ("github.com/tjfoc/gmsm", "go mod tidy && CGO_ENABLED=0 go build -o harness ."),
-    "python": ("cryptography, gmssl and tongsuopy", "pip install cryptography gmssl tongsuopy"),
+    "python": ("cryptography, gmssl, tongsuopy", "pip install cryptography gmssl tongsuopy"),
     "java": ("BouncyCastle", "mvn -q compile dependency:build-classpath -Dmdep.outputFile=cp.txt"),
     "node": ("sm-crypto", "npm install"),
 }
@@ -35,71 +46,95 @@ STARTS = {
 }
 
 
-def _help(options: argparse.Namespace) -> int:
-    options.parser.print_help()
-    return EXIT_CLEAN
-
-
-def add_command(command: Command, load: Load) -> None:
+def add_commands(commands: Commands) -> None:
     """Add ``xc sm``."""
-    sm = command("sm", _help, "SM2, SM3 and SM4: vectors, harnesses, TLS")
-    sm.set_defaults(parser=sm)
-    actions = sm.add_subparsers(metavar="ACTION")
+    commands.group("sm", _("SM2, SM3 and SM4: vectors, harnesses, TLS"), _fill)
 
-    vectors = actions.add_parser("vectors", help="list the vector files, or explain a vector")
-    vectors.add_argument("id", nargs="?", help="a file (sm2_verify) or a vector (sm2_verify/117)")
-    vectors.add_argument("--lang", choices=["en", "zh"], default="en")
-    vectors.add_argument("--schema", action="store_true", help="print the JSON Schema of vector files")
-    vectors.set_defaults(run=_vectors)
 
-    run = actions.add_parser("run", help="run vectors against a harness, here or on a platform")
-    run.add_argument("--tc", action="append", metavar="ID", help="only this file or vector; may be given again")
-    run.add_argument("--vectors", metavar="DIR", help="vector files of Wycheproof's shape instead of the shipped ones")
-    run.add_argument("--slow", action="store_true", help="the slow ones too (half a GiB through SM3)")
-    run.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds for one request (default: 10)")
-    run.add_argument("--json", metavar="FILE", help="write the results there")
-    run.add_argument("--lang", choices=["en", "zh"], default="en")
-    run.add_argument("--platform", metavar="ID", help="run the harness of --subject in this platform's sandbox")
-    run.add_argument("--subject", metavar="PATH", help="with --platform: the manifest (default: the target's OpenSSL)")
-    run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="starts the harness on this host")
-    run.set_defaults(run=lambda o: _run(o, load))
+def _fill(sm: Commands) -> None:
+    sm.command("vectors", _("list the vector files, or explain a vector"), _vectors, _fill_vectors)
+    sm.command("run", _("run vectors against a harness, here or on a platform"), _run, _fill_run)
+    sm.command("tls", _("what a TLS endpoint speaks: TLS 1.2 and 1.3, RFC 8998, TLCP"), _tls, _fill_tls)
+    sm.command("init", _("write a template of a harness"), _init, _fill_init)
 
-    tls = actions.add_parser("tls", help="what a TLS endpoint speaks: TLS 1.2 and 1.3, RFC 8998, TLCP")
-    tls.add_argument("address", metavar="HOST:PORT")
-    tls.add_argument("--ca", metavar="FILE", help="the roots to verify SM2 chains with (PEM or DER)")
-    tls.add_argument(
-        "--expect", default="", metavar="NAME[,NAME]", help="fail unless it speaks these: tlcp, rfc8998, tls1.2, tls1.3"
+
+def _fill_vectors(parser: XcParser) -> None:
+    parser.add_argument("id", nargs="?", help=_("a file (sm2_verify) or a vector (sm2_verify/117)"))
+    add_lang(parser)
+    parser.add_argument("--schema", action="store_true", help=_("print the JSON Schema of vector files"))
+
+
+def _fill_run(parser: XcParser) -> None:
+    parser.add_argument("--tc", action="append", metavar="ID", help=_("only this file or vector; may be given again"))
+    parser.add_argument(
+        "--vectors", metavar="DIR", help=_("vector files of Wycheproof's shape instead of the shipped ones")
     )
-    tls.add_argument("--only", default="", metavar="NAME[,NAME]", help="try these alone")
-    tls.add_argument("--timeout", type=float, default=10.0, metavar="S")
-    tls.add_argument("--json", action="store_true")
-    tls.set_defaults(run=_tls)
+    parser.add_argument("--slow", action="store_true", help=_("the slow ones too (half a GiB through SM3)"))
+    _add_timeout(parser)
+    add_format_or_file(parser, "json")
+    add_lang(parser)
+    add_platform(parser, help=_("run the harness of --subject in this platform's sandbox"))
+    parser.add_argument(
+        "--subject", metavar="PATH", help=_("with --platform: the manifest (default: the target's OpenSSL)")
+    )
+    add_offline(parser)
+    parser.add_words("COMMAND", _("starts the harness on this host"))
 
-    init = actions.add_parser("init", help="write a template of a harness")
-    init.add_argument("--lang", choices=sorted(TEMPLATES), required=True)
-    init.add_argument("directory", nargs="?", default="sm-harness")
-    init.set_defaults(run=_init)
+
+def _fill_tls(parser: XcParser) -> None:
+    parser.add_argument("address", metavar="HOST:PORT", help=_("the endpoint"))
+    parser.add_argument("--ca", metavar="FILE", help=_("the roots to verify SM2 chains with (PEM or DER)"))
+    parser.add_argument(
+        "--expect",
+        default="",
+        metavar="NAME[,NAME]",
+        help=_("fail unless it speaks these: {names}", names=verbatim("tlcp, rfc8998, tls1.2, tls1.3")),
+    )
+    parser.add_argument("--only", default="", metavar="NAME[,NAME]", help=_("try these alone"))
+    _add_timeout(parser)
+    add_format(parser, "text", "json", json_flag=True)
 
 
-def _vectors(options: argparse.Namespace) -> int:
+def _add_timeout(parser: XcParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help=_("seconds for one request (default: {default})", default=10),
+    )
+
+
+def _fill_init(parser: XcParser) -> None:
+    add_kind(parser, *sorted(TEMPLATES))
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        default="sm-harness",
+        help=_("where it is written (default: {default})", default=verbatim("sm-harness")),
+    )
+
+
+def _vectors(context: Context) -> int:
     from pytest_xinchuang.packages.sm_crypto.defects import load_bank
     from pytest_xinchuang.packages.sm_crypto.engine import vectors_dir
     from pytest_xinchuang.packages.sm_crypto.report import explain, list_files
     from pytest_xinchuang.packages.sm_crypto.vectors import find, json_schema, load_directory
 
+    options = context.options
     if options.schema:
-        print(json.dumps(json_schema(), indent=1, ensure_ascii=False))
-        return EXIT_CLEAN
+        context.write_json(json_schema())
+        return Exit.CLEAN
     loaded = load_directory(vectors_dir())
     if not options.id:
-        print(list_files(loaded), end="")
-        return EXIT_CLEAN
+        context.write(list_files(loaded))
+        return Exit.CLEAN
     bank = load_bank()
-    print("\n".join(explain(v, bank, options.lang) for v in find(loaded, options.id)), end="")
-    return EXIT_CLEAN
+    context.write("\n".join(explain(v, bank, context.language) for v in find(loaded, options.id)))
+    return Exit.CLEAN
 
 
-def _run(options: argparse.Namespace, load: Load) -> int:
+def _run(context: Context) -> int:
     from pytest_xinchuang.packages.sm_crypto.defects import load_bank
     from pytest_xinchuang.packages.sm_crypto.engine import vectors_dir
     from pytest_xinchuang.packages.sm_crypto.judge import TYPES, VectorResult
@@ -107,6 +142,7 @@ def _run(options: argparse.Namespace, load: Load) -> int:
     from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
     from pytest_xinchuang.packages.sm_crypto.vectors import find, load_directory
 
+    options = context.options
     loaded = load_directory(Path(options.vectors) if options.vectors else vectors_dir())
     if options.tc:
         chosen = [v for name in options.tc for v in find(loaded, name)]
@@ -115,39 +151,48 @@ def _run(options: argparse.Namespace, load: Load) -> int:
     if not chosen:
         raise XcError(_("there is no vector to run"), mend=verbatim("xc sm vectors"))
     if unknown := sorted({v.group.type for v in chosen if v.group.type not in TYPES}):
-        raise XcError(_("vectors of a type that this suite does not know: {names}", names=joined(unknown, _(", "))))
-    with _client(options, load) as client:
+        types = joined(map(verbatim, unknown), _(", "))
+        raise XcError(_("vectors of a type that this suite does not know: {types}", types=types))
+    with _client(context) as client:
         result = run_vectors(client, chosen)
         hello = client.hello
-    where = f"--platform {options.platform}" if options.platform else f"-- {' '.join(_words(options))}"
-    again = "xc sm run" + (f" --vectors {options.vectors}" if options.vectors else "")
-    if options.subject:
-        where += f" --subject {options.subject}"
+    where, again = _again(options, context.words)
     # The command comes last: what follows `--` is the harness's own.
-    text = as_text(result, load_bank(), again, where, options.lang)
-    print(f"{hello.name} {hello.version} ({hello.language})  {where}")
-    print(text, end="")
-    if options.json:
-        data = as_dict(result, hello.model_dump(mode="json"))
-        Path(options.json).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = as_text(result, load_bank(), again, where, context.language)
+    about = f"{hello.name} {hello.version} ({hello.language})  {where}\n"
+    data = as_dict(result, hello.model_dump(mode="json"))
+    if options.format == "json":
+        context.write_json(data)
+    else:
+        context.write(about + text)
+    if options.json_file:
+        context.write_json(data, Path(options.json_file))
     count = result.count()
     if count[VectorResult.FAILED] or result.violations or result.crashes:
-        return EXIT_FINDINGS
+        return Exit.FINDINGS
     decided = count[VectorResult.PASSED] + count[VectorResult.ACCEPTABLE]
-    return EXIT_INCOMPLETE if count[VectorResult.UNDECIDED] or not decided else EXIT_CLEAN
+    return Exit.INCOMPLETE if count[VectorResult.UNDECIDED] or not decided else Exit.CLEAN
 
 
-def _words(options: argparse.Namespace) -> list[str]:
-    return options.words[1:] if options.words[:1] == ["--"] else list(options.words)
+def _again(options: argparse.Namespace, words: list[str]) -> tuple[str, str]:
+    """(where the vectors ran, the command that runs them again), as the user would type them."""
+    where = f"--platform {options.platform}" if options.platform else f"-- {' '.join(words)}"
+    if options.subject:
+        where += f" --subject {options.subject}"
+    return where, "xc sm run" + (f" --vectors {options.vectors}" if options.vectors else "")
 
 
 @contextmanager
-def _client(options: argparse.Namespace, load: Load) -> Iterator[SmClient]:
-    words = _words(options)
+def _client(context: Context) -> Iterator[SmClient]:
+    options, words = context.options, context.words
     if bool(words) == bool(options.platform):
         raise XcError(
-            (_("there is no harness to ask") if not words else _("give a command or a platform, not both")),
-            mend=verbatim("xc sm run -- ./harness, or xc sm run --platform kunpeng --subject DIR"),
+            _("there is no harness to ask") if not words else _("give a command or a platform, not both"),
+            mend=_(
+                "{here}, or {there}",
+                here=verbatim("xc sm run -- ./harness"),
+                there=verbatim("xc sm run --platform kunpeng --subject DIR"),
+            ),
         )
     if words:
         from pytest_xinchuang.packages.sm_crypto.client import SmClient
@@ -159,30 +204,23 @@ def _client(options: argparse.Namespace, load: Load) -> Iterator[SmClient]:
     from pytest_xinchuang.packages.registry import installed
     from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
     from pytest_xinchuang.packages.sm_crypto.manifest import SmCrypto
-    from pytest_xinchuang.provision.progress import Progress
-    from pytest_xinchuang.provision.store import Store
-    from pytest_xinchuang.sandbox.pool import Pool
-    from pytest_xinchuang.toolchain.builder import Builder
 
-    platforms = load(options)
-    platform = platforms.select([options.platform])[0]
+    platform = context.platforms.select([options.platform])[0]
     registry = installed()
     subject = registry.subject(
         Path(options.subject) if options.subject else resources.fixtures_dir() / "subjects" / "openssl"
     )
     if subject.section(SmCrypto) is None:
         raise XcError(
-            _("{manifest} has no sm_crypto section", manifest=subject.manifest), mend=verbatim("xc sm init --lang go")
+            _("{manifest} has no sm_crypto section", manifest=verbatim(str(subject.manifest))),
+            mend=verbatim("xc sm init --kind go"),
         )
-    store = Store(platforms, progress=Progress(), packages=subject.file.rootfs_packages)
-    store.cache.clean()
-    pool = Pool(store, timeout_scale=options.timeout / 10)
-    engine = SmEngine(platform, subject, registry.catalogue(), pool, Builder(store.cache, store.progress, pool.runner))
+    pool = context.pool(packages=subject.file.rootfs_packages, timeout_scale=options.timeout / 10)
+    engine = SmEngine(platform, subject, registry.catalogue(), pool, context.builder(pool))
     try:
         yield engine.client()
     finally:
         engine.close()
-        pool.close()
 
 
 def _protocols(text: str) -> list[str]:
@@ -192,36 +230,39 @@ def _protocols(text: str) -> list[str]:
     if unknown := [name for name in names if name not in NAMES]:
         raise XcError(
             _(
-                "{unknown} is not a protocol: there are {names}",
-                unknown=verbatim(repr(unknown[0])),
-                names=joined(NAMES, _(", ")),
+                "{name} is not a protocol{hint}: there are {known}",
+                name=verbatim(repr(unknown[0])),
+                hint=near(unknown[0], NAMES),
+                known=joined(map(verbatim, NAMES), _(", ")),
             )
         )
     return [NAMES[name] for name in names]
 
 
-def _tls(options: argparse.Namespace) -> int:
+def _tls(context: Context) -> int:
     from pytest_xinchuang.packages.sm_crypto.report import endpoint_as_dict, endpoint_as_text
     from pytest_xinchuang.packages.sm_crypto.tls.probe import PROTOCOLS, probe, read_roots
 
+    options = context.options
     wanted, only = _protocols(options.expect), _protocols(options.only) or PROTOCOLS
     roots = read_roots(Path(options.ca)) if options.ca else []
     endpoint = probe(options.address, roots, timeout_s=options.timeout, only=only)
-    if options.json:
-        print(json.dumps(endpoint_as_dict(endpoint), indent=1, ensure_ascii=False))
+    if options.format == "json":
+        context.write_json(endpoint_as_dict(endpoint))
     else:
-        print(endpoint_as_text(endpoint), end="")
+        context.write(endpoint_as_text(endpoint))
     lacking = [name for name in wanted if endpoint.get(name) is None]
     for name in lacking:
-        print(f"{name} is expected, and not spoken: {endpoint.refused.get(name, '')}")
+        refused = verbatim(endpoint.refused.get(name, ""))
+        context.tell(_("{protocol} is expected, and not spoken: {why}", protocol=verbatim(name), why=refused))
     if lacking or any(spoken.all_problems for spoken in endpoint.spoken):
-        return EXIT_FINDINGS
-    return EXIT_CLEAN if endpoint.spoken else EXIT_FINDINGS
+        return Exit.FINDINGS
+    return Exit.CLEAN if endpoint.spoken else Exit.FINDINGS
 
 
-def _init(options: argparse.Namespace) -> int:
-    root = resources.fixtures_dir()
-    language, _dash, library = options.lang.partition("-")
+def _init(context: Context) -> int:
+    root, kind = resources.fixtures_dir(), context.options.kind
+    language, _dash, library = kind.partition("-")
     sources: list[Path]
     if language == "c":
         sources = sorted((root / "subjects" / "openssl" / "sm").iterdir())
@@ -230,15 +271,21 @@ def _init(options: argparse.Namespace) -> int:
         sources = [place / "protocol.go", *sorted((place / (library or "gmsm")).iterdir())]
     else:
         sources = sorted(p for p in (root / "harness" / language).iterdir() if p.is_file())
-    target = Path(options.directory)
+    target = Path(context.options.directory)
     if target.exists() and any(target.iterdir()):
-        raise XcError(_("{target} is not empty", target=target), mend=_("name another directory"))
+        raise XcError(_("{directory} is not empty", directory=verbatim(str(target))), mend=_("name another directory"))
     target.mkdir(parents=True, exist_ok=True)
     for source in sources:
         shutil.copyfile(source, target / source.name)
-    about, prepare = TEMPLATES[options.lang]
-    start = STARTS.get(options.lang, "./harness")
-    print(f"wrote {len(sources)} files to {target}: a harness for {about}")
-    print(f"  cd {target} && {prepare}")
-    print(f"  xc sm run -- {start}")
-    return EXIT_CLEAN
+    about, prepare = TEMPLATES[kind]
+    context.say(
+        _(
+            "wrote {files} to {directory}: a harness for {library}",
+            files=n_("{n} file", "{n} files", len(sources)),
+            directory=verbatim(str(target)),
+            library=verbatim(about),
+        )
+    )
+    context.say(verbatim(f"  cd {target} && {prepare}"))
+    context.say(verbatim(f"  xc sm run -- {STARTS.get(kind, './harness')}"))
+    return Exit.CLEAN

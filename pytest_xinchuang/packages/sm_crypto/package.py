@@ -10,6 +10,7 @@ from pytest_xinchuang.packages.base import N_, Package
 from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
+    from pytest_xinchuang.commands.common import Commands
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
     from pytest_xinchuang.packages.protocol import Engine, RunContext
@@ -43,3 +44,8 @@ class SmCryptoPackage(Package):
 
         vectors = run.option_path("xc_sm_vectors", directory=True)
         return SmEngine(platform, run.subject, run.catalogue, run.pool, run.builder, vectors)
+
+    def add_commands(self, commands: Commands) -> None:
+        from pytest_xinchuang.packages.sm_crypto.commands import add_commands
+
+        add_commands(commands)

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import _, verbatim
 
 
@@ -193,10 +194,20 @@ def find(loaded: Sequence[Loaded], identifier: str) -> list[Vector]:
             if found:
                 return found
             raise UnknownName(
-                _("{identifier}: {name} has no vector {number}", identifier=identifier, name=name, number=number)
+                _(
+                    "{id}: {file} has no vector {number}",
+                    id=verbatim(identifier),
+                    file=verbatim(name),
+                    number=verbatim(number),
+                )
             )
     raise UnknownName(
-        _("{identifier}: there is no vector file {name}", identifier=identifier, name=name),
+        _(
+            "{id}: there is no vector file {file}{hint}",
+            id=verbatim(identifier),
+            file=verbatim(name),
+            hint=near(name, [one.name for one in loaded]),
+        ),
         mend=verbatim("xc sm vectors"),
     )
 

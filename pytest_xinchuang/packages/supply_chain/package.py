@@ -11,6 +11,7 @@ from pytest_xinchuang.packages.base import N_, Package
 from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
+    from pytest_xinchuang.commands.common import Commands
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section, Subject
     from pytest_xinchuang.packages.protocol import Engine, RunContext
@@ -80,3 +81,8 @@ class SupplyChainPackage(Package):
                 runner=run.builder.runner,
             )
         return self._engines[run.subject]
+
+    def add_commands(self, commands: Commands) -> None:
+        from pytest_xinchuang.packages.supply_chain.commands import add_commands
+
+        add_commands(commands)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, ToolchainFault, UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.toolchain.builder import find_zig
 
@@ -71,9 +72,10 @@ def architecture(name: str) -> str:
     if found not in ARCHITECTURES:
         raise UnknownName(
             _(
-                "unknown architecture {name}; there are {names}",
+                "unknown architecture {name}{hint}; there are {known}",
                 name=verbatim(repr(name)),
-                names=joined(ARCHITECTURES, _(", ")),
+                hint=near(name, [*ARCHITECTURES, *_ALIASES]),
+                known=joined(map(verbatim, ARCHITECTURES), _(", ")),
             )
         )
     return found

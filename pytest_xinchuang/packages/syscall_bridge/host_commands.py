@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import asdict
 from pathlib import Path
 
-from pytest_xinchuang.commands.common import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INCOMPLETE, Command, Load
+from pytest_xinchuang.commands.common import Commands, Context, Exit, add_format
+from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import Message, _, verbatim
 
 
-def add_command(command: Command, load: Load) -> None:  # noqa: ARG001 - every command is added alike
+def add_commands(commands: Commands) -> None:
     """Add ``xc host``."""
-    top = command("host", _help, "whether this host has what a subject needs: calls, sysctls, limits")
-    top.set_defaults(parser=top)
-    actions = top.add_subparsers(metavar="ACTION")
-    check = actions.add_parser("check", help="hold this host against the `host` section of a manifest")
-    check.add_argument("subject", nargs="?", default=".", help="the manifest or its directory")
-    check.add_argument("--json", action="store_true")
-    check.set_defaults(run=_check)
+    text = _("whether this host has what a subject needs: calls, sysctls, limits")
+    commands.group("host", text, _fill)
 
 
-def _help(options: argparse.Namespace) -> int:
-    options.parser.print_help()
-    return EXIT_CLEAN
+def _fill(host: Commands) -> None:
+    host.command("check", _("hold this host against the `host` section of a manifest"), _check, _fill_check)
 
 
-def _check(options: argparse.Namespace) -> int:
+def _fill_check(parser: XcParser) -> None:
+    parser.add_argument("subject", nargs="?", default=".", help=_("the manifest or its directory"))
+    add_format(parser, "text", "json", json_flag=True)
+
+
+def _check(context: Context) -> int:
+    from dataclasses import asdict
+
     from pytest_xinchuang.packages.registry import load_subject
     from pytest_xinchuang.packages.syscall_bridge.host import State, check_host
     from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 
-    subject = load_subject(Path(options.subject))
+    subject = load_subject(Path(context.options.subject))
     needs = subject.section(HostNeeds)
     if needs is None:
         raise XcError(
-            _("{manifest} has no host section", manifest=subject.manifest),
-            mend=_("host: {{sysctls: {{vm.max_map_count: 262144}}, cpus: 2}}"),
+            _("{manifest} has no host section", manifest=verbatim(str(subject.manifest))),
+            mend=verbatim("host: {sysctls: {vm.max_map_count: 262144}, cpus: 2}"),
         )
     found = check_host(needs)
-    if options.json:
-        print(json.dumps([asdict(need) for need in found], indent=1, ensure_ascii=False))
+    if context.options.format == "json":
+        context.write_json([asdict(need) for need in found])
     else:
+        words = {State.MISSING: _("missing"), State.UNKNOWN: _("unknown")}
+        lines: list[Message] = []
         for need in found:
-            print(f"{need.state:<8} {need.what}: {need.found}; needs {need.wanted}")
+            lines.append(
+                _(
+                    "{state:<8} {what}: {found}; needs {wanted}",
+                    state=words.get(need.state) or _("ok"),
+                    what=verbatim(need.what),
+                    found=verbatim(need.found),
+                    wanted=verbatim(need.wanted),
+                )
+            )
             if need.mend:
-                print(f"         mend: {need.mend}")
+                lines.append(_("         mend: {mend}", mend=verbatim(need.mend)))
+        context.write(context.lines(lines))
     states = {need.state for need in found}
     if State.MISSING in states:
-        return EXIT_FINDINGS
-    return EXIT_INCOMPLETE if State.UNKNOWN in states or not found else EXIT_CLEAN
+        return Exit.FINDINGS
+    return Exit.INCOMPLETE if State.UNKNOWN in states or not found else Exit.CLEAN

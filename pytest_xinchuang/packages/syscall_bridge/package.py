@@ -9,6 +9,7 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.packages.base import Package
 
 if TYPE_CHECKING:
+    from pytest_xinchuang.commands.common import Commands
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Section
     from pytest_xinchuang.packages.protocol import Engine, RunContext
@@ -32,3 +33,8 @@ class SyscallBridgePackage(Package):
         from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
 
         return SyscallEngine(platform, run.subject, run.catalogue, run.pool, run.builder)
+
+    def add_commands(self, commands: Commands) -> None:
+        from pytest_xinchuang.packages.syscall_bridge.commands import add_commands
+
+        add_commands(commands)

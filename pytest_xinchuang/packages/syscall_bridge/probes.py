@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, joined, verbatim
@@ -107,9 +108,10 @@ class Probes:
             if profile not in self.profiles:
                 raise UnknownName(
                     _(
-                        "unknown OS profile {profile}; there are {names}",
-                        profile=verbatim(repr(profile)),
-                        names=joined(self.profiles, _(", ")),
+                        "unknown OS profile {name}{hint}; there are {known}",
+                        name=verbatim(repr(profile)),
+                        hint=near(profile, self.profiles),
+                        known=joined(map(verbatim, self.profiles), _(", ")),
                     )
                 )
             found.append(profile)

@@ -13,6 +13,7 @@ import os
 import platform as host
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -24,7 +25,7 @@ from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, choose_language, verbatim
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
@@ -303,7 +304,8 @@ class SystemSandbox(AgentSandbox):
             self._process.kill()
             self._process = None
         if self.spec.keep:
-            print(f"xc: the console of {self.name} is in {self._place}/console")
+            told = _("xc: the console of {name} is in {file}", name=self.name, file=verbatim(f"{self._place}/console"))
+            sys.stdout.write(told.render(choose_language()) + "\n")
         else:
             shutil.rmtree(self._place, ignore_errors=True)
 
