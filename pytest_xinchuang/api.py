@@ -4,6 +4,7 @@ Fixtures, markers, hooks and options need no import; see the documentation.
 """
 
 from pytest_xinchuang.commands.common import Commands, Context, Exit
+from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, ToolchainFault, XcError
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.grade import Grade, ReportPart, RunResult
@@ -61,6 +62,7 @@ __all__ = [
     "Unit",
     "Verdict",
     "XcError",
+    "XcParser",
     "_",
     "both",
     "joined",

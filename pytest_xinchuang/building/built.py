@@ -12,6 +12,7 @@ from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.core.subject import Library, Subject, Unit
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.extract import extract
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -134,7 +135,11 @@ def build(
     if unit.kind == "rootfs":
         found = in_tree(rootfs.path, unit.program)
         if found is None:
-            raise BuildFailed(f"{unit.program} is not in the root filesystem {rootfs.name}", argv=[], output="")
+            raise BuildFailed(
+                _("{program} is not in the root filesystem {name}", program=unit.program, name=rootfs.name),
+                argv=[],
+                output="",
+            )
         return Built(unit, (unit.program, *unit.args), {}, {unit.program: found.read_bytes()})
     if unit.kind == "artifact":
         return _from_artifact(subject, unit, target, platform, short, builder.runner)
@@ -153,7 +158,15 @@ def build(
     libraries = {lib.name: _library(builder, subject, lib, target, salt) for lib in unit.libraries}
     if unit.kind == "binary":
         if target.arch not in unit.files:
-            raise BuildFailed(f"the manifest has no file of unit {unit.name!r} for {target.arch}", argv=[], output="")
+            raise BuildFailed(
+                _(
+                    "the manifest has no file of unit {name} for {arch}",
+                    name=verbatim(repr(unit.name)),
+                    arch=target.arch,
+                ),
+                argv=[],
+                output="",
+            )
         program = subject.path(unit.files[target.arch]).read_bytes()
     elif unit.kind == "c":
         program = builder.c(
@@ -185,7 +198,15 @@ def _from_artifact(
     name = artifact.file_for(platform, short) if platform is not None else artifact.files.get(target.arch.value)
     if name is None:
         wanted = platform.id if platform is not None else target.arch
-        raise BuildFailed(f"the artifact {unit.artifact!r} is not delivered for {wanted}", argv=[], output="")
+        raise BuildFailed(
+            _(
+                "the artifact {artifact} is not delivered for {wanted}",
+                artifact=verbatim(repr(unit.artifact)),
+                wanted=wanted,
+            ),
+            argv=[],
+            output="",
+        )
     try:
         inside = extract(subject.path(name), target.architecture.names.get("oci", target.arch.value), runner)
     except XcError as error:
@@ -199,7 +220,9 @@ def _from_artifact(
         return Built(unit, tuple(w.replace("{here}", place) for w in unit.command), files, {}, libraries, tuple(dirs))
     program = unit.program.lstrip("/")
     if program not in inside:
-        raise BuildFailed(f"{unit.program} is not in the artifact {name}", argv=[], output="")
+        raise BuildFailed(
+            _("{program} is not in the artifact {name}", program=unit.program, name=name), argv=[], output=""
+        )
     objects = {program: inside[program]} if inside[program][:4] == b"\x7fELF" else {}
     return Built(unit, (f"{place}/{program}", *unit.args), files, objects, libraries, tuple(dirs))
 

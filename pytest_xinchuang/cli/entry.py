@@ -15,7 +15,7 @@ from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.gotest import commands as gotest
-from pytest_xinchuang.messages import LANGUAGES, _, choose_language, verbatim
+from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, verbatim
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -115,6 +115,8 @@ def _package_commands() -> Iterator[tuple[str, Callable[[Commands], None]]]:
 
         yield "*", lambda _commands: _only_raise(installed)
     for package in sorted(found, key=lambda p: (p.order, p.name)):
+        if package.locale is not None:
+            add_catalogue(package.locale)
         yield package.name, package.add_commands
 
 

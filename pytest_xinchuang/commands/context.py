@@ -140,7 +140,7 @@ class Context:
                 )
             )
         if not (by_place or by_option):
-            raise XcError(_("no platform is named"), mend=mend)
+            raise XcError(_("no platform is named"), mend=verbatim(mend))
         return str(by_place or by_option)
 
     @cached_property

@@ -21,7 +21,7 @@ class UsageError(XcError):
     """
 
     def __init__(self, what: str, parser: XcParser, *, mend: str = "") -> None:
-        super().__init__(what, mend=mend)
+        super().__init__(verbatim(what), mend=verbatim(mend))
         self.parser = parser
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from pytest_xinchuang.messages import Message
+
+
+_NOTHING = cast("Message", "")
 
 
 class XcError(Exception):
@@ -17,7 +20,7 @@ class XcError(Exception):
         mend: the exact command or edit that puts it right, if one is known.
     """
 
-    def __init__(self, what: str, *, mend: str = "") -> None:
+    def __init__(self, what: Message, *, mend: Message = _NOTHING) -> None:
         super().__init__(what)
         self.what = what
         self.mend = mend
@@ -61,7 +64,7 @@ class HostFault(XcError):
         lacking: what it is that the host has not got.
     """
 
-    def __init__(self, what: str, *, mend: str = "", lacking: Lacking = Lacking.ANYTHING) -> None:
+    def __init__(self, what: Message, *, mend: Message = _NOTHING, lacking: Lacking = Lacking.ANYTHING) -> None:
         super().__init__(what, mend=mend)
         self.lacking = lacking
 
@@ -73,7 +76,7 @@ class SandboxFault(HostFault):
         namespaces: the host refuses the namespaces or mounts of a rootless sandbox; another way may still work.
     """
 
-    def __init__(self, what: str, *, mend: str = "", namespaces: bool = False) -> None:
+    def __init__(self, what: Message, *, mend: Message = _NOTHING, namespaces: bool = False) -> None:
         super().__init__(what, mend=mend)
         self.namespaces = namespaces
 
@@ -85,7 +88,7 @@ class ToolchainFault(HostFault):
 class BuildFailed(XcError):
     """A compiler that ran and refused the subject's source."""
 
-    def __init__(self, what: str, *, argv: list[str], output: str) -> None:
+    def __init__(self, what: Message, *, argv: list[str], output: str) -> None:
         super().__init__(what)
         self.argv = argv
         self.output = output

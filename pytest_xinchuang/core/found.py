@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Said, Verdict
-from pytest_xinchuang.messages import _, joined
+from pytest_xinchuang.messages import NOTHING, _, joined
 
 _TOLD = 3
 """So many faults are told in a reason; the evidence has them all."""
@@ -27,10 +27,10 @@ class Found:
 
     evidence: list[Observation] = field(default_factory=list)
     wrong: list[Said] = field(default_factory=list)
-    undecided: Said = ""
+    undecided: Said = NOTHING
     cause: Cause = Cause.HOST
-    lacking: Said = ""
-    mend: Said = ""
+    lacking: Said = NOTHING
+    mend: Said = NOTHING
 
     def decision(self, fidelity: Fidelity, mend: Said) -> Decision:
         """A failure goes before all else, and a pass needs evidence."""

@@ -29,7 +29,7 @@ from pytest_xinchuang.core.events import (
     RunStarted,
     SandboxOpened,
 )
-from pytest_xinchuang.messages import Message, _
+from pytest_xinchuang.messages import Message, _, verbatim
 
 JOURNAL = "journal.ndjson"
 
@@ -80,7 +80,7 @@ class JournalWriter:
             self._lock.close()
             raise HostFault(
                 _("another run is writing its report to {directory}", directory=str(directory)),
-                mend="--xc-report=ANOTHER_DIRECTORY",
+                mend=verbatim("--xc-report=ANOTHER_DIRECTORY"),
             ) from None
         except OSError as error:
             what = _(
@@ -88,7 +88,7 @@ class JournalWriter:
                 directory=str(directory),
                 why=error.strerror,
             )
-            raise HostFault(what, mend="--xc-report=DIR") from error
+            raise HostFault(what, mend=verbatim("--xc-report=DIR")) from error
         self._written: set[str] = set()
 
     def write(self, event: Event) -> None:
@@ -169,7 +169,7 @@ def read_journal(path: Path) -> Journal:
         raise NotAJournal(_("{path}: cannot be read: {why}", path=str(path), why=error.strerror)) from error
     if journal is None or journal.started.format != SCHEMA:
         what = _("{path}: not a journal ({schema}): it has no run_started event", path=str(path), schema=SCHEMA)
-        raise NotAJournal(what, mend="xc report .xc/journal.ndjson")
+        raise NotAJournal(what, mend=verbatim("xc report .xc/journal.ndjson"))
     if journal.finished is None:
         problems.append(_("the run did not finish"))
     elif journal.finished.exit_status in _BROKEN:

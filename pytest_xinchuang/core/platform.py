@@ -360,8 +360,12 @@ class Platforms:
             return
         told = (f"{cpu}-{e} (glibc {self.file.systems[e].libc_version.value or 'unknown'})" for e in editions)
         raise UnknownName(
-            f"{platform_id!r} is several systems with different libcs: {', '.join(told)}",
-            mend="name the edition; on the system: `ldd --version | head -1` and /etc/os-release",
+            _(
+                "{platform_id} is several systems with different libcs: {names}",
+                platform_id=verbatim(repr(platform_id)),
+                names=joined(told, _(", ")),
+            ),
+            mend=_("name the edition; on the system: `ldd --version | head -1` and /etc/os-release"),
         )
 
     def select(self, names: Iterable[str]) -> tuple[Platform, ...]:

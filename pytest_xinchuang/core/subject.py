@@ -278,7 +278,10 @@ class Subject:
     def __init__(self, path: Path, sections: Iterable[Section[Any]], unseen: Iterable[Path] = ()) -> None:
         self.manifest = path / MANIFEST if path.is_dir() else path
         if not self.manifest.is_file():
-            raise DataFileError(f"{self.manifest}: no such manifest", mend=f"xc subject init {self.manifest.parent}")
+            raise DataFileError(
+                _("{manifest}: no such manifest", manifest=self.manifest),
+                mend=verbatim(f"xc subject init {self.manifest.parent}"),
+            )
         source = YamlFile(self.manifest)
         self.file = source.parse(subject_model(sections))
         self.directory = self.manifest.parent.resolve()

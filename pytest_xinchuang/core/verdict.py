@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 
 class Verdict(StrEnum):
@@ -132,7 +132,7 @@ _CAUSES = {
     Cause.HOST: _("host"),
 }
 
-Said = str
+Said = Message
 """A text for users that is kept as a message. A plain string is taken as it is, in every language: once every engine hands in
 messages, this is ``Message``."""
 
@@ -148,8 +148,8 @@ class Decision:
 
     verdict: Verdict
     cause: Cause = Cause.NONE
-    reason: Said = ""
-    mend: Said = ""
+    reason: Said = NOTHING
+    mend: Said = NOTHING
     fidelity: Fidelity = Fidelity.STATIC
     evidence: tuple[dict[str, Any], ...] = field(default=())
 

@@ -49,10 +49,11 @@ class YamlFile:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise DataFileError(f"{path}: cannot be read: {error.strerror}") from error
+            raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error.strerror)) from error
         except UnicodeDecodeError as error:
             raise DataFileError(
-                f"{path}: not UTF-8 (byte {error.start})", mend=f"iconv -t UTF-8 {path.name}"
+                _("{path}: not UTF-8 (byte {start})", path=path, start=error.start),
+                mend=verbatim(f"iconv -t UTF-8 {path.name}"),
             ) from error
         loader = _Loader(text)
         try:
@@ -61,13 +62,21 @@ class YamlFile:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
-            raise DataFileError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from error
+            raise DataFileError(
+                _("{path}:{line}: not valid YAML: {value}", path=path, line=line, value=error.problem or error.context)
+            ) from error
         except (yaml.YAMLError, RecursionError, ValueError) as error:
-            raise DataFileError(f"{path}: not valid YAML: {error}") from error
+            raise DataFileError(_("{path}: not valid YAML: {why}", path=path, why=error)) from error
         finally:
             loader.dispose()
         if not isinstance(self.data, dict):
-            raise DataFileError(f"{path}:1: found {type(self.data).__name__}, expected a mapping of keys to values")
+            raise DataFileError(
+                _(
+                    "{path}:1: found {name}, expected a mapping of keys to values",
+                    path=path,
+                    name=type(self.data).__name__,
+                )
+            )
 
     def line_of(self, where: KeyPath) -> int:
         """The 1-based line of the value at ``where``, or of its nearest ancestor that is there."""
@@ -89,7 +98,7 @@ class YamlFile:
         """An error at ``where`` that names file, line and path."""
         path = ".".join(str(step) for step in where) or "(top)"
         place = verbatim(f"{self.path}:{self.line_of(where)}: {path}")
-        return DataFileError(_("{place}: {found}", place=place, found=found), mend=mend)
+        return DataFileError(_("{place}: {found}", place=place, found=found), mend=verbatim(mend))
 
     def parse(
         self,
@@ -118,7 +127,7 @@ class YamlFile:
                     allowed = "no such key here"
                 found = "" if problem["type"] == "missing" else f"found {_brief(problem['input'])}: "
                 lines.append(str(self.error(written(where), f"{found}{allowed}")))
-            raise DataFileError("\n".join(dict.fromkeys(lines))) from error
+            raise DataFileError(verbatim("\n".join(dict.fromkeys(lines)))) from error
 
 
 def _brief(value: object) -> str:

@@ -12,6 +12,7 @@ from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.gotest.module import ModuleTree, Package
 from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, outcomes_of
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.emulators import not_emulated
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
@@ -261,7 +262,7 @@ class GoTestEngine:
         self._retried += 1
         sandbox = self.pool.sandbox(self.platform, loopback=True)
         again, words = reason, [f"-test.run=^{re.escape(name)}$"]
-        for _ in range(RETRIES):
+        for _turn in range(RETRIES):
             alone = self._execute(sandbox, module, package, program, words, wall_s=ALONE_WALL_S)
             if alone.is_fault:
                 return TestVerdict.NOT_JUDGED, alone.describe()
@@ -312,7 +313,13 @@ def _put_tree(sandbox: Sandbox, root: Path) -> None:
             continue
         total += path.stat().st_size
         if total > MAX_TREE:
-            raise HostFault(f"{root.name}: more than {MAX_TREE >> 20} MiB of files do not fit into a sandbox")
+            raise HostFault(
+                _(
+                    "{name}: more than {value} MiB of files do not fit into a sandbox",
+                    name=root.name,
+                    value=MAX_TREE >> 20,
+                )
+            )
         sandbox.put(f"{SOURCE}/{path.relative_to(root)}", path.read_bytes())
 
 

@@ -52,7 +52,7 @@ class ProtocolError(XcError):
     """A harness that does not keep its protocol, so that nothing more can be asked of it."""
 
     def __init__(self, kind: ViolationKind, what: str, *, mend: str = "") -> None:
-        super().__init__(what, mend=mend)
+        super().__init__(verbatim(what), mend=verbatim(mend))
         self.kind = kind
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_xinchuang.messages import Message
+
 
 @dataclass(frozen=True)
 class ReadProblem:
@@ -19,7 +21,7 @@ class ReadProblem:
 
     code: str
     place: str
-    detail: str
+    detail: Message
 
 
 @dataclass

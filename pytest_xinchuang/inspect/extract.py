@@ -9,6 +9,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.walk import Bounds, Walker
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import Runner
 
 MAX_BYTES = 400 << 20
@@ -50,7 +51,7 @@ def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[st
             files = _image(files, arch, account)
         return _bounded(files, path)
     except (formats.CannotRead, formats.TooMuch) as error:
-        raise XcError(f"{path.name}: cannot be unpacked: {error}") from error
+        raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
 
 
 def _files(kind: str, data: bytes, account: _Account) -> dict[str, bytes]:
@@ -134,5 +135,7 @@ def _join(name: str, target: str) -> str:
 
 def _bounded(files: dict[str, bytes], path: Path) -> dict[str, bytes]:
     if sum(map(len, files.values())) > MAX_BYTES:
-        raise XcError(f"{path.name}: more than {MAX_BYTES >> 20} MiB do not fit into a sandbox")
+        raise XcError(
+            _("{name}: more than {value} MiB do not fit into a sandbox", name=path.name, value=MAX_BYTES >> 20)
+        )
     return files

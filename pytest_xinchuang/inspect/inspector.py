@@ -23,6 +23,7 @@ from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.inspect.walk import Bounds, Walker
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.process import Runner
 
 PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
@@ -85,7 +86,7 @@ class Inspector:
             try:
                 record = self.object(data, place, name)
             except NotElf as error:
-                problems.append(ReadProblem("XC-BAD-001", place, str(error).removeprefix(f"{place}: ")))
+                problems.append(ReadProblem("XC-BAD-001", place, verbatim(str(error).removeprefix(f"{place}: "))))
                 return
             node.objects.append(record)
             _note_libc(node, name, data)
@@ -96,7 +97,9 @@ class Inspector:
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):
             # Nothing wrong was found for want of evidence.
             problems.append(
-                ReadProblem("XC-BAD-009", root.place, f"a {root.kind} with neither an object nor a package in it")
+                ReadProblem(
+                    "XC-BAD-009", root.place, _("a {kind} with neither an object nor a package in it", kind=root.kind)
+                )
             )
         return Inspection(root, problems, walker.unread)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_hits import Hit, Hits
+from pytest_xinchuang.messages import _, verbatim
 
 MAX_SITES = 8
 """Functions that are named for each extension; the others are counted."""
@@ -171,6 +172,7 @@ def _scanner(elf: ElfObject) -> Callable[[ElfObject, bytes], Hits] | None:
             return scan_fixed
     except ImportError as error:
         raise HostFault(
-            f"{error.name} is not installed, and instructions are scanned with it", mend=f"pip install {error.name}"
+            _("{name} is not installed, and instructions are scanned with it", name=error.name),
+            mend=verbatim(f"pip install {error.name}"),
         ) from error
     return None

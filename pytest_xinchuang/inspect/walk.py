@@ -20,6 +20,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.process import Runner
 
 OnObject = Callable[[Node, str, bytes], None]
@@ -86,7 +87,7 @@ class Walker:
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            raise XcError(f"{printable(str(path))}: {error.strerror}") from error
+            raise XcError(_("{printable}: {why}", printable=printable(str(path)), why=error.strerror)) from error
         place = printable(label or str(path))
         if stat.S_ISDIR(mode):
             node = Node("directory", place, path.name)
@@ -94,20 +95,23 @@ class Walker:
             formats.settle(node)
             return node
         if not stat.S_ISREG(mode):
-            raise XcError(f"{place}: neither a regular file nor a directory", mend="name a file, package or directory")
+            raise XcError(
+                _("{place}: neither a regular file nor a directory", place=place),
+                mend=_("name a file, package or directory"),
+            )
         node = Node("file", place, path.name)
         try:
             with _mapped(path) as data:
                 self._blob(node, path.name, data, 0, top=True)
         except OSError as error:
-            raise XcError(f"{place}: {error.strerror}") from error
+            raise XcError(_("{place}: {why}", place=place, why=error.strerror)) from error
         return node
 
     # -- bounds
 
     def problem(self, code: str, place: str, detail: str) -> None:
         if len(self.problems) < 1000:
-            self.problems.append(ReadProblem(code, place, detail))
+            self.problems.append(ReadProblem(code, place, verbatim(detail)))
         else:
             self.unread += 1
 

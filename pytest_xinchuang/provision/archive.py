@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.messages import _, verbatim
 
 
 def pack(tree: Path, archive: Path) -> None:
@@ -40,9 +41,11 @@ def unpack(archive: Path, tree: Path) -> None:
                 if place is not None:
                     _unpack_one(archive, tar, member, tree, place, modes)
     except (tarfile.TarError, EOFError) as error:
-        raise DataFileError(f"{archive}: cannot be unpacked: {error}") from error
+        raise DataFileError(_("{archive}: cannot be unpacked: {why}", archive=archive, why=error)) from error
     except OSError as error:
-        raise DataFileError(f"{archive}: cannot be unpacked: {error.strerror or error}") from error
+        raise DataFileError(
+            _("{archive}: cannot be unpacked: {value}", archive=archive, value=error.strerror or error)
+        ) from error
     # Last and innermost first: a directory without write permission could not have been filled.
     for directory, mode in reversed(modes):
         directory.chmod(mode)
@@ -52,12 +55,20 @@ def _place(archive: Path, tree: Path, name: str) -> Path | None:
     """Where a member goes; None for the tree itself."""
     parts = [part for part in PurePosixPath(name).parts if part not in ("/", ".")]
     if ".." in parts:
-        raise DataFileError(f"{archive}: the member {name!r} would leave the archive")
+        raise DataFileError(
+            _("{archive}: the member {name} would leave the archive", archive=archive, name=verbatim(repr(name)))
+        )
     if not parts:
         return None
     place = tree.joinpath(*parts)
     if not place.parent.resolve().is_relative_to(tree.resolve()):
-        raise DataFileError(f"{archive}: the member {name!r} would be written through a link that leaves the archive")
+        raise DataFileError(
+            _(
+                "{archive}: the member {name} would be written through a link that leaves the archive",
+                archive=archive,
+                name=verbatim(repr(name)),
+            )
+        )
     return place
 
 
@@ -77,7 +88,12 @@ def _unpack_one(
         target = _place(archive, tree, member.linkname)
         if target is None or target.is_symlink() or not target.is_file():
             raise DataFileError(
-                f"{archive}: the member {member.name!r} is a link to {member.linkname!r}, which is no file in it"
+                _(
+                    "{archive}: the member {name} is a link to {linkname}, which is no file in it",
+                    archive=archive,
+                    name=verbatim(repr(member.name)),
+                    linkname=verbatim(repr(member.linkname)),
+                )
             )
         os.link(target, place)
     elif member.isfile():

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.messages import _, verbatim
 
 
 def cache_dir() -> Path:
@@ -94,7 +95,8 @@ class Cache:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HostFault(
-                f"the cache {self.root} cannot be made: {error.strerror}", mend="export XC_CACHE=/a/writable/directory"
+                _("the cache {root} cannot be made: {why}", root=self.root, why=error.strerror),
+                mend=verbatim("export XC_CACHE=/a/writable/directory"),
             ) from error
         self._verified: dict[tuple[str, str], Entry] = {}
 
@@ -168,8 +170,14 @@ class Cache:
                 self._swap_in(scratch, self._place(kind, name))
             except OSError as error:
                 raise HostFault(
-                    f"{kind} {name} could not be made in {self.root}: {error.strerror}",
-                    mend="make room there, or export XC_CACHE=/another/directory",
+                    _(
+                        "{kind} {name} could not be made in {root}: {why}",
+                        kind=kind,
+                        name=name,
+                        root=self.root,
+                        why=error.strerror,
+                    ),
+                    mend=verbatim("make room there, or export XC_CACHE=/another/directory"),
                 ) from error
             finally:
                 remove_tree(scratch)

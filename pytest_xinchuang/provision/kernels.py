@@ -80,7 +80,13 @@ def build_kernel(
     with packages as scratch:
         found = [*scratch.glob("boot/vmlinu[xz]-*"), *scratch.glob("usr/lib/modules/*/vmlinuz")]
         if not found:
-            raise HostFault(f"the package {recipe.package} of Debian {recipe.suite} brought no kernel")
+            raise HostFault(
+                _(
+                    "the package {package} of Debian {suite} brought no kernel",
+                    package=recipe.package,
+                    suite=recipe.suite,
+                )
+            )
         kernel = found[0]
         release = kernel.parent.name if kernel.name == "vmlinuz" else kernel.name.partition("-")[2]
         (tree / "vmlinuz").write_bytes(unpacked(kernel.read_bytes()))
@@ -99,15 +105,15 @@ def import_kernel(kernel: Path, modules: Sequence[Path], tree: Path) -> tuple[st
     data = _read(kernel)
     if not _is_kernel(data):
         raise DataFileError(
-            f"{kernel}: not a kernel that qemu boots: neither an ELF or EFI image nor a bzImage",
-            mend="give /boot/vmlinuz-* of the vendor's system",
+            _("{kernel}: not a kernel that qemu boots: neither an ELF or EFI image nor a bzImage", kernel=kernel),
+            mend=_("give /boot/vmlinuz-* of the vendor's system"),
         )
     (tree / "vmlinuz").write_bytes(unpacked(data))
     (tree / "modules").mkdir()
     for number, module in enumerate(modules):
         content = _decompressed(module)
         if content[:4] != b"\x7fELF":
-            raise DataFileError(f"{module}: not a kernel module: no ELF object in it")
+            raise DataFileError(_("{module}: not a kernel module: no ELF object in it", module=module))
         (tree / "modules" / f"{number:02d}-{module.name.partition('.')[0]}.ko").write_bytes(content)
     return f"imported from {kernel.name}", {"release": _release(data)}
 
@@ -116,7 +122,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error.strerror)) from error
 
 
 def _is_kernel(data: bytes) -> bool:
@@ -176,5 +182,5 @@ def _decompressed(path: Path) -> bytes:
 
             return zstandard.ZstdDecompressor().decompressobj().decompress(data)
     except (lzma.LZMAError, OSError, EOFError, ValueError) as error:
-        raise DataFileError(f"{path}: cannot be decompressed: {error}") from error
+        raise DataFileError(_("{path}: cannot be decompressed: {why}", path=path, why=error)) from error
     return data

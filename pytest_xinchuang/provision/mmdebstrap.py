@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import RootfsRecipe
-from pytest_xinchuang.messages import Message, _
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.tools.process import End, Runner, environment, first_line
 
@@ -52,7 +52,9 @@ def host_architecture() -> str:
     known = {"x86_64": "amd64", "aarch64": "arm64"}
     machine = host.machine()
     if machine not in known:
-        raise HostFault(f"no emulator can be provisioned for a {machine} host; x86_64 and aarch64 are supported")
+        raise HostFault(
+            _("no emulator can be provisioned for a {machine} host; x86_64 and aarch64 are supported", machine=machine)
+        )
     return known[machine]
 
 
@@ -69,14 +71,17 @@ def mirror(runner: Runner | None = None) -> str:
     if not done.ok:
         raise HostFault(
             _("apt-get cannot be asked for a package mirror: {why}", why=done.told()),
-            mend="export XC_MIRROR=<URL of a Debian mirror>",
+            mend=verbatim("export XC_MIRROR=<URL of a Debian mirror>"),
         )
     listing = done.text.splitlines()
     for line in listing:
         uri = line.partition(" ")[2].split(" ")[0]
         if "security" not in uri and "debian" in uri:
             return uri
-    raise HostFault("apt knows no Debian repository on this host", mend="export XC_MIRROR=<URL of a Debian mirror>")
+    raise HostFault(
+        verbatim("apt knows no Debian repository on this host"),
+        mend=verbatim("export XC_MIRROR=<URL of a Debian mirror>"),
+    )
 
 
 def find_mmdebstrap(cache: Cache, runner: Runner | None = None) -> list[str]:
@@ -94,7 +99,7 @@ def find_mmdebstrap(cache: Cache, runner: Runner | None = None) -> list[str]:
 def _fetch_package(package: str, tree: Path, cache: Cache, runner: Runner | None) -> tuple[str, dict[str, str]]:
     for tool in ("apt-get", "dpkg-deb", "perl"):
         if shutil.which(tool) is None:
-            raise HostFault(f"neither mmdebstrap nor {tool} is on this host", mend=_MEND)
+            raise HostFault(_("neither mmdebstrap nor {tool} is on this host", tool=tool), mend=verbatim(_MEND))
     # An apt of our own: an ordinary user may not update the host's lists, and they may be empty.
     state = cache.root / "tmp" / f"apt-{os.getpid()}"
     remove_tree(state)
@@ -116,7 +121,7 @@ def _fetch_package(package: str, tree: Path, cache: Cache, runner: Runner | None
         )
         archive = next(state.glob(f"{package}_*.deb"), None)
         if archive is None:
-            raise HostFault(f"apt-get downloaded no {package}", mend=_MEND)
+            raise HostFault(verbatim(f"apt-get downloaded no {package}"), mend=verbatim(_MEND))
         run_tool(["dpkg-deb", "-x", str(archive), str(tree)], _("unpack {file}", file=archive.name), runner=runner)
         return f"Debian package {archive.name}", {}
     finally:
@@ -135,7 +140,7 @@ def run_tool(argv: Sequence[str], doing: Message, cwd: Path | None = None, runne
     env = environment({"DEBIAN_FRONTEND": "noninteractive"})
     done = (runner or Runner()).run(argv, timeout_s=TIMEOUT_S, cwd=cwd, env=env)
     if done.end is not End.EXITED:
-        raise HostFault(_("could not {do}: {why}", do=doing, why=done.told()), mend=_MEND)
+        raise HostFault(_("could not {do}: {why}", do=doing, why=done.told()), mend=verbatim(_MEND))
     if not done.ok:
         lines = [line for line in done.errors.splitlines() if re.match(r"E:|dpkg|W: .*GPG|.*rror", line)]
         cause = lines[0] if lines else first_line(done.errors)
@@ -210,8 +215,14 @@ def build_rootfs(
     facts = read_facts(tree)
     if facts.get("libc") != recipe.libc_version:
         raise HostFault(
-            f"Debian {recipe.suite} {recipe.arch} has glibc {facts.get('libc')}, platforms.yaml says {recipe.libc_version}",
-            mend="correct libc_version of this root filesystem: verdicts compare with it",
+            _(
+                "Debian {suite} {arch} has glibc {get}, platforms.yaml says {libc_version}",
+                suite=recipe.suite,
+                arch=recipe.arch,
+                get=facts.get("libc"),
+                libc_version=recipe.libc_version,
+            ),
+            mend=_("correct libc_version of this root filesystem: verdicts compare with it"),
         )
     return f"Debian {recipe.suite} {recipe.arch}", facts
 

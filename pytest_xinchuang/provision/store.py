@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
@@ -72,8 +72,11 @@ class Store:
             return self._ref(imported, platform)
         if self.cache.peek("rootfs", f"vendor-{platform.id}") is not None:
             raise HostFault(
-                f"the imported root filesystem of {platform.id} is not what was imported: its digest has changed",
-                mend=f"xc rootfs import {platform.id} TARBALL",
+                _(
+                    "the imported root filesystem of {id} is not what was imported: its digest has changed",
+                    id=platform.id,
+                ),
+                mend=verbatim(f"xc rootfs import {platform.id} TARBALL"),
             )
         name = platform.rootfs_name
         if name is None:
@@ -122,13 +125,14 @@ class Store:
             return self._kernel_ref(imported)
         if self.cache.peek("kernel", f"vendor-{platform.id}") is not None:
             raise HostFault(
-                f"the imported kernel of {platform.id} is not what was imported: its digest has changed",
-                mend=f"xc kernel import {platform.id} FILE",
+                _("the imported kernel of {id} is not what was imported: its digest has changed", id=platform.id),
+                mend=verbatim(f"xc kernel import {platform.id} FILE"),
             )
         recipes = {n: r for n, r in self.platforms.file.kernels.items() if r.arch is platform.arch}
         if not recipes:
             raise HostFault(
-                f"platforms.yaml has no kernel for {platform.arch}", mend=f"xc kernel import {platform.id} FILE"
+                _("platforms.yaml has no kernel for {arch}", arch=platform.arch),
+                mend=verbatim(f"xc kernel import {platform.id} FILE"),
             )
         wanted = platform.page_size.value if platform.page_size else None
         return self.kernel(next((n for n, r in recipes.items() if r.page_size == wanted), next(iter(recipes))))
@@ -203,7 +207,10 @@ class Store:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:
                 if self.offline:
-                    raise HostFault(f"{kind} {name} is not in the cache {self.cache.root}", mend="xc provision")
+                    raise HostFault(
+                        _("{kind} {name} is not in the cache {root}", kind=kind, name=name, root=self.cache.root),
+                        mend=verbatim("xc provision"),
+                    )
                 step.starts()
                 return build(tree)
 
@@ -256,8 +263,8 @@ class Store:
             wanted = [(directory / item["archive"], Entry(**item["entry"])) for item in data["entries"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataFileError(
-                f"{directory}/index.json: not an export: {error}",
-                mend="xc provision --export DIR, on a machine with network",
+                _("{directory}/index.json: not an export: {why}", directory=directory, why=error),
+                mend=verbatim("xc provision --export DIR, on a machine with network"),
             ) from error
         for archive, entry in wanted:
 
@@ -265,7 +272,14 @@ class Store:
                 unpack(archive, tree)
                 found = tree_digest(tree)
                 if found != entry.digest:
-                    raise DataFileError(f"{archive}: its tree has digest {found}, the index says {entry.digest}")
+                    raise DataFileError(
+                        _(
+                            "{archive}: its tree has digest {found}, the index says {digest}",
+                            archive=archive,
+                            found=found,
+                            digest=entry.digest,
+                        )
+                    )
                 if entry.kind == "rootfs":
                     _give_to_sandbox_user(tree)
                 return entry.source, entry.facts
@@ -281,7 +295,11 @@ class Store:
             facts = mmdebstrap.read_facts(tree)
             if "libc" not in facts and platform.system.libc == "glibc":
                 raise DataFileError(
-                    f"{tarball}: no libc.so.6 in it: not a root filesystem of {platform.system.title.en}"
+                    _(
+                        "{tarball}: no libc.so.6 in it: not a root filesystem of {en}",
+                        tarball=tarball,
+                        en=platform.system.title.en,
+                    )
                 )
             for name in ("proc", "dev", "sys", "run", "xc", ".xc", "tmp"):
                 (tree / name).mkdir(exist_ok=True)

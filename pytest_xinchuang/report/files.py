@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.grade import RunResult
-from pytest_xinchuang.messages import LANGUAGES, _
+from pytest_xinchuang.messages import LANGUAGES, _, verbatim
 from pytest_xinchuang.report.json_report import report_text
 from pytest_xinchuang.report.junit import junit_text
 
@@ -23,7 +23,7 @@ def write_reports(result: RunResult, directory: Path, language: str = LANGUAGES[
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         what = _("{path} cannot be made: {why}", path=str(directory), why=error.strerror)
-        raise HostFault(what, mend="--xc-report=DIR") from error
+        raise HostFault(what, mend=verbatim("--xc-report=DIR")) from error
     for name, make in (("report.json", report_text), ("junit.xml", junit_text)):
         path, part = directory / name, directory / f".{name}.part"
         try:
@@ -35,6 +35,6 @@ def write_reports(result: RunResult, directory: Path, language: str = LANGUAGES[
         except OSError as error:
             part.unlink(missing_ok=True)
             what = _("{path} cannot be written: {why}", path=str(path), why=error.strerror)
-            raise HostFault(what, mend="--xc-report=DIR") from error
+            raise HostFault(what, mend=verbatim("--xc-report=DIR")) from error
         written.append(path)
     return written

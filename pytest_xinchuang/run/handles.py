@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.run.recording import ItemRecord
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Process, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -50,7 +51,7 @@ class RecordingSandbox:
         outcome = self._sandbox.run(argv, stdin=stdin, env=env, cwd=cwd, limits=limits, trace=trace)
         self._record.add({"kind": "run", **outcome.as_evidence()}, self.fingerprint.fidelity)
         if outcome.is_fault:
-            raise SandboxFault(f"{argv[0]}: {outcome.describe()}")
+            raise SandboxFault(_("{argv}: {describe}", argv=argv[0], describe=outcome.describe()))
         return outcome
 
     def start(

@@ -129,7 +129,7 @@ def _broken(call: pytest.CallInfo[None], where: Message) -> Decision:
     mend = error.mend if isinstance(error, XcError) else ""
     what = error.what if isinstance(error, XcError) else f"{type(error).__name__}: {error}"[:1000]
     reason = _("the check broke in {where}: {what}", where=where, what=verbatim(what))
-    return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason, mend)
+    return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason, verbatim(mend))
 
 
 def _skipped(why: object) -> Decision:

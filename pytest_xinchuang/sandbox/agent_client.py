@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sandbox.answers import outcome_of
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
@@ -102,13 +102,13 @@ class AgentSandbox:
 
     def _send(self, kind: int, number: int, payload: bytes = b"") -> None:
         if self._dead:
-            raise SandboxFault(self._dead)
+            raise SandboxFault(verbatim(self._dead))
         try:
             with self._sending:
                 self._transmit(struct.pack(">IBI", len(payload) + 5, kind, number) + payload)
         except OSError as error:
             self._die(f"{self.name} is gone ({error.strerror or error})")
-            raise SandboxFault(self._dead) from error
+            raise SandboxFault(verbatim(self._dead)) from error
 
     def _take_bytes(self, data: bytes) -> None:
         """Take what came from the agent apart into frames."""
@@ -162,7 +162,7 @@ class AgentSandbox:
         try:
             self._send(kind, number, payload)
             if not self._wait(stream, self._patience(ANSWER_TIMEOUT_S)) or stream.answer is None:
-                raise SandboxFault(self._dead or f"{self.name} did not answer")
+                raise SandboxFault(verbatim(self._dead or f"{self.name} did not answer"))
             return stream.answer, bytes(stream.stdout)
         finally:
             self._streams.pop(number, None)

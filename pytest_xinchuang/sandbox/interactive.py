@@ -11,6 +11,7 @@ import termios
 import tty
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox
 from pytest_xinchuang.sandbox.protocol import Limits, Sandbox
 
@@ -22,9 +23,9 @@ def interact(sandbox: Sandbox, title: str) -> int:
         XcError: stdin is no terminal, or the backend has no terminals.
     """
     if not sys.stdin.isatty():
-        raise XcError("an interactive sandbox needs a terminal", mend="xc shell PLATFORM -- COMMAND")
+        raise XcError(_("an interactive sandbox needs a terminal"), mend=verbatim("xc shell PLATFORM -- COMMAND"))
     if not isinstance(sandbox, QemuSandbox):
-        raise XcError(f"the backend {sandbox.fingerprint.backend} has no interactive shell")
+        raise XcError(_("the backend {backend} has no interactive shell", backend=sandbox.fingerprint.backend))
     ours, theirs = pty.openpty()
     size = fcntl.ioctl(sys.stdin, termios.TIOCGWINSZ, b"\0" * 8)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)

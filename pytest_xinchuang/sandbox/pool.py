@@ -128,7 +128,10 @@ class Pool:
 
     def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
         if not self._backend.adapts and wanted != Circumstances(wanted.variant):
-            raise HostFault(f"the backend {self.backend} cannot run it under {wanted.name}", mend="--xc-backend=qemu")
+            raise HostFault(
+                _("the backend {backend} cannot run it under {name}", backend=self.backend, name=wanted.name),
+                mend=verbatim("--xc-backend=qemu"),
+            )
         return self._backend.open(self, platform, wanted)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from pytest_xinchuang.core import inputs
 from pytest_xinchuang.core.errors import BuildFailed, ToolchainFault
 from pytest_xinchuang.core.platform import Arch, Architecture
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.tools.go import GoCause, GoCommand, read_failure, telling_lines
@@ -71,7 +71,7 @@ def find_zig() -> str:
             return str(program)
     if path := shutil.which("zig"):
         return path
-    raise ToolchainFault("zig is not installed, and C units are built with it", mend=MEND)
+    raise ToolchainFault(_("zig is not installed, and C units are built with it"), mend=verbatim(MEND))
 
 
 def gnu_compiler(architecture: Architecture) -> str | None:
@@ -111,8 +111,14 @@ def find_c_compiler(target: Target, runner: Runner | None = None) -> tuple[list[
             raise
         if version_key(libc) > version_key(target.libc_version):
             raise ToolchainFault(
-                f"{fault.what}; {Path(compiler).name} links against glibc {libc}, newer than {target.libc_version}",
-                mend=MEND,
+                _(
+                    "{what}; {name} links against glibc {libc}, newer than {libc_version}",
+                    what=fault.what,
+                    name=Path(compiler).name,
+                    libc=libc,
+                    libc_version=target.libc_version,
+                ),
+                mend=verbatim(MEND),
             ) from None
         return [compiler], version_of(compiler, "--version", runner=runner)
 
@@ -266,7 +272,7 @@ class Builder:
         _need_whole(argv, done)  # zig, which cgo calls
         failure = read_failure(done.errors)
         if failure.cause is not GoCause.SUBJECT:
-            raise ToolchainFault(failure.told(), mend=failure.mend)
+            raise ToolchainFault(failure.told(), mend=verbatim(failure.mend))
         lines = telling_lines(done.errors)
         telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
         raise _refused(next(telling, failure.line), argv, done)
@@ -291,8 +297,8 @@ class Builder:
                 part.rename(place)
             except OSError as error:
                 raise ToolchainFault(
-                    f"a build could not be kept in {self.cache.root}: {error.strerror}",
-                    mend="make room there, or export XC_CACHE=/another/directory",
+                    _("a build could not be kept in {root}: {why}", root=self.cache.root, why=error.strerror),
+                    mend=verbatim("make room there, or export XC_CACHE=/another/directory"),
                 ) from error
             finally:
                 remove_tree(scratch)
@@ -348,7 +354,7 @@ class _Tree:
         with _readable():
             files = inputs.of_go(directory, within)
         if not files:
-            raise BuildFailed(f"there is no file in {directory}", argv=[], output="")
+            raise BuildFailed(_("there is no file in {directory}", directory=directory), argv=[], output="")
         return cls(within or _common([*files, directory / "go.mod"]), tuple(files))
 
     def digests(self) -> list[tuple[str, str]]:
@@ -376,4 +382,8 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BuildFailed(f"cannot read the source {error.filename}: {error.strerror}", argv=[], output="") from error
+        raise BuildFailed(
+            _("cannot read the source {filename}: {why}", filename=error.filename, why=error.strerror),
+            argv=[],
+            output="",
+        ) from error

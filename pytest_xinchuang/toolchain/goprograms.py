@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.messages import Message, _
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import go_key
@@ -76,5 +76,5 @@ def _need_go(go: GoCommand, source: Path, name: str) -> None:
                 program=purpose(name),
                 needed=found[1],
             ),
-            mend=MEND,
+            mend=verbatim(MEND),
         )

@@ -58,7 +58,7 @@ def find_go() -> str:
             return str(program)
     if path := shutil.which("go"):
         return path
-    raise ToolchainFault(_("Go is not installed, and Go units are built with it"), mend=MEND)
+    raise ToolchainFault(_("Go is not installed, and Go units are built with it"), mend=verbatim(MEND))
 
 
 class GoCause(StrEnum):
@@ -130,7 +130,7 @@ class GoFailure:
         """
         kinds = {GoCause.SUBJECT: XcError, GoCause.TOOLCHAIN: ToolchainFault}
         kind = kinds.get(self.cause, HostFault)
-        return kind(_("{doing}: {why}", doing=doing, why=self.told()), mend=self.mend)
+        return kind(_("{doing}: {why}", doing=doing, why=self.told()), mend=verbatim(self.mend))
 
 
 _TOO_OLD = re.compile(r"requires go >= (?P<needed>\S+) \(running go (?P<have>[^;)]+)[^)]*\)$", re.M)

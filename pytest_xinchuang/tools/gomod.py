@@ -40,7 +40,7 @@ class ModuleVersion:
         if not named or not re.fullmatch(r"[A-Za-z0-9.+_-]+", version):
             raise XcError(
                 _("{text} is not MODULE@VERSION", text=repr(text)),
-                mend="e.g. xc go-test github.com/gin-gonic/gin@v1.10.0 --platform kunpeng",
+                mend=_("e.g. xc go-test github.com/gin-gonic/gin@v1.10.0 --platform kunpeng"),
             )
         return cls(path, version)
 

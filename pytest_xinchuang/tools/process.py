@@ -120,7 +120,7 @@ class Finished:
         """
         if self.end is End.EXITED:
             return self
-        raise fault(_("{doing}: {end}", doing=doing, end=self.told()) if doing else self.told(), mend=mend)
+        raise fault(_("{doing}: {end}", doing=doing, end=self.told()) if doing else self.told(), mend=verbatim(mend))
 
 
 def _signal_name(number: int) -> str:

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.process import Runner, environment, first_line
 
 TIMEOUT_S = 60
@@ -44,5 +44,7 @@ def _version(program: str, arguments: tuple[str, ...], _stamp: tuple[int, int], 
     done = runner.run([program, *arguments], timeout_s=TIMEOUT_S, cwd="/", env=env)
     if not done.ok or not done.text.strip():
         why = done.told() if not done.ok else _("it printed nothing")
-        raise ToolchainFault(_("{program} does not say its version: {why}", program=program, why=why), mend=MEND)
+        raise ToolchainFault(
+            _("{program} does not say its version: {why}", program=program, why=why), mend=verbatim(MEND)
+        )
     return str(first_line(done.text))

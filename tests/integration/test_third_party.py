@@ -121,7 +121,6 @@ def test_without_it_its_section_is_no_key_of_the_manifest(place: Path) -> None:
     assert "acme" in done.stderr and "no such key here" in done.stderr
 
 
-@pytest.mark.xfail(reason="the command line does not ask the registry yet")
 def test_its_commands_are_xc_commands(site: Path, place: Path) -> None:
     done = call(site, place, "-m", "pytest_xinchuang.cli", "acme", "hello", "--name", "Lei")
     assert (done.returncode, done.stdout) == (0, "hello, Lei\n")

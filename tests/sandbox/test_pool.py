@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pytest_xinchuang.core.errors import HostFault, SandboxFault, UnknownName
+from pytest_xinchuang.core.events import SandboxOpened
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.provision.cache import Cache
@@ -78,14 +79,14 @@ def test_loading_the_pool_loads_no_backend() -> None:
 
 
 def test_each_platform_and_circumstance_is_opened_once(store: Store, platforms: Platforms) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[SandboxOpened] = []
     pool = Pool(store, "bending", table=TABLE, on_open=events.append)
     phytium = platforms.get("phytium")
     first = of(pool.sandbox(phytium, CpuVariant.POOREST, vendor="X", floor=False, loopback=True))
     assert first.run is pool and first.wanted == Circumstances(CpuVariant.POOREST, "X", False, True)
     assert pool.sandbox(phytium, CpuVariant.POOREST, vendor="X", floor=False, loopback=True) is first
     assert pool.sandbox(phytium) is not first
-    assert [e["variant"] for e in events] == ["poorest,vendor=X,every system call,loopback", "strict"]
+    assert [e.variant for e in events] == ["poorest,vendor=X,every system call,loopback", "strict"]
     pool.close()
     assert not first.open
 

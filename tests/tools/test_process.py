@@ -169,7 +169,7 @@ def test_each_run_is_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) ->
         run("sh", "-c", "exit 3", cwd=tmp_path)
         run("xc-no-such-program")
     assert len(caplog.messages) == 2
-    assert caplog.messages[0].startswith(f"sh -c 'exit 3' (in {tmp_path}): exit code 3 after 0.")
+    assert caplog.messages[0].startswith(f"sh -c 'exit 3' (in {tmp_path}): exit code 3 after ")
     assert caplog.messages[1] == "xc-no-such-program (in .): not-found"
 
 

@@ -8,6 +8,7 @@ from pytest_xinchuang.core.platform import Platform, PlatformsFile
 from pytest_xinchuang.core.subject import Artifact, Subject
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level
 from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVES, FITS, LOADS
 from pytest_xinchuang.tools.process import Runner
@@ -53,8 +54,13 @@ def _one(
         record.saw((LOADS,), Fidelity.STATIC, absent)
         record.blocked_by = record.fails(
             LOADS,
-            f"nothing is delivered for {platform.id} ({platform.arch}); there is {', '.join(artifact.files)}",
-            f"add artifacts: files: {platform.arch}: PATH to the manifest",
+            _(
+                "nothing is delivered for {id} ({arch}); there is {names}",
+                id=platform.id,
+                arch=platform.arch,
+                names=joined(artifact.files, _(", ")),
+            ),
+            _("add artifacts: files: {arch}: PATH to the manifest", arch=platform.arch),
         )
         return record
     try:
@@ -66,7 +72,7 @@ def _one(
     inspection = read[name]
     if inspection.root.kind == "file" and not inspection.records:
         text = f"{name} is no object, package, archive or image that is known here: nothing of it could be inspected"
-        record.blocked_by = record.undecided(LOADS, Cause.HOST, text, "name what is delivered itself")
+        record.blocked_by = record.undecided(LOADS, Cause.HOST, verbatim(text), _("name what is delivered itself"))
         return record
     findings = Verdicts(platform, file.architectures).of(inspection)
     findings += problems_as_findings(inspection.problems, platform.id)
@@ -90,15 +96,15 @@ def _take(record: UnitRecord, finding: Finding, catalogue: FindingCatalogue, run
     reason, mend = f"{catalogue.text(finding)} [{finding.code}]", catalogue.mend(finding)
     if finding.certainty is Certainty.UNDECIDED:
         cause = Cause.MISSING_FACT if finding.code in _UNKNOWN_FACT else Cause.HOST
-        record.undecided(BY_LEVEL.get(level or Level.L1, LOADS), cause, reason, mend)
+        record.undecided(BY_LEVEL.get(level or Level.L1, LOADS), cause, verbatim(reason), verbatim(mend))
     elif level is None:
         return
     elif finding.certainty is Certainty.CERTAIN:
-        record.fails(BY_LEVEL.get(level, BEHAVES), reason, mend)
+        record.fails(BY_LEVEL.get(level, BEHAVES), verbatim(reason), verbatim(mend))
     elif finding.certainty is Certainty.GUARDED and not run:
         record.undecided(
             BY_LEVEL.get(level, BEHAVES),
             Cause.FIDELITY,
-            f"{reason}: a run decides, and no unit runs the artifact",
-            "add a unit of kind artifact that uses it",
+            _("{reason}: a run decides, and no unit runs the artifact", reason=reason),
+            _("add a unit of kind artifact that uses it"),
         )

@@ -10,6 +10,7 @@ from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.subject import Subject, Unit
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
@@ -99,7 +100,7 @@ class Bench:
         if on_x86:
             outcome = self._run_reference(unit, {})
             if isinstance(outcome, str):
-                raise HostFault(outcome)
+                raise HostFault(verbatim(outcome))
             return outcome
         return self.execute(self.pool.sandbox(self.platform), self.built(unit))
 

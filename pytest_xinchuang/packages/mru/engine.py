@@ -14,6 +14,7 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.mru import static
 from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifacts
 from pytest_xinchuang.packages.mru.bench import Bench
@@ -76,13 +77,17 @@ class MruEngine:
         """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
         requirement = self.catalogue.get(requirement_id)
         if requirement is None:
-            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, f"{requirement_id} is not in the catalogue")
+            return Decision(
+                Verdict.INCONCLUSIVE,
+                Cause.HOST,
+                _("{requirement_id} is not in the catalogue", requirement_id=requirement_id),
+            )
         try:
             records = self._records
         except HostFault as fault:
             cause = cause_of(fault)
             code = " [XC-RUN-004]" if cause is Cause.FIDELITY and self.platform.world == "old" else ""
-            return Decision(Verdict.INCONCLUSIVE, cause, fault.what + code, fault.mend)
+            return Decision(Verdict.INCONCLUSIVE, cause, verbatim(fault.what + code), fault.mend)
         scope = [r for r in records if self._in_scope(requirement_id, r)]
         if not scope and (said := self._not_applicable(requirement_id)):
             return said
@@ -91,12 +96,12 @@ class MruEngine:
                 {"kind": "manifest", "artifact": a.name, "files": dict(a.files)} for a in self.subject.file.artifacts
             ]
             reason = f"no unit is an object by itself; what the artifacts hold is decided by {LOADS} and {FITS}"
-            return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=tuple(files))
+            return Decision(Verdict.NOT_APPLICABLE, reason=verbatim(reason), evidence=tuple(files))
         if not scope and requirement_id in _NOT_THERE:
             units = [{"kind": "manifest", "unit": u.name, "comes_as": u.kind} for u in self.subject.file.units]
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
-            return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
+            return Decision(Verdict.NOT_APPLICABLE, reason=verbatim(reason), evidence=(where, *units))
         return join_units(requirement_id, scope, requirement.mend.message())
 
     def _unit(self, record: UnitRecord) -> Unit | None:
@@ -144,12 +149,16 @@ class MruEngine:
             return Decision(
                 Verdict.INCONCLUSIVE,
                 Cause.SUBJECT,
-                f"the manifest says that {behaviour} do not apply ({said.reason}), but "
-                f"{against or 'none of its objects could be read'}",
-                f"add a unit with behaviour: {behaviour}",
+                _(
+                    "the manifest says that {behaviour} do not apply ({reason}), but {value}",
+                    behaviour=behaviour,
+                    reason=said.reason,
+                    value=against or "none of its objects could be read",
+                ),
+                _("add a unit with behaviour: {behaviour}", behaviour=behaviour),
             )
         looked = [{"kind": "static", "object": e.name, "imports": len(e.imports)} for e in self._elves]
-        return Decision(Verdict.NOT_APPLICABLE, reason=said.reason, evidence=tuple(looked))
+        return Decision(Verdict.NOT_APPLICABLE, reason=verbatim(said.reason), evidence=tuple(looked))
 
     # -- observations
 
@@ -184,7 +193,7 @@ class MruEngine:
         for finding in check_flags(flags, self.platform.system.libc, self.platform):
             if finding.certainty is Certainty.CERTAIN:
                 text = f"{self.findings.text(finding)} [{finding.code}]"
-                record.fails(FLAGS, text, self.findings.mend(finding))
+                record.fails(FLAGS, verbatim(text), verbatim(self.findings.mend(finding)))
         return record
 
     def _observe(self, unit: Unit, record: UnitRecord, provided: frozenset[str]) -> None:
@@ -238,7 +247,7 @@ class MruEngine:
         try:
             again = self.bench.built(unit, "again")
         except XcError as error:
-            record.undecided(REPRODUCIBLE, Cause.HOST, f"the second build: {error.what}")
+            record.undecided(REPRODUCIBLE, Cause.HOST, _("the second build: {what}", what=error.what))
             return
         record.saw(
             (REPRODUCIBLE,),
@@ -250,4 +259,4 @@ class MruEngine:
             },
         )
         if again.files != built.files:
-            record.fails(REPRODUCIBLE, "two builds of the same source differ")
+            record.fails(REPRODUCIBLE, _("two builds of the same source differ"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class UnitFinding:
     unit: str
     verdict: Verdict
     cause: Cause
-    reason: str
-    mend: str = ""
+    reason: Message
+    mend: Message = NOTHING
 
 
 @dataclass
@@ -40,10 +41,10 @@ class UnitRecord:
             self.looked_at[requirement] = fidelity
             self.evidence.setdefault(requirement, []).extend(observations)
 
-    def fails(self, requirement: str, reason: str, mend: str = "") -> UnitFinding:
+    def fails(self, requirement: str, reason: Message, mend: Message = NOTHING) -> UnitFinding:
         return self._add(UnitFinding(requirement, self.name, Verdict.FAIL, Cause.SUBJECT, reason, mend))
 
-    def undecided(self, requirement: str, cause: Cause, reason: str, mend: str = "") -> UnitFinding:
+    def undecided(self, requirement: str, cause: Cause, reason: Message, mend: Message = NOTHING) -> UnitFinding:
         return self._add(UnitFinding(requirement, self.name, Verdict.INCONCLUSIVE, cause, reason, mend))
 
     def _add(self, finding: UnitFinding) -> UnitFinding:
@@ -57,13 +58,13 @@ class UnitRecord:
 _WORST_FIRST = (Cause.HOST, Cause.MISSING_FACT, Cause.FIDELITY, Cause.BLOCKED)
 
 
-def join_units(requirement: str, units: list[UnitRecord], default_mend: str) -> Decision:
+def join_units(requirement: str, units: list[UnitRecord], default_mend: Message) -> Decision:
     """Join what was found in every unit that has to show ``requirement``.
 
     One failure fails it. It passes only when every unit was looked at and nothing was found.
     """
     if not units:
-        return Decision(Verdict.NOT_TESTED, reason="no unit of the subject shows this", mend=default_mend)
+        return Decision(Verdict.NOT_TESTED, reason=_("no unit of the subject shows this"), mend=default_mend)
     evidence = tuple(item for unit in units for item in unit.evidence.get(requirement, ()))
     findings = [f for unit in units for f in unit.of(requirement)]
     for unit in units:
@@ -75,19 +76,19 @@ def join_units(requirement: str, units: list[UnitRecord], default_mend: str) -> 
             cause = Cause.BLOCKED if first.verdict is Verdict.FAIL else first.cause
         else:
             reason, cause = "it was not looked at", Cause.HOST
-        findings.append(UnitFinding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, reason, ""))
+        findings.append(UnitFinding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, verbatim(reason), NOTHING))
     fidelity = min((unit.looked_at.get(requirement, Fidelity.STATIC) for unit in units), default=Fidelity.STATIC)
     failures = [f for f in findings if f.verdict is Verdict.FAIL]
     if failures:
         return Decision(
-            Verdict.FAIL, Cause.SUBJECT, _text(failures), failures[0].mend or default_mend, fidelity, evidence
+            Verdict.FAIL, Cause.SUBJECT, verbatim(_text(failures)), failures[0].mend or default_mend, fidelity, evidence
         )
     if findings:
         worst = min((f.cause for f in findings), key=_WORST_FIRST.index)
         told = [f for f in findings if f.cause is worst]
-        return Decision(Verdict.INCONCLUSIVE, worst, _text(told), told[0].mend, fidelity, evidence)
+        return Decision(Verdict.INCONCLUSIVE, worst, verbatim(_text(told)), told[0].mend, fidelity, evidence)
     if not evidence:
-        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, "nothing was observed", fidelity=fidelity)
+        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("nothing was observed"), fidelity=fidelity)
     return Decision(Verdict.PASS, fidelity=fidelity, evidence=evidence)
 
 

@@ -13,6 +13,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, describe
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
 from pytest_xinchuang.inspect.rules.judge import ElfRecord
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 
 MACHINE, LIBRARIES, SYMBOLS = "XC-MRU-001", "XC-MRU-002", "XC-MRU-003"
@@ -68,7 +69,7 @@ def inspect(
             read.append(inspector.object(data, name))
         except NotElf as error:
             record.saw((MACHINE,), Fidelity.STATIC, {"kind": "static", "object": name, "found": str(error)})
-            record.fails(MACHINE, str(error))
+            record.fails(MACHINE, verbatim(str(error)))
     closure = Closure(read)
     for each in read:
         record.saw(
@@ -95,23 +96,33 @@ def _take(record: UnitRecord, finding: Finding, findings: FindingCatalogue) -> N
         return
     reason, mend = findings.text(finding), findings.mend(finding)
     if finding.certainty is Certainty.CERTAIN:
-        record.fails(requirement, f"{reason} [{finding.code}]", mend)
+        record.fails(requirement, verbatim(f"{reason} [{finding.code}]"), verbatim(mend))
     elif finding.certainty is Certainty.UNDECIDED or finding.code == "XC-ELF-008":
-        record.undecided(requirement, _CAUSES.get(finding.code, Cause.HOST), f"{reason} [{finding.code}]", mend)
+        record.undecided(
+            requirement, _CAUSES.get(finding.code, Cause.HOST), verbatim(f"{reason} [{finding.code}]"), verbatim(mend)
+        )
 
 
 def _check_libraries(record: UnitRecord, elf: ElfObject, shipped: frozenset[str], provided: frozenset[str]) -> None:
     for soname in elf.libraries:
         if soname not in shipped and soname not in provided:
             record.fails(
-                LIBRARIES, f"{elf.name} needs {soname}, which neither the subject ships nor the root filesystem has"
+                LIBRARIES,
+                _(
+                    "{name} needs {soname}, which neither the subject ships nor the root filesystem has",
+                    name=elf.name,
+                    soname=soname,
+                ),
             )
 
 
 def _check_allowed(record: UnitRecord, elf: ElfObject, patterns: tuple[str, ...]) -> None:
     for soname in elf.libraries:
         if not is_allowed(soname, patterns):
-            record.fails(ALLOWED, f"{elf.name} needs {soname}, which is not on the list of allowed libraries")
+            record.fails(
+                ALLOWED,
+                _("{name} needs {soname}, which is not on the list of allowed libraries", name=elf.name, soname=soname),
+            )
 
 
 BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
@@ -56,7 +57,7 @@ class _HeaderReader:
                     "client.c", args=arguments, unsaved_files=[("client.c", f'#include "{name}"\n')], options=options
                 )
             except cindex.TranslationUnitLoadError as error:
-                raise HostFault(f"libclang does not read {name}: {error}") from error
+                raise HostFault(_("libclang does not read {name}: {why}", name=name, why=error)) from error
             errors = [d for d in unit.diagnostics if d.severity >= cindex.Diagnostic.Error]
             if errors:
                 broken.append((header, unit, errors))
@@ -268,20 +269,26 @@ def extract_c(
     try:
         import clang.cindex  # noqa: F401
     except ImportError as error:
-        raise HostFault("libclang is not installed", mend="pip install libclang") from error
+        raise HostFault(_("libclang is not installed"), mend=verbatim("pip install libclang")) from error
     place = root.resolve()
     root = place.parent if place.is_file() else place
     every = sorted(p for p in root.rglob("*.h") if p.is_file())
     headers = [place] if place.is_file() else every
     if not headers:
-        raise XcError(f"{root}: there is no header in it", mend="name the directory of the headers that are delivered")
+        raise XcError(
+            _("{root}: there is no header in it", root=root),
+            mend=_("name the directory of the headers that are delivered"),
+        )
     source = hashlib.sha256()
     for header in every:
         source.update(header.relative_to(root).as_posix().encode() + b"\0" + header.read_bytes() + b"\0")
     variants = []
     for target in targets:
         if target not in TRIPLES:
-            raise XcError(f"{target!r} is not a target for C", mend=f"one of {', '.join(TRIPLES)}")
+            raise XcError(
+                _("{target} is not a target for C", target=verbatim(repr(target))),
+                mend=_("one of {names}", names=joined(TRIPLES, _(", "))),
+            )
         triple, name = TRIPLES[target]
         reader = _HeaderReader(root)
         arguments = ["-x", "c", "-std=gnu17", f"--target={triple}", *_system_headers(name), f"-I{root}", *flags]

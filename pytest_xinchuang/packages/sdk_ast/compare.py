@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
@@ -141,12 +142,26 @@ def compare(
     """
     policy = policy or ApiPolicy()
     if old.header.language != new.header.language:
-        raise XcError(f"{old.label} is {old.header.language}, {new.label} is {new.header.language}")
+        raise XcError(
+            _(
+                "{label} is {language}, {label_2} is {language_2}",
+                label=old.label,
+                language=old.header.language,
+                label_2=new.label,
+                language_2=new.header.language,
+            )
+        )
     targets = tuple(t for t in old.header.targets if t in new.header.targets)
     if not targets:
         raise XcError(
-            f"{old.label} was read for {', '.join(old.header.targets)}, {new.label} for {', '.join(new.header.targets)}",
-            mend="make the snapshot again with the same --targets",
+            _(
+                "{label} was read for {names}, {label_2} for {names_2}",
+                label=old.label,
+                names=joined(old.header.targets, _(", ")),
+                label_2=new.label,
+                names_2=joined(new.header.targets, _(", ")),
+            ),
+            mend=verbatim("make the snapshot again with the same --targets"),
         )
     found: list[tuple[str, list[Change]]] = []
     for target in targets:
@@ -168,11 +183,14 @@ def compare_across(
     """Compare the API of one version on its first target with that on each of the others."""
     first, *others = snapshot.header.targets
     if not others:
-        raise XcError("to compare across architectures at least two are needed", mend="--across amd64,arm64,loong64")
+        raise XcError(
+            _("to compare across architectures at least two are needed"), mend=verbatim("--across amd64,arm64,loong64")
+        )
     policy = policy or ApiPolicy()
     if snapshot.grade == "syntactic":
         raise XcError(
-            "architectures are compared by types, and only the syntax could be read", mend="install Go 1.23 or later"
+            _("architectures are compared by types, and only the syntax could be read"),
+            mend=_("install Go 1.23 or later"),
         )
     found = [(t, _compare_side(snapshot, snapshot, first, t, policy)) for t in others]
     comparison = _judge(snapshot, snapshot, tuple(snapshot.header.targets), _merge(found, ()), rules, policy, today)

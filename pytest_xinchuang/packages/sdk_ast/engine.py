@@ -11,7 +11,7 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
@@ -112,14 +112,14 @@ class SdkEngine:
         if run.matched_nothing:
             found.undecided, found.cause = _("there is no package for {arch}", arch=self.arch), Cause.SUBJECT
         elif failure is not None and failure.cause is GoCause.SUBJECT:
-            found.wrong += run.telling
+            found.wrong += map(verbatim, run.telling)
         elif failure is not None:
-            found.undecided, found.mend = failure.told(), failure.mend
+            found.undecided, found.mend = failure.told(), verbatim(failure.mend)
         return found
 
     def _not_go(self) -> Found:
         found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
-        found.lacking = f"it is asked of Go, and the SDK is {self.sdk.language}"
+        found.lacking = _("it is asked of Go, and the SDK is {language}", language=self.sdk.language)
         return found
 
     def _go_version(self) -> Found:
@@ -132,12 +132,21 @@ class SdkEngine:
         least = self.platform.architecture.go_min.value
         found.evidence.append({"kind": "go directive", "go": declared, "users": self.sdk.go, "architecture": least})
         if not self.sdk.go:
-            found.lacking = "the manifest names no Go of the users (sdk.go)"
+            found.lacking = _("the manifest names no Go of the users (sdk.go)")
             return found
         if least and go_key(self.sdk.go) < go_key(least):
-            found.wrong.append(f"the users' Go {self.sdk.go} does not know {self.arch}, which came with Go {least}")
+            found.wrong.append(
+                _(
+                    "the users' Go {go} does not know {arch}, which came with Go {least}",
+                    go=self.sdk.go,
+                    arch=self.arch,
+                    least=least,
+                )
+            )
         if declared and go_key(declared) > go_key(self.sdk.go):
-            found.wrong.append(f"the go directive is {declared}, and the users have Go {self.sdk.go}")
+            found.wrong.append(
+                _("the go directive is {declared}, and the users have Go {go}", declared=declared, go=self.sdk.go)
+            )
         return found
 
     # -- it keeps its contract
@@ -189,9 +198,11 @@ class SdkEngine:
                 "baseline": self.baseline or self.sdk.baseline,
             }
         )
-        found.wrong += [f"{c.rule.id} {c.sentence('en')}" for c in mine if c.weight == "breaking"]
+        found.wrong += [verbatim(f"{c.rule.id} {c.sentence('en')}") for c in mine if c.weight == "breaking"]
         if open_ := [c for c in mine if c.weight == "undecided"]:
-            found.undecided = f"{open_[0].change.symbol}: {open_[0].change.undecided}"
+            found.undecided = _(
+                "{symbol}: {undecided}", symbol=open_[0].change.symbol, undecided=open_[0].change.undecided
+            )
             found.cause = Cause.SUBJECT
         return found
 
@@ -219,11 +230,11 @@ class SdkEngine:
     def _everywhere(self) -> Found:
         if not self._target.startswith("linux/"):
             found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
-            found.lacking = f"{self.sdk.language} has one API for all architectures"
+            found.lacking = _("{language} has one API for all architectures", language=self.sdk.language)
             return found
         if self.arch == REFERENCE:
             found = Found(evidence=[{"kind": "api", "label": self._new.label, "digest": self._new.digest}])
-            found.lacking = f"{REFERENCE} is what the other architectures are compared with"
+            found.lacking = _("{REFERENCE} is what the other architectures are compared with", REFERENCE=REFERENCE)
             return found
         found = self._compared(compare_across(self._new, Rules(), POLICY), self._target)
         if not self._new.packages:
@@ -249,16 +260,22 @@ class SdkEngine:
             }
         )
         if not wanted or not mine.semantic:
-            found.lacking = "the baseline or the subject has no semantic version"
+            found.lacking = _("the baseline or the subject has no semantic version")
         elif comparison.undecided:
-            found.undecided, found.cause = "whether something breaks is not known", Cause.SUBJECT
+            found.undecided, found.cause = _("whether something breaks is not known"), Cause.SUBJECT
         elif comparison.level is not None and mine.key < ModuleVersion("", wanted).key:
             after = self._old.header.version
             found.wrong.append(
-                f"{mine.version} is less than {wanted}, which a {comparison.level} change after {after} asks"
+                _(
+                    "{version} is less than {wanted}, which a {level} change after {after} asks",
+                    version=mine.version,
+                    wanted=wanted,
+                    level=comparison.level,
+                    after=after,
+                )
             )
         return found
 
 
 def _unknown(why: str) -> Found:
-    return Found(undecided=why, cause=Cause.SUBJECT)
+    return Found(undecided=verbatim(why), cause=Cause.SUBJECT)

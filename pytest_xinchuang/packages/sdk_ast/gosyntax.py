@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
@@ -280,7 +281,8 @@ def extract_syntax(request: GoRequest, output: Path) -> None:
         import tree_sitter_go
     except ImportError as error:
         raise HostFault(
-            "there is neither Go nor tree-sitter to read Go with", mend="pip install 'pytest-xinchuang[toolchains]'"
+            _("there is neither Go nor tree-sitter to read Go with"),
+            mend=verbatim("pip install 'pytest-xinchuang[toolchains]'"),
         ) from error
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_go.language()))
     root = request.directory

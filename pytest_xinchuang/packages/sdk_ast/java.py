@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
@@ -187,7 +188,7 @@ def read_class(data: bytes) -> ClassFile:
 
 def _attributes(reader: _Bytes, pool: _Pool) -> dict[str, bytes]:
     found = {}
-    for _ in range(reader.u2()):
+    for _entry in range(reader.u2()):
         name = pool.text(reader.u2())
         found[name] = reader.take(reader.u4())
     return found
@@ -224,7 +225,7 @@ def _classes(place: Path) -> Iterator[tuple[str, bytes]]:
                     if info.filename.endswith(".class") and not info.filename.startswith("META-INF/"):
                         yield info.filename, jar.read(info) if info.file_size <= LARGEST else b""
         except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise XcError(f"{place}: not a jar that can be read: {error}") from error
+            raise XcError(_("{place}: not a jar that can be read: {why}", place=place, why=error)) from error
         return
     for path in sorted(place.rglob("*")):
         if path.suffix == ".class" and path.is_file():
@@ -259,7 +260,10 @@ def extract_java(place: Path, output: Path, *, version: str = "") -> None:
         if found.visible and not re.search(r"\$\d", found.name) and "module-info" not in found.name:
             packages.setdefault(package, {}).update(_symbols(found, parents))
     if not seen:
-        raise XcError(f"{place}: there is no class file in it", mend="name a jar, or the directory that javac wrote to")
+        raise XcError(
+            _("{place}: there is no class file in it", place=place),
+            mend=_("name a jar, or the directory that javac wrote to"),
+        )
     first = {"language": "java", "name": "java", "version": version, "toolchain": "class files", "targets": ["jvm"]}
     records = [
         (

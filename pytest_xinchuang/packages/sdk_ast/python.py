@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
@@ -28,7 +29,7 @@ def extract_python(place: Path, output: Path, *, version: str = "") -> None:
                 with zipfile.ZipFile(place) as wheel:
                     wheel.extractall(name)  # members outside are renamed inward by zipfile
             except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-                raise XcError(f"{place}: not a wheel that can be read: {error}") from error
+                raise XcError(_("{place}: not a wheel that can be read: {why}", place=place, why=error)) from error
             extract_python(Path(name), output, version=version)
         return
     root = place / "src" if (place / "src").is_dir() and not (place / "__init__.py").exists() else place
@@ -41,7 +42,8 @@ def extract_python(place: Path, output: Path, *, version: str = "") -> None:
         names += sorted(p.stem for p in root.glob("*.py") if p.stem not in ("setup", "conftest", "noxfile"))
     if not names:
         raise XcError(
-            f"{place}: there is no Python package in it", mend="name the package, or the directory that it is in"
+            _("{place}: there is no Python package in it", place=place),
+            mend=_("name the package, or the directory that it is in"),
         )
     records = [record for name in names for record in _package(root, name)]
     first = {"language": "python", "name": names[0], "version": version, "toolchain": "griffe", "targets": ["python"]}

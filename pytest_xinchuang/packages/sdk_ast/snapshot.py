@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.messages import _, verbatim
 
 SCHEMA = "xc-api/1"
 
@@ -293,14 +294,27 @@ class Snapshot:
                 elif header is None:
                     header = self._parse(line, number, Header)
                 else:
-                    raise DataFileError(f"{self.path}:{number}: no record of a snapshot: {bytes(line[:60])!r}")
+                    raise DataFileError(
+                        _(
+                            "{path}:{number}: no record of a snapshot: {bytes}",
+                            path=self.path,
+                            number=number,
+                            bytes=verbatim(repr(bytes(line[:60]))),
+                        )
+                    )
             elif last is None:
-                raise DataFileError(f"{self.path}:{number}: a symbol without a package before it")
+                raise DataFileError(
+                    _("{path}:{number}: a symbol without a package before it", path=self.path, number=number)
+                )
             at = stop + 1
         if header is None or end is None:
             raise DataFileError(
-                f"{self.path}: the snapshot was cut off: its {'first' if header is None else 'last'} record is missing",
-                mend="make it again: xc api snapshot DIR --output FILE",
+                _(
+                    "{path}: the snapshot was cut off: its {value} record is missing",
+                    path=self.path,
+                    value=(verbatim("first") if header is None else verbatim("last")),
+                ),
+                mend=verbatim("make it again: xc api snapshot DIR --output FILE"),
             )
         self.header = header
 
@@ -311,14 +325,27 @@ class Snapshot:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise DataFileError(
-                f"{self.path}:{number}: not a record of {SCHEMA}: {where}: {first['msg']}",
-                mend="snapshots are made by: xc api snapshot DIR --output FILE",
+                _(
+                    "{path}:{number}: not a record of {SCHEMA}: {where}: {first}",
+                    path=self.path,
+                    number=number,
+                    SCHEMA=SCHEMA,
+                    where=where,
+                    first=first["msg"],
+                ),
+                mend=_("snapshots are made by: xc api snapshot DIR --output FILE"),
             ) from None
 
     def _add(self, record: PackageRecord, start: int, known: Snapshot | None) -> ApiPackage | None:
         if record.same:
             if known is None or record.path not in known.packages:
-                raise DataFileError(f"{self.path}: {record.path} is said to be as in a snapshot that is not here")
+                raise DataFileError(
+                    _(
+                        "{path}: {path_2} is said to be as in a snapshot that is not here",
+                        path=self.path,
+                        path_2=record.path,
+                    )
+                )
             self.packages[record.path] = known.packages[record.path]
             return None
         package = ApiPackage(record, self._data, start, start)
@@ -368,4 +395,4 @@ def _read(path: Path) -> bytes | mmap.mmap:
                 return b""
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, EOFError) as error:
-        raise DataFileError(f"{path}: cannot be read: {error}") from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error)) from error

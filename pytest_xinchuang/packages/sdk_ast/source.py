@@ -117,8 +117,8 @@ class Sources:
         if self._is_revision(text):
             return self._revision(text, known)
         raise XcError(
-            f"{text!r} is no snapshot, directory, MODULE@VERSION or git revision",
-            mend="xc api diff v1.2.0 . (in a git repository), or xc api diff OLD_DIR NEW_DIR",
+            _("{text} is no snapshot, directory, MODULE@VERSION or git revision", text=verbatim(repr(text))),
+            mend=verbatim("xc api diff v1.2.0 . (in a git repository), or xc api diff OLD_DIR NEW_DIR"),
         )
 
     def directory(
@@ -132,7 +132,10 @@ class Sources:
         if (directory / "go.work").is_file():
             root = directory
         if root == directory and not (root / "go.mod").is_file() and not any(directory.rglob("*.go")):
-            raise XcError(f"{label}: there is no Go file in it", mend="name the directory of a module, with its go.mod")
+            raise XcError(
+                _("{label}: there is no Go file in it", label=label),
+                mend=_("name the directory of a module, with its go.mod"),
+            )
         below = "" if root == directory else str(directory.relative_to(root))
         request = GoRequest(
             root, below, version, path, tuple(self.options.targets), tuple(self.options.tags), self.options.cgo
@@ -164,7 +167,10 @@ class Sources:
 
             extract_python(place, output, version=version)
         else:
-            raise XcError(f"{language!r} is no language that APIs are read of", mend="--kind go, c, java or python")
+            raise XcError(
+                _("{language} is no language that APIs are read of", language=verbatim(repr(language))),
+                mend=verbatim("--kind go, c, java or python"),
+            )
         return Snapshot(output, label)
 
     @staticmethod

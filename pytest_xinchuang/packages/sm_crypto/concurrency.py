@@ -9,6 +9,7 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.verdict import Cause
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.judge import Ask, VectorResult, asks
 from pytest_xinchuang.packages.sm_crypto.vectors import Vector
@@ -41,13 +42,13 @@ def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
     """Run the requests from many threads of the harness, ``OPERATIONS`` in all, and compare every answer."""
     found = Found()
     if "concurrent" not in client.hello.operations:
-        found.undecided = "the harness has no operation `concurrent`: nothing can be said of several threads"
+        found.undecided = _("the harness has no operation `concurrent`: nothing can be said of several threads")
         found.cause = Cause.SUBJECT
-        found.mend = "offer `concurrent` (docs/harness.md); the shipped templates do"
+        found.mend = _("offer `concurrent` (docs/harness.md); the shipped templates do")
         return found
     asked = chosen(vectors, client)
     if not asked:
-        found.lacking = "the harness has no operation with a known answer"
+        found.lacking = _("the harness has no operation with a known answer")
         found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
         return found
     for shared in (False, True):
@@ -63,24 +64,32 @@ def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
 def _run(client: SmClient, found: Found, asked: list[Ask], how: Mapping[str, Any]) -> None:
     inner = [a.request for a in asked]
     # In slices: each is answered within the time-out of one request.
-    for _ in range(how["repeat"]):
+    for _round in range(how["repeat"]):
         answer = client.ask({"op": "concurrent", "requests": inner, **how, "repeat": 1})
         if answer.kind is ReplyKind.FAULT:
-            found.undecided = answer.detail
+            found.undecided = verbatim(answer.detail)
             return
         replies = answer.reply.get("replies")
         if answer.kind is not ReplyKind.REPLY or not isinstance(replies, list) or len(replies) != len(asked):
             what = answer.detail or answer.reply.get("error") or "no list of replies"
-            found.wrong.append(f"{how['threads']} threads: {what}")
+            found.wrong.append(_("{how} threads: {what}", how=how["threads"], what=what))
             return
         for ask, different in zip(asked, replies, strict=True):
             if not different:
-                found.wrong.append(f"{ask.request['op']}: no answer at all")
+                found.wrong.append(_("{request}: no answer at all", request=ask.request["op"]))
             for reply in different:
                 result, detail = ask.judge(Answer(ReplyKind.REPLY, reply))
                 if result is not VectorResult.PASSED:
                     objects = "shared" if how["shared"] else "separate"
-                    found.wrong.append(f"{ask.request['op']} ({ask.vector.id}), {objects} objects: {detail}")
+                    found.wrong.append(
+                        _(
+                            "{request} ({id}), {objects} objects: {detail}",
+                            request=ask.request["op"],
+                            id=ask.vector.id,
+                            objects=objects,
+                            detail=detail,
+                        )
+                    )
         if len(found.wrong) > 20:
             break
     done = how["threads"] * how["repeat"] * len(asked)

@@ -19,7 +19,7 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.harness.protocol import ProtocolError
-from pytest_xinchuang.messages import _, joined, n_
+from pytest_xinchuang.messages import _, joined, n_, verbatim
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
@@ -93,16 +93,22 @@ class SmEngine:
         """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
         requirement = self.catalogue.get(requirement_id)
         if requirement is None:
-            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, f"{requirement_id} is not in the catalogue")
+            return Decision(
+                Verdict.INCONCLUSIVE,
+                Cause.HOST,
+                _("{requirement_id} is not in the catalogue", requirement_id=requirement_id),
+            )
         if self.section is None:
             evidence = ({"kind": "manifest", "sm_crypto": None, "subject": self.subject.name},)
-            return Decision(Verdict.NOT_APPLICABLE, reason="the manifest has no sm_crypto section", evidence=evidence)
+            return Decision(
+                Verdict.NOT_APPLICABLE, reason=_("the manifest has no sm_crypto section"), evidence=evidence
+            )
         try:
             if requirement_id == ids.HELLO:
                 return self._hello().decision(self.fidelity, requirement.mend.message())
             if requirement.min_fidelity > self.fidelity:
                 reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
-                return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
+                return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, verbatim(reason), fidelity=self.fidelity)
             check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))
             return check().decision(self.fidelity, requirement.mend.message())
         except HostFault as fault:
@@ -167,7 +173,7 @@ class SmEngine:
             client = self.client()
             hello = client.hello
         except BuildFailed as error:
-            found.wrong.append(f"the harness {error.what}")
+            found.wrong.append(_("the harness {what}", what=error.what))
             found.evidence.append({"kind": "build", "output": error.output[-2000:]})
             return found
         except ProtocolError as error:
@@ -192,7 +198,7 @@ class SmEngine:
     def _default(self) -> list[Vector]:
         every = [v for one in self.loaded for v in one.vectors()]
         if unknown := sorted({v.group.type for v in every if v.group.type not in TYPES}):
-            raise XcError(f"vectors of a type that this suite does not know: {', '.join(unknown)}")
+            raise XcError(_("vectors of a type that this suite does not know: {names}", names=joined(unknown, _(", "))))
         return [v for v in every if not v.group.get("slow")]
 
     @cached_property
@@ -204,15 +210,15 @@ class SmEngine:
         seen = self.run.of(requirement_id)
         found = Found()
         if not seen:
-            found.undecided = "no vector is about this"
+            found.undecided = _("no vector is about this")
             return found
         found.evidence.append(self._summary(seen))
         failed = [s for s in seen if s.result is VectorResult.FAILED]
-        found.wrong += [self._told(s) for s in failed]
+        found.wrong += [verbatim(self._told(s)) for s in failed]
         if failed:
-            found.mend = self._again(requirement_id, failed[0])
+            found.mend = verbatim(self._again(requirement_id, failed[0]))
         if first := next((s for s in seen if s.result is VectorResult.UNDECIDED), None):
-            found.undecided = f"{first.vector.id}: {first.detail}"
+            found.undecided = _("{id}: {detail}", id=first.vector.id, detail=first.detail)
             return found
         decided = [s for s in seen if s.result in (VectorResult.PASSED, VectorResult.ACCEPTABLE, VectorResult.FAILED)]
         lacks = {s.lack for s in seen if s.lack is not None}
@@ -233,7 +239,7 @@ class SmEngine:
                 )
                 found.cause = Cause.SUBJECT
         if requirement_id in ids.SAMPLES.values() and not found.undecided and not decided:
-            found.undecided, found.cause = "no sample value of the standard could be asked", Cause.SUBJECT
+            found.undecided, found.cause = _("no sample value of the standard could be asked"), Cause.SUBJECT
         return found
 
     @staticmethod
@@ -292,9 +298,24 @@ class SmEngine:
             other = [s for s in result.seen if s.result is not before[s.vector.id]]
             found.evidence.append({"kind": "variant", "cpu": model, "vectors": len(before), "differ": len(other)})
             if fault := next((s for s in other if s.result is VectorResult.UNDECIDED), None):
-                found.undecided = f"{variant} ({model}): {fault.vector.id}: {fault.detail}"
+                found.undecided = _(
+                    "{variant} ({model}): {id}: {detail}",
+                    variant=variant,
+                    model=model,
+                    id=fault.vector.id,
+                    detail=fault.detail,
+                )
             worse = [s for s in other if s.result is not VectorResult.UNDECIDED]
-            found.wrong += [f"{variant} ({model}): {self._told(s)}, {before[s.vector.id]} elsewhere" for s in worse]
+            found.wrong += [
+                _(
+                    "{variant} ({model}): {told}, {before} elsewhere",
+                    variant=variant,
+                    model=model,
+                    told=self._told(s),
+                    before=before[s.vector.id],
+                )
+                for s in worse
+            ]
         return found
 
     def _properties(self) -> Found:
@@ -340,16 +361,16 @@ class SmEngine:
     def _tls(self) -> Found | Endpoint:
         found = Found()
         if self.section is None or self.section.tls is None:
-            found.lacking = "the manifest has no sm_crypto.tls section"
+            found.lacking = _("the manifest has no sm_crypto.tls section")
             found.evidence.append({"kind": "manifest", "tls": None})
             return found
         try:
             endpoint = self._endpoint
         except BuildFailed as error:
-            found.wrong.append(f"the server {error.what}")
+            found.wrong.append(_("the server {what}", what=error.what))
             return found
         if endpoint.unreachable:
-            found.wrong.append(f"the server cannot be connected to: {endpoint.unreachable}")
+            found.wrong.append(_("the server cannot be connected to: {unreachable}", unreachable=endpoint.unreachable))
             return found
         return endpoint
 
@@ -363,8 +384,14 @@ class SmEngine:
         for name in self.section.tls.expect:
             protocol = NAMES[name]
             if protocol not in spoken:
-                found.wrong.append(f"{protocol} is expected, and not spoken: {endpoint.refused.get(protocol, '')}")
-        found.wrong += [p for s in endpoint.spoken for p in s.intolerances]
+                found.wrong.append(
+                    _(
+                        "{protocol} is expected, and not spoken: {get}",
+                        protocol=protocol,
+                        get=endpoint.refused.get(protocol, ""),
+                    )
+                )
+        found.wrong += [verbatim(p) for s in endpoint.spoken for p in s.intolerances]
         return found
 
     def _tls_certificates(self) -> Found:
@@ -375,20 +402,20 @@ class SmEngine:
         for spoken in endpoint.spoken:
             seen = {"protocol": spoken.protocol, "certificates": len(spoken.certificates), "notes": list(spoken.notes)}
             found.evidence.append({"kind": "tls", **seen})
-            found.wrong += [f"{spoken.protocol}: {p}" for p in spoken.problems]
+            found.wrong += [_("{protocol}: {p}", protocol=spoken.protocol, p=p) for p in spoken.problems]
         if not any(s.protocol in SM_PROTOCOLS for s in endpoint.spoken) and not found.wrong:
-            found.lacking = "the server speaks no protocol with SM2 certificates"
+            found.lacking = _("the server speaks no protocol with SM2 certificates")
             found.evidence.append({"kind": "tls", "refused": dict(endpoint.refused)})
         return found
 
     def _self_test(self) -> Found:
         found, client = Found(), self.client()
         if "self_test" not in client.hello.operations:
-            found.lacking = "the harness has no operation `self_test`"
+            found.lacking = _("the harness has no operation `self_test`")
             found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
             return found
         answer = client.ask({"op": "self_test"})
         found.evidence.append({"kind": "self_test", "reply": dict(answer.reply)})
         if answer.reply.get("passed") is not True:
-            found.wrong.append(f"the self-test did not pass: {answer.detail or dict(answer.reply)}")
+            found.wrong.append(_("the self-test did not pass: {value}", value=answer.detail or dict(answer.reply)))
         return found

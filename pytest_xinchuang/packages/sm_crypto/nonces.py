@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.ends import ReplyKind
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.sm.curve import N, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -67,12 +67,14 @@ def check_nonces(client: SmClient, count: int = COUNT) -> Found:
     numbers: dict[int, int] = {}
     for n, answer in client.run(asked):
         if answer.kind is ReplyKind.FAULT:
-            found.undecided = answer.detail
+            found.undecided = verbatim(answer.detail)
             return found
         try:
             r, s = sm2.decode_signature(bytes.fromhex(answer.reply["sig"]), request["encoding"])
         except (KeyError, TypeError, ValueError) as error:
-            found.wrong.append(f"message {n}: no signature: {answer.detail or answer.reply.get('error') or error}")
+            found.wrong.append(
+                _("message {n}: no signature: {value}", n=n, value=answer.detail or answer.reply.get("error") or error)
+            )
             if len(found.wrong) > 3:
                 break
             continue
@@ -85,7 +87,7 @@ def check_nonces(client: SmClient, count: int = COUNT) -> Found:
         base = multiply_base(k) if k else None
         e = int.from_bytes(sm2.digest(DEFAULT_ID, point, n.to_bytes(8)))
         if base is None or (e + base[0]) % N == 0:
-            found.wrong.append(f"message {n}: not a right signature")
+            found.wrong.append(_("message {n}: not a right signature", n=n))
     if len(ordered) == count:
-        found.wrong += biases(ordered)
+        found.wrong += map(verbatim, biases(ordered))
     return found

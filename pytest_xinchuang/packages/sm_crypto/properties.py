@@ -12,6 +12,7 @@ from hypothesis.errors import Flaky
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness
 from pytest_xinchuang.sm.curve import N, multiply_base
@@ -37,14 +38,14 @@ def _try(found: Found, name: str, test: Callable[[], None]) -> None:
     try:
         test()
     except _Broken as broken:
-        found.wrong.append(f"{name}: {broken}")
+        found.wrong.append(_("{name}: {broken}", name=name, broken=broken))
     except _Fault as fault:
-        found.undecided = found.undecided or str(fault)
+        found.undecided = verbatim(found.undecided or str(fault))
         return
     except Flaky as flaky:
         # A random input of the subject's own (its k) decides too: it was seen, and that is enough.
         seen = [e for e in getattr(flaky, "exceptions", ()) if isinstance(e, _Broken)]
-        found.wrong.append(f"{name}, not every time: {seen[0] if seen else flaky}")
+        found.wrong.append(_("{name}, not every time: {value}", name=name, value=seen[0] if seen else flaky))
     found.evidence.append({"kind": "property", "name": name, "examples": EXAMPLES})
 
 
@@ -124,7 +125,7 @@ class Properties:
             if self.offers("sm2_decrypt", **form):
                 _try(self.found, f"SM2 decrypts what the reference encrypts ({encoding}, {order})", self._decrypt(form))
         if not self.found.evidence and not self.found.wrong and not self.found.undecided:
-            self.found.lacking = "the harness has no operation that a property is about"
+            self.found.lacking = _("the harness has no operation that a property is about")
             self.found.evidence.append({"kind": "hello", "operations": sorted(self.hello.operations)})
         return self.found
 
@@ -255,22 +256,24 @@ class Properties:
         public, msg = self.sm2.encode_point(multiply_base(12345)).hex(), b"!"
         request = {"op": "sm2_encrypt", "public": public, "msg": msg.hex(), **form}
         bare = 0
-        for _, answer in self.client.run((n, request) for n in range(ONE_BYTE)):
+        for _number, answer in self.client.run((n, request) for n in range(ONE_BYTE)):
             if answer.kind is ReplyKind.FAULT:
-                self.found.undecided = self.found.undecided or answer.detail
+                self.found.undecided = verbatim(self.found.undecided or answer.detail)
                 return
             try:
                 ct = bytes.fromhex(answer.reply["ct"])
                 bare += self.sm2.decode_ciphertext(ct, form["encoding"], form["order"])[2] == msg
             except (KeyError, TypeError, ValueError) as error:
                 self.found.wrong.append(
-                    f"sm2_encrypt of one byte: {answer.detail or answer.reply.get('error') or error}"
+                    _("sm2_encrypt of one byte: {value}", value=answer.detail or answer.reply.get("error") or error)
                 )
                 return
         self.found.evidence.append({"kind": "one byte", "encryptions": ONE_BYTE, "in the clear": bare, **form})
         if bare:
             text = f"{bare} of {ONE_BYTE} encryptions of one byte ({form['encoding']}) leave it in the clear"
-            self.found.wrong.append(f"{text}: a key stream of zeros is not tried again [SMD-28 ZeroKeyStream]")
+            self.found.wrong.append(
+                _("{text}: a key stream of zeros is not tried again [SMD-28 ZeroKeyStream]", text=text)
+            )
 
     def _decrypt(self, form: dict[str, str]) -> Callable[[], None]:
         @given(_PRIVATE, st.binary(min_size=2, max_size=200), st.integers(1, N - 1), st.integers(0, 1 << 30))

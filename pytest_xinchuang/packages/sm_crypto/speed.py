@@ -31,7 +31,7 @@ def check_throughput(client: SmClient, floors: Mapping[str, float]) -> Found:
     """``floors``: operation (``sm3``, ``sm4_cbc_encrypt``) -> least MiB a second of one thread, the wire included."""
     found = Found()
     if not floors:
-        found.lacking = "the manifest gives no floors"
+        found.lacking = _("the manifest gives no floors")
         found.evidence.append({"kind": "manifest", "floors": {}})
         return found
     for operation, floor in floors.items():
@@ -44,10 +44,17 @@ def check_throughput(client: SmClient, floors: Mapping[str, float]) -> Found:
             start = time.perf_counter()
             answer = client.ask(request)
             if answer.kind is not ReplyKind.REPLY or answer.reply.keys() & {"error", "unsupported"}:
-                found.undecided = f"{operation}: {answer.detail or answer.reply}"
+                found.undecided = _("{operation}: {value}", operation=operation, value=answer.detail or answer.reply)
                 return found
             best = max(best, SIZE / (1 << 20) / (time.perf_counter() - start))
         found.evidence.append({"kind": "throughput", "operation": operation, "mib_s": round(best, 1), "floor": floor})
         if best < floor:
-            found.wrong.append(f"{operation}: {best:.1f} MiB/s, and {floor:g} are asked for")
+            found.wrong.append(
+                _(
+                    "{operation}: {best:.1f} MiB/s, and {floor:g} are asked for",
+                    operation=operation,
+                    best=best,
+                    floor=floor,
+                )
+            )
     return found

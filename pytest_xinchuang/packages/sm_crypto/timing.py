@@ -11,7 +11,7 @@ from typing import Any
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError, ViolationKind
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import NOTHING, _, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.sm.curve import N, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -230,8 +230,8 @@ def check_timing(client: SmClient, pairs: Mapping[str, list[dict[str, Any]]], *,
     """
     found = Found()
     if "timed" not in client.hello.operations:
-        found.undecided = "the harness has no operation `timed`"
-        found.mend = "offer `timed` (docs/harness.md); the shipped templates do"
+        found.undecided = _("the harness has no operation `timed`")
+        found.mend = _("offer `timed` (docs/harness.md); the shipped templates do")
         return found
     for name, pair in pairs.items():
         if client.hello.lacks(pair[0]):
@@ -240,20 +240,20 @@ def check_timing(client: SmClient, pairs: Mapping[str, list[dict[str, Any]]], *,
             screen = Screen(client, pair, wrong=wrong)
             screen.run()
         except Undecided as reason:
-            found.undecided = found.undecided or f"{name}: {reason}"
+            found.undecided = verbatim(found.undecided or f"{name}: {reason}")
             continue
         found.evidence.append(screen.observation(name))
         if screen.leaks:
             seen = ", ".join(f"{t:.0f}" for t in screen.scores)
-            found.wrong.append(f"{name}: the time tells two secrets apart (t = {seen})")
+            found.wrong.append(_("{name}: the time tells two secrets apart (t = {seen})", name=name, seen=seen))
             continue
         doubt, mend = screen.doubt()
         if doubt and not found.undecided:
-            found.undecided, found.mend = f"{name}: {doubt}", mend
+            found.undecided, found.mend = _("{name}: {doubt}", name=name, doubt=doubt), verbatim(mend)
     if found.wrong:
         # The mend of a doubt about another operation is not the mend of a leak.
-        found.mend = ""
+        found.mend = NOTHING
     if not found.evidence and not found.undecided:
-        found.lacking = "the harness has no operation with a secret to time"
+        found.lacking = _("the harness has no operation with a secret to time")
         found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
     return found

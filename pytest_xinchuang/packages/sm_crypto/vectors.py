@@ -125,19 +125,35 @@ def load_file(path: Path) -> Loaded:
         data = VectorFile.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        raise DataFileError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise DataFileError(
+            _("{path}: {names}: {first}", path=path, names=".".join(map(str, first["loc"])), first=first["msg"])
+        ) from None
     except OSError as error:
-        raise DataFileError(f"{path}: {error.strerror}") from error
+        raise DataFileError(_("{path}: {why}", path=path, why=error.strerror)) from error
     ids: set[int] = set()
     for group in data.groups:
         for test in group.tests:
             if test.tc_id in ids:
-                raise DataFileError(f"{path}: two vectors have the tcId {test.tc_id}")
+                raise DataFileError(_("{path}: two vectors have the tcId {tc_id}", path=path, tc_id=test.tc_id))
             ids.add(test.tc_id)
             if unknown := [f for f in test.flags if f not in data.notes]:
-                raise DataFileError(f"{path}: tcId {test.tc_id}: the flag {unknown[0]!r} has no note")
+                raise DataFileError(
+                    _(
+                        "{path}: tcId {tc_id}: the flag {unknown} has no note",
+                        path=path,
+                        tc_id=test.tc_id,
+                        unknown=verbatim(repr(unknown[0])),
+                    )
+                )
     if len(ids) != data.number_of_tests:
-        raise DataFileError(f"{path}: numberOfTests is {data.number_of_tests}, and there are {len(ids)} vectors")
+        raise DataFileError(
+            _(
+                "{path}: numberOfTests is {number_of_tests}, and there are {n} vectors",
+                path=path,
+                number_of_tests=data.number_of_tests,
+                n=len(ids),
+            )
+        )
     return Loaded(name, data)
 
 
@@ -150,8 +166,8 @@ def load_directory(directory: Path) -> list[Loaded]:
     paths = sorted(path for path in directory.glob("*_test.json") if _is_ours(path))
     if not paths:
         raise DataFileError(
-            f"{directory}: no vector file about SM2, SM3 or SM4 there",
-            mend="put *_test.json of Wycheproof's shape there",
+            _("{directory}: no vector file about SM2, SM3 or SM4 there", directory=directory),
+            mend=_("put *_test.json of Wycheproof's shape there"),
         )
     return [load_file(path) for path in paths]
 

@@ -16,7 +16,7 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import NOTHING, _, verbatim
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
@@ -126,16 +126,16 @@ class SupplyChainEngine:
             if self._chain.refused:
                 return found if found.wrong else self._refused()
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
-                found.undecided = found.undecided or "not one hash could be checked"
+                found.undecided = verbatim(found.undecided or "not one hash could be checked")
             if requirement_id == VENDOR and self._chain.vendored is None:
-                found.lacking = "nothing is vendored"
+                found.lacking = _("nothing is vendored")
             return found
 
         return check
 
     def _refused(self) -> Found:
         """What cannot be said of a chain whose go.mod is refused."""
-        return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.BLOCKED)
+        return Found(undecided=verbatim(self._texts.text(self._findings[0])), cause=Cause.BLOCKED)
 
     def _told(self, findings: Iterable[Finding]) -> Found:
         found = Found()
@@ -150,10 +150,10 @@ class SupplyChainEngine:
             "findings": [{"code": f.code, "object": f.object, "certainty": f.certainty.value} for f in listed[:50]],
         }
         found.evidence.append(seen)
-        found.wrong += [f"{f.code} {self._texts.text(f)}" for f in listed if f.certainty is Certainty.CERTAIN]
+        found.wrong += [verbatim(f"{f.code} {self._texts.text(f)}") for f in listed if f.certainty is Certainty.CERTAIN]
         if open_ := [f for f in listed if f.certainty is Certainty.UNDECIDED]:
-            found.undecided = f"{open_[0].code} {self._texts.text(open_[0])}"
-            found.mend = "" if found.wrong else self._texts.mend(open_[0])
+            found.undecided = verbatim(f"{open_[0].code} {self._texts.text(open_[0])}")
+            found.mend = NOTHING if found.wrong else verbatim(self._texts.mend(open_[0]))
         return found
 
     def _mirror(self) -> Found:
@@ -172,10 +172,12 @@ class SupplyChainEngine:
             return self._refused()
         findings, good = check_mirror(place, [key], runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
-        found.wrong += [f"{f.code} {self._texts.text(f)}" for f in findings]
+        found.wrong += [verbatim(f"{f.code} {self._texts.text(f)}") for f in findings]
         lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]
         if not findings and lacking and "://" not in section.mirror:
-            found.wrong.append(f"the mirror does not have {lacking[0]}, which the product is built from")
+            found.wrong.append(
+                _("the mirror does not have {lacking}, which the product is built from", lacking=lacking[0])
+            )
         return found
 
     def _mirrored(self, mirror: str, module: ModuleVersion) -> bool:
@@ -189,7 +191,7 @@ class SupplyChainEngine:
             return self._refused()
         if not section.sbom:
             found = Found(evidence=[{"kind": "manifest", "sbom": None}])
-            found.wrong.append("no bill of materials is delivered (supply_chain.sbom)")
+            found.wrong.append(_("no bill of materials is delivered (supply_chain.sbom)"))
             return found
         path = self.subject.path(section.sbom)
         found = Found()
@@ -198,12 +200,12 @@ class SupplyChainEngine:
             listed = {(c["name"], c.get("version", "")): _sha256(c) for c in data["components"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             found.evidence.append({"kind": "sbom", "path": section.sbom})
-            found.wrong.append(f"{section.sbom} is no CycloneDX document: {error}")
+            found.wrong.append(_("{sbom} is no CycloneDX document: {why}", sbom=section.sbom, why=error))
             return found
         found.evidence.append({"kind": "sbom", "path": section.sbom, "components": len(listed)})
         for module in self._chain.published:
             if (module.path, module.version) not in listed:
-                found.wrong.append(f"{section.sbom} lacks {module}")
+                found.wrong.append(_("{sbom} lacks {module}", sbom=section.sbom, module=module))
                 continue
             known = self._chain.verified.get(module)
             if not isinstance(known, Verified):
@@ -212,11 +214,17 @@ class SupplyChainEngine:
             digest = listed[module.path, module.version]
             if digest != wanted:
                 found.wrong.append(
-                    f"{section.sbom} gives {module} the SHA-256 {digest or '(none)'}, and it is {wanted}"
+                    _(
+                        "{sbom} gives {module} the SHA-256 {value}, and it is {wanted}",
+                        sbom=section.sbom,
+                        module=module,
+                        value=digest or "(none)",
+                        wanted=wanted,
+                    )
                 )
         built = {(m.path, m.version) for m in self._chain.published}
         extra = [f"{name}@{version}" for name, version in listed if (name, version) not in built]
-        found.wrong += [f"{section.sbom} names {one}, which is not built from" for one in extra]
+        found.wrong += [_("{sbom} names {one}, which is not built from", sbom=section.sbom, one=one) for one in extra]
         return found
 
 
@@ -225,4 +233,4 @@ def _sha256(component: dict[str, Any]) -> str:
 
 
 def _unknown(why: str) -> Found:
-    return Found(undecided=why, cause=Cause.MISSING_FACT)
+    return Found(undecided=verbatim(why), cause=Cause.MISSING_FACT)

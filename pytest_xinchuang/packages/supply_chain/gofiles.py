@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.gomod import ModuleVersion
 
 
@@ -80,17 +81,28 @@ def read_modules_txt(path: Path) -> list[Vendored]:
             if found and "explicit" in line[3:].split("; "):
                 found[-1].explicit = True
         elif line.startswith("# "):
-            left, _, right = line[2:].partition(" => ")
+            left, _arrow, right = line[2:].partition(" => ")
             words, to = left.split(), right.split()
             if not words or (len(words) == 1 and not to):
-                raise XcError(f"{path}:{number}: not a module: {line!r}", mend="go mod vendor")
+                raise XcError(
+                    _("{path}:{number}: not a module: {line}", path=path, number=number, line=verbatim(repr(line))),
+                    mend=verbatim("go mod vendor"),
+                )
             module = ModuleVersion(words[0], words[1] if len(words) > 1 else "")
             real = ModuleVersion(to[0], to[1] if len(to) > 1 else "") if to else module
             found.append(Vendored(module, real))
         elif found:
             found[-1].packages.append(line.strip())
         else:
-            raise XcError(f"{path}:{number}: a package before the first module: {line!r}", mend="go mod vendor")
+            raise XcError(
+                _(
+                    "{path}:{number}: a package before the first module: {line}",
+                    path=path,
+                    number=number,
+                    line=verbatim(repr(line)),
+                ),
+                mend=verbatim("go mod vendor"),
+            )
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _
 
 
 def h1(files: Iterable[tuple[str, str]]) -> str:
@@ -37,9 +38,9 @@ def digests_of_zip(path: Path) -> dict[str, str]:
                 if info.filename.endswith("/"):
                     continue
                 if info.filename in found:
-                    raise XcError(f"{path}: {info.filename} is in it twice")
+                    raise XcError(_("{path}: {filename} is in it twice", path=path, filename=info.filename))
                 with archive.open(info) as file:
                     found[info.filename] = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
-        raise XcError(f"{path}: not a module zip: {error}") from error
+        raise XcError(_("{path}: not a module zip: {why}", path=path, why=error)) from error
     return found

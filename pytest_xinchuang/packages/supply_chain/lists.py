@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.gomod import ModuleVersion
 
 
@@ -103,10 +104,10 @@ class Advisories:
             try:
                 data = json.loads(file.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise DataFileError(f"{file}: not JSON: {error}") from error
+                raise DataFileError(_("{file}: not JSON: {why}", file=file, why=error)) from error
             for entry in data if isinstance(data, list) else [data]:
                 if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-                    raise DataFileError(f"{file}: not an OSV advisory: it has no id")
+                    raise DataFileError(_("{file}: not an OSV advisory: it has no id", file=file))
                 self.entries.append(entry)
 
     def of(self, module: ModuleVersion) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.tools.process import Runner
@@ -80,7 +81,8 @@ def write_manifest(root: Path, d: int | None = None) -> Manifest:
     manifest = Manifest(files=tuple(_describe(name, (root / name).read_bytes()) for name in files_of(root)))
     if not manifest.files:
         raise XcError(
-            f"{root}: there is no file to describe", mend="GOMODCACHE=DIR go mod download; then DIR/cache/download"
+            _("{root}: there is no file to describe", root=root),
+            mend=_("GOMODCACHE=DIR go mod download; then DIR/cache/download"),
         )
     data = _json(manifest)
     (root / MANIFEST).write_bytes(data)
@@ -118,9 +120,9 @@ class _Place:
         except urllib.error.HTTPError as error:
             if error.code in (404, 410):
                 return None
-            raise HostFault(f"{self.url}{name} answers {error.code}") from error
+            raise HostFault(_("{url}{name} answers {code}", url=self.url, name=name, code=error.code)) from error
         except OSError as error:
-            raise HostFault(f"{self.url}{name}: {error}") from error
+            raise HostFault(_("{url}{name}: {why}", url=self.url, name=name, why=error)) from error
 
     def names(self) -> set[str] | None:
         """All files; None where they cannot be listed."""
@@ -160,7 +162,14 @@ def check_mirror(
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
-        raise XcError(f"{MANIFEST}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise XcError(
+            _(
+                "{MANIFEST}: {names}: {first}",
+                MANIFEST=MANIFEST,
+                names=".".join(map(str, first["loc"])),
+                first=first["msg"],
+            )
+        ) from None
     good = 0
     for file in manifest.files:
         content = mirror.read(file.path)
@@ -264,7 +273,8 @@ def serve(root: Path, audit: Callable[[dict[str, Any]], None], port: int = 0) ->
         server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
         raise HostFault(
-            f"port {port} of 127.0.0.1 cannot be had: {error.strerror}", mend="--port 0 takes a free one"
+            _("port {port} of 127.0.0.1 cannot be had: {why}", port=port, why=error.strerror),
+            mend=verbatim("--port 0 takes a free one"),
         ) from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)

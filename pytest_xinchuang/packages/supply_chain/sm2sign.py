@@ -7,6 +7,7 @@ import hashlib
 import re
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sm import der
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.sm.sm2 import OID_EC, OID_SM2, Refused, Sm2, encode_spki, number32
@@ -35,11 +36,11 @@ def _pem(label: str, body: bytes) -> str:
 def _unpem(text: str) -> tuple[str, bytes]:
     match = re.search(r"-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----", text, re.S)
     if match is None:
-        raise XcError("the key is not PEM", mend="xc supply-chain keygen FILE")
+        raise XcError(_("the key is not PEM"), mend=verbatim("xc supply-chain keygen FILE"))
     try:
         return match[1], base64.b64decode("".join(match[2].split()), validate=True)
     except ValueError as error:
-        raise XcError("the key's PEM is not base64") from error
+        raise XcError(_("the key's PEM is not base64")) from error
 
 
 def new_key() -> tuple[str, str]:
@@ -67,15 +68,17 @@ def private_key(text: str) -> int:
             outer.integer()
             algorithm = outer.take(0x30)
             if algorithm != der.tlv(6, OID_EC) + der.tlv(6, OID_SM2):
-                raise XcError("the private key is not on the curve of SM2")
+                raise XcError(_("the private key is not on the curve of SM2"))
             data = outer.take(4)
         elif label != "EC PRIVATE KEY":
-            raise XcError(f"a {label} is no private key that can be used", mend="openssl pkcs8 -topk8 -nocrypt")
+            raise XcError(
+                _("a {label} is no private key that can be used", label=label), mend=_("openssl pkcs8 -topk8 -nocrypt")
+            )
         inner = der.read_sequence(data)
         inner.integer()
         return _SM2.check_private(inner.take(4))
     except (Refused, ValueError) as error:
-        raise XcError(f"the private key cannot be read: {error}") from error
+        raise XcError(_("the private key cannot be read: {why}", why=error)) from error
 
 
 def public_key(text: str) -> Point:
@@ -85,11 +88,11 @@ def public_key(text: str) -> Point:
     """
     label, data = _unpem(text)
     if label != "PUBLIC KEY":
-        raise XcError(f"a {label} is no public key", mend="openssl pkey -pubout")
+        raise XcError(_("a {label} is no public key", label=label), mend=_("openssl pkey -pubout"))
     try:
         return _SM2.decode_spki(data)
     except (Refused, ValueError) as error:
-        raise XcError(f"the public key cannot be read: {error}") from error
+        raise XcError(_("the public key cannot be read: {why}", why=error)) from error
 
 
 def _digest(message: bytes, point: Point) -> bytes:

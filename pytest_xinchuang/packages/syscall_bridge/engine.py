@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,8 +22,9 @@ from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError, ViolationKind
-from pytest_xinchuang.messages import _, both
+from pytest_xinchuang.messages import _, both, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeHello, ReplyFault
+from pytest_xinchuang.packages.syscall_bridge.clocks import SAMPLES, TIMER_PERIOD_NS, judge_clocks
 from pytest_xinchuang.packages.syscall_bridge.gostructs import check_go, pairs_of, read_go
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES
 from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, load_snapshot, shipped_layouts
@@ -73,13 +73,6 @@ _NOT_AGAIN = frozenset(
 
 STRUCTS = ("struct stat", "struct statx", "struct statfs", "struct epoll_event", "struct timespec", "struct flock")
 """Structures that a bridge is asked for, where it has the operation layout."""
-
-SAMPLES = 10_000
-TIMER_PERIOD_NS = 1_000_000
-CLOCK_LIMIT_NS = 1_000_000
-TIMER_LIMIT_NS = 10_000_000
-"""The worst step of a clock and the latest timer that pass, on the machine itself: 1 ms between two readings and 10 ms of
-lateness are what an unloaded server kernel with a tick of 250 Hz stays well below (this suite's own bound)."""
 
 
 def os_profile(platform: Platform) -> str:
@@ -140,11 +133,15 @@ class SyscallEngine:
         """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
         requirement = self.catalogue.get(requirement_id)
         if requirement is None:
-            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, f"{requirement_id} is not in the catalogue")
+            return Decision(
+                Verdict.INCONCLUSIVE,
+                Cause.HOST,
+                _("{requirement_id} is not in the catalogue", requirement_id=requirement_id),
+            )
         if self.section is None:
             evidence = ({"kind": "manifest", "syscall_bridge": None, "subject": self.subject.name},)
             return Decision(
-                Verdict.NOT_APPLICABLE, reason="the manifest has no syscall_bridge section", evidence=evidence
+                Verdict.NOT_APPLICABLE, reason=_("the manifest has no syscall_bridge section"), evidence=evidence
             )
         try:
             return self._decide(requirement)
@@ -165,7 +162,7 @@ class SyscallEngine:
             return self._pages(requirement)
         if requirement.min_fidelity > self.fidelity:
             reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
-            return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
+            return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, verbatim(reason), fidelity=self.fidelity)
         checks: dict[str, Callable[[], Found]] = {
             PRESENT: self._present,
             NUMBERS: self._numbers,
@@ -177,7 +174,12 @@ class SyscallEngine:
         # Numbers and layouts are compiled in: no call that is refused makes them wrong.
         if found.wrong and requirement.id not in (NUMBERS, LAYOUTS) and (lacking := self._not_emulated()):
             reason = f"{found.wrong[0]}; it calls {', '.join(lacking)}, which the emulator has not got"
-            found.wrong, found.undecided, found.cause, found.mend = [], reason, Cause.FIDELITY, "--xc-backend=system"
+            found.wrong, found.undecided, found.cause, found.mend = (
+                [],
+                verbatim(reason),
+                Cause.FIDELITY,
+                verbatim("--xc-backend=system"),
+            )
         return found.decision(self.fidelity, mend)
 
     # -- the harness
@@ -221,7 +223,7 @@ class SyscallEngine:
             with self._client(self.sandbox) as client:
                 return client.hello
         except BuildFailed as error:
-            found.wrong.append(f"the harness {error.what}")
+            found.wrong.append(_("the harness {what}", what=error.what))
             found.evidence.append({"kind": "build", "output": error.output[-2000:]})
         except ProtocolError as error:
             found.wrong.append(error.what)
@@ -281,7 +283,7 @@ class SyscallEngine:
         seen = [s for s in asked.seen if s.requirement == requirement_id]
         found = Found()
         if not seen:
-            found.undecided = "no probe is about this"
+            found.undecided = _("no probe is about this")
             return found
         count = Counter(s.result for s in seen)
         found.evidence.append(_summary(requirement_id, seen, asked))
@@ -292,18 +294,20 @@ class SyscallEngine:
             if same is not None and same.result is not ProbeResult.PASSED:
                 known = known_difference(one.id, self.platform.arch.value, asked.emulator)
                 why = known.reason if known else "the reference bridge fails here as well"
-                found.undecided = found.undecided or f"{one.id}: {one.found}; {why}"
+                found.undecided = verbatim(found.undecided or f"{one.id}: {one.found}; {why}")
             elif one.result is ProbeResult.FAILED:
-                found.wrong.append(one.text())
+                found.wrong.append(verbatim(one.text()))
         if count[ProbeResult.NOT_REACHED] and not found.wrong:
             first = next(s for s in seen if s.result is ProbeResult.NOT_REACHED)
-            found.undecided = found.undecided or f"{first.id}: {first.found}"
+            found.undecided = verbatim(found.undecided or f"{first.id}: {first.found}")
         decided = count[ProbeResult.PASSED] + count[ProbeResult.FAILED]
         if not decided and count[ProbeResult.UNSUPPORTED]:
-            found.lacking = f"the bridge has {next(s.found for s in seen if s.result is ProbeResult.UNSUPPORTED)}"
+            found.lacking = _(
+                "the bridge has {next}", next=next(s.found for s in seen if s.result is ProbeResult.UNSUPPORTED)
+            )
         elif count[ProbeResult.UNDOCUMENTED]:
             told = f"{count[ProbeResult.UNDOCUMENTED]} of {len(seen)} answers are documented nowhere for {self.profile}"
-            found.undecided, found.cause = found.undecided or told, Cause.MISSING_FACT
+            found.undecided, found.cause = verbatim(found.undecided or told), Cause.MISSING_FACT
         return found
 
     def _present(self) -> Found:
@@ -319,11 +323,11 @@ class SyscallEngine:
                 told = _("{probe}: the hello offers it, and the harness does not know it", probe=one.id)
                 found.wrong.append(told)
         if not seen:
-            found.undecided, found.cause = "the bridge offers nothing that a probe asks for", Cause.SUBJECT
+            found.undecided, found.cause = _("the bridge offers nothing that a probe asks for"), Cause.SUBJECT
         elif not self.sandbox.fingerprint.isolation["kernel_floor"]:
-            found.undecided = "this sandbox has system calls that the platform's kernel may lack"
+            found.undecided = _("this sandbox has system calls that the platform's kernel may lack")
         elif called := self._answered():
-            found.undecided, found.mend = answered_text(called, self.platform), ANSWERED_MEND
+            found.undecided, found.mend = verbatim(answered_text(called, self.platform)), verbatim(ANSWERED_MEND)
             found.cause = Cause.FIDELITY
         return found
 
@@ -345,7 +349,10 @@ class SyscallEngine:
             lambda: sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
         )
         if done.ended is not Ended.EXITED or done.truncated or not Trace.of(done).is_whole:
-            raise SandboxFault(f"the bridge could not be traced: {done.describe()}", mend="--xc-backend=system")
+            raise SandboxFault(
+                _("the bridge could not be traced: {describe}", describe=done.describe()),
+                mend=verbatim("--xc-backend=system"),
+            )
         return done
 
     def _answered(self) -> Sequence[str]:
@@ -388,7 +395,7 @@ class SyscallEngine:
         found = Found()
         said = self._said("numbers")
         if not said:
-            found.lacking = "the bridge has no operation numbers, or names no call"
+            found.lacking = _("the bridge has no operation numbers, or names no call")
             found.evidence.append({"kind": "numbers", "calls": 0})
             return found
         table = tables()[self.platform.architecture.names["go"]]
@@ -396,17 +403,27 @@ class SyscallEngine:
         newest = max(table.values())
         for name, number in sorted(said.items()):
             if type(number) is not int:
-                found.wrong.append(f"{name} is {number!r}, which is no number")
+                found.wrong.append(
+                    _("{name} is {number}, which is no number", name=name, number=verbatim(repr(number)))
+                )
             elif name not in table and number > newest and not any(name in other for other in tables().values()):
                 # Compiled with the headers of a newer kernel than the table's.
                 found.undecided, found.cause = (
-                    f"{name} ({number}) is not in the table, which may be older",
+                    _("{name} ({number}) is not in the table, which may be older", name=name, number=number),
                     Cause.MISSING_FACT,
                 )
             elif name not in table:
-                found.wrong.append(f"{name} is no system call of {self.platform.arch}")
+                found.wrong.append(_("{name} is no system call of {arch}", name=name, arch=self.platform.arch))
             elif number != table[name]:
-                found.wrong.append(f"{name} is {number}, and {table[name]} on {self.platform.arch}")
+                found.wrong.append(
+                    _(
+                        "{name} is {number}, and {table} on {arch}",
+                        name=name,
+                        number=number,
+                        table=table[name],
+                        arch=self.platform.arch,
+                    )
+                )
         return found
 
     def _layouts(self) -> Found:
@@ -417,12 +434,17 @@ class SyscallEngine:
         for name, said in zip(STRUCTS, self._all_said("layout", [{"struct": name} for name in STRUCTS]), strict=False):
             if said:
                 asked[name] = len(said.keys() - {"size", "align"})
-                found.wrong += [f"{name}: {text}" for text in _layout_differences(said, known[name])]
+                found.wrong += [
+                    _("{name}: {text}", name=name, text=text) for text in _layout_differences(said, known[name])
+                ]
         found.evidence.append({"kind": "layouts", "fields": asked, "arch": self.platform.arch.value})
         if not asked:
-            found.lacking = "the bridge has no operation layout, or knows no structure"
+            found.lacking = _("the bridge has no operation layout, or knows no structure")
         elif bare := [name for name, fields in asked.items() if not fields]:
-            found.undecided, found.cause = f"the bridge says no field of {', '.join(bare)}", Cause.SUBJECT
+            found.undecided, found.cause = (
+                _("the bridge says no field of {names}", names=joined(bare, _(", "))),
+                Cause.SUBJECT,
+            )
         return found
 
     def _go_structs(self) -> Found:
@@ -430,7 +452,7 @@ class SyscallEngine:
         assert self.section is not None
         found = Found(evidence=[{"kind": "go-structs", "package": self.section.go_structs}])
         if not self.section.go_structs:
-            found.lacking = "the manifest names no go_structs"
+            found.lacking = _("the manifest names no go_structs")
             return found
         arch = self.platform.architecture.names["go"]
         package = read_go(
@@ -444,14 +466,15 @@ class SyscallEngine:
             {"kind": "structs", "checked": pairs, "others": sorted(package.structs.keys() - pairs)[:50]}
         )
         if not pairs:
-            found.undecided = (
-                f"no structure of {self.section.go_structs} is called as one of Go's own that go to the kernel"
+            found.undecided = _(
+                "no structure of {go_structs} is called as one of Go's own that go to the kernel",
+                go_structs=self.section.go_structs,
             )
             found.cause, found.mend = (
                 Cause.SUBJECT,
-                "add `structs: {NAME: struct stat}` to syscall_bridge in the manifest",
+                _("add `structs: {{NAME: struct stat}}` to syscall_bridge in the manifest"),
             )
-        found.wrong += [str(m) for m in check_go(package, load_snapshot(shipped_layouts()), arch, pairs)]
+        found.wrong += [verbatim(str(m)) for m in check_go(package, load_snapshot(shipped_layouts()), arch, pairs)]
         return found
 
     # -- what only a kernel of the platform, or the machine itself, decides
@@ -462,7 +485,7 @@ class SyscallEngine:
         if known is None or known.value is None:
             reason = f"the page size of {self.platform.os_name} is not known"
             mend = f"add systems.{self.platform.os_name}.page_size to a platforms file of your own"
-            return Decision(Verdict.INCONCLUSIVE, Cause.MISSING_FACT, reason, mend)
+            return Decision(Verdict.INCONCLUSIVE, Cause.MISSING_FACT, verbatim(reason), verbatim(mend))
         here = self.sandbox
         sandbox = here if here.fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM else self.pool.system(self.platform)
         asked = self._ask(sandbox, only=PAGES)
@@ -474,9 +497,16 @@ class SyscallEngine:
             # Who counts on 64K fails with less, and who counts on 4K fails with more: neither says anything of the platform.
             there = f"; there: {found.wrong[0]}" if found.wrong else ""
             found.wrong = []
-            found.undecided = f"ran with pages of {asked.page} bytes, the platform has {known.value}{there}"
+            found.undecided = _(
+                "ran with pages of {page} bytes, the platform has {value}{there}",
+                page=asked.page,
+                value=known.value,
+                there=there,
+            )
             found.cause = Cause.FIDELITY
-            found.mend = f"xc kernel import {self.platform.id} FILE: a kernel with pages of {known.value} bytes"
+            found.mend = verbatim(
+                f"xc kernel import {self.platform.id} FILE: a kernel with pages of {known.value} bytes"
+            )
         return found.decision(asked.fidelity, requirement.mend.message())
 
     def _clocks(self) -> Found:
@@ -485,43 +515,6 @@ class SyscallEngine:
         begun = time.monotonic()
         timer = self._said("timer_samples", samples=SAMPLES, period_ns=TIMER_PERIOD_NS)
         return judge_clocks(clock, timer, time.monotonic() - begun)
-
-
-def judge_clocks(clock: Mapping[str, Any] | None, timer: Mapping[str, Any] | None, timer_s: float) -> Found:
-    """What a bridge says of its samples, None where it has not got the operation.
-
-    It counts its own samples, so that what can be checked of its words is: their number, that they are numbers, and that
-    10,000 timers were waited for, by our clock (``timer_s``, seconds).
-    """
-    found = Found(evidence=[{"kind": "clocks", "clock": clock, "timer": timer, "timer_s": round(timer_s, 3)}])
-    if clock is None or timer is None:
-        found.lacking = "the bridge has no operations clock_samples and timer_samples"
-        return found
-    for what, values, names in (
-        ("clock_samples", clock, ("samples", "backwards", "worst_ns")),
-        ("timer_samples", timer, ("samples", "early", "worst_ns")),
-    ):
-        for name in names:
-            value = values.get(name)
-            # worst_ns may be a fraction; a bool is an int to Python.
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                found.wrong.append(f"{what} says {name} {value!r}, which is no number of 0 or more")
-    if found.wrong:
-        return found
-    assert clock is not None and timer is not None
-    for what, values in (("clock_samples", clock), ("timer_samples", timer)):
-        if values["samples"] != SAMPLES:
-            found.wrong.append(f"{what} made {values['samples']} of {SAMPLES} samples")
-    if timer_s < SAMPLES * TIMER_PERIOD_NS / 1e9:
-        found.wrong.append(f"{SAMPLES} timers of {TIMER_PERIOD_NS} ns are said to be over after {timer_s:.1f} s")
-    if clock["backwards"]:
-        found.wrong.append(f"the clock went backwards {clock['backwards']} times")
-    if timer["early"]:
-        found.wrong.append(f"{timer['early']} timers were early")
-    for what, values, limit in (("clock", clock, CLOCK_LIMIT_NS), ("timer", timer, TIMER_LIMIT_NS)):
-        if values["worst_ns"] > limit:
-            found.wrong.append(f"the worst {what} of {SAMPLES} is {values['worst_ns']} ns, the bound is {limit}")
-    return found
 
 
 def _summary(requirement_id: str, seen: Iterable[ProbeOutcome], asked: Asked) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.messages import _, verbatim
 
 CODES = {
     # asm-generic/siginfo.h
@@ -47,7 +48,9 @@ def evaluate(text: str, names: Mapping[str, int]) -> int | str:
     try:
         return _value(ast.parse(text.strip(), mode="eval").body, names)
     except (SyntaxError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise DataFileError(f"{text!r} is not an expression that a probe may have: {error}") from error
+        raise DataFileError(
+            _("{text} is not an expression that a probe may have: {why}", text=verbatim(repr(text)), why=error)
+        ) from error
 
 
 def _value(node: ast.expr, names: Mapping[str, int]) -> int | str:

@@ -7,6 +7,7 @@ import keyword
 from collections.abc import Callable
 
 from pytest_xinchuang.core.errors import UnknownName
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES
 from pytest_xinchuang.packages.syscall_bridge.layouts import Layout, Layouts
 from pytest_xinchuang.packages.syscall_bridge.tables import SyscallTable, by_number
@@ -74,7 +75,13 @@ LANGUAGES: dict[str, Callable[[SyscallTable], str]] = {
 def generate(table: SyscallTable, language: str) -> str:
     """Constants in a language. Raises UnknownName."""
     if language not in LANGUAGES:
-        raise UnknownName(f"no constants can be written for {language!r}; there are {', '.join(LANGUAGES)}")
+        raise UnknownName(
+            _(
+                "no constants can be written for {language}; there are {names}",
+                language=verbatim(repr(language)),
+                names=joined(LANGUAGES, _(", ")),
+            )
+        )
     return LANGUAGES[language](table)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.syscall_bridge.layouts import FieldLayout, Layout, Layouts
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goprograms import GOLAYOUT, go_program, purpose
@@ -122,12 +122,21 @@ def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, 
     mistakes = []
     for go, c in pairs.items():
         if c not in table:
-            raise UnknownName(f"the kernel's headers for {arch} have no {c!r}", mend="xc syscalls layout show")
+            raise UnknownName(
+                _("the kernel's headers for {arch} have no {c}", arch=arch, c=verbatim(repr(c))),
+                mend=verbatim("xc syscalls layout show"),
+            )
         if go in found.open:
-            raise UnknownName(f"the type of {go}.{found.open[go]} cannot be read, and so {go} cannot be checked")
+            raise UnknownName(
+                _("the type of {go}.{open} cannot be read, and so {go} cannot be checked", go=go, open=found.open[go])
+            )
         if go not in found.structs:
             raise UnknownName(
-                f"the package has no structure {go!r}; it has {', '.join(sorted(found.structs)) or 'none'}"
+                _(
+                    "the package has no structure {go}; it has {value}",
+                    go=verbatim(repr(go)),
+                    value=", ".join(sorted(found.structs)) or "none",
+                )
             )
         mistakes += [Mistake(go, c, text) for text in differences(found.structs[go], table[c])]
     return mistakes

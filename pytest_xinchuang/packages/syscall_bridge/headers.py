@@ -120,21 +120,23 @@ def find_headers(arch: str, directory: Path | None = None) -> Headers:
             base = Path(find_zig()).parent / "lib/libc/include"
         except ToolchainFault as error:
             raise HostFault(
-                "no kernel headers: zig, which carries some, is not installed",
-                mend="pip install 'pytest-xinchuang[toolchains]', or --headers DIR",
+                _("no kernel headers: zig, which carries some, is not installed"),
+                mend=verbatim("pip install 'pytest-xinchuang[toolchains]', or --headers DIR"),
             ) from error
         found = [base / f"{names.zig}-linux-any", base / "any-linux-any"]
         source = "zig's headers"
     else:
         if not directory.is_dir():
-            raise DataFileError(f"{directory}: no such directory of headers")
+            raise DataFileError(_("{directory}: no such directory of headers", directory=directory))
         found = _below(directory.resolve(), names)
         source = str(directory)
     unistd = next((d / "asm/unistd.h" for d in found if (d / "asm/unistd.h").is_file()), None)
     if unistd is None:
         raise DataFileError(
-            f"{source}: no asm/unistd.h for {arch} in it",
-            mend=f"make -C LINUX headers_install ARCH={names.kernel} INSTALL_HDR_PATH=DIR, and give DIR/include",
+            _("{source}: no asm/unistd.h for {arch} in it", source=source, arch=arch),
+            mend=verbatim(
+                f"make -C LINUX headers_install ARCH={names.kernel} INSTALL_HDR_PATH=DIR, and give DIR/include"
+            ),
         )
     kernel = next((text for d in found if (text := _release(d / "linux/version.h"))), "")
     return Headers(arch, tuple(d for d in found if d.is_dir()), kernel, source)
@@ -182,7 +184,7 @@ def parse(headers: Headers, text: str, *, macros: bool = False) -> Any:
     try:
         from clang import cindex
     except ImportError as error:
-        raise HostFault("libclang is not installed", mend="pip install libclang") from error
+        raise HostFault(_("libclang is not installed"), mend=verbatim("pip install libclang")) from error
     options = cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES
     if macros:
         options |= cindex.TranslationUnit.PARSE_DETAILED_PROCESSING_RECORD
@@ -191,7 +193,9 @@ def parse(headers: Headers, text: str, *, macros: bool = False) -> Any:
             "uapi.c", args=headers.arguments, unsaved_files=[("uapi.c", text)], options=options
         )
     except cindex.TranslationUnitLoadError as error:
-        raise HostFault(f"libclang does not read the headers for {headers.arch}: {error}") from error
+        raise HostFault(
+            _("libclang does not read the headers for {arch}: {why}", arch=headers.arch, why=error)
+        ) from error
 
 
 def errors_of(unit: Any) -> list[str]:
@@ -209,6 +213,14 @@ def need_whole(unit: Any, headers: Headers, what: str) -> None:
     """Raise DataFileError unless ``unit`` was read without an error: half a table is a wrong one."""
     if errors := errors_of(unit):
         raise DataFileError(
-            f"{headers.source}: {what} cannot be read for {headers.arch}: {errors[0]}",
-            mend=f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR",
+            _(
+                "{source}: {what} cannot be read for {arch}: {errors}",
+                source=headers.source,
+                what=what,
+                arch=headers.arch,
+                errors=errors[0],
+            ),
+            mend=verbatim(
+                f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR"
+            ),
         )

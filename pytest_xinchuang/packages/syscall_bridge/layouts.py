@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import Headers, errors_of
 
 SCHEMA = "xc-layouts/1"
@@ -167,7 +168,15 @@ def read_layouts(headers: Headers, wanted: Sequence[str] = ()) -> Layouts:
             unread[name] = errors[0]
     if not found.structs:
         first = next(iter(unread.items()), ("", "no header"))
-        raise DataFileError(f"{headers.source}: no structure can be read for {headers.arch}: {first[0]}: {first[1]}")
+        raise DataFileError(
+            _(
+                "{source}: no structure can be read for {arch}: {first}: {first_2}",
+                source=headers.source,
+                arch=headers.arch,
+                first=first[0],
+                first_2=first[1],
+            )
+        )
     return found
 
 
@@ -285,7 +294,7 @@ def load_snapshot(path: Path) -> Layouts:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"{path}: cannot be read: {error}") from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error)) from error
     number = 0  # of the line, for what is told when it cannot be read
     try:
         first = json.loads(lines[0]) if lines else {}
@@ -299,10 +308,19 @@ def load_snapshot(path: Path) -> Layouts:
             for archs, text in record["layouts"].items():
                 by |= dict.fromkeys(archs.split(","), Layout.read(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataFileError(f"{path}:{number + 1}: not a snapshot of layouts: {error}", mend=mend) from error
+        raise DataFileError(
+            _("{path}:{value}: not a snapshot of layouts: {why}", path=path, value=number + 1, why=error),
+            mend=verbatim(mend),
+        ) from error
     if len(found.structs) != first.get("structs"):
         raise DataFileError(
-            f"{path}: it is cut off: {len(found.structs)} structures of {first.get('structs')}", mend=mend
+            _(
+                "{path}: it is cut off: {n} structures of {get}",
+                path=path,
+                n=len(found.structs),
+                get=first.get("structs"),
+            ),
+            mend=verbatim(mend),
         )
     return found
 
@@ -342,9 +360,18 @@ def compare_layouts(before: Layouts, after: Layouts, archs: Sequence[str] = ()) 
     chosen = archs or [a for a in before.archs if a in after.archs]
     for which, one in (("old", before), ("new", after)):
         if missing := [a for a in chosen if a not in one.archs]:
-            raise DataFileError(f"the {which} layouts have no {missing[0]}; they have {', '.join(one.archs)}")
+            raise DataFileError(
+                _(
+                    "the {which} layouts have no {missing}; they have {names}",
+                    which=which,
+                    missing=missing[0],
+                    names=joined(one.archs, _(", ")),
+                )
+            )
     if not chosen:
-        raise DataFileError(f"the two have no architecture in common: {before.archs} and {after.archs}")
+        raise DataFileError(
+            _("the two have no architecture in common: {archs} and {archs_2}", archs=before.archs, archs_2=after.archs)
+        )
     shifts = []
     for arch in chosen:
         old, new = before.of(arch), after.of(arch)

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.syscall_names import tables
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, need_whole, parse
 from pytest_xinchuang.toolchain.builder import find_zig
 from pytest_xinchuang.tools.process import Runner, first_line
@@ -93,7 +93,9 @@ def read_table(headers: Headers) -> SyscallTable:
                 if constant.spelling != "xc_end_of_table":
                     calls[constant.spelling.removeprefix("xc_")] = constant.enum_value
     if not calls:
-        raise DataFileError(f"{headers.source}: asm/unistd.h of {headers.arch} defines no system call")
+        raise DataFileError(
+            _("{source}: asm/unistd.h of {arch} defines no system call", source=headers.source, arch=headers.arch)
+        )
     _refuse_another_architecture(headers, calls)
     return SyscallTable(arch=headers.arch, kernel=headers.kernel, source=headers.source, calls=by_number(calls))
 
@@ -108,9 +110,17 @@ def _refuse_another_architecture(headers: Headers, calls: Mapping[str, int]) -> 
     same = sum(calls[name] == known[name] for name in common)
     if len(common) >= 100 and same < 0.9 * len(common):
         raise DataFileError(
-            f"{headers.source}: these are another architecture's headers, not {headers.arch}'s: of {len(common)} calls "
-            f"that are known {same} have the number that they have there",
-            mend=f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR",
+            _(
+                "{source}: these are another architecture's headers, not {arch}'s: of {n} calls that are known "
+                "{same} have the number that they have there",
+                source=headers.source,
+                arch=headers.arch,
+                n=len(common),
+                same=same,
+            ),
+            mend=verbatim(
+                f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR"
+            ),
         )
 
 
@@ -159,12 +169,13 @@ def load_table(path: Path) -> SyscallTable:
     try:
         return SyscallTable.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(f"{path}: cannot be read: {error}") from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error)) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise DataFileError(
-            f"{path}: not a table of system calls: {where}: {first['msg']}", mend="xc syscalls table ARCH --json > FILE"
+            _("{path}: not a table of system calls: {where}: {first}", path=path, where=where, first=first["msg"]),
+            mend=verbatim("xc syscalls table ARCH --json > FILE"),
         ) from error
 
 

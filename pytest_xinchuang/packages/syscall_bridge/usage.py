@@ -13,6 +13,7 @@ from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.syscall_names import names_of
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sandbox.emulators import answered_text, lacking_calls, to_be_refused
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
@@ -108,7 +109,10 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     sandbox = pool.sandbox(platform)
     traced = Trace.whole(lambda: sandbox.run(_place(sandbox, words), trace=True, limits=LIMITS))
     if traced.ended is Ended.EXITED and traced.code in (126, 127) and traced.cause:
-        raise XcError(f"{words[0]}: {traced.cause} on {platform.id}", mend=f"build it for {platform.arch}")
+        raise XcError(
+            _("{words}: {cause} on {id}", words=words[0], cause=traced.cause, id=platform.id),
+            mend=_("build it for {arch}", arch=platform.arch),
+        )
     plain = sandbox.run(_place(sandbox, words), limits=LIMITS)
     log, names = Trace.of(traced), names_of(platform.architecture.names["go"])
     calls, refused = log.counts(names), set(log.missing_calls(names))
@@ -169,13 +173,15 @@ def read_used(path: Path) -> Iterable[str]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise DataFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error.strerror)) from error
     if text.lstrip().startswith("{"):
         try:
             found = json.loads(text)["calls"]
             return [str(name) for name in found]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataFileError(f"{path}: not what `xc syscalls trace --json` writes: {error}") from error
+            raise DataFileError(
+                _("{path}: not what `xc syscalls trace --json` writes: {why}", path=path, why=error)
+            ) from error
     # strace's own lines may have no pid before them.
     names = {
         m.group(1)
@@ -183,5 +189,7 @@ def read_used(path: Path) -> Iterable[str]:
         if (m := re.match(r"(?:\[pid +\d+\] |\d+ )?([a-z_][a-z_0-9]*)\(", line))
     }
     if not names:
-        raise DataFileError(f"{path}: there is no system call in it", mend="xc syscalls trace --json FILE")
+        raise DataFileError(
+            _("{path}: there is no system call in it", path=path), mend=verbatim("xc syscalls trace --json FILE")
+        )
     return sorted(names)

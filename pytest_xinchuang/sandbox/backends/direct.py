@@ -23,6 +23,7 @@ from typing import IO
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
@@ -84,7 +85,7 @@ class DirectSandbox:
 
     def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits) -> Running:
         if self._closed:
-            raise SandboxFault("the sandbox is closed")
+            raise SandboxFault(_("the sandbox is closed"))
         environment = self._environment(env)
         command = self._command(argv, environment)
         directory = self._outside(cwd)
@@ -182,7 +183,7 @@ class DirectSandbox:
         try:
             started = self._start(argv, env, cwd, limits)
         except OSError as error:
-            raise SandboxFault(f"{argv[0]} could not be started: {error.strerror}") from error
+            raise SandboxFault(_("{argv} could not be started: {why}", argv=argv[0], why=error.strerror)) from error
         process = DirectProcess(started, tuple(argv), limits, self._scale, emulated=bool(self._prefix))
         self._kept.append(process)
         return process
@@ -275,7 +276,7 @@ def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
         SandboxFault: not even that works.
     """
     if spec.emulator is None:
-        raise SandboxFault(f"{spec.platform}: {why}", mend="xc doctor")
+        raise SandboxFault(_("{platform}: {why}", platform=spec.platform, why=why), mend=verbatim("xc doctor"))
     prefix = [str(spec.emulator.path), "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-L", str(spec.rootfs.path)]
     fingerprint = Fingerprint(
         backend="qemu -L",
@@ -314,7 +315,8 @@ def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
     wrong = differences(platform, host.machine(), _read("/proc/cpuinfo"), _read("/etc/os-release"))
     if wrong:
         raise SandboxFault(
-            f"this host is not {platform.id}: {'; '.join(wrong)}", mend="run it on the board, or use --xc-backend=qemu"
+            _("this host is not {id}: {names}", id=platform.id, names=joined(wrong)),
+            mend=_("run it on the board, or use --xc-backend=qemu"),
         )
     fingerprint = Fingerprint(
         backend="native",
@@ -375,10 +377,15 @@ def _calibrated(sandbox: DirectSandbox) -> DirectSandbox:
         asked = sandbox.run(["uname", "-mr"], cwd=WORK_DIR)
         if not asked.ok:
             raise SandboxFault(
-                f"{sandbox.fingerprint.platform}: `uname` does not run: {asked.describe()}", mend="xc doctor"
+                _(
+                    "{platform}: `uname` does not run: {describe}",
+                    platform=sandbox.fingerprint.platform,
+                    describe=asked.describe(),
+                ),
+                mend=verbatim("xc doctor"),
             )
-        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
-        baseline = sorted(sandbox.run(["true"]).wall_ms for _ in range(3))[1]
+        release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        baseline = sorted(sandbox.run(["true"]).wall_ms for _turn in range(3))[1]
         observed = {"uname_m": machine, "uname_r": release, "page_size": str(resource.getpagesize())}
         sandbox.fingerprint = replace(sandbox.fingerprint, observed=observed, baseline_ms=round(baseline, 1))
     except BaseException:

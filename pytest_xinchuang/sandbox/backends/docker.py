@@ -19,6 +19,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
@@ -47,7 +48,7 @@ def connect(timeout_scale: float = 1.0) -> Any:
 
     client, path = None, ""
     try:
-        kind, _, path = str(parse_host(os.environ.get("DOCKER_HOST"))).partition("://")
+        kind, _colon, path = str(parse_host(os.environ.get("DOCKER_HOST"))).partition("://")
         if kind == "http+unix":
             # The library leaves its socket open when nobody listens.
             with socket.socket(socket.AF_UNIX) as there:
@@ -59,7 +60,9 @@ def connect(timeout_scale: float = 1.0) -> Any:
         if client is not None:
             client.close()
         cause = f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise SandboxFault(f"no Docker engine answers: {cause}", mend="xc doctor, or --xc-backend=qemu") from error
+        raise SandboxFault(
+            _("no Docker engine answers: {cause}", cause=cause), mend=verbatim("xc doctor, or --xc-backend=qemu")
+        ) from error
 
 
 def owner_labels(run_id: str) -> dict[str, str]:
@@ -175,7 +178,9 @@ class DockerSandbox(AgentSandbox):
         """
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
-            raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {variant} variant")
+            raise SandboxFault(
+                _("{id}: no QEMU CPU model is known for its {variant} variant", id=platform.id, variant=variant)
+            )
         client = connect(run.timeout_scale)
         try:
             reap(client)
@@ -247,14 +252,22 @@ class DockerSandbox(AgentSandbox):
         clone3 = errno.errorcode.get((self._streams[0].answer or {}).get("clone3", 0), "0")
         if not asked.ok and clone3 == "EPERM":
             raise SandboxFault(
-                "in a container clone3 answers EPERM, and so threads fail, the emulator's own too [XC-HOST-001]",
-                mend="move to Docker 20.10.10 or later, whose seccomp profile answers ENOSYS",
+                _("in a container clone3 answers EPERM, and so threads fail, the emulator's own too [XC-HOST-001]"),
+                mend=_("move to Docker 20.10.10 or later, whose seccomp profile answers ENOSYS"),
             )
         if not asked.ok:
             text = asked.stderr.decode(errors="replace").strip().splitlines()
-            raise SandboxFault(f"{platform.id}: `uname` does not run in {self.name}: {asked.describe()} {text[-1:]}")
-        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
-        baseline = sorted(self.run(["true"], cwd="/").wall_ms for _ in range(3))[1]
+            raise SandboxFault(
+                _(
+                    "{id}: `uname` does not run in {name}: {describe} {text}",
+                    id=platform.id,
+                    name=self.name,
+                    describe=asked.describe(),
+                    text=text[-1:],
+                )
+            )
+        release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        baseline = sorted(self.run(["true"], cwd="/").wall_ms for _turn in range(3))[1]
         native = HOST_ARCH is platform.arch
         child = self.run(["sh", "-c", "uname -m; :"], cwd="/")
         children = not native and child.stdout.strip().decode(errors="replace") == platform.architecture.uname
@@ -290,7 +303,7 @@ class DockerSandbox(AgentSandbox):
 
     def _transmit(self, data: bytes) -> None:
         if self._socket is None:
-            raise SandboxFault("the sandbox is closed")
+            raise SandboxFault(_("the sandbox is closed"))
         self._socket.sendall(data)
 
     def _read_all(self) -> None:
@@ -340,7 +353,10 @@ def _as_fault(error: BaseException, what: str) -> BaseException:
     from requests.exceptions import RequestException
 
     if isinstance(error, (DockerException, RequestException)):
-        return SandboxFault(f"{what} could not be started: {str(error).splitlines()[0]}", mend="xc doctor")
+        return SandboxFault(
+            _("{what} could not be started: {splitlines}", what=what, splitlines=str(error).splitlines()[0]),
+            mend=verbatim("xc doctor"),
+        )
     return error
 
 

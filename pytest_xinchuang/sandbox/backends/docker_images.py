@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.archive import pack
 from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
@@ -76,16 +77,28 @@ def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
             image = client.images.pull(wanted, platform=f"linux/{platform.arch}")
         except (APIError, ImageNotFound) as error:
             raise SandboxFault(
-                f"the image {wanted} is not on the engine and cannot be pulled: {error.explanation}",
-                mend=f"docker login, or docker load, or docker pull --platform linux/{platform.arch} {wanted}",
+                _(
+                    "the image {wanted} is not on the engine and cannot be pulled: {explanation}",
+                    wanted=wanted,
+                    explanation=error.explanation,
+                ),
+                mend=verbatim(
+                    f"docker login, or docker load, or docker pull --platform linux/{platform.arch} {wanted}"
+                ),
             ) from error
     found = image.attrs.get("Architecture")
     if found != platform.arch:
         if run.image is None:
             return None
         raise SandboxFault(
-            f"the image {wanted} is for {found}; {platform.id} needs {platform.arch}",
-            mend=f"docker pull --platform linux/{platform.arch} {wanted}",
+            _(
+                "the image {wanted} is for {found}; {id} needs {arch}",
+                wanted=wanted,
+                found=found,
+                id=platform.id,
+                arch=platform.arch,
+            ),
+            mend=verbatim(f"docker pull --platform linux/{platform.arch} {wanted}"),
         )
     return image
 
@@ -126,7 +139,11 @@ def _build(
             )
         except (BuildError, APIError) as error:
             raise SandboxFault(
-                f"the image of {platform.id} could not be built: {str(error).splitlines()[0]}"
+                _(
+                    "the image of {id} could not be built: {splitlines}",
+                    id=platform.id,
+                    splitlines=str(error).splitlines()[0],
+                )
             ) from error
 
 

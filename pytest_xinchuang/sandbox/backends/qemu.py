@@ -94,7 +94,7 @@ class QemuSandbox:
             )
         except OSError as error:
             ours.close()
-            raise SandboxFault(f"the sandbox's supervisor could not be started: {error.strerror}") from error
+            raise SandboxFault(_("the sandbox's supervisor could not be started: {why}", why=error.strerror)) from error
         finally:
             theirs.close()
         try:
@@ -157,19 +157,23 @@ class QemuSandbox:
             data = self._control.recv(1 << 20)
         except TimeoutError:
             raise SandboxFault(
-                _("the sandbox did not start within {seconds:g} s", seconds=seconds), mend="xc doctor"
+                _("the sandbox did not start within {seconds:g} s", seconds=seconds), mend=verbatim("xc doctor")
             ) from None
         finally:
             self._control.settimeout(None)
         if not data:
             assert self._supervisor.stderr is not None
             text = self._supervisor.stderr.read().decode(errors="replace").strip().splitlines()
-            raise SandboxFault(f"the sandbox's supervisor died at its start: {text[-1] if text else 'no message'}")
+            raise SandboxFault(
+                _("the sandbox's supervisor died at its start: {value}", value=text[-1] if text else "no message")
+            )
         answer = json.loads(data)
         if "failed" in answer:
             problem = os.strerror(answer["errno"])
             raise SandboxFault(
-                f"the sandbox could not {answer['failed']}: {problem}", mend="xc doctor", namespaces=True
+                _("the sandbox could not {answer}: {problem}", answer=answer["failed"], problem=problem),
+                mend=verbatim("xc doctor"),
+                namespaces=True,
             )
         return str(answer["binfmt"])
 
@@ -214,11 +218,19 @@ class QemuSandbox:
             text = asked.stderr.decode(errors="replace").strip().splitlines()
             detail = f"{asked.describe()}{': ' + text[-1] if text else ''}"
             raise SandboxFault(
-                f"{self.spec.platform}: `uname` does not run under CPU model {self.spec.cpu_model!r}: {detail}",
-                mend=f"check the emulation entry of this CPU, or `xc provision {self.spec.platform} --force`",
+                _(
+                    "{platform}: `uname` does not run under CPU model {cpu_model}: {detail}",
+                    platform=self.spec.platform,
+                    cpu_model=verbatim(repr(self.spec.cpu_model)),
+                    detail=detail,
+                ),
+                mend=_(
+                    "check the emulation entry of this CPU, or `xc provision {platform} --force`",
+                    platform=self.spec.platform,
+                ),
             )
-        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
-        times = sorted(self.run(["true"], cwd="/").wall_ms for _ in range(3))
+        release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        times = sorted(self.run(["true"], cwd="/").wall_ms for _turn in range(3))
         return round(times[1], 1), {"uname_m": machine, "uname_r": release}
 
     # -- commands
@@ -386,12 +398,12 @@ class QemuSandbox:
 
     def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         if self._dead:
-            raise SandboxFault(self._dead)
+            raise SandboxFault(verbatim(self._dead))
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
         except OSError as error:
             self._dead = f"the sandbox is gone ({error.strerror})"
-            raise SandboxFault(self._dead) from error
+            raise SandboxFault(verbatim(self._dead)) from error
 
     def _patience(self, seconds: float) -> float:
         """The moment until which the sandbox itself is waited for."""
@@ -407,7 +419,7 @@ class QemuSandbox:
                 _("the sandbox did not answer {op} within {seconds:g} s", op=repr(message["op"]), seconds=seconds)
             )
         if "broken" in answer:
-            raise SandboxFault(f"the sandbox broke: {answer['broken']}")
+            raise SandboxFault(_("the sandbox broke: {answer}", answer=answer["broken"]))
         return answer
 
     def _wait(self, number: int, deadline: float) -> dict[str, Any] | None:
@@ -420,7 +432,7 @@ class QemuSandbox:
                 if number in self._replies:
                     return self._replies.pop(number)
                 if self._dead:
-                    raise SandboxFault(self._dead)
+                    raise SandboxFault(verbatim(self._dead))
                 if time.monotonic() >= deadline:
                     return None
                 self._reading = True

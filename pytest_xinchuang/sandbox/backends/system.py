@@ -112,7 +112,7 @@ class SystemSandbox(AgentSandbox):
             said = self.console()
             self.close()
             if isinstance(error, SandboxFault) and said:
-                raise SandboxFault(f"{error.what}{_told(said)}", mend=error.mend) from error
+                raise SandboxFault(verbatim(f"{error.what}{_told(said)}"), mend=error.mend) from error
             raise
 
     # -- booting
@@ -125,8 +125,12 @@ class SystemSandbox(AgentSandbox):
             self._write_initramfs(self._place / "initramfs")
         except OSError as error:
             raise SandboxFault(
-                f"the first file system of {spec.platform} could not be written: {error.strerror}",
-                mend=f"make room in {spec.scratch}, or export XC_CACHE=/another/directory",
+                _(
+                    "the first file system of {platform} could not be written: {why}",
+                    platform=spec.platform,
+                    why=error.strerror,
+                ),
+                mend=verbatim(f"make room in {spec.scratch}, or export XC_CACHE=/another/directory"),
             ) from error
         # With init= a first process that cannot be run is a panic, not a shell on the console.
         words = [f"console={machine.console}", "quiet", "panic=-1", "oops=panic", "init=/init"]
@@ -152,7 +156,9 @@ class SystemSandbox(AgentSandbox):
                     argv, pass_fds=[theirs.fileno()], stdout=DEVNULL, stderr=log, cwd="/", env={}
                 )
         except OSError as error:
-            raise SandboxFault(f"{argv[3]} could not be started: {error.strerror}", mend="xc doctor") from error
+            raise SandboxFault(
+                _("{argv} could not be started: {why}", argv=argv[3], why=error.strerror), mend=verbatim("xc doctor")
+            ) from error
         threading.Thread(target=self._read_all, name=f"{spec.platform}-reader", daemon=True).start()
 
     def _watch_boot(self) -> None:
@@ -199,10 +205,23 @@ class SystemSandbox(AgentSandbox):
         spec, hello = self.spec, self._hello
         asked = self.run(["uname", "-mr"], cwd="/")
         if not asked.ok:
-            raise SandboxFault(f"{spec.platform}: `uname` does not run under the kernel: {asked.describe()}")
-        release, _, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+            raise SandboxFault(
+                _(
+                    "{platform}: `uname` does not run under the kernel: {describe}",
+                    platform=spec.platform,
+                    describe=asked.describe(),
+                )
+            )
+        release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
         if machine != spec.architecture.uname:
-            raise SandboxFault(f"{spec.kernel.name} is a kernel for {machine}, not for {spec.architecture.uname}")
+            raise SandboxFault(
+                _(
+                    "{name} is a kernel for {machine}, not for {uname}",
+                    name=spec.kernel.name,
+                    machine=machine,
+                    uname=spec.architecture.uname,
+                )
+            )
         page = int(hello["page_size"])
         differs = [*spec.rootfs.differs]
         if spec.kernel.stand_in:
@@ -210,7 +229,7 @@ class SystemSandbox(AgentSandbox):
         floor = hello.get("floor")
         if spec.absent_calls and floor != "whole":
             differs.append(f"system calls that the platform lacks are there ({floor})")
-        baseline = sorted(self.run(["true"], cwd="/").wall_ms for _ in range(3))[1]
+        baseline = sorted(self.run(["true"], cwd="/").wall_ms for _turn in range(3))[1]
         return Fingerprint(
             backend="system",
             platform=spec.platform,
@@ -249,7 +268,7 @@ class SystemSandbox(AgentSandbox):
 
     def _transmit(self, data: bytes) -> None:
         if self._socket is None:
-            raise SandboxFault("the sandbox is closed")
+            raise SandboxFault(_("the sandbox is closed"))
         self._socket.sendall(data)
 
     def _read_all(self) -> None:
@@ -325,15 +344,22 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> Syst
         HostFault: it cannot be provisioned, does not boot, or cannot be had under these circumstances.
     """
     if platform.architecture.system is None:
-        raise SandboxFault(f"platforms.yaml says not how a kernel of {platform.arch} boots", mend="add `system:` to it")
+        raise SandboxFault(
+            _("platforms.yaml says not how a kernel of {arch} boots", arch=platform.arch), mend=_("add `system:` to it")
+        )
     kernel = wanted.kernel or run.store.kernel_for(platform)
     model = getattr(platform.cpu.emulation, wanted.variant).value
     if kernel.cpu:
         if wanted.variant is not CpuVariant.STRICT:
-            raise SandboxFault(f"{kernel.name} runs on {kernel.cpu} alone: {kernel.why}", mend="--xc-backend=qemu")
+            raise SandboxFault(
+                _("{name} runs on {cpu} alone: {why}", name=kernel.name, cpu=kernel.cpu, why=kernel.why),
+                mend=verbatim("--xc-backend=qemu"),
+            )
         model = kernel.cpu
     if model is None:
-        raise SandboxFault(f"{platform.id}: no QEMU CPU model is known for its {wanted.variant} variant")
+        raise SandboxFault(
+            _("{id}: no QEMU CPU model is known for its {variant} variant", id=platform.id, variant=wanted.variant)
+        )
     if wanted.vendor:
         model = f"{model},vendor={wanted.vendor}"
     rootfs = run.store.rootfs_for(platform)

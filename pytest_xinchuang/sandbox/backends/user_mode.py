@@ -8,6 +8,7 @@ from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.syscall_names import tables
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.direct import open_emulated
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
@@ -26,7 +27,9 @@ def open_user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> S
     """
     model = getattr(platform.cpu.emulation, wanted.variant).value
     if model is None:
-        raise HostFault(f"{platform.id}: no QEMU CPU model is known for its {wanted.variant} variant")
+        raise HostFault(
+            _("{id}: no QEMU CPU model is known for its {variant} variant", id=platform.id, variant=wanted.variant)
+        )
     rootfs = run.store.rootfs_for(platform)
     kernel = platform.system.kernel.value
     lacking = lacking_on(platform) if wanted.floor else Lacking()
@@ -63,7 +66,7 @@ def open_reference(run: Opening, wanted: Circumstances) -> Sandbox:
     """
     name = run.store.platforms.file.reference
     if name is None:
-        raise HostFault("platforms.yaml names no reference root filesystem", mend="add `reference:`")
+        raise HostFault(_("platforms.yaml names no reference root filesystem"), mend=_("add `reference:`"))
     native = HOST_ARCH is Arch.AMD64
     spec = QemuSpec(
         platform="reference-amd64",

@@ -18,6 +18,7 @@ from pytest_xinchuang.core.verdict import Cause, Fidelity, Verdict
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge import engine as engines
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeHello, ReplyFault
+from pytest_xinchuang.packages.syscall_bridge.clocks import judge_clocks
 from pytest_xinchuang.packages.syscall_bridge.engine import Asked, SyscallEngine
 from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult
 from pytest_xinchuang.sandbox.pool import Pool
@@ -221,13 +222,13 @@ TIMER = {"samples": 10000, "early": 0, "mean_ns": 60_000, "worst_ns": 900_000}
     ],
 )
 def test_clocks(clock: dict[str, object], timer: dict[str, object], seconds: float, told: str) -> None:
-    found = engines.judge_clocks(CLOCK | clock, TIMER | timer, seconds)
+    found = judge_clocks(CLOCK | clock, TIMER | timer, seconds)
     assert (told in "; ".join(found.wrong)) if told else found.wrong == []
     assert bool(told) is bool(found.wrong) and found.evidence
 
 
 def test_clocks_that_nobody_reads() -> None:
-    assert engines.judge_clocks(None, TIMER, 10.9).lacking and engines.judge_clocks(CLOCK, None, 10.9).lacking
+    assert judge_clocks(None, TIMER, 10.9).lacking and engines.judge_clocks(CLOCK, None, 10.9).lacking
 
 
 @pytest.mark.parametrize(

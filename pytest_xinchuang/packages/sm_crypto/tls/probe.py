@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
 from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Spoken
@@ -24,10 +24,12 @@ SM_PROTOCOLS = PROTOCOLS[:2]
 
 def parse_address(text: str) -> tuple[str, int]:
     """``HOST:PORT``, ``[::1]:443``. Raises XcError: it is neither."""
-    host, _, port = text.rpartition(":")
+    host, _colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise XcError(f"{text!r} is not HOST:PORT", mend="xc sm tls example.cn:443")
+        raise XcError(
+            _("{text} is not HOST:PORT", text=verbatim(repr(text))), mend=verbatim("xc sm tls example.cn:443")
+        )
     return host, int(port)
 
 
@@ -41,7 +43,7 @@ def read_roots(path: Path) -> list[bytes]:
             return [der for kind, _, der in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
         parse(data)
     except (OSError, ValueError) as error:
-        raise XcError(f"{path}: no certificate there: {error}") from None
+        raise XcError(_("{path}: no certificate there: {why}", path=path, why=error)) from None
     return [data]
 
 
@@ -56,7 +58,9 @@ def probe(
     host, port = parse_address(address)
     endpoint = ask(address, host, lambda: SocketChannel(host, port, timeout_s), roots, only)
     if endpoint.unreachable:
-        raise XcError(f"{address} cannot be reached: {endpoint.unreachable}")
+        raise XcError(
+            _("{address} cannot be reached: {unreachable}", address=address, unreachable=endpoint.unreachable)
+        )
     return endpoint
 
 

@@ -1,0 +1,337 @@
+"""What a good run of a unit has shown, requirement by requirement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_xinchuang.building.built import Built, build, plain_target
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.subject import Unit
+from pytest_xinchuang.core.verdict import Cause, Fidelity
+from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
+from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
+from pytest_xinchuang.packages.mru.differences import cause_of_difference
+from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord
+from pytest_xinchuang.packages.mru.requirements import (
+    IDENTITY,
+    IN_PLACE,
+    KERNEL,
+    KNOWN_ANSWER,
+    LOCALE,
+    NO_LEFTOVERS,
+    OFFLINE,
+    PAGE_SIZE,
+    POOREST,
+    SAME_AS_X86,
+    START_BUDGET,
+    VENDOR,
+)
+from pytest_xinchuang.sandbox.circumstances import CpuVariant
+from pytest_xinchuang.sandbox.emulators import ANSWERED_MEND, answered_text, to_be_refused
+from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
+from pytest_xinchuang.sandbox.tracing import Trace
+
+SIGILL = 4
+
+
+class RunChecks:
+    """Looks at the runs of units on one platform, once they have ended as they should."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.platform = bench.platform
+        self.pool = bench.pool
+        self.findings = bench.findings
+        self._counterfactuals = Counterfactuals(bench)
+
+    def _check_circumstances(
+        self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
+    ) -> None:
+        """What a good run has shown by itself, and the same run with one thing otherwise."""
+        fingerprint = sandbox.fingerprint
+        if self.platform.system.kernel.value is None:
+            fact = f"the kernel of {self.platform.os_name} is not known"
+            mend = f"add systems.{self.platform.os_name}.kernel to a platforms file of your own"
+            record.undecided(KERNEL, Cause.MISSING_FACT, verbatim(fact), verbatim(mend))
+        elif not fingerprint.isolation["kernel_floor"]:
+            told = f"this sandbox has system calls that Linux {self.platform.system.kernel.value} lacks"
+            record.undecided(KERNEL, Cause.HOST, verbatim(told), verbatim("--xc-backend=qemu, or --xc-backend=system"))
+        else:
+            record.saw((KERNEL,), fingerprint.fidelity, {**seen, "kernel": self.platform.system.kernel.value})
+            self._check_answers(record, built, sandbox, outcome)
+            self._check_shmat(unit, record, built, sandbox)
+        if unit.kind == "shell" and fingerprint.isolation["identity"]:
+            record.saw((IDENTITY,), fingerprint.fidelity, seen)
+        elif unit.kind == "shell":
+            record.undecided(
+                IDENTITY, Cause.HOST, _("this sandbox has not got the system's identity"), verbatim("--xc-backend=qemu")
+            )
+        if self._counterfactuals.other_vendors():
+            self._check_vendor(unit, record, built, outcome, fingerprint.fidelity)
+
+    def _check_answers(self, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome) -> None:
+        """A unit that makes a call which the platform's kernel may lack has shown nothing where that is answered."""
+        lacking = to_be_refused(sandbox, self.platform)
+        if not lacking:
+            return
+        traced = self.bench.traced(sandbox, built)
+        trace = Trace.of(traced)
+        if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
+            told = f"no whole trace says whether it makes calls that the platform's kernel lacks: {traced.describe()}"
+            record.undecided(KERNEL, Cause.HOST, verbatim(told), verbatim(ANSWERED_MEND))
+        elif called := trace.answered(lacking):
+            record.undecided(
+                KERNEL, Cause.FIDELITY, verbatim(answered_text(called, self.platform)), verbatim(ANSWERED_MEND)
+            )
+
+    def _check_shmat(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
+        attaches = any(b"shmat" in data for data in built.objects.values())
+        if not attaches or not fingerprint_traces(sandbox):
+            return
+        call = Trace.of(self.bench.traced(sandbox, built)).misplaced_shmat(self.platform.architecture.shmlba)
+        if call is not None:
+            params = {"call": call, "shmlba": str(self.platform.architecture.shmlba)}
+            found = Finding("XC-RUN-009", Certainty.CERTAIN, unit.name, self.platform.id, params)
+            record.fails(
+                KERNEL, _("{text} [XC-RUN-009]", text=self.findings.text(found)), verbatim(self.findings.mend(found))
+            )
+
+    def _check_vendor(self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome, fidelity: Fidelity) -> None:
+        try:
+            found, seen = self._counterfactuals.vendor_differs(unit, built, outcome)
+        except HostFault as fault:
+            record.undecided(VENDOR, Cause.HOST, fault.what, fault.mend)
+            return
+        runs = [{"kind": "run", "unit": unit.name, "vendor": name, **o.as_evidence()} for name, o in seen.items()]
+        record.saw((VENDOR,), fidelity, *runs)
+        if found is not None:
+            record.fails(
+                VENDOR, verbatim(f"{self.findings.text(found)} [{found.code}]"), verbatim(self.findings.mend(found))
+            )
+
+    def _check_locale(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
+        """The output under another locale and time zone, here and on x86-64."""
+        here = self.bench.execute(sandbox, built, env=ELSEWHERE)
+        there = self.bench.reference(unit, elsewhere=True)
+        if here.is_fault or isinstance(there, str) or there.is_fault:
+            cause = there if isinstance(there, str) else (here if here.is_fault else there).describe()
+            record.undecided(LOCALE, Cause.HOST, _("a run under another locale is missing: {cause}", cause=cause))
+            return
+        record.saw((LOCALE,), sandbox.fingerprint.fidelity, observation(sandbox, unit, here))
+        if (here.ended, here.code) != (there.ended, there.code):
+            record.fails(
+                LOCALE,
+                _(
+                    "{describe} under {ELSEWHERE} and {ELSEWHERE_2}",
+                    describe=here.describe(),
+                    ELSEWHERE=ELSEWHERE["LC_ALL"],
+                    ELSEWHERE_2=ELSEWHERE["TZ"],
+                ),
+            )
+        elif here.stdout != there.stdout:
+            record.fails(
+                LOCALE, verbatim(_difference(here.stdout, there.stdout, "x86-64 under the same locale and time zone"))
+            )
+
+    def _check_isolation(
+        self,
+        record: UnitRecord,
+        sandbox: Sandbox,
+        outcome: Outcome,
+        changes: tuple[str, ...] | None,
+        seen: dict[str, Any],
+    ) -> None:
+        isolation, fidelity = sandbox.fingerprint.isolation, sandbox.fingerprint.fidelity
+        if isolation["no_network"]:
+            record.saw((OFFLINE,), fidelity, seen)
+        else:
+            record.undecided(OFFLINE, Cause.HOST, _("this sandbox cannot take the network away"), verbatim("xc doctor"))
+        if changes is None:
+            record.undecided(
+                IN_PLACE, Cause.HOST, _("this sandbox cannot tell what was written where"), verbatim("xc doctor")
+            )
+        else:
+            record.saw((IN_PLACE,), fidelity, {**seen, "changes": list(changes[:20])})
+            if changes:
+                record.fails(
+                    IN_PLACE, _("wrote {names} outside of its working directory", names=joined(changes[:3], _(", ")))
+                )
+        record.saw((NO_LEFTOVERS,), fidelity, seen)
+        if outcome.leftovers:
+            record.fails(
+                NO_LEFTOVERS, _("left {leftovers} process(es) running when it ended", leftovers=outcome.leftovers)
+            )
+
+    def _check_output(
+        self,
+        unit: Unit,
+        record: UnitRecord,
+        outcome: Outcome,
+        seen: dict[str, Any],
+        fidelity: Fidelity,
+        behaviour: str | None,
+    ) -> None:
+        expected = unit.expect.stdout.encode() if unit.expect.stdout is not None else None
+        if behaviour is not None:
+            if expected is not None:
+                if outcome.stdout != expected:
+                    record.fails(behaviour, verbatim(_difference(outcome.stdout, expected, unit.expect.source)))
+                return
+            reference = self.bench.reference(unit)
+            if isinstance(reference, str):
+                record.undecided(
+                    behaviour, Cause.HOST, _("the x86-64 run is missing: {reference}", reference=reference)
+                )
+            elif reference.stdout != outcome.stdout:
+                record.fails(behaviour, verbatim(_difference(outcome.stdout, reference.stdout, "the x86-64 run")))
+            return
+        reference = self.bench.reference(unit)
+        if isinstance(reference, str):
+            record.undecided(SAME_AS_X86, Cause.HOST, _("the x86-64 run is missing: {reference}", reference=reference))
+        elif reference.is_fault or reference.ended is not Ended.EXITED:
+            record.undecided(
+                SAME_AS_X86, Cause.HOST, _("the x86-64 run is no measure: {describe}", describe=reference.describe())
+            )
+        else:
+            twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence()}
+            record.saw((SAME_AS_X86,), fidelity, seen, twin)
+        same = not isinstance(reference, str) and reference.stdout == outcome.stdout
+        if expected is not None:
+            record.saw((KNOWN_ANSWER,), fidelity, seen)
+            if outcome.stdout != expected:
+                right_on_x86 = not isinstance(reference, str) and reference.stdout == expected
+                # Right on x86-64 and wrong here is one fault, of porting; wrong everywhere is another, of the answer.
+                if not right_on_x86:
+                    record.fails(KNOWN_ANSWER, verbatim(_difference(outcome.stdout, expected, unit.expect.source)))
+                    return
+        if SAME_AS_X86 in record.looked_at and not same and not isinstance(reference, str):
+            finding = self._differs(unit, record, outcome, reference)
+            if expected is not None and outcome.stdout != expected:
+                record.looked_at.pop(KNOWN_ANSWER, None)
+                record.blocked_by = finding
+
+    def _differs(self, unit: Unit, record: UnitRecord, outcome: Outcome, reference: Outcome) -> UnitFinding:
+        """Another output than x86-64's, with the cause where a build of the same source otherwise tells it."""
+        text = _difference(outcome.stdout, reference.stdout, "the x86-64 run")
+        code = cause_of_difference(
+            self.bench.subject, unit, self.platform.arch, outcome, reference, self.bench.run_variant
+        )
+        if code is None:
+            return record.fails(SAME_AS_X86, verbatim(text))
+        found = Finding(code, Certainty.CERTAIN, unit.name, self.platform.id)
+        return record.fails(
+            SAME_AS_X86,
+            _("{text}: {text_2} [{code}]", text=text, text_2=self.findings.text(found), code=code),
+            verbatim(self.findings.mend(found)),
+        )
+
+    def _check_poorest(self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome) -> None:
+        """The same unit, built for no CPU in particular, on a CPU without the optional features.
+
+        A unit that comes built, or with flags of its own, may rightly need what the platform's CPU has: an illegal
+        instruction of such a one is kept as evidence and is no failure here (the baseline requirement judges it).
+        """
+        model = self.platform.cpu.emulation.poorest.value
+        if model is None:
+            record.undecided(
+                POOREST,
+                Cause.MISSING_FACT,
+                _("no poorer CPU than {cpu_name} is known", cpu_name=self.platform.cpu_name),
+            )
+            return
+        if unit.kind in ("c", "go", "go-cgo"):
+            rootfs = self.pool.store.rootfs_for(self.platform)
+            built = build(self.bench.builder, self.bench.subject, unit, plain_target(self.platform, rootfs), rootfs)
+        sandbox = self.pool.sandbox(self.platform, CpuVariant.POOREST)
+        poor = self.bench.execute(sandbox, built)
+        record.saw((POOREST,), sandbox.fingerprint.fidelity, observation(sandbox, unit, poor))
+        tuned = unit.kind in ("binary", "artifact") or self.platform.arch in unit.c_flags
+        if tuned and poor.ended is Ended.SIGNALED and poor.signal == SIGILL:
+            return
+        if poor.is_fault:
+            record.undecided(POOREST, Cause.HOST, verbatim(poor.describe()))
+        elif poor.ended is not outcome.ended or poor.code != outcome.code:
+            record.fails(
+                POOREST,
+                _(
+                    "{describe} under {partition}, where it has to take another path [XC-RUN-007]",
+                    describe=poor.describe(),
+                    partition=model.partition(",")[0],
+                ),
+            )
+        elif poor.stdout != outcome.stdout:
+            record.fails(POOREST, _("another output under {partition}", partition=model.partition(",")[0]))
+
+    def _check_real_machine(
+        self, unit: Unit, record: UnitRecord, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
+    ) -> None:
+        """What only a board or a real kernel decides: emulated, the measurement is kept and the verdict is left open."""
+        fidelity = sandbox.fingerprint.fidelity
+        baseline = sandbox.fingerprint.baseline_ms
+        ratio = round(outcome.wall_ms / baseline, 2) if baseline else None
+        record.saw((START_BUDGET,), fidelity, {**seen, "kind": "start-up", "times_an_empty_program": ratio})
+        if fidelity < Fidelity.NATIVE:
+            record.undecided(
+                START_BUDGET, Cause.FIDELITY, _("an emulator's clock says nothing of the machine's; needs native")
+            )
+        elif unit.start_budget_ms is None:
+            record.undecided(
+                START_BUDGET,
+                Cause.MISSING_FACT,
+                _("the manifest states no budget"),
+                _("add start_budget_ms to {name}", name=unit.name),
+            )
+        elif outcome.wall_ms > unit.start_budget_ms:
+            record.fails(
+                START_BUDGET,
+                _(
+                    "took {wall_ms:.0f} ms, its budget is {start_budget_ms:g} ms",
+                    wall_ms=outcome.wall_ms,
+                    start_budget_ms=unit.start_budget_ms,
+                ),
+            )
+        real = sandbox.fingerprint.observed.get("page_size")
+        known = self.platform.page_size
+        record.saw((PAGE_SIZE,), fidelity, {**seen, "page_size": real})
+        if fidelity < Fidelity.EMULATED_SYSTEM:
+            record.undecided(
+                PAGE_SIZE, Cause.FIDELITY, _("qemu-user has the host's pages; needs a kernel of the platform")
+            )
+        elif known is None or known.value is None:
+            record.undecided(
+                PAGE_SIZE,
+                Cause.MISSING_FACT,
+                _("the page size of {os_name} is not known", os_name=self.platform.os_name),
+            )
+        elif real != str(known.value):
+            record.undecided(
+                PAGE_SIZE,
+                Cause.FIDELITY,
+                _("ran with pages of {real} bytes, the platform has {value}", real=real, value=known.value),
+            )
+
+
+def fingerprint_traces(sandbox: Sandbox) -> bool:
+    """Whether a trace of system calls can be had: qemu-user logs them."""
+    return sandbox.fingerprint.emulated
+
+
+def observation(sandbox: Sandbox, unit: Unit, outcome: Outcome) -> dict[str, Any]:
+    """A run as evidence."""
+    return {"kind": "run", "unit": unit.name, "sandbox": sandbox.fingerprint.platform, **outcome.as_evidence()}
+
+
+def tail_of(stderr: bytes) -> str:
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return f" ({lines[-1][:160]})" if lines else ""
+
+
+def _difference(found: bytes, expected: bytes, source: str) -> str:
+    """The first line that differs."""
+    ours, theirs = found.decode(errors="backslashreplace"), expected.decode(errors="backslashreplace")
+    for number, (one, other) in enumerate(zip(ours.splitlines(), theirs.splitlines(), strict=False), 1):
+        if one != other:
+            return f"line {number} is {one[:60]!r}, expected {other[:60]!r} ({source})"
+    return f"{len(ours.splitlines())} lines, expected {len(theirs.splitlines())} ({source})"

@@ -1,0 +1,78 @@
+"""The quality of clocks and timers, judged from the samples that a bridge gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.messages import _, verbatim
+
+SAMPLES = 10_000
+TIMER_PERIOD_NS = 1_000_000
+CLOCK_LIMIT_NS = 1_000_000
+TIMER_LIMIT_NS = 10_000_000
+"""The worst step of a clock and the latest timer that pass, on the machine itself: 1 ms between two readings and 10 ms of
+lateness are what an unloaded server kernel with a tick of 250 Hz stays well below (this suite's own bound)."""
+
+
+def judge_clocks(clock: Mapping[str, Any] | None, timer: Mapping[str, Any] | None, timer_s: float) -> Found:
+    """What a bridge says of its samples, None where it has not got the operation.
+
+    It counts its own samples, so that what can be checked of its words is: their number, that they are numbers, and that
+    10,000 timers were waited for, by our clock (``timer_s``, seconds).
+    """
+    found = Found(evidence=[{"kind": "clocks", "clock": clock, "timer": timer, "timer_s": round(timer_s, 3)}])
+    if clock is None or timer is None:
+        found.lacking = _("the bridge has no operations clock_samples and timer_samples")
+        return found
+    for what, values, names in (
+        ("clock_samples", clock, ("samples", "backwards", "worst_ns")),
+        ("timer_samples", timer, ("samples", "early", "worst_ns")),
+    ):
+        for name in names:
+            value = values.get(name)
+            # worst_ns may be a fraction; a bool is an int to Python.
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                found.wrong.append(
+                    _(
+                        "{what} says {name} {value}, which is no number of 0 or more",
+                        what=what,
+                        name=name,
+                        value=verbatim(repr(value)),
+                    )
+                )
+    if found.wrong:
+        return found
+    assert clock is not None and timer is not None
+    for what, values in (("clock_samples", clock), ("timer_samples", timer)):
+        if values["samples"] != SAMPLES:
+            found.wrong.append(
+                _("{what} made {values} of {SAMPLES} samples", what=what, values=values["samples"], SAMPLES=SAMPLES)
+            )
+    if timer_s < SAMPLES * TIMER_PERIOD_NS / 1e9:
+        found.wrong.append(
+            _(
+                "{SAMPLES} timers of {TIMER_PERIOD_NS} ns are said to be over after {timer_s:.1f} s",
+                SAMPLES=SAMPLES,
+                TIMER_PERIOD_NS=TIMER_PERIOD_NS,
+                timer_s=timer_s,
+            )
+        )
+    if clock["backwards"]:
+        found.wrong.append(_("the clock went backwards {clock} times", clock=clock["backwards"]))
+    if timer["early"]:
+        found.wrong.append(_("{timer} timers were early", timer=timer["early"]))
+    for what, values, limit in (("clock", clock, CLOCK_LIMIT_NS), ("timer", timer, TIMER_LIMIT_NS)):
+        if values["worst_ns"] > limit:
+            found.wrong.append(
+                _(
+                    "the worst {what} of {SAMPLES} is {values} ns, the bound is {limit}",
+                    what=what,
+                    SAMPLES=SAMPLES,
+                    values=values["worst_ns"],
+                    limit=limit,
+                )
+            )
+    return found
