@@ -101,7 +101,10 @@ def test_help_and_markers(pytester: pytest.Pytester) -> None:
     [
         (["--xc-platform=kunpen"], "*unknown platform 'kunpen' (did you mean kunpeng*"),
         (["--xc-platform=,"], "*no platform is named*"),
-        (["--xc-platform=kunpeng", "--xc-suite=mruu"], "*no conformance package 'mruu'; there are mru*"),
+        (
+            ["--xc-platform=kunpeng", "--xc-suite=mruu"],
+            "*no conformance package 'mruu' (did you mean mru?); there are mru*",
+        ),
         (["--xc-platform=kunpeng", "--xc-profile=finanse"], "*unknown profile 'finanse' (did you mean finance?)*"),
         (["--xc-platform=kunpeng", "--xc-subject=/none"], "*no such manifest*"),
         (["--xc-platform=kunpeng", "--xc-timeout-scale=fast"], "*expected a number above 0*"),
@@ -127,7 +130,9 @@ def test_a_wrong_option_is_an_error_in_words(pytester: pytest.Pytester, argument
 def test_an_unknown_backend_is_an_error_in_words(vendor: pytest.Pytester, suite: str) -> None:
     vendor.makepyfile("def test_x(xc_sandbox): pass")
     result = run(vendor, "--xc-platform=kunpeng", f"--xc-suite={suite}", "--xc-backend=qemuu")
-    result.stderr.fnmatch_lines(["ERROR: unknown backend 'qemuu'; there are auto, qemu, docker, system, native"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: unknown backend 'qemuu' (did you mean qemu?); there are auto, qemu, docker, system, native"]
+    )
     assert "Traceback" not in result.stdout.str() + result.stderr.str() and result.ret != 0
 
 
