@@ -168,10 +168,10 @@ def _flags(context: Context) -> int:
     catalogue = load_findings()
     words = {Certainty.CERTAIN: _("certain"), Certainty.GUARDED: _("guarded?"), Certainty.UNDECIDED: _("undecided")}
     for finding in findings:
-        text = verbatim(catalogue.text(finding, context.language))
+        text = verbatim(catalogue.text(finding).render(context.language))
         word = words.get(finding.certainty, verbatim(finding.certainty))
         context.say(_("{certainty} {code} {text}", certainty=word, code=finding.code, text=text))
-        context.say(_("  mend: {mend}", mend=verbatim(catalogue.mend(finding, context.language))))
+        context.say(_("  mend: {mend}", mend=verbatim(catalogue.mend(finding).render(context.language))))
     if not findings:
         context.say(_("good"))
     return Exit.FINDINGS if any(f.certainty is Certainty.CERTAIN for f in findings) else Exit.CLEAN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +17,7 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, both, verbatim
 
 FindingCode = Annotated[str, StringConstraints(pattern=r"^XC-[A-Z]+-[0-9]{3}$")]
 
@@ -107,12 +106,17 @@ class FindingCatalogue:
             )
         return self.rules[code.upper()]
 
-    def text(self, finding: Finding, language: str = "en") -> str:
+    def text(self, finding: Finding) -> Message:
         """What was found, as a sentence."""
-        return _fill(getattr(self.get(finding.code).found, language), finding)
+        return _filled(self.get(finding.code).found, finding)
 
-    def mend(self, finding: Finding, language: str = "en") -> str:
-        return _fill(getattr(self.get(finding.code).mend, language), finding)
+    def coded(self, finding: Finding) -> Message:
+        """What was found, with its code behind it, as reasons of verdicts tell it."""
+        return _("{found} [{code}]", found=self.text(finding), code=finding.code)
+
+    def mend(self, finding: Finding) -> Message:
+        """How to put it right."""
+        return _filled(self.get(finding.code).mend, finding)
 
     def fails(self, finding: Finding) -> bool:
         """Whether the platform cannot do with it."""
@@ -124,12 +128,5 @@ def load_findings() -> FindingCatalogue:
     return FindingCatalogue(*resources.finding_files())
 
 
-class _Lenient(string.Formatter):
-    """A parameter that nobody gave stays visible instead of raising: a report must be written."""
-
-    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
-        return kwargs.get(key, f"({key}?)") if isinstance(key, str) else ""
-
-
-def _fill(template: str, finding: Finding) -> str:
-    return _Lenient().vformat(template, (), {"object": finding.object, "platform": finding.platform, **finding.params})
+def _filled(text: Text, finding: Finding) -> Message:
+    return both(text.model_dump(), **{"object": finding.object, "platform": finding.platform, **finding.params})

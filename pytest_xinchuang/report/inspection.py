@@ -11,6 +11,7 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.inspector import Inspection, describe
+from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.report.sarif import sarif_document
 
 ORDER = (Certainty.CERTAIN, Certainty.UNDECIDED, Certainty.GUARDED, Certainty.NOTE)
@@ -90,7 +91,7 @@ def as_text(result: InspectionResult, *, notes: bool = False) -> str:
         for (certainty, code, mend), group in _grouped(shown, result).items():
             rule = result.catalogue.get(code)
             lines.append(f"  {words[certainty]} {code} {getattr(rule.title, result.language)}")
-            lines += [f"      {result.catalogue.text(f, result.language)}" for f in group[:12]]
+            lines += [f"      {result.catalogue.text(f).render(result.language)}" for f in group[:12]]
             if len(group) > 12:
                 lines.append(f"      ... +{len(group) - 12}")
             lines.append(f"      {words['mend']}: {mend}")
@@ -116,7 +117,7 @@ def as_text(result: InspectionResult, *, notes: bool = False) -> str:
 def _grouped(found: Sequence[Finding], result: InspectionResult) -> dict[tuple[str, str, str], list[Finding]]:
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in found:
-        key = (finding.certainty.value, finding.code, result.catalogue.mend(finding, result.language))
+        key = (finding.certainty.value, finding.code, result.catalogue.mend(finding).render(result.language))
         groups.setdefault(key, []).append(finding)
     return groups
 
@@ -149,8 +150,8 @@ def _finding(result: InspectionResult, finding: Finding) -> dict[str, Any]:
         "level": rule.level.value if rule.level else None,
         "platform": finding.platform,
         "object": finding.object,
-        "text": {lang: result.catalogue.text(finding, lang) for lang in ("zh", "en")},
-        "mend": {lang: result.catalogue.mend(finding, lang) for lang in ("zh", "en")},
+        "text": {lang: result.catalogue.text(finding).render(lang) for lang in ("zh", "en")},
+        "mend": {lang: result.catalogue.mend(finding).render(lang) for lang in ("zh", "en")},
         "evidence": dict(finding.evidence),
     }
 
@@ -178,9 +179,7 @@ def as_sarif(result: InspectionResult) -> str:
             "ruleId": f.code,
             "ruleIndex": codes.index(f.code),
             "level": SARIF_LEVELS[f.certainty],
-            "message": {
-                "text": f"{result.catalogue.text(f, result.language)}. {result.catalogue.mend(f, result.language)}"
-            },
+            "message": {"text": told(result.catalogue, f).render(result.language)},
             "locations": [
                 {
                     "physicalLocation": {"artifactLocation": {"uri": _uri(f.object.partition("!")[0])}},
@@ -224,3 +223,8 @@ def explain(catalogue: FindingCatalogue, codes: Iterable[str], language: str, ro
             lines.append(f"  {labels[5]}: {'; '.join(rows[rule.code])}")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def told(catalogue: FindingCatalogue, finding: Finding) -> Message:
+    """A finding with its mend, as code scanning services show it."""
+    return _("{found}. {mend}", found=catalogue.text(finding), mend=catalogue.mend(finding))

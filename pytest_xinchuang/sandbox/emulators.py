@@ -13,6 +13,7 @@ from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import Message, _, joined
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 
@@ -77,7 +78,7 @@ def lacking_calls(emulator: str = "qemu-user", *, libc: bool = True) -> frozense
     return frozenset(name for row in rows if libc or not row.libc for name in row.calls)
 
 
-ANSWERED_MEND = "--xc-backend=system, or `xc kernel import` of the platform's own kernel"
+ANSWERED_MEND = _("--xc-backend=system, or `xc kernel import` of the platform's own kernel")
 
 
 def to_be_refused(sandbox: Sandbox, platform: Platform) -> frozenset[str]:
@@ -85,10 +86,13 @@ def to_be_refused(sandbox: Sandbox, platform: Platform) -> frozenset[str]:
     return frozenset() if sandbox.fingerprint.own_kernel else lacking_on(platform).names
 
 
-def answered_text(called: Sequence[str], platform: Platform) -> str:
+def answered_text(called: Sequence[str], platform: Platform) -> Message:
     """What is said of a program that made such calls and was not refused."""
-    kernel = f"Linux {platform.system.kernel.value}"
-    return f"it calls {', '.join(called)}, which {kernel} lacks or may lack, and this sandbox answers"
+    return _(
+        "it calls {calls}, which Linux {kernel} lacks or may lack, and this sandbox answers",
+        calls=joined(called, _(", ")),
+        kernel=platform.system.kernel.value,
+    )
 
 
 def not_emulated(traced: Outcome, platform: Platform) -> tuple[str, ...]:

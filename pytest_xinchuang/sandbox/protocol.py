@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal as signals
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import IO, Any, Protocol, runtime_checkable
 
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import Message, _, verbatim
 
 WORK_DIR = "/xc"
 """The one directory of a sandbox in which a subject may write and leave files."""
@@ -54,6 +56,21 @@ class Ended(StrEnum):
     """The emulator itself crashed or refused to start."""
     HOST_FAULT = "host-fault"
     """The sandbox broke under the command: killed from outside, a lost supervisor, a dead daemon."""
+
+    @property
+    def word(self) -> Message:
+        """As people read it."""
+        return _ENDED[self]
+
+
+_ENDED = {
+    Ended.EXITED: _("exited"),
+    Ended.SIGNALED: _("signaled"),
+    Ended.TIMED_OUT: _("timed-out"),
+    Ended.OVER_LIMIT: _("over-limit"),
+    Ended.EMULATOR_FAULT: _("emulator-fault"),
+    Ended.HOST_FAULT: _("host-fault"),
+}
 
 
 @dataclass(frozen=True)
@@ -109,19 +126,17 @@ class Outcome:
             "cpu_ms": self.cpu_ms,
         }
 
-    def describe(self) -> str:
+    def describe(self) -> Message:
         """The end in a few words: "exit code 3", "killed by SIGILL (4)", or the cause."""
-        import signal as signals
-
         if self.ended is Ended.EXITED:
-            return f"exit code {self.code}"
+            return _("exit code {code}", code=self.code)
         if self.ended is Ended.SIGNALED and self.signal is not None:
             try:
-                name = signals.Signals(self.signal).name
+                name = verbatim(signals.Signals(self.signal).name)
             except ValueError:
-                name = "signal"
-            return f"killed by {name} ({self.signal})"
-        return f"{self.ended}: {self.cause}"
+                name = _("signal")
+            return _("killed by {name} ({number})", name=name, number=self.signal)
+        return _("{ended}: {cause}", ended=self.ended.word, cause=verbatim(self.cause))
 
 
 @dataclass(frozen=True)

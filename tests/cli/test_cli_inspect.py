@@ -152,7 +152,7 @@ def test_every_text_can_be_filled_in_and_is_there_in_both_languages() -> None:
     for code, rule in catalogue.rules.items():
         finding = Finding(code, Certainty.NOTE, "object", "platform")
         for language in ("zh", "en"):
-            assert catalogue.text(finding, language) and catalogue.mend(finding, language)
+            assert catalogue.text(finding).render(language) and catalogue.mend(finding).render(language)
             assert getattr(rule.title, language) and getattr(rule.cause, language)
         assert any("一" <= c <= "鿿" for c in rule.title.zh + rule.cause.zh)
 

@@ -8,7 +8,7 @@ from pytest_xinchuang.core.platform import Platform, PlatformsFile
 from pytest_xinchuang.core.subject import Artifact, Subject
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level
 from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import _, joined
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVES, FITS, LOADS
 from pytest_xinchuang.tools.process import Runner
@@ -71,8 +71,11 @@ def _one(
         return record
     inspection = read[name]
     if inspection.root.kind == "file" and not inspection.records:
-        text = f"{name} is no object, package, archive or image that is known here: nothing of it could be inspected"
-        record.blocked_by = record.undecided(LOADS, Cause.HOST, verbatim(text), _("name what is delivered itself"))
+        text = _(
+            "{name} is no object, package, archive or image that is known here: nothing of it could be inspected",
+            name=name,
+        )
+        record.blocked_by = record.undecided(LOADS, Cause.HOST, text, _("name what is delivered itself"))
         return record
     findings = Verdicts(platform, file.architectures).of(inspection)
     findings += problems_as_findings(inspection.problems, platform.id)
@@ -93,14 +96,14 @@ def _one(
 
 def _take(record: UnitRecord, finding: Finding, catalogue: FindingCatalogue, run: bool) -> None:
     level = catalogue.get(finding.code).level
-    reason, mend = f"{catalogue.text(finding)} [{finding.code}]", catalogue.mend(finding)
+    reason, mend = catalogue.coded(finding), catalogue.mend(finding)
     if finding.certainty is Certainty.UNDECIDED:
         cause = Cause.MISSING_FACT if finding.code in _UNKNOWN_FACT else Cause.HOST
-        record.undecided(BY_LEVEL.get(level or Level.L1, LOADS), cause, verbatim(reason), verbatim(mend))
+        record.undecided(BY_LEVEL.get(level or Level.L1, LOADS), cause, reason, mend)
     elif level is None:
         return
     elif finding.certainty is Certainty.CERTAIN:
-        record.fails(BY_LEVEL.get(level, BEHAVES), verbatim(reason), verbatim(mend))
+        record.fails(BY_LEVEL.get(level, BEHAVES), reason, mend)
     elif finding.certainty is Certainty.GUARDED and not run:
         record.undecided(
             BY_LEVEL.get(level, BEHAVES),

@@ -10,7 +10,7 @@ from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.subject import Subject, Unit
-from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.messages import Message, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
@@ -20,7 +20,7 @@ ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
 """Another locale and China's time, as a POSIX string: neither needs files that a minimal system may lack."""
 
 
-class ReferenceRuns(dict[str, Outcome | str]):
+class ReferenceRuns(dict[str, Outcome | Message]):
     """Runs of a subject's x86-64 twins by unit, or why there is none; every platform's bench shares them."""
 
 
@@ -85,7 +85,7 @@ class Bench:
             self._traced = (sandbox, built, outcome)
         return outcome
 
-    def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | str:
+    def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | Message:
         """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""
         runs = self.pool.shared.slot(ReferenceRuns, self.subject_digest)
         key = f"{unit.name} elsewhere" if elsewhere else unit.name
@@ -100,11 +100,11 @@ class Bench:
         if on_x86:
             outcome = self._run_reference(unit, {})
             if isinstance(outcome, str):
-                raise HostFault(verbatim(outcome))
+                raise HostFault(outcome)
             return outcome
         return self.execute(self.pool.sandbox(self.platform), self.built(unit))
 
-    def _run_reference(self, unit: Unit, env: Mapping[str, str]) -> Outcome | str:
+    def _run_reference(self, unit: Unit, env: Mapping[str, str]) -> Outcome | Message:
         try:
             sandbox = self.pool.reference()
             name = self.pool.store.platforms.file.reference or ""
@@ -113,7 +113,7 @@ class Bench:
             twin = build(self.builder, self.subject, unit, reference_target(architecture, rootfs), rootfs)
             return self.execute(sandbox, twin, env=env, before=lambda where: self._identify(where, unit))
         except XcError as error:
-            return error.what
+            return verbatim(error.what)
 
     def _identify(self, sandbox: Sandbox, unit: Unit) -> None:
         """A script's twin runs on an x86-64 machine under the same system: the machine alone is to differ."""

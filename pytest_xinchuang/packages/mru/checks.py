@@ -9,7 +9,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause, Fidelity
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
 from pytest_xinchuang.packages.mru.differences import cause_of_difference
@@ -52,12 +52,17 @@ class RunChecks:
         """What a good run has shown by itself, and the same run with one thing otherwise."""
         fingerprint = sandbox.fingerprint
         if self.platform.system.kernel.value is None:
-            fact = f"the kernel of {self.platform.os_name} is not known"
-            mend = f"add systems.{self.platform.os_name}.kernel to a platforms file of your own"
-            record.undecided(KERNEL, Cause.MISSING_FACT, verbatim(fact), verbatim(mend))
+            system = self.platform.os_name
+            record.undecided(
+                KERNEL,
+                Cause.MISSING_FACT,
+                _("the kernel of {system} is not known", system=system),
+                _("add systems.{system}.kernel to a platforms file of your own", system=system),
+            )
         elif not fingerprint.isolation["kernel_floor"]:
-            told = f"this sandbox has system calls that Linux {self.platform.system.kernel.value} lacks"
-            record.undecided(KERNEL, Cause.HOST, verbatim(told), verbatim("--xc-backend=qemu, or --xc-backend=system"))
+            kernel = self.platform.system.kernel.value
+            told = _("this sandbox has system calls that Linux {kernel} lacks", kernel=kernel)
+            record.undecided(KERNEL, Cause.HOST, told, _("--xc-backend=qemu, or --xc-backend=system"))
         else:
             record.saw((KERNEL,), fingerprint.fidelity, {**seen, "kernel": self.platform.system.kernel.value})
             self._check_answers(record, built, sandbox, outcome)
@@ -79,12 +84,13 @@ class RunChecks:
         traced = self.bench.traced(sandbox, built)
         trace = Trace.of(traced)
         if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
-            told = f"no whole trace says whether it makes calls that the platform's kernel lacks: {traced.describe()}"
-            record.undecided(KERNEL, Cause.HOST, verbatim(told), verbatim(ANSWERED_MEND))
-        elif called := trace.answered(lacking):
-            record.undecided(
-                KERNEL, Cause.FIDELITY, verbatim(answered_text(called, self.platform)), verbatim(ANSWERED_MEND)
+            told = _(
+                "no whole trace says whether it makes calls that the platform's kernel lacks: {end}",
+                end=traced.describe(),
             )
+            record.undecided(KERNEL, Cause.HOST, told, ANSWERED_MEND)
+        elif called := trace.answered(lacking):
+            record.undecided(KERNEL, Cause.FIDELITY, answered_text(called, self.platform), ANSWERED_MEND)
 
     def _check_shmat(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
         attaches = any(b"shmat" in data for data in built.objects.values())
@@ -94,9 +100,7 @@ class RunChecks:
         if call is not None:
             params = {"call": call, "shmlba": str(self.platform.architecture.shmlba)}
             found = Finding("XC-RUN-009", Certainty.CERTAIN, unit.name, self.platform.id, params)
-            record.fails(
-                KERNEL, _("{text} [XC-RUN-009]", text=self.findings.text(found)), verbatim(self.findings.mend(found))
-            )
+            record.fails(KERNEL, self.findings.coded(found), self.findings.mend(found))
 
     def _check_vendor(self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome, fidelity: Fidelity) -> None:
         try:
@@ -107,9 +111,7 @@ class RunChecks:
         runs = [{"kind": "run", "unit": unit.name, "vendor": name, **o.as_evidence()} for name, o in seen.items()]
         record.saw((VENDOR,), fidelity, *runs)
         if found is not None:
-            record.fails(
-                VENDOR, verbatim(f"{self.findings.text(found)} [{found.code}]"), verbatim(self.findings.mend(found))
-            )
+            record.fails(VENDOR, self.findings.coded(found), self.findings.mend(found))
 
     def _check_locale(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
         """The output under another locale and time zone, here and on x86-64."""
@@ -117,23 +119,22 @@ class RunChecks:
         there = self.bench.reference(unit, elsewhere=True)
         if here.is_fault or isinstance(there, str) or there.is_fault:
             cause = there if isinstance(there, str) else (here if here.is_fault else there).describe()
-            record.undecided(LOCALE, Cause.HOST, _("a run under another locale is missing: {cause}", cause=cause))
+            record.undecided(LOCALE, Cause.HOST, _("a run under another locale is missing: {why}", why=cause))
             return
         record.saw((LOCALE,), sandbox.fingerprint.fidelity, observation(sandbox, unit, here))
         if (here.ended, here.code) != (there.ended, there.code):
             record.fails(
                 LOCALE,
                 _(
-                    "{describe} under {ELSEWHERE} and {ELSEWHERE_2}",
-                    describe=here.describe(),
-                    ELSEWHERE=ELSEWHERE["LC_ALL"],
-                    ELSEWHERE_2=ELSEWHERE["TZ"],
+                    "{end} under {locale} and {time_zone}",
+                    end=here.describe(),
+                    locale=ELSEWHERE["LC_ALL"],
+                    time_zone=ELSEWHERE["TZ"],
                 ),
             )
         elif here.stdout != there.stdout:
-            record.fails(
-                LOCALE, verbatim(_difference(here.stdout, there.stdout, "x86-64 under the same locale and time zone"))
-            )
+            source = _("x86-64 under the same locale and time zone")
+            record.fails(LOCALE, _difference(here.stdout, there.stdout, source))
 
     def _check_isolation(
         self,
@@ -177,22 +178,20 @@ class RunChecks:
         if behaviour is not None:
             if expected is not None:
                 if outcome.stdout != expected:
-                    record.fails(behaviour, verbatim(_difference(outcome.stdout, expected, unit.expect.source)))
+                    record.fails(behaviour, _difference(outcome.stdout, expected, verbatim(unit.expect.source)))
                 return
             reference = self.bench.reference(unit)
             if isinstance(reference, str):
-                record.undecided(
-                    behaviour, Cause.HOST, _("the x86-64 run is missing: {reference}", reference=reference)
-                )
+                record.undecided(behaviour, Cause.HOST, _("the x86-64 run is missing: {why}", why=reference))
             elif reference.stdout != outcome.stdout:
-                record.fails(behaviour, verbatim(_difference(outcome.stdout, reference.stdout, "the x86-64 run")))
+                record.fails(behaviour, _difference(outcome.stdout, reference.stdout, _("the x86-64 run")))
             return
         reference = self.bench.reference(unit)
         if isinstance(reference, str):
-            record.undecided(SAME_AS_X86, Cause.HOST, _("the x86-64 run is missing: {reference}", reference=reference))
+            record.undecided(SAME_AS_X86, Cause.HOST, _("the x86-64 run is missing: {why}", why=reference))
         elif reference.is_fault or reference.ended is not Ended.EXITED:
             record.undecided(
-                SAME_AS_X86, Cause.HOST, _("the x86-64 run is no measure: {describe}", describe=reference.describe())
+                SAME_AS_X86, Cause.HOST, _("the x86-64 run is no measure: {end}", end=reference.describe())
             )
         else:
             twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence()}
@@ -204,7 +203,7 @@ class RunChecks:
                 right_on_x86 = not isinstance(reference, str) and reference.stdout == expected
                 # Right on x86-64 and wrong here is one fault, of porting; wrong everywhere is another, of the answer.
                 if not right_on_x86:
-                    record.fails(KNOWN_ANSWER, verbatim(_difference(outcome.stdout, expected, unit.expect.source)))
+                    record.fails(KNOWN_ANSWER, _difference(outcome.stdout, expected, verbatim(unit.expect.source)))
                     return
         if SAME_AS_X86 in record.looked_at and not same and not isinstance(reference, str):
             finding = self._differs(unit, record, outcome, reference)
@@ -214,17 +213,17 @@ class RunChecks:
 
     def _differs(self, unit: Unit, record: UnitRecord, outcome: Outcome, reference: Outcome) -> UnitFinding:
         """Another output than x86-64's, with the cause where a build of the same source otherwise tells it."""
-        text = _difference(outcome.stdout, reference.stdout, "the x86-64 run")
+        text = _difference(outcome.stdout, reference.stdout, _("the x86-64 run"))
         code = cause_of_difference(
             self.bench.subject, unit, self.platform.arch, outcome, reference, self.bench.run_variant
         )
         if code is None:
-            return record.fails(SAME_AS_X86, verbatim(text))
+            return record.fails(SAME_AS_X86, text)
         found = Finding(code, Certainty.CERTAIN, unit.name, self.platform.id)
         return record.fails(
             SAME_AS_X86,
-            _("{text}: {text_2} [{code}]", text=text, text_2=self.findings.text(found), code=code),
-            verbatim(self.findings.mend(found)),
+            _("{difference}: {found}", difference=text, found=self.findings.coded(found)),
+            self.findings.mend(found),
         )
 
     def _check_poorest(self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome) -> None:
@@ -238,7 +237,7 @@ class RunChecks:
             record.undecided(
                 POOREST,
                 Cause.MISSING_FACT,
-                _("no poorer CPU than {cpu_name} is known", cpu_name=self.platform.cpu_name),
+                _("no poorer CPU than {cpu} is known", cpu=self.platform.cpu_name),
             )
             return
         if unit.kind in ("c", "go", "go-cgo"):
@@ -251,18 +250,18 @@ class RunChecks:
         if tuned and poor.ended is Ended.SIGNALED and poor.signal == SIGILL:
             return
         if poor.is_fault:
-            record.undecided(POOREST, Cause.HOST, verbatim(poor.describe()))
+            record.undecided(POOREST, Cause.HOST, poor.describe())
         elif poor.ended is not outcome.ended or poor.code != outcome.code:
             record.fails(
                 POOREST,
                 _(
-                    "{describe} under {partition}, where it has to take another path [XC-RUN-007]",
-                    describe=poor.describe(),
-                    partition=model.partition(",")[0],
+                    "{end} under {model}, where it has to take another path [XC-RUN-007]",
+                    end=poor.describe(),
+                    model=model.partition(",")[0],
                 ),
             )
         elif poor.stdout != outcome.stdout:
-            record.fails(POOREST, _("another output under {partition}", partition=model.partition(",")[0]))
+            record.fails(POOREST, _("another output under {model}", model=model.partition(",")[0]))
 
     def _check_real_machine(
         self, unit: Unit, record: UnitRecord, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
@@ -281,15 +280,15 @@ class RunChecks:
                 START_BUDGET,
                 Cause.MISSING_FACT,
                 _("the manifest states no budget"),
-                _("add start_budget_ms to {name}", name=unit.name),
+                _("add start_budget_ms to {unit}", unit=unit.name),
             )
         elif outcome.wall_ms > unit.start_budget_ms:
             record.fails(
                 START_BUDGET,
                 _(
-                    "took {wall_ms:.0f} ms, its budget is {start_budget_ms:g} ms",
-                    wall_ms=outcome.wall_ms,
-                    start_budget_ms=unit.start_budget_ms,
+                    "took {taken:.0f} ms, its budget is {budget:g} ms",
+                    taken=outcome.wall_ms,
+                    budget=unit.start_budget_ms,
                 ),
             )
         real = sandbox.fingerprint.observed.get("page_size")
@@ -303,13 +302,13 @@ class RunChecks:
             record.undecided(
                 PAGE_SIZE,
                 Cause.MISSING_FACT,
-                _("the page size of {os_name} is not known", os_name=self.platform.os_name),
+                _("the page size of {system} is not known", system=self.platform.os_name),
             )
         elif real != str(known.value):
             record.undecided(
                 PAGE_SIZE,
                 Cause.FIDELITY,
-                _("ran with pages of {real} bytes, the platform has {value}", real=real, value=known.value),
+                _("ran with pages of {real} bytes, the platform has {wanted}", real=real, wanted=known.value),
             )
 
 
@@ -323,15 +322,23 @@ def observation(sandbox: Sandbox, unit: Unit, outcome: Outcome) -> dict[str, Any
     return {"kind": "run", "unit": unit.name, "sandbox": sandbox.fingerprint.platform, **outcome.as_evidence()}
 
 
-def tail_of(stderr: bytes) -> str:
+def with_tail(end: Message, stderr: bytes) -> Message:
+    """How a run ended, with the last line of its standard error."""
     lines = stderr.decode(errors="replace").strip().splitlines()
-    return f" ({lines[-1][:160]})" if lines else ""
+    return _("{end} ({said})", end=end, said=verbatim(lines[-1][:160])) if lines else end
 
 
-def _difference(found: bytes, expected: bytes, source: str) -> str:
+def _difference(found: bytes, expected: bytes, source: Message) -> Message:
     """The first line that differs."""
     ours, theirs = found.decode(errors="backslashreplace"), expected.decode(errors="backslashreplace")
     for number, (one, other) in enumerate(zip(ours.splitlines(), theirs.splitlines(), strict=False), 1):
         if one != other:
-            return f"line {number} is {one[:60]!r}, expected {other[:60]!r} ({source})"
-    return f"{len(ours.splitlines())} lines, expected {len(theirs.splitlines())} ({source})"
+            return _(
+                "line {number} is {found}, expected {wanted} ({source})",
+                number=number,
+                found=verbatim(repr(one[:60])),
+                wanted=verbatim(repr(other[:60])),
+                source=source,
+            )
+    lines, wanted = len(ours.splitlines()), len(theirs.splitlines())
+    return _("{lines} lines, expected {wanted} ({source})", lines=lines, wanted=wanted, source=source)

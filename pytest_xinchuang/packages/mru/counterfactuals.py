@@ -15,7 +15,6 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import not_emulated
@@ -115,7 +114,7 @@ class Counterfactuals:
             other = self.execute(self.pool.sandbox(self.platform, vendor=vendor), built)
             seen[vendor] = other
             if other.is_fault:
-                raise HostFault(verbatim(other.describe()))
+                raise HostFault(other.describe())
             if (other.ended, other.code, other.stdout) != (outcome.ended, outcome.code, outcome.stdout):
                 how = other.describe() if other.ended is not Ended.EXITED or other.code else "another output"
                 return self._finding("XC-RUN-006", unit, vendor=vendor, how=how, other="the CPU's own name"), seen

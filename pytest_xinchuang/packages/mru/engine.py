@@ -41,14 +41,14 @@ from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.toolchain.flags import check_flags
 
 _NOT_THERE = {
-    BUILDS: "no unit comes as source",
-    LOADS: "the manifest lists no artifacts",
-    FITS: "the manifest lists no artifacts",
-    BEHAVES: "the manifest lists no artifacts",
-    FLAGS: "the manifest lists no build_flags",
-    IDENTITY: "no unit is a script or an installer",
-    INSTALLER: "no unit is an installer",
-    VENDOR: "programs do not ask for a vendor's name on this architecture",
+    BUILDS: _("no unit comes as source"),
+    LOADS: _("the manifest lists no artifacts"),
+    FITS: _("the manifest lists no artifacts"),
+    BEHAVES: _("the manifest lists no artifacts"),
+    FLAGS: _("the manifest lists no build_flags"),
+    IDENTITY: _("no unit is a script or an installer"),
+    INSTALLER: _("no unit is an installer"),
+    VENDOR: _("programs do not ask for a vendor's name on this architecture"),
 }
 """Requirements that do not apply where nothing of their kind is there, and why."""
 
@@ -86,8 +86,9 @@ class MruEngine:
             records = self._records
         except HostFault as fault:
             cause = cause_of(fault)
-            code = " [XC-RUN-004]" if cause is Cause.FIDELITY and self.platform.world == "old" else ""
-            return Decision(Verdict.INCONCLUSIVE, cause, verbatim(fault.what + code), fault.mend)
+            old_world = cause is Cause.FIDELITY and self.platform.world == "old"
+            reason = _("{what} [XC-RUN-004]", what=fault.what) if old_world else fault.what
+            return Decision(Verdict.INCONCLUSIVE, cause, reason, fault.mend)
         scope = [r for r in records if self._in_scope(requirement_id, r)]
         if not scope and (said := self._not_applicable(requirement_id)):
             return said
@@ -95,13 +96,17 @@ class MruEngine:
             files = [
                 {"kind": "manifest", "artifact": a.name, "files": dict(a.files)} for a in self.subject.file.artifacts
             ]
-            reason = f"no unit is an object by itself; what the artifacts hold is decided by {LOADS} and {FITS}"
-            return Decision(Verdict.NOT_APPLICABLE, reason=verbatim(reason), evidence=tuple(files))
+            reason = _(
+                "no unit is an object by itself; what the artifacts hold is decided by {loads} and {fits}",
+                loads=LOADS,
+                fits=FITS,
+            )
+            return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=tuple(files))
         if not scope and requirement_id in _NOT_THERE:
             units = [{"kind": "manifest", "unit": u.name, "comes_as": u.kind} for u in self.subject.file.units]
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
-            return Decision(Verdict.NOT_APPLICABLE, reason=verbatim(reason), evidence=(where, *units))
+            return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
         return join_units(requirement_id, scope, requirement.mend.message())
 
     def _unit(self, record: UnitRecord) -> Unit | None:
@@ -150,10 +155,10 @@ class MruEngine:
                 Verdict.INCONCLUSIVE,
                 Cause.SUBJECT,
                 _(
-                    "the manifest says that {behaviour} do not apply ({reason}), but {value}",
+                    "the manifest says that {behaviour} do not apply ({reason}), but {against}",
                     behaviour=behaviour,
                     reason=said.reason,
-                    value=against or "none of its objects could be read",
+                    against=against or _("none of its objects could be read"),
                 ),
                 _("add a unit with behaviour: {behaviour}", behaviour=behaviour),
             )
@@ -192,8 +197,7 @@ class MruEngine:
         record.saw((FLAGS,), Fidelity.STATIC, {"kind": "flags", "flags": list(flags)})
         for finding in check_flags(flags, self.platform.system.libc, self.platform):
             if finding.certainty is Certainty.CERTAIN:
-                text = f"{self.findings.text(finding)} [{finding.code}]"
-                record.fails(FLAGS, verbatim(text), verbatim(self.findings.mend(finding)))
+                record.fails(FLAGS, self.findings.coded(finding), self.findings.mend(finding))
         return record
 
     def _observe(self, unit: Unit, record: UnitRecord, provided: frozenset[str]) -> None:

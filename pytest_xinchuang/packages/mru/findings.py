@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
 
 @dataclass(frozen=True)
@@ -72,35 +72,38 @@ def join_units(requirement: str, units: list[UnitRecord], default_mend: Message)
             continue
         if unit.blocked_by is not None:
             first = unit.blocked_by
-            reason = f"{first.requirement}: {first.reason}"
+            reason = _("{requirement}: {reason}", requirement=first.requirement, reason=first.reason)
             cause = Cause.BLOCKED if first.verdict is Verdict.FAIL else first.cause
         else:
-            reason, cause = "it was not looked at", Cause.HOST
-        findings.append(UnitFinding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, verbatim(reason), NOTHING))
+            reason, cause = _("it was not looked at"), Cause.HOST
+        findings.append(UnitFinding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, reason, NOTHING))
     fidelity = min((unit.looked_at.get(requirement, Fidelity.STATIC) for unit in units), default=Fidelity.STATIC)
     failures = [f for f in findings if f.verdict is Verdict.FAIL]
     if failures:
         return Decision(
-            Verdict.FAIL, Cause.SUBJECT, verbatim(_text(failures)), failures[0].mend or default_mend, fidelity, evidence
+            Verdict.FAIL, Cause.SUBJECT, _text(failures), failures[0].mend or default_mend, fidelity, evidence
         )
     if findings:
         worst = min((f.cause for f in findings), key=_WORST_FIRST.index)
         told = [f for f in findings if f.cause is worst]
-        return Decision(Verdict.INCONCLUSIVE, worst, verbatim(_text(told)), told[0].mend, fidelity, evidence)
+        return Decision(Verdict.INCONCLUSIVE, worst, _text(told), told[0].mend, fidelity, evidence)
     if not evidence:
         return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("nothing was observed"), fidelity=fidelity)
     return Decision(Verdict.PASS, fidelity=fidelity, evidence=evidence)
 
 
-def _text(findings: list[UnitFinding]) -> str:
+def _text(findings: list[UnitFinding]) -> Message:
     """What was found, the same thing in several units told once."""
-    units: dict[str, list[str]] = {}
+    units: dict[Message, list[str]] = {}
     for finding in findings:
         units.setdefault(finding.reason, []).append(finding.unit)
-    told = [f"{_names(names)}: {reason}" for reason, names in units.items()]
-    return "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
+    told = [_("{units}: {reason}", units=_names(names), reason=reason) for reason, names in units.items()]
+    more = [_("and {n} more", n=len(told) - 3)] if len(told) > 3 else []
+    return joined([*told[:3], *more])
 
 
-def _names(names: list[str]) -> str:
-    names = list(dict.fromkeys(names))
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more units"
+def _names(names: list[str]) -> Message:
+    different = [verbatim(name) for name in dict.fromkeys(names)]
+    if len(different) <= 3:
+        return joined(different, _(", "))
+    return _("{names} and {n} more units", names=joined(different[:2], _(", ")), n=len(different) - 2)

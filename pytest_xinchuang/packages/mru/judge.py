@@ -14,9 +14,9 @@ from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause, Fidelity
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.mru import static
-from pytest_xinchuang.packages.mru.checks import SIGILL, RunChecks, observation, tail_of
+from pytest_xinchuang.packages.mru.checks import SIGILL, RunChecks, observation, with_tail
 from pytest_xinchuang.packages.mru.diagnosis import what_it_said
 from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord
 from pytest_xinchuang.packages.mru.installers import wrong_requests
@@ -63,7 +63,7 @@ class RunJudge(RunChecks):
         astray = self._children_astray(unit, built, sandbox)
         if astray and (unit.kind == "shell" or not self._is_good(unit, outcome)):
             record.blocked_by = record.undecided(
-                behaviour or STARTS, Cause.HOST, verbatim(astray), verbatim("--xc-backend=qemu; xc doctor")
+                behaviour or STARTS, Cause.HOST, astray, verbatim("--xc-backend=qemu; xc doctor")
             )
             return
         if refused := self._refused_by_emulator(unit, built, sandbox, outcome):
@@ -71,9 +71,9 @@ class RunJudge(RunChecks):
                 behaviour or STARTS,
                 Cause.FIDELITY,
                 _(
-                    "{describe}; it calls {names}, which the emulator has not got and the platform has",
-                    describe=outcome.describe(),
-                    names=joined(refused, _(", ")),
+                    "{end}; it calls {calls}, which the emulator has not got and the platform has",
+                    end=outcome.describe(),
+                    calls=joined(refused, _(", ")),
                 ),
                 verbatim("xc provision --system; --xc-backend=system"),
             )
@@ -85,9 +85,9 @@ class RunJudge(RunChecks):
             return
         looked(BASELINE, ENDS)
         if astray:
-            record.undecided(BASELINE, Cause.HOST, verbatim(astray), verbatim("--xc-backend=qemu; xc doctor"))
+            record.undecided(BASELINE, Cause.HOST, astray, verbatim("--xc-backend=qemu; xc doctor"))
         if other := self._other_cpu(sandbox):
-            record.undecided(BASELINE, Cause.FIDELITY, verbatim(other), verbatim("--xc-backend=qemu"))
+            record.undecided(BASELINE, Cause.FIDELITY, other, verbatim("--xc-backend=qemu"))
         self._check_isolation(record, sandbox, outcome, changes, seen)
         if behaviour:
             looked(behaviour)
@@ -105,11 +105,11 @@ class RunJudge(RunChecks):
         self._check_real_machine(unit, record, sandbox, outcome, seen)
 
     @staticmethod
-    def _other_cpu(sandbox: Sandbox) -> str:
+    def _other_cpu(sandbox: Sandbox) -> Message:
         """Why a kernel of the platform ran on another CPU than the platform's, if it did."""
         fingerprint = sandbox.fingerprint
         apart = fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM and not fingerprint.isolation["cpu_pinned"]
-        return fingerprint.degraded if apart else ""
+        return verbatim(fingerprint.degraded) if apart else NOTHING
 
     @staticmethod
     def _is_good(unit: Unit, outcome: Outcome) -> bool:
@@ -131,18 +131,18 @@ class RunJudge(RunChecks):
         return self._counterfactuals.refused_by_emulator(built, sandbox, lambda other: self._is_expected(unit, other))
 
     @staticmethod
-    def _children_astray(unit: Unit, built: Built, sandbox: Sandbox) -> str | None:
+    def _children_astray(unit: Unit, built: Built, sandbox: Sandbox) -> Message | None:
         """Why a child of this unit may run outside the emulated CPU, or not at all: the sandbox's doing, not the unit's."""
         if sandbox.fingerprint.isolation["children_emulated"]:
             return None
         if unit.kind == "shell":
-            return f"the unit is a script, and {sandbox.fingerprint.degraded}"
+            return _("the unit is a script, and {why}", why=sandbox.fingerprint.degraded)
         objects = []
         for name, data in built.objects.items():
             with contextlib.suppress(NotElf):
                 objects.append(read_elf(data, name))
         why = static.shows("children", objects)
-        return f"{why}, and {sandbox.fingerprint.degraded}" if why else None
+        return _("{behaviour}, and {why}", behaviour=why, why=sandbox.fingerprint.degraded) if why else None
 
     def _root_cause(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome
@@ -150,7 +150,7 @@ class RunJudge(RunChecks):
         """The one thing that kept a run from being a good one, if it was not."""
         behaviour = BEHAVIOURS.get(unit.behaviour or "")
         if outcome.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT):
-            return record.undecided(behaviour or STARTS, Cause.HOST, verbatim(outcome.describe()))
+            return record.undecided(behaviour or STARTS, Cause.HOST, outcome.describe())
         if outcome.ended is Ended.TIMED_OUT:
             return self._judge_hang(unit, record, sandbox, behaviour or ENDS)
         if outcome.ended is Ended.SIGNALED and outcome.signal == SIGILL:
@@ -165,9 +165,7 @@ class RunJudge(RunChecks):
         if not self._is_good(unit, outcome):
             return self._explain(unit, record, built, sandbox, outcome, behaviour)
         if not outcome.stdout and unit.expect.stdout != "":
-            return record.fails(
-                behaviour or ANSWERS, _("nothing on standard output{tail}", tail=tail_of(outcome.stderr))
-            )
+            return record.fails(behaviour or ANSWERS, with_tail(_("nothing on standard output"), outcome.stderr))
         return None
 
     def _judge_hang(self, unit: Unit, record: UnitRecord, sandbox: Sandbox, requirement: str) -> UnitFinding:
@@ -177,17 +175,17 @@ class RunJudge(RunChecks):
             return record.undecided(
                 requirement,
                 Cause.HOST,
-                _("timed out, and then `true` did not run: {describe}", describe=check.describe()),
+                _("timed out, and then `true` did not run: {end}", end=check.describe()),
             )
         reference = self.bench.reference(unit)
         if isinstance(reference, str):
             return record.undecided(
-                requirement, Cause.HOST, _("timed out, and the x86-64 run is missing: {reference}", reference=reference)
+                requirement, Cause.HOST, _("timed out, and the x86-64 run is missing: {why}", why=reference)
             )
         if reference.ended is Ended.TIMED_OUT:
             return record.fails(
                 requirement,
-                _("still running after its limit of {limit_s:g} s, on x86-64 as well", limit_s=unit.limit_s),
+                _("still running after its limit of {limit:g} s, on x86-64 as well", limit=unit.limit_s),
             )
         return record.undecided(
             requirement,
@@ -202,7 +200,7 @@ class RunJudge(RunChecks):
     def _judge_illegal(self, record: UnitRecord, built: Built) -> UnitFinding:
         """An illegal instruction is the subject's only when the CPU that trapped has all that the real one has."""
         emulation = self.platform.cpu.emulation
-        title = self.platform.cpu.title.en
+        title = self.platform.cpu.title.message()
         if emulation.unmodelled is not None and emulation.unmodelled.value is not None:
             pattern = re.compile(emulation.unmodelled.value.encode("latin-1"), re.DOTALL)
             if any(pattern.search(data) for data in built.objects.values()):
@@ -220,8 +218,8 @@ class RunJudge(RunChecks):
             return record.fails(
                 BASELINE,
                 _(
-                    "illegal instruction under {value}, which has all of {title}",
-                    value=emulation.strict.value,
+                    "illegal instruction under {model}, which has all of {title}",
+                    model=emulation.strict.value,
                     title=title,
                 ),
             )
@@ -240,8 +238,8 @@ class RunJudge(RunChecks):
             return record.fails(
                 BASELINE,
                 _(
-                    "illegal instruction even under {value}, which has all of {title}",
-                    value=emulation.superset.value,
+                    "illegal instruction even under {model}, which has all of {title}",
+                    model=emulation.superset.value,
                     title=title,
                 ),
             )
@@ -249,9 +247,9 @@ class RunJudge(RunChecks):
             BASELINE,
             Cause.FIDELITY,
             _(
-                "illegal instruction under {value}, none under {value_2}; {title} lies between the two: needs native",
-                value=emulation.strict.value,
-                value_2=emulation.superset.value,
+                "illegal instruction under {model}, none under {richer}; {title} lies between the two: needs native",
+                model=emulation.strict.value,
+                richer=emulation.superset.value,
                 title=title,
             ),
             _("run it on a board"),
@@ -267,13 +265,9 @@ class RunJudge(RunChecks):
 
         trace = Trace.of(self.bench.traced(sandbox, built))
         if network := trace.network_attempt():
-            return record.fails(
-                OFFLINE, _("{describe} without a network: {network}", describe=outcome.describe(), network=network)
-            )
+            return record.fails(OFFLINE, _("{end} without a network: {call}", end=outcome.describe(), call=network))
         if (paged := self._paged(unit, built, sandbox, outcome, trace, works)) is not None:
-            return record.fails(
-                PAGE_SIZE, verbatim(f"{self.findings.text(paged)} [{paged.code}]"), verbatim(self.findings.mend(paged))
-            )
+            return record.fails(PAGE_SIZE, self.findings.coded(paged), self.findings.mend(paged))
         found = said = what_it_said(self.findings, outcome, self.platform.id)
         requirement = behaviour or (
             STARTS if outcome.ended is Ended.SIGNALED or outcome.code in (126, 127) else ANSWERS
@@ -292,14 +286,16 @@ class RunJudge(RunChecks):
         if found is not None and requirement in (KERNEL, VENDOR, IDENTITY):
             return record.fails(
                 requirement,
-                verbatim(f"{self.findings.text(found)} [{found.code}]"),
-                verbatim(self.findings.mend(found)),
+                self.findings.coded(found),
+                self.findings.mend(found),
             )
-        expected = f", expected {unit.expect.exit}" if outcome.ended is Ended.EXITED else ""
-        reason = f"{outcome.describe()}{expected}{tail_of(outcome.stderr)}"
+        reason = outcome.describe()
+        if outcome.ended is Ended.EXITED:
+            reason = _("{end}, expected {wanted}", end=reason, wanted=unit.expect.exit)
+        reason = with_tail(reason, outcome.stderr)
         if said is None:
-            return record.fails(requirement, verbatim(reason))
-        return record.fails(requirement, verbatim(f"{reason} [{said.code}]"), verbatim(self.findings.mend(said)))
+            return record.fails(requirement, reason)
+        return record.fails(requirement, _("{found} [{code}]", found=reason, code=said.code), self.findings.mend(said))
 
     def _paged(
         self,
@@ -316,9 +312,17 @@ class RunJudge(RunChecks):
             return None
         how = outcome.describe()
         if call := trace.misaligned(page):
-            params = {"how": how, "page": str(page), "why": f"{call} suits pages of {SMALL_PAGE} bytes"}
+            params = {
+                "how": how,
+                "page": str(page),
+                "why": _("{call} suits pages of {bytes} bytes", call=call, bytes=SMALL_PAGE),
+            }
         elif self._counterfactuals.works_with_small_pages(built, works):
-            params = {"how": how, "page": str(page), "why": f"it works on a kernel with pages of {SMALL_PAGE} bytes"}
+            params = {
+                "how": how,
+                "page": str(page),
+                "why": _("it works on a kernel with pages of {bytes} bytes", bytes=SMALL_PAGE),
+            }
         else:
             return None
         return Finding("XC-RUN-030", Certainty.CERTAIN, unit.name, self.platform.id, params)
@@ -340,8 +344,8 @@ class RunJudge(RunChecks):
         fidelity = sandbox.fingerprint.fidelity
         seen = {**observation(sandbox, unit, outcome), "requests": asked[:50]}
         if outcome.is_fault or not sandbox.fingerprint.isolation["identity"]:
-            cause = outcome.describe() if outcome.is_fault else "this sandbox has not got the system's identity"
-            record.blocked_by = record.undecided(IDENTITY, Cause.HOST, verbatim(cause), verbatim("--xc-backend=qemu"))
+            cause = outcome.describe() if outcome.is_fault else _("this sandbox has not got the system's identity")
+            record.blocked_by = record.undecided(IDENTITY, Cause.HOST, cause, verbatim("--xc-backend=qemu"))
             return
         record.saw((IDENTITY,), fidelity, seen)
         if asked or outcome.stderr:
@@ -354,21 +358,14 @@ class RunJudge(RunChecks):
         wrong = wrong_requests(self.platform, self.pool.store.platforms.file.architectures, asked, outcome)
         for each in wrong:
             found = Finding(each.code, Certainty.CERTAIN, unit.name, self.platform.id, each.params)
-            record.fails(
-                INSTALLER, verbatim(f"{self.findings.text(found)} [{each.code}]"), verbatim(self.findings.mend(found))
-            )
+            record.fails(INSTALLER, self.findings.coded(found), self.findings.mend(found))
         if wrong or works(outcome):
             return
         refused = self._counterfactuals.identity_refused(unit, built, outcome, works)
         if refused is not None:
-            text = f"{self.findings.text(refused)} [{refused.code}]"
-            record.fails(IDENTITY, verbatim(text), verbatim(self.findings.mend(refused)))
+            record.fails(IDENTITY, self.findings.coded(refused), self.findings.mend(refused))
         else:
             record.fails(
                 IDENTITY,
-                _(
-                    "{describe}{tail}, and it asked for nothing",
-                    describe=outcome.describe(),
-                    tail=tail_of(outcome.stderr),
-                ),
+                _("{end}, and it asked for nothing", end=with_tail(outcome.describe(), outcome.stderr)),
             )

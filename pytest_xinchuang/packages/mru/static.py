@@ -13,7 +13,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, describe
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
 from pytest_xinchuang.inspect.rules.judge import ElfRecord
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 
 MACHINE, LIBRARIES, SYMBOLS = "XC-MRU-001", "XC-MRU-002", "XC-MRU-003"
@@ -94,13 +94,11 @@ def _take(record: UnitRecord, finding: Finding, findings: FindingCatalogue) -> N
     requirement = REQUIREMENT_OF.get(finding.code)
     if requirement is None:
         return
-    reason, mend = findings.text(finding), findings.mend(finding)
+    reason, mend = findings.coded(finding), findings.mend(finding)
     if finding.certainty is Certainty.CERTAIN:
-        record.fails(requirement, verbatim(f"{reason} [{finding.code}]"), verbatim(mend))
+        record.fails(requirement, reason, mend)
     elif finding.certainty is Certainty.UNDECIDED or finding.code == "XC-ELF-008":
-        record.undecided(
-            requirement, _CAUSES.get(finding.code, Cause.HOST), verbatim(f"{reason} [{finding.code}]"), verbatim(mend)
-        )
+        record.undecided(requirement, _CAUSES.get(finding.code, Cause.HOST), reason, mend)
 
 
 def _check_libraries(record: UnitRecord, elf: ElfObject, shipped: frozenset[str], provided: frozenset[str]) -> None:
@@ -136,14 +134,14 @@ BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {
 }
 
 
-def shows(behaviour: str, objects: Iterable[ElfObject]) -> str | None:
+def shows(behaviour: str, objects: Iterable[ElfObject]) -> Message | None:
     """Why the objects may well have ``behaviour``, or None when nothing says so."""
     for elf in objects:
         if elf.is_go or not elf.dynamic:
-            return f"{elf.name} is statically linked: what it calls cannot be seen"
+            return _("{object} is statically linked: what it calls cannot be seen", object=elf.name)
         if behaviour == "tls" and elf.has_tls:
-            return f"{elf.name} has a PT_TLS segment"
+            return _("{object} has a PT_TLS segment", object=elf.name)
         used = elf.imports & BEHAVIOUR_IMPORTS[behaviour]
         if used:
-            return f"{elf.name} imports {sorted(used)[0]}"
+            return _("{object} imports {function}", object=elf.name, function=sorted(used)[0])
     return None

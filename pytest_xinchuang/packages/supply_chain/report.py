@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_xinchuang import __version__
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
-from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif_rules
+from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif_rules, told
 from pytest_xinchuang.report.sarif import place_of, sarif_document
 
 
@@ -53,9 +53,9 @@ def as_text(result: SupplyResult, *, notes: bool = False) -> str:
         if finding.code != told:
             title = getattr(result.catalogue.get(finding.code).title, result.language)
             lines.append(f"  {words[result.shown(finding).value]} {finding.code} {title}")
-            lines.append(f"      {words['mend']}: {result.catalogue.mend(finding, result.language)}")
+            lines.append(f"      {words['mend']}: {result.catalogue.mend(finding).render(result.language)}")
             told = finding.code
-        lines.append(f"      {result.catalogue.text(finding, result.language)}")
+        lines.append(f"      {result.catalogue.text(finding).render(result.language)}")
     hidden = len(result.findings) - len(shown)
     if not result.findings:
         lines.append(f"  {words['clean']}")
@@ -84,8 +84,8 @@ def _finding(result: SupplyResult, finding: Finding) -> dict[str, Any]:
         "level": rule.level.value if rule.level else None,
         "object": finding.object,
         "params": dict(finding.params),
-        "text": {lang: result.catalogue.text(finding, lang) for lang in ("zh", "en")},
-        "mend": {lang: result.catalogue.mend(finding, lang) for lang in ("zh", "en")},
+        "text": {lang: result.catalogue.text(finding).render(lang) for lang in ("zh", "en")},
+        "mend": {lang: result.catalogue.mend(finding).render(lang) for lang in ("zh", "en")},
     }
 
 
@@ -98,9 +98,7 @@ def as_sarif(result: SupplyResult) -> str:
             "ruleId": f.code,
             "ruleIndex": codes.index(f.code),
             "level": SARIF_LEVELS[result.shown(f)],
-            "message": {
-                "text": f"{result.catalogue.text(f, result.language)}. {result.catalogue.mend(f, result.language)}"
-            },
+            "message": {"text": told(result.catalogue, f).render(result.language)},
             "locations": [{"physicalLocation": place_of(f.object)}],
             "partialFingerprints": {"xc/v1": f"{f.code}:{f.object}:{f.params.get('module', '')}"},
         }
