@@ -12,7 +12,7 @@ from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.gotest.module import ModuleTree, Package
 from pytest_xinchuang.gotest.result import ModuleResult, PackageResult, TestCase, TestVerdict, coverage_of, outcomes_of
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, joined
 from pytest_xinchuang.sandbox.emulators import not_emulated
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Sandbox
@@ -112,7 +112,7 @@ class GoTestEngine:
     def _not_built(self, module: ModuleTree, package: Package, error: XcError) -> tuple[TestVerdict, str]:
         """A build that fails for x86-64 as well says nothing of the platform."""
         if self.race:
-            return TestVerdict.NOT_JUDGED, f"the race detector cannot be cross built: {error.what}"
+            return TestVerdict.NOT_JUDGED, _("the race detector cannot be cross built: {what}", what=error.what)
         try:
             module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False).unlink(missing_ok=True)
         except HostFault as fault:
@@ -163,7 +163,7 @@ class GoTestEngine:
             outcome = self._execute(sandbox, module, package, program, [*words, *skip])
             events = module.events(package, outcome.stdout)
             seen = outcomes_of(events)
-            unfinished = [name for name, (action, _) in seen.items() if action == "unfinished"]
+            unfinished = [name for name, (action, _rest) in seen.items() if action == "unfinished"]
             if outcome.is_fault or outcome.ok or not unfinished or len(enders) >= MAX_ENDERS:
                 return {**seen, **enders}, outcome
             started = [
@@ -171,7 +171,10 @@ class GoTestEngine:
             ]
             ender = next((name for name in reversed(started) if name in unfinished), unfinished[-1])
             said = outcome.stderr[-2000:].decode(errors="replace") + "\n" + seen[ender][1]
-            enders[ender] = ("unfinished", f"the program ended with {outcome.describe()}\n{said}")
+            enders[ender] = (
+                "unfinished",
+                _("the program ended with {describe}\n{said}", describe=outcome.describe(), said=said),
+            )
 
     @staticmethod
     def _coverage(sandbox: Sandbox) -> tuple[int, int] | None:
@@ -192,7 +195,7 @@ class GoTestEngine:
         if outcome.is_fault:
             result.verdict, result.reason = TestVerdict.NOT_JUDGED, outcome.describe()
         self._retried = 0
-        good = outcome.ok and all(action in ("pass", "skip") for action, _ in seen.values())
+        good = outcome.ok and all(action in ("pass", "skip") for action, _rest in seen.values())
         reference: dict[str, tuple[str, str]] | str = {} if good else self._reference(module, package)
         for name, (action, output) in seen.items():
             case = TestCase(name, TestVerdict.PASS)
@@ -210,7 +213,7 @@ class GoTestEngine:
         if result.verdict is TestVerdict.PASS and not outcome.ok:
             result.verdict, result.reason = self._judge_end(outcome, reference)
         if result.verdict is TestVerdict.PASS and not result.tests:
-            result.verdict, result.reason = TestVerdict.SKIP, "no test was run"
+            result.verdict, result.reason = TestVerdict.SKIP, _("no test was run")
 
     def _judge_end(self, outcome: Outcome, reference: dict[str, tuple[str, str]] | str) -> tuple[TestVerdict, str]:
         """Every test that ran was good, and the program was not: it died at its start, or in TestMain."""
@@ -229,7 +232,7 @@ class GoTestEngine:
         except HostFault:
             raise
         except XcError as error:
-            return f"it does not build: {error.what}"
+            return _("it does not build: {what}", what=error.what)
         try:
             seen, outcome = self._all_tests(self.pool.reference(loopback=True), module, package, program, [])
         finally:
@@ -258,7 +261,7 @@ class GoTestEngine:
         if _THREADS.search(output):
             return TestVerdict.NOT_JUDGED, reason
         if self._retried >= MAX_RETRIED:
-            return TestVerdict.NOT_JUDGED, f"{reason}; too many failed to try each again"
+            return TestVerdict.NOT_JUDGED, _("{reason}; too many failed to try each again", reason=reason)
         self._retried += 1
         sandbox = self.pool.sandbox(self.platform, loopback=True)
         again, words = reason, [f"-test.run=^{re.escape(name)}$"]
@@ -267,21 +270,28 @@ class GoTestEngine:
             if alone.is_fault:
                 return TestVerdict.NOT_JUDGED, alone.describe()
             if alone.ok:
-                return TestVerdict.NOT_JUDGED, f"{reason}; alone it passes: it depends on timing or on other tests"
+                return TestVerdict.NOT_JUDGED, _(
+                    "{reason}; alone it passes: it depends on timing or on other tests", reason=reason
+                )
             again = _reason(alone.stdout.decode(errors="replace")) or again
         if not self._steady_on_x86(module, package, name):
-            return TestVerdict.FAILS_EVERYWHERE, f"{again}; on x86-64 it fails at times"
+            return TestVerdict.FAILS_EVERYWHERE, _("{again}; on x86-64 it fails at times", again=again)
         if _CLOCK.search(output):
-            return TestVerdict.NOT_JUDGED, f"{again}: an emulator's clock says nothing of the machine's"
+            return TestVerdict.NOT_JUDGED, _("{again}: an emulator's clock says nothing of the machine's", again=again)
         if sandbox.fingerprint.fidelity is Fidelity.EMULATED_USER:
             traced = Trace.whole(
                 lambda: self._execute(sandbox, module, package, program, words, wall_s=ALONE_WALL_S, trace=True)
             )
             if lacking := not_emulated(traced, self.platform):
-                return TestVerdict.NOT_JUDGED, f"{again}: the emulator has no {', '.join(lacking)}"
+                return TestVerdict.NOT_JUDGED, _(
+                    "{again}: the emulator has no {names}", again=again, names=joined(lacking, _(", "))
+                )
             if (traced.ended, traced.code) != (alone.ended, alone.code) or traced.truncated:
                 # What it did not get to cannot be told.
-                told = f"traced, it ended with {traced.describe()}, so that calls that the emulator lacks may be missed"
+                told = _(
+                    "traced, it ended with {describe}, so that calls that the emulator lacks may be missed",
+                    describe=traced.describe(),
+                )
                 return TestVerdict.NOT_JUDGED, f"{again}: {told}"
         return TestVerdict.FAIL, again
 

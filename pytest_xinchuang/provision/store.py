@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
@@ -228,7 +228,7 @@ class Store:
                     differs.append(f"{label} {ours} instead of {theirs or 'an unknown version'}")
             differs.append(f"{entry.facts.get('name', entry.source)} instead of {system.title.en}")
             if self.packages:
-                differs.append(f"with {', '.join(self.packages)}, as the manifest asks")
+                differs.append(_("with {names}, as the manifest asks", names=joined(self.packages, _(", "))))
         return RootfsRef(
             name=entry.name,
             path=self.cache.tree("rootfs", entry.name),
@@ -285,7 +285,7 @@ class Store:
                 return entry.source, entry.facts
 
             self.cache.make(entry.kind, entry.name, entry.recipe, build, stand_in=entry.stand_in)
-        return [entry.name for _, entry in wanted]
+        return [entry.name for _rest, entry in wanted]
 
     def import_rootfs(self, platform: Platform, tarball: Path) -> Entry:
         """Take a vendor's root filesystem for ``platform`` from a tar archive."""

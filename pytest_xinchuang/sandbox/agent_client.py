@@ -162,7 +162,7 @@ class AgentSandbox:
         try:
             self._send(kind, number, payload)
             if not self._wait(stream, self._patience(ANSWER_TIMEOUT_S)) or stream.answer is None:
-                raise SandboxFault(verbatim(self._dead or f"{self.name} did not answer"))
+                raise SandboxFault(verbatim(self._dead or _("{name} did not answer", name=self.name)))
             return stream.answer, bytes(stream.stdout)
         finally:
             self._streams.pop(number, None)
@@ -227,7 +227,7 @@ class AgentSandbox:
                 self._send(_KILL, number)
                 if not self._wait(stream, self._patience(KILL_TIMEOUT_S)):
                     # What cannot even kill a command is no sandbox any more: it hangs.
-                    self._die(f"{self.name} hangs: a command that was killed did not end")
+                    self._die(_("{name} hangs: a command that was killed did not end", name=self.name))
             return self._outcome(argv, stream, timed_out=not ended, limits=limits, again=again)
         finally:
             self._streams.pop(number, None)
@@ -373,4 +373,6 @@ class _OutputReader(io.RawIOBase):
 
 def _check(answer: dict[str, Any], doing: str) -> None:
     if answer["errno"]:
-        raise OSError(answer["errno"], f"in the sandbox, {doing}: {os.strerror(answer['errno'])}")
+        raise OSError(
+            answer["errno"], _("in the sandbox, {doing}: {why}", doing=doing, why=os.strerror(answer["errno"]))
+        )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.emulator_faults import Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 
@@ -36,7 +37,7 @@ def outcome_of(
     wall = spent = 0.0
     left = 0
     if answer is None:
-        ended, cause = Ended.HOST_FAULT, gone or "the sandbox did not answer"
+        ended, cause = Ended.HOST_FAULT, gone or _("the sandbox did not answer")
     elif "broken" in answer:
         ended, cause = Ended.HOST_FAULT, str(answer["broken"])
     elif "exec_errno" in answer:
@@ -49,7 +50,10 @@ def outcome_of(
         if answer.get("over"):
             ended, cause = Ended.OVER_LIMIT, str(answer["over"])
         elif timed_out_after_s is not None:
-            ended, cause = Ended.TIMED_OUT, f"still running after {timed_out_after_s:g} s (our limit)"
+            ended, cause = (
+                Ended.TIMED_OUT,
+                _("still running after {timed_out_after_s:g} s (our limit)", timed_out_after_s=timed_out_after_s),
+            )
         else:
             ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated, again)
         if emulated:

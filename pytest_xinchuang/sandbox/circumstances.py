@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_xinchuang.core.platform import Arch, Platform
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.provision.refs import KernelRef
 
 EMULATION_SCALE = 10.0
@@ -47,7 +48,7 @@ class Circumstances:
             [
                 self.variant.value,
                 *extra,
-                *([] if self.floor else ["every system call"]),
+                *([] if self.floor else [_("every system call")]),
                 *(["loopback"] if self.loopback else []),
             ]
         )

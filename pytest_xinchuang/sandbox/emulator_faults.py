@@ -23,6 +23,7 @@ import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.protocol import Ended
 
 _ANNOUNCED = re.compile(rb"qemu: uncaught target signal (\d+) \([^()\n]*\) - core (?:not )?dumped\r?\n?")
@@ -79,14 +80,14 @@ def classify(status: int, stderr: bytes, emulated: bool, again: Again | None = N
         return ProcessEnd(Ended.EXITED, code)
     number = os.WTERMSIG(status)
     if number == signal.SIGKILL:
-        return ProcessEnd(Ended.HOST_FAULT, cause="killed by SIGKILL from outside (out of memory?)")
+        return ProcessEnd(Ended.HOST_FAULT, cause=_("killed by SIGKILL from outside (out of memory?)"))
     if not emulated or number not in _CRASHES or number in map(int, _ANNOUNCED.findall(stderr)):
         return ProcessEnd(Ended.SIGNALED, signal=number)
     if again is not None and _took_last(again() or b"", number):
         return ProcessEnd(Ended.SIGNALED, signal=number)
     own = _CRASH.search(stderr)
     name = signal.Signals(number).name
-    cause = _words(own.group()) if own else f"the emulator died by {name} that no program raised"
+    cause = _words(own.group()) if own else _("the emulator died by {name} that no program raised", name=name)
     return ProcessEnd(Ended.EMULATOR_FAULT, cause=cause)
 
 

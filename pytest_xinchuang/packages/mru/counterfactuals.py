@@ -15,6 +15,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import not_emulated
@@ -117,7 +118,7 @@ class Counterfactuals:
                 raise HostFault(other.describe())
             if (other.ended, other.code, other.stdout) != (outcome.ended, outcome.code, outcome.stdout):
                 how = other.describe() if other.ended is not Ended.EXITED or other.code else "another output"
-                return self._finding("XC-RUN-006", unit, vendor=vendor, how=how, other="the CPU's own name"), seen
+                return self._finding("XC-RUN-006", unit, vendor=vendor, how=how, other=_("the CPU's own name")), seen
         return None, seen
 
     def identity_refused(self, unit: Unit, built: Built, outcome: Outcome, works: Works) -> Finding | None:

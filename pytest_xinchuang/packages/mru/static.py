@@ -13,7 +13,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, describe
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
 from pytest_xinchuang.inspect.rules.judge import ElfRecord
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, told
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 
 MACHINE, LIBRARIES, SYMBOLS = "XC-MRU-001", "XC-MRU-002", "XC-MRU-003"
@@ -69,7 +69,7 @@ def inspect(
             read.append(inspector.object(data, name))
         except NotElf as error:
             record.saw((MACHINE,), Fidelity.STATIC, {"kind": "static", "object": name, "found": str(error)})
-            record.fails(MACHINE, verbatim(str(error)))
+            record.fails(MACHINE, told(error))
     closure = Closure(read)
     for each in read:
         record.saw(

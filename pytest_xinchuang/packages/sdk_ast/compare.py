@@ -171,7 +171,10 @@ def compare(
         changes += _module_changes(old, new)
         sides = [name for name, s in (("old", old), ("new", new)) if s.grade == "syntactic"]
         if sides:
-            why = f"of the {' and the '.join(sides)} side only the syntax was read: there was no Go to read it with"
+            why = _(
+                "of the {names} side only the syntax was read: there was no Go to read it with",
+                names=" and the ".join(sides),
+            )
             changes = [replace(c, undecided=c.undecided or why) for c in changes]
             changes.append(Change("GO-UNVERIFIABLE", "go.mod", undecided=why))
     return _judge(old, new, targets, changes, rules, policy, today)
@@ -287,7 +290,7 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
 
 def _unread(old: PackageRecord, new: PackageRecord) -> str:
     sides = [name for name, record in (("old", old), ("new", new)) if record.partial]
-    return f"the {' and the '.join(sides)} package could not be read whole" if sides else ""
+    return _("the {names} package could not be read whole", names=" and the ".join(sides)) if sides else ""
 
 
 def _same_api(old: PackageRecord, new: PackageRecord) -> bool:

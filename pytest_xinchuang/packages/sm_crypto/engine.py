@@ -107,7 +107,11 @@ class SmEngine:
             if requirement_id == ids.HELLO:
                 return self._hello().decision(self.fidelity, requirement.mend.message())
             if requirement.min_fidelity > self.fidelity:
-                reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
+                reason = _(
+                    "needs {min_fidelity}; this sandbox is {fidelity}",
+                    min_fidelity=requirement.min_fidelity,
+                    fidelity=self.fidelity,
+                )
                 return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, verbatim(reason), fidelity=self.fidelity)
             check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))
             return check().decision(self.fidelity, requirement.mend.message())
@@ -272,7 +276,7 @@ class SmEngine:
         vectors = f" --vectors {self.extra}" if self.extra and name.startswith(f"{self.extra.name}:") else ""
         tc = f"{name.rpartition(':')[2]}/{seen.vector.test.tc_id}"
         where = f"--platform {self.platform.id} --subject {self.subject.manifest.parent}"
-        return f"{mend}; again: xc sm run --tc {tc}{vectors} {where}"
+        return _("{mend}; again: xc sm run --tc {tc}{vectors} {where}", mend=mend, tc=tc, vectors=vectors, where=where)
 
     def _told(self, seen: VectorOutcome) -> str:
         defects = [d for d in self.bank.defects if d.flag in seen.vector.test.flags]

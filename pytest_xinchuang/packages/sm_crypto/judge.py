@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.protocol import SmHello
 from pytest_xinchuang.packages.sm_crypto.vectors import Group, Test, Vector
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -56,26 +57,30 @@ class Ask:
         if answer.kind is ReplyKind.FAULT:
             return VectorResult.UNDECIDED, answer.detail
         if answer.kind is not ReplyKind.REPLY:
-            what = "the harness died" if answer.kind is ReplyKind.DIED else "the harness hung"
+            what = _("the harness died") if answer.kind is ReplyKind.DIED else _("the harness hung")
             return VectorResult.FAILED, f"{what}: {answer.detail}"
         reply = answer.reply
         if "unsupported" in reply:
-            return VectorResult.FAILED, f"said that it does this, and now not: {reply['unsupported']}"
+            return VectorResult.FAILED, _("said that it does this, and now not: {reply}", reply=reply["unsupported"])
         results = {k: reply[k] for k in _OUTPUTS if reply.get(k) is not None}
         refused = "error" in reply or reply.get("valid") is False
         if refused and results:
-            return VectorResult.FAILED, f"refused, and gave out {_short(results)} all the same"
+            return VectorResult.FAILED, _("refused, and gave out {short} all the same", short=_short(results))
         if self.refuse:
             if refused:
                 return VectorResult.PASSED, ""
             if not reply or (not results and reply.get("valid") is not True):
-                return VectorResult.FAILED, f"expected a refusal, got neither that nor a result: {_short(reply)}"
-            return VectorResult.FAILED, f"expected a refusal, got {_short(results or reply)}"
+                return VectorResult.FAILED, _(
+                    "expected a refusal, got neither that nor a result: {short}", short=_short(reply)
+                )
+            return VectorResult.FAILED, _("expected a refusal, got {short}", short=_short(results or reply))
         if refused:
             if self.either:
                 return VectorResult.ACCEPTABLE, ""
             why = reply.get("error") or reply.get("why") or "refused"
-            return VectorResult.FAILED, f"expected {self._wanted()}, got a refusal: {str(why)[:200]}"
+            return VectorResult.FAILED, _(
+                "expected {wanted}, got a refusal: {why}", wanted=self._wanted(), why=str(why)[:200]
+            )
         wrong = self._wrong(reply)
         if wrong:
             return VectorResult.FAILED, wrong
@@ -145,7 +150,7 @@ def _mac(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     def compare(reply: Mapping[str, Any]) -> str:
         mac = reply.get("mac")
         if not isinstance(mac, str) or len(mac) != 64:
-            return f"expected a mac of 32 bytes, got {_short(mac)}"
+            return _("expected a mac of 32 bytes, got {short}", short=_short(mac))
         if (mac[:size] == tag) != (result != "invalid"):
             return f"expected {'another mac than' if result == 'invalid' else 'the mac'} {tag}, got {mac[:size]}"
         return ""
@@ -248,13 +253,13 @@ def _sm2_sign(vector: Vector, hello: SmHello) -> Iterator[Ask]:
             signature = bytes.fromhex(reply["sig"])
             r, s = _SM2.decode_signature(signature, encoding)
         except (KeyError, TypeError, ValueError) as error:
-            return f"not a signature: {error}"
-        point, _ = _number(group["publicKey"]["uncompressed"], group["privateKey"])
+            return _("not a signature: {why}", why=error)
+        point, _rest = _number(group["publicKey"]["uncompressed"], group["privateKey"])
         msg = bytes.fromhex(test["msg"])
         user = bytes.fromhex(request["user_id"]) if "user_id" in request else None
         digest = msg if request.get("input") == "digest" else _SM2.digest(user, point, msg)
         if not _SM2.verify_digest(point, digest, r, s):
-            return f"the signature {signature.hex()} does not verify"
+            return _("the signature {hex} does not verify", hex=signature.hex())
         return ""
 
     yield _ask(vector, request, {}, check=verify)
@@ -279,8 +284,10 @@ def _sm2_encrypt(vector: Vector, hello: SmHello) -> Iterator[Ask]:
             parts = _SM2.decode_ciphertext(bytes.fromhex(reply["ct"]), encoding, order)
             found = _SM2.decrypt(int(private, 16), *parts)
         except (KeyError, TypeError, ValueError) as error:
-            return f"what was encrypted does not decrypt: {error}"
-        return "" if found.hex() == test["msg"] else f"what was encrypted decrypts to {_short(found.hex())}"
+            return _("what was encrypted does not decrypt: {why}", why=error)
+        return (
+            "" if found.hex() == test["msg"] else _("what was encrypted decrypts to {short}", short=_short(found.hex()))
+        )
 
     yield _ask(vector, request, {}, check=decrypt if private else None)
 

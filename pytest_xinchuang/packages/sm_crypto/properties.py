@@ -95,35 +95,55 @@ class Properties:
     def run(self) -> Found:
         """Every property whose operations the harness has."""
         if self.offers("sm3", msg=""):
-            _try(self.found, "SM3 is the reference's", self._hash())
+            _try(self.found, _("SM3 is the reference's"), self._hash())
         for mode in ("ecb", "cbc", "ctr", "ofb", "cfb", "xts"):
             if self.offers(f"sm4_{mode}_encrypt", **self._mode(mode)) and self.offers(
                 f"sm4_{mode}_decrypt", **self._mode(mode)
             ):
-                _try(self.found, f"SM4-{mode.upper()} goes back, and is the reference's", self._cipher(mode))
+                _try(
+                    self.found,
+                    _("SM4-{upper} goes back, and is the reference's", upper=mode.upper()),
+                    self._cipher(mode),
+                )
         for mode in ("gcm", "ccm"):
             shape = {"iv": "00" * 12, "aad": "", "tag_bytes": 16, "tag": "00" * 16}
             if self.offers(f"sm4_{mode}_encrypt", **shape) and self.offers(f"sm4_{mode}_decrypt", **shape):
-                _try(self.found, f"SM4-{mode.upper()} goes back, and refuses what is changed", self._aead(mode))
+                _try(
+                    self.found,
+                    _("SM4-{upper} goes back, and refuses what is changed", upper=mode.upper()),
+                    self._aead(mode),
+                )
         if self.offers("sm2_keygen"):
-            _try(self.found, "a generated key is a good one", self._keys())
+            _try(self.found, _("a generated key is a good one"), self._keys())
         for encoding in ("der", "raw"):
             if self.offers("sm2_sign", encoding=encoding):
-                _try(self.found, f"SM2 signs what the reference verifies ({encoding})", self._sign(encoding))
+                _try(
+                    self.found,
+                    _("SM2 signs what the reference verifies ({encoding})", encoding=encoding),
+                    self._sign(encoding),
+                )
             if self.offers("sm2_verify", encoding=encoding):
                 _try(
                     self.found,
-                    f"SM2 verifies what the reference signs, and nothing else ({encoding})",
+                    _("SM2 verifies what the reference signs, and nothing else ({encoding})", encoding=encoding),
                     self._verify(encoding),
                 )
         for encoding, order in (("der", "c1c3c2"), ("raw", "c1c3c2"), ("raw", "c1c2c3")):
             form = {"encoding": encoding, "order": order}
             if self.offers("sm2_encrypt", **form):
-                _try(self.found, f"SM2 encrypts what the reference decrypts ({encoding}, {order})", self._encrypt(form))
+                _try(
+                    self.found,
+                    _("SM2 encrypts what the reference decrypts ({encoding}, {order})", encoding=encoding, order=order),
+                    self._encrypt(form),
+                )
                 if not self.offers("sm2_encrypt", **form, k="00"):
                     self._zero_stream(form)
             if self.offers("sm2_decrypt", **form):
-                _try(self.found, f"SM2 decrypts what the reference encrypts ({encoding}, {order})", self._decrypt(form))
+                _try(
+                    self.found,
+                    _("SM2 decrypts what the reference encrypts ({encoding}, {order})", encoding=encoding, order=order),
+                    self._decrypt(form),
+                )
         if not self.found.evidence and not self.found.wrong and not self.found.undecided:
             self.found.lacking = _("the harness has no operation that a property is about")
             self.found.evidence.append({"kind": "hello", "operations": sorted(self.hello.operations)})
@@ -163,7 +183,7 @@ class Properties:
             if ct != expected:
                 raise _Broken(f"{fields} {msg.hex()}: expected {expected}, got {ct}")
             if (back := self.need(f"sm4_{mode}_decrypt", "msg", **fields, ct=ct)) != msg.hex():
-                raise _Broken(f"{fields}: {msg.hex()} came back as {back}")
+                raise _Broken(_("{fields}: {hex} came back as {back}", fields=fields, hex=msg.hex(), back=back))
 
         return _examples(test)
 
@@ -178,7 +198,7 @@ class Properties:
                 raise _Broken(f"{request}: expected {expected}, got {reply}")
             back = self.need(f"sm4_{mode}_decrypt", "msg", **fields, ct=reply["ct"], tag=reply["tag"])
             if back != msg.hex():
-                raise _Broken(f"{request}: came back as {back}")
+                raise _Broken(_("{request}: came back as {back}", request=request, back=back))
             both = bytearray.fromhex(reply["ct"] + reply["tag"])
             both[where % len(both)] ^= 1 << where % 7
             changed = self.ask(f"sm4_{mode}_decrypt", **fields, ct=both[:-16].hex(), tag=both[-16:].hex())
@@ -189,15 +209,15 @@ class Properties:
 
     def _keys(self) -> Callable[[], None]:
         @given(st.integers())
-        def test(_: int) -> None:
+        def test(_number: int) -> None:
             reply = self.ask("sm2_keygen")
             try:
                 d = self.sm2.check_private(bytes.fromhex(reply["private"]))
                 point = self.sm2.decode_point(bytes.fromhex(reply["public"]))
             except (KeyError, TypeError, ValueError) as error:
-                raise _Broken(f"not a key pair: {error}: {reply}") from None
+                raise _Broken(_("not a key pair: {why}: {reply}", why=error, reply=reply)) from None
             if point != multiply_base(d):
-                raise _Broken(f"the public key is not the private one's: {reply}")
+                raise _Broken(_("the public key is not the private one's: {reply}", reply=reply))
 
         return _examples(test)
 
@@ -212,7 +232,7 @@ class Properties:
             except ValueError as error:
                 raise _Broken(f"{fields}: {error}: {sig}") from None
             if not self.sm2.verify_digest(point, self.sm2.digest(DEFAULT_ID, point, msg), r, s):
-                raise _Broken(f"{fields}: the signature {sig} does not verify")
+                raise _Broken(_("{fields}: the signature {sig} does not verify", fields=fields, sig=sig))
 
         return _examples(test)
 
@@ -225,13 +245,13 @@ class Properties:
             fields["user_id"] = DEFAULT_ID.hex()
             good = self.sm2.encode_signature(r, s, encoding).hex()
             if self.ask("sm2_verify", **fields, sig=good).get("valid") is not True:
-                raise _Broken(f"{fields}: the good signature {good} is refused")
+                raise _Broken(_("{fields}: the good signature {good} is refused", fields=fields, good=good))
             other = (s ^ 1 << bit) % (1 << 256)
             if self.sm2.verify_digest(point, self.sm2.digest(DEFAULT_ID, point, msg), r, other):
                 return  # -R has the x of R: for a few tiny numbers the changed one is good too
             bad = self.sm2.encode_signature(r, other, encoding).hex()
             if self.ask("sm2_verify", **fields, sig=bad).get("valid") is True:
-                raise _Broken(f"{fields}: the changed signature {bad} is accepted")
+                raise _Broken(_("{fields}: the changed signature {bad} is accepted", fields=fields, bad=bad))
 
         return _examples(test)
 
@@ -270,7 +290,12 @@ class Properties:
                 return
         self.found.evidence.append({"kind": "one byte", "encryptions": ONE_BYTE, "in the clear": bare, **form})
         if bare:
-            text = f"{bare} of {ONE_BYTE} encryptions of one byte ({form['encoding']}) leave it in the clear"
+            text = _(
+                "{bare} of {ONE_BYTE} encryptions of one byte ({form}) leave it in the clear",
+                bare=bare,
+                ONE_BYTE=ONE_BYTE,
+                form=form["encoding"],
+            )
             self.found.wrong.append(
                 _("{text}: a key stream of zeros is not tried again [SMD-28 ZeroKeyStream]", text=text)
             )

@@ -88,9 +88,9 @@ class SupplyChainEngine:
     def _checks(self) -> dict[str, Callable[[], Found]]:
         checks: dict[str, Callable[[], Found]] = {name: self._by_codes(name) for name in CODES}
         if self.trust.allow_list is None:
-            checks[ALLOWED] = lambda: _unknown("no allow-list is given (--xc-allow-list)")
+            checks[ALLOWED] = lambda: _unknown(_("no allow-list is given (--xc-allow-list)"))
         if self.trust.advisories is None:
-            checks[FROZEN] = lambda: _unknown("no advisories are given (--xc-advisories)")
+            checks[FROZEN] = lambda: _unknown(_("no advisories are given (--xc-advisories)"))
         return {**checks, MIRROR: self._mirror, SBOM: self._sbom}
 
     @property
@@ -126,7 +126,7 @@ class SupplyChainEngine:
             if self._chain.refused:
                 return found if found.wrong else self._refused()
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
-                found.undecided = verbatim(found.undecided or "not one hash could be checked")
+                found.undecided = verbatim(found.undecided or _("not one hash could be checked"))
             if requirement_id == VENDOR and self._chain.vendored is None:
                 found.lacking = _("nothing is vendored")
             return found
@@ -143,7 +143,7 @@ class SupplyChainEngine:
         chain = self._chain
         seen: dict[str, Any] = {
             "kind": "supply chain",
-            "published by": list(self.trust.proxies) or "the module cache and GOPROXY",
+            "published by": list(self.trust.proxies) or _("the module cache and GOPROXY"),
             "go.sum lines": chain.checked_lines,
             "vendored files": chain.checked_files,
             "modules": {str(m): v.h1 for m, v in chain.verified.items() if isinstance(v, Verified)},
@@ -160,9 +160,9 @@ class SupplyChainEngine:
         section = self.section
         assert section is not None
         if not section.mirror:
-            return _unknown("the manifest names no mirror (supply_chain.mirror)")
+            return _unknown(_("the manifest names no mirror (supply_chain.mirror)"))
         if self.trust.mirror_key is None:
-            return _unknown("no key is given that the mirror has to be signed with (--xc-mirror-key)")
+            return _unknown(_("no key is given that the mirror has to be signed with (--xc-mirror-key)"))
         place = self._place(section.mirror)
         if self.offline and "://" in place and not on_loopback(place):
             return Found(undecided=_("{mirror} was not asked: nothing is fetched", mirror=section.mirror))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pytest_xinchuang.harness.connection import Connection
 from pytest_xinchuang.harness.ends import EndKind, HarnessEnd, ReplyKind
 from pytest_xinchuang.harness.protocol import HarnessProtocol
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.sandbox.protocol import Launch
 
 
@@ -153,7 +153,7 @@ def _read_reply(line: bytes, number: int, operation: str) -> Reply | None:
         return Reply(ReplyKind.REPLY, result, error, values, data)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         shown = verbatim(repr(line[:120].decode(errors="replace").strip()))
-        problem = verbatim(str(error))
+        problem = told(error)
         return _faulty(ReplyFault.MALFORMED, _("not a reply ({problem}): {line}", problem=problem, line=shown))
 
 

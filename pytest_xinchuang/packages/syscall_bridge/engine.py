@@ -22,7 +22,7 @@ from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError, ViolationKind
-from pytest_xinchuang.messages import _, both, joined, verbatim
+from pytest_xinchuang.messages import Message, _, both, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeHello, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.clocks import SAMPLES, TIMER_PERIOD_NS, judge_clocks
 from pytest_xinchuang.packages.syscall_bridge.gostructs import check_go, pairs_of, read_go
@@ -161,7 +161,11 @@ class SyscallEngine:
         if requirement.id == PAGES:
             return self._pages(requirement)
         if requirement.min_fidelity > self.fidelity:
-            reason = f"needs {requirement.min_fidelity}; this sandbox is {self.fidelity}"
+            reason = _(
+                "needs {min_fidelity}; this sandbox is {fidelity}",
+                min_fidelity=requirement.min_fidelity,
+                fidelity=self.fidelity,
+            )
             return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, verbatim(reason), fidelity=self.fidelity)
         checks: dict[str, Callable[[], Found]] = {
             PRESENT: self._present,
@@ -173,7 +177,11 @@ class SyscallEngine:
         found = check()
         # Numbers and layouts are compiled in: no call that is refused makes them wrong.
         if found.wrong and requirement.id not in (NUMBERS, LAYOUTS) and (lacking := self._not_emulated()):
-            reason = f"{found.wrong[0]}; it calls {', '.join(lacking)}, which the emulator has not got"
+            reason = _(
+                "{wrong}; it calls {names}, which the emulator has not got",
+                wrong=found.wrong[0],
+                names=joined(lacking, _(", ")),
+            )
             found.wrong, found.undecided, found.cause, found.mend = (
                 [],
                 verbatim(reason),
@@ -293,7 +301,7 @@ class SyscallEngine:
             same = asked.reference.get(one.id)
             if same is not None and same.result is not ProbeResult.PASSED:
                 known = known_difference(one.id, self.platform.arch.value, asked.emulator)
-                why = known.reason if known else "the reference bridge fails here as well"
+                why = known.reason if known else _("the reference bridge fails here as well")
                 found.undecided = verbatim(found.undecided or f"{one.id}: {one.found}; {why}")
             elif one.result is ProbeResult.FAILED:
                 found.wrong.append(verbatim(one.text()))
@@ -306,7 +314,12 @@ class SyscallEngine:
                 "the bridge has {next}", next=next(s.found for s in seen if s.result is ProbeResult.UNSUPPORTED)
             )
         elif count[ProbeResult.UNDOCUMENTED]:
-            told = f"{count[ProbeResult.UNDOCUMENTED]} of {len(seen)} answers are documented nowhere for {self.profile}"
+            told = _(
+                "{count} of {n} answers are documented nowhere for {profile}",
+                count=count[ProbeResult.UNDOCUMENTED],
+                n=len(seen),
+                profile=self.profile,
+            )
             found.undecided, found.cause = verbatim(found.undecided or told), Cause.MISSING_FACT
         return found
 
@@ -483,8 +496,8 @@ class SyscallEngine:
         """The same bridge on a kernel with the platform's pages, whatever the backend of this run."""
         known = self.platform.page_size
         if known is None or known.value is None:
-            reason = f"the page size of {self.platform.os_name} is not known"
-            mend = f"add systems.{self.platform.os_name}.page_size to a platforms file of your own"
+            reason = _("the page size of {os_name} is not known", os_name=self.platform.os_name)
+            mend = _("add systems.{os_name}.page_size to a platforms file of your own", os_name=self.platform.os_name)
             return Decision(Verdict.INCONCLUSIVE, Cause.MISSING_FACT, verbatim(reason), verbatim(mend))
         here = self.sandbox
         sandbox = here if here.fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM else self.pool.system(self.platform)
@@ -534,17 +547,24 @@ def _summary(requirement_id: str, seen: Iterable[ProbeOutcome], asked: Asked) ->
     }
 
 
-def _layout_differences(said: dict[str, Any], layout: Layout) -> list[str]:
+def _layout_differences(said: dict[str, Any], layout: Layout) -> list[Message]:
     found = []
     for name, here, there in (("size", said.get("size"), layout.size), ("align", said.get("align"), layout.align)):
         if here != there:
-            found.append(f"{name} {here}, the kernel's is {there}")
+            found.append(_("{name} {here}, the kernel's is {there}", name=name, here=here, there=there))
     for name, offset in said.items():
         member = layout.member(name)
         if name in ("size", "align"):
             continue
         if member is None:
-            found.append(f"the kernel's has no {name}")
+            found.append(_("the kernel's has no {name}", name=name))
         elif member.offset // 8 != offset:
-            found.append(f"{name} at {offset}, the kernel's is at {member.offset // 8}")
+            found.append(
+                _(
+                    "{name} at {offset}, the kernel's is at {wanted}",
+                    name=name,
+                    offset=offset,
+                    wanted=member.offset // 8,
+                )
+            )
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.syscall_bridge.layouts import FieldLayout, Layout, Layouts
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goprograms import GOLAYOUT, go_program, purpose
@@ -142,11 +142,11 @@ def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, 
     return mistakes
 
 
-def differences(go: GoStruct, c: Layout) -> list[str]:
+def differences(go: GoStruct, c: Layout) -> list[Message]:
     """By what a Go structure differs from C's: size, a field at another place, a field that lies across two."""
     found = []
     if go.size != c.size:
-        found.append(f"{go.size} bytes, the kernel's has {c.size}")
+        found.append(_("{size} bytes, the kernel's has {wanted}", size=go.size, wanted=c.size))
     members = [m for m in c.members if not m.bitfield and "." not in m.name]
     by_name = {_plain(m.name): m for m in members}
     for field in go.fields:
@@ -154,11 +154,34 @@ def differences(go: GoStruct, c: Layout) -> list[str]:
             continue
         same = by_name.get(_plain(field.name.replace(".", "_").lower()), by_name.get(_plain(field.name)))
         if same is not None and same.offset // 8 != field.offset:
-            found.append(f"{field.name} is at {field.offset}, {same.name} is at {same.offset // 8}")
+            found.append(
+                _(
+                    "{field} is at {offset}, {member} is at {wanted}",
+                    field=field.name,
+                    offset=field.offset,
+                    member=same.name,
+                    wanted=same.offset // 8,
+                )
+            )
         elif same is not None and same.size // 8 < field.size:
-            found.append(f"{field.name} has {field.size} bytes, {same.name} has {same.size // 8}")
+            found.append(
+                _(
+                    "{field} has {size} bytes, {member} has {wanted}",
+                    field=field.name,
+                    size=field.size,
+                    member=same.name,
+                    wanted=same.size // 8,
+                )
+            )
         elif same is None and not _inside(field, members, c.size):
-            found.append(f"{field.name} at {field.offset} with {field.size} bytes lies in no field of the kernel's")
+            found.append(
+                _(
+                    "{name} at {offset} with {size} bytes lies in no field of the kernel's",
+                    name=field.name,
+                    offset=field.offset,
+                    size=field.size,
+                )
+            )
     return found
 
 

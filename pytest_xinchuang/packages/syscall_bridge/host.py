@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, release_key
 from pytest_xinchuang.core.syscall_names import tables
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 
@@ -82,25 +83,33 @@ def _kernel(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
     release = _text(root / "proc/sys/kernel/osrelease") or host.release()
     numbers = release.split("-")[0]
     state = State.OK if release_key(numbers) >= release_key(needs.kernel) else State.MISSING
-    yield HostNeed("kernel", state, release, f"at least {needs.kernel}", "" if state is State.OK else "a newer kernel")
+    yield HostNeed(
+        "kernel", state, release, f"at least {needs.kernel}", "" if state is State.OK else _("a newer kernel")
+    )
 
 
 def _call(name: str, probe: Probe) -> HostNeed:
     number = tables()[HOST_ARCH.value].get(name) if HOST_ARCH else None
     if number is None or name not in LATE_CALLS:
         # What every kernel since 4.4 has is not asked for by arguments that it might take.
-        return HostNeed(f"call {name}", State.UNKNOWN, "not a call that came after Linux 4.4", "present")
+        return HostNeed(f"call {name}", State.UNKNOWN, _("not a call that came after Linux 4.4"), "present")
     since = LATE_CALLS[name]
     said = probe(number)
     wanted = f"present (Linux {since})"
     if said == "ENOSYS":
-        return HostNeed(f"call {name}", State.MISSING, said, wanted, f"Linux {since}, or a program that does without")
+        return HostNeed(
+            f"call {name}", State.MISSING, said, wanted, _("Linux {since}, or a program that does without", since=since)
+        )
     if said == "EPERM":
         return HostNeed(
-            f"call {name}", State.UNKNOWN, "EPERM: there, or forbidden by a filter or a sysctl", wanted, "see seccomp"
+            f"call {name}",
+            State.UNKNOWN,
+            _("EPERM: there, or forbidden by a filter or a sysctl"),
+            wanted,
+            "see seccomp",
         )
     if said.startswith("SIG"):
-        return HostNeed(f"call {name}", State.MISSING, f"killed by {said}", wanted, "allow it in the seccomp filter")
+        return HostNeed(f"call {name}", State.MISSING, f"killed by {said}", wanted, _("allow it in the seccomp filter"))
     if said == "?":
         return HostNeed(f"call {name}", State.UNKNOWN, "no answer", wanted)
     return HostNeed(f"call {name}", State.OK, said, wanted)
@@ -124,7 +133,7 @@ def _cgroup(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
         limits = [m for m in (group.memory_mb, total) if m is not None]
         told = f"at least {needs.memory_mb} MiB"
         if not limits:
-            yield HostNeed("memory", State.UNKNOWN, "neither the control group nor /proc/meminfo says", told)
+            yield HostNeed("memory", State.UNKNOWN, _("neither the control group nor /proc/meminfo says"), told)
         else:
             least = min(limits)
             where = group.source if group.memory_mb == least else "/proc/meminfo"
@@ -141,10 +150,10 @@ def _cgroup(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
         seen = len(os.sched_getaffinity(0))
         allowed = min(float(seen), group.cpus) if group.cpus is not None else float(seen)
         state = State.OK if allowed >= needs.cpus else State.MISSING
-        found = f"{allowed:g} ({group.source})" if group.cpus is not None else f"{seen}, and no limit"
+        found = f"{allowed:g} ({group.source})" if group.cpus is not None else _("{seen}, and no limit", seen=seen)
         # A program that counts processors starts as many threads as it sees, and is throttled.
         if group.cpus is not None and seen > group.cpus:
-            found += f"; a program that counts processors sees {seen}"
+            found += _("; a program that counts processors sees {seen}", seen=seen)
         yield HostNeed(
             "processors", state, found, f"at least {needs.cpus:g}", "" if state is State.OK else "raise cpu.max"
         )
@@ -163,10 +172,10 @@ def read_cgroup(root: Path = Path("/")) -> ControlGroup:
     """The limits that are in force: version 2's files (Documentation/admin-guide/cgroup-v2.rst), else version 1's."""
     memory: list[int] = []
     cpus: list[float] = []
-    source = "no control group"
+    source: str = _("no control group")
     for line in _text(root / "proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
+        number, _colon, rest = line.partition(":")
+        controllers, _colon, path = rest.partition(":")
         base = root / "sys/fs/cgroup"
         if number == "0" and not controllers:
             source = "cgroup v2"

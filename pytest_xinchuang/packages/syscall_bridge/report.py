@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.syscall_bridge.reference import Column, Divergence
 from pytest_xinchuang.packages.syscall_bridge.runner import ProbeResult
 
@@ -61,5 +62,5 @@ def divergences_as_text(columns: Sequence[Column], divergences: Sequence[Diverge
         lines += [f"  {name}: {found}" for name, found in d.answers]
         lines.append(f"  why: {d.reason}; believe {d.believe}" if d.reason else "  UNEXPLAINED")
     unexplained = sum(not d.reason for d in divergences)
-    lines.append(f"\n{len(divergences)} differences, {unexplained} of them unexplained")
+    lines.append(_("\n{n} differences, {unexplained} of them unexplained", n=len(divergences), unexplained=unexplained))
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, Reply, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.expect import ERRNO, agrees, evaluate, is_error
 from pytest_xinchuang.packages.syscall_bridge.probes import BridgeProbe, Probes, ProbeStep
@@ -79,7 +80,7 @@ def run_kernel(client: BridgeClient, probes: Probes, profile: str, page: int) ->
     for probe in probes.kernel.values():
         if probe.id not in client.hello.operations:
             continue
-        reply = client.ask(probe.id) if client.alive else Reply(ReplyKind.DIED, detail="it died before")
+        reply = client.ask(probe.id) if client.alive else Reply(ReplyKind.DIED, detail=_("it died before"))
         for name, value in probe.values.items():
             expected = probes.expected(probe.id, value, profile, page)
             source = value.get("source", probe.source) if isinstance(value, dict) else probe.source
@@ -100,7 +101,7 @@ def _absent(reply: Reply) -> str:
     if not reply.good:
         return told(reply)
     died = reply.values.get("died", 0)
-    return f"not reached: killed by signal {died}" if died else "not reached"
+    return _("not reached: killed by signal {died}", died=died) if died else "not reached"
 
 
 def run_bridge(
@@ -138,13 +139,13 @@ class _Run:
         for number, step in enumerate(self.probe.steps, 1):
             where = f"{self.probe.id}#{number} {step.do}"
             if not self.client.alive:
-                self._note(where, "a reply", "the harness is gone", ProbeResult.NOT_REACHED)
+                self._note(where, "a reply", _("the harness is gone"), ProbeResult.NOT_REACHED)
                 break
             try:
                 arguments = {name: self._argument(value) for name, value in step.arguments.items()}
             except XcError:
                 # A name that an earlier step should have kept.
-                self._note(where, "a reply", "an earlier step gave nothing to go on with", ProbeResult.NOT_REACHED)
+                self._note(where, "a reply", _("an earlier step gave nothing to go on with"), ProbeResult.NOT_REACHED)
                 break
             if step.text is not None:
                 arguments["data"] = step.text.encode().hex()
@@ -207,12 +208,12 @@ class _Run:
         if step.keep is None:
             return None if reply.good else "a reply"
         if not reply.good or reply.error:
-            return "a result to go on with"
+            return _("a result to go on with")
         if isinstance(step.keep, str):
             self.names[step.keep] = reply.result
             return None
         for name, value in step.keep.items():
             if type(reply.values.get(value)) is not int:
-                return f"{value}, a number, among its values"
+                return _("{value}, a number, among its values", value=value)
             self.names[name] = reply.values[value]
         return None

@@ -13,7 +13,7 @@ from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.syscall_names import names_of
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.sandbox.emulators import answered_text, lacking_calls, to_be_refused
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
@@ -69,27 +69,40 @@ class Usage:
             "undecided": self.undecided,
         }
 
-    def text(self) -> str:
+    def text(self) -> Message:
+        """For people."""
+        calls = [verbatim(f"{name} {count}") for name, count in self.calls.items()]
         lines = [
-            f"{' '.join(self.argv)} on {self.platform} ({self.sandbox}, {self.fidelity}): {self.without.describe()}"
+            _(
+                "{command} on {platform} ({sandbox}, {fidelity}): {end}",
+                command=" ".join(self.argv),
+                platform=self.platform,
+                sandbox=self.sandbox,
+                fidelity=self.fidelity,
+                end=self.without.describe(),
+            ),
+            _("{n} different system calls: {calls}", n=len(calls), calls=joined(calls, _(", "))),
         ]
-        lines.append(
-            f"{len(self.calls)} different system calls: " + ", ".join(f"{n} {c}" for n, c in self.calls.items())
+        kernel = (
+            verbatim(f"Linux {self.kernel}") if self.kernel else _("the platform's kernel, whose release is not known,")
         )
-        kernel = f"Linux {self.kernel}" if self.kernel else "the platform's kernel, whose release is not known,"
         if self.lacking:
-            lines.append(f"{kernel} has no {', '.join(self.lacking)}: they answered ENOSYS")
+            names = joined(self.lacking, _(", "))
+            lines.append(_("{kernel} has no {calls}: they answered ENOSYS", kernel=kernel, calls=names))
+        elif self.kernel:
+            lines.append(_("{kernel} has them all", kernel=kernel))
         else:
-            lines.append(f"{kernel} has them all" if self.kernel else f"{kernel} may lack some")
+            lines.append(_("{kernel} may lack some", kernel=kernel))
         if self.emulator:
-            lines.append(f"the emulator has no {', '.join(self.emulator)}, whatever the kernel")
+            names = joined(self.emulator, _(", "))
+            lines.append(_("the emulator has no {calls}, whatever the kernel", calls=names))
         if self.undecided:
-            lines.append(f"undecided: {self.undecided}")
+            lines.append(_("undecided: {why}", why=self.undecided))
         elif self.lacking and self.copes:
-            lines.append("it does the same without them")
+            lines.append(_("it does the same without them"))
         elif self.lacking and self.with_all is not None:
-            lines.append(f"it does not cope: with every call it ends with {self.with_all.describe()}")
-        return "\n".join(lines)
+            lines.append(_("it does not cope: with every call it ends with {end}", end=self.with_all.describe()))
+        return joined(lines, verbatim("\n"))
 
 
 def _did(outcome: Outcome) -> tuple[object, ...]:
@@ -125,11 +138,11 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
         if outcome.is_fault:
             undecided = outcome.describe()
     if not calls and not undecided:
-        undecided = f"the backend {sandbox.fingerprint.backend} logged no system call"
+        undecided = _("the backend {backend} logged no system call", backend=sandbox.fingerprint.backend)
     if not undecided and not log.is_whole:
-        undecided = "a program that it starts, with another environment, was not traced: --backend system"
+        undecided = _("a program that it starts, with another environment, was not traced: --backend system")
     if not kernel and not undecided:
-        undecided = f"the kernel of {platform.os_name} is not known"
+        undecided = _("the kernel of {os_name} is not known", os_name=platform.os_name)
     if not undecided and (answered := log.answered(to_be_refused(sandbox, platform))):
         undecided = answered_text(answered, platform)
     if lacking and not undecided:

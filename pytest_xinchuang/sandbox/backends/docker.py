@@ -207,7 +207,7 @@ class DockerSandbox(AgentSandbox):
             )
         except BaseException as error:
             client.close()
-            raise _as_fault(error, f"the container of {platform.id}") from error
+            raise _as_fault(error, _("the container of {id}", id=platform.id)) from error
 
     def _start(self, image: str, platform: Platform, labels: Mapping[str, str]) -> None:
         import docker
@@ -271,7 +271,11 @@ class DockerSandbox(AgentSandbox):
         native = HOST_ARCH is platform.arch
         child = self.run(["sh", "-c", "uname -m; :"], cwd="/")
         children = not native and child.stdout.strip().decode(errors="replace") == platform.architecture.uname
-        why = "they run natively on this host" if native else "the host's binfmt_misc does not know this architecture"
+        why = (
+            _("they run natively on this host")
+            if native
+            else _("the host's binfmt_misc does not know this architecture")
+        )
         return Fingerprint(
             backend="docker",
             platform=platform.id,
@@ -295,7 +299,7 @@ class DockerSandbox(AgentSandbox):
             observed={"uname_m": machine, "uname_r": release},
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
-            degraded="" if children else f"children are not emulated: {why}",
+            degraded="" if children else _("children are not emulated: {why}", why=why),
             extra={"container": self.name, "clone3": clone3},
         )
 
@@ -323,12 +327,12 @@ class DockerSandbox(AgentSandbox):
             assert self._socket is not None
             data = self._socket.recv(size - len(parts))
             if not data:
-                raise EOFError("its stream ended: it was stopped or killed from outside")
+                raise EOFError(_("its stream ended: it was stopped or killed from outside"))
             parts += data
         return bytes(parts)
 
     def close(self) -> None:
-        self._die("the sandbox is closed")
+        self._die(_("the sandbox is closed"))
         if self._socket is not None:
             response = getattr(self._attached, "_response", None)
             with contextlib.suppress(OSError):
@@ -373,7 +377,7 @@ def export_image(reference: str) -> Iterator[Path]:
         try:
             container = client.containers.create(reference, command=["true"], labels=owner_labels("import"))
         except Exception as error:
-            raise _as_fault(error, f"a container of {reference}") from error
+            raise _as_fault(error, _("a container of {reference}", reference=reference)) from error
         with tempfile.NamedTemporaryFile(suffix=".tar") as file:
             for chunk in container.export():
                 file.write(chunk)

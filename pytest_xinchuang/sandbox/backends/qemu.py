@@ -199,12 +199,14 @@ class QemuSandbox:
                 "no_network": True,
                 "private_layer": True,
                 "kernel_floor": spec.floor or spec.emulator is None,
-                "identity": any(path != "/proc/cpuinfo" for path, _ in spec.identity) or not spec.rootfs.stand_in,
+                "identity": any(path != "/proc/cpuinfo" for path, _rest in spec.identity) or not spec.rootfs.stand_in,
             },
             observed=observed,
             host_kernel=host.release(),
             baseline_ms=baseline,
-            degraded="" if children else f"children are not emulated: {self._binfmt_missing}",
+            degraded=""
+            if children
+            else _("children are not emulated: {binfmt_missing}", binfmt_missing=self._binfmt_missing),
         )
 
     def _calibrate(self) -> tuple[float, dict[str, str]]:
@@ -386,7 +388,9 @@ class QemuSandbox:
     @staticmethod
     def _check_errno(answer: dict[str, Any], doing: str) -> None:
         if answer["errno"]:
-            raise OSError(answer["errno"], f"in the sandbox, {doing}: {os.strerror(answer['errno'])}")
+            raise OSError(
+                answer["errno"], _("in the sandbox, {doing}: {why}", doing=doing, why=os.strerror(answer["errno"]))
+            )
 
     def changes(self) -> tuple[str, ...] | None:
         return tuple(self._ask({"op": "changes"})["paths"])
@@ -402,7 +406,7 @@ class QemuSandbox:
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
         except OSError as error:
-            self._dead = f"the sandbox is gone ({error.strerror})"
+            self._dead = _("the sandbox is gone ({why})", why=error.strerror)
             raise SandboxFault(verbatim(self._dead)) from error
 
     def _patience(self, seconds: float) -> float:
@@ -446,7 +450,7 @@ class QemuSandbox:
     def _read_one(self, deadline: float) -> None:
         import select
 
-        ready, _, _ = select.select([self._control], [], [], max(deadline - time.monotonic(), 0))
+        ready, _rest, _rest = select.select([self._control], [], [], max(deadline - time.monotonic(), 0))
         if not ready:
             return
         try:
@@ -458,14 +462,14 @@ class QemuSandbox:
                 answer = json.loads(data)
                 self._replies[answer["id"]] = answer
             else:
-                self._dead = "the sandbox's first process is gone: it was killed from outside"
+                self._dead = _("the sandbox's first process is gone: it was killed from outside")
 
     def alive(self) -> bool:
         return not self._dead and self._supervisor.status is None
 
     def close(self) -> None:
         """End the sandbox: closing the socket ends PID 1, and the kernel ends all the rest."""
-        self._dead = self._dead or "the sandbox is closed"
+        self._dead = self._dead or _("the sandbox is closed")
         self._control.close()
         for process in self._kept:
             process.abandon()

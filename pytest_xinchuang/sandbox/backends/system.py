@@ -87,7 +87,7 @@ class SystemSandbox(AgentSandbox):
 
     def __init__(self, spec: SystemSpec) -> None:
         super().__init__(
-            f"the machine of {spec.platform}",
+            _("the machine of {platform}", platform=spec.platform),
             prefix=(),
             environment=BASE_ENV,
             cpu_model=spec.cpu_model,
@@ -225,10 +225,12 @@ class SystemSandbox(AgentSandbox):
         page = int(hello["page_size"])
         differs = [*spec.rootfs.differs]
         if spec.kernel.stand_in:
-            differs.append(f"Linux {release} of {spec.kernel.name} instead of the vendor's kernel")
+            differs.append(
+                _("Linux {release} of {name} instead of the vendor's kernel", release=release, name=spec.kernel.name)
+            )
         floor = hello.get("floor")
         if spec.absent_calls and floor != "whole":
-            differs.append(f"system calls that the platform lacks are there ({floor})")
+            differs.append(_("system calls that the platform lacks are there ({floor})", floor=floor))
         baseline = sorted(self.run(["true"], cwd="/").wall_ms for _turn in range(3))[1]
         return Fingerprint(
             backend="system",
@@ -253,7 +255,11 @@ class SystemSandbox(AgentSandbox):
             observed={"uname_m": machine, "uname_r": release, "page_size": str(page)},
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
-            degraded="" if spec.own_cpu else f"runs on {spec.cpu_model}, not on the platform's CPU: {spec.kernel.why}",
+            degraded=""
+            if spec.own_cpu
+            else _(
+                "runs on {cpu_model}, not on the platform's CPU: {why}", cpu_model=spec.cpu_model, why=spec.kernel.why
+            ),
             own_kernel=not spec.kernel.stand_in,
             extra={
                 "kernel": spec.kernel.name,
@@ -294,7 +300,7 @@ class SystemSandbox(AgentSandbox):
         return as_strace(trace, names_of(self.spec.architecture.names["go"]))
 
     def close(self) -> None:
-        self._die("the sandbox is closed")
+        self._die(_("the sandbox is closed"))
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
