@@ -103,9 +103,7 @@ def _may_inherit(schema: dict[str, Any]) -> None:
         }
     schema["properties"][KEY] = {
         "type": "string",
-        "description": _(
-            "an entry of this section, of this file or of an earlier one: what is not said here is as it is there"
-        ),
+        "description": "an entry of this section, of this file or of an earlier one: what is not said here is as it is there",
     }
     schema["anyOf"] = [{"required": [KEY]}, whole]
 

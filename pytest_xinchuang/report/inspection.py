@@ -59,7 +59,7 @@ WORDS = {
         "object": "object",
         "objects": "objects",
         "summary": "{certain} certain, {undecided} undecided, {guarded} guarded?, {notes} notes",
-        "more": _("{{n}} notes are not shown (--notes)"),
+        "more": "{n} notes are not shown (--notes)",
     },
     "zh": {
         "certain": "失败",
@@ -204,7 +204,7 @@ def _uri(path: str) -> str:
 def explain(catalogue: FindingCatalogue, codes: Iterable[str], language: str, rows: Mapping[str, Sequence[str]]) -> str:
     """What codes mean: cause, what is shown as evidence, mend, and what they trace to."""
     labels = {
-        "en": ("cause", "evidence", "mend", "traces to", _("stands in the way of"), "known failures"),
+        "en": ("cause", "evidence", "mend", "traces to", "stands in the way of", "known failures"),
         "zh": ("原因", "证据", "修正", "依据", "妨碍的级别", "已知故障"),
     }[language]
     parts = []

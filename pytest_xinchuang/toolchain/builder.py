@@ -307,7 +307,7 @@ class Builder:
 
 def _need_whole(argv: list[str], done: Finished) -> None:
     """Raises ToolchainFault when a compiler broke, and refused nothing."""
-    if re.search(_("No space left on device|OutOfMemory|error: unable to (?:open|create)"), done.errors):
+    if re.search(r"No space left on device|OutOfMemory|error: unable to (?:open|create)", done.errors):
         raise ToolchainFault(_("{program} broke: {said}", program=Path(argv[0]).name, said=done.errors.strip()[-300:]))
 
 

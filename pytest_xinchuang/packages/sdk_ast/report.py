@@ -9,7 +9,6 @@ from typing import Any
 from junit_xml import TestCase, TestSuite
 
 from pytest_xinchuang import __version__
-from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.compare import WEIGHTS, Comparison, Judged
 from pytest_xinchuang.packages.sdk_ast.rules import Rule
 from pytest_xinchuang.report.junit import clean, strict_suite
@@ -24,21 +23,21 @@ WORDS = {
         "clean": "no difference",
         "mend": "mend",
         "cause": "all from",
-        "next": _("the next version is at least {{version}}"),
+        "next": "the next version is at least {version}",
         "level": "a {level} release",
         "targets": "on {targets} alone",
         "accepted": "accepted until {expires}: {reason}",
-        "unused": _("suppression {{rule}} {{symbol}} matches nothing: remove it"),
-        "expired": _("suppression {{rule}} {{symbol}} expired on {{expires}} and has no effect"),
-        "problems": _("could not be read as it should"),
+        "unused": "suppression {rule} {symbol} matches nothing: remove it",
+        "expired": "suppression {rule} {symbol} expired on {expires} and has no effect",
+        "problems": "could not be read as it should",
         "summary": "{breaking} breaking, {undecided} undecided, {fragile} fragile, {compatible} compatible",
-        "more": _("{{n}} compatible changes are not shown (--all)"),
+        "more": "{n} compatible changes are not shown (--all)",
         "guide": "Migration guide: {old} to {new}",
         "before": "before",
         "after": "after",
         "accepted_title": "Accepted",
-        "titles": _("Breaking changes|Not decided|May concern some|Compatible changes"),
-        "grade": _("what was known: {{old}} (old), {{new}} (new)"),
+        "titles": "Breaking changes|Not decided|May concern some|Compatible changes",
+        "grade": "what was known: {old} (old), {new} (new)",
     },
     "zh": {
         "breaking": "破坏",
