@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
@@ -161,7 +162,7 @@ class Store:
             page_size=recipe.page_size if recipe else None,
             stand_in=entry.stand_in,
             cpu=recipe.cpu if recipe else "",
-            why=recipe.why if recipe else "",
+            why=_told(recipe.why) if recipe else NOTHING,
             modules=tuple(sorted((tree / "modules").glob("*.ko"))),
         )
 
@@ -217,7 +218,7 @@ class Store:
             return self.cache.make(kind, name, recipe, made, force=force, on_wait=step.waits)
 
     def _ref(self, entry: Entry, platform: Platform | None) -> RootfsRef:
-        differs = []
+        differs: list[Message] = []
         if platform is not None and entry.stand_in:
             system = platform.system
             for label, theirs, ours in (
@@ -225,10 +226,16 @@ class Store:
                 ("OpenSSL", system.openssl.value, entry.facts.get("openssl")),
             ):
                 if theirs != ours:
-                    differs.append(f"{label} {ours} instead of {theirs or 'an unknown version'}")
-            differs.append(f"{entry.facts.get('name', entry.source)} instead of {system.title.en}")
+                    unknown = _("an unknown version")
+                    told = _(
+                        "{name} {ours} instead of {theirs}", name=label, ours=ours or unknown, theirs=theirs or unknown
+                    )
+                    differs.append(told)
+            here = verbatim(entry.facts.get("name", entry.source))
+            differs.append(_("{here} instead of {system}", here=here, system=system.title.message()))
             if self.packages:
-                differs.append(f"with {', '.join(self.packages)}, as the manifest asks")
+                packages = joined(map(verbatim, self.packages), _(", "))
+                differs.append(_("with {packages}, as the manifest asks", packages=packages))
         return RootfsRef(
             name=entry.name,
             path=self.cache.tree("rootfs", entry.name),
@@ -307,6 +314,10 @@ class Store:
             return f"imported from {tarball.name}", facts
 
         return self.cache.make("rootfs", f"vendor-{platform.id}", "imported", build, stand_in=False, force=True)
+
+
+def _told(text: str | Text) -> Message:
+    return text.message() if isinstance(text, Text) else verbatim(text)
 
 
 def _recipe_digest(recipe: RootfsRecipe) -> str:
