@@ -1,6 +1,7 @@
+# shellcheck shell=sh
 # Sourced by the other scripts: a virtual environment in .venv with the project and its tool chains. Needs git and python3.
 # EXTRAS names the optional dependencies to install. Works as root and as an ordinary user.
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 2
 
 say() { printf 'xc: %s\n' "$*" >&2; }
 

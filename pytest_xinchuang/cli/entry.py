@@ -15,7 +15,7 @@ from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.gotest import commands as gotest
-from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, verbatim
+from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, told, verbatim
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         _close_stdout()
         return _fail(
             XcError(
-                _("{error}; the command was not finished", error=verbatim(str(error))),
+                _("{error}; the command was not finished", error=told(error)),
                 mend=_("see that what it names can be read and written, and the disk is not full"),
             ),
             language,

@@ -90,7 +90,7 @@ class FindingCatalogue:
         for source in map(YamlFile, paths):
             for index, rule in enumerate(source.parse(FindingsFile).findings):
                 if rule.code in self.rules:
-                    raise source.error(("findings", index, "code"), f"{rule.code} is given twice")
+                    raise source.error(("findings", index, "code"), _("{code} is given twice", code=rule.code))
                 self.rules[rule.code] = rule
 
     def get(self, code: str) -> FindingRule:

@@ -286,27 +286,39 @@ class Platforms:
         for name, cpu in self.file.cpus.items():
             if cpu.arch not in self.file.architectures:
                 raise source.error(
-                    heirs.origin(("cpus", name, "arch")), f"{cpu.arch}: no such architecture in this file"
+                    heirs.origin(("cpus", name, "arch")), _("{arch}: no such architecture in this file", arch=cpu.arch)
                 )
         for name, system in self.file.systems.items():
             for arch, rootfs in system.rootfs.items():
                 if rootfs is not None and rootfs not in self.file.rootfs:
                     raise source.error(
                         heirs.origin(("systems", name, "rootfs", arch)),
-                        f"{rootfs!r}: no such root filesystem{near(rootfs, self.file.rootfs)}",
+                        _(
+                            "{rootfs}: no such root filesystem{near}",
+                            rootfs=verbatim(repr(rootfs)),
+                            near=near(rootfs, self.file.rootfs),
+                        ),
                     )
         for name, kernel in self.file.kernels.items():
             if kernel.arch not in self.file.architectures or self.file.architectures[kernel.arch].system is None:
                 raise source.error(
-                    ("kernels", name, "arch"), f"{kernel.arch}: no such architecture with a `system` in this file"
+                    ("kernels", name, "arch"),
+                    _("{arch}: no such architecture with a `system` in this file", arch=kernel.arch),
                 )
         for short, target in self.file.shorts.items():
             if target not in self._combinations():
                 raise source.error(
-                    ("shorts", short), f"{target!r}: no such platform{near(target, self._combinations())}"
+                    ("shorts", short),
+                    _(
+                        "{target}: no such platform{near}",
+                        target=verbatim(repr(target)),
+                        near=near(target, self._combinations()),
+                    ),
                 )
         if self.file.reference is not None and self.file.reference not in self.file.rootfs:
-            raise source.error(("reference",), f"{self.file.reference!r}: no such root filesystem")
+            raise source.error(
+                ("reference",), _("{reference}: no such root filesystem", reference=verbatim(repr(self.file.reference)))
+            )
 
     def _combinations(self) -> dict[str, tuple[str, str]]:
         return {

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.verdict import Fidelity, Level
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import Message, both
+from pytest_xinchuang.messages import Message, _, both
 
 RequirementId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]{3}$")]
 
@@ -88,12 +88,14 @@ def load_catalogue(*paths: Path) -> Catalogue:
         for index, requirement in enumerate(part.requirements):
             if requirement.id in seen:
                 raise source.error(
-                    ("requirements", index, "id"), f"{requirement.id} is already defined in {seen[requirement.id]}"
+                    ("requirements", index, "id"),
+                    _("{id} is already defined in {seen}", id=requirement.id, seen=seen[requirement.id]),
                 )
             for need in requirement.needs:
                 if need not in seen:
                     raise source.error(
-                        ("requirements", index, "needs"), f"{need} is not a requirement that stands before this one"
+                        ("requirements", index, "needs"),
+                        _("{need} is not a requirement that stands before this one", need=need),
                     )
             seen[requirement.id] = path
             joined.append(requirement)

@@ -31,7 +31,7 @@ class _Loader(_Base):
         for key, _value in node.value:
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                    None, None, _("the key {value} is given twice", value=verbatim(repr(key.value))), key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -124,7 +124,7 @@ class YamlFile:
                 where = at + tuple(problem["loc"])
                 allowed = problem["msg"][0].lower() + problem["msg"][1:]
                 if problem["type"] == "extra_forbidden":
-                    allowed = "no such key here"
+                    allowed = _("no such key here")
                 found = "" if problem["type"] == "missing" else f"found {_brief(problem['input'])}: "
                 lines.append(str(self.error(written(where), f"{found}{allowed}")))
             raise DataFileError(verbatim("\n".join(dict.fromkeys(lines)))) from error

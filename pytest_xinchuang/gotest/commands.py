@@ -65,18 +65,18 @@ def _go_test(context: Context) -> int:
         for module in wanted:
             result = engine.run(module, offline=options.offline)
             results.append(result)
-            texts.append(as_text(result))
+            texts.append(as_text(result, context.language))
             if options.format == "text" and not options.output:
                 context.say(texts[-1], end="")
-    data = {"schema": "xc-go-test/1", "results": [r.as_dict() for r in results]}
+    data = {"schema": "xc-go-test/1", "results": [r.as_dict(context.language) for r in results]}
     if options.format == "json":
         context.write_json(data)
     elif options.format == "markdown":
-        context.write(as_markdown(data))
+        context.write(as_markdown(data, context.language))
     elif options.output:
         context.write("".join(texts))
     if options.markdown_file:
-        context.write(as_markdown(data), Path(options.markdown_file))
+        context.write(as_markdown(data, context.language), Path(options.markdown_file))
     if options.json_file:
         context.write_json(data, Path(options.json_file))
     if any(r.has(TestVerdict.FAIL) for r in results):

@@ -1,4 +1,4 @@
-"""What was seen of a module's tests on a platform."""
+"""Results of a module's tests on a platform."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
+
+from pytest_xinchuang.messages import LANGUAGES, NOTHING, Message, _
 
 
 class TestVerdict(StrEnum):
-    """What a test says of the platform."""
+    """What a test says about the platform."""
 
     __test__ = False
 
@@ -19,8 +21,36 @@ class TestVerdict(StrEnum):
     FAIL = "fail"
     """It passes on x86-64 and fails here, again and again."""
     FAILS_EVERYWHERE = "fails on x86-64 too"
-    """It says nothing of the platform: it wants a network, a database, or is broken."""
+    """It says nothing about the platform: it wants a network, a database, or is broken."""
     NOT_JUDGED = "cannot be judged under emulation"
+
+    @property
+    def word(self) -> Message:
+        """The verdict for people."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    TestVerdict.PASS: _("pass"),
+    TestVerdict.SKIP: _("skip"),
+    TestVerdict.FAIL: _("fail"),
+    TestVerdict.FAILS_EVERYWHERE: _("fails on x86-64 too"),
+    TestVerdict.NOT_JUDGED: _("cannot be judged under emulation"),
+}
+
+
+class EndOfTest(NamedTuple):
+    """How one top-level test ended in a run of its package's test program.
+
+    Attributes:
+        action: test2json's ``pass``, ``fail`` or ``skip``; ``unfinished`` when it never ended.
+        output: what the test printed.
+        ended: how the program ended, when this test ended it.
+    """
+
+    action: str
+    output: str
+    ended: Message = NOTHING
 
 
 @dataclass
@@ -31,7 +61,7 @@ class TestCase:
 
     name: str
     verdict: TestVerdict
-    reason: str = ""
+    reason: Message = NOTHING
 
 
 @dataclass
@@ -39,13 +69,13 @@ class PackageResult:
     """One package.
 
     Attributes:
-        verdict: of the whole: the worst of its tests, or what kept it from being built or run.
+        verdict: the worst of its tests, or what kept the package from being built or run.
         coverage: statements covered and statements in all.
     """
 
     path: str
     verdict: TestVerdict = TestVerdict.PASS
-    reason: str = ""
+    reason: Message = NOTHING
     tests: list[TestCase] = field(default_factory=list)
     coverage: tuple[int, int] | None = None
     wall_s: float = 0.0
@@ -60,41 +90,47 @@ class PackageResult:
 
 @dataclass
 class ModuleResult:
-    """One module on one platform."""
+    """One module on one platform.
+
+    Attributes:
+        go: what ``go version`` prints.
+        error: why the module could not be tried.
+    """
 
     module: str
     platform: str
     go: str
     packages: list[PackageResult] = field(default_factory=list)
-    error: str = ""
+    error: Message = NOTHING
 
     @property
     def percent(self) -> float | None:
         """Statements covered by the tests of their own package, over all packages with tests."""
         measured = [p.coverage for p in self.packages if p.coverage]
-        total = sum(t for _, t in measured)
-        return 100.0 * sum(c for c, _ in measured) / total if total else None
+        total = sum(statements for _covered, statements in measured)
+        return 100.0 * sum(covered for covered, _all in measured) / total if total else None
 
     def has(self, verdict: TestVerdict) -> bool:
         return any(p.verdict is verdict for p in self.packages)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, language: str = LANGUAGES[0]) -> dict[str, Any]:
+        """The result as JSON has it: reasons in ``language``, verdicts as their values."""
         return {
             "module": self.module,
             "platform": self.platform,
             "go": self.go,
-            "error": self.error,
+            "error": self.error.render(language),
             "coverage_percent": round(self.percent, 1) if self.percent is not None else None,
             "packages": [
                 {
                     "package": p.path,
                     "verdict": p.verdict.value,
-                    "reason": p.reason,
+                    "reason": p.reason.render(language),
                     "coverage_percent": round(p.percent, 1) if p.percent is not None else None,
                     "wall_s": round(p.wall_s, 1),
                     "tests": {v.value: p.count(v) for v in TestVerdict},
                     "not_passed": [
-                        {"test": t.name, "verdict": t.verdict.value, "reason": t.reason}
+                        {"test": t.name, "verdict": t.verdict.value, "reason": t.reason.render(language)}
                         for t in p.tests
                         if t.verdict not in (TestVerdict.PASS, TestVerdict.SKIP)
                     ],
@@ -114,11 +150,11 @@ def coverage_of(profile: bytes) -> tuple[int, int] | None:
             blocks[found.group(1)] = (int(found.group(2)), seen or int(found.group(3)) > 0)
     if not blocks:
         return None
-    return sum(n for n, hit in blocks.values() if hit), sum(n for n, _ in blocks.values())
+    return sum(n for n, hit in blocks.values() if hit), sum(n for n, _hit in blocks.values())
 
 
-def outcomes_of(events: Iterable[dict[str, Any]]) -> dict[str, tuple[str, str]]:
-    """Top-level test -> (action, output) of test2json's events; a test that never ended has the action ``unfinished``."""
+def ends_of(events: Iterable[dict[str, Any]]) -> dict[str, EndOfTest]:
+    """How each top-level test ended, by test2json's events."""
     actions: dict[str, str] = {}
     output: dict[str, list[str]] = {}
     for event in events:
@@ -132,4 +168,4 @@ def outcomes_of(events: Iterable[dict[str, Any]]) -> dict[str, tuple[str, str]]:
             actions[name] = str(action)
         else:
             actions.setdefault(name, "unfinished")
-    return {name: (action, "".join(output.get(name, []))) for name, action in actions.items()}
+    return {name: EndOfTest(action, "".join(output.get(name, []))) for name, action in actions.items()}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
+from pytest_xinchuang.messages import _
 
 OBJECT_ABI_MASK = 0xC0
 """e_flags bits 7:6 (LoongArch ELF psABI): 0 is object ABI v0, 1 (0x40) is v1."""
@@ -185,7 +186,7 @@ class ElfObject:
         world, 0 nothing), then Go's build information.
         """
         if architecture.elf_machine != "EM_LOONGARCH":
-            return World("new", WorldEvidence.ARCHITECTURE, "this architecture has one world")
+            return World("new", WorldEvidence.ARCHITECTURE, _("this architecture has one world"))
         for world, interpreters in architecture.interpreters.items():
             if self.interpreter in interpreters:
                 return World(world, WorldEvidence.INTERPRETER, f"PT_INTERP {self.interpreter}")
@@ -201,7 +202,7 @@ class ElfObject:
             # Upstream has loong64 since 1.19 and knows the new world alone; before that there were the vendor's forks.
             world = "new" if self.go.number >= version_key(architecture.go_min.value or "1.19") else "old"
             return World(world, WorldEvidence.GO, f"built by {self.go.version}")
-        why = f"no interpreter, no symbol version, e_flags {self.flags:#x}"
+        why = _("no interpreter, no symbol version, e_flags {flags:#x}", flags=self.flags)
         return World(None, WorldEvidence.NOTHING, why)
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
 from pytest_xinchuang.inspect.unwind import unwind_starts
+from pytest_xinchuang.messages import _
 
 KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 
@@ -87,14 +88,14 @@ class ElfReader:
         if data[:4] != b"\x7fELF":
             raise NotElf(f"{name}: not an ELF object (starts with {bytes(data[:4])!r})")
         if len(data) < 52 or data[4] not in (1, 2) or data[5] not in (1, 2):
-            raise NotElf(f"{name}: a damaged ELF object: its header is cut off or of no known class")
+            raise NotElf(_("{name}: a damaged ELF object: its header is cut off or of no known class", name=name))
         self.wide = data[4] == 2
         self.order = "<" if data[5] == 1 else ">"
         if self.wide and len(data) < 64:
-            raise NotElf(f"{name}: a damaged ELF object: {len(data)} bytes, its header has 64")
+            raise NotElf(_("{name}: a damaged ELF object: {n} bytes, its header has 64", name=name, n=len(data)))
         form = "HHIQQQIHHHHHH" if self.wide else "HHIIIIIHHHHHH"
-        (self.type, machine, _, self.entry, self.phoff, self.shoff, self.flags, _, self.phentsize, self.phnum, self.shentsize,
-         self.shnum, self.shstrndx) = struct.unpack_from(self.order + form, data, 16)  # fmt: skip
+        (self.type, machine, _version, self.entry, self.phoff, self.shoff, self.flags, _size, self.phentsize, self.phnum,
+         self.shentsize, self.shnum, self.shstrndx) = struct.unpack_from(self.order + form, data, 16)  # fmt: skip
         self.machine = MACHINES.get(machine, f"machine {machine}")
         self.word = 8 if self.wide else 4
 
@@ -113,8 +114,16 @@ class ElfReader:
         size = struct.calcsize(form)
         if entry < size or offset + entry * count > len(self.data):
             raise NotElf(
-                f"{self.name}: a damaged ELF object: {count} {what} of {entry} bytes at {offset:#x} do not fit into "
-                f"{len(self.data)} bytes"
+                _(
+                    "{name}: a damaged ELF object: {count} {what} of {entry} bytes at {offset:#x} do not fit into "
+                    "{n} bytes",
+                    name=self.name,
+                    count=count,
+                    what=what,
+                    entry=entry,
+                    offset=offset,
+                    n=len(self.data),
+                )
             )
         return [struct.unpack_from(form, self.data, offset + index * entry) for index in range(count)]
 
@@ -171,7 +180,9 @@ class ElfReader:
         size = struct.calcsize(form)
         raw = self.data[segment.offset : segment.offset + segment.size]
         if len(raw) < size:
-            raise NotElf(f"{self.name}: a damaged ELF object: its dynamic segment lies outside of the file")
+            raise NotElf(
+                _("{name}: a damaged ELF object: its dynamic segment lies outside of the file", name=self.name)
+            )
         for tag, value in struct.iter_unpack(form, raw[: len(raw) // size * size]):
             if tag == 0:
                 break
@@ -281,12 +292,12 @@ class ElfReader:
         by_index: dict[int, tuple[str, str]] = {}
         place, left = 0, min(self.tag(DT_VERNEEDNUM) or 0, len(raw) // 16)
         while left and place + 16 <= len(raw):
-            _, count, library, first, following = struct.unpack_from(self.order + "HHIII", raw, place)
+            _rest, count, library, first, following = struct.unpack_from(self.order + "HHIII", raw, place)
             at = place + first
-            for _ in range(min(count, len(raw) // 16)):
+            for _rest in range(min(count, len(raw) // 16)):
                 if at + 16 > len(raw):
-                    raise NotElf(f"{self.name}: a damaged ELF object: its version needs leave the file")
-                _, _, other, name, more = struct.unpack_from(self.order + "IHHII", raw, at)
+                    raise NotElf(_("{name}: a damaged ELF object: its version needs leave the file", name=self.name))
+                _rest, _rest, other, name, more = struct.unpack_from(self.order + "IHHII", raw, at)
                 by_index[other & 0x7FFF] = (_string(self.strings, library), _string(self.strings, name))
                 if not more:
                     break
@@ -297,7 +308,7 @@ class ElfReader:
             left -= 1
         users: dict[int, list[str]] = {index: [] for index in by_index}
         indexes = self._version_indexes() if by_index else ()
-        for (name, _, section, _, _), index in zip(self.symbols, indexes, strict=False):
+        for (name, _rest, section, _rest, _rest), index in zip(self.symbols, indexes, strict=False):
             if section == 0 and name and (index & 0x7FFF) in users:
                 users[index & 0x7FFF].append(name)
         return tuple(

@@ -88,11 +88,11 @@ def _image(files: dict[str, bytes], arch: str, account: _Account) -> dict[str, b
     for name in _layers(files, arch):
         data = files.get(name)
         if data is None:
-            raise formats.CannotRead(f"the layer {name} is not in the image")
+            raise formats.CannotRead(_("the layer {name} is not in the image", name=name))
         kind = formats.kind_of(data, "")
         layer = _files(str(kind), data, account) if kind in ("tar", "compressed") else {}
         for path, content in layer.items():
-            directory, _, last = path.rpartition("/")
+            directory, _rest, last = path.rpartition("/")
             if last == ".wh..wh..opq":  # OCI image layers: an opaque directory, and a removed file
                 merged = {p: c for p, c in merged.items() if not p.startswith(f"{directory}/")}
             elif last.startswith(".wh."):
@@ -111,7 +111,7 @@ def _layers(files: dict[str, bytes], arch: str) -> list[str]:
         if "manifest.json" in files:
             return [str(name) for name in json.loads(files["manifest.json"])[0]["Layers"]]
         index = json.loads(files["index.json"])
-        for _ in range(4):
+        for _rest in range(4):
             mine = [
                 m for m in index["manifests"] if not arch or m.get("platform", {}).get("architecture") in (None, arch)
             ]
@@ -119,8 +119,10 @@ def _layers(files: dict[str, bytes], arch: str) -> list[str]:
             if "layers" in index:
                 return [blob(layer) for layer in index["layers"]]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise formats.CannotRead(f"the image's manifest: {type(error).__name__}: {error}") from error
-    raise formats.CannotRead("the image's index leads to no manifest")
+        raise formats.CannotRead(
+            _("the image's manifest: {name}: {why}", name=type(error).__name__, why=error)
+        ) from error
+    raise formats.CannotRead(_("the image's index leads to no manifest"))
 
 
 def _join(name: str, target: str) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import End, Finished, Runner, first_line
 
 CHUNK = 1 << 20
@@ -101,7 +102,7 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
             return
         # zipfile raises these for compressions that it does not know, and for encrypted members.
         if type(error) in (NotImplementedError, RuntimeError):
-            raise CannotRead(str(error) or "an unsupported compression", "XC-BAD-006") from error
+            raise CannotRead(str(error) or _("an unsupported compression"), "XC-BAD-006") from error
         if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
             raise CannotRead(f"damaged: {error}") from error
 
@@ -160,14 +161,14 @@ def _is_old_tar(data: bytes) -> bool:
 UNREAD_FORMATS = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!\x1a\x07": "a RAR archive",
-    b"070707": 'a cpio archive in the "old ASCII" format',
-    b"LZIP": "compressed with lzip",
-    b"LRZI": "compressed with lrzip",
-    b"\x04\x22\x4d\x18": "compressed with lz4",
-    b"\x89LZO\0": "compressed with lzop",
-    b"\x1f\x9d\x90": "compressed with compress",
-    b"\x5d\0\0": "compressed with lzma",
-    b"flatpak\0": "a Flatpak bundle",
+    b"070707": _('a cpio archive in the "old ASCII" format'),
+    b"LZIP": _("compressed with lzip"),
+    b"LRZI": _("compressed with lrzip"),
+    b"\x04\x22\x4d\x18": _("compressed with lz4"),
+    b"\x89LZO\0": _("compressed with lzop"),
+    b"\x1f\x9d\x90": _("compressed with compress"),
+    b"\x5d\0\0": _("compressed with lzma"),
+    b"flatpak\0": _("a Flatpak bundle"),
     b"QFI\xfb": "a qcow2 disk image",
 }
 """First bytes of containers that are known and not read (file(1)'s magic): what they hold is unknown, and may be anything.
@@ -202,7 +203,7 @@ def payload(data: bytes, account: Account) -> ContainedFile | None:
         return None
     found = _PAYLOAD.search(data)
     if found is None:
-        raise CannotRead("a script with binary data behind it, of no kind that is known here", "XC-BAD-006")
+        raise CannotRead(_("a script with binary data behind it, of no kind that is known here"), "XC-BAD-006")
     begin = found.end()
 
     def stream() -> IO[bytes]:
@@ -229,11 +230,11 @@ def behind_program(data: bytes) -> str | None:
         return "squashfs"
     tail = bytes(data[-(1 << 16) - 22 :])
     if PYINSTALLER in tail[-4096:]:
-        raise CannotRead("a program of PyInstaller: the libraries that it unpacks are not read here", "XC-BAD-006")
+        raise CannotRead(_("a program of PyInstaller: the libraries that it unpacks are not read here"), "XC-BAD-006")
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + 22 > len(tail):
         return None
-    size, _, comment = struct.unpack_from("<IIH", tail, at + 12)
+    size, _rest, comment = struct.unpack_from("<IIH", tail, at + 12)
     directory = len(data) - len(tail) + at - size
     # Programs that write zip archives have the mark among their constants: there no directory stands before it.
     whole = at + 22 + comment == len(tail) and directory > 0
@@ -282,7 +283,7 @@ def _decompressed(data: bytes, kind: str, account: Account) -> IO[bytes]:
         try:
             import zstandard
         except ImportError:
-            raise CannotRead("compressed with zstd; to look into it: pip install zstandard", "XC-BAD-006") from None
+            raise CannotRead(_("compressed with zstd; to look into it: pip install zstandard"), "XC-BAD-006") from None
         inner = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
     return io.BufferedReader(_Counted(inner, account, len(data)), CHUNK)
 
@@ -339,7 +340,7 @@ def members(kind: str, data: bytes, account: Account) -> Iterator[ContainedFile]
         "squashfs": _squashfs,
     }.get(kind)
     if reader is None:
-        raise CannotRead("of no kind that is known here", "XC-BAD-006")
+        raise CannotRead(_("of no kind that is known here"), "XC-BAD-006")
     found = reader(data, account)
     while True:
         with _translated():
@@ -406,11 +407,11 @@ def _ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
     while at + AR_HEADER <= len(data):
         header = bytes(data[at : at + AR_HEADER])
         if header[58:60] != b"`\n":
-            raise CannotRead(f"damaged: no member of an ar archive at byte {at}")
+            raise CannotRead(_("damaged: no member of an ar archive at byte {at}", at=at))
         size = int(header[48:58].strip() or b"0")
         begin, end = at + AR_HEADER, at + AR_HEADER + size
         if size < 0 or end > len(data):
-            raise CannotRead(f"damaged: a member of {size} bytes at byte {at} leaves the archive")
+            raise CannotRead(_("damaged: a member of {size} bytes at byte {at} leaves the archive", size=size, at=at))
         raw = header[:16].rstrip()
         if raw == b"//":
             names = bytes(data[begin:end])
@@ -427,12 +428,12 @@ def _ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
         yield ContainedFile(name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
         at = end + (size & 1)
     if at < len(data):
-        raise CannotRead(f"damaged: {len(data) - at} bytes behind its last member")
+        raise CannotRead(_("damaged: {value} bytes behind its last member", value=len(data) - at))
 
 
 def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """An RPM package (LSB, rpm file format): lead, signature, header, and a compressed cpio archive."""
-    at, _ = _rpm_header(data, 96)
+    at, _rest = _rpm_header(data, 96)
     at = (at + 7) // 8 * 8
     at, tags = _rpm_header(data, at)
     text = "".join(f"{key}: {value}\n" for key, value in tags.items())
@@ -441,7 +442,7 @@ def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
     kind = _compression(bytes(payload[:4])) or ("lzma" if payload[:1] == b"\x5d" else None)
     stream = _decompressed(payload, kind, account) if kind else io.BufferedReader(io.BytesIO(bytes(payload)))
     if bytes(stream.peek(6)[:6]) not in (b"070701", b"070702"):  # type: ignore[attr-defined]
-        raise CannotRead("its payload is no cpio archive that is known here", "XC-BAD-006")
+        raise CannotRead(_("its payload is no cpio archive that is known here"), "XC-BAD-006")
     yield from _cpio(stream, account)
 
 
@@ -450,15 +451,15 @@ RPM_TAGS = {1000: "Package", 1001: "Version", 1002: "Release", 1022: "Architectu
 
 def _rpm_header(data: bytes, at: int) -> tuple[int, dict[str, str]]:
     if bytes(data[at : at + 3]) != b"\x8e\xad\xe8":
-        raise CannotRead(f"damaged: no RPM header at byte {at}")
+        raise CannotRead(_("damaged: no RPM header at byte {at}", at=at))
     count, size = struct.unpack_from(">II", data, at + 8)
     begin = at + 16 + 16 * count
     end = begin + size
     if end > len(data):
-        raise CannotRead("damaged: its RPM header leaves the file")
+        raise CannotRead(_("damaged: its RPM header leaves the file"))
     tags = {}
     for index in range(count):
-        tag, kind, offset, _ = struct.unpack_from(">IIII", data, at + 16 + 16 * index)
+        tag, kind, offset, _rest = struct.unpack_from(">IIII", data, at + 16 + 16 * index)
         if RPM_TAGS.get(tag) and kind in (6, 9):
             raw = bytes(data[begin + offset : min(begin + offset + 256, end)])
             tags[RPM_TAGS[tag]] = raw.split(b"\0")[0].decode(errors="replace")
@@ -474,11 +475,11 @@ def _cpio(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
     while True:
         header = stream.read(110)
         if header[:6] not in (b"070701", b"070702"):
-            raise CannotRead("damaged: no cpio member where one is due")
+            raise CannotRead(_("damaged: no cpio member where one is due"))
         fields = [int(header[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
         mode, size, length = fields[1], fields[6], fields[11]
         if length > 4097:
-            raise CannotRead(f"damaged: a name of {length} bytes")
+            raise CannotRead(_("damaged: a name of {length} bytes", length=length))
         name = stream.read(length + (-(110 + length) % 4))[: length - 1].decode("utf-8", "surrogateescape")
         if name == "TRAILER!!!":
             return
@@ -502,7 +503,7 @@ class _Part(io.RawIOBase):
         wanted = self._left if size < 0 else min(size, self._left)
         chunk = self._stream.read(wanted)
         if wanted and not chunk:
-            raise CannotRead("damaged: cut off")
+            raise CannotRead(_("damaged: cut off"))
         self._left -= len(chunk)
         return chunk
 
@@ -515,10 +516,10 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """By squashfs-tools, into a directory that is removed afterwards."""
     program = shutil.which("unsquashfs")
     if program is None:
-        raise CannotRead("a squashfs; to look into it: sudo apt-get install squashfs-tools", "XC-BAD-006")
+        raise CannotRead(_("a squashfs; to look into it: sudo apt-get install squashfs-tools"), "XC-BAD-006")
     offset = _squashfs_offset(data)
     if offset is None:
-        raise CannotRead("an AppImage without the squashfs that belongs to it")
+        raise CannotRead(_("an AppImage without the squashfs that belongs to it"))
     with tempfile.TemporaryDirectory(prefix="xc-squashfs-") as scratch:
         image, out = Path(scratch) / "image", Path(scratch) / "out"
         with image.open("wb") as file:
@@ -557,7 +558,13 @@ def _check_unsquashed_size(program: str, image: Path, account: Account) -> None:
         if len(words) > 5 and words[0][:1] == b"-" and words[2].isdigit():
             total += int(words[2])
     if total > MAX_UNSQUASHED:
-        raise TooMuch(f"its files would take {total >> 20} MiB, at most {MAX_UNSQUASHED >> 20} are unpacked")
+        raise TooMuch(
+            _(
+                "its files would take {value} MiB, at most {value_2} are unpacked",
+                value=total >> 20,
+                value_2=MAX_UNSQUASHED >> 20,
+            )
+        )
 
 
 def _squashfs_offset(data: bytes) -> int | None:

@@ -100,19 +100,19 @@ class IsaScan:
 def guards(elf: ElfObject, path: str) -> str:
     """Why an object's code may be guarded as a whole, told by anything but its code; empty when nothing says so."""
     if elf.is_go:
-        return "Go's run time asks the CPU"
+        return _("Go's run time asks the CPU")
     if elf.ifuncs:
-        return "it chooses implementations when it is loaded (ifunc)"
+        return _("it chooses implementations when it is loaded (ifunc)")
     imported = elf.imports | frozenset(elf.undefined)
     for name in ASKING_IMPORTS:
         if name in imported and name != "__getauxval":
             return f"it imports {name}"
     if all(any(name in imported for name in names) for names in _TRYING_IMPORTS):
-        return "it may try instructions under a handler for SIGILL"
+        return _("it may try instructions under a handler for SIGILL")
     if "_rtld_global_ro" in elf.exports:
-        return "it is the loader, which is told the CPU's features by the kernel"
+        return _("it is the loader, which is told the CPU's features by the kernel")
     if _HWCAPS_PATH.search(path):
-        return "the loader chooses it by the CPU's features (its path)"
+        return _("the loader chooses it by the CPU's features (its path)")
     return ""
 
 

@@ -117,7 +117,7 @@ class Walker:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise formats.TooMuch(f"took longer than {self._seconds:g} s")
+            raise formats.TooMuch(_("took longer than {seconds:g} s", seconds=self._seconds))
 
     def _count_member(self) -> None:
         self._members += 1
@@ -131,10 +131,14 @@ class Walker:
         self._expanded += size
         self._check_time()
         if self._expanded > self.bounds.expanded:
-            raise formats.TooMuch(f"expands to more than {self.bounds.expanded >> 20} MiB")
+            raise formats.TooMuch(_("expands to more than {value} MiB", value=self.bounds.expanded >> 20))
         if so_far > self.bounds.ratio_from and so_far > self.bounds.ratio * max(compressed, 1):
             raise formats.TooMuch(
-                f"expands to more than {self.bounds.ratio} times its size ({so_far >> 20} MiB so far)"
+                _(
+                    "expands to more than {ratio} times its size ({value} MiB so far)",
+                    ratio=self.bounds.ratio,
+                    value=so_far >> 20,
+                )
             )
 
     # -- places
@@ -174,7 +178,9 @@ class Walker:
             return
         except OSError:
             self.problem(
-                "XC-BAD-007", node.within(inside), f"a symbolic link to {printable(str(path.readlink()))}, without end"
+                "XC-BAD-007",
+                node.within(inside),
+                _("a symbolic link to {printable}, without end", printable=printable(str(path.readlink()))),
             )
 
     def _blob(self, node: Node, name: str, data: bytes, depth: int, *, top: bool = False) -> None:
@@ -207,7 +213,7 @@ class Walker:
                 return
             kind, top = behind, False
         if depth >= self.bounds.depth:
-            self.problem("XC-BAD-005", place, f"more than {self.bounds.depth} archives in one another")
+            self.problem("XC-BAD-005", place, _("more than {depth} archives in one another", depth=self.bounds.depth))
             return
         if top:
             child = node
@@ -225,7 +231,7 @@ class Walker:
         place = node.place if top else node.within(name)
         closed = formats.unread_format(data)
         if closed is not None:
-            self.problem("XC-BAD-006", place, f"{closed}, which is not read here")
+            self.problem("XC-BAD-006", place, _("{closed}, which is not read here", closed=closed))
         elif formats.is_script(data):
             if len(data) > self.bounds.object_bytes:
                 self._too_large(place, len(data))
@@ -265,7 +271,7 @@ class Walker:
     def _member(self, node: Node, member: formats.ContainedFile, depth: int) -> None:
         name = member.name.removeprefix("./").rstrip("/")
         if name.startswith("/") or ".." in name.split("/"):
-            self.problem("XC-BAD-004", node.within(name), "its name leads out of the archive")
+            self.problem("XC-BAD-004", node.within(name), _("its name leads out of the archive"))
             name = "/".join(part for part in name.split("/") if part not in ("", ".."))
         if member.link is not None:
             node.links[name] = member.link
@@ -325,7 +331,7 @@ class Walker:
         try:
             file.write(data)
         except OSError as error:
-            raise formats.CannotRead(f"no room for it here: {error.strerror}", "XC-BAD-006") from error
+            raise formats.CannotRead(_("no room for it here: {why}", why=error.strerror), "XC-BAD-006") from error
 
 
 class _Held:

@@ -5,7 +5,7 @@ catalogues ``locale/zh.po`` of the rooms hold the Chinese. See CONTRIBUTING.md, 
 """
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, add_catalogue, choose_language
-from pytest_xinchuang.messages.message import NOTHING, Message, _, both, joined, n_, render, verbatim
+from pytest_xinchuang.messages.message import NOTHING, Message, _, both, joined, n_, render, told, verbatim
 
 __all__ = [
     "LANGUAGES",
@@ -18,5 +18,6 @@ __all__ = [
     "joined",
     "n_",
     "render",
+    "told",
     "verbatim",
 ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-_SPEC = re.compile(r"[<>^]?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
+_SPEC = re.compile(r"[<>^]?#?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
 
 LONGEST = 100_000
@@ -210,17 +210,28 @@ def _from_parameters(params: Mapping[str, Any]) -> dict[str, Parameter]:
 
 def _(template: str, /, **params: Parameter) -> Message:
     """A message of the catalogues: an English template, which is its id, and what ``{name}`` in it stands for."""
-    return Message(_Template(template, params))
+    return Message(_Template(template, _told(params)))
 
 
 def n_(singular: str, plural: str, n: int, /, **params: Parameter) -> Message:
     """A message that depends on a number, which both templates may use as ``{n}``."""
-    return Message(_Template(singular, {"n": n, **params}, plural, n))
+    return Message(_Template(singular, {"n": n, **_told(params)}, plural, n))
 
 
 def both(texts: Mapping[str, str], /, **params: Parameter) -> Message:
     """A message that a data file has in both languages: ``{"en": ..., "zh": ...}``."""
-    return Message(_Texts(texts, params))
+    return Message(_Texts(texts, _told(params)))
+
+
+def told(error: BaseException) -> Message:
+    """What an error says: the message that it was raised with, else its text as it is."""
+    said = error.args[0] if error.args else None
+    return said if isinstance(said, Message) else Message(_Verbatim(str(error)))
+
+
+def _told(params: Mapping[str, Parameter]) -> Mapping[str, Parameter]:
+    """Errors among parameters keep their languages."""
+    return {name: told(value) if isinstance(value, BaseException) else value for name, value in params.items()}
 
 
 def verbatim(text: str) -> Message:

@@ -292,7 +292,7 @@ class Store:
                 return entry.source, entry.facts
 
             self.cache.make(entry.kind, entry.name, entry.recipe, build, stand_in=entry.stand_in)
-        return [entry.name for _, entry in wanted]
+        return [entry.name for _rest, entry in wanted]
 
     def import_rootfs(self, platform: Platform, tarball: Path) -> Entry:
         """Take a vendor's root filesystem for ``platform`` from a tar archive."""
@@ -332,3 +332,7 @@ def _give_to_sandbox_user(tree: Path) -> None:
         for name in names + files:
             os.chown(Path(directory) / name, SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
     os.chown(tree, SANDBOX_HOST_UID, SANDBOX_HOST_UID)
+
+
+def _instead(ours: str, theirs: Message) -> Message:
+    return _("{ours} instead of {theirs}", ours=ours, theirs=theirs)

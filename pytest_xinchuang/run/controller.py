@@ -30,7 +30,7 @@ from pytest_xinchuang.core.events import (
 from pytest_xinchuang.core.grade import RunResult, grade_run
 from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.run.recording import Note, decided
 from pytest_xinchuang.run.session import XcSession
 
@@ -171,7 +171,7 @@ class Controller:
         except XcError as error:
             self.broken = self.broken or error.told
         except OSError as error:
-            self.broken = self.broken or verbatim(str(error))
+            self.broken = self.broken or told(error)
         if self.broken or self.result is None:
             return EXIT_NO_REPORT
         if exit_status == pytest.ExitCode.OK and not all(g.reaches_required for g in self.result.grades):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_xinchuang.messages import _
+
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Subject
@@ -59,7 +61,7 @@ def xc_sandbox(request: pytest.FixtureRequest, xc_platform: Platform) -> Recordi
     sandbox = _session(request).pool.sandbox(xc_platform)
     least = least_fidelity(request.node)
     if least is not None and sandbox.fingerprint.fidelity < Fidelity(least):
-        pytest.skip(f"needs {least}; this sandbox is {sandbox.fingerprint.fidelity}")
+        pytest.skip(_("needs {least}; this sandbox is {fidelity}", least=least, fidelity=sandbox.fingerprint.fidelity))
     sandbox.reset()
     return RecordingSandbox(sandbox, record_of(request.node))
 

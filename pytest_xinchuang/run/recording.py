@@ -194,7 +194,9 @@ class Check:
         """
         ids = requirement_ids(self._item)
         if not ids:
-            raise pytest.UsageError(f"{self._item.nodeid}: a check needs @pytest.mark.xc_requirement(ID)")
+            raise pytest.UsageError(
+                _("{nodeid}: a check needs @pytest.mark.xc_requirement(ID)", nodeid=self._item.nodeid)
+            )
         record = record_of(self._item)
         for identifier in ids:
             record.decisions[identifier] = self._order(identifier).decision(identifier)

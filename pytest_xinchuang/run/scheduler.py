@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from pytest_xinchuang.messages import verbatim
+
 
 def platform_of(nodeid: str, platform_ids: Sequence[str]) -> str | None:
     """The platform that is one of a test's parameters; None for a test without one.
@@ -30,7 +32,7 @@ def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str])
 
     if config.getoption("dist") == "each":
         raise pytest.UsageError(
-            "--dist=each cannot grade: every check would be reported several times; use --dist=load"
+            verbatim("--dist=each cannot grade: every check would be reported several times; use --dist=load")
         )
 
     class PlatformScheduling(LoadScopeScheduling):  # type: ignore[misc]

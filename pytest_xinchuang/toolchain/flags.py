@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Arch, Platform
+from pytest_xinchuang.messages import _
 
 LIBCS = ("glibc", "musl", "liteos_m")
 
@@ -42,7 +43,7 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-001",
         r"-f?pie|-static-pie",
-        "LiteOS-M has no loader that could place a program",
+        _("LiteOS-M has no loader that could place a program"),
         "drop it",
         "去掉该标志",
         libcs=_LITEOS,
@@ -50,16 +51,16 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-001",
         r"-shared|-fPIC|-rdynamic",
-        "LiteOS-M has no shared objects",
+        _("LiteOS-M has no shared objects"),
         "link statically",
         "静态链接",
         libcs=_LITEOS,
     ),
-    FlagRule("XC-FLAG-001", r"-ldl", "LiteOS-M has no dlopen", "drop it", "去掉该标志", libcs=_LITEOS),
+    FlagRule("XC-FLAG-001", r"-ldl", _("LiteOS-M has no dlopen"), "drop it", "去掉该标志", libcs=_LITEOS),
     FlagRule(
         "XC-FLAG-001",
         r"-pthread|-lpthread|-lrt|-lutil",
-        "on LiteOS-M threads are part of libc, and there is no such library",
+        _("on LiteOS-M threads are part of libc, and there is no such library"),
         "drop it",
         "去掉该标志",
         libcs=_LITEOS,
@@ -67,16 +68,16 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-001",
         r"-lc_nonshared|-lresolv|-lnsl|-lanl|-lcrypt_r",
-        "musl has no library of this name",
-        "drop it: libc has what there is",
+        _("musl has no library of this name"),
+        _("drop it: libc has what there is"),
         "去掉该标志：libc 已包含",
         libcs=("musl",),
     ),
     FlagRule(
         "XC-FLAG-001",
         r"-Wl,--version-script=.*|-Wl,--default-symver",
-        "musl's loader does not choose by symbol version",
-        "do not count on versions",
+        _("musl's loader does not choose by symbol version"),
+        _("do not count on versions"),
         "不要依赖符号版本",
         Certainty.GUARDED,
         libcs=("musl",),
@@ -84,8 +85,8 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-001",
         r"-fsplit-stack|-lasan|-fsanitize=address",
-        "GCC's run time for this is not made for musl",
-        "test it on glibc",
+        _("GCC's run time for this is not made for musl"),
+        _("test it on glibc"),
         "在 glibc 上测试",
         Certainty.GUARDED,
         libcs=("musl",),
@@ -93,8 +94,8 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-001",
         r"-static",
-        "a static glibc program cannot use NSS, iconv and dlopen as a dynamic one does (glibc FAQ)",
-        "link dynamically, or against musl",
+        _("a static glibc program cannot use NSS, iconv and dlopen as a dynamic one does (glibc FAQ)"),
+        _("link dynamically, or against musl"),
         "动态链接，或使用 musl",
         Certainty.GUARDED,
         libcs=("glibc",),
@@ -102,7 +103,7 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-001",
         r"-Wl,-z,pack-relative-relocs|-Wl,--pack-dyn-relocs=relr",
-        "the loader knows these relocations since glibc 2.36",
+        _("the loader knows these relocations since glibc 2.36"),
         "-Wl,-z,nopack-relative-relocs",
         "-Wl,-z,nopack-relative-relocs",
         Certainty.GUARDED,
@@ -112,7 +113,7 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-002",
         r"-m(?:cpu|tune|arch)=(?:ft2000plus|ft2000|ftc66[0-9]|ftc862|phytium|d2000|hip09|hip11|hip12)",
-        "upstream GCC and LLVM do not know this name",
+        _("upstream GCC and LLVM do not know this name"),
         "-march=armv8-a -moutline-atomics",
         "-march=armv8-a -moutline-atomics",
         archs=_ARM,
@@ -120,7 +121,7 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-002",
         r"-m(?:cpu|tune|arch)=(?:hygon|dhyana|c86-4g.*|zhaoxin|zx.*)",
-        "only very new compilers know this name",
+        _("only very new compilers know this name"),
         "-march=x86-64-v2 or -march=znver1",
         "-march=x86-64-v2 或 -march=znver1",
         Certainty.GUARDED,
@@ -129,7 +130,7 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-002",
         r"-march=loongarch64v.*|-march=gs464v|-march=la464v",
-        "a name of the old world's compilers",
+        _("a name of the old world's compilers"),
         "-march=loongarch64",
         "-march=loongarch64",
         archs=_LOONG,
@@ -137,7 +138,7 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-001",
         r"-m64|-m32|-mfpu=.*|-mfloat-abi=.*",
-        "this compiler has no such flag for the architecture",
+        _("this compiler has no such flag for the architecture"),
         "drop it",
         "去掉该标志",
         archs=(Arch.ARM64, Arch.LOONG64),
@@ -146,8 +147,8 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-003",
         r"-m(?:arch|cpu|tune)=native",
-        "it takes the CPU of the build machine",
-        "name the platform's baseline",
+        _("it takes the CPU of the build machine"),
+        _("name the platform's baseline"),
         "写明平台的基线",
     ),
     FlagRule(
@@ -172,7 +173,7 @@ RULES: tuple[FlagRule, ...] = (
         "XC-FLAG-003",
         r"-march=.*\+(?:sve2?|bf16|i8mm).*",
         "it uses SVE, BF16 or I8MM",
-        "drop the extension",
+        _("drop the extension"),
         "去掉该扩展",
         archs=_ARM,
         lacks="sve",
@@ -208,7 +209,7 @@ RULES: tuple[FlagRule, ...] = (
         "XC-FLAG-003",
         r"-mlasx|-march=la(?:464|664)",
         "it uses LASX",
-        "-mlsx, or ask HWCAP at run time",
+        _("-mlsx, or ask HWCAP at run time"),
         "-mlsx，或运行时检测 HWCAP",
         archs=_LOONG,
         lacks="lasx",
@@ -216,7 +217,7 @@ RULES: tuple[FlagRule, ...] = (
     FlagRule(
         "XC-FLAG-003",
         r"-march=la664|-march=la64v1\.1|-mlam-bh|-mlamcas|-mfrecipe",
-        "it uses instructions of LoongArch v1.1",
+        _("it uses instructions of LoongArch v1.1"),
         "-march=la64v1.0",
         "-march=la64v1.0",
         archs=_LOONG,

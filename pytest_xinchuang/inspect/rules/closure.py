@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.messages import _
 
 
 class Closure:
@@ -38,7 +39,7 @@ class Closure:
                 break
         if len(chain) == 1:
             return ""
-        return f" (pulled in by {' -> '.join(r.file_name for r in reversed(chain[1:]))})"
+        return _(" (pulled in by {names})", names=" -> ".join(r.file_name for r in reversed(chain[1:])))
 
     def reach(self, root: ElfRecord) -> dict[str, tuple[str, ...]]:
         """Every library name in the closure of ``root``, with the chain of objects that leads to it."""

@@ -9,6 +9,7 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.messages import _
 
 TLS_SURPLUS = 1664
 """Bytes that glibc keeps free in the static TLS block for libraries that are opened late: TLS_STATIC_SURPLUS, 64 + 16 * 100
@@ -124,7 +125,7 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
                 Certainty.UNDECIDED,
                 record.place,
                 world="one",
-                why=f"it cannot be told: {why}",
+                why=_("it cannot be told: {why}", why=why),
                 system=system,
                 wanted=platform.world,
             )
@@ -203,7 +204,7 @@ def _compare(
             "XC-ELF-013", Certainty.UNDECIDED, record.place, version=needed.version, os=platform.os_name, fact=fact
         )
     elif asked > version_key(limit):
-        who = ", ".join(needed.symbols[:3]) or "a version marker"
+        who = ", ".join(needed.symbols[:3]) or _("a version marker")
         if len(needed.symbols) > 3:
             who += f" and {len(needed.symbols) - 3} more"
         judge.find(
@@ -309,7 +310,7 @@ def check_marks(judge: Judge, record: ElfRecord) -> None:
             record.place,
             system=platform.system.title.en,
             arch=platform.arch,
-            page=f"{page:#x}" if page else "an unknown size",
+            page=f"{page:#x}" if page else _("an unknown size"),
         )
     version = record.marks.get("luajit", "")
     if version and platform.arch == "arm64" and _tags_pointers(version):
@@ -318,17 +319,17 @@ def check_marks(judge: Judge, record: ElfRecord) -> None:
             Certainty.GUARDED,
             record.place,
             runtime=version,
-            reason="before 2.1.0-beta3 it has no mode for addresses above 47 bits on arm64 (LJ_GC64)",
+            reason=_("before 2.1.0-beta3 it has no mode for addresses above 47 bits on arm64 (LJ_GC64)"),
         )
     if version and "old" in platform.architecture.interpreters and platform.world == "new":
         judge.find(
             "XC-PKG-006",
             Certainty.GUARDED,
             record.place,
-            runtime=f"{version}, whose public LoongArch port is of the old world",
+            runtime=_("{version}, whose public LoongArch port is of the old world", version=version),
             system=platform.system.title.en,
             wanted=platform.world,
-            advice="use the build of the platform's own distribution",
+            advice=_("use the build of the platform's own distribution"),
             advice_zh="使用该平台发行版自带的构建",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.messages import _
 
 CODES = {
     "atomics": "XC-ISA-002",
@@ -39,8 +40,8 @@ def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
             "XC-ISA-008",
             Certainty.UNDECIDED,
             record.place,
-            reason=f"platforms.yaml does not know the features of {cpu.title.en}",
-            command=f"add cpus.{judge.platform.cpu_name}.features to a platforms file of your own",
+            reason=_("platforms.yaml does not know the features of {en}", en=cpu.title.en),
+            command=_("add cpus.{cpu_name}.features to a platforms file of your own", cpu_name=judge.platform.cpu_name),
         )
         return
     lacking = [use for feature, use in sorted(record.isa.uses.items()) if feature not in has]
@@ -88,7 +89,7 @@ def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> Non
     by_code: dict[str, list[Use]] = {}
     for use in uses:
         by_code.setdefault(code_of(use.feature), []).append(use)
-    why = record.isa.asks or asks or "their functions are named like those of a dispatch, or they may be data"
+    why = record.isa.asks or asks or _("their functions are named like those of a dispatch, or they may be data")
     for code, group in by_code.items():
         evidence: dict[str, object] = {
             "asks": why,
@@ -107,7 +108,7 @@ def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> Non
             count=sum(u.guarded + u.certain for u in group),
             sites=str(first),
             cpu=judge.platform.cpu.title.en,
-            guard=f"; but {why}: a run on the poorest CPU decides",
+            guard=_("; but {why}: a run on the poorest CPU decides", why=why),
         )
 
 

@@ -12,6 +12,7 @@ from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.messages import _
 
 
 def control_of(node: Node) -> Mapping[str, str]:
@@ -42,8 +43,8 @@ PRODUCTS: tuple[dict[str, Any], ...] = (
         "name": r"mongodb-(?:org|enterprise)-(?:server|mongos)",
         "since": "5.0",
         "needs": {"amd64": ("avx",), "arm64": ("atomics", "dcpop")},
-        "reason": "MongoDB's builds since 5.0 require AVX on x86-64 and Armv8.2-A on arm64",
-        "advice": "stay on 4.4, or build it from source for this CPU",
+        "reason": _("MongoDB's builds since 5.0 require AVX on x86-64 and Armv8.2-A on arm64"),
+        "advice": _("stay on 4.4, or build it from source for this CPU"),
         "advice_zh": "停留在 4.4，或为该 CPU 从源码构建",
     },
 )
@@ -288,7 +289,7 @@ def check_system(judge: Judge, node: Node, records: list[ElfRecord]) -> None:
             Certainty.CERTAIN if differs or not same else Certainty.NOTE,
             node.place,
             package=node.name,
-            name=name.group(1) if name else "a system without a name",
+            name=name.group(1) if name else _("a system without a name"),
             libc=libc or "unknown",
             os=judge.platform.os_name,
             wanted=wanted or "unknown",

@@ -1,4 +1,4 @@
-"""What is delivered, inspected for a platform: findings become verdicts by the level that they stand in the way of."""
+"""Inspects the delivered artifacts for a platform. A finding fails the requirement of its level."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNKNOWN_FACT = {"XC-ELF-013", "XC-ELF-021", "XC-ELF-002"}
 
 
 class Inspections(dict[str, Inspection]):
-    """What was read of a subject's artifacts, by file; platforms that are given the same file share it."""
+    """Inspections of a subject's artifacts by file; platforms with the same file share one."""
 
 
 def inspect_artifacts(
@@ -30,7 +30,7 @@ def inspect_artifacts(
     read: Inspections,
     runner: Runner,
 ) -> list[UnitRecord]:
-    """A record for each artifact. ``read`` keeps what was read, for other platforms that are given the same file."""
+    """A record for each artifact. ``read`` keeps the inspections, for other platforms with the same file."""
     short = file.short_of(platform.id)
     return [
         _one(subject, artifact, platform, short, file, catalogue, read, runner) for artifact in subject.file.artifacts
@@ -47,7 +47,7 @@ def _one(
     read: Inspections,
     runner: Runner,
 ) -> UnitRecord:
-    record = UnitRecord(f"artifact {artifact.name}")
+    record = UnitRecord(f"artifact {artifact.name}", _("artifact {name}", name=artifact.name))
     name = artifact.file_for(platform, short)
     if name is None:
         absent = {"kind": "manifest", "artifact": artifact.name, "files": dict(artifact.files)}
@@ -72,10 +72,12 @@ def _one(
     inspection = read[name]
     if inspection.root.kind == "file" and not inspection.records:
         text = _(
-            "{name} is no object, package, archive or image that is known here: nothing of it could be inspected",
+            "{name} is not an object, a package, an archive or an image that can be read here: it was not inspected",
             name=name,
         )
-        record.blocked_by = record.undecided(LOADS, Cause.HOST, text, _("name what is delivered itself"))
+        record.blocked_by = record.undecided(
+            LOADS, Cause.HOST, text, _("list the delivered files themselves in the manifest")
+        )
         return record
     findings = Verdicts(platform, file.architectures).of(inspection)
     findings += problems_as_findings(inspection.problems, platform.id)

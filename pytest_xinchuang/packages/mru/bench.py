@@ -1,4 +1,4 @@
-"""Where units are run: on the target in its sandbox, and their twins on x86-64, each of those once."""
+"""Runs units: on the target in its sandbox, and once for all platforms as their twins on x86-64."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.toolchain.builder import Builder
 
 ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
-"""Another locale and China's time, as a POSIX string: neither needs files that a minimal system may lack."""
+"""Another locale, and China's time zone as a POSIX string: both work without files that a minimal system may lack."""
 
 
 class ReferenceRuns(dict[str, Outcome | Message]):
-    """Runs of a subject's x86-64 twins by unit, or why there is none; every platform's bench shares them."""
+    """Runs of a subject's x86-64 twins by unit, or why a run is missing; all platforms share them."""
 
 
 class Bench:
@@ -62,6 +62,7 @@ class Bench:
         env: Mapping[str, str] | None = None,
         before: Callable[[Sandbox], None] | None = None,
     ) -> Outcome:
+        """Run a unit in a sandbox that was reset; ``before`` changes the sandbox before the run."""
         sandbox.reset()
         for path, data in built.files.items():
             sandbox.put(path, data, executable=True)
@@ -77,7 +78,7 @@ class Bench:
         )
 
     def traced(self, sandbox: Sandbox, built: Built) -> Outcome:
-        """A run whose standard error is the trace of its system calls, made once for all who ask of the unit in turn."""
+        """A run whose standard error is the trace of its system calls. The last one is kept and answers later calls."""
         if (kept := self._traced) is not None and kept[0] is sandbox and kept[1] is built:
             return kept[2]
         outcome = Trace.whole(lambda: self.execute(sandbox, built, trace=True))
@@ -86,7 +87,7 @@ class Bench:
         return outcome
 
     def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | Message:
-        """The run of the unit's x86-64 twin (in another locale and time zone), or why there is none."""
+        """The run of the unit's x86-64 twin (``elsewhere``: in another locale and time zone), or why it is missing."""
         runs = self.pool.shared.slot(ReferenceRuns, self.subject_digest)
         key = f"{unit.name} elsewhere" if elsewhere else unit.name
         if unit.kind in ("shell", "installer"):
@@ -96,7 +97,11 @@ class Bench:
         return runs[key]
 
     def run_variant(self, unit: Unit, on_x86: bool) -> Outcome:
-        """A variant of a unit, built and run here or on x86-64."""
+        """Build and run a variant of a unit, on the target or on x86-64.
+
+        Raises:
+            BuildFailed, HostFault: see ``built.build``; the x86-64 run is missing.
+        """
         if on_x86:
             outcome = self._run_reference(unit, {})
             if isinstance(outcome, str):
@@ -116,7 +121,7 @@ class Bench:
             return verbatim(error.what)
 
     def _identify(self, sandbox: Sandbox, unit: Unit) -> None:
-        """A script's twin runs on an x86-64 machine under the same system: the machine alone is to differ."""
+        """Give the x86-64 sandbox the platform's os-release: a script's twin differs in the machine alone."""
         release = self.platform.system.os_release.value
         if unit.kind in ("shell", "installer") and release is not None:
             for path in ("/etc/os-release", "/usr/lib/os-release"):

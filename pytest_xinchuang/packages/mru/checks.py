@@ -1,4 +1,4 @@
-"""What a good run of a unit has shown, requirement by requirement."""
+"""Checks what a good run of a unit shows, requirement by requirement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause, Fidelity
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, n_, verbatim
 from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
 from pytest_xinchuang.packages.mru.differences import cause_of_difference
@@ -34,10 +34,14 @@ from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 
 SIGILL = 4
+_EXCERPT = 60
+"""Characters of a line that a reason quotes."""
+_BEFORE = 20
+"""Characters that it quotes before those that differ, in longer lines."""
 
 
 class RunChecks:
-    """Looks at the runs of units on one platform, once they have ended as they should."""
+    """Checks the runs of units on one platform that ended with the expected status."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -49,7 +53,7 @@ class RunChecks:
     def _check_circumstances(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
     ) -> None:
-        """What a good run has shown by itself, and the same run with one thing otherwise."""
+        """Check the system calls, the identity and the vendor's name that a good run depended on."""
         fingerprint = sandbox.fingerprint
         if self.platform.system.kernel.value is None:
             system = self.platform.os_name
@@ -71,13 +75,16 @@ class RunChecks:
             record.saw((IDENTITY,), fingerprint.fidelity, seen)
         elif unit.kind == "shell":
             record.undecided(
-                IDENTITY, Cause.HOST, _("this sandbox has not got the system's identity"), verbatim("--xc-backend=qemu")
+                IDENTITY,
+                Cause.HOST,
+                _("this sandbox does not have the system's identity"),
+                verbatim("--xc-backend=qemu"),
             )
         if self._counterfactuals.other_vendors():
             self._check_vendor(unit, record, built, outcome, fingerprint.fidelity)
 
     def _check_answers(self, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome) -> None:
-        """A unit that makes a call which the platform's kernel may lack has shown nothing where that is answered."""
+        """A unit that calls what the platform's kernel may lack, in a sandbox that answers the call, proves nothing."""
         lacking = to_be_refused(sandbox, self.platform)
         if not lacking:
             return
@@ -85,7 +92,7 @@ class RunChecks:
         trace = Trace.of(traced)
         if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
             told = _(
-                "no whole trace says whether it makes calls that the platform's kernel lacks: {end}",
+                "the trace is incomplete, so that calls that the platform's kernel lacks may be missed: {end}",
                 end=traced.describe(),
             )
             record.undecided(KERNEL, Cause.HOST, told, ANSWERED_MEND)
@@ -114,7 +121,7 @@ class RunChecks:
             record.fails(VENDOR, self.findings.coded(found), self.findings.mend(found))
 
     def _check_locale(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
-        """The output under another locale and time zone, here and on x86-64."""
+        """Compare the outputs under another locale and time zone, on the platform and on x86-64."""
         here = self.bench.execute(sandbox, built, env=ELSEWHERE)
         there = self.bench.reference(unit, elsewhere=True)
         if here.is_fault or isinstance(there, str) or there.is_fault:
@@ -148,7 +155,7 @@ class RunChecks:
         if isolation["no_network"]:
             record.saw((OFFLINE,), fidelity, seen)
         else:
-            record.undecided(OFFLINE, Cause.HOST, _("this sandbox cannot take the network away"), verbatim("xc doctor"))
+            record.undecided(OFFLINE, Cause.HOST, _("this sandbox cannot cut off the network"), verbatim("xc doctor"))
         if changes is None:
             record.undecided(
                 IN_PLACE, Cause.HOST, _("this sandbox cannot tell what was written where"), verbatim("xc doctor")
@@ -162,7 +169,12 @@ class RunChecks:
         record.saw((NO_LEFTOVERS,), fidelity, seen)
         if outcome.leftovers:
             record.fails(
-                NO_LEFTOVERS, _("left {leftovers} process(es) running when it ended", leftovers=outcome.leftovers)
+                NO_LEFTOVERS,
+                n_(
+                    "left {n} process running when it ended",
+                    "left {n} processes running when it ended",
+                    outcome.leftovers,
+                ),
             )
 
     def _check_output(
@@ -191,7 +203,9 @@ class RunChecks:
             record.undecided(SAME_AS_X86, Cause.HOST, _("the x86-64 run is missing: {why}", why=reference))
         elif reference.is_fault or reference.ended is not Ended.EXITED:
             record.undecided(
-                SAME_AS_X86, Cause.HOST, _("the x86-64 run is no measure: {end}", end=reference.describe())
+                SAME_AS_X86,
+                Cause.HOST,
+                _("the x86-64 run cannot serve as the reference: {end}", end=reference.describe()),
             )
         else:
             twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence()}
@@ -201,7 +215,7 @@ class RunChecks:
             record.saw((KNOWN_ANSWER,), fidelity, seen)
             if outcome.stdout != expected:
                 right_on_x86 = not isinstance(reference, str) and reference.stdout == expected
-                # Right on x86-64 and wrong here is one fault, of porting; wrong everywhere is another, of the answer.
+                # Right on x86-64 and wrong here is a fault of porting; wrong everywhere is a fault of the answer.
                 if not right_on_x86:
                     record.fails(KNOWN_ANSWER, _difference(outcome.stdout, expected, verbatim(unit.expect.source)))
                     return
@@ -212,7 +226,7 @@ class RunChecks:
                 record.blocked_by = finding
 
     def _differs(self, unit: Unit, record: UnitRecord, outcome: Outcome, reference: Outcome) -> UnitFinding:
-        """Another output than x86-64's, with the cause where a build of the same source otherwise tells it."""
+        """Fail for an output that differs from x86-64's, with the cause if another build of the source reveals it."""
         text = _difference(outcome.stdout, reference.stdout, _("the x86-64 run"))
         code = cause_of_difference(
             self.bench.subject, unit, self.platform.arch, outcome, reference, self.bench.run_variant
@@ -227,17 +241,20 @@ class RunChecks:
         )
 
     def _check_poorest(self, unit: Unit, record: UnitRecord, built: Built, outcome: Outcome) -> None:
-        """The same unit, built for no CPU in particular, on a CPU without the optional features.
+        """Run the unit, built for the plainest CPU of the architecture, on a CPU without the optional features.
 
-        A unit that comes built, or with flags of its own, may rightly need what the platform's CPU has: an illegal
-        instruction of such a one is kept as evidence and is no failure here (the baseline requirement judges it).
+        A unit that comes built, or with flags of its own, may rightly need what the platform's CPU has: its illegal
+        instruction is kept as evidence and does not fail here (the baseline requirement judges it).
         """
         model = self.platform.cpu.emulation.poorest.value
         if model is None:
             record.undecided(
                 POOREST,
                 Cause.MISSING_FACT,
-                _("no poorer CPU than {cpu} is known", cpu=self.platform.cpu_name),
+                _(
+                    "no CPU with fewer features than {cpu} is known",
+                    cpu=self.platform.cpu.title.message(),
+                ),
             )
             return
         if unit.kind in ("c", "go", "go-cgo"):
@@ -254,10 +271,14 @@ class RunChecks:
         elif poor.ended is not outcome.ended or poor.code != outcome.code:
             record.fails(
                 POOREST,
-                _(
-                    "{end} under {model}, where it has to take another path [XC-RUN-007]",
-                    end=poor.describe(),
-                    model=model.partition(",")[0],
+                self.findings.coded(
+                    Finding(
+                        "XC-RUN-007",
+                        Certainty.CERTAIN,
+                        unit.name,
+                        self.platform.id,
+                        {"how": poor.describe(), "model": verbatim(model.partition(",")[0])},
+                    )
                 ),
             )
         elif poor.stdout != outcome.stdout:
@@ -266,7 +287,7 @@ class RunChecks:
     def _check_real_machine(
         self, unit: Unit, record: UnitRecord, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
     ) -> None:
-        """What only a board or a real kernel decides: emulated, the measurement is kept and the verdict is left open."""
+        """Check what only a board or a real kernel decides; an emulated measurement is kept, and decides nothing."""
         fidelity = sandbox.fingerprint.fidelity
         baseline = sandbox.fingerprint.baseline_ms
         ratio = round(outcome.wall_ms / baseline, 2) if baseline else None
@@ -296,7 +317,7 @@ class RunChecks:
         record.saw((PAGE_SIZE,), fidelity, {**seen, "page_size": real})
         if fidelity < Fidelity.EMULATED_SYSTEM:
             record.undecided(
-                PAGE_SIZE, Cause.FIDELITY, _("qemu-user has the host's pages; needs a kernel of the platform")
+                PAGE_SIZE, Cause.FIDELITY, _("qemu-user has the host's page size; needs a kernel of the platform")
             )
         elif known is None or known.value is None:
             record.undecided(
@@ -313,7 +334,7 @@ class RunChecks:
 
 
 def fingerprint_traces(sandbox: Sandbox) -> bool:
-    """Whether a trace of system calls can be had: qemu-user logs them."""
+    """Whether the sandbox can trace system calls: qemu-user logs them."""
     return sandbox.fingerprint.emulated
 
 
@@ -329,16 +350,38 @@ def with_tail(end: Message, stderr: bytes) -> Message:
 
 
 def _difference(found: bytes, expected: bytes, source: Message) -> Message:
-    """The first line that differs."""
+    """Describe the first line that differs, with the part of it that does."""
     ours, theirs = found.decode(errors="backslashreplace"), expected.decode(errors="backslashreplace")
     for number, (one, other) in enumerate(zip(ours.splitlines(), theirs.splitlines(), strict=False), 1):
         if one != other:
+            start = _start_of_difference(one, other)
             return _(
                 "line {number} is {found}, expected {wanted} ({source})",
                 number=number,
-                found=verbatim(repr(one[:60])),
-                wanted=verbatim(repr(other[:60])),
+                found=_excerpt(one, start),
+                wanted=_excerpt(other, start),
                 source=source,
             )
     lines, wanted = len(ours.splitlines()), len(theirs.splitlines())
-    return _("{lines} lines, expected {wanted} ({source})", lines=lines, wanted=wanted, source=source)
+    if lines == wanted:
+        return _("the lines are the same, but not the characters that end them ({source})", source=source)
+    return n_(
+        "{n} line, expected {wanted} ({source})",
+        "{n} lines, expected {wanted} ({source})",
+        lines,
+        wanted=wanted,
+        source=source,
+    )
+
+
+def _start_of_difference(one: str, other: str) -> int:
+    """Where excerpts of two lines have to start, so that they show where the lines differ."""
+    if max(len(one), len(other)) <= _EXCERPT:
+        return 0
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((at for at, (ours, theirs) in pairs if ours != theirs), min(len(one), len(other)))
+    return max(0, same - _BEFORE) if same > _EXCERPT - _BEFORE else 0
+
+
+def _excerpt(line: str, start: int) -> Message:
+    return verbatim(repr(("..." if start else "") + line[start : start + _EXCERPT]))

@@ -1,6 +1,6 @@
-"""The same unit with one thing otherwise: another vendor string, every system call, another os-release, cpuinfo or uname.
+"""Runs a unit again with one thing changed: the vendor string, the missing system calls, os-release, cpuinfo or uname.
 
-What a unit depends on is told by the one change that makes it work.
+The one change that makes a failing unit work shows what the unit depends on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import _, joined
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import not_emulated
@@ -22,7 +23,7 @@ from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 
 FOREIGN_VENDOR = "GenuineIntel"
-"""The vendor string that every allow-list has."""
+"""A vendor string that every allow-list contains."""
 
 OTHER_FAMILIES = 'ID_LIKE="rhel fedora centos debian"\n'
 
@@ -45,26 +46,30 @@ class Counterfactuals:
     def missing_call(
         self, unit: Unit, built: Built, sandbox: Sandbox, outcome: Outcome, works: Works
     ) -> Finding | None:
-        """The unit works when the host's kernel answers every call: it cannot do without one that the platform's lacks."""
+        """Find a system call that the platform's kernel lacks and the unit needs: with all calls answered, the unit works."""
         calls = Trace.of(self.traced(sandbox, built)).missing_calls()
         if not calls:
             return None
         if sandbox.fingerprint.isolation["kernel_floor"] and sandbox.fingerprint.emulated:
             whole = self.execute(self.pool.sandbox(self.platform, floor=False), built)
-            # Calls that the emulator itself has not got stay missing: they say nothing of the platform's kernel, but for
-            # those that the architecture never had.
+            # Calls that the emulator itself lacks stay missing: they say nothing about the platform's kernel, except for
+            # calls that the architecture never had.
             if not works(whole) and not any(call.isdigit() for call in calls):
                 return None
         elif not any(call.isdigit() for call in calls):
             return None
         return self._finding(
-            "XC-RUN-008", unit, calls=", ".join(calls[:4]), how=outcome.describe(), system=self.platform.system.title.en
+            "XC-RUN-008",
+            unit,
+            calls=joined(calls[:4], _(", ")),
+            how=outcome.describe(),
+            system=self.platform.system.title.message(),
         )
 
     def refused_by_emulator(self, built: Built, sandbox: Sandbox, works: Works) -> tuple[str, ...]:
-        """Calls that the emulator has not got and the platform's kernel has, and for which the unit may have failed.
+        """System calls that the emulator lacks, that the platform's kernel has, and that may have failed the unit.
 
-        Where a real kernel is at hand it is asked: what fails there as well is not the emulator's doing.
+        Where a real kernel is at hand, the unit is run on it: a failure there as well is not the emulator's.
         """
         if sandbox.fingerprint.fidelity is not Fidelity.EMULATED_USER:
             return ()
@@ -79,7 +84,7 @@ class Counterfactuals:
         return refused
 
     def works_with_small_pages(self, built: Built, works: Works) -> bool:
-        """Whether a kernel of the same architecture with the smallest pages runs it; False where there is none to try."""
+        """Whether the unit works on the kernel of this architecture with the smallest pages; False without such a kernel."""
         kernels = self.pool.store.platforms.file.kernels
         same = {n: k for n, k in kernels.items() if k.arch is self.platform.arch}
         small = min(same, key=lambda n: same[n].page_size, default=None)
@@ -93,13 +98,13 @@ class Counterfactuals:
         return works(self.execute(sandbox, built))
 
     def other_vendors(self) -> tuple[str, ...]:
-        """Vendor strings under which a unit has to do the same: the CPU's others, and a foreign one."""
+        """Vendor strings under which a unit has to behave the same: the CPU's other ones, and a foreign one."""
         vendors = self.platform.cpu.vendors
         known = vendors.value if vendors is not None and vendors.value else ()
         return (*known[1:], FOREIGN_VENDOR) if known else ()
 
     def vendor_refused(self, unit: Unit, built: Built, outcome: Outcome, works: Works) -> Finding | None:
-        """The unit works under another vendor's name alone."""
+        """Find that a failing unit works under another vendor's name."""
         mine = self.platform.cpu.vendors
         for vendor in self.other_vendors():
             if works(self.execute(self.pool.sandbox(self.platform, vendor=vendor), built)):
@@ -108,7 +113,11 @@ class Counterfactuals:
         return None
 
     def vendor_differs(self, unit: Unit, built: Built, outcome: Outcome) -> tuple[Finding | None, dict[str, Outcome]]:
-        """A unit that works and does otherwise under another vendor's name; with what was seen."""
+        """Find that a working unit behaves differently under another vendor's name; returns the runs as well.
+
+        Raises:
+            HostFault: a run under another name broke.
+        """
         seen = {}
         for vendor in self.other_vendors():
             other = self.execute(self.pool.sandbox(self.platform, vendor=vendor), built)
@@ -116,12 +125,12 @@ class Counterfactuals:
             if other.is_fault:
                 raise HostFault(other.describe())
             if (other.ended, other.code, other.stdout) != (outcome.ended, outcome.code, outcome.stdout):
-                how = other.describe() if other.ended is not Ended.EXITED or other.code else "another output"
-                return self._finding("XC-RUN-006", unit, vendor=vendor, how=how, other="the CPU's own name"), seen
+                how = other.describe() if other.ended is not Ended.EXITED or other.code else _("another output")
+                return self._finding("XC-RUN-006", unit, vendor=vendor, how=how, other=_("the CPU's own name")), seen
         return None, seen
 
     def identity_refused(self, unit: Unit, built: Built, outcome: Outcome, works: Works) -> Finding | None:
-        """What of the system's identity a script cannot do with."""
+        """Find the part of the system's identity (os-release, uname, cpuinfo) that a script cannot handle."""
         sandbox = self.pool.sandbox(self.platform, CpuVariant.STRICT)
         how = outcome.describe()
         release = self.platform.system.os_release.value or ""

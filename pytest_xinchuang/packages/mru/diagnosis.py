@@ -1,4 +1,4 @@
-"""What a run that went wrong says of its cause."""
+"""Recognises the cause of a failed run by its output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_xinchuang.sandbox.protocol import Outcome
 
 
 def what_it_said(catalogue: FindingCatalogue, outcome: Outcome, platform: str) -> Finding | None:
-    """The known failure that a run's output names, if it names one."""
+    """The known failure whose text stands in a run's output, or None."""
     text = (outcome.stderr + b"\n" + outcome.stdout).decode(errors="replace")
     for rule in catalogue.rules.values():
         if rule.says is None:

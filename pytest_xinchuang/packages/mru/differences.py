@@ -1,4 +1,4 @@
-"""Why a unit's output differs from x86-64's: the same source, built otherwise, tells."""
+"""Explains an output that differs from x86-64's, by building the same source with other flags."""
 
 from __future__ import annotations
 

@@ -50,11 +50,11 @@ _NOT_THERE = {
     INSTALLER: _("no unit is an installer"),
     VENDOR: _("programs do not ask for a vendor's name on this architecture"),
 }
-"""Requirements that do not apply where nothing of their kind is there, and why."""
+"""Requirement -> why it does not apply to a subject without anything of its kind."""
 
 
 class MruEngine:
-    """All observations of ``subject`` on ``platform``, each made once, when it is first asked for."""
+    """Decides about ``subject`` on ``platform``. Each observation is made once, when it is first needed."""
 
     def __init__(
         self, platform: Platform, subject: Subject, catalogue: Catalogue, pool: Pool, builder: Builder
@@ -68,13 +68,13 @@ class MruEngine:
         self.findings = self.bench.findings
         self._elves: list[ElfObject] = []
         self._without_objects: set[str] = set()
-        """Units of artifacts that are run by an interpreter: what native code they come with is judged with the artifact."""
+        """Units without ELF objects of their own; static requirements skip them, and judge the artifact instead."""
 
     def close(self) -> None:
-        """It holds nothing: sandboxes are the pool's."""
+        """Nothing to close: the pool owns the sandboxes."""
 
     def decision(self, requirement_id: str) -> Decision:
-        """The decision about one requirement; host faults become inconclusive, never the subject's failure."""
+        """Decide one requirement. A host fault makes it inconclusive, and never fails the subject."""
         requirement = self.catalogue.get(requirement_id)
         if requirement is None:
             return Decision(
@@ -87,7 +87,7 @@ class MruEngine:
         except HostFault as fault:
             cause = cause_of(fault)
             old_world = cause is Cause.FIDELITY and self.platform.world == "old"
-            reason = _("{what} [XC-RUN-004]", what=fault.what) if old_world else fault.what
+            reason = _("{found} [{code}]", found=fault.what, code="XC-RUN-004") if old_world else fault.what
             return Decision(Verdict.INCONCLUSIVE, cause, reason, fault.mend)
         scope = [r for r in records if self._in_scope(requirement_id, r)]
         if not scope and (said := self._not_applicable(requirement_id)):
@@ -97,7 +97,7 @@ class MruEngine:
                 {"kind": "manifest", "artifact": a.name, "files": dict(a.files)} for a in self.subject.file.artifacts
             ]
             reason = _(
-                "no unit is an object by itself; what the artifacts hold is decided by {loads} and {fits}",
+                "no unit has an ELF object of its own; {loads} and {fits} judge the artifacts",
                 loads=LOADS,
                 fits=FITS,
             )
@@ -113,13 +113,13 @@ class MruEngine:
         return next((u for u in self.subject.file.units if u.name == record.name), None)
 
     def _in_scope(self, requirement_id: str, record: UnitRecord) -> bool:
-        """Which units have to show which requirement."""
+        """Whether a unit has to show a requirement."""
         unit = self._unit(record)
         if record.name.startswith("artifact "):
             return requirement_id in ARTIFACTS
         if record.name == "(flags)":
             return requirement_id == FLAGS
-        if unit is None:  # the subject's own objects in the root filesystem: looked at, not run
+        if unit is None:  # the subject's own objects in the root filesystem: inspected, not run
             return requirement_id in static.STATIC
         if requirement_id in (*ARTIFACTS, FLAGS):
             return False
@@ -144,7 +144,7 @@ class MruEngine:
         return True
 
     def _not_applicable(self, requirement_id: str) -> Decision | None:
-        """A behaviour that the manifest says the subject lacks: believed when no object speaks against it."""
+        """Decide a behaviour that the manifest says does not apply: it is believed unless an object shows otherwise."""
         said = next((n for n in self.subject.file.not_applicable if n.requirement == requirement_id), None)
         behaviour = next((b for b, r in BEHAVIOURS.items() if r == requirement_id), None)
         if said is None or behaviour is None:
@@ -172,7 +172,7 @@ class MruEngine:
         rootfs = self.pool.store.rootfs_for(self.platform)
         provided = provided_libraries(rootfs, self.platform.architecture)
         records = []
-        own = UnitRecord("(objects)")
+        own = UnitRecord("(objects)", _("(objects)"))
         if objects := subject_objects(self.subject, rootfs):
             allowed = self.subject.file.allowed_libraries
             self._elves += static.inspect(
@@ -192,7 +192,7 @@ class MruEngine:
         return records
 
     def _check_flags(self) -> UnitRecord:
-        record = UnitRecord("(flags)")
+        record = UnitRecord("(flags)", _("(flags)"))
         flags = self.subject.file.build_flags
         record.saw((FLAGS,), Fidelity.STATIC, {"kind": "flags", "flags": list(flags)})
         for finding in check_flags(flags, self.platform.system.libc, self.platform):
@@ -243,7 +243,7 @@ class MruEngine:
             RunJudge(self.bench).run(unit, record, built)
         except HostFault as fault:
             cause = cause_of(fault)
-            record.blocked_by = UnitFinding(STARTS, unit.name, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
+            record.blocked_by = UnitFinding(STARTS, record.shown, Verdict.INCONCLUSIVE, cause, fault.what, fault.mend)
 
     def _check_reproducible(self, unit: Unit, record: UnitRecord, built: Built) -> None:
         if unit.kind not in ("c", "go", "go-cgo"):

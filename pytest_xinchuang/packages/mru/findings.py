@@ -1,4 +1,4 @@
-"""What was found about one unit, and how findings of all units make the decision about one requirement."""
+"""Findings about one unit, and how the findings of all units decide one requirement."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
 @dataclass(frozen=True)
 class UnitFinding:
-    """Something about one unit that keeps one requirement from being a pass."""
+    """Something about one unit that keeps one requirement from being a pass.
+
+    Attributes:
+        unit: the unit as reports name it.
+    """
 
     requirement: str
-    unit: str
+    unit: Message
     verdict: Verdict
     cause: Cause
     reason: Message
@@ -24,28 +28,37 @@ class UnitFinding:
 
 @dataclass
 class UnitRecord:
-    """What is known of one unit: which requirements were looked at, what was found, and the observations.
+    """What is known about one unit: the requirements that were checked, the findings and the observations.
 
     Attributes:
-        looked_at: requirement -> fidelity of what was looked at. A requirement that is not here was not decided.
+        title: what reports call it; its name when this is empty.
+        looked_at: requirement -> fidelity of what was checked. A requirement that is missing here was not decided.
+        blocked_by: the finding that kept the remaining requirements from being checked.
     """
 
     name: str
+    title: Message = NOTHING
     looked_at: dict[str, Fidelity] = field(default_factory=dict)
     findings: list[UnitFinding] = field(default_factory=list)
     evidence: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     blocked_by: UnitFinding | None = None
 
+    @property
+    def shown(self) -> Message:
+        """The unit as reports name it."""
+        return self.title or verbatim(self.name)
+
     def saw(self, requirements: Iterable[str], fidelity: Fidelity, *observations: dict[str, Any]) -> None:
+        """Note that ``requirements`` were checked, and what was observed."""
         for requirement in requirements:
             self.looked_at[requirement] = fidelity
             self.evidence.setdefault(requirement, []).extend(observations)
 
     def fails(self, requirement: str, reason: Message, mend: Message = NOTHING) -> UnitFinding:
-        return self._add(UnitFinding(requirement, self.name, Verdict.FAIL, Cause.SUBJECT, reason, mend))
+        return self._add(UnitFinding(requirement, self.shown, Verdict.FAIL, Cause.SUBJECT, reason, mend))
 
     def undecided(self, requirement: str, cause: Cause, reason: Message, mend: Message = NOTHING) -> UnitFinding:
-        return self._add(UnitFinding(requirement, self.name, Verdict.INCONCLUSIVE, cause, reason, mend))
+        return self._add(UnitFinding(requirement, self.shown, Verdict.INCONCLUSIVE, cause, reason, mend))
 
     def _add(self, finding: UnitFinding) -> UnitFinding:
         self.findings.append(finding)
@@ -59,12 +72,12 @@ _WORST_FIRST = (Cause.HOST, Cause.MISSING_FACT, Cause.FIDELITY, Cause.BLOCKED)
 
 
 def join_units(requirement: str, units: list[UnitRecord], default_mend: Message) -> Decision:
-    """Join what was found in every unit that has to show ``requirement``.
+    """Decide ``requirement`` from the records of all units that have to show it.
 
-    One failure fails it. It passes only when every unit was looked at and nothing was found.
+    One failure fails it. It passes only when every unit was checked and nothing was found.
     """
     if not units:
-        return Decision(Verdict.NOT_TESTED, reason=_("no unit of the subject shows this"), mend=default_mend)
+        return Decision(Verdict.NOT_TESTED, reason=_("no unit of the subject covers this"), mend=default_mend)
     evidence = tuple(item for unit in units for item in unit.evidence.get(requirement, ()))
     findings = [f for unit in units for f in unit.of(requirement)]
     for unit in units:
@@ -75,8 +88,8 @@ def join_units(requirement: str, units: list[UnitRecord], default_mend: Message)
             reason = _("{requirement}: {reason}", requirement=first.requirement, reason=first.reason)
             cause = Cause.BLOCKED if first.verdict is Verdict.FAIL else first.cause
         else:
-            reason, cause = _("it was not looked at"), Cause.HOST
-        findings.append(UnitFinding(requirement, unit.name, Verdict.INCONCLUSIVE, cause, reason, NOTHING))
+            reason, cause = _("it was not checked"), Cause.HOST
+        findings.append(UnitFinding(requirement, unit.shown, Verdict.INCONCLUSIVE, cause, reason, NOTHING))
     fidelity = min((unit.looked_at.get(requirement, Fidelity.STATIC) for unit in units), default=Fidelity.STATIC)
     failures = [f for f in findings if f.verdict is Verdict.FAIL]
     if failures:
@@ -93,8 +106,8 @@ def join_units(requirement: str, units: list[UnitRecord], default_mend: Message)
 
 
 def _text(findings: list[UnitFinding]) -> Message:
-    """What was found, the same thing in several units told once."""
-    units: dict[Message, list[str]] = {}
+    """What was found; a reason that several units share is told once."""
+    units: dict[Message, list[Message]] = {}
     for finding in findings:
         units.setdefault(finding.reason, []).append(finding.unit)
     told = [_("{units}: {reason}", units=_names(names), reason=reason) for reason, names in units.items()]
@@ -102,8 +115,8 @@ def _text(findings: list[UnitFinding]) -> Message:
     return joined([*told[:3], *more])
 
 
-def _names(names: list[str]) -> Message:
-    different = [verbatim(name) for name in dict.fromkeys(names)]
+def _names(names: list[Message]) -> Message:
+    different = list(dict.fromkeys(names))
     if len(different) <= 3:
         return joined(different, _(", "))
     return _("{names} and {n} more units", names=joined(different[:2], _(", ")), n=len(different) - 2)

@@ -1,4 +1,4 @@
-"""Installers: scripts that choose files by the system they find. What they ask for is recorded, and nothing is fetched."""
+"""Installers: scripts that choose files by the system. Shims record what they ask for; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_xinchuang.sandbox.protocol import Outcome
 
 @dataclass(frozen=True)
 class Wrong:
-    """What an installer asked for and should not have: the finding's code and what its text is filled in with."""
+    """Something that an installer should not have asked for: a finding's code, and the parameters of its text."""
 
     code: str
     params: dict[str, str]
@@ -24,10 +24,10 @@ class Wrong:
 def wrong_requests(
     platform: Platform, architectures: Mapping[Any, Architecture], requests: list[str], outcome: Outcome
 ) -> list[Wrong]:
-    """Files of another architecture, and package managers of another family."""
+    """The requests for files of another architecture, and the calls of package managers of another family."""
     found = []
     for request in requests:
-        # The shim's own words and the output's name are no part of what is fetched.
+        # The shim's own words and the name of the output file are not part of what is fetched.
         for url in re.findall(r"(?:https?|ftp)://\S+", request) or [request]:
             named = architecture_named(url, architectures)
             if named is not None and named != platform.arch:
@@ -42,7 +42,7 @@ def wrong_requests(
     text = outcome.stderr.decode(errors="replace")
     for name in others:
         if re.search(rf"(?:^|[\s:]){re.escape(name)}: (?:command )?not found", text):
-            params = {"system": platform.system.title.en, "wanted": str(edition), "called": name}
+            params = {"system": platform.system.title.message(), "wanted": str(edition), "called": name}
             found.append(Wrong("XC-INS-003", params))
             break
     return found

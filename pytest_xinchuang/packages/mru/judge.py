@@ -1,4 +1,4 @@
-"""What the runs of one unit say: the one cause when it goes wrong, and what a good run has shown."""
+"""Judges the runs of one unit: finds the one cause of a bad run, and checks what a good run shows."""
 
 from __future__ import annotations
 
@@ -40,13 +40,18 @@ from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
 from pytest_xinchuang.sandbox.tracing import Trace
 
 SMALL_PAGE = 4096
-"""The page that qemu-user and every x86-64 kernel have, bytes."""
+"""The page size of qemu-user and of every x86-64 kernel, bytes."""
 
 
 class RunJudge(RunChecks):
     """Judges the runs of units on one platform."""
 
     def run(self, unit: Unit, record: UnitRecord, built: Built) -> None:
+        """Run a unit and put findings and evidence into ``record``.
+
+        Raises:
+            HostFault: a sandbox could not be had, or broke.
+        """
         sandbox = self.pool.sandbox(self.platform)
         if unit.kind == "installer":
             self._judge_installer(unit, record, built, sandbox)
@@ -71,7 +76,7 @@ class RunJudge(RunChecks):
                 behaviour or STARTS,
                 Cause.FIDELITY,
                 _(
-                    "{end}; it calls {calls}, which the emulator has not got and the platform has",
+                    "{end}; it calls {calls}, which the platform has and the emulator lacks",
                     end=outcome.describe(),
                     calls=joined(refused, _(", ")),
                 ),
@@ -106,7 +111,7 @@ class RunJudge(RunChecks):
 
     @staticmethod
     def _other_cpu(sandbox: Sandbox) -> Message:
-        """Why a kernel of the platform ran on another CPU than the platform's, if it did."""
+        """Why a kernel of the platform ran on another CPU than the platform's; empty when it did not."""
         fingerprint = sandbox.fingerprint
         apart = fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM and not fingerprint.isolation["cpu_pinned"]
         return verbatim(fingerprint.degraded) if apart else NOTHING
@@ -116,7 +121,7 @@ class RunJudge(RunChecks):
         return outcome.ended is Ended.EXITED and outcome.code == unit.expect.exit
 
     def _is_expected(self, unit: Unit, outcome: Outcome) -> bool:
-        """Whether a run ended as it should and said what it should, as far as that is known."""
+        """Whether a run ended with the expected status and output, as far as these are known."""
         expected = unit.expect.stdout
         if not self._is_good(unit, outcome) or (expected is not None and outcome.stdout != expected.encode()):
             return False
@@ -132,7 +137,7 @@ class RunJudge(RunChecks):
 
     @staticmethod
     def _children_astray(unit: Unit, built: Built, sandbox: Sandbox) -> Message | None:
-        """Why a child of this unit may run outside the emulated CPU, or not at all: the sandbox's doing, not the unit's."""
+        """Why this sandbox may run children of the unit outside the emulated CPU, or not at all; None when it does not."""
         if sandbox.fingerprint.isolation["children_emulated"]:
             return None
         if unit.kind == "shell":
@@ -147,7 +152,7 @@ class RunJudge(RunChecks):
     def _root_cause(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome
     ) -> UnitFinding | None:
-        """The one thing that kept a run from being a good one, if it was not."""
+        """The one cause of a bad run; None for a good one."""
         behaviour = BEHAVIOURS.get(unit.behaviour or "")
         if outcome.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT):
             return record.undecided(behaviour or STARTS, Cause.HOST, outcome.describe())
@@ -165,11 +170,13 @@ class RunJudge(RunChecks):
         if not self._is_good(unit, outcome):
             return self._explain(unit, record, built, sandbox, outcome, behaviour)
         if not outcome.stdout and unit.expect.stdout != "":
-            return record.fails(behaviour or ANSWERS, with_tail(_("nothing on standard output"), outcome.stderr))
+            return record.fails(
+                behaviour or ANSWERS, with_tail(_("it wrote nothing to standard output"), outcome.stderr)
+            )
         return None
 
     def _judge_hang(self, unit: Unit, record: UnitRecord, sandbox: Sandbox, requirement: str) -> UnitFinding:
-        """A time-out of ours is the subject's only when it hangs on x86-64 as well, and the sandbox is well."""
+        """A time-out is the subject's failure only when it hangs on x86-64 as well, and the sandbox still works."""
         check = sandbox.run(["true"], cwd="/", limits=Limits(wall_s=5))
         if not check.ok:
             return record.undecided(
@@ -198,7 +205,7 @@ class RunJudge(RunChecks):
         )
 
     def _judge_illegal(self, record: UnitRecord, built: Built) -> UnitFinding:
-        """An illegal instruction is the subject's only when the CPU that trapped has all that the real one has."""
+        """An illegal instruction is the subject's failure only when the emulated CPU has all instructions of the real one."""
         emulation = self.platform.cpu.emulation
         title = self.platform.cpu.title.message()
         if emulation.unmodelled is not None and emulation.unmodelled.value is not None:
@@ -208,8 +215,8 @@ class RunJudge(RunChecks):
                     BASELINE,
                     Cause.FIDELITY,
                     _(
-                        "illegal instruction, and the unit holds some of the {title} that no emulated CPU has; needs "
-                        "native",
+                        "illegal instruction, and the unit contains instructions of {title} that no emulated CPU has; "
+                        "needs native",
                         title=title,
                     ),
                     _("run it on a board"),
@@ -258,7 +265,7 @@ class RunJudge(RunChecks):
     def _explain(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome, behaviour: str | None
     ) -> UnitFinding:
-        """Why a run ended otherwise than it should: the one thing that makes it work, else what it said."""
+        """Why a run ended badly: the one change that makes it work, else the last line of its standard error."""
 
         def works(other: Outcome) -> bool:
             return self._is_good(unit, other)
@@ -273,7 +280,7 @@ class RunJudge(RunChecks):
             STARTS if outcome.ended is Ended.SIGNALED or outcome.code in (126, 127) else ANSWERS
         )
         if said is None:
-            # A counterfactual that cannot be tried here explains nothing; the failure stays one.
+            # A counterfactual that cannot be tried here explains nothing; the run has failed all the same.
             with contextlib.suppress(HostFault):
                 if found := self._counterfactuals.missing_call(unit, built, sandbox, outcome, works):
                     requirement = KERNEL
@@ -306,7 +313,7 @@ class RunJudge(RunChecks):
         trace: Trace,
         works: Callable[[Outcome], bool],
     ) -> Finding | None:
-        """Whether the kernel's page is what a unit cannot do with: by a call that was refused, or by a run with another."""
+        """Find that a unit depends on the page size: by a call that was refused, or by a run with smaller pages."""
         page = int(sandbox.fingerprint.observed.get("page_size") or 0)
         if sandbox.fingerprint.fidelity < Fidelity.EMULATED_SYSTEM or page <= SMALL_PAGE:
             return None
@@ -328,7 +335,7 @@ class RunJudge(RunChecks):
         return Finding("XC-RUN-030", Certainty.CERTAIN, unit.name, self.platform.id, params)
 
     def _judge_installer(self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox) -> None:
-        """By what it asks for, not by how it ends: what it fetches is a stand-in, which it may rightly refuse."""
+        """Judge an installer by its requests, not by its end: it gets stand-in files, which it may rightly refuse."""
 
         def requests() -> list[str]:
             try:
@@ -344,16 +351,19 @@ class RunJudge(RunChecks):
         fidelity = sandbox.fingerprint.fidelity
         seen = {**observation(sandbox, unit, outcome), "requests": asked[:50]}
         if outcome.is_fault or not sandbox.fingerprint.isolation["identity"]:
-            cause = outcome.describe() if outcome.is_fault else _("this sandbox has not got the system's identity")
+            cause = outcome.describe() if outcome.is_fault else _("this sandbox does not have the system's identity")
             record.blocked_by = record.undecided(IDENTITY, Cause.HOST, cause, verbatim("--xc-backend=qemu"))
             return
         record.saw((IDENTITY,), fidelity, seen)
         if asked or outcome.stderr:
             record.saw((INSTALLER,), fidelity, seen)
         if not asked:
-            # Nothing asked for is nothing to judge; a manager of another family shows in what it said.
+            # Without requests there is nothing to judge; only a missing package manager shows in its standard error.
             record.undecided(
-                INSTALLER, Cause.HOST, _("it asked for nothing that could be judged"), _("see what it needs to start")
+                INSTALLER,
+                Cause.HOST,
+                _("it requested nothing that could be judged"),
+                _("find out what it needs to start"),
             )
         wrong = wrong_requests(self.platform, self.pool.store.platforms.file.architectures, asked, outcome)
         for each in wrong:
@@ -367,5 +377,5 @@ class RunJudge(RunChecks):
         else:
             record.fails(
                 IDENTITY,
-                _("{end}, and it asked for nothing", end=with_tail(outcome.describe(), outcome.stderr)),
+                _("{end}, and it requested nothing", end=with_tail(outcome.describe(), outcome.stderr)),
             )

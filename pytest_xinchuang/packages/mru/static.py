@@ -1,4 +1,4 @@
-"""What can be told of a unit's objects without running them."""
+"""Checks a unit's objects without running them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, describe
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
 from pytest_xinchuang.inspect.rules.judge import ElfRecord
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, told
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 
 MACHINE, LIBRARIES, SYMBOLS = "XC-MRU-001", "XC-MRU-002", "XC-MRU-003"
@@ -33,7 +33,7 @@ LIBC_FAMILY = (
     "ld-musl-*.so.1",
     "libgcc_s.so.1",
 )
-"""The libraries of glibc and musl themselves, and GCC's run time: always there, always allowed."""
+"""The libraries of glibc and musl, and GCC's run time: always there, always allowed."""
 
 
 REQUIREMENT_OF: dict[str, str] = {
@@ -46,7 +46,10 @@ REQUIREMENT_OF: dict[str, str] = {
     **dict.fromkeys(("XC-ISA-001", "XC-ISA-002", "XC-ISA-003", "XC-ISA-004", "XC-ISA-006", "XC-ISA-007"), BASELINE),
     "XC-GO-001": BASELINE,
 }
-"""Which requirement a finding about a unit's object decides. What may be guarded is left to the runs."""
+"""Finding code -> the requirement that it decides.
+
+Codes of findings that a program can guard against at run time are left out: the sandbox run decides those.
+"""
 
 _CAUSES = {"XC-ELF-013": Cause.MISSING_FACT, "XC-ELF-021": Cause.MISSING_FACT, "XC-ELF-002": Cause.MISSING_FACT}
 
@@ -61,7 +64,7 @@ def inspect(
     shipped: frozenset[str],
     provided: frozenset[str],
 ) -> list[ElfObject]:
-    """Look at each object; findings and evidence go to ``record``. Returns what could be read."""
+    """Inspect each object; findings and evidence go to ``record``. Returns the objects that could be read."""
     inspector = Inspector()
     read: list[ElfRecord] = []
     for name, data in objects.items():
@@ -69,7 +72,7 @@ def inspect(
             read.append(inspector.object(data, name))
         except NotElf as error:
             record.saw((MACHINE,), Fidelity.STATIC, {"kind": "static", "object": name, "found": str(error)})
-            record.fails(MACHINE, verbatim(str(error)))
+            record.fails(MACHINE, told(error))
     closure = Closure(read)
     for each in read:
         record.saw(
@@ -135,10 +138,10 @@ BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {
 
 
 def shows(behaviour: str, objects: Iterable[ElfObject]) -> Message | None:
-    """Why the objects may well have ``behaviour``, or None when nothing says so."""
+    """What in the objects suggests ``behaviour``; None when nothing does."""
     for elf in objects:
         if elf.is_go or not elf.dynamic:
-            return _("{object} is statically linked: what it calls cannot be seen", object=elf.name)
+            return _("{object} is statically linked: its calls cannot be seen", object=elf.name)
         if behaviour == "tls" and elf.has_tls:
             return _("{object} has a PT_TLS segment", object=elf.name)
         used = elf.imports & BEHAVIOUR_IMPORTS[behaviour]

@@ -198,7 +198,7 @@ class SdkEngine:
                 "baseline": self.baseline or self.sdk.baseline,
             }
         )
-        found.wrong += [verbatim(f"{c.rule.id} {c.sentence('en')}") for c in mine if c.weight == "breaking"]
+        found.wrong += [_("{code} {found}", code=c.rule.id, found=c.sentence()) for c in mine if c.weight == "breaking"]
         if open_ := [c for c in mine if c.weight == "undecided"]:
             found.undecided = _(
                 "{symbol}: {undecided}", symbol=open_[0].change.symbol, undecided=open_[0].change.undecided
@@ -208,18 +208,18 @@ class SdkEngine:
 
     def _contract(self) -> Found:
         if not (self.baseline or self.sdk.baseline):
-            return _unknown("the manifest names no baseline (sdk.baseline)")
+            return _unknown(_("the manifest names no baseline (sdk.baseline)"))
         named = self.subject.path(self.sdk.baseline)
         if not self.baseline and named.exists() and named.samefile(self.subject.path(self.sdk.path)):
-            return _unknown("the baseline is the SDK itself")
+            return _unknown(_("the baseline is the SDK itself"))
         target = self._target
         if target not in self._old.header.targets:
             # A baseline of another architecture says nothing of this one.
             read = ", ".join(self._old.header.targets)
-            return _unknown(f"the baseline was read for {read}, and not for {target}")
+            return _unknown(_("the baseline was read for {read}, and not for {target}", read=read, target=target))
         found = self._compared(self._against_baseline, target)
         if not self._old.packages:
-            return _unknown("the baseline has no package: there is no contract to keep")
+            return _unknown(_("the baseline has no package: there is no contract to keep"))
         return found
 
     @property
@@ -238,7 +238,7 @@ class SdkEngine:
             return found
         found = self._compared(compare_across(self._new, Rules(), POLICY), self._target)
         if not self._new.packages:
-            return _unknown("there is no package in it")
+            return _unknown(_("there is no package in it"))
         return found
 
     def _version(self) -> Found:
@@ -247,7 +247,7 @@ class SdkEngine:
             "", self.subject.version if self.subject.version[:1] == "v" else f"v{self.subject.version}"
         )
         if not (self.baseline or self.sdk.baseline):
-            return _unknown("the manifest names no baseline (sdk.baseline)")
+            return _unknown(_("the manifest names no baseline (sdk.baseline)"))
         comparison = self._against_baseline
         wanted = comparison.next_version
         found.evidence.append(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_xinchuang.messages import NOTHING, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.goside import GoSide, Mismatch, Name, TypeParams, exported
 from pytest_xinchuang.packages.sdk_ast.gosignatures import FUNCTION, SignatureRules
@@ -213,7 +214,7 @@ class GoComparer(Comparer):
         if after is None or before is None or before["type"]["kind"] != after.get("type", {}).get("kind"):
             return Mismatch(old, new)
         if self._pairs.get(name, other) != other:
-            return Mismatch(old, new, cause=f"{self.label(*name)} is two types now")
+            return Mismatch(old, new, cause=_("{label} is two types now", label=self.label(*name)))
         self._pair(name, other)
         return self._same_args(old, new)
 
@@ -258,7 +259,10 @@ class GoComparer(Comparer):
             return
         why = f"{', '.join(unknown)} not known"
         if stubs:
-            why += ": " + ", ".join(f"{p}{'@' + v if v else ''} was not found" for p, v in sorted(stubs.items()))
+            why += ": " + ", ".join(
+                _("{p}{value} was not found", p=p, value=(verbatim("@" + v) if v else NOTHING))
+                for p, v in sorted(stubs.items())
+            )
         self.add("GO-UNVERIFIABLE", self.label(path, name), undecided=why, at=place_of(new))
 
     def _kind_changed(self, path: str, new_path: str, label: str, old: Symbol, new: Symbol) -> None:
@@ -452,7 +456,7 @@ class GoComparer(Comparer):
         elif "underlying" in new:
             merged = {**new, "type": new["underlying"], "alias": False}
         else:
-            why = f"{target['package']} was not found"
+            why = _("{target} was not found", target=target["package"])
             self.add("GO-UNVERIFIABLE", label, *texts, undecided=why, at=at)
             return
         self._compare_types((path, name), (new_path, name), old, merged)

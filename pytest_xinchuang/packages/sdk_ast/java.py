@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
@@ -41,7 +41,7 @@ class _Bytes:
 
     def take(self, size: int) -> bytes:
         if self.at + size > len(self.data):
-            raise BadClass("it is cut off")
+            raise BadClass(_("it is cut off"))
         self.at += size
         return self.data[self.at - size : self.at]
 
@@ -122,25 +122,25 @@ class _Pool:
             elif tag == 15:
                 data.take(3)
             else:
-                raise BadClass(f"its constant pool has the unknown tag {tag}")
+                raise BadClass(_("its constant pool has the unknown tag {tag}", tag=tag))
             index += 1
 
     def _entry(self, index: int) -> Any:
         if not 0 < index < len(self.entries):
-            raise BadClass(f"it names the constant {index}, which is not there")
+            raise BadClass(_("it names the constant {index}, which is not there", index=index))
         return self.entries[index]
 
     def text(self, index: int) -> str:
         found = self._entry(index)
         if not isinstance(found, str):
-            raise BadClass(f"the constant {index} is no text")
+            raise BadClass(_("the constant {index} is no text", index=index))
         return found
 
     def name(self, index: int) -> str:
         """A class's name with dots."""
         found = self._entry(index)
         if not isinstance(found, tuple):
-            raise BadClass(f"the constant {index} is no class")
+            raise BadClass(_("the constant {index} is no class", index=index))
         return self.text(found[1]).replace("/", ".")
 
     def constant(self, index: int) -> str:
@@ -155,20 +155,20 @@ def read_class(data: bytes) -> ClassFile:
     """
     reader = _Bytes(data)
     if reader.u4() != 0xCAFEBABE:
-        raise BadClass("it does not begin with CAFEBABE")
+        raise BadClass(_("it does not begin with CAFEBABE"))
     reader.take(4)  # versions
     pool = _Pool(reader)
     access, name = reader.u2(), pool.name(reader.u2())
     parent_index = reader.u2()
     parent = pool.name(parent_index) if parent_index else ""
-    interfaces = tuple(pool.name(reader.u2()) for _ in range(reader.u2()))
-    fields = tuple(_member(reader, pool) for _ in range(reader.u2()))
-    methods = tuple(_member(reader, pool) for _ in range(reader.u2()))
+    interfaces = tuple(pool.name(reader.u2()) for _rest in range(reader.u2()))
+    fields = tuple(_member(reader, pool) for _rest in range(reader.u2()))
+    methods = tuple(_member(reader, pool) for _rest in range(reader.u2()))
     attributes = _attributes(reader, pool)
     if "InnerClasses" in attributes:
         # The access that the source gave a nested class stands here alone (JVMS 4.7.6).
         inner = _Bytes(attributes["InnerClasses"])
-        for _ in range(inner.u2()):
+        for _rest in range(inner.u2()):
             index, _outer, _name, flags = inner.u2(), inner.u2(), inner.u2(), inner.u2()
             if pool.name(index) == name:
                 access = (access & ~(PUBLIC | PRIVATE | PROTECTED | STATIC)) | flags
@@ -387,7 +387,7 @@ def parse_descriptor(text: str) -> dict[str, Any]:
     if not text.startswith("("):
         found, rest = _field_type(text)
         if rest:
-            raise BadClass(f"{text!r} is no descriptor")
+            raise BadClass(_("{text} is no descriptor", text=verbatim(repr(text))))
         return found
     rest = text[1:]
     params = []
@@ -396,7 +396,7 @@ def parse_descriptor(text: str) -> dict[str, Any]:
         params.append(one)
     result, rest = _field_type(rest[1:])
     if rest:
-        raise BadClass(f"{text!r} is no descriptor")
+        raise BadClass(_("{text} is no descriptor", text=verbatim(repr(text))))
     return {"kind": "func", "params": params, "results": [result]}
 
 
@@ -407,10 +407,10 @@ def _field_type(text: str) -> tuple[dict[str, Any], str]:
         inner, rest = _field_type(text[1:])
         return {"kind": "slice", "elem": inner}, rest
     if text[:1] == "L" and ";" in text:
-        name, _, rest = text[1:].partition(";")
-        package, _, short = name.replace("/", ".").rpartition(".")
+        name, _rest, rest = text[1:].partition(";")
+        package, _rest, short = name.replace("/", ".").rpartition(".")
         return {"kind": "named", "package": package, "name": short}, rest
-    raise BadClass(f"{text!r} is no descriptor")
+    raise BadClass(_("{text} is no descriptor", text=verbatim(repr(text))))
 
 
 # -- comparing

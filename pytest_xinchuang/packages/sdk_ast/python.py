@@ -72,7 +72,7 @@ def _package(root: Path, name: str) -> Iterator[tuple[str, str, str, list[tuple[
         )
     except Exception as error:  # griffe raises what its parser raises
         loaded = None
-        problems = problems or [{"file": name, "line": None, "message": f"cannot be read: {error}"}]
+        problems = problems or [{"file": name, "line": None, "message": _("cannot be read: {why}", why=error)}]
     symbols = dict(_members(loaded, loaded, root)) if loaded is not None else {}
     yield name, name, "sha256:" + source.hexdigest(), [("python", symbols, problems)]
 
@@ -191,8 +191,8 @@ def _attribute(target: Any, facts: Mapping[str, Any], root: Path) -> dict[str, A
 
 # -- comparing
 
-_POSITIONAL = ("positional-only", "positional or keyword")
-_KEYWORD = ("keyword-only", "positional or keyword")
+_POSITIONAL = ("positional-only", _("positional or keyword"))
+_KEYWORD = ("keyword-only", _("positional or keyword"))
 
 
 class PythonComparer(Comparer):

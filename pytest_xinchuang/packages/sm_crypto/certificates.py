@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.sm.sm2 import Refused, Sm2
 
@@ -96,7 +97,7 @@ def parse(data: bytes) -> Certificate:
         found.native  # noqa: B018 - asn1crypto parses when it is asked
         return Certificate(data, found)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise Refused(f"not a certificate: {error}"[:200]) from None
+        raise Refused(_("not a certificate: {why}", why=error)[:200]) from None
 
 
 class ChainJudge:
@@ -129,7 +130,7 @@ class ChainJudge:
             if issuer is None:
                 raise Refused(f"no issuer {current.issuer!r} is known")
             if len(path) > 8:
-                raise Refused("the chain has more than 8 certificates, or goes round")
+                raise Refused(_("the chain has more than 8 certificates, or goes round"))
             self.check_issuer(issuer, len(path) - 1)
             self.check_signature(current, issuer)
             if any(issuer.der == a.der for a in anchors):
@@ -144,24 +145,40 @@ class ChainJudge:
 
     def check_usage(self, leaf: Certificate, usage: str) -> None:
         if leaf.usages is not None and not leaf.usages & USAGES[usage]:
-            raise Refused(f"the key usage {sorted(leaf.usages)} does not allow to {usage}")
+            raise Refused(
+                _("the key usage {usages} does not allow to {usage}", usages=sorted(leaf.usages), usage=usage)
+            )
 
     def check_time(self, certificate: Certificate, time: int) -> None:
         validity = certificate.asn1["tbs_certificate"]["validity"].native
         now = datetime.datetime.fromtimestamp(time, datetime.UTC)
         if not validity["not_before"] <= now <= validity["not_after"]:
-            raise Refused(f"{certificate.subject!r} is valid from {validity['not_before']} to {validity['not_after']}")
+            raise Refused(
+                _(
+                    "{subject} is valid from {validity} to {validity_2}",
+                    subject=verbatim(repr(certificate.subject)),
+                    validity=validity["not_before"],
+                    validity_2=validity["not_after"],
+                )
+            )
 
     def check_extensions(self, certificate: Certificate) -> None:
         for name in certificate.asn1.critical_extensions:
             if name not in KNOWN_CRITICAL:
-                raise Refused(f"an unknown extension is critical: {name}")
+                raise Refused(_("an unknown extension is critical: {name}", name=name))
 
     def check_issuer(self, issuer: Certificate, below: int) -> None:
         self.check_ca(issuer)
         self.check_sign_usage(issuer)
         if issuer.path_length is not None and below > issuer.path_length:
-            raise Refused(f"{issuer.subject!r} allows a path of {issuer.path_length}, this one has {below}")
+            raise Refused(
+                _(
+                    "{subject} allows a path of {path_length}, this one has {below}",
+                    subject=verbatim(repr(issuer.subject)),
+                    path_length=issuer.path_length,
+                    below=below,
+                )
+            )
 
     def check_ca(self, issuer: Certificate) -> None:
         if not issuer.is_ca:
@@ -169,7 +186,7 @@ class ChainJudge:
 
     def check_sign_usage(self, issuer: Certificate) -> None:
         if issuer.usages is not None and "key_cert_sign" not in issuer.usages:
-            raise Refused(f"the issuer {issuer.subject!r} may not sign certificates")
+            raise Refused(_("the issuer {subject} may not sign certificates", subject=verbatim(repr(issuer.subject))))
 
     def check_signature(self, certificate: Certificate, issuer: Certificate) -> None:
         outside, inside = certificate.signature_oids
@@ -178,4 +195,6 @@ class ChainJudge:
         point = issuer.public_key(self.sm2)
         r, s = self.sm2.decode_signature(certificate.signature, "der")
         if not self.sm2.verify_digest(point, self.sm2.digest(self.user, point, certificate.tbs), r, s):
-            raise Refused(f"the signature on {certificate.subject!r} is not its issuer's")
+            raise Refused(
+                _("the signature on {subject} is not its issuer's", subject=verbatim(repr(certificate.subject)))
+            )

@@ -71,7 +71,7 @@ def _run(client: SmClient, found: Found, asked: list[Ask], how: Mapping[str, Any
             return
         replies = answer.reply.get("replies")
         if answer.kind is not ReplyKind.REPLY or not isinstance(replies, list) or len(replies) != len(asked):
-            what = answer.detail or answer.reply.get("error") or "no list of replies"
+            what = answer.detail or answer.reply.get("error") or _("no list of replies")
             found.wrong.append(_("{how} threads: {what}", how=how["threads"], what=what))
             return
         for ask, different in zip(asked, replies, strict=True):

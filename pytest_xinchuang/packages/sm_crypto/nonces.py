@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.ends import ReplyKind
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.sm.curve import N, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -22,30 +22,40 @@ LIMIT_Z = 7.0
 """Standard deviations; among some 800 tests of good numbers one is beyond this once in 10**9 runs."""
 
 
-def biases(numbers: Sequence[int]) -> list[str]:
+def biases(numbers: Sequence[int]) -> list[Message]:
     """What is not random about numbers that should be evenly spread from 1 to n-1."""
     count = len(numbers)
     found = []
     if (twice := count - len(set(numbers))) > 0:
-        found.append(f"k is used again: {twice} of {count} signatures have one that came before")
+        found.append(
+            _("k is used again: {twice} of {count} signatures have one that came before", twice=twice, count=count)
+        )
     steps = Counter((b - a) % N for a, b in pairwise(numbers))
     if steps and (most := steps.most_common(1)[0])[1] > 2 and not twice:
-        found.append(f"k goes up by a step: the difference {most[0]:#x} comes {most[1]} times")
+        found.append(_("k goes up by a step: the difference {most:#x} comes {n} times", most=most[0], n=most[1]))
     ratios = Counter(b * pow(a, -1, N) % N for a, b in pairwise(numbers[:200]))
     if ratios and (most := ratios.most_common(1)[0])[1] > 2 and not twice:
-        found.append(f"each k is a multiple of the last: the factor {most[0]:#x} comes {most[1]} times")
+        found.append(
+            _(
+                "each k is a multiple of the last: the factor {most:#x} comes {n} times",
+                most=most[0],
+                n=most[1],
+            )
+        )
     for bit in range(256):
         ones = sum(k >> bit & 1 for k in numbers)
         # n is 2**256 less some 2**224: every bit is as often 1 as 0, but for one part in 2**32.
         if abs(2 * ones - count) > LIMIT_Z * math.sqrt(count):
-            found.append(f"bit {bit} of k is 1 in {ones} of {count}")
+            found.append(_("bit {bit} of k is 1 in {ones} of {count}", bit=bit, ones=ones, count=count))
             break
     for name, shift in (("highest", 248), ("lowest", 0)):
         bins = Counter(k >> shift & 255 for k in numbers)
         expected = count / 256
         chi = sum((bins[i] - expected) ** 2 / expected for i in range(256))
         if chi > 255 + LIMIT_Z * math.sqrt(2 * 255):
-            found.append(f"the {name} byte of k is not evenly spread (chi-square {chi:.0f}, 255 is usual)")
+            found.append(
+                _("the {name} byte of k is not evenly spread (chi-square {chi:.0f}, 255 is usual)", name=name, chi=chi)
+            )
     return found
 
 
@@ -89,5 +99,5 @@ def check_nonces(client: SmClient, count: int = COUNT) -> Found:
         if base is None or (e + base[0]) % N == 0:
             found.wrong.append(_("message {n}: not a right signature", n=n))
     if len(ordered) == count:
-        found.wrong += map(verbatim, biases(ordered))
+        found.wrong += biases(ordered)
     return found

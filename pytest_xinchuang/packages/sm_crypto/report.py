@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
@@ -16,7 +17,8 @@ from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {"reproduce": "reproduce", "limits": "not done by this harness"} | {r.value: r.value for r in VectorResult},
+    "en": {"reproduce": "reproduce", "limits": _("not done by this harness")}
+    | {r.value: r.value for r in VectorResult},
     "zh": {
         "reproduce": "复现",
         "limits": "测试程序声明不支持",

@@ -136,7 +136,9 @@ class Screen:
             or "unsupported" in answer.reply
             or ("error" in answer.reply and not wrong)
         ):
-            raise Undecided(answer.detail or f"{request['op']} is answered by {answer.reply}")
+            raise Undecided(
+                answer.detail or _("{request} is answered by {reply}", request=request["op"], reply=answer.reply)
+            )
         return answer.reply, elapsed_s
 
     def run(self) -> None:
@@ -184,14 +186,20 @@ class Screen:
         # Within a second the way there and back, and a pause of the host, may be most of the time.
         too_little = self.elapsed_s > 1 and self.measured_s < self.elapsed_s / 10
         if too_little or self.measured_s > self.elapsed_s * 1.05:
-            told = f"the harness measured {self.measured_s:.1f} s in the {self.elapsed_s:.1f} s that it was waited for"
-            return told, "time each request with a monotonic clock that counts in nanoseconds"
-        if self.least > BLIND:
-            seen = f"{self.least:.0%} of its time" if self.least < math.inf else "any size"
-            told = (
-                f"after {self.rounds} rounds a difference of {seen} might hide in the noise or the steps of the clock"
+            told = _(
+                "the harness measured {measured_s:.1f} s in the {elapsed_s:.1f} s that it was waited for",
+                measured_s=self.measured_s,
+                elapsed_s=self.elapsed_s,
             )
-            return told, "run on a quiet machine, with nothing else on its cores"
+            return told, _("time each request with a monotonic clock that counts in nanoseconds")
+        if self.least > BLIND:
+            seen = _("{least:.0%} of its time", least=self.least) if self.least < math.inf else "any size"
+            told = _(
+                "after {rounds} rounds a difference of {seen} might hide in the noise or the steps of the clock",
+                rounds=self.rounds,
+                seen=seen,
+            )
+            return told, _("run on a quiet machine, with nothing else on its cores")
         return "", ""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.gofiles import SumLine, Vendored, read_go_sum, read_modules_txt
 from pytest_xinchuang.packages.supply_chain.hashes import digests_of_zip, h1, h1_of_go_mod
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList
@@ -93,7 +94,7 @@ class SupplyChain:
             return None
         path = self.directory / "vendor" / "modules.txt"
         if not path.is_file():
-            self._add("XC-SUP-006", "vendor/modules.txt", detail="it is missing, and vendor/ is there")
+            self._add("XC-SUP-006", "vendor/modules.txt", detail=_("it is missing, and vendor/ is there"))
             return []
         try:
             return read_modules_txt(path)
@@ -328,21 +329,29 @@ class SupplyChain:
             where = "vendor/modules.txt"
             if found is None:
                 if not requirement.indirect:
-                    self._add("XC-SUP-006", where, detail=f"{module} is required and not listed")
+                    self._add("XC-SUP-006", where, detail=_("{module} is required and not listed", module=module))
             elif found.module.version and found.module.version != module.version:
-                detail = f"{found.module} is listed, and go.mod requires {module.version}"
+                detail = _(
+                    "{module} is listed, and go.mod requires {version}", module=found.module, version=module.version
+                )
                 self._add("XC-SUP-006", where, detail=detail)
             elif found.real != self.real(module):
                 self._add(
                     "XC-SUP-006", where, detail=f"{module} comes from {found.real}, by go.mod from {self.real(module)}"
                 )
             if found is not None and not found.explicit:
-                self._add("XC-SUP-006", where, detail=f"{module} is required and not marked as explicit")
+                self._add(
+                    "XC-SUP-006", where, detail=_("{module} is required and not marked as explicit", module=module)
+                )
         required = {r.module.path for r in self.go_mod.requires}
         replaced = {old.path for old in self.go_mod.replaces}
         for one in vendored:
             if one.module.path not in required and one.module.path not in replaced:
-                self._add("XC-SUP-006", "vendor/modules.txt", detail=f"{one.module} is listed and not required")
+                self._add(
+                    "XC-SUP-006",
+                    "vendor/modules.txt",
+                    detail=_("{module} is listed and not required", module=one.module),
+                )
 
     def _vendor(self, vendored: Sequence[Vendored]) -> None:
         root = self.directory / "vendor"
@@ -363,7 +372,7 @@ class SupplyChain:
                 extra.add(directory)
                 continue
             if file.is_symlink() or not file.is_file():
-                self._add("XC-SUP-041", f"vendor/{name}", module=str(owner.real), detail="it is no regular file")
+                self._add("XC-SUP-041", f"vendor/{name}", module=str(owner.real), detail=_("it is no regular file"))
                 continue
             self._vendored_file(owner, name, file, unverified)
         for directory in sorted(extra):
@@ -372,7 +381,7 @@ class SupplyChain:
             found = self.verified.get(module)
             if not module.version:
                 continue  # a local replacement: told as such
-            why = found.why if isinstance(found, Gone) else "it was not fetched"
+            why = found.why if isinstance(found, Gone) else _("it was not fetched")
             self._add("XC-SUP-044", f"vendor/{module.path}", Certainty.UNDECIDED, module=str(module), detail=why)
         self._missing_files(vendored)
 
@@ -391,7 +400,7 @@ class SupplyChain:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         wanted = published.files.get(inner)
         if wanted is None:
-            detail = "the published module has no such file"
+            detail = _("the published module has no such file")
             self._add("XC-SUP-041", f"vendor/{name}", module=str(owner.real), detail=detail)
         elif wanted != digest:
             self._add("XC-SUP-040", f"vendor/{name}", module=str(owner.real), found=digest, wanted=wanted)

@@ -16,7 +16,7 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
-from pytest_xinchuang.messages import NOTHING, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
@@ -88,9 +88,9 @@ class SupplyChainEngine:
     def _checks(self) -> dict[str, Callable[[], Found]]:
         checks: dict[str, Callable[[], Found]] = {name: self._by_codes(name) for name in CODES}
         if self.trust.allow_list is None:
-            checks[ALLOWED] = lambda: _unknown("no allow-list is given (--xc-allow-list)")
+            checks[ALLOWED] = lambda: _unknown(_("no allow-list is given (--xc-allow-list)"))
         if self.trust.advisories is None:
-            checks[FROZEN] = lambda: _unknown("no advisories are given (--xc-advisories)")
+            checks[FROZEN] = lambda: _unknown(_("no advisories are given (--xc-advisories)"))
         return {**checks, MIRROR: self._mirror, SBOM: self._sbom}
 
     @property
@@ -126,7 +126,7 @@ class SupplyChainEngine:
             if self._chain.refused:
                 return found if found.wrong else self._refused()
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
-                found.undecided = verbatim(found.undecided or "not one hash could be checked")
+                found.undecided = verbatim(found.undecided or _("not one hash could be checked"))
             if requirement_id == VENDOR and self._chain.vendored is None:
                 found.lacking = _("nothing is vendored")
             return found
@@ -135,7 +135,7 @@ class SupplyChainEngine:
 
     def _refused(self) -> Found:
         """What cannot be said of a chain whose go.mod is refused."""
-        return Found(undecided=verbatim(self._texts.text(self._findings[0])), cause=Cause.BLOCKED)
+        return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.BLOCKED)
 
     def _told(self, findings: Iterable[Finding]) -> Found:
         found = Found()
@@ -143,26 +143,29 @@ class SupplyChainEngine:
         chain = self._chain
         seen: dict[str, Any] = {
             "kind": "supply chain",
-            "published by": list(self.trust.proxies) or "the module cache and GOPROXY",
+            "published by": list(self.trust.proxies) or _("the module cache and GOPROXY"),
             "go.sum lines": chain.checked_lines,
             "vendored files": chain.checked_files,
             "modules": {str(m): v.h1 for m, v in chain.verified.items() if isinstance(v, Verified)},
             "findings": [{"code": f.code, "object": f.object, "certainty": f.certainty.value} for f in listed[:50]],
         }
         found.evidence.append(seen)
-        found.wrong += [verbatim(f"{f.code} {self._texts.text(f)}") for f in listed if f.certainty is Certainty.CERTAIN]
+        found.wrong += [self._coded(f) for f in listed if f.certainty is Certainty.CERTAIN]
         if open_ := [f for f in listed if f.certainty is Certainty.UNDECIDED]:
-            found.undecided = verbatim(f"{open_[0].code} {self._texts.text(open_[0])}")
-            found.mend = NOTHING if found.wrong else verbatim(self._texts.mend(open_[0]))
+            found.undecided = self._coded(open_[0])
+            found.mend = NOTHING if found.wrong else self._texts.mend(open_[0])
         return found
+
+    def _coded(self, finding: Finding) -> Message:
+        return _("{code} {found}", code=finding.code, found=self._texts.text(finding))
 
     def _mirror(self) -> Found:
         section = self.section
         assert section is not None
         if not section.mirror:
-            return _unknown("the manifest names no mirror (supply_chain.mirror)")
+            return _unknown(_("the manifest names no mirror (supply_chain.mirror)"))
         if self.trust.mirror_key is None:
-            return _unknown("no key is given that the mirror has to be signed with (--xc-mirror-key)")
+            return _unknown(_("no key is given that the mirror has to be signed with (--xc-mirror-key)"))
         place = self._place(section.mirror)
         if self.offline and "://" in place and not on_loopback(place):
             return Found(undecided=_("{mirror} was not asked: nothing is fetched", mirror=section.mirror))
@@ -172,7 +175,7 @@ class SupplyChainEngine:
             return self._refused()
         findings, good = check_mirror(place, [key], runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
-        found.wrong += [verbatim(f"{f.code} {self._texts.text(f)}") for f in findings]
+        found.wrong += [self._coded(f) for f in findings]
         lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]
         if not findings and lacking and "://" not in section.mirror:
             found.wrong.append(

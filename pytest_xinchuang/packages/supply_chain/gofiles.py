@@ -30,7 +30,7 @@ def read_go_sum(path: Path) -> tuple[list[SumLine], list[tuple[int, str]]]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        return [], [(1, "it is not UTF-8")]
+        return [], [(1, _("it is not UTF-8"))]
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words:
@@ -48,7 +48,7 @@ def read_go_sum(path: Path) -> tuple[list[SumLine], list[tuple[int, str]]]:
                 bad.append((number, f"{digest} is no SHA-256 in base64"))
                 continue
         else:
-            bad.append((number, f"{digest} is not of algorithm h1, the only one that there is"))
+            bad.append((number, _("{digest} is not of algorithm h1, the only one that there is", digest=digest)))
             continue
         of_go_mod = version.endswith("/go.mod")
         lines.append(SumLine(number, ModuleVersion(module, version.removesuffix("/go.mod")), of_go_mod, digest))

@@ -154,7 +154,7 @@ def check_mirror(
     source = _Place(str(manifest_from), runner) if manifest_from else mirror
     data = source.read(MANIFEST)
     if data is None:
-        add("XC-SUP-050", MANIFEST, detail="there is no manifest")
+        add("XC-SUP-050", MANIFEST, detail=_("there is no manifest"))
         return findings, 0
     if why := _signature_fault(source.read(SIGNATURE), data, trusted):
         add(why[0], SIGNATURE, detail=why[1])
@@ -190,18 +190,18 @@ def check_mirror(
 
 def _signature_fault(data: bytes | None, manifest: bytes, trusted: list[Point]) -> tuple[str, str] | None:
     if data is None:
-        return "XC-SUP-050", "there is no signature"
+        return "XC-SUP-050", _("there is no signature")
     try:
         signed = Signature.model_validate_json(data)
         signature = base64.b64decode(signed.signature, validate=True)
         claimed = public_key(signed.public_key)
     except (ValidationError, ValueError, XcError) as error:
-        return "XC-SUP-051", f"the signature cannot be read: {str(error).splitlines()[0]}"
+        return "XC-SUP-051", _("the signature cannot be read: {splitlines}", splitlines=str(error).splitlines()[0])
     if any(verifies(manifest, signature, point) for point in trusted):
         return None
     if verifies(manifest, signature, claimed):
-        return "XC-SUP-052", "it is a good signature of a key that is not trusted"
-    return "XC-SUP-051", "no trusted key signed this manifest"
+        return "XC-SUP-052", _("it is a good signature of a key that is not trusted")
+    return "XC-SUP-051", _("no trusted key signed this manifest")
 
 
 class _Handler(BaseHTTPRequestHandler):

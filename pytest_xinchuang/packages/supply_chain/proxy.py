@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from pytest_xinchuang.messages import _, joined
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion
@@ -91,15 +92,15 @@ class Proxies:
                     return got
                 refused.append(got.certain)
         if self._own:
-            return Gone(f"{module} is not at {', '.join(self._own)}", all(refused))
+            return Gone(_("{module} is not at {names}", module=module, names=joined(self._own, _(", "))), all(refused))
         path = self._downloads / relative
         if path.is_file():
             return path
         if self.offline:
-            return Gone(f"{module} is not in the module cache, and nothing is fetched", False)
+            return Gone(_("{module} is not in the module cache, and nothing is fetched", module=module), False)
         if any(fnmatchcase(module.path, p) or module.path.startswith(p + "/") for p in self._private):
-            return Gone(f"{module} is private (GOPRIVATE) and not in the module cache", False)
-        last = Gone(f"{module}: GOPROXY names no proxy", False)
+            return Gone(_("{module} is private (GOPRIVATE) and not in the module cache", module=module), False)
+        last = Gone(_("{module}: GOPROXY names no proxy", module=module), False)
         for url in self._urls:
             got = self._get(url, relative)
             if isinstance(got, Path):
@@ -117,7 +118,7 @@ class Proxies:
         if kept.is_file() and not loopback:
             return kept
         if self.offline and not loopback:
-            return Gone(f"{url} was not asked: nothing is fetched", False)
+            return Gone(_("{url} was not asked: nothing is fetched", url=url), False)
         try:
             with urllib.request.urlopen(url, timeout=self.go.runner.seconds(TIMEOUT_S)) as answer:
                 data = answer.read(LARGEST + 1)
@@ -126,7 +127,7 @@ class Proxies:
         except (OSError, ValueError) as error:
             return Gone(f"{url}: {error}", False)
         if len(data) > LARGEST:
-            return Gone(f"{url} has more than {LARGEST >> 20} MiB", False)
+            return Gone(_("{url} has more than {value} MiB", url=url, value=LARGEST >> 20), False)
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
         part.write_bytes(data)

@@ -51,7 +51,7 @@ class RelayChannel:
             if outcome is not None and outcome.ended in OURS:
                 raise SandboxFault(_("the way to the server broke: {how}", how=verbatim(outcome.describe())))
             if outcome is not None and outcome.ended is Ended.EXITED and outcome.code == NOTHING_LISTENS:
-                raise ConnectionRefusedError("nothing listens on the port")
+                raise ConnectionRefusedError(_("nothing listens on the port"))
         return chunk
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ def probe_inside(
         SandboxFault: the sandbox broke.
     """
     deadline = time.monotonic() + start_timeout_s
-    address = f"127.0.0.1:{port} in the sandbox"
+    address = _("127.0.0.1:{port} in the sandbox", port=port)
     while True:
         endpoint = ask(address, "localhost", lambda: RelayChannel(sandbox, port, timeout_s), roots, PROTOCOLS)
         if not endpoint.unreachable:

@@ -40,7 +40,7 @@ def read_roots(path: Path) -> list[bytes]:
     try:
         data = path.read_bytes()
         if pem.detect(data):
-            return [der for kind, _, der in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
+            return [der for kind, _rest, der in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
         parse(data)
     except (OSError, ValueError) as error:
         raise XcError(_("{path}: no certificate there: {why}", path=path, why=error)) from None
@@ -129,9 +129,9 @@ def _stock(connect: Connect, host: str, name: str, version: ssl.TLSVersion) -> S
                 try:
                     data = channel.receive()
                 except TimeoutError:
-                    raise TlsError("no answer within the time-out") from None
+                    raise TlsError(_("no answer within the time-out")) from None
                 if not data:
-                    raise TlsError("closed the connection without a word", silent=True) from None
+                    raise TlsError(_("closed the connection without a word"), silent=True) from None
                 incoming.write(data)
         channel.send(outgoing.read())
         cipher = tls.cipher()
@@ -145,7 +145,7 @@ def judge(spoken: Spoken, roots: Sequence[bytes], now: float | None = None) -> N
     """Look at the certificates that came with a protocol; what is wrong is added to its problems."""
     if spoken.protocol not in SM_PROTOCOLS or not spoken.certificates:
         if not spoken.certificates:
-            spoken.problems.append("sent no certificate")
+            spoken.problems.append(_("sent no certificate"))
         return
     chains = [("sign", [spoken.certificates[0], *spoken.certificates[1:]])]
     if spoken.protocol == "TLCP 1.1" and len(spoken.certificates) > 1:
@@ -165,4 +165,4 @@ def judge(spoken: Spoken, roots: Sequence[bytes], now: float | None = None) -> N
             name = {"sign": "signing", "encrypt": "encryption"}[usage]
             spoken.problems.append(f"the {name} certificate: {error}")
     if not roots:
-        spoken.notes.append("no root was given: the chain was not verified (--ca FILE)")
+        spoken.notes.append(_("no root was given: the chain was not verified (--ca FILE)"))

@@ -6,6 +6,7 @@ import os
 import secrets
 import struct
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
@@ -83,10 +84,10 @@ class _Keys:
         else:
             text, made = sm4.gcm(self._cipher, nonce, header, ct, encrypt=False)
         if made != tag:
-            raise TlsError("sent a record whose tag is wrong under the agreed key")
+            raise TlsError(_("sent a record whose tag is wrong under the agreed key"))
         text = text.rstrip(b"\0")
         if not text:
-            raise TlsError("sent a record with no content type")
+            raise TlsError(_("sent a record with no content type"))
         return text[-1], text[:-1]
 
     def finished(self, transcript: bytes) -> bytes:
@@ -112,12 +113,12 @@ def speak(connect: Connect, name: str = "", *, unknown: bool = True) -> Spoken:
         reader = HandshakeReader(channel)
         hello = reader.message()
         if hello.kind != wire.SERVER_HELLO:
-            raise TlsError(f"answered with handshake message {hello.kind}, not a ServerHello")
+            raise TlsError(_("answered with handshake message {kind}, not a ServerHello", kind=hello.kind))
         suite, share = _server_hello(hello.body)
         try:
             shared = curve.multiply(own, sm2.decode_point(share))
         except ValueError as error:
-            raise TlsError(f"its key share is not a point of curveSM2: {error}") from None
+            raise TlsError(_("its key share is not a point of curveSM2: {why}", why=error)) from None
         assert shared is not None
         transcript = record[5:] + hello.raw
         keys = _Keys(shared[0].to_bytes(32), transcript, ccm=suite == 0x00C7)
@@ -128,12 +129,12 @@ def speak(connect: Connect, name: str = "", *, unknown: bool = True) -> Spoken:
             if message.kind == wire.CERTIFICATE:
                 spoken.certificates = _certificates(message)
             elif message.kind == wire.CERTIFICATE_REQUEST:
-                spoken.notes.append("asks for a client's certificate")
+                spoken.notes.append(_("asks for a client's certificate"))
             elif message.kind == wire.CERTIFICATE_VERIFY:
                 _check_verify(spoken, message.body, transcript, sm2)
             elif message.kind == wire.FINISHED:
                 if message.body != keys.finished(transcript):
-                    spoken.problems.append("its Finished is not what the transcript gives (RFC 8446 4.4.4)")
+                    spoken.problems.append(_("its Finished is not what the transcript gives (RFC 8446 4.4.4)"))
                 return spoken
             transcript += message.raw
     finally:
@@ -144,7 +145,7 @@ def _server_hello(body: bytes) -> tuple[int, bytes]:
     parts = Parser(body)
     parts.number(2)
     if parts.take(32) == RETRY:
-        raise TlsError("asks for another group than curveSM2")
+        raise TlsError(_("asks for another group than curveSM2"))
     parts.vector(1)
     suite = parts.number(2)
     parts.number(1)
@@ -157,11 +158,11 @@ def _server_hello(body: bytes) -> tuple[int, bytes]:
         elif kind == 51:
             group, share = content.number(2), content.vector(2)
             if group != GROUP:
-                raise TlsError(f"chose the group {group}, and curveSM2 (41) was offered")
+                raise TlsError(_("chose the group {group}, and curveSM2 (41) was offered", group=group))
     if version != 0x0304:
-        raise TlsError("chose a version below TLS 1.3")
+        raise TlsError(_("chose a version below TLS 1.3"))
     if suite not in SUITES or not share:
-        raise TlsError(f"chose the suite {suite:#06x}, which was not offered, or gave no key share")
+        raise TlsError(_("chose the suite {suite:#06x}, which was not offered, or gave no key share", suite=suite))
     return suite, share
 
 
@@ -187,7 +188,7 @@ def _check_verify(spoken: Spoken, body: bytes, transcript: bytes, sm2: Sm2) -> N
         key = parse(spoken.certificates[0]).public_key(sm2)
         r, s = sm2.decode_signature(signature, "der")
     except (ValueError, IndexError) as error:
-        spoken.problems.append(f"CertificateVerify cannot be looked at: {error}")
+        spoken.problems.append(_("CertificateVerify cannot be looked at: {why}", why=error))
         return
 
     def fits(content: bytes, user: bytes) -> bool:
@@ -197,13 +198,19 @@ def _check_verify(spoken: Spoken, body: bytes, transcript: bytes, sm2: Sm2) -> N
         return
     if fits(good, DEFAULT_ID):
         spoken.problems.append(
-            f"CertificateVerify is made with the id {DEFAULT_ID.decode()}, and not {ID.decode()} (RFC 8998 3.2.1)"
+            _(
+                "CertificateVerify is made with the id {decode}, and not {decode_2} (RFC 8998 3.2.1)",
+                decode=DEFAULT_ID.decode(),
+                decode_2=ID.decode(),
+            )
         )
     elif fits(good, b""):
-        spoken.problems.append(f"CertificateVerify is made with the empty id, and not {ID.decode()} (RFC 8998 3.2.1)")
+        spoken.problems.append(
+            _("CertificateVerify is made with the empty id, and not {decode} (RFC 8998 3.2.1)", decode=ID.decode())
+        )
     elif fits(transcript, ID) or fits(transcript, DEFAULT_ID) or fits(sm3(transcript), ID):
         spoken.problems.append(
-            "CertificateVerify is made over the raw transcript [SMD-74 TlsTranscript] (RFC 8446 4.4.3)"
+            _("CertificateVerify is made over the raw transcript [SMD-74 TlsTranscript] (RFC 8446 4.4.3)")
         )
     else:
-        spoken.problems.append("the signature in CertificateVerify is wrong")
+        spoken.problems.append(_("the signature in CertificateVerify is wrong"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
@@ -43,7 +44,7 @@ def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
         reader = HandshakeReader(channel)
         hello = reader.message()
         if hello.kind != wire.SERVER_HELLO:
-            raise TlsError(f"answered with handshake message {hello.kind}, not a ServerHello")
+            raise TlsError(_("answered with handshake message {kind}, not a ServerHello", kind=hello.kind))
         parts = Parser(hello.body)
         version, server_random = parts.number(2), parts.take(32)
         parts.vector(1)
@@ -51,7 +52,7 @@ def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
         if version != VERSION:
             raise TlsError(f"chose version {version:#06x}, and TLCP 1.1 is 0x0101")
         if suite not in suites:
-            raise TlsError(f"chose the suite {suite:#06x}, which was not offered")
+            raise TlsError(_("chose the suite {suite:#06x}, which was not offered", suite=suite))
         spoken = Spoken("TLCP 1.1", SUITES[suite], signature="SM2 with SM3")
         asked = False
         while (message := reader.message()).kind != wire.SERVER_HELLO_DONE:
@@ -63,17 +64,19 @@ def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
                 asked = True
                 _check_key_exchange(spoken, suite, message.body, random + server_random)
             elif message.kind == wire.CERTIFICATE_REQUEST:
-                spoken.notes.append("asks for the client's certificates")
+                spoken.notes.append(_("asks for the client's certificates"))
     finally:
         channel.close()
     if len(spoken.certificates) < 2:
         spoken.problems.append(
-            f"sent {len(spoken.certificates)} certificates; TLCP sends the signing one and the encryption one "
-            "(GB/T 38636-2020 6.4.5.3)"
+            _(
+                "sent {n} certificates; TLCP sends the signing one and the encryption one (GB/T 38636-2020 6.4.5.3)",
+                n=len(spoken.certificates),
+            )
         )
     if not asked:
         spoken.problems.append(
-            "sent no ServerKeyExchange: its signature could not be looked at (GB/T 38636-2020 6.4.5.4)"
+            _("sent no ServerKeyExchange: its signature could not be looked at (GB/T 38636-2020 6.4.5.4)")
         )
     return spoken
 
@@ -89,7 +92,9 @@ def _check_key_exchange(spoken: Spoken, suite: int, body: bytes, randoms: bytes)
             kind, curve = parts.number(1), parts.number(2)
             point = parts.vector(1)
             if kind != 3:
-                spoken.problems.append(f"ServerKeyExchange has curve type {kind}, and 3 (named_curve) is asked for")
+                spoken.problems.append(
+                    _("ServerKeyExchange has curve type {kind}, and 3 (named_curve) is asked for", kind=kind)
+                )
             spoken.group = "curveSM2" if curve == CURVE_SM2 else f"{curve}"
             sm2.decode_point(point)
             signed = randoms + body[: 4 + len(point)]
@@ -97,14 +102,14 @@ def _check_key_exchange(spoken: Spoken, suite: int, body: bytes, randoms: bytes)
             signed = randoms + vector(spoken.certificates[1], 3)
         signature = parts.vector(2)
         if parts.data:
-            spoken.problems.append(f"ServerKeyExchange has {len(parts.data)} bytes behind its signature")
+            spoken.problems.append(_("ServerKeyExchange has {n} bytes behind its signature", n=len(parts.data)))
     except TlsError:
         spoken.problems.append(
-            "ServerKeyExchange cannot be taken apart: a length field is missing or wrong [SMD-77 TlsLengthField]"
+            _("ServerKeyExchange cannot be taken apart: a length field is missing or wrong [SMD-77 TlsLengthField]")
         )
         return
     except ValueError as error:
-        spoken.problems.append(f"the server's ephemeral key is not a point: {error}")
+        spoken.problems.append(_("the server's ephemeral key is not a point: {why}", why=error))
         return
     try:
         key = parse(spoken.certificates[0]).public_key(sm2)
@@ -112,4 +117,4 @@ def _check_key_exchange(spoken: Spoken, suite: int, body: bytes, randoms: bytes)
         if not sm2.verify_digest(key, sm2.digest(None, key, signed), r, s):
             raise ValueError("it does not verify with the signing certificate's key")
     except ValueError as error:
-        spoken.problems.append(f"the signature in ServerKeyExchange is wrong: {error}")
+        spoken.problems.append(_("the signature in ServerKeyExchange is wrong: {why}", why=error))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_xinchuang.messages import _, verbatim
+
 HANDSHAKE, ALERT, CHANGE_CIPHER_SPEC, APPLICATION = 22, 21, 20, 23
 SERVER_HELLO, ENCRYPTED_EXTENSIONS, CERTIFICATE, SERVER_KEY_EXCHANGE = 2, 8, 11, 12
 CERTIFICATE_REQUEST, SERVER_HELLO_DONE, CERTIFICATE_VERIFY, FINISHED = 13, 14, 15, 20
@@ -89,7 +91,7 @@ class Parser:
 
     def take(self, size: int) -> bytes:
         if len(self.data) < size:
-            raise TlsError(f"a message ends {size - len(self.data)} bytes too early")
+            raise TlsError(_("a message ends {value} bytes too early", value=size - len(self.data)))
         out, self.data = self.data[:size], self.data[size:]
         return out
 
@@ -128,20 +130,22 @@ class HandshakeReader:
         try:
             chunk = self._channel.receive()
         except TimeoutError:
-            raise TlsError("no answer within the time-out") from None
+            raise TlsError(_("no answer within the time-out")) from None
         if not chunk:
-            raise TlsError("closed the connection without a word", silent=True)
+            raise TlsError(_("closed the connection without a word"), silent=True)
         self._bytes += chunk
         self._total += len(chunk)
         if self._total > MAX_BYTES:
-            raise TlsError(f"sent more than {MAX_BYTES >> 20} MiB of a handshake")
+            raise TlsError(_("sent more than {value} MiB of a handshake", value=MAX_BYTES >> 20))
 
     def _record(self) -> tuple[int, bytes]:
         while len(self._bytes) < 5:
             self._more()
         kind, size = self._bytes[0], int.from_bytes(self._bytes[3:5])
         if kind not in (HANDSHAKE, ALERT, CHANGE_CIPHER_SPEC, APPLICATION):
-            raise TlsError(f"answered with something that is not TLS: {self._bytes[:20]!r}")
+            raise TlsError(
+                _("answered with something that is not TLS: {bytes}", bytes=verbatim(repr(self._bytes[:20])))
+            )
         while len(self._bytes) < 5 + size:
             self._more()
         header, body = self._bytes[:5], self._bytes[5 : 5 + size]
@@ -162,8 +166,8 @@ class HandshakeReader:
             kind, body = self._record()
             if kind == ALERT:
                 name = ALERTS.get(body[1], str(body[1])) if len(body) == 2 else "encrypted"
-                raise TlsError(f"refused by the alert {name}", alert=name)
+                raise TlsError(_("refused by the alert {name}", name=name), alert=name)
             if kind == HANDSHAKE:
                 self._messages += body
             elif kind == APPLICATION:
-                raise TlsError("sent application data in its handshake")
+                raise TlsError(_("sent application data in its handshake"))
