@@ -332,7 +332,3 @@ def _give_to_sandbox_user(tree: Path) -> None:
         for name in names + files:
             os.chown(Path(directory) / name, SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
     os.chown(tree, SANDBOX_HOST_UID, SANDBOX_HOST_UID)
-
-
-def _instead(ours: str, theirs: Message) -> Message:
-    return _("{ours} instead of {theirs}", ours=ours, theirs=theirs)

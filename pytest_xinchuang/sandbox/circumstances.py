@@ -61,7 +61,7 @@ class Circumstances:
             [
                 self.variant.value,
                 *extra,
-                *([] if self.floor else [_("every system call")]),
+                *([] if self.floor else ["every system call"]),
                 *(["loopback"] if self.loopback else []),
             ]
         )

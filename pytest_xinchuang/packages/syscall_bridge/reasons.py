@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 
 
 def reason_of(error: BaseException) -> Message:
@@ -26,4 +26,4 @@ def reason_of(error: BaseException) -> Message:
             return _("division by zero")
         case OSError(strerror=str() as problem):
             return verbatim(problem)
-    return verbatim(str(error))
+    return told(error)
