@@ -199,7 +199,7 @@ class KernelRecipe(FrozenData):
     package: str
     page_size: int = Field(description="its base page, bytes")
     cpu: str = Field(default="", description="the CPU model that it needs where the platforms' own cannot run it")
-    why: str = Field(default="", description="why it needs that CPU model")
+    why: str | Text = Field(default="", description="why it needs that CPU model")
     expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_xinchuang.messages import NOTHING, Message
+
 SANDBOX_HOST_UID = 64321
 """The unprivileged host id that target code runs as when the host user is root; free in Debian's static ranges
 (Debian Policy 9.2.2: 60000-64999 is for packages that ask for one), and it owns no file but ours."""
@@ -16,14 +18,18 @@ e_ident (System V gABI), which is zero elsewhere and which loaders ignore."""
 
 @dataclass(frozen=True)
 class RootfsRef:
-    """A provisioned root filesystem."""
+    """A provisioned root filesystem.
+
+    Attributes:
+        differs: how a stand-in differs from the platform's own, for people.
+    """
 
     name: str
     path: Path
     digest: str
     libc_version: str
     stand_in: bool
-    differs: tuple[str, ...]
+    differs: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class KernelRef:
     page_size: int | None
     stand_in: bool
     cpu: str = ""
-    why: str = ""
+    why: Message = NOTHING
     modules: tuple[Path, ...] = ()
 
 

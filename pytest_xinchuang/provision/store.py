@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
@@ -161,7 +162,7 @@ class Store:
             page_size=recipe.page_size if recipe else None,
             stand_in=entry.stand_in,
             cpu=recipe.cpu if recipe else "",
-            why=recipe.why if recipe else "",
+            why=_told(recipe.why) if recipe else NOTHING,
             modules=tuple(sorted((tree / "modules").glob("*.ko"))),
         )
 
@@ -225,10 +226,16 @@ class Store:
                 ("OpenSSL", system.openssl.value, entry.facts.get("openssl")),
             ):
                 if theirs != ours:
-                    differs.append(_instead(f"{label} {ours}", verbatim(theirs) if theirs else _("an unknown version")))
-            differs.append(_instead(entry.facts.get("name", entry.source), system.title.message()))
+                    unknown = _("an unknown version")
+                    told = _(
+                        "{name} {ours} instead of {theirs}", name=label, ours=ours or unknown, theirs=theirs or unknown
+                    )
+                    differs.append(told)
+            here = verbatim(entry.facts.get("name", entry.source))
+            differs.append(_("{here} instead of {system}", here=here, system=system.title.message()))
             if self.packages:
-                differs.append(_("with {names}, as the manifest asks", names=joined(self.packages, _(", "))))
+                packages = joined(map(verbatim, self.packages), _(", "))
+                differs.append(_("with {packages}, as the manifest asks", packages=packages))
         return RootfsRef(
             name=entry.name,
             path=self.cache.tree("rootfs", entry.name),
@@ -309,6 +316,10 @@ class Store:
         return self.cache.make("rootfs", f"vendor-{platform.id}", "imported", build, stand_in=False, force=True)
 
 
+def _told(text: str | Text) -> Message:
+    return text.message() if isinstance(text, Text) else verbatim(text)
+
+
 def _recipe_digest(recipe: RootfsRecipe) -> str:
     return "6 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
 
@@ -321,7 +332,3 @@ def _give_to_sandbox_user(tree: Path) -> None:
         for name in names + files:
             os.chown(Path(directory) / name, SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
     os.chown(tree, SANDBOX_HOST_UID, SANDBOX_HOST_UID)
-
-
-def _instead(ours: str, theirs: Message) -> Message:
-    return _("{ours} instead of {theirs}", ours=ours, theirs=theirs)

@@ -6,7 +6,6 @@ import contextlib
 import io
 import itertools
 import json
-import os
 import struct
 import threading
 import time
@@ -17,8 +16,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
-from pytest_xinchuang.messages import _, verbatim
-from pytest_xinchuang.sandbox.answers import outcome_of
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.tools.process import UNSCALED, Runner
@@ -41,7 +40,7 @@ class AgentSandbox:
     A subclass gives the way to the agent: ``_transmit`` sends bytes, ``_take_bytes`` is called with what comes.
 
     Args:
-        name: what the sandbox is called in messages.
+        name: what messages call the sandbox.
         prefix: what a program is started with: the emulator and its options, or nothing.
         timeout_scale: of the time-outs of commands.
         runner: scales those of the sandbox itself.
@@ -72,7 +71,7 @@ class AgentSandbox:
         self._sending = threading.Lock()
         self._buffer = bytearray()
         self._streams: dict[int, _Stream] = {0: _Stream(1 << 20)}
-        self._dead = ""
+        self._dead = NOTHING
 
     @abstractmethod
     def _transmit(self, data: bytes) -> None:
@@ -102,13 +101,14 @@ class AgentSandbox:
 
     def _send(self, kind: int, number: int, payload: bytes = b"") -> None:
         if self._dead:
-            raise SandboxFault(verbatim(self._dead))
+            raise SandboxFault(self._dead)
         try:
             with self._sending:
                 self._transmit(struct.pack(">IBI", len(payload) + 5, kind, number) + payload)
         except OSError as error:
-            self._die(f"{self.name} is gone ({error.strerror or error})")
-            raise SandboxFault(verbatim(self._dead)) from error
+            problem = verbatim(error.strerror or str(error))
+            self._die(_("{name} is gone ({problem})", name=self.name, problem=problem))
+            raise SandboxFault(self._dead) from error
 
     def _take_bytes(self, data: bytes) -> None:
         """Take what came from the agent apart into frames."""
@@ -138,7 +138,7 @@ class AgentSandbox:
                     stream.answer = json.loads(payload)
             self._lock.notify_all()
 
-    def _die(self, why: str) -> None:
+    def _die(self, why: Message) -> None:
         with self._lock:
             self._dead = self._dead or why
             self._lock.notify_all()
@@ -162,7 +162,7 @@ class AgentSandbox:
         try:
             self._send(kind, number, payload)
             if not self._wait(stream, self._patience(ANSWER_TIMEOUT_S)) or stream.answer is None:
-                raise SandboxFault(verbatim(self._dead or _("{name} did not answer", name=self.name)))
+                raise SandboxFault(self._dead or _("{name} did not answer", name=self.name))
             return stream.answer, bytes(stream.stdout)
         finally:
             self._streams.pop(number, None)
@@ -262,12 +262,12 @@ class AgentSandbox:
 
     def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
         head = json.dumps({"path": path, "mode": 0o755 if executable else 0o644}).encode()
-        answer, _ = self._ask(_PUT, head + b"\n" + data)
-        _check(answer, f"write {path}")
+        answer, _nothing = self._ask(_PUT, head + b"\n" + data)
+        check_errno(answer, _("write {path}", path=path))
 
     def get(self, path: str) -> bytes:
         answer, data = self._ask(_GET, path.encode())
-        _check(answer, f"read {path}")
+        check_errno(answer, _("read {path}", path=path))
         return data
 
     def changes(self) -> tuple[str, ...]:
@@ -369,10 +369,3 @@ class _OutputReader(io.RawIOBase):
         into[: len(data)] = data
         self._position += len(data)
         return len(data)
-
-
-def _check(answer: dict[str, Any], doing: str) -> None:
-    if answer["errno"]:
-        raise OSError(
-            answer["errno"], _("in the sandbox, {doing}: {why}", doing=doing, why=os.strerror(answer["errno"]))
-        )

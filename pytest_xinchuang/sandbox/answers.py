@@ -6,9 +6,21 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.emulator_faults import Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
+
+
+def still_running(seconds: float) -> Message:
+    """The cause of an end by our own time-out."""
+    return _("still running after {seconds:g} s (our limit)", seconds=seconds)
+
+
+def check_errno(answer: Mapping[str, Any], doing: Message) -> None:
+    """Raise OSError if an answer about a file has an ``errno``; ``doing`` says what was asked."""
+    if number := answer["errno"]:
+        problem = verbatim(os.strerror(number))
+        raise OSError(number, _("in the sandbox, {doing}: {problem}", doing=doing, problem=problem))
 
 
 def outcome_of(
@@ -21,39 +33,38 @@ def outcome_of(
     timed_out_after_s: float | None,
     emulated: bool,
     cpu: str,
-    gone: str,
+    gone: Message,
     again: Again | None = None,
 ) -> Outcome:
     """The outcome of a command.
 
     Args:
         answer: ``status`` (of wait(2)), ``wall_ns``, ``cpu_ms``, ``left``, perhaps ``over``; or ``exec_errno``; or ``broken``;
-            None when none came.
+            None when none came. ``over`` and ``broken`` are texts, or messages as the journal holds them.
         timed_out_after_s: our limit in seconds, when it was we who ended the command.
         gone: why no answer came.
         again: see ``emulator_faults``.
     """
     code = signal = None
+    cause = NOTHING
     wall = spent = 0.0
     left = 0
     if answer is None:
         ended, cause = Ended.HOST_FAULT, gone or _("the sandbox did not answer")
     elif "broken" in answer:
-        ended, cause = Ended.HOST_FAULT, str(answer["broken"])
+        ended, cause = Ended.HOST_FAULT, Message.from_data(answer["broken"])
     elif "exec_errno" in answer:
         # What a shell does when a program cannot be executed: 127 when it is not there, else 126.
         number = int(answer["exec_errno"])
-        ended, code, cause = Ended.EXITED, 127 if number == 2 else 126, f"cannot execute: {os.strerror(number)}"
+        ended, code = Ended.EXITED, 127 if number == 2 else 126
+        cause = _("cannot execute: {problem}", problem=verbatim(os.strerror(number)))
         stderr += f"{argv[0]}: {os.strerror(number)}\n".encode()
     else:
         wall, spent, left = answer["wall_ns"] / 1e6, float(answer["cpu_ms"]), int(answer["left"])
         if answer.get("over"):
-            ended, cause = Ended.OVER_LIMIT, str(answer["over"])
+            ended, cause = Ended.OVER_LIMIT, Message.from_data(answer["over"])
         elif timed_out_after_s is not None:
-            ended, cause = (
-                Ended.TIMED_OUT,
-                _("still running after {timed_out_after_s:g} s (our limit)", timed_out_after_s=timed_out_after_s),
-            )
+            ended, cause = Ended.TIMED_OUT, still_running(timed_out_after_s)
         else:
             ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated, again)
         if emulated:

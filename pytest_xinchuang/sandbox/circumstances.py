@@ -1,4 +1,4 @@
-"""On what CPU, kernel and host a sandbox runs its programs, and by how much that differs from the platform."""
+"""The CPU, kernel and host that a sandbox runs its programs on, where these are not the platform's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_xinchuang.core.platform import Arch, Platform
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.provision.refs import KernelRef
 
 EMULATION_SCALE = 10.0
@@ -26,7 +26,7 @@ class CpuVariant(StrEnum):
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What is otherwise in a sandbox than on the platform, to find out what a unit depends on.
+    """Where a sandbox is to differ from the platform, to find out what a unit depends on.
 
     Attributes:
         vendor: another vendor string of CPUID (x86-64).
@@ -42,13 +42,26 @@ class Circumstances:
     kernel: KernelRef | None = None
 
     @property
+    def told(self) -> Message:
+        """The circumstances for people."""
+        words = [verbatim(self.variant.value)]
+        if self.vendor:
+            words.append(verbatim(f"vendor={self.vendor}"))
+        if not self.floor:
+            words.append(_("every system call"))
+        if self.loopback:
+            words.append(_("loopback"))
+        return joined(words, _(","))
+
+    @property
     def name(self) -> str:
+        """The circumstances as the journal has them."""
         extra = [f"vendor={self.vendor}"] if self.vendor else []
         return ",".join(
             [
                 self.variant.value,
                 *extra,
-                *([] if self.floor else [_("every system call")]),
+                *([] if self.floor else ["every system call"]),
                 *(["loopback"] if self.loopback else []),
             ]
         )

@@ -23,7 +23,7 @@ import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.protocol import Ended
 
 _ANNOUNCED = re.compile(rb"qemu: uncaught target signal (\d+) \([^()\n]*\) - core (?:not )?dumped\r?\n?")
@@ -62,7 +62,7 @@ class ProcessEnd(NamedTuple):
     ended: Ended
     code: int | None = None
     signal: int | None = None
-    cause: str = ""
+    cause: Message = NOTHING
 
 
 def classify(status: int, stderr: bytes, emulated: bool, again: Again | None = None) -> ProcessEnd:
@@ -86,9 +86,8 @@ def classify(status: int, stderr: bytes, emulated: bool, again: Again | None = N
     if again is not None and _took_last(again() or b"", number):
         return ProcessEnd(Ended.SIGNALED, signal=number)
     own = _CRASH.search(stderr)
-    name = signal.Signals(number).name
-    cause = _words(own.group()) if own else _("the emulator died by {name} that no program raised", name=name)
-    return ProcessEnd(Ended.EMULATOR_FAULT, cause=cause)
+    unannounced = _("the emulator died of {signal}, which no program raised", signal=signal.Signals(number).name)
+    return ProcessEnd(Ended.EMULATOR_FAULT, cause=_words(own.group()) if own else unannounced)
 
 
 def _took_last(log: bytes, number: int) -> bool:
@@ -98,8 +97,8 @@ def _took_last(log: bytes, number: int) -> bool:
     return taken is not None and getattr(signal, taken.group(1).decode(), None) == number
 
 
-def _words(line: bytes) -> str:
-    return line.decode(errors="replace").strip()[:200]
+def _words(line: bytes) -> Message:
+    return verbatim(line.decode(errors="replace").strip()[:200])
 
 
 def without_noise(stderr: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What emulators are known to answer otherwise than the kernel of the target: data, each with its reason."""
+"""Known differences between an emulator's answers and those of the target's kernel: data, each with its reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.syscall_names import names_of
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import Message, _, joined
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox
@@ -19,18 +21,18 @@ from pytest_xinchuang.sandbox.tracing import Trace
 
 
 class KnownDifference(FrozenData):
-    """Probes that an emulator answers otherwise.
+    """Probes that an emulator answers otherwise than a kernel.
 
     Attributes:
         probes: ids, or the beginning of ids with a final ``*``.
         archs: where; none means everywhere.
-        believe: whose answer holds.
+        believe: the fidelity of those whose answer holds.
     """
 
     probes: tuple[str, ...] = Field(min_length=1)
     archs: tuple[str, ...] = ()
-    believe: str = "emulated-system"
-    reason: str = Field(min_length=10)
+    believe: Fidelity = Fidelity.EMULATED_SYSTEM
+    reason: Text
 
     def covers(self, probe: str, arch: str) -> bool:
         if self.archs and arch not in self.archs:
@@ -39,7 +41,7 @@ class KnownDifference(FrozenData):
 
 
 class LackingCalls(FrozenData):
-    """System calls that an emulator has not got.
+    """System calls that an emulator does not implement.
 
     Attributes:
         libc: libc itself tries them, and does without.
@@ -51,7 +53,7 @@ class LackingCalls(FrozenData):
 
 
 class Emulator(FrozenData):
-    """One emulator: calls that it has not got, and probes that it answers otherwise."""
+    """One emulator: calls that it does not implement, and probes that it answers otherwise than a kernel."""
 
     calls: tuple[LackingCalls, ...] = ()
     probes: tuple[KnownDifference, ...] = ()
@@ -69,7 +71,7 @@ def load_emulators() -> EmulatorsFile:
 
 
 def lacking_calls(emulator: str = "qemu-user", *, libc: bool = True) -> frozenset[str]:
-    """Calls that an emulator has not got, whatever kernel is beneath it.
+    """Calls that an emulator does not implement, whatever kernel is beneath it.
 
     Args:
         libc: with those that libc itself tries, and does without.
@@ -87,16 +89,19 @@ def to_be_refused(sandbox: Sandbox, platform: Platform) -> frozenset[str]:
 
 
 def answered_text(called: Sequence[str], platform: Platform) -> Message:
-    """What is said of a program that made such calls and was not refused."""
+    """The reason to leave a program undecided that made such calls and was not refused."""
+    calls, kernel = joined(called, _(", ")), platform.system.kernel.value
+    if kernel is None:
+        return _("it calls {calls}, which the platform's kernel may lack, and this sandbox answers", calls=calls)
     return _(
         "it calls {calls}, which Linux {kernel} lacks or may lack, and this sandbox answers",
-        calls=joined(called, _(", ")),
-        kernel=platform.system.kernel.value,
+        calls=calls,
+        kernel=kernel,
     )
 
 
 def not_emulated(traced: Outcome, platform: Platform) -> tuple[str, ...]:
-    """Calls that a traced run made and qemu-user has not got, whatever they answered, and that the platform's kernel has."""
+    """System calls that the run made, the platform's kernel has, and qemu-user does not implement."""
     made = Trace.of(traced).counts(names_of(platform.architecture.names["go"]))
     return tuple(sorted(made.keys() & lacking_calls(libc=False) - lacking_on(platform).absent.keys()))
 

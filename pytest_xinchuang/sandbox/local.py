@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome
 from pytest_xinchuang.tools.process import PIPE, Runner
 
@@ -22,9 +22,13 @@ class LocalProcess:
             # A vendor's own program, in the vendor's own environment.
             self._process = Runner().start(argv, cwd=cwd, env=os.environ, stdin=PIPE)
         except (OSError, ValueError) as error:
-            problem = error.strerror if isinstance(error, OSError) else str(error)
+            problem = verbatim((error.strerror or "?") if isinstance(error, OSError) else str(error))
             raise XcError(
-                _("the harness {program} could not be started: {problem}", program=repr(argv[0]), problem=problem)
+                _(
+                    "the harness {program} could not be started: {problem}",
+                    program=verbatim(repr(argv[0])),
+                    problem=problem,
+                )
             ) from error
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self.stdin: IO[bytes] = self._process.stdin.raw  # type: ignore[attr-defined]

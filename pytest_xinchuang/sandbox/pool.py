@@ -129,7 +129,7 @@ class Pool:
     def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
         if not self._backend.adapts and wanted != Circumstances(wanted.variant):
             raise HostFault(
-                _("the backend {backend} cannot run it under {name}", backend=self.backend, name=wanted.name),
+                _("the backend {backend} cannot run it under {name}", backend=self.backend, name=wanted.told),
                 mend=verbatim("--xc-backend=qemu"),
             )
         return self._backend.open(self, platform, wanted)

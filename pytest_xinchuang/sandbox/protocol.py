@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Any, Protocol, runtime_checkable
 
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 WORK_DIR = "/xc"
 """The one directory of a sandbox in which a subject may write and leave files."""
@@ -96,7 +96,7 @@ class Outcome:
     cpu_ms: float
     truncated: bool = False
     leftovers: int = 0
-    cause: str = ""
+    cause: Message = NOTHING
     cpu: str = ""
 
     @property
@@ -109,7 +109,7 @@ class Outcome:
         return self.ended in (Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.TIMED_OUT, Ended.OVER_LIMIT)
 
     def as_evidence(self) -> dict[str, Any]:
-        """What of it goes into the journal: the ends of its output, with the digest of the whole."""
+        """The part that the journal keeps: the ends of the output, with the digest of the whole."""
         return {
             "argv": list(self.argv),
             "cpu": self.cpu,
@@ -136,7 +136,13 @@ class Outcome:
             except ValueError:
                 name = _("signal")
             return _("killed by {name} ({number})", name=name, number=self.signal)
-        return _("{ended}: {cause}", ended=self.ended.word, cause=verbatim(self.cause))
+        return _("{ended}: {cause}", ended=self.ended.word, cause=self.cause)
+
+    def describe_with_tail(self) -> Message:
+        """The end with the last line of stderr behind it, if there is one."""
+        lines = self.stderr.decode(errors="replace").strip().splitlines()
+        end = self.describe()
+        return _("{end}: {tail}", end=end, tail=verbatim(lines[-1].strip())) if lines else end
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,9 @@ class Fingerprint:
             ``cpu_pinned`` (children cannot change the CPU model), ``kernel_floor`` (system calls that the platform's kernel
             lacks answer ENOSYS, as far as they can be taken away), ``identity`` (os-release and the like are the platform's
             own), each true or false.
-        own_kernel: whether the kernel is the platform's own, which has what it has.
+        differs: how the root filesystem and the kernel differ from the platform's own.
+        degraded: what the host did not allow, for people; empty where nothing is amiss.
+        own_kernel: whether the kernel is the platform's own; nothing is taken away from it.
         observed: what the target itself said: ``uname -m``, ``uname -r``.
     """
 
@@ -159,7 +167,7 @@ class Fingerprint:
     rootfs: str
     rootfs_digest: str
     stand_in: bool
-    differs: tuple[str, ...]
+    differs: tuple[Message, ...]
     emulator: str
     emulator_digest: str
     cpu_model: str
@@ -167,7 +175,7 @@ class Fingerprint:
     observed: Mapping[str, str]
     host_kernel: str
     baseline_ms: float
-    degraded: str = ""
+    degraded: Message = NOTHING
     own_kernel: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 

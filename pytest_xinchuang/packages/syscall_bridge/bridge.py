@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pytest_xinchuang.harness.connection import Connection
 from pytest_xinchuang.harness.ends import EndKind, HarnessEnd, ReplyKind
 from pytest_xinchuang.harness.protocol import HarnessProtocol
-from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 from pytest_xinchuang.sandbox.protocol import Launch
 
 
@@ -34,29 +35,29 @@ class BridgeHello(BaseModel):
 PROTOCOL = HarnessProtocol("xc-bridge/1", BridgeHello, "docs/bridge.md")
 
 UNKNOWN_OPERATION = "operation"
-"""What ``unknown`` of a reply may say in the place of the operation's own name (docs/bridge.md)."""
+"""``unknown`` of a reply may be this instead of the operation's own name (docs/bridge.md)."""
 
 
 class ReplyFault(StrEnum):
-    """What of a reply is not as the protocol has it."""
+    """How a reply breaks the protocol."""
 
     UNKNOWN_OPERATION = "unknown-operation"
-    """It does not know an operation that its hello offers."""
+    """The harness does not know an operation that its hello offers."""
     UNKNOWN_NAME = "unknown-name"
-    """It does not know a name among the arguments."""
+    """The harness does not know a name among the arguments."""
     MALFORMED = "malformed"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back of one operation.
+    """The answer to one operation.
 
     Attributes:
         result: what the call returned; -1 with an ``error``.
         error: the number of its error, 0 for none.
-        values: what it says beside that.
+        values: further results, by name.
         data: the bytes that were read, None where none are given.
-        fault: what of the reply is not as the protocol has it, None for a good one.
+        fault: how the reply breaks the protocol, None for a good one.
         detail: why there is no good reply, for people.
     """
 
@@ -66,11 +67,11 @@ class Reply:
     values: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
     fault: ReplyFault | None = None
-    detail: str = NOTHING
+    detail: Message = NOTHING
 
     @property
     def good(self) -> bool:
-        """Whether it is a reply, and as the protocol has it."""
+        """Whether it is a reply that keeps the protocol."""
         return self.kind is ReplyKind.REPLY and self.fault is None
 
 
@@ -79,7 +80,7 @@ class BridgeClient:
 
     Attributes:
         sent: the requests so far.
-        alive: whether it has not ended.
+        alive: whether it still runs.
 
     Raises:
         ProtocolError: it said no hello. HostFault: it could not be started by our fault.
@@ -136,11 +137,11 @@ def _read_reply(line: bytes, number: int, operation: str) -> Reply | None:
     try:
         found = json.loads(line)
         if not isinstance(found, dict):
-            raise ValueError("no object")
+            raise ValueError(_("not an object"))
         if isinstance(found.get("id"), int) and found["id"] < number:
             return None
         if found.get("id") != number:
-            raise ValueError(f"its id is not {number}")
+            raise ValueError(_("its id is not {number}", number=number))
         if "unknown" in found:
             unknown = found["unknown"]
             is_operation = unknown in (UNKNOWN_OPERATION, operation)
@@ -148,13 +149,19 @@ def _read_reply(line: bytes, number: int, operation: str) -> Reply | None:
             return _faulty(fault, _("it does not know {name}", name=verbatim(str(unknown)[:200])))
         result, error, values = found["result"], found.get("errno", 0), found.get("values", {})
         if type(result) is not int or type(error) is not int or not isinstance(values, dict):
-            raise ValueError("result and errno are numbers, values is an object")
-        data = bytes.fromhex(found["data"]) if "data" in found else None
-        return Reply(ReplyKind.REPLY, result, error, values, data)
+            raise ValueError(_("result and errno have to be numbers, values an object"))
+        return Reply(ReplyKind.REPLY, result, error, values, _data(found["data"]) if "data" in found else None)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         shown = verbatim(repr(line[:120].decode(errors="replace").strip()))
-        problem = told(error)
+        problem = reason_of(error)
         return _faulty(ReplyFault.MALFORMED, _("not a reply ({problem}): {line}", problem=problem, line=shown))
+
+
+def _data(digits: object) -> bytes:
+    try:
+        return bytes.fromhex(digits)  # type: ignore[arg-type]
+    except (ValueError, TypeError) as error:
+        raise ValueError(_("data has to be hexadecimal digits")) from error
 
 
 def _faulty(fault: ReplyFault, detail: Message) -> Reply:

@@ -128,22 +128,11 @@ def _run(context: Context) -> int:
             seen += run_bridge(client, probes, [probe], options.os_profile, resource.getpagesize())
     for one in seen:
         if one.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED):
-            context.say(verbatim(f"{one.requirement} {one.text()}"))
+            context.say(_("{requirement} {text}", requirement=verbatim(one.requirement), text=one.text()))
         elif one.result is ProbeResult.UNSUPPORTED:
-            context.say(_("{probe}: {found}: not asked", probe=verbatim(one.id), found=verbatim(str(one.found))))
-    words_of = {
-        ProbeResult.PASSED: _("passed"),
-        ProbeResult.FAILED: _("failed"),
-        ProbeResult.UNSUPPORTED: _("unsupported"),
-        ProbeResult.NOT_REACHED: _("not reached"),
-        ProbeResult.UNDOCUMENTED: _("undocumented"),
-    }
+            context.say(_("{probe}: {found}: not asked", probe=verbatim(one.id), found=one.found))
     count = {result: sum(s.result is result for s in seen) for result in ProbeResult}
-    counted = [
-        _("{n} {result}", n=number, result=words_of.get(result) or verbatim(result))
-        for result, number in count.items()
-        if number
-    ]
+    counted = [_("{n} {result}", n=number, result=result.word) for result, number in count.items() if number]
     context.say(joined(counted, _(", ")))
     if count[ProbeResult.FAILED] or count[ProbeResult.NOT_REACHED]:
         return Exit.FINDINGS

@@ -18,10 +18,10 @@ lateness are what an unloaded server kernel with a tick of 250 Hz stays well bel
 
 
 def judge_clocks(clock: Mapping[str, Any] | None, timer: Mapping[str, Any] | None, timer_s: float) -> Found:
-    """What a bridge says of its samples, None where it has not got the operation.
+    """Judge the samples that a bridge reports; None stands for an operation that it lacks.
 
-    It counts its own samples, so that what can be checked of its words is: their number, that they are numbers, and that
-    10,000 timers were waited for, by our clock (``timer_s``, seconds).
+    The bridge measures itself. We can check that it made all samples, that it reports numbers, and, by our own clock
+    (``timer_s``, seconds), that it waited for 10,000 timers.
     """
     found = Found(evidence=[{"kind": "clocks", "clock": clock, "timer": timer, "timer_s": round(timer_s, 3)}])
     if clock is None or timer is None:
@@ -64,11 +64,14 @@ def judge_clocks(clock: Mapping[str, Any] | None, timer: Mapping[str, Any] | Non
         found.wrong.append(_("the clock went backwards {clock} times", clock=clock["backwards"]))
     if timer["early"]:
         found.wrong.append(_("{timer} timers were early", timer=timer["early"]))
-    for what, values, limit in (("clock", clock, CLOCK_LIMIT_NS), ("timer", timer, TIMER_LIMIT_NS)):
+    for what, values, limit in (
+        (_("step of the clock"), clock, CLOCK_LIMIT_NS),
+        (_("lateness of a timer"), timer, TIMER_LIMIT_NS),
+    ):
         if values["worst_ns"] > limit:
             found.wrong.append(
                 _(
-                    "the worst {what} of {SAMPLES} is {values} ns, the bound is {limit}",
+                    "the worst {what} among {SAMPLES} samples is {values} ns, the bound is {limit} ns",
                     what=what,
                     SAMPLES=SAMPLES,
                     values=values["worst_ns"],

@@ -145,7 +145,7 @@ def _table(context: Context) -> int:
             calls=n_("{n} call", "{n} calls", len(table.calls)),
             kernel=verbatim(table.kernel or "?"),
             arch=verbatim(table.arch),
-            source=verbatim(table.source),
+            source=headers.source,
         )
     )
     return Exit.CLEAN
@@ -217,7 +217,7 @@ def _probe(context: Context) -> int:
     from pytest_xinchuang.packages.syscall_bridge.engine import os_profile
     from pytest_xinchuang.packages.syscall_bridge.probes import Probes, probes_file
     from pytest_xinchuang.packages.syscall_bridge.reference import columns, divergences
-    from pytest_xinchuang.packages.syscall_bridge.report import divergences_as_text, probes_as_dict, table_as_text
+    from pytest_xinchuang.packages.syscall_bridge.report import divergence_lines, probes_as_dict, table_lines
 
     options = context.options
     platform = context.platforms.get(options.platform)
@@ -233,7 +233,8 @@ def _probe(context: Context) -> int:
     if options.format == "json":
         context.write_json(data)
     else:
-        context.write((table_as_text(found) if options.all else "") + divergences_as_text(found, differ, profile))
+        lines = [*(table_lines(found) if options.all else ()), *divergence_lines(found, differ, profile)]
+        context.write(context.lines(lines))
     return Exit.FINDINGS if any(not d.reason for d in differ) else Exit.CLEAN
 
 
@@ -252,7 +253,7 @@ def _trace(context: Context) -> int:
     if options.format == "json":
         context.write_json(usage.as_dict())
     else:
-        context.write(usage.text() + "\n")
+        context.write(context.lines(usage.lines()))
     if usage.undecided:
         return Exit.INCOMPLETE
     return Exit.CLEAN if usage.copes else Exit.FINDINGS

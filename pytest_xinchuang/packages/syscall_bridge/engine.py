@@ -82,10 +82,10 @@ def os_profile(platform: Platform) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a subject's bridge and the reference bridge answered in one sandbox.
+    """The answers of a subject's bridge and of the reference bridge in one sandbox.
 
     Attributes:
-        requests: what the subject's bridge was asked.
+        requests: to the subject's bridge.
     """
 
     seen: tuple[ProbeOutcome, ...]
@@ -162,11 +162,11 @@ class SyscallEngine:
             return self._pages(requirement)
         if requirement.min_fidelity > self.fidelity:
             reason = _(
-                "needs {min_fidelity}; this sandbox is {fidelity}",
-                min_fidelity=requirement.min_fidelity,
-                fidelity=self.fidelity,
+                "needs {least}; this sandbox is {fidelity}",
+                least=requirement.min_fidelity.word,
+                fidelity=self.fidelity.word,
             )
-            return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, verbatim(reason), fidelity=self.fidelity)
+            return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
         checks: dict[str, Callable[[], Found]] = {
             PRESENT: self._present,
             NUMBERS: self._numbers,
@@ -177,17 +177,9 @@ class SyscallEngine:
         found = check()
         # Numbers and layouts are compiled in: no call that is refused makes them wrong.
         if found.wrong and requirement.id not in (NUMBERS, LAYOUTS) and (lacking := self._not_emulated()):
-            reason = _(
-                "{wrong}; it calls {names}, which the emulator has not got",
-                wrong=found.wrong[0],
-                names=joined(lacking, _(", ")),
-            )
-            found.wrong, found.undecided, found.cause, found.mend = (
-                [],
-                verbatim(reason),
-                Cause.FIDELITY,
-                verbatim("--xc-backend=system"),
-            )
+            missing = _("it calls {calls}, which the emulator does not implement", calls=joined(lacking, _(", ")))
+            found.undecided, found.cause = joined([found.wrong[0], missing]), Cause.FIDELITY
+            found.wrong, found.mend = [], verbatim("--xc-backend=system")
         return found.decision(self.fidelity, mend)
 
     # -- the harness
@@ -247,12 +239,12 @@ class SyscallEngine:
     # -- probes
 
     def _ask(self, sandbox: Sandbox, *, only: str = "") -> Asked:
-        """Both bridges through the same probes, in the same sandbox: what neither can do is not the subject's doing."""
+        """Ask both bridges the same probes in the same sandbox: a probe that both fail does not blame the subject."""
         page = page_of(sandbox)
         chosen = self._chosen(only)
         seen: list[ProbeOutcome] = []
         requests: list[dict[str, Any]] = []
-        # One harness for each probe: what one leaves behind, or dies of, is none of the next one's.
+        # One harness for each probe: the state or death of one does not reach the next.
         for probe in chosen:
             with self._client(sandbox) as client:
                 seen += run_bridge(client, self.probes, [probe], self.profile, page)
@@ -287,7 +279,7 @@ class SyscallEngine:
         return self._ask(self.sandbox)
 
     def _probed(self, requirement_id: str, asked: Asked) -> Found:
-        """What the probes of one requirement say."""
+        """Judge the probes of one requirement."""
         seen = [s for s in asked.seen if s.requirement == requirement_id]
         found = Found()
         if not seen:
@@ -301,13 +293,13 @@ class SyscallEngine:
             same = asked.reference.get(one.id)
             if same is not None and same.result is not ProbeResult.PASSED:
                 known = known_difference(one.id, self.platform.arch.value, asked.emulator)
-                why = known.reason if known else _("the reference bridge fails here as well")
-                found.undecided = verbatim(found.undecided or f"{one.id}: {one.found}; {why}")
+                why = known.reason.message() if known else _("the reference bridge fails here as well")
+                found.undecided = found.undecided or joined([_told(one), why])
             elif one.result is ProbeResult.FAILED:
-                found.wrong.append(verbatim(one.text()))
+                found.wrong.append(one.text())
         if count[ProbeResult.NOT_REACHED] and not found.wrong:
             first = next(s for s in seen if s.result is ProbeResult.NOT_REACHED)
-            found.undecided = verbatim(found.undecided or f"{first.id}: {first.found}")
+            found.undecided = found.undecided or _told(first)
         decided = count[ProbeResult.PASSED] + count[ProbeResult.FAILED]
         if not decided and count[ProbeResult.UNSUPPORTED]:
             found.lacking = _(
@@ -315,12 +307,12 @@ class SyscallEngine:
             )
         elif count[ProbeResult.UNDOCUMENTED]:
             told = _(
-                "{count} of {n} answers are documented nowhere for {profile}",
-                count=count[ProbeResult.UNDOCUMENTED],
-                n=len(seen),
+                "{n} of {all} answers are documented nowhere for {profile}",
+                n=count[ProbeResult.UNDOCUMENTED],
+                all=len(seen),
                 profile=self.profile,
             )
-            found.undecided, found.cause = verbatim(found.undecided or told), Cause.MISSING_FACT
+            found.undecided, found.cause = found.undecided or told, Cause.MISSING_FACT
         return found
 
     def _present(self) -> Found:
@@ -340,14 +332,14 @@ class SyscallEngine:
         elif not self.sandbox.fingerprint.isolation["kernel_floor"]:
             found.undecided = _("this sandbox has system calls that the platform's kernel may lack")
         elif called := self._answered():
-            found.undecided, found.mend = verbatim(answered_text(called, self.platform)), verbatim(ANSWERED_MEND)
+            found.undecided, found.mend = answered_text(called, self.platform), ANSWERED_MEND
             found.cause = Cause.FIDELITY
         return found
 
     @cached_property
     def _traced(self) -> Outcome:
-        """The system calls of the bridge: what it was asked, once more, but for what would wait, or meet other processes and
-        other addresses.
+        """The traced bridge: asked the same once more, except requests that would wait, or name processes and addresses of
+        the first run.
 
         Raises:
             SandboxFault: there is no trace of it.
@@ -374,22 +366,22 @@ class SyscallEngine:
         return Trace.of(self._traced).answered(lacking) if lacking else ()
 
     def _not_emulated(self) -> Sequence[str]:
-        """Calls of the bridge that were refused because the emulator has not got them."""
+        """Calls of the bridge that were refused because the emulator does not implement them."""
         if self.fidelity is not Fidelity.EMULATED_USER:
             return ()
         try:
             return not_emulated(self._traced, self.platform)
         except SandboxFault:
-            # A bridge that cannot even be asked again is what it was seen to be.
+            # The bridge cannot be asked again: the first verdict stands.
             return ()
 
     def _said(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
-        """The values of one operation; None where the bridge has not got it."""
+        """The values of one operation; None if the bridge lacks it."""
         found = self._all_said(operation, [arguments])
         return found[0] if found else None
 
     def _all_said(self, operation: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The values of one operation for each request, of one harness; none where the bridge has not got it."""
+        """The values of one operation for each request to one harness; none if the bridge lacks it."""
         first = self._first
         if isinstance(first, Found) or operation not in first.operations:
             return []
@@ -404,7 +396,7 @@ class SyscallEngine:
         return [dict(reply.values) for reply in replies]
 
     def _numbers(self) -> Found:
-        """Numbers that are compiled into the bridge, against the architecture's table."""
+        """Compare the numbers that are compiled into the bridge to the architecture's table."""
         found = Found()
         said = self._said("numbers")
         if not said:
@@ -440,7 +432,7 @@ class SyscallEngine:
         return found
 
     def _layouts(self) -> Found:
-        """Structures as the bridge was compiled with, against the kernel's."""
+        """Compare the structures that the bridge was compiled with to the kernel's."""
         found = Found()
         known = load_snapshot(shipped_layouts()).of(self.platform.architecture.names["go"])
         asked: dict[str, int] = {}
@@ -480,14 +472,14 @@ class SyscallEngine:
         )
         if not pairs:
             found.undecided = _(
-                "no structure of {go_structs} is called as one of Go's own that go to the kernel",
+                "no structure of {go_structs} has the name of one that Go itself hands to the kernel",
                 go_structs=self.section.go_structs,
             )
             found.cause, found.mend = (
                 Cause.SUBJECT,
                 _("add `structs: {{NAME: struct stat}}` to syscall_bridge in the manifest"),
             )
-        found.wrong += [verbatim(str(m)) for m in check_go(package, load_snapshot(shipped_layouts()), arch, pairs)]
+        found.wrong += [m.told for m in check_go(package, load_snapshot(shipped_layouts()), arch, pairs)]
         return found
 
     # -- what only a kernel of the platform, or the machine itself, decides
@@ -496,19 +488,20 @@ class SyscallEngine:
         """The same bridge on a kernel with the platform's pages, whatever the backend of this run."""
         known = self.platform.page_size
         if known is None or known.value is None:
-            reason = _("the page size of {os_name} is not known", os_name=self.platform.os_name)
-            mend = _("add systems.{os_name}.page_size to a platforms file of your own", os_name=self.platform.os_name)
-            return Decision(Verdict.INCONCLUSIVE, Cause.MISSING_FACT, verbatim(reason), verbatim(mend))
+            name = self.platform.os_name
+            reason = _("the page size of {system} is not known", system=name)
+            mend = _("add {fact} to a platforms file of your own", fact=verbatim(f"systems.{name}.page_size"))
+            return Decision(Verdict.INCONCLUSIVE, Cause.MISSING_FACT, reason, mend)
         here = self.sandbox
         sandbox = here if here.fingerprint.fidelity >= Fidelity.EMULATED_SYSTEM else self.pool.system(self.platform)
         asked = self._ask(sandbox, only=PAGES)
-        # What small pages upset as well is not about pages; and what passes with them has to pass here too.
+        # A probe that fails with small pages too is not about pages; one that passes with them has to pass here too.
         before = {s.id for s in self.asked.seen if s.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED)}
         about = tuple(replace(s, requirement=PAGES) for s in asked.seen if s.id not in before)
         found = self._probed(PAGES, replace(asked, seen=about))
         if asked.page != known.value:
-            # Who counts on 64K fails with less, and who counts on 4K fails with more: neither says anything of the platform.
-            there = _("; there: {wrong}", wrong=found.wrong[0]) if found.wrong else NOTHING
+            # Code for 64K fails with less, and code for 4K fails with more: neither tells anything about the platform.
+            there = _("; there: {what}", what=found.wrong[0]) if found.wrong else NOTHING
             found.wrong = []
             found.undecided = _(
                 "ran with pages of {page} bytes, the platform has {value}{there}",
@@ -518,9 +511,9 @@ class SyscallEngine:
             )
             found.cause = Cause.FIDELITY
             found.mend = _(
-                "xc kernel import {platform} FILE, of a kernel with pages of {size} bytes",
-                platform=self.platform.id,
-                size=known.value,
+                "{command}: a kernel with pages of {page} bytes",
+                command=verbatim(f"xc kernel import {self.platform.id} FILE"),
+                page=known.value,
             )
         return found.decision(asked.fidelity, requirement.mend.message())
 
@@ -549,24 +542,23 @@ def _summary(requirement_id: str, seen: Iterable[ProbeOutcome], asked: Asked) ->
     }
 
 
+def _told(one: ProbeOutcome) -> Message:
+    return _("{probe}: {found}", probe=one.id, found=one.found)
+
+
 def _layout_differences(said: dict[str, Any], layout: Layout) -> list[Message]:
-    found = []
+    found: list[Message] = []
     for name, here, there in (("size", said.get("size"), layout.size), ("align", said.get("align"), layout.align)):
         if here != there:
-            found.append(_("{name} {here}, the kernel's is {there}", name=name, here=here, there=there))
+            shown = verbatim(repr(here))
+            found.append(_("{field} {here}, the kernel's is {there}", field=name, here=shown, there=there))
     for name, offset in said.items():
         member = layout.member(name)
         if name in ("size", "align"):
             continue
         if member is None:
-            found.append(_("the kernel's has no {name}", name=name))
+            found.append(_("the kernel's has no {field}", field=name))
         elif member.offset // 8 != offset:
-            found.append(
-                _(
-                    "{name} at {offset}, the kernel's is at {wanted}",
-                    name=name,
-                    offset=offset,
-                    wanted=member.offset // 8,
-                )
-            )
+            here, there = verbatim(repr(offset)), member.offset // 8
+            found.append(_("{field} at {here}, the kernel's is at {there}", field=name, here=here, there=there))
     return found

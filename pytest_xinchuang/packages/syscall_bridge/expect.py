@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 
 CODES = {
     # asm-generic/siginfo.h
@@ -43,13 +44,17 @@ def evaluate(text: str, names: Mapping[str, int]) -> int | str:
     """The value of an expression: numbers, ``names``, the names above, + - * // % **, parentheses and str().
 
     Raises:
-        DataFileError: it is something else.
+        DataFileError: the text is no such expression.
     """
     try:
         return _value(ast.parse(text.strip(), mode="eval").body, names)
     except (SyntaxError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise DataFileError(
-            _("{text} is not an expression that a probe may have: {why}", text=verbatim(repr(text)), why=error)
+            _(
+                "{text} is not an expression that a probe may have: {why}",
+                text=verbatim(repr(text)),
+                why=reason_of(error),
+            )
         ) from error
 
 
@@ -64,11 +69,11 @@ def _value(node: ast.expr, names: Mapping[str, int]) -> int | str:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             a, b = int(_value(left, names)), int(_value(right, names))
             if isinstance(op, ast.Pow) and not 0 <= b <= 64:
-                raise ValueError("a power between 0 and 64")
+                raise ValueError(_("a power has to be between 0 and 64"))
             return int(_BINARY[type(op)](a, b))
         case ast.Call(func=ast.Name(id="str"), args=[one], keywords=[]):
             return str(_value(one, names))
-    raise ValueError(f"{ast.unparse(node)} is not allowed")
+    raise ValueError(_("{code} is not allowed", code=verbatim(ast.unparse(node))))
 
 
 def agrees(expected: int | str, found: object, names: Mapping[str, int]) -> bool:

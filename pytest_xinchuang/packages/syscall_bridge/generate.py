@@ -79,7 +79,7 @@ def generate(table: SyscallTable, language: str) -> str:
             _(
                 "no constants can be written for {language}; there are {names}",
                 language=verbatim(repr(language)),
-                names=joined(LANGUAGES, _(", ")),
+                names=joined(map(verbatim, LANGUAGES), _(", ")),
             )
         )
     return LANGUAGES[language](table)

@@ -1,4 +1,4 @@
-"""Go structures that are handed to the kernel, held against C's layout: the classical mistake of a bridge by hand."""
+"""Compares Go structures that go to the kernel with their C layout: the classical mistake of a hand-written bridge."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, UnknownName
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.layouts import FieldLayout, Layout, Layouts
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goprograms import GOLAYOUT, go_program, purpose
 from pytest_xinchuang.tools.process import Runner, last_line
@@ -46,7 +47,7 @@ KNOWN = {
 
 
 class GoField(BaseModel):
-    """A field without fields of its own; bytes."""
+    """A field that has no fields of its own; sizes in bytes."""
 
     name: str
     offset: int
@@ -66,7 +67,7 @@ class GoStruct(BaseModel):
 
 
 class GoStructs(BaseModel):
-    """What a package declares; ``open`` names structures with a field whose type could not be read."""
+    """The structures of a package; ``open`` names those with a field whose type could not be read."""
 
     structs: dict[str, GoStruct]
     open: dict[str, str]
@@ -85,30 +86,35 @@ def read_go(directory: Path, goarch: str, cache: Cache, runner: Runner | None = 
     if not done.ok:
         said = last_line(done.errors)
         raise DataFileError(
-            _("{directory}: not a Go package for {arch}: {said}", directory=directory, arch=goarch, said=said)
+            _("{directory}: not a Go package for {arch}: {said}", directory=directory, arch=goarch, said=verbatim(said))
         )
     try:
         return GoStructs.model_validate(json.loads(done.text))
     except (ValueError, ValidationError) as error:
         raise HostFault(
-            _("{program} answered what cannot be read: {why}", program=purpose(GOLAYOUT), why=error)
+            _("{program} answered what cannot be read: {why}", program=purpose(GOLAYOUT), why=reason_of(error))
         ) from error
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """Where a Go structure is not the kernel's."""
+    """A Go structure that is laid out otherwise than the kernel's."""
 
     go: str
     c: str
-    text: str
+    text: Message
+
+    @property
+    def told(self) -> Message:
+        """The mistake for people."""
+        return _("{go} is not {c}: {text}", go=self.go, c=self.c, text=self.text)
 
     def __str__(self) -> str:
-        return f"{self.go} is not {self.c}: {self.text}"
+        return self.told
 
 
 def pairs_of(found: GoStructs, own: Mapping[str, str]) -> dict[str, str]:
-    """Go's name -> the kernel's of what is to be held against it: what is called as in Go's own packages, and ``own``."""
+    """The structures to compare, Go's name -> the kernel's: those with names of Go's own packages, and ``own``."""
     return {go: c for go, c in KNOWN.items() if go in found.structs or go in found.open} | dict(own)
 
 
@@ -116,7 +122,7 @@ def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, 
     """The mistakes of the structures that ``pairs`` names (Go -> C).
 
     Raises:
-        UnknownName: a name that the package or the kernel has not got.
+        UnknownName: the package or the kernel has no structure of a name.
     """
     table = layouts.of(arch)
     mistakes = []
@@ -128,14 +134,18 @@ def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, 
             )
         if go in found.open:
             raise UnknownName(
-                _("the type of {go}.{open} cannot be read, and so {go} cannot be checked", go=go, open=found.open[go])
+                _(
+                    "the type of {go}.{open} cannot be read, and so {go} cannot be checked",
+                    go=go,
+                    open=verbatim(found.open[go]),
+                )
             )
         if go not in found.structs:
             raise UnknownName(
                 _(
                     "the package has no structure {go}; it has {value}",
                     go=verbatim(repr(go)),
-                    value=", ".join(sorted(found.structs)) or "none",
+                    value=joined(map(verbatim, sorted(found.structs)), _(", ")) if found.structs else _("none"),
                 )
             )
         mistakes += [Mistake(go, c, text) for text in differences(found.structs[go], table[c])]
@@ -143,8 +153,8 @@ def check_go(found: GoStructs, layouts: Layouts, arch: str, pairs: Mapping[str, 
 
 
 def differences(go: GoStruct, c: Layout) -> list[Message]:
-    """By what a Go structure differs from C's: size, a field at another place, a field that lies across two."""
-    found = []
+    """How a Go structure differs from C's: its size, a field at another place, a field that lies across two."""
+    found: list[Message] = []
     if go.size != c.size:
         found.append(_("{size} bytes, the kernel's has {wanted}", size=go.size, wanted=c.size))
     members = [m for m in c.members if not m.bitfield and "." not in m.name]
@@ -156,29 +166,29 @@ def differences(go: GoStruct, c: Layout) -> list[Message]:
         if same is not None and same.offset // 8 != field.offset:
             found.append(
                 _(
-                    "{field} is at {offset}, {member} is at {wanted}",
-                    field=field.name,
-                    offset=field.offset,
-                    member=same.name,
+                    "{go} is at {place}, {c} is at {wanted}",
+                    go=field.name,
+                    place=field.offset,
+                    c=same.name,
                     wanted=same.offset // 8,
                 )
             )
         elif same is not None and same.size // 8 < field.size:
             found.append(
                 _(
-                    "{field} has {size} bytes, {member} has {wanted}",
-                    field=field.name,
+                    "{go} has {size} bytes, {c} has {wanted}",
+                    go=field.name,
                     size=field.size,
-                    member=same.name,
+                    c=same.name,
                     wanted=same.size // 8,
                 )
             )
         elif same is None and not _inside(field, members, c.size):
             found.append(
                 _(
-                    "{name} at {offset} with {size} bytes lies in no field of the kernel's",
-                    name=field.name,
-                    offset=field.offset,
+                    "{go} at {place} with {size} bytes lies in no field of the kernel's",
+                    go=field.name,
+                    place=field.offset,
                     size=field.size,
                 )
             )

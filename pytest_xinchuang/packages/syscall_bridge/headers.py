@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, ToolchainFault, UnknownName
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.toolchain.builder import find_zig
 
 
@@ -94,16 +94,21 @@ class Headers:
     arch: str
     directories: tuple[Path, ...]
     kernel: str
-    source: str
+    source: Message
 
     @property
     def arguments(self) -> list[str]:
-        """How clang is told of them."""
+        """The options that make clang use them."""
         arch = ARCHITECTURES[self.arch]
         includes = [word for d in self.directories for word in ("-isystem", str(d))]
-        # What headers of an unexported source tree say to the kernel's own checker.
+        # Annotations in an unexported source tree, for the kernel's own checker.
         quiet = ["-D__user=", "-D__force=", "-D__iomem=", "-D__linux__=1"]
         return ["-x", "c", "-std=gnu11", f"--target={arch.triple}", "-nostdinc", *includes, *quiet, *arch.flags]
+
+
+def install_command(arch: str) -> Message:
+    """How the kernel's own build exports headers of an architecture."""
+    return verbatim(f"make -C LINUX headers_install ARCH={ARCHITECTURES[arch].kernel} INSTALL_HDR_PATH=DIR")
 
 
 def find_headers(arch: str, directory: Path | None = None) -> Headers:
@@ -121,22 +126,20 @@ def find_headers(arch: str, directory: Path | None = None) -> Headers:
         except ToolchainFault as error:
             raise HostFault(
                 _("no kernel headers: zig, which carries some, is not installed"),
-                mend=_("pip install 'pytest-xinchuang[toolchains]', or --headers DIR"),
+                mend=_("{command}, or --headers DIR", command=verbatim("pip install 'pytest-xinchuang[toolchains]'")),
             ) from error
         found = [base / f"{names.zig}-linux-any", base / "any-linux-any"]
-        source = "zig's headers"
+        source = _("zig's headers")
     else:
         if not directory.is_dir():
             raise DataFileError(_("{directory}: no such directory of headers", directory=directory))
         found = _below(directory.resolve(), names)
-        source = str(directory)
+        source = verbatim(str(directory))
     unistd = next((d / "asm/unistd.h" for d in found if (d / "asm/unistd.h").is_file()), None)
     if unistd is None:
         raise DataFileError(
             _("{source}: no asm/unistd.h for {arch} in it", source=source, arch=arch),
-            mend=verbatim(
-                f"make -C LINUX headers_install ARCH={names.kernel} INSTALL_HDR_PATH=DIR, and give DIR/include"
-            ),
+            mend=_("{command}, and give DIR/include", command=install_command(arch)),
         )
     kernel = next((text for d in found if (text := _release(d / "linux/version.h"))), "")
     return Headers(arch, tuple(d for d in found if d.is_dir()), kernel, source)
@@ -176,7 +179,7 @@ def _release(version_h: Path) -> str:
 
 
 def parse(headers: Headers, text: str, *, macros: bool = False) -> Any:
-    """What libclang makes of ``text`` with these headers.
+    """Parse ``text`` with libclang and these headers.
 
     Raises:
         HostFault: libclang is not there, or does not read at all.
@@ -194,17 +197,17 @@ def parse(headers: Headers, text: str, *, macros: bool = False) -> Any:
         )
     except cindex.TranslationUnitLoadError as error:
         raise HostFault(
-            _("libclang does not read the headers for {arch}: {why}", arch=headers.arch, why=error)
+            _("libclang does not read the headers for {arch}: {why}", arch=headers.arch, why=verbatim(str(error)))
         ) from error
 
 
 def errors_of(unit: Any) -> list[str]:
-    """What kept a text from being read whole: file, line and message of each error."""
+    """The errors that libclang met: file, line and message of each."""
     found = []
     for diagnostic in unit.diagnostics:
         if diagnostic.severity >= 3:  # CXDiagnostic_Error, clang-c/Index.h
             place = diagnostic.location
-            file = place.file.name if place.file else "the headers"
+            file = place.file.name if place.file else "?"
             found.append(f"{file}:{place.line}: {diagnostic.spelling}")
     return found
 
@@ -218,9 +221,7 @@ def need_whole(unit: Any, headers: Headers, what: str) -> None:
                 source=headers.source,
                 what=what,
                 arch=headers.arch,
-                errors=errors[0],
+                errors=verbatim(errors[0]),
             ),
-            mend=verbatim(
-                f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR"
-            ),
+            mend=install_command(headers.arch),
         )

@@ -1,4 +1,4 @@
-"""What of a host a subject needs: system calls, sysctls, and the limits of its control group."""
+"""Checks what a subject needs of a host: system calls, sysctls, and the limits of its control group."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, release_key
 from pytest_xinchuang.core.syscall_names import tables
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 
@@ -26,25 +26,33 @@ class State(StrEnum):
     MISSING = "missing"
     UNKNOWN = "unknown"
 
+    @property
+    def word(self) -> Message:
+        """The state for people."""
+        return _STATES[self]
+
+
+_STATES = {State.OK: _("ok"), State.MISSING: _("missing"), State.UNKNOWN: _("unknown")}
+
 
 @dataclass(frozen=True)
 class HostNeed:
-    """One need against what was found."""
+    """One need with what was found; all texts are for people."""
 
-    what: str
+    what: Message
     state: State
-    found: str
-    wanted: str
-    mend: str = ""
+    found: Message
+    wanted: Message
+    mend: Message = NOTHING
 
 
 Probe = Callable[[int], str]
 
 
 def probe_call(number: int) -> str:
-    """How the kernel answers a call with arguments that no call takes: the name of its errno, ``0``, or of a signal.
+    """Make a call with arguments that no call takes; returns the name of its errno or of a signal, ``0``, or ``?``.
 
-    It is made in a child: a seccomp filter may kill (OpenHarmony does, with SIGSYS).
+    A child makes it: a seccomp filter may kill (OpenHarmony does, with SIGSYS).
     """
     read, write = os.pipe()
     child = os.fork()
@@ -67,7 +75,7 @@ def probe_call(number: int) -> str:
 
 
 def check_host(needs: HostNeeds, root: Path = Path("/"), probe: Probe = probe_call) -> list[HostNeed]:
-    """Each need of ``needs`` against this host.
+    """Check each need of ``needs`` on this host.
 
     Args:
         root: where /proc and /sys are.
@@ -83,47 +91,46 @@ def _kernel(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
     release = _text(root / "proc/sys/kernel/osrelease") or host.release()
     numbers = release.split("-")[0]
     state = State.OK if release_key(numbers) >= release_key(needs.kernel) else State.MISSING
-    yield HostNeed(
-        "kernel", state, release, f"at least {needs.kernel}", "" if state is State.OK else _("a newer kernel")
-    )
+    mend = NOTHING if state is State.OK else _("a newer kernel")
+    yield HostNeed(_("kernel"), state, verbatim(release), _at_least(needs.kernel), mend)
 
 
 def _call(name: str, probe: Probe) -> HostNeed:
+    what = _("call {name}", name=name)
     number = tables()[HOST_ARCH.value].get(name) if HOST_ARCH else None
     if number is None or name not in LATE_CALLS:
-        # What every kernel since 4.4 has is not asked for by arguments that it might take.
-        return HostNeed(f"call {name}", State.UNKNOWN, _("not a call that came after Linux 4.4"), "present")
+        # Calls that every kernel since 4.4 has might take the odd arguments of the probe.
+        return HostNeed(what, State.UNKNOWN, _("not a call that came after Linux 4.4"), _("present"))
     since = LATE_CALLS[name]
     said = probe(number)
-    wanted = f"present (Linux {since})"
+    wanted = _("present (Linux {release})", release=since)
     if said == "ENOSYS":
-        return HostNeed(
-            f"call {name}", State.MISSING, said, wanted, _("Linux {since}, or a program that does without", since=since)
-        )
+        mend = _("Linux {release}, or a program that does without", release=since)
+        return HostNeed(what, State.MISSING, verbatim(said), wanted, mend)
     if said == "EPERM":
-        return HostNeed(
-            f"call {name}",
-            State.UNKNOWN,
-            _("EPERM: there, or forbidden by a filter or a sysctl"),
-            wanted,
-            "see seccomp",
-        )
+        found = _("EPERM: there, or forbidden by a filter or a sysctl")
+        return HostNeed(what, State.UNKNOWN, found, wanted, _("see the seccomp filter"))
     if said.startswith("SIG"):
-        return HostNeed(f"call {name}", State.MISSING, f"killed by {said}", wanted, _("allow it in the seccomp filter"))
+        found = _("killed by {signal}", signal=said)
+        return HostNeed(what, State.MISSING, found, wanted, _("allow it in the seccomp filter"))
     if said == "?":
-        return HostNeed(f"call {name}", State.UNKNOWN, "no answer", wanted)
-    return HostNeed(f"call {name}", State.OK, said, wanted)
+        return HostNeed(what, State.UNKNOWN, _("no answer"), wanted)
+    return HostNeed(what, State.OK, verbatim(said), wanted)
+
+
+def _at_least(value: object) -> Message:
+    return _("at least {value}", value=verbatim(str(value)))
 
 
 def _sysctl(name: str, wanted: int, root: Path) -> HostNeed:
     text = _text(root / "proc/sys" / name.replace(".", "/"))
-    told = f"at least {wanted}"
+    what, told = verbatim(f"sysctl {name}"), _at_least(wanted)
     value = text.split()[0] if text else ""
     if not value.lstrip("-").isdigit():
-        return HostNeed(f"sysctl {name}", State.UNKNOWN, "not there" if not text else f"{text!r}", told)
+        return HostNeed(what, State.UNKNOWN, verbatim(repr(text)) if text else _("not there"), told)
     if int(value) >= wanted:
-        return HostNeed(f"sysctl {name}", State.OK, value, told)
-    return HostNeed(f"sysctl {name}", State.MISSING, value, told, f"sudo sysctl -w {name}={wanted}")
+        return HostNeed(what, State.OK, verbatim(value), told)
+    return HostNeed(what, State.MISSING, verbatim(value), told, verbatim(f"sudo sysctl -w {name}={wanted}"))
 
 
 def _cgroup(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
@@ -131,39 +138,37 @@ def _cgroup(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
     if needs.memory_mb:
         total = _memory_mb(root)
         limits = [m for m in (group.memory_mb, total) if m is not None]
-        told = f"at least {needs.memory_mb} MiB"
+        told = _at_least(f"{needs.memory_mb} MiB")
         if not limits:
-            yield HostNeed("memory", State.UNKNOWN, _("neither the control group nor /proc/meminfo says"), told)
+            found = _("neither the control group nor /proc/meminfo has a number")
+            yield HostNeed(_("memory"), State.UNKNOWN, found, told)
         else:
             least = min(limits)
-            where = group.source if group.memory_mb == least else "/proc/meminfo"
+            limited = group.memory_mb == least
+            found = _("{n} MiB ({source})", n=least, source=group.source if limited else verbatim("/proc/meminfo"))
+            more = _("raise memory.max of {group}", group=group.source) if limited else _("more memory")
             state = State.OK if least >= needs.memory_mb else State.MISSING
-            mend = (
-                ""
-                if state is State.OK
-                else f"raise memory.max of {group.source}"
-                if group.source in where
-                else "more memory"
-            )
-            yield HostNeed("memory", state, f"{least} MiB ({where})", told, mend)
+            yield HostNeed(_("memory"), state, found, told, NOTHING if state is State.OK else more)
     if needs.cpus:
         seen = len(os.sched_getaffinity(0))
         allowed = min(float(seen), group.cpus) if group.cpus is not None else float(seen)
         state = State.OK if allowed >= needs.cpus else State.MISSING
-        found = f"{allowed:g} ({group.source})" if group.cpus is not None else _("{seen}, and no limit", seen=seen)
-        # A program that counts processors starts as many threads as it sees, and is throttled.
-        if group.cpus is not None and seen > group.cpus:
-            found += _("; a program that counts processors sees {seen}", seen=seen)
-        yield HostNeed(
-            "processors", state, found, f"at least {needs.cpus:g}", "" if state is State.OK else "raise cpu.max"
-        )
+        if group.cpus is None:
+            found = _("{n}, and no limit", n=seen)
+        else:
+            found = _("{n:g} ({source})", n=allowed, source=group.source)
+            # A program that counts processors starts as many threads as it sees, and is throttled.
+            if seen > group.cpus:
+                found = joined([found, _("a program that counts processors sees {n}", n=seen)])
+        mend = NOTHING if state is State.OK else _("raise cpu.max")
+        yield HostNeed(_("processors"), state, found, _at_least(f"{needs.cpus:g}"), mend)
 
 
 @dataclass(frozen=True)
 class ControlGroup:
     """The limits of this process's control group and of those above it; None: no limit."""
 
-    source: str
+    source: Message
     memory_mb: int | None = None
     cpus: float | None = None
 
@@ -172,17 +177,17 @@ def read_cgroup(root: Path = Path("/")) -> ControlGroup:
     """The limits that are in force: version 2's files (Documentation/admin-guide/cgroup-v2.rst), else version 1's."""
     memory: list[int] = []
     cpus: list[float] = []
-    source: str = _("no control group")
+    source = _("no control group")
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
         base = root / "sys/fs/cgroup"
         if number == "0" and not controllers:
-            source = "cgroup v2"
+            source = verbatim("cgroup v2")
             for place in _upward(base, path):
                 _v2(place, memory, cpus)
         elif "memory" in controllers.split(",") or "cpu" in controllers.split(","):
-            source = "cgroup v1"
+            source = verbatim("cgroup v1")
             for controller in controllers.split(","):
                 for place in _upward(base / controller, path):
                     _v1(place, memory, cpus)

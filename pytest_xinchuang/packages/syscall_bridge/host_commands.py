@@ -43,20 +43,19 @@ def _check(context: Context) -> int:
     if context.options.format == "json":
         context.write_json([asdict(need) for need in found])
     else:
-        words = {State.MISSING: _("missing"), State.UNKNOWN: _("unknown")}
         lines: list[Message] = []
         for need in found:
             lines.append(
                 _(
                     "{state:<8} {what}: {found}; needs {wanted}",
-                    state=words.get(need.state) or _("ok"),
-                    what=verbatim(need.what),
-                    found=verbatim(need.found),
-                    wanted=verbatim(need.wanted),
+                    state=need.state.word,
+                    what=need.what,
+                    found=need.found,
+                    wanted=need.wanted,
                 )
             )
             if need.mend:
-                lines.append(_("         mend: {mend}", mend=verbatim(need.mend)))
+                lines.append(_("         mend: {mend}", mend=need.mend))
         context.write(context.lines(lines))
     states = {need.state for need in found}
     if State.MISSING in states:

@@ -177,7 +177,7 @@ def _diff(context: Context) -> int:
     if options.format == "json":
         context.write_json({"schema": "xc-layout-diff/1", "shifts": [asdict(s) for s in shifts]})
     else:
-        lines = [verbatim(shift.text()) for shift in shifts]
+        lines = [shift.text() for shift in shifts]
         lines.append(
             _(
                 "{differences}, {breaking} of them break something",
@@ -228,7 +228,7 @@ def _check_go(context: Context) -> int:
         wrong += len(mistakes)
         checked |= set(pairs)
         for mistake in mistakes:
-            context.say(verbatim(f"{arch}: {mistake}"))
+            context.say(_("{arch}: {mistake}", arch=arch, mistake=mistake.told))
     good = _("as the kernel's: {names}", names=joined(map(verbatim, sorted(checked)), _(", ")))
     context.say(n_("{n} mistake", "{n} mistakes", wrong) if wrong else good)
     return Exit.FINDINGS if wrong else Exit.CLEAN

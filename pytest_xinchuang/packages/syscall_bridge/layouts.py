@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import Headers, errors_of
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 
 SCHEMA = "xc-layouts/1"
 
@@ -73,10 +75,10 @@ class FieldLayout:
     def read(text: str) -> FieldLayout:
         found = re.fullmatch(r"([^@ ]+)@(\d+)(?:\.(\d))?:(\d+)(b?)", text)
         if found is None:
-            raise ValueError(f"{text!r} is not NAME@OFFSET:SIZE")
+            raise ValueError(_("{text} is not NAME@OFFSET:SIZE", text=verbatim(repr(text))))
         name, start, bit, size, bits = found.groups()
         if (bit is None) != (not bits):
-            raise ValueError(f"{text!r}: a bit-field has its place and its width in bits")
+            raise ValueError(_("{text}: a bit-field has its place and its width in bits", text=verbatim(repr(text))))
         scale = 1 if bits else 8
         return FieldLayout(name, int(start) * 8 + int(bit or 0), int(size) * scale, bool(bits))
 
@@ -95,9 +97,9 @@ class Layout:
     @staticmethod
     def read(text: str) -> Layout:
         head, *members = text.split(" ")
-        size, _, align = head.partition("/")
+        size, _slash, align = head.partition("/")
         if not (size.isdigit() and align.isdigit()):
-            raise ValueError(f"{head!r} is not SIZE/ALIGN")
+            raise ValueError(_("{text} is not SIZE/ALIGN", text=verbatim(repr(head))))
         return Layout(int(size), int(align), tuple(FieldLayout.read(m) for m in members))
 
     def member(self, name: str) -> FieldLayout | None:
@@ -167,14 +169,13 @@ def read_layouts(headers: Headers, wanted: Sequence[str] = ()) -> Layouts:
         if errors:
             unread[name] = errors[0]
     if not found.structs:
-        first = next(iter(unread.items()), ("", "no header"))
+        first = next((verbatim(f"{header}: {why}") for header, why in unread.items()), _("there is no header"))
         raise DataFileError(
             _(
-                "{source}: no structure can be read for {arch}: {first}: {first_2}",
+                "{source}: no structure can be read for {arch}: {first}",
                 source=headers.source,
                 arch=headers.arch,
-                first=first[0],
-                first_2=first[1],
+                first=first,
             )
         )
     return found
@@ -273,8 +274,8 @@ def write_snapshot(layouts: Layouts, path: Path) -> None:
         by: dict[str, list[str]] = {}
         for arch, layout in layouts.structs[name].items():
             by.setdefault(layout.text(), []).append(arch)
-        joined = {",".join(archs): text for text, archs in by.items()}
-        record: dict[str, Any] = {"name": name, "header": layouts.header[name], "layouts": joined}
+        texts = {",".join(archs): text for text, archs in by.items()}
+        record: dict[str, Any] = {"name": name, "header": layouts.header[name], "layouts": texts}
         lines.append(json.dumps(record))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -294,12 +295,12 @@ def load_snapshot(path: Path) -> Layouts:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error)) from error
-    number = 0  # of the line, for what is told when it cannot be read
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=reason_of(error))) from error
+    number = 0  # of the line, for the message when it cannot be read
     try:
         first = json.loads(lines[0]) if lines else {}
         if not isinstance(first, dict) or first.get("schema") != SCHEMA:
-            raise ValueError(f"the schema is not {SCHEMA!r}")
+            raise ValueError(_("the schema is not {schema}", schema=verbatim(repr(SCHEMA))))
         found = Layouts(str(first["kernel"]), tuple(first["archs"]))
         for number, line in enumerate(lines[1:], 1):  # noqa: B007
             record = json.loads(line)
@@ -309,16 +310,16 @@ def load_snapshot(path: Path) -> Layouts:
                 by |= dict.fromkeys(archs.split(","), Layout.read(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataFileError(
-            _("{path}:{value}: not a snapshot of layouts: {why}", path=path, value=number + 1, why=error),
+            _("{path}:{line}: not a snapshot of layouts: {why}", path=path, line=number + 1, why=reason_of(error)),
             mend=verbatim(mend),
         ) from error
     if len(found.structs) != first.get("structs"):
         raise DataFileError(
             _(
-                "{path}: it is cut off: {n} structures of {get}",
+                "{path}: it is cut off: {n} structures of {all}",
                 path=path,
                 n=len(found.structs),
-                get=first.get("structs"),
+                all=verbatim(str(first.get("structs"))),
             ),
             mend=verbatim(mend),
         )
@@ -328,58 +329,106 @@ def load_snapshot(path: Path) -> Layouts:
 # -- differences
 
 
+class ShiftKind(StrEnum):
+    """What has changed about a structure or a field."""
+
+    REMOVED = "removed"
+    ADDED = "added"
+    RENAMED = "renamed"
+    SIZE = "size"
+    ALIGNMENT = "alignment"
+    OFFSET = "offset"
+    WIDTH = "width"
+
+    @property
+    def word(self) -> Message:
+        """The change for people."""
+        return _SHIFTS[self]
+
+
+_SHIFTS = {
+    ShiftKind.REMOVED: _("removed"),
+    ShiftKind.ADDED: _("added"),
+    ShiftKind.RENAMED: _("renamed"),
+    ShiftKind.SIZE: _("size"),
+    ShiftKind.ALIGNMENT: _("alignment"),
+    ShiftKind.OFFSET: _("offset"),
+    ShiftKind.WIDTH: _("width"),
+}
+
+
+class Breaks(StrEnum):
+    """What a change breaks."""
+
+    SOURCE = "source"
+    """Programs do not compile any more."""
+    BINARY = "binary"
+    """Compiled programs read the wrong bytes."""
+    WIRE = "wire"
+    """Data in a file, a socket or an ioctl is read otherwise."""
+
+    @property
+    def word(self) -> Message:
+        """What is broken, for people."""
+        return _BROKEN[self]
+
+
+_BROKEN = {Breaks.SOURCE: _("source"), Breaks.BINARY: _("binary"), Breaks.WIRE: _("wire")}
+
+
 @dataclass(frozen=True)
 class Shift:
-    """One thing that is otherwise: a structure or a field of it.
-
-    Attributes:
-        breaks: ``source`` (does not compile), ``binary`` (compiled programs read the wrong bytes), ``wire`` (what was
-            written to a file, a socket or an ioctl is read otherwise), ``none``.
-    """
+    """A change of a structure, or of one of its fields (``member``)."""
 
     arch: str
     struct: str
     member: str
-    what: str
+    what: ShiftKind
     before: str
     after: str
-    breaks: tuple[str, ...]
+    breaks: tuple[Breaks, ...]
 
-    def text(self) -> str:
-        where = f"{self.struct} {self.member}".rstrip()
-        change = f" {self.before} -> {self.after}" if self.before or self.after else ""
-        return f"{self.arch}: {where}: {self.what}{change} (breaks {', '.join(self.breaks) or 'nothing'})"
+    def text(self) -> Message:
+        """The change with what it breaks, in one line."""
+        return _(
+            "{arch}: {where}: {what}{change} (breaks {broken})",
+            arch=self.arch,
+            where=verbatim(f"{self.struct} {self.member}".rstrip()),
+            what=self.what.word,
+            change=verbatim(f" {self.before} -> {self.after}") if self.before or self.after else NOTHING,
+            broken=joined((b.word for b in self.breaks), _(", ")) if self.breaks else _("nothing"),
+        )
 
 
 def compare_layouts(before: Layouts, after: Layouts, archs: Sequence[str] = ()) -> list[Shift]:
-    """What is otherwise in ``after``, field by field.
+    """The changes from ``before`` to ``after``, field by field.
 
     Raises:
-        DataFileError: an architecture that one of the two has not got.
+        DataFileError: one of the two lacks an architecture.
     """
     chosen = archs or [a for a in before.archs if a in after.archs]
-    for which, one in (("old", before), ("new", after)):
+    for one in (before, after):
         if missing := [a for a in chosen if a not in one.archs]:
-            raise DataFileError(
-                _(
-                    "the {which} layouts have no {missing}; they have {names}",
-                    which=which,
-                    missing=missing[0],
-                    names=joined(one.archs, _(", ")),
-                )
-            )
+            params = {"missing": verbatim(missing[0]), "names": joined(one.archs, _(", "))}
+            in_old = _("the old layouts have no {missing}; they have {names}", **params)
+            in_new = _("the new layouts have no {missing}; they have {names}", **params)
+            raise DataFileError(in_old if one is before else in_new)
     if not chosen:
         raise DataFileError(
-            _("the two have no architecture in common: {archs} and {archs_2}", archs=before.archs, archs_2=after.archs)
+            _(
+                "the two have no architecture in common: {old} and {new}",
+                old=joined(before.archs, _(", ")),
+                new=joined(after.archs, _(", ")),
+            )
         )
     shifts = []
     for arch in chosen:
         old, new = before.of(arch), after.of(arch)
         for name in sorted({*old, *new}):
             if name not in new:
-                shifts.append(Shift(arch, name, "", "removed", "", "", ("source",)))
+                shifts.append(Shift(arch, name, "", ShiftKind.REMOVED, "", "", (Breaks.SOURCE,)))
             elif name not in old:
-                shifts.append(Shift(arch, name, "", "added", "", "", ()))
+                shifts.append(Shift(arch, name, "", ShiftKind.ADDED, "", "", ()))
             elif old[name] != new[name]:
                 shifts += _between(arch, name, old[name], new[name])
     return shifts
@@ -388,28 +437,30 @@ def compare_layouts(before: Layouts, after: Layouts, archs: Sequence[str] = ()) 
 def _between(arch: str, name: str, old: Layout, new: Layout) -> Iterator[Shift]:
     if old.size != new.size:
         # An ioctl's number has the size in it (asm-generic/ioctl.h), and arrays of it are read at another stride.
-        yield Shift(arch, name, "", "size", str(old.size), str(new.size), ("binary", "wire"))
+        yield Shift(arch, name, "", ShiftKind.SIZE, str(old.size), str(new.size), (Breaks.BINARY, Breaks.WIRE))
     if old.align != new.align:
-        yield Shift(arch, name, "", "alignment", str(old.align), str(new.align), ("binary",))
+        yield Shift(arch, name, "", ShiftKind.ALIGNMENT, str(old.align), str(new.align), (Breaks.BINARY,))
     for member in old.members:
         now = new.member(member.name)
         if now is None:
             yield from _gone(arch, name, member, new)
         elif now.offset != member.offset:
-            yield Shift(arch, name, member.name, "offset", member.place, now.place, ("binary", "wire"))
+            yield Shift(
+                arch, name, member.name, ShiftKind.OFFSET, member.place, now.place, (Breaks.BINARY, Breaks.WIRE)
+            )
         elif now.size != member.size:
             # A tail that grows has its old bytes where they were, if the machine is little-endian.
-            yield Shift(arch, name, member.name, "width", member.width, now.width, ("source", "binary", "wire"))
+            yield Shift(arch, name, member.name, ShiftKind.WIDTH, member.width, now.width, tuple(Breaks))
     for member in new.members:
         if old.member(member.name) is None and not any(
             m.offset == member.offset and m.size == member.size for m in old.members
         ):
-            yield Shift(arch, name, member.name, "added", "", member.place, ())
+            yield Shift(arch, name, member.name, ShiftKind.ADDED, "", member.place, ())
 
 
 def _gone(arch: str, name: str, member: FieldLayout, new: Layout) -> Iterator[Shift]:
     at = next((m for m in new.members if m.offset == member.offset and m.size == member.size), None)
     if at is not None:
-        yield Shift(arch, name, member.name, "renamed", member.name, at.name, ("source",))
+        yield Shift(arch, name, member.name, ShiftKind.RENAMED, member.name, at.name, (Breaks.SOURCE,))
     else:
-        yield Shift(arch, name, member.name, "removed", member.place, "", ("source", "binary"))
+        yield Shift(arch, name, member.name, ShiftKind.REMOVED, member.place, "", (Breaks.SOURCE, Breaks.BINARY))

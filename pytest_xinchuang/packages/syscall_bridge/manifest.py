@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.subject import Section, Unit
+from pytest_xinchuang.messages import _
 
 
 class HostNeeds(FrozenData):
@@ -30,7 +31,7 @@ class HostNeeds(FrozenData):
     @model_validator(mode="after")
     def _needs_something(self) -> HostNeeds:
         if not (self.kernel or self.calls or self.sysctls or self.memory_mb or self.cpus):
-            raise ValueError("the host section states no need")
+            raise ValueError(_("the host section states no need"))
         return self
 
 

@@ -1,13 +1,13 @@
-"""Probes as data: what is asked of a kernel or a bridge, and what has to come back under which profile."""
+"""Probes as data: the questions to a kernel or a bridge, and the answers that each profile demands."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.data import FrozenData
@@ -15,17 +15,25 @@ from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 
 Scalar = int | str
 
+Source = Annotated[str, StringConstraints(min_length=5)] | Text
+"""The rule that an expectation comes from: names of manual pages alone, or a text in both languages."""
+
+
+def told_source(source: str | Text) -> Message:
+    """A rule for people."""
+    return source.message() if isinstance(source, Text) else verbatim(source)
+
 
 class KernelProfile(FrozenData):
-    """An operating system as far as its kernel's answers go.
+    """The answers of one operating system's kernel.
 
     Attributes:
         inherits: the profile whose expectations hold where this one has none of its own.
-        unknown: probes whose answers nobody documents there.
+        unknown: probes whose answers nobody documents for this system.
     """
 
     title: Text
@@ -34,16 +42,30 @@ class KernelProfile(FrozenData):
 
 
 class KernelProbe(FrozenData):
-    """A scenario of the reference harness, with the values that it has to say."""
+    """A scenario of the reference harness, with the values that it has to report."""
 
     id: str = Field(pattern=r"^k\.[a-z][a-z0-9_]*$")
     group: str
-    source: str = Field(min_length=5)
+    source: Source
     values: dict[str, Any] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _sources_are_texts(self) -> KernelProbe:
+        for value in self.values:
+            self.rule(value)
+        return self
+
+    def rule(self, value: str) -> Message:
+        """The rule that the expectation of one value comes from: its own, or the probe's."""
+        expected = self.values[value]
+        if not isinstance(expected, dict) or "source" not in expected:
+            return told_source(self.source)
+        own = expected["source"]
+        return told_source(Text.model_validate(own) if isinstance(own, dict) else str(own))
 
 
 class ProbeStep(BaseModel):
-    """One operation of a bridge probe; what is not named here is an argument of it."""
+    """One operation of a bridge probe; keys that are not named here are its arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -61,11 +83,11 @@ class ProbeStep(BaseModel):
 
 
 class BridgeProbe(FrozenData):
-    """A sequence of operations, each with what has to come back."""
+    """A sequence of operations, each with the answer that it has to get."""
 
     id: str = Field(pattern=r"^[a-z]+\.[a-z0-9-]+$")
     requirement: RequirementId
-    source: str = Field(min_length=5)
+    source: Source
     steps: tuple[ProbeStep, ...] = Field(min_length=1)
 
 
@@ -81,10 +103,13 @@ class ProbesFile(FrozenData):
     def _consistent(self) -> ProbesFile:
         ids = [p.id for p in self.kernel] + [p.id for p in self.bridge]
         if twice := sorted({i for i in ids if ids.count(i) > 1}):
-            raise ValueError(f"the probe {twice[0]} is there twice")
+            raise ValueError(_("the probe {name} is there twice", name=verbatim(twice[0])))
         for name, profile in self.profiles.items():
             if profile.inherits and profile.inherits not in self.profiles:
-                raise ValueError(f"the profile {name} inherits {profile.inherits!r}, which is not there")
+                inherited = verbatim(repr(profile.inherits))
+                raise ValueError(
+                    _("the profile {name} inherits {inherited}, which is not there", name=name, inherited=inherited)
+                )
         return self
 
 
@@ -119,12 +144,12 @@ class Probes:
         return found
 
     def expected(self, probe: str, value: Any, profile: str, page: int) -> Scalar | None:
-        """What is expected of a value under a profile, on a kernel with pages of ``page`` bytes; None: nobody documents it."""
+        """The expectation for a value under a profile, with pages of ``page`` bytes; None where nobody documents it."""
         lineage = self.lineage(profile)
         if any(probe in self.profiles[name].unknown for name in lineage):
             return None
         if not isinstance(value, dict):
-            # Plain expectations are Linux's; a profile that inherits nothing has them not.
+            # Plain expectations are Linux's; a profile that inherits nothing does not have them.
             return value if "linux" in lineage else None
         if "page" in value:
             if "linux" not in lineage:
@@ -137,18 +162,18 @@ class Probes:
                 return own
         return value.get("is") if "linux" in lineage else None
 
-    def assertions(self) -> Iterator[tuple[str, str]]:
-        """Each thing that is looked at, with the rule that it comes from."""
+    def assertions(self) -> Iterator[tuple[str, Message]]:
+        """The id of each assertion, with the rule that it comes from."""
         for probe in self.kernel.values():
-            for name, value in probe.values.items():
-                source = value.get("source", probe.source) if isinstance(value, dict) else probe.source
-                yield f"{probe.id}.{name}", source
+            for name in probe.values:
+                yield f"{probe.id}.{name}", probe.rule(name)
         for bridge in self.bridge.values():
+            source = told_source(bridge.source)
             for number, step in enumerate(bridge.steps, 1):
                 if step.expected is not None:
-                    yield f"{bridge.id}#{number}", bridge.source
+                    yield f"{bridge.id}#{number}", source
                 for name in (*step.has, *(["data"] if step.gives is not None or step.hex is not None else [])):
-                    yield f"{bridge.id}#{number}.{name}", bridge.source
+                    yield f"{bridge.id}#{number}.{name}", source
 
 
 def probes_file() -> Path:

@@ -1,4 +1,4 @@
-"""The reference bridge: built from its sources for a platform, and put through the probes beside whatever is graded."""
+"""The reference bridge: built from its sources for a platform, and asked the same probes as the graded one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
+from pytest_xinchuang.messages import NOTHING, Message
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes
 from pytest_xinchuang.packages.syscall_bridge.runner import ProbeOutcome, ProbeResult, run_bridge, run_kernel
@@ -51,7 +52,7 @@ def page_of(sandbox: Sandbox) -> int:
 
 
 def emulator_of(sandbox: Sandbox) -> str:
-    """What stands between a program and the kernel, as conformance/emulators.yaml calls it."""
+    """The layer between a program and the kernel, as conformance/emulators.yaml calls it."""
     said = sandbox.fingerprint
     if said.backend == "system":
         return "qemu-system"
@@ -63,7 +64,7 @@ class Column:
     """The answers of one kernel or emulator.
 
     Attributes:
-        emulator: what stands between the probes and the kernel: qemu-user, qemu-system, or the sandbox's own walls.
+        emulator: the layer between the probes and the kernel: qemu-user, qemu-system, or the sandbox.
     """
 
     name: str
@@ -95,7 +96,7 @@ def column(
     profile: str,
     timeout_scale: float = 1.0,
 ) -> Column:
-    """What the reference harness sees in one sandbox."""
+    """The answers of the reference harness in one sandbox."""
     page = page_of(sandbox)
     with BridgeClient(launch_in(sandbox, program), timeout_s=TIMEOUT_S * timeout_scale) as client:
         seen = ask_all(client, probes, profile, page)
@@ -126,7 +127,7 @@ def columns(
     libc = "2.36" if platform.arch is Arch.LOONG64 else "2.28"
     program = build_reference(builder, platform.arch, platform.architecture, libc)
     arch = platform.arch.value
-    # Every call: what a platform's kernel lacks is no question of how a kernel behaves.
+    # With every call: the probes ask how a kernel behaves, not which calls the platform's kernel lacks.
     found.append(
         column(
             f"qemu-user {arch}", pool.sandbox(platform, floor=False), program, arch, probes, profile, pool.timeout_scale
@@ -141,24 +142,24 @@ def columns(
 
 @dataclass(frozen=True)
 class Divergence:
-    """An assertion that not everybody answers alike, or not as expected.
+    """An assertion that some column answers otherwise than expected.
 
     Attributes:
-        answers: column -> what it found.
+        answers: column and its answer.
         reason: why, where that is known; empty: unexplained.
-        believe: whose answer holds.
+        believe: the fidelity of the column whose answer holds, if the reason is known.
     """
 
     id: str
-    expected: str
-    source: str
-    answers: tuple[tuple[str, str], ...]
-    reason: str
+    expected: Message
+    source: Message
+    answers: tuple[tuple[str, Message], ...]
+    reason: Message
     believe: str
 
 
 def divergences(found: Sequence[Column]) -> list[Divergence]:
-    """Where the columns differ, with the reason; what depends on the page is no difference where each is right."""
+    """Where a column is not as expected, with the reason if it is known."""
     tables = [(c, c.of()) for c in found]
     result = []
     for name in dict.fromkeys(i for _, table in tables for i in table):
@@ -175,8 +176,8 @@ def divergences(found: Sequence[Column]) -> list[Divergence]:
                 rows[-1][1].expected,
                 rows[0][1].source,
                 tuple((c.name, s.found) for c, s in rows),
-                known[0].reason if whole else "",
-                known[0].believe if whole else "",
+                known[0].reason.message() if whole else NOTHING,
+                known[0].believe.value if whole else "",
             )
         )
     return result

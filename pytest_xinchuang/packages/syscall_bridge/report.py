@@ -1,4 +1,4 @@
-"""What probes of several kernels found, side by side."""
+"""Reports the probes of several kernels side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, verbatim
 from pytest_xinchuang.packages.syscall_bridge.reference import Column, Divergence
 from pytest_xinchuang.packages.syscall_bridge.runner import ProbeResult
 
@@ -36,31 +37,53 @@ def probes_as_dict(columns: Sequence[Column], divergences: Sequence[Divergence],
     }
 
 
-def table_as_text(columns: Sequence[Column]) -> str:
+def table_lines(columns: Sequence[Column]) -> list[Message]:
     """Every assertion with each answer."""
     tables = [c.of() for c in columns]
     names = dict.fromkeys(name for table in tables for name in table)
-    lines = ["assertion | " + " | ".join(c.name for c in columns)]
+    bar = verbatim(" | ")
+    lines = [joined([_("assertion"), *(verbatim(c.name) for c in columns)], bar)]
     for name in names:
-        lines.append(f"{name} | " + " | ".join(table[name].found if name in table else "-" for table in tables))
-    return "\n".join(lines) + "\n"
+        answers = (table[name].found if name in table else verbatim("-") for table in tables)
+        lines.append(joined([verbatim(name), *answers], bar))
+    return lines
 
 
-def divergences_as_text(columns: Sequence[Column], divergences: Sequence[Divergence], profile: str) -> str:
-    """How each one did, and where they differ, with whose answer holds."""
-    lines = []
+def divergence_lines(columns: Sequence[Column], divergences: Sequence[Divergence], profile: str) -> list[Message]:
+    """The results of each column, and each difference with its reason."""
+    lines: list[Message] = []
     for c in columns:
         count = Counter(s.result for s in c.seen)
         bad = count[ProbeResult.FAILED] + count[ProbeResult.NOT_REACHED]
-        rest = f", {count[ProbeResult.UNDOCUMENTED]} undocumented" if count[ProbeResult.UNDOCUMENTED] else ""
+        undocumented = count[ProbeResult.UNDOCUMENTED]
         lines.append(
-            f"{c.name}: {count[ProbeResult.PASSED]} of {len(c.seen)} as {profile} has it, {bad} otherwise{rest} "
-            f"({c.fidelity}, Linux {c.kernel}, pages of {c.page} bytes)"
+            _(
+                "{name}: {passed} of {all} as {profile} has it, {bad} otherwise{rest} "
+                "({fidelity}, Linux {kernel}, pages of {page} bytes)",
+                name=c.name,
+                passed=count[ProbeResult.PASSED],
+                all=len(c.seen),
+                profile=profile,
+                bad=bad,
+                rest=_(", {n} undocumented", n=undocumented) if undocumented else NOTHING,
+                fidelity=Fidelity.parse(c.fidelity).word,
+                kernel=c.kernel,
+                page=c.page,
+            )
         )
     for d in divergences:
-        lines.append(f"\n{d.id}: expected {d.expected} ({d.source})")
-        lines += [f"  {name}: {found}" for name, found in d.answers]
-        lines.append(f"  why: {d.reason}; believe {d.believe}" if d.reason else "  UNEXPLAINED")
+        lines.append(NOTHING)
+        lines.append(_("{id}: expected {expected} ({source})", id=d.id, expected=d.expected, source=d.source))
+        lines += [_("  {name}: {found}", name=name, found=found) for name, found in d.answers]
+        believed = Fidelity.parse(d.believe).word
+        why = _("  why: {reason}; believe {fidelity}", reason=d.reason, fidelity=believed)
+        lines.append(why if d.reason else _("  UNEXPLAINED"))
+    lines.append(NOTHING)
     unexplained = sum(not d.reason for d in divergences)
-    lines.append(_("\n{n} differences, {unexplained} of them unexplained", n=len(divergences), unexplained=unexplained))
-    return "\n".join(lines) + "\n"
+    told = n_(
+        "{n} difference, {unexplained} of them unexplained",
+        "{n} differences, {unexplained} of them unexplained",
+        len(divergences),
+        unexplained=unexplained,
+    )
+    return [*lines, told]

@@ -15,7 +15,8 @@ from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.messages import _, verbatim
-from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, need_whole, parse
+from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, install_command, need_whole, parse
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 from pytest_xinchuang.toolchain.builder import find_zig
 from pytest_xinchuang.tools.process import Runner, first_line
 
@@ -97,11 +98,11 @@ def read_table(headers: Headers) -> SyscallTable:
             _("{source}: asm/unistd.h of {arch} defines no system call", source=headers.source, arch=headers.arch)
         )
     _refuse_another_architecture(headers, calls)
-    return SyscallTable(arch=headers.arch, kernel=headers.kernel, source=headers.source, calls=by_number(calls))
+    return SyscallTable(arch=headers.arch, kernel=headers.kernel, source=str(headers.source), calls=by_number(calls))
 
 
 def _refuse_another_architecture(headers: Headers, calls: Mapping[str, int]) -> None:
-    """An exported tree has one ``asm``, and it may be another architecture's: its numbers would be told as this one's.
+    """Refuse headers of another architecture: an exported tree has one ``asm``, and it may be any architecture's.
 
     A call is never renumbered (Documentation/process/adding-syscalls.rst): most have to be those of the shipped table.
     """
@@ -111,21 +112,19 @@ def _refuse_another_architecture(headers: Headers, calls: Mapping[str, int]) -> 
     if len(common) >= 100 and same < 0.9 * len(common):
         raise DataFileError(
             _(
-                "{source}: these are another architecture's headers, not {arch}'s: of {n} calls that are known "
-                "{same} have the number that they have there",
+                "{source}: these are another architecture's headers, not {arch}'s: of {n} known calls only {same} have "
+                "their number on {arch}",
                 source=headers.source,
                 arch=headers.arch,
                 n=len(common),
                 same=same,
             ),
-            mend=verbatim(
-                f"make -C LINUX headers_install ARCH={ARCHITECTURES[headers.arch].kernel} INSTALL_HDR_PATH=DIR"
-            ),
+            mend=install_command(headers.arch),
         )
 
 
 def read_table_by_zig(headers: Headers, runner: Runner | None = None) -> dict[str, int]:
-    """The same by zig's compiler, which is another reader: macros as ``-dD`` prints them, numbers from what it compiles.
+    """The table once more, read by zig's preprocessor: independent of libclang.
 
     Raises:
         DataFileError, HostFault: as ``read_table``.
@@ -156,7 +155,7 @@ def _run(argv: list[str], text: str, scratch: str, runner: Runner) -> str:
     env = {"ZIG_GLOBAL_CACHE_DIR": scratch, "ZIG_LOCAL_CACHE_DIR": scratch, "PATH": "/usr/bin:/bin", "HOME": scratch}
     done = runner.run(argv, timeout_s=TIMEOUT_S, cwd=scratch, env=env, stdin=text.encode()).exited()
     if not done.ok:
-        raise DataFileError(_("zig does not read the headers: {why}", why=first_line(done.errors)))
+        raise DataFileError(_("zig does not read the headers: {why}", why=verbatim(first_line(done.errors))))
     return done.text
 
 
@@ -164,24 +163,29 @@ def load_table(path: Path) -> SyscallTable:
     """A table that was written before.
 
     Raises:
-        DataFileError: it is no such file.
+        DataFileError: the file is no table.
     """
     try:
         return SyscallTable.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error)) from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=reason_of(error))) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        where = verbatim(".".join(str(part) for part in first["loc"])) or _("the file")
         raise DataFileError(
-            _("{path}: not a table of system calls: {where}: {first}", path=path, where=where, first=first["msg"]),
+            _(
+                "{path}: not a table of system calls: {where}: {first}",
+                path=path,
+                where=where,
+                first=verbatim(first["msg"]),
+            ),
             mend=verbatim("xc syscalls table ARCH --json > FILE"),
         ) from error
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What is otherwise in another table.
+    """The changes from one table to another.
 
     Attributes:
         renumbered: name -> (number before, number after).

@@ -13,7 +13,9 @@ from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.syscall_names import names_of
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, verbatim
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 from pytest_xinchuang.sandbox.emulators import answered_text, lacking_calls, to_be_refused
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
@@ -24,13 +26,13 @@ LIMITS = Limits(wall_s=60, output_mb=256)
 
 @dataclass(frozen=True)
 class Usage:
-    """What was seen of a program.
+    """The system calls of a program on a platform, and how it ended.
 
     Attributes:
         calls: call -> how often it was made.
-        lacking: calls that it makes and the platform's kernel has not got.
-        emulator: calls that the emulator has not got, whatever the kernel: nothing of the program's.
-        undecided: why nothing can be said of how it copes.
+        lacking: calls that it makes and the platform's kernel lacks.
+        emulator: calls that it makes and the emulator does not implement, though the platform's kernel has them.
+        undecided: why we cannot say how it copes.
     """
 
     platform: str
@@ -43,7 +45,7 @@ class Usage:
     emulator: tuple[str, ...]
     without: Outcome
     with_all: Outcome | None
-    undecided: str = ""
+    undecided: Message = NOTHING
 
     @property
     def copes(self) -> bool:
@@ -69,40 +71,44 @@ class Usage:
             "undecided": self.undecided,
         }
 
-    def text(self) -> Message:
-        """For people."""
-        calls = [verbatim(f"{name} {count}") for name, count in self.calls.items()]
+    def lines(self) -> list[Message]:
+        """The usage for people."""
         lines = [
             _(
                 "{command} on {platform} ({sandbox}, {fidelity}): {end}",
-                command=" ".join(self.argv),
+                command=verbatim(" ".join(self.argv)),
                 platform=self.platform,
                 sandbox=self.sandbox,
-                fidelity=self.fidelity,
+                fidelity=Fidelity.parse(self.fidelity).word,
                 end=self.without.describe(),
-            ),
-            _("{n} different system calls: {calls}", n=len(calls), calls=joined(calls, _(", "))),
+            )
         ]
-        kernel = (
-            verbatim(f"Linux {self.kernel}") if self.kernel else _("the platform's kernel, whose release is not known,")
+        counts = _names(f"{name} {count}" for name, count in self.calls.items())
+        lines.append(
+            n_("{n} system call: {calls}", "{n} different system calls: {calls}", len(self.calls), calls=counts)
         )
+        unknown = _("the platform's kernel, whose release is not known,")
+        kernel = verbatim(f"Linux {self.kernel}") if self.kernel else unknown
         if self.lacking:
-            names = joined(self.lacking, _(", "))
-            lines.append(_("{kernel} has no {calls}: they answered ENOSYS", kernel=kernel, calls=names))
+            lacking = _names(self.lacking)
+            lines.append(_("{kernel} has no {calls}: they answered ENOSYS", kernel=kernel, calls=lacking))
         elif self.kernel:
             lines.append(_("{kernel} has them all", kernel=kernel))
         else:
             lines.append(_("{kernel} may lack some", kernel=kernel))
         if self.emulator:
-            names = joined(self.emulator, _(", "))
-            lines.append(_("the emulator has no {calls}, whatever the kernel", calls=names))
+            lines.append(_("the emulator has no {calls}, whatever the kernel", calls=_names(self.emulator)))
         if self.undecided:
             lines.append(_("undecided: {why}", why=self.undecided))
         elif self.lacking and self.copes:
             lines.append(_("it does the same without them"))
         elif self.lacking and self.with_all is not None:
             lines.append(_("it does not cope: with every call it ends with {end}", end=self.with_all.describe()))
-        return joined(lines, verbatim("\n"))
+        return lines
+
+
+def _names(names: Iterable[str]) -> Message:
+    return joined(map(verbatim, names), _(", "))
 
 
 def _did(outcome: Outcome) -> tuple[object, ...]:
@@ -123,7 +129,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     traced = Trace.whole(lambda: sandbox.run(_place(sandbox, words), trace=True, limits=LIMITS))
     if traced.ended is Ended.EXITED and traced.code in (126, 127) and traced.cause:
         raise XcError(
-            _("{words}: {cause} on {id}", words=words[0], cause=traced.cause, id=platform.id),
+            _("{program}: {cause} on {platform}", program=words[0], cause=traced.cause, platform=platform.id),
             mend=_("build it for {arch}", arch=platform.arch),
         )
     plain = sandbox.run(_place(sandbox, words), limits=LIMITS)
@@ -133,7 +139,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     lacking = tuple(sorted(refused & lacking_on(platform).absent.keys()))
     emulator = frozenset() if sandbox.fingerprint.backend == "system" else lacking_calls()
     with_all = None
-    undecided = ""
+    undecided = NOTHING
     for outcome in (traced, plain):
         if outcome.is_fault:
             undecided = outcome.describe()
@@ -142,7 +148,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
     if not undecided and not log.is_whole:
         undecided = _("a program that it starts, with another environment, was not traced: --backend system")
     if not kernel and not undecided:
-        undecided = _("the kernel of {os_name} is not known", os_name=platform.os_name)
+        undecided = _("the kernel of {system} is not known", system=platform.os_name)
     if not undecided and (answered := log.answered(to_be_refused(sandbox, platform))):
         undecided = answered_text(answered, platform)
     if lacking and not undecided:
@@ -181,19 +187,19 @@ def read_used(path: Path) -> Iterable[str]:
     """The calls of a trace: what ``xc syscalls trace --json`` wrote, or a log in the form of strace.
 
     Raises:
-        DataFileError: it is neither.
+        DataFileError: the file is neither.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=reason_of(error))) from error
     if text.lstrip().startswith("{"):
         try:
             found = json.loads(text)["calls"]
             return [str(name) for name in found]
         except (ValueError, KeyError, TypeError) as error:
             raise DataFileError(
-                _("{path}: not what `xc syscalls trace --json` writes: {why}", path=path, why=error)
+                _("{path}: not what `xc syscalls trace --json` writes: {why}", path=path, why=reason_of(error))
             ) from error
     # strace's own lines may have no pid before them.
     names = {

@@ -24,6 +24,7 @@ from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.sandbox.answers import still_running
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
@@ -154,7 +155,7 @@ class DirectSandbox:
         ended, code, number, cause = classify(raw, capture.stderr, emulated, None if timed_out else again)
         if timed_out:
             ended, code, number = Ended.TIMED_OUT, None, None
-            cause = _("still running after {value:g} s (our limit)", value=limits.wall_s * self._scale)
+            cause = still_running(limits.wall_s * self._scale)
         stderr = without_noise(capture.stderr) if emulated else capture.stderr
         return Outcome(
             tuple(argv),
@@ -191,14 +192,12 @@ class DirectSandbox:
     def put(self, path: str, data: bytes, *, executable: bool = False) -> None:
         place = self._outside(path)
         if not place.is_relative_to(self._work):
-            raise PermissionError(
-                13,
-                _(
-                    "{path}: this sandbox has no private layer; only {WORK_DIR} can be written",
-                    path=path,
-                    WORK_DIR=WORK_DIR,
-                ),
+            what = _(
+                "{path}: this sandbox has no private layer; only {directory} can be written",
+                path=path,
+                directory=WORK_DIR,
             )
+            raise PermissionError(13, what)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
         place.chmod(0o755 if executable else 0o644)
@@ -263,7 +262,7 @@ class DirectProcess:
         if self._outcome is None:
             wall = self._process.seconds * 1000
             self.stdin.close()
-            out, _rest = self.stdout.read(), self.stderr.read()
+            out, _seen = self.stdout.read(), self.stderr.read()
             err = self._said.last
             self.stdout.close()
             self.stderr.close()
@@ -276,7 +275,7 @@ class DirectProcess:
         return self._outcome
 
 
-def open_emulated(spec: QemuSpec, why: str) -> DirectSandbox:
+def open_emulated(spec: QemuSpec, why: Message) -> DirectSandbox:
     """``qemu -L`` for single programs, where a rootless sandbox cannot be made.
 
     Raises:
@@ -362,22 +361,19 @@ def _read(path: str) -> str:
 
 
 def differences(platform: Platform, machine: str, cpuinfo: str, os_release: str) -> list[Message]:
-    """By what a host is not the platform; what platforms.yaml does not know of it counts as a difference too."""
-    wrong = []
+    """How a host differs from the platform; what platforms.yaml does not know counts as a difference too."""
+    wrong: list[Message] = []
     if machine != platform.architecture.uname:
-        wrong.append(_("its machine is {machine}, not {uname}", machine=machine, uname=platform.architecture.uname))
+        wrong.append(_("its machine is {machine}, not {wanted}", machine=machine, wanted=platform.architecture.uname))
     for label, fact, text in (
-        (verbatim("CPU"), platform.cpu.identity, cpuinfo),
+        (_("CPU"), platform.cpu.identity, cpuinfo),
         (_("system"), platform.system.identity, os_release),
     ):
         if fact.value is None:
             wrong.append(_("platforms.yaml does not know how to recognise its {label}", label=label))
         else:
-            wrong += [
-                _("its {label} does not show {pattern}", label=label, pattern=verbatim(repr(p)))
-                for p in fact.value
-                if not re.search(p, text, re.M)
-            ]
+            missing = [p for p in fact.value if not re.search(p, text, re.M)]
+            wrong += [_("its {label} does not show {text}", label=label, text=verbatim(repr(p))) for p in missing]
     return wrong
 
 
@@ -391,7 +387,7 @@ def _calibrated(sandbox: DirectSandbox) -> DirectSandbox:
                 _(
                     "{platform}: `uname` does not run: {describe}",
                     platform=sandbox.fingerprint.platform,
-                    describe=asked.describe(),
+                    describe=asked.describe_with_tail(),
                 ),
                 mend=verbatim("xc doctor"),
             )

@@ -19,7 +19,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
@@ -61,7 +61,7 @@ def connect(timeout_scale: float = 1.0) -> Any:
             client.close()
         cause = f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SandboxFault(
-            _("no Docker engine answers: {cause}", cause=cause), mend=_("xc doctor, or --xc-backend=qemu")
+            _("no Docker engine answers: {cause}", cause=verbatim(cause)), mend=_("xc doctor, or --xc-backend=qemu")
         ) from error
 
 
@@ -207,7 +207,7 @@ class DockerSandbox(AgentSandbox):
             )
         except BaseException as error:
             client.close()
-            raise _as_fault(error, _("the container of {id}", id=platform.id)) from error
+            raise _as_fault(error, _("the container of {platform}", platform=platform.id)) from error
 
     def _start(self, image: str, platform: Platform, labels: Mapping[str, str]) -> None:
         import docker
@@ -256,14 +256,12 @@ class DockerSandbox(AgentSandbox):
                 mend=_("move to Docker 20.10.10 or later, whose seccomp profile answers ENOSYS"),
             )
         if not asked.ok:
-            text = asked.stderr.decode(errors="replace").strip().splitlines()
             raise SandboxFault(
                 _(
-                    "{id}: `uname` does not run in {name}: {describe} {text}",
+                    "{id}: `uname` does not run in {name}: {describe}",
                     id=platform.id,
                     name=self.name,
-                    describe=asked.describe(),
-                    text=text[-1:],
+                    describe=asked.describe_with_tail(),
                 )
             )
         release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
@@ -271,11 +269,8 @@ class DockerSandbox(AgentSandbox):
         native = HOST_ARCH is platform.arch
         child = self.run(["sh", "-c", "uname -m; :"], cwd="/")
         children = not native and child.stdout.strip().decode(errors="replace") == platform.architecture.uname
-        why = (
-            _("they run natively on this host")
-            if native
-            else _("the host's binfmt_misc does not know this architecture")
-        )
+        unknown = _("the host's binfmt_misc does not know this architecture")
+        why = _("they run natively on this host") if native else unknown
         return Fingerprint(
             backend="docker",
             platform=platform.id,
@@ -299,7 +294,7 @@ class DockerSandbox(AgentSandbox):
             observed={"uname_m": machine, "uname_r": release},
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
-            degraded="" if children else _("children are not emulated: {why}", why=why),
+            degraded=NOTHING if children else _("children are not emulated: {why}", why=why),
             extra={"container": self.name, "clone3": clone3},
         )
 
@@ -319,7 +314,8 @@ class DockerSandbox(AgentSandbox):
                 if header[0] == 1:
                     self._take_bytes(body)
         except (OSError, EOFError, struct.error, ValueError) as error:
-            self._die(f"the container {self.name} is gone: {error or type(error).__name__}")
+            why = verbatim(error.args[0] if isinstance(error, EOFError) else str(error) or type(error).__name__)
+            self._die(_("the container {name} is gone: {why}", name=self.name, why=why))
 
     def _receive(self, size: int) -> bytes:
         parts = bytearray()
@@ -351,14 +347,14 @@ class DockerSandbox(AgentSandbox):
 _serial = itertools.count(1)
 
 
-def _as_fault(error: BaseException, what: str) -> BaseException:
+def _as_fault(error: BaseException, what: Message) -> BaseException:
     """An error of docker-py or its transport as a fault of ours; anything else as it is."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
     if isinstance(error, (DockerException, RequestException)):
         return SandboxFault(
-            _("{what} could not be started: {splitlines}", what=what, splitlines=str(error).splitlines()[0]),
+            _("{what} could not be started: {problem}", what=what, problem=verbatim(str(error).splitlines()[0])),
             mend=verbatim("xc doctor"),
         )
     return error

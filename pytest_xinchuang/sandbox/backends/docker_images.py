@@ -80,12 +80,12 @@ def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
                 _(
                     "the image {wanted} is not on the engine and cannot be pulled: {explanation}",
                     wanted=wanted,
-                    explanation=error.explanation,
+                    explanation=verbatim(str(error.explanation)),
                 ),
                 mend=_(
-                    "docker login, or docker load, or docker pull --platform linux/{arch} {image}",
+                    "docker login, or docker load, or docker pull --platform linux/{arch} {wanted}",
                     arch=platform.arch,
-                    image=wanted,
+                    wanted=wanted,
                 ),
             ) from error
     found = image.attrs.get("Architecture")
@@ -142,9 +142,9 @@ def _build(
         except (BuildError, APIError) as error:
             raise SandboxFault(
                 _(
-                    "the image of {id} could not be built: {splitlines}",
+                    "the image of {id} could not be built: {problem}",
                     id=platform.id,
-                    splitlines=str(error).splitlines()[0],
+                    problem=verbatim(str(error).splitlines()[0]),
                 )
             ) from error
 

@@ -22,9 +22,9 @@ from typing import IO, Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
-from pytest_xinchuang.sandbox.answers import outcome_of
+from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends import launcher
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
@@ -80,7 +80,7 @@ class QemuSandbox:
         self._replies: dict[int, dict[str, Any]] = {}
         self._lock = threading.Condition()
         self._reading = False
-        self._dead = ""
+        self._dead = NOTHING
         self._kept: list[QemuProcess] = []
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
@@ -94,7 +94,9 @@ class QemuSandbox:
             )
         except OSError as error:
             ours.close()
-            raise SandboxFault(_("the sandbox's supervisor could not be started: {why}", why=error.strerror)) from error
+            raise SandboxFault(
+                _("the sandbox's supervisor could not be started: {why}", why=verbatim(error.strerror or "?"))
+            ) from error
         finally:
             theirs.close()
         try:
@@ -149,7 +151,8 @@ class QemuSandbox:
             "absent_calls": list(spec.absent_calls),
         }
 
-    def _shake_hands(self) -> str:
+    def _shake_hands(self) -> Message:
+        """Configure the supervisor; returns why it has no binfmt_misc of its own, or nothing."""
         self._control.send(json.dumps(self._config()).encode())
         seconds = self.spec.runner.seconds(START_TIMEOUT_S)
         self._control.settimeout(seconds)
@@ -165,17 +168,19 @@ class QemuSandbox:
             assert self._supervisor.stderr is not None
             text = self._supervisor.stderr.read().decode(errors="replace").strip().splitlines()
             raise SandboxFault(
-                _("the sandbox's supervisor died at its start: {value}", value=text[-1] if text else "no message")
+                _("the sandbox's supervisor died at its start: {said}", said=verbatim(text[-1]))
+                if text
+                else _("the sandbox's supervisor died at its start, without a message")
             )
         answer = json.loads(data)
         if "failed" in answer:
-            problem = os.strerror(answer["errno"])
+            step, problem = Message.from_data(answer["failed"]), verbatim(os.strerror(answer["errno"]))
             raise SandboxFault(
-                _("the sandbox could not {answer}: {problem}", answer=answer["failed"], problem=problem),
+                _("the sandbox could not {step}: {problem}", step=step, problem=problem),
                 mend=verbatim("xc doctor"),
                 namespaces=True,
             )
-        return str(answer["binfmt"])
+        return Message.from_data(answer["binfmt"] or "")
 
     def _fingerprint(self) -> Fingerprint:
         spec = self.spec
@@ -199,14 +204,12 @@ class QemuSandbox:
                 "no_network": True,
                 "private_layer": True,
                 "kernel_floor": spec.floor or spec.emulator is None,
-                "identity": any(path != "/proc/cpuinfo" for path, _rest in spec.identity) or not spec.rootfs.stand_in,
+                "identity": any(path != "/proc/cpuinfo" for path, _text in spec.identity) or not spec.rootfs.stand_in,
             },
             observed=observed,
             host_kernel=host.release(),
             baseline_ms=baseline,
-            degraded=""
-            if children
-            else _("children are not emulated: {binfmt_missing}", binfmt_missing=self._binfmt_missing),
+            degraded=NOTHING if children else _("children are not emulated: {why}", why=self._binfmt_missing),
         )
 
     def _calibrate(self) -> tuple[float, dict[str, str]]:
@@ -217,14 +220,12 @@ class QemuSandbox:
         """
         asked = self.run(["uname", "-mr"], cwd="/")
         if not asked.ok:
-            text = asked.stderr.decode(errors="replace").strip().splitlines()
-            detail = f"{asked.describe()}{': ' + text[-1] if text else ''}"
             raise SandboxFault(
                 _(
                     "{platform}: `uname` does not run under CPU model {cpu_model}: {detail}",
                     platform=self.spec.platform,
                     cpu_model=verbatim(repr(self.spec.cpu_model)),
-                    detail=detail,
+                    detail=asked.describe_with_tail(),
                 ),
                 mend=_(
                     "check the emulation entry of this CPU, or `xc provision {platform} --force`",
@@ -376,21 +377,14 @@ class QemuSandbox:
             file.flush()
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             answer = self._ask({"op": "put", "path": path, "mode": 0o755 if executable else 0o644}, [file.fileno()])
-        self._check_errno(answer, f"write {path}")
+        check_errno(answer, _("write {path}", path=path))
 
     def get(self, path: str) -> bytes:
         with os.fdopen(os.memfd_create("xc-get"), "w+b") as file:
             answer = self._ask({"op": "get", "path": path}, [file.fileno()])
-            self._check_errno(answer, f"read {path}")
+            check_errno(answer, _("read {path}", path=path))
             file.seek(0)
             return file.read()
-
-    @staticmethod
-    def _check_errno(answer: dict[str, Any], doing: str) -> None:
-        if answer["errno"]:
-            raise OSError(
-                answer["errno"], _("in the sandbox, {doing}: {why}", doing=doing, why=os.strerror(answer["errno"]))
-            )
 
     def changes(self) -> tuple[str, ...] | None:
         return tuple(self._ask({"op": "changes"})["paths"])
@@ -402,12 +396,12 @@ class QemuSandbox:
 
     def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         if self._dead:
-            raise SandboxFault(verbatim(self._dead))
+            raise SandboxFault(self._dead)
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
         except OSError as error:
-            self._dead = _("the sandbox is gone ({why})", why=error.strerror)
-            raise SandboxFault(verbatim(self._dead)) from error
+            self._dead = _("the sandbox is gone ({problem})", problem=verbatim(error.strerror or "?"))
+            raise SandboxFault(self._dead) from error
 
     def _patience(self, seconds: float) -> float:
         """The moment until which the sandbox itself is waited for."""
@@ -420,10 +414,14 @@ class QemuSandbox:
         if answer is None:
             seconds = self.spec.runner.seconds(ANSWER_TIMEOUT_S)
             raise SandboxFault(
-                _("the sandbox did not answer {op} within {seconds:g} s", op=repr(message["op"]), seconds=seconds)
+                _(
+                    "the sandbox did not answer {op} within {seconds:g} s",
+                    op=verbatim(repr(message["op"])),
+                    seconds=seconds,
+                )
             )
         if "broken" in answer:
-            raise SandboxFault(_("the sandbox broke: {answer}", answer=answer["broken"]))
+            raise SandboxFault(_("the sandbox broke: {why}", why=Message.from_data(answer["broken"])))
         return answer
 
     def _wait(self, number: int, deadline: float) -> dict[str, Any] | None:
@@ -436,7 +434,7 @@ class QemuSandbox:
                 if number in self._replies:
                     return self._replies.pop(number)
                 if self._dead:
-                    raise SandboxFault(verbatim(self._dead))
+                    raise SandboxFault(self._dead)
                 if time.monotonic() >= deadline:
                     return None
                 self._reading = True
@@ -450,8 +448,7 @@ class QemuSandbox:
     def _read_one(self, deadline: float) -> None:
         import select
 
-        ready, _rest, _rest = select.select([self._control], [], [], max(deadline - time.monotonic(), 0))
-        if not ready:
+        if not select.select([self._control], [], [], max(deadline - time.monotonic(), 0))[0]:
             return
         try:
             data = self._control.recv(1 << 20)
@@ -533,7 +530,7 @@ class QemuProcess:
 
     def _finish(self, answer: dict[str, Any] | None, *, killed: bool) -> Outcome:
         self.stdin.close()
-        stdout, _ = self.stdout.read(), self.stderr.read()
+        stdout, _seen = self.stdout.read(), self.stderr.read()
         self.stdout.close()
         self.stderr.close()
         self._outcome = self._sandbox._outcome(self._argv, answer, stdout, self._said.last, False, killed, self._limits)

@@ -7,6 +7,7 @@ PID namespace and frees every mount: nothing can be left behind.
 
 Messages are JSON objects, one a packet; files travel as descriptors beside them. To us: ``spawn``, ``kill``, ``put``,
 ``get``, ``changes``, ``reset``, ``stats``. From us: ``ready`` or ``failed`` once, then replies with the request's ``id``.
+Texts for users travel as the journal holds messages: ``{"id": TEMPLATE, "params": {...}}``; the other side has the catalogues.
 """
 
 from __future__ import annotations
@@ -42,25 +43,37 @@ FROM_ROOT = os.geteuid() == 0
 POLL_MS = 100
 
 Message = dict[str, Any]
+Text = dict[str, Any]
+"""A text for users, as the journal holds messages."""
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _(template: str, /, **params: Any) -> Text:
+    """A text of the host's catalogues."""
+    return {"id": template, "params": params}
+
+
+def told(what: Text, number: int) -> Text:
+    """What the kernel refused, with its error."""
+    return _("{step}: {problem}", step=what, problem=os.strerror(number))
 
 
 class StepFailed(Exception):
     """A step of the set-up that the kernel refused."""
 
-    def __init__(self, step: str, number: int) -> None:
-        super().__init__(f"{step}: {os.strerror(number)}")
+    def __init__(self, step: Text, number: int) -> None:
+        super().__init__(step["id"], os.strerror(number))
         self.step = step
         self.number = number
 
 
-def call(step: str, result: int) -> None:
+def call(step: Text, result: int) -> None:
     if result != 0:
         raise StepFailed(step, ctypes.get_errno())
 
 
-def mount(step: str, source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
+def mount(step: Text, source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
     call(step, libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode() or None))
 
 
@@ -110,9 +123,9 @@ def enter_namespaces(network: bool) -> None:
     os.close(mapped_r)
     os.waitpid(helper, 0)
     if failed:
-        raise StepFailed("create a user namespace", number)
+        raise StepFailed(_("create a user namespace"), number)
     if answer != b"0":
-        raise StepFailed("map user ids into the namespace", int(answer or b"1"))
+        raise StepFailed(_("map user ids into the namespace"), int(answer or b"1"))
 
 
 def raise_loopback() -> None:
@@ -132,7 +145,7 @@ def become_target() -> None:
         os.setresuid(UID, UID, UID)
         return
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self/uid_map belongs to the host's root
-    call("create the target's user namespace", libc.unshare(CLONE_NEWUSER))
+    call(_("create the target's user namespace"), libc.unshare(CLONE_NEWUSER))
     write("/proc/self/setgroups", b"deny")
     write("/proc/self/uid_map", f"{UID} 0 1".encode())
     write("/proc/self/gid_map", f"{UID} 0 1".encode())
@@ -146,35 +159,35 @@ class Root:
 
     def __init__(self) -> None:
         base = self.BASE
-        call("make mounts private", libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+        call(_("make mounts private"), libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
         lower = os.open(config["rootfs"], os.O_PATH)
         emulator: int | None = os.open(config["emulator"], os.O_PATH) if config["emulator"] else None
         devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in ("null", "zero", "full", "random", "urandom")}
         size = config["layer_mb"]
-        mount("mount a private tmpfs", "xc", base, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size}m,mode=755")
+        mount(_("mount a private tmpfs"), "xc", base, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size}m,mode=755")
         for name in ("lower", "root", "old", "proc", "helpers", "binfmt", "dev"):
             os.mkdir(f"{base}/{name}")
-        mount("show the root filesystem", f"/proc/self/fd/{lower}", f"{base}/lower", "", MS_BIND)
+        mount(_("show the root filesystem"), f"/proc/self/fd/{lower}", f"{base}/lower", "", MS_BIND)
         if emulator is not None:
             # No name that target code could find: it would be a way to another CPU model.
             os.mkdir(f"{base}/helpers/{config['secret']}", 0o755)
             target = f"{base}/helpers/{config['secret']}/{config['emulator_name']}"
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o755))
-            mount("show the emulator", f"/proc/self/fd/{emulator}", target, "", MS_BIND)
+            mount(_("show the emulator"), f"/proc/self/fd/{emulator}", target, "", MS_BIND)
             flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID
-            mount("make the emulator read-only", "", target, "", flags)
+            mount(_("make the emulator read-only"), "", target, "", flags)
         for name, fd in devices.items():
             os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
-            mount(f"show /dev/{name}", f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
+            mount(_("show /dev/{name}", name=name), f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
         for opened in (lower, emulator, *devices.values()):
             if opened is not None:
                 os.close(opened)
-        mount("mount /proc", "proc", f"{base}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        mount(_("mount /proc"), "proc", f"{base}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         self._write_helpers(f"{base}/helpers")
-        self.binfmt = self._register(base) if config["registrations"] else ""
+        self.binfmt = self._register(base) if config["registrations"] else None
         os.chdir(base)
-        call("make the sandbox the root", libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
-        call("leave the host's files", libc.umount2(b"/old", MNT_DETACH))
+        call(_("make the sandbox the root"), libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
+        call(_("leave the host's files"), libc.umount2(b"/old", MNT_DETACH))
         os.chdir("/")
         os.rmdir("/old")
         # No namespace of its own for target code: it could mount another binfmt_misc and leave the CPU model. An
@@ -189,17 +202,17 @@ class Root:
             os.write(fd, bytes.fromhex(data))
             os.close(fd)
 
-    def _register(self, base: str) -> str:
+    def _register(self, base: str) -> Text | None:
         """Register the emulator in a binfmt_misc of our own (Linux >= 6.7); returns why not, or nothing."""
         try:
-            mount("mount a private binfmt_misc", "binfmt_misc", f"{base}/binfmt", "binfmt_misc")
+            mount(_("mount a private binfmt_misc"), "binfmt_misc", f"{base}/binfmt", "binfmt_misc")
             for line in config["registrations"]:
                 write(f"{base}/binfmt/register", line.replace("@", f"{base}/helpers").encode())
         except StepFailed as error:
-            return str(error)
+            return told(error.step, error.number)
         except OSError as error:
-            return f"register with binfmt_misc: {error.strerror}"
-        return ""
+            return told(_("register with binfmt_misc"), error.errno or 0)
+        return None
 
     def build(self) -> None:
         """(Re)make the writable layer and everything that is mounted in it."""
@@ -211,21 +224,21 @@ class Root:
             if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
                 os.mkdir(f"/upper/{name}")
         options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
-        mount("mount the writable layer (overlay)", "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
-        mount("mount the target's /proc", "proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        mount("mount the target's /dev", "dev", "/root/dev", "tmpfs", MS_NOSUID, "size=64m,mode=755")
+        mount(_("mount the writable layer (overlay)"), "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
+        mount(_("mount the target's /proc"), "proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        mount(_("mount the target's /dev"), "dev", "/root/dev", "tmpfs", MS_NOSUID, "size=64m,mode=755")
         for name in os.listdir("/dev"):
             os.close(os.open(f"/root/dev/{name}", os.O_CREAT | os.O_WRONLY))
-            mount(f"show /dev/{name} to the target", f"/dev/{name}", f"/root/dev/{name}", "", MS_BIND)
+            mount(_("show /dev/{name} to the target", name=name), f"/dev/{name}", f"/root/dev/{name}", "", MS_BIND)
         os.mkdir("/root/dev/shm", 0o1777)
         os.chmod("/root/dev/shm", 0o1777)
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"/root/dev/{name}")
         if config["emulator"]:
-            mount("show the helpers", "/helpers", "/root/.xc", "", MS_BIND | MS_REC)
+            mount(_("show the helpers"), "/helpers", "/root/.xc", "", MS_BIND | MS_REC)
             os.chmod(f"/helpers/{config['secret']}", 0o111)
             os.chmod("/helpers", 0o111)
-            mount("make the helpers read-only", "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
+            mount(_("make the helpers read-only"), "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
         self._identify()
         os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
@@ -240,7 +253,7 @@ class Root:
             if path == "/proc/cpuinfo":
                 with open("/cpuinfo", "w", encoding="utf-8") as file:
                     file.write(text)
-                mount("show the CPU's /proc/cpuinfo", "/cpuinfo", "/root/proc/cpuinfo", "", MS_BIND)
+                mount(_("show the CPU's /proc/cpuinfo"), "/cpuinfo", "/root/proc/cpuinfo", "", MS_BIND)
                 if FROM_ROOT:
                     os.chown("/cpuinfo", UID, UID)
                 continue
@@ -255,7 +268,7 @@ class Root:
                 os.chown(place, UID, UID)
 
     def reset(self) -> None:
-        call("unmount the writable layer", libc.umount2(b"/root", MNT_DETACH))
+        call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
         self.build()
 
     def _upper(self) -> list[str]:
@@ -309,7 +322,7 @@ def take_away(numbers: list[int]) -> None:
     code = b"".join(struct.pack("HBBI", *row) for row in rows)
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HxxxxxxP", len(rows), ctypes.addressof(buffer))
-    call("take system calls away", libc.prctl(PR_SET_SECCOMP, 2, program, 0, 0))
+    call(_("take system calls away"), libc.prctl(PR_SET_SECCOMP, 2, program, 0, 0))
 
 
 class Command:
@@ -319,7 +332,7 @@ class Command:
         self.memory_mb = message["limits"]["memory_mb"]
         self.processes = message["limits"]["processes"]
         self.started = time.monotonic_ns()
-        self.over = ""
+        self.over: Text | None = None
 
 
 def find_program(argv0: str, path: str) -> str:
@@ -334,7 +347,7 @@ def find_program(argv0: str, path: str) -> str:
 
 def explicit(argv: list[str], program: str) -> tuple[str, list[str]]:
     """How to start ``program`` through the launcher by hand, scripts through their interpreter."""
-    for _ in range(4):
+    for _hop in range(4):
         with open(program, "rb") as file:
             head = file.read(256)
         if not head.startswith(b"#!"):
@@ -386,11 +399,11 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
             take_away(config["absent_calls"])
         os.execve(program, argv, message["env"])
     except StepFailed as error:
-        os.write(error_fd, f"-{error}".encode()[:200])
+        os.write(error_fd, b"-" + json.dumps(told(error.step, error.number)).encode())
     except OSError as error:
         os.write(error_fd, str(error.errno).encode())
     except BaseException as error:
-        os.write(error_fd, f"-{error!r}".encode()[:200])
+        os.write(error_fd, b"-" + json.dumps({"text": repr(error)[:200]}).encode())
     finally:
         os._exit(127)
 
@@ -402,12 +415,12 @@ def spawn(message: Message, fds: list[int]) -> None:
         in_child(message, fds, error_w)
     command = Command(message, pid)
     os.close(error_w)
-    problem = os.read(error_r, 256)
+    problem = os.read(error_r, 4096)  # one write of at most PIPE_BUF bytes (pipe(7))
     os.close(error_r)
     if problem:
         os.waitpid(pid, 0)
         if problem.startswith(b"-"):
-            reply({"id": command.id, "broken": problem[1:].decode(errors="replace")})
+            reply({"id": command.id, "broken": json.loads(problem[1:])})
         else:
             reply({"id": command.id, "exec_errno": int(problem)})
         return
@@ -438,7 +451,7 @@ def leftovers_of(pid: int) -> list[int]:
     sessions = set(commands)
 
     def belongs_to_live(number: int) -> bool:
-        for _ in range(64):
+        for _hop in range(64):
             if number in commands:
                 return True
             if number not in alive:
@@ -448,7 +461,7 @@ def leftovers_of(pid: int) -> list[int]:
 
     return [
         p
-        for p, (_, session, _) in alive.items()
+        for p, (_parent, session, _pages) in alive.items()
         if session == pid or (session not in sessions and not belongs_to_live(p))
     ]
 
@@ -474,7 +487,7 @@ def reap() -> None:
             continue
         wall = time.monotonic_ns() - command.started
         left = leftovers_of(pid)
-        for _ in range(20):
+        for _turn in range(20):
             kill_all(left)
             again = leftovers_of(pid)
             if not again:
@@ -498,12 +511,14 @@ def watch() -> None:
     if not commands:
         return
     alive = processes()
-    used_mb = sum(pages for _, _, pages in alive.values()) * resource.getpagesize() >> 20
+    used_mb = sum(pages for _parent, _session, pages in alive.values()) * resource.getpagesize() >> 20
     for command in commands.values():
         if used_mb > command.memory_mb:
-            command.over = f"memory: {used_mb} MiB resident, limit {command.memory_mb} MiB"
+            limit = command.memory_mb
+            command.over = _("memory: {used} MiB resident, limit {limit} MiB", used=used_mb, limit=limit)
         elif len(alive) > command.processes:
-            command.over = f"processes: {len(alive)} at once, limit {command.processes}"
+            limit = command.processes
+            command.over = _("processes: {used} at once, limit {limit}", used=len(alive), limit=limit)
         if command.over:
             kill_all([command.pid, *leftovers_of(command.pid)])
 
@@ -551,7 +566,7 @@ def reply(message: Message) -> None:
 
 
 def handle() -> None:
-    data, fds, _, _ = socket.recv_fds(control, 1 << 20, 8)
+    data, fds, _flags, _address = socket.recv_fds(control, 1 << 20, 8)
     if not data:
         os._exit(0)
     message = json.loads(data)
@@ -571,9 +586,9 @@ def handle() -> None:
                 root.reset()
                 reply({"id": message["id"]})
     except StepFailed as error:
-        reply({"id": message["id"], "broken": str(error)})
+        reply({"id": message["id"], "broken": told(error.step, error.number)})
     except OSError as error:
-        reply({"id": message["id"], "broken": f"{message['op']}: {error.strerror}"})
+        reply({"id": message["id"], "broken": told({"text": message["op"]}, error.errno or 0)})
     finally:
         for fd in fds:
             os.close(fd)
@@ -589,13 +604,13 @@ def serve() -> None:
         reply({"failed": error.step, "errno": error.number})
         os._exit(1)
     except OSError as error:
-        reply({"failed": f"prepare {error.filename}", "errno": error.errno})
+        reply({"failed": _("prepare {file}", file=str(error.filename)), "errno": error.errno})
         os._exit(1)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, lambda *_arguments: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
     reply({"ready": True, "binfmt": root.binfmt})
     poll = select.poll()
@@ -604,11 +619,11 @@ def serve() -> None:
     watched = 0.0
     while True:
         events = poll.poll(POLL_MS if commands else 5000)
-        for fd, _ in events:
+        for fd, _event in events:
             if fd == wake_r:
                 os.read(wake_r, 4096)
                 reap()
-        if any(fd == control.fileno() for fd, _ in events):
+        if any(fd == control.fileno() for fd, _event in events):
             handle()
             reap()
         if time.monotonic() - watched > POLL_MS / 1000:

@@ -25,7 +25,7 @@ from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import _, choose_language, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, verbatim
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
@@ -74,7 +74,7 @@ class SystemSpec:
     floor: bool = False
     loopback: bool = False
     kvm: bool = False
-    without_kvm: str = ""
+    without_kvm: Message = NOTHING
     keep: bool = False
 
 
@@ -112,7 +112,7 @@ class SystemSandbox(AgentSandbox):
             said = self.console()
             self.close()
             if isinstance(error, SandboxFault) and said:
-                raise SandboxFault(verbatim(f"{error.what}{_told(said)}"), mend=error.mend) from error
+                raise SandboxFault(_with_console(error.what, said), mend=error.mend) from error
             raise
 
     # -- booting
@@ -130,7 +130,10 @@ class SystemSandbox(AgentSandbox):
                     platform=spec.platform,
                     why=error.strerror,
                 ),
-                mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=spec.scratch),
+                mend=_(
+                    "make room in {directory}, or export XC_CACHE=/another/directory",
+                    directory=verbatim(str(spec.scratch)),
+                ),
             ) from error
         # With init= a first process that cannot be run is a panic, not a shell on the console.
         words = [f"console={machine.console}", "quiet", "panic=-1", "oops=panic", "init=/init"]
@@ -157,7 +160,8 @@ class SystemSandbox(AgentSandbox):
                 )
         except OSError as error:
             raise SandboxFault(
-                _("{argv} could not be started: {why}", argv=argv[3], why=error.strerror), mend=verbatim("xc doctor")
+                _("{argv} could not be started: {why}", argv=argv[3], why=verbatim(error.strerror or "?")),
+                mend=verbatim("xc doctor"),
             ) from error
         threading.Thread(target=self._read_all, name=f"{spec.platform}-reader", daemon=True).start()
 
@@ -165,7 +169,7 @@ class SystemSandbox(AgentSandbox):
         """A kernel that panics before it can reboot stands still: nobody has to wait for it."""
         while self._streams[0].answer is None and not self._dead:
             if "end Kernel panic" in self.console():
-                self._die(f"{self.name} panicked{_told(self.console())}")
+                self._die(_with_console(_("{name} panicked", name=self.name), self.console()))
             time.sleep(0.5)
 
     def _cpu(self) -> str:
@@ -209,7 +213,7 @@ class SystemSandbox(AgentSandbox):
                 _(
                     "{platform}: `uname` does not run under the kernel: {describe}",
                     platform=spec.platform,
-                    describe=asked.describe(),
+                    describe=asked.describe_with_tail(),
                 )
             )
         release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
@@ -225,12 +229,11 @@ class SystemSandbox(AgentSandbox):
         page = int(hello["page_size"])
         differs = [*spec.rootfs.differs]
         if spec.kernel.stand_in:
-            differs.append(
-                _("Linux {release} of {name} instead of the vendor's kernel", release=release, name=spec.kernel.name)
-            )
+            told = _("Linux {release} of {name} instead of the vendor's kernel", release=release, name=spec.kernel.name)
+            differs.append(told)
         floor = hello.get("floor")
         if spec.absent_calls and floor != "whole":
-            differs.append(_("system calls that the platform lacks are there ({floor})", floor=floor))
+            differs.append(_("system calls that the platform lacks are there ({why})", why=verbatim(str(floor))))
         baseline = sorted(self.run(["true"], cwd="/").wall_ms for _turn in range(3))[1]
         return Fingerprint(
             backend="system",
@@ -255,11 +258,7 @@ class SystemSandbox(AgentSandbox):
             observed={"uname_m": machine, "uname_r": release, "page_size": str(page)},
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
-            degraded=""
-            if spec.own_cpu
-            else _(
-                "runs on {cpu_model}, not on the platform's CPU: {why}", cpu_model=spec.cpu_model, why=spec.kernel.why
-            ),
+            degraded=NOTHING if spec.own_cpu else _on_another_cpu(spec),
             own_kernel=not spec.kernel.stand_in,
             extra={
                 "kernel": spec.kernel.name,
@@ -279,13 +278,14 @@ class SystemSandbox(AgentSandbox):
 
     def _read_all(self) -> None:
         assert self._socket is not None
-        ours, why = self._socket, ""
+        ours, what = self._socket, _("{name} stopped", name=self.name)
         try:
             while data := ours.recv(1 << 16):
                 self._take_bytes(data)
         except OSError as error:
-            why = f" ({error.strerror})"
-        self._die(f"{self.name} stopped{why}{_told(self.console())}")
+            problem = verbatim(error.strerror or "?")
+            what = _("{name} stopped ({problem})", name=self.name, problem=problem)
+        self._die(_with_console(what, self.console()))
 
     def console(self) -> str:
         """The end of what the kernel wrote to its console, and of what the emulator said."""
@@ -316,12 +316,19 @@ class SystemSandbox(AgentSandbox):
             shutil.rmtree(self._place, ignore_errors=True)
 
 
-def _told(console: str) -> str:
-    """What of a console says why: the panic, else its last lines."""
+def _on_another_cpu(spec: SystemSpec) -> Message:
+    """Why the fingerprint is degraded when the platform's CPU is not the machine's."""
+    why = spec.kernel.why or _("KVM gives it the host's")
+    return _("runs on {model}, not on the platform's CPU: {why}", model=spec.cpu_model, why=why)
+
+
+def _with_console(what: Message, console: str) -> Message:
+    """An end with the lines of the console that explain it: the panic, else the last ones."""
     lines = [line for line in console.splitlines() if line.strip()]
     panic = [line for line in lines if "Kernel panic" in line or "xc agent:" in line or "qemu-system" in line]
     chosen = panic[:2] or lines[-2:]
-    return f": {' | '.join(line.strip()[:200] for line in chosen)}" if chosen else ""
+    said = " | ".join(line.strip()[:200] for line in chosen)
+    return _("{what}: {said}", what=what, said=verbatim(said)) if said else what
 
 
 KVM_CREATE_VM = 0xAE01
@@ -351,7 +358,8 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> Syst
     """
     if platform.architecture.system is None:
         raise SandboxFault(
-            _("platforms.yaml says not how a kernel of {arch} boots", arch=platform.arch), mend=_("add `system:` to it")
+            _("platforms.yaml does not say how a kernel of {arch} boots", arch=platform.arch),
+            mend=_("add `system:` to it"),
         )
     kernel = wanted.kernel or run.store.kernel_for(platform)
     model = getattr(platform.cpu.emulation, wanted.variant).value

@@ -55,7 +55,7 @@ def open_user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> S
     except SandboxFault as fault:
         if not fault.namespaces:
             raise
-        return open_emulated(spec, str(fault.what))
+        return open_emulated(spec, fault.what)
 
 
 def open_reference(run: Opening, wanted: Circumstances) -> Sandbox:

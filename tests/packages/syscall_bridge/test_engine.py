@@ -176,7 +176,7 @@ def test_a_call_that_the_emulator_lacks_is_not_the_bridges_doing(make: Make) -> 
     requirement = next(p.requirement for p in engine.probes.bridge.values() if any(s.do == "lseek" for s in p.steps))
     decided = engine.decision(requirement)
     assert decided.verdict is Verdict.INCONCLUSIVE and decided.cause is Cause.FIDELITY
-    assert "EIO" in decided.reason and "it calls io_setup, which the emulator has not got" in decided.reason
+    assert "EIO" in decided.reason and "it calls io_setup, which the emulator does not implement" in decided.reason
 
 
 def test_numbers_are_wrong_whatever_the_emulator_lacks(make: Make) -> None:

@@ -13,7 +13,7 @@ from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.packages.syscall_bridge.probes import load_probes
 from pytest_xinchuang.packages.syscall_bridge.reference import columns, divergences
-from pytest_xinchuang.packages.syscall_bridge.report import divergences_as_text, probes_as_dict, table_as_text
+from pytest_xinchuang.packages.syscall_bridge.report import divergence_lines, probes_as_dict, table_lines
 from pytest_xinchuang.packages.syscall_bridge.runner import ProbeResult
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.emulators import lacking_calls
@@ -56,9 +56,9 @@ def test_every_difference_is_explained(name: str, store: Store, platforms: Platf
     # qemu-user is known to answer otherwise: that it does is seen, and whom to believe is said.
     user = next(c for c in found if c.emulator == "qemu-user")
     assert user.of()["k.vfork.memory_is_shared"].result is ProbeResult.FAILED
-    text = divergences_as_text(found, divergences(found), "linux")
+    text = "\n".join(divergence_lines(found, divergences(found), "linux"))
     assert "0 of them unexplained" in text and "believe emulated-system" in text
-    assert "k.fork.status_has_8_bits" in table_as_text(found)
+    assert "k.fork.status_has_8_bits" in "\n".join(table_lines(found))
     assert json.dumps(probes_as_dict(found, divergences(found), "linux"))
 
 
