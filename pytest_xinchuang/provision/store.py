@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.provision import kernels, mmdebstrap
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
@@ -217,7 +217,7 @@ class Store:
             return self.cache.make(kind, name, recipe, made, force=force, on_wait=step.waits)
 
     def _ref(self, entry: Entry, platform: Platform | None) -> RootfsRef:
-        differs = []
+        differs: list[Message] = []
         if platform is not None and entry.stand_in:
             system = platform.system
             for label, theirs, ours in (
@@ -225,8 +225,8 @@ class Store:
                 ("OpenSSL", system.openssl.value, entry.facts.get("openssl")),
             ):
                 if theirs != ours:
-                    differs.append(f"{label} {ours} instead of {theirs or 'an unknown version'}")
-            differs.append(f"{entry.facts.get('name', entry.source)} instead of {system.title.en}")
+                    differs.append(_instead(f"{label} {ours}", verbatim(theirs) if theirs else _("an unknown version")))
+            differs.append(_instead(entry.facts.get("name", entry.source), system.title.message()))
             if self.packages:
                 differs.append(_("with {names}, as the manifest asks", names=joined(self.packages, _(", "))))
         return RootfsRef(
@@ -321,3 +321,7 @@ def _give_to_sandbox_user(tree: Path) -> None:
         for name in names + files:
             os.chown(Path(directory) / name, SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
     os.chown(tree, SANDBOX_HOST_UID, SANDBOX_HOST_UID)
+
+
+def _instead(ours: str, theirs: Message) -> Message:
+    return _("{ours} instead of {theirs}", ours=ours, theirs=theirs)

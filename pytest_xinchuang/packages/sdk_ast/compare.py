@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, verbatim
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
@@ -40,20 +40,24 @@ class Judged:
             return "undecided" if self.level == "major" or self.rule.axes else "compatible"
         return "breaking" if self.breaking else "fragile" if self.fragile else "compatible"
 
-    def sentence(self, language: str) -> str:
+    def sentence(self) -> Message:
         """What was found."""
+        return both({language: self._filled(language) for language in LANGUAGES})
+
+    def _filled(self, language: str) -> str:
         change = self.change
-        values = _Blank(
-            symbol=change.symbol,
-            old=change.old,
-            new=change.new,
-            undecided=change.undecided,
-            targets=", ".join(change.targets),
+        values = {
+            "symbol": change.symbol,
+            "old": change.old,
+            "new": change.new,
+            "undecided": change.undecided,
+            "targets": ", ".join(change.targets),
             **change.params,
-        )
+        }
         template: str = getattr(self.rule.found, language)
-        text = template.format_map(values)
-        return f"{text} ({change.undecided})" if change.undecided and "{undecided}" not in template else text
+        text = template.format_map(_Blank({name: verbatim(value).render(language) for name, value in values.items()}))
+        undecided = verbatim(change.undecided).render(language)
+        return f"{text} ({undecided})" if undecided and "{undecided}" not in template else text
 
 
 class _Blank(dict[str, str]):

@@ -198,7 +198,7 @@ class SdkEngine:
                 "baseline": self.baseline or self.sdk.baseline,
             }
         )
-        found.wrong += [verbatim(f"{c.rule.id} {c.sentence('en')}") for c in mine if c.weight == "breaking"]
+        found.wrong += [_("{code} {found}", code=c.rule.id, found=c.sentence()) for c in mine if c.weight == "breaking"]
         if open_ := [c for c in mine if c.weight == "undecided"]:
             found.undecided = _(
                 "{symbol}: {undecided}", symbol=open_[0].change.symbol, undecided=open_[0].change.undecided

@@ -115,7 +115,7 @@ def as_text(comparison: Comparison, language: str = "en", *, everything: bool = 
         for one in part:
             where = f" [{words['targets'].format(targets=', '.join(one.change.targets))}]" if one.change.targets else ""
             at = f"  {one.change.at}" if one.change.at else ""
-            lines.append(f"{indent}{words[one.weight]:<6} {one.rule.id} {one.sentence(language)}{where}{at}")
+            lines.append(f"{indent}{words[one.weight]:<6} {one.rule.id} {one.sentence().render(language)}{where}{at}")
             if one.weight != "compatible" and (one.rule.id, cause) not in told:
                 told.add((one.rule.id, cause))
                 lines.append(f"{indent}       {words['mend']}: {mend(one.rule, language)}")
@@ -184,7 +184,7 @@ def _change(one: Judged) -> dict[str, Any]:
         "undecided": change.undecided,
         "at": change.at,
         "fingerprint": change.fingerprint,
-        "text": {lang: one.sentence(lang) for lang in ("zh", "en")},
+        "text": {lang: one.sentence().render(lang) for lang in ("zh", "en")},
         "mend": {lang: mend(one.rule, lang) for lang in ("zh", "en")},
     }
 
@@ -210,7 +210,7 @@ def as_sarif(comparison: Comparison, language: str = "en") -> str:
                 "ruleId": one.rule.id,
                 "ruleIndex": ids.index(one.rule.id),
                 "level": SARIF_LEVELS[one.weight],
-                "message": {"text": f"{one.sentence(language)}. {mend(one.rule, language)}"},
+                "message": {"text": f"{one.sentence().render(language)}. {mend(one.rule, language)}"},
                 "locations": [
                     {
                         "physicalLocation": place_of(one.change.at, "go.mod"),
@@ -234,7 +234,7 @@ def as_junit(comparison: Comparison, language: str = "en") -> str:
         first, _, name = last.partition(".") if directory else ("", "", last)
         package = f"{directory}/{first}".strip("./") or "module"
         case = TestCase(clean(f"{one.rule.id} {name or one.change.symbol}"), package)
-        text = clean(one.sentence(language))
+        text = clean(one.sentence().render(language))
         if one.weight == "breaking":
             case.add_failure_info(text, mend(one.rule, language))
         elif one.weight == "undecided":
@@ -276,7 +276,7 @@ def as_markdown(comparison: Comparison, language: str = "en") -> str:
             if cause:
                 lines += [f"### {words['cause']} `{cause.removeprefix('- ')}`", ""]
             for one in group:
-                lines.append(f"- **{one.rule.id}** {_escaped(one.sentence(language))}")
+                lines.append(f"- **{one.rule.id}** {_escaped(one.sentence().render(language))}")
                 if one.change.targets:
                     lines.append(f"  - {words['targets'].format(targets=', '.join(one.change.targets))}")
             if weight in ("breaking", "undecided"):
@@ -290,7 +290,7 @@ def as_markdown(comparison: Comparison, language: str = "en") -> str:
         lines += [f"## {words['accepted_title']}", ""]
         for one, suppression in comparison.accepted:
             text = words["accepted"].format(expires=suppression.expires, reason=suppression.reason)
-            lines.append(f"- {_escaped(one.sentence(language))} — {text}")
+            lines.append(f"- {_escaped(one.sentence().render(language))} — {text}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 

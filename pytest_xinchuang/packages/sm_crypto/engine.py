@@ -19,7 +19,7 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.harness.protocol import ProtocolError
-from pytest_xinchuang.messages import _, joined, n_, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, both, joined, n_, verbatim
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
@@ -218,9 +218,9 @@ class SmEngine:
             return found
         found.evidence.append(self._summary(seen))
         failed = [s for s in seen if s.result is VectorResult.FAILED]
-        found.wrong += [verbatim(self._told(s)) for s in failed]
+        found.wrong += [self._told(s) for s in failed]
         if failed:
-            found.mend = verbatim(self._again(requirement_id, failed[0]))
+            found.mend = self._again(requirement_id, failed[0])
         if first := next((s for s in seen if s.result is VectorResult.UNDECIDED), None):
             found.undecided = _("{id}: {detail}", id=first.vector.id, detail=first.detail)
             return found
@@ -268,20 +268,31 @@ class SmEngine:
             "digest": hashlib.sha256("\n".join(f"{s.vector.id} {s.result}" for s in seen).encode()).hexdigest(),
         }
 
-    def _again(self, requirement_id: str, seen: VectorOutcome) -> str:
+    def _again(self, requirement_id: str, seen: VectorOutcome) -> Message:
         """The catalogue's mend, and the command that asks the vector again."""
         requirement = self.catalogue.get(requirement_id)
-        mend = requirement.mend.en if requirement else ""
+        mend = requirement.mend.message() if requirement else NOTHING
         name = seen.vector.file
         vectors = f" --vectors {self.extra}" if self.extra and name.startswith(f"{self.extra.name}:") else ""
         tc = f"{name.rpartition(':')[2]}/{seen.vector.test.tc_id}"
         where = f"--platform {self.platform.id} --subject {self.subject.manifest.parent}"
         return _("{mend}; again: xc sm run --tc {tc}{vectors} {where}", mend=mend, tc=tc, vectors=vectors, where=where)
 
-    def _told(self, seen: VectorOutcome) -> str:
-        defects = [d for d in self.bank.defects if d.flag in seen.vector.test.flags]
-        name = f" [{defects[0].code} {defects[0].flag}: {defects[0].en}]" if defects else ""
-        return f"{seen.vector.id} ({seen.vector.test.comment}){name}: {seen.detail}"
+    def _told(self, seen: VectorOutcome) -> Message:
+        vector, defect = seen.vector, next((d for d in self.bank.defects if d.flag in seen.vector.test.flags), None)
+        if defect is None:
+            return _(
+                "{vector} ({comment}): {detail}", vector=vector.id, comment=vector.test.comment, detail=seen.detail
+            )
+        return _(
+            "{vector} ({comment}) [{code} {flag}: {defect}]: {detail}",
+            vector=vector.id,
+            comment=vector.test.comment,
+            code=defect.code,
+            flag=defect.flag,
+            defect=both({"en": defect.en, "zh": defect.zh}),
+            detail=seen.detail,
+        )
 
     # -- other checks
 

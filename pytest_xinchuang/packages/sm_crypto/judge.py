@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sm_crypto.protocol import SmHello
 from pytest_xinchuang.packages.sm_crypto.vectors import Group, Test, Vector
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -40,7 +40,7 @@ class Ask:
 
     Attributes:
         expect: fields that the reply must have, with these values.
-        check: looks at a reply whose value cannot be known beforehand; says what is wrong with it, or "".
+        check: looks at a reply whose value cannot be known beforehand; says what is wrong with it, or nothing.
         refuse: the reply must be an error, with no result in it.
         either: the reply may be an error; a result must still be the right one.
     """
@@ -48,17 +48,20 @@ class Ask:
     vector: Vector
     request: Request
     expect: Mapping[str, Any]
-    check: Callable[[Mapping[str, Any]], str] | None = None
+    check: Callable[[Mapping[str, Any]], Message] | None = None
     refuse: bool = False
     either: bool = False
 
-    def judge(self, answer: Answer) -> tuple[VectorResult, str]:
+    def judge(self, answer: Answer) -> tuple[VectorResult, Message]:
         """The result, and for a failure what was expected and what came."""
         if answer.kind is ReplyKind.FAULT:
-            return VectorResult.UNDECIDED, answer.detail
+            return VectorResult.UNDECIDED, verbatim(answer.detail)
         if answer.kind is not ReplyKind.REPLY:
-            what = _("the harness died") if answer.kind is ReplyKind.DIED else _("the harness hung")
-            return VectorResult.FAILED, f"{what}: {answer.detail}"
+            died = answer.kind is ReplyKind.DIED
+            why = verbatim(answer.detail)
+            return VectorResult.FAILED, (
+                _("the harness died: {why}", why=why) if died else _("the harness hung: {why}", why=why)
+            )
         reply = answer.reply
         if "unsupported" in reply:
             return VectorResult.FAILED, _("said that it does this, and now not: {reply}", reply=reply["unsupported"])
@@ -68,7 +71,7 @@ class Ask:
             return VectorResult.FAILED, _("refused, and gave out {short} all the same", short=_short(results))
         if self.refuse:
             if refused:
-                return VectorResult.PASSED, ""
+                return VectorResult.PASSED, NOTHING
             if not reply or (not results and reply.get("valid") is not True):
                 return VectorResult.FAILED, _(
                     "expected a refusal, got neither that nor a result: {short}", short=_short(reply)
@@ -76,24 +79,31 @@ class Ask:
             return VectorResult.FAILED, _("expected a refusal, got {short}", short=_short(results or reply))
         if refused:
             if self.either:
-                return VectorResult.ACCEPTABLE, ""
-            why = reply.get("error") or reply.get("why") or "refused"
-            return VectorResult.FAILED, _(
-                "expected {wanted}, got a refusal: {why}", wanted=self._wanted(), why=str(why)[:200]
+                return VectorResult.ACCEPTABLE, NOTHING
+            said = reply.get("error") or reply.get("why")
+            return VectorResult.FAILED, (
+                _("expected {wanted}, got a refusal: {why}", wanted=self._wanted(), why=str(said)[:200])
+                if said
+                else _("expected {wanted}, got a refusal", wanted=self._wanted())
             )
         wrong = self._wrong(reply)
         if wrong:
             return VectorResult.FAILED, wrong
-        return (VectorResult.ACCEPTABLE if self.either else VectorResult.PASSED), ""
+        return (VectorResult.ACCEPTABLE if self.either else VectorResult.PASSED), NOTHING
 
-    def _wanted(self) -> str:
-        return _short(self.expect) if self.expect else "a result"
+    def _wanted(self) -> Message:
+        return verbatim(_short(self.expect)) if self.expect else _("a result")
 
-    def _wrong(self, reply: Mapping[str, Any]) -> str:
+    def _wrong(self, reply: Mapping[str, Any]) -> Message:
         for name, value in self.expect.items():
             if reply.get(name) != value:
-                return f"expected {name} {_short(value)}, got {_short(reply.get(name))}"
-        return self.check(reply) if self.check else ""
+                found = reply.get(name)
+                return (
+                    _("expected {name} {value}, got none", name=name, value=_short(value))
+                    if found is None
+                    else _("expected {name} {value}, got {found}", name=name, value=_short(value), found=_short(found))
+                )
+        return self.check(reply) if self.check else NOTHING
 
 
 def _short(value: Any) -> str:
@@ -147,13 +157,17 @@ def _mac(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     size = vector.group["tagSize"] // 4
     tag, result = vector.test["tag"], vector.test.result
 
-    def compare(reply: Mapping[str, Any]) -> str:
+    def compare(reply: Mapping[str, Any]) -> Message:
         mac = reply.get("mac")
         if not isinstance(mac, str) or len(mac) != 64:
             return _("expected a mac of 32 bytes, got {short}", short=_short(mac))
         if (mac[:size] == tag) != (result != "invalid"):
-            return f"expected {'another mac than' if result == 'invalid' else 'the mac'} {tag}, got {mac[:size]}"
-        return ""
+            return (
+                _("expected another mac than {tag}, got it", tag=tag)
+                if result == "invalid"
+                else _("expected the mac {tag}, got {found}", tag=tag, found=mac[:size])
+            )
+        return NOTHING
 
     # The mac is computed and compared here: for a tag that is wrong, the right one must come.
     request = {"op": "hmac_sm3", "key": vector.test["key"], "msg": vector.test["msg"]}
@@ -248,7 +262,7 @@ def _sm2_sign(vector: Vector, hello: SmHello) -> Iterator[Ask]:
         return
     encoding = group.get("encoding", "der")
 
-    def verify(reply: Mapping[str, Any]) -> str:
+    def verify(reply: Mapping[str, Any]) -> Message:
         try:
             signature = bytes.fromhex(reply["sig"])
             r, s = _SM2.decode_signature(signature, encoding)
@@ -260,7 +274,7 @@ def _sm2_sign(vector: Vector, hello: SmHello) -> Iterator[Ask]:
         digest = msg if request.get("input") == "digest" else _SM2.digest(user, point, msg)
         if not _SM2.verify_digest(point, digest, r, s):
             return _("the signature {hex} does not verify", hex=signature.hex())
-        return ""
+        return NOTHING
 
     yield _ask(vector, request, {}, check=verify)
 
@@ -277,16 +291,18 @@ def _sm2_encrypt(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     private = group.get("privateKey")
     encoding, order = group.get("encoding", "der"), group.get("order", "c1c3c2")
 
-    def decrypt(reply: Mapping[str, Any]) -> str:
+    def decrypt(reply: Mapping[str, Any]) -> Message:
         if test.result == "acceptable" and reply.get("ct") == "":
-            return ""  # nothing for nothing: as good as a refusal
+            return NOTHING  # nothing for nothing: as good as a refusal
         try:
             parts = _SM2.decode_ciphertext(bytes.fromhex(reply["ct"]), encoding, order)
             found = _SM2.decrypt(int(private, 16), *parts)
         except (KeyError, TypeError, ValueError) as error:
             return _("what was encrypted does not decrypt: {why}", why=error)
         return (
-            "" if found.hex() == test["msg"] else _("what was encrypted decrypts to {short}", short=_short(found.hex()))
+            NOTHING
+            if found.hex() == test["msg"]
+            else _("what was encrypted decrypts to {short}", short=_short(found.hex()))
         )
 
     yield _ask(vector, request, {}, check=decrypt if private else None)

@@ -12,7 +12,7 @@ from hypothesis.errors import Flaky
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness
 from pytest_xinchuang.sm.curve import N, multiply_base
@@ -34,18 +34,22 @@ class _Fault(Exception):
     """Our side broke: says nothing about the subject."""
 
 
+def _expected(asked: object, expected: object, got: object) -> Message:
+    return _("{asked}: expected {expected}, got {got}", asked=str(asked), expected=str(expected), got=str(got))
+
+
 def _try(found: Found, name: str, test: Callable[[], None]) -> None:
     try:
         test()
     except _Broken as broken:
-        found.wrong.append(_("{name}: {broken}", name=name, broken=broken))
+        found.wrong.append(_("{name}: {broken}", name=name, broken=told(broken)))
     except _Fault as fault:
-        found.undecided = verbatim(found.undecided or str(fault))
+        found.undecided = found.undecided or told(fault)
         return
     except Flaky as flaky:
         # A random input of the subject's own (its k) decides too: it was seen, and that is enough.
         seen = [e for e in getattr(flaky, "exceptions", ()) if isinstance(e, _Broken)]
-        found.wrong.append(_("{name}, not every time: {value}", name=name, value=seen[0] if seen else flaky))
+        found.wrong.append(_("{name}, not every time: {value}", name=name, value=told(seen[0] if seen else flaky)))
     found.evidence.append({"kind": "property", "name": name, "examples": EXAMPLES})
 
 
@@ -79,14 +83,26 @@ class Properties:
         if answer.kind is ReplyKind.FAULT:
             raise _Fault(answer.detail)
         if answer.kind is not ReplyKind.REPLY:
-            raise _Broken(f"{operation}: the harness {answer.kind}: {answer.detail}")
+            raise _Broken(
+                _("{operation}: the harness died: {why}", operation=operation, why=answer.detail)
+                if answer.kind is ReplyKind.DIED
+                else _("{operation}: the harness hung: {why}", operation=operation, why=answer.detail)
+            )
         return dict(answer.reply)
 
     def need(self, operation: str, name: str, **fields: Any) -> Any:
         reply = self.ask(operation, **fields)
         if reply.get(name) is None:
             given_ = {k: v for k, v in fields.items() if k in ("msg", "ct", "sig", "private", "public")}
-            raise _Broken(f"{operation} of {given_}: no {name}: {reply.get('error') or reply}")
+            raise _Broken(
+                _(
+                    "{operation} of {given} gives no {name}: {reply}",
+                    operation=operation,
+                    given=given_,
+                    name=name,
+                    reply=str(reply.get("error") or reply),
+                )
+            )
         return reply[name]
 
     def offers(self, operation: str, **fields: Any) -> bool:
@@ -163,7 +179,7 @@ class Properties:
         def test(msg: bytes) -> None:
             expected = self.reference.op_sm3({"msg": msg.hex()})["digest"]
             if (got := self.need("sm3", "digest", msg=msg.hex())) != expected:
-                raise _Broken(f"SM3 of {msg.hex() or 'nothing'}: expected {expected}, got {got}")
+                raise _Broken(_expected(f"sm3 {msg.hex()}", expected, got))
 
         return _examples(test)
 
@@ -181,7 +197,7 @@ class Properties:
             expected = self.reference.handle(request)["ct"]
             ct = self.need(f"sm4_{mode}_encrypt", "ct", **fields, msg=msg.hex())
             if ct != expected:
-                raise _Broken(f"{fields} {msg.hex()}: expected {expected}, got {ct}")
+                raise _Broken(_expected(f"{fields} {msg.hex()}", expected, ct))
             if (back := self.need(f"sm4_{mode}_decrypt", "msg", **fields, ct=ct)) != msg.hex():
                 raise _Broken(_("{fields}: {hex} came back as {back}", fields=fields, hex=msg.hex(), back=back))
 
@@ -195,7 +211,7 @@ class Properties:
             reply = self.ask(f"sm4_{mode}_encrypt", **request)
             expected = self.reference.handle({"op": f"sm4_{mode}_encrypt", **request})
             if (reply.get("ct"), reply.get("tag")) != (expected["ct"], expected["tag"]):
-                raise _Broken(f"{request}: expected {expected}, got {reply}")
+                raise _Broken(_expected(request, expected, reply))
             back = self.need(f"sm4_{mode}_decrypt", "msg", **fields, ct=reply["ct"], tag=reply["tag"])
             if back != msg.hex():
                 raise _Broken(_("{request}: came back as {back}", request=request, back=back))
@@ -203,7 +219,9 @@ class Properties:
             both[where % len(both)] ^= 1 << where % 7
             changed = self.ask(f"sm4_{mode}_decrypt", **fields, ct=both[:-16].hex(), tag=both[-16:].hex())
             if changed.get("msg") is not None or "error" not in changed:
-                raise _Broken(f"{request}: changed to {both.hex()}, and accepted: {changed}")
+                raise _Broken(
+                    _("{request}: it accepts {changed}: {reply}", request=request, changed=both.hex(), reply=changed)
+                )
 
         return _examples(test)
 
@@ -230,7 +248,7 @@ class Properties:
             try:
                 r, s = self.sm2.decode_signature(bytes.fromhex(sig), encoding)
             except ValueError as error:
-                raise _Broken(f"{fields}: {error}: {sig}") from None
+                raise _Broken(_("{fields}: {why}: {found}", fields=fields, why=error, found=sig)) from None
             if not self.sm2.verify_digest(point, self.sm2.digest(DEFAULT_ID, point, msg), r, s):
                 raise _Broken(_("{fields}: the signature {sig} does not verify", fields=fields, sig=sig))
 
@@ -265,9 +283,24 @@ class Properties:
                     d, *self.sm2.decode_ciphertext(bytes.fromhex(ct), form["encoding"], form["order"])
                 )
             except ValueError as error:
-                raise _Broken(f"private {d:064x}, {msg.hex()}: {ct}: {error}") from None
+                raise _Broken(
+                    _(
+                        "private key {key}, message {msg}: {ct}: {why}",
+                        key=d.to_bytes(32).hex(),
+                        msg=msg.hex(),
+                        ct=ct,
+                        why=error,
+                    )
+                ) from None
             if back != msg:
-                raise _Broken(f"private {d:064x}: {msg.hex()} decrypts to {back.hex()}")
+                raise _Broken(
+                    _(
+                        "private key {key}: {msg} decrypts to {found}",
+                        key=d.to_bytes(32).hex(),
+                        msg=msg.hex(),
+                        found=back.hex(),
+                    )
+                )
 
         return _examples(test)
 
@@ -310,13 +343,13 @@ class Properties:
             fields = {"private": f"{d:064x}", **form}
             ct = self.sm2.encode_ciphertext(c1, c3, c2, form["encoding"], form["order"]).hex()
             if (back := self.need("sm2_decrypt", "msg", ct=ct, **fields)) != msg.hex():
-                raise _Broken(f"{fields}: {ct}: expected {msg.hex()}, got {back}")
+                raise _Broken(_expected(f"{fields}: {ct}", msg.hex(), back))
             wrong = bytearray(c2)
             wrong[where % len(wrong)] ^= 1 << where % 8
             ct = self.sm2.encode_ciphertext(c1, c3, bytes(wrong), form["encoding"], form["order"]).hex()
             reply = self.ask("sm2_decrypt", ct=ct, **fields)
             if reply.get("msg") is not None or "error" not in reply:
-                raise _Broken(f"{fields}: the changed {ct} is accepted: {reply}")
+                raise _Broken(_("{fields}: the changed {ct} is accepted: {reply}", fields=fields, ct=ct, reply=reply))
 
         return _examples(test)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pytest_xinchuang.harness.client import Crash
 from pytest_xinchuang.harness.protocol import Violation
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import NOTHING, Message, _
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.judge import Ask, VectorResult, asks
 from pytest_xinchuang.packages.sm_crypto.protocol import Lack, LackKind
@@ -36,7 +36,7 @@ class VectorOutcome:
     vector: Vector
     result: VectorResult
     operation: str = ""
-    detail: str = ""
+    detail: Message = NOTHING
     lack: Lack | None = None
 
     @property

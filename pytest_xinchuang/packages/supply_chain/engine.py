@@ -16,7 +16,7 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
-from pytest_xinchuang.messages import NOTHING, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
@@ -135,7 +135,7 @@ class SupplyChainEngine:
 
     def _refused(self) -> Found:
         """What cannot be said of a chain whose go.mod is refused."""
-        return Found(undecided=verbatim(self._texts.text(self._findings[0])), cause=Cause.BLOCKED)
+        return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.BLOCKED)
 
     def _told(self, findings: Iterable[Finding]) -> Found:
         found = Found()
@@ -150,11 +150,14 @@ class SupplyChainEngine:
             "findings": [{"code": f.code, "object": f.object, "certainty": f.certainty.value} for f in listed[:50]],
         }
         found.evidence.append(seen)
-        found.wrong += [verbatim(f"{f.code} {self._texts.text(f)}") for f in listed if f.certainty is Certainty.CERTAIN]
+        found.wrong += [self._coded(f) for f in listed if f.certainty is Certainty.CERTAIN]
         if open_ := [f for f in listed if f.certainty is Certainty.UNDECIDED]:
-            found.undecided = verbatim(f"{open_[0].code} {self._texts.text(open_[0])}")
-            found.mend = NOTHING if found.wrong else verbatim(self._texts.mend(open_[0]))
+            found.undecided = self._coded(open_[0])
+            found.mend = NOTHING if found.wrong else self._texts.mend(open_[0])
         return found
+
+    def _coded(self, finding: Finding) -> Message:
+        return _("{code} {found}", code=finding.code, found=self._texts.text(finding))
 
     def _mirror(self) -> Found:
         section = self.section
@@ -172,7 +175,7 @@ class SupplyChainEngine:
             return self._refused()
         findings, good = check_mirror(place, [key], runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
-        found.wrong += [verbatim(f"{f.code} {self._texts.text(f)}") for f in findings]
+        found.wrong += [self._coded(f) for f in findings]
         lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]
         if not findings and lacking and "://" not in section.mirror:
             found.wrong.append(

@@ -170,7 +170,7 @@ Liar.hello = hello
             "Liar.op_sm2_verify = lambda self, r: {}",
             "XC-SM-019",
             Verdict.FAIL,
-            "got None",
+            "got none",
         ),
         # No algorithm of this kind: that is said, and not passed.
         (
