@@ -108,6 +108,7 @@ def test_tables_in_chinese() -> None:
     ("output", "told"),
     [
         ("=== RUN   TestA\n    a_test.go:3: want 1, got 2\n--- FAIL: TestA\n", "a_test.go:3: want 1, got 2"),
+        ("\x16=== RUN   TestA\n\x0f    a_test.go:3: want 1\x0e\n\x16--- FAIL: TestA\n", "a_test.go:3: want 1"),
         ("nothing that tells\n", "程序结束：退出码 3"),
         ("", "程序结束：退出码 3"),
     ],
