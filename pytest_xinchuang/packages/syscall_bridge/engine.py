@@ -22,7 +22,7 @@ from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError, ViolationKind
-from pytest_xinchuang.messages import Message, _, both, joined, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, both, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, BridgeHello, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.clocks import SAMPLES, TIMER_PERIOD_NS, judge_clocks
 from pytest_xinchuang.packages.syscall_bridge.gostructs import check_go, pairs_of, read_go
@@ -508,7 +508,7 @@ class SyscallEngine:
         found = self._probed(PAGES, replace(asked, seen=about))
         if asked.page != known.value:
             # Who counts on 64K fails with less, and who counts on 4K fails with more: neither says anything of the platform.
-            there = f"; there: {found.wrong[0]}" if found.wrong else ""
+            there = _("; there: {wrong}", wrong=found.wrong[0]) if found.wrong else NOTHING
             found.wrong = []
             found.undecided = _(
                 "ran with pages of {page} bytes, the platform has {value}{there}",
@@ -517,8 +517,10 @@ class SyscallEngine:
                 there=there,
             )
             found.cause = Cause.FIDELITY
-            found.mend = verbatim(
-                f"xc kernel import {self.platform.id} FILE: a kernel with pages of {known.value} bytes"
+            found.mend = _(
+                "xc kernel import {platform} FILE, of a kernel with pages of {size} bytes",
+                platform=self.platform.id,
+                size=known.value,
             )
         return found.decision(asked.fidelity, requirement.mend.message())
 

@@ -121,7 +121,7 @@ def find_headers(arch: str, directory: Path | None = None) -> Headers:
         except ToolchainFault as error:
             raise HostFault(
                 _("no kernel headers: zig, which carries some, is not installed"),
-                mend=verbatim("pip install 'pytest-xinchuang[toolchains]', or --headers DIR"),
+                mend=_("pip install 'pytest-xinchuang[toolchains]', or --headers DIR"),
             ) from error
         found = [base / f"{names.zig}-linux-any", base / "any-linux-any"]
         source = "zig's headers"

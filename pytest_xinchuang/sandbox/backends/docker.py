@@ -61,7 +61,7 @@ def connect(timeout_scale: float = 1.0) -> Any:
             client.close()
         cause = f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SandboxFault(
-            _("no Docker engine answers: {cause}", cause=cause), mend=verbatim("xc doctor, or --xc-backend=qemu")
+            _("no Docker engine answers: {cause}", cause=cause), mend=_("xc doctor, or --xc-backend=qemu")
         ) from error
 
 

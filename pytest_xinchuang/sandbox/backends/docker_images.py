@@ -82,8 +82,10 @@ def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
                     wanted=wanted,
                     explanation=error.explanation,
                 ),
-                mend=verbatim(
-                    f"docker login, or docker load, or docker pull --platform linux/{platform.arch} {wanted}"
+                mend=_(
+                    "docker login, or docker load, or docker pull --platform linux/{arch} {image}",
+                    arch=platform.arch,
+                    image=wanted,
                 ),
             ) from error
     found = image.attrs.get("Architecture")

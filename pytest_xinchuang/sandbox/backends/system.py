@@ -130,7 +130,7 @@ class SystemSandbox(AgentSandbox):
                     platform=spec.platform,
                     why=error.strerror,
                 ),
-                mend=verbatim(f"make room in {spec.scratch}, or export XC_CACHE=/another/directory"),
+                mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=spec.scratch),
             ) from error
         # With init= a first process that cannot be run is a panic, not a shell on the console.
         words = [f"console={machine.console}", "quiet", "panic=-1", "oops=panic", "init=/init"]
