@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import _, verbatim
 
 SCHEMA = "xc-api/1"
@@ -331,7 +332,7 @@ class Snapshot:
                     number=number,
                     SCHEMA=SCHEMA,
                     where=where,
-                    first=first["msg"],
+                    first=mistake(first),
                 ),
                 mend=_("snapshots are made by: xc api snapshot DIR --output FILE"),
             ) from None

@@ -169,7 +169,7 @@ class Sources:
         else:
             raise XcError(
                 _("{language} is no language that APIs are read of", language=verbatim(repr(language))),
-                mend=verbatim("--kind go, c, java or python"),
+                mend=_("--kind go, c, java or python"),
             )
         return Snapshot(output, label)
 

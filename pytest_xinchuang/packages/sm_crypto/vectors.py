@@ -13,7 +13,8 @@ from pydantic import ConfigDict, Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.validation import mistake
+from pytest_xinchuang.messages import _, system_error, verbatim
 
 
 class _Published(FrozenData):
@@ -126,10 +127,10 @@ def load_file(path: Path) -> Loaded:
     except ValidationError as error:
         first = error.errors()[0]
         raise DataFileError(
-            _("{path}: {names}: {first}", path=path, names=".".join(map(str, first["loc"])), first=first["msg"])
+            _("{path}: {names}: {first}", path=path, names=".".join(map(str, first["loc"])), first=mistake(first))
         ) from None
     except OSError as error:
-        raise DataFileError(_("{path}: {why}", path=path, why=error.strerror)) from error
+        raise DataFileError(_("{path}: {why}", path=path, why=system_error(error))) from error
     ids: set[int] = set()
     for group in data.groups:
         for test in group.tests:

@@ -21,7 +21,8 @@ from pydantic import BaseModel, Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.validation import mistake
+from pytest_xinchuang.messages import _, system_error
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.tools.process import Runner
@@ -167,7 +168,7 @@ def check_mirror(
                 "{MANIFEST}: {names}: {first}",
                 MANIFEST=MANIFEST,
                 names=".".join(map(str, first["loc"])),
-                first=first["msg"],
+                first=mistake(first),
             )
         ) from None
     good = 0
@@ -273,8 +274,8 @@ def serve(root: Path, audit: Callable[[dict[str, Any]], None], port: int = 0) ->
         server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
         raise HostFault(
-            _("port {port} of 127.0.0.1 cannot be had: {why}", port=port, why=error.strerror),
-            mend=verbatim("--port 0 takes a free one"),
+            _("port {port} of 127.0.0.1 cannot be had: {why}", port=port, why=system_error(error)),
+            mend=_("--port 0 takes a free one"),
         ) from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
