@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.core.problems import problem_of
+from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 Request = Mapping[str, Any]
@@ -97,7 +97,7 @@ class HarnessProtocol(Generic[HelloModel]):
         what = _(
             "the harness's first line is not a hello: {where}: {problem}; it was {shown}",
             where=verbatim(".".join(map(str, problem["loc"]))) if problem["loc"] else _("the line"),
-            problem=problem_of(problem),
+            problem=mistake(problem),
             shown=shown,
         )
         raise ProtocolError(ViolationKind.BAD_HELLO, what, mend=mend)

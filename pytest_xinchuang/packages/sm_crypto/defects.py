@@ -85,9 +85,9 @@ class DefectBank(FrozenData):
     @model_validator(mode="after")
     def _names_differ(self) -> DefectBank:
         flags = [f.flag for f in (*self.defects, *self.flags)]
-        for kind, names in (("flag", flags), ("code", [d.code for d in self.defects])):
+        for kind, names in ((_("flag"), flags), (_("code"), [d.code for d in self.defects])):
             if twice := sorted({n for n in names if names.count(n) > 1}):
-                raise ValueError(f"the {kind} {twice[0]} is there twice")
+                raise ValueError(_("the {kind} {name} is there twice", kind=kind, name=verbatim(twice[0])))
         return self
 
     def flag(self, name: str) -> Flag | None:

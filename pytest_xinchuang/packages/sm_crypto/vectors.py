@@ -13,8 +13,8 @@ from pydantic import ConfigDict, Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.core.problems import problem_of
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.core.validation import mistake
+from pytest_xinchuang.messages import Message, _, system_error, verbatim
 
 
 class _Published(FrozenData):
@@ -134,12 +134,12 @@ def load_file(path: Path) -> Loaded:
     except ValidationError as error:
         first = error.errors()[0]
         raise DataFileError(
-            _("{path}: {key}: {problem}", path=path, key=".".join(map(str, first["loc"])), problem=problem_of(first))
+            _("{path}: {key}: {problem}", path=path, key=".".join(map(str, first["loc"])), problem=mistake(first))
             if first["loc"]
-            else _("{path}: {problem}", path=path, problem=problem_of(first))
+            else _("{path}: {problem}", path=path, problem=mistake(first))
         ) from None
     except OSError as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=system_error(error))) from error
     ids: set[int] = set()
     for group in data.groups:
         for test in group.tests:
