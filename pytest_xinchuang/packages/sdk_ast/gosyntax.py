@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest
+from pytest_xinchuang.packages.sdk_ast.problems import UNPARSED, problem_record
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
 _BASIC = frozenset(
@@ -322,7 +323,7 @@ def _package(parser: Any, directory: Path, root: Path, path: str, targets: Seque
         tree = parser.parse(data)
         relative = file.relative_to(root).as_posix()
         if tree.root_node.has_error:
-            problems.append({"file": relative, "line": None, "message": "syntax error"})
+            problems.append(problem_record(relative, None, UNPARSED))
         clause = next(iter(_all(tree.root_node, "package_identifier")), None)
         name = name or _text(clause)
         for key, symbol in _File(path, tree.root_node, relative).symbols():

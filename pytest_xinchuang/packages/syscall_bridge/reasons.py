@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
 
 
 def reason_of(error: BaseException) -> Message:
@@ -24,6 +24,6 @@ def reason_of(error: BaseException) -> Message:
             return _("invalid syntax")
         case ZeroDivisionError():
             return _("division by zero")
-        case OSError(strerror=str() as problem):
-            return verbatim(problem)
+        case OSError(strerror=str()):
+            return system_error(error)
     return told(error)
