@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
@@ -41,10 +42,12 @@ def connect(timeout_scale: float = 1.0) -> Any:
 
     Raises:
         SandboxFault: no engine answers.
+        MissingDependency: the client is not installed.
     """
-    import docker
-    from docker.errors import DockerException
-    from docker.utils import parse_host
+    with optional("docker"):
+        import docker
+        from docker.errors import DockerException
+        from docker.utils import parse_host
 
     client, path = None, ""
     try:
