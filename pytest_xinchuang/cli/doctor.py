@@ -76,7 +76,7 @@ def _extras() -> Iterator[HostFeature]:
     extras = [(name, modules, whys[name]) for name, modules in EXTRAS.items()]
     for package in shipped():
         if modules := tuple(getattr(package, "modules", ())):
-            why = _("the package {name} decides all of its requirements", name=verbatim(package.name))
+            why = _("a part of what the package {name} does needs it", name=verbatim(package.name))
             extras.append((package.name, modules, why))
     for name, modules, why in extras:
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
