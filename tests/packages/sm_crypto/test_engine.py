@@ -14,6 +14,7 @@ from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
@@ -152,7 +153,7 @@ Liar.hello = hello
             "Liar.op_sm2_verify = lambda self, r: {'unsupported': 'not today'}",
             "XC-SM-019",
             Verdict.FAIL,
-            "said that it does this",
+            "declared supported in its hello",
         ),
         (
             "Liar.op_sm2_verify = lambda self, r: {'valid': True}",
@@ -177,13 +178,13 @@ Liar.hello = hello
             hello("[said['operations'].pop(o) for o in list(said['operations']) if o.startswith('sm4')]"),
             "XC-SM-013",
             Verdict.NOT_APPLICABLE,
-            "no operation",
+            "does not offer operation sm4",
         ),
         (
             hello("said['operations'].pop('concurrent')"),
             "XC-SM-032",
             Verdict.INCONCLUSIVE,
-            "nothing can be said of several threads",
+            "several threads cannot be tested",
         ),
         (hello("said['default_id'] = ''"), "XC-SM-025", Verdict.FAIL, "expected valid True"),
         ("Liar.op_self_test = lambda self, r: {'passed': False}", "XC-SM-043", Verdict.FAIL, "self-test did not pass"),
@@ -268,7 +269,7 @@ def test_a_sandbox_that_breaks_under_the_last_vectors_is_no_pass(
     count = len([v for v in made._default if not client.hello.lacks({"op": "sm3"})])
 
     def broken() -> Any:
-        raise SandboxFault("killed from outside")
+        raise SandboxFault(verbatim("killed from outside"))
 
     received = 0
     receive = running.receive

@@ -17,6 +17,7 @@ from pytest_xinchuang.core.verdict import Fidelity, Verdict
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.sm_crypto import timing
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.timing import (
@@ -119,7 +120,7 @@ def screened(fake: Fake) -> Found:
 
 
 def verdict(found: Found) -> Verdict:
-    return found.decision(Fidelity.NATIVE, "").verdict
+    return found.decision(Fidelity.NATIVE, verbatim("")).verdict
 
 
 def test_a_large_leak_ends_it_soon_and_a_small_one_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +177,7 @@ def test_no_time_that_cannot_be_makes_a_pass(monkeypatch: pytest.MonkeyPatch) ->
         found = screened(fake)
         assert (
             verdict(found) is Verdict.INCONCLUSIVE
-            and "that it was waited for" in found.undecided
+            and "while its replies took" in found.undecided
             and "clock" in found.mend
         )
 
@@ -191,7 +192,7 @@ def test_what_is_not_answered_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> N
     fake.reply = {"unsupported": "no such key"}
     assert verdict(check_timing(fake, PAIR, wrong=True)) is Verdict.INCONCLUSIVE  # type: ignore[arg-type]
     for told in (
-        Answer(ReplyKind.HUNG, detail="no reply"),
+        Answer(ReplyKind.HUNG, detail=verbatim("no reply")),
         *(Answer(ReplyKind.REPLY, {w: "no reply"}) for w in ("error", "unsupported")),
     ):
         found = screened(Fake(monkeypatch, told=told))
