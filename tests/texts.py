@@ -89,7 +89,7 @@ def wrong_messages(source: str) -> Iterator[Place]:
             case _:
                 wrong = False
         if wrong:
-            yield Place(node.lineno, "", ast.unparse(node))
+            yield Place(getattr(node, "lineno", 0), "", ast.unparse(node))
 
 
 def english(source: str) -> Iterator[Place]:
