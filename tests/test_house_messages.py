@@ -93,6 +93,7 @@ def test_no_english_stands_outside_of_messages() -> None:
         '_("a {} file").format(name)',
         'text += _("a file")',
         "f\"{_('a file')}: {name}\"",
+        "f\"{n_('{n} file', '{n} files', 3).render(language)}: {name}\"",
         '", ".join([_("a"), _("b")])',
         '", ".join(_("{a}", a=a) for a in every)',
     ],

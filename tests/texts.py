@@ -79,8 +79,8 @@ def wrong_messages(source: str) -> Iterator[Place]:
                 wrong = _makes(left) or _makes(right)
             case ast.AugAssign(value=value):
                 wrong = isinstance(node.op, ast.Add) and _makes(value)
-            case ast.FormattedValue(value=value):
-                wrong = _makes(value)
+            case ast.JoinedStr():  # what stands in one is not even extracted
+                wrong = any(map(_makes, ast.walk(node)))
             case ast.Call(func=ast.Attribute(attr="format" | "format_map" | "replace", value=value)):
                 wrong = _makes(value)
             case ast.Call(func=ast.Attribute(attr="join", value=ast.Constant(value=str())), args=[ast.expr() as parts]):
