@@ -106,7 +106,7 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
         if type(error) in (NotImplementedError, RuntimeError):
             raise CannotRead(str(error) or _("an unsupported compression"), "XC-BAD-006") from error
         if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
-            raise CannotRead(f"damaged: {error}") from error
+            raise CannotRead(_("damaged: {error}", error=error)) from error
 
 
 _DAMAGE = (

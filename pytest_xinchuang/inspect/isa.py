@@ -108,7 +108,7 @@ def guards(elf: ElfObject, path: str) -> str:
     imported = elf.imports | frozenset(elf.undefined)
     for name in ASKING_IMPORTS:
         if name in imported and name != "__getauxval":
-            return f"it imports {name}"
+            return _("it imports {name}", name=verbatim(name))
     if all(any(name in imported for name in names) for names in _TRYING_IMPORTS):
         return _("it may try instructions under a handler for SIGILL")
     if "_rtld_global_ro" in elf.exports:
