@@ -226,13 +226,6 @@ def both(texts: Mapping[str, str], /, **params: Parameter) -> Message:
 def told(error: BaseException) -> Message:
     """What an error says: the message that it was raised with, else its text as it is."""
     said = error.args[0] if error.args else None
-    if isinstance(error, OSError) and error.errno is not None and error.filename2 is None:
-        from pytest_xinchuang.messages.system import system_error  # it needs this module
-
-        what, number = system_error(error), error.errno
-        if error.filename is None:
-            return _("[Errno {number}] {what}", number=number, what=what)
-        return _("[Errno {number}] {what}: {file}", number=number, what=what, file=repr(error.filename))
     return said if isinstance(said, Message) else Message(_Verbatim(str(error)))
 
 
