@@ -16,7 +16,7 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
-from pytest_xinchuang.messages import NOTHING, Message, _, told
+from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
@@ -88,9 +88,9 @@ class SupplyChainEngine:
     def _checks(self) -> dict[str, Callable[[], Found]]:
         checks: dict[str, Callable[[], Found]] = {name: self._by_codes(name) for name in CODES}
         if self.trust.allow_list is None:
-            checks[ALLOWED] = lambda: _unknown(_("no allow-list is given (--xc-allow-list)"))
+            checks[ALLOWED] = lambda: _unknown(_("no allow-list is given (--xc-allow-list)"), "--xc-allow-list FILE")
         if self.trust.advisories is None:
-            checks[FROZEN] = lambda: _unknown(_("no advisories are given (--xc-advisories)"))
+            checks[FROZEN] = lambda: _unknown(_("no advisories are given (--xc-advisories)"), "--xc-advisories PATH")
         return {**checks, MIRROR: self._mirror, SBOM: self._sbom}
 
     @property
@@ -165,7 +165,10 @@ class SupplyChainEngine:
         if not section.mirror:
             return _unknown(_("the manifest names no mirror (supply_chain.mirror)"))
         if self.trust.mirror_key is None:
-            return _unknown(_("no public key is given to check the mirror's signature with (--xc-mirror-key)"))
+            return _unknown(
+                _("no public key is given to check the mirror's signature with (--xc-mirror-key)"),
+                "--xc-mirror-key FILE",
+            )
         place = self._place(section.mirror)
         if self.offline and "://" in place and not on_loopback(place):
             return Found(undecided=_("{url} was not asked: nothing may be fetched", url=section.mirror))
@@ -245,6 +248,6 @@ def _sha256(component: dict[str, Any]) -> str:
     return next((str(h["content"]) for h in component.get("hashes") or () if h.get("alg") == "SHA-256"), "")
 
 
-def _unknown(why: Message) -> Found:
-    """Nothing can be said until whoever grades gives what is missing."""
-    return Found(undecided=why, cause=Cause.MISSING_FACT)
+def _unknown(why: Message, option: str = "") -> Found:
+    """Nothing can be said until whoever grades gives what is missing, by ``option`` where there is one."""
+    return Found(undecided=why, cause=Cause.MISSING_FACT, mend=verbatim(option))

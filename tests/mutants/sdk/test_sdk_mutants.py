@@ -14,10 +14,12 @@ from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.messages import Message
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
 from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine, Trust
 from pytest_xinchuang.provision.cache import Cache
+from tests.messages.english import english_in
 from tests.mutants.sdk.subjects import MUTANTS, good, manifest
 
 CAUGHT_BY = yaml.safe_load((Path(__file__).parent / "caught_by.yaml").read_text())
@@ -64,6 +66,10 @@ def decisions(
     return found
 
 
+def texts_of(found: dict[str, Decision]) -> list[tuple[str, Message]]:
+    return [(i, text) for i, decision in found.items() for text in (decision.reason, decision.mend)]
+
+
 @pytest.mark.parametrize("platform", ["kunpeng", "loongson", "hygon"])
 def test_the_good_subject_has_no_failure(
     subject: Path, platforms: Platforms, catalogue: Catalogue, platform: str
@@ -85,6 +91,9 @@ def test_a_mutant_is_caught_by_name(name: str, subject: Path, platforms: Platfor
     for identifier in NAMES[name]:
         assert found[identifier].mend
         assert found[identifier].cause is Cause.SUBJECT
+    # What Go's compiler and vet say of the subject stays in their words.
+    told = {d.render("zh") for i, d in texts_of(found) if i not in ("XC-SDK-001", "XC-SDK-002")}
+    assert not {text: english_in(text) for text in told if english_in(text)}
 
 
 def test_every_requirement_has_a_mutant(catalogue: Catalogue) -> None:
@@ -110,6 +119,10 @@ def test_what_nobody_vouches_for_is_no_pass(
     trust = replace(trust_in(subject), **without)
     found = decisions(subject, platforms, catalogue, trust=trust)[identifier]
     assert found.verdict is Verdict.INCONCLUSIVE
+    assert not english_in(found.reason.render("zh"))
+    # The manifest has no such keys: it is for whoever grades to give them.
+    if lacks != "proxies":
+        assert found.mend.partition(" ")[0] == f"--xc-{lacks.replace('_', '-')}"
 
 
 def test_a_proxy_that_has_nothing_decides_nothing(subject: Path, platforms: Platforms, catalogue: Catalogue) -> None:
