@@ -117,9 +117,9 @@ class SmEngine:
                 return self._hello().decision(self.fidelity, requirement.mend.message())
             if requirement.min_fidelity > self.fidelity:
                 reason = _(
-                    "needs {min_fidelity}; this sandbox is {fidelity}",
-                    min_fidelity=requirement.min_fidelity.word,
-                    fidelity=self.fidelity.word,
+                    "needs {needed}; this sandbox is {given}",
+                    needed=requirement.min_fidelity.word,
+                    given=self.fidelity.word,
                 )
                 return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
             check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
 from pytest_xinchuang.packages.sm_crypto.defects import load_bank
@@ -46,14 +47,16 @@ def command(number: int) -> list[str]:
     return [sys.executable, "-m", "tests.mutants.sm.subject", str(number)]
 
 
-def caught(number: int) -> tuple[dict[str, str], list[str]]:
+def caught(number: int) -> tuple[dict[str, Message], list[str]]:
     """Requirement -> what it says, of all that fail; and the vectors with the defect's own flag that show it."""
     defect = next(d for d in load_bank().defects if d.id == number)
     with SmClient(local(command(number), ROOT), timeout_s=20) as client:
         chosen = vectors(number)
         result = run_vectors(client, chosen)
         failed = [s for s in result.seen if s.result is VectorResult.FAILED]
-        told = {s.vector.requirement: f"{s.vector.id}: {s.detail}" for s in reversed(failed)}
+        told = {
+            s.vector.requirement: _("{vector}: {detail}", vector=s.vector.id, detail=s.detail) for s in reversed(failed)
+        }
         own = [s.vector.id for s in failed if defect.flag in s.vector.test.flags]
         found: Found | None = None
         if defect.where == "concurrency":

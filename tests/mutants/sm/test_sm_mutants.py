@@ -9,6 +9,7 @@ import yaml
 
 from pytest_xinchuang.packages.sm_crypto.defects import load_bank
 from pytest_xinchuang.packages.sm_crypto.report import defect_table
+from tests.messages.english import english_in
 from tests.mutants.sm.running import caught
 from tests.mutants.sm.subject import DEFECTS
 
@@ -37,5 +38,7 @@ def test_mutant_is_caught_by_its_requirement(number: int) -> None:
     told, own = caught(number)
     assert defect.requirement in told, told
     assert own, "no vector with the defect's own flag shows it"
+    for text in told.values():
+        assert text.render("zh") != text and not english_in(text.render("zh"))
     # What else it breaks is known: a hash with another byte order is wrong everywhere.
     assert sorted(set(told) - {defect.requirement}) == TABLE[number].get("also", [])

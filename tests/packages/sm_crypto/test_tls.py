@@ -18,6 +18,7 @@ from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.packages.sm_crypto.tls import probe as probing
 from pytest_xinchuang.packages.sm_crypto.tls.probe import parse_address, probe, read_roots
+from tests.messages.english import english_in
 from tests.packages.sm_crypto.tls_servers import Pki, serving, tlcp, tls13
 
 
@@ -56,6 +57,7 @@ def test_faults_of_tlcp(pki: Pki, fault: str, what: str) -> None:
     with serving(tlcp(pki, fault)) as address:
         endpoint = probe(address, [pki.root], timeout_s=30, only=["TLCP 1.1"])
     assert any(what in p for p in endpoint.spoken[0].all_problems), endpoint.spoken[0].all_problems
+    assert all(p.render("zh") != p and not english_in(p.render("zh")) for p in endpoint.spoken[0].all_problems)
 
 
 def test_another_version_is_not_tlcp(pki: Pki) -> None:
@@ -89,6 +91,7 @@ def test_faults_of_rfc8998(pki: Pki, fault: str, what: str) -> None:
     with serving(tls13(pki, fault)) as address:
         endpoint = probe(address, [pki.root], timeout_s=30, only=["RFC 8998"])
     assert any(what in p for p in endpoint.spoken[0].all_problems), endpoint.spoken[0].all_problems
+    assert all(p.render("zh") != p and not english_in(p.render("zh")) for p in endpoint.spoken[0].all_problems)
     # A good hello that is not borne is about the handshake; all else is about certificates and signatures.
     assert bool(endpoint.spoken[0].intolerances) is (fault == "silent at unknown")
 
@@ -128,6 +131,7 @@ def test_what_is_no_tls_at_all_is_no_traceback(data: bytes) -> None:
         endpoint = probe(address, timeout_s=1)
     assert not endpoint.spoken
     assert set(endpoint.refused) == {"TLCP 1.1", "RFC 8998", "TLS 1.3", "TLS 1.2"}
+    assert not any(english_in(why.render("zh")) for why in endpoint.refused.values())
 
 
 def test_a_server_that_never_stops_is_left() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
 from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Spoken
@@ -46,13 +46,8 @@ def read_roots(path: Path) -> list[bytes]:
             return [der for kind, _rest, der in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
         parse(data)
     except (OSError, ValueError) as error:
-        raise XcError(
-            _(
-                "{path}: there is no certificate: {why}",
-                path=path,
-                why=_why(error) if isinstance(error, OSError) else error,
-            )
-        ) from None
+        why = system_error(error) if isinstance(error, OSError) else error
+        raise XcError(_("{path}: there is no certificate: {why}", path=path, why=why)) from None
     return [data]
 
 
@@ -109,17 +104,12 @@ def ask(
 
 
 def _why(error: OSError) -> Message:
-    """Why a connection could not be made, or a file not be read."""
-    said = told(error)
-    if error.errno is None and said and not isinstance(error, TimeoutError):
-        return said
-    if isinstance(error, ConnectionRefusedError):
-        return _("connection refused")
+    """Why a connection could not be made."""
     if isinstance(error, TimeoutError):
         return _("no answer within the time-out")
-    if isinstance(error, FileNotFoundError):
-        return _("no such file")
-    return verbatim(error.strerror or type(error).__name__)
+    if error.errno is None:
+        return told(error) or verbatim(type(error).__name__)
+    return system_error(error)
 
 
 def _rfc8998(connect: Connect, host: str) -> Spoken:
