@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from pytest_xinchuang.messages import Message, _, told, verbatim
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def reason_of_value(problem: ErrorDetails) -> Message:
+    """The reason that pydantic gives for a value that it refuses."""
+    match problem["type"]:
+        case "missing":
+            return _("it is missing")
+        case "json_invalid":
+            return _("not JSON")
+    return verbatim(problem["msg"])
 
 
 def reason_of(error: BaseException) -> Message:

@@ -16,7 +16,7 @@ from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, install_command, need_whole, parse
-from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of, reason_of_value
 from pytest_xinchuang.toolchain.builder import find_zig
 from pytest_xinchuang.tools.process import Runner, first_line
 
@@ -177,7 +177,7 @@ def load_table(path: Path) -> SyscallTable:
                 "{path}: not a table of system calls: {where}: {first}",
                 path=path,
                 where=where,
-                first=verbatim(first["msg"]),
+                first=reason_of_value(first),
             ),
             mend=verbatim("xc syscalls table ARCH --json > FILE"),
         ) from error
