@@ -37,5 +37,5 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SESSION] = session
         config.pluginmanager.register(XcRun(session), "xinchuang-run")
     except XcError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise options.usage_error(config, error) from None
     config.args += [a for a in session.conformance_args() if a not in config.args]

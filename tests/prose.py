@@ -95,6 +95,8 @@ def _is_text(node: ast.expr, known: set[str]) -> bool:
         case ast.Call(func=ast.Name(id="str" | "repr"), args=[argument]):
             # An error is no text, and has attributes that may be asked; as a string it is one.
             return _is_text(argument, known) or (isinstance(argument, ast.Name) and f"str {argument.id}" in known)
+        case ast.Call(func=ast.Attribute(attr="sub"), args=arguments) if any(_is_text(a, known) for a in arguments):
+            return True
         case ast.Call(func=ast.Attribute(value=inner, attr=name), args=arguments):
             return (name in SAYS and not arguments) or _is_text(inner, known)
     return False

@@ -306,6 +306,7 @@ def test_no_decision_looks_into_texts() -> None:
         'try:\n    pass\nexcept OSError as error:\n    if "encrypted" in str(error): pass',
         'told = f"{found.undecided}; more"\nreturn told.count("x")',
         'return record["message"] == "x"',
+        'if MARKS.sub("", run.output).startswith("x"): pass',
     ],
 )
 def test_a_planted_look_into_a_text_is_seen(planted: str) -> None:

@@ -51,6 +51,9 @@ _CLOCK = re.compile(
 
 _THREADS = re.compile(r"ThreadSanitizer|race: limit|FATAL: .*Sanitizer", re.IGNORECASE)
 
+_MARKS = re.compile(r"[\x0e\x0f\x16]")
+"""Control characters with which a test program marks its lines and errors (cmd/internal/test2json)."""
+
 Say = Callable[[Message], None]
 
 Reference = dict[str, EndOfTest] | Message
@@ -194,8 +197,7 @@ class GoTestEngine:
             ]
             ender = next((name for name in reversed(started) if name in unfinished), unfinished[-1])
             said = outcome.stderr[-2000:].decode(errors="replace") + "\n" + seen[ender].output
-            ended = _("the program ended with {end}", end=outcome.describe())
-            enders[ender] = EndOfTest("unfinished", said, ended)
+            enders[ender] = EndOfTest("unfinished", said, _program_ended(outcome))
 
     @staticmethod
     def _coverage(sandbox: Sandbox) -> tuple[int, int] | None:
@@ -295,7 +297,8 @@ class GoTestEngine:
                 return TestVerdict.NOT_JUDGED, _(
                     "{why}; alone it passes: it depends on timing or on other tests", why=reason
                 )
-            again = _reason(alone.stdout.decode(errors="replace")) or again
+            ended = _program_ended(alone) if ended else NOTHING
+            again = _reason(alone.stdout.decode(errors="replace"), ended) or again
         if not self._steady_on_x86(module, package, name):
             return TestVerdict.FAILS_EVERYWHERE, _("{why}; on x86-64 it fails at times", why=again)
         if _CLOCK.search(output):
@@ -359,10 +362,14 @@ def _put_tree(sandbox: Sandbox, root: Path) -> None:
         sandbox.put(f"{SOURCE}/{path.relative_to(root)}", path.read_bytes())
 
 
+def _program_ended(outcome: Outcome) -> Message:
+    return _("the program ended with {end}", end=outcome.describe())
+
+
 def _reason(output: str, ended: Message = NOTHING) -> Message:
     """The line of a failed test's output that tells why; without one, how its program ended, or the first line."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    lines = [line for line in lines if not re.match(r"\x16?(?:=== |--- |PASS|FAIL$|ok |warning: GOCOVERDIR)", line)]
+    lines = [line.strip() for line in _MARKS.sub("", output).splitlines() if line.strip()]
+    lines = [line for line in lines if not re.match(r"(?:=== |--- |PASS|FAIL$|ok |warning: GOCOVERDIR)", line)]
     telling = [line for line in lines if re.search(r"panic:|fatal error|Error:|error|expected|want|got", line)]
     if telling or not ended:
         return verbatim((telling or lines or [""])[0][:200])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_hits import Hit, Hits
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 
 MAX_SITES = 8
 """Functions that are named for each extension; the others are counted."""
@@ -61,8 +61,10 @@ class Site:
     address: int
     text: str
 
-    def __str__(self) -> str:
-        return f"{self.function}: {self.text}" if self.text else self.function
+    @property
+    def shown(self) -> Message:
+        """The place as findings name it."""
+        return _("{function}: {text}", function=self.function, text=self.text) if self.text else verbatim(self.function)
 
 
 @dataclass
@@ -132,7 +134,7 @@ def scan_isa(elf: ElfObject, data: bytes, path: str = "") -> IsaScan:
     if not scan.asks:
         scan.asks = hits.asks
     if not scan.asks and data.find(b"/proc/cpuinfo") >= 0:
-        scan.asks = "it reads /proc/cpuinfo"
+        scan.asks = _("it reads {file}", file="/proc/cpuinfo")
     known = bool(elf.functions)
     for hit in hits.found:
         use = scan.uses.setdefault(hit.feature, Use(hit.feature))
@@ -157,7 +159,7 @@ def _keep(sites: list[Site], site: Site) -> None:
 def _name(hit: Hit) -> str:
     if hit.function is None:
         return f"{hit.address:#x}"
-    return hit.function.name or f"function at {hit.function.address:#x}"
+    return hit.function.name or _("function at {address:#x}", address=hit.function.address)
 
 
 def _scanner(elf: ElfObject) -> Callable[[ElfObject, bytes], Hits] | None:

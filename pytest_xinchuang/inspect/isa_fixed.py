@@ -13,6 +13,7 @@ from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_arm64 import ARM64
 from pytest_xinchuang.inspect.isa_hits import Functions, Hit, Hits
 from pytest_xinchuang.inspect.isa_loong64 import LOONG64
+from pytest_xinchuang.messages import _
 
 CHUNK = 1 << 22
 """Words looked at in one go: 16 MiB of code, so that temporaries stay small."""
@@ -88,7 +89,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             function = functions.of(address)
             if encoding.feature == ASK:
                 if function is not None or not functions.all:
-                    asks = f"it executes {encoding.name} at {address:#x}"
+                    asks = _("it executes {instruction} at {address:#x}", instruction=encoding.name, address=address)
                     reads_cpucfg |= encoding.name == "CPUCFG"
                 continue
             arm = elf.machine == "EM_AARCH64"
@@ -145,7 +146,7 @@ def _verify(words: Any, index: int, address: int, function: Any) -> tuple[str, b
         first, last = max(first, begin), min(last, begin + (function.size + 3) // 4)
     decoded = 0
     text = ""
-    for at, _, mnemonic, operands in _capstone().disasm_lite(
+    for at, _size, mnemonic, operands in _capstone().disasm_lite(
         words[first:last].tobytes(), address - 4 * (index - first)
     ):
         decoded += 1

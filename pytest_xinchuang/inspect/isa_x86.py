@@ -10,6 +10,7 @@ from iced_x86 import CpuidFeature, Decoder, Formatter, FormatterSyntax
 
 from pytest_xinchuang.inspect.elf import CodeRange, ElfObject, Function
 from pytest_xinchuang.inspect.isa_hits import Hit, Hits
+from pytest_xinchuang.messages import _
 
 FEATURES = {
     # iced's names of CPUID features -> Linux's names in /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h). What is not
@@ -62,7 +63,9 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
                     if feature == ASK:
                         # Outside of a function two bytes of data may look like it.
                         if function is not None or not elf.functions:
-                            asks = f"it executes CPUID at {instruction.ip:#x}"
+                            asks = _(
+                                "it executes {instruction} at {address:#x}", instruction="CPUID", address=instruction.ip
+                            )
                     elif feature == INVALID:
                         invalid = True
                     elif feature in found:

@@ -177,7 +177,7 @@ class Cache:
                         root=self.root,
                         why=error.strerror,
                     ),
-                    mend=verbatim("make room there, or export XC_CACHE=/another/directory"),
+                    mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=self.root),
                 ) from error
             finally:
                 remove_tree(scratch)

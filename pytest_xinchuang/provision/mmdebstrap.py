@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import RootfsRecipe
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.tools.process import End, Runner, environment, first_line
 
@@ -40,7 +40,7 @@ _UNNEEDED = (
     "usr/share/bug",
 )
 
-_MEND = "sudo apt-get install mmdebstrap  (or `xc provision --offline DIR` with an export made elsewhere)"
+_MEND = _("sudo apt-get install mmdebstrap, or xc provision --offline DIR with an export made elsewhere")
 
 
 def host_architecture() -> str:
@@ -71,7 +71,7 @@ def mirror(runner: Runner | None = None) -> str:
     if not done.ok:
         raise HostFault(
             _("apt-get cannot be asked for a package mirror: {why}", why=done.told()),
-            mend=verbatim("export XC_MIRROR=<URL of a Debian mirror>"),
+            mend=_("export XC_MIRROR=<URL of a Debian mirror>"),
         )
     listing = done.text.splitlines()
     for line in listing:
@@ -79,8 +79,8 @@ def mirror(runner: Runner | None = None) -> str:
         if "security" not in uri and "debian" in uri:
             return uri
     raise HostFault(
-        verbatim("apt knows no Debian repository on this host"),
-        mend=verbatim("export XC_MIRROR=<URL of a Debian mirror>"),
+        _("apt knows no Debian repository on this host"),
+        mend=_("export XC_MIRROR=<URL of a Debian mirror>"),
     )
 
 
@@ -99,7 +99,7 @@ def find_mmdebstrap(cache: Cache, runner: Runner | None = None) -> list[str]:
 def _fetch_package(package: str, tree: Path, cache: Cache, runner: Runner | None) -> tuple[str, dict[str, str]]:
     for tool in ("apt-get", "dpkg-deb", "perl"):
         if shutil.which(tool) is None:
-            raise HostFault(_("neither mmdebstrap nor {tool} is on this host", tool=tool), mend=verbatim(_MEND))
+            raise HostFault(_("neither mmdebstrap nor {tool} is on this host", tool=tool), mend=_MEND)
     # An apt of our own: an ordinary user may not update the host's lists, and they may be empty.
     state = cache.root / "tmp" / f"apt-{os.getpid()}"
     remove_tree(state)
@@ -121,7 +121,7 @@ def _fetch_package(package: str, tree: Path, cache: Cache, runner: Runner | None
         )
         archive = next(state.glob(f"{package}_*.deb"), None)
         if archive is None:
-            raise HostFault(verbatim(f"apt-get downloaded no {package}"), mend=verbatim(_MEND))
+            raise HostFault(_("apt-get downloaded no {package}", package=package), mend=_MEND)
         run_tool(["dpkg-deb", "-x", str(archive), str(tree)], _("unpack {file}", file=archive.name), runner=runner)
         return f"Debian package {archive.name}", {}
     finally:
@@ -140,7 +140,7 @@ def run_tool(argv: Sequence[str], doing: Message, cwd: Path | None = None, runne
     env = environment({"DEBIAN_FRONTEND": "noninteractive"})
     done = (runner or Runner()).run(argv, timeout_s=TIMEOUT_S, cwd=cwd, env=env)
     if done.end is not End.EXITED:
-        raise HostFault(_("could not {do}: {why}", do=doing, why=done.told()), mend=verbatim(_MEND))
+        raise HostFault(_("could not {do}: {why}", do=doing, why=done.told()), mend=_MEND)
     if not done.ok:
         lines = [line for line in done.errors.splitlines() if re.match(r"E:|dpkg|W: .*GPG|.*rror", line)]
         cause = lines[0] if lines else first_line(done.errors)

@@ -271,7 +271,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataFileError(
                 _("{directory}/index.json: not an export: {why}", directory=directory, why=error),
-                mend=verbatim("xc provision --export DIR, on a machine with network"),
+                mend=_("xc provision --export DIR, on a machine with network"),
             ) from error
         for archive, entry in wanted:
 

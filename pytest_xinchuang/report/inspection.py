@@ -11,7 +11,7 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.inspector import Inspection, describe
-from pytest_xinchuang.messages import Message, _
+from pytest_xinchuang.messages import Message, _, n_
 from pytest_xinchuang.report.sarif import sarif_document
 
 ORDER = (Certainty.CERTAIN, Certainty.UNDECIDED, Certainty.GUARDED, Certainty.NOTE)
@@ -48,41 +48,22 @@ class InspectionResult:
         return any(f.certainty is Certainty.UNDECIDED for f in self.findings)
 
 
-WORDS = {
-    "en": {
-        "certain": "FAIL",
-        "undecided": "open",
-        "guarded?": "may",
-        "note": "note",
-        "clean": "nothing found",
-        "mend": "mend",
-        "object": "object",
-        "objects": "objects",
-        "summary": "{certain} certain, {undecided} undecided, {guarded} guarded?, {notes} notes",
-        "more": "{n} notes are not shown (--notes)",
-    },
-    "zh": {
-        "certain": "失败",
-        "undecided": "未定",
-        "guarded?": "可能",
-        "note": "备注",
-        "clean": "未发现问题",
-        "mend": "修正",
-        "object": "个对象",
-        "objects": "个对象",
-        "summary": "确定 {certain}，未定 {undecided}，可能受保护 {guarded}，备注 {notes}",
-        "more": "未显示 {n} 条备注（--notes）",
-    },
+WORDS: Mapping[str, Message] = {
+    "certain": _("FAIL"),
+    "undecided": _("open"),
+    "guarded?": _("may"),
+    "note": _("note"),
 }
 
 
 def as_text(result: InspectionResult, *, notes: bool = False) -> str:
     """For people: a block for each platform; the same mend is told once."""
-    words = WORDS[result.language]
     lines = []
     for name, inspection in result.inspections.items():
         objects = len(inspection.records)
-        lines.append(f"{name}: {inspection.root.kind}, {objects} {words['object' if objects == 1 else 'objects']}")
+        lines.append(
+            f"{name}: {inspection.root.kind}, {n_('{n} object', '{n} objects', objects).render(result.language)}"
+        )
     for platform in result.platforms:
         found = result.of(platform.id)
         title = getattr(platform.cpu.title, result.language), getattr(platform.system.title, result.language)
@@ -90,27 +71,33 @@ def as_text(result: InspectionResult, *, notes: bool = False) -> str:
         shown = [f for f in found if notes or f.certainty is not Certainty.NOTE]
         for (certainty, code, mend), group in _grouped(shown, result).items():
             rule = result.catalogue.get(code)
-            lines.append(f"  {words[certainty]} {code} {getattr(rule.title, result.language)}")
+            lines.append(f"  {WORDS[certainty].render(result.language)} {code} {getattr(rule.title, result.language)}")
             lines += [f"      {result.catalogue.text(f).render(result.language)}" for f in group[:12]]
             if len(group) > 12:
                 lines.append(f"      ... +{len(group) - 12}")
-            lines.append(f"      {words['mend']}: {mend}")
+            lines.append("      " + _("mend: {mend}", mend=mend).render(result.language))
         hidden = len(found) - len(shown)
         if not found:
-            lines.append(f"  {words['clean']}")
+            lines.append("  " + _("nothing found").render(result.language))
         else:
             count = {c: sum(f.certainty is c for f in found) for c in Certainty}
             lines.append(
                 "  "
-                + words["summary"].format(
+                + _(
+                    "{certain} certain, {undecided} undecided, {guarded} guarded?, {notes} notes",
                     certain=count[Certainty.CERTAIN],
                     undecided=count[Certainty.UNDECIDED],
                     guarded=count[Certainty.GUARDED],
                     notes=count[Certainty.NOTE],
-                )
+                ).render(result.language)
             )
         if hidden:
-            lines.append("  " + words["more"].format(n=hidden))
+            lines.append(
+                "  "
+                + n_("{n} note is not shown (--notes)", "{n} notes are not shown (--notes)", hidden).render(
+                    result.language
+                )
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -203,25 +190,21 @@ def _uri(path: str) -> str:
 
 def explain(catalogue: FindingCatalogue, codes: Iterable[str], language: str, rows: Mapping[str, Sequence[str]]) -> str:
     """What codes mean: cause, what is shown as evidence, mend, and what they trace to."""
-    labels = {
-        "en": ("cause", "evidence", "mend", "traces to", "stands in the way of", "known failures"),
-        "zh": ("原因", "证据", "修正", "依据", "妨碍的级别", "已知故障"),
-    }[language]
     parts = []
     for code in codes:
         rule = catalogue.get(code)
         level = rule.level.value if rule.level else "-"
         lines = [
-            f"{rule.code}  {getattr(rule.title, language)}",
-            f"  {labels[0]}: {getattr(rule.cause, language)}",
-            f"  {labels[1]}: {getattr(rule.found, language)}",
-            f"  {labels[2]}: {getattr(rule.mend, language)}",
-            f"  {labels[3]}: {rule.clause}",
-            f"  {labels[4]}: {level}",
+            _("cause: {text}", text=rule.cause.message()),
+            _("evidence: {text}", text=rule.found.message()),
+            _("mend: {mend}", mend=rule.mend.message()),
+            _("traces to: {text}", text=rule.clause),
+            _("stands in the way of: {level}", level=level),
         ]
         if rows.get(rule.code):
-            lines.append(f"  {labels[5]}: {'; '.join(rows[rule.code])}")
-        parts.append("\n".join(lines))
+            lines.append(_("known failures: {text}", text="; ".join(rows[rule.code])))
+        title = f"{rule.code}  {rule.title.message().render(language)}"
+        parts.append("\n".join([title, *(f"  {line.render(language)}" for line in lines)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -12,6 +12,7 @@ from pytest_xinchuang.core.verdict import Cause, Verdict
 from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.run import markers
 from pytest_xinchuang.run.controller import Controller
+from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.recording import Note, note_of
 from pytest_xinchuang.run.session import XcSession
 
@@ -40,14 +41,16 @@ class XcRun:
             try:
                 self.session.provision()
             except XcError as error:
-                raise pytest.UsageError(error.render(self.session.language)) from None
+                raise usage_error(self.session.config, error) from None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "xc_platform" not in metafunc.fixturenames:
             return
         shorts = self.session.all_platforms.file.shorts
         marks = list(metafunc.definition.iter_markers("xc_platform"))
-        chosen = [p for p in self.session.platforms if all(markers.allows(m, p, shorts) for m in marks)]
+        chosen = [
+            p for p in self.session.platforms if all(markers.allows(metafunc.config, m, p, shorts) for m in marks)
+        ]
         metafunc.parametrize("xc_platform", chosen, ids=[p.id for p in chosen], indirect=True, scope="session")
 
     @pytest.hookimpl(optionalhook=True)

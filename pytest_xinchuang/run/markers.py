@@ -6,24 +6,31 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_xinchuang.packages.base import N_
+from pytest_xinchuang.run.options import in_the_locale, usage_error
+
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform
 
 SIGNATURES = {
-    "xc_platform": "xc_platform(*ids, arch=None, os=None): run on these platforms alone (ids or short names), on this "
-    "architecture, under this system",
-    "xc_requirement": "xc_requirement(*ids): the requirements that this test decides",
-    "xc_fidelity": "xc_fidelity(least): the least fidelity that can decide this test: static, emulated-user, "
-    "emulated-system or native",
+    "xc_platform": N_(
+        "xc_platform(*ids, arch=None, os=None): run on these platforms alone (ids or short names), on this "
+        "architecture, under this system"
+    ),
+    "xc_requirement": N_("xc_requirement(*ids): the requirements that this test decides"),
+    "xc_fidelity": N_(
+        "xc_fidelity(least): the least fidelity that can decide this test: static, emulated-user, emulated-system or "
+        "native"
+    ),
 }
 
 
 def register(config: pytest.Config) -> None:
     for text in SIGNATURES.values():
-        config.addinivalue_line("markers", text)
+        config.addinivalue_line("markers", in_the_locale(text))
 
 
-def allows(mark: pytest.Mark, platform: Platform, shorts: dict[str, str]) -> bool:
+def allows(config: pytest.Config, mark: pytest.Mark, platform: Platform, shorts: dict[str, str]) -> bool:
     """Whether an ``xc_platform`` marker lets its test run on ``platform``.
 
     Raises:
@@ -31,10 +38,9 @@ def allows(mark: pytest.Mark, platform: Platform, shorts: dict[str, str]) -> boo
     """
     unknown = set(mark.kwargs) - {"arch", "os"}
     if unknown or not all(isinstance(a, str) for a in mark.args) or not (mark.args or mark.kwargs):
-        raise pytest.UsageError(
-            f"found xc_platform({', '.join(map(repr, mark.args))}{', ' if mark.args and mark.kwargs else ''}"
-            f"{', '.join(f'{k}={v!r}' for k, v in mark.kwargs.items())}); it is {SIGNATURES['xc_platform']}"
-        )
+        words = [*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())]
+        found = f"xc_platform({', '.join(words)})"
+        raise _wrong(config, found, "xc_platform")
     ids = {shorts.get(name, name) for name in mark.args}
     families = {platform.id, platform.cpu_name, platform.cpu.family}
     return (
@@ -42,6 +48,13 @@ def allows(mark: pytest.Mark, platform: Platform, shorts: dict[str, str]) -> boo
         and mark.kwargs.get("arch") in (None, str(platform.arch))
         and mark.kwargs.get("os") in (None, platform.os_name)
     )
+
+
+def _wrong(config: pytest.Config, found: str, marker: str) -> pytest.UsageError:
+    from pytest_xinchuang.messages import Message, _  # every pytest run comes by here, and most have no such mistake
+
+    signature = Message.of(SIGNATURES[marker])
+    return usage_error(config, _("{found}: wrong arguments; it is {signature}", found=found, signature=signature))
 
 
 def requirement_ids(item: pytest.Item) -> list[str]:
@@ -53,7 +66,7 @@ def requirement_ids(item: pytest.Item) -> list[str]:
     found: list[str] = []
     for mark in item.iter_markers("xc_requirement"):
         if mark.kwargs or not mark.args or not all(isinstance(a, str) for a in mark.args):
-            raise pytest.UsageError(f"{item.nodeid}: wrong arguments; it is {SIGNATURES['xc_requirement']}")
+            raise _wrong(item.config, item.nodeid, "xc_requirement")
         found += [a for a in mark.args if a not in found]
     return found
 
@@ -68,5 +81,5 @@ def least_fidelity(item: pytest.Item) -> str | None:
     if mark is None:
         return None
     if len(mark.args) != 1 or mark.args[0] not in ("static", "emulated-user", "emulated-system", "native"):
-        raise pytest.UsageError(f"{item.nodeid}: wrong arguments; it is {SIGNATURES['xc_fidelity']}")
+        raise _wrong(item.config, item.nodeid, "xc_fidelity")
     return str(mark.args[0])

@@ -12,6 +12,8 @@ from pytest_xinchuang.packages.base import N_
 from pytest_xinchuang.packages.option import PackageOption
 
 if TYPE_CHECKING:
+    from pytest_xinchuang.core.errors import XcError
+    from pytest_xinchuang.messages import Message
     from pytest_xinchuang.packages.protocol import ConformancePackage
 
 _OPTIONS = (
@@ -58,24 +60,37 @@ _FLAGS = (
 
 def add_options(parser: pytest.Parser, packages: Iterable[ConformancePackage]) -> None:
     """Register every ``--xc-*`` option, also of the installed packages, and the ini value of its name with underscores."""
-    group = parser.getgroup("xinchuang", _in_the_locale(N_("grading on 信创 platforms")))
+    group = parser.getgroup("xinchuang", in_the_locale(N_("grading on 信创 platforms")))
     own = [option for package in packages for option in package.options]
     for each in (*_OPTIONS, *own):
-        text = _in_the_locale(each.help)
+        text = in_the_locale(each.help)
         group.addoption(each.flag, dest=each.name, metavar=each.metavar, default=None, help=text)
         parser.addini(each.name, text, default="")
     for flag, text in _FLAGS:
         dest = flag[2:].replace("-", "_")
-        group.addoption(flag, dest=dest, action="store_true", default=False, help=_in_the_locale(text))
+        group.addoption(flag, dest=dest, action="store_true", default=False, help=in_the_locale(text))
 
 
-def _in_the_locale(text: str) -> str:
+def in_the_locale(text: str) -> str:
     """A help text in the language of the locale: options are not known yet."""
     if not any(os.environ.get(name, "").startswith("zh") for name in ("LC_ALL", "LC_MESSAGES", "LANG")):
         return text  # English loads no translations: whoever only has the plugin installed comes here too
     from pytest_xinchuang.messages import Message, choose_language
 
     return Message.of(text).render(choose_language())
+
+
+def language(config: pytest.Config) -> str:
+    """The language that a run tells its users things in: of ``--xc-language``, else of the locale."""
+    from pytest_xinchuang.messages import LANGUAGES, choose_language
+
+    wanted = option(config, "xc_language")
+    return choose_language(wanted if wanted in LANGUAGES else None)
+
+
+def usage_error(config: pytest.Config, problem: Message | XcError) -> pytest.UsageError:
+    """The error that ends a pytest run without a traceback, in the user's language."""
+    return pytest.UsageError(problem.render(language(config)))
 
 
 def option(config: pytest.Config, name: str) -> str | None:

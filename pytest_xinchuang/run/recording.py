@@ -19,6 +19,7 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.run.markers import least_fidelity, requirement_ids
+from pytest_xinchuang.run.options import usage_error
 
 RECORD: pytest.StashKey[ItemRecord] = pytest.StashKey()
 ORDERS: pytest.StashKey[dict[tuple[str, str], InOrder]] = pytest.StashKey()
@@ -194,8 +195,9 @@ class Check:
         """
         ids = requirement_ids(self._item)
         if not ids:
-            raise pytest.UsageError(
-                _("{nodeid}: a check needs @pytest.mark.xc_requirement(ID)", nodeid=self._item.nodeid)
+            raise usage_error(
+                self._item.config,
+                _("{nodeid}: a check needs @pytest.mark.xc_requirement(ID)", nodeid=self._item.nodeid),
             )
         record = record_of(self._item)
         for identifier in ids:

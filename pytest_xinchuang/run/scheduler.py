@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.messages import _
+from pytest_xinchuang.run.options import usage_error
 
 
 def platform_of(nodeid: str, platform_ids: Sequence[str]) -> str | None:
@@ -31,8 +32,8 @@ def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str])
     from xdist.scheduler import LoadScopeScheduling
 
     if config.getoption("dist") == "each":
-        raise pytest.UsageError(
-            verbatim("--dist=each cannot grade: every check would be reported several times; use --dist=load")
+        raise usage_error(
+            config, _("--dist=each cannot grade: every check would be reported several times; use --dist=load")
         )
 
     class PlatformScheduling(LoadScopeScheduling):  # type: ignore[misc]

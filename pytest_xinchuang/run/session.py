@@ -159,7 +159,8 @@ class XcSession:
         except ValueError:
             value = -1.0
         if not 0 < value < 1000:
-            raise XcError(verbatim(f"--{name.replace('_', '-')}={text}: expected a number above 0 and below 1000"))
+            flag = "--" + name.replace("_", "-")
+            raise XcError(_("{option}={given}: expected a number above 0 and below 1000", option=flag, given=text))
         return value
 
     def _load_catalogue(self) -> Catalogue:

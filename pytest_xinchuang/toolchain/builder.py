@@ -298,7 +298,9 @@ class Builder:
             except OSError as error:
                 raise ToolchainFault(
                     _("a build could not be kept in {root}: {why}", root=self.cache.root, why=error.strerror),
-                    mend=verbatim("make room there, or export XC_CACHE=/another/directory"),
+                    mend=_(
+                        "make room in {directory}, or export XC_CACHE=/another/directory", directory=self.cache.root
+                    ),
                 ) from error
             finally:
                 remove_tree(scratch)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Arch, Platform
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, joined
 
 LIBCS = ("glibc", "musl", "liteos_m")
 
@@ -247,7 +247,8 @@ def check_flags(flags: Sequence[str], libc: str, platform: Platform | None = Non
                 assert platform is not None
             params = {"flag": flag, "reason": rule.reason, "advice": rule.advice, "advice_zh": rule.advice_zh}
             if rule.lacks and platform is not None:
-                params["reason"] += f"; {platform.cpu.title.en} has no {rule.lacks}"
+                lacks = _("{cpu} has no {feature}", cpu=platform.cpu.title.message(), feature=rule.lacks)
+                params["reason"] = joined([rule.reason, lacks])
             found.append(Finding(rule.code, certainty, flag, platform.id if platform else libc, params))
             if rule.lacks:
                 break

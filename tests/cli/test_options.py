@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from pytest_xinchuang.cli.entry import commands_of, main
 from pytest_xinchuang.commands.parser import UsageError, XcParser
+from tests.messages.english import english_in
 
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "platforms": ([], "format output"),
@@ -214,17 +214,6 @@ def test_a_platform_given_twice_is_an_error(capsys: pytest.CaptureFixture[str]) 
     assert main(["flags", "--platform", "kunpeng", "--", "-O2"]) == 0
 
 
-METAVARS = re.compile(
-    r"[A-Z][A-Z0-9_,|.@:\[\]=/-]*(\.\.\.)?|\{[^}]*\}|--?[A-Za-z][\w-]*|`[^`]*`|\"[^\"]*\"|xc( [a-z-]+)*"
-)
-ENGLISH = re.compile(r"(?<![\w./-])[A-Za-z]{2,} [A-Za-z]{2,} [A-Za-z]{2,}(?![\w./-])")
-
-
-def english_in(text: str) -> list[str]:
-    """Three English words in a row that are no command, option or name of a value."""
-    return [m.group() for line in text.splitlines() for m in ENGLISH.finditer(METAVARS.sub("，", line))]
-
-
 def test_every_argument_says_what_it_is_for() -> None:
     silent = [
         (parser.prog, action.dest)
@@ -233,11 +222,6 @@ def test_every_argument_says_what_it_is_for() -> None:
         if not action.help and not isinstance(action, argparse._SubParsersAction)
     ]
     assert not silent
-
-
-def test_the_search_for_english_finds_some() -> None:
-    assert english_in("  --offline   fetch nothing at all") == ["fetch nothing at"]
-    assert not english_in("用法：xc sm run [--platform ID]，不下载 OpenSSL 3.0")
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *GROUPS])

@@ -18,7 +18,8 @@ from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.near import near, near_names
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.base import Package
-from tests.cli.test_options import GROUPS, english_in
+from tests.cli.test_options import GROUPS
+from tests.messages.english import english_in
 
 
 def test_the_exit_codes() -> None:

@@ -17,6 +17,7 @@ from pytest_xinchuang.gotest.engine import GoTestEngine
 from pytest_xinchuang.gotest.result import TestVerdict, coverage_of, ends_of
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.tools.gomod import ModuleVersion
+from tests.messages.english import english_in
 
 MODULE = "example.com/probe"
 
@@ -126,6 +127,11 @@ def test_the_command_reports_and_exits_accordingly(
     assert "pass     example.com/probe/good" in text and "(emulated)" in text
     data = json.loads(out.read_text())["results"][0]
     assert data["platform"] == "phytium_d2000-kylin_v10_sp1" and data["go"].startswith("go version")
+    assert main([*words, "--language=zh"]) == 1
+    told = "".join(capsys.readouterr())
+    assert "  通过     example.com/probe/good" in told
+    assert f"xc：{MODULE}@{VERSION}：example.com/probe/bad，平台 phytium" in told
+    assert not english_in(told)
     assert main(["go-test", f"{MODULE}@v9.9.9", "--platform=phytium"]) == 2
     assert "not tried: go mod download" in capsys.readouterr().out
     monkeypatch.setenv("GOPROXY", "off")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from tests.messages.english import english_in
 
 HERE = Path(__file__).parent
 CAUGHT_BY = yaml.safe_load((HERE / "caught_by.yaml").read_text())
@@ -40,6 +42,9 @@ ARTIFACTS = {
         ("-ftls-model=initial-exec", "-fPIC"),
     ),
 }
+
+OF_STRACE = re.compile(r"errno=[0-9]+ \([^)]*\)")
+"""What qemu-user prints of a call, and no text of ours."""
 
 pytestmark = pytest.mark.sandbox
 
@@ -85,3 +90,5 @@ def test_mutant_is_caught_by_its_requirement_alone(
     failed = {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
     assert list(failed) == [CAUGHT_BY[name]["requirement"]], failed
     assert not [i for i, d in decisions.items() if d.verdict is Verdict.PASS and not d.evidence]
+    told = {OF_STRACE.sub("", text.render("zh")) for d in decisions.values() for text in (d.reason, d.mend)}
+    assert not {text: english_in(text) for text in told if english_in(text)}

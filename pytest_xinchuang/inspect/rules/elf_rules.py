@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
 from pytest_xinchuang.messages import _
 
 TLS_SURPLUS = 1664
@@ -94,7 +94,7 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
             Certainty.CERTAIN,
             record.place,
             libc=elf.libc,
-            system=platform.system.title.en,
+            system=platform.system.title.message(),
             wanted=wanted_libc,
         )
         return False
@@ -117,7 +117,7 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
     if "old" not in architecture.interpreters:
         return True
     world, evidence, why = elf.world(architecture)
-    system = platform.system.title.en
+    system = platform.system.title.message()
     if world is None:
         if elf.kind != "rel":
             judge.find(
@@ -204,9 +204,7 @@ def _compare(
             "XC-ELF-013", Certainty.UNDECIDED, record.place, version=needed.version, os=platform.os_name, fact=fact
         )
     elif asked > version_key(limit):
-        who = ", ".join(needed.symbols[:3]) or _("a version marker")
-        if len(needed.symbols) > 3:
-            who += f" and {len(needed.symbols) - 3} more"
+        who = several(needed.symbols, 3) if needed.symbols else _("a version marker")
         judge.find(
             code,
             Certainty.CERTAIN,
@@ -215,7 +213,7 @@ def _compare(
             symbols=who,
             version=needed.version,
             library=needed.library,
-            system=platform.system.title.en,
+            system=platform.system.title.message(),
             limit=limit,
             label=label,
             zig=platform.architecture.zig,
@@ -237,7 +235,7 @@ def check_alignment(judge: Judge, record: ElfRecord) -> None:
                 record.place,
                 align=f"{least:#x}",
                 page=f"{fact.value:#x}",
-                system=platform.system.title.en,
+                system=platform.system.title.message(),
                 arch=platform.arch,
             )
     elif least < largest:
@@ -293,7 +291,7 @@ def check_kernel_calls(judge: Judge, record: ElfRecord) -> None:
                 function=function,
                 call=call,
                 since=LATE_CALLS[call],
-                system=judge.platform.system.title.en,
+                system=judge.platform.system.title.message(),
                 kernel=kernel,
             )
 
@@ -308,7 +306,7 @@ def check_marks(judge: Judge, record: ElfRecord) -> None:
             "XC-ELF-027",
             Certainty.GUARDED if page else Certainty.UNDECIDED,
             record.place,
-            system=platform.system.title.en,
+            system=platform.system.title.message(),
             arch=platform.arch,
             page=f"{page:#x}" if page else _("an unknown size"),
         )
@@ -327,7 +325,7 @@ def check_marks(judge: Judge, record: ElfRecord) -> None:
             Certainty.GUARDED,
             record.place,
             runtime=_("{version}, whose public LoongArch port is of the old world", version=version),
-            system=platform.system.title.en,
+            system=platform.system.title.message(),
             wanted=platform.world,
             advice=_("use the build of the platform's own distribution"),
             advice_zh="使用该平台发行版自带的构建",
@@ -342,8 +340,7 @@ def _tags_pointers(version: str) -> bool:
 def check_freestanding(judge: Judge, record: ElfRecord) -> None:
     undefined = record.elf.undefined or tuple(sorted(record.elf.imports))
     if undefined:
-        more = f" and {len(undefined) - 5} more" if len(undefined) > 5 else ""
-        judge.find("XC-ELF-030", Certainty.CERTAIN, record.place, symbols=", ".join(undefined[:5]) + more)
+        judge.find("XC-ELF-030", Certainty.CERTAIN, record.place, symbols=several(undefined, 5))
 
 
 def check_mixture(judge: Judge, records: list[ElfRecord]) -> None:

@@ -6,7 +6,7 @@ import re
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
 
 _UNRELEASED = re.compile(r"-(?:0\.)?\d{14}-[0-9a-f]{12}(?:\+|$)|-(?:alpha|beta|rc|dev|pre)")
 """The tail of a pseudo-version (Go modules reference, pseudo-versions), or of a pre-release."""
@@ -34,14 +34,11 @@ def check_go(judge: Judge, record: ElfRecord) -> None:
                 value=value,
                 limit=limit,
                 version=go.version,
-                cpu=platform.cpu.title.en,
+                cpu=platform.cpu.title.message(),
             )
     unreleased = [f"{m.path} {m.version}" for m in go.modules[1:] if _UNRELEASED.search(m.version)]
     if unreleased:
-        more = f" and {len(unreleased) - 3} more" if len(unreleased) > 3 else ""
-        judge.find(
-            "XC-GO-004", Certainty.NOTE, record.place, {"modules": unreleased}, modules=", ".join(unreleased[:3]) + more
-        )
+        judge.find("XC-GO-004", Certainty.NOTE, record.place, {"modules": unreleased}, modules=several(unreleased, 3))
     for module in go.modules:
         if module.replaced_by.startswith((".", "/")):
             judge.find("XC-GO-005", Certainty.NOTE, record.place, module=module.path, replacement=module.replaced_by)

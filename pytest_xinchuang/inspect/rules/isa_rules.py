@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, joined
 
 CODES = {
     "atomics": "XC-ISA-002",
@@ -40,7 +40,7 @@ def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
             "XC-ISA-008",
             Certainty.UNDECIDED,
             record.place,
-            reason=_("platforms.yaml does not know the features of {en}", en=cpu.title.en),
+            reason=_("platforms.yaml does not know the features of {en}", en=cpu.title.message()),
             command=_("add cpus.{cpu_name}.features to a platforms file of your own", cpu_name=judge.platform.cpu_name),
         )
         return
@@ -77,8 +77,8 @@ def _certain(judge: Judge, record: ElfRecord, use: Use) -> None:
         evidence,
         feature=use.feature,
         count=use.certain,
-        sites="; ".join(str(s) for s in use.sites[:3]),
-        cpu=judge.platform.cpu.title.en,
+        sites=joined(site.shown for site in use.sites[:3]),
+        cpu=judge.platform.cpu.title.message(),
         guard="",
     )
 
@@ -98,16 +98,16 @@ def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> Non
                 for u in group
             },
         }
-        first = next(iter((*group[0].guarded_sites, *group[0].sites)), "")
+        first = next(iter((*group[0].guarded_sites, *group[0].sites)), None)
         judge.find(
             code,
             Certainty.GUARDED,
             record.place,
             evidence,
-            feature=", ".join(u.feature for u in group),
+            feature=joined((u.feature for u in group), _(", ")),
             count=sum(u.guarded + u.certain for u in group),
-            sites=str(first),
-            cpu=judge.platform.cpu.title.en,
+            sites=first.shown if first is not None else "",
+            cpu=judge.platform.cpu.title.message(),
             guard=_("; but {why}: a run on the poorest CPU decides", why=why),
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa import IsaScan
+from pytest_xinchuang.messages import Message, _, joined
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class ElfRecord:
         return (self.elf.soname, self.file_name) if self.elf.soname else (self.file_name,)
 
 
+def several(names: Sequence[str], most: int) -> Message:
+    """The first ``most`` names, and how many more there are."""
+    shown = joined(names[:most], _(", "))
+    return _("{names} and {n} more", names=shown, n=len(names) - most) if len(names) > most else shown
+
+
 class Judge:
     """Findings for one platform, in the order in which they are made."""
 
@@ -49,7 +57,7 @@ class Judge:
     def find(
         self, code: str, certainty: Certainty, place: str, evidence: dict[str, object] | None = None, **params: object
     ) -> None:
-        shown = {key: str(value) for key, value in params.items()}
+        shown = {key: value if isinstance(value, Message) else str(value) for key, value in params.items()}
         self.findings.append(Finding(code, certainty, place, self.platform.id, shown, evidence or {}))
 
     @property

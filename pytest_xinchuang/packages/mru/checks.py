@@ -141,7 +141,7 @@ class RunChecks:
             )
         elif here.stdout != there.stdout:
             source = _("x86-64 under the same locale and time zone")
-            record.fails(LOCALE, _difference(here.stdout, there.stdout, source))
+            record.fails(LOCALE, difference(here.stdout, there.stdout, source))
 
     def _check_isolation(
         self,
@@ -190,13 +190,13 @@ class RunChecks:
         if behaviour is not None:
             if expected is not None:
                 if outcome.stdout != expected:
-                    record.fails(behaviour, _difference(outcome.stdout, expected, verbatim(unit.expect.source)))
+                    record.fails(behaviour, difference(outcome.stdout, expected, verbatim(unit.expect.source)))
                 return
             reference = self.bench.reference(unit)
             if isinstance(reference, str):
                 record.undecided(behaviour, Cause.HOST, _("the x86-64 run is missing: {why}", why=reference))
             elif reference.stdout != outcome.stdout:
-                record.fails(behaviour, _difference(outcome.stdout, reference.stdout, _("the x86-64 run")))
+                record.fails(behaviour, difference(outcome.stdout, reference.stdout, _("the x86-64 run")))
             return
         reference = self.bench.reference(unit)
         if isinstance(reference, str):
@@ -217,7 +217,7 @@ class RunChecks:
                 right_on_x86 = not isinstance(reference, str) and reference.stdout == expected
                 # Right on x86-64 and wrong here is a fault of porting; wrong everywhere is a fault of the answer.
                 if not right_on_x86:
-                    record.fails(KNOWN_ANSWER, _difference(outcome.stdout, expected, verbatim(unit.expect.source)))
+                    record.fails(KNOWN_ANSWER, difference(outcome.stdout, expected, verbatim(unit.expect.source)))
                     return
         if SAME_AS_X86 in record.looked_at and not same and not isinstance(reference, str):
             finding = self._differs(unit, record, outcome, reference)
@@ -227,7 +227,7 @@ class RunChecks:
 
     def _differs(self, unit: Unit, record: UnitRecord, outcome: Outcome, reference: Outcome) -> UnitFinding:
         """Fail for an output that differs from x86-64's, with the cause if another build of the source reveals it."""
-        text = _difference(outcome.stdout, reference.stdout, _("the x86-64 run"))
+        text = difference(outcome.stdout, reference.stdout, _("the x86-64 run"))
         code = cause_of_difference(
             self.bench.subject, unit, self.platform.arch, outcome, reference, self.bench.run_variant
         )
@@ -349,12 +349,12 @@ def with_tail(end: Message, stderr: bytes) -> Message:
     return _("{end} ({said})", end=end, said=verbatim(lines[-1][:160])) if lines else end
 
 
-def _difference(found: bytes, expected: bytes, source: Message) -> Message:
+def difference(found: bytes, expected: bytes, source: Message) -> Message:
     """Describe the first line that differs, with the part of it that does."""
     ours, theirs = found.decode(errors="backslashreplace"), expected.decode(errors="backslashreplace")
     for number, (one, other) in enumerate(zip(ours.splitlines(), theirs.splitlines(), strict=False), 1):
         if one != other:
-            start = _start_of_difference(one, other)
+            start = _start_ofdifference(one, other)
             return _(
                 "line {number} is {found}, expected {wanted} ({source})",
                 number=number,
@@ -374,7 +374,7 @@ def _difference(found: bytes, expected: bytes, source: Message) -> Message:
     )
 
 
-def _start_of_difference(one: str, other: str) -> int:
+def _start_ofdifference(one: str, other: str) -> int:
     """Where excerpts of two lines have to start, so that they show where the lines differ."""
     if max(len(one), len(other)) <= _EXCERPT:
         return 0

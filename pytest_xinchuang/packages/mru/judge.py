@@ -68,7 +68,7 @@ class RunJudge(RunChecks):
         astray = self._children_astray(unit, built, sandbox)
         if astray and (unit.kind == "shell" or not self._is_good(unit, outcome)):
             record.blocked_by = record.undecided(
-                behaviour or STARTS, Cause.HOST, astray, verbatim("--xc-backend=qemu; xc doctor")
+                behaviour or STARTS, Cause.HOST, astray, _("xc doctor, or --xc-backend=qemu")
             )
             return
         if refused := self._refused_by_emulator(unit, built, sandbox, outcome):
@@ -90,7 +90,7 @@ class RunJudge(RunChecks):
             return
         looked(BASELINE, ENDS)
         if astray:
-            record.undecided(BASELINE, Cause.HOST, astray, verbatim("--xc-backend=qemu; xc doctor"))
+            record.undecided(BASELINE, Cause.HOST, astray, _("xc doctor, or --xc-backend=qemu"))
         if other := self._other_cpu(sandbox):
             record.undecided(BASELINE, Cause.FIDELITY, other, verbatim("--xc-backend=qemu"))
         self._check_isolation(record, sandbox, outcome, changes, seen)

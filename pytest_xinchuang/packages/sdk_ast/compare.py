@@ -165,7 +165,7 @@ def compare(
                 label_2=new.label,
                 names_2=joined(new.header.targets, _(", ")),
             ),
-            mend=verbatim("make the snapshot again with the same --targets"),
+            mend=_("make the snapshot again with the same --targets"),
         )
     found: list[tuple[str, list[Change]]] = []
     for target in targets:

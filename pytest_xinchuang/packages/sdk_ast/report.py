@@ -4,66 +4,33 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from typing import Any
 
 from junit_xml import TestCase, TestSuite
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.messages import Message, _, joined, n_
 from pytest_xinchuang.packages.sdk_ast.compare import WEIGHTS, Comparison, Judged
+from pytest_xinchuang.packages.sdk_ast.policy import Suppression
 from pytest_xinchuang.packages.sdk_ast.rules import Rule
 from pytest_xinchuang.report.junit import clean, strict_suite
 from pytest_xinchuang.report.sarif import place_of, sarif_document
 
-WORDS = {
-    "en": {
-        "breaking": "BREAKS",
-        "undecided": "open",
-        "fragile": "may",
-        "compatible": "ok",
-        "clean": "no difference",
-        "mend": "mend",
-        "cause": "all from",
-        "next": "the next version is at least {version}",
-        "level": "a {level} release",
-        "targets": "on {targets} alone",
-        "accepted": "accepted until {expires}: {reason}",
-        "unused": "suppression {rule} {symbol} matches nothing: remove it",
-        "expired": "suppression {rule} {symbol} expired on {expires} and has no effect",
-        "problems": "could not be read as it should",
-        "summary": "{breaking} breaking, {undecided} undecided, {fragile} fragile, {compatible} compatible",
-        "more": "{n} compatible changes are not shown (--all)",
-        "guide": "Migration guide: {old} to {new}",
-        "before": "before",
-        "after": "after",
-        "accepted_title": "Accepted",
-        "titles": "Breaking changes|Not decided|May concern some|Compatible changes",
-        "grade": "what was known: {old} (old), {new} (new)",
-    },
-    "zh": {
-        "breaking": "破坏",
-        "undecided": "未定",
-        "fragile": "可能",
-        "compatible": "兼容",
-        "clean": "没有差异",
-        "mend": "修正",
-        "cause": "同一原因",
-        "next": "下一个版本至少为 {version}",
-        "level": "{level} 级发布",
-        "targets": "仅在 {targets}",
-        "accepted": "已接受至 {expires}：{reason}",
-        "unused": "豁免 {rule} {symbol} 没有匹配任何变更：请删除",
-        "expired": "豁免 {rule} {symbol} 已于 {expires} 过期，不起作用",
-        "problems": "未能照常读取",
-        "summary": "破坏 {breaking}，未定 {undecided}，脆弱 {fragile}，兼容 {compatible}",
-        "more": "未显示 {n} 条兼容变更（--all）",
-        "guide": "迁移指南：{old} 到 {new}",
-        "before": "之前",
-        "after": "之后",
-        "accepted_title": "已接受",
-        "titles": "破坏性变更|未能判定|可能影响部分使用者|兼容变更",
-        "grade": "已知程度：{old}（旧），{new}（新）",
-    },
+WORDS: Mapping[str, Message] = {
+    "breaking": _("BREAKS"),
+    "undecided": _("open"),
+    "fragile": _("may"),
+    "compatible": _("ok"),
 }
+
+TITLES: Mapping[str, Message] = {
+    "breaking": _("Breaking changes"),
+    "undecided": _("Not decided"),
+    "fragile": _("May concern some"),
+    "compatible": _("Compatible changes"),
+}
+"""What a guide calls the changes of a weight."""
 
 SARIF_LEVELS = {"breaking": "error", "undecided": "warning", "fragile": "warning", "compatible": "note"}
 
@@ -74,33 +41,43 @@ def mend(rule: Rule, language: str) -> str:
 
 def summary(comparison: Comparison, language: str) -> str:
     """The counts, and what the next version has to be."""
-    words = WORDS[language]
     counts = {weight: len(comparison.of(weight)) for weight in WEIGHTS}
-    parts = [words["summary"].format(**counts) if comparison.changes else words["clean"]]
+    counted = _("{breaking} breaking, {undecided} undecided, {fragile} fragile, {compatible} compatible", **counts)
+    parts = [counted if comparison.changes else _("no difference")]
     if comparison.across:
-        return parts[0]
+        return parts[0].render(language)
     if comparison.next_version and comparison.changes:
-        parts.append(words["next"].format(version=comparison.next_version))
+        parts.append(_("the next version is at least {version}", version=comparison.next_version))
     elif comparison.level:
-        parts.append(words["level"].format(level=comparison.level))
-    return "; ".join(parts)
+        parts.append(_("a {level} release", level=comparison.level))
+    return joined(parts, _("; ")).render(language)
+
+
+def _on(one: Judged, language: str) -> str:
+    return _("on {targets} alone", targets=", ".join(one.change.targets)).render(language)
+
+
+def _accepted(suppression: Suppression) -> Message:
+    return _("accepted until {expires}: {reason}", expires=suppression.expires, reason=suppression.reason)
 
 
 def _notes(comparison: Comparison, language: str) -> list[str]:
-    words = WORDS[language]
     lines = []
     for state in comparison.suppressions:
         values = {"rule": state.suppression.rule, "symbol": state.suppression.symbol}
         if state.expired:
-            lines.append(words["expired"].format(expires=state.suppression.expires, **values))
+            expires = state.suppression.expires
+            lines.append(
+                _("suppression {rule} {symbol} expired on {expires} and has no effect", expires=expires, **values)
+            )
         elif not state.count:
-            lines.append(words["unused"].format(**values))
-    return lines
+            lines.append(_("suppression {rule} {symbol} matches nothing: remove it", **values))
+    return [line.render(language) for line in lines]
 
 
 def as_text(comparison: Comparison, language: str = "en", *, everything: bool = False) -> str:
     """For people: groups of changes with one cause stand together, and each mend is told once."""
-    words = WORDS[language]
+    all_from, to_mend = _("all from").render(language), _("mend").render(language)
     lines = [f"{comparison.old.label} -> {comparison.new.label} ({', '.join(comparison.targets)})"]
     shown = [j for j in comparison.changes if everything or j.weight != "compatible"]
     told: set[tuple[str, str]] = set()
@@ -110,27 +87,41 @@ def as_text(comparison: Comparison, language: str = "en", *, everything: bool = 
             continue
         indent = "  "
         if cause:
-            lines.append(f"  {words['cause']} {cause.removeprefix('- ')} ({len(part)})")
+            lines.append(f"  {all_from} {cause.removeprefix('- ')} ({len(part)})")
             indent = "    "
         for one in part:
-            where = f" [{words['targets'].format(targets=', '.join(one.change.targets))}]" if one.change.targets else ""
+            where = f" [{_on(one, language)}]" if one.change.targets else ""
             at = f"  {one.change.at}" if one.change.at else ""
-            lines.append(f"{indent}{words[one.weight]:<6} {one.rule.id} {one.sentence().render(language)}{where}{at}")
+            lines.append(
+                f"{indent}{WORDS[one.weight].render(language):<6} {one.rule.id} {one.sentence().render(language)}{where}{at}"
+            )
             if one.weight != "compatible" and (one.rule.id, cause) not in told:
                 told.add((one.rule.id, cause))
-                lines.append(f"{indent}       {words['mend']}: {mend(one.rule, language)}")
+                lines.append(f"{indent}       {to_mend}: {mend(one.rule, language)}")
     hidden = len(comparison.changes) - len(shown)
     if hidden:
-        lines.append("  " + words["more"].format(n=hidden))
+        lines.append(
+            "  "
+            + n_(
+                "{n} compatible change is not shown (--all)", "{n} compatible changes are not shown (--all)", hidden
+            ).render(language)
+        )
     for one, suppression in comparison.accepted:
-        accepted = words["accepted"].format(expires=suppression.expires, reason=suppression.reason)
+        accepted = _(
+            "accepted until {expires}: {reason}", expires=suppression.expires, reason=suppression.reason
+        ).render(language)
         lines.append(f"  {one.rule.id} {one.change.symbol}: {accepted}")
     lines += [f"  {line}" for line in _notes(comparison, language)]
     for snapshot in {id(s): s for s in (comparison.old, comparison.new)}.values():
         problems = snapshot.problems
         lines += [f"  {snapshot.label}: {p}" for p in problems[:12]]
         if len(problems) > 12:
-            lines.append(f"  {snapshot.label}: ... +{len(problems) - 12} {words['problems']}")
+            text = n_(
+                "{n} more could not be read as it should",
+                "{n} more could not be read as they should",
+                len(problems) - 12,
+            )
+            lines.append(f"  {snapshot.label}: ... {text.render(language)}")
     lines.append(summary(comparison, language))
     return "\n".join(lines) + "\n"
 
@@ -255,13 +246,15 @@ def as_junit(comparison: Comparison, language: str = "en") -> str:
 
 def as_markdown(comparison: Comparison, language: str = "en") -> str:
     """A migration guide: what clients have to change, by cause; what may concern them; what is new."""
-    words = WORDS[language]
+    all_from, to_mend = _("all from").render(language), _("mend").render(language)
+    known = _("what was known: {old} (old), {new} (new)", old=comparison.old.grade, new=comparison.new.grade)
     lines = [
-        "# " + words["guide"].format(old=comparison.old.label, new=comparison.new.label),
+        "# "
+        + _("Migration guide: {old} to {new}", old=comparison.old.label, new=comparison.new.label).render(language),
         "",
         summary(comparison, language),
         "",
-        words["grade"].format(old=comparison.old.grade, new=comparison.new.grade),
+        known.render(language),
         "",
     ]
     for weight in WEIGHTS:
@@ -269,27 +262,29 @@ def as_markdown(comparison: Comparison, language: str = "en") -> str:
         groups = [(cause, group) for cause, group in groups if group]
         if not groups:
             continue
-        title = words["titles"].split("|")[WEIGHTS.index(weight)]
-        lines += [f"## {title} ({sum(len(group) for _, group in groups)})", ""]
+        title = TITLES[weight].render(language)
+        lines += [f"## {title} ({sum(len(group) for _cause, group in groups)})", ""]
         told: set[str] = set()
         for cause, group in groups:
             if cause:
-                lines += [f"### {words['cause']} `{cause.removeprefix('- ')}`", ""]
+                lines += [f"### {all_from} `{cause.removeprefix('- ')}`", ""]
             for one in group:
                 lines.append(f"- **{one.rule.id}** {_escaped(one.sentence().render(language))}")
                 if one.change.targets:
-                    lines.append(f"  - {words['targets'].format(targets=', '.join(one.change.targets))}")
+                    lines.append(f"  - {_on(one, language)}")
             if weight in ("breaking", "undecided"):
                 mends = dict.fromkeys(mend(one.rule, language) for one in group)
-                lines += [f"  - {words['mend']}: {text}" for text in mends if text not in told]
+                lines += [f"  - {to_mend}: {text}" for text in mends if text not in told]
                 told.update(mends)
             if cause:
                 lines.append("")
         lines.append("")
     if comparison.accepted:
-        lines += [f"## {words['accepted_title']}", ""]
+        lines += ["## " + _("Accepted").render(language), ""]
         for one, suppression in comparison.accepted:
-            text = words["accepted"].format(expires=suppression.expires, reason=suppression.reason)
+            text = _(
+                "accepted until {expires}: {reason}", expires=suppression.expires, reason=suppression.reason
+            ).render(language)
             lines.append(f"- {_escaped(one.sentence().render(language))} — {text}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"

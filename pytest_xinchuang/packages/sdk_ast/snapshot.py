@@ -314,7 +314,7 @@ class Snapshot:
                     path=self.path,
                     value=(verbatim("first") if header is None else verbatim("last")),
                 ),
-                mend=verbatim("make it again: xc api snapshot DIR --output FILE"),
+                mend=_("make it again: xc api snapshot DIR --output FILE"),
             )
         self.header = header
 

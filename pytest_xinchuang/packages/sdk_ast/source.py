@@ -118,7 +118,7 @@ class Sources:
             return self._revision(text, known)
         raise XcError(
             _("{text} is no snapshot, directory, MODULE@VERSION or git revision", text=verbatim(repr(text))),
-            mend=verbatim("xc api diff v1.2.0 . (in a git repository), or xc api diff OLD_DIR NEW_DIR"),
+            mend=_("xc api diff v1.2.0 . (in a git repository), or xc api diff OLD_DIR NEW_DIR"),
         )
 
     def directory(

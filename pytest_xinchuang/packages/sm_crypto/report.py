@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import Message, _, joined
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
@@ -16,18 +16,12 @@ from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector
 
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {"reproduce": "reproduce", "limits": _("not done by this harness")}
-    | {r.value: r.value for r in VectorResult},
-    "zh": {
-        "reproduce": "复现",
-        "limits": "测试程序声明不支持",
-        "passed": "通过",
-        "failed": "失败",
-        "acceptable": "可接受",
-        "unsupported": "不支持",
-        "undecided": "未定",
-    },
+_WORDS: Mapping[VectorResult, Message] = {
+    VectorResult.PASSED: _("passed"),
+    VectorResult.FAILED: _("failed"),
+    VectorResult.ACCEPTABLE: _("acceptable"),
+    VectorResult.UNSUPPORTED: _("unsupported"),
+    VectorResult.UNDECIDED: _("undecided"),
 }
 
 
@@ -43,7 +37,7 @@ def _text(bank: DefectBank, flag: str, lang: str) -> str:
 def counts(seen: Sequence[VectorOutcome], lang: str) -> str:
     """The results of some vectors, in a few words."""
     number = Counter(s.result for s in seen)
-    return ", ".join(f"{number[r]} {_WORDS[lang][r.value]}" for r in VectorResult if number[r])
+    return ", ".join(f"{number[r]} {_WORDS[r].render(lang)}" for r in VectorResult if number[r])
 
 
 def as_text(
@@ -54,7 +48,6 @@ def as_text(
     Args:
         reproduce, where: the command that asks one vector again, before and behind its ``--tc ID``.
     """
-    words = _WORDS[lang]
     files: dict[str, list[VectorOutcome]] = {}
     for one in result.seen:
         files.setdefault(one.vector.file, []).append(one)
@@ -62,7 +55,8 @@ def as_text(
     lines = [f"{name:<{width}}  {counts(seen, lang)}" for name, seen in files.items()]
     lacking = Counter(s.detail for s in result.seen if s.result is VectorResult.UNSUPPORTED)
     if lacking:
-        lines.append(f"{words['limits']}: " + ", ".join(f"{what} ({n})" for what, n in lacking.most_common(8)))
+        parts = joined([_("{what} ({n})", what=what, n=n) for what, n in lacking.most_common(8)], _(", "))
+        lines.append(_("not done by this harness: {parts}", parts=parts).render(lang))
     for name, seen in files.items():
         failed = [s for s in seen if s.result in (VectorResult.FAILED, VectorResult.UNDECIDED)]
         by_flag: dict[str, list[VectorOutcome]] = {}
@@ -71,8 +65,11 @@ def as_text(
         for flag, mine in by_flag.items():
             lines.append(f"\n{name} {flag}: {counts(mine, lang)}: {_text(bank, flag, lang)}")
             for one in mine[:most]:
-                lines.append(f"  {one.vector.id} ({one.vector.test.comment}) {one.operation}: {one.detail}")
-                lines.append(f"    {words['reproduce']}: {reproduce} --tc {one.vector.id} {where}".rstrip())
+                lines.append(
+                    f"  {one.vector.id} ({one.vector.test.comment}) {one.operation}: {one.detail.render(lang)}"
+                )
+                command = f"{reproduce} --tc {one.vector.id} {where}".rstrip()
+                lines.append("    " + _("reproduce: {command}", command=command).render(lang))
             if len(mine) > most:
                 lines.append(f"  ... {len(mine) - most}")
     lines += [f"! {text}" for text in (*result.crashes, *result.violations)]

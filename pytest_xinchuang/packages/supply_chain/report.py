@@ -9,8 +9,17 @@ from typing import Any
 
 from pytest_xinchuang import __version__
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
+from pytest_xinchuang.messages import Message, _, joined, n_
 from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif_rules, told
 from pytest_xinchuang.report.sarif import place_of, sarif_document
+
+LOOKED_AT: Mapping[str, Message] = {
+    "modules": _("modules"),
+    "go.sum lines verified": _("go.sum lines verified"),
+    "vendored files verified": _("vendored files verified"),
+    "files verified": _("files verified"),
+}
+"""What was counted, for people; JSON has the keys."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +53,25 @@ class SupplyResult:
 
 def as_text(result: SupplyResult, *, notes: bool = False) -> str:
     """For people; the same mend is told once."""
-    words = WORDS[result.language]
-    looked = ", ".join(f"{count} {name}" for name, count in result.counts.items())
-    lines = [f"{result.subject}: {looked}"]
+    looked = joined([_("{n} {what}", n=n, what=LOOKED_AT[name]) for name, n in result.counts.items()], _(", "))
+    lines = [_("{subject}: {looked}", subject=result.subject, looked=looked).render(result.language)]
     shown = [f for f in result.ordered if notes or result.shown(f) is not Certainty.NOTE]
     told = None
     for finding in shown:
         if finding.code != told:
             title = getattr(result.catalogue.get(finding.code).title, result.language)
-            lines.append(f"  {words[result.shown(finding).value]} {finding.code} {title}")
-            lines.append(f"      {words['mend']}: {result.catalogue.mend(finding).render(result.language)}")
+            lines.append(f"  {WORDS[result.shown(finding).value].render(result.language)} {finding.code} {title}")
+            lines.append("      " + _("mend: {mend}", mend=result.catalogue.mend(finding)).render(result.language))
             told = finding.code
         lines.append(f"      {result.catalogue.text(finding).render(result.language)}")
     hidden = len(result.findings) - len(shown)
     if not result.findings:
-        lines.append(f"  {words['clean']}")
+        lines.append("  " + _("nothing found").render(result.language))
     if hidden:
-        lines.append("  " + words["more"].format(n=hidden))
+        lines.append(
+            "  "
+            + n_("{n} note is not shown (--notes)", "{n} notes are not shown (--notes)", hidden).render(result.language)
+        )
     return "\n".join(lines) + "\n"
 
 
