@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _
+from pytest_xinchuang.messages.system import system_error
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
@@ -106,7 +107,7 @@ class AgentSandbox:
             with self._sending:
                 self._transmit(struct.pack(">IBI", len(payload) + 5, kind, number) + payload)
         except OSError as error:
-            problem = verbatim(error.strerror or str(error))
+            problem = system_error(error)
             self._die(_("{name} is gone ({problem})", name=self.name, problem=problem))
             raise SandboxFault(self._dead) from error
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _
+from pytest_xinchuang.messages.system import system_error
 from pytest_xinchuang.sandbox.emulator_faults import Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 
@@ -19,7 +20,7 @@ def still_running(seconds: float) -> Message:
 def check_errno(answer: Mapping[str, Any], doing: Message) -> None:
     """Raise OSError if an answer about a file has an ``errno``; ``doing`` says what was asked."""
     if number := answer["errno"]:
-        problem = verbatim(os.strerror(number))
+        problem = system_error(number)
         raise OSError(number, _("in the sandbox, {doing}: {problem}", doing=doing, problem=problem))
 
 
@@ -57,7 +58,7 @@ def outcome_of(
         # What a shell does when a program cannot be executed: 127 when it is not there, else 126.
         number = int(answer["exec_errno"])
         ended, code = Ended.EXITED, 127 if number == 2 else 126
-        cause = _("cannot execute: {problem}", problem=verbatim(os.strerror(number)))
+        cause = _("cannot execute: {problem}", problem=system_error(number))
         stderr += f"{argv[0]}: {os.strerror(number)}\n".encode()
     else:
         wall, spent, left = answer["wall_ns"] / 1e6, float(answer["cpu_ms"]), int(answer["left"])

@@ -9,6 +9,7 @@ from typing import IO
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages.system import system_error
 from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome
 from pytest_xinchuang.tools.process import PIPE, Runner
 
@@ -22,7 +23,7 @@ class LocalProcess:
             # A vendor's own program, in the vendor's own environment.
             self._process = Runner().start(argv, cwd=cwd, env=os.environ, stdin=PIPE)
         except (OSError, ValueError) as error:
-            problem = verbatim((error.strerror or "?") if isinstance(error, OSError) else str(error))
+            problem = system_error(error) if isinstance(error, OSError) else verbatim(str(error))
             raise XcError(
                 _(
                     "the harness {program} could not be started: {problem}",

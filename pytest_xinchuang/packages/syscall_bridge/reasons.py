@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.messages.system import system_error
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -38,6 +39,6 @@ def reason_of(error: BaseException) -> Message:
             return _("invalid syntax")
         case ZeroDivisionError():
             return _("division by zero")
-        case OSError(strerror=str() as problem):
-            return verbatim(problem)
+        case OSError():
+            return system_error(error)
     return told(error)

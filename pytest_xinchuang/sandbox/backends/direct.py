@@ -24,6 +24,7 @@ from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.messages.system import system_error
 from pytest_xinchuang.sandbox.answers import still_running
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
@@ -184,7 +185,9 @@ class DirectSandbox:
         try:
             started = self._start(argv, env, cwd, limits)
         except OSError as error:
-            raise SandboxFault(_("{argv} could not be started: {why}", argv=argv[0], why=error.strerror)) from error
+            raise SandboxFault(
+                _("{argv} could not be started: {why}", argv=argv[0], why=system_error(error))
+            ) from error
         process = DirectProcess(started, tuple(argv), limits, self._scale, emulated=bool(self._prefix))
         self._kept.append(process)
         return process

@@ -20,6 +20,7 @@ from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages.system import system_error
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
@@ -59,9 +60,12 @@ def connect(timeout_scale: float = 1.0) -> Any:
     except (DockerException, OSError) as error:
         if client is not None:
             client.close()
-        cause = f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error).splitlines()[0]
+        if isinstance(error, OSError):
+            cause = _("{path}: {why}", path=path, why=system_error(error))
+        else:
+            cause = verbatim(str(error).splitlines()[0])
         raise SandboxFault(
-            _("no Docker engine answers: {cause}", cause=verbatim(cause)), mend=_("xc doctor, or --xc-backend=qemu")
+            _("no Docker engine answers: {cause}", cause=cause), mend=_("xc doctor, or --xc-backend=qemu")
         ) from error
 
 

@@ -23,6 +23,7 @@ from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages.system import system_error
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends import launcher
@@ -95,7 +96,7 @@ class QemuSandbox:
         except OSError as error:
             ours.close()
             raise SandboxFault(
-                _("the sandbox's supervisor could not be started: {why}", why=verbatim(error.strerror or "?"))
+                _("the sandbox's supervisor could not be started: {why}", why=system_error(error))
             ) from error
         finally:
             theirs.close()
@@ -174,7 +175,7 @@ class QemuSandbox:
             )
         answer = json.loads(data)
         if "failed" in answer:
-            step, problem = Message.from_data(answer["failed"]), verbatim(os.strerror(answer["errno"]))
+            step, problem = Message.from_data(answer["failed"]), system_error(int(answer["errno"]))
             raise SandboxFault(
                 _("the sandbox could not {step}: {problem}", step=step, problem=problem),
                 mend=verbatim("xc doctor"),
@@ -400,7 +401,7 @@ class QemuSandbox:
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
         except OSError as error:
-            self._dead = _("the sandbox is gone ({problem})", problem=verbatim(error.strerror or "?"))
+            self._dead = _("the sandbox is gone ({problem})", problem=system_error(error))
             raise SandboxFault(self._dead) from error
 
     def _patience(self, seconds: float) -> float:

@@ -26,6 +26,7 @@ from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, verbatim
+from pytest_xinchuang.messages.system import system_error
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
@@ -128,7 +129,7 @@ class SystemSandbox(AgentSandbox):
                 _(
                     "the first file system of {platform} could not be written: {why}",
                     platform=spec.platform,
-                    why=error.strerror,
+                    why=system_error(error),
                 ),
                 mend=_(
                     "make room in {directory}, or export XC_CACHE=/another/directory",
@@ -160,7 +161,7 @@ class SystemSandbox(AgentSandbox):
                 )
         except OSError as error:
             raise SandboxFault(
-                _("{argv} could not be started: {why}", argv=argv[3], why=verbatim(error.strerror or "?")),
+                _("{argv} could not be started: {why}", argv=argv[3], why=system_error(error)),
                 mend=verbatim("xc doctor"),
             ) from error
         threading.Thread(target=self._read_all, name=f"{spec.platform}-reader", daemon=True).start()
@@ -283,7 +284,7 @@ class SystemSandbox(AgentSandbox):
             while data := ours.recv(1 << 16):
                 self._take_bytes(data)
         except OSError as error:
-            problem = verbatim(error.strerror or "?")
+            problem = system_error(error)
             what = _("{name} stopped ({problem})", name=self.name, problem=problem)
         self._die(_with_console(what, self.console()))
 
