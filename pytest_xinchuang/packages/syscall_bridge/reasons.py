@@ -19,6 +19,16 @@ def reason_of_value(problem: ErrorDetails) -> Message:
             return _("it is missing")
         case "json_invalid":
             return _("not JSON")
+        case "string_pattern_mismatch":
+            return _("it does not match {pattern}", pattern=verbatim(repr(problem["ctx"]["pattern"])))
+        case "string_type":
+            return _("it is not a text")
+        case "int_type" | "int_parsing" | "int_from_float":
+            return _("it is not a whole number")
+        case "dict_type" | "model_type":
+            return _("it is not a mapping")
+        case "extra_forbidden":
+            return _("no such key here")
     return verbatim(problem["msg"])
 
 
