@@ -164,6 +164,8 @@ def test_mistakes_of_go_structures() -> None:
     [
         (None, None),
         ({"samples": 1, "backwards": 2, "worst_ns": 1e9}, {"samples": 1, "early": 3, "worst_ns": 1e9}),
+        # Its numbers are the bridge's word: fractions, and larger than any count.
+        ({"samples": 0.5, "backwards": 0.5, "worst_ns": 0}, {"samples": 1e300, "early": 1e300, "worst_ns": 1e300}),
         ({"samples": "x", "backwards": 0}, {"samples": SAMPLES, "early": True, "worst_ns": -1}),
     ],
 )
