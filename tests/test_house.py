@@ -255,11 +255,6 @@ LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("provision/mmdebstrap.py", "run_tool"): _SHOWN,
     (
-        "packages/sdk_ast/extractor.py",
-        "extract",
-    ): "a panic of our own API reader, which exits as its refusals do",
-    ("packages/supply_chain/lints.py", "lint"): "our own API reader again, and the kinds of problems that it tells",
-    (
         "packages/mru/diagnosis.py",
         "what_it_said",
     ): "words the cause of a failure that has been decided before",

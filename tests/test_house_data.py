@@ -68,7 +68,7 @@ def made(tree: ast.AST) -> Iterator[tuple[int, str]]:
             followed = pieces[:-1] if at + 1 == len(parts) else pieces
             preceded = pieces[1:] if at == 0 else pieces
             if any(map(BEGUN.search, followed)) or any(map(ENDED.search, preceded)):
-                yield node.lineno, ast.unparse(node)
+                yield getattr(node, "lineno", 0), ast.unparse(node)
 
 
 def test_no_id_is_put_together() -> None:

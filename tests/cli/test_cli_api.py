@@ -12,6 +12,7 @@ from sarif_pydantic import Sarif
 
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import ToolchainFault
+from pytest_xinchuang.messages import verbatim
 from tests.packages.sdk_ast.trees import tree
 from tests.report.test_reports import ALLOWED
 
@@ -138,7 +139,7 @@ def test_rules_are_explained_with_their_witness(capsys: pytest.CaptureFixture[st
 
 def test_without_go_it_says_so(old: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def missing(*_: object) -> None:
-        raise ToolchainFault("Go is not installed")
+        raise ToolchainFault(verbatim("Go is not installed"))
 
     monkeypatch.setattr("pytest_xinchuang.tools.go.find_go", missing)
     assert main(["api", "diff", "--offline", old, old]) == 3

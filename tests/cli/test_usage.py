@@ -16,7 +16,7 @@ from pytest_xinchuang.commands.exits import Exit
 from pytest_xinchuang.commands.wording import columns, translated, wrapped
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.near import near, near_names
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.base import Package
 from tests.cli.test_options import GROUPS
 from tests.messages.english import english_in
@@ -178,7 +178,7 @@ def test_an_installation_without_packages_says_so(
     monkeypatch.setattr("pytest_xinchuang.packages.base.loadable", list)
 
     def none(*_more: object) -> None:
-        raise XcError("no package is registered")
+        raise XcError(verbatim("no package is registered"))
 
     monkeypatch.setattr("pytest_xinchuang.packages.registry.installed", none)
     assert main(["platforms", "show", "kunpeng"]) == 0

@@ -15,6 +15,7 @@ from pytest_xinchuang.core.needs import InOrder, all_needs
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.messages import verbatim
 
 PLATFORM = "kunpeng920-kylin_v10_sp3"
 Events = list[dict[str, Any]]
@@ -470,7 +471,7 @@ def test_an_engine_is_not_asked_about_what_is_blocked() -> None:
 
     def engine(identifier: str) -> Decision:
         asked.append(identifier)
-        return Decision(Verdict.FAIL, Cause.SUBJECT, "broken", "mend it")
+        return Decision(Verdict.FAIL, Cause.SUBJECT, verbatim("broken"), verbatim("mend it"))
 
     order = InOrder(catalogue, engine)
     third = order.decision("A-003")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -67,7 +68,9 @@ def test_what_is_not_known_is_said_by_each_entry() -> None:
                 continue
             whole = getattr(platforms, section)[name].model_dump(mode="json")
             for key, fact in whole.items():
-                parts = {(key,): fact} if not isinstance(fact, dict) else {(key, k): v for k, v in fact.items()}
+                parts: dict[tuple[str, ...], Any] = (
+                    {(key,): fact} if not isinstance(fact, dict) else {(key, k): v for k, v in fact.items()}
+                )
                 for way, part in {**parts, (key,): fact}.items():
                     if isinstance(part, dict) and part.get("value", part) is None and part["source"] != "not given":
                         own = entry

@@ -14,6 +14,7 @@ from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.harness.client import Answer, HarnessClient
 from pytest_xinchuang.harness.ends import EndKind, ReplyKind
 from pytest_xinchuang.harness.protocol import HarnessProtocol, ProtocolError, ViolationKind
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process
 
@@ -208,7 +209,7 @@ def test_a_sandbox_that_breaks_blames_nobody(tmp_path: Path) -> None:
 
         def wait(self, timeout_s: float | None = None) -> Outcome | None:
             found = self.process.wait(timeout_s)
-            return found and replace(found, ended=Ended.HOST_FAULT, code=None, cause="killed from outside")
+            return found and replace(found, ended=Ended.HOST_FAULT, code=None, cause=verbatim("killed from outside"))
 
     with HarnessClient(PROTOCOL, lambda: Broken(inner()), timeout_s=20) as harness:
         answers = ask_all(harness, 10)

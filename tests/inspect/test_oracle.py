@@ -25,6 +25,7 @@ def by_pyelftools(path: Path) -> dict[str, Any]:
             "alignments": [],
             "build_id": "",
         }
+        segment: Any  # the kinds have methods of their own
         for segment in elf.iter_segments():
             kind = segment["p_type"]
             if kind == "PT_INTERP":
@@ -37,13 +38,17 @@ def by_pyelftools(path: Path) -> dict[str, Any]:
                 for note in segment.iter_notes():
                     if note["n_type"] == "NT_GNU_BUILD_ID":
                         found["build_id"] = note["n_desc"]
+        symbols: Any
+        versions: Any
+        wants: Any
         symbols, versions, wants = (elf.get_section_by_name(n) for n in (".dynsym", ".gnu.version", ".gnu.version_r"))
         names: dict[int, tuple[str, str]] = {}
         if wants is not None:
             for library, auxiliaries in wants.iter_versions():
                 names |= {a["vna_other"]: (library.name, a.name) for a in auxiliaries}
         users: dict[tuple[str, str], set[str]] = {pair: set() for pair in names.values()}
-        imports, exports = set(), set()
+        imports: set[str] = set()
+        exports: set[str] = set()
         for index, symbol in enumerate(symbols.iter_symbols() if symbols is not None else ()):
             if not symbol.name:
                 continue

@@ -36,6 +36,6 @@ def test_no_translation_has_english_left_in_it(path: Path) -> None:
             text
             for m in read_po(file, locale="zh")
             if m.id
-            for text in ([m.string] if isinstance(m.string, str) else m.string)
+            for text in ([m.string] if isinstance(m.string, str) else m.string or ())
         ]
     assert not [(text, english_in(text)) for text in texts if english_in(text)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.provision.cache import Cache, cache_dir, remove_tree, tree_digest
 
 
@@ -69,7 +70,7 @@ def test_an_entry_that_cannot_be_read_is_made_again(tmp_path: Path, content: str
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def broken(tree: Path) -> tuple[str, dict[str, str]]:
         (tree / "half").write_text("")
-        raise HostFault("no network")
+        raise HostFault(verbatim("no network"))
 
     with pytest.raises(HostFault, match="no network"):
         Cache(tmp_path).make("kind", "name", "1", broken)

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.backends import qemu
 from pytest_xinchuang.sandbox.backends.direct import DirectSandbox, differences, open_emulated, open_native
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
@@ -21,7 +22,7 @@ def direct(request: pytest.FixtureRequest, pool: Pool, platforms: Platforms) -> 
     emulator = pool.store.emulator(platform.architecture.qemu)
     model = platform.cpu.emulation.strict.value or ""
     spec = QemuSpec(platform.id, platform.arch, pool.store.rootfs_for(platform), emulator, model, "4.19.90", 10)
-    with open_emulated(spec, "the host refuses namespaces") as sandbox:
+    with open_emulated(spec, verbatim("the host refuses namespaces")) as sandbox:
         yield sandbox
 
 
@@ -63,7 +64,9 @@ def test_the_pool_falls_back_when_namespaces_are_refused(
     pool: Pool, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(self: object, spec: object) -> None:
-        raise SandboxFault("the sandbox could not create a user namespace: Operation not permitted", namespaces=True)
+        raise SandboxFault(
+            verbatim("the sandbox could not create a user namespace: Operation not permitted"), namespaces=True
+        )
 
     monkeypatch.setattr(qemu.QemuSandbox, "__init__", refused)
     fallback = Pool(pool.store, "qemu")

@@ -10,6 +10,7 @@ import pytest
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.harness.connection import Connection
 from pytest_xinchuang.harness.lines import LineProcess
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.backends.direct import open_emulated
 from pytest_xinchuang.sandbox.emulator_faults import classify, without_noise
 from pytest_xinchuang.sandbox.pool import Pool
@@ -159,7 +160,7 @@ def sandbox(request: pytest.FixtureRequest, platforms: Platforms, pool: Pool) ->
     if request.param == "namespaces":
         yield opened
         return
-    with open_emulated(opened.spec, "asked for by a test") as direct:  # type: ignore[attr-defined]
+    with open_emulated(opened.spec, verbatim("asked for by a test")) as direct:  # type: ignore[attr-defined]
         yield direct
 
 
@@ -187,7 +188,7 @@ def test_a_program_under_the_emulator(name: str, sandbox: Sandbox, built: Callab
 @pytest.mark.sandbox
 def test_an_emulator_that_refuses_to_begin(platforms: Platforms, pool: Pool, built: Callable[[str], bytes]) -> None:
     opened = pool.sandbox(platforms.get("kunpeng"))
-    with open_emulated(opened.spec, "asked for by a test") as direct:  # type: ignore[attr-defined]
+    with open_emulated(opened.spec, verbatim("asked for by a test")) as direct:  # type: ignore[attr-defined]
         direct.put("/xc/program", built("crash"), executable=True)
         at = direct._prefix.index("-cpu")
         direct._prefix[at + 1] = "z80"

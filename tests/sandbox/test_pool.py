@@ -14,6 +14,7 @@ from pytest_xinchuang.core.errors import HostFault, SandboxFault, UnknownName
 from pytest_xinchuang.core.events import SandboxOpened
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
@@ -46,7 +47,7 @@ def opened(name: str) -> Any:
 
 
 def broken(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
-    raise SandboxFault("it does not start")
+    raise SandboxFault(verbatim("it does not start"))
 
 
 TABLE = BackendTable(

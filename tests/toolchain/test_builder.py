@@ -8,6 +8,7 @@ import pytest
 from pytest_xinchuang.core.errors import BuildFailed
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.elf_reader import read_elf
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder, Target, ToolchainFault, find_c_compiler, gnu_libc_version
@@ -29,7 +30,7 @@ def target(platforms: Platforms, arch: Arch = Arch.ARM64, libc: str = "2.28") ->
 @pytest.fixture
 def no_zig(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> str:
-        raise ToolchainFault("zig is not installed", mend="pip install it")
+        raise ToolchainFault(verbatim("zig is not installed"), mend=verbatim("pip install it"))
 
     monkeypatch.setattr(toolchain, "find_zig", missing)
 

@@ -16,6 +16,7 @@ from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.gotest.engine import GoTestEngine
 from pytest_xinchuang.gotest.module import ModuleTree
 from pytest_xinchuang.gotest.result import TestVerdict
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
 from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine, Trust
@@ -269,7 +270,7 @@ def test_a_test_program_that_the_host_cannot_build_is_not_judged(
     from pytest_xinchuang.gotest.module import Package
 
     def lacking(*_: object, **__: object) -> Path:
-        raise HostFault("a module could not be fetched: dial tcp")
+        raise HostFault(verbatim("a module could not be fetched: dial tcp"))
 
     monkeypatch.setattr(ModuleTree, "__init__", lambda self, *_, **__: None)
     monkeypatch.setattr(ModuleTree, "version", ModuleVersion("example.com/m", "v1.0.0"), raising=False)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.run.session import XcSession
 from pytest_xinchuang.sandbox.backends import direct, qemu, user_mode
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, Circumstances
@@ -37,6 +38,6 @@ def test_sandboxes(session: XcSession, monkeypatch: pytest.MonkeyPatch) -> None:
     (spec,) = specs
     assert (spec.timeout_scale, spec.runner) == (0.5 * EMULATION_SCALE, Runner(0.5))
     monkeypatch.setattr(direct, "_calibrated", lambda sandbox: sandbox)
-    with direct.open_emulated(spec, "why") as opened:
+    with direct.open_emulated(spec, verbatim("why")) as opened:
         assert (opened._scale, opened._runner) == (0.5 * EMULATION_SCALE, Runner(0.5))
     session.close()

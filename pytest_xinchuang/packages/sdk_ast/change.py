@@ -13,10 +13,10 @@ class Change:
     Attributes:
         rule: the rule's id.
         symbol: the module-relative package, a dot, the name; ``.Member`` behind it where a member changed.
-        old, new: both sides as text, or empty.
-        cause: what it comes from, when several changes come from one: they are told together.
-        targets: those that see it; empty: all.
-        undecided: the fact that is missing; the change may be none.
+        old, new: both sides as text, or empty. Words among them are messages.
+        cause: what several changes follow from; reports show such changes together.
+        targets: the targets that see the change; empty: all.
+        undecided: the fact that is missing; without it nobody knows whether there is a change.
         at: place in the new source, else in the old one.
     """
 

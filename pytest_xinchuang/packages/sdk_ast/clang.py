@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
+from pytest_xinchuang.packages.sdk_ast.words import KINDS, listed, word
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 from pytest_xinchuang.toolchain.builder import find_zig
 
@@ -286,8 +287,8 @@ def extract_c(
     for target in targets:
         if target not in TRIPLES:
             raise XcError(
-                _("{target} is not a target for C", target=verbatim(repr(target))),
-                mend=_("one of {names}", names=joined(TRIPLES, _(", "))),
+                _("{target} is no target that C can be read for", target=verbatim(repr(target))),
+                mend=_("one of {names}", names=listed(TRIPLES)),
             )
         triple, name = TRIPLES[target]
         reader = _HeaderReader(root)
@@ -355,7 +356,7 @@ class CComparer(Comparer):
         at = place_of(new)
         kind = old["kind"]
         if kind != new["kind"]:
-            self.add("C-KIND-CHANGED", name, f"{kind} {texts[0]}", f"{new['kind']} {texts[1]}", at=at)
+            self.add("C-KIND-CHANGED", name, _of_kind(kind, texts[0]), _of_kind(new["kind"], texts[1]), at=at)
         elif kind == "func":
             self._function(name, old["type"], new["type"], texts, at)
         elif kind == "var":
@@ -442,9 +443,13 @@ class CComparer(Comparer):
             self.add("C-STRUCT-ALIGN-CHANGED", name, str(old.get("align")), str(new.get("align")), cause=cause, at=at)
 
 
+def _of_kind(kind: str, text: str) -> Message:
+    return _("{kind} {text}", kind=word(KINDS, kind), text=text)
+
+
 def _offset(member: Mapping[str, Any]) -> str:
     bits = member.get("bits")
-    return f"bit {bits[0]}, {bits[1]} wide" if bits else str(member["offset"])
+    return _("bit {first}, {width} wide", first=bits[0], width=bits[1]) if bits else str(member["offset"])
 
 
 def _bare(t: Any) -> Any:

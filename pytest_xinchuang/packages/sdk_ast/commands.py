@@ -131,7 +131,7 @@ def _sources(context: Context) -> Sources:
 
 def _tell_fallback(context: Context, sources: Sources) -> None:
     if sources.fallback:
-        context.tell(_("{why}; only the syntax of Go was read, which decides nothing", why=verbatim(sources.fallback)))
+        context.tell(_("{why}; only the syntax of Go was read, which decides nothing", why=sources.fallback))
 
 
 def _snapshot(context: Context) -> int:
@@ -142,10 +142,12 @@ def _snapshot(context: Context) -> int:
 
 
 def _write_snapshot(context: Context, sources: Sources) -> int:
+    from pytest_xinchuang.packages.sdk_ast.words import GRADES, word
+
     options = context.options
     found = sources.read(options.source)
     for problem in found.problems:
-        context.tell(verbatim(str(problem)))
+        context.tell(problem.told)
     code = Exit.CLEAN if found.grade == "typed" else Exit.INCOMPLETE
     if options.output is None:
         with found.path.open("rb") as file:
@@ -168,7 +170,7 @@ def _write_snapshot(context: Context, sources: Sources) -> int:
             file=verbatim(str(output)),
             packages=n_("{n} package", "{n} packages", len(found.packages)),
             symbols=n_("{n} symbol", "{n} symbols", symbols),
-            grade=_("typed") if found.grade == "typed" else verbatim(found.grade),
+            grade=word(GRADES, found.grade),
             digest=verbatim(found.digest),
         )
     )
@@ -229,12 +231,15 @@ def exit_code(comparison: Comparison, fail_on: str | None) -> int:
 
 def _rules(context: Context) -> int:
     from pytest_xinchuang.packages.sdk_ast.rules import Rules
+    from pytest_xinchuang.packages.sdk_ast.words import AXES, LEVELS, listed, word
+    from pytest_xinchuang.report.columns import padded
 
     rules = Rules()
     if not context.options.ids:
         context.write(
             "".join(
-                f"{rule.id:<34} {rule.level:<6} {getattr(rule.title, context.language)}\n"
+                f"{rule.id:<34} {padded(word(LEVELS, rule.level).render(context.language), 8)} "
+                f"{getattr(rule.title, context.language)}\n"
                 for rule in rules.by_id.values()
             )
         )
@@ -244,8 +249,8 @@ def _rules(context: Context) -> int:
         rule = rules.get(rule_id.upper())
         lines.append(f"{rule.id}  {getattr(rule.title, context.language)}")
         facts = [
-            _("level: {level}", level=verbatim(rule.level)),
-            _("axes: {axes}", axes=joined(map(verbatim, rule.axes), _(", ")) if rule.axes else verbatim("-")),
+            _("level: {level}", level=word(LEVELS, rule.level)),
+            _("axes: {axes}", axes=listed(word(AXES, axis) for axis in rule.axes) if rule.axes else verbatim("-")),
         ]
         if rule.policy:
             facts.append(_("policy: {policy}", policy=verbatim(rule.policy)))

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
 from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import PackageRecord, Snapshot
+from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, listed, sides, word
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,19 @@ class Judged:
         return "breaking" if self.breaking else "fragile" if self.fragile else "compatible"
 
     def sentence(self) -> Message:
-        """What was found."""
-        return both({language: self._filled(language) for language in LANGUAGES})
-
-    def _filled(self, language: str) -> str:
+        """The rule's sentence about this change, with the fact that is missing behind it."""
         change = self.change
-        values = {
-            "symbol": change.symbol,
-            "old": change.old,
-            "new": change.new,
-            "undecided": change.undecided,
-            "targets": ", ".join(change.targets),
+        text = self.rule.found.message(
+            symbol=change.symbol,
+            old=change.old,
+            new=change.new,
+            undecided=change.undecided,
+            targets=listed(change.targets),
             **change.params,
-        }
-        template: str = getattr(self.rule.found, language)
-        text = template.format_map(_Blank({name: verbatim(value).render(language) for name, value in values.items()}))
-        undecided = verbatim(change.undecided).render(language)
-        return f"{text} ({undecided})" if undecided and "{undecided}" not in template else text
-
-
-class _Blank(dict[str, str]):
-    """A parameter that nobody gave is left blank: a report must be written."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
+        )
+        if not change.undecided or "{undecided}" in self.rule.found.en:
+            return text
+        return _("{found} ({undecided})", found=text, undecided=change.undecided)
 
 
 WEIGHTS = ("breaking", "undecided", "fragile", "compatible")
@@ -148,22 +138,22 @@ def compare(
     if old.header.language != new.header.language:
         raise XcError(
             _(
-                "{label} is {language}, {label_2} is {language_2}",
-                label=old.label,
-                language=old.header.language,
-                label_2=new.label,
-                language_2=new.header.language,
+                "{old} is {language}, {new} is {other}",
+                old=old.label,
+                language=word(LANGUAGES, old.header.language),
+                new=new.label,
+                other=word(LANGUAGES, new.header.language),
             )
         )
     targets = tuple(t for t in old.header.targets if t in new.header.targets)
     if not targets:
         raise XcError(
             _(
-                "{label} was read for {names}, {label_2} for {names_2}",
-                label=old.label,
-                names=joined(old.header.targets, _(", ")),
-                label_2=new.label,
-                names_2=joined(new.header.targets, _(", ")),
+                "{old} was read for {targets}, {new} for {others}",
+                old=old.label,
+                targets=listed(old.header.targets),
+                new=new.label,
+                others=listed(new.header.targets),
             ),
             mend=_("make the snapshot again with the same --targets"),
         )
@@ -173,12 +163,8 @@ def compare(
     changes = _merge(found, targets)
     if old.header.language == "go":
         changes += _module_changes(old, new)
-        sides = [name for name, s in (("old", old), ("new", new)) if s.grade == "syntactic"]
-        if sides:
-            why = _(
-                "of the {names} side only the syntax was read: there was no Go to read it with",
-                names=" and the ".join(sides),
-            )
+        if bare := [name for name, s in (("old", old), ("new", new)) if s.grade == "syntactic"]:
+            why = _("only the syntax of the {sides} side was read, without Go", sides=sides(bare))
             changes = [replace(c, undecided=c.undecided or why) for c in changes]
             changes.append(Change("GO-UNVERIFIABLE", "go.mod", undecided=why))
     return _judge(old, new, targets, changes, rules, policy, today)
@@ -191,12 +177,13 @@ def compare_across(
     first, *others = snapshot.header.targets
     if not others:
         raise XcError(
-            _("to compare across architectures at least two are needed"), mend=verbatim("--across amd64,arm64,loong64")
+            _("a comparison across architectures needs at least two of them"),
+            mend=verbatim("--across amd64,arm64,loong64"),
         )
     policy = policy or ApiPolicy()
     if snapshot.grade == "syntactic":
         raise XcError(
-            _("architectures are compared by types, and only the syntax could be read"),
+            _("architectures are compared by types, and only the syntax was read"),
             mend=_("install Go 1.23 or later"),
         )
     found = [(t, _compare_side(snapshot, snapshot, first, t, policy)) for t in others]
@@ -292,9 +279,10 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
     return comparer.changes
 
 
-def _unread(old: PackageRecord, new: PackageRecord) -> str:
-    sides = [name for name, record in (("old", old), ("new", new)) if record.partial]
-    return _("the {names} package could not be read whole", names=" and the ".join(sides)) if sides else ""
+def _unread(old: PackageRecord, new: PackageRecord) -> Message:
+    """Which sides of a package have something that was not read; empty where both were read whole."""
+    partial = [name for name, record in (("old", old), ("new", new)) if record.partial]
+    return _("the {sides} package could not be read whole", sides=sides(partial)) if partial else NOTHING
 
 
 def _same_api(old: PackageRecord, new: PackageRecord) -> bool:
@@ -338,7 +326,8 @@ def _package_removed(comparer: Comparer, path: str, new: Side) -> None:
         if relative == nested or relative.startswith(nested + "/"):
             known = new.snapshot.header.requires.get(f"{module}/{nested}", "")
             rule = "GO-PKG-NESTED-MODULE-REQUIRED" if known else "GO-PKG-NESTED-MODULE"
-            comparer.add(rule, comparer.label(path), path, f"module {module}/{nested} {known}".strip())
+            now = f"{module}/{nested} {known}".strip()
+            comparer.add(rule, comparer.label(path), path, _("module {module}", module=now))
             return
     path_now = comparer.new_path(path)
     elsewhere = new.package(path_now) is None and any(p.record.targets for p in new.snapshot.packages.get(path_now, ()))

@@ -11,7 +11,7 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
@@ -19,6 +19,7 @@ from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
+from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, LEVELS, listed, word
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCause, GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
@@ -32,7 +33,7 @@ REFERENCE = "amd64"
 
 
 POLICY = ApiPolicy()
-"""In a grade nothing is suppressed and no package is taken for another: whoever grades may waive, and a waiver is shown."""
+"""A grade suppresses no change and maps no package to another. Whoever grades may waive instead, and reports show waivers."""
 
 
 class SdkEngine:
@@ -88,13 +89,17 @@ class SdkEngine:
         return sdk
 
     @property
+    def _language(self) -> Message:
+        return word(LANGUAGES, self.sdk.language)
+
+    @property
     def arch(self) -> str:
         return self.platform.arch.value
 
     # -- it builds
 
     def _go(self, words: tuple[str, ...]) -> Found:
-        """What a go command says of the SDK; each is run once."""
+        """The result of ``go WORDS`` in the SDK; each command runs once."""
         if self.sdk.language != "go":
             return self._not_go()
         if words not in self._commands:
@@ -119,7 +124,7 @@ class SdkEngine:
 
     def _not_go(self) -> Found:
         found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
-        found.lacking = _("it is asked of Go, and the SDK is {language}", language=self.sdk.language)
+        found.lacking = _("it is about SDKs in Go, and this one is in {language}", language=self._language)
         return found
 
     def _go_version(self) -> Found:
@@ -214,8 +219,8 @@ class SdkEngine:
             return _unknown(_("the baseline is the SDK itself"))
         target = self._target
         if target not in self._old.header.targets:
-            # A baseline of another architecture says nothing of this one.
-            read = ", ".join(self._old.header.targets)
+            # A baseline of another architecture says nothing about this one.
+            read = listed(self._old.header.targets)
             return _unknown(_("the baseline was read for {read}, and not for {target}", read=read, target=target))
         found = self._compared(self._against_baseline, target)
         if not self._old.packages:
@@ -224,21 +229,21 @@ class SdkEngine:
 
     @property
     def _target(self) -> str:
-        """What the platform's API is read for; Java's and Python's is the same everywhere."""
+        """The target that the API is read for; Java and Python have one for all platforms."""
         return {"java": "jvm", "python": "python"}.get(self.sdk.language, f"linux/{self.arch}")
 
     def _everywhere(self) -> Found:
         if not self._target.startswith("linux/"):
             found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
-            found.lacking = _("{language} has one API for all architectures", language=self.sdk.language)
+            found.lacking = _("{language} has one API for all architectures", language=self._language)
             return found
         if self.arch == REFERENCE:
             found = Found(evidence=[{"kind": "api", "label": self._new.label, "digest": self._new.digest}])
-            found.lacking = _("{REFERENCE} is what the other architectures are compared with", REFERENCE=REFERENCE)
+            found.lacking = _("the other architectures are compared with {reference}", reference=REFERENCE)
             return found
         found = self._compared(compare_across(self._new, Rules(), POLICY), self._target)
         if not self._new.packages:
-            return _unknown(_("there is no package in it"))
+            return _unknown(_("the SDK has no package"))
         return found
 
     def _version(self) -> Found:
@@ -262,20 +267,21 @@ class SdkEngine:
         if not wanted or not mine.semantic:
             found.lacking = _("the baseline or the subject has no semantic version")
         elif comparison.undecided:
-            found.undecided, found.cause = _("whether something breaks is not known"), Cause.SUBJECT
+            found.undecided, found.cause = _("it is not known whether something breaks"), Cause.SUBJECT
         elif comparison.level is not None and mine.key < ModuleVersion("", wanted).key:
             after = self._old.header.version
             found.wrong.append(
                 _(
-                    "{version} is less than {wanted}, which a {level} change after {after} asks",
+                    "{version} is less than {wanted}, the least version for a {level} change after {after}",
                     version=mine.version,
                     wanted=wanted,
-                    level=comparison.level,
+                    level=word(LEVELS, comparison.level),
                     after=after,
                 )
             )
         return found
 
 
-def _unknown(why: str) -> Found:
-    return Found(undecided=verbatim(why), cause=Cause.SUBJECT)
+def _unknown(why: Message) -> Found:
+    """Nothing can be said, and the subject's side could change that."""
+    return Found(undecided=why, cause=Cause.SUBJECT)

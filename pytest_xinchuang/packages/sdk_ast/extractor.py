@@ -11,6 +11,7 @@ from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.toolchain.goproblems import failure_told
 from pytest_xinchuang.toolchain.goprograms import GOAPI, go_program
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.process import End, Runner
@@ -18,7 +19,7 @@ from pytest_xinchuang.tools.process import End, Runner
 TIMEOUT_S = 1200
 """Seconds for the largest module, on a loaded machine."""
 CANNOT_READ = 2
-"""The reader's exit code for a directory that is no module; also Go's own for a panic, which prints its goroutines."""
+"""The reader's exit code when it gives up and tells why; also Go's own for a panic, which tells no problem."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +83,18 @@ def extract(
         if done.ok:
             part.rename(output)
     except OSError as error:
-        raise HostFault(_("{path} cannot be written: {problem}", path=output, problem=error.strerror)) from error
+        raise HostFault(_("{path} cannot be written: {why}", path=output, why=error.strerror)) from error
     finally:
         part.unlink(missing_ok=True)
     if done.end is End.EXITED and not done.ok:
-        text = done.errors.strip()
-        if done.code == CANNOT_READ and "goroutine" not in text:
-            raise XcError(verbatim(text) if text else _("{directory} cannot be read", directory=request.directory))
+        if done.code == CANNOT_READ and (why := failure_told(done.errors)) is not None:
+            raise XcError(_("{directory} cannot be read: {why}", directory=request.directory, why=why))
         raise HostFault(
             _(
                 "the API reader broke on {directory} ({code}): {said}",
                 directory=request.directory,
                 code=done.code,
-                said=text[-400:],
+                said=verbatim(done.errors.strip()[-400:]),
             )
         )
     done.exited(doing=_("{directory} could not be read", directory=request.directory))

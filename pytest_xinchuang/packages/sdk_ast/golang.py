@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.messages import NOTHING, _, verbatim
+from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.goside import GoSide, Mismatch, Name, TypeParams, exported
 from pytest_xinchuang.packages.sdk_ast.gosignatures import FUNCTION, SignatureRules
 from pytest_xinchuang.packages.sdk_ast.gotypes import TypeComparison
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
+from pytest_xinchuang.packages.sdk_ast.words import FACTS, listed, word
 
 _VERSION = re.compile(r'"v?\d+(\.\d+)+[-+.0-9A-Za-z]*"')
 
@@ -257,12 +258,12 @@ class GoComparer(Comparer):
             return
         if plain and same_stubs and stubs:
             return
-        why = f"{', '.join(unknown)} not known"
+        facts = listed(word(FACTS, fact) for fact in unknown)
+        why = _("{facts} not known", facts=facts)
         if stubs:
-            why += ": " + ", ".join(
-                _("{p}{value} was not found", p=p, value=(verbatim("@" + v) if v else NOTHING))
-                for p, v in sorted(stubs.items())
-            )
+            modules = (f"{path}@{version}" if version else path for path, version in sorted(stubs.items()))
+            lacking = listed(_not_found(module) for module in modules)
+            why = _("{facts} not known: {lacking}", facts=facts, lacking=lacking)
         self.add("GO-UNVERIFIABLE", self.label(path, name), undecided=why, at=place_of(new))
 
     def _kind_changed(self, path: str, new_path: str, label: str, old: Symbol, new: Symbol) -> None:
@@ -456,8 +457,7 @@ class GoComparer(Comparer):
         elif "underlying" in new:
             merged = {**new, "type": new["underlying"], "alias": False}
         else:
-            why = _("{target} was not found", target=target["package"])
-            self.add("GO-UNVERIFIABLE", label, *texts, undecided=why, at=at)
+            self.add("GO-UNVERIFIABLE", label, *texts, undecided=_not_found(target["package"]), at=at)
             return
         self._compare_types((path, name), (new_path, name), old, merged)
 
@@ -471,6 +471,10 @@ class GoComparer(Comparer):
         if old.get("alias") or new.get("alias") or old["kind"] != "type" or new["kind"] != "type":
             return
         TypeComparison(self, old_name, new_name, old, new).run()
+
+
+def _not_found(module: str) -> Message:
+    return _("{module} was not found", module=module)
 
 
 def _equal(a: Type, b: Type) -> bool:

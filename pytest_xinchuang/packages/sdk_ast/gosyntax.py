@@ -12,6 +12,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest
+from pytest_xinchuang.packages.sdk_ast.problems import UNPARSED, problem_record
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
 _BASIC = frozenset(
@@ -281,7 +282,7 @@ def extract_syntax(request: GoRequest, output: Path) -> None:
         import tree_sitter_go
     except ImportError as error:
         raise HostFault(
-            _("there is neither Go nor tree-sitter to read Go with"),
+            _("Go cannot be read: there is neither Go nor tree-sitter"),
             mend=verbatim("pip install 'pytest-xinchuang[toolchains]'"),
         ) from error
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_go.language()))
@@ -328,7 +329,7 @@ def _package(parser: Any, directory: Path, root: Path, path: str, targets: Seque
         tree = parser.parse(data)
         relative = file.relative_to(root).as_posix()
         if tree.root_node.has_error:
-            problems.append({"file": relative, "line": None, "message": "syntax error"})
+            problems.append(problem_record(relative, None, UNPARSED))
         clause = next(iter(_all(tree.root_node, "package_identifier")), None)
         name = name or _text(clause)
         for key, symbol in _File(path, tree.root_node, relative).symbols():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.goside import GoCorrespondence, Name
 from pytest_xinchuang.packages.sdk_ast.gosignatures import METHOD
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
@@ -33,7 +34,7 @@ SPECIAL_METHODS = {
     "UnmarshalXML": "encoding/xml",
     "GobEncode": "encoding/gob",
     "GobDecode": "encoding/gob",
-    "Scan": "database/sql or fmt",
+    "Scan": _("database/sql or fmt"),
     "Value": "database/sql/driver",
     "LogValue": "log/slog",
     "Error": "error",

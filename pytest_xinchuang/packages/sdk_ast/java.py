@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules
+from pytest_xinchuang.packages.sdk_ast.problems import MALFORMED_CLASS, problem_record
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
@@ -225,7 +226,7 @@ def _classes(place: Path) -> Iterator[tuple[str, bytes]]:
                     if info.filename.endswith(".class") and not info.filename.startswith("META-INF/"):
                         yield info.filename, jar.read(info) if info.file_size <= LARGEST else b""
         except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise XcError(_("{place}: not a jar that can be read: {why}", place=place, why=error)) from error
+            raise XcError(_("{place}: cannot be read as a jar: {why}", place=place, why=error)) from error
         return
     for path in sorted(place.rglob("*")):
         if path.suffix == ".class" and path.is_file():
@@ -252,7 +253,7 @@ def extract_java(place: Path, output: Path, *, version: str = "") -> None:
         try:
             found = read_class(data)
         except BadClass as error:
-            problems.setdefault(package, []).append({"file": name, "message": str(error)})
+            problems.setdefault(package, []).append(problem_record(name, None, MALFORMED_CLASS, why=told(error)))
             continue
         parents[found.name] = found
     for found in parents.values():

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
+from pytest_xinchuang.packages.sdk_ast.problems import SYNTAX_ERROR, UNREADABLE, problem_record
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
+from pytest_xinchuang.packages.sdk_ast.words import KINDS, PARAMETERS, word
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
 
@@ -29,7 +31,7 @@ def extract_python(place: Path, output: Path, *, version: str = "") -> None:
                 with zipfile.ZipFile(place) as wheel:
                     wheel.extractall(name)  # members outside are renamed inward by zipfile
             except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-                raise XcError(_("{place}: not a wheel that can be read: {why}", place=place, why=error)) from error
+                raise XcError(_("{place}: cannot be read as a wheel: {why}", place=place, why=error)) from error
             extract_python(Path(name), output, version=version)
         return
     root = place / "src" if (place / "src").is_dir() and not (place / "__init__.py").exists() else place
@@ -64,15 +66,16 @@ def _package(root: Path, name: str) -> Iterator[tuple[str, str, str, list[tuple[
             compile(data, str(file), "exec", dont_inherit=True, flags=0x0400)  # PyCF_ONLY_AST: nothing is run
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
-            what = f"syntax error: {getattr(error, 'msg', error)}"
-            problems.append({"file": file.relative_to(root).as_posix(), "line": line, "message": what})
+            why = verbatim(str(getattr(error, "msg", error)))
+            relative = file.relative_to(root).as_posix()
+            problems.append(problem_record(relative, line, SYNTAX_ERROR, why=why))
     try:
         loaded = griffe.load(
             name, search_paths=[str(root)], allow_inspection=False, resolve_aliases=True, resolve_external=False
         )
     except Exception as error:  # griffe raises what its parser raises
         loaded = None
-        problems = problems or [{"file": name, "line": None, "message": _("cannot be read: {why}", why=error)}]
+        problems = problems or [problem_record(name, None, UNREADABLE, why=told(error))]
     symbols = dict(_members(loaded, loaded, root)) if loaded is not None else {}
     yield name, name, "sha256:" + source.hexdigest(), [("python", symbols, problems)]
 
@@ -191,8 +194,8 @@ def _attribute(target: Any, facts: Mapping[str, Any], root: Path) -> dict[str, A
 
 # -- comparing
 
-_POSITIONAL = ("positional-only", _("positional or keyword"))
-_KEYWORD = ("keyword-only", _("positional or keyword"))
+_POSITIONAL = ("positional-only", "positional or keyword")
+_KEYWORD = ("keyword-only", "positional or keyword")
 
 
 class PythonComparer(Comparer):
@@ -239,7 +242,7 @@ class PythonComparer(Comparer):
                 self.add("PY-ALIAS-CHANGED", label, str(before.get("alias", "-")), str(after.get("alias", "-")), at=at)
             return
         if old["kind"] != new["kind"]:
-            self.add("PY-KIND-CHANGED", label, old["kind"], new["kind"], at=at)
+            self.add("PY-KIND-CHANGED", label, word(KINDS, old["kind"]), word(KINDS, new["kind"]), at=at)
         elif old["kind"] == "func":
             if before["async"] != after["async"]:
                 self.add("PY-ASYNC-CHANGED", label, *texts, at=at)
@@ -268,17 +271,19 @@ class PythonComparer(Comparer):
             other = now.get(p["name"])
             if p["kind"].startswith("variadic"):
                 if p["kind"] not in takes:
-                    self.add("PY-PARAM-REMOVED", member, p["kind"], "", at=at)
+                    self.add("PY-PARAM-REMOVED", member, word(PARAMETERS, p["kind"]), "", at=at)
                 continue
             if other is None:
                 swallowed = "variadic keyword" in takes if p["kind"] == "keyword-only" else False
-                self.add("PY-PARAM-SWALLOWED" if swallowed else "PY-PARAM-REMOVED", member, p["kind"], "", at=at)
+                rule = "PY-PARAM-SWALLOWED" if swallowed else "PY-PARAM-REMOVED"
+                self.add(rule, member, word(PARAMETERS, p["kind"]), "", at=at)
                 continue
             narrowed = (p["kind"] in _POSITIONAL and other["kind"] not in _POSITIONAL) or (
                 p["kind"] in _KEYWORD and other["kind"] not in _KEYWORD
             )
             if narrowed:
-                self.add("PY-PARAM-KIND-CHANGED", member, p["kind"], other["kind"], at=at)
+                kinds = word(PARAMETERS, p["kind"]), word(PARAMETERS, other["kind"])
+                self.add("PY-PARAM-KIND-CHANGED", member, *kinds, at=at)
             elif p["name"] in order and p["name"] in old_order and order.index(p["name"]) != old_order.index(p["name"]):
                 self.add("PY-PARAM-MOVED", member, str(old_order.index(p["name"])), str(order.index(p["name"])), at=at)
             if p["default"] is not None and other["default"] is None:
@@ -289,7 +294,7 @@ class PythonComparer(Comparer):
         for p in after:
             if p["name"] not in known and not p["kind"].startswith("variadic"):
                 rule = "PY-PARAM-ADDED-REQUIRED" if p["default"] is None else "PY-PARAM-ADDED"
-                self.add(rule, f"{label}({p['name']})", "", p["kind"], at=at)
+                self.add(rule, f"{label}({p['name']})", "", word(PARAMETERS, p["kind"]), at=at)
 
 
 def _text(symbol: Symbol) -> str:
@@ -299,4 +304,4 @@ def _text(symbol: Symbol) -> str:
         return f"{'async ' if facts.get('async') else ''}({', '.join(shown)})"
     if symbol["kind"] == "class":
         return f"class ({', '.join(facts.get('bases', ()))})"
-    return str(symbol.get("value", symbol["kind"]))
+    return str(symbol["value"]) if "value" in symbol else word(KINDS, symbol["kind"])

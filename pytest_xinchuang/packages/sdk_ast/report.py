@@ -10,10 +10,13 @@ from typing import Any
 from junit_xml import TestCase, TestSuite
 
 from pytest_xinchuang import __version__
-from pytest_xinchuang.messages import Message, _, joined, n_
+from pytest_xinchuang.messages import Message, _, joined, n_, render, verbatim
 from pytest_xinchuang.packages.sdk_ast.compare import WEIGHTS, Comparison, Judged
 from pytest_xinchuang.packages.sdk_ast.policy import Suppression
 from pytest_xinchuang.packages.sdk_ast.rules import Rule
+from pytest_xinchuang.packages.sdk_ast.snapshot import Problem, Snapshot
+from pytest_xinchuang.packages.sdk_ast.words import GRADES, LEVELS, listed, word
+from pytest_xinchuang.report.columns import padded
 from pytest_xinchuang.report.junit import clean, strict_suite
 from pytest_xinchuang.report.sarif import place_of, sarif_document
 
@@ -21,7 +24,7 @@ WORDS: Mapping[str, Message] = {
     "breaking": _("BREAKS"),
     "undecided": _("open"),
     "fragile": _("may"),
-    "compatible": _("ok"),
+    "compatible": _("fine"),
 }
 
 TITLES: Mapping[str, Message] = {
@@ -32,10 +35,14 @@ TITLES: Mapping[str, Message] = {
 }
 """What a guide calls the changes of a weight."""
 
+_TOLD = 12
+"""So many problems of a side are told; JSON has them all."""
+
 SARIF_LEVELS = {"breaking": "error", "undecided": "warning", "fragile": "warning", "compatible": "note"}
 
 
 def mend(rule: Rule, language: str) -> str:
+    """How clients, or the SDK, get over a change."""
     return str(getattr(rule.mend, language))
 
 
@@ -49,12 +56,17 @@ def summary(comparison: Comparison, language: str) -> str:
     if comparison.next_version and comparison.changes:
         parts.append(_("the next version is at least {version}", version=comparison.next_version))
     elif comparison.level:
-        parts.append(_("a {level} release", level=comparison.level))
-    return joined(parts, _("; ")).render(language)
+        parts.append(_("a {level} release", level=word(LEVELS, comparison.level)))
+    return joined(parts).render(language)
 
 
 def _on(one: Judged, language: str) -> str:
-    return _("on {targets} alone", targets=", ".join(one.change.targets)).render(language)
+    return _("on {targets} alone", targets=listed(one.change.targets)).render(language)
+
+
+def _from(cause: str, language: str) -> str:
+    """The common cause of a group, in words; what is gone stands there without its mark."""
+    return render(cause, language).removeprefix("- ")
 
 
 def _accepted(suppression: Suppression) -> Message:
@@ -77,7 +89,6 @@ def _notes(comparison: Comparison, language: str) -> list[str]:
 
 def as_text(comparison: Comparison, language: str = "en", *, everything: bool = False) -> str:
     """For people: groups of changes with one cause stand together, and each mend is told once."""
-    all_from, to_mend = _("all from").render(language), _("mend").render(language)
     lines = [f"{comparison.old.label} -> {comparison.new.label} ({', '.join(comparison.targets)})"]
     shown = [j for j in comparison.changes if everything or j.weight != "compatible"]
     told: set[tuple[str, str]] = set()
@@ -87,17 +98,17 @@ def as_text(comparison: Comparison, language: str = "en", *, everything: bool = 
             continue
         indent = "  "
         if cause:
-            lines.append(f"  {all_from} {cause.removeprefix('- ')} ({len(part)})")
+            heading = _("all from {cause} ({n})", cause=_from(cause, language), n=len(part))
+            lines.append("  " + heading.render(language))
             indent = "    "
         for one in part:
             where = f" [{_on(one, language)}]" if one.change.targets else ""
             at = f"  {one.change.at}" if one.change.at else ""
-            lines.append(
-                f"{indent}{WORDS[one.weight].render(language):<6} {one.rule.id} {one.sentence().render(language)}{where}{at}"
-            )
+            weight = padded(WORDS[one.weight].render(language), 6)
+            lines.append(f"{indent}{weight} {one.rule.id} {one.sentence().render(language)}{where}{at}")
             if one.weight != "compatible" and (one.rule.id, cause) not in told:
                 told.add((one.rule.id, cause))
-                lines.append(f"{indent}       {to_mend}: {mend(one.rule, language)}")
+                lines.append(f"{indent}       {_mended(mend(one.rule, language), language)}")
     hidden = len(comparison.changes) - len(shown)
     if hidden:
         lines.append(
@@ -107,23 +118,33 @@ def as_text(comparison: Comparison, language: str = "en", *, everything: bool = 
             ).render(language)
         )
     for one, suppression in comparison.accepted:
-        accepted = _(
-            "accepted until {expires}: {reason}", expires=suppression.expires, reason=suppression.reason
-        ).render(language)
-        lines.append(f"  {one.rule.id} {one.change.symbol}: {accepted}")
+        what = verbatim(f"{one.rule.id} {one.change.symbol}")
+        lines.append("  " + _("{what}: {accepted}", what=what, accepted=_accepted(suppression)).render(language))
     lines += [f"  {line}" for line in _notes(comparison, language)]
     for snapshot in {id(s): s for s in (comparison.old, comparison.new)}.values():
-        problems = snapshot.problems
-        lines += [f"  {snapshot.label}: {p}" for p in problems[:12]]
-        if len(problems) > 12:
-            text = n_(
-                "{n} more could not be read as it should",
-                "{n} more could not be read as they should",
-                len(problems) - 12,
-            )
-            lines.append(f"  {snapshot.label}: ... {text.render(language)}")
+        lines += [f"  {line.render(language)}" for line in _problems(snapshot)]
     lines.append(summary(comparison, language))
     return "\n".join(lines) + "\n"
+
+
+def _mended(text: str, language: str) -> str:
+    return _("mend: {mend}", mend=text).render(language)
+
+
+def _problems(snapshot: Snapshot) -> list[Message]:
+    """What could not be read of one side; the first dozen is told, and how many more there are."""
+    label, problems = snapshot.label, snapshot.problems
+    lines = [_("{label}: {problem}", label=label, problem=problem.told) for problem in problems[:_TOLD]]
+    if len(problems) > _TOLD:
+        lines.append(
+            n_(
+                "{label}: ... {n} more could not be read as it should",
+                "{label}: ... {n} more could not be read as they should",
+                len(problems) - _TOLD,
+                label=label,
+            )
+        )
+    return lines
 
 
 def as_json(comparison: Comparison) -> str:
@@ -139,7 +160,7 @@ def as_json(comparison: Comparison) -> str:
                 "language": s.header.language,
                 "grade": s.grade,
                 "digest": s.digest,
-                "problems": [p.model_dump(mode="json") for p in s.problems],
+                "problems": [_problem(p) for p in s.problems],
             }
             for side, s in (("old", comparison.old), ("new", comparison.new))
         },
@@ -160,6 +181,16 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "message": problem.message,
+        "code": problem.code,
+        "text": {lang: problem.told.render(lang) for lang in ("zh", "en")},
+    }
+
+
 def _change(one: Judged) -> dict[str, Any]:
     change = one.change
     return {
@@ -178,6 +209,10 @@ def _change(one: Judged) -> dict[str, Any]:
         "text": {lang: one.sentence().render(lang) for lang in ("zh", "en")},
         "mend": {lang: mend(one.rule, lang) for lang in ("zh", "en")},
     }
+
+
+def _sentence_with_mend(one: Judged) -> Message:
+    return _("{found}. {mend}", found=one.sentence(), mend=one.rule.mend.message())
 
 
 def as_sarif(comparison: Comparison, language: str = "en") -> str:
@@ -201,7 +236,7 @@ def as_sarif(comparison: Comparison, language: str = "en") -> str:
                 "ruleId": one.rule.id,
                 "ruleIndex": ids.index(one.rule.id),
                 "level": SARIF_LEVELS[one.weight],
-                "message": {"text": f"{one.sentence().render(language)}. {mend(one.rule, language)}"},
+                "message": {"text": _sentence_with_mend(one).render(language)},
                 "locations": [
                     {
                         "physicalLocation": place_of(one.change.at, "go.mod"),
@@ -246,8 +281,8 @@ def as_junit(comparison: Comparison, language: str = "en") -> str:
 
 def as_markdown(comparison: Comparison, language: str = "en") -> str:
     """A migration guide: what clients have to change, by cause; what may concern them; what is new."""
-    all_from, to_mend = _("all from").render(language), _("mend").render(language)
-    known = _("what was known: {old} (old), {new} (new)", old=comparison.old.grade, new=comparison.new.grade)
+    grades = {"old": word(GRADES, comparison.old.grade), "new": word(GRADES, comparison.new.grade)}
+    known = _("what was known: {old} (old), {new} (new)", **grades)
     lines = [
         "# "
         + _("Migration guide: {old} to {new}", old=comparison.old.label, new=comparison.new.label).render(language),
@@ -262,19 +297,20 @@ def as_markdown(comparison: Comparison, language: str = "en") -> str:
         groups = [(cause, group) for cause, group in groups if group]
         if not groups:
             continue
-        title = TITLES[weight].render(language)
-        lines += [f"## {title} ({sum(len(group) for _cause, group in groups)})", ""]
+        count = sum(len(group) for _cause, group in groups)
+        lines += ["## " + _("{what} ({n})", what=TITLES[weight], n=count).render(language), ""]
         told: set[str] = set()
         for cause, group in groups:
             if cause:
-                lines += [f"### {all_from} `{cause.removeprefix('- ')}`", ""]
+                heading = _("all from {cause}", cause="`" + _from(cause, language) + "`")
+                lines += ["### " + heading.render(language), ""]
             for one in group:
                 lines.append(f"- **{one.rule.id}** {_escaped(one.sentence().render(language))}")
                 if one.change.targets:
                     lines.append(f"  - {_on(one, language)}")
             if weight in ("breaking", "undecided"):
                 mends = dict.fromkeys(mend(one.rule, language) for one in group)
-                lines += [f"  - {to_mend}: {text}" for text in mends if text not in told]
+                lines += [f"  - {_mended(text, language)}" for text in mends if text not in told]
                 told.update(mends)
             if cause:
                 lines.append("")
@@ -282,10 +318,8 @@ def as_markdown(comparison: Comparison, language: str = "en") -> str:
     if comparison.accepted:
         lines += ["## " + _("Accepted").render(language), ""]
         for one, suppression in comparison.accepted:
-            text = _(
-                "accepted until {expires}: {reason}", expires=suppression.expires, reason=suppression.reason
-            ).render(language)
-            lines.append(f"- {_escaped(one.sentence().render(language))} — {text}")
+            accepted = _accepted(suppression).render(language)
+            lines.append(f"- {_escaped(one.sentence().render(language))} — {accepted}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 

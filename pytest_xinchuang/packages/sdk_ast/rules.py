@@ -25,7 +25,7 @@ LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
 
 
 class WitnessFiles(FrozenData):
-    """Where a language's witness stands in the folder of its rule, and how each of its files begins.
+    """Where the files of a language's witnesses stand in the folder of a rule, and how each of them begins.
 
     The files are read by editors and compilers where they stand: the client names the old library by its place, which
     ``{rule}``, the id, is part of in Go. Whoever compiles a witness gives the library the one name ``w/p`` or ``lib``.

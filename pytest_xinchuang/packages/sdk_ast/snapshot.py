@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.packages.sdk_ast.problems import problem_told
 
 SCHEMA = "xc-api/1"
 
@@ -37,14 +38,28 @@ class _Record(FrozenData):
 
 
 class Problem(_Record):
-    """Something that could not be read as it should."""
+    """Something that could not be read as it should.
+
+    Attributes:
+        message: what is wrong with the file, in English.
+        code: says the same to programs; empty where a compiler's own message tells it.
+        params: what stands for the parts of the message that differ from case to case.
+    """
 
     file: str
     line: int | None = None
     message: str
+    code: str = ""
+    params: dict[str, Message] = Field(default_factory=dict)
+
+    @property
+    def told(self) -> Message:
+        """File, line and what is wrong."""
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return _("{place}: {what}", place=place, what=problem_told(self.code, self.params, self.message))
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+        return str(self.told)
 
 
 class Header(_Record):
@@ -296,10 +311,10 @@ class Snapshot:
                 else:
                     raise DataFileError(
                         _(
-                            "{path}:{number}: no record of a snapshot: {bytes}",
+                            "{path}:{number}: no record of a snapshot: {line}",
                             path=self.path,
                             number=number,
-                            bytes=verbatim(repr(bytes(line[:60]))),
+                            line=verbatim(repr(bytes(line[:60]))),
                         )
                     )
             elif last is None:
@@ -309,10 +324,10 @@ class Snapshot:
             at = stop + 1
         if header is None or end is None:
             raise DataFileError(
-                _(
-                    "{path}: the snapshot was cut off: its {value} record is missing",
-                    path=self.path,
-                    value=(verbatim("first") if header is None else verbatim("last")),
+                (
+                    _("{path}: the snapshot was cut off: its first record is missing", path=self.path)
+                    if header is None
+                    else _("{path}: the snapshot was cut off: its last record is missing", path=self.path)
                 ),
                 mend=_("make it again: xc api snapshot DIR --output FILE"),
             )
@@ -326,12 +341,12 @@ class Snapshot:
             where = ".".join(map(str, first["loc"]))
             raise DataFileError(
                 _(
-                    "{path}:{number}: not a record of {SCHEMA}: {where}: {first}",
+                    "{path}:{number}: not a record of {schema}: {where}: {why}",
                     path=self.path,
                     number=number,
-                    SCHEMA=SCHEMA,
+                    schema=SCHEMA,
                     where=where,
-                    first=first["msg"],
+                    why=first["msg"],
                 ),
                 mend=_("snapshots are made by: xc api snapshot DIR --output FILE"),
             ) from None
@@ -341,9 +356,9 @@ class Snapshot:
             if known is None or record.path not in known.packages:
                 raise DataFileError(
                     _(
-                        "{path}: {path_2} is said to be as in a snapshot that is not here",
+                        "{path}: the package {package} refers to a snapshot that is not here",
                         path=self.path,
-                        path_2=record.path,
+                        package=record.path,
                     )
                 )
             self.packages[record.path] = known.packages[record.path]

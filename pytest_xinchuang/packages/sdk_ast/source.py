@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, snapshot_of
 from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.toolchain.goproblems import GoProblemCode
 from pytest_xinchuang.tools.go import GoCommand, GoRun, read_failure
 from pytest_xinchuang.tools.gomod import ModuleVersion
 from pytest_xinchuang.tools.process import Finished, Runner, last_line
@@ -70,8 +71,8 @@ class Sources:
         self.runner = runner or Runner()
         self.repository = repository or Path.cwd()
         self._count = 0
-        self.fallback = ""
-        """Why Go was read by its syntax alone, where it was."""
+        self.fallback: Message = NOTHING
+        """Why only the syntax of Go was read; empty where its types were."""
         # Snapshots may have hundreds of megabytes: they stand in the cache, under a lock while they are in use.
         name = f"api-{os.getpid()}-{secrets.token_hex(4)}"
         self._held = ExitStack()
@@ -117,7 +118,10 @@ class Sources:
         if self._is_revision(text):
             return self._revision(text, known)
         raise XcError(
-            _("{text} is no snapshot, directory, MODULE@VERSION or git revision", text=verbatim(repr(text))),
+            _(
+                "{text} is neither a snapshot nor a directory, MODULE@VERSION or git revision",
+                text=verbatim(repr(text)),
+            ),
             mend=_("xc api diff v1.2.0 . (in a git repository), or xc api diff OLD_DIR NEW_DIR"),
         )
 
@@ -168,16 +172,16 @@ class Sources:
             extract_python(place, output, version=version)
         else:
             raise XcError(
-                _("{language} is no language that APIs are read of", language=verbatim(repr(language))),
-                mend=verbatim("--kind go, c, java or python"),
+                _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
+                mend=_("--kind go, c, java or python"),
             )
         return Snapshot(output, label)
 
     @staticmethod
     def _missing(snapshot: Snapshot) -> tuple[str, ...]:
         """MODULE@VERSION of what declarations refer to and the module cache lacks."""
-        told = (re.search(r"module (\S+@\S+) is not in the module cache", p.message) for p in snapshot.problems)
-        return tuple(sorted({m[1] for m in told if m}))
+        missing = (p for p in snapshot.problems if p.code == GoProblemCode.MODULE_NOT_HERE)
+        return tuple(sorted({str(p.params["module"]) for p in missing if "module" in p.params}))
 
     def _fetch(self, modules: Sequence[str]) -> bool:
         """Fetch modules through GOPROXY; whether any came. What does not come is told by the reader as missing."""

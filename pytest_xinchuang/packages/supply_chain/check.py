@@ -15,7 +15,13 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.supply_chain.gofiles import SumLine, Vendored, read_go_sum, read_modules_txt
+from pytest_xinchuang.packages.supply_chain.gofiles import (
+    BadModulesTxt,
+    SumLine,
+    Vendored,
+    read_go_sum,
+    read_modules_txt,
+)
 from pytest_xinchuang.packages.supply_chain.hashes import digests_of_zip, h1, h1_of_go_mod
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList
 from pytest_xinchuang.packages.supply_chain.proxy import Gone, Proxies
@@ -30,10 +36,10 @@ _REFUSED = {GoModFault.MAJOR: "XC-SUP-015", GoModFault.VERSION: "XC-SUP-012", Go
 
 @dataclass(frozen=True)
 class Options:
-    """What a check goes by.
+    """What a module is checked against.
 
     Attributes:
-        least_go: the least go directive.
+        least_go: the oldest go directive that is accepted.
         platform_go: the newest Go that the platform has; "" where that is not known.
     """
 
@@ -94,16 +100,16 @@ class SupplyChain:
             return None
         path = self.directory / "vendor" / "modules.txt"
         if not path.is_file():
-            self._add("XC-SUP-006", "vendor/modules.txt", detail=_("it is missing, and vendor/ is there"))
+            self._add("XC-SUP-006", "vendor/modules.txt", detail=_("vendor/ exists, and the file does not"))
             return []
         try:
             return read_modules_txt(path)
-        except XcError as error:
-            self._add("XC-SUP-006", "vendor/modules.txt", detail=error.what.rpartition(": ")[2])
+        except BadModulesTxt as error:
+            self._add("XC-SUP-006", "vendor/modules.txt", detail=_("line {n}: {why}", n=error.number, why=error.why))
             return []
 
     def real(self, module: ModuleVersion) -> ModuleVersion:
-        """Where a required module's files come from."""
+        """The module that the files of a required one come from, after ``replace``."""
         return self.go_mod.replacement(module) or module
 
     def run(self) -> list[Finding]:
@@ -250,7 +256,7 @@ class SupplyChain:
 
     @property
     def published(self) -> list[ModuleVersion]:
-        """The modules that the build may take files from and that somebody publishes, in order."""
+        """The published modules that the build may take files from, in order."""
         if self.refused:
             return []
         found = {self.real(r.module) for r in self.go_mod.requires}
@@ -336,9 +342,13 @@ class SupplyChain:
                 )
                 self._add("XC-SUP-006", where, detail=detail)
             elif found.real != self.real(module):
-                self._add(
-                    "XC-SUP-006", where, detail=f"{module} comes from {found.real}, by go.mod from {self.real(module)}"
+                detail = _(
+                    "{module} comes from {found}, by go.mod from {wanted}",
+                    module=module,
+                    found=found.real,
+                    wanted=self.real(module),
                 )
+                self._add("XC-SUP-006", where, detail=detail)
             if found is not None and not found.explicit:
                 self._add(
                     "XC-SUP-006", where, detail=_("{module} is required and not marked as explicit", module=module)

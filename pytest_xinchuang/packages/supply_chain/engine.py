@@ -16,7 +16,7 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, told
 from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
@@ -46,7 +46,7 @@ CODES = {
 
 @dataclass(frozen=True)
 class Trust:
-    """What whoever grades vouches for. A subject cannot vouch for itself.
+    """Whom and what the person who grades trusts. A subject cannot vouch for itself.
 
     Attributes:
         proxies: where published modules come from; none: the module cache and GOPROXY.
@@ -126,7 +126,7 @@ class SupplyChainEngine:
             if self._chain.refused:
                 return found if found.wrong else self._refused()
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
-                found.undecided = verbatim(found.undecided or _("not one hash could be checked"))
+                found.undecided = found.undecided or _("not one hash could be checked")
             if requirement_id == VENDOR and self._chain.vendored is None:
                 found.lacking = _("nothing is vendored")
             return found
@@ -134,7 +134,7 @@ class SupplyChainEngine:
         return check
 
     def _refused(self) -> Found:
-        """What cannot be said of a chain whose go.mod is refused."""
+        """Nothing more can be said about a module whose go.mod the go command refuses."""
         return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.BLOCKED)
 
     def _told(self, findings: Iterable[Finding]) -> Found:
@@ -165,10 +165,10 @@ class SupplyChainEngine:
         if not section.mirror:
             return _unknown(_("the manifest names no mirror (supply_chain.mirror)"))
         if self.trust.mirror_key is None:
-            return _unknown(_("no key is given that the mirror has to be signed with (--xc-mirror-key)"))
+            return _unknown(_("no public key is given to check the mirror's signature with (--xc-mirror-key)"))
         place = self._place(section.mirror)
         if self.offline and "://" in place and not on_loopback(place):
-            return Found(undecided=_("{mirror} was not asked: nothing is fetched", mirror=section.mirror))
+            return Found(undecided=_("{url} was not asked: nothing may be fetched", url=section.mirror))
         key = public_key(self.trust.mirror_key.read_text(encoding="utf-8", errors="replace"))
         self._findings  # noqa: B018 - what it is built from is read by it
         if self._chain.refused:
@@ -179,7 +179,7 @@ class SupplyChainEngine:
         lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]
         if not findings and lacking and "://" not in section.mirror:
             found.wrong.append(
-                _("the mirror does not have {lacking}, which the product is built from", lacking=lacking[0])
+                _("the mirror does not have {module}, which the product is built from", module=lacking[0])
             )
         return found
 
@@ -203,7 +203,7 @@ class SupplyChainEngine:
             listed = {(c["name"], c.get("version", "")): _sha256(c) for c in data["components"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             found.evidence.append({"kind": "sbom", "path": section.sbom})
-            found.wrong.append(_("{sbom} is no CycloneDX document: {why}", sbom=section.sbom, why=error))
+            found.wrong.append(_("{sbom} is no CycloneDX document: {why}", sbom=section.sbom, why=told(error)))
             return found
         found.evidence.append({"kind": "sbom", "path": section.sbom, "components": len(listed)})
         for module in self._chain.published:
@@ -218,16 +218,26 @@ class SupplyChainEngine:
             if digest != wanted:
                 found.wrong.append(
                     _(
-                        "{sbom} gives {module} the SHA-256 {value}, and it is {wanted}",
+                        "{sbom} gives {module} the SHA-256 {digest}, and it is {wanted}",
                         sbom=section.sbom,
                         module=module,
-                        value=digest or "(none)",
+                        digest=digest,
+                        wanted=wanted,
+                    )
+                    if digest
+                    else _(
+                        "{sbom} gives {module} no SHA-256, and it is {wanted}",
+                        sbom=section.sbom,
+                        module=module,
                         wanted=wanted,
                     )
                 )
         built = {(m.path, m.version) for m in self._chain.published}
         extra = [f"{name}@{version}" for name, version in listed if (name, version) not in built]
-        found.wrong += [_("{sbom} names {one}, which is not built from", sbom=section.sbom, one=one) for one in extra]
+        found.wrong += [
+            _("{sbom} names {module}, which the build does not use", sbom=section.sbom, module=module)
+            for module in extra
+        ]
         return found
 
 
@@ -235,5 +245,6 @@ def _sha256(component: dict[str, Any]) -> str:
     return next((str(h["content"]) for h in component.get("hashes") or () if h.get("alg") == "SHA-256"), "")
 
 
-def _unknown(why: str) -> Found:
-    return Found(undecided=verbatim(why), cause=Cause.MISSING_FACT)
+def _unknown(why: Message) -> Found:
+    """Nothing can be said until whoever grades gives what is missing."""
+    return Found(undecided=why, cause=Cause.MISSING_FACT)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, n_, verbatim
 from pytest_xinchuang.tools.gomod import ModuleVersion
 
 
@@ -23,10 +23,10 @@ class SumLine:
     hash: str
 
 
-def read_go_sum(path: Path) -> tuple[list[SumLine], list[tuple[int, str]]]:
-    """The lines, and those that are malformed with why."""
+def read_go_sum(path: Path) -> tuple[list[SumLine], list[tuple[int, Message]]]:
+    """The lines, and the numbers of malformed ones with what is wrong with them."""
     lines: list[SumLine] = []
-    bad: list[tuple[int, str]] = []
+    bad: list[tuple[int, Message]] = []
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -36,7 +36,7 @@ def read_go_sum(path: Path) -> tuple[list[SumLine], list[tuple[int, str]]]:
         if not words:
             continue
         if len(words) != 3:
-            bad.append((number, f"it has {len(words)} fields, not 3"))
+            bad.append((number, n_("it has {n} field, not 3", "it has {n} fields, not 3", len(words))))
             continue
         module, version, digest = words
         if digest.startswith("h1:"):
@@ -45,10 +45,10 @@ def read_go_sum(path: Path) -> tuple[list[SumLine], list[tuple[int, str]]]:
             except (binascii.Error, ValueError):
                 right = False
             if not right:
-                bad.append((number, f"{digest} is no SHA-256 in base64"))
+                bad.append((number, _("{digest} is no SHA-256 in base64", digest=digest)))
                 continue
         else:
-            bad.append((number, _("{digest} is not of algorithm h1, the only one that there is", digest=digest)))
+            bad.append((number, _("{digest} does not begin with h1:, the only algorithm of go.sum", digest=digest)))
             continue
         of_go_mod = version.endswith("/go.mod")
         lines.append(SumLine(number, ModuleVersion(module, version.removesuffix("/go.mod")), of_go_mod, digest))
@@ -69,11 +69,24 @@ class Vendored:
     packages: list[str] = field(default_factory=list)
 
 
+class BadModulesTxt(XcError):
+    """A line of vendor/modules.txt that the go command does not write.
+
+    Attributes:
+        number: of the line, from 1.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, number: int, why: Message) -> None:
+        super().__init__(_("{path}:{number}: {why}", path=path, number=number, why=why), mend=verbatim("go mod vendor"))
+        self.number, self.why = number, why
+
+
 def read_modules_txt(path: Path) -> list[Vendored]:
     """The modules in order (cmd/go, vendor/modules.txt).
 
     Raises:
-        XcError: a line is of no kind that the go command writes.
+        BadModulesTxt: a line is of no kind that the go command writes.
     """
     found: list[Vendored] = []
     for number, line in _lines(path):
@@ -84,25 +97,14 @@ def read_modules_txt(path: Path) -> list[Vendored]:
             left, _arrow, right = line[2:].partition(" => ")
             words, to = left.split(), right.split()
             if not words or (len(words) == 1 and not to):
-                raise XcError(
-                    _("{path}:{number}: not a module: {line}", path=path, number=number, line=verbatim(repr(line))),
-                    mend=verbatim("go mod vendor"),
-                )
+                raise BadModulesTxt(path, number, _("not a module: {line}", line=verbatim(repr(line))))
             module = ModuleVersion(words[0], words[1] if len(words) > 1 else "")
             real = ModuleVersion(to[0], to[1] if len(to) > 1 else "") if to else module
             found.append(Vendored(module, real))
         elif found:
             found[-1].packages.append(line.strip())
         else:
-            raise XcError(
-                _(
-                    "{path}:{number}: a package before the first module: {line}",
-                    path=path,
-                    number=number,
-                    line=verbatim(repr(line)),
-                ),
-                mend=verbatim("go mod vendor"),
-            )
+            raise BadModulesTxt(path, number, _("a package before the first module: {line}", line=verbatim(repr(line))))
     return found
 
 

@@ -21,7 +21,7 @@ def h1(files: Iterable[tuple[str, str]]) -> str:
 
 
 def h1_of_go_mod(content: bytes) -> str:
-    """What stands behind ``VERSION/go.mod``."""
+    """The hash of a line ``MODULE VERSION/go.mod``."""
     return h1([("go.mod", hashlib.sha256(content).hexdigest())])
 
 
@@ -38,7 +38,7 @@ def digests_of_zip(path: Path) -> dict[str, str]:
                 if info.filename.endswith("/"):
                     continue
                 if info.filename in found:
-                    raise XcError(_("{path}: {filename} is in it twice", path=path, filename=info.filename))
+                    raise XcError(_("{path}: it has the file {name} twice", path=path, name=info.filename))
                 with archive.open(info) as file:
                     found[info.filename] = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:

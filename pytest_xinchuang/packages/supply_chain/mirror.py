@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, joined, told
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.tools.process import Runner
@@ -47,7 +47,7 @@ class Manifest(FrozenData):
 
 
 class Signature(FrozenData):
-    """Who signed the manifest. The key in it says who claims to have; only a key that is trusted beforehand counts."""
+    """A signature over the manifest. The key in it says who claims to have signed; only a key trusted beforehand counts."""
 
     format: Literal["xc-mirror-signature/1"] = Field(alias="schema", default="xc-mirror-signature/1")
     algorithm: Literal["SM2-SM3"] = "SM2-SM3"
@@ -120,9 +120,9 @@ class _Place:
         except urllib.error.HTTPError as error:
             if error.code in (404, 410):
                 return None
-            raise HostFault(_("{url}{name} answers {code}", url=self.url, name=name, code=error.code)) from error
+            raise HostFault(_("{url} answers {code}", url=self.url + name, code=error.code)) from error
         except OSError as error:
-            raise HostFault(_("{url}{name}: {why}", url=self.url, name=name, why=error)) from error
+            raise HostFault(_("{url}: {why}", url=self.url + name, why=told(error))) from error
 
     def names(self) -> set[str] | None:
         """All files; None where they cannot be listed."""
@@ -164,10 +164,10 @@ def check_mirror(
         first = error.errors()[0]
         raise XcError(
             _(
-                "{MANIFEST}: {names}: {first}",
-                MANIFEST=MANIFEST,
-                names=".".join(map(str, first["loc"])),
-                first=first["msg"],
+                "{file}: {where}: {why}",
+                file=MANIFEST,
+                where=".".join(map(str, first["loc"])),
+                why=first["msg"],
             )
         ) from None
     good = 0
@@ -179,7 +179,7 @@ def check_mirror(
         seen = _describe(file.path, content)
         wrong = [name for name in ("sha256", "sm3") if getattr(seen, name) != getattr(file, name)]
         if wrong or seen.size != file.size:
-            add("XC-SUP-053", file.path, found=seen.sha256, wanted=file.sha256, which=", ".join(wrong) or "size")
+            add("XC-SUP-053", file.path, found=seen.sha256, wanted=file.sha256, which=_differs(wrong))
         else:
             good += 1
     known = {file.path for file in manifest.files}
@@ -188,19 +188,28 @@ def check_mirror(
     return findings, good
 
 
-def _signature_fault(data: bytes | None, manifest: bytes, trusted: list[Point]) -> tuple[str, str] | None:
+def _differs(hashes: list[str]) -> Message:
+    return joined(hashes, _(", ")) if hashes else _("size")
+
+
+def _signature_fault(data: bytes | None, manifest: bytes, trusted: list[Point]) -> tuple[str, Message] | None:
+    """The finding's code and detail; None for a good signature of a trusted key."""
     if data is None:
         return "XC-SUP-050", _("there is no signature")
     try:
         signed = Signature.model_validate_json(data)
         signature = base64.b64decode(signed.signature, validate=True)
         claimed = public_key(signed.public_key)
-    except (ValidationError, ValueError, XcError) as error:
-        return "XC-SUP-051", _("the signature cannot be read: {splitlines}", splitlines=str(error).splitlines()[0])
+    except ValidationError:
+        return "XC-SUP-051", _("the file is not of the form {schema}", schema="xc-mirror-signature/1")
+    except XcError as error:
+        return "XC-SUP-051", _("the signature cannot be read: {why}", why=error.what)
+    except ValueError as error:
+        return "XC-SUP-051", _("the signature cannot be read: {why}", why=told(error))
     if any(verifies(manifest, signature, point) for point in trusted):
         return None
     if verifies(manifest, signature, claimed):
-        return "XC-SUP-052", _("it is a good signature of a key that is not trusted")
+        return "XC-SUP-052", _("the signature is good, and its key is not trusted")
     return "XC-SUP-051", _("no trusted key signed this manifest")
 
 
@@ -260,7 +269,7 @@ def serve(root: Path, audit: Callable[[dict[str, Any]], None], port: int = 0) ->
     """A GOPROXY on loopback; yields its URL.
 
     Raises:
-        HostFault: the port cannot be had.
+        HostFault: the port is not free.
     """
     lock = threading.Lock()
 
@@ -273,8 +282,8 @@ def serve(root: Path, audit: Callable[[dict[str, Any]], None], port: int = 0) ->
         server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
         raise HostFault(
-            _("port {port} of 127.0.0.1 cannot be had: {why}", port=port, why=error.strerror),
-            mend=verbatim("--port 0 takes a free one"),
+            _("port {port} of 127.0.0.1 is not free: {why}", port=port, why=error.strerror),
+            mend=_("--port 0 takes a free one"),
         ) from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pytest_xinchuang.messages import _, joined
+from pytest_xinchuang.messages import Message, _, joined, told
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion
@@ -36,14 +36,14 @@ def on_loopback(url: str) -> bool:
 
 @dataclass(frozen=True)
 class Gone:
-    """It could not be had.
+    """A file that could not be fetched.
 
     Attributes:
-        certain: all places were asked and said that it does not exist.
+        certain: every place was asked and said that the file does not exist.
         refused: a proxy said so, and another place may still have it.
     """
 
-    why: str
+    why: Message
     certain: bool
     refused: bool = False
 
@@ -92,12 +92,14 @@ class Proxies:
                     return got
                 refused.append(got.certain)
         if self._own:
-            return Gone(_("{module} is not at {names}", module=module, names=joined(self._own, _(", "))), all(refused))
+            return Gone(
+                _("{module} is not at {places}", module=module, places=joined(self._own, _(", "))), all(refused)
+            )
         path = self._downloads / relative
         if path.is_file():
             return path
         if self.offline:
-            return Gone(_("{module} is not in the module cache, and nothing is fetched", module=module), False)
+            return Gone(_("{module} is not in the module cache, and nothing may be fetched", module=module), False)
         if any(fnmatchcase(module.path, p) or module.path.startswith(p + "/") for p in self._private):
             return Gone(_("{module} is private (GOPRIVATE) and not in the module cache", module=module), False)
         last = Gone(_("{module}: GOPROXY names no proxy", module=module), False)
@@ -106,7 +108,7 @@ class Proxies:
             if isinstance(got, Path):
                 return got
             certain = got.certain and len(self._urls) == 1 and not self._direct
-            last = Gone(f"{module}: {got.why}", certain, got.certain)
+            last = Gone(_("{module}: {why}", module=module, why=got.why), certain, got.certain)
         return last
 
     def _get(self, base: str, relative: str) -> Path | Gone:
@@ -118,16 +120,16 @@ class Proxies:
         if kept.is_file() and not loopback:
             return kept
         if self.offline and not loopback:
-            return Gone(_("{url} was not asked: nothing is fetched", url=url), False)
+            return Gone(_("{url} was not asked: nothing may be fetched", url=url), False)
         try:
             with urllib.request.urlopen(url, timeout=self.go.runner.seconds(TIMEOUT_S)) as answer:
                 data = answer.read(LARGEST + 1)
         except urllib.error.HTTPError as error:
-            return Gone(f"{url} answers {error.code}", error.code in (404, 410))
+            return Gone(_("{url} answers {code}", url=url, code=error.code), error.code in (404, 410))
         except (OSError, ValueError) as error:
-            return Gone(f"{url}: {error}", False)
+            return Gone(_("{url}: {why}", url=url, why=told(error)), False)
         if len(data) > LARGEST:
-            return Gone(_("{url} has more than {value} MiB", url=url, value=LARGEST >> 20), False)
+            return Gone(_("{url} has more than {most} MiB", url=url, most=LARGEST >> 20), False)
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
         part.write_bytes(data)

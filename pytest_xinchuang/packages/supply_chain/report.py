@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,11 @@ from pytest_xinchuang.messages import Message, _, joined, n_
 from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif_rules, told
 from pytest_xinchuang.report.sarif import place_of, sarif_document
 
-LOOKED_AT: Mapping[str, Message] = {
-    "modules": _("modules"),
-    "go.sum lines verified": _("go.sum lines verified"),
-    "vendored files verified": _("vendored files verified"),
-    "files verified": _("files verified"),
+LOOKED_AT: Mapping[str, Callable[[int], Message]] = {
+    "modules": lambda n: n_("{n} module", "{n} modules", n),
+    "go.sum lines verified": lambda n: n_("{n} go.sum line verified", "{n} go.sum lines verified", n),
+    "vendored files verified": lambda n: n_("{n} vendored file verified", "{n} vendored files verified", n),
+    "files verified": lambda n: n_("{n} file verified", "{n} files verified", n),
 }
 """What was counted, for people; JSON has the keys."""
 
@@ -53,7 +53,7 @@ class SupplyResult:
 
 def as_text(result: SupplyResult, *, notes: bool = False) -> str:
     """For people; the same mend is told once."""
-    looked = joined([_("{n} {what}", n=n, what=LOOKED_AT[name]) for name, n in result.counts.items()], _(", "))
+    looked = joined([LOOKED_AT[name](n) for name, n in result.counts.items()], _(", "))
     lines = [_("{subject}: {looked}", subject=result.subject, looked=looked).render(result.language)]
     shown = [f for f in result.ordered if notes or result.shown(f) is not Certainty.NOTE]
     told = None

@@ -72,7 +72,8 @@ def private_key(text: str) -> int:
             data = outer.take(4)
         elif label != "EC PRIVATE KEY":
             raise XcError(
-                _("a {label} is no private key that can be used", label=label), mend=_("openssl pkcs8 -topk8 -nocrypt")
+                _("a {label} is no private key that can be used", label=label),
+                mend=verbatim("openssl pkcs8 -topk8 -nocrypt"),
             )
         inner = der.read_sequence(data)
         inner.integer()
@@ -88,7 +89,7 @@ def public_key(text: str) -> Point:
     """
     label, data = _unpem(text)
     if label != "PUBLIC KEY":
-        raise XcError(_("a {label} is no public key", label=label), mend=_("openssl pkey -pubout"))
+        raise XcError(_("a {label} is no public key", label=label), mend=verbatim("openssl pkey -pubout"))
     try:
         return _SM2.decode_spki(data)
     except (Refused, ValueError) as error:

@@ -45,11 +45,8 @@ func (l *loader) checkWith(u *unit, t int, info *types.Info) *types.Package {
 		version = "go" + languageVersion(m.Go)
 		if !goBefore(m.Go, l.goMinor+1) {
 			version = ""
-			if len(u.problems) == 0 || !strings.HasPrefix(u.problems[0].Message, "declares go ") {
-				newerGo := problem{
-					File:    filepath.Join(m.Dir, "go.mod"),
-					Message: "declares go " + m.Go + ", newer than the Go that reads it (1." + strconv.Itoa(l.goMinor) + ")",
-				}
+			if len(u.problems) == 0 || u.problems[0].Code != "newer-go" {
+				newerGo := tell(filepath.Join(m.Dir, "go.mod"), 0, "newer-go", "go", m.Go, "have", "1."+number(l.goMinor))
 				u.problems = append([]problem{newerGo}, u.problems...)
 			}
 		}
@@ -70,7 +67,7 @@ func (l *loader) checkWith(u *unit, t int, info *types.Info) *types.Package {
 				return
 			}
 			at := u.fset.Position(told.Pos)
-			u.complain(at.Filename, at.Line, "%s", told.Msg)
+			u.complain(at.Filename, at.Line, "type-error", "why", told.Msg)
 		},
 		DisableUnusedImportCheck: true,
 	}
@@ -114,13 +111,13 @@ func (i unitImporter) Import(path string) (*types.Package, error) {
 		return i.l.fake(path, i.u), nil
 	}
 	dep, why := i.l.unit(path, i.u.std())
-	if why != "" {
+	if why != (absence{}) {
 		return i.l.stub(path, i.u), nil
 	}
 	if pkg := i.l.check(dep, i.t); pkg != nil {
 		return pkg, nil
 	}
-	i.u.complain(i.u.place.dir, 0, "import cycle: %s imports %s, which imports it again", i.u.path, path)
+	i.u.complain(i.u.place.dir, 0, "import-cycle", "importer", i.u.path, "path", path)
 	i.u.partial = true
 	return i.l.stub(path, i.u), nil
 }
@@ -182,7 +179,7 @@ func (l *loader) fillStubs(u *unit, file *ast.File) {
 		if err != nil || path == "C" || path == "unsafe" || !u.needed[path] {
 			continue
 		}
-		if _, why := l.unit(path, u.std()); why != "" {
+		if _, why := l.unit(path, u.std()); why != (absence{}) {
 			u.missing[path] = why
 			pkg := l.stub(path, u)
 			name := pkg.Name()

@@ -52,7 +52,9 @@ func lint(l *loader, units []*unit, w *writer) int {
 			if relative, err := filepath.Rel(u.place.mod.Dir, p.File); err == nil {
 				p.File = filepath.ToSlash(relative)
 			}
-			w.line(map[string]any{"record": "problem", "file": p.File, "line": p.Line, "message": p.Message})
+			w.line(map[string]any{
+				"record": "problem", "file": p.File, "line": p.Line, "code": p.Code, "params": p.Params, "message": p.Message,
+			})
 		}
 	}
 	return len(c.findings)

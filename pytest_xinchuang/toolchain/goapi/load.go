@@ -29,13 +29,6 @@ type target struct{ os, arch string }
 
 func (t target) String() string { return t.os + "/" + t.arch }
 
-// problem is something that could not be read as it should.
-type problem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line,omitempty"`
-	Message string `json:"message"`
-}
-
 // source is one Go file.
 type source struct {
 	name       string
@@ -56,9 +49,9 @@ type unit struct {
 	files    []*source
 	fset     *token.FileSet
 	problems []problem
-	partial  bool              // some of it could not be read: a symbol that is not seen may be there
-	same     bool              // for every target
-	missing  map[string]string // import paths that lead nowhere: why
+	partial  bool               // some of it could not be read: a symbol that is not seen may be there
+	same     bool               // for every target
+	missing  map[string]absence // import paths that lead nowhere
 
 	checked map[int]*types.Package // by target; -1 for all
 	inCheck bool
@@ -86,8 +79,8 @@ type loader struct {
 	units    map[string]*unit
 	fakes    map[string]*types.Package
 	stubs    map[string]*types.Package
-	nowhere  map[string]string // import path that leads nowhere -> why
-	clauses  map[string]string // directory -> package name
+	nowhere  map[string]absence // import path that leads nowhere
+	clauses  map[string]string  // directory -> package name
 	goMinor  int
 	bodies   bool // of the module's own functions, for lints
 }
@@ -95,7 +88,7 @@ type loader struct {
 func newLoader(r *resolver, targets []target, tags []string, cgo bool) *loader {
 	l := &loader{
 		resolver: r, targets: targets, cgo: cgo, units: map[string]*unit{}, fakes: map[string]*types.Package{},
-		stubs: map[string]*types.Package{}, clauses: map[string]string{}, nowhere: map[string]string{},
+		stubs: map[string]*types.Package{}, clauses: map[string]string{}, nowhere: map[string]absence{},
 	}
 	l.goMinor = len(build.Default.ReleaseTags)
 	for _, t := range targets {
@@ -114,31 +107,31 @@ func newLoader(r *resolver, targets []target, tags []string, cgo bool) *loader {
 }
 
 // unit returns the package at an import path, or nil and why there is none.
-func (l *loader) unit(path string, fromStd bool) (*unit, string) {
+func (l *loader) unit(path string, fromStd bool) (*unit, absence) {
 	key := path
 	if fromStd && !isStd(path) {
 		key = "vendor/" + path
 	}
 	if u, ok := l.units[key]; ok {
-		return u, ""
+		return u, absence{}
 	}
 	if why, ok := l.nowhere[key]; ok {
 		return nil, why
 	}
 	where, why := l.resolver.find(path, fromStd)
-	if why != "" {
+	if why != (absence{}) {
 		l.nowhere[key] = why
 		return nil, why
 	}
 	u := &unit{path: key, place: where, checked: map[int]*types.Package{}}
 	l.units[key] = u
-	return u, ""
+	return u, absence{}
 }
 
 func (u *unit) std() bool { return u.place.mod == nil }
 
-func (u *unit) complain(file string, line int, format string, args ...any) {
-	u.problems = append(u.problems, problem{file, line, fmt.Sprintf(format, args...)})
+func (u *unit) complain(file string, line int, code string, parameters ...string) {
+	u.problems = append(u.problems, tell(file, line, code, parameters...))
 }
 
 // readFiles reads and strips the files that belong to a target, and digests them.
@@ -149,7 +142,7 @@ func (l *loader) readFiles(u *unit) {
 	u.read = true
 	entries, err := os.ReadDir(u.place.dir)
 	if err != nil {
-		u.complain(u.place.dir, 0, "cannot be read: %v", err)
+		u.complain(u.place.dir, 0, "unreadable", "why", err.Error())
 		u.partial = true
 		return
 	}
@@ -161,13 +154,13 @@ func (l *loader) readFiles(u *unit) {
 		file := filepath.Join(u.place.dir, name)
 		info, err := os.Stat(file)
 		if err != nil || !info.Mode().IsRegular() {
-			u.complain(file, 0, "is not a regular file and is left out")
+			u.complain(file, 0, "irregular-file")
 			u.partial = u.partial || err != nil
 			continue
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {
-			u.complain(file, 0, "cannot be read: %v", err)
+			u.complain(file, 0, "unreadable", "why", err.Error())
 			u.partial = true
 			continue
 		}
@@ -180,7 +173,7 @@ func (l *loader) readFiles(u *unit) {
 func (l *loader) source(u *unit, name, file string, text []byte) *source {
 	s := &source{name: name, matches: make([]bool, len(l.targets))}
 	if at := bytes.IndexByte(text, 0); at >= 0 {
-		u.complain(file, 1+bytes.Count(text[:at], newlines), "is a binary file (it has a NUL byte) and is left out")
+		u.complain(file, 1+bytes.Count(text[:at], newlines), "binary-file")
 		u.partial = true
 		return nil
 	}
@@ -212,7 +205,7 @@ func (l *loader) source(u *unit, name, file string, text []byte) *source {
 		s.text = text
 	}
 	if len(s.text) > largestFile {
-		u.complain(file, 0, "has %d MiB of declarations, more than the %d that are read", len(s.text)>>20, largestFile>>20)
+		u.complain(file, 0, "large-file", "mib", number(len(s.text)>>20), "most", number(largestFile>>20))
 		u.partial = true
 		return nil
 	}
@@ -298,7 +291,7 @@ func (l *loader) parse(u *unit) {
 			} else if s.syntax.Name.Name != "documentation" {
 				u.partial = true
 				u.complain(filepath.Join(u.place.dir, s.name), u.fset.Position(s.syntax.Name.Pos()).Line,
-					"is of package %s, while the others are of %s; it is left out", s.syntax.Name.Name, u.name)
+					"other-package", "package", s.syntax.Name.Name, "others", u.name)
 			}
 		}
 		u.files = kept
@@ -309,21 +302,21 @@ func (l *loader) parse(u *unit) {
 func (l *loader) syntaxErrors(u *unit, file string, err error) {
 	list, ok := err.(scanner.ErrorList)
 	if !ok {
-		u.complain(file, 0, "%v", err)
+		u.complain(file, 0, "unreadable", "why", err.Error())
 		return
 	}
 	for i, one := range list {
 		if i == 3 {
-			u.complain(file, one.Pos.Line, "and %d more syntax errors", len(list)-i)
+			u.complain(file, one.Pos.Line, "more-syntax-errors", "n", number(len(list)-i))
 			break
 		}
-		u.complain(file, one.Pos.Line, "syntax error: %s", one.Msg)
+		u.complain(file, one.Pos.Line, "syntax-error", "why", one.Msg)
 	}
 }
 
 // findNeeded finds the imports that declarations use. What only bodies used is not loaded at all.
 func (l *loader) findNeeded(u *unit) {
-	u.needed, u.names, u.missing = map[string]bool{}, map[string]string{}, map[string]string{}
+	u.needed, u.names, u.missing = map[string]bool{}, map[string]string{}, map[string]absence{}
 	for _, s := range u.files {
 		used := map[string]bool{}
 		ast.Inspect(s.syntax, func(n ast.Node) bool {
@@ -373,7 +366,7 @@ func lastElement(path string) string {
 // packageName reads the name in the package clause at an import path.
 func (l *loader) packageName(path string, fromStd bool) string {
 	where, why := l.resolver.find(path, fromStd)
-	if why != "" {
+	if why != (absence{}) {
 		guess := lastElement(path)
 		guess = strings.TrimSuffix(strings.TrimPrefix(guess, "go-"), "-go")
 		return strings.TrimSuffix(guess, ".go")
@@ -422,7 +415,7 @@ func (l *loader) independent(u *unit) bool {
 		if !same || !needed {
 			continue
 		}
-		if dep, why := l.unit(path, u.std()); why == "" {
+		if dep, why := l.unit(path, u.std()); why == (absence{}) {
 			same = same && l.independent(dep)
 		}
 	}
@@ -435,7 +428,7 @@ func walk(m *module, below string) (paths []string, nested []string, problems []
 	root := filepath.Join(m.Dir, below)
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
-			problems = append(problems, problem{File: file, Message: fmt.Sprintf("cannot be read: %v", err)})
+			problems = append(problems, tell(file, 0, "unreadable", "why", err.Error()))
 			if entry != nil && entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -466,7 +459,7 @@ func walk(m *module, below string) (paths []string, nested []string, problems []
 		return nil
 	})
 	if err != nil {
-		problems = append(problems, problem{File: root, Message: err.Error()})
+		problems = append(problems, tell(root, 0, "unreadable", "why", err.Error()))
 	}
 	sort.Strings(paths)
 	return paths, nested, problems
@@ -509,7 +502,7 @@ func (l *loader) sourceDigest(u *unit, seen map[*unit]bool) string {
 		}
 		dep, why := l.unit(path, false)
 		switch {
-		case why != "":
+		case why != (absence{}):
 			fmt.Fprintf(h, "missing %s@%s\n", path, l.resolver.owner(path).Version)
 		case dep.place.mod.Version == "" || dep.place.mod.local:
 			u.uses = append(u.uses, dep)

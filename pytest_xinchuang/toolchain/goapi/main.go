@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -44,7 +45,7 @@ func main() {
 	for _, one := range strings.Split(targets, ",") {
 		system, arch, ok := strings.Cut(one, "/")
 		if !ok || types.SizesFor("gc", arch) == nil {
-			fail("%q is not a target: GOOS/GOARCH is expected", one)
+			fail("no-target", "target", strconv.Quote(one))
 		}
 		o.targets = append(o.targets, target{system, arch})
 	}
@@ -54,22 +55,24 @@ func main() {
 	if profile != "" {
 		f, err := os.Create(profile)
 		if err != nil {
-			fail("%v", err)
+			fail("failed", "why", err.Error())
 		}
 		pprof.StartCPUProfile(f)
 		defer pprof.StopCPUProfile()
 	}
 	out := bufio.NewWriterSize(os.Stdout, 1<<16)
 	if err := run(o, out); err != nil {
-		fail("%v", err)
+		fail("failed", "why", err.Error())
 	}
 	if err := out.Flush(); err != nil {
-		fail("%v", err)
+		fail("failed", "why", err.Error())
 	}
 }
 
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
+// fail ends the program; standard error tells why, as a problem in JSON.
+func fail(code string, parameters ...string) {
+	data, _ := json.Marshal(tell("", 0, code, parameters...))
+	fmt.Fprintf(os.Stderr, "%s\n", data)
 	os.Exit(2)
 }
 
@@ -117,7 +120,7 @@ func run(o options, out *bufio.Writer) error {
 	}
 	units := make([]*unit, 0, len(paths))
 	for _, path := range paths {
-		if u, why := l.unit(path, false); why == "" {
+		if u, why := l.unit(path, false); why == (absence{}) {
 			units = append(units, u)
 			u.source = l.sourceDigest(u, map[*unit]bool{})
 			if known[path] == u.source {
@@ -205,7 +208,7 @@ func describe(l *loader, u *unit, mine func(string) bool, w *writer) int {
 	}
 	total := 0
 	for path, why := range u.missing {
-		u.complain(u.place.dir, 0, "imports %s: %s; an opaque stub stands for it", path, why)
+		u.problems = append(u.problems, why.problem(u.place.dir, path))
 	}
 	sort.SliceStable(u.problems, func(i, j int) bool { return u.problems[i].Message < u.problems[j].Message })
 	root := u.place.mod.Dir
@@ -257,7 +260,7 @@ func describe(l *loader, u *unit, mine func(string) bool, w *writer) int {
 // incomplete tells whether the type checker complained.
 func (u *unit) incomplete() bool {
 	for _, p := range u.problems {
-		if !strings.HasPrefix(p.Message, "declares go ") && !strings.Contains(p.Message, "opaque stub") {
+		if !p.harmless() {
 			return true
 		}
 	}
@@ -320,7 +323,7 @@ func findModules(o options) (mains []*module, problems []problem, err error) {
 		for _, use := range workUses(string(work)) {
 			m, err := readGoMod(filepath.Join(o.dir, use, "go.mod"))
 			if err != nil {
-				problems = append(problems, problem{File: "go.work", Message: fmt.Sprintf("use %s: %v", use, err)})
+				problems = append(problems, useProblem(use, err))
 				continue
 			}
 			m.Dir = filepath.Join(o.dir, use)
@@ -333,13 +336,13 @@ func findModules(o options) (mains []*module, problems []problem, err error) {
 	m, err := readGoMod(filepath.Join(o.dir, "go.mod"))
 	if err != nil {
 		if !os.IsNotExist(err) {
-			problems = append(problems, problem{File: "go.mod", Message: err.Error()})
+			problems = append(problems, goModProblem(err))
 		}
 		path := o.path
 		if path == "" {
 			absolute, _ := filepath.Abs(o.dir)
 			path = filepath.Base(absolute)
-			problems = append(problems, problem{File: "go.mod", Message: "there is none; the module's path is taken to be " + path})
+			problems = append(problems, tell("go.mod", 0, "no-go-mod", "path", path))
 		}
 		m = &module{Path: path, Requires: map[string]string{}}
 	}

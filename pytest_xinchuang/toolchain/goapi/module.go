@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
@@ -61,7 +60,7 @@ func readGoMod(file string) (*module, error) {
 		return nil, err
 	}
 	if m.Path == "" {
-		return nil, fmt.Errorf("%s:1: no module directive", file)
+		return nil, errUnnamed
 	}
 	return m, nil
 }
@@ -292,47 +291,47 @@ func hasGo(dir string) bool {
 }
 
 // find returns the place of an import path; the second result says why there is none.
-func (r *resolver) find(path string, fromStd bool) (place, string) {
+func (r *resolver) find(path string, fromStd bool) (place, absence) {
 	if fromStd && !isStd(path) {
-		return place{dir: filepath.Join(r.goroot, "src", "vendor", filepath.FromSlash(path))}, ""
+		return place{dir: filepath.Join(r.goroot, "src", "vendor", filepath.FromSlash(path))}, absence{}
 	}
 	for _, m := range r.mains {
 		if within(path, m.Path) {
 			if dir := filepath.Join(m.Dir, filepath.FromSlash(strings.TrimPrefix(path, m.Path))); hasGo(dir) {
-				return place{dir, m}, ""
+				return place{dir, m}, absence{}
 			}
 		}
 	}
 	if isStd(path) {
 		if dir := filepath.Join(r.goroot, "src", filepath.FromSlash(path)); hasGo(dir) {
-			return place{dir: dir}, ""
+			return place{dir: dir}, absence{}
 		}
 	}
 	if r.vendor != "" {
 		if dir := filepath.Join(r.vendor, filepath.FromSlash(path)); hasGo(dir) {
 			vendored := *r.owner(path)
 			vendored.local = true
-			return place{dir, &vendored}, ""
+			return place{dir, &vendored}, absence{}
 		}
 	}
-	why := ""
+	var why absence
 	for _, candidate := range r.paths {
 		if !within(path, candidate) || r.build[candidate].main {
 			continue
 		}
 		m := r.build[candidate]
 		if m.Dir == "" {
-			if why == "" {
-				why = fmt.Sprintf("module %s@%s is not in the module cache", m.Path, m.Version)
+			if why == (absence{}) {
+				why = absence{code: "module-not-here", module: m.Path + "@" + m.Version}
 			}
 			continue
 		}
 		if dir := filepath.Join(m.Dir, filepath.FromSlash(strings.TrimPrefix(path, candidate))); hasGo(dir) {
-			return place{dir, m}, ""
+			return place{dir, m}, absence{}
 		}
 	}
-	if why == "" {
-		why = "no required module provides it"
+	if why == (absence{}) {
+		why = absence{code: "module-not-required"}
 	}
 	return place{}, why
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,7 +132,7 @@ class Tools:
         files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": json.dumps(index).encode()}
         return self.file(name, self.tar(files, "w"))
 
-    def subject(self, manifest: str, files: dict[str, str | bytes]) -> Path:
+    def subject(self, manifest: str, files: Mapping[str, str | bytes]) -> Path:
         place = self.where / "subject"
         place.mkdir(exist_ok=True)
         for inside, data in files.items():

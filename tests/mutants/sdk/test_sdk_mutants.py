@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -105,7 +106,8 @@ def test_every_requirement_has_a_mutant(catalogue: Catalogue) -> None:
 def test_what_nobody_vouches_for_is_no_pass(
     lacks: str, identifier: str, subject: Path, platforms: Platforms, catalogue: Catalogue
 ) -> None:
-    trust = replace(trust_in(subject), **{lacks: () if lacks == "proxies" else None})
+    without: dict[str, Any] = {lacks: () if lacks == "proxies" else None}
+    trust = replace(trust_in(subject), **without)
     found = decisions(subject, platforms, catalogue, trust=trust)[identifier]
     assert found.verdict is Verdict.INCONCLUSIVE
 

@@ -278,7 +278,7 @@ def private_key_of_33_bytes(h: ReferenceHarness) -> None:
             reply["private"] = "00" + reply["private"]
         return reply
 
-    h.op_sm2_keygen = bad  # type: ignore[method-assign]
+    h.op_sm2_keygen = bad  # type: ignore[method-assign, assignment]
 
 
 @defect(21)

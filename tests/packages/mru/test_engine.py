@@ -14,6 +14,7 @@ from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox
@@ -59,7 +60,7 @@ def test_no_tool_chain_is_no_failure(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> str:
-        raise toolchain.ToolchainFault("zig is not installed", mend="pip install it")
+        raise toolchain.ToolchainFault(verbatim("zig is not installed"), mend=verbatim("pip install it"))
 
     monkeypatch.setattr(toolchain, "find_zig", missing)
     decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
@@ -73,7 +74,7 @@ def test_no_root_filesystem_is_no_failure(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*_: object, **__: object) -> None:
-        raise HostFault("the mirror does not answer")
+        raise HostFault(verbatim("the mirror does not answer"))
 
     monkeypatch.setattr(pool.store, "rootfs_for", missing)
     decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
@@ -107,7 +108,7 @@ def test_no_x86_64_twin_is_no_pass(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> None:
-        raise HostFault("no reference")
+        raise HostFault(verbatim("no reference"))
 
     monkeypatch.setattr(pool, "reference", missing)
     monkeypatch.setattr(pool, "shared", SharedResults())

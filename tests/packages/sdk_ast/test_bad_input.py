@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.test_snapshot import FILES
@@ -15,7 +17,7 @@ from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
 GOOD = "package m\n\nfunc Good() {}\n"
 
 
-def told(directory: Path, files: dict[str, str | bytes]) -> str:
+def told(directory: Path, files: dict[str, Any]) -> str:
     snapshot = read(tree(directory / "m", files))
     return "\n".join(map(str, snapshot.problems))
 
@@ -148,7 +150,7 @@ class TestWithoutGo:
     @pytest.fixture(autouse=True)
     def _no_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def missing(*_: object) -> None:
-            raise ToolchainFault("Go is not installed")
+            raise ToolchainFault(verbatim("Go is not installed"))
 
         monkeypatch.setattr("pytest_xinchuang.tools.go.find_go", missing)
 

@@ -28,7 +28,7 @@ def diff(directory: Path, old: dict[str, str], new: dict[str, str], targets: tup
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
             sides.append(sources.read(str(directory / name)))
-        comparison = compare(*sides, Rules())
+        comparison = compare(sides[0], sides[1], Rules())
         for snapshot in sides:  # parsed while the files are there
             for packages in snapshot.packages.values():
                 assert packages[0].symbols is not None
@@ -78,8 +78,9 @@ def test_layouts_of_the_systems_own_structs_differ_by_architecture(tmp_path: Pat
         snapshot = sources.read(str(tmp_path / "h"))
         sizes = {
             target: {
-                n: snapshot.package("include", target).symbols[f"struct {n}"]["size"] for n in ("mine", "ev", "same")
-            }  # type: ignore[union-attr]
+                n: snapshot.package("include", target).symbols[f"struct {n}"]["size"]  # type: ignore[union-attr]
+                for n in ("mine", "ev", "same")
+            }
             for target in ALL
         }
         assert not snapshot.problems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_build_tags_and_cgo(tmp_path: Path) -> None:
     }
     root = tree(tmp_path / "m", files)
 
-    def names(**options: object) -> set[str]:
+    def names(**options: Any) -> set[str]:
         return set(read(root, **options).packages["example.com/m"][0].symbols)
 
     assert names() == {"WithC"}

@@ -64,7 +64,7 @@ def diff(old: Path, new: Path) -> Comparison:
         for snapshot in sides:
             for packages in snapshot.packages.values():
                 assert packages[0].symbols is not None
-        return compare(*sides, Rules())
+        return compare(sides[0], sides[1], Rules())
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def test_the_next_version(tmp_path: Path) -> None:
 
     def after(version: str, *sides: Any) -> str:
         object.__setattr__(sides[0].header, "version", version)
-        return compare(*sides, Rules()).next_version
+        return compare(sides[0], sides[1], Rules()).next_version
 
     assert after("v1.4.2", old, new) == "v2.0.0"
     assert after("v0.4.2", old, new) == "v0.5.0"

@@ -33,7 +33,7 @@ def diff(directory: Path, old: dict[str, str], new: dict[str, str]) -> Compariso
         for snapshot in sides:
             for packages in snapshot.packages.values():
                 assert packages[0].symbols is not None
-        return compare(*sides, Rules())
+        return compare(sides[0], sides[1], Rules())
 
 
 def runs(directory: Path, client: str) -> bool:

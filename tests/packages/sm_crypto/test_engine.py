@@ -14,6 +14,7 @@ from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
@@ -268,7 +269,7 @@ def test_a_sandbox_that_breaks_under_the_last_vectors_is_no_pass(
     count = len([v for v in made._default if not client.hello.lacks({"op": "sm3"})])
 
     def broken() -> Any:
-        raise SandboxFault("killed from outside")
+        raise SandboxFault(verbatim("killed from outside"))
 
     received = 0
     receive = running.receive

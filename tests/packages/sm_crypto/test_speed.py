@@ -10,6 +10,7 @@ import pytest
 from pytest_xinchuang.core.verdict import Fidelity, Verdict
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
 
 
@@ -25,4 +26,4 @@ def test_what_is_refused_is_not_fast(reply: dict[str, Any], verdict: Verdict) ->
     client: Any = SimpleNamespace(
         hello=SimpleNamespace(lacks=lambda _: ""), ask=lambda _: Answer(ReplyKind.REPLY, reply)
     )
-    assert check_throughput(client, {"sm3": 0.001}).decision(Fidelity.NATIVE, "").verdict is verdict
+    assert check_throughput(client, {"sm3": 0.001}).decision(Fidelity.NATIVE, verbatim("")).verdict is verdict

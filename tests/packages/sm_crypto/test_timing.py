@@ -17,6 +17,7 @@ from pytest_xinchuang.core.verdict import Fidelity, Verdict
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.sm_crypto import timing
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.timing import (
@@ -119,7 +120,7 @@ def screened(fake: Fake) -> Found:
 
 
 def verdict(found: Found) -> Verdict:
-    return found.decision(Fidelity.NATIVE, "").verdict
+    return found.decision(Fidelity.NATIVE, verbatim("")).verdict
 
 
 def test_a_large_leak_ends_it_soon_and_a_small_one_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Verdict
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge import engine as engines
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeHello, ReplyFault
@@ -72,7 +73,7 @@ def test_what_the_reference_bridge_cannot_do_either_is_no_failure(make: Make, mo
     def planted(*args: object, **kwargs: object) -> list[ProbeOutcome]:
         seen = real(*args, **kwargs)  # type: ignore[arg-type]
         return [
-            ProbeOutcome(s.id, s.source, s.expected, "EMULATOR", ProbeResult.FAILED, s.requirement)
+            ProbeOutcome(s.id, s.source, s.expected, verbatim("EMULATOR"), ProbeResult.FAILED, s.requirement)
             if s.id == "errno.open#1 openat"
             else s
             for s in seen
@@ -105,7 +106,9 @@ def test_what_is_present_is_not_told_by_words(
     engine = make()
     hello = {"hello": "xc-bridge/1", "name": "x", "version": "1", "operations": ["close"]}
     engine.__dict__["_first"] = BridgeHello.model_validate(hello)
-    outcome = ProbeOutcome("p#1 close", "a rule", "0", found, ProbeResult.FAILED, "XC-SYS-020", error, fault)
+    outcome = ProbeOutcome(
+        "p#1 close", verbatim("a rule"), verbatim("0"), verbatim(found), ProbeResult.FAILED, "XC-SYS-020", error, fault
+    )
     engine.__dict__["asked"] = Asked((outcome,), {}, Fidelity.EMULATED_USER, "linux", 4096, "qemu-user")
     engine._answered = lambda: ()  # type: ignore[method-assign]
     engine._not_emulated = lambda: ()  # type: ignore[method-assign]
@@ -149,7 +152,7 @@ def test_a_bridge_that_offers_nothing_of_what_is_asked(make: Make) -> None:
 
 def test_a_kernel_that_cannot_be_had_is_no_failure(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object, **__: object) -> None:
-        raise HostFault("no kernel here", mend="xc provision --system")
+        raise HostFault(verbatim("no kernel here"), mend=verbatim("xc provision --system"))
 
     monkeypatch.setattr(Pool, "system", none)
     decided = make("loongson").decision("XC-SYS-030")

@@ -102,7 +102,7 @@ def test_control_groups(tmp_path: Path) -> None:
 
 def test_limits_against_needs(tmp_path: Path) -> None:
     root = write(tmp_path, {**V2, "proc/meminfo": "MemTotal:       8388608 kB\n"})
-    found = {n.what: n for n in check_host(HostNeeds(memory_mb=2048, cpus=2), root)}
+    found = {str(n.what): n for n in check_host(HostNeeds(memory_mb=2048, cpus=2), root)}
     assert found["memory"].state is State.MISSING and "1024 MiB (cgroup v2)" in found["memory"].found
     assert found["processors"].state is State.MISSING and "0.5" in found["processors"].found
     assert states(HostNeeds(memory_mb=512, cpus=0.5), root) == {"memory": State.OK, "processors": State.OK}

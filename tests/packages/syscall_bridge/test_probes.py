@@ -11,6 +11,7 @@ import pytest
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient, ReplyFault
 from pytest_xinchuang.packages.syscall_bridge.expect import agrees, evaluate
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes, load_probes, probes_file
@@ -274,7 +275,7 @@ def test_a_kernel_probe_that_dies_is_not_a_pass(tmp_path: Path) -> None:
 
 
 def seen(name: str, found: str, result: ProbeResult) -> ProbeOutcome:
-    return ProbeOutcome(name, "a rule", "1", found, result)
+    return ProbeOutcome(name, verbatim("a rule"), verbatim("1"), verbatim(found), result)
 
 
 def column(name: str, emulator: str, *rows: ProbeOutcome) -> Column:

@@ -186,7 +186,7 @@ def test_templates_are_written_and_pass(tmp_path: Path, capsys: pytest.CaptureFi
     for lang in ("c", "go"):
         place = tmp_path / lang
         assert main(["syscalls", "bridge", "init", "--lang", lang, str(place)]) == 0
-        assert load_subject(place).file.syscall_bridge is not None
+        assert getattr(load_subject(place).file, "syscall_bridge") is not None  # noqa: B009 - a package's section
         assert main(["syscalls", "bridge", "init", "--lang", lang, str(place)]) == 2
     cc = shutil.which("cc")
     if cc is None:
