@@ -18,8 +18,8 @@ FILES = [p for p in sorted(ROOT.rglob("*.py")) if p.parent != ROOT or p.stem != 
 HOUSE = House(ROOT)
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("", "messages", "sm"),
-    ("core",),
+    ("", "messages"),
+    ("core", "sm"),
     ("tools",),
     ("inspect", "provision"),
     ("report", "toolchain"),

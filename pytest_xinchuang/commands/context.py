@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, joined, render, verbatim
+from pytest_xinchuang.messages import _, joined, render, system_error, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform, Platforms
@@ -69,7 +69,7 @@ class Context:
             Path(target).write_text(render(text, self.language), encoding="utf-8")
         except OSError as error:
             raise XcError(
-                _("{file}: cannot be written: {error}", file=verbatim(str(target)), error=verbatim(str(error.strerror)))
+                _("{file}: cannot be written: {error}", file=verbatim(str(target)), error=system_error(error))
             ) from error
 
     def write_json(self, data: Any, output: str | Path | None = None) -> None:

@@ -29,7 +29,7 @@ from pytest_xinchuang.core.events import (
     RunStarted,
     SandboxOpened,
 )
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, verbatim
 
 JOURNAL = "journal.ndjson"
 
@@ -86,7 +86,7 @@ class JournalWriter:
             what = _(
                 "the report directory {directory} cannot be written: {why}",
                 directory=str(directory),
-                why=error.strerror,
+                why=system_error(error),
             )
             raise HostFault(what, mend=verbatim("--xc-report=DIR")) from error
         self._written: set[str] = set()
@@ -102,7 +102,7 @@ class JournalWriter:
             if self._file.write(raw) != len(raw):
                 raise OSError(28, "No space left on device")
         except OSError as error:
-            what = _("the journal {path} cannot be written: {why}", path=str(self.path), why=error.strerror)
+            what = _("the journal {path} cannot be written: {why}", path=str(self.path), why=system_error(error))
             raise HostFault(what) from error
 
     def evidence(self, data: dict[str, Any]) -> str:
@@ -166,7 +166,7 @@ def read_journal(path: Path) -> Journal:
             else:
                 early.append((offset, event))
     except OSError as error:
-        raise NotAJournal(_("{path}: cannot be read: {why}", path=str(path), why=error.strerror)) from error
+        raise NotAJournal(_("{path}: cannot be read: {why}", path=str(path), why=system_error(error))) from error
     if journal is None or journal.started.format != SCHEMA:
         what = _("{path}: not a journal ({schema}): it has no run_started event", path=str(path), schema=SCHEMA)
         raise NotAJournal(what, mend=verbatim("xc report .xc/journal.ndjson"))

@@ -54,7 +54,7 @@ class Fact(FrozenData, Generic[ValueT]):
     @model_validator(mode="after")
     def _unknown_is_unverified(self) -> Fact[ValueT]:
         if (self.value is None) != (self.confidence is Confidence.UNVERIFIED):
-            raise ValueError("a value of null and the confidence 'unverified' go together, and only together")
+            raise ValueError(_("a value of null and the confidence 'unverified' go together, and only together"))
         return self
 
 
@@ -272,7 +272,14 @@ class Platforms:
         for path in paths:
             source = YamlFile(path)
             if source.data.get("schema") != "xc-platforms/1":
-                raise source.error(("schema",), f"found {source.data.get('schema')!r}, expected 'xc-platforms/1'")
+                raise source.error(
+                    ("schema",),
+                    _(
+                        "found {found}, expected {expected}",
+                        found=verbatim(repr(source.data.get("schema"))),
+                        expected=verbatim("'xc-platforms/1'"),
+                    ),
+                )
             sources.append(source)
             heirs = Heirs(source, INHERITING, merged)
             heirs.replace(merged)

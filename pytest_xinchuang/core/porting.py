@@ -11,6 +11,7 @@ from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.finding import FindingCode
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.yamlfile import YamlFile
+from pytest_xinchuang.messages import _
 
 Way = Literal["S", "E", "H", "D", "F", "R"]
 """How it is found: static, emulated run, table of facts, difference from x86-64, faked identity, real hardware or kernel."""
@@ -37,9 +38,11 @@ class PortingRow(FrozenData):
     @model_validator(mode="after")
     def _found_or_native(self) -> PortingRow:
         if set(self.ways) - {"R"} and not (self.codes or self.requirements):
-            raise ValueError("a failure that can be found without a board needs the codes or requirements that find it")
+            raise ValueError(
+                _("a failure that can be found without a board needs the codes or requirements that find it")
+            )
         if "R" in self.ways and self.native is None:
-            raise ValueError("a failure that needs real hardware needs 'native': what to run there")
+            raise ValueError(_("a failure that needs real hardware needs 'native': what to run there"))
         return self
 
 
@@ -60,5 +63,7 @@ def load_porting(path: Path) -> tuple[PortingRow, ...]:
     rows = source.parse(PortingFile).rows
     for index, row in enumerate(rows):
         if row.number != index + 1:
-            raise source.error(("rows", index, "number"), f"found {row.number}, expected {index + 1}")
+            raise source.error(
+                ("rows", index, "number"), _("found {found}, expected {expected}", found=row.number, expected=index + 1)
+            )
     return rows

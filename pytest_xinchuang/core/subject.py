@@ -17,7 +17,7 @@ from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import RequirementId
 from pytest_xinchuang.core.yamlfile import KeyPath, YamlFile
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, joined, system_error, verbatim
 
 MANIFEST = "xinchuang.yaml"
 
@@ -43,7 +43,7 @@ class Expectation(FrozenData):
     @model_validator(mode="after")
     def _sourced(self) -> Expectation:
         if self.stdout is not None and not self.source:
-            raise ValueError("an expected stdout needs its source: a standard and clause, or how it was found")
+            raise ValueError(_("an expected stdout needs its source: a standard and clause, or how it was found"))
         return self
 
 
@@ -107,17 +107,17 @@ class Unit(FrozenData):
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Unit:
         if self.kind in ("c", "go", "go-cgo", "shell", "installer") and not self.sources:
-            raise ValueError(f"a unit of kind {self.kind!r} needs 'sources'")
+            raise ValueError(_("a unit of kind {kind} needs 'sources'", kind=verbatim(repr(self.kind))))
         if self.kind == "binary" and not self.files:
-            raise ValueError("a unit of kind 'binary' needs 'files': one for each architecture")
+            raise ValueError(_("a unit of kind 'binary' needs 'files': one for each architecture"))
         if self.kind == "rootfs" and not self.program.startswith("/"):
-            raise ValueError("a unit of kind 'rootfs' needs 'program': an absolute path in the target")
+            raise ValueError(_("a unit of kind 'rootfs' needs 'program': an absolute path in the target"))
         if self.kind == "artifact" and not (self.artifact and (self.program or self.command)):
             raise ValueError(
-                "a unit of kind 'artifact' needs 'artifact' and 'program': a path inside of it, or 'command'"
+                _("a unit of kind 'artifact' needs 'artifact' and 'program': a path inside of it, or 'command'")
             )
         if self.command and not any("{here}" in word for word in self.command):
-            raise ValueError("the 'command' uses nothing of its artifact: '{here}' stands in none of its words")
+            raise ValueError(_("the 'command' uses nothing of its artifact: '{{here}}' stands in none of its words"))
         return self
 
 
@@ -190,12 +190,21 @@ class SubjectFile(FrozenData):
     def _has_something(self) -> SubjectFile:
         if not (self.units or self.artifacts or self.given):
             wanted = ["units", "artifacts", *(section.key for section in self.sections)]
-            quoted = ", ".join(f"'{key}'" for key in wanted[:-1])
-            raise ValueError(f"there is nothing to look at: give {quoted} or '{wanted[-1]}'")
+            first = joined([verbatim(f"'{key}'") for key in wanted[:-1]], _(", "))
+            raise ValueError(
+                _("there is nothing to look at: give {first} or '{last}'", first=first, last=verbatim(wanted[-1]))
+            )
         names = [artifact.name for artifact in self.artifacts]
         for unit in self.programs:
             if unit.artifact and unit.artifact not in names:
-                raise ValueError(f"unit {unit.name!r} is of the artifact {unit.artifact!r}, which is not among {names}")
+                raise ValueError(
+                    _(
+                        "unit {unit} is of the artifact {artifact}, which is not among {names}",
+                        unit=verbatim(repr(unit.name)),
+                        artifact=verbatim(repr(unit.artifact)),
+                        names=verbatim(str(names)),
+                    )
+                )
         return self
 
     @model_validator(mode="after")
@@ -203,7 +212,7 @@ class SubjectFile(FrozenData):
         names = [unit.name for unit in self.programs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two units are called {twice[0]!r}")
+            raise ValueError(_("two units are called {name}", name=verbatim(repr(twice[0]))))
         return self
 
 
@@ -366,7 +375,7 @@ class Subject:
                 _(
                     "{path} cannot be read: {why}",
                     path=verbatim(str(error.filename)),
-                    why=verbatim(error.strerror or "?"),
+                    why=system_error(error),
                 )
             ) from error
 
@@ -399,6 +408,6 @@ class Subject:
                     total.update(hashlib.file_digest(file, "sha256").digest())
             except OSError as error:
                 raise DataFileError(
-                    _("{path} cannot be read: {why}", path=verbatim(str(path)), why=verbatim(error.strerror or "?"))
+                    _("{path} cannot be read: {why}", path=verbatim(str(path)), why=system_error(error))
                 ) from error
         return "sha256:" + total.hexdigest()

@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.validation import mistake
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, verbatim
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
@@ -49,7 +50,7 @@ class YamlFile:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error.strerror)) from error
+            raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=system_error(error))) from error
         except UnicodeDecodeError as error:
             raise DataFileError(
                 _("{path}: not UTF-8 (byte {start})", path=path, start=error.start),
@@ -63,7 +64,7 @@ class YamlFile:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
             raise DataFileError(
-                _("{path}:{line}: not valid YAML: {value}", path=path, line=line, value=error.problem or error.context)
+                _("{path}:{line}: not valid YAML: {value}", path=path, line=line, value=_yaml_fault(error))
             ) from error
         except (yaml.YAMLError, RecursionError, ValueError) as error:
             raise DataFileError(_("{path}: not valid YAML: {why}", path=path, why=error)) from error
@@ -94,11 +95,11 @@ class YamlFile:
                 return line
         return line
 
-    def error(self, where: KeyPath, found: str, *, mend: str = "") -> DataFileError:
+    def error(self, where: KeyPath, found: Message, *, mend: Message = NOTHING) -> DataFileError:
         """An error at ``where`` that names file, line and path."""
         path = ".".join(str(step) for step in where) or "(top)"
         place = verbatim(f"{self.path}:{self.line_of(where)}: {path}")
-        return DataFileError(_("{place}: {found}", place=place, found=found), mend=verbatim(mend))
+        return DataFileError(_("{place}: {found}", place=place, found=found), mend=mend)
 
     def parse(
         self,
@@ -122,14 +123,40 @@ class YamlFile:
             lines = []
             for problem in error.errors(include_url=False):
                 where = at + tuple(problem["loc"])
-                allowed = problem["msg"][0].lower() + problem["msg"][1:]
-                if problem["type"] == "extra_forbidden":
-                    allowed = _("no such key here")
-                found = "" if problem["type"] == "missing" else f"found {_brief(problem['input'])}: "
-                lines.append(str(self.error(written(where), f"{found}{allowed}")))
-            raise DataFileError(verbatim("\n".join(dict.fromkeys(lines)))) from error
+                allowed = _("no such key here") if problem["type"] == "extra_forbidden" else mistake(problem)
+                if problem["type"] != "missing":
+                    allowed = _("found {value}: {allowed}", value=_brief(problem["input"]), allowed=allowed)
+                lines.append(self.error(written(where), allowed).what)
+            raise DataFileError(joined(dict.fromkeys(lines), verbatim("\n"))) from error
 
 
-def _brief(value: object) -> str:
+def _brief(value: object) -> Message:
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return verbatim(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _yaml_fault(error: yaml.MarkedYAMLError) -> Message:
+    """What the YAML library found, in words of ours where the mistake is a common one."""
+    said = error.problem or error.context or ""
+    return said if isinstance(said, Message) else _YAML_FAULTS.get(said, verbatim(said))
+
+
+_YAML_FAULTS: dict[str, Message] = {
+    fault: fault
+    for fault in (
+        _("block sequence entries are not allowed in this context"),
+        _("could not find expected ':'"),
+        _("did not find expected ',' or ']'"),
+        _("did not find expected ',' or '}}'"),
+        _("did not find expected '-' indicator"),
+        _("did not find expected key"),
+        _("did not find expected node content"),
+        _("found character that cannot start any token"),
+        _("found unexpected end of stream"),
+        _("found undefined alias"),
+        _("found unknown escape character"),
+        _("mapping keys are not allowed in this context"),
+        _("mapping values are not allowed in this context"),
+    )
+}
+"""libyaml's own words for the common mistakes."""

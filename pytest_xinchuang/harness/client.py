@@ -25,13 +25,13 @@ from pytest_xinchuang.messages import NOTHING, Message, _, n_, verbatim
 from pytest_xinchuang.sandbox.protocol import Launch
 
 WINDOW = 256
-"""Requests in flight: enough to hide the way there and back, few enough that one that kills is soon found."""
+"""Requests in flight: enough to hide the latency, few enough to soon find the one that kills the harness."""
 WINDOW_BYTES = 1 << 18
 MAX_HUNG = 12
-"""After so many time-outs in one run the rest is left undecided: each costs its whole time."""
+"""Time-outs in one run after which the rest is left undecided: each costs its whole time."""
 MAX_DEATHS = 400
 MAX_VIOLATIONS = 20
-"""So many are kept; one that babbles all the time says the same of each line."""
+"""Violations that are kept; a harness that prints debug output violates the protocol with every line."""
 
 Tagged = tuple[Any, Request]
 Flight = dict[int, tuple[Any, Request, int]]
@@ -43,19 +43,19 @@ class Answer:
     """What became of one request.
 
     Attributes:
-        end: of the harness, where it died of the request or hung at it.
+        end: how the harness ended, where it died of the request or hung at it.
         detail: why there is no reply, for people.
     """
 
     kind: ReplyKind
     reply: Mapping[str, Any] = field(default_factory=dict)
-    detail: str = NOTHING
+    detail: Message = NOTHING
     end: HarnessEnd | None = None
 
 
 @dataclass(frozen=True)
 class Crash:
-    """A death or a silence that no single request repeats: the harness broke only once, or only under many."""
+    """A crash or a silence that no single request repeats: it happened once, or only with many requests in flight."""
 
     end: HarnessEnd
     what: Message
@@ -65,7 +65,7 @@ class Crash:
 
 
 class _GaveUp(XcError):
-    """It hung or died too often for more to be asked."""
+    """The harness hung or died so often that it is asked no more."""
 
 
 class HarnessClient(Generic[HelloModel]):
@@ -78,8 +78,8 @@ class HarnessClient(Generic[HelloModel]):
 
     Attributes:
         timeout_s: as given.
-        crashes: deaths and silences that no single request repeats.
-        violations: what it said against the protocol.
+        crashes: crashes and silences that no single request repeats.
+        violations: its breaches of the protocol.
         restarts: how often it had to be started again.
     """
 
@@ -112,7 +112,7 @@ class HarnessClient(Generic[HelloModel]):
         """What the harness said first.
 
         Raises:
-            ProtocolError: it said nothing of the kind; HostFault: it could not be started by our fault.
+            ProtocolError: it said no hello. HostFault: it could not be started, by a fault on our side.
         """
         if self._first is None:
             self._up()
@@ -156,8 +156,8 @@ class HarnessClient(Generic[HelloModel]):
     def run(self, requests: Iterable[Tagged]) -> Iterator[tuple[Any, Answer]]:
         """Ask all of ``requests`` and give each tag back with its answer, in the order of the answers.
 
-        A harness that dies or falls silent is started again, and what was in flight is asked one at a time until the one is
-        found that it dies of; the others are asked again.
+        A harness that dies or falls silent is started again. The requests in flight are then asked one at a time, until the one
+        is found that it dies of; the others are asked again.
         """
         flight: Flight = {}
         try:
@@ -229,7 +229,7 @@ class HarnessClient(Generic[HelloModel]):
             tag, _request, _size = flight.pop(reply.pop("id"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             shown = verbatim(repr(line[:120].decode(errors="replace")))
-            self._violates(ViolationKind.UNASKED, _("a line that answers nothing that was asked: {line}", line=shown))
+            self._violates(ViolationKind.UNASKED, _("a line that answers no request: {line}", line=shown))
             return None
         return tag, Answer(ReplyKind.REPLY, reply)
 

@@ -12,7 +12,7 @@ from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.harness.ends import OURS, EndKind, HarnessEnd
 from pytest_xinchuang.harness.lines import LineProcess
 from pytest_xinchuang.harness.protocol import HarnessProtocol, HelloModel, ProtocolError, Request, ViolationKind, encode
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.protocol import Launch
 
 END_S = 5.0
@@ -32,7 +32,7 @@ class Connection(Generic[HelloModel]):
         hello: what it said first.
 
     Raises:
-        ProtocolError: it said no hello. HostFault: it could not be started, by our fault.
+        ProtocolError: it said no hello. HostFault: it could not be started, by a fault on our side.
     """
 
     def __init__(
@@ -96,8 +96,7 @@ class Connection(Generic[HelloModel]):
         self._closed = True
         self._process.finish(self._end_timeout_s)
         if outcome.ended in OURS:
-            how = verbatim(outcome.describe())
-            raise SandboxFault(_("the harness's sandbox broke: {how}", how=how))
+            raise SandboxFault(_("the harness's sandbox broke: {how}", how=outcome.describe()))
         said = self._process.said() or outcome.stderr.decode(errors="replace").strip()[-300:]
         return HarnessEnd(EndKind.CLOSED, None, said) if went_on else HarnessEnd.of(outcome, said)
 

@@ -1,4 +1,4 @@
-"""How a reply came about and how a harness ended. Whoever judges asks these, and no text."""
+"""How a reply came about and how a harness ended, as enumerations: verdicts depend on these and on no text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EndKind(StrEnum):
 
 
 OURS = frozenset({Ended.EMULATOR_FAULT, Ended.HOST_FAULT, Ended.OVER_LIMIT})
-"""Ends of a process that are on our side."""
+"""Ends of a process that are faults on our side."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +75,5 @@ class HarnessEnd:
         if self.kind is EndKind.CLOSED:
             how = _("it closed its output and went on")
         else:
-            how = verbatim(self.outcome.describe() if self.outcome else self.kind.value)
+            how = self.outcome.describe() if self.outcome else verbatim(self.kind.value)
         return _("{how}: {said}", how=how, said=verbatim(self.said)) if self.said else how

@@ -1,4 +1,4 @@
-"""A kept-alive process that speaks in lines: what harnesses of every conformance package are."""
+"""A process that is kept alive and speaks in lines, as the harnesses of every conformance package do."""
 
 from __future__ import annotations
 

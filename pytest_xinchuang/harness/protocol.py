@@ -1,4 +1,4 @@
-"""What a harness says first, and the ways in which it can break its protocol."""
+"""The hello of a harness, and the ways in which a harness can break its protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.core.validation import mistake
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 Request = Mapping[str, Any]
 
@@ -30,16 +31,16 @@ class ViolationKind(StrEnum):
     OTHER_HELLO = "other-hello"
     """It said another hello after a restart."""
     UNASKED = "unasked"
-    """A line that answers nothing that was asked."""
+    """A line that answers no request."""
     BAD_REPLY = "bad-reply"
-    """A reply that is not as the protocol has it."""
+    """A reply of another form than the protocol says."""
     NO_REPLY = "no-reply"
     """It ended, or fell silent, instead of replying."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One breach of the protocol that could be lived with."""
+    """A breach of the protocol after which the harness could still be asked."""
 
     kind: ViolationKind
     what: Message
@@ -49,10 +50,10 @@ class Violation:
 
 
 class ProtocolError(XcError):
-    """A harness that does not keep its protocol, so that nothing more can be asked of it."""
+    """A harness breaks its protocol, so that it cannot be asked any more."""
 
-    def __init__(self, kind: ViolationKind, what: str, *, mend: str = "") -> None:
-        super().__init__(verbatim(what), mend=verbatim(mend))
+    def __init__(self, kind: ViolationKind, what: Message, *, mend: Message = NOTHING) -> None:
+        super().__init__(what, mend=mend)
         self.kind = kind
 
 
@@ -96,7 +97,7 @@ class HarnessProtocol(Generic[HelloModel]):
         what = _(
             "the harness's first line is not a hello: {where}: {problem}; it was {shown}",
             where=verbatim(".".join(map(str, problem["loc"]))) if problem["loc"] else _("the line"),
-            problem=verbatim(problem["msg"]),
+            problem=mistake(problem),
             shown=shown,
         )
         raise ProtocolError(ViolationKind.BAD_HELLO, what, mend=mend)

@@ -7,27 +7,30 @@ from collections.abc import Mapping, Sequence
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.rules.judge import ElfRecord
+from pytest_xinchuang.messages import Message, _, verbatim
+
+_RELRO = {"none": _("none"), "partial": _("partial"), "full": _("full")}
 
 
-def _traits(elf: ElfObject) -> dict[str, str]:
+def _traits(elf: ElfObject) -> dict[Message, str]:
     versions = [n.version for n in elf.needed if n.family == "GLIBC" and n.number]
-    newest = max(versions, key=lambda v: tuple(int(p) for p in v.partition("_")[2].split(".")), default="none")
+    newest = max(versions, key=lambda v: tuple(int(p) for p in v.partition("_")[2].split(".")), default=_("none"))
     traits = {
-        "machine": elf.machine,
-        "loader": elf.interpreter or "static",
-        "libraries": ", ".join(sorted(elf.libraries)) or "none",
-        "newest glibc symbol": newest,
-        "PIE": "yes" if elf.pie else "no",
-        "RELRO": elf.relro,
-        "page alignment": f"{min(elf.load_alignments):#x}" if elf.load_alignments else "none",
-        "compiler": "; ".join(elf.compilers[:2]) or "unknown",
+        _("machine"): elf.machine,
+        _("loader"): elf.interpreter or _("none (static)"),
+        _("libraries"): ", ".join(sorted(elf.libraries)) or _("none"),
+        _("newest glibc symbol"): newest,
+        verbatim("PIE"): _("yes") if elf.pie else _("no"),
+        verbatim("RELRO"): _RELRO.get(elf.relro, verbatim(elf.relro)),
+        _("page alignment"): f"{min(elf.load_alignments):#x}" if elf.load_alignments else _("none"),
+        _("compiler"): "; ".join(elf.compilers[:2]) or _("unknown"),
     }
     if elf.go is not None:
-        traits["Go"] = elf.go.version
-        traits["Go settings"] = " ".join(
+        traits[verbatim("Go")] = elf.go.version
+        traits[_("Go settings")] = " ".join(
             f"{k}={v}" for k, v in elf.go.settings if k.startswith(("GO", "CGO_ENABLED", "-tags"))
         )
-        traits["Go module"] = next((f"{m.path} {m.version}" for m in elf.go.modules), "unknown")
+        traits[_("Go module")] = next((f"{m.path} {m.version}" for m in elf.go.modules), _("unknown"))
     return traits
 
 
@@ -48,8 +51,8 @@ def compare(platform: str, sources: Mapping[str, Sequence[ElfRecord]]) -> list[F
                 if ours.get(trait) != theirs.get(trait):
                     params = {
                         "what": trait,
-                        "first": ours.get(trait, "none"),
-                        "second": theirs.get(trait, "none"),
+                        "first": ours.get(trait, _("none")),
+                        "second": theirs.get(trait, _("none")),
                         "first_place": first_place,
                         "second_place": place,
                     }

@@ -7,6 +7,8 @@ halfword atomics, AMCAS, SC.Q, LLACQ, SCREL and the approximate reciprocals.
 
 from __future__ import annotations
 
+from pytest_xinchuang.messages import _
+
 LOONG64: tuple[tuple[str, str, int, int], ...] = (
     ("?", "CPUCFG", 0xFFFFFC00, 0x00006C00),
     # LoongArch v1.1. Before LSX and LASX, whose ranges hold the vector forms.
@@ -20,7 +22,7 @@ LOONG64: tuple[tuple[str, str, int, int], ...] = (
     ("frecipe", "XVFRECIPE", 0xFFFFF000, 0x769D1000),
     ("frecipe", "XVFRSQRTE", 0xFFFFF800, 0x769D2000),
     ("frecipe", "XVFRSQRTE", 0xFFFFFC00, 0x769D2800),
-    ("lam_bh", "AMSWAP, AMADD of bytes and halfwords", 0xFFFC0000, 0x385C0000),
+    ("lam_bh", _("AMSWAP, AMADD of bytes and halfwords"), 0xFFFC0000, 0x385C0000),
     ("lamcas", "AMCAS", 0xFFFC0000, 0x38580000),
     ("scq", "SC.Q", 0xFFFF8000, 0x38570000),
     ("llacq_screl", "LLACQ, SCREL", 0xFFFFC000, 0x38578000),
@@ -30,7 +32,7 @@ LOONG64: tuple[tuple[str, str, int, int], ...] = (
     ("lasx", "XVLDX, XVSTX", 0xFFFB8000, 0x38480000),
     ("lasx", "XVLDREPL", 0xFF000000, 0x32000000),
     ("lasx", "XVSTELM", 0xFF000000, 0x33000000),
-    ("lasx", "XVFMADD and its kin", 0xFF000000, 0x0A000000),
+    ("lasx", _("XVFMADD and its kin"), 0xFF000000, 0x0A000000),
     ("lasx", "XVFCMP", 0xFFC00000, 0x0C800000),
     ("lasx", "XVBITSEL, XVSHUF", 0xFFB00000, 0x0D200000),
     # LSX
@@ -39,15 +41,15 @@ LOONG64: tuple[tuple[str, str, int, int], ...] = (
     ("lsx", "VLDX, VSTX", 0xFFFB8000, 0x38400000),
     ("lsx", "VLDREPL", 0xFF000000, 0x30000000),
     ("lsx", "VSTELM", 0xFF000000, 0x31000000),
-    ("lsx", "VFMADD and its kin", 0xFF000000, 0x09000000),
+    ("lsx", _("VFMADD and its kin"), 0xFF000000, 0x09000000),
     ("lsx", "VFCMP", 0xFFC00000, 0x0C400000),
     ("lsx", "VBITSEL, VSHUF", 0xFFB00000, 0x0D100000),
     # LBT, the binary translation extension
-    ("lbt_x86", "binary translation", 0xFFFF0000, 0x00290000),
-    ("lbt_x86", "binary translation", 0xFFFC0000, 0x00300000),
-    ("lbt_x86", "binary translation", 0xFFFE0000, 0x00340000),
-    ("lbt_x86", "binary translation", 0xFFFF0000, 0x00360000),
-    ("lbt_arm", "binary translation of Arm", 0xFFFF0000, 0x00370000),
-    ("lbt_x86", "binary translation of x86", 0xFFFE0000, 0x003E0000),
+    ("lbt_x86", _("binary translation"), 0xFFFF0000, 0x00290000),
+    ("lbt_x86", _("binary translation"), 0xFFFC0000, 0x00300000),
+    ("lbt_x86", _("binary translation"), 0xFFFE0000, 0x00340000),
+    ("lbt_x86", _("binary translation"), 0xFFFF0000, 0x00360000),
+    ("lbt_arm", _("binary translation of Arm"), 0xFFFF0000, 0x00370000),
+    ("lbt_x86", _("binary translation of x86"), 0xFFFE0000, 0x003E0000),
     ("crc32", "CRC", 0xFFFC0000, 0x00240000),
 )  # fmt: skip

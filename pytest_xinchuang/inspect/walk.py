@@ -20,7 +20,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, system_error, verbatim
 from pytest_xinchuang.tools.process import Runner
 
 OnObject = Callable[[Node, str, bytes], None]
@@ -87,7 +87,7 @@ class Walker:
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            raise XcError(_("{printable}: {why}", printable=printable(str(path)), why=error.strerror)) from error
+            raise XcError(_("{printable}: {why}", printable=printable(str(path)), why=system_error(error))) from error
         place = printable(label or str(path))
         if stat.S_ISDIR(mode):
             node = Node("directory", place, path.name)
@@ -104,7 +104,7 @@ class Walker:
             with _mapped(path) as data:
                 self._blob(node, path.name, data, 0, top=True)
         except OSError as error:
-            raise XcError(_("{place}: {why}", place=place, why=error.strerror)) from error
+            raise XcError(_("{place}: {why}", place=place, why=system_error(error))) from error
         return node
 
     # -- bounds
@@ -155,10 +155,10 @@ class Walker:
                     self.problem("XC-BAD-003", node.place, str(error))
                     return
                 except OSError as error:
-                    self.problem("XC-BAD-006", node.within(inside), error.strerror or str(error))
+                    self.problem("XC-BAD-006", node.within(inside), system_error(error))
 
     def _cannot_list(self, node: Node, error: OSError) -> None:
-        self.problem("XC-BAD-006", node.within(Path(str(error.filename)).name), error.strerror or "")
+        self.problem("XC-BAD-006", node.within(Path(str(error.filename)).name), system_error(error))
 
     def _entry(self, node: Node, path: Path, inside: str, *, is_dir: bool) -> None:
         mode = path.lstat().st_mode
@@ -331,7 +331,7 @@ class Walker:
         try:
             file.write(data)
         except OSError as error:
-            raise formats.CannotRead(_("no room for it here: {why}", why=error.strerror), "XC-BAD-006") from error
+            raise formats.CannotRead(_("no room for it here: {why}", why=system_error(error)), "XC-BAD-006") from error
 
 
 class _Held:

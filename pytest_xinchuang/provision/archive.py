@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, system_error, verbatim
 
 
 def pack(tree: Path, archive: Path) -> None:
@@ -44,7 +44,7 @@ def unpack(archive: Path, tree: Path) -> None:
         raise DataFileError(_("{archive}: cannot be unpacked: {why}", archive=archive, why=error)) from error
     except OSError as error:
         raise DataFileError(
-            _("{archive}: cannot be unpacked: {value}", archive=archive, value=error.strerror or error)
+            _("{archive}: cannot be unpacked: {value}", archive=archive, value=system_error(error))
         ) from error
     # Last and innermost first: a directory without write permission could not have been filled.
     for directory, mode in reversed(modes):

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, system_error, verbatim
 
 
 def cache_dir() -> Path:
@@ -95,7 +95,7 @@ class Cache:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HostFault(
-                _("the cache {root} cannot be made: {why}", root=self.root, why=error.strerror),
+                _("the cache {root} cannot be made: {why}", root=self.root, why=system_error(error)),
                 mend=verbatim("export XC_CACHE=/a/writable/directory"),
             ) from error
         self._verified: dict[tuple[str, str], Entry] = {}
@@ -175,7 +175,7 @@ class Cache:
                         kind=kind,
                         name=name,
                         root=self.root,
-                        why=error.strerror,
+                        why=system_error(error),
                     ),
                     mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=self.root),
                 ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault
 from pytest_xinchuang.core.platform import KernelRecipe
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, system_error
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
 from pytest_xinchuang.provision.refs import SystemEmulatorRef
@@ -122,7 +122,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error.strerror)) from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=system_error(error))) from error
 
 
 def _is_kernel(data: bytes) -> bool:

@@ -16,8 +16,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
-from pytest_xinchuang.messages import NOTHING, Message, _
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import NOTHING, Message, _, system_error
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome

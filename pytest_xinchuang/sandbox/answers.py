@@ -6,8 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.messages import NOTHING, Message, _
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import NOTHING, Message, _, system_error
 from pytest_xinchuang.sandbox.emulator_faults import Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 

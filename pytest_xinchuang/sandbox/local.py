@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, verbatim
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import _, system_error, verbatim
 from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome
 from pytest_xinchuang.tools.process import PIPE, Runner
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.messages import _
+
 P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
 A = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFC
 B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
@@ -71,11 +73,11 @@ def _multiply(k: int, point: Point) -> _Jacobian:
     if point is None or not k:
         return _INFINITY
     table: list[_Jacobian] = [_INFINITY, (point[0], point[1], 1)]
-    for _ in range(14):
+    for _round in range(14):
         table.append(_add(table[-1], table[1]))
     out = _INFINITY
     for digit in f"{k:x}":
-        for _ in range(4):
+        for _round in range(4):
             out = _double(out)
         if nibble := int(digit, 16):
             out = _add(out, table[nibble])
@@ -88,9 +90,9 @@ _comb: list[list[_Jacobian]] = []
 def _multiply_base(k: int) -> _Jacobian:
     if not _comb:
         start: _Jacobian = (*G, 1)
-        for _ in range(64):
+        for _round in range(64):
             row = [_INFINITY, start]
-            for _ in range(14):
+            for _round in range(14):
                 row.append(_add(row[-1], start))
             _comb.append(row)
             start = _add(row[-1], start)
@@ -112,6 +114,7 @@ def multiply_base(k: int) -> Point:
 
 
 def add(p: Point, q: Point) -> Point:
+    """``p + q``."""
     a = (*p, 1) if p else _INFINITY
     b = (*q, 1) if q else _INFINITY
     return _affine(_add(a, b))
@@ -123,6 +126,7 @@ def combine(s: int, t: int, point: Point) -> Point:
 
 
 def negate(point: Point) -> Point:
+    """``-point``."""
     return None if point is None else (point[0], -point[1] % P)
 
 
@@ -131,5 +135,5 @@ def lift(x: int, odd: int) -> Point:
     square = ((x * x + A) * x + B) % P
     y = pow(square, (P + 1) // 4, P)
     if x >= P or y * y % P != square:
-        raise ValueError("no point has this x coordinate")
+        raise ValueError(_("no point has this x coordinate"))
     return x, (P - y if y & 1 != odd else y)

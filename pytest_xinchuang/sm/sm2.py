@@ -8,12 +8,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from pytest_xinchuang.messages import _, told
 from pytest_xinchuang.sm import curve, der
 from pytest_xinchuang.sm.curve import N, P, Point
 from pytest_xinchuang.sm.sm3 import sm3, x963kdf_sm3
 
 DEFAULT_ID = b"1234567812345678"
-"""GM/T 0009-2012 clause 10: the user id where none is agreed on."""
+"""GM/T 0009-2012 clause 10: the user id to take where none has been agreed on."""
 
 
 class Refused(ValueError):
@@ -39,7 +40,7 @@ def number32(n: int) -> bytes:
 
 
 class Sm2:
-    """The algorithms. All methods raise Refused (a ValueError) for what must not be accepted."""
+    """The algorithms. Every method raises Refused (a ValueError) for an input that must not be accepted."""
 
     # -- keys
 
@@ -55,22 +56,22 @@ class Sm2:
             try:
                 point = curve.lift(int.from_bytes(data[1:]), data[0] & 1)
             except ValueError as error:
-                raise Refused(str(error)) from None
+                raise Refused(told(error)) from None
         else:
-            raise Refused("not the encoding of a point")
+            raise Refused(_("not the encoding of a point"))
         return self.check_point(point)
 
     def check_point(self, point: Point) -> Point:
-        """Part 1, clause 6.2.1; the cofactor is 1, so that the curve's equation suffices."""
+        """``point``, if it is on the curve (part 1, clause 6.2.1). The cofactor is 1: the curve's equation suffices."""
         if not curve.on_curve(point):
-            raise Refused("the point is not on the curve")
+            raise Refused(_("the point is not on the curve"))
         return point
 
     def check_private(self, data: bytes) -> int:
-        """Part 1, clause 6.1: from 1 to n-2."""
+        """The private key, a number from 1 to n-2 in 32 bytes (part 1, clause 6.1)."""
         d = int.from_bytes(data)
         if len(data) != 32 or not 1 <= d <= N - 2:
-            raise Refused("a private key has 32 bytes and is from 1 to n-2")
+            raise Refused(_("a private key has 32 bytes and is from 1 to n-2"))
         return d
 
     def public_of(self, d: int) -> Point:
@@ -89,9 +90,9 @@ class Sm2:
             bits = outer.take(3)
             outer.end()
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise Refused(told(error)) from None
         if oids != (OID_EC, OID_SM2) or not bits or bits[0]:
-            raise Refused("not the public key of SM2")
+            raise Refused(_("not an SM2 public key"))
         return self.decode_point(bits[1:])
 
     # -- signature (part 2)
@@ -99,7 +100,7 @@ class Sm2:
     def id_length(self, user: bytes) -> bytes:
         """ENTL: the length of the id in bits, two bytes, big-endian."""
         if len(user) > 8191:
-            raise Refused("the id is longer than 8191 bytes")
+            raise Refused(_("the id is longer than 8191 bytes"))
         return (len(user) * 8).to_bytes(2)
 
     def z_input(self, user: bytes, point: Point) -> bytes:
@@ -120,21 +121,21 @@ class Sm2:
     def decode_signature(self, data: bytes, encoding: str) -> tuple[int, int]:
         if encoding == "raw":
             if len(data) != 64:
-                raise Refused(f"a raw signature has 64 bytes, this one has {len(data)}")
+                raise Refused(_("a raw signature has 64 bytes, this one has {n}", n=len(data)))
             return int.from_bytes(data[:32]), int.from_bytes(data[32:])
         try:
             reader = der.read_sequence(data)
             r, s = reader.integer(), reader.integer()
             reader.end()
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise Refused(told(error)) from None
         return r, s
 
     def nonce(self) -> int:
         return 1 + secrets.randbelow(N - 1)
 
     def sign_digest(self, d: int, digest: bytes, k: int | None = None) -> tuple[int, int]:
-        """Part 2, clause 6.1. A given ``k`` that the standard asks to try again with is refused."""
+        """``(r, s)`` (part 2, clause 6.1). A given ``k`` that the standard says to replace is refused."""
         e = int.from_bytes(digest)
         while True:
             used = self.nonce() if k is None else k
@@ -145,13 +146,13 @@ class Sm2:
             if self.acceptable(r, s, used):
                 return r, s
             if k is not None:
-                raise Refused("this k has to be replaced: r = 0, r + k = n or s = 0")
+                raise Refused(_("this k has to be replaced: r = 0, r + k = n or s = 0"))
 
     def acceptable(self, r: int, s: int, k: int) -> bool:
         return bool(r and (r + k) % N and s)
 
     def verify_digest(self, point: Point, digest: bytes, r: int, s: int) -> bool:
-        """Part 2, clause 7.1."""
+        """Whether the signature is valid (part 2, clause 7.1)."""
         if not (self.in_range(r) and self.in_range(s)):
             return False
         t = (r + s) % N
@@ -179,10 +180,10 @@ class Sm2:
         return number32(value)
 
     def key_stream(self, x: int, y: int, size: int) -> bytes:
-        """Part 4, clause 6.1 step 5: of zeros alone it must not be."""
+        """The output of the KDF. Raises Refused: it is all zeros (GB/T 32918.4-2016 clause 6.1 step A5)."""
         stream = self.kdf(self.coordinate(x) + self.coordinate(y), size)
         if size and not any(stream):
-            raise Refused("the key stream is all zeros")
+            raise Refused(_("the key stream is all zeros"))
         return stream
 
     def mask(self, data: bytes, stream: bytes) -> bytes:
@@ -206,7 +207,7 @@ class Sm2:
     def decrypt(self, d: int, c1: Point, c3: bytes, c2: bytes) -> bytes:
         shared = self.shared(d, c1)
         if shared is None:
-            raise Refused("C1 leads to the point at infinity")
+            raise Refused(_("C1 leads to the point at infinity"))
         msg = self.mask(c2, self.key_stream(*shared, len(c2)))
         x, y = (self.coordinate(v) for v in shared)
         self.check_c3(c3, sm3(x + msg + y), msg)
@@ -217,7 +218,7 @@ class Sm2:
 
     def check_c3(self, c3: bytes, expected: bytes, _msg: bytes) -> None:
         if c3 != expected:
-            raise Refused("C3 is not the hash of what was decrypted")
+            raise Refused(_("C3 is not the hash of the decrypted message"))
 
     def encode_ciphertext(self, c1: Point, c3: bytes, c2: bytes, encoding: str, order: str) -> bytes:
         """``der`` is GM/T 0009-2012 clause 7.2; ``raw`` joins the parts in the given order, C1 with its 04."""
@@ -234,27 +235,27 @@ class Sm2:
                 x, y, c3, c2 = reader.integer(), reader.integer(), reader.take(4), reader.take(4)
                 reader.end()
             except ValueError as error:
-                raise Refused(str(error)) from None
+                raise Refused(told(error)) from None
             return self.check_c1((x, y)), self.hash_part(c3), c2
         if len(data) < 65 + 32 or data[0] != 4:
-            raise Refused("too short for C1 and C3, or C1 is not uncompressed")
+            raise Refused(_("too short for C1 and C3, or C1 is not uncompressed"))
         c1 = self.check_c1((int.from_bytes(data[1:33]), int.from_bytes(data[33:65])))
         rest = data[65:]
         return (c1, rest[:32], rest[32:]) if order == "c1c3c2" else (c1, rest[-32:], rest[:-32])
 
     def hash_part(self, c3: bytes) -> bytes:
         if len(c3) != 32:
-            raise Refused(f"C3 has 32 bytes, this one has {len(c3)}")
+            raise Refused(_("C3 has 32 bytes, this one has {n}", n=len(c3)))
         return c3
 
     def check_c1(self, point: Point) -> Point:
-        """Part 4, clause 7.1 step 1."""
+        """``point``, if it is on the curve (part 4, clause 7.1 step B1)."""
         return self.check_point(point)
 
     # -- key exchange (part 3)
 
     def reduced(self, x: int) -> int:
-        """2**w + (x & (2**w - 1)) with w = 127 (part 3, clause 6.1 step A4)."""
+        """``2**w + (x & (2**w - 1))`` with w = 127 (part 3, clause 6.1 step A4)."""
         return (1 << 127) + (x & ((1 << 127) - 1))
 
     def exchange(
@@ -276,7 +277,7 @@ class Sm2:
         sum_ = curve.add(peer, curve.multiply(self.reduced(peer_ephemeral[0]), peer_ephemeral))
         shared = curve.multiply(t, sum_)
         if shared is None:
-            raise Refused("the shared point is at infinity")
+            raise Refused(_("the shared point is at infinity"))
         own_z = self.z(DEFAULT_ID if user is None else user, self.public_of(d))
         peer_z = self.z(DEFAULT_ID if peer_user is None else peer_user, peer)
         za, zb = (own_z, peer_z) if initiator else (peer_z, own_z)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from pytest_xinchuang.messages import _
+
 _IV = (0x7380166F, 0x4914B2B9, 0x172442D7, 0xDA8A0600, 0xA96F30BC, 0x163138AA, 0xE38DEE4D, 0xB0FB0E4E)
 """GB/T 32905-2016 clause 4.1."""
 
@@ -118,7 +120,7 @@ def hmac_sm3(key: bytes, msg: bytes) -> bytes:
 def hkdf_sm3(ikm: bytes, salt: bytes, info: bytes, size: int) -> bytes:
     """HKDF (RFC 5869). Raises ValueError: ``size`` is beyond 255 blocks."""
     if size > 255 * 32:
-        raise ValueError("HKDF gives at most 255 blocks (RFC 5869, 2.3)")
+        raise ValueError(_("HKDF gives at most 255 blocks (RFC 5869, 2.3)"))
     return hkdf_expand(hmac_sm3(salt or bytes(32), ikm), info, size)
 
 
@@ -138,7 +140,7 @@ def pbkdf2_sm3(password: bytes, salt: bytes, iterations: int, size: int) -> byte
     out = b""
     for number in range(1, -(-size // 32) + 1):
         last, total = salt + struct.pack(">I", number), 0
-        for _ in range(iterations):
+        for _round in range(iterations):
             mac = start.copy()
             mac.update(last)
             last = mac.digest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from pytest_xinchuang.messages import _
+
 _MASK = 0xFFFFFFFF
 
 
@@ -69,7 +71,7 @@ class Sm4:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 16:
-            raise ValueError(f"an SM4 key has 16 bytes, this one has {len(key)}")
+            raise ValueError(_("an SM4 key has 16 bytes, this one has {n}", n=len(key)))
         k = [a ^ b for a, b in zip(struct.unpack(">4I", key), _FK, strict=True)]
         for i in range(32):
             x = _tau(k[i + 1] ^ k[i + 2] ^ k[i + 3] ^ _CK[i])
@@ -95,7 +97,7 @@ class Sm4:
 
 
 def xor(a: bytes, b: bytes) -> bytes:
-    """As long as the shorter one."""
+    """The exclusive or of two texts, as long as the shorter one."""
     n = min(len(a), len(b))
     return (int.from_bytes(a[:n]) ^ int.from_bytes(b[:n])).to_bytes(n)
 
@@ -105,30 +107,30 @@ def blocks(data: bytes) -> list[bytes]:
 
 
 def pad(data: bytes) -> bytes:
-    """PKCS#7 (RFC 5652, 6.3)."""
+    """``data`` with PKCS#7 padding (RFC 5652, 6.3)."""
     n = 16 - len(data) % 16
     return data + bytes([n]) * n
 
 
 def unpad(data: bytes) -> bytes:
-    """Raises ValueError: the padding is wrong."""
+    """``data`` without its PKCS#7 padding. Raises ValueError: the padding is wrong."""
     n = data[-1] if data else 0
     if not 1 <= n <= 16 or data[-n:] != bytes([n]) * n:
-        raise ValueError("wrong padding")
+        raise ValueError(_("wrong padding"))
     return data[:-n]
 
 
 def whole(data: bytes) -> bytes:
-    """Raises ValueError: it is not made of whole blocks."""
+    """``data``, which must be whole blocks. Raises ValueError: it is not."""
     if len(data) % 16:
-        raise ValueError(f"{len(data)} bytes are no whole blocks")
+        raise ValueError(_("{n} bytes are no whole number of blocks", n=len(data)))
     return data
 
 
 def check_iv(iv: bytes) -> bytes:
-    """Raises ValueError: an IV of this mode has 16 bytes."""
+    """``iv``, which must have 16 bytes. Raises ValueError: it has not."""
     if len(iv) != 16:
-        raise ValueError(f"an IV has 16 bytes, this one has {len(iv)}")
+        raise ValueError(_("an IV has 16 bytes, this one has {n}", n=len(iv)))
     return iv
 
 
@@ -186,7 +188,7 @@ def cfb(cipher: Sm4, iv: bytes, data: bytes, *, encrypt: bool) -> bytes:
 def ghash(h: bytes, data: bytes) -> bytes:
     """GHASH (SP 800-38D, 6.4) of whole blocks."""
     v, table = int.from_bytes(h), []
-    for _ in range(128):
+    for _round in range(128):
         table.append(v)
         v = (v >> 1) ^ (0xE1 << 120 if v & 1 else 0)
     y = 0
@@ -224,7 +226,7 @@ def gcm(
         ValueError: the IV is empty.
     """
     if not iv:
-        raise ValueError("a GCM IV has at least one bit (SP 800-38D, 5.2.1.1)")
+        raise ValueError(_("a GCM IV has at least one bit (SP 800-38D, 5.2.1.1)"))
     h = cipher.encrypt(bytes(16))
     j0 = iv + b"\0\0\0\1" if len(iv) == 12 else ghash(h, filled(iv) + struct.pack(">QQ", 0, len(iv) * 8))
     out = ctr(cipher, count(j0, wrap), data, wrap=wrap)
@@ -249,7 +251,7 @@ def ccm_aad(aad: bytes) -> bytes:
 def ccm_check(iv: bytes, tag_bytes: int) -> None:
     """Raises ValueError: a nonce has 7 to 13 bytes, and a tag one of seven lengths (SP 800-38C, A.1)."""
     if not 7 <= len(iv) <= 13 or tag_bytes not in CCM_TAGS:
-        raise ValueError(f"CCM has no nonce of {len(iv)} bytes with a tag of {tag_bytes}")
+        raise ValueError(_("CCM has no nonce of {nonce} bytes with a tag of {tag} bytes", nonce=len(iv), tag=tag_bytes))
 
 
 def ccm(
@@ -294,7 +296,7 @@ def xts(key: bytes, iv: bytes, data: bytes, *, encrypt: bool, standard: str = "i
         ValueError: there are fewer than 16 bytes, or the key or the tweak has another length.
     """
     if len(key) != 32 or len(data) < 16:
-        raise ValueError("XTS takes two keys of 16 bytes and at least one block")
+        raise ValueError(_("XTS takes two keys of 16 bytes and at least one block"))
     double = double_gb if standard == "gb" else double_ieee
     cipher = make(key[:16])
     tweak = make(key[16:]).encrypt(check_iv(iv))

@@ -18,7 +18,7 @@ from pytest_xinchuang.core import inputs
 from pytest_xinchuang.core.errors import BuildFailed, ToolchainFault
 from pytest_xinchuang.core.platform import Arch, Architecture
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, system_error, verbatim
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.tools.go import GoCause, GoCommand, read_failure, telling_lines
@@ -297,7 +297,7 @@ class Builder:
                 part.rename(place)
             except OSError as error:
                 raise ToolchainFault(
-                    _("a build could not be kept in {root}: {why}", root=self.cache.root, why=error.strerror),
+                    _("a build could not be kept in {root}: {why}", root=self.cache.root, why=system_error(error)),
                     mend=_(
                         "make room in {directory}, or export XC_CACHE=/another/directory", directory=self.cache.root
                     ),
@@ -385,7 +385,7 @@ def _readable() -> Iterator[None]:
         yield
     except OSError as error:
         raise BuildFailed(
-            _("cannot read the source {filename}: {why}", filename=error.filename, why=error.strerror),
+            _("cannot read the source {filename}: {why}", filename=error.filename, why=system_error(error)),
             argv=[],
             output="",
         ) from error

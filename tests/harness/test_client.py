@@ -138,7 +138,7 @@ def test_one_that_always_hangs_is_given_up(tmp_path: Path) -> None:
         (
             'print(\'{"hello":"xc-test-harness/1","name":"x","version":"1","operations":{}}\')',
             ViolationKind.BAD_HELLO,
-            "operations: Dictionary should have at least 1 item",
+            "operations: too short: the length should be at least 1",
         ),
         (
             'print(\'{"hello":"xc-test-harness/2","name":"x","version":"1","operations":{"sm3":{}}}\')',

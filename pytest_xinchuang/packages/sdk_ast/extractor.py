@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, system_error, verbatim
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goproblems import failure_told
@@ -83,7 +83,7 @@ def extract(
         if done.ok:
             part.rename(output)
     except OSError as error:
-        raise HostFault(_("{path} cannot be written: {why}", path=output, why=error.strerror)) from error
+        raise HostFault(_("{path} cannot be written: {why}", path=output, why=system_error(error))) from error
     finally:
         part.unlink(missing_ok=True)
     if done.end is End.EXITED and not done.ok:

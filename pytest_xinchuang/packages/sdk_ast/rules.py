@@ -15,7 +15,7 @@ from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, system_error, verbatim
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
@@ -206,6 +206,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=str(path), why=error.strerror)) from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=str(path), why=system_error(error))) from error
     except UnicodeDecodeError as error:
         raise DataFileError(_("{path}: not UTF-8 (byte {n})", path=str(path), n=error.start)) from error

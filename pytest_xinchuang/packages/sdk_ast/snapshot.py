@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.problems import problem_told
 
@@ -346,7 +347,7 @@ class Snapshot:
                     number=number,
                     schema=SCHEMA,
                     where=where,
-                    why=first["msg"],
+                    why=mistake(first),
                 ),
                 mend=_("snapshots are made by: xc api snapshot DIR --output FILE"),
             ) from None

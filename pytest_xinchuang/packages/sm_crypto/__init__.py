@@ -1,1 +1,1 @@
-"""SM2, SM3 and SM4: vectors, the harness protocol, and what is decided from them."""
+"""SM2, SM3 and SM4: vectors, the harness protocol, and the decisions about the SM requirements."""

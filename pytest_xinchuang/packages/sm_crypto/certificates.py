@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.sm.sm2 import Refused, Sm2
 
@@ -17,18 +17,14 @@ USAGES = {
     "sign": {"digital_signature", "non_repudiation"},
     "encrypt": {"key_encipherment", "data_encipherment", "key_agreement"},
 }
-"""What a leaf is for, and the key usages of which it needs one (GB/T 38636-2020 clause 6.4.5.3)."""
+"""Purpose of a leaf -> the key usages of which it must have one (GB/T 38636-2020 clause 6.4.5.3)."""
 
 KNOWN_CRITICAL = {"basic_constraints", "key_usage", "extended_key_usage", "subject_alt_name"}
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate, parsed.
-
-    Raises (from :func:`parse`):
-        Refused: it is not DER of a certificate.
-    """
+    """A certificate, parsed by :func:`parse`."""
 
     der: bytes
     asn1: Any
@@ -56,7 +52,7 @@ class Certificate:
 
     @property
     def signature_oids(self) -> tuple[str, str]:
-        """The algorithm outside and inside of what is signed; they have to be the same (RFC 5280, 4.1.1.2)."""
+        """The signature algorithm outside and inside of the signed part; both must be the same (RFC 5280, 4.1.1.2)."""
         return (
             self.asn1["signature_algorithm"]["algorithm"].dotted,
             self.asn1["tbs_certificate"]["signature"]["algorithm"].dotted,
@@ -84,12 +80,12 @@ class Certificate:
         return None if found is None else int(found)
 
     def public_key(self, sm2: Sm2) -> Point:
-        """Raises Refused: it is not an SM2 key, or its point is not one."""
+        """The key. Raises Refused: it is not an SM2 key, or its point is not on the curve."""
         return sm2.decode_spki(self.spki)
 
 
 def parse(data: bytes) -> Certificate:
-    """Raises Refused: ``data`` is not a certificate and nothing else."""
+    """The certificate that ``data`` is the DER of. Raises Refused: it is something else, or more."""
     from asn1crypto import x509
 
     try:
@@ -97,14 +93,14 @@ def parse(data: bytes) -> Certificate:
         found.native  # noqa: B018 - asn1crypto parses when it is asked
         return Certificate(data, found)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise Refused(_("not a certificate: {why}", why=error)[:200]) from None
+        raise Refused(_("not a certificate: {why}", why=verbatim(str(error)[:180]))) from None
 
 
 class ChainJudge:
     """Judges a chain. Each step that implementations leave out is a method of its own.
 
     Args:
-        user: the id that signatures on certificates are made with (GM/T 0015-2012 has the default one); None is that.
+        user: the id that signatures on certificates are made with; None: the default one, as GM/T 0015-2012 has it.
     """
 
     def __init__(self, sm2: Sm2 | None = None, user: bytes | None = None) -> None:
@@ -128,9 +124,9 @@ class ChainJudge:
                 return
             issuer = next((c for c in anchors + others if c.names[0] == current.names[1]), None)
             if issuer is None:
-                raise Refused(f"no issuer {current.issuer!r} is known")
+                raise Refused(_("no issuer {issuer} is known", issuer=verbatim(repr(current.issuer))))
             if len(path) > 8:
-                raise Refused(_("the chain has more than 8 certificates, or goes round"))
+                raise Refused(_("the chain is longer than 8 certificates, or circular"))
             self.check_issuer(issuer, len(path) - 1)
             self.check_signature(current, issuer)
             if any(issuer.der == a.der for a in anchors):
@@ -145,8 +141,11 @@ class ChainJudge:
 
     def check_usage(self, leaf: Certificate, usage: str) -> None:
         if leaf.usages is not None and not leaf.usages & USAGES[usage]:
+            usages = joined(map(verbatim, sorted(leaf.usages)), _(", "))
             raise Refused(
-                _("the key usage {usages} does not allow to {usage}", usages=sorted(leaf.usages), usage=usage)
+                _("the key usage ({usages}) does not allow signatures", usages=usages)
+                if usage == "sign"
+                else _("the key usage ({usages}) does not allow encryption", usages=usages)
             )
 
     def check_time(self, certificate: Certificate, time: int) -> None:
@@ -155,17 +154,17 @@ class ChainJudge:
         if not validity["not_before"] <= now <= validity["not_after"]:
             raise Refused(
                 _(
-                    "{subject} is valid from {validity} to {validity_2}",
+                    "{subject} is valid from {start} to {end}",
                     subject=verbatim(repr(certificate.subject)),
-                    validity=validity["not_before"],
-                    validity_2=validity["not_after"],
+                    start=validity["not_before"],
+                    end=validity["not_after"],
                 )
             )
 
     def check_extensions(self, certificate: Certificate) -> None:
         for name in certificate.asn1.critical_extensions:
             if name not in KNOWN_CRITICAL:
-                raise Refused(_("an unknown extension is critical: {name}", name=name))
+                raise Refused(_("an unknown extension is critical: {name}", name=verbatim(name)))
 
     def check_issuer(self, issuer: Certificate, below: int) -> None:
         self.check_ca(issuer)
@@ -173,16 +172,16 @@ class ChainJudge:
         if issuer.path_length is not None and below > issuer.path_length:
             raise Refused(
                 _(
-                    "{subject} allows a path of {path_length}, this one has {below}",
+                    "{subject} allows a path length of {most}, this one is {below}",
                     subject=verbatim(repr(issuer.subject)),
-                    path_length=issuer.path_length,
+                    most=issuer.path_length,
                     below=below,
                 )
             )
 
     def check_ca(self, issuer: Certificate) -> None:
         if not issuer.is_ca:
-            raise Refused(f"the issuer {issuer.subject!r} is no CA")
+            raise Refused(_("the issuer {subject} is no CA", subject=verbatim(repr(issuer.subject))))
 
     def check_sign_usage(self, issuer: Certificate) -> None:
         if issuer.usages is not None and "key_cert_sign" not in issuer.usages:
@@ -191,7 +190,9 @@ class ChainJudge:
     def check_signature(self, certificate: Certificate, issuer: Certificate) -> None:
         outside, inside = certificate.signature_oids
         if outside != SM2_SIGN_SM3 or inside != outside:
-            raise Refused(f"signed by {outside} (inside {inside}), not by SM2 with SM3")
+            raise Refused(
+                _("signed by {outside} (inside {inside}), not by SM2 with SM3", outside=outside, inside=inside)
+            )
         point = issuer.public_key(self.sm2)
         r, s = self.sm2.decode_signature(certificate.signature, "der")
         if not self.sm2.verify_digest(point, self.sm2.digest(self.user, point, certificate.tbs), r, s):

@@ -24,7 +24,7 @@ from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.messages import _, joined, n_, verbatim
+from pytest_xinchuang.messages import NOTHING, _, joined, n_, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sm_crypto.client import SmClient
@@ -93,6 +93,7 @@ def _fill_tls(parser: XcParser) -> None:
     parser.add_argument("--only", default="", metavar="NAME[,NAME]", help=_("try these alone"))
     _add_timeout(parser)
     add_format(parser, "text", "json", json_flag=True)
+    add_lang(parser)
 
 
 def _add_timeout(parser: XcParser) -> None:
@@ -127,7 +128,7 @@ def _vectors(context: Context) -> int:
         return Exit.CLEAN
     loaded = load_directory(vectors_dir())
     if not options.id:
-        context.write(list_files(loaded))
+        context.write(list_files(loaded, context.language))
         return Exit.CLEAN
     bank = load_bank()
     context.write("\n".join(explain(v, bank, context.language) for v in find(loaded, options.id)))
@@ -250,10 +251,10 @@ def _tls(context: Context) -> int:
     if options.format == "json":
         context.write_json(endpoint_as_dict(endpoint))
     else:
-        context.write(endpoint_as_text(endpoint))
+        context.write(endpoint_as_text(endpoint, context.language))
     lacking = [name for name in wanted if endpoint.get(name) is None]
     for name in lacking:
-        refused = verbatim(endpoint.refused.get(name, ""))
+        refused = endpoint.refused.get(name, NOTHING)
         context.tell(_("{protocol} is expected, and not spoken: {why}", protocol=verbatim(name), why=refused))
     if lacking or any(spoken.all_problems for spoken in endpoint.spoken):
         return Exit.FINDINGS

@@ -1,4 +1,4 @@
-"""Many operations at once, over shared and over separate objects: each has to come to its one right result."""
+"""Many operations at once, over shared and over separate objects: each must give its one right result."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pytest_xinchuang.packages.sm_crypto.vectors import Vector
 OPERATIONS = 10000
 THREADS = 16
 KINDS = 4
-"""Requests of each operation: two threads that do the same with different data are what shows cross-talk."""
+"""Requests of each operation: cross-talk shows between threads that run one operation with different data."""
 
 FILES = {"sm3", "hmac_sm3", "sm4_ecb", "sm4_cbc_pkcs7", "sm4_ctr", "sm4_gcm", "sm2_verify", "sm2_decrypt"}
 _SIZES = range(16, 100)
 
 
 def chosen(vectors: Iterable[Vector], client: SmClient) -> list[Ask]:
-    """A few requests of each operation whose one right answer is known."""
+    """A few requests of each operation; each request has one right answer."""
     taken: dict[str, list[Ask]] = {}
     for vector in vectors:
         if vector.file not in FILES or vector.test.result != "valid":
@@ -42,7 +42,7 @@ def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
     """Run the requests from many threads of the harness, ``OPERATIONS`` in all, and compare every answer."""
     found = Found()
     if "concurrent" not in client.hello.operations:
-        found.undecided = _("the harness has no operation `concurrent`: nothing can be said of several threads")
+        found.undecided = _("the harness has no operation `concurrent`: several threads cannot be tested")
         found.cause = Cause.SUBJECT
         found.mend = _("offer `concurrent` (docs/harness.md); the shipped templates do")
         return found
@@ -67,28 +67,25 @@ def _run(client: SmClient, found: Found, asked: list[Ask], how: Mapping[str, Any
     for _round in range(how["repeat"]):
         answer = client.ask({"op": "concurrent", "requests": inner, **how, "repeat": 1})
         if answer.kind is ReplyKind.FAULT:
-            found.undecided = verbatim(answer.detail)
+            found.undecided = answer.detail
             return
         replies = answer.reply.get("replies")
         if answer.kind is not ReplyKind.REPLY or not isinstance(replies, list) or len(replies) != len(asked):
-            what = answer.detail or answer.reply.get("error") or _("no list of replies")
-            found.wrong.append(_("{how} threads: {what}", how=how["threads"], what=what))
+            said = answer.reply.get("error")
+            what = answer.detail or (verbatim(str(said)) if said else _("the answer has no list of replies"))
+            found.wrong.append(_("{threads} threads: {what}", threads=how["threads"], what=what))
             return
         for ask, different in zip(asked, replies, strict=True):
             if not different:
-                found.wrong.append(_("{request}: no answer at all", request=ask.request["op"]))
+                found.wrong.append(_("{operation}: no answer at all", operation=ask.request["op"]))
             for reply in different:
                 result, detail = ask.judge(Answer(ReplyKind.REPLY, reply))
                 if result is not VectorResult.PASSED:
-                    objects = "shared" if how["shared"] else "separate"
+                    told = {"operation": ask.request["op"], "vector": ask.vector.id, "detail": detail}
                     found.wrong.append(
-                        _(
-                            "{request} ({id}), {objects} objects: {detail}",
-                            request=ask.request["op"],
-                            id=ask.vector.id,
-                            objects=objects,
-                            detail=detail,
-                        )
+                        _("{operation} ({vector}), shared objects: {detail}", **told)
+                        if how["shared"]
+                        else _("{operation} ({vector}), separate objects: {detail}", **told)
                     )
         if len(found.wrong) > 20:
             break

@@ -1,4 +1,4 @@
-"""Decides the SM requirements of one subject on one platform, from what its harness answered."""
+"""Decides the SM requirements of one subject on one platform from the answers of its harness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.harness.protocol import ProtocolError
-from pytest_xinchuang.messages import NOTHING, Message, _, both, joined, n_, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
@@ -34,18 +34,26 @@ from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_er
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.tls.inside import RELAY, probe_inside
 from pytest_xinchuang.packages.sm_crypto.tls.probe import NAMES, SM_PROTOCOLS, read_roots
-from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
+from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory, told_vector
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Process
 from pytest_xinchuang.toolchain.builder import Builder
 
 SESSION_LIMITS = Limits(wall_s=3600, memory_mb=2048, output_mb=1024)
-"""A harness lives as long as the run needs it; each request has a time-out of its own."""
+"""Limits of a harness, which lives as long as the run; each request has a time-out of its own."""
 
 TIMEOUT_S = 10.0
+"""Seconds for one request on real hardware."""
 EMULATED_SCALE = 6.0
-"""How much longer one request may take under emulation; a million SM4 blocks take some 20 s there."""
+"""Factor on the time-out of a request under emulation; a million SM4 blocks take some 20 s there."""
+
+
+def _cpu(variant: CpuVariant, model: str) -> Message:
+    """Which CPU the vectors ran on, beside the platform's own."""
+    if variant is CpuVariant.POOREST:
+        return _("on the CPU with the fewest features ({model})", model=model)
+    return _("on a CPU with more features ({model})", model=model)
 
 
 def vectors_dir() -> Path:
@@ -54,7 +62,7 @@ def vectors_dir() -> Path:
 
 
 class SmEngine:
-    """All observations of ``subject``'s harness on ``platform``, each made once, when it is first asked for.
+    """All observations of ``subject``'s harness on ``platform``, each made once, when it is first needed.
 
     Args:
         extra: a directory of vector files to run beside the shipped ones.
@@ -109,16 +117,16 @@ class SmEngine:
             if requirement.min_fidelity > self.fidelity:
                 reason = _(
                     "needs {min_fidelity}; this sandbox is {fidelity}",
-                    min_fidelity=requirement.min_fidelity,
-                    fidelity=self.fidelity,
+                    min_fidelity=requirement.min_fidelity.word,
+                    fidelity=self.fidelity.word,
                 )
-                return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, verbatim(reason), fidelity=self.fidelity)
+                return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, fidelity=self.fidelity)
             check = self._checks.get(requirement_id, lambda: self._vectors(requirement_id))
             return check().decision(self.fidelity, requirement.mend.message())
         except HostFault as fault:
             return Decision(Verdict.INCONCLUSIVE, cause_of(fault), fault.what, fault.mend)
         except ProtocolError as error:
-            # What did not keep the protocol from the start fails the hello, which all others need.
+            # A harness that breaks the protocol in its hello fails XC-SM-001, which all others need.
             return Decision(Verdict.FAIL, Cause.SUBJECT, error.what, error.mend, self.fidelity)
         except XcError as error:
             return Decision(Verdict.INCONCLUSIVE, Cause.HOST, error.what, error.mend)
@@ -144,14 +152,14 @@ class SmEngine:
     def _launch(self, variant: CpuVariant) -> Callable[[], Process]:
         assert self.section is not None
         rootfs = self.pool.store.rootfs_for(self.platform)
-        # On a poorer CPU runs what was built for the plainest: what runs better has to find out for itself.
+        # On a poorer CPU the build for the plainest target runs: it has to find better instructions by itself.
         target = (plain_target if variant is CpuVariant.POOREST else target_for)(self.platform, rootfs)
         short = self.pool.store.platforms.file.short_of(self.platform.id)
         built = build(self.builder, self.subject, self.section.harness, target, rootfs, "", self.platform, short)
 
         def launch() -> Process:
             sandbox = self.pool.sandbox(self.platform, variant)
-            # Every time: other engines empty the sandbox that they share with this one.
+            # Every time: other engines share the sandbox, and empty it.
             for path, data in built.files.items():
                 sandbox.put(path, data, executable=True)
             return sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=SESSION_LIMITS)
@@ -159,7 +167,11 @@ class SmEngine:
         return launch
 
     def client(self, variant: CpuVariant = CpuVariant.STRICT) -> SmClient:
-        """The harness in the platform's sandbox. Raises BuildFailed, HostFault."""
+        """The harness in the platform's sandbox.
+
+        Raises:
+            BuildFailed: the compiler refuses it. HostFault: the sandbox or a tool is broken.
+        """
         if variant not in self._clients:
             scale = EMULATED_SCALE if self.pool.sandbox(self.platform, variant).fingerprint.emulated else 1.0
             timeout = TIMEOUT_S * scale * self.pool.timeout_scale
@@ -171,13 +183,13 @@ class SmEngine:
         return self.pool.sandbox(self.platform).fingerprint.fidelity
 
     def _hello(self) -> Found:
-        """Whether the harness starts, and says what it is."""
+        """Whether the harness starts and says a good hello."""
         found = Found()
         try:
             client = self.client()
             hello = client.hello
         except BuildFailed as error:
-            found.wrong.append(_("the harness {what}", what=error.what))
+            found.wrong.append(_("the harness: {what}", what=error.what))
             found.evidence.append({"kind": "build", "output": error.output[-2000:]})
             return found
         except ProtocolError as error:
@@ -192,7 +204,7 @@ class SmEngine:
 
     @cached_property
     def loaded(self) -> list[Loaded]:
-        """The shipped files, and those of the extra directory that are about SM2, SM3 or SM4."""
+        """The shipped files, and the files of the extra directory that are about SM2, SM3 or SM4."""
         shipped = load_directory(vectors_dir())
         if self.extra is None:
             return shipped
@@ -202,7 +214,8 @@ class SmEngine:
     def _default(self) -> list[Vector]:
         every = [v for one in self.loaded for v in one.vectors()]
         if unknown := sorted({v.group.type for v in every if v.group.type not in TYPES}):
-            raise XcError(_("vectors of a type that this suite does not know: {names}", names=joined(unknown, _(", "))))
+            types = joined(map(verbatim, unknown), _(", "))
+            raise XcError(_("vectors of a type that this suite does not know: {types}", types=types))
         return [v for v in every if not v.group.get("slow")]
 
     @cached_property
@@ -214,7 +227,7 @@ class SmEngine:
         seen = self.run.of(requirement_id)
         found = Found()
         if not seen:
-            found.undecided = _("no vector is about this")
+            found.undecided = _("no vector tests this requirement")
             return found
         found.evidence.append(self._summary(seen))
         failed = [s for s in seen if s.result is VectorResult.FAILED]
@@ -222,28 +235,32 @@ class SmEngine:
         if failed:
             found.mend = self._again(requirement_id, failed[0])
         if first := next((s for s in seen if s.result is VectorResult.UNDECIDED), None):
-            found.undecided = _("{id}: {detail}", id=first.vector.id, detail=first.detail)
+            found.undecided = _("{vector}: {detail}", vector=first.vector.id, detail=first.detail)
             return found
         decided = [s for s in seen if s.result in (VectorResult.PASSED, VectorResult.ACCEPTABLE, VectorResult.FAILED)]
         lacks = {s.lack for s in seen if s.lack is not None}
         lacking = joined(sorted(lack.text for lack in lacks)[:3], _(", "))
         if not decided and all(lack.kind is LackKind.OPERATION for lack in lacks):
-            found.lacking = _("the harness has {lacking}", lacking=lacking)
+            found.lacking = _("the harness does not offer {lacking}", lacking=lacking)
             return found
-        # What a harness leaves out may not be all that could have failed.
+        # A harness that leaves out all vectors of one kind leaves out all that could have failed.
         for result in ("valid", "invalid"):
             of_kind = [s for s in seen if s.vector.test.result == result and not s.needs_k]
             if of_kind and not any(s.result is not VectorResult.UNSUPPORTED for s in of_kind):
-                found.undecided = n_(
-                    "none of {n} {result} vector is within what the harness says it does ({lacking})",
-                    "none of {n} {result} vectors is within what the harness says it does ({lacking})",
-                    len(of_kind),
-                    result=result,
-                    lacking=lacking,
+                told = {"n": len(of_kind), "lacking": lacking}
+                found.undecided = (
+                    _("the harness can be asked none of the {n} valid vectors: it does not offer {lacking}", **told)
+                    if result == "valid"
+                    else _(
+                        "the harness can be asked none of the {n} invalid vectors: it does not offer {lacking}", **told
+                    )
                 )
                 found.cause = Cause.SUBJECT
         if requirement_id in ids.SAMPLES.values() and not found.undecided and not decided:
-            found.undecided, found.cause = _("no sample value of the standard could be asked"), Cause.SUBJECT
+            found.undecided, found.cause = (
+                _("the harness can be asked none of the standard's sample values"),
+                Cause.SUBJECT,
+            )
         return found
 
     @staticmethod
@@ -264,35 +281,28 @@ class SmEngine:
                 for s in failed[:20]
             ],
             "unsupported": dict(lacking.most_common(10)),
-            # Two runs that saw the same thing have the same digest.
+            # Two runs with the same results have the same digest.
             "digest": hashlib.sha256("\n".join(f"{s.vector.id} {s.result}" for s in seen).encode()).hexdigest(),
         }
 
     def _again(self, requirement_id: str, seen: VectorOutcome) -> Message:
-        """The catalogue's mend, and the command that asks the vector again."""
+        """The catalogue's mend, and the command that runs the vector again."""
         requirement = self.catalogue.get(requirement_id)
         mend = requirement.mend.message() if requirement else NOTHING
         name = seen.vector.file
-        vectors = f" --vectors {self.extra}" if self.extra and name.startswith(f"{self.extra.name}:") else ""
-        tc = f"{name.rpartition(':')[2]}/{seen.vector.test.tc_id}"
-        where = f"--platform {self.platform.id} --subject {self.subject.manifest.parent}"
-        return _("{mend}; again: xc sm run --tc {tc}{vectors} {where}", mend=mend, tc=tc, vectors=vectors, where=where)
+        command = f"xc sm run --tc {name.rpartition(':')[2]}/{seen.vector.test.tc_id}"
+        if self.extra and name.startswith(f"{self.extra.name}:"):
+            command += f" --vectors {self.extra}"
+        command += f" --platform {self.platform.id} --subject {self.subject.manifest.parent}"
+        return _("{mend}; again: {command}", mend=mend, command=verbatim(command))
 
     def _told(self, seen: VectorOutcome) -> Message:
-        vector, defect = seen.vector, next((d for d in self.bank.defects if d.flag in seen.vector.test.flags), None)
-        if defect is None:
-            return _(
-                "{vector} ({comment}): {detail}", vector=vector.id, comment=vector.test.comment, detail=seen.detail
-            )
-        return _(
-            "{vector} ({comment}) [{code} {flag}: {defect}]: {detail}",
-            vector=vector.id,
-            comment=vector.test.comment,
-            code=defect.code,
-            flag=defect.flag,
-            defect=both({"en": defect.en, "zh": defect.zh}),
-            detail=seen.detail,
-        )
+        """The vector with its comment and the meaning of its flag, and what went wrong."""
+        vector = told_vector(seen.vector)
+        flag = self.bank.first_of(seen.vector.test.flags)
+        if flag is None:
+            return _("{vector}: {detail}", vector=vector, detail=seen.detail)
+        return _("{vector} [{flag}]: {detail}", vector=vector, flag=flag.told, detail=seen.detail)
 
     # -- other checks
 
@@ -314,20 +324,18 @@ class SmEngine:
             found.evidence.append({"kind": "variant", "cpu": model, "vectors": len(before), "differ": len(other)})
             if fault := next((s for s in other if s.result is VectorResult.UNDECIDED), None):
                 found.undecided = _(
-                    "{variant} ({model}): {id}: {detail}",
-                    variant=variant,
-                    model=model,
-                    id=fault.vector.id,
+                    "{cpu}: {vector}: {detail}",
+                    cpu=_cpu(variant, model),
+                    vector=fault.vector.id,
                     detail=fault.detail,
                 )
             worse = [s for s in other if s.result is not VectorResult.UNDECIDED]
             found.wrong += [
                 _(
-                    "{variant} ({model}): {told}, {before} elsewhere",
-                    variant=variant,
-                    model=model,
+                    "{cpu}: {told} (on the platform's own CPU: {result})",
+                    cpu=_cpu(variant, model),
                     told=self._told(s),
-                    before=before[s.vector.id],
+                    result=before[s.vector.id].word,
                 )
                 for s in worse
             ]
@@ -351,7 +359,7 @@ class SmEngine:
 
     @cached_property
     def _endpoint(self) -> Endpoint:
-        """What the subject's server in the sandbox speaks; asked once."""
+        """The protocols that the subject's server in the sandbox speaks; asked once."""
         assert self.section is not None and self.section.tls is not None
         section = self.section.tls
         rootfs = self.pool.store.rootfs_for(self.platform)
@@ -382,7 +390,7 @@ class SmEngine:
         try:
             endpoint = self._endpoint
         except BuildFailed as error:
-            found.wrong.append(_("the server {what}", what=error.what))
+            found.wrong.append(_("the server: {what}", what=error.what))
             return found
         if endpoint.unreachable:
             found.wrong.append(_("the server cannot be connected to: {unreachable}", unreachable=endpoint.unreachable))
@@ -399,14 +407,9 @@ class SmEngine:
         for name in self.section.tls.expect:
             protocol = NAMES[name]
             if protocol not in spoken:
-                found.wrong.append(
-                    _(
-                        "{protocol} is expected, and not spoken: {get}",
-                        protocol=protocol,
-                        get=endpoint.refused.get(protocol, ""),
-                    )
-                )
-        found.wrong += [verbatim(p) for s in endpoint.spoken for p in s.intolerances]
+                why = endpoint.refused.get(protocol, NOTHING)
+                found.wrong.append(_("{protocol} is expected, and not spoken: {why}", protocol=protocol, why=why))
+        found.wrong += [fault for spoken_ in endpoint.spoken for fault in spoken_.intolerances]
         return found
 
     def _tls_certificates(self) -> Found:
@@ -417,7 +420,7 @@ class SmEngine:
         for spoken in endpoint.spoken:
             seen = {"protocol": spoken.protocol, "certificates": len(spoken.certificates), "notes": list(spoken.notes)}
             found.evidence.append({"kind": "tls", **seen})
-            found.wrong += [_("{protocol}: {p}", protocol=spoken.protocol, p=p) for p in spoken.problems]
+            found.wrong += [_("{protocol}: {problem}", protocol=spoken.protocol, problem=p) for p in spoken.problems]
         if not any(s.protocol in SM_PROTOCOLS for s in endpoint.spoken) and not found.wrong:
             found.lacking = _("the server speaks no protocol with SM2 certificates")
             found.evidence.append({"kind": "tls", "refused": dict(endpoint.refused)})
@@ -432,5 +435,5 @@ class SmEngine:
         answer = client.ask({"op": "self_test"})
         found.evidence.append({"kind": "self_test", "reply": dict(answer.reply)})
         if answer.reply.get("passed") is not True:
-            found.wrong.append(_("the self-test did not pass: {value}", value=answer.detail or dict(answer.reply)))
+            found.wrong.append(_("the self-test did not pass: {why}", why=answer.detail or dict(answer.reply)))
         return found

@@ -1,4 +1,4 @@
-"""From a vector to what is asked of a harness, and from its reply to what that means."""
+"""Makes the requests of a vector, and judges the replies."""
 
 from __future__ import annotations
 
@@ -22,25 +22,39 @@ _OUTPUTS = ("msg", "ct", "tag", "sig", "key", "public", "digest", "mac", "outs")
 
 
 class VectorResult(StrEnum):
-    """What became of one vector."""
+    """The result of one vector."""
 
     PASSED = "passed"
     FAILED = "failed"
     ACCEPTABLE = "acceptable"
-    """A vector that may be taken or refused, and was either."""
+    """A vector that may be accepted or refused, and was one of the two."""
     UNSUPPORTED = "unsupported"
-    """The harness had said beforehand that it does not do this."""
+    """The harness declares in its hello that it does not do this."""
     UNDECIDED = "undecided"
     """Our side broke, or it was never asked."""
+
+    @property
+    def word(self) -> Message:
+        """The result for people."""
+        return _WORDS[self]
+
+
+_WORDS: Mapping[VectorResult, Message] = {
+    VectorResult.PASSED: _("passed"),
+    VectorResult.FAILED: _("failed"),
+    VectorResult.ACCEPTABLE: _("acceptable"),
+    VectorResult.UNSUPPORTED: _("unsupported"),
+    VectorResult.UNDECIDED: _("undecided"),
+}
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request of a vector, and what its reply has to be.
+    """One request of a vector, and the reply that it must get.
 
     Attributes:
         expect: fields that the reply must have, with these values.
-        check: looks at a reply whose value cannot be known beforehand; says what is wrong with it, or nothing.
+        check: checks a reply whose value cannot be known beforehand; returns what is wrong with it, or NOTHING.
         refuse: the reply must be an error, with no result in it.
         either: the reply may be an error; a result must still be the right one.
     """
@@ -53,36 +67,39 @@ class Ask:
     either: bool = False
 
     def judge(self, answer: Answer) -> tuple[VectorResult, Message]:
-        """The result, and for a failure what was expected and what came."""
+        """The result, and for a failure what was expected and what was answered."""
         if answer.kind is ReplyKind.FAULT:
-            return VectorResult.UNDECIDED, verbatim(answer.detail)
+            return VectorResult.UNDECIDED, answer.detail
         if answer.kind is not ReplyKind.REPLY:
             died = answer.kind is ReplyKind.DIED
-            why = verbatim(answer.detail)
             return VectorResult.FAILED, (
-                _("the harness died: {why}", why=why) if died else _("the harness hung: {why}", why=why)
+                _("the harness died: {why}", why=answer.detail)
+                if died
+                else _("the harness hung: {why}", why=answer.detail)
             )
         reply = answer.reply
         if "unsupported" in reply:
-            return VectorResult.FAILED, _("said that it does this, and now not: {reply}", reply=reply["unsupported"])
+            return VectorResult.FAILED, _(
+                "declared supported in its hello, but answered as unsupported: {why}", why=_quoted(reply["unsupported"])
+            )
         results = {k: reply[k] for k in _OUTPUTS if reply.get(k) is not None}
         refused = "error" in reply or reply.get("valid") is False
         if refused and results:
-            return VectorResult.FAILED, _("refused, and gave out {short} all the same", short=_short(results))
+            return VectorResult.FAILED, _("refused, but gave out {results}", results=_short(results))
         if self.refuse:
             if refused:
                 return VectorResult.PASSED, NOTHING
             if not reply or (not results and reply.get("valid") is not True):
                 return VectorResult.FAILED, _(
-                    "expected a refusal, got neither that nor a result: {short}", short=_short(reply)
+                    "expected a refusal, got neither a refusal nor a result: {reply}", reply=_short(reply)
                 )
-            return VectorResult.FAILED, _("expected a refusal, got {short}", short=_short(results or reply))
+            return VectorResult.FAILED, _("expected a refusal, got {results}", results=_short(results or reply))
         if refused:
             if self.either:
                 return VectorResult.ACCEPTABLE, NOTHING
             said = reply.get("error") or reply.get("why")
             return VectorResult.FAILED, (
-                _("expected {wanted}, got a refusal: {why}", wanted=self._wanted(), why=str(said)[:200])
+                _("expected {wanted}, got a refusal: {why}", wanted=self._wanted(), why=_quoted(said))
                 if said
                 else _("expected {wanted}, got a refusal", wanted=self._wanted())
             )
@@ -106,6 +123,11 @@ class Ask:
         return self.check(reply) if self.check else NOTHING
 
 
+def _quoted(said: Any) -> Message:
+    """What a harness says, cut to a readable length."""
+    return verbatim(str(said)[:200])
+
+
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(f"{k} {_short(v)}" for k, v in value.items())
@@ -117,7 +139,7 @@ FEATURES = ("splits", "in_place", "offset", "repeat", "times", "wrap", "standard
 
 
 def _plain(group: Group, test: Test, *names: str) -> Request:
-    """These fields, of the test or else of its group, where they are there."""
+    """The fields that the test, or else its group, has."""
     out: Request = {}
     for name in (*names, *FEATURES):
         value = test.get(name, group.get(name))
@@ -127,10 +149,10 @@ def _plain(group: Group, test: Test, *names: str) -> Request:
 
 
 def asks(vector: Vector, hello: SmHello) -> Iterator[Ask]:
-    """What ``vector`` asks of a harness that has said ``hello``.
+    """The requests of ``vector`` to a harness whose hello is ``hello``.
 
     Raises:
-        KeyError: the type of the group is none that this suite knows, or a field is missing.
+        KeyError: the suite does not know the type of the group, or a field is missing.
     """
     yield from _MAKERS[vector.group.type](vector, hello)
 
@@ -160,12 +182,12 @@ def _mac(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     def compare(reply: Mapping[str, Any]) -> Message:
         mac = reply.get("mac")
         if not isinstance(mac, str) or len(mac) != 64:
-            return _("expected a mac of 32 bytes, got {short}", short=_short(mac))
+            return _("expected a MAC of 32 bytes, got {found}", found=_short(mac))
         if (mac[:size] == tag) != (result != "invalid"):
             return (
-                _("expected another mac than {tag}, got it", tag=tag)
+                _("expected a MAC other than {tag}, got that one", tag=tag)
                 if result == "invalid"
-                else _("expected the mac {tag}, got {found}", tag=tag, found=mac[:size])
+                else _("expected the MAC {tag}, got {found}", tag=tag, found=mac[:size])
             )
         return NOTHING
 
@@ -184,7 +206,7 @@ def _kdf(operation: str, output: str, **names: str) -> Callable[[Vector, SmHello
 
 
 def _cipher(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
-    """Block modes. Both directions for a good vector; a bad one is bad to decrypt, or both where it says so."""
+    """Block modes. A valid vector is asked in both directions; an invalid one is decrypted, or as its ``ways`` say."""
     group, test = vector.group, vector.test
     mode = group["mode"]
     shared = _plain(group, test, "key", "iv")
@@ -198,7 +220,7 @@ def _cipher(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
 
 
 _BAD_PARAMETERS = {"ZeroLengthIv", "InvalidNonceSize", "InvalidTagSize", "InsecureTagSize"}
-"""Flags of vectors that must be refused when encrypting too: their parameters are wrong, and not their text."""
+"""Flags of vectors that must also be refused when encrypting: their parameters are wrong, not their text."""
 
 
 def _aead(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
@@ -214,7 +236,7 @@ def _aead(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
 
 
 def _user(request: Request, test: Test, hello: SmHello, name: str = "userId", field: str = "user_id") -> Request:
-    """The id as the vector gives it. The standard's default is given too, unless the harness has the same."""
+    """Adds the vector's id to the request; without one the standard's default, unless the harness has the same default."""
     if name in test:
         request[field] = test[name]
     elif hello.default_id != DEFAULT_ID.hex():
@@ -232,7 +254,7 @@ def _sm2_verify(vector: Vector, hello: SmHello) -> Iterator[Ask]:
 
 
 def _sm2_default_id(vector: Vector, hello: SmHello) -> Iterator[Ask]:
-    """Nothing is said of the id: what the library takes then has to be what the harness says that it takes."""
+    """The request gives no id: the library must take the default that the hello of the harness declares."""
     test = vector.test
     request = {"op": "sm2_verify", "public": vector.group["publicKey"]["uncompressed"], "msg": test["msg"]}
     request |= {"sig": test["sig"], "encoding": "der"}
@@ -249,7 +271,7 @@ def _number(point: str, private: str) -> tuple[Any, int]:
 
 
 def _sm2_sign(vector: Vector, hello: SmHello) -> Iterator[Ask]:
-    """With the vector's k where the harness takes one, else a signature of its own that is verified here."""
+    """Signs with the vector's k where the harness takes one; else the harness's own signature is verified here."""
     group, test = vector.group, vector.test
     request: Request = {"op": "sm2_sign", "private": group["privateKey"], **_plain(group, test, "msg")}
     if request.get("input") != "digest":
@@ -273,7 +295,7 @@ def _sm2_sign(vector: Vector, hello: SmHello) -> Iterator[Ask]:
         user = bytes.fromhex(request["user_id"]) if "user_id" in request else None
         digest = msg if request.get("input") == "digest" else _SM2.digest(user, point, msg)
         if not _SM2.verify_digest(point, digest, r, s):
-            return _("the signature {hex} does not verify", hex=signature.hex())
+            return _("the signature {signature} is wrong", signature=signature.hex())
         return NOTHING
 
     yield _ask(vector, request, {}, check=verify)
@@ -298,11 +320,11 @@ def _sm2_encrypt(vector: Vector, hello: SmHello) -> Iterator[Ask]:
             parts = _SM2.decode_ciphertext(bytes.fromhex(reply["ct"]), encoding, order)
             found = _SM2.decrypt(int(private, 16), *parts)
         except (KeyError, TypeError, ValueError) as error:
-            return _("what was encrypted does not decrypt: {why}", why=error)
+            return _("the ciphertext does not decrypt: {why}", why=error)
         return (
             NOTHING
             if found.hex() == test["msg"]
-            else _("what was encrypted decrypts to {short}", short=_short(found.hex()))
+            else _("the ciphertext decrypts to {found}", found=_short(found.hex()))
         )
 
     yield _ask(vector, request, {}, check=decrypt if private else None)

@@ -13,12 +13,12 @@ TlsName = Literal["tlcp", "rfc8998", "tls1.3", "tls1.2"]
 
 
 class TlsServer(FrozenData):
-    """A TLS server of the subject: started in the sandbox, where nothing but the probe reaches it.
+    """A TLS server of the subject. It is started in the sandbox, where only the probe reaches it.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
-        expect: what it has to speak.
-        roots: the roots of its SM2 certificates (PEM or DER), to verify the chains with.
+        port: the port on 127.0.0.1 that it listens on.
+        expect: the protocols that it must speak.
+        roots: a file with the root certificates of its SM2 chains (PEM or DER); without one the chains are not verified.
     """
 
     server: Unit
@@ -28,11 +28,11 @@ class TlsServer(FrozenData):
 
 
 class SmCrypto(FrozenData):
-    """How the SM cryptography of the subject is asked.
+    """The parts of the subject that the SM requirements are tested on.
 
     Attributes:
         harness: a program that speaks the harness protocol (docs/harness.md); built and started like any unit.
-        floors: operation -> least MiB a second on the target's real hardware, the wire included.
+        floors: operation -> least MiB/s on the target's real hardware, transfer to and from the harness included.
     """
 
     harness: Unit

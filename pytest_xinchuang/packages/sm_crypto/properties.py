@@ -1,4 +1,4 @@
-"""Properties that hold for every input, tried on random ones: round trips, and agreement with the reference both ways."""
+"""Properties that hold for every input, tested on random ones: round trips, and agreement with the reference both ways."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 
 EXAMPLES = 40
 ONE_BYTE = 2000
-"""Encryptions of one byte: a missing retry hides from them with probability (255/256)**2000, 4 in 10,000."""
+"""Encryptions of one byte: a missing retry stays unseen with probability (255/256)**2000, 4 in 10,000."""
 _KEYS = st.binary(min_size=16, max_size=16)
 _TEXTS = st.binary(max_size=200)
 _PRIVATE = st.integers(1, N - 2)
 
 
 class _Broken(AssertionError):
-    """A property that does not hold."""
+    """A property does not hold."""
 
 
 class _Fault(Exception):
-    """Our side broke: says nothing about the subject."""
+    """Our side broke: nothing is known about the subject."""
 
 
 def _expected(asked: object, expected: object, got: object) -> Message:
@@ -47,14 +47,14 @@ def _try(found: Found, name: str, test: Callable[[], None]) -> None:
         found.undecided = found.undecided or told(fault)
         return
     except Flaky as flaky:
-        # A random input of the subject's own (its k) decides too: it was seen, and that is enough.
+        # The subject's own random number (its k) decides too: one failure is enough.
         seen = [e for e in getattr(flaky, "exceptions", ()) if isinstance(e, _Broken)]
-        found.wrong.append(_("{name}, not every time: {value}", name=name, value=told(seen[0] if seen else flaky)))
+        found.wrong.append(_("{name}, not every time: {why}", name=name, why=told(seen[0] if seen else flaky)))
     found.evidence.append({"kind": "property", "name": name, "examples": EXAMPLES})
 
 
 def _examples(test: Callable[..., None]) -> Callable[[], None]:
-    """Hypothesis without a database, and the same examples every time."""
+    """Runs ``test`` with Hypothesis, without a database, on the same examples every time."""
     wanted = settings(
         max_examples=EXAMPLES,
         derandomize=True,
@@ -109,16 +109,16 @@ class Properties:
         return not self.hello.lacks({"op": operation, **fields})
 
     def run(self) -> Found:
-        """Every property whose operations the harness has."""
+        """Test every property whose operations the harness has."""
         if self.offers("sm3", msg=""):
-            _try(self.found, _("SM3 is the reference's"), self._hash())
+            _try(self.found, _("SM3 agrees with the reference"), self._hash())
         for mode in ("ecb", "cbc", "ctr", "ofb", "cfb", "xts"):
             if self.offers(f"sm4_{mode}_encrypt", **self._mode(mode)) and self.offers(
                 f"sm4_{mode}_decrypt", **self._mode(mode)
             ):
                 _try(
                     self.found,
-                    _("SM4-{upper} goes back, and is the reference's", upper=mode.upper()),
+                    _("SM4-{mode} decrypts what it encrypts, and agrees with the reference", mode=mode.upper()),
                     self._cipher(mode),
                 )
         for mode in ("gcm", "ccm"):
@@ -126,11 +126,11 @@ class Properties:
             if self.offers(f"sm4_{mode}_encrypt", **shape) and self.offers(f"sm4_{mode}_decrypt", **shape):
                 _try(
                     self.found,
-                    _("SM4-{upper} goes back, and refuses what is changed", upper=mode.upper()),
+                    _("SM4-{mode} decrypts what it encrypts, and refuses changed data", mode=mode.upper()),
                     self._aead(mode),
                 )
         if self.offers("sm2_keygen"):
-            _try(self.found, _("a generated key is a good one"), self._keys())
+            _try(self.found, _("a generated key pair is valid"), self._keys())
         for encoding in ("der", "raw"):
             if self.offers("sm2_sign", encoding=encoding):
                 _try(
@@ -161,7 +161,7 @@ class Properties:
                     self._decrypt(form),
                 )
         if not self.found.evidence and not self.found.wrong and not self.found.undecided:
-            self.found.lacking = _("the harness has no operation that a property is about")
+            self.found.lacking = _("the harness has no operation that a property tests")
             self.found.evidence.append({"kind": "hello", "operations": sorted(self.hello.operations)})
         return self.found
 
@@ -199,7 +199,7 @@ class Properties:
             if ct != expected:
                 raise _Broken(_expected(f"{fields} {msg.hex()}", expected, ct))
             if (back := self.need(f"sm4_{mode}_decrypt", "msg", **fields, ct=ct)) != msg.hex():
-                raise _Broken(_("{fields}: {hex} came back as {back}", fields=fields, hex=msg.hex(), back=back))
+                raise _Broken(_("{fields}: {msg} came back as {back}", fields=fields, msg=msg.hex(), back=back))
 
         return _examples(test)
 
@@ -235,7 +235,7 @@ class Properties:
             except (KeyError, TypeError, ValueError) as error:
                 raise _Broken(_("not a key pair: {why}: {reply}", why=error, reply=reply)) from None
             if point != multiply_base(d):
-                raise _Broken(_("the public key is not the private one's: {reply}", reply=reply))
+                raise _Broken(_("the public key does not belong to the private key: {reply}", reply=reply))
 
         return _examples(test)
 
@@ -248,9 +248,9 @@ class Properties:
             try:
                 r, s = self.sm2.decode_signature(bytes.fromhex(sig), encoding)
             except ValueError as error:
-                raise _Broken(_("{fields}: {why}: {found}", fields=fields, why=error, found=sig)) from None
+                raise _Broken(_("{fields}: {why}: {signature}", fields=fields, why=error, signature=sig)) from None
             if not self.sm2.verify_digest(point, self.sm2.digest(DEFAULT_ID, point, msg), r, s):
-                raise _Broken(_("{fields}: the signature {sig} does not verify", fields=fields, sig=sig))
+                raise _Broken(_("{fields}: the signature {signature} is wrong", fields=fields, signature=sig))
 
         return _examples(test)
 
@@ -263,13 +263,15 @@ class Properties:
             fields["user_id"] = DEFAULT_ID.hex()
             good = self.sm2.encode_signature(r, s, encoding).hex()
             if self.ask("sm2_verify", **fields, sig=good).get("valid") is not True:
-                raise _Broken(_("{fields}: the good signature {good} is refused", fields=fields, good=good))
+                raise _Broken(_("{fields}: the valid signature {signature} is refused", fields=fields, signature=good))
             other = (s ^ 1 << bit) % (1 << 256)
             if self.sm2.verify_digest(point, self.sm2.digest(DEFAULT_ID, point, msg), r, other):
                 return  # -R has the x of R: for a few tiny numbers the changed one is good too
             bad = self.sm2.encode_signature(r, other, encoding).hex()
             if self.ask("sm2_verify", **fields, sig=bad).get("valid") is True:
-                raise _Broken(_("{fields}: the changed signature {bad} is accepted", fields=fields, bad=bad))
+                raise _Broken(
+                    _("{fields}: the changed signature {signature} is accepted", fields=fields, signature=bad)
+                )
 
         return _examples(test)
 
@@ -305,32 +307,33 @@ class Properties:
         return _examples(test)
 
     def _zero_stream(self, form: dict[str, str]) -> None:
-        """Whether a key stream of zeros is tried again, where no k can be given: one byte is hidden by it 1 time in 256."""
+        """Whether an all-zero key stream is replaced, where no k can be given: for one byte it comes 1 time in 256."""
         public, msg = self.sm2.encode_point(multiply_base(12345)).hex(), b"!"
         request = {"op": "sm2_encrypt", "public": public, "msg": msg.hex(), **form}
         bare = 0
         for _number, answer in self.client.run((n, request) for n in range(ONE_BYTE)):
             if answer.kind is ReplyKind.FAULT:
-                self.found.undecided = verbatim(self.found.undecided or answer.detail)
+                self.found.undecided = self.found.undecided or answer.detail
                 return
             try:
                 ct = bytes.fromhex(answer.reply["ct"])
                 bare += self.sm2.decode_ciphertext(ct, form["encoding"], form["order"])[2] == msg
             except (KeyError, TypeError, ValueError) as error:
                 self.found.wrong.append(
-                    _("sm2_encrypt of one byte: {value}", value=answer.detail or answer.reply.get("error") or error)
+                    _("sm2_encrypt of one byte: {why}", why=answer.detail or answer.reply.get("error") or error)
                 )
                 return
         self.found.evidence.append({"kind": "one byte", "encryptions": ONE_BYTE, "in the clear": bare, **form})
         if bare:
-            text = _(
-                "{bare} of {ONE_BYTE} encryptions of one byte ({form}) leave it in the clear",
-                bare=bare,
-                ONE_BYTE=ONE_BYTE,
-                form=form["encoding"],
-            )
             self.found.wrong.append(
-                _("{text}: a key stream of zeros is not tried again [SMD-28 ZeroKeyStream]", text=text)
+                _(
+                    "{bare} of {total} encryptions of one byte ({encoding}) leave it in the clear: an all-zero key "
+                    "stream is not replaced [{defect}]",
+                    bare=bare,
+                    total=ONE_BYTE,
+                    encoding=form["encoding"],
+                    defect=verbatim("SMD-28 ZeroKeyStream"),
+                )
             )
 
     def _decrypt(self, form: dict[str, str]) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""The harness protocol, version 1 (docs/harness.md): what a harness says of itself, and which requests that covers."""
+"""The harness protocol, version 1 (docs/harness.md): what a harness declares, and which requests that covers."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ DEFAULTS: Mapping[str, Any] = {
     "confirm": False,
     "clone": False,
 }
-"""Features that a harness offers one by one, and the value that is plain: every harness has it, unless it lists what it
-has and leaves it out. None, false and 0 are always there: the feature is not used."""
+"""Features that a harness offers one by one -> the plain value. Every harness has the plain value, unless it lists the values
+that it has and leaves this one out. None, false and 0 mean that the feature is not used: every harness has those."""
 
 RANGES = {
     "iv": "iv_bytes",
@@ -51,22 +51,22 @@ NUMBERS = {n: n for n in ("tag_bytes", "size", "iterations", "times", "threads",
 
 
 class LackKind(StrEnum):
-    """What a harness does not offer."""
+    """Which part of a request a harness does not offer."""
 
     OPERATION = "operation"
     FEATURE = "feature"
     """A feature of an operation, or this value of it."""
     GIVEN_K = "given-k"
-    """A vector of which nothing can be asked without a given k."""
+    """The random number k, without which nothing of a vector can be asked."""
 
 
 @dataclass(frozen=True)
 class Lack:
-    """What of a request a harness has said that it does not do.
+    """A part of a request that a harness has declared unsupported.
 
     Attributes:
         name: of the operation or feature.
-        value: of the feature, where that is what is not offered.
+        value: of the feature, where the harness offers the feature but not this value.
     """
 
     kind: LackKind
@@ -75,10 +75,11 @@ class Lack:
 
     @property
     def text(self) -> Message:
+        """The part that is not offered, as a noun."""
         if self.kind is LackKind.OPERATION:
-            return _("no operation {name}", name=self.name)
+            return _("operation {name}", name=self.name)
         if self.kind is LackKind.GIVEN_K:
-            return _("nothing of it can be asked without a given k")
+            return _("a given k")
         return verbatim(f"{self.name} {self.value}".rstrip())
 
 

@@ -1,4 +1,4 @@
-"""What vectors said of a harness, for people: in English or Chinese."""
+"""The results of vectors and of the TLS probe for people, in English or Chinese."""
 
 from __future__ import annotations
 
@@ -8,72 +8,66 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.messages import Message, _, joined
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, render, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
 from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
-from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector
-
-_WORDS: Mapping[VectorResult, Message] = {
-    VectorResult.PASSED: _("passed"),
-    VectorResult.FAILED: _("failed"),
-    VectorResult.ACCEPTABLE: _("acceptable"),
-    VectorResult.UNSUPPORTED: _("unsupported"),
-    VectorResult.UNDECIDED: _("undecided"),
-}
+from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, told_vector
 
 
-def _text(bank: DefectBank, flag: str, lang: str) -> str:
+def _meaning(bank: DefectBank, flag: str) -> Message:
+    """The meaning of a flag; for a defect with its code and where it was met."""
     found = bank.flag(flag)
-    if found is None:
-        return ""
-    code = f"{found.code} " if isinstance(found, Defect) else ""
-    seen = f" ({'; '.join(dict.fromkeys((found.clause, *found.seen)))})" if isinstance(found, Defect) else ""
-    return f"{code}{found.zh if lang == 'zh' else found.en}{seen}"
+    if not isinstance(found, Defect):
+        return NOTHING if found is None else found.message()
+    origins = joined(found.origins)
+    return _("{code} {meaning} ({origins})", code=found.code, meaning=found.message(), origins=origins)
 
 
-def counts(seen: Sequence[VectorOutcome], lang: str) -> str:
-    """The results of some vectors, in a few words."""
+def counts(seen: Sequence[VectorOutcome]) -> Message:
+    """The number of vectors with each result."""
     number = Counter(s.result for s in seen)
-    return ", ".join(f"{number[r]} {_WORDS[r].render(lang)}" for r in VectorResult if number[r])
+    return joined([_("{n} {result}", n=number[r], result=r.word) for r in VectorResult if number[r]], _(", "))
 
 
 def as_text(
     result: VectorRun, bank: DefectBank, reproduce: str, where: str = "", lang: str = "en", most: int = 5
 ) -> str:
-    """A line for each file and, where something failed, for each flag; then the first ``most`` failures of each flag.
+    """A line for each file; then for each flag with failures a line, and its first ``most`` failures.
 
     Args:
-        reproduce, where: the command that asks one vector again, before and behind its ``--tc ID``.
+        reproduce, where: the command that runs one vector again, before and behind its ``--tc ID``.
     """
     files: dict[str, list[VectorOutcome]] = {}
     for one in result.seen:
         files.setdefault(one.vector.file, []).append(one)
     width = max((len(name) for name in files), default=0)
-    lines = [f"{name:<{width}}  {counts(seen, lang)}" for name, seen in files.items()]
+    lines = [f"{name:<{width}}  {counts(seen).render(lang)}" for name, seen in files.items()]
     lacking = Counter(s.detail for s in result.seen if s.result is VectorResult.UNSUPPORTED)
     if lacking:
         parts = joined([_("{what} ({n})", what=what, n=n) for what, n in lacking.most_common(8)], _(", "))
-        lines.append(_("not done by this harness: {parts}", parts=parts).render(lang))
+        lines.append(_("the harness does not offer: {parts}", parts=parts).render(lang))
     for name, seen in files.items():
         failed = [s for s in seen if s.result in (VectorResult.FAILED, VectorResult.UNDECIDED)]
         by_flag: dict[str, list[VectorOutcome]] = {}
         for one in failed:
             by_flag.setdefault(one.vector.test.flags[0] if one.vector.test.flags else "-", []).append(one)
         for flag, mine in by_flag.items():
-            lines.append(f"\n{name} {flag}: {counts(mine, lang)}: {_text(bank, flag, lang)}")
+            told = {"file": name, "flag": flag, "counts": counts(mine), "meaning": _meaning(bank, flag)}
+            lines += ["", _("{file} {flag}: {counts}: {meaning}", **told).render(lang)]
             for one in mine[:most]:
-                lines.append(
-                    f"  {one.vector.id} ({one.vector.test.comment}) {one.operation}: {one.detail.render(lang)}"
-                )
+                vector, operation = told_vector(one.vector), one.operation
+                failure = _("{vector} {operation}: {detail}", vector=vector, operation=operation, detail=one.detail)
+                lines.append(f"  {failure.render(lang)}")
                 command = f"{reproduce} --tc {one.vector.id} {where}".rstrip()
-                lines.append("    " + _("reproduce: {command}", command=command).render(lang))
+                lines.append("    " + _("reproduce: {command}", command=verbatim(command)).render(lang))
             if len(mine) > most:
-                lines.append(f"  ... {len(mine) - most}")
-    lines += [f"! {text}" for text in (*result.crashes, *result.violations)]
-    lines.append(counts(result.seen, lang))
+                lines.append("  " + _("and {n} more", n=len(mine) - most).render(lang))
+    faults = [*(crash.what for crash in result.crashes), *(violation.what for violation in result.violations)]
+    lines += [f"! {fault.render(lang)}" for fault in faults]
+    lines.append(counts(result.seen).render(lang))
     return "\n".join(lines) + "\n"
 
 
@@ -107,28 +101,39 @@ def as_dict(result: VectorRun, hello: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def list_files(loaded: Sequence[Loaded]) -> str:
+_KINDS: Mapping[str, Message] = {"valid": _("valid"), "acceptable": _("acceptable"), "invalid": _("invalid")}
+"""The result that a vector asks for."""
+
+
+def list_files(loaded: Sequence[Loaded], lang: str = "en") -> str:
     """The vector files, a line each."""
     lines = []
     for one in loaded:
-        results = Counter(v.test.result for v in one.vectors())
-        told = ", ".join(f"{results[r]} {r}" for r in ("valid", "acceptable", "invalid") if results[r])
-        lines.append(f"{one.name:<22} {one.data.algorithm:<16} {one.data.number_of_tests:>4}  ({told})")
-    lines.append(f"{sum(one.data.number_of_tests for one in loaded)} vectors in {len(loaded)} files")
+        results = Counter[str](v.test.result for v in one.vectors())
+        kinds = joined(
+            [_("{n} {result}", n=results[r], result=word) for r, word in _KINDS.items() if results[r]], _(", ")
+        )
+        told = _("({parts})", parts=kinds).render(lang)
+        lines.append(f"{one.name:<22} {one.data.algorithm:<16} {one.data.number_of_tests:>4}  {told}")
+    vectors = sum(one.data.number_of_tests for one in loaded)
+    files = n_("{n} file", "{n} files", len(loaded))
+    lines.append(n_("{n} vector in {files}", "{n} vectors in {files}", vectors, files=files).render(lang))
     return "\n".join(lines) + "\n"
 
 
 def explain(vector: Vector, bank: DefectBank, lang: str) -> str:
-    """One vector, and what its flags mean."""
+    """One vector, and the meaning of its flags."""
     group = {k: v for k, v in vector.group.model_dump(by_alias=True).items() if k != "tests"}
     lines = [f"{vector.id}  {vector.algorithm}  {vector.requirement}", json.dumps(group, ensure_ascii=False)]
     lines.append(json.dumps(vector.test.model_dump(by_alias=True), indent=1, ensure_ascii=False))
-    lines += [f"{flag}: {_text(bank, flag, lang)}" for flag in vector.test.flags]
+    lines += [
+        _("{flag}: {meaning}", flag=flag, meaning=_meaning(bank, flag)).render(lang) for flag in vector.test.flags
+    ]
     return "\n".join(lines) + "\n"
 
 
 def endpoint_as_dict(endpoint: Endpoint) -> dict[str, Any]:
-    """What a TLS endpoint speaks, as plain data."""
+    """The result of the TLS probe as plain data."""
     return {
         "schema": "xc-sm-tls/1",
         "address": endpoint.address,
@@ -149,6 +154,7 @@ def endpoint_as_dict(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _described(der: bytes) -> dict[str, str]:
+    """The names, the end of validity and the hash of a certificate."""
     digest = hashlib.sha256(der).hexdigest()
     try:
         found = parse(der)
@@ -156,22 +162,22 @@ def _described(der: bytes) -> dict[str, str]:
         ends = validity["not_after"].date().isoformat()
         return {"subject": found.subject, "issuer": found.issuer, "not_after": ends, "sha256": digest}
     except ValueError as error:
-        return {"subject": f"unreadable: {error}", "sha256": digest}
+        return {"subject": _("unreadable: {why}", why=error), "sha256": digest}
 
 
-def endpoint_as_text(endpoint: Endpoint) -> str:
-    """The same for people."""
-    lines = [endpoint.address]
+def endpoint_as_text(endpoint: Endpoint, lang: str = "en") -> str:
+    """The result of the TLS probe for people."""
+    lines = [render(endpoint.address, lang)]
     for s in endpoint.spoken:
         what = ", ".join(x for x in (s.suite, s.group, s.signature) if x)
         lines.append(f"  {s.protocol}: {what}")
         for der in s.certificates:
             d = _described(der)
-            lines.append(
-                f"    {d['subject']}" + (f" (until {d['not_after']}, by {d['issuer']})" if "issuer" in d else "")
-            )
-        lines += [f"    ! {p}" for p in s.all_problems] + [f"    - {n}" for n in s.notes]
-    lines += [f"  {name}: no ({why})" for name, why in endpoint.refused.items()]
+            about = _("{subject} (until {not_after}, by {issuer})", **d) if "issuer" in d else d["subject"]
+            lines.append(f"    {render(about, lang)}")
+        lines += [f"    ! {p.render(lang)}" for p in s.all_problems] + [f"    - {n.render(lang)}" for n in s.notes]
+    for name, why in endpoint.refused.items():
+        lines.append("  " + _("{protocol}: no ({why})", protocol=name, why=why).render(lang))
     return "\n".join(lines) + "\n"
 
 
@@ -183,11 +189,11 @@ _ELSEWHERE: Mapping[str, str] = {
     "TlsTagSource": "not found by this suite",
     "TlsClientPair": "not found by this suite: the probe has no client certificates",
 }
-"""What catches those that no known-bad subject has, by their flags."""
+"""Flags of the defects that no known-bad subject has -> what catches them."""
 
 
 def defect_table(bank: DefectBank, caught_by: Mapping[int, Mapping[str, Any]]) -> str:
-    """docs/sm-defects.md: the bank, and what catches each defect."""
+    """The text of docs/sm-defects.md: the bank, and what catches each defect."""
     lines = [
         "# The bank of SM defects",
         "",
@@ -203,6 +209,6 @@ def defect_table(bank: DefectBank, caught_by: Mapping[int, Mapping[str, Any]]) -
         found = caught_by.get(defect.id, {})
         by = ", ".join(f"`{v}`" for v in found.get("vectors", ())) or _ELSEWHERE[defect.flag]
         also = ", ".join(found.get("also", ()))
-        seen = "; ".join(dict.fromkeys((*defect.seen, defect.clause)))
+        seen = "; ".join(defect.origins)
         lines.append(f"| {defect.code} | {defect.en} | {defect.zh} | {seen} | {defect.requirement} | {by} | {also} |")
     return "\n".join(lines) + "\n"

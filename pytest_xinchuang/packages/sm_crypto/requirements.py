@@ -1,4 +1,4 @@
-"""The requirements that this engine decides, by the names that its code calls them by."""
+"""Names for the ids of the requirements that the engine decides."""
 
 from __future__ import annotations
 

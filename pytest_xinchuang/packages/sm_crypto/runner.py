@@ -1,4 +1,4 @@
-"""Runs vectors against a harness, and counts what came of them."""
+"""Runs vectors against a harness, and counts the results."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _WORST = (
 
 @dataclass(frozen=True)
 class VectorOutcome:
-    """What became of one vector: the worst of what its requests came to.
+    """The outcome of one vector: the worst of the results of its requests.
 
     Attributes:
         operation: of the request that decided.
-        detail: for a failure, what was expected and what came; for an unsupported one, what is lacking.
-        lack: what the harness does not offer, for an unsupported one.
+        detail: for a failed vector, what was expected and what was answered; for an unsupported one, what is lacking.
+        lack: for an unsupported vector, the part that the harness does not offer.
     """
 
     vector: Vector
@@ -41,7 +41,7 @@ class VectorOutcome:
 
     @property
     def needs_k(self) -> bool:
-        """Whether only a harness that takes a given k could be asked."""
+        """Whether the vector can only be asked of a harness that takes a given k."""
         return self.lack is not None and self.lack.kind is LackKind.GIVEN_K
 
     @classmethod
@@ -51,7 +51,7 @@ class VectorOutcome:
 
 @dataclass
 class VectorRun:
-    """Everything that a run saw."""
+    """All outcomes of a run."""
 
     seen: list[VectorOutcome] = field(default_factory=list)
     crashes: list[Crash] = field(default_factory=list)
@@ -66,10 +66,10 @@ class VectorRun:
 
 
 def run_vectors(client: SmClient, vectors: Iterable[Vector]) -> VectorRun:
-    """Ask everything that the vectors ask, as many requests in flight as the wire takes.
+    """Ask all requests of the vectors, many of them in flight at once.
 
     Raises:
-        ProtocolError, HostFault: the harness could not even say hello.
+        ProtocolError, HostFault: the harness said no hello.
     """
     hello = client.hello
     found: dict[str, list[VectorOutcome]] = {}
@@ -93,8 +93,8 @@ def run_vectors(client: SmClient, vectors: Iterable[Vector]) -> VectorRun:
         found[ask.vector.id].append(VectorOutcome(ask.vector, result, ask.request["op"], detail))
     for identifier, number in open_asks.items():
         if number:
-            # Whatever has become of them: what was asked and not answered is never a pass.
-            told = _("no answer was taken for what was asked")
+            # For whatever reason: a request without an answer is never a pass.
+            told = _("a request was sent, and its answer was not read")
             found[identifier].append(VectorOutcome(order[identifier], VectorResult.UNDECIDED, detail=told))
     seen = [
         min(mine, key=lambda s: _WORST.index(s.result))

@@ -1,4 +1,4 @@
-"""Throughput, against the floors that the manifest gives. Decided natively alone: an emulator's speed says nothing."""
+"""Throughput against the floors of the manifest. Only a native run decides: the speed of an emulator says nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def _request(operation: str) -> dict[str, Any]:
 
 
 def check_throughput(client: SmClient, floors: Mapping[str, float]) -> Found:
-    """``floors``: operation (``sm3``, ``sm4_cbc_encrypt``) -> least MiB a second of one thread, the wire included."""
+    """Measure each operation of ``floors``: operation (``sm3``, ``sm4_cbc_encrypt``) -> least MiB/s of one thread.
+
+    The time of a request includes the transfer of its data to and from the harness.
+    """
     found = Found()
     if not floors:
         found.lacking = _("the manifest gives no floors")
@@ -37,21 +40,23 @@ def check_throughput(client: SmClient, floors: Mapping[str, float]) -> Found:
     for operation, floor in floors.items():
         request = _request(operation)
         if lacking := client.hello.lacks(request):
-            found.undecided = _("{operation}: the harness lacks {lack}", operation=operation, lack=lacking.text)
+            found.undecided = _(
+                "{operation}: the harness does not offer {lack}", operation=operation, lack=lacking.text
+            )
             return found
         best = 0.0
         for _round in range(ROUNDS):
             start = time.perf_counter()
             answer = client.ask(request)
             if answer.kind is not ReplyKind.REPLY or answer.reply.keys() & {"error", "unsupported"}:
-                found.undecided = _("{operation}: {value}", operation=operation, value=answer.detail or answer.reply)
+                found.undecided = _("{operation}: {why}", operation=operation, why=answer.detail or answer.reply)
                 return found
             best = max(best, SIZE / (1 << 20) / (time.perf_counter() - start))
         found.evidence.append({"kind": "throughput", "operation": operation, "mib_s": round(best, 1), "floor": floor})
         if best < floor:
             found.wrong.append(
                 _(
-                    "{operation}: {best:.1f} MiB/s, and {floor:g} are asked for",
+                    "{operation}: {best:.1f} MiB/s, at least {floor:g} MiB/s required",
                     operation=operation,
                     best=best,
                     floor=floor,

@@ -1,4 +1,4 @@
-"""Screens for times that depend on secrets, after dudect (Reparaz, Balasch, Verbauwhede, 2016). Decided natively alone."""
+"""Screens for times that depend on secrets, after dudect (Reparaz, Balasch, Verbauwhede, 2016). Only a native run decides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.harness.protocol import ProtocolError, ViolationKind
-from pytest_xinchuang.messages import NOTHING, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.sm.curve import N, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
@@ -20,21 +20,22 @@ from pytest_xinchuang.sm.sm4 import Sm4, cbc
 LIMIT_T = 10.0
 """dudect takes |t| above 10 for a leak beyond doubt (its README: 4.5 is "maybe", 10 is "definitely")."""
 BATCHES, AGREE = 4, 3
-"""A leak is one that so many of the batches show, in the same direction."""
+"""Batches, and how many of them must show a difference in the same direction for a leak."""
 KEPT = (0.5, 0.9)
-"""Shares of each class's times that are compared, the fastest: the slow ones are the host's other work."""
+"""Shares of the fastest times of each class that are compared: the slow ones come from other work of the host."""
 FIRST_ROUNDS, MOST_ROUNDS, CHUNK = 250, 64_000, 5_000
 """Rounds of a batch at first and at most, and of one request at most."""
 FEWEST = 30
 """Times of a class below which its mean says nothing."""
 FINE, BLIND = 0.02, 0.10
-"""Shares of the operation's time. Differences down to FINE are looked for; where those of BLIND hide, nothing is said."""
+"""Shares of the operation's time. FINE: the smallest difference that the screen tries to find. BLIND: if a difference as large
+as this could hide in the noise, the result is inconclusive."""
 BUDGET_S = 60.0
 """Seconds for one operation."""
 
 
 def step_of(times: Iterable[float]) -> float:
-    """What the clock counts in: the smallest difference of two times; infinite when all are the same."""
+    """The resolution of the clock: the smallest difference of two times; infinite when all are the same."""
     return min((b - a for a, b in pairwise(sorted(set(times)))), default=math.inf)
 
 
@@ -43,9 +44,9 @@ def trimmed_t(a: Sequence[float], b: Sequence[float], kept: float, step: float) 
 
     Args:
         kept: share of each class's times that is compared.
-        step: what the clock counts in; a difference below it shows only where the times scatter by more.
+        step: the resolution of the clock; a difference below it shows only where the times scatter by more.
 
-    Returns: t; and the share of the time by which the classes have to differ for LIMIT_T. ``(0, inf)``: nothing can be said.
+    Returns: t; and the share of the time by which the classes have to differ for LIMIT_T. ``(0, inf)``: nothing is known.
     """
     if min(len(a), len(b)) < FEWEST or step == math.inf:
         return 0.0, math.inf
@@ -78,7 +79,7 @@ class Batch:
 
 
 def pairs_of_keys() -> dict[str, list[dict[str, Any]]]:
-    """Two private keys that a leaking multiplication tells apart: sparse, and dense."""
+    """A sparse and a dense private key, which take a leaking multiplication different times."""
     sparse, dense = (1 << 254) + 1, N - 2 - (1 << 200)
     sm2, msg = Sm2(), b"timing"
     out: dict[str, list[dict[str, Any]]] = {"sm2_sign": [], "sm2_decrypt": []}
@@ -93,7 +94,7 @@ def pairs_of_keys() -> dict[str, list[dict[str, Any]]]:
 
 
 def pairs_of_errors() -> dict[str, list[dict[str, Any]]]:
-    """Two wrong texts that a careless comparison tells apart: wrong at the beginning, and at the end."""
+    """Texts that are wrong at the beginning and at the end, which take a careless comparison different times."""
     key, iv = bytes(range(16)), bytes(16)
     cipher = Sm4(key)
     early = cbc(cipher, iv, bytes(64) + b"\x10" * 15 + b"\x11", encrypt=True)
@@ -111,14 +112,14 @@ def pairs_of_errors() -> dict[str, list[dict[str, Any]]]:
 
 
 class Undecided(Exception):
-    """Nothing can be said of an operation, and why."""
+    """An operation cannot be judged; the argument says why."""
 
 
 class Screen:
-    """Times one pair of requests in batches, until a leak shows, a small one would have, or the budget is spent."""
+    """Times one pair of requests in batches, until a leak shows, a small leak would have shown, or the budget is spent."""
 
     def __init__(self, client: SmClient, pair: list[dict[str, Any]], *, wrong: bool) -> None:
-        """``wrong``: the requests are to be refused. Raises Undecided: they are not answered as they should be."""
+        """``wrong``: the requests have to be refused. Raises Undecided: they are not answered as they should be."""
         self.client, self.pair = client, pair
         self.batches = [Batch() for _ in range(BATCHES)]
         self.rounds, self.scores, self.least = 0, [0.0], math.inf
@@ -137,7 +138,7 @@ class Screen:
             or ("error" in answer.reply and not wrong)
         ):
             raise Undecided(
-                answer.detail or _("{request} is answered by {reply}", request=request["op"], reply=answer.reply)
+                answer.detail or _("{operation} answers {reply}", operation=request["op"], reply=dict(answer.reply))
             )
         return answer.reply, elapsed_s
 
@@ -181,30 +182,30 @@ class Screen:
         t = [round(t, 1) for t in self.scores]
         return {"kind": "timing", "operation": name, "t": t, "rounds": self.rounds, "least_percent": least}
 
-    def doubt(self) -> tuple[str, str]:
-        """Why it is not to be believed that there is no leak, and the mend; empty when it is."""
-        # Within a second the way there and back, and a pause of the host, may be most of the time.
+    def doubt(self) -> tuple[Message, Message]:
+        """Why a leak may have stayed unseen, and the mend; NOTHING when there is no doubt."""
+        # Within a second, the latency and a pause of the host may be most of the time.
         too_little = self.elapsed_s > 1 and self.measured_s < self.elapsed_s / 10
         if too_little or self.measured_s > self.elapsed_s * 1.05:
-            told = _(
-                "the harness measured {measured_s:.1f} s in the {elapsed_s:.1f} s that it was waited for",
+            why = _(
+                "the harness measured {measured_s:.1f} s, while its replies took {elapsed_s:.1f} s",
                 measured_s=self.measured_s,
                 elapsed_s=self.elapsed_s,
             )
-            return told, _("time each request with a monotonic clock that counts in nanoseconds")
+            return why, _("time each request with a monotonic clock that counts in nanoseconds")
         if self.least > BLIND:
-            seen = _("{least:.0%} of its time", least=self.least) if self.least < math.inf else "any size"
-            told = _(
+            seen = _("{least:.0%} of its time", least=self.least) if self.least < math.inf else _("any size")
+            why = _(
                 "after {rounds} rounds a difference of {seen} might hide in the noise or the steps of the clock",
                 rounds=self.rounds,
                 seen=seen,
             )
-            return told, _("run on a quiet machine, with nothing else on its cores")
-        return "", ""
+            return why, _("run on a quiet machine, with nothing else on its cores")
+        return NOTHING, NOTHING
 
 
 def read_times(reply: Mapping[str, Any], rounds: int) -> list[list[float]]:
-    """The two lists of a reply to ``timed``. Raises ProtocolError: they are none, or not of so many rounds."""
+    """The two lists of a reply to ``timed``. Raises ProtocolError: there are none, or the rounds are another number."""
     lists = reply.get("nanoseconds")
     if (
         not isinstance(lists, list)
@@ -217,21 +218,21 @@ def read_times(reply: Mapping[str, Any], rounds: int) -> list[list[float]]:
     ):
         what = _(
             "`timed` was asked for {rounds} rounds and answers {reply}; "
-            "expected are two lists of nanoseconds, of so many rounds together",
+            "it must answer two lists of nanoseconds, with one number for each round",
             rounds=rounds,
             reply=verbatim(str(dict(reply))[:120]),
         )
-        mend = _("answer `timed` as docs/harness.md has it; the shipped templates do")
+        mend = _("answer `timed` as docs/harness.md says; the shipped templates do")
         raise ProtocolError(ViolationKind.BAD_REPLY, what, mend=mend)
     return lists
 
 
 def check_timing(client: SmClient, pairs: Mapping[str, list[dict[str, Any]]], *, wrong: bool = False) -> Found:
-    """Time each pair; a leak is one that most batches show, in the same direction.
+    """Time each pair. A leak is a difference that AGREE batches show in the same direction.
 
     Args:
-        pairs: operation -> two requests that differ in what must not show.
-        wrong: they are to be refused (`pairs_of_errors`).
+        pairs: operation -> two requests that differ in a secret.
+        wrong: the requests have to be refused (`pairs_of_errors`).
 
     Raises:
         ProtocolError: the harness offers `timed` and answers something else.
@@ -248,20 +249,22 @@ def check_timing(client: SmClient, pairs: Mapping[str, list[dict[str, Any]]], *,
             screen = Screen(client, pair, wrong=wrong)
             screen.run()
         except Undecided as reason:
-            found.undecided = verbatim(found.undecided or f"{name}: {reason}")
+            found.undecided = found.undecided or _("{operation}: {why}", operation=name, why=told(reason))
             continue
         found.evidence.append(screen.observation(name))
         if screen.leaks:
             seen = ", ".join(f"{t:.0f}" for t in screen.scores)
-            found.wrong.append(_("{name}: the time tells two secrets apart (t = {seen})", name=name, seen=seen))
+            found.wrong.append(
+                _("{operation}: its time depends on the secret (t = {t})", operation=name, t=verbatim(seen))
+            )
             continue
         doubt, mend = screen.doubt()
         if doubt and not found.undecided:
-            found.undecided, found.mend = _("{name}: {doubt}", name=name, doubt=doubt), verbatim(mend)
+            found.undecided, found.mend = _("{operation}: {why}", operation=name, why=doubt), mend
     if found.wrong:
         # The mend of a doubt about another operation is not the mend of a leak.
         found.mend = NOTHING
     if not found.evidence and not found.undecided:
-        found.lacking = _("the harness has no operation with a secret to time")
+        found.lacking = _("the harness has no operation that uses a secret")
         found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
     return found

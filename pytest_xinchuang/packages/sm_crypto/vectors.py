@@ -1,4 +1,4 @@
-"""Vector files in Wycheproof's shape: read, checked, and addressed as ``sm2_verify/117``."""
+"""Reads and checks vector files of Wycheproof's form; a vector's id is ``sm2_verify/117``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from pydantic import ConfigDict, Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError, UnknownName
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.validation import mistake
+from pytest_xinchuang.messages import Message, _, system_error, verbatim
 
 
 class _Published(FrozenData):
-    """A part of a file of Wycheproof's form: it may have more than is read here."""
+    """A part of a file of Wycheproof's form; fields that are not read here are kept."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class Note(_Published):
-    """What a flag means."""
+    """The meaning of a flag."""
 
     bug_type: str = Field(alias="bugType")
     description: str = ""
@@ -33,7 +34,7 @@ class Note(_Published):
 
 
 class Test(_Published):
-    """One vector; what it holds beyond this depends on the group's type."""
+    """One vector; its other fields depend on the type of the group."""
 
     __test__ = False
 
@@ -69,7 +70,7 @@ class VectorFile(_Published):
     """A whole file.
 
     Attributes:
-        requirement: the requirement that it decides; Wycheproof's own files have none, and go by their algorithm.
+        requirement: the requirement that it decides; for Wycheproof's own files, which have none, the algorithm tells.
     """
 
     algorithm: str
@@ -87,7 +88,7 @@ BY_ALGORITHM = {"SM4-GCM": "XC-SM-015", "SM4-CCM": "XC-SM-016", "HMACSM3": "XC-S
 
 @dataclass(frozen=True)
 class Vector:
-    """One vector with what surrounds it."""
+    """One vector with its group and file."""
 
     file: str
     algorithm: str
@@ -100,9 +101,16 @@ class Vector:
         return f"{self.file}/{self.test.tc_id}"
 
 
+def told_vector(vector: Vector) -> Message:
+    """The id of a vector, with its comment, which is data of its file and in the language of that."""
+    if not vector.test.comment:
+        return verbatim(vector.id)
+    return _("{vector} ({comment})", vector=vector.id, comment=vector.test.comment)
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """A file that was read, under its short name (without ``_test.json``)."""
+    """A file that was read; its name is the file name without ``_test.json``."""
 
     name: str
     data: VectorFile
@@ -118,7 +126,7 @@ def load_file(path: Path) -> Loaded:
     """Read one file.
 
     Raises:
-        DataFileError: it is not JSON, not of this shape, a flag has no note, an id is given twice, or the count is wrong.
+        DataFileError: it is not JSON or not of this form, a flag has no note, a tcId is given twice, or the count is wrong.
     """
     name = path.name.removesuffix(".json").removesuffix("_test")
     try:
@@ -126,10 +134,12 @@ def load_file(path: Path) -> Loaded:
     except ValidationError as error:
         first = error.errors()[0]
         raise DataFileError(
-            _("{path}: {names}: {first}", path=path, names=".".join(map(str, first["loc"])), first=first["msg"])
+            _("{path}: {key}: {problem}", path=path, key=".".join(map(str, first["loc"])), problem=mistake(first))
+            if first["loc"]
+            else _("{path}: {problem}", path=path, problem=mistake(first))
         ) from None
     except OSError as error:
-        raise DataFileError(_("{path}: {why}", path=path, why=error.strerror)) from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=system_error(error))) from error
     ids: set[int] = set()
     for group in data.groups:
         for test in group.tests:
@@ -139,18 +149,18 @@ def load_file(path: Path) -> Loaded:
             if unknown := [f for f in test.flags if f not in data.notes]:
                 raise DataFileError(
                     _(
-                        "{path}: tcId {tc_id}: the flag {unknown} has no note",
+                        "{path}: tcId {tc_id}: the flag {flag} has no note",
                         path=path,
                         tc_id=test.tc_id,
-                        unknown=verbatim(repr(unknown[0])),
+                        flag=verbatim(repr(unknown[0])),
                     )
                 )
     if len(ids) != data.number_of_tests:
         raise DataFileError(
             _(
-                "{path}: numberOfTests is {number_of_tests}, and there are {n} vectors",
+                "{path}: numberOfTests is {given}, and there are {n} vectors",
                 path=path,
-                number_of_tests=data.number_of_tests,
+                given=data.number_of_tests,
                 n=len(ids),
             )
         )
@@ -158,7 +168,7 @@ def load_file(path: Path) -> Loaded:
 
 
 def load_directory(directory: Path) -> list[Loaded]:
-    """Every ``*_test.json`` of a directory that is about SM2, SM3 or SM4; Wycheproof's many others are left alone.
+    """Read every ``*_test.json`` of a directory that is about SM2, SM3 or SM4; Wycheproof's other files are left out.
 
     Raises:
         DataFileError: there is none, or one is malformed.
@@ -166,14 +176,14 @@ def load_directory(directory: Path) -> list[Loaded]:
     paths = sorted(path for path in directory.glob("*_test.json") if _is_ours(path))
     if not paths:
         raise DataFileError(
-            _("{directory}: no vector file about SM2, SM3 or SM4 there", directory=directory),
-            mend=_("put *_test.json of Wycheproof's shape there"),
+            _("{directory}: there is no vector file about SM2, SM3 or SM4", directory=directory),
+            mend=_("put *_test.json of Wycheproof's form there"),
         )
     return [load_file(path) for path in paths]
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is about an SM algorithm. One that cannot even be read is: it is told when it is loaded."""
+    """Whether a file is about an SM algorithm. One that cannot be read counts as such, and is reported when it is loaded."""
     try:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -182,7 +192,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def find(loaded: Sequence[Loaded], identifier: str) -> list[Vector]:
-    """The vector ``file/tcId``, or all of ``file``.
+    """The vector ``file/tcId``, or all vectors of ``file``.
 
     Raises:
         UnknownName: there is none of that name.
@@ -218,7 +228,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def dump(data: dict[str, Any]) -> str:
-    """The text of a vector file, one test a line, so that a difference can be read."""
+    """The text of a vector file, one test a line, so that a diff can be read."""
     head = {k: v for k, v in data.items() if k != "testGroups"}
     text = json.dumps(head, indent=1, ensure_ascii=False)[:-2] + ',\n "testGroups": [\n'
     groups = []

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.gomod import ModuleVersion
 
 
@@ -67,7 +67,7 @@ def _comparison(part: str) -> tuple[str, str]:
     else:
         sign, version = "=", part
     if not ModuleVersion("", version).semantic:
-        raise ValueError(f"{part!r}: expected a comparison with a version, as in >=v1.2.0")
+        raise ValueError(_("{part}: expected a comparison with a version, as in >=v1.2.0", part=verbatim(repr(part))))
     return sign, version
 
 

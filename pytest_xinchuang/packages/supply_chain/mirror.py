@@ -21,7 +21,8 @@ from pydantic import BaseModel, Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.messages import Message, _, joined, told
+from pytest_xinchuang.core.validation import mistake
+from pytest_xinchuang.messages import Message, _, joined, system_error, told
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.tools.process import Runner
@@ -167,7 +168,7 @@ def check_mirror(
                 "{file}: {where}: {why}",
                 file=MANIFEST,
                 where=".".join(map(str, first["loc"])),
-                why=first["msg"],
+                why=mistake(first),
             )
         ) from None
     good = 0
@@ -282,7 +283,7 @@ def serve(root: Path, audit: Callable[[dict[str, Any]], None], port: int = 0) ->
         server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
         raise HostFault(
-            _("port {port} of 127.0.0.1 is not free: {why}", port=port, why=error.strerror),
+            _("port {port} of 127.0.0.1 is not free: {why}", port=port, why=system_error(error)),
             mend=_("--port 0 takes a free one"),
         ) from error
     server.daemon_threads = True

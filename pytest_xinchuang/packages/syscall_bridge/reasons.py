@@ -5,31 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_xinchuang.messages import Message, _, told, verbatim
-from pytest_xinchuang.messages.system import system_error
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-
-def reason_of_value(problem: ErrorDetails) -> Message:
-    """The reason that pydantic gives for a value that it refuses."""
-    match problem["type"]:
-        case "missing":
-            return _("it is missing")
-        case "json_invalid":
-            return _("not JSON")
-        case "string_pattern_mismatch":
-            return _("it does not match {pattern}", pattern=verbatim(repr(problem["ctx"]["pattern"])))
-        case "string_type":
-            return _("it is not a text")
-        case "int_type" | "int_parsing" | "int_from_float":
-            return _("it is not a whole number")
-        case "dict_type" | "model_type":
-            return _("it is not a mapping")
-        case "extra_forbidden":
-            return _("no such key here")
-    return verbatim(problem["msg"])
+from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
 
 
 def reason_of(error: BaseException) -> Message:
@@ -49,6 +25,6 @@ def reason_of(error: BaseException) -> Message:
             return _("invalid syntax")
         case ZeroDivisionError():
             return _("division by zero")
-        case OSError():
+        case OSError(strerror=str()):
             return system_error(error)
     return told(error)

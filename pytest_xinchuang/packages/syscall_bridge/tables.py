@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.syscall_names import tables
+from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, install_command, need_whole, parse
 from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of, reason_of_value
@@ -177,7 +178,7 @@ def load_table(path: Path) -> SyscallTable:
                 "{path}: not a table of system calls: {where}: {first}",
                 path=path,
                 where=where,
-                first=reason_of_value(first),
+                first=mistake(first),
             ),
             mend=verbatim("xc syscalls table ARCH --json > FILE"),
         ) from error

@@ -23,8 +23,7 @@ from typing import IO
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import Message, _, joined, verbatim
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
 from pytest_xinchuang.sandbox.answers import still_running
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise

@@ -22,8 +22,7 @@ from typing import IO, Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends import launcher
@@ -175,7 +174,7 @@ class QemuSandbox:
             )
         answer = json.loads(data)
         if "failed" in answer:
-            step, problem = Message.from_data(answer["failed"]), system_error(int(answer["errno"]))
+            step, problem = Message.from_data(answer["failed"]), system_error(answer["errno"])
             raise SandboxFault(
                 _("the sandbox could not {step}: {problem}", step=step, problem=problem),
                 mend=verbatim("xc doctor"),

@@ -25,8 +25,7 @@ from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, verbatim
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, verbatim
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening

@@ -9,6 +9,7 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.sm_crypto.judge import Ask, VectorResult
 from pytest_xinchuang.packages.sm_crypto.vectors import find, load_directory
 
@@ -64,7 +65,7 @@ def test_replies(how: dict[str, Any], reply: dict[str, Any], result: VectorResul
 )
 def test_no_reply(came: ReplyKind, result: VectorResult) -> None:
     for how in ({"refuse": True}, {"expect": {"msg": "aa"}}, {"either": True}):
-        assert ask(**how).judge(Answer(came, detail="why")) == (
+        assert ask(**how).judge(Answer(came, detail=verbatim("why"))) == (
             result,
             "why" if came is ReplyKind.FAULT else f"the harness {came}: why",
         )

@@ -49,4 +49,4 @@ def test_what_is_lacking(offered: dict[str, Any], fields: dict[str, Any], lackin
 
 def test_an_operation_that_is_not_there() -> None:
     lack = hello(sm3={}).lacks({"op": "sm2_verify"})
-    assert lack == Lack(LackKind.OPERATION, "sm2_verify") and lack.text == "no operation sm2_verify"
+    assert lack == Lack(LackKind.OPERATION, "sm2_verify") and lack.text == "operation sm2_verify"

@@ -21,7 +21,7 @@ def test_good_numbers_have_no_bias() -> None:
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        ("again", "used again"),
+        ("again", "k repeats"),
         ("step", "goes up by a step"),
         ("factor", "is a multiple"),
         ("short", "bit 2"),

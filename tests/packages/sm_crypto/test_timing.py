@@ -177,7 +177,7 @@ def test_no_time_that_cannot_be_makes_a_pass(monkeypatch: pytest.MonkeyPatch) ->
         found = screened(fake)
         assert (
             verdict(found) is Verdict.INCONCLUSIVE
-            and "that it was waited for" in found.undecided
+            and "while its replies took" in found.undecided
             and "clock" in found.mend
         )
 
@@ -192,7 +192,7 @@ def test_what_is_not_answered_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> N
     fake.reply = {"unsupported": "no such key"}
     assert verdict(check_timing(fake, PAIR, wrong=True)) is Verdict.INCONCLUSIVE  # type: ignore[arg-type]
     for told in (
-        Answer(ReplyKind.HUNG, detail="no reply"),
+        Answer(ReplyKind.HUNG, detail=verbatim("no reply")),
         *(Answer(ReplyKind.REPLY, {w: "no reply"}) for w in ("error", "unsupported")),
     ):
         found = screened(Fake(monkeypatch, told=told))

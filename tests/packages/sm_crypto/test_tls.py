@@ -44,7 +44,7 @@ def test_a_right_tlcp_server(pki: Pki, suite: int) -> None:
 @pytest.mark.parametrize(
     ("fault", "what"),
     [
-        ("one certificate", "sent 1 certificates"),
+        ("one certificate", "sent 1 certificate;"),
         ("swapped", "the signing certificate"),
         ("forged encryption certificate", "the encryption certificate: the signature"),
         ("signature of another", "the signature in ServerKeyExchange is wrong"),
@@ -79,7 +79,7 @@ def test_a_right_rfc8998_server(pki: Pki) -> None:
         ("default id", "the id 1234567812345678"),
         ("empty id", "the empty id"),
         ("wrong signature", "the signature in CertificateVerify is wrong"),
-        ("scheme", "signed by 0x0403"),
+        ("scheme", "signed with 0x0403"),
         ("finished", "its Finished is not"),
         ("expired", "the signing certificate"),
         ("silent at unknown", "SMD-75"),

@@ -1,1 +1,1 @@
-"""What a TLS endpoint speaks: a small reader of handshakes for what stock libraries cannot speak."""
+"""Finds the protocols that a TLS endpoint speaks, with a small reader of the handshakes that stock libraries cannot do."""

@@ -1,8 +1,10 @@
-"""What was found out about an endpoint."""
+"""The results of probing an endpoint."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from pytest_xinchuang.messages import NOTHING, Message
 
 
 @dataclass
@@ -10,10 +12,10 @@ class Spoken:
     """One protocol that an endpoint speaks.
 
     Attributes:
-        certificates: DER, as they were sent.
-        intolerances: what of a client's good hello it does not bear.
-        problems: what else it does against the standard, by its certificates and signatures.
-        notes: what is worth knowing besides.
+        certificates: DER, in the order in which they were sent.
+        intolerances: parts of a client's good hello that it does not tolerate.
+        problems: its other breaches of the standard, in certificates and signatures.
+        notes: other facts worth knowing.
     """
 
     protocol: str
@@ -21,27 +23,28 @@ class Spoken:
     group: str = ""
     signature: str = ""
     certificates: list[bytes] = field(default_factory=list)
-    intolerances: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    intolerances: list[Message] = field(default_factory=list)
+    problems: list[Message] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
     @property
-    def all_problems(self) -> list[str]:
+    def all_problems(self) -> list[Message]:
         return [*self.intolerances, *self.problems]
 
 
 @dataclass
 class Endpoint:
-    """Everything that an endpoint speaks; ``refused`` says of the rest how it was refused.
+    """The protocols that an endpoint speaks.
 
     Attributes:
-        unreachable: why it could not even be connected to.
+        refused: protocol -> how the endpoint refused it.
+        unreachable: why no connection could be made; NOTHING when one could.
     """
 
     address: str
     spoken: list[Spoken] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
-    unreachable: str = ""
+    refused: dict[str, Message] = field(default_factory=dict)
+    unreachable: Message = NOTHING
 
     def get(self, protocol: str) -> Spoken | None:
         return next((s for s in self.spoken if s.protocol == protocol), None)

@@ -1,4 +1,4 @@
-"""A TLS server inside of a sandbox, probed from outside through a relay."""
+"""Probes a TLS server inside a sandbox from outside, through a relay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.harness.ends import OURS, HarnessEnd
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.tls.probe import PROTOCOLS, ask
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Process, Sandbox
@@ -49,7 +49,7 @@ class RelayChannel:
         if not chunk:
             outcome = self._process.wait(self._timeout_s)
             if outcome is not None and outcome.ended in OURS:
-                raise SandboxFault(_("the way to the server broke: {how}", how=verbatim(outcome.describe())))
+                raise SandboxFault(_("the relay to the server broke: {how}", how=outcome.describe()))
             if outcome is not None and outcome.ended is Ended.EXITED and outcome.code == NOTHING_LISTENS:
                 raise ConnectionRefusedError(_("nothing listens on the port"))
         return chunk
@@ -63,7 +63,7 @@ class RelayChannel:
 def probe_inside(
     sandbox: Sandbox, server: Process, port: int, roots: Sequence[bytes], *, timeout_s: float, start_timeout_s: float
 ) -> Endpoint:
-    """What the server speaks, once it listens.
+    """The protocols that the server speaks, once it listens.
 
     Raises:
         SandboxFault: the sandbox broke.
@@ -76,7 +76,7 @@ def probe_inside(
             return endpoint
         ended = server.wait(0)
         if ended is not None and ended.ended in OURS:
-            raise SandboxFault(_("the server's sandbox broke: {how}", how=verbatim(ended.describe())))
+            raise SandboxFault(_("the server's sandbox broke: {how}", how=ended.describe()))
         if ended is not None:
             said = ended.stderr.decode(errors="replace").strip().splitlines()
             end = HarnessEnd.of(ended, said[-1] if said else "")

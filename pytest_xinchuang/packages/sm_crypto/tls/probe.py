@@ -1,4 +1,4 @@
-"""Asks an endpoint for everything that it may speak, and judges the certificates that it sends."""
+"""Tries every protocol on an endpoint, and judges the certificates that it sends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
 from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Spoken
@@ -16,14 +16,15 @@ from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, SocketChannel,
 
 TIMEOUT_S = 10.0
 NAMES = {"tlcp": "TLCP 1.1", "rfc8998": "RFC 8998", "tls1.3": "TLS 1.3", "tls1.2": "TLS 1.2"}
-"""What options and manifests call a protocol -> its name; they are tried in this order."""
+"""Name of a protocol in options and manifests -> its name for people, in the order in which they are tried."""
 PROTOCOLS = tuple(NAMES.values())
+TLS_UNKNOWN_EXTENSION = verbatim("SMD-75 TlsUnknownExtension")
 SM_PROTOCOLS = PROTOCOLS[:2]
-"""Those with SM2 certificates."""
+"""The protocols with SM2 certificates."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """``HOST:PORT``, ``[::1]:443``. Raises XcError: it is neither."""
+    """The host and port of ``HOST:PORT`` or ``[::1]:443``. Raises XcError: it is neither."""
     host, _colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
@@ -34,7 +35,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def read_roots(path: Path) -> list[bytes]:
-    """The certificates of a PEM or DER file. Raises XcError: there is none."""
+    """The certificates of a PEM or DER file, as DER. Raises XcError: there is none."""
     from asn1crypto import pem
 
     try:
@@ -43,31 +44,41 @@ def read_roots(path: Path) -> list[bytes]:
             return [der for kind, _rest, der in pem.unarmor(data, multiple=True) if kind == "CERTIFICATE"]
         parse(data)
     except (OSError, ValueError) as error:
-        raise XcError(_("{path}: no certificate there: {why}", path=path, why=error)) from None
+        raise XcError(
+            _(
+                "{path}: there is no certificate: {why}",
+                path=path,
+                why=_why(error) if isinstance(error, OSError) else error,
+            )
+        ) from None
     return [data]
 
 
 def probe(
     address: str, roots: Sequence[bytes] = (), *, timeout_s: float = TIMEOUT_S, only: Collection[str] = PROTOCOLS
 ) -> Endpoint:
-    """What the endpoint at ``HOST:PORT`` speaks of ``only``; each is tried over a connection of its own.
+    """Find which of ``only`` the endpoint at ``HOST:PORT`` speaks; each is tried over a connection of its own.
 
     Raises:
-        XcError: it cannot be reached at all.
+        XcError: it cannot be reached.
     """
     host, port = parse_address(address)
     endpoint = ask(address, host, lambda: SocketChannel(host, port, timeout_s), roots, only)
     if endpoint.unreachable:
-        raise XcError(
-            _("{address} cannot be reached: {unreachable}", address=address, unreachable=endpoint.unreachable)
-        )
+        raise XcError(_("{address} cannot be reached: {why}", address=address, why=endpoint.unreachable))
     return endpoint
 
 
 def ask(
     address: str, host: str, connect: Connect, roots: Sequence[bytes] = (), only: Collection[str] = PROTOCOLS
 ) -> Endpoint:
-    """The same over any channel. ``unreachable`` of the result says why the first connection could not be made."""
+    """The same over any channel. ``unreachable`` of the result says why the first connection could not be made.
+
+    Args:
+        address: names the endpoint in the result.
+        host: the name to ask for (SNI).
+        roots: DER of the root certificates; without one the chains are not verified.
+    """
     endpoint = Endpoint(address)
 
     speakers: dict[str, Callable[[], Spoken]] = {
@@ -82,11 +93,11 @@ def ask(
         try:
             endpoint.spoken.append(speakers[name]())
         except TlsError as error:
-            endpoint.refused[name] = str(error)
+            endpoint.refused[name] = told(error)
         except ssl.SSLError as error:
-            endpoint.refused[name] = error.reason or str(error)
+            endpoint.refused[name] = verbatim(error.reason or str(error))
         except OSError as error:
-            endpoint.refused[name] = error.strerror or str(error) or type(error).__name__
+            endpoint.refused[name] = _why(error)
             if not endpoint.spoken and len(endpoint.refused) == 1:
                 endpoint.unreachable = endpoint.refused[name]
                 return endpoint
@@ -95,23 +106,35 @@ def ask(
     return endpoint
 
 
+def _why(error: OSError) -> Message:
+    """Why a connection could not be made, or a file not be read."""
+    said = told(error)
+    if error.errno is None and said and not isinstance(error, TimeoutError):
+        return said
+    if isinstance(error, ConnectionRefusedError):
+        return _("connection refused")
+    if isinstance(error, TimeoutError):
+        return _("no answer within the time-out")
+    if isinstance(error, FileNotFoundError):
+        return _("no such file")
+    return verbatim(error.strerror or type(error).__name__)
+
+
 def _rfc8998(connect: Connect, host: str) -> Spoken:
     try:
         return rfc8998.speak(connect, host)
     except TlsError as error:
         if not error.silent:
             raise
-        # Silence may be the answer to the unknown extension: that is a fault of its own.
+        # It may be silent because of the unknown extension, which is a fault of its own.
         spoken = rfc8998.speak(connect, host, unknown=False)
-        told = _(
-            "closes the connection silently at an unknown extension [{defect}]", defect="SMD-75 TlsUnknownExtension"
-        )
-        spoken.intolerances.append(told)
+        fault = _("closes the connection silently at an unknown extension [{defect}]", defect=TLS_UNKNOWN_EXTENSION)
+        spoken.intolerances.append(fault)
         return spoken
 
 
 def _stock(connect: Connect, host: str, name: str, version: ssl.TLSVersion) -> Spoken:
-    """What Python's own TLS can speak; nothing is trusted here, only looked at."""
+    """A handshake by Python's own TLS. No certificate is verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -131,7 +154,7 @@ def _stock(connect: Connect, host: str, name: str, version: ssl.TLSVersion) -> S
                 except TimeoutError:
                     raise TlsError(_("no answer within the time-out")) from None
                 if not data:
-                    raise TlsError(_("closed the connection without a word"), silent=True) from None
+                    raise TlsError(_("closed the connection silently"), silent=True) from None
                 incoming.write(data)
         channel.send(outgoing.read())
         cipher = tls.cipher()
@@ -142,7 +165,7 @@ def _stock(connect: Connect, host: str, name: str, version: ssl.TLSVersion) -> S
 
 
 def judge(spoken: Spoken, roots: Sequence[bytes], now: float | None = None) -> None:
-    """Look at the certificates that came with a protocol; what is wrong is added to its problems."""
+    """Judge the certificates that came with a protocol, and add the faults to its problems."""
     if spoken.protocol not in SM_PROTOCOLS or not spoken.certificates:
         if not spoken.certificates:
             spoken.problems.append(_("sent no certificate"))
@@ -162,7 +185,10 @@ def judge(spoken: Spoken, roots: Sequence[bytes], now: float | None = None) -> N
                 judge_of.check_leaf(leaf, usage)
                 judge_of.check_time(leaf, when)
         except ValueError as error:
-            name = {"sign": "signing", "encrypt": "encryption"}[usage]
-            spoken.problems.append(f"the {name} certificate: {error}")
+            spoken.problems.append(
+                _("the signing certificate: {why}", why=error)
+                if usage == "sign"
+                else _("the encryption certificate: {why}", why=error)
+            )
     if not roots:
         spoken.notes.append(_("no root was given: the chain was not verified (--ca FILE)"))

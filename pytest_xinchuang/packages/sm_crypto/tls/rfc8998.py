@@ -6,7 +6,7 @@ import os
 import secrets
 import struct
 
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
@@ -29,7 +29,7 @@ GROUP, SIGNATURE = 41, 0x0708
 ID = b"TLSv1.3+GM+Cipher+Suite"
 """The user id of CertificateVerify (RFC 8998 section 3.2.1)."""
 UNKNOWN_EXTENSION = 0x7A7A
-"""Reserved to show that unknown extensions are ignored (RFC 8701)."""
+"""An extension number reserved for testing that unknown extensions are ignored (RFC 8701)."""
 RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The random of a HelloRetryRequest (RFC 8446 section 4.1.3)."""
 
@@ -87,7 +87,7 @@ class _Keys:
             raise TlsError(_("sent a record whose tag is wrong under the agreed key"))
         text = text.rstrip(b"\0")
         if not text:
-            raise TlsError(_("sent a record with no content type"))
+            raise TlsError(_("sent a record without a content type"))
         return text[-1], text[:-1]
 
     def finished(self, transcript: bytes) -> bytes:
@@ -95,10 +95,10 @@ class _Keys:
 
 
 def speak(connect: Connect, name: str = "", *, unknown: bool = True) -> Spoken:
-    """What the endpoint answers to a ClientHello of RFC 8998.
+    """Do a handshake of RFC 8998 up to the server's Finished.
 
     Args:
-        unknown: send an extension that nobody knows, as RFC 8701 does.
+        unknown: send an unknown extension, as RFC 8701 does.
 
     Raises:
         TlsError: it does not speak it. OSError: it cannot be reached.
@@ -134,7 +134,7 @@ def speak(connect: Connect, name: str = "", *, unknown: bool = True) -> Spoken:
                 _check_verify(spoken, message.body, transcript, sm2)
             elif message.kind == wire.FINISHED:
                 if message.body != keys.finished(transcript):
-                    spoken.problems.append(_("its Finished is not what the transcript gives (RFC 8446 4.4.4)"))
+                    spoken.problems.append(_("its Finished is not the MAC of the transcript (RFC 8446 4.4.4)"))
                 return spoken
             transcript += message.raw
     finally:
@@ -158,7 +158,7 @@ def _server_hello(body: bytes) -> tuple[int, bytes]:
         elif kind == 51:
             group, share = content.number(2), content.vector(2)
             if group != GROUP:
-                raise TlsError(_("chose the group {group}, and curveSM2 (41) was offered", group=group))
+                raise TlsError(_("chose the group {group}, but only curveSM2 (41) was offered", group=group))
     if version != 0x0304:
         raise TlsError(_("chose a version below TLS 1.3"))
     if suite not in SUITES or not share:
@@ -181,14 +181,14 @@ def _check_verify(spoken: Spoken, body: bytes, transcript: bytes, sm2: Sm2) -> N
     scheme, signature = parts.number(2), parts.vector(2)
     spoken.signature = "sm2sig_sm3" if scheme == SIGNATURE else f"{scheme:#06x}"
     if scheme != SIGNATURE:
-        spoken.problems.append(f"signed by {scheme:#06x}, and sm2sig_sm3 (0x0708) was offered")
+        spoken.problems.append(_("signed with {scheme:#06x}, but only sm2sig_sm3 (0x0708) was offered", scheme=scheme))
         return
     good = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + sm3(transcript)
     try:
         key = parse(spoken.certificates[0]).public_key(sm2)
         r, s = sm2.decode_signature(signature, "der")
     except (ValueError, IndexError) as error:
-        spoken.problems.append(_("CertificateVerify cannot be looked at: {why}", why=error))
+        spoken.problems.append(_("CertificateVerify cannot be checked: {why}", why=error))
         return
 
     def fits(content: bytes, user: bytes) -> bool:
@@ -199,18 +199,21 @@ def _check_verify(spoken: Spoken, body: bytes, transcript: bytes, sm2: Sm2) -> N
     if fits(good, DEFAULT_ID):
         spoken.problems.append(
             _(
-                "CertificateVerify is made with the id {decode}, and not {decode_2} (RFC 8998 3.2.1)",
-                decode=DEFAULT_ID.decode(),
-                decode_2=ID.decode(),
+                "CertificateVerify is made with the id {used}, and not {right} (RFC 8998 3.2.1)",
+                used=DEFAULT_ID.decode(),
+                right=ID.decode(),
             )
         )
     elif fits(good, b""):
         spoken.problems.append(
-            _("CertificateVerify is made with the empty id, and not {decode} (RFC 8998 3.2.1)", decode=ID.decode())
+            _("CertificateVerify is made with the empty id, and not {right} (RFC 8998 3.2.1)", right=ID.decode())
         )
     elif fits(transcript, ID) or fits(transcript, DEFAULT_ID) or fits(sm3(transcript), ID):
         spoken.problems.append(
-            _("CertificateVerify is made over the raw transcript [SMD-74 TlsTranscript] (RFC 8446 4.4.3)")
+            _(
+                "CertificateVerify is made over the raw transcript [{defect}] (RFC 8446 4.4.3)",
+                defect=verbatim("SMD-74 TlsTranscript"),
+            )
         )
     else:
         spoken.problems.append(_("the signature in CertificateVerify is wrong"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, n_, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
@@ -32,7 +32,7 @@ def client_hello(random: bytes, suites: tuple[int, ...]) -> bytes:
 
 
 def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
-    """What the endpoint answers to a TLCP ClientHello.
+    """Do a TLCP handshake up to ServerHelloDone.
 
     Raises:
         TlsError: it does not speak TLCP. OSError: it cannot be reached.
@@ -50,7 +50,7 @@ def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
         parts.vector(1)
         suite = parts.number(2)
         if version != VERSION:
-            raise TlsError(f"chose version {version:#06x}, and TLCP 1.1 is 0x0101")
+            raise TlsError(_("chose the version {version:#06x}, but TLCP 1.1 is 0x0101", version=version))
         if suite not in suites:
             raise TlsError(_("chose the suite {suite:#06x}, which was not offered", suite=suite))
         spoken = Spoken("TLCP 1.1", SUITES[suite], signature="SM2 with SM3")
@@ -64,19 +64,20 @@ def speak(connect: Connect, suites: tuple[int, ...] = tuple(SUITES)) -> Spoken:
                 asked = True
                 _check_key_exchange(spoken, suite, message.body, random + server_random)
             elif message.kind == wire.CERTIFICATE_REQUEST:
-                spoken.notes.append(_("asks for the client's certificates"))
+                spoken.notes.append(_("asks for a client's certificate"))
     finally:
         channel.close()
     if len(spoken.certificates) < 2:
         spoken.problems.append(
-            _(
-                "sent {n} certificates; TLCP sends the signing one and the encryption one (GB/T 38636-2020 6.4.5.3)",
-                n=len(spoken.certificates),
+            n_(
+                "sent {n} certificate; TLCP has a signing and an encryption certificate (GB/T 38636-2020 6.4.5.3)",
+                "sent {n} certificates; TLCP has a signing and an encryption certificate (GB/T 38636-2020 6.4.5.3)",
+                len(spoken.certificates),
             )
         )
     if not asked:
         spoken.problems.append(
-            _("sent no ServerKeyExchange: its signature could not be looked at (GB/T 38636-2020 6.4.5.4)")
+            _("sent no ServerKeyExchange: its signature could not be checked (GB/T 38636-2020 6.4.5.4)")
         )
     return spoken
 
@@ -93,7 +94,7 @@ def _check_key_exchange(spoken: Spoken, suite: int, body: bytes, randoms: bytes)
             point = parts.vector(1)
             if kind != 3:
                 spoken.problems.append(
-                    _("ServerKeyExchange has curve type {kind}, and 3 (named_curve) is asked for", kind=kind)
+                    _("ServerKeyExchange has the curve type {kind}; it must be 3 (named_curve)", kind=kind)
                 )
             spoken.group = "curveSM2" if curve == CURVE_SM2 else f"{curve}"
             sm2.decode_point(point)
@@ -105,16 +106,19 @@ def _check_key_exchange(spoken: Spoken, suite: int, body: bytes, randoms: bytes)
             spoken.problems.append(_("ServerKeyExchange has {n} bytes behind its signature", n=len(parts.data)))
     except TlsError:
         spoken.problems.append(
-            _("ServerKeyExchange cannot be taken apart: a length field is missing or wrong [SMD-77 TlsLengthField]")
+            _(
+                "ServerKeyExchange cannot be parsed: a length field is missing or wrong [{defect}]",
+                defect=verbatim("SMD-77 TlsLengthField"),
+            )
         )
         return
     except ValueError as error:
-        spoken.problems.append(_("the server's ephemeral key is not a point: {why}", why=error))
+        spoken.problems.append(_("the server's ephemeral key is not a point of the curve: {why}", why=error))
         return
     try:
         key = parse(spoken.certificates[0]).public_key(sm2)
         r, s = sm2.decode_signature(signature, "der")
         if not sm2.verify_digest(key, sm2.digest(None, key, signed), r, s):
-            raise ValueError("it does not verify with the signing certificate's key")
+            raise ValueError(_("it does not verify with the key of the signing certificate"))
     except ValueError as error:
         spoken.problems.append(_("the signature in ServerKeyExchange is wrong: {why}", why=error))

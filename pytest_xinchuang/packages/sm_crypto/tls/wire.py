@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 
 HANDSHAKE, ALERT, CHANGE_CIPHER_SPEC, APPLICATION = 22, 21, 20, 23
 SERVER_HELLO, ENCRYPTED_EXTENSIONS, CERTIFICATE, SERVER_KEY_EXCHANGE = 2, 8, 11, 12
 CERTIFICATE_REQUEST, SERVER_HELLO_DONE, CERTIFICATE_VERIFY, FINISHED = 13, 14, 15, 20
 MAX_BYTES = 1 << 20
-"""A handshake flight is some KiB; a server that sends more than this is not listened to further."""
+"""Bytes after which we stop reading; a handshake flight has some KiB."""
 
 ALERTS = {
     0: "close_notify",
@@ -33,14 +33,14 @@ ALERTS = {
 
 
 class TlsError(Exception):
-    """The endpoint did not go on as the protocol says, or does not speak it.
+    """The endpoint broke the protocol, or does not speak it.
 
     Attributes:
-        silent: it closed the connection without a word.
-        alert: the alert that it sent, by its name, if it sent one.
+        silent: it closed the connection without an alert.
+        alert: the name of the alert that it sent, if it sent one.
     """
 
-    def __init__(self, what: str, *, silent: bool = False, alert: str = "") -> None:
+    def __init__(self, what: Message, *, silent: bool = False, alert: str = "") -> None:
         super().__init__(what)
         self.silent, self.alert = silent, alert
 
@@ -51,7 +51,7 @@ class Channel(Protocol):
     def send(self, data: bytes) -> None: ...
 
     def receive(self) -> bytes:
-        """What has come, at most 64 KiB; nothing when the other side has closed. Raises TimeoutError."""
+        """The bytes that have come, at most 64 KiB; ``b""`` when the other side has closed. Raises TimeoutError."""
 
     def close(self) -> None: ...
 
@@ -84,14 +84,14 @@ def vector(data: bytes, width: int) -> bytes:
 
 
 class Parser:
-    """Takes a message apart; raises TlsError where it is too short."""
+    """Parses a message; raises TlsError where it is too short."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
 
     def take(self, size: int) -> bytes:
         if len(self.data) < size:
-            raise TlsError(_("a message ends {value} bytes too early", value=size - len(self.data)))
+            raise TlsError(_("a message is {n} bytes too short", n=size - len(self.data)))
         out, self.data = self.data[:size], self.data[size:]
         return out
 
@@ -104,7 +104,7 @@ class Parser:
 
 @dataclass(frozen=True)
 class HandshakeMessage:
-    """A handshake message; ``raw`` is what goes into the transcript."""
+    """A handshake message; ``raw`` is its part of the transcript."""
 
     kind: int
     body: bytes
@@ -116,7 +116,7 @@ Decrypt = Callable[[bytes, bytes], tuple[int, bytes]]
 
 
 class HandshakeReader:
-    """Handshake messages out of the records of a channel."""
+    """Reads handshake messages from the records of a channel."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -132,20 +132,18 @@ class HandshakeReader:
         except TimeoutError:
             raise TlsError(_("no answer within the time-out")) from None
         if not chunk:
-            raise TlsError(_("closed the connection without a word"), silent=True)
+            raise TlsError(_("closed the connection silently"), silent=True)
         self._bytes += chunk
         self._total += len(chunk)
         if self._total > MAX_BYTES:
-            raise TlsError(_("sent more than {value} MiB of a handshake", value=MAX_BYTES >> 20))
+            raise TlsError(_("sent more than {most} MiB of handshake messages", most=MAX_BYTES >> 20))
 
     def _record(self) -> tuple[int, bytes]:
         while len(self._bytes) < 5:
             self._more()
         kind, size = self._bytes[0], int.from_bytes(self._bytes[3:5])
         if kind not in (HANDSHAKE, ALERT, CHANGE_CIPHER_SPEC, APPLICATION):
-            raise TlsError(
-                _("answered with something that is not TLS: {bytes}", bytes=verbatim(repr(self._bytes[:20])))
-            )
+            raise TlsError(_("the answer is not TLS: {answer}", answer=verbatim(repr(self._bytes[:20]))))
         while len(self._bytes) < 5 + size:
             self._more()
         header, body = self._bytes[:5], self._bytes[5 : 5 + size]
@@ -165,9 +163,11 @@ class HandshakeReader:
                     return HandshakeMessage(raw[0], raw[4:], raw)
             kind, body = self._record()
             if kind == ALERT:
-                name = ALERTS.get(body[1], str(body[1])) if len(body) == 2 else "encrypted"
-                raise TlsError(_("refused by the alert {name}", name=name), alert=name)
+                if len(body) != 2:
+                    raise TlsError(_("refused by an encrypted alert"), alert="encrypted")
+                name = ALERTS.get(body[1], str(body[1]))
+                raise TlsError(_("refused by the alert {name}", name=verbatim(name)), alert=name)
             if kind == HANDSHAKE:
                 self._messages += body
             elif kind == APPLICATION:
-                raise TlsError(_("sent application data in its handshake"))
+                raise TlsError(_("sent application data during the handshake"))
