@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang.core.platform import Platforms
-from pytest_xinchuang.messages import NOTHING, Message, _
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import NOTHING, Message, _, system_error
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends import qemu
 from pytest_xinchuang.sandbox.backends.direct import differences
@@ -60,7 +59,7 @@ BROKEN = {
         (DONE, None, "退出码 0"),
         (DONE, 2.5, "超时：2.5 秒后仍在运行（本工具的时限）"),
         ({**DONE, "over": OVER}, None, "超出限制：内存：常驻 9 MiB，上限 5 MiB"),
-        ({"broken": BROKEN}, None, "主机故障：向目标程序接入 /dev/null：不允许的操作"),
+        ({"broken": BROKEN}, None, "主机故障：向目标程序接入 /dev/null：不允许该操作"),
         ({"broken": "as the agent has it"}, None, "主机故障：as the agent has it"),
         ({**DONE, "status": 11}, None, "模拟器故障：模拟器因 SIGSEGV 终止，而该信号并非由程序引发"),
         ({**DONE, "status": 9}, None, "主机故障：被外部的 SIGKILL 终止（内存不足？）"),
@@ -100,12 +99,12 @@ def test_a_file_of_the_sandbox_that_is_not_there() -> None:
     with pytest.raises(FileNotFoundError) as caught:
         check_errno({"errno": errno.ENOENT}, _("read {path}", path="/xc/f"))
     assert caught.value.strerror == "in the sandbox, read /xc/f: No such file or directory"
-    assert system_error(caught.value).render("zh") == "在沙箱中读取 /xc/f：没有那个文件或目录"
+    assert system_error(caught.value).render("zh") == "在沙箱中读取 /xc/f：没有该文件或目录"
 
 
 def test_errors_of_the_system() -> None:
     assert system_error(errno.EACCES).render("zh") == "权限不够"
-    assert system_error(OSError(errno.ENOSPC, "No space left on device")).render("zh") == "设备上没有空间"
+    assert system_error(OSError(errno.ENOSPC, "No space left on device")).render("zh") == "设备上没有剩余空间"
     # Not the system's own words: as they are.
     assert system_error(OSError(errno.ENOSPC, "{odd}")).render("zh") == "{odd}"
     assert system_error(OSError("only a text")).render("zh") == "only a text"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
 

@@ -17,7 +17,7 @@ from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import ARCHITECTURES, Headers, install_command, need_whole, parse
-from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of, reason_of_value
+from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 from pytest_xinchuang.toolchain.builder import find_zig
 from pytest_xinchuang.tools.process import Runner, first_line
 

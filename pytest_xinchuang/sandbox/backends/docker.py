@@ -19,8 +19,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
