@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform as host
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.errors import HostFault, MissingDependency, XcError
+from pytest_xinchuang.core.optional import EXTRAS
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, render, verbatim
+from pytest_xinchuang.packages.registry import shipped
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends.docker import connect
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
@@ -61,7 +64,29 @@ def examine(store: Store) -> list[HostFeature]:
         _kvm,
         _real_kernels,
     ]
-    return [check(store) for check in checks]
+    return [*(check(store) for check in checks), *_extras()]
+
+
+def _extras() -> Iterator[HostFeature]:
+    """A line for each extra of this distribution: without its modules less is examined, and requirements stay open."""
+    whys = {
+        "inspect": _("instructions of artifacts are scanned, and what is compressed with zstd is read"),
+        "docker": _("sandboxes can be containers"),
+    }
+    extras = [(name, modules, whys[name]) for name, modules in EXTRAS.items()]
+    for package in shipped():
+        if modules := tuple(getattr(package, "modules", ())):
+            why = _("a part of what the package {name} does needs it", name=verbatim(package.name))
+            extras.append((package.name, modules, why))
+    for name, modules, why in extras:
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        feature = _("extra {name}", name=verbatim(name))
+        if missing:
+            gone = joined(map(verbatim, missing), _(", "))
+            mend = verbatim(f"pip install 'pytest-xinchuang[{name}]'")
+            yield HostFeature(feature, "missing", _("not installed: {modules}", modules=gone), why, mend)
+        else:
+            yield HostFeature(feature, "ok", joined(map(verbatim, modules), _(", ")), why)
 
 
 def _kernel(_store: Store) -> HostFeature:
@@ -196,6 +221,8 @@ def _docker(_store: Store) -> HostFeature:
     why = _("vendor images run in it; the default backend does not need it")
     try:
         client = connect()
+    except MissingDependency as fault:
+        return HostFeature(feature, "unknown", fault.what, why, fault.mend)
     except HostFault as fault:
         what = verbatim(fault.what)
         if shutil.which("dockerd") is None:

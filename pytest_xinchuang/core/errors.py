@@ -69,6 +69,25 @@ class HostFault(XcError):
         self.lacking = lacking
 
 
+class MissingDependency(HostFault):
+    """An optional dependency that is not installed. Never the subject's failure.
+
+    Attributes:
+        module: the module that could not be imported.
+        extra: the extra of the distribution that brings it.
+    """
+
+    def __init__(self, module: str, extra: str) -> None:
+        from pytest_xinchuang.messages import _, verbatim
+
+        super().__init__(
+            _("the Python module {module} is not installed", module=verbatim(module)),
+            mend=verbatim(f"pip install 'pytest-xinchuang[{extra}]'"),
+        )
+        self.module = module
+        self.extra = extra
+
+
 class SandboxFault(HostFault):
     """A sandbox that could not be started, or that broke while in use. Never the subject's failure.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
 import hashlib
 import json
@@ -100,7 +101,7 @@ class JournalWriter:
         raw = line_of(event.model_copy(update={"t": utc_now()}))
         try:
             if self._file.write(raw) != len(raw):
-                raise OSError(28, "No space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             what = _("the journal {path} cannot be written: {why}", path=str(self.path), why=system_error(error))
             raise HostFault(what) from error

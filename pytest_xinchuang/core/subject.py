@@ -226,7 +226,7 @@ def subject_model(sections: Iterable[Section[Any]]) -> type[SubjectFile]:
     keys = [section.key for section in chosen]
     taken = [key for key in keys if keys.count(key) > 1 or key in SubjectFile.model_fields]
     if taken:
-        raise ValueError(f"two sections of the manifest are called {taken[0]!r}")
+        raise ValueError(_("two sections of the manifest are called {name}", name=verbatim(repr(taken[0]))))
     fields: dict[str, Any] = {
         section.key: (section.model | None, Field(default=None, description=section.description)) for section in chosen
     }

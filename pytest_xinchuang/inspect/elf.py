@@ -10,14 +10,22 @@ from typing import NamedTuple
 
 from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import Message, _
 
 OBJECT_ABI_MASK = 0xC0
 """e_flags bits 7:6 (LoongArch ELF psABI): 0 is object ABI v0, 1 (0x40) is v1."""
 
 
 class NotElf(ValueError):
-    """The bytes are not an ELF object that can be read."""
+    """The bytes are not an ELF object that can be read.
+
+    Attributes:
+        what: what is wrong with them, without the object's name.
+    """
+
+    def __init__(self, name: str, what: Message) -> None:
+        super().__init__(_("{name}: {what}", name=name, what=what))
+        self.what = what
 
 
 @dataclass(frozen=True)
@@ -201,7 +209,7 @@ class ElfObject:
         if self.go is not None and self.go.number:
             # Upstream has loong64 since 1.19 and knows the new world alone; before that there were the vendor's forks.
             world = "new" if self.go.number >= version_key(architecture.go_min.value or "1.19") else "old"
-            return World(world, WorldEvidence.GO, f"built by {self.go.version}")
+            return World(world, WorldEvidence.GO, _("built by {version}", version=self.go.version))
         why = _("no interpreter, no symbol version, e_flags {flags:#x}", flags=self.flags)
         return World(None, WorldEvidence.NOTHING, why)
 

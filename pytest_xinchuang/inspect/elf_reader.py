@@ -86,13 +86,13 @@ class ElfReader:
         self.data = data
         self.name = name
         if data[:4] != b"\x7fELF":
-            raise NotElf(f"{name}: not an ELF object (starts with {bytes(data[:4])!r})")
+            raise NotElf(name, _("not an ELF object (starts with {start})", start=repr(bytes(data[:4]))))
         if len(data) < 52 or data[4] not in (1, 2) or data[5] not in (1, 2):
-            raise NotElf(_("{name}: a damaged ELF object: its header is cut off or of no known class", name=name))
+            raise NotElf(name, _("a damaged ELF object: its header is cut off or of no known class"))
         self.wide = data[4] == 2
         self.order = "<" if data[5] == 1 else ">"
         if self.wide and len(data) < 64:
-            raise NotElf(_("{name}: a damaged ELF object: {n} bytes, its header has 64", name=name, n=len(data)))
+            raise NotElf(name, _("a damaged ELF object: {n} bytes, its header has 64", n=len(data)))
         form = "HHIQQQIHHHHHH" if self.wide else "HHIIIIIHHHHHH"
         (self.type, machine, _version, self.entry, self.phoff, self.shoff, self.flags, _size, self.phentsize, self.phnum,
          self.shentsize, self.shnum, self.shstrndx) = struct.unpack_from(self.order + form, data, 16)  # fmt: skip
@@ -103,7 +103,7 @@ class ElfReader:
         try:
             return self._read()
         except (struct.error, IndexError, OverflowError) as error:
-            raise NotElf(f"{self.name}: a damaged ELF object: {error}") from error
+            raise NotElf(self.name, _("a damaged ELF object: {error}", error=error)) from error
 
     # -- headers
 
@@ -114,16 +114,15 @@ class ElfReader:
         size = struct.calcsize(form)
         if entry < size or offset + entry * count > len(self.data):
             raise NotElf(
+                self.name,
                 _(
-                    "{name}: a damaged ELF object: {count} {what} of {entry} bytes at {offset:#x} do not fit into "
-                    "{n} bytes",
-                    name=self.name,
+                    "a damaged ELF object: {count} {what} of {entry} bytes at {offset:#x} do not fit into {n} bytes",
                     count=count,
                     what=what,
                     entry=entry,
                     offset=offset,
                     n=len(self.data),
-                )
+                ),
             )
         return [struct.unpack_from(form, self.data, offset + index * entry) for index in range(count)]
 
@@ -180,9 +179,7 @@ class ElfReader:
         size = struct.calcsize(form)
         raw = self.data[segment.offset : segment.offset + segment.size]
         if len(raw) < size:
-            raise NotElf(
-                _("{name}: a damaged ELF object: its dynamic segment lies outside of the file", name=self.name)
-            )
+            raise NotElf(self.name, _("a damaged ELF object: its dynamic segment lies outside of the file"))
         for tag, value in struct.iter_unpack(form, raw[: len(raw) // size * size]):
             if tag == 0:
                 break
@@ -296,7 +293,7 @@ class ElfReader:
             at = place + first
             for _rest in range(min(count, len(raw) // 16)):
                 if at + 16 > len(raw):
-                    raise NotElf(_("{name}: a damaged ELF object: its version needs leave the file", name=self.name))
+                    raise NotElf(self.name, _("a damaged ELF object: its version needs leave the file"))
                 _rest, _rest, other, name, more = struct.unpack_from(self.order + "IHHII", raw, at)
                 by_index[other & 0x7FFF] = (_string(self.strings, library), _string(self.strings, name))
                 if not more:

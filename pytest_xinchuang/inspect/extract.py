@@ -74,7 +74,7 @@ def _files(kind: str, data: bytes, account: _Account) -> dict[str, bytes]:
             continue
         found[name] = content
         if sum(map(len, found.values())) > MAX_BYTES:
-            raise formats.TooMuch(f"more than {MAX_BYTES >> 20} MiB")
+            raise formats.TooMuch(_("more than {limit} MiB", limit=MAX_BYTES >> 20))
     for name, target in links.items():
         leads = target.lstrip("/") if target.startswith("/") else _join(name, target)
         if leads in found:

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from pytest_xinchuang.core.errors import MissingDependency
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import End, Finished, Runner, first_line
@@ -104,7 +106,7 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
         if type(error) in (NotImplementedError, RuntimeError):
             raise CannotRead(str(error) or _("an unsupported compression"), "XC-BAD-006") from error
         if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
-            raise CannotRead(f"damaged: {error}") from error
+            raise CannotRead(_("damaged: {error}", error=error)) from error
 
 
 _DAMAGE = (
@@ -281,9 +283,11 @@ def _decompressed(data: bytes, kind: str, account: Account) -> IO[bytes]:
         inner = bz2.BZ2File(raw)
     else:
         try:
-            import zstandard
-        except ImportError:
-            raise CannotRead(_("compressed with zstd; to look into it: pip install zstandard"), "XC-BAD-006") from None
+            with optional("inspect"):
+                import zstandard
+        except MissingDependency as missing:
+            told = _("compressed with zstd; to look into it: {command}", command=missing.mend)
+            raise CannotRead(told, "XC-BAD-006") from None
         inner = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
     return io.BufferedReader(_Counted(inner, account, len(data)), CHUNK)
 

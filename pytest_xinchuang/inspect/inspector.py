@@ -23,7 +23,7 @@ from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.inspect.walk import Bounds, Walker
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import Runner
 
 PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
@@ -86,7 +86,7 @@ class Inspector:
             try:
                 record = self.object(data, place, name)
             except NotElf as error:
-                problems.append(ReadProblem("XC-BAD-001", place, verbatim(str(error).removeprefix(f"{place}: "))))
+                problems.append(ReadProblem("XC-BAD-001", place, error.what))
                 return
             node.objects.append(record)
             _note_libc(node, name, data)

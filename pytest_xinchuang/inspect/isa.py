@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_hits import Hit, Hits
 from pytest_xinchuang.messages import Message, _, verbatim
@@ -108,7 +108,7 @@ def guards(elf: ElfObject, path: str) -> str:
     imported = elf.imports | frozenset(elf.undefined)
     for name in ASKING_IMPORTS:
         if name in imported and name != "__getauxval":
-            return f"it imports {name}"
+            return _("it imports {name}", name=verbatim(name))
     if all(any(name in imported for name in names) for names in _TRYING_IMPORTS):
         return _("it may try instructions under a handler for SIGILL")
     if "_rtld_global_ro" in elf.exports:
@@ -163,7 +163,7 @@ def _name(hit: Hit) -> str:
 
 
 def _scanner(elf: ElfObject) -> Callable[[ElfObject, bytes], Hits] | None:
-    try:
+    with optional("inspect"):
         if elf.machine == "EM_X86_64":
             from pytest_xinchuang.inspect.isa_x86 import scan_x86
 
@@ -172,9 +172,4 @@ def _scanner(elf: ElfObject) -> Callable[[ElfObject, bytes], Hits] | None:
             from pytest_xinchuang.inspect.isa_fixed import scan_fixed
 
             return scan_fixed
-    except ImportError as error:
-        raise HostFault(
-            _("{name} is not installed, and instructions are scanned with it", name=error.name),
-            mend=verbatim(f"pip install {error.name}"),
-        ) from error
     return None

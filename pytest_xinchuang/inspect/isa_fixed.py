@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_arm64 import ARM64
 from pytest_xinchuang.inspect.isa_hits import Functions, Hit, Hits
@@ -129,7 +130,8 @@ def _outlined(words: Any, index: int) -> bool:
 
 @functools.cache
 def _capstone() -> Any:
-    import capstone
+    with optional("inspect"):
+        import capstone
 
     return capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
 

@@ -20,7 +20,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
-from pytest_xinchuang.messages import _, system_error, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
 from pytest_xinchuang.tools.process import Runner
 
 OnObject = Callable[[Node, str, bytes], None]
@@ -109,9 +109,9 @@ class Walker:
 
     # -- bounds
 
-    def problem(self, code: str, place: str, detail: str) -> None:
+    def problem(self, code: str, place: str, detail: Message) -> None:
         if len(self.problems) < 1000:
-            self.problems.append(ReadProblem(code, place, verbatim(detail)))
+            self.problems.append(ReadProblem(code, place, detail))
         else:
             self.unread += 1
 
@@ -122,7 +122,7 @@ class Walker:
     def _count_member(self) -> None:
         self._members += 1
         if self._members > self.bounds.members:
-            raise formats.TooMuch(f"more than {self.bounds.members} files")
+            raise formats.TooMuch(_("more than {members} files", members=self.bounds.members))
         if not self._members % 64:
             self._check_time()
 
@@ -152,7 +152,7 @@ class Walker:
                 try:
                     self._entry(node, path, inside, is_dir=name in names)
                 except formats.TooMuch as error:
-                    self.problem("XC-BAD-003", node.place, str(error))
+                    self.problem("XC-BAD-003", node.place, told(error))
                     return
                 except OSError as error:
                     self.problem("XC-BAD-006", node.within(inside), system_error(error))
@@ -207,7 +207,7 @@ class Walker:
             try:
                 behind = formats.behind_program(data)
             except formats.CannotRead as error:
-                self.problem(error.code, place, str(error))
+                self.problem(error.code, place, told(error))
                 return
             if behind is None:
                 return
@@ -224,7 +224,8 @@ class Walker:
         self._container(child, data, depth + 1)
 
     def _too_large(self, place: str, size: int) -> None:
-        self.problem("XC-BAD-008", place, f"{size >> 20} MiB, at most {self.bounds.object_bytes >> 20} are read")
+        detail = _("{size} MiB, at most {most} are read", size=size >> 20, most=self.bounds.object_bytes >> 20)
+        self.problem("XC-BAD-008", place, detail)
 
     def _unknown(self, node: Node, name: str, data: bytes, depth: int, *, top: bool) -> None:
         """Neither an object nor a container that is read: what it hides is told, or looked into."""
@@ -245,7 +246,7 @@ class Walker:
                     if rest is not None:
                         self._blob(node, name, rest, depth, top=top)
             except formats.CannotRead as error:
-                self.problem(error.code, place, str(error))
+                self.problem(error.code, place, told(error))
 
     def _container(self, node: Node, data: bytes, depth: int) -> None:
         try:
@@ -255,17 +256,17 @@ class Walker:
         except formats.TooMuch as error:
             if depth > 1:
                 # The outer one has to stop as well: the bound is of the whole.
-                self.problem("XC-BAD-003", node.place, str(error))
+                self.problem("XC-BAD-003", node.place, told(error))
                 if time.monotonic() > self._deadline or self._expanded > self.bounds.expanded:
                     raise
             else:
-                self.problem("XC-BAD-003", node.place, str(error))
+                self.problem("XC-BAD-003", node.place, told(error))
         except formats.CannotRead as error:
-            self.problem(error.code, node.place, str(error))
+            self.problem(error.code, node.place, told(error))
         except (OSError, ValueError, EOFError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError) as error:
             # What the standard library's readers raise on damaged archives, zlib.error and struct.error among ValueErrors
             # and their own classes, which formats.members makes CannotRead of.
-            self.problem("XC-BAD-002", node.place, f"{type(error).__name__}: {error}")
+            self.problem("XC-BAD-002", node.place, verbatim(f"{type(error).__name__}: {error}"))
         formats.settle(node)
 
     def _member(self, node: Node, member: formats.ContainedFile, depth: int) -> None:
@@ -289,7 +290,7 @@ class Walker:
                 if data is not None:
                     self._blob(node, name, data, depth)
         except formats.CannotRead as error:
-            self.problem(error.code, node.within(name), str(error))
+            self.problem(error.code, node.within(name), told(error))
         finally:
             member.close()
 
@@ -304,7 +305,7 @@ class Walker:
             for chunk in member.chunks():
                 total += len(chunk)
                 if total > limit:
-                    self.problem("XC-BAD-008", place, f"more than {limit >> 20} MiB")
+                    self.problem("XC-BAD-008", place, _("more than {limit} MiB", limit=limit >> 20))
                     return held
                 if spool is None and total > self.bounds.in_memory:
                     # What does not fit on our disk is no fault of the archive.

@@ -36,6 +36,8 @@ class Package:
     options: Sequence[PackageOption] = ()
     locale: Path | None = None
     report: ReportPart | None = None
+    modules: Sequence[str] = ()
+    """What it imports of its optional dependencies; for ours the extra of the package's name brings them."""
 
     @property
     def sections(self) -> Sequence[Section[Any]]:

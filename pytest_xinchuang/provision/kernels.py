@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import KernelRecipe
 from pytest_xinchuang.messages import _, system_error
 from pytest_xinchuang.provision.cache import Cache
@@ -178,7 +179,8 @@ def _decompressed(path: Path) -> bytes:
         if data[:2] == b"\x1f\x8b":
             return gzip.decompress(data)
         if data[:4] == b"\x28\xb5\x2f\xfd":
-            import zstandard
+            with optional("inspect"):
+                import zstandard
 
             return zstandard.ZstdDecompressor().decompressobj().decompress(data)
     except (lzma.LZMAError, OSError, EOFError, ValueError) as error:

@@ -56,14 +56,27 @@ WORDS: Mapping[str, Message] = {
 }
 
 
+_KINDS: Mapping[str, Message] = {
+    "file": _("file"),
+    "directory": _("directory"),
+    "image": _("image"),
+    "static-archive": _("static-archive"),
+}
+"""The kinds of artifact that are words; the others are names of formats."""
+
+
 def as_text(result: InspectionResult, *, notes: bool = False) -> str:
     """For people: a block for each platform; the same mend is told once."""
     lines = []
     for name, inspection in result.inspections.items():
-        objects = len(inspection.records)
-        lines.append(
-            f"{name}: {inspection.root.kind}, {n_('{n} object', '{n} objects', objects).render(result.language)}"
+        objects = n_("{n} object", "{n} objects", len(inspection.records))
+        looked = _(
+            "{name}: {kind}, {objects}",
+            name=name,
+            kind=_KINDS.get(inspection.root.kind, inspection.root.kind),
+            objects=objects,
         )
+        lines.append(looked.render(result.language))
     for platform in result.platforms:
         found = result.of(platform.id)
         title = getattr(platform.cpu.title, result.language), getattr(platform.system.title, result.language)

@@ -35,7 +35,7 @@ def as_markdown(rows: Sequence[PortingRow], findings: FindingCatalogue, language
     """A section for each failure."""
     parts = [_HEAD.render(language)]
     for row in rows:
-        ways = joined([_WAYS[way] for way in row.ways], verbatim(", "))
+        ways = joined([_WAYS[way] for way in row.ways], _(", "))
         lines = [
             verbatim(f"## {row.number}. {getattr(row.title, language)}"),
             NOTHING,
@@ -46,10 +46,10 @@ def as_markdown(rows: Sequence[PortingRow], findings: FindingCatalogue, language
             for code in row.codes
         ]
         if row.requirements:
-            lines.append(_("- requirement: {ids}", ids=", ".join(f"`{r}`" for r in row.requirements)))
+            lines.append(_("- requirement: {ids}", ids=joined([verbatim(f"`{r}`") for r in row.requirements], _(", "))))
         lines.append(_("- mend: {mend}", mend=getattr(row.mend, language)))
         if row.native is not None:
             lines.append(_("- **needs native**: {native}", native=getattr(row.native, language)))
-        lines.append(_("- reported in: {references}", references=", ".join(row.references)))
+        lines.append(_("- reported in: {references}", references=joined(map(verbatim, row.references), _(", "))))
         parts.append("\n".join(line.render(language) for line in lines) + "\n")
     return "\n".join(parts)

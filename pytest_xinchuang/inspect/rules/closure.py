@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, joined
 
 
 class Closure:
@@ -113,12 +113,15 @@ def check_from_system(judge: Judge, closure: Closure, place: str) -> None:
             if name not in closure.by_name and not LIBC.match(name):
                 wanted.setdefault(name, []).append(record.place)
     if wanted:
-        shown = ", ".join(f"{name} (for {users[0].rpartition('/')[2]})" for name, users in sorted(wanted.items())[:6])
-        more = f" and {len(wanted) - 6} more" if len(wanted) > 6 else ""
+        first = sorted(wanted.items())[:6]
+        users = [_("{name} (for {user})", name=name, user=places[0].rpartition("/")[2]) for name, places in first]
+        shown = joined(users, _(", "))
+        if len(wanted) > 6:
+            shown = _("{names} and {n} more", names=shown, n=len(wanted) - 6)
         judge.find(
             "XC-ELF-016",
             Certainty.NOTE,
             place,
             {"libraries": {n: u[:5] for n, u in sorted(wanted.items())}},
-            libraries=shown + more,
+            libraries=shown,
         )

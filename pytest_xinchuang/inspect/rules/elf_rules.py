@@ -63,7 +63,7 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
     platform, elf = judge.platform, record.elf
     architecture = platform.architecture
     if elf.machine != architecture.elf_machine or elf.bits != 64 or not elf.little_endian:
-        order = "little" if elf.little_endian else "big"
+        order = _("little") if elf.little_endian else _("big")
         judge.find(
             "XC-ELF-001",
             Certainty.CERTAIN,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
@@ -267,10 +268,8 @@ def extract_c(
         XcError: there is no header, or a target that is not known.
         HostFault: libclang is not there.
     """
-    try:
+    with optional("sdk_ast"):
         import clang.cindex  # noqa: F401
-    except ImportError as error:
-        raise HostFault(_("libclang is not installed"), mend=verbatim("pip install libclang")) from error
     place = root.resolve()
     root = place.parent if place.is_file() else place
     every = sorted(p for p in root.rglob("*.h") if p.is_file())

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest
 from pytest_xinchuang.packages.sdk_ast.problems import UNPARSED, problem_record
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
@@ -277,14 +276,9 @@ def extract_syntax(request: GoRequest, output: Path) -> None:
     Raises:
         HostFault: tree-sitter is not there either.
     """
-    try:
+    with optional("sdk_ast"):
         import tree_sitter
         import tree_sitter_go
-    except ImportError as error:
-        raise HostFault(
-            _("Go cannot be read: there is neither Go nor tree-sitter"),
-            mend=verbatim("pip install 'pytest-xinchuang[toolchains]'"),
-        ) from error
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_go.language()))
     root = request.directory
     match = re.search(r"^module\s+(\S+)", _read(root / "go.mod"), re.M)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.problems import SYNTAX_ERROR, UNREADABLE, problem_record
@@ -53,7 +54,8 @@ def extract_python(place: Path, output: Path, *, version: str = "") -> None:
 
 
 def _package(root: Path, name: str) -> Iterator[tuple[str, str, str, list[tuple[str, dict[str, Any], list[Any]]]]]:
-    import griffe
+    with optional("sdk_ast"):
+        import griffe
 
     place = root / name if (root / name).is_dir() else root / f"{name}.py"
     files = sorted(place.rglob("*.py")) if place.is_dir() else [place]

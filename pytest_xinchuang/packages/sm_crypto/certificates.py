@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.sm.sm2 import Refused, Sm2
@@ -86,7 +87,8 @@ class Certificate:
 
 def parse(data: bytes) -> Certificate:
     """The certificate that ``data`` is the DER of. Raises Refused: it is something else, or more."""
-    from asn1crypto import x509
+    with optional("sm_crypto"):
+        from asn1crypto import x509
 
     try:
         found = x509.Certificate.load(data, strict=True)

@@ -14,6 +14,7 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
 from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
@@ -342,7 +343,8 @@ class SmEngine:
         return found
 
     def _properties(self) -> Found:
-        from pytest_xinchuang.packages.sm_crypto.properties import check_properties  # Hypothesis takes its time to load
+        with optional("sm_crypto"):  # Hypothesis takes its time to load
+            from pytest_xinchuang.packages.sm_crypto.properties import check_properties
 
         return check_properties(self.client())
 

@@ -20,6 +20,7 @@ class SmCryptoPackage(Package):
     """SM2, SM3 and SM4 against the standards, and TLS with them."""
 
     name = "sm_crypto"
+    modules = ("asn1crypto", "hypothesis")
     order = 20
     checks = resources.conformance_dir() / "sm_crypto"
     requirements = checks / "requirements.yaml"

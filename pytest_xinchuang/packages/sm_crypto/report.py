@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_xinchuang.core.errors import MissingDependency
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, render, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
@@ -161,7 +162,7 @@ def _described(der: bytes) -> dict[str, str]:
         validity = found.asn1["tbs_certificate"]["validity"].native
         ends = validity["not_after"].date().isoformat()
         return {"subject": found.subject, "issuer": found.issuer, "not_after": ends, "sha256": digest}
-    except ValueError as error:
+    except (ValueError, MissingDependency) as error:
         return {"subject": _("unreadable: {why}", why=error), "sha256": digest}
 
 

@@ -22,6 +22,7 @@ class SupplyChainPackage(Package):
     """What a product is built from."""
 
     name = "supply_chain"
+    modules = ("cyclonedx",)
     order = 40
     checks = resources.conformance_dir() / "supply_chain"
     requirements = checks / "requirements.yaml"

@@ -8,6 +8,7 @@ import os
 import uuid
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.packages.supply_chain.check import SupplyChain, Verified
 
 
@@ -17,11 +18,12 @@ def cyclonedx(chain: SupplyChain, version: str = "") -> str:
     The SHA-256 of a component is the one inside its h1 hash, computed from the published files; a component without it could
     not be fetched. The document is the same for the same inputs: its time is SOURCE_DATE_EPOCH, or left out.
     """
-    from cyclonedx.model import HashAlgorithm, HashType, Property
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.model.component import Component, ComponentType
-    from cyclonedx.output.json import JsonV1Dot6
-    from packageurl import PackageURL
+    with optional("supply_chain"):
+        from cyclonedx.model import HashAlgorithm, HashType, Property
+        from cyclonedx.model.bom import Bom
+        from cyclonedx.model.component import Component, ComponentType
+        from cyclonedx.output.json import JsonV1Dot6
+        from packageurl import PackageURL
 
     def purl(path: str, at: str) -> PackageURL:
         namespace, _, name = path.rpartition("/")

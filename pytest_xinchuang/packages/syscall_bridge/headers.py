@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, ToolchainFault, UnknownName
 from pytest_xinchuang.core.near import near
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.toolchain.builder import find_zig
 
@@ -184,10 +185,8 @@ def parse(headers: Headers, text: str, *, macros: bool = False) -> Any:
     Raises:
         HostFault: libclang is not there, or does not read at all.
     """
-    try:
+    with optional("syscall_bridge"):
         from clang import cindex
-    except ImportError as error:
-        raise HostFault(_("libclang is not installed"), mend=verbatim("pip install libclang")) from error
     options = cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES
     if macros:
         options |= cindex.TranslationUnit.PARSE_DETAILED_PROCESSING_RECORD

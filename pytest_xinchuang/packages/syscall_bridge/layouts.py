@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import Headers, errors_of
 from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
@@ -183,7 +184,8 @@ def read_layouts(headers: Headers, wanted: Sequence[str] = ()) -> Layouts:
 
 def parse_with_shims(headers: Headers, text: str) -> Any:
     """Parse with the shims for libc's headers behind the kernel's own."""
-    from clang import cindex
+    with optional("syscall_bridge"):
+        from clang import cindex
 
     place = "/xc-libc-shims"
     shims = [(f"{place}/{name}", f"#pragma once\n{body}") for name, body in LIBC_SHIMS.items()]

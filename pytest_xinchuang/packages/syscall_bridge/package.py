@@ -19,6 +19,7 @@ class SyscallBridgePackage(Package):
     """Libraries that make system calls for others."""
 
     name = "syscall_bridge"
+    modules = ("clang",)
     order = 50
     checks = resources.conformance_dir() / "syscall_bridge"
     requirements = checks / "requirements.yaml"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
@@ -41,10 +42,12 @@ def connect(timeout_scale: float = 1.0) -> Any:
 
     Raises:
         SandboxFault: no engine answers.
+        MissingDependency: the client is not installed.
     """
-    import docker
-    from docker.errors import DockerException
-    from docker.utils import parse_host
+    with optional("docker"):
+        import docker
+        from docker.errors import DockerException
+        from docker.utils import parse_host
 
     client, path = None, ""
     try:
@@ -59,10 +62,9 @@ def connect(timeout_scale: float = 1.0) -> Any:
     except (DockerException, OSError) as error:
         if client is not None:
             client.close()
+        cause = verbatim((str(error).splitlines() or [type(error).__name__])[0])
         if isinstance(error, OSError):
-            cause = _("{path}: {why}", path=path, why=system_error(error))
-        else:
-            cause = verbatim(str(error).splitlines()[0])
+            cause = _("{path}: {problem}", path=path, problem=system_error(error))
         raise SandboxFault(
             _("no Docker engine answers: {cause}", cause=cause), mend=_("xc doctor, or --xc-backend=qemu")
         ) from error

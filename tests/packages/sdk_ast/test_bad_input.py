@@ -138,7 +138,7 @@ def test_a_type_error_lowers_the_grade_of_its_symbol_alone(tmp_path: Path) -> No
 
 def test_what_names_no_source(tmp_path: Path) -> None:
     with Sources(Cache(), ReadOptions(offline=True), tmp_path) as sources:
-        with pytest.raises(XcError, match="no snapshot, directory, MODULE@VERSION or git revision"):
+        with pytest.raises(XcError, match="is neither a snapshot nor a directory, MODULE@VERSION or git revision"):
             sources.read("nothing-like-this")
         with pytest.raises(XcError, match=r"example\.com/none@v1\.0\.0 cannot be had"):
             sources.read("example.com/none@v1.0.0")

@@ -126,7 +126,7 @@ def test_what_cannot_be_read_is_named_and_undecided(tmp_path: Path) -> None:
     assert comparison.undecided and not comparison.breaking
     assert "a.h:1: 'nowhere.h' file not found" in str(comparison.new.problems[0])
     with Sources(Cache(), ReadOptions(targets=("linux/mips",), language="c")) as sources:
-        with pytest.raises(XcError, match="not a target for C"):
+        with pytest.raises(XcError, match="is no target that C can be read for"):
             sources.read(str(tmp_path / "old"))
         (tmp_path / "none").mkdir()
         with pytest.raises(XcError, match="no header"):

@@ -172,5 +172,5 @@ def test_what_holds_no_class(tmp_path: Path) -> None:
     with Sources(Cache(), ReadOptions(language="java")) as sources:
         with pytest.raises(XcError, match="no class file"):
             sources.read(str(tmp_path / "none"))
-        with pytest.raises(XcError, match="not a jar"):
+        with pytest.raises(XcError, match="cannot be read as a jar"):
             sources.read(str(tmp_path / "bad.jar"))

@@ -100,5 +100,5 @@ def test_a_wheel_and_a_src_directory(tmp_path: Path) -> None:
         with pytest.raises(XcError, match="no Python package"):
             sources.read(str(tmp_path / "none"))
         wheel.write_bytes(b"x")
-        with pytest.raises(XcError, match="not a wheel"):
+        with pytest.raises(XcError, match="cannot be read as a wheel"):
             sources.read(str(wheel))

@@ -127,5 +127,5 @@ def test_a_snapshot_that_leans_on_another_is_none_by_itself(tmp_path: Path) -> N
     baseline = read(root)
     with Sources(Cache(), ReadOptions(offline=True)) as sources:
         (tmp_path / "leaning.jsonl").write_bytes(sources.read(str(root), known=baseline).path.read_bytes())
-    with pytest.raises(DataFileError, match="as in a snapshot that is not here"):
+    with pytest.raises(DataFileError, match="refers to a snapshot that is not here"):
         Snapshot(tmp_path / "leaning.jsonl")

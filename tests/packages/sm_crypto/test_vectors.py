@@ -118,8 +118,8 @@ def changed(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("", "Invalid JSON"),
-        ("[]", "Input should be an object"),
+        ("", "invalid JSON"),
+        ("[]", "input should be an object"),
         (json.dumps(changed(numberOfTests=2)), "numberOfTests is 2, and there are 1"),
         (json.dumps(changed(notes={})), "the flag 'Ktv' has no note"),
         (json.dumps(changed(testGroups=SMALL["testGroups"] * 2, numberOfTests=2)), "two vectors have the tcId 1"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
 from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
@@ -36,7 +37,8 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def read_roots(path: Path) -> list[bytes]:
     """The certificates of a PEM or DER file, as DER. Raises XcError: there is none."""
-    from asn1crypto import pem
+    with optional("sm_crypto"):
+        from asn1crypto import pem
 
     try:
         data = path.read_bytes()

@@ -1,0 +1,167 @@
+"""The house, its texts: every one that a user reads is a message of the catalogues, and every message has its Chinese."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pytest_xinchuang
+from tests import texts
+
+PACKAGE = Path(pytest_xinchuang.__file__).parent
+FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+SCHEMA = "a JSON Schema describes itself in English"
+GENERATED = "generated C or Go, whose language is English"
+ID = "an id, written into JSON or a journal"
+
+ALLOWED: dict[str, str] = {
+    "cli/completion.py:add_commands": "a line for a shell",
+    "commands/wording.py": "what argparse says, to be recognised",
+    "core/events.py:journal_schema": SCHEMA,
+    "core/platform.py:_may_inherit": SCHEMA,
+    "core/validation.py": "what pydantic says of JSON, to be recognised",
+    "gotest/result.py:TestVerdict": ID,
+    "packages/mru/counterfactuals.py": "an os-release",
+    "packages/sdk_ast/manifest.py": SCHEMA,
+    "packages/sdk_ast/python.py": "a kind of parameter, as inspect has it",
+    "packages/sdk_ast/words.py": "a kind of parameter, as inspect has it",
+    "packages/sdk_ast/rules.py": "Python's code",
+    "packages/sm_crypto/commands.py": "names of packages",
+    "packages/sm_crypto/manifest.py": SCHEMA,
+    "packages/sm_crypto/properties.py:Properties._zero_stream": ID,
+    "packages/sm_crypto/reference_harness.py:ReferenceHarness.handle": "a harness's answer: its protocol is English",
+    "packages/sm_crypto/reference_harness.py:ReferenceHarness.opened": "a harness's answer: its protocol is English",
+    "packages/sm_crypto/report.py": "docs/sm-defects.md, which has no Chinese form",
+    "packages/sm_crypto/tls/rfc8998.py:_Keys.__init__": "a label of the key schedule, RFC 8446 7.1",
+    "packages/supply_chain/commands.py:_check": ID,
+    "packages/supply_chain/manifest.py": SCHEMA,
+    "packages/supply_chain/report.py": ID,
+    "packages/syscall_bridge/bridge_commands.py": "templates of a manifest and of C, and a command",
+    "packages/syscall_bridge/generate.py": GENERATED,
+    "packages/syscall_bridge/manifest.py": SCHEMA,
+    "sandbox/backends/supervisor.py:copy_in_child": "it runs where nothing of the package can be imported",
+    "sandbox/circumstances.py:Circumstances.name": ID,
+    "sandbox/strace.py": "what strace prints, to be recognised",
+}
+"""``file`` or ``file:function`` -> why English may stand there outside of messages; one that is no longer needed has to go."""
+
+
+def test_every_message_is_translated() -> None:
+    script = PACKAGE.parent / "scripts" / "messages"
+    done = subprocess.run([sys.executable, script, "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_messages_have_literal_templates_and_are_not_put_together(name: str) -> None:
+    wrong = [f"{name}:{place.line}: {place.text}" for place in texts.wrong_messages(FILES[name].read_text())]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_english_stands_outside_of_messages() -> None:
+    wrong: list[str] = []
+    needed: set[str] = set()
+    for name, path in FILES.items():
+        for place in texts.english(path.read_text()):
+            keys = {name, f"{name}:{place.function}"} & ALLOWED.keys()
+            needed |= keys
+            wrong += (
+                []
+                if keys
+                else [f"{name}:{place.line}: {place.text!r} is no message (in {place.function or 'the module'})"]
+            )
+    assert not wrong, "\n".join(wrong)
+    assert sorted(ALLOWED.keys() - needed) == [], "no longer needed"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "_(text)",
+        '_(f"{name} is missing")',
+        '_("a " + name)',
+        'N_("a %s" % name)',
+        'n_("a file", plural, n)',
+        'n_("a file")',
+        '_("a file") + name',
+        'name + verbatim("a")',
+        '_("a {} file") % name',
+        '_("a {} file").format(name)',
+        'text += _("a file")',
+        "f\"{_('a file')}: {name}\"",
+        "f\"{n_('{n} file', '{n} files', 3).render(language)}: {name}\"",
+        '", ".join([_("a"), _("b")])',
+        '", ".join(_("{a}", a=a) for a in every)',
+    ],
+)
+def test_a_message_that_is_put_together_is_seen(source: str) -> None:
+    assert list(texts.wrong_messages(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '_("a " "file")',
+        '_("a {name}", name=name)',
+        'n_("{n} file", "{n} files", n)',
+        'joined([_("a"), _("b")])',
+        'f"{message.render(language)}\\n"',
+        '", ".join(_("a").render(language) for a in every)',
+        "total + 1",
+    ],
+)
+def test_a_message_that_is_whole_is_no_fault(source: str) -> None:
+    assert not list(texts.wrong_messages(source))
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('print("the file is gone")', "the file is gone"),
+        ('print(f"{name} has no file of {kind}")', "{} has no file of {}"),
+        ('_("{why}", why="nobody knows it")', "nobody knows it"),
+        ('_("{why}", why=known or f"nothing of {name} is known")', "nothing of {} is known"),
+        ('raise XcError(verbatim("the file is gone"))', "the file is gone"),
+        ('WORDS = {"a": "the words of it"}', "the words of it"),
+        ('log = catalogue.info("the file is gone")', "the file is gone"),
+        ('@model_validator(mode="after")\ndef f(): raise ValueError("it has no name")', "it has no name"),
+        ('def f(text="all that is"): pass', "all that is"),
+    ],
+)
+def test_english_that_is_no_message_is_seen(source: str, text: str) -> None:
+    assert [place.text for place in texts.english(source)] == [text]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""The words of a docstring."""',
+        'class A:\n    a = 1\n    """The words of an attribute."""',
+        '_("the file is gone")',
+        'n_("{n} file is gone", "{n} files are gone", n)',
+        'N_("the file is gone")',
+        'log.info("the file is gone")',
+        're.search("the file is gone", text)',
+        'if "the file is gone" in text: pass',
+        'text.startswith("the file is gone")',
+        'raise ValueError("the file is gone")',
+        'assert a, "the file is gone"',
+        'Field(description="the words of a schema")',
+        'verbatim("xc platforms show kunpeng")',
+        'verbatim("go mod tidy && go build")',
+        'verbatim("/a/path -- and -more")',
+        'print("two words")',
+        'match text:\n    case "the file is gone": pass',
+    ],
+)
+def test_what_no_user_reads_is_no_fault(source: str) -> None:
+    assert not list(texts.english(source))
+
+
+def test_the_function_of_english_is_known() -> None:
+    source = 'class A:\n    def f(self):\n        return "the file is gone"\n'
+    assert [(place.function, place.line) for place in texts.english(source)] == [("A.f", 3)]
