@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_xinchuang.core.found import Found
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, n_, verbatim
 
 SAMPLES = 10_000
 TIMER_PERIOD_NS = 1_000_000
@@ -61,9 +61,11 @@ def judge_clocks(clock: Mapping[str, Any] | None, timer: Mapping[str, Any] | Non
             )
         )
     if clock["backwards"]:
-        found.wrong.append(_("the clock went backwards {clock} times", clock=clock["backwards"]))
+        found.wrong.append(
+            n_("the clock went backwards once", "the clock went backwards {n} times", math.ceil(clock["backwards"]))
+        )
     if timer["early"]:
-        found.wrong.append(_("{timer} timers were early", timer=timer["early"]))
+        found.wrong.append(n_("{n} timer was early", "{n} timers were early", math.ceil(timer["early"])))
     for what, values, limit in (
         (_("step of the clock"), clock, CLOCK_LIMIT_NS),
         (_("lateness of a timer"), timer, TIMER_LIMIT_NS),

@@ -61,7 +61,7 @@ class KernelProbe(FrozenData):
         if not isinstance(expected, dict) or "source" not in expected:
             return told_source(self.source)
         own = expected["source"]
-        return told_source(Text.model_validate(own) if isinstance(own, dict) else str(own))
+        return told_source(own if isinstance(own, str) else Text.model_validate(own))
 
 
 class ProbeStep(BaseModel):

@@ -118,9 +118,14 @@ def run_kernel(client: BridgeClient, probes: Probes, profile: str, page: int) ->
                 result = ProbeResult.FAILED
             else:
                 result = ProbeResult.PASSED if agrees(expected, came, {"page": page}) else ProbeResult.FAILED
-            place, wanted = f"{probe.id}.{name}", verbatim(str(expected))
-            found.append(ProbeOutcome(place, probe.rule(name), wanted, text, result))
+            place = f"{probe.id}.{name}"
+            found.append(ProbeOutcome(place, probe.rule(name), _wanted(expected), text, result))
     return found
+
+
+def _wanted(expected: object) -> Message:
+    """An expectation for people."""
+    return _("address") if expected == "address" else verbatim(str(expected))
 
 
 def _absent(reply: Reply) -> Message:
@@ -206,7 +211,7 @@ class _Run:
     def _judge(self, where: str, step: ProbeStep, reply: Reply) -> None:
         if step.expected is not None:
             expected = self._expected(step.expected)
-            self._note(where, verbatim(str(expected)), told(reply), self._result(expected, reply), reply)
+            self._note(where, _wanted(expected), told(reply), self._result(expected, reply), reply)
         for name, value in step.has.items():
             expected = self._expected(value)
             found = reply.values.get(name)
@@ -214,14 +219,15 @@ class _Run:
                 result = ProbeResult.UNDOCUMENTED
             else:
                 result = ProbeResult.PASSED if agrees(expected, found, self.names) else ProbeResult.FAILED
-            self._note(f"{where} {name}", verbatim(str(expected)), verbatim(str(found)), result)
+            came = verbatim(str(found)) if found is not None else _("no value")
+            self._note(f"{where} {name}", _wanted(expected), came, result)
         wanted = (
             bytes.fromhex(step.hex) if step.hex is not None else step.gives.encode() if step.gives is not None else None
         )
         if wanted is not None:
             result = ProbeResult.PASSED if reply.data == wanted else ProbeResult.FAILED
-            came = verbatim(repr(reply.data)) if reply.data is not None else _("no data")
-            self._note(f"{where} data", verbatim(repr(wanted)), came, result)
+            bytes_read = verbatim(repr(reply.data)) if reply.data is not None else _("no data")
+            self._note(f"{where} data", verbatim(repr(wanted)), bytes_read, result)
 
     def _result(self, expected: Any, reply: Reply) -> ProbeResult:
         if expected is None:

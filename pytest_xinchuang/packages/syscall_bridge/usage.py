@@ -83,10 +83,22 @@ class Usage:
                 end=self.without.describe(),
             )
         ]
+        if self.calls:
+            lines += self._calls()
+        if self.undecided:
+            lines.append(_("undecided: {why}", why=self.undecided))
+        elif self.lacking and self.copes:
+            lines.append(_("it does the same without them"))
+        elif self.lacking and self.with_all is not None:
+            lines.append(_("it does not cope: with every call it ends with {end}", end=self.with_all.describe()))
+        return lines
+
+    def _calls(self) -> list[Message]:
+        """The calls that it makes, and those that are missing."""
         counts = _names(f"{name} {count}" for name, count in self.calls.items())
-        lines.append(
+        lines: list[Message] = [
             n_("{n} system call: {calls}", "{n} different system calls: {calls}", len(self.calls), calls=counts)
-        )
+        ]
         unknown = _("the platform's kernel, whose release is not known,")
         kernel = verbatim(f"Linux {self.kernel}") if self.kernel else unknown
         if self.lacking:
@@ -98,12 +110,6 @@ class Usage:
             lines.append(_("{kernel} may lack some", kernel=kernel))
         if self.emulator:
             lines.append(_("the emulator has no {calls}, whatever the kernel", calls=_names(self.emulator)))
-        if self.undecided:
-            lines.append(_("undecided: {why}", why=self.undecided))
-        elif self.lacking and self.copes:
-            lines.append(_("it does the same without them"))
-        elif self.lacking and self.with_all is not None:
-            lines.append(_("it does not cope: with every call it ends with {end}", end=self.with_all.describe()))
         return lines
 
 

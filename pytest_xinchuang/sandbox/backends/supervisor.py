@@ -56,7 +56,7 @@ def _(template: str, /, **params: Any) -> Text:
 
 def told(what: Text, number: int) -> Text:
     """What the kernel refused, with its error."""
-    return _("{step}: {problem}", step=what, problem=os.strerror(number))
+    return _("{step}: {problem}", step=what, problem=_(os.strerror(number)))
 
 
 class StepFailed(Exception):

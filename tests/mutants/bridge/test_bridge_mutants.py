@@ -19,6 +19,7 @@ from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.syscall_bridge.engine import SyscallEngine
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
+from tests.messages.english import english_in
 
 CAUGHT_BY: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "caught_by.yaml").read_text())
 PLATFORM = "phytium"
@@ -66,6 +67,8 @@ def test_mutant_is_caught_by_its_requirement(
     assert mutant["requirement"] in failed, failed
     assert set(failed) - {mutant["requirement"]} <= set(mutant.get("also", ())), failed
     assert not [i for i, d in found.items() if d.verdict is Verdict.PASS and not d.evidence]
+    told = {text.render("zh") for d in found.values() for text in (d.reason, d.mend)}
+    assert not {text: english_in(text) for text in told if english_in(text)}
 
 
 @pytest.mark.parametrize("name", ["phytium", "loongson", "hygon"])

@@ -212,7 +212,7 @@ TIMER = {"samples": 10000, "early": 0, "mean_ns": 60_000, "worst_ns": 900_000}
         ({"worst_ns": 1_000_001}, {}, 10.9, "the worst step of the clock among 10000 samples is 1000001 ns"),
         ({}, {"worst_ns": 10_000_001}, 10.9, "the worst lateness of a timer among 10000 samples is 10000001 ns"),
         ({"backwards": 2}, {}, 10.9, "backwards 2 times"),
-        ({}, {"early": 1}, 10.9, "1 timers were early"),
+        ({}, {"early": 1}, 10.9, "1 timer was early"),
         # Words that cannot be true.
         ({}, {}, 0.3, "said to be over after 0.3 s"),
         ({"samples": 10}, {}, 10.9, "10 of 10000"),
