@@ -55,8 +55,9 @@ def _(template: str, /, **params: Any) -> Text:
 
 
 def told(what: Text, number: int) -> Text:
-    """What the kernel refused, with its error."""
-    return _("{step}: {problem}", step=what, problem=_(os.strerror(number)))
+    """What the kernel refused, with its error, whose Chinese is in the host's catalogues (messages/system.py)."""
+    problem: Text = {"id": os.strerror(number), "params": {}}
+    return _("{step}: {problem}", step=what, problem=problem)
 
 
 class StepFailed(Exception):
