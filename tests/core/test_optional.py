@@ -83,7 +83,8 @@ def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: p
     from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
 
     monkeypatch.delitem(sys.modules, "pytest_xinchuang.packages.sm_crypto.properties", raising=False)
-    importlib.import_module("cyclonedx.model.bom")  # as an earlier test may have: what is blocked is gone all the same
+    for name in ("cyclonedx.model.bom", "cyclonedx.model.component", "cyclonedx.output.json"):
+        importlib.import_module(name)  # as an earlier test may have: what is blocked is gone all the same
     for gone in ("hypothesis", "cyclonedx"):
         for name in [gone, *(loaded for loaded in sys.modules if loaded.startswith(f"{gone}."))]:
             monkeypatch.setitem(sys.modules, name, None)
