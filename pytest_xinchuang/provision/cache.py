@@ -50,6 +50,24 @@ def tree_digest(root: Path) -> str:
     return "sha256:" + hashlib.sha256(text).hexdigest()
 
 
+def stat_index(root: Path) -> str:
+    """SHA-256 over what the kernel says of every path at and below ``root``: a change of anything there changes it.
+
+    It costs some 4 µs a path, where ``tree_digest`` reads every byte. Nobody but root sets the time of change at will.
+    """
+    total = hashlib.sha256()
+    waiting = [os.fspath(root)]
+    while waiting:
+        place = waiting.pop()
+        info = os.lstat(place)
+        total.update(f"{place[len(os.fspath(root)) :]}\0".encode("utf-8", "surrogateescape"))
+        numbers = (info.st_mode, info.st_uid, info.st_gid, info.st_dev, info.st_ino, info.st_size)
+        total.update(repr((*numbers, info.st_mtime_ns, info.st_ctime_ns)).encode())
+        if stat.S_ISDIR(info.st_mode):
+            waiting += sorted(os.path.join(place, name) for name in os.listdir(place))  # noqa: PTH118, PTH208
+    return total.hexdigest()
+
+
 def _file_digest(path: str) -> str:
     with open(path, "rb") as file:  # noqa: PTH123
         return hashlib.file_digest(file, "sha256").hexdigest()
