@@ -25,7 +25,7 @@ _FLAG = re.compile(
     | -m(?!llvm|crash)[\w-]+(?:=[\w.,+-]+)?
     | -f(?!plugin|pass-plugin|dump|profile|module|implicit-module|prebuilt-module|save-optimization|optimization-record
         |time-|trace|crash|callgraph|stack-usage|debug-pass|working-directory|build-session|diagnostics-format|sanitize-[a-z]+list
-        |coverage|proc-stat|test-coverage|record-command|create-profile|pch|cs-profile|xray)[a-z][\w+-]*(?:=[\w.,:+-]+)?
+        |coverage|proc-stat|test-coverage|record-command|create-profile|pch|cs-profile|xray)[a-zA-Z][\w+-]*(?:=[\w.,:+-]+)?
     | -f(?:file|debug|macro)-prefix-map=[^=]*=.*
     | -c | -s | -shared | -static(?:-pie|-libgcc|-libstdc\+\+)? | -pie | -no-pie | -nopie | -rdynamic | -pthreads? | -pipe
     | -nostdlib | -nostartfiles | -nodefaultlibs | -nolibc | -nostdinc | -ffreestanding

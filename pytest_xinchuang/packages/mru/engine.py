@@ -220,6 +220,9 @@ class MruEngine:
                 "libc": target.libc_version,
                 "flags": list(target.c_flags),
                 "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
+                "made": {
+                    name: made.told() for name, data in built.objects.items() if (made := self.builder.made(data))
+                },
             },
         )
         if unit.kind == "artifact" and not built.objects:

@@ -26,6 +26,7 @@ from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, verbatim
+from pytest_xinchuang.provision.cache import is_whole, note_digest
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
@@ -180,10 +181,11 @@ class SystemSandbox(AgentSandbox):
         """The root filesystem, with the agent, the system's identity and the configuration on top of it."""
         spec = self.spec
         base = spec.scratch / f"initramfs-{spec.rootfs.digest.rpartition(':')[2][:16]}.cpio"
-        if not base.is_file():
+        if not is_whole(base):
             part = self._place / "base"
             with part.open("wb") as whole:
                 write_tree(spec.rootfs.path, whole)
+            note_digest(part, base)
             part.rename(base)
         assert spec.architecture.system is not None
         config = {
