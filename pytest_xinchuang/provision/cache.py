@@ -357,12 +357,19 @@ def is_whole(place: Path) -> bool:
 
 def remove_tree(path: Path) -> None:
     """Remove a directory tree, also where it holds directories without permissions."""
+    opened: set[str] = set()
 
-    def retry(function: Callable[[str], object], name: str, _error: object) -> None:
+    def retry(_function: Callable[..., object], name: str, _error: object) -> None:
+        if name in opened:
+            return
+        opened.add(name)
         with contextlib.suppress(OSError):
             Path(name).parent.chmod(0o700)
-            Path(name).chmod(0o700)
-            function(name)
+            if Path(name).is_dir() and not Path(name).is_symlink():
+                Path(name).chmod(0o700)
+                shutil.rmtree(name, onerror=retry)
+            else:
+                Path(name).unlink()
 
     if path.exists():
         shutil.rmtree(path, onerror=retry)

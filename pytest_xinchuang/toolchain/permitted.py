@@ -16,6 +16,9 @@ _FILES = ("-include", "-imacros")
 _WITH_NAME = ("-D", "-U", "-l", "-u", "-x", "-z", "-e", "--param")
 """Flags whose next word is a name or a number."""
 
+_OURS = ("-MD", "-MMD", "-MP")
+"""Lists of dependencies at their default place: we have one made at ours."""
+
 _FLAG = re.compile(
     r"""
       -O(?:[0-3sgz]|fast)? | -g(?:[0-3]|gdb[0-3]?|dwarf(?:-[2-5])?|z|line-tables-only|no-[a-z-]+)?
@@ -94,6 +97,8 @@ class FlagsOf:
                 yield from (word, self._of_linker(word, [next(words, "")])[0])
             elif word.startswith("-Wl,"):
                 yield ",".join(["-Wl", *self._of_linker(word, word.split(",")[1:])])
+            elif word in _OURS:
+                continue
             elif _FLAG.fullmatch(word):
                 yield word
             else:
