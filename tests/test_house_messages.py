@@ -50,6 +50,7 @@ ALLOWED: dict[str, str] = {
 """``file`` or ``file:function`` -> why English may stand there outside of messages; one that is no longer needed has to go."""
 
 
+@pytest.mark.tools
 def test_every_message_is_translated() -> None:
     script = PACKAGE.parent / "scripts" / "messages"
     done = subprocess.run([sys.executable, script, "check"], capture_output=True, text=True, check=False)

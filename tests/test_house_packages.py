@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import pytest_xinchuang
 from pytest_xinchuang.packages.registry import shipped
 
@@ -44,6 +46,7 @@ def test_no_package_is_named_outside_of_its_rooms() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.tools
 def test_pages_are_made_from_the_packages_rooms_and_the_index_names_them() -> None:
     done = subprocess.run(
         [sys.executable, ROOT.parent / "scripts/docs", "check"], capture_output=True, text=True, check=False

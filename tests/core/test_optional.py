@@ -59,6 +59,7 @@ CASES = {
 }
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("module", CASES)
 def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path) -> None:
     extra, status, words = CASES[module]

@@ -18,6 +18,8 @@ from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process
 
+pytestmark = pytest.mark.tools
+
 
 class Hello(BaseModel):
     hello: Literal["xc-test-harness/1"]

@@ -44,6 +44,7 @@ def builds(directory: Path, header: str, client: str) -> bool:
     return subprocess.run(argv, cwd=directory, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("rule", WITNESSED, ids=lambda r: r.id)
 def test_a_rules_witness(tmp_path: Path, rule: object) -> None:
     witness = rule.witness  # type: ignore[attr-defined]

@@ -11,6 +11,8 @@ from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
 
+pytestmark = pytest.mark.tools
+
 ALL = ("linux/amd64", "linux/arm64", "linux/loong64")
 
 

@@ -200,6 +200,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@pytest.mark.tools
 def test_openssl_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     openssl = shutil.which("openssl")
@@ -233,6 +234,7 @@ def test_openssl_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 # Heavy servers are run where their programs are named. docs/sm-crypto.md tells how to get and start them.
 
 
+@pytest.mark.tools
 @pytest.mark.skipif("XC_OPENSSL4" not in os.environ, reason="XC_OPENSSL4 names no openssl program of 4.0 or later")
 def test_openssl_4_speaks_rfc8998(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
@@ -249,6 +251,7 @@ def test_openssl_4_speaks_rfc8998(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [(s.suite, s.signature, s.problems) for s in endpoint.spoken] == [("TLS_SM4_GCM_SM3", "sm2sig_sm3", [])]
 
 
+@pytest.mark.tools
 @pytest.mark.skipif("XC_GMSSL" not in os.environ, reason="XC_GMSSL names no gmssl program of 3.1 or later")
 @pytest.mark.parametrize(("server", "protocol"), [("tlcp_server", "TLCP 1.1"), ("tls13_server", "RFC 8998")])
 def test_gmssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, protocol: str) -> None:
