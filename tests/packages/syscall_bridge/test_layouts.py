@@ -79,6 +79,7 @@ def test_few_structures_depend_on_the_architecture(layouts: Layouts) -> None:
     assert {"struct stat", "struct sigaction", "struct ucontext", "struct epoll_event"} <= set(three.dependent)
 
 
+@pytest.mark.tools
 def test_the_snapshot_is_that_of_the_headers(layouts: Layouts) -> None:
     if find_headers("arm64").kernel != layouts.kernel:
         pytest.skip("another zig")

@@ -50,6 +50,7 @@ def test_libclang_and_zig_read_the_same(arch: str) -> None:
     assert table.calls["read"] >= 0 and len(table.calls) > 300 and headers.kernel
 
 
+@pytest.mark.tools
 def test_the_counts_of_the_kernel_that_zig_carries() -> None:
     headers = find_headers("amd64")
     if headers.kernel != "7.2":
@@ -138,6 +139,7 @@ def test_facts_about_the_tables() -> None:
     assert names_of("arm64")[56] == "openat"
 
 
+@pytest.mark.tools
 def test_the_shipped_tables_are_those_of_the_headers() -> None:
     for arch, calls in tables().items():
         headers = find_headers(arch)
@@ -258,6 +260,7 @@ def test_headers_that_do_not_parse(tmp_path: Path) -> None:
         read_table(find_headers("arm64", tmp_path))
 
 
+@pytest.mark.tools
 def test_headers_of_another_architecture(tmp_path: Path) -> None:
     for directory in find_headers("arm64").directories:
         shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
