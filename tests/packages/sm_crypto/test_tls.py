@@ -111,23 +111,23 @@ def answer(data: bytes):  # type: ignore[no-untyped-def]
     return serve
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"SSH-2.0-OpenSSH_9\r\n",
-        b"\x15\x01\x01\x00\x02\x02\x28",
-        b"\x16\x01\x01\xff\xff" + bytes(65535),
-        b"\x16\x01\x01\x00\x04\x02\x00\x00\x00",
-        b"\x16\x01\x01\x00\x06\x02\x00\x00\x02\x01\x01",
-        b"\x16\x01\x01\x00\x04\x02\xff\xff\xff" + b"\x16\x01\x01\x40\x00" * 3,
-        bytes(100),
-        os.urandom(500),
-    ],
-)
-def test_what_is_no_tls_at_all_is_no_traceback(data: bytes) -> None:
-    with serving(answer(data)) as address:
+NO_TLS = {
+    "nothing": b"",
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "ssh": b"SSH-2.0-OpenSSH_9\r\n",
+    "alert": b"\x15\x01\x01\x00\x02\x02\x28",
+    "large record": b"\x16\x01\x01\xff\xff" + bytes(65535),
+    "empty hello": b"\x16\x01\x01\x00\x04\x02\x00\x00\x00",
+    "short hello": b"\x16\x01\x01\x00\x06\x02\x00\x00\x02\x01\x01",
+    "endless message": b"\x16\x01\x01\x00\x04\x02\xff\xff\xff" + b"\x16\x01\x01\x40\x00" * 3,
+    "zeros": bytes(100),
+    "random": os.urandom(500),
+}
+
+
+@pytest.mark.parametrize("name", NO_TLS)
+def test_what_is_no_tls_at_all_is_no_traceback(name: str) -> None:
+    with serving(answer(NO_TLS[name])) as address:
         endpoint = probe(address, timeout_s=1)
     assert not endpoint.spoken
     assert set(endpoint.refused) == {"TLCP 1.1", "RFC 8998", "TLS 1.3", "TLS 1.2"}
