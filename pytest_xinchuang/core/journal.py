@@ -34,7 +34,7 @@ from pytest_xinchuang.messages import Message, _, system_error, verbatim
 
 JOURNAL = "journal.ndjson"
 MAX_DEPTH = 500
-"""Levels of objects and lists in a line. Python 3.11 reads some 1000, Python 3.13 more than 5000: a journal is graded alike by all."""
+"""Levels of objects and lists in a line. Python 3.11 reads some 1000, Python 3.13 more than 5000: all grade alike."""
 
 _BROKEN = {2: _("the run was interrupted"), 3: _("the run ended in an internal error")}
 """pytest's exit codes (pytest.ExitCode) of runs that did not do what they set out to do."""
