@@ -12,6 +12,7 @@ import re
 import shutil
 import stat
 import struct
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -105,8 +106,14 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
         # zipfile raises these for compressions that it does not know, and for encrypted members.
         if type(error) in (NotImplementedError, RuntimeError):
             raise CannotRead(str(error) or _("an unsupported compression"), "XC-BAD-006") from error
-        if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
+        if isinstance(error, _DAMAGE) or _is_of_zstd(error):
             raise CannotRead(_("damaged: {error}", error=error)) from error
+
+
+def _is_of_zstd(error: Exception) -> bool:
+    """Its errors are no ValueError; and the name of their module differs between its versions."""
+    loaded = sys.modules.get("zstandard")
+    return loaded is not None and isinstance(error, loaded.ZstdError)
 
 
 _DAMAGE = (

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_xinchuang.core.errors import XcError
@@ -349,6 +349,8 @@ SEEDS = kinds_of_container()
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)), max_size=6),
     cut=st.floats(0.05, 1),
 )
+@example(name="x.so.zst", edits=[(0.0625, b"\0")], cut=1.0)
+@example(name="x.so.zst", edits=[(0.5, b"\xff" * 8)], cut=1.0)
 def test_whatever_the_bytes_are_it_is_an_answer(
     name: str, edits: list[tuple[float, bytes]], cut: float, tmp_path: Path, platforms: Platforms
 ) -> None:
