@@ -30,7 +30,7 @@ def system_cause(error: BaseException) -> OSError | None:
         if not isinstance(each, BaseException) or id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, OSError) and each.errno is not None and each.strerror:
+        if isinstance(each, OSError) and isinstance(each.errno, int) and each.strerror:
             return each
         waiting += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
     return None

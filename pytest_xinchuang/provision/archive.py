@@ -43,7 +43,9 @@ def unpack(archive: Path, tree: Path) -> None:
                 if place is not None:
                     _unpack_one(archive, tar, member, tree, place, modes)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataFileError(_("{archive}: cannot be unpacked: {why}", archive=archive, why=_why(error))) from error
+        raise DataFileError(
+            _("{archive}: cannot be unpacked: {why}", archive=archive, why=_why(archive, error))
+        ) from error
     except OSError as error:
         raise DataFileError(
             _("{archive}: cannot be unpacked: {value}", archive=archive, value=system_error(error))
@@ -53,12 +55,12 @@ def unpack(archive: Path, tree: Path) -> None:
         directory.chmod(mode)
 
 
-def _why(error: Exception) -> Message:
+def _why(archive: Path, error: Exception) -> Message:
     """What is wrong with an archive; of which kind an error of ``tarfile`` is, its text alone tells of some."""
     said = str(error)
     if isinstance(error, EOFError) or said in ("unexpected end of data", "truncated header"):
         return _("it is cut off")
-    if said == "empty file":
+    if not archive.stat().st_size:
         return _("it is empty")
     if isinstance(error, tarfile.CompressionError):
         return _("this Python cannot read its compression: {why}", why=verbatim(said))
