@@ -533,7 +533,8 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
         words = [program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)]
         done = _unsquashfs(words, account)
         if not out.is_dir():
-            raise CannotRead(f"unsquashfs: {first_line(done.errors)}")
+            said = first_line(done.errors).replace(f"{scratch}/", "")  # the same in each run
+            raise CannotRead(f"unsquashfs: {said}")
         for directory, names, files in os.walk(out):
             names.sort()
             for name in sorted(names + files):

@@ -54,7 +54,7 @@ def store(platforms: Platforms, entries: list[Entry]) -> Any:
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, platforms: Platforms) -> Callable[[bool], None]:
     def missing(*_words: object) -> Any:
-        raise HostFault(_("it is not there"), mend=verbatim("pip install it"))
+        raise HostFault(_("not on PATH"), mend=verbatim("pip install ..."))
 
     def make(good: bool) -> None:
         entries = [
