@@ -538,7 +538,8 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
         words = [program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)]
         done = _unsquashfs(words, account)
         if not out.is_dir():
-            raise CannotRead(_("unsquashfs unpacks nothing: {why}", why=first_line(done.errors)))
+            said = first_line(done.errors).replace(f"{scratch}/", "")  # the same in each run
+            raise CannotRead(_("unsquashfs unpacks nothing: {why}", why=said))
         for directory, names, files in os.walk(out):
             names.sort()
             for name in sorted(names + files):
