@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, translate
@@ -223,10 +223,22 @@ def both(texts: Mapping[str, str], /, **params: Parameter) -> Message:
     return Message(_Texts(texts, _told(params)))
 
 
+_known_errors: list[Callable[[BaseException], Message | None]] = []
+
+
+def knows_errors(words: Callable[[BaseException], Message | None]) -> Callable[[BaseException], Message | None]:
+    """Have ``told`` ask a function for its words for an error of a library; None: it has none."""
+    _known_errors.append(words)
+    return words
+
+
 def told(error: BaseException) -> Message:
-    """What an error says: the message that it was raised with, else its text as it is."""
+    """What an error says: the message that it was raised with, the words for its kind, else its text as it is."""
     said = error.args[0] if error.args else None
-    return said if isinstance(said, Message) else Message(_Verbatim(str(error)))
+    if isinstance(said, Message):
+        return said
+    known = next((found for words in _known_errors if (found := words(error)) is not None), None)
+    return known if known is not None else verbatim(str(error) or type(error).__name__)
 
 
 def _told(params: Mapping[str, Parameter]) -> Mapping[str, Parameter]:
