@@ -5,8 +5,18 @@ catalogues ``locale/zh.po`` of the rooms hold the Chinese. See CONTRIBUTING.md, 
 """
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, add_catalogue, choose_language
-from pytest_xinchuang.messages.message import NOTHING, Message, _, both, joined, n_, render, told, verbatim
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages.message import (
+    NOTHING,
+    Message,
+    _,
+    both,
+    joined,
+    n_,
+    render,
+    system_error,
+    told,
+    verbatim,
+)
 
 __all__ = [
     "LANGUAGES",

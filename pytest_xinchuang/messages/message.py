@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, translate
+from pytest_xinchuang.messages.system import template_of
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
 _SPEC = re.compile(r"[<>^]?#?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
+
+_OF_JSON = re.compile(r"(.+): line (\d+) column (\d+) \(char \d+\)")
+"""What Python's reader of JSON says: its class would have to be imported by every run."""
+
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_SPACED = re.compile(r"(?:(?<=[\u4e00-\u9fff]) )?\{(\w+)\}(?: (?=[\u4e00-\u9fff]))?")
 
 LONGEST = 100_000
 """Characters of a message that is read from a journal."""
@@ -44,7 +52,18 @@ class _Lenient(string.Formatter):
 
 
 def _fill(template: str, params: Mapping[str, Parameter], language: str) -> str:
-    return _Lenient().vformat(template, (), {name: _parameter(value, language) for name, value in params.items()})
+    filled = {name: _parameter(value, language) for name, value in params.items()}
+    if language == "zh":
+        template = _SPACED.sub(lambda found: _close(found, filled), template)
+    return _Lenient().vformat(template, (), filled)
+
+
+def _close(found: re.Match[str], params: Mapping[str, Any]) -> str:
+    """Translations have spaces around names in Latin letters; what begins or ends in Chinese stands close."""
+    field, value = f"{{{found.group(1)}}}", str(params.get(found.group(1), ""))
+    before = "" if _CHINESE.match(value[:1]) else found.group().partition("{")[0]
+    after = "" if _CHINESE.match(value[-1:]) else found.group().rpartition("}")[2]
+    return f"{before}{field}{after}"
 
 
 def _parameter(value: Parameter, language: str) -> Any:
@@ -224,9 +243,33 @@ def both(texts: Mapping[str, str], /, **params: Parameter) -> Message:
 
 
 def told(error: BaseException) -> Message:
-    """What an error says: the message that it was raised with, else its text as it is."""
+    """What an error says: the message that it was raised with, else its text, in the reader's language where it is known."""
     said = error.args[0] if error.args else None
-    return said if isinstance(said, Message) else Message(_Verbatim(str(error)))
+    if isinstance(said, Message):
+        return said
+    behind = getattr(error, "reason", None)  # of a URLError
+    if isinstance(behind, OSError):
+        return told(behind)
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        why = system_error(error)
+        return why if error.filename is None else _("{name}: {why}", name=error.filename, why=why)
+    if isinstance(error, UnicodeDecodeError):
+        return _("byte {at} is not {encoding}", at=error.start, encoding=error.encoding)
+    if isinstance(error, ValueError) and (found := _OF_JSON.fullmatch(str(error))):
+        fault, line, column = found.groups()
+        return _("{fault} at line {line} column {column}", fault=verbatim(fault), line=int(line), column=int(column))
+    return Message(_Verbatim(str(error)))
+
+
+def system_error(error: OSError | int) -> Message:
+    """The system's words for an error, or for its number: ``No such file or directory``."""
+    if isinstance(error, OSError):
+        if error.errno is None or error.strerror != os.strerror(error.errno):
+            return verbatim(error.strerror or str(error))
+        error = error.errno
+    said = os.strerror(error)
+    template = template_of(error, said)
+    return verbatim(said) if template is None else Message.of(template)
 
 
 def _told(params: Mapping[str, Parameter]) -> Mapping[str, Parameter]:
