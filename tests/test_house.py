@@ -66,13 +66,19 @@ def test_every_room_has_its_floor() -> None:
     assert sorted(listed) == sorted(HOUSE.rooms)
 
 
-def test_a_room_imports_from_lower_floors_alone() -> None:
-    floor_of = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+def upward(house: House, floors: tuple[tuple[str, ...], ...]) -> dict[tuple[str, str], list[str]]:
+    """The imports from the same floor or from a higher one, by rooms."""
+    floor_of = {name: number for number, floor in enumerate(floors) for name in floor}
     wrong: dict[tuple[str, str], list[str]] = {}
-    for importer, target in HOUSE.crossings():
-        step = HOUSE.room(importer), HOUSE.room(target)
+    for importer, target in house.crossings():
+        step = house.room(importer), house.room(target)
         if floor_of[step[1]] >= floor_of[step[0]]:
             wrong.setdefault(step, []).append(f"{importer} imports {target}")
+    return wrong
+
+
+def test_a_room_imports_from_lower_floors_alone() -> None:
+    wrong = upward(HOUSE, FLOORS)
     unexpected = [line for step, lines in wrong.items() if step not in EXCEPTIONS for line in lines]
     assert not unexpected, "\n".join(unexpected)
     assert set(EXCEPTIONS) <= set(wrong), "these are no longer needed"
@@ -113,6 +119,25 @@ def test_a_circle_is_seen_however_it_is_imported(planted: str, tmp_path: Path) -
     assert "house.a.one imports house.b.two" in house.why(rooms)
     (root / "a/one.py").write_text("import os")
     assert not circle(House(root).files) and not circle(House(root).rooms)
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_an_import_upward_is_seen(planted: str, tmp_path: Path) -> None:
+    root = tmp_path / "house"
+    for name, text in {
+        "__init__.py": "",
+        "a/__init__.py": "",
+        "a/one.py": planted,
+        "b/__init__.py": "",
+        "b/two.py": "",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    house = House(root)
+    step = {("a", "b"): ["house.a.one imports house.b.two"]}
+    assert upward(house, (("",), ("a",), ("b",))) == step
+    assert upward(house, (("",), ("a", "b"))) == step, "a neighbour"
+    assert not upward(house, (("",), ("b",), ("a",)))
 
 
 def test_the_pytest_side_alone_knows_of_pytest() -> None:
