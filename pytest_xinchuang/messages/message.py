@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, translate
-from pytest_xinchuang.messages.system import template_of
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 
 _SPEC = re.compile(r"[<>^]?#?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
-
-_OF_JSON = re.compile(r"(.+): line (\d+) column (\d+) \(char \d+\)")
-"""What Python's reader of JSON says: its class would have to be imported by every run."""
 
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _SPACED = re.compile(r"(?:(?<=[\u4e00-\u9fff]) )?\{(\w+)\}(?: (?=[\u4e00-\u9fff]))?")
@@ -242,34 +237,22 @@ def both(texts: Mapping[str, str], /, **params: Parameter) -> Message:
     return Message(_Texts(texts, _told(params)))
 
 
+_known_errors: list[Callable[[BaseException], Message | None]] = []
+
+
+def knows_errors(words: Callable[[BaseException], Message | None]) -> Callable[[BaseException], Message | None]:
+    """Have ``told`` ask a function for its words for an error of a library; None: it has none."""
+    _known_errors.append(words)
+    return words
+
+
 def told(error: BaseException) -> Message:
-    """What an error says: the message that it was raised with, else its text, in the reader's language where it is known."""
+    """What an error says: the message that it was raised with, the words for its kind, else its text as it is."""
     said = error.args[0] if error.args else None
     if isinstance(said, Message):
         return said
-    behind = getattr(error, "reason", None)  # of a URLError
-    if isinstance(behind, OSError):
-        return told(behind)
-    if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        why = system_error(error)
-        return why if error.filename is None else _("{name}: {why}", name=error.filename, why=why)
-    if isinstance(error, UnicodeDecodeError):
-        return _("byte {at} is not {encoding}", at=error.start, encoding=error.encoding)
-    if isinstance(error, ValueError) and (found := _OF_JSON.fullmatch(str(error))):
-        fault, line, column = found.groups()
-        return _("{fault} at line {line} column {column}", fault=verbatim(fault), line=int(line), column=int(column))
-    return Message(_Verbatim(str(error)))
-
-
-def system_error(error: OSError | int) -> Message:
-    """The system's words for an error, or for its number: ``No such file or directory``."""
-    if isinstance(error, OSError):
-        if error.errno is None or error.strerror != os.strerror(error.errno):
-            return verbatim(error.strerror or str(error))
-        error = error.errno
-    said = os.strerror(error)
-    template = template_of(error, said)
-    return verbatim(said) if template is None else Message.of(template)
+    known = next((found for words in _known_errors if (found := words(error)) is not None), None)
+    return known if known is not None else verbatim(str(error) or type(error).__name__)
 
 
 def _told(params: Mapping[str, Parameter]) -> Mapping[str, Parameter]:

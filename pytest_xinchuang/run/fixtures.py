@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_xinchuang.messages import _
-
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform
     from pytest_xinchuang.core.subject import Subject
@@ -54,6 +52,7 @@ def xc_evidence(request: pytest.FixtureRequest) -> Evidence:
 def xc_sandbox(request: pytest.FixtureRequest, xc_platform: Platform) -> RecordingSandbox:
     """The sandbox of ``xc_platform``, emptied for this test."""
     from pytest_xinchuang.core.verdict import Fidelity
+    from pytest_xinchuang.messages import _
     from pytest_xinchuang.run.handles import RecordingSandbox
     from pytest_xinchuang.run.markers import least_fidelity
     from pytest_xinchuang.run.recording import record_of

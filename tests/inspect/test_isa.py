@@ -316,6 +316,18 @@ def test_a_data_word_between_functions_is_no_instruction(tmp_path: Path, platfor
     assert not any(use.certain for use in uses.values())
 
 
+def test_tables_of_one_extension_hide_no_code_of_another(tmp_path: Path, platforms: Platforms) -> None:
+    """OpenSSL's libcrypto, whose code without symbols stands behind hundreds of words that look like others."""
+    table = "\n".join(".long 0xb8200041, 0xffffffff" for _ in range(200))
+    code = "\n".join(["nop"] * 8 + ["eor3 v0.16b,v1.16b,v2.16b,v3.16b"] * 3 + ["nop"] * 8)
+    known = ".globl unit\n.type unit, %function\nunit:\nret\n.size unit, .-unit"
+    (tmp_path / "unit.S").write_text(f"{ARM_ARCH}\n.text\n{known}\n{table}\n{code}\n")
+    target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
+    data = Builder(Cache()).c(target, [tmp_path / "unit.S"], flags=["-nostdlib"], shared=True)
+    uses = scan_isa(read_elf(data, "unit"), data).uses
+    assert {name: (use.certain, use.guarded) for name, use in uses.items()} == {"sha3": (0, 3)}
+
+
 def test_a_library_that_asks_is_guarded(tmp_path: Path, platforms: Platforms) -> None:
     source = tmp_path / "u.c"
     source.write_text(

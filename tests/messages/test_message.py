@@ -5,14 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from collections.abc import Callable
-from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 from pydantic import BaseModel
 
-from pytest_xinchuang.messages import Message, _, both, choose_language, joined, n_, render, told, verbatim
+from pytest_xinchuang.messages import Message, _, both, choose_language, joined, n_, render, verbatim
 
 EVERY = [
     _("{program} needs {library}", program="a", library=verbatim("libz.so.1")),
@@ -91,34 +88,6 @@ def test_the_language_is_what_is_asked_for_else_the_locales(
     wanted: str | None, environment: dict[str, str], language: str
 ) -> None:
     assert choose_language(wanted, environment) == language
-
-
-def _raised(make: Callable[[], object]) -> BaseException:
-    with pytest.raises(Exception) as caught:
-        make()
-    return caught.value
-
-
-@pytest.mark.parametrize(
-    ("make", "chinese"),
-    [
-        (lambda: Path("/nonexistent").read_bytes(), "/nonexistent：没有该文件或目录"),
-        (lambda: b"a\xff".decode("utf-8"), "第 1 字节处不是 utf-8"),
-        (lambda: json.loads("{"), "第 1 行第 2 列：“Expecting property name enclosed in double quotes”"),
-        (lambda: _raise(URLError(ConnectionRefusedError(111, "Connection refused"))), "连接被拒绝"),
-        (lambda: _raise(ValueError(_("a list"))), "列表"),
-        (lambda: _raise(OSError("Truncated file header")), "Truncated file header"),
-    ],
-)
-def test_what_python_raises_is_told_in_chinese(make: Callable[[], object], chinese: str) -> None:
-    error = _raised(make)
-    assert told(error).render("zh") == chinese
-    assert _("not JSON: {why}", why=error).render("zh").endswith(chinese)
-    assert "Errno" not in str(told(error))
-
-
-def _raise(error: BaseException) -> None:
-    raise error
 
 
 def test_names_in_chinese_stand_close_and_those_in_latin_letters_do_not() -> None:

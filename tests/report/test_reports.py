@@ -194,6 +194,23 @@ def test_one_journal_gives_the_terminal_in_either_language(result_of: Make) -> N
     assert ENGLISH.findall(without_names(told)) == []
 
 
+def test_the_head_names_the_profile_in_either_language(result_of: Make) -> None:
+    events = all_pass()
+    title = {"en": "Finance", "zh": "金融核心"}
+    events[0] = started(profile={"id": "finance", "title": title, "required_level": "L3"})
+    result = result_of(events)
+    assert ", profile finance (Finance), suite" in table(result, "en")[0]
+    assert "，等级方案 finance（金融核心），" in table(result, "zh")[0]
+    assert ", profile finance, suite" in table(result_of(all_pass()), "en")[0], "a journal of before has no title"
+
+
+def test_the_table_calls_a_failure_as_the_verdict_does(result_of: Make) -> None:
+    events = all_pass()
+    events[3] = decided("T-1", "fail", reason="wrong")
+    told = table(result_of(events), "zh")
+    assert "不通过 0/1" in told[2] and not [line for line in told if "失败" in line]
+
+
 def test_a_run_without_a_grade_says_so_in_either_language(result_of: Make) -> None:
     told = "\n".join(table(result_of(chinese()[:-1]), "zh"))
     assert "没有等级：运行没有结束" in told

@@ -10,6 +10,7 @@ import yaml
 
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, ToolchainFault
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
@@ -110,19 +111,28 @@ def test_a_malformed_go_mod_fails_by_its_true_line(
 
 
 @pytest.mark.parametrize(
-    ("line", "failed"),
-    [("nonsense", "XC-CHAIN-001"), ("require example.com/a 1.2.3", "XC-CHAIN-023")],
-    ids=["syntax", "version"],
+    "line",
+    ["nonsense", "require example.com/a 1.2.3", "require example.com/a v2.0.0"],
+    ids=["syntax", "version", "major"],
 )
-def test_of_a_go_mod_that_is_refused_nothing_else_passes(
-    line: str, failed: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue
+def test_a_go_mod_that_is_refused_is_not_readable_and_nothing_else_is_tested(
+    line: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue
 ) -> None:
     place = subject(tmp_path / "s", f"{PLAIN}{line}\n", sbom="sbom.json")
     (place / "sbom.json").write_text('{"components": [{"name": "example.com/b", "version": "v1.0.0"}]}')
     ids = [r.id for r in catalogue.of(frozenset({"supply_chain"})) if r.id not in ("XC-CHAIN-024", "XC-CHAIN-030")]
     found = dict(zip(ids, decide(place, platforms, catalogue, *ids, offline=True), strict=True))
-    assert found.pop(failed).verdict is Verdict.FAIL
-    assert {d.verdict for d in found.values()} == {Verdict.INCONCLUSIVE}, found
+    readable = found.pop("XC-CHAIN-001")
+    assert (readable.verdict, readable.cause) == (Verdict.FAIL, Cause.SUBJECT) and "go.mod:4" in readable.reason
+    assert readable.mend and "tidy" not in readable.mend, "go mod tidy refuses it too"
+    assert {d.verdict for d in found.values()} == {Verdict.INCONCLUSIVE} and not [
+        d for d in found.values() if d.cause is Cause.BLOCKED
+    ], "what blocks what is said by the catalogue"
+    engine = SupplyChainEngine(load_subject(place), catalogue, Cache(), Trust(), offline=True)
+    order = InOrder(catalogue, engine.decision)
+    run = {one: order.decision(one) for one in found}
+    assert {(d.verdict, d.cause) for d in run.values()} == {(Verdict.NOT_TESTED, Cause.BLOCKED)}, run
+    assert {d.mend for d in run.values()} == {readable.mend}
 
 
 def test_a_check_offline_asks_nobody(
