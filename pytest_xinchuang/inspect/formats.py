@@ -111,14 +111,10 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
             raise CannotRead(
                 _("encrypted, or of an unsupported compression: {why}", why=told(error)), "XC-BAD-006"
             ) from error
-        if isinstance(error, _DAMAGE) or _is_of_zstd(error):
+        # What zstandard raises is no ValueError, and the name of its module differs between versions.
+        zstd = getattr(sys.modules.get("zstandard"), "ZstdError", ())
+        if isinstance(error, _DAMAGE) or isinstance(error, zstd):
             raise CannotRead(_("damaged: {error}", error=error)) from error
-
-
-def _is_of_zstd(error: Exception) -> bool:
-    """Its errors are no ValueError; and the name of their module differs between its versions."""
-    loaded = sys.modules.get("zstandard")
-    return loaded is not None and isinstance(error, loaded.ZstdError)
 
 
 _DAMAGE = (

@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import DataFileError, HostFault, MissingDependency
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import KernelRecipe
-from pytest_xinchuang.messages import _, system_error
+from pytest_xinchuang.messages import _, system_error, told
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
 from pytest_xinchuang.provision.refs import SystemEmulatorRef
@@ -174,7 +174,7 @@ def _unzstd(data: bytes) -> bytes:
     try:
         found = reader.decompress(data)
     except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(told(error)) from error
     if not reader.eof:
         raise EOFError(_("the zstd frame is cut off"))
     return found
