@@ -93,6 +93,7 @@ def _room(place: Path, source: str, translations: str) -> Path:
     return script
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("source", "translations", "said"),
     [
@@ -110,6 +111,7 @@ def test_a_planted_fault_of_the_catalogues_is_seen(tmp_path: Path, source: str, 
     assert (done.returncode, said in done.stdout) == (int(bool(said)), True), done.stdout + done.stderr
 
 
+@pytest.mark.tools
 def test_a_room_that_is_not_there_is_told(tmp_path: Path) -> None:
     script = _room(tmp_path, "", "")
     done = subprocess.run([sys.executable, script, "update", "rom"], capture_output=True, text=True, check=False)

@@ -113,7 +113,7 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
             ) from error
         # What zstandard raises is no ValueError, and the name of its module differs between versions.
         zstd = getattr(sys.modules.get("zstandard"), "ZstdError", ())
-        if isinstance(error, _DAMAGE) or isinstance(error, zstd):
+        if isinstance(error, (_DAMAGE, zstd)):
             raise CannotRead(_("damaged: {error}", error=error)) from error
 
 
