@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-_INCLUDE = re.compile(
-    rb'^[ \t]*#[ \t]*(?:include|include_next|import|embed)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE
-)
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
+_EMBED = re.compile(rb'^[ \t]*#[ \t]*embed[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
+
 _INCBIN = re.compile(rb'\.(?:incbin|include)[\s\\]*"([^"\\\n]+)')
 """GNU as, .incbin and .include; in C they stand in a string, whose quotes are escaped."""
 
@@ -107,7 +107,7 @@ def included(
     sources: Iterable[Path],
     dirs: Iterable[Path],
     within: Path | None = None,
-    outside: Callable[[Path, Path], None] = lambda _including, _named: None,
+    outside: Callable[[Path, bool], None] = lambda _named, _data: None,
 ) -> list[Path]:
     """The sources, and what they include, directly or not, sorted.
 
@@ -116,7 +116,7 @@ def included(
 
     Args:
         within: nothing outside of it is listed, whether a name or a link leads there.
-        outside: told of what is not listed for that, with the file that names it.
+        outside: told of what is not listed for that, and whether it is taken in as data.
     """
     first = list(sources)
     # Compilers run in ``within``: what an assembler is to take in may be named from there.
@@ -133,7 +133,7 @@ def included(
             continue
         text = path.read_bytes()
         joined = text.replace(b"\\\n", b"")
-        data = _INCBIN.findall(text)
+        data = [*_INCBIN.findall(text), *(a or b for a, b in _EMBED.findall(joined))]
         names = [a or b for a, b in (*_INCLUDE.findall(joined), *_NAMED.findall(joined))]
         for name in (*names, *data):
             relative = os.fsdecode(name)
@@ -142,7 +142,7 @@ def included(
                 if not candidate.is_file():
                     continue
                 if leaves(candidate, within):
-                    outside(path, candidate)
+                    outside(candidate, name in data)
                     continue
                 waiting.append(candidate)
                 if name in data:

@@ -237,7 +237,14 @@ class Builder:
         argv += [f"-I{d}" for d in target.include_dirs]
         kind = ["-shared", "-fPIC"] if shared else []
         given = tree.digests()
-        key = ["c", 2, tool.told(), target.key(), list(flags), list(libraries), shared, salt, given]
+        zig = Path(self._compilers("zig", salt))
+
+        def environment_of(tmp: Path) -> dict[str, str]:
+            own = {"ZIG_GLOBAL_CACHE_DIR": str(zig), "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig")}
+            return _plain_environment(tmp) | _other_circumstances(salt) | ({} if gnu else own)
+
+        key = ["c", tool.told(), target.key(), list(flags), list(libraries), shared, salt, given]
+        key += [environment_of(_NOWHERE)]
         key += [{name: hashlib.sha256(data).hexdigest() for name, data in objects.items()}]
         roots = (*_homes(compiler[0], gnu=gnu), *target.library_dirs, *target.include_dirs)
         work = _Work(f"build {sources[0].name} for {target.arch}", key, tree, given, (tool,), roots)
@@ -245,10 +252,8 @@ class Builder:
         def build(site: _Site) -> tuple[list[str], dict[str, str]]:
             for name, data in objects.items():
                 (site.here / "objects" / name).write_bytes(data)
-            zig = Path(self._compilers("zig", salt))
-            env = _plain_environment(site.tmp) | _other_circumstances(salt)
+            env = environment_of(site.tmp)
             if not gnu:
-                env |= {"ZIG_GLOBAL_CACHE_DIR": str(zig), "ZIG_LOCAL_CACHE_DIR": str(site.tmp / "zig")}
                 self._warm_zig(tool, [*plain, *kind, *filter(_OF_CODE.fullmatch, allowed)], env, zig, roots)
             first = str(site.src / sources[0].parent.relative_to(tree.base))
             places = {"first": first, "tree": str(site.src), "here": first}
@@ -336,15 +341,20 @@ class Builder:
             changes |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt)}
         tree = Tree.of_go(directory, within)
         given = tree.digests()
-        key: list[object] = ["go", 2, [tool.told() for tool in tools], target.key(), cgo, list(flags), salt, given]
+
+        def environment_of(tmp: Path) -> dict[str, str]:
+            inside = {"GOPATH": str(tmp / "go"), "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig")}
+            ours = {k: v for k, v in go.environment({**changes, **inside}).items() if _GO_SETTING.fullmatch(k)}
+            return ours | _plain_environment(tmp) | _other_circumstances(salt)
+
+        key: list[object] = ["go", [tool.told() for tool in tools], target.key(), cgo, list(flags), salt, given]
+        key += [environment_of(_NOWHERE)]
         work = _Work(f"build {directory.name} for {target.arch}", key, tree, given, tuple(tools), tuple(roots))
 
         def build(site: _Site) -> tuple[list[str], dict[str, str]]:
             for tool in tools:
                 self._identities.check_package(tool.path)
-            inside = {"GOPATH": str(site.tmp / "go"), "ZIG_LOCAL_CACHE_DIR": str(site.tmp / "zig")}
-            env = {k: v for k, v in go.environment({**changes, **inside}).items() if _GO_SETTING.fullmatch(k)}
-            env |= _plain_environment(site.tmp) | _other_circumstances(salt)
+            env = environment_of(site.tmp)
             layers = [build_cache, modules, *([Path(changes["ZIG_GLOBAL_CACHE_DIR"])] if cgo else [])]
             sights = Sights((*roots, site.src), (site.out, site.tmp), _layers(site, *layers))
             place = site.src / directory.relative_to(tree.base)
@@ -456,9 +466,8 @@ class Builder:
             if not any(real.is_relative_to(root) for root in roots):
                 raise work.refuse_outside(path)
             site.read[str(real)] = self._digests.of(real)
-        if site.isolation is Isolation.NONE and work.tree.outside:
-            # What an assembler takes in stands in no list of dependencies.
-            raise work.refuse_outside(work.tree.outside[0])
+        for path in work.tree.taken:
+            raise work.refuse_outside(path)
 
     def _cached(self, work: _Work, build: Callable[[_Site], tuple[list[str], dict[str, str]]]) -> bytes:
         name = hashlib.sha256(json.dumps(work.key, sort_keys=True, default=str).encode()).hexdigest()
@@ -521,10 +530,15 @@ class Builder:
             remove_tree(here)
 
 
+_NOWHERE = Path("{here}/tmp")
+"""The place of a build that has none yet."""
+
 _OF_CODE = re.compile(r"-(?:O|m|f|static|pie|no-?pie|pthread|nostdlib|nolibc|nostartfiles|nodefaultlibs)(?!include).*")
 """Flags that change what zig makes for every program."""
 
-_GO_SETTING = re.compile(r"GO[A-Z0-9]*|CGO_ENABLED|CC|ZIG_[A-Z_]+|XDG_CONFIG_HOME")
+_GO_SETTING = re.compile(
+    r"GO(?!DEBUG|GC|MEMLIMIT|TRACEBACK|TMPDIR|MAXPROCS)[A-Z0-9]*|CGO_ENABLED|CC|ZIG_[A-Z_]+|XDG_CONFIG_HOME"
+)
 """What of the go command's environment is ours: each of it is set by ``GoCommand`` or here."""
 
 GO_HELPERS = frozenset({"compile", "link", "asm", "cgo"})

@@ -120,7 +120,7 @@ class Jail:
         try:
             told = json.loads(status.read_text(encoding="utf-8"))
             isolation, refused = told["isolation"], told["refused"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ToolchainFault(
                 _("a compiler could not be started: {why}", why=verbatim(done.errors.strip()[-300:]) or error)
             ) from error

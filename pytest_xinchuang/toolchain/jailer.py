@@ -178,6 +178,8 @@ def become(orders: dict[str, Any], told: int) -> None:
         os.closerange(3, told)
         os.closerange(told + 1, 256)
         os.execv(orders["argv"][0], orders["argv"])
+    except OSError as error:
+        os.write(told, f"{orders['argv'][0]}: {error.strerror}".encode()[:4096])
     finally:
         os._exit(127)
 

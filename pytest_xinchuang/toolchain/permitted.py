@@ -32,13 +32,13 @@ _FLAG = re.compile(
     | -f(?:file|debug|macro)-prefix-map=[^=]*=.*
     | -c | -s | -shared | -static(?:-pie|-libgcc|-libstdc\+\+)? | -pie | -no-pie | -nopie | -rdynamic | -pthreads? | -pipe
     | -nostdlib | -nostartfiles | -nodefaultlibs | -nolibc | -nostdinc | -ffreestanding
-    | -l[\w.+-]+ | -x(?:c|assembler|assembler-with-cpp|none) | -z[\w=,-]+ | -u\w+ | -e\w+
+    | -l:?[\w.+-]+ | -x(?:c|assembler|assembler-with-cpp|none) | -z[\w=,-]+ | -u\w+ | -e\w+
     | --param=[\w-]+=\d+
     | -Wp,-[DU][A-Za-z_]\w*(?:=[^,]*)? | -Wa,(?:--noexecstack|-m[\w=.+-]+)(?:,(?:--noexecstack|-m[\w=.+-]+))*
     """,
     re.X | re.S,
 )
-_NAME = re.compile(r"[\w.+-]+(?:\(.*?\))?(?:=.*)?", re.S)
+_NAME = re.compile(r"(?!-)[\w.+-]+(?:\(.*?\))?(?:=.*)?", re.S)
 
 _LINKER = re.compile(
     r"""

@@ -21,13 +21,15 @@ class Tree:
     base: Path
     files: tuple[Path, ...]
     outside: tuple[Path, ...] = ()
-    """What the files name, and what is not given for standing outside."""
+    """What the files name and is not given, since it stands outside."""
+    taken: tuple[Path, ...] = ()
+    """What of that they take in as data: neither assemblers nor, with -MD, Clang (22) list it, and Clang misses none of it."""
 
     @classmethod
     def of_c(cls, sources: Sequence[Path], flags: Sequence[str], within: Path | None) -> Tree:
         here, base = sources[0].parent, within or Path.cwd()
         forced = inputs.forced_includes(flags, here, base)
-        outside: dict[Path, None] = {}
+        outside: dict[Path, bool] = {}
         with _readable():
             for path in (*sources, *forced):
                 if inputs.leaves(path, within):
@@ -37,8 +39,13 @@ class Tree:
                         output="",
                     )
             dirs = inputs.include_dirs(flags, here, base)
-            files = inputs.included([*sources, *forced], dirs, within, lambda _from, path: outside.setdefault(path))
-        return cls(within or _common(files), tuple(files), tuple(outside))
+            files = inputs.included([*sources, *forced], dirs, within, outside.setdefault)
+        return cls(
+            within or _common(files),
+            tuple(files),
+            tuple(outside),
+            tuple(path for path, data in outside.items() if data),
+        )
 
     @classmethod
     def of_go(cls, directory: Path, within: Path | None) -> Tree:
