@@ -107,7 +107,7 @@ def included(
     sources: Iterable[Path],
     dirs: Iterable[Path],
     within: Path | None = None,
-    outside: Callable[[Path, bool], None] = lambda _named, _data: None,
+    outside: Callable[[Path, bool], object] = lambda _named, _data: None,
 ) -> list[Path]:
     """The sources, and what they include, directly or not, sorted.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 
 
 def cache_dir() -> Path:
@@ -193,7 +194,8 @@ class Cache:
     @staticmethod
     def _check_owner(place: Path) -> None:
         owner, us = place.stat().st_uid, os.geteuid()
-        if owner != us:
+        # What root makes for the sandboxes' user is root's own.
+        if owner != us and (us, owner) != (0, SANDBOX_HOST_UID):
             raise HostFault(
                 _(
                     "{place} belongs to user {owner}, and we are user {us}: what another user has provisioned is not used",

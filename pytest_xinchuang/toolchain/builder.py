@@ -11,9 +11,8 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pytest_xinchuang.core.errors import BuildFailed, ToolchainFault
 from pytest_xinchuang.core.platform import Arch, Architecture
@@ -23,9 +22,23 @@ from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.toolchain.compilers import Identities, Tool
 from pytest_xinchuang.toolchain.digests import Digests, stamp_of
-from pytest_xinchuang.toolchain.jail import Isolation, Jail, Sights
+from pytest_xinchuang.toolchain.jail import Jail, Sights
 from pytest_xinchuang.toolchain.made import Made, named_in
 from pytest_xinchuang.toolchain.permitted import FlagsOf
+from pytest_xinchuang.toolchain.site import (
+    GO_FILES,
+    Site,
+    Work,
+    files_of,
+    filled,
+    homes,
+    layers_over,
+    packages_in,
+    placed,
+    plain_environment,
+    rules_of,
+    traced,
+)
 from pytest_xinchuang.toolchain.tree import Tree
 from pytest_xinchuang.tools.go import GoCause, GoCommand, read_failure, telling_lines
 from pytest_xinchuang.tools.process import Finished, Runner
@@ -127,58 +140,6 @@ def find_c_compiler(target: Target, runner: Runner | None = None) -> tuple[list[
         return [compiler], version_of(compiler, "--version", runner=runner)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """One build, before it is made.
-
-    Attributes:
-        label: for people.
-        key: all that goes into it; places in the file system do not.
-    """
-
-    label: str
-    key: list[object]
-    tree: Tree
-    given: Mapping[str, str]
-    tools: tuple[Tool, ...]
-    roots: tuple[Path, ...]
-    """What the compiler may read besides the subject's files: tool chains, the target's libraries."""
-
-    def refuse_outside(self, path: Path | str) -> BuildFailed:
-        why = _(
-            "the build reads {path}, which is outside of {within}",
-            path=verbatim(str(path)),
-            within=verbatim(str(self.tree.base)),
-        )
-        return BuildFailed(why, argv=[], output="")
-
-
-@dataclass
-class _Site:
-    """The directory of one build: ``src`` is shown to the compiler, ``out`` and ``tmp`` it may write to."""
-
-    here: Path
-    isolation: Isolation = Isolation.NAMESPACES
-    refused: Mapping[str, str] = field(default_factory=dict)
-    read: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def out(self) -> Path:
-        return self.here / "out"
-
-    @property
-    def tmp(self) -> Path:
-        return self.here / "tmp"
-
-    @property
-    def src(self) -> Path:
-        return self.here / "src"
-
-    def make(self) -> None:
-        for place in (self.src, self.out, self.tmp, self.here / "objects", self.here / "above", self.here / "jail"):
-            place.mkdir(exist_ok=True)
-
-
 class Builder:
     """Builds into the cache; the same inputs are built once.
 
@@ -241,15 +202,15 @@ class Builder:
 
         def environment_of(tmp: Path) -> dict[str, str]:
             own = {"ZIG_GLOBAL_CACHE_DIR": str(zig), "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig")}
-            return _plain_environment(tmp) | _other_circumstances(salt) | ({} if gnu else own)
+            return plain_environment(tmp) | _other_circumstances(salt) | ({} if gnu else own)
 
         key = ["c", tool.told(), target.key(), list(flags), list(libraries), shared, salt, given]
         key += [environment_of(_NOWHERE)]
         key += [{name: hashlib.sha256(data).hexdigest() for name, data in objects.items()}]
-        roots = (*_homes(compiler[0], gnu=gnu), *target.library_dirs, *target.include_dirs)
-        work = _Work(f"build {sources[0].name} for {target.arch}", key, tree, given, (tool,), roots)
+        roots = (*homes(compiler[0], gnu=gnu), *target.library_dirs, *target.include_dirs)
+        work = Work(f"build {sources[0].name} for {target.arch}", key, tree, given, (tool,), roots)
 
-        def build(site: _Site) -> tuple[list[str], dict[str, str]]:
+        def build(site: Site) -> tuple[list[str], dict[str, str]]:
             for name, data in objects.items():
                 (site.here / "objects" / name).write_bytes(data)
             env = environment_of(site.tmp)
@@ -257,23 +218,23 @@ class Builder:
                 self._warm_zig(tool, [*plain, *kind, *filter(_OF_CODE.fullmatch, allowed)], env, zig, roots)
             first = str(site.src / sources[0].parent.relative_to(tree.base))
             places = {"first": first, "tree": str(site.src), "here": first}
-            words = [_filled(word, places) for word in [*argv, *kind]]
+            words = [filled(word, places) for word in [*argv, *kind]]
             names = [str(source.relative_to(tree.base)) for source in sources]
-            sights = Sights((*roots, site.src, site.here / "objects"), (site.out, site.tmp), _layers(site, zig))
+            sights = Sights((*roots, site.src, site.here / "objects"), (site.out, site.tmp), layers_over(site, zig))
             if len(names) > 1:  # of several sources a compiler would write the last one's rules alone
                 for index, name in enumerate(names):
-                    each = [*words, "-c", *_rules(site, index), "-o", str(site.tmp / f"{index}.o"), name]
+                    each = [*words, "-c", *rules_of(site, index), "-o", str(site.tmp / f"{index}.o"), name]
                     self._compile(each, env, site, sights, work)
                 names = [str(site.tmp / f"{index}.o") for index in range(len(names))]
             else:
-                words += _rules(site, 0)
+                words += rules_of(site, 0)
             words += ["-o", str(site.out / "out"), *names, f"-L{site.here / 'objects'}", "-Wl,--allow-shlib-undefined"]
             words += [f"-L{d}" for d in target.library_dirs]
             words += [f"-l:{name}" for name in objects] + [f"-l{name}" for name in libraries]
             linked = self._compile([*words, "-Wl,-t"] if gnu else words, env, site, sights, work)
             named = [name for place in sorted(site.tmp.glob("*.d")) for name in named_in(place.read_text())]
             if gnu:
-                named += _traced(linked.text)
+                named += traced(linked.text)
             self._take_account(named, site, work)
             return words, env
 
@@ -292,7 +253,7 @@ class Builder:
             return
         self._identities.check_package(tool.path)
         with self.cache.lock(f"warm-{name[:16]}"), self._scratch(f"warm-{name[:16]}") as here:
-            site = _Site(here)
+            site = Site(here)
             (site.src / "warm.c").write_text("int main(void) { return 0; }\n")
             cache.mkdir(exist_ok=True)
             own = {**env, "ZIG_LOCAL_CACHE_DIR": str(site.tmp / "zig"), "HOME": str(site.tmp), "TMPDIR": str(site.tmp)}
@@ -336,7 +297,7 @@ class Builder:
         if cgo:
             zig = find_zig()
             tools.append(self._identities.of(zig, version_of(zig, "version", runner=self.runner)))
-            roots += _homes(zig, gnu=False)
+            roots += homes(zig, gnu=False)
             cc = f"{zig} cc -target {target.architecture.zig}.{target.libc_version} {' '.join(target.c_flags)}"
             changes |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt)}
         tree = Tree.of_go(directory, within)
@@ -345,22 +306,22 @@ class Builder:
         def environment_of(tmp: Path) -> dict[str, str]:
             inside = {"GOPATH": str(tmp / "go"), "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig")}
             ours = {k: v for k, v in go.environment({**changes, **inside}).items() if _GO_SETTING.fullmatch(k)}
-            return ours | _plain_environment(tmp) | _other_circumstances(salt)
+            return ours | plain_environment(tmp) | _other_circumstances(salt)
 
         key: list[object] = ["go", [tool.told() for tool in tools], target.key(), cgo, list(flags), salt, given]
         key += [environment_of(_NOWHERE)]
-        work = _Work(f"build {directory.name} for {target.arch}", key, tree, given, tuple(tools), tuple(roots))
+        work = Work(f"build {directory.name} for {target.arch}", key, tree, given, tuple(tools), tuple(roots))
 
-        def build(site: _Site) -> tuple[list[str], dict[str, str]]:
+        def build(site: Site) -> tuple[list[str], dict[str, str]]:
             for tool in tools:
                 self._identities.check_package(tool.path)
             env = environment_of(site.tmp)
             layers = [build_cache, modules, *([Path(changes["ZIG_GLOBAL_CACHE_DIR"])] if cgo else [])]
-            sights = Sights((*roots, site.src), (site.out, site.tmp), _layers(site, *layers))
+            sights = Sights((*roots, site.src), (site.out, site.tmp), layers_over(site, *layers))
             place = site.src / directory.relative_to(tree.base)
             fields = "-json=ImportPath,Dir,Standard,Module," + ",".join(GO_FILES)
             listing = [go.program, "list", "-e", "-deps", fields, *flags, "."]
-            packages = _packages(self._jailed(listing, env, site, sights, place).text)
+            packages = packages_in(self._jailed(listing, env, site, sights, place).text)
             standard = sorted(str(p["ImportPath"]) for p in packages if p.get("Standard"))
             words = ["build", "-trimpath", "-ldflags=-s -w -buildid=", *flags]
             self._warm_go(tools[0], [go.program, *words], standard, env, sights, layers)
@@ -368,7 +329,7 @@ class Builder:
             self._build_go(argv, env, place, site, sights)
             if not packages:
                 raise ToolchainFault(_("the go command does not say what it has built"), mend=verbatim(MEND))
-            self._take_account(_files_of(packages), site, work)
+            self._take_account(files_of(packages), site, work)
             return argv, env
 
         return self._cached(work, build)
@@ -390,7 +351,7 @@ class Builder:
         if mark.exists() or not packages:
             return
         with self.cache.lock(f"warm-{name[:16]}"), self._scratch(f"warm-{name[:16]}") as here:
-            site = _Site(here)
+            site = Site(here)
             (site.src / "go.mod").write_text("module warm\n")
             for cache in caches:
                 cache.mkdir(exist_ok=True)
@@ -412,7 +373,7 @@ class Builder:
         return str(self.cache.root / (f"{name}-{salt}" if salt else name))
 
     def _jailed(
-        self, argv: Sequence[str], env: Mapping[str, str], site: _Site, sights: Sights, cwd: Path | None = None
+        self, argv: Sequence[str], env: Mapping[str, str], site: Site, sights: Sights, cwd: Path | None = None
     ) -> Finished:
         """Run a tool where it sees and writes what it may; the isolation is noted."""
         for place in sights.layers:
@@ -423,7 +384,7 @@ class Builder:
         site.isolation, site.refused = run.isolation, run.refused
         return run.finished
 
-    def _compile(self, argv: list[str], env: Mapping[str, str], site: _Site, sights: Sights, work: _Work) -> Finished:
+    def _compile(self, argv: list[str], env: Mapping[str, str], site: Site, sights: Sights, work: Work) -> Finished:
         done = self._jailed(argv, env, site, sights)
         if done.ok:
             return done
@@ -439,7 +400,7 @@ class Builder:
             )
         raise _refused(line, argv, done)
 
-    def _build_go(self, argv: list[str], env: Mapping[str, str], cwd: Path, site: _Site, sights: Sights) -> None:
+    def _build_go(self, argv: list[str], env: Mapping[str, str], cwd: Path, site: Site, sights: Sights) -> None:
         done = self._jailed(argv, env, site, sights, cwd)
         if done.ok:
             return
@@ -451,7 +412,7 @@ class Builder:
         telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
         raise _refused(next(telling, failure.line), argv, done)
 
-    def _take_account(self, named: Iterable[str], site: _Site, work: _Work) -> None:
+    def _take_account(self, named: Iterable[str], site: Site, work: Work) -> None:
         """Note what the compiler says that it read.
 
         Raises:
@@ -469,7 +430,7 @@ class Builder:
         for path in work.tree.taken:
             raise work.refuse_outside(path)
 
-    def _cached(self, work: _Work, build: Callable[[_Site], tuple[list[str], dict[str, str]]]) -> bytes:
+    def _cached(self, work: Work, build: Callable[[Site], tuple[list[str], dict[str, str]]]) -> bytes:
         name = hashlib.sha256(json.dumps(work.key, sort_keys=True, default=str).encode()).hexdigest()
         place = self.cache.root / "builds" / name
         if (data := self._load(place)) is not None:
@@ -480,15 +441,15 @@ class Builder:
             with self.progress.step(work.label, usually_short=work.key[0] == "c") as step:
                 step.starts()
                 with self._scratch(f"build-{name[:16]}") as here:
-                    site = _Site(here)
+                    site = Site(here)
                     self._identities.check_package(work.tools[0].path)
                     work.tree.copy_to(site.src, work.given)
                     argv, env = build(site)
                     data = (site.out / "out").read_bytes()
                     made = Made(
                         tools=work.tools,
-                        argv=tuple(_placed(word, here) for word in argv),
-                        environment={name: _placed(value, here) for name, value in env.items()},
+                        argv=tuple(placed(word, here) for word in argv),
+                        environment={name: placed(value, here) for name, value in env.items()},
                         given=work.given,
                         read=site.read,
                         stamps={path: stamp_of(path) for path in site.read},
@@ -519,7 +480,7 @@ class Builder:
         try:
             remove_tree(here)
             here.mkdir()
-            _Site(here).make()
+            Site(here).make()
             yield here
         except OSError as error:
             raise ToolchainFault(
@@ -544,27 +505,6 @@ _GO_SETTING = re.compile(
 GO_HELPERS = frozenset({"compile", "link", "asm", "cgo"})
 """The programs of GOROOT that `go build` calls."""
 
-GO_FILES = (
-    "GoFiles",
-    "CgoFiles",
-    "CFiles",
-    "CXXFiles",
-    "HFiles",
-    "SFiles",
-    "SysoFiles",
-    "EmbedFiles",
-)
-"""The fields of `go list -json` that name the files of a package (`go help list`)."""
-
-
-def _homes(program: str, *, gnu: bool) -> tuple[Path, ...]:
-    """The directories that a C compiler is made of."""
-    real = Path(program).resolve()
-    if not gnu:
-        return (Path(program).parent, real.parent)
-    system = [Path(name) for name in ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")]
-    return (*system, Path(program).parent.parent, real.parent.parent)
-
 
 def gnu_helpers(compiler: str, runner: Runner) -> tuple[str, ...]:
     """The programs that a GNU compiler calls."""
@@ -580,52 +520,6 @@ def _gnu_helpers(compiler: str, _stamp: tuple[int, int], runner: Runner) -> tupl
         if path and Path(path).is_file():
             found.append(os.path.realpath(path))
     return tuple(found)
-
-
-def _plain_environment(tmp: Path) -> dict[str, str]:
-    """All that a compiler gets: nothing of the caller's environment."""
-    return {"PATH": "/usr/bin:/bin", "HOME": str(tmp), "TMPDIR": str(tmp)}
-
-
-def _layers(site: _Site, *caches: Path) -> dict[Path, Path]:
-    return {cache: site.here / "above" / cache.name for cache in caches}
-
-
-def _rules(site: _Site, index: int) -> list[str]:
-    return ["-MD", "-MF", str(site.tmp / f"{index}.d")]
-
-
-def _filled(word: str, places: Mapping[str, str]) -> str:
-    for name, place in places.items():
-        word = word.replace(f"{{{name}}}", place)
-    return word
-
-
-def _placed(word: str, here: Path) -> str:
-    return word.replace(str(here), "{here}")
-
-
-def _traced(text: str) -> list[str]:
-    """The files that a GNU linker says it takes in (ld(1), -t): members of archives have the archive in parentheses."""
-    return [match[1] for line in text.splitlines() if (match := re.match(r"\(?(/[^()]+)", line))]
-
-
-def _packages(text: str) -> list[dict[str, Any]]:
-    """What `go list -json` prints: one object after the other; nothing when that is not what it printed."""
-    decoder = json.JSONDecoder()
-    found, index = [], 0
-    try:
-        while index < len(text.rstrip()):
-            one, index = decoder.raw_decode(text, index)
-            found.append(one)
-            index += len(text[index:]) - len(text[index:].lstrip())
-    except ValueError:
-        return []
-    return found
-
-
-def _files_of(packages: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [f"{package['Dir']}/{name}" for package in packages for each in GO_FILES for name in package.get(each) or ()]
 
 
 def _need_whole(argv: list[str], done: Finished) -> None:

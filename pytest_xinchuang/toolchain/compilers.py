@@ -138,7 +138,7 @@ def _sha256(path: Path) -> str:
 def _altered(path: str) -> ToolchainFault:
     return ToolchainFault(
         _("{path} is not the file that its package installed", path=path),
-        mend=_("install it again: pip install --force-reinstall --no-deps PACKAGE"),
+        mend=_("remove its package with pip, and install it again"),
     )
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.tools.process import End, Finished, Runner
 from pytest_xinchuang.tools.versions import MEND
 
@@ -33,15 +33,6 @@ class Isolation(StrEnum):
     """The kernel's allow-list of files and of TCP, where namespaces are not to be had. Compilers' caches are shared."""
     NONE = "none"
     """Nothing: flags and dependencies are checked alone."""
-
-    @property
-    def word(self) -> Message:
-        """Itself in words."""
-        return {
-            Isolation.NAMESPACES: _("in namespaces of its own"),
-            Isolation.LANDLOCK: _("behind Landlock, not in namespaces"),
-            Isolation.NONE: _("not isolated"),
-        }[self]
 
 
 @dataclass(frozen=True)

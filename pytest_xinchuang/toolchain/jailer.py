@@ -40,10 +40,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Refused(Exception):
-    """A step that the kernel refused."""
+    """A system call that the kernel refused."""
 
 
 def call(step: str, result: int) -> int:
+    """Raises Refused when a system call failed; ``step`` is its name."""
     if result < 0:
         raise Refused(f"{step}: {os.strerror(ctypes.get_errno())}")
     return result
@@ -51,7 +52,7 @@ def call(step: str, result: int) -> int:
 
 def mount(step: str, source: str, target: str, kind: str, flags: int, data: str = "") -> None:
     words = os.fsencode(source), os.fsencode(target), kind.encode(), flags, os.fsencode(data) or None
-    call(step, libc.mount(*words))
+    call(f"mount {step}", libc.mount(*words))
 
 
 def write(path: str, data: str) -> None:
@@ -85,12 +86,12 @@ def show(path: str, root: str, *, writable: bool = False) -> None:
             os.mkdir(made)
         else:
             os.close(os.open(made, os.O_CREAT | os.O_WRONLY))
-    mount(f"show {path}", path, made, "", MS_BIND | MS_REC)
+    mount(path, path, made, "", MS_BIND | MS_REC)
     wanted = MOUNT_ATTR_NOSUID | (0 if path.startswith("/dev/") else MOUNT_ATTR_NODEV)
     wanted |= 0 if writable else MOUNT_ATTR_RDONLY
     attributes = struct.pack("QQQQ", wanted, 0, 0, 0)
     done = libc.syscall(MOUNT_SETATTR, AT_FDCWD, os.fsencode(made), AT_RECURSIVE, attributes, len(attributes))
-    call(f"make {path} read-only", done)
+    call(f"mount_setattr {path}", done)
 
 
 def layer(path: str, above: str, root: str) -> None:
@@ -102,22 +103,22 @@ def layer(path: str, above: str, root: str) -> None:
         os.makedirs(f"{above}/{name}", exist_ok=True)
     options = f"lowerdir={lower},upperdir={above}/upper,workdir={above}/work,userxattr"
     try:
-        mount("layer", "overlay", place, "overlay", MS_NOSUID | MS_NODEV, options)
+        mount("overlay", "overlay", place, "overlay", MS_NOSUID | MS_NODEV, options)
     except Refused:  # what is above is itself an overlay, as in containers
         memory = f"{root}/.above{abs(hash(path))}"
         os.mkdir(memory)
-        mount("mount a tmpfs", "xc", memory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=700")
+        mount("tmpfs", "xc", memory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=700")
         for name in ("upper", "work"):
             os.mkdir(f"{memory}/{name}")
         options = f"lowerdir={lower},upperdir={memory}/upper,workdir={memory}/work,userxattr"
-        mount(f"put a layer over {path}", "overlay", place, "overlay", MS_NOSUID | MS_NODEV, options)
+        mount("overlay", "overlay", place, "overlay", MS_NOSUID | MS_NODEV, options)
 
 
 def namespaces(orders: dict[str, Any]) -> None:
     """A root directory of our own that holds what the compiler may see, in namespaces without a network."""
     root = orders["root"]
-    call("make mounts private", libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
-    mount("mount a tmpfs", "xc", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,mode=755")
+    call("mount_private", libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+    mount("tmpfs", "xc", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,mode=755")
     for name in ("proc", "dev", "old", "tmp"):
         os.mkdir(f"{root}/{name}")
     for path in orders["write"]:
@@ -129,29 +130,29 @@ def namespaces(orders: dict[str, Any]) -> None:
         layer(path, above, root)
     for name in ("null", "zero", "random", "urandom"):
         show(f"/dev/{name}", root, writable=True)
-    mount("mount /proc", "proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount("/proc", "proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.chdir(root)
-    call("make it the root", libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
-    call("leave the host's files", libc.umount2(b"/old", MNT_DETACH))
+    call("pivot_root", libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
+    call("umount2", libc.umount2(b"/old", MNT_DETACH))
     os.rmdir("/old")
-    call("make the root read-only", libc.syscall(MOUNT_SETATTR, AT_FDCWD, b"/", 0, struct.pack("QQQQ", 1, 0, 0, 0), 32))
+    call("mount_setattr", libc.syscall(MOUNT_SETATTR, AT_FDCWD, b"/", 0, struct.pack("QQQQ", 1, 0, 0, 0), 32))
     os.chdir(orders["cwd"])
     # Whose mounts these are can undo them: the compiler is in a user namespace below, without any right here.
-    call("create the compiler's namespace", libc.unshare(CLONE_NEWUSER))
+    call("unshare", libc.unshare(CLONE_NEWUSER))
     dies_with_parent()
     own_ids(1000, (0, 0))
 
 
 def landlock(orders: dict[str, Any]) -> None:
     """The kernel's allow-list of files and of TCP (Linux 5.13, 6.7; Documentation/userspace-api/landlock.rst)."""
-    version = call("ask for Landlock", libc.syscall(LANDLOCK_CREATE, None, 0, 1))
+    version = call("landlock_create_ruleset", libc.syscall(LANDLOCK_CREATE, None, 0, 1))
     # Truncation is judged since the third version, TCP since the fourth: less would not keep what is promised.
     if version < 4:
-        raise Refused(f"Landlock {version} is older than 4")
+        raise Refused(f"landlock_create_ruleset: {version} < 4")
     everything, tcp = (1 << 15) - 1, 3
     reading, of_files = 1 | 4 | 8, 1 | 2 | 4 | 1 << 14
     attributes = struct.pack("QQ", everything, tcp)
-    rules = call("make rules", libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0))
+    rules = call("landlock_create_ruleset", libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0))
     places = [(path, reading) for path in orders["read"]]
     places += [(path, everything) for path in (*orders["write"], *orders["layers"])]
     places += [(f"/dev/{name}", 2 | 4) for name in ("null", "zero", "random", "urandom")] + [("/proc/self", reading)]
@@ -161,10 +162,10 @@ def landlock(orders: dict[str, Any]) -> None:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         allowed = rights if os.path.isdir(path) else rights & of_files
         rule = struct.pack("=Qi", allowed, place)
-        call(f"allow {path}", libc.syscall(LANDLOCK_ADD, rules, 1, rule, 0))
+        call(f"landlock_add_rule {path}", libc.syscall(LANDLOCK_ADD, rules, 1, rule, 0))
         os.close(place)
-    call("give up rights", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    call("restrict", libc.syscall(LANDLOCK_RESTRICT, rules, 0))
+    call("prctl", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    call("landlock_restrict_self", libc.syscall(LANDLOCK_RESTRICT, rules, 0))
     os.close(rules)
     os.chdir(orders["cwd"])
 
@@ -188,7 +189,7 @@ def in_namespaces(orders: dict[str, Any], told: int) -> int:
     """Start the compiler in namespaces of its own; returns its exit code."""
     outside = os.geteuid(), os.getegid()
     kinds = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS
-    call("create a user namespace", libc.unshare(kinds))
+    call("unshare", libc.unshare(kinds))
     dies_with_parent()
     own_ids(0, outside)
     first = os.fork()
@@ -234,8 +235,10 @@ def guarded(told: int, work: Callable[[], int | None]) -> None:
     code = 127
     try:
         code = work() or 0
-    except (Refused, OSError) as error:
-        os.write(told, str(error).encode()[:4096])
+    except Refused as refused:
+        os.write(told, refused.args[0].encode()[:4096])
+    except OSError as error:
+        os.write(told, f"{error.filename or type(error).__name__}: {error.strerror}".encode()[:4096])
     finally:
         os._exit(code)
 

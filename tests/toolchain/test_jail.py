@@ -131,19 +131,18 @@ def test_a_signal_that_kills_it_is_our_fault(place: Place, wall: Isolation) -> N
 
 def test_a_way_that_is_barred_is_told_and_the_next_is_taken(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = place.root / "jailer.py"
-    text = jails.JAILER.read_text().replace(
-        'mount("mount a tmpfs", "xc", root', 'mount("mount a tmpfs", "xc", "/nowhere"'
-    )
+    text = jails.JAILER.read_text().replace('mount("tmpfs", "xc", root', 'mount("tmpfs", "xc", "/nowhere"')
     broken.write_text(
         text.replace(
-            'call("ask for Landlock", libc.syscall(LANDLOCK_CREATE', 'call("ask for Landlock", libc.syscall(9999'
+            'call("landlock_create_ruleset", libc.syscall(LANDLOCK_CREATE',
+            'call("landlock_create_ruleset", libc.syscall(9999',
         )
     )
     monkeypatch.setattr(jails, "JAILER", broken)
     run = place.sh("cat ../secret", *Isolation)
     assert run.isolation is Isolation.NONE and run.finished.text == "secret\n"
     assert list(run.refused) == ["namespaces", "landlock"] and all(run.refused.values())
-    with pytest.raises(ToolchainFault, match=r"cannot be isolated on this host: landlock: ask for Landlock"):
+    with pytest.raises(ToolchainFault, match=r"cannot be isolated on this host: landlock: landlock_create_ruleset"):
         place.sh("true", Isolation.LANDLOCK)
 
 
