@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pytest_xinchuang.building.shims import REQUESTS, shims
 from pytest_xinchuang.core.errors import BuildFailed, XcError
@@ -167,6 +169,16 @@ def build(
     dirs = (f"{place}/lib",) if shipped else ()
     argv = (f"{place}/{unit.name}", *unit.args)
     return Built(unit, argv, files, {unit.name: program, **shipped}, frozenset(shipped), dirs)
+
+
+def made_of(builder: Builder, built: Built) -> dict[str, Any]:
+    """What was built and how, as evidence: digests of all files, and for what a compiler made here, what it was made of."""
+    return {
+        "kind": "build",
+        "unit": built.unit.name,
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
+        "made": {name: made.told() for name, data in built.objects.items() if (made := builder.made(data))},
+    }
 
 
 def _from_artifact(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 
-from pytest_xinchuang.building.built import Built, provided_libraries, subject_objects, target_for
+from pytest_xinchuang.building.built import Built, made_of, provided_libraries, subject_objects, target_for
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty
@@ -214,16 +213,7 @@ class MruEngine:
         record.saw(
             (BUILDS,),
             Fidelity.STATIC,
-            {
-                "kind": "build",
-                "unit": unit.name,
-                "libc": target.libc_version,
-                "flags": list(target.c_flags),
-                "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
-                "made": {
-                    name: made.told() for name, data in built.objects.items() if (made := self.builder.made(data))
-                },
-            },
+            {**made_of(self.builder, built), "libc": target.libc_version, "flags": list(target.c_flags)},
         )
         if unit.kind == "artifact" and not built.objects:
             self._without_objects.add(unit.name)

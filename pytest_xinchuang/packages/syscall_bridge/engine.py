@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pytest_xinchuang.building.built import Built, build, target_for
+from pytest_xinchuang.building.built import Built, build, made_of, target_for
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, XcError
 from pytest_xinchuang.core.found import Found
@@ -234,7 +234,9 @@ class SyscallEngine:
         first = self._first
         if isinstance(first, Found):
             return first
-        return Found(evidence=[{"kind": "hello", **first.model_dump(mode="json")}])
+        hello = {"kind": "hello", **first.model_dump(mode="json")}
+        made = [made_of(self.builder, self._built)] if "_built" in self.__dict__ else []
+        return Found(evidence=[*made, hello])
 
     # -- probes
 
