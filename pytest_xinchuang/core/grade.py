@@ -116,9 +116,7 @@ def grade_run(journal: Journal, parts: Mapping[str, ReportPart] | None = None) -
     return result
 
 
-def _judge(
-    journal: Journal, platform: GradedPlatform, item: Required, planned: Sequence[Planned]
-) -> RequirementResult:
+def _judge(journal: Journal, platform: GradedPlatform, item: Required, planned: Sequence[Planned]) -> RequirementResult:
     """The verdict about one required id. Whatever nobody decided is not tested, and so is what one planned check left open."""
     decisions = journal.decisions.get((platform.id, item.id), [])
     result = RequirementResult(

@@ -26,7 +26,7 @@ def missed(planned: Sequence[Planned], decided: Collection[str]) -> list[Planned
     """The checks of one requirement on one platform that had to decide, and did not.
 
     A check that is for other platforms alone is missed where one of this platform is for every platform: the former asks for
-    more than the latter, and nothing stands in its place. Where all of them name their platforms, each stands in for the others.
+    more than the latter, and nothing stands in its place. Where all name their platforms, each stands in for the others.
     """
     here = [check for check in planned if check.state != "other_platforms"]
     for_all = any(not check.alternative for check in here)
@@ -41,7 +41,10 @@ def why_missed(check: Planned) -> Message:
     """Why a planned check decided nothing, as a reason of the verdict."""
     match check.state:
         case "selected":
-            return _("{check} was planned and decided nothing: the run ended before it, or something stopped it", check=check.check)
+            return _(
+                "{check} was planned and decided nothing: something ended the run, or the check",
+                check=check.check,
+            )
         case "deselected":
             return _("{check} was planned and deselected: {why}", check=check.check, why=check.said("reason"))
         case "not_collected":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import FrameType
-
 import pytest
 
 _TELLERS = frozenset({"_pytest.outcomes"})
@@ -11,22 +9,18 @@ _TELLERS = frozenset({"_pytest.outcomes"})
 
 
 def failing_plugin(config: pytest.Config, info: pytest.ExceptionInfo[BaseException]) -> str | None:
-    """The plugin that raised a ``pytest.fail`` (a time-out, an async test that nobody awaits); None: the test did, or its helpers.
+    """The plugin that raised a ``pytest.fail`` (a time-out, an async test without its plugin); None: the test did.
 
-    A failed assertion is nobody's but the test's, wherever it stands, but for one in a plugin that runs no code of the test.
+    A failed assertion is the test's, wherever it stands.
     """
     if not isinstance(info.value, pytest.fail.Exception):
         return None
-    names = [_module_of(entry.frame.raw) for entry in info.traceback]
+    names = [str(entry.frame.f_globals.get("__name__", "")) for entry in info.traceback]
     raising = next((name for name in reversed(names) if name not in _TELLERS), "")
     top = raising.partition(".")[0]
     if top in ("_pytest", "pytest"):
         return "pytest"
     return top if top in _plugins(config) else None
-
-
-def _module_of(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", ""))
 
 
 def _plugins(config: pytest.Config) -> dict[str, str]:

@@ -12,10 +12,11 @@ from pytest_xinchuang.core.events import Planned, messages_of
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, told, verbatim
 from pytest_xinchuang.run.collecting import ConformanceCollector
-from pytest_xinchuang.run.markers import requirement_ids
+from pytest_xinchuang.run.markers import platforms_for, requirement_ids
 from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.platforms import CHECKED, FIXTURE, Checked, check_of, function_of, platform_of
 from pytest_xinchuang.run.session import XcSession
+from pytest_xinchuang.run.unittests import for_each_platform, is_case
 from pytest_xinchuang.run.unread import ids_in, left_out
 
 _DESELECTING = {
@@ -59,17 +60,28 @@ class Planner(ConformanceCollector):
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         report = yield
+        if report.passed and is_case(collector):
+            report.result = [one for item in report.result for one in self._cases(item)]
         if report.passed:
             self._seen[collector] = list(report.result)
         else:
             self._unread[collector.path] = _why_unread(report)
         return report
 
+    def _cases(self, item: Any) -> list[Any]:
+        """A test of a TestCase, for each platform that it is for."""
+        marked = next(item.iter_markers("xc_requirement"), None) is not None
+        if not isinstance(item, pytest.Function) or not (marked or FIXTURE in item.fixturenames):
+            return [item]
+        return for_each_platform(item, platforms_for(item, self.session.platforms, self.session.all_platforms)) or [
+            item
+        ]
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
-        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+        self, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
-        everything = list(dict.fromkeys((*items, *self._collected(session))))
+        everything = list(dict.fromkeys((*items, *self._collected())))
         asked_for = set(items)
         yield
         everything = list(dict.fromkeys((*everything, *items)))
@@ -88,7 +100,7 @@ class Planner(ConformanceCollector):
         if self.problems:
             items[:] = []
 
-    def _collected(self, session: pytest.Session) -> Iterator[pytest.Item]:
+    def _collected(self) -> Iterator[pytest.Item]:
         """Every test of every file that was read, also where a file was asked for one of them, or was passed over."""
         for collector in [c for c in self._seen if isinstance(c, pytest.File)]:
             yield from self._below(collector)
@@ -142,9 +154,7 @@ class Planner(ConformanceCollector):
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _planned(
-        self, item: pytest.Item, requirements: tuple[str, ...], selected: bool, asked_for: bool
-    ) -> Planned:
+    def _planned(self, item: pytest.Item, requirements: tuple[str, ...], selected: bool, asked_for: bool) -> Planned:
         """A test as it was planned; one that has a platform of the run is marked with what it checks."""
         platform, check = platform_of(item), check_of(item)
         alternative = any(True for _mark in item.iter_markers("xc_platform"))
@@ -205,7 +215,7 @@ class Planner(ConformanceCollector):
         collected = {c.path.resolve() for c in self._seen if isinstance(c, pytest.File)}
         unread = dict(self._unread)
         for directory in [path for path in unread if path.is_dir()]:
-            unread |= {path: unread[directory] for path in directory.rglob("*.py")}
+            unread |= dict.fromkeys(directory.rglob("*.py"), unread[directory])
         if self._own:
             for path in left_out(config, collected):
                 unread.setdefault(path, _("it was left out"))

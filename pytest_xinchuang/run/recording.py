@@ -16,8 +16,8 @@ from pytest_xinchuang.core.grade import WORST_FIRST, needs_fidelity
 from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.messages import Message, _, joined, verbatim
-from pytest_xinchuang.run.markers import least_fidelity, requirement_ids
 from pytest_xinchuang.run.blame import failing_plugin
+from pytest_xinchuang.run.markers import least_fidelity, requirement_ids
 from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.platforms import CHECKED, check_of, platform_of
 
