@@ -96,7 +96,7 @@ IMPORTED = "imported"
 VENDOR = "vendor-"
 """What the name of such an entry starts with; the platform's follows."""
 
-_LOOKED_AT_S = 2.0
+_LOOKED_AT_S = 10.0
 """Seconds for which an entry is not looked at again: 10 ms for a root filesystem of 1,600 paths."""
 
 
@@ -345,16 +345,20 @@ class Cache:
 
 
 def note_digest(file: Path, place: Path) -> None:
-    """Write the digest of ``file`` beside ``place``, where the file is about to be put."""
-    place.with_name(f"{place.name}.sha256").write_text(_file_digest(str(file)), encoding="ascii")
+    """Write the digest of ``file`` beside ``place``, where the file is about to be put, as sha256sum(1) does."""
+    _note(place).write_text(f"{_file_digest(str(file))}  {place.name}\n", encoding="utf-8")
 
 
 def is_whole(place: Path) -> bool:
     """Whether a file has the digest that was noted beside it."""
     try:
-        return place.with_name(f"{place.name}.sha256").read_text(encoding="ascii") == _file_digest(str(place))
+        return _note(place).read_text(encoding="utf-8") == f"{_file_digest(str(place))}  {place.name}\n"
     except (OSError, ValueError):
         return False
+
+
+def _note(place: Path) -> Path:
+    return place.with_name(f"{place.name}.sha256")
 
 
 def remove_tree(path: Path) -> None:

@@ -447,6 +447,7 @@ class Builder:
                     argv, env = build(site)
                     data = (site.out / "out").read_bytes()
                     made = Made(
+                        key=name,
                         tools=work.tools,
                         argv=tuple(placed(word, here) for word in argv),
                         environment={name: placed(value, here) for name, value in env.items()},

@@ -23,6 +23,7 @@ class Made:
     """A build.
 
     Attributes:
+        key: the digest of all that goes into it, and the name of its directory.
         tools: what built it.
         argv: the command; ``{here}`` is the directory of the build.
         environment: the whole environment of the compiler.
@@ -33,6 +34,7 @@ class Made:
         sha256: of the output.
     """
 
+    key: str
     tools: tuple[Tool, ...]
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -46,6 +48,7 @@ class Made:
     def told(self) -> dict[str, Any]:
         """Itself as evidence: the files are told by their number, and a digest over their names and digests."""
         return {
+            "key": self.key,
             "tools": [tool.told() for tool in self.tools],
             "argv": list(self.argv),
             "environment": dict(self.environment),
@@ -84,7 +87,7 @@ class Made:
                     "isolation": Isolation(record["isolation"]),
                 }
             )
-            if hashlib.sha256(data).hexdigest() != made.sha256:
+            if made.key != place.name or hashlib.sha256(data).hexdigest() != made.sha256:
                 return None
             if not all(digests.is_still(path, digest, made.stamps[path]) for path, digest in made.read.items()):
                 return None

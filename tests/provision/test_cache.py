@@ -295,7 +295,7 @@ def test_any_change_changes_the_index(tmp_path: Path, change: str) -> None:
     assert stat_index(tmp_path) != before
 
 
-@pytest.mark.parametrize("damage", ["none", "file", "digest", "no digest", "no file", "bytes"])
+@pytest.mark.parametrize("damage", ["none", "file", "another", "digest", "no digest", "no file", "bytes"])
 def test_a_file_is_whole_while_it_has_the_digest_that_was_noted(tmp_path: Path, damage: str) -> None:
     place, noted = tmp_path / "p", tmp_path / "p.sha256"
     place.write_text("program")
@@ -303,6 +303,10 @@ def test_a_file_is_whole_while_it_has_the_digest_that_was_noted(tmp_path: Path, 
     match damage:
         case "file":
             place.write_text("PROGRAM")
+        case "another":
+            place.write_text("another program")
+            note_digest(place, tmp_path / "q")
+            (tmp_path / "q.sha256").rename(noted)
         case "digest":
             noted.write_text("0" * 64)
         case "no digest":

@@ -24,6 +24,7 @@ def stored(tmp_path: Path) -> tuple[Path, Path, Made]:
     place.mkdir()
     header.write_text("#define X 1\n")
     made = Made(
+        key=place.name,
         tools=(Tool("/usr/bin/cc", "cc 1", "00", "cc-1", recorded=True),),
         argv=("cc", "{here}/u.c"),
         environment={"PATH": "/usr/bin"},
@@ -88,6 +89,12 @@ def test_a_record_that_is_malformed_is_not_believed(tmp_path: Path, text: str) -
     place, _header, _made = stored(tmp_path)
     (place / "made.json").write_text(text)
     assert Made.load(place, Digests(tmp_path / "digests")) is None
+
+
+def test_another_build_in_its_place_is_not_used(tmp_path: Path) -> None:
+    place, _header, _made = stored(tmp_path)
+    place.rename(tmp_path / "another")
+    assert Made.load(tmp_path / "another", Digests(tmp_path / "digests")) is None
 
 
 @pytest.mark.parametrize("what", ["altered", "gone", "output", "no output", "no record", "a file"])
