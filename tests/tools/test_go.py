@@ -359,6 +359,7 @@ def test_what_is_no_module_version(tmp_path: Path) -> None:
             ModuleVersion.parse(text)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "name", ["CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "ZIG_LIB_DIR", "PKG_CONFIG_PATH", "CGO_CFLAGS"]
 )
