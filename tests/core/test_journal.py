@@ -47,16 +47,27 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
         JournalWriter(tmp_path / "file" / "x")
 
 
-def test_a_full_disk_is_a_fault() -> None:
+def test_a_full_disk_is_a_fault(tmp_path: Path) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full")
-    journal = JournalWriter.__new__(JournalWriter)
-    journal.path = full
+    journal = JournalWriter(tmp_path)
+    journal._file.close()
     journal._file = full.open("wb", buffering=0)
     with pytest.raises(HostFault, match="No space left"):
         journal.write(FaultMet(what="lost"))
     journal._file.close()
+    journal._lock.close()
+
+
+def test_a_second_writer_is_a_fault(tmp_path: Path) -> None:
+    journal = JournalWriter(tmp_path)
+    journal.write(FaultMet(what="lost"))
+    with (tmp_path / "journal.ndjson").open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(HostFault, match="somebody else writes"):
+        journal.write(FaultMet(what="lost again"))
+    journal.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00", b'{"kind": "check", "check": "x"}\n'])
