@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,10 +70,52 @@ UNTOLD: dict[str, str] = {
 """``file:function`` -> why an error may be a string there; whoever else tells one does it by ``told`` or ``system_error``."""
 
 
+@pytest.mark.tools
 def test_every_message_is_translated() -> None:
     script = PACKAGE.parent / "scripts" / "messages"
     done = subprocess.run([sys.executable, script, "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _room(place: Path, source: str, translations: str) -> Path:
+    """A checkout of one room, with the script that keeps catalogues."""
+    room = place / "pytest_xinchuang" / "room"
+    (room / "locale").mkdir(parents=True)
+    (room / "__init__.py").write_text("")
+    (room / "one.py").write_text('_("a file")\n')
+    (place / "scripts").mkdir()
+    script = Path(shutil.copy(PACKAGE.parent / "scripts" / "messages", place / "scripts"))
+    (place / "fill.json").write_text('{"a file": "文件"}')
+    subprocess.run([sys.executable, script, "fill", place / "fill.json"], capture_output=True, check=True)
+    (room / "one.py").write_text(source)
+    catalogue = room / "locale" / "zh.po"
+    catalogue.write_text(catalogue.read_text() + translations)
+    return script
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    ("source", "translations", "said"),
+    [
+        ('_("a file")\n_("a new one")\n', "", "not translated: 'a new one'"),
+        ('n_("{n} file", "{n} files", 2)\n', "", "not translated: '{n} file'"),
+        ("", "", "stale: zh.po"),
+        ('_("a file")\n', '\nmsgid "gone"\nmsgstr "没有"\n', "is not what the sources say"),
+        ('_("a file")\n', "", ""),
+    ],
+    ids=["untranslated", "untranslated plural", "all stale", "one stale", "right"],
+)
+def test_a_planted_fault_of_the_catalogues_is_seen(tmp_path: Path, source: str, translations: str, said: str) -> None:
+    script = _room(tmp_path, source, translations)
+    done = subprocess.run([sys.executable, script, "check"], capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stdout) == (int(bool(said)), True), done.stdout + done.stderr
+
+
+@pytest.mark.tools
+def test_a_room_that_is_not_there_is_told(tmp_path: Path) -> None:
+    script = _room(tmp_path, "", "")
+    done = subprocess.run([sys.executable, script, "update", "rom"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "no room is called rom; there are room\n")
 
 
 @pytest.mark.parametrize("name", FILES)

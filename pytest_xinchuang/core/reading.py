@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from pytest_xinchuang.core.chain import CHECKSUM, GENESIS, Seal, seal_of
 from pytest_xinchuang.core.clock import Clock, parse_time
+from pytest_xinchuang.core.depth import is_too_deep
 from pytest_xinchuang.core.events import KINDS, SCHEMA, Event, EvidenceKept, RunFinished, RunStarted
 from pytest_xinchuang.core.order import Order
 from pytest_xinchuang.core.record import Journal, NotAJournal, Place
@@ -216,6 +217,8 @@ class _Reader:
         kind = None
         try:
             data = json.loads(line)
+            if is_too_deep(line, data):
+                raise RecursionError
             kind = data["kind"]
             if not isinstance(kind, str) or kind not in KINDS:
                 if not told:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _SPEC = re.compile(r"[<>^]?#?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
 
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_SPACED = re.compile(r"(?:(?<=[\u4e00-\u9fff]) )?\{(\w+)\}(?: (?=[\u4e00-\u9fff]))?")
+
 LONGEST = 100_000
 """Characters of a message that is read from a journal."""
 _MOST = 200
@@ -44,7 +47,18 @@ class _Lenient(string.Formatter):
 
 
 def _fill(template: str, params: Mapping[str, Parameter], language: str) -> str:
-    return _Lenient().vformat(template, (), {name: _parameter(value, language) for name, value in params.items()})
+    filled = {name: _parameter(value, language) for name, value in params.items()}
+    if language == "zh":
+        template = _SPACED.sub(lambda found: _close(found, filled), template)
+    return _Lenient().vformat(template, (), filled)
+
+
+def _close(found: re.Match[str], params: Mapping[str, Any]) -> str:
+    """Translations have spaces around names in Latin letters; what begins or ends in Chinese stands close."""
+    field, value = f"{{{found.group(1)}}}", str(params.get(found.group(1), ""))
+    before = "" if _CHINESE.match(value[:1]) else found.group().partition("{")[0]
+    after = "" if _CHINESE.match(value[-1:]) else found.group().rpartition("}")[2]
+    return f"{before}{field}{after}"
 
 
 def _parameter(value: Parameter, language: str) -> Any:

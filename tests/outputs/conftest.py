@@ -32,7 +32,7 @@ def normal(tmp_path: Path) -> Callable[[str], str]:
     places = {str(tmp_path): "TMP", str(checkout): "CHECKOUT", str(Path(sys.executable).parent): "BIN"}
 
     def make(text: str) -> str:
-        for place, name in places.items():
+        for place, name in sorted(places.items(), key=lambda each: -len(each[0])):  # what lies in another goes first
             text = text.replace(place, name)
         return SECONDS.sub("N ", OWN_VERSION.sub("VERSION", text))
 

@@ -190,7 +190,7 @@ def test_one_journal_gives_the_terminal_in_either_language(result_of: Make) -> N
     assert "T-1 L1 不通过：要求 T-1" in told
     assert "测试通过了，但没有记录证据" in told
     assert "修正：改正" in told
-    assert "李雷 对 T-2 的豁免无效：已于 2026-04-30 到期" in told
+    assert "李雷对 T-2 的豁免无效：已于 2026-04-30 到期" in told
     assert "阻碍升级的要求" in told and "替代根文件系统" in told
     assert ENGLISH.findall(without_names(told)) == []
 
