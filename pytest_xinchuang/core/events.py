@@ -385,8 +385,8 @@ def journal_schema() -> dict[str, Any]:
                 "minimum": 0,
             },
             "chain": {
-                "description": "SHA-256 over the chain of the line before (64 zeros for the first) and the bytes of this line up to "
-                "this field, in hexadecimal",
+                "description": "SHA-256 over the chain of the line before (64 zeros for the first) and the bytes of this line "
+                "up to this field, in hexadecimal",
                 "pattern": "^[0-9a-f]{64}$",
                 "type": "string",
             },

@@ -54,7 +54,7 @@ class Order:
         self._platforms = {platform.id for platform in journal.started.platforms}
         self._best: dict[str, Fidelity] = {}
         self._attempts: dict[tuple[str, str, str], int] = {}
-        self._pending: dict[tuple[str, str], list[Decided]] = {}
+        self._pending: dict[str, list[Decided]] = {}
 
     def take(self, event: Event, place: Place) -> None:
         """Put one event into the journal."""
@@ -78,7 +78,8 @@ class Order:
                     )
                 journal.sandboxes.setdefault(event.platform, []).append(event)
             case CheckEnded():
-                self._known(event.platform, place)
+                if event.platform:
+                    self._known(event.platform, place)
                 self._ended(event)
                 journal.checks.setdefault(event.check, []).append(event)
             case FaultMet():
@@ -121,14 +122,14 @@ class Order:
                 self._refuse(what)
                 break
         self._attempt(decision, place)
-        self._pending.setdefault((decision.check, decision.platform), []).append(decision)
+        self._pending.setdefault(decision.check, []).append(decision)
         if decision.verdict is Verdict.PASS and (why := self._doubt(decision)):
             self._journal.doubts[key_of(decision)] = why
 
     def _attempt(self, decision: Decided, place: Place) -> None:
         key = (decision.requirement, decision.platform, decision.check)
         before = self._attempts.get(key, 0)
-        if decision.attempt not in (before + 1, max(before, 1)):
+        if decision.attempt != before + 1:
             what = _(
                 "{place}: attempt {found} at {requirement} where attempt {expected} was expected",
                 place=place.said,
@@ -151,7 +152,11 @@ class Order:
         return foreign(self._journal, decision, self._platforms)
 
     def _ended(self, event: CheckEnded) -> None:
-        decisions = self._pending.pop((event.check, event.platform), [])
+        # A check that is not of one platform alone ends for all of them at once.
+        waiting = self._pending.pop(event.check, [])
+        decisions = [d for d in waiting if event.platform in ("", d.platform)]
+        if left := [d for d in waiting if event.platform not in ("", d.platform)]:
+            self._pending[event.check] = left
         if event.phase == "call" and event.outcome == "failed" and all(d.verdict is Verdict.PASS for d in decisions):
             for decision in decisions:
                 self._journal.doubts[key_of(decision)] = _("its check failed, and it says pass")
