@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
 from pytest_xinchuang.core.record import Place
 from pytest_xinchuang.messages import Message, _
@@ -24,7 +27,7 @@ def steady_s() -> float:
 
 def utc_now() -> str:
     """The time in UTC, ISO 8601 to the millisecond."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _text(datetime.datetime.now(datetime.UTC))
 
 
 def parse_time(text: str) -> datetime.datetime | None:
@@ -34,6 +37,19 @@ def parse_time(text: str) -> datetime.datetime | None:
         return found.replace(tzinfo=datetime.UTC) if found.tzinfo is None else found.astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def youngest(paths: Iterable[Path]) -> str:
+    """When the youngest of some files was last changed, as a time of a journal; "" if none can be asked."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            found.append(datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC))
+    return _text(max(found)) if found else ""
+
+
+def _text(t: datetime.datetime) -> str:
+    return t.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Clock:
@@ -49,6 +65,20 @@ class Clock:
         self.notes: list[Message] = []
         self._first: tuple[datetime.datetime, float] | None = None
         self._off_s = 0.0
+
+    def begin(self, t: datetime.datetime, not_before: datetime.datetime, place: Place) -> None:
+        """Take in when a run was started, and a time that had been reached by then."""
+        self.latest = max(self.latest, not_before)
+        if not_before - t > datetime.timedelta(seconds=TOLERANCE_S):
+            self.notes.append(
+                _(
+                    "{place}: the host's clock was at {found}, and a file was there from {date}; waivers have to be good "
+                    "until then",
+                    place=place.said,
+                    found=_text(t),
+                    date=_text(not_before),
+                )
+            )
 
     def see(self, t: datetime.datetime, elapsed_s: float | None, place: Place) -> None:
         """Take in the time of a line, and how long the run had been going on (None: it is not known)."""

@@ -245,6 +245,9 @@ class RunStarted(_Event):
     platforms: tuple[GradedPlatform, ...]
     required: tuple[Required, ...]
     waivers: tuple[WaiverEntry, ...] = ()
+    not_before: str = Field(
+        default="", description="when the youngest of the files that the run began with was last changed; as t"
+    )
     own_requirements: tuple[OwnFile, ...] = Field(default=(), description="catalogue files that are not the suite's")
     platform_files: tuple[OwnFile, ...] = Field(
         default=(), description="files that were merged over the platforms that the suite ships"

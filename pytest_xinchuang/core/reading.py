@@ -249,6 +249,8 @@ class _Reader:
     def _time(self, event: Event, seal: Seal | None, place: Place) -> None:
         t = parse_time(event.t)
         if t is not None:
+            if isinstance(event, RunStarted) and (not_before := parse_time(event.not_before)):
+                self._clock.begin(t, not_before, place)
             self._clock.see(t, seal.elapsed_s if seal else None, place)
         elif self._chained:
             self._refuse(_("{place}: {t} is no time", place=place.said, t=repr(event.t)[:100]))

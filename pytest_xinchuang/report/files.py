@@ -44,7 +44,7 @@ def write_reports(result: RunResult, directory: Path, language: str = LANGUAGES[
     Raises:
         HostFault: one could not be written.
     """
-    written = []
+    written: list[Path] = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -59,7 +59,9 @@ def write_reports(result: RunResult, directory: Path, language: str = LANGUAGES[
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            # One report without the other would be taken for a run that ended well.
+            for left in (part, *written):
+                left.unlink(missing_ok=True)
             what = _("{path} cannot be written: {why}", path=str(path), why=system_error(error))
             raise HostFault(what, mend=verbatim("--xc-report=DIR")) from error
         written.append(path)

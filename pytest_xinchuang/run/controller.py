@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.clock import youngest
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.events import (
     SCHEMA,
@@ -29,7 +31,7 @@ from pytest_xinchuang.core.events import (
     messages_of,
 )
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.journal import JOURNAL, JournalWriter, read_journal, utc_now
 from pytest_xinchuang.core.proof import Known, own_catalogue, own_file, prove
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
@@ -100,10 +102,18 @@ class Controller:
                     Required.model_validate(r.model_dump()) for r in session.catalogue.of(frozenset(session.packages))
                 ),
                 waivers=tuple(WaiverEntry.model_validate(w.model_dump()) for w in session.waivers),
+                not_before=youngest(self._read_before()),
                 own_requirements=tuple(map(own_catalogue, self._own_catalogues())),
                 platform_files=tuple(map(own_file, session.all_platforms.paths[1:])),
             )
         )
+
+    def _read_before(self) -> list[Path]:
+        """Files that a clock which is right is not before."""
+        session = self.session
+        waivers = session.option("xc_waivers")
+        own = [Path(waivers)] if waivers else []
+        return [*own, session.subject.manifest, resources.platforms_file(), session.report_dir / f"previous-{JOURNAL}"]
 
     def _own_catalogues(self) -> list[Path]:
         session = self.session

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from pathlib import Path
 
 import pytest
 
 from pytest_xinchuang.core import clock, journal
-from pytest_xinchuang.core.clock import Clock, parse_time, steady_s
+from pytest_xinchuang.core.clock import Clock, parse_time, steady_s, youngest
 from pytest_xinchuang.core.events import RunFinished, RunStarted
 from pytest_xinchuang.core.grade import RunResult, grade_run
 from pytest_xinchuang.core.journal import JournalWriter, read_journal
@@ -126,6 +127,41 @@ def test_a_clock_that_is_set_back_while_a_run_goes_on_revives_no_waiver(
     assert "was set back by 2764800 s" in read.notes[0]
     assert read.day == datetime.date(2026, 5, 3)
     assert "it expired on" in str(grade_run(read).waiver_notes[0])
+
+
+@pytest.mark.parametrize(
+    ("not_before", "level", "told"),
+    [
+        ("", "L4", ""),
+        ("2026-04-30T00:00:00Z", "L4", ""),
+        ("2026-05-01T00:00:04Z", "L4", ""),
+        (
+            "2026-05-01T08:00:00Z",
+            "L4",
+            "line 1 (byte 0, run_started): the host's clock was at 2026-05-01T00:00:00.000Z",
+        ),
+        ("2026-05-02T00:00:00Z", "L1", "and a file was there from 2026-05-02T00:00:00.000Z; waivers have to be good"),
+    ],
+)
+def test_a_clock_that_was_set_back_before_the_run(tmp_path: Path, not_before: str, level: str, told: str) -> None:
+    events = complete(all_pass())
+    events[0] = started(waivers=[{**WAIVER, "expires": "2026-05-01"}], not_before=not_before)
+    failed = next(e for e in events if e.get("requirement") == "T-2")
+    failed.update({k: decided("T-2", "fail")[k] for k in ("verdict", "cause", "reason")})
+    path = tmp_path / "journal.ndjson"
+    path.write_bytes(b"".join(chained(events)))
+    journal = read_journal(path)
+    assert [g.level for g in grade_run(journal).grades] == [level]
+    assert [told in str(note) for note in journal.notes] == ([True] if told else [])
+
+
+def test_the_youngest_of_some_files(tmp_path: Path) -> None:
+    for name, seconds in (("a", 1_000_000_000), ("b", 1_700_000_000)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (seconds, seconds))
+    assert youngest([tmp_path / "a", tmp_path / "none"]) == "2001-09-09T01:46:40.000Z"
+    assert youngest([tmp_path / "a", tmp_path / "b"]) == "2023-11-14T22:13:20.000Z"
+    assert youngest([tmp_path / "none"]) == ""
 
 
 def test_the_steady_clock_goes_forward() -> None:
