@@ -95,7 +95,7 @@ class JournalWriter:
     def evidence(self, data: dict[str, Any]) -> str:
         """Write an observation once; returns its id."""
         # As it will be read: an id is the digest of what stands in the file.
-        kept = json.loads(json.dumps(data, ensure_ascii=False, default=str))
+        kept = json.loads(json.dumps(data, default=str))
         identifier = evidence_id(kept)
         if identifier not in self._written:
             self.write(EvidenceKept(id=identifier, data=kept))

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.core.events import FaultMet
+from pytest_xinchuang.core.events import FaultMet, RunFinished, RunStarted
 from pytest_xinchuang.core.journal import JournalWriter, NotAJournal, evidence_id, read_journal
+from tests.core.test_grade import started
 
 
 def test_events_are_in_the_file_when_write_returns(tmp_path: Path) -> None:
@@ -23,6 +25,28 @@ def test_the_same_observation_is_written_once(tmp_path: Path) -> None:
     assert journal.evidence({"a": 1}) == journal.evidence({"a": 1}) == evidence_id({"a": 1})
     journal.close()
     assert len((tmp_path / "journal.ndjson").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"argv": ("a", "b"), "path": Path("/x"), "n": 1.5},
+        {"keys": {10: 1, 9: 2, None: 3, True: 4}},
+        {"text": "\udc80 \ud83d\ude00 \U0001f600 \x00 \\udc80 \u2028"},
+        {"number": float("nan"), "large": 10**300, "small": -0.0, "exp": 1e-320},
+        {"nested": [[{"a": [{}]}]]},
+    ],
+    ids=repr,
+)
+def test_whatever_is_observed_is_called_by_its_digest_once_it_is_read(tmp_path: Path, data: dict[str, Any]) -> None:
+    journal = JournalWriter(tmp_path)
+    journal.write(RunStarted.model_validate(started()))
+    identifier = journal.evidence({"kind": "seen", **data})
+    journal.write(RunFinished(exit_status=0))
+    journal.close()
+    read = read_journal(tmp_path / "journal.ndjson", journal.head)
+    assert read.problems == []
+    assert list(read.evidence) == [identifier]
 
 
 def test_what_an_earlier_run_granted_does_not_stay(tmp_path: Path) -> None:
