@@ -45,7 +45,9 @@ def complete(events: Sequence[dict[str, Any]]) -> Events:
             event = {"attempt": attempts[key], **event, "evidence": [ids.get(e, e) for e in event["evidence"]]}
             sandboxes = opened.get(event["platform"], [])
             if sandboxes and Fidelity.parse(event["fidelity"]) > max(Fidelity.parse(s["fidelity"]) for s in sandboxes):
-                sandboxes.append({**sandboxes[0], "fidelity": event["fidelity"]})
+                sandboxes.append(
+                    {**sandboxes[0], "fidelity": event["fidelity"], "emulated": event["fidelity"] != "native"}
+                )
                 found.append(sandboxes[-1])
         elif event["kind"] == "sandbox":
             opened.setdefault(event["platform"], []).append(event)

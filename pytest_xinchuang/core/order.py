@@ -25,6 +25,19 @@ from pytest_xinchuang.messages import Message, _, joined
 Refuse = Callable[[Message], None]
 
 
+_CONTRADICTS = {
+    "failed": _("its check failed, and it says pass"),
+    "skipped": _("its check was skipped, and it says pass"),
+}
+"""How a check ended in which nothing but passes was decided -> why these are none."""
+
+
+def _fidelity_of(sandbox: SandboxOpened) -> Fidelity:
+    """What can be seen in a sandbox at most: an emulator is no real machine, whatever it says."""
+    said = sandbox.fidelity if isinstance(sandbox.fidelity, Fidelity) else Fidelity.STATIC
+    return Fidelity.EMULATED_SYSTEM if said is Fidelity.NATIVE and sandbox.emulated else said
+
+
 def key_of(decision: Decided) -> DecisionKey:
     """What names a decision among all of a journal."""
     return decision.platform, decision.requirement, decision.check, decision.attempt
@@ -72,10 +85,8 @@ class Order:
                 self._decision(event, place)
                 journal.decisions.setdefault((event.platform, event.requirement), []).append(event)
             case SandboxOpened():
-                if isinstance(event.fidelity, Fidelity):
-                    self._best[event.platform] = max(
-                        event.fidelity, self._best.get(event.platform, Fidelity.STATIC), key=lambda f: f.rank
-                    )
+                best = self._best.get(event.platform, Fidelity.STATIC)
+                self._best[event.platform] = max(best, _fidelity_of(event), key=lambda fidelity: fidelity.rank)
                 journal.sandboxes.setdefault(event.platform, []).append(event)
             case CheckEnded():
                 if event.platform:
@@ -157,9 +168,10 @@ class Order:
         decisions = [d for d in waiting if event.platform in ("", d.platform)]
         if left := [d for d in waiting if event.platform not in ("", d.platform)]:
             self._pending[event.check] = left
-        if event.phase == "call" and event.outcome == "failed" and all(d.verdict is Verdict.PASS for d in decisions):
+        why = _CONTRADICTS.get(event.outcome) if event.phase == "call" else None
+        if why is not None and all(d.verdict is Verdict.PASS for d in decisions):
             for decision in decisions:
-                self._journal.doubts[key_of(decision)] = _("its check failed, and it says pass")
+                self._journal.doubts[key_of(decision)] = why
 
     def end(self) -> None:
         """Say what is missing once all lines were read."""
