@@ -39,6 +39,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     markers.register(config)
     if not options.option(config, "xc_platform"):
+        options.ask_for_nothing(config)
         return
     if not hasattr(config, "workerinput") and (why := stale.refuse_to_keep_reports(config)):
         pytest.exit(why, returncode=stale.EXIT_NO_REPORT)

@@ -14,6 +14,7 @@ from pytest_xinchuang.core.events import (
     Event,
     EvidenceKept,
     FaultMet,
+    Planned,
     RunFinished,
     RunStarted,
     SandboxOpened,
@@ -81,6 +82,10 @@ class Order:
                 self._refuse(_("{place}: a second run_started; a journal has one, as its first line", place=place.said))
             case RunFinished():
                 journal.finished = event
+            case Planned():
+                if event.platform:
+                    self._known(event.platform, place)
+                journal.planned.append(event)
             case Decided():
                 self._decision(event, place)
                 journal.decisions.setdefault((event.platform, event.requirement), []).append(event)

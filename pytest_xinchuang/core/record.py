@@ -13,6 +13,7 @@ from pytest_xinchuang.core.events import (
     CheckEnded,
     Decided,
     FaultMet,
+    Planned,
     RunFinished,
     RunStarted,
     SandboxOpened,
@@ -55,6 +56,7 @@ class Journal:
     """A journal as read: what happened, and what is wrong with the file itself.
 
     Attributes:
+        planned: the checks that were planned, of every platform.
         decisions: (platform, requirement) -> decisions in the order in which they were made.
         sandboxes: platform -> its sandboxes. checks: name of a check -> its phases.
         evidence: evidence id -> byte offset of its line. sandbox_of: evidence id -> the sandbox that it names.
@@ -69,6 +71,7 @@ class Journal:
     path: Path
     started: RunStarted
     finished: RunFinished | None = None
+    planned: list[Planned] = field(default_factory=list)
     decisions: dict[tuple[str, str], list[Decided]] = field(default_factory=dict)
     sandboxes: dict[str, list[SandboxOpened]] = field(default_factory=dict)
     checks: dict[str, list[CheckEnded]] = field(default_factory=dict)
