@@ -67,6 +67,12 @@ def a_run(known: Known) -> Events:
             "waivers": [{**WAIVER, "requirement": requirements[1].id}],
         }
     ]
+    for number, item in enumerate(requirements):
+        check = f"conformance/mru/test_mru.py::test_{number}"
+        events += [
+            {"kind": "planned", "check": check, "platform": p, "requirements": [item.id], "state": "selected"}
+            for p in platforms
+        ]
     for platform in platforms:
         events.append({**SANDBOX, "platform": platform})
         events.append({**SANDBOX, "platform": platform, "fidelity": "native", "emulated": False})
@@ -215,6 +221,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "platform uname": (in_head("platforms", each(uname="x86_64")), f"uname / {KUNPENG}"),
     "platform overridden": (in_head("platforms", each(facts="overridden")), "no file is named"),
     "platform unknown": (in_head("platforms", each(id="lab-lab")), "the suite has no platform lab-lab"),
+    "plan of another platform": (
+        setting(first("planned"), platform="lab-lab"),
+        "the platform lab-lab is not in this run",
+    ),
     "platform dropped": (in_head("platforms", lambda items: items[1:]), "is not in this run"),
     "run id": (in_head("run", lambda run: {**run, "id": "other"}), "run_started is of the run other"),
     "fidelity": (setting(first("decision", 1), platform="lab-lab"), "the platform lab-lab is not in this run"),
@@ -244,6 +254,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
 """What is refused even where every line was sealed anew, with a part of what is said."""
 
 UNSEEN: dict[str, Edit] = {
+    "plan": dropped("planned"),
     "verdict and the end of its check": forgiven_whole,
     "cause": setting(the_failure, cause="host"),
     "waivers": in_head("waivers", lambda items: [{**items[0], "expires": "2036-01-01"}]),
