@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.events import FaultMet, RunFinished, RunStarted
 from pytest_xinchuang.core.journal import JournalWriter, NotAJournal, evidence_id, read_journal
-from tests.core.test_grade import started
+from tests.core.test_grade import FINISHED, PLATFORM, SANDBOX, decided, required, started
+from tests.journals import write_journal
 
 
 def test_events_are_in_the_file_when_write_returns(tmp_path: Path) -> None:
@@ -105,3 +107,18 @@ def test_a_file_that_is_no_journal(tmp_path: Path, content: bytes) -> None:
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(NotAJournal, match="No such file"):
         read_journal(tmp_path / "none")
+
+
+@pytest.mark.slow
+def test_a_journal_of_20000_results_is_read_quickly(tmp_path: Path) -> None:
+    path = tmp_path / "journal.ndjson"
+    events = [started(required=[required(f"T-{n}", "L1") for n in range(20_000)]), SANDBOX]
+    for number in range(20_000):
+        data = {"kind": "run", "sandbox": PLATFORM, "number": number, "stdout": "x" * 300}
+        events.append({"kind": "evidence", "id": f"ev-{number}", "data": data})
+        events.append(decided(f"T-{number}", evidence=[f"ev-{number}"]))
+    write_journal(path, [*events, FINISHED])
+    began = time.monotonic()
+    journal = read_journal(path)
+    assert journal.problems == [] and len(journal.decisions) == 20_000
+    assert time.monotonic() - began < 30  # 2 to 4 s on two cores of 2024 that do nothing else
