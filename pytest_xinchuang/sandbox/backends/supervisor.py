@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import importlib.util
 import json
 import os
 import resource
@@ -42,11 +43,26 @@ UID = 1000
 FROM_ROOT = os.geteuid() == 0
 POLL_MS = 100
 
+LOGGING = "xc-logging"
+"""The registration of the emulator with a log, which is enabled while a traced command runs."""
+
 Message = dict[str, Any]
 Text = dict[str, Any]
 """A text for users, as the journal holds messages."""
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def beside(name: str) -> Any:
+    """A module of this directory, which is no package to us."""
+    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(__file__), f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tracer = beside("tracer")
 
 
 def _(template: str, /, **params: Any) -> Text:
@@ -177,6 +193,10 @@ class Root:
             mount(_("show the emulator"), f"/proc/self/fd/{emulator}", target, "", MS_BIND)
             flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID
             mount(_("make the emulator read-only"), "", target, "", flags)
+            # Where an emulator logs to that nobody listens to: see LOGGING.
+            log = f"{base}/helpers/{config['secret']}/log"
+            os.close(os.open(log, os.O_CREAT | os.O_WRONLY, 0o666))
+            mount(_("show the emulator's log"), f"/proc/self/fd/{devices['null']}", log, "", MS_BIND)
         for name, fd in devices.items():
             os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
             mount(_("show /dev/{name}", name=name), f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
@@ -209,6 +229,7 @@ class Root:
             mount(_("mount a private binfmt_misc"), "binfmt_misc", f"{base}/binfmt", "binfmt_misc")
             for line in config["registrations"]:
                 write(f"{base}/binfmt/register", line.replace("@", f"{base}/helpers").encode())
+            write(f"{base}/binfmt/{LOGGING}", b"0")
         except StepFailed as error:
             return told(error.step, error.number)
         except OSError as error:
@@ -267,6 +288,11 @@ class Root:
             # Like the rest of the tree: `put` replaces it, and so may target code, which `changes` tells.
             if FROM_ROOT:
                 os.chown(place, UID, UID)
+
+    def logging(self, wanted: bool) -> None:
+        """Have emulators that are started from here on log their system calls."""
+        if config["emulator"] and config["registrations"] and not self.binfmt:
+            write(f"/binfmt/{LOGGING}", b"1" if wanted else b"0")
 
     def reset(self) -> None:
         call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
@@ -327,6 +353,8 @@ def take_away(numbers: list[int]) -> None:
 
 
 class Command:
+    """A command that runs; ``tracer`` takes its log of system calls down, where one is wanted and can be had."""
+
     def __init__(self, message: Message, pid: int) -> None:
         self.id = message["id"]
         self.pid = pid
@@ -334,6 +362,8 @@ class Command:
         self.processes = message["limits"]["processes"]
         self.started = time.monotonic_ns()
         self.over: Text | None = None
+        self.tracer: Any = None
+        self.untraced = ""
 
 
 def find_program(argv0: str, path: str) -> str:
@@ -359,7 +389,15 @@ def explicit(argv: list[str], program: str) -> tuple[str, list[str]]:
     return "/.xc/launcher", ["launcher", program, argv[0], *argv[1:]]
 
 
-def in_child(message: Message, fds: list[int], error_fd: int) -> None:
+def hand_over(channel: socket.socket) -> None:
+    """Give the supervisor the descriptor by which it takes down what our emulators log, or say why there is none."""
+    try:
+        socket.send_fds(channel, [b"listener"], [tracer.hand_over()])
+    except OSError as error:
+        channel.send((error.strerror or "seccomp").encode())
+
+
+def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.socket | None) -> None:
     """Become the command. Never returns."""
     try:
         os.setsid()
@@ -394,6 +432,10 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
             program = f"/.xc/{message['launcher']}"
         elif config["emulator"] and (not config["registrations"] or root.binfmt):
             program, argv = explicit(argv, program)
+            if channel is not None:
+                program += "-logging"
+        if channel is not None:
+            hand_over(channel)
         os.closerange(3, error_fd)
         os.closerange(error_fd + 1, 256)
         if config["absent_calls"]:
@@ -411,21 +453,58 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
 
 def spawn(message: Message, fds: list[int]) -> None:
     error_r, error_w = os.pipe()
+    ours, theirs = socket.socketpair() if len(fds) > 3 else (None, None)
+    if theirs is not None:
+        root.logging(True)
     pid = os.fork()
     if pid == 0:
-        in_child(message, fds, error_w)
+        in_child(message, fds, error_w, theirs)
     command = Command(message, pid)
     os.close(error_w)
     problem = os.read(error_r, 4096)  # one write of at most PIPE_BUF bytes (pipe(7))
     os.close(error_r)
+    if ours is not None and theirs is not None:
+        theirs.close()
+        take_listener(command, ours, fds[3])
     if problem:
         os.waitpid(pid, 0)
+        end_trace(command)
         if problem.startswith(b"-"):
             reply({"id": command.id, "broken": json.loads(problem[1:])})
         else:
             reply({"id": command.id, "exec_errno": int(problem)})
         return
     commands[pid] = command
+
+
+def take_listener(command: Command, channel: socket.socket, out: int) -> None:
+    """Take what ``hand_over`` gave; the log goes to the file ``out``."""
+    with channel:
+        said, listeners, _flags, _address = socket.recv_fds(channel, 256, 1)
+    if listeners:
+        path = f"/.xc/{config['secret']}/log"
+        command.tracer = tracer.Tracer(listeners[0], path, os.dup(out))
+        listening[listeners[0]] = command.tracer
+        poll.register(listeners[0], select.POLLIN)
+    else:
+        command.untraced = said.decode(errors="replace") or "it was not started"
+
+
+def end_trace(command: Command) -> Message:
+    """Finish a command's log; returns what the reply tells of it."""
+    if command.tracer is None:
+        return {"untraced": command.untraced} if command.untraced else {}
+    stop_listening(command.tracer.listener)
+    command.tracer.close()
+    if not any(other.tracer for other in commands.values()):
+        root.logging(False)
+    return {"untraced": command.tracer.lost, "emulators": command.tracer.opened}
+
+
+def stop_listening(listener: int) -> None:
+    """The processes of a traced command have ended, or it has."""
+    if listening.pop(listener, None) is not None:
+        poll.unregister(listener)
 
 
 def processes() -> dict[int, tuple[int, int, int]]:
@@ -503,6 +582,7 @@ def reap() -> None:
                 "over": command.over,
                 "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000,
                 "rss_kb": usage.ru_maxrss,
+                **end_trace(command),
             }
         )
 
@@ -614,13 +694,17 @@ def serve() -> None:
     signal.signal(signal.SIGCHLD, lambda *_arguments: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
     reply({"ready": True, "binfmt": root.binfmt})
-    poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(wake_r, select.POLLIN)
     watched = 0.0
     while True:
         events = poll.poll(POLL_MS if commands else 5000)
-        for fd, _event in events:
+        for fd, event in events:
+            if fd in listening:
+                if event & select.POLLIN:
+                    listening[fd].answer()
+                else:
+                    stop_listening(fd)
             if fd == wake_r:
                 os.read(wake_r, 4096)
                 reap()
@@ -636,6 +720,9 @@ control = socket.socket(fileno=int(sys.argv[1]))
 control.set_inheritable(False)
 config = json.loads(control.recv(1 << 20))
 commands: dict[int, Command] = {}
+listening: dict[int, Any] = {}
+"""Tracers by the descriptor on which their commands' calls are announced."""
+poll = select.poll()
 root: Root
 
 if __name__ == "__main__":
