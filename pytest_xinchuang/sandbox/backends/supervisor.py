@@ -28,7 +28,7 @@ import struct
 import sys
 import termios
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -169,6 +169,34 @@ def become_target() -> None:
     write("/proc/sys/user/max_user_namespaces", b"0")
 
 
+class State(NamedTuple):
+    """What is compared of a file: of a directory its rights, of all else what it is, too. ``opaque`` is overlay's marker."""
+
+    directory: bool
+    rights: tuple[int, int, int]
+    attributes: tuple[tuple[str, bytes], ...]
+    opaque: bool
+    content: tuple[int, ...]
+
+
+def state(path: str) -> State:
+    """The state of a file of one layer, without what overlay notes there for itself (overlayfs.rst, "userxattr")."""
+    found = os.lstat(path)
+    directory = stat.S_ISDIR(found.st_mode)
+    attributes = {}
+    try:
+        attributes = {n: os.getxattr(path, n, follow_symlinks=False) for n in os.listxattr(path, follow_symlinks=False)}
+    except OSError:
+        pass  # no extended attributes there
+    return State(
+        directory,
+        (found.st_mode, found.st_uid, found.st_gid),
+        tuple(sorted((n, v) for n, v in attributes.items() if not n.startswith("user.overlay."))),
+        "user.overlay.opaque" in attributes,
+        () if directory else (found.st_ino, found.st_size, found.st_mtime_ns, found.st_rdev),
+    )
+
+
 class Root:
     """The root filesystem that target code sees: the provisioned one, read-only, under a private writable layer."""
 
@@ -267,7 +295,13 @@ class Root:
             for path in ("/root", "/root/xc"):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
-        self.made = set(self._upper())
+        self._fresh_ipc()
+        self.devices = {
+            f"{directory[len('/root') :]}/{name}"
+            for directory, names, files in os.walk("/root/dev")
+            for name in (*names, *files)
+        }
+        self.made = self._upper()
 
     def _identify(self) -> None:
         """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
@@ -298,22 +332,51 @@ class Root:
         call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
         self.build()
 
-    def _upper(self) -> list[str]:
-        found = []
+    def _upper(self) -> dict[str, State]:
+        """What the writable layer holds, but for what is mounted there and the command's own place."""
+        found = {"": state("/upper")}
         for directory, names, files in os.walk("/upper"):
             inside = directory[len("/upper") :]
             if inside == "":
                 names[:] = [n for n in names if n not in ("xc", "dev", "proc", ".xc")]
-            for name in files:
-                found.append(f"{inside}/{name}")
-            for name in names:
-                path = f"{inside}/{name}"
-                if os.path.islink(f"/upper{path}") or not os.path.isdir(f"/lower{path}"):
-                    found.append(path)
+            for name in (*names, *files):
+                found[f"{inside}/{name}"] = state(f"/upper{inside}/{name}")
         return found
 
     def changes(self) -> list[str]:
-        return sorted((set(self._upper()) - self.made) | set(self._identity_changed()))
+        """Paths that were made, written, removed or given other rights since ``build``, and what is left in memory."""
+        now = self._upper()
+        changed = {path or "/" for path, was in self.made.items() if now.get(path) != was}
+        for path, is_now in now.items():
+            if path in self.made:
+                continue
+            # A directory is copied into the layer for what changes in it. One that is opaque stands in for another.
+            lower = f"/lower{path}"
+            if not is_now.directory or is_now.opaque or not os.path.lexists(lower) or state(lower) != is_now:
+                changed.add(path)
+        return sorted(changed | set(self._identity_changed()) | set(self._left()))
+
+    def _left(self) -> list[str]:
+        """What is left in shared memory, in queues and among the devices."""
+        found = []
+        for kind in ("shm", "sem", "msg"):
+            with open(f"/proc/sysvipc/{kind}", "rb") as file:
+                for line in file.readlines()[1:]:
+                    found.append(f"/proc/sysvipc/{kind}#0x{int(line.split()[0]) & 0xFFFFFFFF:08x}")
+        found += [f"/dev/mqueue/{name}" for name in os.listdir("/mqueue")]
+        for directory, names, files in os.walk("/root/dev"):
+            inside = directory[len("/root") :]
+            found += [f"{inside}/{name}" for name in (*names, *files) if f"{inside}/{name}" not in self.devices]
+        return found
+
+    def _fresh_ipc(self) -> None:
+        """Shared memory, semaphores and queues of their own for the commands that are started from here on."""
+        call(_("create an IPC namespace"), libc.unshare(CLONE_NEWIPC))
+        if os.path.isdir("/mqueue"):
+            call(_("unmount the message queues"), libc.umount2(b"/mqueue", MNT_DETACH))
+        else:
+            os.mkdir("/mqueue")
+        mount(_("mount the message queues"), "mqueue", "/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
     def _identity_changed(self) -> list[str]:
         found = []
