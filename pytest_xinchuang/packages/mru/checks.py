@@ -14,6 +14,7 @@ from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
 from pytest_xinchuang.packages.mru.differences import cause_of_difference
 from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord
+from pytest_xinchuang.packages.mru.outside import touched_outside
 from pytest_xinchuang.packages.mru.requirements import (
     IDENTITY,
     IN_PLACE,
@@ -161,6 +162,9 @@ class RunChecks:
                 IN_PLACE, Cause.HOST, _("this sandbox cannot tell what was written where"), verbatim("xc doctor")
             )
         else:
+            # What was made and removed again is seen in the trace alone.
+            gone = touched_outside(outcome.log) if outcome.log is not None else ()
+            changes = (*changes, *(path for path in gone if path not in changes))
             record.saw((IN_PLACE,), fidelity, {**seen, "changes": list(changes[:20])})
             if changes:
                 record.fails(
