@@ -174,7 +174,7 @@ BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {
 def shows(behaviour: str, objects: Iterable[ElfObject]) -> Message | None:
     """What in the objects suggests ``behaviour``; None when nothing does."""
     for elf in objects:
-        if elf.is_go or not elf.dynamic:
+        if elf.is_go or elf.linking != "dynamic":
             return _("{object} is statically linked: its calls cannot be seen", object=elf.name)
         if behaviour == "tls" and elf.has_tls:
             return _("{object} has a PT_TLS segment", object=elf.name)
