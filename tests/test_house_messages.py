@@ -70,6 +70,7 @@ UNTOLD: dict[str, str] = {
 """``file:function`` -> why an error may be a string there; whoever else tells one does it by ``told`` or ``system_error``."""
 
 
+@pytest.mark.tools
 def test_every_message_is_translated() -> None:
     script = PACKAGE.parent / "scripts" / "messages"
     done = subprocess.run([sys.executable, script, "check"], capture_output=True, text=True, check=False)
@@ -92,6 +93,7 @@ def _room(place: Path, source: str, translations: str) -> Path:
     return script
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("source", "translations", "said"),
     [
@@ -109,6 +111,7 @@ def test_a_planted_fault_of_the_catalogues_is_seen(tmp_path: Path, source: str, 
     assert (done.returncode, said in done.stdout) == (int(bool(said)), True), done.stdout + done.stderr
 
 
+@pytest.mark.tools
 def test_a_room_that_is_not_there_is_told(tmp_path: Path) -> None:
     script = _room(tmp_path, "", "")
     done = subprocess.run([sys.executable, script, "update", "rom"], capture_output=True, text=True, check=False)

@@ -102,6 +102,7 @@ def test_every_option_of_pytest_that_a_source_names_is_there(tree: named.Tree) -
     assert not [f"{at}: {o}" for at, o in found if o.startswith("--xc-") and o not in tree.of_pytest]
 
 
+@pytest.mark.tools
 def test_every_file_that_is_named_is_there(texts: list[tuple[str, str]]) -> None:
     files = _checked_in()
     assert not [f"{at}: {each}" for at, text in texts for each in named.files_in(text) if not files.has(each)]
@@ -153,6 +154,7 @@ def test_an_option_beside_a_command_is_seen(tree: named.Tree) -> None:
     assert found == ["--xc-alow-list", "--clok"] and not tree.options & set(found)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

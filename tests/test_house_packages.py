@@ -71,6 +71,7 @@ def test_a_planted_name_of_a_package_is_seen(planted: str) -> None:
     assert "mru" not in names_in("x = 'mrus'\nmru_ = 1  # mru\nfrom a import mrux")
 
 
+@pytest.mark.tools
 def test_pages_are_made_from_the_packages_rooms_and_the_index_names_them() -> None:
     done = subprocess.run(
         [sys.executable, ROOT.parent / "scripts/docs", "check"], capture_output=True, text=True, check=False

@@ -26,6 +26,7 @@ from pytest_xinchuang.core.events import (
     Event,
     EvidenceKept,
     FaultMet,
+    Planned,
     RunFinished,
     RunStarted,
     SandboxOpened,
@@ -33,6 +34,8 @@ from pytest_xinchuang.core.events import (
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
 
 JOURNAL = "journal.ndjson"
+MAX_DEPTH = 500
+"""Levels of objects and lists in a line. Python 3.11 reads some 1000, Python 3.13 more than 5000: all grade alike."""
 
 _BROKEN = {2: _("the run was interrupted"), 3: _("the run ended in an internal error")}
 """pytest's exit codes (pytest.ExitCode) of runs that did not do what they set out to do."""
@@ -126,6 +129,7 @@ class Journal:
     """A journal as read: what happened, and what is wrong with the file itself.
 
     Attributes:
+        planned: the checks that were planned, of every platform.
         decisions: (platform, requirement) -> decisions in the order in which they were made.
         sandboxes: platform -> its sandboxes. checks: name of a check -> its phases.
         evidence: evidence id -> byte offset of its line.
@@ -135,6 +139,7 @@ class Journal:
     path: Path
     started: RunStarted
     finished: RunFinished | None = None
+    planned: list[Planned] = field(default_factory=list)
     decisions: dict[tuple[str, str], list[Decided]] = field(default_factory=dict)
     sandboxes: dict[str, list[SandboxOpened]] = field(default_factory=dict)
     checks: dict[str, list[CheckEnded]] = field(default_factory=dict)
@@ -207,6 +212,8 @@ def _event(line: bytes, offset: int, problems: list[Message]) -> Event | None:
     kind = None
     try:
         data = json.loads(line)
+        if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _is_too_deep(data):
+            raise RecursionError
         kind = data["kind"]
         if not isinstance(kind, str) or kind not in KINDS:
             problems.append(_("an event of unknown kind {kind} at byte {offset}", kind=repr(kind)[:100], offset=offset))
@@ -221,12 +228,28 @@ def _event(line: bytes, offset: int, problems: list[Message]) -> Event | None:
         return None
 
 
+def _is_too_deep(data: object) -> bool:
+    level = [data]
+    for _depth in range(MAX_DEPTH):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _take(journal: Journal, event: Event, offset: int) -> None:
     match event:
         case RunStarted():
             journal.problems.append(_("a second run_started at byte {offset}", offset=offset))
         case RunFinished():
             journal.finished = event
+        case Planned():
+            journal.planned.append(event)
         case Decided():
             journal.decisions.setdefault((event.platform, event.requirement), []).append(event)
         case SandboxOpened():

@@ -12,6 +12,7 @@ import re
 import shutil
 import stat
 import struct
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -110,7 +111,9 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
             raise CannotRead(
                 _("encrypted, or of an unsupported compression: {why}", why=told(error)), "XC-BAD-006"
             ) from error
-        if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
+        # What zstandard raises is no ValueError, and the name of its module differs between versions.
+        zstd = getattr(sys.modules.get("zstandard"), "ZstdError", ())
+        if isinstance(error, (_DAMAGE, zstd)):
             raise CannotRead(_("damaged: {error}", error=error)) from error
 
 

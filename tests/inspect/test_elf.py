@@ -11,11 +11,13 @@ from pytest_xinchuang.inspect.elf import Needed, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.sandbox.backends.launcher import launcher
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from tests.tiers import starts_programs
 
 SAMPLE = launcher("x86_64", ["/x", "-0"])
 
 
 @pytest.fixture(scope="module")
+@starts_programs
 def built(tmp_path_factory: pytest.TempPathFactory, platforms: Platforms) -> dict[Arch, bytes]:
     from pytest_xinchuang.provision.cache import Cache
 

@@ -20,6 +20,8 @@ from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.report.json_report import report_schema
 from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
 
+pytestmark = pytest.mark.tools
+
 HELLO = """
     schema: xc-subject/1
     name: hello

@@ -68,6 +68,7 @@ def test_inspect_of_nothing(said: Said, snapshot: SnapshotAssertion) -> None:
     assert said("inspect", "none", "--platform", "kunpeng") == snapshot
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "rule",
     [
@@ -166,6 +167,7 @@ def test_host_check(tmp_path: Path, said: Said, snapshot: SnapshotAssertion, mon
     assert said("host", "check") == snapshot
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("vectors", ["sm3_standard", "sm4_cbc_pkcs7", "sm4_gcm", "sm9"])
 def test_sm_run(
     vectors: str, tmp_path: Path, said: Said, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +179,7 @@ def test_sm_run(
     assert said("sm", "run", "--tc", vectors, "--", sys.executable, "harness_gmssl.py") == snapshot
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "program", ["exit(3)", "print('hello', flush=True)", 'print(\'{"hello": "xc-sm-harness/9"}\', flush=True)']
 )

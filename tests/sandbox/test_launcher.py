@@ -20,6 +20,7 @@ def test_both_are_elf_programs_with_the_marker(machine: str) -> None:
         assert elf.padding[0] == 1
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(not launcher.supported(HOST), reason="no launcher for this host")
 def test_the_launcher_passes_every_argument_on(tmp_path: Path) -> None:
     program = tmp_path / "launcher"
@@ -30,6 +31,7 @@ def test_the_launcher_passes_every_argument_on(tmp_path: Path) -> None:
     assert said.stdout == "-cpu|a b|-0|argv0|/bin/prog|one||two|"
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(not launcher.supported(HOST), reason="no launcher for this host")
 def test_the_refuser_says_why_and_ends_with_126(tmp_path: Path) -> None:
     program = tmp_path / "refuser"

@@ -70,6 +70,7 @@ def decide(place: Path, platforms: Platforms, catalogue: Catalogue, *ids: str, o
 # -- `xc supply-chain check`
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("go_mod", [LATER, LATER_TOOL], ids=["go", "toolchain"])
 @pytest.mark.parametrize("words", [["--offline"], [], ["--no-lint"]], ids=["offline", "online", "no lint"])
 def test_a_check_fetches_no_tool_chain(
@@ -86,6 +87,7 @@ def test_a_check_fetches_no_tool_chain(
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_a_dead_proxy_is_no_line_of_go_mod(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platforms: Platforms, catalogue: Catalogue
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_dead_proxy_is_no_line_of_go_mod(
         assert found.verdict is Verdict.PASS, found.reason
 
 
+@pytest.mark.tools
 def test_a_malformed_go_mod_fails_by_its_true_line(
     tmp_path: Path, listener: Listener, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +113,7 @@ def test_a_malformed_go_mod_fails_by_its_true_line(
     assert not listener.asked
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "line",
     ["nonsense", "require example.com/a 1.2.3", "require example.com/a v2.0.0"],
@@ -135,6 +139,7 @@ def test_a_go_mod_that_is_refused_is_not_readable_and_nothing_else_is_tested(
     assert {d.mend for d in run.values()} == {readable.mend}
 
 
+@pytest.mark.tools
 def test_a_check_offline_asks_nobody(
     tmp_path: Path, listener: Listener, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +176,7 @@ def test_a_mirror_behind_a_url_is_not_asked_offline(
 # -- building and vetting an SDK
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("offline", [True, False])
 def test_an_sdk_for_a_later_go_is_undecided(
     offline: bool, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, listener: Listener
@@ -185,6 +191,7 @@ def test_an_sdk_for_a_later_go_is_undecided(
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_an_sdk_whose_modules_cannot_be_had_is_undecided(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, listener: Listener
 ) -> None:
@@ -204,6 +211,7 @@ def test_an_sdk_whose_modules_cannot_be_had_is_undecided(
     assert (found.verdict, found.cause) == (Verdict.INCONCLUSIVE, Cause.HOST)
 
 
+@pytest.mark.tools
 def test_an_sdk_that_does_not_compile_fails_all_the_same(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +231,7 @@ def test_an_sdk_that_does_not_compile_fails_all_the_same(
     assert (found.verdict, found.cause) == (Verdict.FAIL, Cause.SUBJECT)
 
 
+@pytest.mark.tools
 def test_a_package_of_another_architecture_alone_is_no_failure(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue
 ) -> None:
@@ -235,6 +244,7 @@ def test_a_package_of_another_architecture_alone_is_no_failure(
 # -- a unit that is built for a sandbox
 
 
+@pytest.mark.tools
 def test_a_unit_for_a_later_go_does_not_fail_to_build(tmp_path: Path, platforms: Platforms, listener: Listener) -> None:
     target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
     main_go = "package main\n\nfunc main() {}\n"
@@ -250,6 +260,7 @@ def test_a_unit_for_a_later_go_does_not_fail_to_build(tmp_path: Path, platforms:
 # -- `xc api`, `xc go-test`
 
 
+@pytest.mark.tools
 def test_an_api_diff_offline_asks_nobody(
     tmp_path: Path, listener: Listener, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +276,7 @@ def test_an_api_diff_offline_asks_nobody(
     assert listener.asked
 
 
+@pytest.mark.tools
 def test_a_go_test_offline_asks_nobody(
     listener: Listener, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -292,6 +304,7 @@ def test_a_test_program_that_the_host_cannot_build_is_not_judged(
     assert (package.verdict, package.reason) == (TestVerdict.NOT_JUDGED, "a module could not be fetched: dial tcp")
 
 
+@pytest.mark.tools
 def test_results_of_json_are_not_taken_for_errors(tmp_path: Path, listener: Listener) -> None:
     """`go mod download -json` tells its error in its output, and exits with 1."""
     with pytest.raises(HostFault, match=r"^go mod download -json: a module could not be fetched"):

@@ -13,6 +13,8 @@ from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from tests.messages.english import english_in
 from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
 
+pytestmark = pytest.mark.tools
+
 ALL = ("linux/amd64", "linux/arm64", "linux/loong64")
 
 

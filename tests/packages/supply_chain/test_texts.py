@@ -85,6 +85,7 @@ def test_a_line_of_go_sum_is_told_in_both_languages(tmp_path: Path) -> None:
     assert not [why for _number, why in bad if english_in(why.render("zh"))]
 
 
+@pytest.mark.tools
 def test_uses_are_told_in_both_languages(tmp_path: Path) -> None:
     files = {
         "a.go": 'package m\n\nimport "time"\n\nvar start = time.Now()\n\nfunc f() { time.Now() }\n',
