@@ -26,6 +26,8 @@ from pytest_xinchuang.tools.process import UNSCALED, Runner
 
 AGENT_SOURCE = Path(__file__).with_name("agent")
 """The directory of the agent's Go module."""
+TRACE_WORD = "--xc-trace"
+"""What the agent is told to be a tracer: followed by ``UID,FD``, the program and its argv."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106

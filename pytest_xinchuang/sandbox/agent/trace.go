@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -60,7 +61,7 @@ func (c *command) forkExecTraced(program string, argv []string, attributes *sysc
 	if credential != nil {
 		uid = strconv.Itoa(int(credential.Uid))
 	}
-	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{"/init", traceWord, uid, program}, argv...), attributes)
+	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{"/init", traceWord, uid + ",3", program}, argv...), attributes)
 	if err != nil {
 		read.Close()
 		return 0, err
@@ -75,13 +76,18 @@ func ptrace(request int, pid int, address, data uintptr) syscall.Errno {
 	return errno
 }
 
-// trace runs a program as a user, writes a line for each of its system calls to descriptor 3 (pid, number, six arguments, value,
+// trace runs a program as a user ("UID,FD"), writes a line for each of its system calls to that descriptor (pid, number, six arguments, value,
 // whether that is an error; hexadecimal but for the first two; then the path of a call that opens a file, of clone3 the flags,
 // as 0x and hexadecimal bytes), and for each signal that comes to it ("pid S number"), and ends as the program ends.
-func trace(uid, program string, argv []string) {
+func trace(whereto, program string, argv []string) {
+	const setDumpable = 4 // PR_SET_DUMPABLE, linux/prctl.h
 	runtime.LockOSThread()
-	log := os.NewFile(3, "log")
-	syscall.CloseOnExec(3)
+	uid, number, _ := strings.Cut(whereto, ",")
+	fd, _ := strconv.Atoi(number)
+	log := os.NewFile(uintptr(fd), "log")
+	syscall.CloseOnExec(fd)
+	// A command of the same user finds no way to the log by our /proc/PID/fd.
+	syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	sys := &syscall.SysProcAttr{Ptrace: true}
 	if id, _ := strconv.Atoi(uid); id != os.Getuid() {
