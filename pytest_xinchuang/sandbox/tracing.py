@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pytest_xinchuang.sandbox.call_log import CallLog, Taken
-from pytest_xinchuang.sandbox.protocol import Outcome
+from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.strace import Call, read_calls
 
 _NETWORK_ERRORS = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTUNREACH})
@@ -163,3 +163,8 @@ class Trace:
 
 def _named(call: Call, names: Mapping[int, str]) -> str:
     return names.get(int(call.name), call.name) if call.name.isdigit() else call.name
+
+
+def is_whole(sandbox: Sandbox, outcome: Outcome) -> bool:
+    """Whether a run was traced whole. Where the sandbox has a log of its own, what stands on stderr is no trace."""
+    return not (logs_apart(sandbox) and outcome.log is None) and Trace.of(outcome).is_whole

@@ -21,7 +21,7 @@ from pytest_xinchuang.packages.mru.requirements import BEHAVIOURS
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.strace import Call
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.tracing import is_whole
 
 CLONE_THREAD = 0x00010000
 """linux/sched.h."""
@@ -187,13 +187,13 @@ class BehaviourChecks:
             )
             record.undecided(requirement, Cause.HOST, why, verbatim("--xc-backend=qemu"))
             return
-        trace = Trace.of(outcome if outcome.log is not None else self.bench.traced(sandbox, built))
-        shown = None if trace.log is None else Ran(unit, built, trace.log, sandbox).shows(unit.behaviour)
+        traced = outcome if outcome.log is not None else self.bench.traced(sandbox, built)
+        shown = None if traced.log is None else Ran(unit, built, traced.log, sandbox).shows(unit.behaviour)
         if shown is not None:
             record.saw((requirement,), sandbox.fingerprint.fidelity, seen, {"kind": "behaviour", **shown})
             return
         why = _("it declares {behaviour}, and {why}", behaviour=unit.behaviour, why=NOT_SEEN[unit.behaviour])
-        if not trace.is_whole:
+        if not is_whole(sandbox, traced):
             why = _("{why}; the trace is not whole", why=why)
             record.undecided(requirement, Cause.HOST, why, verbatim("xc doctor"))
             return

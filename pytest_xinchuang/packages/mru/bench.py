@@ -13,7 +13,7 @@ from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.messages import Message, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox, logs_apart
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.tracing import Trace, is_whole
 from pytest_xinchuang.toolchain.builder import Builder
 
 ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
@@ -92,7 +92,7 @@ class Bench:
         slow = outcome.ended is Ended.TIMED_OUT and outcome.log is not None and len(outcome.log.calls) > _MANY_CALLS
         if slow or outcome.ended is Ended.EMULATOR_FAULT:
             return self.execute(sandbox, built)
-        if Trace.of(outcome).is_whole:
+        if is_whole(sandbox, outcome):
             self._traced = (sandbox, built, outcome)
         return outcome
 

@@ -31,8 +31,8 @@ from pytest_xinchuang.packages.mru.requirements import (
 )
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import ANSWERED_MEND, answered_text, to_be_refused
-from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox, logs_apart
+from pytest_xinchuang.sandbox.tracing import Trace, is_whole
 
 SIGILL = 4
 _EXCERPT = 60
@@ -91,7 +91,11 @@ class RunChecks:
             return
         traced = self.bench.traced(sandbox, built)
         trace = Trace.of(traced)
-        if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
+        if (
+            (traced.ended, traced.code) != (outcome.ended, outcome.code)
+            or traced.truncated
+            or not is_whole(sandbox, traced)
+        ):
             told = _(
                 "the trace is incomplete, so that calls that the platform's kernel lacks may be missed: {end}",
                 end=traced.describe(),
@@ -170,6 +174,9 @@ class RunChecks:
                 record.fails(
                     IN_PLACE, _("wrote {names} outside of its working directory", names=joined(changes[:3], _(", ")))
                 )
+            elif logs_apart(sandbox) and not is_whole(sandbox, outcome):
+                told = _("the trace is not whole, so that files that were written and removed again may be missed")
+                record.undecided(IN_PLACE, Cause.HOST, told, verbatim("xc doctor"))
         record.saw((NO_LEFTOVERS,), fidelity, seen)
         if outcome.leftovers:
             record.fails(
