@@ -90,11 +90,10 @@ class Bench:
             return self.execute(sandbox, built)
         outcome = self.execute(sandbox, built, trace=True)
         slow = outcome.ended is Ended.TIMED_OUT and outcome.log is not None and len(outcome.log.calls) > _MANY_CALLS
-        if slow or outcome.ended is Ended.EMULATOR_FAULT:
-            return self.execute(sandbox, built)
-        if is_whole(sandbox, outcome):
-            self._traced = (sandbox, built, outcome)
-        return outcome
+        spoilt = slow or outcome.ended is Ended.EMULATOR_FAULT
+        if spoilt or is_whole(sandbox, outcome):
+            self._traced = (sandbox, built, outcome)  # a spoilt one would be so again
+        return self.execute(sandbox, built) if spoilt else outcome
 
     def traced(self, sandbox: Sandbox, built: Built) -> Outcome:
         """A traced run. The last one, which may be the one that was judged, is kept and answers later calls."""
