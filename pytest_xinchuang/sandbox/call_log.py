@@ -14,6 +14,8 @@ _TOO_LONG = 4096
 """Bytes: what qemu-user prints at once and is as long may be cut anywhere by its buffer."""
 
 _BEGINS = re.compile(rb"(\d+) (?:Unknown syscall (\d+)|([a-z_][a-z_0-9]*)\()")
+_MEMORY = re.compile(r'"(?:/proc/[^"]*/|(?:\.{1,2}/|self/|thread-self/|task/|[0-9]+/)*)mem"')
+"""A file by which a process is written into from outside of its program: its emulator too."""
 _TAKEN = re.compile(rb"--- (SIG\w+)")
 
 
@@ -83,6 +85,8 @@ def read_pieces(data: bytes, lost: str = "") -> CallLog:
                 del open_calls[thread], answers[thread]
         else:
             asked.arguments += _text(piece)
+    if any(c.name.startswith("open") and _MEMORY.search(c.arguments) and "O_RDONLY" not in c.arguments for c in calls):
+        lost = lost or "it opened the memory of a process, and so of its emulator, to write"
     return CallLog(tuple(calls), tuple(taken), lost or ("" if at == len(data) else "it is cut off"))
 
 

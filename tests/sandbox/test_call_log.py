@@ -69,6 +69,8 @@ def test_what_a_program_names_its_files_is_no_call() -> None:
         (b"", "it was not started"),
         (pieces((7, "7 brk(NULL) = 0\n"))[:-3], ""),
         (pieces((7, "7 execve("), (7, '"' + "x" * 5000 + '",')), ""),
+        (pieces((7, '7 openat(AT_FDCWD,"/proc/self/mem",O_RDWR) = 3\n')), ""),
+        (pieces((7, '7 openat(3,"mem",O_WRONLY)'), (7, " = "), (7, "4\n")), ""),
     ],
 )
 def test_a_log_that_is_not_whole_says_so(data: bytes, lost: str) -> None:

@@ -10,6 +10,9 @@ The program's own calls would come here too. They are told by what the emulator 
 it opens and writes from two places of its code, which are not those that calls of the program are made from, and writes from
 one buffer for as long as it lives, for which the program has no address. What comes from elsewhere is answered as without us.
 
+This holds against programs, not against what has taken over its emulator: whoever writes into the emulator's own memory is
+capable of anything. Opening /proc/PID/mem to write makes the log one that is not whole (call_log.py).
+
 This file is loaded by the supervisor, and uses the standard library alone.
 """
 
