@@ -114,8 +114,8 @@ class Ran:
         mapped = list(self._mapped())
         by_name = {PurePosixPath(path).name: path for _call, path in mapped}
         waiting = [elf for elf in self._own() if elf is not None and not _LIBRARY.search(elf.name)]
-        if not waiting and (main := self._file(self._built.argv[0])) is not None:
-            waiting = [main]
+        if not waiting:
+            waiting = self._interpreters(self._built.argv[0])
         if not waiting:
             return None
         machine, at_start = waiting[0].machine, set[str]()
@@ -132,6 +132,16 @@ class Ran:
             if elf is not None and elf.machine == machine and elf.interpreter is None and elf.soname not in at_start:
                 return {"opened": _told(call), "library": path}
         return None
+
+    def _interpreters(self, program: str) -> list[ElfObject]:
+        """The program, or those that a script of this name is run by (execve(2), "Interpreter scripts")."""
+        if (elf := self._file(program)) is not None:
+            return [elf]
+        words = self._content(program)[:256].partition(b"\n")[0].decode(errors="replace").removeprefix("#!").split()
+        names = [word for word in words[:2] if not word.startswith("-")]
+        paths = (f"{place}{n}" for n in names for place in (("",) if "/" in n else ("/usr/bin/", "/bin/")))
+        found = (self._file(path) for path in paths)
+        return [elf for elf in found if elf is not None]
 
     def _mapped(self) -> Iterable[tuple[Call, str]]:
         """Files that were opened and mapped, in this order, each with the call that opened it."""
@@ -155,12 +165,15 @@ class Ran:
         """A file of the sandbox as an object."""
         if path in self._elves:
             return self._elves[path]
+        return self._read(path, self._content(path))
+
+    def _content(self, path: str) -> bytes:
         at = path if path.startswith("/") else f"{self._built.directory}/{path}"
-        data = self._built.files.get(at)
-        if data is None:
-            with contextlib.suppress(OSError, SandboxFault):
-                data = self._sandbox.get(at)
-        return self._read(path, data or b"")
+        if at in self._built.files:
+            return self._built.files[at]
+        with contextlib.suppress(OSError, SandboxFault):
+            return self._sandbox.get(at)
+        return b""
 
     def _read(self, name: str, data: bytes) -> ElfObject | None:
         if name not in self._elves:

@@ -223,6 +223,22 @@ def test_a_claim_is_checked_against_what_is_delivered_and_never_run(
     assert says in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("script", "seen"),
+    [
+        ("#!/usr/bin/env perl\nuse Fcntl;\nprint qq(hello\\n);\n", True),
+        ("#!/usr/bin/perl -w\nuse List::Util;\nprint qq(hello\\n);\n", True),
+        ("#!/bin/sh\necho hello\n", False),
+    ],
+)
+def test_what_an_interpreter_opens_for_a_script_is_seen(
+    script: str, seen: bool, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    unit = '  - {name: s, kind: shell, sources: [u.c], behaviour: dlopen, expect: {stdout: "hello\\n", source: its text}}\n'
+    decisions = decide(tmp_path, f"units:\n{unit}", script, platforms, catalogue, pool)
+    assert decisions["XC-MRU-024"].verdict is (Verdict.PASS if seen else Verdict.FAIL), decisions["XC-MRU-024"].reason
+
+
 def test_a_script_starts_children_whatever_is_claimed(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
