@@ -26,7 +26,7 @@ from pytest_xinchuang.tools.process import UNSCALED, Runner
 
 AGENT_SOURCE = Path(__file__).with_name("agent")
 """The directory of the agent's Go module."""
-TRACE_WORD = "--xc-trace"
+TRACE_WORD = "xc:trace"
 """What the agent is told to be a tracer: followed by ``UID,FD``, the program and its argv."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
@@ -256,7 +256,7 @@ class AgentSandbox:
     def _whole_log(self, stream: _Stream) -> CallLog | None:
         log = self._log_of(bytes(stream.trace))
         full = len(stream.trace) >= stream.keep
-        return replace(log, lost="too long") if log is not None and full else log
+        return replace(log, lost=_("it is too long")) if log is not None and full else log
 
     def start(
         self,

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from pytest_xinchuang.messages import NOTHING, Message, verbatim
 from pytest_xinchuang.sandbox.call_log import CallLog, Taken, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import classify
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
@@ -66,14 +67,14 @@ def test_what_a_program_names_its_files_is_no_call() -> None:
 @pytest.mark.parametrize(
     ("data", "lost"),
     [
-        (b"", "it was not started"),
-        (pieces((7, "7 brk(NULL) = 0\n"))[:-3], ""),
-        (pieces((7, "7 execve("), (7, '"' + "x" * 5000 + '",')), ""),
-        (pieces((7, '7 openat(AT_FDCWD,"/proc/self/mem",O_RDWR) = 3\n')), ""),
-        (pieces((7, '7 openat(3,"mem",O_WRONLY)'), (7, " = "), (7, "4\n")), ""),
+        (b"", verbatim("it was not started")),
+        (pieces((7, "7 brk(NULL) = 0\n"))[:-3], NOTHING),
+        (pieces((7, "7 execve("), (7, '"' + "x" * 5000 + '",')), NOTHING),
+        (pieces((7, '7 openat(AT_FDCWD,"/proc/self/mem",O_RDWR) = 3\n')), NOTHING),
+        (pieces((7, '7 openat(3,"mem",O_WRONLY)'), (7, " = "), (7, "4\n")), NOTHING),
     ],
 )
-def test_a_log_that_is_not_whole_says_so(data: bytes, lost: str) -> None:
+def test_a_log_that_is_not_whole_says_so(data: bytes, lost: Message) -> None:
     log = read_pieces(data, lost)
     assert log.lost and not Trace(log=log).is_whole
 
@@ -100,14 +101,14 @@ KILLED = Call(7, "kill", "7,SIGKILL)")
     [
         (1 << 8, REFUSED, CallLog(), Ended.EMULATOR_FAULT),
         (1 << 8, REFUSED, CallLog(CALLED), Ended.EXITED),
-        (1 << 8, REFUSED, CallLog(lost="cut off"), Ended.EXITED),
+        (1 << 8, REFUSED, CallLog(lost=verbatim("cut off")), Ended.EXITED),
         (signal.SIGABRT, b"qemu-x: Assertion", CallLog(CALLED, (Taken(7, "SIGIOT", 2),)), Ended.SIGNALED),
         (signal.SIGABRT, b"qemu-x: Assertion", CallLog(CALLED), Ended.EMULATOR_FAULT),
         (signal.SIGSEGV, b"", CallLog(CALLED, (Taken(7, "SIGSEGV", 1),)), Ended.EMULATOR_FAULT),
         (signal.SIGSEGV, b"", CallLog(CALLED, (Taken(8, "SIGSEGV", 1),)), Ended.SIGNALED),
         (signal.SIGKILL, b"", CallLog((*CALLED, KILLED)), Ended.SIGNALED),
         (signal.SIGKILL, b"", CallLog((KILLED, *CALLED)), Ended.HOST_FAULT),
-        (signal.SIGKILL, b"", CallLog((KILLED,), lost="cut off"), Ended.HOST_FAULT),
+        (signal.SIGKILL, b"", CallLog((KILLED,), lost=verbatim("cut off")), Ended.HOST_FAULT),
     ],
 )
 def test_whose_end_it_was_by_the_log(status: int, stderr: bytes, log: CallLog, ended: Ended) -> None:

@@ -14,7 +14,7 @@ from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import NOTHING, _, verbatim
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVIOURS
@@ -207,7 +207,8 @@ class BehaviourChecks:
             return
         why = _("it declares {behaviour}, and {why}", behaviour=unit.behaviour, why=NOT_SEEN[unit.behaviour])
         if not is_whole(sandbox, traced):
-            why = _("{why}; the trace is not whole", why=why)
+            lost = traced.log.lost if traced.log is not None else NOTHING
+            why = _("{why}; the trace is not whole: {lost}", why=why, lost=lost or _("a program was not traced"))
             record.undecided(requirement, Cause.HOST, why, verbatim("xc doctor"))
             return
         record.saw((requirement,), sandbox.fingerprint.fidelity, seen)

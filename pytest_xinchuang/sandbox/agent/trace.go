@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	traceWord = "--xc-trace"
+	traceWord = "xc:trace"
 
 	// linux/ptrace.h
 	ptraceSetOptions     = 0x4200

@@ -511,12 +511,16 @@ class QemuSandbox:
         self.close()
 
 
+_NOT_STARTED = _("it was not started")
+
+
 def _log_of(answer: dict[str, Any] | None, logged: IO[bytes] | None) -> CallLog | None:
     """The log of system calls that the supervisor wrote to a file; None where none was wanted."""
     if logged is None or answer is None or "exec_errno" in answer:
         return None
     logged.seek(0)
-    return read_pieces(logged.read(), str(answer.get("untraced", "it was not started")))
+    lost = answer.get("untraced", _NOT_STARTED)
+    return read_pieces(logged.read(), Message.from_data(lost) if lost else NOTHING)
 
 
 class QemuProcess:
