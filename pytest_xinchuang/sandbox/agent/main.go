@@ -12,11 +12,13 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -430,7 +432,7 @@ func get(id uint32, payload []byte) {
 }
 
 // writable are the places outside of /xc that a command can write to.
-var writable = []string{"/tmp", "/dev/shm", "/run", "/var/tmp"}
+var writable = []string{"/tmp", "/dev/shm", "/dev/mqueue", "/run", "/var/tmp"}
 
 // writableOnly keeps what the host puts to where commands can write.
 var writableOnly bool
@@ -455,7 +457,40 @@ func list(id uint32) {
 			return nil
 		})
 	}
+	for kind := range removals {
+		for _, each := range segments(kind) {
+			found = append(found, fmt.Sprintf("/proc/sysvipc/%s#0x%08x", kind, uint32(each.key)))
+		}
+	}
+	sort.Strings(found)
 	sendJSON(outDone, id, map[string]any{"paths": found})
+}
+
+// removals are the calls that remove what System V's interprocess communication leaves (shmctl(2), semctl(2), msgctl(2)).
+var removals = map[string]func(id int){
+	"shm": func(id int) { syscall.Syscall(syscall.SYS_SHMCTL, uintptr(id), 0, 0) },
+	"sem": func(id int) { syscall.Syscall6(syscall.SYS_SEMCTL, uintptr(id), 0, 0, 0, 0, 0) },
+	"msg": func(id int) { syscall.Syscall(syscall.SYS_MSGCTL, uintptr(id), 0, 0) },
+}
+
+type segment struct{ key, id int }
+
+// segments lists what there is of a kind (proc(5), /proc/sysvipc: a line of titles, then key and id first).
+func segments(kind string) []segment {
+	text, _ := os.ReadFile("/proc/sysvipc/" + kind)
+	found := []segment{}
+	for _, line := range strings.Split(string(text), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		key, err1 := strconv.Atoi(fields[0])
+		id, err2 := strconv.Atoi(fields[1])
+		if err1 == nil && err2 == nil {
+			found = append(found, segment{key, id})
+		}
+	}
+	return found
 }
 
 func reset(id uint32) {
@@ -470,12 +505,17 @@ func reset(id uint32) {
 			os.RemoveAll(root + "/" + entry.Name())
 		}
 	}
+	for kind, remove := range removals {
+		for _, each := range segments(kind) {
+			remove(each.id)
+		}
+	}
 	sendJSON(outDone, id, map[string]any{})
 }
 
 func main() {
-	if len(os.Args) > 3 && os.Args[1] == traceWord {
-		trace(os.Args[2], os.Args[3:])
+	if len(os.Args) > 4 && os.Args[1] == traceWord {
+		trace(os.Args[2], os.Args[3], os.Args[4:])
 	}
 	children := make(chan os.Signal, 64)
 	signal.Notify(children, syscall.SIGCHLD)

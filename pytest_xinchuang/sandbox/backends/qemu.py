@@ -26,7 +26,8 @@ from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbati
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends import launcher
-from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
+from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
+from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
 from pytest_xinchuang.tools.streams import Capture, Remembered
@@ -123,8 +124,10 @@ class QemuSandbox:
                     ),
                     namespaces=True,
                 )
-            base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
-            helpers["launcher"] = launcher.launcher(machine, base).hex()
+            base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release]
+            logging = ["-strace", "-D", f"/.xc/{secret}/log"]
+            helpers["launcher"] = launcher.launcher(machine, [*base, "-0"]).hex()
+            helpers["launcher-logging"] = launcher.launcher(machine, [*base, *logging, "-0"]).hex()
             message = (
                 f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
             )
@@ -135,6 +138,8 @@ class QemuSandbox:
                 lines.append(launcher.registration("xc-host", launcher.ELF_MACHINE[native], "@/refuser"))
             if native is Arch.AMD64:
                 lines.append(launcher.registration("xc-host32", launcher.ELF_MACHINE["i386"], "@/refuser", bits=32))
+            # The kernel asks the newest first: this one goes before "xc" while it is enabled (fs/binfmt_misc.c).
+            lines.append(launcher.registration("xc-logging", launcher.ELF_MACHINE[spec.arch], "@/launcher-logging"))
             registrations = [line.decode() for line in lines]
         return {
             "rootfs": str(spec.rootfs.path),
@@ -248,24 +253,30 @@ class QemuSandbox:
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
-        def again() -> bytes | None:
-            log = f"{WORK_DIR}/.xc-emulator.log"
-            self._run(
-                argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, limits or Limits(), None
-            )
-            with contextlib.suppress(OSError):
-                return self.get(log)
-            return None
+        limits = limits or Limits()
 
-        extra = {"QEMU_STRACE": "1"} if trace else {}
-        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, limits or Limits(), again)
+        def again() -> CallLog | None:
+            return self._run(argv, stdin, env, cwd, limits, None, trace=True).log
+
+        return self._run(argv, stdin, env, cwd, limits, again, trace=trace)
 
     def _run(
-        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+        self,
+        argv: Sequence[str],
+        stdin: bytes,
+        env: Mapping[str, str] | None,
+        cwd: str,
+        limits: Limits,
+        again: Again | None,
+        *,
+        trace: bool,
     ) -> Outcome:
-        number, fds = self._spawn(argv, env, cwd, limits)
-        capture = Capture(*fds, stdin, limits.output_mb << 20)
-        try:
+        with contextlib.ExitStack() as stack:
+            logged = None
+            if trace and self.spec.emulator is not None:
+                logged = stack.enter_context(os.fdopen(os.memfd_create("xc-log"), "r+b"))
+            number, fds = self._spawn(argv, env or {}, cwd, limits, logged)
+            capture = stack.enter_context(contextlib.closing(Capture(*fds, stdin, limits.output_mb << 20)))
             deadline = time.monotonic() + limits.wall_s * self.spec.timeout_scale
             done = capture.pump(deadline)
             answer = self._wait(number, deadline) if done else None
@@ -275,10 +286,16 @@ class QemuSandbox:
                 capture.pump(self._patience(KILL_TIMEOUT_S))
                 answer = self._wait(number, self._patience(KILL_TIMEOUT_S))
             return self._outcome(
-                argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits, again
+                argv,
+                answer,
+                capture.stdout,
+                capture.stderr,
+                capture.truncated,
+                timed_out,
+                limits,
+                again,
+                _log_of(answer, logged),
             )
-        finally:
-            capture.close()
 
     def start(
         self,
@@ -295,13 +312,14 @@ class QemuSandbox:
         return process
 
     def _spawn(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits, logged: IO[bytes] | None = None
     ) -> tuple[int, tuple[int, int, int]]:
         in_r, in_w = os.pipe2(os.O_CLOEXEC)
         out_r, out_w = os.pipe2(os.O_CLOEXEC)
         err_r, err_w = os.pipe2(os.O_CLOEXEC)
         try:
-            number = self.spawn_on([in_r, out_w, err_w], argv, env, cwd, limits)
+            log = [] if logged is None else [logged.fileno()]
+            number = self.spawn_on([in_r, out_w, err_w, *log], argv, env, cwd, limits)
         except BaseException:
             for fd in (in_w, out_r, err_r):
                 os.close(fd)
@@ -321,7 +339,10 @@ class QemuSandbox:
         *,
         tty: bool = False,
     ) -> int:
-        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``."""
+        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``.
+
+        A fourth descriptor is a file that gets the log of its system calls.
+        """
         if not argv:
             raise ValueError("argv is empty: there is no program to run")
         number = next(self._ids)
@@ -341,6 +362,10 @@ class QemuSandbox:
         self._send(message, fds)
         return number
 
+    @property
+    def logs_apart(self) -> bool:
+        return self.spec.emulator is not None
+
     def ended(self, number: int, timeout_s: float) -> bool:
         """Whether a command of ``spawn_on`` has ended, after waiting at most ``timeout_s``."""
         return self._wait(number, time.monotonic() + timeout_s) is not None
@@ -355,6 +380,7 @@ class QemuSandbox:
         timed_out: bool,
         limits: Limits,
         again: Again | None = None,
+        log: CallLog | None = None,
     ) -> Outcome:
         return outcome_of(
             argv,
@@ -367,6 +393,7 @@ class QemuSandbox:
             cpu=self.spec.cpu_model,
             gone=self._dead,
             again=again,
+            log=log,
         )
 
     # -- files
@@ -482,6 +509,18 @@ class QemuSandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_NOT_STARTED = _("it was not started")
+
+
+def _log_of(answer: dict[str, Any] | None, logged: IO[bytes] | None) -> CallLog | None:
+    """The log of system calls that the supervisor wrote to a file; None where none was wanted."""
+    if logged is None or answer is None or "exec_errno" in answer:
+        return None
+    logged.seek(0)
+    lost = answer.get("untraced", _NOT_STARTED)
+    return read_pieces(logged.read(), Message.from_data(lost) if lost else NOTHING)
 
 
 class QemuProcess:
