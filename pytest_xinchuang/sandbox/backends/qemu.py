@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
 import os
 import platform as host
-import secrets
 import socket
 import sys
 import threading
@@ -25,15 +23,22 @@ from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
-from pytest_xinchuang.sandbox.backends import launcher
+from pytest_xinchuang.sandbox.backends.inside import confinement
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.wall import calls, formats, masks, pinned
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
+HELPERS = "/tmp/helpers"
+"""Where the supervisor keeps the emulator while it registers it: a place in no root filesystem that target code sees."""
+SHARED_MB = 1024
+"""MiB of SysV shared memory in one sandbox."""
+MOST_READ = 1 << 30
+"""Bytes of the largest file that is read from a sandbox."""
 KILL_TIMEOUT_S = 5.0
 """Seconds for the end of what was killed."""
 
@@ -108,63 +113,74 @@ class QemuSandbox:
 
     def _config(self) -> dict[str, Any]:
         spec, machine = self.spec, host.machine()
-        secret = secrets.token_hex(16)
-        helpers, registrations = {}, []
-        if spec.emulator is not None:
-            if not launcher.supported(machine):
-                raise SandboxFault(
-                    _(
-                        "on a {machine} host the programs that a program starts cannot be emulated",
-                        machine=verbatim(machine),
-                    ),
-                    mend=_(
-                        "an x86-64 or arm64 host, or {option} on the board itself",
-                        option=verbatim("--xc-backend=native"),
-                    ),
-                    namespaces=True,
-                )
-            base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
-            helpers["launcher"] = launcher.launcher(machine, base).hex()
-            message = (
-                f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+        if not calls.supported(machine) or (spec.emulator is not None and not pinned.supported(machine)):
+            raise SandboxFault(
+                _(
+                    "on a {machine} host the programs that a program starts cannot be emulated",
+                    machine=verbatim(machine),
+                ),
+                mend=_(
+                    "an x86-64 or arm64 host, or {option} on the board itself",
+                    option=verbatim("--xc-backend=native"),
+                ),
+                namespaces=True,
             )
-            helpers["refuser"] = launcher.refuser(machine, message).hex()
-            native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
-            lines = [launcher.registration("xc", launcher.ELF_MACHINE[spec.arch], "@/launcher")]
-            if native is not spec.arch:
-                lines.append(launcher.registration("xc-host", launcher.ELF_MACHINE[native], "@/refuser"))
-            if native is Arch.AMD64:
-                lines.append(launcher.registration("xc-host32", launcher.ELF_MACHINE["i386"], "@/refuser", bits=32))
-            registrations = [line.decode() for line in lines]
-        return {
+        config = {
             "rootfs": str(spec.rootfs.path),
-            "emulator": str(spec.emulator.path) if spec.emulator else "",
-            "emulator_name": spec.emulator.path.name if spec.emulator else "",
-            "secret": secret,
-            "helpers": helpers,
-            "registrations": registrations,
+            "emulator": "",
+            "emulator_name": "",
+            "patches": [],
+            "helpers": {},
+            "registrations": [],
             "network": False,
             "loopback": spec.loopback,
             "layer_mb": spec.layer_mb,
+            "shared_mb": SHARED_MB,
+            "memory_group": False,
             "sandbox_host_uid": SANDBOX_HOST_UID,
             "identity": dict(spec.identity),
-            "absent_calls": list(spec.absent_calls),
+            "masked": list(masks.MASKED),
+            "read_only": list(masks.READ_ONLY),
+            "filter": calls.seccomp_program(machine, spec.absent_calls).hex(),
+        }
+        return config if spec.emulator is None else config | self._emulation(spec.emulator, machine)
+
+    def _emulation(self, emulator: EmulatorRef, machine: str) -> dict[str, Any]:
+        """How programs of the platform are started, and those of the host are kept out."""
+        spec, name, marker = self.spec, emulator.path.name, formats.new_marker()
+        message = f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+        native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
+        try:
+            patches = pinned.pin(emulator.path, machine, ["-cpu", spec.cpu_model, "-r", spec.kernel_release], marker)
+        except (OSError, ValueError) as error:
+            raise SandboxFault(
+                _("the emulator cannot be used: {why}", why=verbatim(str(error))),
+                mend=verbatim(f"xc provision {spec.platform} --force"),
+            ) from error
+        paths = (f"{HELPERS}/{name}", f"{HELPERS}/refuser", f"{HELPERS}/nothing")
+        lines = formats.registrations(spec.arch, native, marker, *paths)
+        return {
+            "emulator": str(emulator.path),
+            "emulator_name": name,
+            "patches": [(patch.offset, patch.data.hex()) for patch in patches],
+            "helpers": {"refuser": formats.refuser(machine, message, marker).hex(), "nothing": b"nothing\n".hex()},
+            "registrations": [line.decode() for line in lines],
         }
 
     def _shake_hands(self) -> Message:
         """Configure the supervisor; returns why it has no binfmt_misc of its own, or nothing."""
-        self._control.send(json.dumps(self._config()).encode())
+        confinement.send(self._control, self._config())
         seconds = self.spec.runner.seconds(START_TIMEOUT_S)
         self._control.settimeout(seconds)
         try:
-            data = self._control.recv(1 << 20)
+            answer, _fds = confinement.receive(self._control)
         except TimeoutError:
             raise SandboxFault(
                 _("the sandbox did not start within {seconds:g} s", seconds=seconds), mend=verbatim("xc doctor")
             ) from None
         finally:
             self._control.settimeout(None)
-        if not data:
+        if answer is None:
             assert self._supervisor.stderr is not None
             text = self._supervisor.stderr.read().decode(errors="replace").strip().splitlines()
             raise SandboxFault(
@@ -172,7 +188,6 @@ class QemuSandbox:
                 if text
                 else _("the sandbox's supervisor died at its start, without a message")
             )
-        answer = json.loads(data)
         if "failed" in answer:
             step, problem = Message.from_data(answer["failed"]), system_error(answer["errno"])
             raise SandboxFault(
@@ -381,7 +396,7 @@ class QemuSandbox:
 
     def get(self, path: str) -> bytes:
         with os.fdopen(os.memfd_create("xc-get"), "w+b") as file:
-            answer = self._ask({"op": "get", "path": path}, [file.fileno()])
+            answer = self._ask({"op": "get", "path": path, "most": MOST_READ}, [file.fileno()])
             check_errno(answer, _("read {path}", path=path))
             file.seek(0)
             return file.read()
@@ -398,7 +413,7 @@ class QemuSandbox:
         if self._dead:
             raise SandboxFault(self._dead)
         try:
-            socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
+            confinement.send(self._control, message, fds)
         except OSError as error:
             self._dead = _("the sandbox is gone ({problem})", problem=system_error(error))
             raise SandboxFault(self._dead) from error
@@ -451,12 +466,11 @@ class QemuSandbox:
         if not select.select([self._control], [], [], max(deadline - time.monotonic(), 0))[0]:
             return
         try:
-            data = self._control.recv(1 << 20)
-        except OSError:
-            data = b""
+            answer, _fds = confinement.receive(self._control)
+        except (OSError, ValueError):
+            answer = None
         with self._lock:
-            if data:
-                answer = json.loads(data)
+            if answer is not None:
                 self._replies[answer["id"]] = answer
             else:
                 self._dead = _("the sandbox's first process is gone: it was killed from outside")
