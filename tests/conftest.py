@@ -18,7 +18,7 @@ from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.tiers"]
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ every variable that one of these was assigned to. To look is to compare it, to s
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,10 @@ PARAMETERS = {"reason", "mend", "detail", "stderr", "output"}
 KEYS = {"message", "reason", "mend", "detail", "stderr", "output"}
 """Keys of mappings that hold texts."""
 SAYS = {"describe", "text", "render"}
-SEARCHES = {"search", "match", "fullmatch", "findall", "finditer"}
-ASKS = {"startswith", "endswith", "find", "rfind", "index", "count"}
+SEARCHES = {"search", "match", "fullmatch", "findall", "finditer", "fnmatch", "fnmatchcase", "contains"}
+ASKS = {"startswith", "endswith", "find", "rfind", "index", "count", "__contains__", "__eq__"}
+
+_ERROR = re.compile(r"(?:Error|Exception|Fault)\b")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -44,6 +47,8 @@ def _of(node: ast.AST, place: str) -> Iterator[tuple[str, str]]:
                 if _looks(inner, known):
                     yield f"{place}{child.name}", ast.unparse(inner)
         else:
+            if _looks(child, set()):
+                yield place.rstrip("."), ast.unparse(child)
             yield from _of(child, place)
 
 
@@ -52,6 +57,9 @@ def _texts_of(function: Function) -> set[str]:
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     known = {a.arg for a in arguments if a.arg in PARAMETERS}
     errors = {n.name for n in ast.walk(function) if isinstance(n, ast.ExceptHandler) and n.name}
+    errors |= {
+        a.arg for a in arguments if a.annotation is not None and _ERROR.search(ast.unparse(a.annotation))
+    }  # an error that was handed on
     known |= {f"str {name}" for name in errors}
     while True:
         before = len(known)
@@ -80,6 +88,8 @@ def _is_text(node: ast.expr, known: set[str]) -> bool:
     match node:
         case ast.Name(id=name):
             return name in known
+        case ast.Attribute(value=ast.Name(id=name), attr="args"):
+            return f"str {name}" in known
         case ast.Attribute(attr=name):
             return name in TEXTS
         case ast.Subscript(slice=ast.Constant(value=str() as key)) if key in KEYS:
@@ -106,12 +116,21 @@ def _looks(node: ast.AST, known: set[str]) -> bool:
     match node:
         case ast.Compare(left=first, ops=ops, comparators=rest):
             for left, operator, right in zip([first, *rest], ops, rest, strict=False):
-                if isinstance(operator, (ast.In, ast.NotIn)) and _is_text(right, known):
+                if isinstance(operator, (ast.In, ast.NotIn)) and (_is_text(right, known) or _is_text(left, known)):
                     return True
                 # Whether there is a text at all is no look into it.
                 if isinstance(operator, (ast.Eq, ast.NotEq)) and not _is_empty(left) and not _is_empty(right):
                     return _is_text(left, known) or _is_text(right, known)
+        case ast.Match(subject=asked):
+            return _is_text(asked, known)
+        case ast.Subscript(slice=key, ctx=ast.Load()):
+            # A table of texts; a name may be a key of other things.
+            return not isinstance(key, ast.Name) and _is_text(key, known)
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            return name in SEARCHES and any(_is_text(a, known) for a in arguments)
         case ast.Call(func=ast.Attribute(value=inner, attr=name), args=arguments):
+            if name == "get" and arguments and _is_text(arguments[0], known):
+                return True
             if name in ASKS and _is_text(inner, known):
                 return True
             return name in SEARCHES and any(_is_text(a, known) for a in arguments)

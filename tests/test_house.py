@@ -66,13 +66,19 @@ def test_every_room_has_its_floor() -> None:
     assert sorted(listed) == sorted(HOUSE.rooms)
 
 
-def test_a_room_imports_from_lower_floors_alone() -> None:
-    floor_of = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+def upward(house: House, floors: tuple[tuple[str, ...], ...]) -> dict[tuple[str, str], list[str]]:
+    """The imports from the same floor or from a higher one, by rooms."""
+    floor_of = {name: number for number, floor in enumerate(floors) for name in floor}
     wrong: dict[tuple[str, str], list[str]] = {}
-    for importer, target in HOUSE.crossings():
-        step = HOUSE.room(importer), HOUSE.room(target)
+    for importer, target in house.crossings():
+        step = house.room(importer), house.room(target)
         if floor_of[step[1]] >= floor_of[step[0]]:
             wrong.setdefault(step, []).append(f"{importer} imports {target}")
+    return wrong
+
+
+def test_a_room_imports_from_lower_floors_alone() -> None:
+    wrong = upward(HOUSE, FLOORS)
     unexpected = [line for step, lines in wrong.items() if step not in EXCEPTIONS for line in lines]
     assert not unexpected, "\n".join(unexpected)
     assert set(EXCEPTIONS) <= set(wrong), "these are no longer needed"
@@ -115,6 +121,25 @@ def test_a_circle_is_seen_however_it_is_imported(planted: str, tmp_path: Path) -
     assert not circle(House(root).files) and not circle(House(root).rooms)
 
 
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_an_import_upward_is_seen(planted: str, tmp_path: Path) -> None:
+    root = tmp_path / "house"
+    for name, text in {
+        "__init__.py": "",
+        "a/__init__.py": "",
+        "a/one.py": planted,
+        "b/__init__.py": "",
+        "b/two.py": "",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    house = House(root)
+    step = {("a", "b"): ["house.a.one imports house.b.two"]}
+    assert upward(house, (("",), ("a",), ("b",))) == step
+    assert upward(house, (("",), ("a", "b"))) == step, "a neighbour"
+    assert not upward(house, (("",), ("b",), ("a",)))
+
+
 def test_the_pytest_side_alone_knows_of_pytest() -> None:
     for path in FILES:
         for module, _ in imports(ast.parse(path.read_text())):
@@ -136,26 +161,39 @@ def test_no_platform_is_named_in_code(path: Path) -> None:
 
 
 _STARTS = re.compile(
-    r"\b(?:subprocess|_posixsubprocess|multiprocessing)\b|\bpty\.(?:spawn|fork)\b"
-    r"|\bos\.(?:exec|spawn|posix_spawn|popen|system)|\bcreate_subprocess"
+    r"\b(?:subprocess|_posixsubprocess|multiprocessing|pexpect|plumbum)\b|\bpty\.(?:spawn|fork|\*)"
+    r"|\b(?:os|posix)\.(?:exec|spawn|posix_spawn|popen|system|\*)"
+    r"|\bcreate_subprocess|\bsubprocess_(?:exec|shell)\b|\bProcessPoolExecutor\b"
 )
 
 
 def starts_programs(source: str) -> list[str]:
     """What in a source starts programs: modules and functions of the standard library that do, however they are imported."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    called = {
+        alias.asname: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.asname
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Attribute):
-            names = [ast.unparse(node)]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
-            "import_module",
-            "__import__",
-        ):
-            names = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            base, dot, rest = ast.unparse(node).partition(".")
+            names = [f"{called.get(base, base)}{dot}{rest}"]
+        elif isinstance(node, ast.Call):
+            given = [*node.args, *(k.value for k in node.keywords)]
+            texts = [a.value for a in given if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            of = ast.unparse(node.func)
+            # Imported or looked up by its name; a text that only has such a word in it starts nothing.
+            names = [x for x in texts if x in ("subprocess", "multiprocessing", "pty") and not of.endswith(".split")]
+            if of == "getattr" and node.args and texts:
+                names.append(f"{ast.unparse(node.args[0])}.{texts[0]}")
         else:
             continue
         found += [name for name in names if _STARTS.search(name)]
@@ -184,38 +222,75 @@ def test_programs_are_started_by_the_runner_alone(path: Path) -> None:
         "import importlib\nimportlib.import_module('subprocess')",
         "import multiprocessing.pool",
         "import pty\npty.spawn('x')",
+        "import os\nos.spawnv(0, 'x', [])",
+        "import os as o\no.system('x')",
+        "from os import *",
+        "import os\nrun = os.popen",
+        "import os\ngetattr(os, 'system')('x')",
+        "import posix\nposix.execv('x', [])",
+        "async def f(loop):\n    await loop.subprocess_exec(p, 'x')",
+        "from asyncio.subprocess import Process",
+        "from concurrent.futures import ProcessPoolExecutor",
+        "import concurrent.futures as c\nc.ProcessPoolExecutor()",
+        "from importlib import import_module as i\ni('subprocess')",
+        "import importlib\nimportlib.import_module(name='subprocess')",
+        "__import__('subprocess').run('x')",
+        "import pexpect",
     ],
 )
 def test_a_planted_start_of_a_program_is_seen(planted: str) -> None:
     assert starts_programs(planted), planted
+    assert not starts_programs(
+        "'subprocess'\nx.find('a subprocess')\nfrom os import path\nimport posixpath as p\np.system"
+    )
     assert not starts_programs("import os\nos.kill(1, 9)\nx.system = 3\nos.path.join('a')")
 
 
 _LITERAL = "a time-out is a named constant, scaled by a runner"
 
 
+_WAITS = {
+    "wait": 0, "join": 0, "settimeout": 0, "_await_agent": 0, "alarm": 0, "timeout": 0, "result": 0,
+    "wait_for": 1, "create_connection": 1, "get": 1, "acquire": 1, "urlopen": 2, "select": 3,
+}  # fmt: skip
+"""What waits, and which of its arguments says how many seconds."""
+_SECONDS = {"timeout", "timeout_s", "seconds"}
+
+
+def _is_literal(node: ast.expr) -> bool:
+    """Whether a value is a number of half a second or more that stands here itself."""
+    match node:
+        case ast.Constant(value=bool()):
+            return False
+        case ast.Constant(value=int() | float() as number):
+            return number >= 0.5
+        case ast.UnaryOp(operand=inner):
+            return _is_literal(inner)
+        case ast.BinOp(left=one, right=other):
+            return _is_literal(one) and _is_literal(other)
+        case ast.IfExp(body=one, orelse=other):
+            return _is_literal(one) or _is_literal(other)
+    return False
+
+
 def literal_timeouts(source: str) -> list[str]:
     """Waits of so many seconds that ``--xc-timeout-scale`` cannot reach: a number where a time-out is handed over."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and "monotonic()" in ast.unparse(node.left):
-            values: list[ast.expr] = [node.right]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            sides = (node.left, node.right)
+            clock = any(re.search(r"\b(?:monotonic|time|perf_counter)\(\)", ast.unparse(side)) for side in sides)
+            values: list[ast.expr] = list(sides) if clock else []
         elif isinstance(node, ast.Call):
-            values = [k.value for k in node.keywords if k.arg in ("timeout", "timeout_s", "seconds")]
-            if isinstance(node.func, ast.Attribute) and node.func.attr in (
-                "wait",
-                "join",
-                "settimeout",
-                "_await_agent",
-            ):
-                values += node.args[:1]
+            values = [k.value for k in node.keywords if k.arg in _SECONDS]
+            at = _WAITS.get(ast.unparse(node.func).rpartition(".")[2])
+            if at == 1 and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
+                at = None  # ``get`` of a mapping
+            if at is not None and (isinstance(node.func, ast.Attribute) or at):
+                values += node.args[at : at + 1]
         else:
             continue
-        found += [
-            ast.unparse(node)
-            for value in values
-            if isinstance(value, ast.Constant) and isinstance(value.value, int | float) and value.value >= 0.5
-        ]
+        found += [ast.unparse(node) for value in values if _is_literal(value)]
     return found
 
 
@@ -227,10 +302,28 @@ def test_time_outs_are_no_literals(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "planted",
-    ["x.wait(5)", "t.join(timeout=10)", "d = time.monotonic() + 60", "r.run(a, timeout_s=60)", "s.settimeout(3.0)"],
+    [
+        "x.wait(5)",
+        "t.join(timeout=10)",
+        "d = time.monotonic() + 60",
+        "d = 60 + time.monotonic()",
+        "d = time.time() + 2 * 30",
+        "r.run(a, timeout_s=60)",
+        "r.run(a, timeout_s=60 if slow else 10)",
+        "s.settimeout(3.0)",
+        "f.result(5)",
+        "q.get(True, 5)",
+        "lock.acquire(True, 5)",
+        "select.select([a], [], [], 5)",
+        "signal.alarm(5)",
+        "socket.create_connection(a, 5)",
+        "urlopen(url, None, 60)",
+        "asyncio.wait_for(x, 5)",
+    ],
 )
 def test_a_planted_literal_time_out_is_seen(planted: str) -> None:
     assert literal_timeouts(planted)
+    assert not literal_timeouts("data.get('n', 1)\ntime.sleep(5)\ntotal + 60\nx.get(True, A)")
     assert not literal_timeouts("x.wait(A)\nx.wait(0)\n','.join('a')\nd = time.monotonic() + r.seconds(A)\nx.wait(0.1)")
 
 
@@ -253,6 +346,7 @@ _SHOWN = "chooses the line of a tool's output that is shown, and decides nothing
 _GO = "the one reader of the go command's words, which types them; no subject can write them (tests/tools/test_go.py)"
 LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
     ("gotest/engine.py", "_reason"): _SHOWN,
+    ("provision/archive.py", "_why"): "words what is wrong with an archive that has been refused before",
     ("provision/mmdebstrap.py", "run_tool"): _SHOWN,
     (
         "packages/mru/diagnosis.py",
@@ -302,11 +396,36 @@ def test_no_decision_looks_into_texts() -> None:
         'told = f"{found.undecided}; more"\nreturn told.count("x")',
         'return record["message"] == "x"',
         'if MARKS.sub("", run.output).startswith("x"): pass',
+        'match decision.reason:\n    case "x": pass',
+        'try:\n    pass\nexcept OSError as error:\n    match str(error):\n        case "x": pass',
+        'try:\n    pass\nexcept OSError as error:\n    if error.args[0] == "x": pass',
+        "if decision.reason in KNOWN: pass",
+        "return KNOWN[decision.reason]",
+        "return KNOWN.get(found.undecided)",
+        'if operator.contains(outcome.stderr, b"x"): pass',
+        'if fnmatch(decision.reason, "x*"): pass',
+        'if decision.reason.render("en") == "x": pass',
+        'if decision.reason.as_data()["id"] == "x": pass',
+        'return [word for word in decision.reason.split() if word == "x"]',
+        'return (lambda d: "x" in d.reason)(decision)',
     ],
 )
 def test_a_planted_look_into_a_text_is_seen(planted: str) -> None:
     body = "".join(f"        {line}\n" for line in planted.splitlines())
     assert [f for f, _ in prose.looks_into_texts(f"class A:\n    def f(self):\n{body}")] == ["A.f"], planted
+
+
+@pytest.mark.parametrize(
+    "planted",
+    ['BAD = [d for d in ALL if "x" in d.reason]', 'bad = lambda d: "x" in d.reason', 'if "x" in D.reason:\n    pass'],
+)
+def test_a_look_outside_of_functions_is_seen(planted: str) -> None:
+    assert [place for place, _ in prose.looks_into_texts(planted)] == [""]
+
+
+def test_a_look_into_an_error_that_was_handed_on_is_seen() -> None:
+    assert prose.looks_into_texts('def f(error: BuildError) -> bool:\n    return "full" in str(error)')
+    assert not prose.looks_into_texts('def f(error: str) -> bool:\n    return error == "full"')
 
 
 @pytest.mark.parametrize(

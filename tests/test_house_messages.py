@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,11 +50,72 @@ ALLOWED: dict[str, str] = {
 }
 """``file`` or ``file:function`` -> why English may stand there outside of messages; one that is no longer needed has to go."""
 
+BEHIND = "a library's own words, behind a sentence of ours"
+THEIRS = "an error of somebody else's package, with its type"
+UNTOLD: dict[str, str] = {
+    "cli/entry.py:commands_of": THEIRS,
+    "core/optional.py:optional": "the name of a module",
+    "messages/message.py:told": BEHIND,
+    "messages/system.py:system_error": BEHIND,
+    "packages/registry.py:_load": THEIRS,
+    "packages/sm_crypto/certificates.py:parse": BEHIND,
+    "packages/sm_crypto/reference_harness.py:ReferenceHarness.handle": "a harness's answer: its protocol is English",
+    "packages/sm_crypto/reference_harness.py:ReferenceHarness.op_sm2_certificate_verify": "a harness's answer",
+    "packages/sm_crypto/tls/probe.py:ask": BEHIND,
+    "provision/archive.py:_why": BEHIND,
+    "report/parts.py:_ask": THEIRS,
+    "sandbox/backends/docker_images.py:said": BEHIND,
+    "sandbox/backends/supervisor.py:in_child": "it runs where nothing of the package can be imported",
+}
+"""``file:function`` -> why an error may be a string there; whoever else tells one does it by ``told`` or ``system_error``."""
 
+
+@pytest.mark.tools
 def test_every_message_is_translated() -> None:
     script = PACKAGE.parent / "scripts" / "messages"
     done = subprocess.run([sys.executable, script, "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _room(place: Path, source: str, translations: str) -> Path:
+    """A checkout of one room, with the script that keeps catalogues."""
+    room = place / "pytest_xinchuang" / "room"
+    (room / "locale").mkdir(parents=True)
+    (room / "__init__.py").write_text("")
+    (room / "one.py").write_text('_("a file")\n')
+    (place / "scripts").mkdir()
+    script = Path(shutil.copy(PACKAGE.parent / "scripts" / "messages", place / "scripts"))
+    (place / "fill.json").write_text('{"a file": "文件"}')
+    subprocess.run([sys.executable, script, "fill", place / "fill.json"], capture_output=True, check=True)
+    (room / "one.py").write_text(source)
+    catalogue = room / "locale" / "zh.po"
+    catalogue.write_text(catalogue.read_text() + translations)
+    return script
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    ("source", "translations", "said"),
+    [
+        ('_("a file")\n_("a new one")\n', "", "not translated: 'a new one'"),
+        ('n_("{n} file", "{n} files", 2)\n', "", "not translated: '{n} file'"),
+        ("", "", "stale: zh.po"),
+        ('_("a file")\n', '\nmsgid "gone"\nmsgstr "没有"\n', "is not what the sources say"),
+        ('_("a file")\n', "", ""),
+    ],
+    ids=["untranslated", "untranslated plural", "all stale", "one stale", "right"],
+)
+def test_a_planted_fault_of_the_catalogues_is_seen(tmp_path: Path, source: str, translations: str, said: str) -> None:
+    script = _room(tmp_path, source, translations)
+    done = subprocess.run([sys.executable, script, "check"], capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stdout) == (int(bool(said)), True), done.stdout + done.stderr
+
+
+@pytest.mark.tools
+def test_a_room_that_is_not_there_is_told(tmp_path: Path) -> None:
+    script = _room(tmp_path, "", "")
+    done = subprocess.run([sys.executable, script, "update", "rom"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "no room is called rom; there are room\n")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -76,6 +138,37 @@ def test_no_english_stands_outside_of_messages() -> None:
             )
     assert not wrong, "\n".join(wrong)
     assert sorted(ALLOWED.keys() - needed) == [], "no longer needed"
+
+
+def test_no_error_or_message_loses_its_language() -> None:
+    found = {
+        f"{name}:{place.function}": f"{name}:{place.line}: {place.text}"
+        for name, path in FILES.items()
+        for place in texts.untold(path.read_text())
+    }
+    assert not [line for key, line in found.items() if key not in UNTOLD], "use told(), system_error() or a message"
+    assert not UNTOLD.keys() - found.keys(), "no longer needed"
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("try: f()\nexcept OSError as e: raise XcError(verbatim(str(e)))", True),
+        ("try: f()\nexcept OSError as e: detail = f'x: {e}'", True),
+        ("def f(error: OSError): return verbatim(str(error))", True),
+        ("raise CannotRead(str(done.told()))", True),
+        ("verbatim(f'exit code {n}')", True),
+        ("verbatim(f'{tag} or older')", True),
+        ("try: f()\nexcept OSError as e: raise XcError(_('{f}: {why}', f=f, why=e))", False),
+        ("try: f()\nexcept OSError as e: LOGGER.info(f'{e}')", False),
+        ("def f(error: OSError): return told(error)", False),
+        ("verbatim(f'xc kernel import {name} FILE')", False),
+        ("verbatim(f'{path}:{line}: {key}')", False),
+        ("verbatim(f'~ {name} {old} -> {new}')", False),
+    ],
+)
+def test_what_loses_its_language_is_seen(source: str, seen: bool) -> None:
+    assert bool(list(texts.untold(source))) is seen
 
 
 @pytest.mark.parametrize(

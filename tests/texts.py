@@ -143,3 +143,43 @@ def _is_ours(call: ast.Call, ours: set[str]) -> bool:
             or (name in _LOOKED_FOR and all(isinstance(a, ast.Constant) for a in call.args))
         )
     return name in ours
+
+
+_SAYS = {"told", "describe", "system_error", "reason_of", "render_error"}
+"""Functions and methods whose messages lose their language when they are made a string."""
+_ERROR = re.compile(r"(?:Error|Exception|Fault)\b")
+_WORDS = re.compile(r"(?<![\w./={}:'\"`-])[a-z]{2,}(?![\w./={}:'\"`(-])")
+_TOOL = re.compile(r"\s*(?:export|make|mvn|npm|pip|pytest|sudo|sysctl|unsquashfs|cd|git|docker|iconv|xc|go)\b")
+
+
+def untold(source: str) -> Iterator[Place]:
+    """Errors and messages that are made strings where users read them, and words within what is the same in every language."""
+    yield from _untold(ast.parse(source), "", frozenset(), False)
+
+
+def _untold(node: ast.AST, function: str, errors: frozenset[str], quoted: bool) -> Iterator[Place]:
+    match node:
+        case ast.ClassDef(name=name):
+            function = f"{function}.{name}" if function else name
+        case ast.FunctionDef(name=name, args=arguments) | ast.AsyncFunctionDef(name=name, args=arguments):
+            function = f"{function}.{name}" if function else name
+            every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+            errors = errors | {a.arg for a in every if a.annotation and _ERROR.search(ast.unparse(a.annotation))}
+        case ast.ExceptHandler(name=str() as name):
+            errors = errors | {name}
+        case ast.Call() if _is_ours(node, _OURS - {"ValueError"}) or _called(node) in _LOGGED:
+            return
+        case ast.Call(func=ast.Name(id="str" | "repr"), args=[argument, *_rest]) if _speaks(argument, errors):
+            yield Place(node.lineno, function, ast.unparse(node))
+        case ast.JoinedStr(values=values):
+            said = [v.value for v in values if isinstance(v, ast.FormattedValue)]
+            text = _text(node)
+            if any(_speaks(v, errors) for v in said) or (quoted and _WORDS.search(text) and not _TOOL.match(text)):
+                yield Place(node.lineno, function, ast.unparse(node))
+    quoted = _called(node) == "verbatim" if isinstance(node, ast.Call) else quoted
+    for child in ast.iter_child_nodes(node):
+        yield from _untold(child, function, errors, quoted)
+
+
+def _speaks(node: ast.expr, errors: frozenset[str]) -> bool:
+    return (isinstance(node, ast.Name) and node.id in errors) or (isinstance(node, ast.Call) and _called(node) in _SAYS)

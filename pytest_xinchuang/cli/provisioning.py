@@ -178,7 +178,7 @@ def _rootfs(context: Context) -> int:
     if context.options.action == "list":
         for entry in context.cache.entries():
             if entry.kind == "rootfs":
-                facts = joined([verbatim(f"{k} {v}") for k, v in entry.facts.items()], _(", "))
+                facts = joined([verbatim(v if k == "name" else f"{k} {v}") for k, v in entry.facts.items()], _(", "))
                 context.say(_entry(entry, facts))
         return Exit.CLEAN
     example = verbatim("xc rootfs import kunpeng kylin.tar")

@@ -189,6 +189,8 @@ def _wrong_machine(journal: Journal, platform: GradedPlatform) -> Message | None
         return _("no sandbox of this platform is in the journal")
     for sandbox in sandboxes:
         observed = sandbox.observed.get("uname_m")
+        if observed is None:
+            return _("the sandbox does not say which machine it is (uname_m)")
         if observed != platform.uname:
             return _(
                 "the sandbox is {observed}, the platform {declared}", observed=str(observed), declared=platform.uname

@@ -75,7 +75,7 @@ class YamlFile:
                 _(
                     "{path}:1: found {name}, expected a mapping of keys to values",
                     path=path,
-                    name=type(self.data).__name__,
+                    name=_KINDS.get(type(self.data), verbatim(type(self.data).__name__)),
                 )
             )
 
@@ -140,6 +140,16 @@ def _yaml_fault(error: yaml.MarkedYAMLError) -> Message:
     said = error.problem or error.context or ""
     return said if isinstance(said, Message) else _YAML_FAULTS.get(said, verbatim(said))
 
+
+_KINDS: dict[type, Message] = {
+    str: _("a text"),
+    list: _("a list"),
+    int: _("a number"),
+    float: _("a number"),
+    bool: _("true or false"),
+    type(None): _("nothing"),
+}
+"""Of what a document is, where it is no mapping."""
 
 _YAML_FAULTS: dict[str, Message] = {
     fault: fault

@@ -49,7 +49,7 @@ def _package_lines(package: PackageResult, language: str) -> list[str]:
 
 
 def as_markdown(data: Mapping[str, Any], language: str = LANGUAGES[0]) -> str:
-    """Tables of what `xc go-test --json` writes: one of modules and platforms, and one of packages that did not pass.
+    """Tables of what `xc go-test --format json` writes: one of modules and platforms, and one of packages that did not pass.
 
     Args:
         data: the JSON; its reasons are in ``language`` already.

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.kinds import relro_word
 from pytest_xinchuang.inspect.rules.judge import ElfRecord
 from pytest_xinchuang.messages import Message, _, verbatim
-
-_RELRO = {"none": _("none"), "partial": _("partial"), "full": _("full")}
 
 
 def _traits(elf: ElfObject) -> dict[Message, str]:
@@ -21,7 +20,7 @@ def _traits(elf: ElfObject) -> dict[Message, str]:
         _("libraries"): ", ".join(sorted(elf.libraries)) or _("none"),
         _("newest glibc symbol"): newest,
         verbatim("PIE"): _("yes") if elf.pie else _("no"),
-        verbatim("RELRO"): _RELRO.get(elf.relro, verbatim(elf.relro)),
+        verbatim("RELRO"): relro_word(elf.relro),
         _("page alignment"): f"{min(elf.load_alignments):#x}" if elf.load_alignments else _("none"),
         _("compiler"): "; ".join(elf.compilers[:2]) or _("unknown"),
     }

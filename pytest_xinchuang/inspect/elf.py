@@ -203,7 +203,8 @@ class ElfObject:
         versions = [n.number for n in self.needed if n.family == "GLIBC" and n.number is not None]
         if versions:
             world = "old" if min(versions) < version_key(architecture.libc_base) else "new"
-            return World(world, WorldEvidence.SYMBOL_VERSIONS, f"needs GLIBC_{'.'.join(map(str, min(versions)))}")
+            oldest = "GLIBC_" + ".".join(map(str, min(versions)))
+            return World(world, WorldEvidence.SYMBOL_VERSIONS, _("needs {version}", version=oldest))
         if self.flags & OBJECT_ABI_MASK == 0x40:
             return World("new", WorldEvidence.FLAGS, f"e_flags {self.flags:#x}")
         if self.go is not None and self.go.number:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
 from pytest_xinchuang.inspect.unwind import unwind_starts
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import Message, _
 
 KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 
@@ -107,7 +107,7 @@ class ElfReader:
 
     # -- headers
 
-    def _table(self, offset: int, entry: int, count: int, form: str, what: str) -> list[tuple[int, ...]]:
+    def _table(self, offset: int, entry: int, count: int, form: str, what: Message) -> list[tuple[int, ...]]:
         if not count or not offset:
             return []
         form = self.order + form
@@ -130,11 +130,11 @@ class ElfReader:
     def segments(self) -> list[_Segment]:
         form = "IIQQQQQQ" if self.wide else "IIIIIIII"
         found = []
-        for row in self._table(self.phoff, self.phentsize, self.phnum, form, "program headers"):
+        for row in self._table(self.phoff, self.phentsize, self.phnum, form, _("program headers")):
             if self.wide:
-                kind, flags, offset, address, _, size, memory, align = row
+                kind, flags, offset, address, _physical, size, memory, align = row
             else:
-                kind, offset, address, _, size, memory, flags, align = row
+                kind, offset, address, _physical, size, memory, flags, align = row
             found.append(_Segment(kind, flags, offset, address, size, memory, align))
         return found
 
@@ -143,7 +143,7 @@ class ElfReader:
         """The section headers; none where they are missing or damaged, which a loader does not mind either."""
         form = "IIQQQQIIQQ" if self.wide else "IIIIIIIIII"
         try:
-            rows = self._table(self.shoff, self.shentsize, self.shnum, form, "section headers")
+            rows = self._table(self.shoff, self.shentsize, self.shnum, form, _("section headers"))
         except NotElf:
             if self.type == 1:
                 raise
@@ -153,7 +153,7 @@ class ElfReader:
             names = bytes(self.data[rows[self.shstrndx][4] : rows[self.shstrndx][4] + rows[self.shstrndx][5]])
         return [
             _Section(_string(names, n), kind, flags, address, offset, size, link, entry)
-            for n, kind, flags, address, offset, size, link, _, _, entry in rows
+            for n, kind, flags, address, offset, size, link, _info, _align, entry in rows
         ]
 
     def section(self, name: str) -> _Section | None:

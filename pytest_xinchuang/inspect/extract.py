@@ -9,7 +9,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.walk import Bounds, Walker
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, told
 from pytest_xinchuang.tools.process import Runner
 
 MAX_BYTES = 400 << 20
@@ -119,9 +119,7 @@ def _layers(files: dict[str, bytes], arch: str) -> list[str]:
             if "layers" in index:
                 return [blob(layer) for layer in index["layers"]]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise formats.CannotRead(
-            _("the image's manifest: {name}: {why}", name=type(error).__name__, why=error)
-        ) from error
+        raise formats.CannotRead(_("the image's manifest cannot be read: {why}", why=told(error))) from error
     raise formats.CannotRead(_("the image's index leads to no manifest"))
 
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import stat
 import struct
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -23,7 +24,7 @@ from typing import IO, Any, Protocol
 from pytest_xinchuang.core.errors import MissingDependency
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.artifact import Node
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import Message, _, told
 from pytest_xinchuang.tools.process import End, Finished, Runner, first_line
 
 CHUNK = 1 << 20
@@ -34,11 +35,14 @@ MAX_UNSQUASHED = 4 << 30
 class TooMuch(Exception):
     """A bound of the walk was reached."""
 
+    def __init__(self, text: Message) -> None:
+        super().__init__(text)
+
 
 class CannotRead(Exception):
     """A container or member that cannot be read; ``code`` is its XC-BAD code."""
 
-    def __init__(self, text: str, code: str = "XC-BAD-002") -> None:
+    def __init__(self, text: Message, code: str = "XC-BAD-002") -> None:
         super().__init__(text)
         self.code = code
 
@@ -104,8 +108,12 @@ class _translated:  # noqa: N801  (a context manager that reads as a word)
             return
         # zipfile raises these for compressions that it does not know, and for encrypted members.
         if type(error) in (NotImplementedError, RuntimeError):
-            raise CannotRead(str(error) or _("an unsupported compression"), "XC-BAD-006") from error
-        if isinstance(error, _DAMAGE) or type(error).__module__.startswith("zstandard"):
+            raise CannotRead(
+                _("encrypted, or of an unsupported compression: {why}", why=told(error)), "XC-BAD-006"
+            ) from error
+        # What zstandard raises is no ValueError, and the name of its module differs between versions.
+        zstd = getattr(sys.modules.get("zstandard"), "ZstdError", ())
+        if isinstance(error, (_DAMAGE, zstd)):
             raise CannotRead(_("damaged: {error}", error=error)) from error
 
 
@@ -533,7 +541,8 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
         words = [program, "-no-xattrs", "-no-progress", "-processors", "1", "-dest", str(out), str(image)]
         done = _unsquashfs(words, account)
         if not out.is_dir():
-            raise CannotRead(f"unsquashfs: {first_line(done.errors)}")
+            said = first_line(done.errors).replace(f"{scratch}/", "")  # the same in each run
+            raise CannotRead(_("unsquashfs unpacks nothing: {why}", why=said))
         for directory, names, files in os.walk(out):
             names.sort()
             for name in sorted(names + files):
@@ -548,9 +557,9 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
 def _unsquashfs(argv: list[str], account: Account) -> Finished:
     done = account.runner.run(argv, timeout_s=UNSQUASH_SECONDS)
     if done.end in (End.TIMED_OUT, End.TOO_LARGE):
-        raise TooMuch(str(done.told()))
+        raise TooMuch(done.told())
     if done.end is not End.EXITED:
-        raise CannotRead(str(done.told()))
+        raise CannotRead(done.told())
     return done
 
 

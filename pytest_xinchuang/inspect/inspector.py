@@ -16,6 +16,7 @@ from pytest_xinchuang.inspect.artifact import Node, ReadProblem
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.isa import scan_isa
+from pytest_xinchuang.inspect.kinds import kind_word
 from pytest_xinchuang.inspect.rules import elf_rules, packages, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
@@ -98,7 +99,9 @@ class Inspector:
             # Nothing wrong was found for want of evidence.
             problems.append(
                 ReadProblem(
-                    "XC-BAD-009", root.place, _("a {kind} with neither an object nor a package in it", kind=root.kind)
+                    "XC-BAD-009",
+                    root.place,
+                    _("a {kind} with neither an object nor a package in it", kind=kind_word(root.kind)),
                 )
             )
         return Inspection(root, problems, walker.unread)

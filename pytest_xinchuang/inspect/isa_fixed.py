@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +25,8 @@ MAX_HITS = 20_000
 
 NEIGHBOURS = 8
 MAX_LOOSE = 64
-"""Words outside of every known function that are looked at one by one."""
+"""Words of tables outside of every known function that are looked at one by one, for each extension: one that is everywhere
+must not use up the looks at another."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
     functions = Functions(elf.functions)
     asks = ""
     reads_cpucfg = False
-    loose = 0
+    tables: Counter[str] = Counter()
     grouped: dict[tuple[str, int | None], Hit] = {}
     for part in elf.code:
         base = part.offset if elf.relocatable else part.address
@@ -100,15 +102,13 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             key = (encoding.feature, function.address if function else None)
             seen = grouped.get(key)
             text, sure = encoding.name, True
-            if arm and function is None and functions.all:
-                # Between functions stand tables: nothing there is ever certain, and a few looks are enough.
-                loose += 1
-                if loose > MAX_LOOSE:
-                    continue
+            if function is None and functions.all and tables[encoding.feature] >= MAX_LOOSE:
+                continue  # between functions stand tables: nothing there is ever certain, and some looks are enough
             if arm and (seen is None or function is None):
                 text, sure = _verify(words, index, address, function)
             if function is None and functions.all and not sure:
-                continue  # a table between functions: its words are data
+                tables[encoding.feature] += 1  # a table between functions: its words are data
+                continue
             if seen is None:
                 grouped[key] = Hit(encoding.feature, address, text or encoding.name, function, sure=sure)
             else:

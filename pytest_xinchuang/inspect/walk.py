@@ -20,7 +20,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
-from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
 
 OnObject = Callable[[Node, str, bytes], None]
@@ -266,7 +266,7 @@ class Walker:
         except (OSError, ValueError, EOFError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError) as error:
             # What the standard library's readers raise on damaged archives, zlib.error and struct.error among ValueErrors
             # and their own classes, which formats.members makes CannotRead of.
-            self.problem("XC-BAD-002", node.place, verbatim(f"{type(error).__name__}: {error}"))
+            self.problem("XC-BAD-002", node.place, _("damaged: {error}", error=told(error)))
         formats.settle(node)
 
     def _member(self, node: Node, member: formats.ContainedFile, depth: int) -> None:

@@ -6,7 +6,7 @@ catalogues ``locale/zh.po`` of the rooms hold the Chinese. See CONTRIBUTING.md, 
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, add_catalogue, choose_language
 from pytest_xinchuang.messages.message import NOTHING, Message, _, both, joined, n_, render, told, verbatim
-from pytest_xinchuang.messages.system import system_error
+from pytest_xinchuang.messages.system import system_cause, system_error
 
 __all__ = [
     "LANGUAGES",
@@ -19,6 +19,7 @@ __all__ = [
     "joined",
     "n_",
     "render",
+    "system_cause",
     "system_error",
     "told",
     "verbatim",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.messages.catalogues import LANGUAGES, translate
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _SPEC = re.compile(r"[<>^]?#?[0-9]{0,2}(\.[0-9])?[dfgsxX%,]?")
 """Format specifications that templates may have: alignment, a width below 100, a precision, a type."""
+
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_SPACED = re.compile(r"(?:(?<=[\u4e00-\u9fff]) )?\{(\w+)\}(?: (?=[\u4e00-\u9fff]))?")
 
 LONGEST = 100_000
 """Characters of a message that is read from a journal."""
@@ -44,7 +47,18 @@ class _Lenient(string.Formatter):
 
 
 def _fill(template: str, params: Mapping[str, Parameter], language: str) -> str:
-    return _Lenient().vformat(template, (), {name: _parameter(value, language) for name, value in params.items()})
+    filled = {name: _parameter(value, language) for name, value in params.items()}
+    if language == "zh":
+        template = _SPACED.sub(lambda found: _close(found, filled), template)
+    return _Lenient().vformat(template, (), filled)
+
+
+def _close(found: re.Match[str], params: Mapping[str, Any]) -> str:
+    """Translations have spaces around names in Latin letters; what begins or ends in Chinese stands close."""
+    field, value = f"{{{found.group(1)}}}", str(params.get(found.group(1), ""))
+    before = "" if _CHINESE.match(value[:1]) else found.group().partition("{")[0]
+    after = "" if _CHINESE.match(value[-1:]) else found.group().rpartition("}")[2]
+    return f"{before}{field}{after}"
 
 
 def _parameter(value: Parameter, language: str) -> Any:
@@ -223,10 +237,22 @@ def both(texts: Mapping[str, str], /, **params: Parameter) -> Message:
     return Message(_Texts(texts, _told(params)))
 
 
+_known_errors: list[Callable[[BaseException], Message | None]] = []
+
+
+def knows_errors(words: Callable[[BaseException], Message | None]) -> Callable[[BaseException], Message | None]:
+    """Have ``told`` ask a function for its words for an error of a library; None: it has none."""
+    _known_errors.append(words)
+    return words
+
+
 def told(error: BaseException) -> Message:
-    """What an error says: the message that it was raised with, else its text as it is."""
+    """What an error says: the message that it was raised with, the words for its kind, else its text as it is."""
     said = error.args[0] if error.args else None
-    return said if isinstance(said, Message) else Message(_Verbatim(str(error)))
+    if isinstance(said, Message):
+        return said
+    known = next((found for words in _known_errors if (found := words(error)) is not None), None)
+    return known if known is not None else verbatim(str(error) or type(error).__name__)
 
 
 def _told(params: Mapping[str, Parameter]) -> Mapping[str, Parameter]:

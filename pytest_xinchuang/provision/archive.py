@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import _, system_error, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, verbatim
 
 
 def pack(tree: Path, archive: Path) -> None:
@@ -40,8 +42,10 @@ def unpack(archive: Path, tree: Path) -> None:
                 place = _place(archive, tree, member.name)
                 if place is not None:
                     _unpack_one(archive, tar, member, tree, place, modes)
-    except (tarfile.TarError, EOFError) as error:
-        raise DataFileError(_("{archive}: cannot be unpacked: {why}", archive=archive, why=error)) from error
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataFileError(
+            _("{archive}: cannot be unpacked: {why}", archive=archive, why=_why(archive, error))
+        ) from error
     except OSError as error:
         raise DataFileError(
             _("{archive}: cannot be unpacked: {value}", archive=archive, value=system_error(error))
@@ -49,6 +53,20 @@ def unpack(archive: Path, tree: Path) -> None:
     # Last and innermost first: a directory without write permission could not have been filled.
     for directory, mode in reversed(modes):
         directory.chmod(mode)
+
+
+def _why(archive: Path, error: Exception) -> Message:
+    """What is wrong with an archive; of which kind an error of ``tarfile`` is, its text alone tells of some."""
+    said = str(error)
+    if isinstance(error, EOFError) or said in ("unexpected end of data", "truncated header"):
+        return _("it is cut off")
+    if not archive.stat().st_size:
+        return _("it is empty")
+    if isinstance(error, tarfile.CompressionError):
+        return _("this Python cannot read its compression: {why}", why=verbatim(said))
+    if said.startswith("file could not be opened successfully"):
+        return _("it is no tar archive, or of a compression that is not known")
+    return _("it is damaged: {why}", why=verbatim(said))
 
 
 def _place(archive: Path, tree: Path, name: str) -> Path | None:

@@ -11,10 +11,10 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import DataFileError, HostFault
+from pytest_xinchuang.core.errors import DataFileError, HostFault, MissingDependency
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import KernelRecipe
-from pytest_xinchuang.messages import _, system_error
+from pytest_xinchuang.messages import _, system_error, told
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
 from pytest_xinchuang.provision.refs import SystemEmulatorRef
@@ -154,12 +154,30 @@ def unpacked(data: bytes) -> bytes:
         if kind in ("xz", "xzkern"):
             return lzma.decompress(payload)
         if kind in ("zstd", "zstd22"):
-            import zstandard
-
-            return zstandard.ZstdDecompressor().decompressobj().decompress(payload)
-    except (ImportError, lzma.LZMAError, OSError, EOFError, ValueError):
+            return _unzstd(payload)
+    except (MissingDependency, lzma.LZMAError, OSError, EOFError, ValueError):
         return data
     return data
+
+
+def _unzstd(data: bytes) -> bytes:
+    """What one zstd frame holds.
+
+    Raises:
+        MissingDependency: the reader of zstd is not installed.
+        ValueError: the frame is damaged. EOFError: it is cut off.
+    """
+    with optional("inspect"):
+        import zstandard
+
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        found = reader.decompress(data)
+    except zstandard.ZstdError as error:
+        raise ValueError(told(error)) from error
+    if not reader.eof:
+        raise EOFError(_("the zstd frame is cut off"))
+    return found
 
 
 def _release(data: bytes) -> str:
@@ -179,10 +197,7 @@ def _decompressed(path: Path) -> bytes:
         if data[:2] == b"\x1f\x8b":
             return gzip.decompress(data)
         if data[:4] == b"\x28\xb5\x2f\xfd":
-            with optional("inspect"):
-                import zstandard
-
-            return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+            return _unzstd(data)
     except (lzma.LZMAError, OSError, EOFError, ValueError) as error:
         raise DataFileError(_("{path}: cannot be decompressed: {why}", path=path, why=error)) from error
     return data

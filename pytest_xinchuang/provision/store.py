@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking
+from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking, XcError
+from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
@@ -139,8 +140,22 @@ class Store:
         return self.kernel(next((n for n, r in recipes.items() if r.page_size == wanted), next(iter(recipes))))
 
     def kernel(self, name: str, *, force: bool = False) -> KernelRef:
-        """A stand-in kernel by its own name."""
-        recipe = self.platforms.file.kernels[name]
+        """A stand-in kernel by its own name.
+
+        Raises:
+            XcError: there is none of that name.
+        """
+        recipe = self.platforms.file.kernels.get(name)
+        if recipe is None:
+            raise XcError(
+                _(
+                    "unknown kernel {name}{hint}; there are {known}",
+                    name=verbatim(repr(name)),
+                    hint=near(name, self.platforms.file.kernels),
+                    known=joined(map(verbatim, self.platforms.file.kernels), _(", ")),
+                ),
+                mend=verbatim("xc kernel list"),
+            )
         # What it runs on is no part of what it is made of.
         made_of = "2 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
         entry = self._make(

@@ -11,6 +11,7 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.inspector import Inspection, describe
+from pytest_xinchuang.inspect.kinds import kind_word
 from pytest_xinchuang.messages import Message, _, n_
 from pytest_xinchuang.report.sarif import sarif_document
 
@@ -56,15 +57,6 @@ WORDS: Mapping[str, Message] = {
 }
 
 
-_KINDS: Mapping[str, Message] = {
-    "file": _("file"),
-    "directory": _("directory"),
-    "image": _("image"),
-    "static-archive": _("static-archive"),
-}
-"""The kinds of artifact that are words; the others are names of formats."""
-
-
 def as_text(result: InspectionResult, *, notes: bool = False) -> str:
     """For people: a block for each platform; the same mend is told once."""
     lines = []
@@ -73,14 +65,17 @@ def as_text(result: InspectionResult, *, notes: bool = False) -> str:
         looked = _(
             "{name}: {kind}, {objects}",
             name=name,
-            kind=_KINDS.get(inspection.root.kind, inspection.root.kind),
+            kind=kind_word(inspection.root.kind),
             objects=objects,
         )
         lines.append(looked.render(result.language))
     for platform in result.platforms:
         found = result.of(platform.id)
-        title = getattr(platform.cpu.title, result.language), getattr(platform.system.title, result.language)
-        lines += ["", f"{platform.id} ({title[0]}, {title[1]})"]
+        cpu, system = platform.cpu.title.message(), platform.system.title.message()
+        lines += [
+            "",
+            _("{platform} ({cpu}, {system})", platform=platform.id, cpu=cpu, system=system).render(result.language),
+        ]
         shown = [f for f in found if notes or f.certainty is not Certainty.NOTE]
         for (certainty, code, mend), group in _grouped(shown, result).items():
             rule = result.catalogue.get(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pytest_xinchuang.core.events import ChosenProfile
 from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
@@ -48,7 +49,7 @@ class _Table:
                 "subject {subject} ({version}), profile {profile}, suite {suite}, packages {packages}",
                 subject=started.subject.name,
                 version=started.subject.version,
-                profile=started.profile.id,
+                profile=_profile(started.profile),
                 suite=started.suite.version,
                 packages=_names(started.packages) if started.packages else _("none"),
             )
@@ -129,6 +130,13 @@ class _Table:
         if r.mend and r.verdict is not Verdict.NOT_TESTED:
             mend = shortened(r.mend.render(self.language), self.width)
             self.line(_("mend: {mend}", mend=verbatim(mend)), 6)
+
+
+def _profile(profile: ChosenProfile) -> Message:
+    """The profile's id, and its name where the journal has it."""
+    if profile.title is None:
+        return verbatim(profile.id)
+    return _("{profile} ({title})", profile=profile.id, title=profile.title.message())
 
 
 def _names(names: Sequence[str]) -> Message:

@@ -49,7 +49,7 @@ class LackingCalls(FrozenData):
 
     calls: tuple[str, ...] = Field(min_length=1)
     libc: bool = False
-    reason: str = Field(min_length=10)
+    reason: Text
 
 
 class Emulator(FrozenData):

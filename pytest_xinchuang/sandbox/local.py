@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, system_error, verbatim
+from pytest_xinchuang.messages import _, system_error, told, verbatim
 from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome
 from pytest_xinchuang.tools.process import PIPE, Runner
 
@@ -22,7 +22,7 @@ class LocalProcess:
             # A vendor's own program, in the vendor's own environment.
             self._process = Runner().start(argv, cwd=cwd, env=os.environ, stdin=PIPE)
         except (OSError, ValueError) as error:
-            problem = system_error(error) if isinstance(error, OSError) else verbatim(str(error))
+            problem = system_error(error) if isinstance(error, OSError) else told(error)
             raise XcError(
                 _(
                     "the harness {program} could not be started: {problem}",

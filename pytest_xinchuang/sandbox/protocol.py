@@ -153,11 +153,12 @@ class Fingerprint:
         isolation: what the backend gives: ``children_emulated``, ``no_network``, ``private_layer``,
             ``cpu_pinned`` (children cannot change the CPU model), ``kernel_floor`` (system calls that the platform's kernel
             lacks answer ENOSYS, as far as they can be taken away), ``identity`` (os-release and the like are the platform's
-            own), each true or false.
+            own), each true or false; none may be left out.
         differs: how the root filesystem and the kernel differ from the platform's own.
         degraded: what the host did not allow, for people; empty where nothing is amiss.
         own_kernel: whether the kernel is the platform's own; nothing is taken away from it.
-        observed: what the target itself said: ``uname -m``, ``uname -r``.
+        observed: what the target itself said: ``uname_m``, without which nothing passes, ``uname_r``, and ``page_size`` in
+            bytes.
     """
 
     backend: str

@@ -29,6 +29,7 @@ class GoProblemCode(StrEnum):
     UNNAMED_MODULE = "unnamed-module"
     NO_MODULE_DIRECTIVE = "no-module-directive"
     NO_GO_MOD = "no-go-mod"
+    PATH_TAKEN = "path-taken"
     NO_TARGET = "no-target"
     FAILED = "failed"
 
@@ -55,6 +56,7 @@ _TEXTS: Mapping[str, Callable[..., Message]] = {
     GoProblemCode.UNNAMED_MODULE: lambda **p: _("use {directory}: its go.mod has no module directive", **p),
     GoProblemCode.NO_MODULE_DIRECTIVE: lambda **p: _("there is no module directive", **p),
     GoProblemCode.NO_GO_MOD: lambda **p: _("there is none; the module's path is taken to be {path}", **p),
+    GoProblemCode.PATH_TAKEN: lambda **p: _("the module's path is not known and is taken to be {path}", **p),
     GoProblemCode.NO_TARGET: lambda **p: _("{target} is not a target: GOOS/GOARCH is expected", **p),
 }
 """What each code says; of the others the message is Go's own, which is the same in every language."""

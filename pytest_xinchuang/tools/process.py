@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, system_error, told, verbatim
 from pytest_xinchuang.tools.streams import Capture
 
 LOGGER = logging.getLogger("pytest_xinchuang.process")
@@ -75,7 +75,7 @@ class Finished:
     stderr: bytes = b""
     seconds: float = 0.0
     limit: float = 0
-    problem: str = ""
+    problem: Message = NOTHING
 
     @property
     def ok(self) -> bool:
@@ -387,8 +387,10 @@ def _not_started(argv: tuple[str, ...], cwd: Path | str | None, error: OSError |
     there = "/" in argv[0] and Path(argv[0]).exists()  # a script whose interpreter is not
     if isinstance(error, FileNotFoundError) and not nowhere and not there:
         return Finished(argv, End.NOT_FOUND)
-    problem = (error.strerror or "") if isinstance(error, OSError) else str(error)
-    return Finished(argv, End.NOT_STARTABLE, problem=f"{cwd}: {problem}" if nowhere else problem)
+    problem = system_error(error) if isinstance(error, OSError) else told(error)
+    if nowhere:
+        problem = _("{path}: {problem}", path=cwd, problem=problem)
+    return Finished(argv, End.NOT_STARTABLE, problem=problem)
 
 
 def first_line(text: str) -> Message:

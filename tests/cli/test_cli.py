@@ -38,6 +38,7 @@ def test_the_shipped_platforms_fit_the_schema_that_is_printed(capsys: pytest.Cap
         jsonschema.validate(data, schema)
 
 
+@pytest.mark.tools
 def test_the_shipped_schemas_are_those_of_the_models(tmp_path: Path) -> None:
     """Mend: scripts/schemas update."""
     script = Path(__file__).parents[2] / "scripts" / "schemas"
@@ -180,6 +181,7 @@ def test_a_vendors_root_filesystem_is_used_and_is_no_stand_in(tmp_path: Path, mo
     assert "is not what was imported" in error
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("words", [["platforms"], ["explain"], ["inspect", "/bin/sh", "--platform", "hygon"]])
 def test_a_full_disk_is_an_error_and_neither_clean_nor_a_finding(words: list[str]) -> None:
     """A traceback would exit with 1, which says that findings were made."""

@@ -16,6 +16,8 @@ from pytest_xinchuang.messages import verbatim
 from tests.packages.sdk_ast.trees import tree
 from tests.report.test_reports import ALLOWED
 
+pytestmark = pytest.mark.tools
+
 OLD: dict[str, str | bytes] = {"p.go": "package m\n\nfunc F() {}\n\nfunc G() {}\n"}
 ADDED: dict[str, str | bytes] = {"p.go": "package m\n\nfunc F() {}\n\nfunc G() {}\n\nfunc H() {}\n"}
 BROKEN: dict[str, str | bytes] = {"p.go": "package m\n\nfunc F(int) {}\n"}

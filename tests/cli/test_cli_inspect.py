@@ -14,11 +14,13 @@ from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue, 
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from tests.tiers import starts_programs
 
 HELLO = '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n'
 
 
 @pytest.fixture
+@starts_programs
 def hello(tmp_path: Path, platforms: Platforms) -> dict[str, Path]:
     source = tmp_path / "hello.c"
     source.write_text(HELLO)
@@ -90,6 +92,7 @@ def test_sarif_is_sarif(hello: dict[str, Path], tmp_path: Path, capsys: pytest.C
     assert main(["inspect", str(hello["new"]), "--output", str(tmp_path / "none" / "x")]) == 2
 
 
+@pytest.mark.tools
 def test_strict_takes_guarded_for_a_finding(
     tmp_path: Path, platforms: Platforms, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +127,7 @@ def test_the_same_tool_from_two_sources_is_compared(
     assert "newest glibc symbol: GLIBC_2.17" in out and "GLIBC_2.34" in out
 
 
+@pytest.mark.tools
 def test_a_freestanding_object_with_undefined_symbols(
     tmp_path: Path, platforms: Platforms, capsys: pytest.CaptureFixture[str]
 ) -> None:

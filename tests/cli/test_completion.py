@@ -12,6 +12,8 @@ import pytest
 from pytest_xinchuang.cli.completion import SHELLS
 from pytest_xinchuang.cli.entry import main
 
+pytestmark = pytest.mark.tools
+
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["completion", shell]) == 0

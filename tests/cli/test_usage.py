@@ -185,6 +185,7 @@ def test_an_installation_without_packages_says_so(
     assert "no package is registered" in capsys.readouterr().err
 
 
+@pytest.mark.tools
 def test_help_imports_nothing_that_is_slow() -> None:
     """`xc --help` stays below 100 ms: what commands work with is imported when they work."""
     script = (
@@ -199,6 +200,7 @@ def test_help_imports_nothing_that_is_slow() -> None:
     assert "pytest_xinchuang.packages.syscall_bridge.layout_commands" not in loaded
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("module", ["pytest_xinchuang.cli.entry"])
 def test_it_runs_as_a_module(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)

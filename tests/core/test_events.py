@@ -264,6 +264,7 @@ HUGE = "1" + "0" * 4000
         NESTED,
         '{"kind": ' + NESTED,
         '{"kind": "evidence", "id": "x", "data": ' + '{"a":' * 5000 + "1" + "}" * 5000 + "}",
+        '{"kind": "evidence", "id": "x", "data": ' + '{"a":[' * 250 + "1" + "]}" * 250 + "}",
         '{"kind": []}',
         '{"kind": {}}',
         '{"kind": null}',

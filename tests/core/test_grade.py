@@ -207,6 +207,13 @@ def test_rule_5_a_sandbox_that_is_another_machine_proves_nothing(grade_of: Grade
     assert only(grade_of(events)).level == "L0"
 
 
+def test_rule_5_a_sandbox_that_does_not_say_what_it_is_proves_nothing(grade_of: Grader) -> None:
+    events = all_pass()
+    events[1] = {**SANDBOX, "observed": {}}
+    grade = only(grade_of(events))
+    assert grade.level == "L0" and "does not say which machine it is" in str(grade.capped_by)
+
+
 def test_rule_5_what_ran_in_no_sandbox_proves_nothing(grade_of: Grader) -> None:
     assert only(grade_of([e for e in all_pass() if e["kind"] != "sandbox"])).level == "L0"
 

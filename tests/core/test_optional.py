@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 import tomllib
@@ -11,18 +12,39 @@ from unittest.mock import Mock
 
 import pytest
 
-from pytest_xinchuang.core.errors import HostFault, MissingDependency
+from pytest_xinchuang.core.errors import HostFault, MissingDependency, ToolchainFault
 from pytest_xinchuang.core.optional import EXTRAS, optional
-from pytest_xinchuang.packages.registry import shipped
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.verdict import Cause, Verdict
+from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.packages.registry import load_subject, shipped
+from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.toolchain.builder import Builder, Target
+from tests.packages.sm_crypto.conftest import LocalEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
 import sys
-for name in sys.argv[1].strip(",").split(","):
-    sys.modules[name] = None
+module = sys.argv[1].strip(",")
+sys.modules[module] = None
+if module.startswith("tree_sitter"):
+    from pytest_xinchuang.core.errors import ToolchainFault
+    from pytest_xinchuang.messages import verbatim
+    from pytest_xinchuang.tools import go
+    def find_go():
+        raise ToolchainFault(verbatim("no Go"))
+    go.find_go = find_go
 from pytest_xinchuang.cli import main
 sys.exit(main(sys.argv[2:]))
 """
+
+
+def block(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """As if it were not installed, whatever was loaded before."""
+    for name in [module, *(loaded for loaded in sys.modules if loaded.startswith(f"{module}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 def test_what_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,10 +70,16 @@ def test_every_extra_is_an_extra_of_the_distribution() -> None:
 
 
 CASES = {
+    "numpy": ("inspect", {3}, ["inspect", "--platform", "phytium", "lse.so"]),
+    "capstone": ("inspect", {3}, ["inspect", "--platform", "phytium", "lse.so"]),
     # A certain finding of the host's Python is not what is tried here: 1 beside 3.
     "iced_x86": ("inspect", {1, 3}, ["inspect", "--platform", "hygon", "prog"]),
     "zstandard": ("inspect", {3}, ["inspect", "--platform", "hygon", "dir.tar.zst"]),
     "clang": ("sdk_ast", {2}, ["api", "snapshot", "headers", "--kind", "c"]),
+    # Where there is no Go, its syntax is read.
+    "tree_sitter": ("sdk_ast", {2}, ["api", "snapshot", "go", "--kind", "go", "--offline"]),
+    "tree_sitter_go": ("sdk_ast", {2}, ["api", "snapshot", "go", "--kind", "go", "--offline"]),
+    "cyclonedx": ("supply_chain", {2}, ["supply-chain", "check", "go", "--offline", "--sbom", "bom.json"]),
     "griffe": ("sdk_ast", {2}, ["api", "snapshot", "python", "--kind", "python"]),
     "asn1crypto": ("sm_crypto", {2}, ["sm", "tls", "127.0.0.1:1", "--ca", "root.pem"]),
     "clang,": ("syscall_bridge", {2}, ["syscalls", "table", "amd64", "--headers", "/usr/include"]),
@@ -59,15 +87,24 @@ CASES = {
 }
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("module", CASES)
-def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path) -> None:
+def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path, platforms: Platforms) -> None:
     extra, status, words = CASES[module]
+    if "lse.so" in words:
+        (tmp_path / "lse.c").write_text("int f(int *n) { return __atomic_fetch_add(n, 1, 5); }\n")
+        target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.17")
+        flags = ["-mcpu=generic+lse", "-nostdlib"]
+        (tmp_path / "lse.so").write_bytes(Builder(Cache()).c(target, [tmp_path / "lse.c"], flags=flags, shared=True))
     (tmp_path / "prog").write_bytes(Path(sys.executable).resolve().read_bytes())
     (tmp_path / "dir.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(64))
     (tmp_path / "headers").mkdir()
     (tmp_path / "headers/a.h").write_text("int f(void);\n")
     (tmp_path / "python/p").mkdir(parents=True)
     (tmp_path / "python/p/__init__.py").write_text("def f(): ...\n")
+    (tmp_path / "go").mkdir()
+    (tmp_path / "go/go.mod").write_text("module example.com/m\n\ngo 1.22\n")
+    (tmp_path / "go/m.go").write_text("package m\n\nfunc F() {}\n")
     (tmp_path / "root.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     done = subprocess.run(
         [sys.executable, "-c", RUN, module, *words], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -78,6 +115,49 @@ def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path) -> Non
     assert f"pip install 'pytest-xinchuang[{extra}]'" in told, told
 
 
+SDKS = {
+    "griffe": ("python", "p/__init__.py", "def f(): ...\n"),
+    "clang": ("c", "x.h", "int f(void);\n"),
+    "tree_sitter": ("go", "go.mod", "module example.com/m\n\ngo 1.22\n"),
+}
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("module", SDKS)
+def test_a_contract_that_cannot_be_read_is_inconclusive(
+    module: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> str:
+        raise ToolchainFault(verbatim("no Go"))
+
+    language, file, text = SDKS[module]
+    for name in ("old", "new"):
+        (tmp_path / name / file).parent.mkdir(parents=True)
+        (tmp_path / name / file).write_text(text)
+    sdk = {"language": language, "path": "new", "baseline": "old"}
+    document = {"schema": "xc-subject/1", "name": "x", "version": "1.0.0", "sdk": sdk}
+    (tmp_path / "xinchuang.yaml").write_text(json.dumps(document))
+    block(monkeypatch, module)
+    monkeypatch.setattr("pytest_xinchuang.tools.go.find_go", missing)
+    engine = SdkEngine(platforms.get("kunpeng"), load_subject(tmp_path), catalogue, Cache(), offline=True)
+    decision = engine.decision("XC-SDK-010")
+    engine.close()
+    assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.HOST), decision
+    assert decision.mend == "pip install 'pytest-xinchuang[sdk_ast]'"
+
+
+def test_properties_that_cannot_be_tried_are_inconclusive(
+    platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "pytest_xinchuang.packages.sm_crypto.properties", raising=False)
+    block(monkeypatch, "hypothesis")
+    subject = load_subject(ROOT / "fixtures/subjects/openssl")
+    engine = LocalEngine(platforms.get("kunpeng"), subject, catalogue, Mock(), Mock())
+    decision = engine.decision("XC-SM-034")
+    assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.HOST), decision
+    assert decision.mend == "pip install 'pytest-xinchuang[sm_crypto]'"
+
+
 def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     from pytest_xinchuang.packages.sm_crypto.engine import SmEngine
     from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
@@ -86,8 +166,7 @@ def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: p
     for name in ("cyclonedx.model.bom", "cyclonedx.model.component", "cyclonedx.output.json"):
         importlib.import_module(name)  # as an earlier test may have: what is blocked is gone all the same
     for gone in ("hypothesis", "cyclonedx"):
-        for name in [gone, *(loaded for loaded in sys.modules if loaded.startswith(f"{gone}."))]:
-            monkeypatch.setitem(sys.modules, name, None)
+        block(monkeypatch, gone)
     with pytest.raises(MissingDependency, match=r"\[sm_crypto\]"):
         SmEngine._properties(Mock())
     with pytest.raises(MissingDependency, match=r"\[supply_chain\]"):

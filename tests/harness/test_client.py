@@ -18,6 +18,8 @@ from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.local import local
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Process
 
+pytestmark = pytest.mark.tools
+
 
 class Hello(BaseModel):
     hello: Literal["xc-test-harness/1"]
@@ -171,10 +173,11 @@ def test_what_is_no_hello(program: str, kind: ViolationKind, what: str) -> None:
 def test_an_end_is_told_by_what_came_and_not_by_what_was_said(
     tmp_path: Path, body: str, kind: EndKind, hosts: bool
 ) -> None:
-    # It ends so once, under many requests; a mark tells the next one not to.
+    # What sleeps is waited for until the time-out. It ends so once, under many requests; a mark tells the next one not to.
     mark = tmp_path / "mark"
     once = f"if count == 20 and not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w').close(); {body}\n{ECHO}"
-    with client(tmp_path, once, timeout_s=3.0 if kind is EndKind.SILENT else 20.0) as harness:
+    seconds = 3.0 if "sleep" in body else 20.0
+    with client(tmp_path, once, timeout_s=seconds) as harness:
         answers = ask_all(harness, 100)
         assert len(answers) == 100 and all(a.kind is ReplyKind.REPLY for a in answers.values())
         (crash,) = harness.crashes
@@ -191,7 +194,7 @@ def test_an_answer_that_did_not_come_has_its_end(tmp_path: Path) -> None:
 def test_a_line_without_an_end_is_the_end(tmp_path: Path) -> None:
     """A harness that floods is not read for ever, and what it has done is told."""
     body = "sys.stdout.write('x' * (18 << 20)); sys.stdout.flush(); time.sleep(60)"
-    with client(tmp_path, body) as harness:
+    with client(tmp_path, body, timeout_s=5) as harness:
         answer = harness.ask({"op": "sm3", "msg": "00"})
     assert answer.kind is ReplyKind.DIED and answer.end is not None and answer.end.kind is EndKind.CLOSED
 

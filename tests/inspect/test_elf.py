@@ -11,11 +11,13 @@ from pytest_xinchuang.inspect.elf import Needed, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from tests.tiers import starts_programs
 
 SAMPLE = refuser("x86_64", "no\n", b"\x01" + bytes(6))
 
 
 @pytest.fixture(scope="module")
+@starts_programs
 def built(tmp_path_factory: pytest.TempPathFactory, platforms: Platforms) -> dict[Arch, bytes]:
     from pytest_xinchuang.provision.cache import Cache
 

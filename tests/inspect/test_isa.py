@@ -294,6 +294,7 @@ def assembled(arch: Arch, line: str, place: Path, platforms: Platforms) -> bytes
     return Builder(Cache()).c(target, [source], flags=flags, shared=True)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("arch", list(CASES), ids=str)
 def test_each_extension_is_known_by_its_instructions(arch: Arch, tmp_path: Path, platforms: Platforms) -> None:
     """One library for each extension: all of its instructions are of it, and of no other."""
@@ -307,6 +308,7 @@ def test_each_extension_is_known_by_its_instructions(arch: Arch, tmp_path: Path,
         assert counted == wanted, (feature, uses)
 
 
+@pytest.mark.tools
 def test_a_data_word_between_functions_is_no_instruction(tmp_path: Path, platforms: Platforms) -> None:
     """A table after a function: its words look like SM4E and LDADD, and are undefined instructions around."""
     table = ".cfi_endproc\n.size unit, .-unit\n.long 0xcec08420, 0, 1, 2, 0xb8200041, 0xffffffff\n.cfi_startproc"
@@ -316,6 +318,20 @@ def test_a_data_word_between_functions_is_no_instruction(tmp_path: Path, platfor
     assert not any(use.certain for use in uses.values())
 
 
+@pytest.mark.tools
+def test_tables_of_one_extension_hide_no_code_of_another(tmp_path: Path, platforms: Platforms) -> None:
+    """OpenSSL's libcrypto, whose code without symbols stands behind hundreds of words that look like others."""
+    table = "\n".join(".long 0xb8200041, 0xffffffff" for _ in range(200))
+    code = "\n".join(["nop"] * 8 + ["eor3 v0.16b,v1.16b,v2.16b,v3.16b"] * 3 + ["nop"] * 8)
+    known = ".globl unit\n.type unit, %function\nunit:\nret\n.size unit, .-unit"
+    (tmp_path / "unit.S").write_text(f"{ARM_ARCH}\n.text\n{known}\n{table}\n{code}\n")
+    target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
+    data = Builder(Cache()).c(target, [tmp_path / "unit.S"], flags=["-nostdlib"], shared=True)
+    uses = scan_isa(read_elf(data, "unit"), data).uses
+    assert {name: (use.certain, use.guarded) for name, use in uses.items()} == {"sha3": (0, 3)}
+
+
+@pytest.mark.tools
 def test_a_library_that_asks_is_guarded(tmp_path: Path, platforms: Platforms) -> None:
     source = tmp_path / "u.c"
     source.write_text(
@@ -329,6 +345,7 @@ def test_a_library_that_asks_is_guarded(tmp_path: Path, platforms: Platforms) ->
     assert (use.certain, use.guarded) == (0, 1)
 
 
+@pytest.mark.tools
 def test_outline_atomics_are_left_out(tmp_path: Path, platforms: Platforms) -> None:
     source = tmp_path / "u.c"
     source.write_text("int n;\nint f(int x) { return __atomic_fetch_add(&n, x, __ATOMIC_SEQ_CST); }\n")
@@ -337,6 +354,7 @@ def test_outline_atomics_are_left_out(tmp_path: Path, platforms: Platforms) -> N
     assert b"\x00\xe0\x20" not in data or not scan_isa(read_elf(data, "u"), data).uses.get("atomics")
 
 
+@pytest.mark.tools
 def test_section_headers_that_lie_hide_no_code(tmp_path: Path, platforms: Platforms) -> None:
     """The executable flag of .text taken away: the kernel does not mind, and neither does the scan."""
     data = bytearray(assembled(Arch.ARM64, "ldadd w0,w1,[x2]", tmp_path, platforms))
@@ -397,6 +415,7 @@ def test_openssl_glibc_and_zlib_give_no_certain_alarm(name: str, platforms: Plat
         assert not certain, (path.name, certain)
 
 
+@pytest.mark.tools
 def test_a_file_on_disk_that_reads_cpuinfo_is_guarded(tmp_path: Path, platforms: Platforms) -> None:
     """Files are memory maps, archives' members bytes: both are searched."""
     source = tmp_path / "u.c"

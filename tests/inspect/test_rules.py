@@ -22,11 +22,13 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from tests.inspect import containers
 from tests.mutants.porting.tools import Tools
+from tests.tiers import starts_programs
 
 LIB = "int answer(void) { return 42; }\n"
 
 
 @pytest.fixture
+@starts_programs
 def tools(tmp_path: Path, platforms: Platforms) -> Tools:
     return Tools(tmp_path, platforms, Builder(Cache()))
 
@@ -130,6 +132,7 @@ def test_the_unwinders_way_to_the_vector_length_is_no_sve(tools: Tools) -> None:
     assert not scan_isa(read_elf(data, "x"), data).uses
 
 
+@pytest.mark.tools
 def test_a_static_library_is_guarded_by_any_of_its_members(tools: Tools, platforms: Platforms) -> None:
     target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
 

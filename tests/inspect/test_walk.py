@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_xinchuang.core.errors import XcError
@@ -300,6 +300,7 @@ def test_without_unsquashfs_a_squashfs_is_not_called_clean(tmp_path: Path, monke
     assert "squashfs-tools" in found.problems[0].detail
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(shutil.which("mksquashfs") is None, reason="needs squashfs-tools")
 def test_a_squashfs_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "MAX_UNSQUASHED", 256 << 20)
@@ -348,6 +349,8 @@ SEEDS = kinds_of_container()
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)), max_size=6),
     cut=st.floats(0.05, 1),
 )
+@example(name="x.so.zst", edits=[(0.0625, b"\0")], cut=1.0)
+@example(name="x.so.zst", edits=[(0.5, b"\xff" * 8)], cut=1.0)
 def test_whatever_the_bytes_are_it_is_an_answer(
     name: str, edits: list[tuple[float, bytes]], cut: float, tmp_path: Path, platforms: Platforms
 ) -> None:
@@ -366,6 +369,7 @@ def test_whatever_the_bytes_are_it_is_an_answer(
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.name)
 def test_the_corpus_gives_answers(path: Path, platforms: Platforms) -> None:
     """Inputs that once were trouble, or that tools of this kind stumble over."""
@@ -373,6 +377,7 @@ def test_the_corpus_gives_answers(path: Path, platforms: Platforms) -> None:
     Verdicts(platforms.get("kunpeng"), platforms.file.architectures).of(found)
 
 
+@pytest.mark.tools
 def test_memory_is_bounded(tmp_path: Path) -> None:
     """A 1.5 GiB object in an archive, with 600 MiB of address space for data."""
     path = tmp_path / "large.zip"

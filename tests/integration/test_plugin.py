@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+import tests
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.report.json_report import report_schema
 from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
+
+pytestmark = pytest.mark.tools
 
 HELLO = """
     schema: xc-subject/1
@@ -539,30 +543,11 @@ def test_an_sdk_and_its_supply_chain_are_graded(pytester: pytest.Pytester, tmp_p
     assert run(pytester, *arguments, "--xc-allow-list=none.yaml").ret == pytest.ExitCode.USAGE_ERROR
 
 
-FOUR_K = """
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
-int main(void) {
-    int fd = open("data", O_RDWR | O_CREAT | O_TRUNC, 0600);
-    if (ftruncate(fd, 8192) || pwrite(fd, "second", 6, 4096) != 6) return 2;
-    char *page = mmap(0, 4096, PROT_READ, MAP_SHARED, fd, 4096); /* believes in pages of 4096 bytes */
-    if (page == MAP_FAILED) return 3;
-    return puts(page) < 0;
-}
-"""
-
-
 @pytest.mark.sandbox
 @pytest.mark.slow
 def test_a_program_with_4k_assumptions_fails_under_a_16k_kernel(pytester: pytest.Pytester) -> None:
     """It passes under qemu-user, whose pages are the host's; a real kernel names the cause."""
-    pytester.makefile(".c", unit=FOUR_K)
-    pytester.path.joinpath("xinchuang.yaml").write_text(
-        'schema: xc-subject/1\nname: four-k\nversion: "1"\nunits:\n'
-        '  - {name: four-k, kind: c, sources: [unit.c], expect: {stdout: "second\\n", source: its own text}}\n'
-    )
+    shutil.copytree(Path(tests.__path__[0]) / "scripts" / "four-k", pytester.path, dirs_exist_ok=True)
     found = {}
     for backend in ("qemu", "system"):
         arguments = [

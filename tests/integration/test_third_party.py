@@ -16,6 +16,8 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.report.json_report import report_schema
 
+pytestmark = pytest.mark.tools
+
 MANIFEST = 'schema: xc-subject/1\nname: greeter\nversion: "1"\nacme: {file: greeting.txt, expect: hello}\n'
 
 

@@ -88,3 +88,11 @@ def test_the_language_is_what_is_asked_for_else_the_locales(
     wanted: str | None, environment: dict[str, str], language: str
 ) -> None:
     assert choose_language(wanted, environment) == language
+
+
+def test_names_in_chinese_stand_close_and_those_in_latin_letters_do_not() -> None:
+    texts = {"en": "{here} instead of {system}", "zh": "以 {here} 代替 {system}"}
+    assert both(texts, here="Debian 11", system="银河麒麟 V10").render("zh") == "以 Debian 11 代替银河麒麟 V10"
+    assert both(texts, here="统信", system=5).render("zh") == "以统信代替 5"
+    assert both(texts, here="统信", system="麒麟").render("en") == "统信 instead of 麒麟"
+    assert both({"zh": "{{here}} 的 {missing} 项"}, here="麒麟").render("zh") == "{here} 的 (missing?) 项"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import tree_digest
+from tests.messages.english import english_in
 
 
 def archive(tmp_path: Path, *members: tuple[str, bytes, str]) -> Path:
@@ -76,17 +79,43 @@ def test_an_absolute_name_means_the_tree(tmp_path: Path) -> None:
     assert (tmp_path / "t/etc/x").read_text() == "x"
 
 
-@pytest.mark.parametrize("content", [b"", b"not a tar archive" * 100, b"\x1f\x8b\x08\x00"])
-def test_what_is_no_archive_is_told_in_words(tmp_path: Path, content: bytes) -> None:
+MEMBER = gzip.compress(b"file".ljust(100, b"\0") + bytes(412))  # a header without its sum
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (b"not a tar archive" * 100, "it is no tar archive, or of a compression that is not known"),
+        (b"\x1f\x8b\x08\x00", "it is cut off"),
+        (MEMBER, "it is no tar archive, or of a compression that is not known"),
+    ],
+    ids=["empty", "none", "cut off", "no sum"],
+)
+def test_what_is_no_archive_is_told_in_words(tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "a.tar").write_bytes(content)
     (tmp_path / "t").mkdir()
-    with pytest.raises(DataFileError, match="cannot be unpacked"):
+    with pytest.raises(DataFileError, match=f"cannot be unpacked: {why}") as caught:
         unpack(tmp_path / "a.tar", tmp_path / "t")
+    assert not english_in(caught.value.render("zh"))
 
 
-def test_a_cut_off_archive_is_told_in_words(tmp_path: Path) -> None:
-    path = archive(tmp_path, ("file", F, "x" * 5000))
-    path.write_bytes(path.read_bytes()[:2000])
+def test_a_damaged_archive_is_told_in_words(tmp_path: Path) -> None:
+    """zlib's own error is none of tarfile's, and was not caught."""
+    path = archive(tmp_path, ("file", F, "x" * 100_000))
+    damaged = bytearray(gzip.compress(path.read_bytes(), compresslevel=0))
+    damaged[60_000:90_000] = b"\xff" * 30_000
+    (tmp_path / "b.tar").write_bytes(damaged)
     (tmp_path / "t").mkdir()
-    with pytest.raises(DataFileError, match="cannot be unpacked"):
+    with pytest.raises(DataFileError, match="cannot be unpacked: "):
+        unpack(tmp_path / "b.tar", tmp_path / "t")
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_cut_off_archive_is_told_in_words(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    path = archive(tmp_path, ("file", F, "".join(chr(33 + n * n % 89) for n in range(5000))))
+    whole = compress(path.read_bytes())
+    path.write_bytes(whole[: 2000 if compress is bytes else len(whole) // 2])
+    (tmp_path / "t").mkdir()
+    with pytest.raises(DataFileError, match="cannot be unpacked: it is cut off"):
         unpack(path, tmp_path / "t")

@@ -100,6 +100,7 @@ def _make_slowly(root: Path) -> None:
     Cache(root).make("kind", "name", "1", _slow)
 
 
+@pytest.mark.tools
 def test_what_a_killed_process_left_is_cleaned_and_what_is_being_made_is_not(tmp_path: Path) -> None:
     process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path,))
     process.start()
@@ -116,6 +117,7 @@ def test_what_a_killed_process_left_is_cleaned_and_what_is_being_made_is_not(tmp
     process.close()
 
 
+@pytest.mark.tools
 def test_two_processes_make_it_once(tmp_path: Path) -> None:
     def build(root: Path) -> None:
         def slow(tree: Path) -> tuple[str, dict[str, str]]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import lzma
 import struct
+import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from pytest_xinchuang.cli.entry import main
-from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.errors import DataFileError, MissingDependency
 from pytest_xinchuang.provision.kernels import import_kernel, unpacked
+
+ZSTD = zstandard.ZstdCompressor().compress
 
 
 def zboot(payload: bytes, kind: bytes) -> bytes:
@@ -19,14 +23,31 @@ def zboot(payload: bytes, kind: bytes) -> bytes:
     return header.ljust(64, b"\0") + payload
 
 
-@pytest.mark.parametrize(("kind", "pack"), [(b"gzip", gzip.compress), (b"xz", lzma.compress)])
+@pytest.mark.parametrize(
+    ("kind", "pack"), [(b"gzip", gzip.compress), (b"xz", lzma.compress), (b"zstd", ZSTD), (b"zstd22", ZSTD)]
+)
 def test_a_packed_kernel_is_unpacked_once(kind: bytes, pack: object) -> None:
     assert unpacked(zboot(pack(b"MZ the kernel"), kind)) == b"MZ the kernel"  # type: ignore[operator]
 
 
 def test_what_cannot_be_unpacked_stays_as_it_is() -> None:
-    for data in (zboot(b"not gzip", b"gzip"), zboot(b"x", b"lz9"), b"MZ", b""):
+    whole = ZSTD(b"MZ the kernel" * 100)
+    damaged = (zboot(b"not zstd", b"zstd"), zboot(whole[:-4], b"zstd"), zboot(b"not gzip", b"gzip"))
+    for data in (*damaged, zboot(b"x", b"lz9"), b"MZ", b""):
         assert unpacked(data) == data
+
+
+def test_without_the_reader_of_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel boots all the same, and unpacks itself; a module cannot be taken as it is."""
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    data = zboot(ZSTD(b"MZ the kernel"), b"zstd")
+    assert unpacked(data) == data
+    (tmp_path / "vmlinuz").write_bytes(b"MZ kernel")
+    (tmp_path / "m.ko.zst").write_bytes(ZSTD(b"\x7fELF module"))
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    with pytest.raises(MissingDependency, match="inspect"):
+        import_kernel(tmp_path / "vmlinuz", [tmp_path / "m.ko.zst"], tree)
 
 
 def test_what_is_no_kernel_is_refused(tmp_path: Path) -> None:
@@ -52,7 +73,9 @@ def test_modules_are_unpacked_and_keep_their_order(tmp_path: Path) -> None:
 
 def test_a_module_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"MZ kernel")
-    for number, content in enumerate((b"text", b"\xfd7zXZ\0 cut off")):
+    for number, content in enumerate(
+        (b"text", b"\xfd7zXZ\0 cut off", b"\x28\xb5\x2f\xfd bad", ZSTD(b"\x7fELF" * 99)[:-4])
+    ):
         module = tmp_path / "m.ko"
         module.write_bytes(content)
         tree = tmp_path / f"tree{number}"

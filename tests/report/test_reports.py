@@ -189,9 +189,26 @@ def test_one_journal_gives_the_terminal_in_either_language(result_of: Make) -> N
     assert "T-1 L1 不通过：要求 T-1" in told
     assert "测试通过了，但没有记录证据" in told
     assert "修正：改正" in told
-    assert "李雷 对 T-2 的豁免无效：已于 2026-04-30 到期" in told
+    assert "李雷对 T-2 的豁免无效：已于 2026-04-30 到期" in told
     assert "阻碍升级的要求" in told and "替代根文件系统" in told
     assert ENGLISH.findall(without_names(told)) == []
+
+
+def test_the_head_names_the_profile_in_either_language(result_of: Make) -> None:
+    events = all_pass()
+    title = {"en": "Finance", "zh": "金融核心"}
+    events[0] = started(profile={"id": "finance", "title": title, "required_level": "L3"})
+    result = result_of(events)
+    assert ", profile finance (Finance), suite" in table(result, "en")[0]
+    assert "，等级方案 finance（金融核心），" in table(result, "zh")[0]
+    assert ", profile finance, suite" in table(result_of(all_pass()), "en")[0], "a journal of before has no title"
+
+
+def test_the_table_calls_a_failure_as_the_verdict_does(result_of: Make) -> None:
+    events = all_pass()
+    events[3] = decided("T-1", "fail", reason="wrong")
+    told = table(result_of(events), "zh")
+    assert "不通过 0/1" in told[2] and not [line for line in told if "失败" in line]
 
 
 def test_a_run_without_a_grade_says_so_in_either_language(result_of: Make) -> None:

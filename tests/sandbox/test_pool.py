@@ -71,6 +71,7 @@ def of(sandbox: Sandbox) -> Opened:
     return sandbox
 
 
+@pytest.mark.tools
 def test_loading_the_pool_loads_no_backend() -> None:
     code = "import sys, pytest_xinchuang.sandbox.pool\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -13,6 +13,8 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder, Target, ToolchainFault, find_c_compiler, gnu_libc_version
 
+pytestmark = pytest.mark.tools
+
 HELLO = '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n'
 
 

@@ -47,6 +47,7 @@ def cause(place: Path, *words: str, offline: bool = False, mod: str = "mod") -> 
 # -- whose fault it is, as the go command of this host says it
 
 
+@pytest.mark.tools
 def test_a_dead_proxy_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOPROXY", DEAD)
     place = module(tmp_path / "m", NEEDS, m=USES)
@@ -60,22 +61,26 @@ def test_a_dead_proxy_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert cause(place, *words) is GoCause.UNREACHABLE, words
 
 
+@pytest.mark.tools
 def test_a_proxy_that_answers_with_a_fault_of_its_own(tmp_path: Path, listener: Listener) -> None:
     assert cause(module(tmp_path / "m", NEEDS, m=USES)) is GoCause.UNREACHABLE
     assert listener.asked
 
 
+@pytest.mark.tools
 def test_no_network_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOPROXY", "https://proxy.invalid")
     assert cause(module(tmp_path / "m", NEEDS, m=USES)) is GoCause.UNREACHABLE
 
 
+@pytest.mark.tools
 def test_what_a_proxy_does_not_have_is_the_subjects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "proxy").mkdir()
     monkeypatch.setenv("GOPROXY", f"file://{tmp_path / 'proxy'}")
     assert cause(module(tmp_path / "m", NEEDS, m=USES)) is GoCause.SUBJECT
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("private", ["", "example.com/*"])
 def test_offline_nothing_is_asked(
     private: str, tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +93,7 @@ def test_offline_nothing_is_asked(
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_offline_no_checksum_is_asked_for(tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module that is in the cache and not in go.sum: the go command would ask the checksum database."""
     import io
@@ -113,6 +119,7 @@ def test_offline_no_checksum_is_asked_for(tmp_path: Path, listener: Listener, mo
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_telemetry_uploads_nothing_offline(tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     mode = tmp_path / "config/go/telemetry/mode"
@@ -125,6 +132,7 @@ def test_telemetry_uploads_nothing_offline(tmp_path: Path, listener: Listener, m
     assert not listener.asked
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("offline", [False, True])
 def test_a_go_mod_for_a_later_go(offline: bool, tmp_path: Path, listener: Listener) -> None:
     place = module(tmp_path / "m", "module example.com/m\n\ngo 1.99\n", m="package m\n")
@@ -138,6 +146,7 @@ def test_a_go_mod_for_a_later_go(offline: bool, tmp_path: Path, listener: Listen
     assert not listener.asked
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("line", ["toolchain go1.99", "toolchain go1.99.1"])
 def test_a_toolchain_line_fetches_none(line: str, tmp_path: Path, listener: Listener) -> None:
     place = module(tmp_path / "m", f"module example.com/m\n\ngo 1.21\n\n{line}\n", m="package m\n")
@@ -146,6 +155,7 @@ def test_a_toolchain_line_fetches_none(line: str, tmp_path: Path, listener: List
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_the_version_is_that_of_this_go_anywhere(
     tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +166,7 @@ def test_the_version_is_that_of_this_go_anywhere(
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_code_that_does_not_compile(tmp_path: Path) -> None:
     place = module(tmp_path / "m", "module example.com/m\n\ngo 1.21\n", m="package m\n\nvar X = undefined\n")
     assert cause(place) is GoCause.SUBJECT
@@ -167,6 +178,7 @@ def test_code_that_does_not_compile(tmp_path: Path) -> None:
     assert cause(module(tmp_path / "p", "module example.com/m\n\ngo abc\n", m="package m\n")) is GoCause.SUBJECT
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "text",
     [
@@ -221,6 +233,7 @@ def test_failures_are_read(output: str, expected: GoCause) -> None:
         assert failure.told().render(language)
 
 
+@pytest.mark.tools
 def test_no_go_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools_go.importlib.util, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -235,6 +248,7 @@ def test_no_go_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert GoCommand().version
 
 
+@pytest.mark.tools
 def test_a_go_mod_cannot_write_them_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOPROXY", DEAD)
     start = "module example.com/m\n\ngo 1.21\n\n"
@@ -257,6 +271,7 @@ def test_a_go_mod_cannot_write_them_either(tmp_path: Path, monkeypatch: pytest.M
 # -- its environment
 
 
+@pytest.mark.tools
 def test_settings_of_the_caller_do_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOFLAGS", "-tags=mine")
     monkeypatch.setenv("GOARCH", "riscv64")
@@ -273,6 +288,7 @@ def test_settings_of_the_caller_do_not_reach_it(tmp_path: Path, monkeypatch: pyt
     assert "GOWORK" not in GoCommand().environment(workspace=True)
 
 
+@pytest.mark.tools
 def test_where_modules_come_from_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GOPROXY", "GOPRIVATE", "GOENV", "GONOPROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -293,6 +309,7 @@ def test_where_modules_come_from_does(tmp_path: Path, monkeypatch: pytest.Monkey
 # -- go.mod
 
 
+@pytest.mark.tools
 def test_a_malformed_go_mod_names_its_lines(tmp_path: Path, listener: Listener) -> None:
     text = (
         "module example.com/m\n\ngo 1.21\n\nrequire example.com/a 1.2.3\nrequire example.com/b/v3 v2.0.0\n"
@@ -310,6 +327,7 @@ def test_a_malformed_go_mod_names_its_lines(tmp_path: Path, listener: Listener) 
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_a_go_mod_for_a_later_go_is_read(tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     place = module(tmp_path / "m", "module example.com/m\n\ngo 1.99\n")
     monkeypatch.chdir(place)
@@ -317,6 +335,7 @@ def test_a_go_mod_for_a_later_go_is_read(tmp_path: Path, listener: Listener, mon
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_a_go_mod_that_is_not_there_or_not_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(XcError, match=r"there is no go\.mod"):
         read_go_mod(tmp_path / "go.mod")

@@ -10,6 +10,7 @@ import yaml
 
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, ToolchainFault
+from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
@@ -69,6 +70,7 @@ def decide(place: Path, platforms: Platforms, catalogue: Catalogue, *ids: str, o
 # -- `xc supply-chain check`
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("go_mod", [LATER, LATER_TOOL], ids=["go", "toolchain"])
 @pytest.mark.parametrize("words", [["--offline"], [], ["--no-lint"]], ids=["offline", "online", "no lint"])
 def test_a_check_fetches_no_tool_chain(
@@ -85,6 +87,7 @@ def test_a_check_fetches_no_tool_chain(
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_a_dead_proxy_is_no_line_of_go_mod(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platforms: Platforms, catalogue: Catalogue
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_dead_proxy_is_no_line_of_go_mod(
         assert found.verdict is Verdict.PASS, found.reason
 
 
+@pytest.mark.tools
 def test_a_malformed_go_mod_fails_by_its_true_line(
     tmp_path: Path, listener: Listener, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,22 +113,33 @@ def test_a_malformed_go_mod_fails_by_its_true_line(
     assert not listener.asked
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
-    ("line", "failed"),
-    [("nonsense", "XC-CHAIN-001"), ("require example.com/a 1.2.3", "XC-CHAIN-023")],
-    ids=["syntax", "version"],
+    "line",
+    ["nonsense", "require example.com/a 1.2.3", "require example.com/a v2.0.0"],
+    ids=["syntax", "version", "major"],
 )
-def test_of_a_go_mod_that_is_refused_nothing_else_passes(
-    line: str, failed: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue
+def test_a_go_mod_that_is_refused_is_not_readable_and_nothing_else_is_tested(
+    line: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue
 ) -> None:
     place = subject(tmp_path / "s", f"{PLAIN}{line}\n", sbom="sbom.json")
     (place / "sbom.json").write_text('{"components": [{"name": "example.com/b", "version": "v1.0.0"}]}')
     ids = [r.id for r in catalogue.of(frozenset({"supply_chain"})) if r.id not in ("XC-CHAIN-024", "XC-CHAIN-030")]
     found = dict(zip(ids, decide(place, platforms, catalogue, *ids, offline=True), strict=True))
-    assert found.pop(failed).verdict is Verdict.FAIL
-    assert {d.verdict for d in found.values()} == {Verdict.INCONCLUSIVE}, found
+    readable = found.pop("XC-CHAIN-001")
+    assert (readable.verdict, readable.cause) == (Verdict.FAIL, Cause.SUBJECT) and "go.mod:4" in readable.reason
+    assert readable.mend and "tidy" not in readable.mend, "go mod tidy refuses it too"
+    assert {d.verdict for d in found.values()} == {Verdict.INCONCLUSIVE} and not [
+        d for d in found.values() if d.cause is Cause.BLOCKED
+    ], "what blocks what is said by the catalogue"
+    engine = SupplyChainEngine(load_subject(place), catalogue, Cache(), Trust(), offline=True)
+    order = InOrder(catalogue, engine.decision)
+    run = {one: order.decision(one) for one in found}
+    assert {(d.verdict, d.cause) for d in run.values()} == {(Verdict.NOT_TESTED, Cause.BLOCKED)}, run
+    assert {d.mend for d in run.values()} == {readable.mend}
 
 
+@pytest.mark.tools
 def test_a_check_offline_asks_nobody(
     tmp_path: Path, listener: Listener, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +176,7 @@ def test_a_mirror_behind_a_url_is_not_asked_offline(
 # -- building and vetting an SDK
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("offline", [True, False])
 def test_an_sdk_for_a_later_go_is_undecided(
     offline: bool, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, listener: Listener
@@ -175,6 +191,7 @@ def test_an_sdk_for_a_later_go_is_undecided(
     assert not listener.asked
 
 
+@pytest.mark.tools
 def test_an_sdk_whose_modules_cannot_be_had_is_undecided(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, listener: Listener
 ) -> None:
@@ -194,6 +211,7 @@ def test_an_sdk_whose_modules_cannot_be_had_is_undecided(
     assert (found.verdict, found.cause) == (Verdict.INCONCLUSIVE, Cause.HOST)
 
 
+@pytest.mark.tools
 def test_an_sdk_that_does_not_compile_fails_all_the_same(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +231,7 @@ def test_an_sdk_that_does_not_compile_fails_all_the_same(
     assert (found.verdict, found.cause) == (Verdict.FAIL, Cause.SUBJECT)
 
 
+@pytest.mark.tools
 def test_a_package_of_another_architecture_alone_is_no_failure(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue
 ) -> None:
@@ -225,6 +244,7 @@ def test_a_package_of_another_architecture_alone_is_no_failure(
 # -- a unit that is built for a sandbox
 
 
+@pytest.mark.tools
 def test_a_unit_for_a_later_go_does_not_fail_to_build(tmp_path: Path, platforms: Platforms, listener: Listener) -> None:
     target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
     main_go = "package main\n\nfunc main() {}\n"
@@ -240,6 +260,7 @@ def test_a_unit_for_a_later_go_does_not_fail_to_build(tmp_path: Path, platforms:
 # -- `xc api`, `xc go-test`
 
 
+@pytest.mark.tools
 def test_an_api_diff_offline_asks_nobody(
     tmp_path: Path, listener: Listener, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +276,7 @@ def test_an_api_diff_offline_asks_nobody(
     assert listener.asked
 
 
+@pytest.mark.tools
 def test_a_go_test_offline_asks_nobody(
     listener: Listener, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -282,6 +304,7 @@ def test_a_test_program_that_the_host_cannot_build_is_not_judged(
     assert (package.verdict, package.reason) == (TestVerdict.NOT_JUDGED, "a module could not be fetched: dial tcp")
 
 
+@pytest.mark.tools
 def test_results_of_json_are_not_taken_for_errors(tmp_path: Path, listener: Listener) -> None:
     """`go mod download -json` tells its error in its output, and exits with 1."""
     with pytest.raises(HostFault, match=r"^go mod download -json: a module could not be fetched"):

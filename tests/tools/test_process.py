@@ -41,6 +41,7 @@ def gone(pid: int) -> bool:
     return not alive(pid)
 
 
+@pytest.mark.tools
 def test_an_exit_with_its_outputs() -> None:
     done = shell("echo out; echo 错 >&2; exit 3")
     assert (done.end, done.code, done.signal, done.ok) == (End.EXITED, 3, None, False)
@@ -50,6 +51,7 @@ def test_an_exit_with_its_outputs() -> None:
     assert done.told().render("zh") == "sh 以退出码 3 结束"
 
 
+@pytest.mark.tools
 def test_what_is_fed_and_much_of_it() -> None:
     data = os.urandom(1 << 20)
     done = run("cat", stdin=data)
@@ -57,6 +59,7 @@ def test_what_is_fed_and_much_of_it() -> None:
     assert run("cat").stdout == b""
 
 
+@pytest.mark.tools
 def test_a_signal_is_no_exit_code() -> None:
     done = shell("kill -SEGV $$")
     assert (done.end, done.code, done.signal) == (End.SIGNALED, None, 11)
@@ -64,6 +67,7 @@ def test_a_signal_is_no_exit_code() -> None:
         done.exited(ToolchainFault, doing=_("reading failed"))
 
 
+@pytest.mark.tools
 def test_a_time_out_ends_grandchildren_too(tmp_path: Path) -> None:
     # In a process group of its own, as a shell with job control makes them.
     done = shell(f"set -m; (sleep 600 & echo $! > {tmp_path}/pid; wait) & sleep 600", timeout_s=1)
@@ -72,10 +76,12 @@ def test_a_time_out_ends_grandchildren_too(tmp_path: Path) -> None:
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.tools
 def test_what_was_printed_before_a_time_out_is_kept() -> None:
     assert shell("echo so far; sleep 600", timeout_s=1).text == "so far\n"
 
 
+@pytest.mark.tools
 def test_time_outs_are_scaled() -> None:
     started = time.monotonic()
     done = Runner(0.01).run(["sleep", "600"], timeout_s=50)
@@ -84,6 +90,7 @@ def test_time_outs_are_scaled() -> None:
     assert done.told() == "sleep did not end within 0.5 s"
 
 
+@pytest.mark.tools
 def test_what_a_program_leaves_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None:
     done = shell(f"sleep 600 & echo $! > {tmp_path}/pid; echo said; exit 4", timeout_s=60)
     assert (done.end, done.code, done.text) == (End.EXITED, 4, "said\n")
@@ -91,6 +98,7 @@ def test_what_a_program_leaves_behind_is_ended_and_not_waited_for(tmp_path: Path
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.tools
 def test_an_interruption_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> bool:
         deadline = time.monotonic() + 10
@@ -104,6 +112,7 @@ def test_an_interruption_leaves_nothing_behind(tmp_path: Path, monkeypatch: pyte
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.tools
 def test_an_output_that_is_too_large() -> None:
     done = run("cat", "/dev/zero", output_limit=1 << 20)
     assert (done.end, done.code, len(done.stdout)) == (End.TOO_LARGE, None, 1 << 20)
@@ -111,6 +120,7 @@ def test_an_output_that_is_too_large() -> None:
     assert run("head", "-c", str(1 << 20), "/dev/zero", output_limit=1 << 20).ok
 
 
+@pytest.mark.tools
 def test_an_output_into_a_file_has_no_limit(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as file:
         done = run("head", "-c", "100000", "/dev/zero", stdout=file, output_limit=10)
@@ -118,6 +128,7 @@ def test_an_output_into_a_file_has_no_limit(tmp_path: Path) -> None:
     assert (tmp_path / "out").stat().st_size == 100000
 
 
+@pytest.mark.tools
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     for name in ("xc-no-such-program", str(tmp_path / "none")):
         done = run(name)
@@ -126,6 +137,7 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
             done.exited()
 
 
+@pytest.mark.tools
 def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     (tmp_path / "script").write_text("#!/no/such/interpreter\n")
@@ -139,6 +151,7 @@ def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
     assert "null byte" in run("echo", "a\0b").told()
 
 
+@pytest.mark.tools
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("none", "file"):
@@ -147,6 +160,7 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
         assert str(tmp_path / name) in done.told()
 
 
+@pytest.mark.tools
 def test_tools_speak_english(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
         ("LANG", "zh_CN.UTF-8"),
@@ -164,6 +178,7 @@ def test_tools_speak_english(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No such file or directory" in run("cat", "/none").errors
 
 
+@pytest.mark.tools
 def test_each_run_is_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     with caplog.at_level(logging.INFO, "pytest_xinchuang.process"):
         run("sh", "-c", "exit 3", cwd=tmp_path)
@@ -173,6 +188,7 @@ def test_each_run_is_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) ->
     assert caplog.messages[1] == "xc-no-such-program (in .): not-found"
 
 
+@pytest.mark.tools
 def test_a_program_that_stays_up(tmp_path: Path) -> None:
     running = Runner().start(["cat"], stdin=PIPE, buffered=False)
     assert running.stdin is not None and running.stdout is not None and running.stderr is not None
@@ -186,6 +202,7 @@ def test_a_program_that_stays_up(tmp_path: Path) -> None:
     running.stderr.close()
 
 
+@pytest.mark.tools
 def test_what_stays_up_is_ended_with_its_session(tmp_path: Path) -> None:
     running = Runner().start(["sh", "-c", "sleep 600 & echo $!; wait"])
     assert running.stdout is not None and running.stderr is not None
@@ -202,6 +219,7 @@ def test_what_stays_up_is_ended_with_its_session(tmp_path: Path) -> None:
     running.stderr.close()
 
 
+@pytest.mark.tools
 def test_limits_of_a_program() -> None:
     code = "import resource; print(resource.getrlimit(resource.RLIMIT_FSIZE)[0])"
     running = Runner().start([sys.executable, "-c", code], limits={resource.RLIMIT_FSIZE: 4096})

@@ -30,6 +30,7 @@ def test_engines_builders_and_provisioning(session: XcSession) -> None:
     session.close()
 
 
+@pytest.mark.sandbox
 def test_sandboxes(session: XcSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands are slower under an emulator too; the supervisor is not."""
     specs: list[qemu.QemuSpec] = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
+from pytest_xinchuang.inspect.kinds import relro_word, world_word
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
 from pytest_xinchuang.messages import _
 
@@ -124,10 +125,10 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
                 "XC-ELF-002",
                 Certainty.UNDECIDED,
                 record.place,
-                world="one",
+                world=world_word("one"),
                 why=_("it cannot be told: {why}", why=why),
                 system=system,
-                wanted=platform.world,
+                wanted=world_word(platform.world),
             )
         return True
     note = elf.abi_note
@@ -135,7 +136,14 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
         # The kernels that the worlds' notes name: 4.15.0 in the old one, 5.19.0 in the new one (LoongArch's binutils).
         says = "old" if note < (5, 0, 0) else "new"
         if says != world:
-            judge.find("XC-ELF-005", Certainty.NOTE, record.place, note=".".join(map(str, note)), world=world, why=why)
+            judge.find(
+                "XC-ELF-005",
+                Certainty.NOTE,
+                record.place,
+                note=".".join(map(str, note)),
+                world=world_word(world),
+                why=why,
+            )
     if world == platform.world:
         return True
     code = {WorldEvidence.GO: "XC-GO-003", WorldEvidence.SYMBOL_VERSIONS: "XC-ELF-004"}.get(evidence, "XC-ELF-002")
@@ -143,15 +151,15 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
         code,
         Certainty.CERTAIN,
         record.place,
-        world=world,
+        world=world_word(world),
         why=why,
         system=system,
-        wanted=platform.world,
+        wanted=world_word(platform.world),
         version=elf.go.version if elf.go else "",
     )
     used = sorted(elf.imports & CONTEXT_CALLS)
     if used:
-        judge.find("XC-ELF-029", Certainty.CERTAIN, record.place, world=world, imports=", ".join(used))
+        judge.find("XC-ELF-029", Certainty.CERTAIN, record.place, world=world_word(world), imports=", ".join(used))
     return False
 
 
@@ -272,7 +280,11 @@ def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None
     program = elf.interpreter is not None
     if elf.kind != "rel" and elf.dynamic and (elf.relro != "full" or (program and not elf.pie)):
         judge.find(
-            "XC-ELF-026", Certainty.NOTE, record.place, relro=elf.relro, pie="yes" if elf.pie or not program else "no"
+            "XC-ELF-026",
+            Certainty.NOTE,
+            record.place,
+            relro=relro_word(elf.relro),
+            pie=_("yes") if elf.pie or not program else _("no"),
         )
 
 
@@ -326,7 +338,7 @@ def check_marks(judge: Judge, record: ElfRecord) -> None:
             record.place,
             runtime=_("{version}, whose public LoongArch port is of the old world", version=version),
             system=platform.system.title.message(),
-            wanted=platform.world,
+            wanted=world_word(platform.world),
             advice=_("use the build of the platform's own distribution"),
             advice_zh="使用该平台发行版自带的构建",
         )

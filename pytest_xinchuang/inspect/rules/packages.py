@@ -12,7 +12,7 @@ from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, joined, verbatim
 
 
 def control_of(node: Node) -> Mapping[str, str]:
@@ -73,7 +73,7 @@ def check_product(judge: Judge, node: Node, name: str, version: str) -> None:
                 version=version,
                 reason=product["reason"],
                 cpu=judge.platform.cpu.title.message(),
-                feature=", ".join(missing),
+                feature=joined(map(verbatim, missing), _(", ")),
                 advice=product["advice"],
                 advice_zh=product["advice_zh"],
             )

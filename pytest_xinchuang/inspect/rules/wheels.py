@@ -11,6 +11,7 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 
 Number = tuple[int, ...]
 
@@ -157,7 +158,9 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
     try:
         tags = sorted({t.platform for t in parse_wheel_filename(node.name.rpartition("/")[2])[3]})
     except InvalidWheelFilename as error:
-        judge.find("XC-BAD-002", Certainty.UNDECIDED, node.place, detail=str(error))
+        judge.find(
+            "XC-BAD-002", Certainty.UNDECIDED, node.place, detail=_("not the name of a wheel: {why}", why=told(error))
+        )
         return True
     shown = ".".join(tags)
     if tags == ["any"]:
@@ -229,19 +232,20 @@ def glibc_of(tag: str) -> Number | None:
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
-def _accepted(judge: Judge, tags: list[str]) -> str:
+def _accepted(judge: Judge, tags: list[str]) -> Message:
     """What pip on the platform would take, where it takes none of these tags; else nothing."""
     platform = judge.platform
     name = platform.architecture.names.get("wheel", platform.architecture.uname)
     system = platform.system
     if system.libc == "musl":
         good = any(t.startswith("musllinux") and t.endswith("_" + name) for t in tags)
-        return "" if good or f"linux_{name}" in tags else f"musllinux_1_2_{name}"
+        return NOTHING if good or f"linux_{name}" in tags else verbatim(f"musllinux_1_2_{name}")
     limit = system.libc_version.value
     for tag in tags:
         if not tag.endswith("_" + name):
             continue
         number = glibc_of(tag)
         if tag == f"linux_{name}" or (number is not None and (limit is None or number <= version_key(limit))):
-            return ""
-    return f"manylinux_{'_'.join((limit or '2.17').split('.')[:2])}_{name} or older"
+            return NOTHING
+    newest = f"manylinux_{'_'.join((limit or '2.17').split('.')[:2])}_{name}"
+    return _("{tag} or older", tag=newest)

@@ -71,7 +71,7 @@ def inspect(
         try:
             read.append(inspector.object(data, name))
         except NotElf as error:
-            record.saw((MACHINE,), Fidelity.STATIC, {"kind": "static", "object": name, "found": str(error)})
+            record.saw((MACHINE,), Fidelity.STATIC, {"kind": "static", "object": name, "found": told(error)})
             record.fails(MACHINE, told(error))
     closure = Closure(read)
     for each in read:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.core.errors import XcError
@@ -13,7 +13,7 @@ from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
 from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
-from pytest_xinchuang.packages.sdk_ast.snapshot import PackageRecord, Snapshot
+from pytest_xinchuang.packages.sdk_ast.snapshot import Header, PackageRecord, Snapshot
 from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, listed, sides, word
 
 
@@ -162,6 +162,7 @@ def compare(
         found.append((target, _compare_side(old, new, target, target, policy)))
     changes = _merge(found, targets)
     if old.header.language == "go":
+        changes = _of_what_was_read(old, new, changes)
         changes += _module_changes(old, new)
         if bare := [name for name, s in (("old", old), ("new", new)) if s.grade == "syntactic"]:
             why = _("only the syntax of the {sides} side was read, without Go", sides=sides(bare))
@@ -335,12 +336,34 @@ def _package_removed(comparer: Comparer, path: str, new: Side) -> None:
     comparer.add(rule, comparer.label(path), path, "", cause=f"- {comparer.label(path)}")
 
 
+def _sides(old: Snapshot, new: Snapshot, which: Callable[[Header], bool]) -> list[str]:
+    return [name for name, side in (("old", old), ("new", new)) if which(side.header)]
+
+
+def _of_what_was_read(old: Snapshot, new: Snapshot, changes: list[Change]) -> list[Change]:
+    """Packages that seem to be gone may stand in a directory that was not read, and those of the old side be unknown."""
+    unread = _sides(old, new, lambda header: header.packages_are_unread)
+    if not unread:
+        return changes
+    why = _("a directory of the {sides} side could not be read", sides=sides(unread))
+    gone = {"GO-PKG-REMOVED", "GO-PKG-TARGET-REMOVED"} if "new" in unread else set()
+    kept = [replace(c, undecided=why) if c.rule in gone and not c.undecided else c for c in changes]
+    return [*kept, Change("GO-UNVERIFIABLE", ".", undecided=why)]
+
+
 def _module_changes(old: Snapshot, new: Snapshot) -> Iterable[Change]:
     before, after = old.header, new.header
+    unread = _sides(old, new, lambda header: header.minimum_is_unknown)
     if _go_version(after.minimum) > _go_version(before.minimum):
-        yield Change("GO-MOD-GO-RAISED", "go.mod", f"go {before.minimum or '1.16'}", f"go {after.minimum}")
+        why = _("no go.mod gives the go directive on the {sides} side", sides=sides(unread)) if unread else NOTHING
+        was, now = f"go {before.minimum or '1.16'}", f"go {after.minimum}"
+        yield Change("GO-MOD-GO-RAISED", "go.mod", was, now, undecided=why)
+    taken = _sides(old, new, lambda header: header.name_is_taken)
+    why = _("no go.mod gives the module's path on the {sides} side", sides=sides(taken)) if taken else NOTHING
     if before.name != after.name:
-        yield Change("GO-MOD-PATH-CHANGED", "go.mod", before.name, after.name)
+        yield Change("GO-MOD-PATH-CHANGED", "go.mod", before.name, after.name, undecided=why)
+    elif len(taken) == 1:
+        yield Change("GO-UNVERIFIABLE", "go.mod", undecided=why)
     match = re.match(r"v(\d+)\.", after.version)
     if match and int(match[1]) >= 2 and "+incompatible" not in after.version:
         suffix = re.search(r"(?:/v|\.v)(\d+)$", after.name)

@@ -23,6 +23,7 @@ from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.problems import problem_told
+from pytest_xinchuang.toolchain.goproblems import GoProblemCode
 
 SCHEMA = "xc-api/1"
 
@@ -32,6 +33,10 @@ Symbol = Mapping[str, Any]
 
 Grade = Literal["typed", "stubbed", "syntactic"]
 """How much was known: types were checked; some came from stubs; only the syntax was read."""
+
+
+_NAME_TAKEN = {GoProblemCode.NO_GO_MOD, GoProblemCode.PATH_TAKEN}
+_UNREAD_DIRECTORIES = {GoProblemCode.UNREADABLE, GoProblemCode.UNUSABLE_DIRECTORY, GoProblemCode.UNNAMED_MODULE}
 
 
 class _Record(FrozenData):
@@ -87,6 +92,22 @@ class Header(_Record):
     requires: dict[str, str] = Field(default_factory=dict)
     nested: tuple[str, ...] | None = ()
     problems: tuple[Problem, ...] | None = ()
+
+    @property
+    def name_is_taken(self) -> bool:
+        """Whether nothing says the module's path, and ``name`` is that of its directory."""
+        return bool({p.code for p in self.problems or ()} & _NAME_TAKEN)
+
+    @property
+    def minimum_is_unknown(self) -> bool:
+        """Whether no go.mod of a module could be read, which would give ``minimum``."""
+        unread = any(p.code == GoProblemCode.UNREADABLE and p.file == "go.mod" for p in self.problems or ())
+        return not self.minimum and (unread or self.name_is_taken)
+
+    @property
+    def packages_are_unread(self) -> bool:
+        """Whether a directory was not read: packages that are not here may exist."""
+        return any(p.code in _UNREAD_DIRECTORIES and p.file != "go.mod" for p in self.problems or ())
 
 
 class PackageRecord(_Record):

@@ -246,7 +246,7 @@ class Sources:
                 ["git", "-C", top, "archive", "--format=tar", text], timeout_s=TIMEOUT_S, stdout=file
             ).exited()
         if not done.ok:
-            raise XcError(verbatim(f"git archive {text}: {last_line(done.errors)}"))
+            raise XcError(_("git archive of {revision} failed: {why}", revision=text, why=last_line(done.errors)))
         with tarfile.open(archive) as tar:
             tar.extractall(tree, filter="data")
         archive.unlink()

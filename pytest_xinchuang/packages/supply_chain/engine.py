@@ -41,7 +41,7 @@ CODES = {
     ALLOWED: ("XC-SUP-030", "XC-SUP-031", "XC-SUP-032"),
     FROZEN: ("XC-SUP-033",),
 }
-"""The findings that decide each requirement."""
+"""The findings that decide each requirement of a module whose go.mod is read."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,10 @@ class SupplyChainEngine:
 
     def _by_codes(self, requirement_id: str) -> Callable[[], Found]:
         def check() -> Found:
-            found = self._told([f for f in self._findings if f.code in CODES[requirement_id]])
+            findings = self._findings
             if self._chain.refused:
-                return found if found.wrong else self._refused()
+                return self._refused(requirement_id)
+            found = self._told([f for f in findings if f.code in CODES[requirement_id]])
             if requirement_id == HASHES and not found.wrong and not self._chain.checked_lines and self._chain.published:
                 found.undecided = found.undecided or _("not one hash could be checked")
             if requirement_id == VENDOR and self._chain.vendored is None:
@@ -133,9 +134,16 @@ class SupplyChainEngine:
 
         return check
 
-    def _refused(self) -> Found:
-        """Nothing more can be said about a module whose go.mod the go command refuses."""
-        return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.BLOCKED)
+    def _refused(self, requirement_id: str) -> Found:
+        """A go.mod that the go command refuses is not readable, whatever is wrong with it, and says nothing about the rest.
+
+        What is said of the rest is what stands in the way; a run does not come so far, since all else needs ``READABLE``.
+        """
+        if requirement_id != READABLE:
+            return Found(undecided=self._texts.text(self._findings[0]), cause=Cause.SUBJECT)
+        found = self._told(self._findings)
+        found.mend = self._texts.mend(self._findings[0])
+        return found
 
     def _told(self, findings: Iterable[Finding]) -> Found:
         found = Found()
@@ -175,7 +183,7 @@ class SupplyChainEngine:
         key = public_key(self.trust.mirror_key.read_text(encoding="utf-8", errors="replace"))
         self._findings  # noqa: B018 - what it is built from is read by it
         if self._chain.refused:
-            return self._refused()
+            return self._refused(MIRROR)
         findings, good = check_mirror(place, [key], runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
         found.wrong += [self._coded(f) for f in findings]
@@ -194,7 +202,7 @@ class SupplyChainEngine:
         assert section is not None
         self._findings  # noqa: B018 - the modules are fetched by it
         if self._chain.refused:
-            return self._refused()
+            return self._refused(SBOM)
         if not section.sbom:
             found = Found(evidence=[{"kind": "manifest", "sbom": None}])
             found.wrong.append(_("no bill of materials is delivered (supply_chain.sbom)"))

@@ -79,22 +79,24 @@ class Proxies:
     def fetch(self, module: ModuleVersion, kind: str) -> Path | Gone:
         """The ``mod`` or ``zip`` file of a module version."""
         relative = f"{escape(module.path)}/@v/{escape(module.version)}.{kind}"
-        refused = []
+        unknown: list[Message] = []
         for place in self._own:
             if "://" not in place:
                 path = Path(place) / relative
                 if path.is_file():
                     return path
-                refused.append(True)
+                if not Path(place).is_dir():
+                    unknown.append(_("{place}: no such directory", place=place))
             else:
                 got = self._get(place, relative)
                 if isinstance(got, Path):
                     return got
-                refused.append(got.certain)
+                if not got.certain:
+                    unknown.append(got.why)
+        if unknown:
+            return Gone(joined(unknown), False)
         if self._own:
-            return Gone(
-                _("{module} is not at {places}", module=module, places=joined(self._own, _(", "))), all(refused)
-            )
+            return Gone(_("{module} is not at {places}", module=module, places=joined(self._own, _(", "))), True)
         path = self._downloads / relative
         if path.is_file():
             return path

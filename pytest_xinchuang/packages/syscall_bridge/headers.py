@@ -9,7 +9,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import DataFileError, HostFault, ToolchainFault, UnknownName
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, told, verbatim
 from pytest_xinchuang.toolchain.builder import find_zig
 
 
@@ -196,7 +196,7 @@ def parse(headers: Headers, text: str, *, macros: bool = False) -> Any:
         )
     except cindex.TranslationUnitLoadError as error:
         raise HostFault(
-            _("libclang does not read the headers for {arch}: {why}", arch=headers.arch, why=verbatim(str(error)))
+            _("libclang does not read the headers for {arch}: {why}", arch=headers.arch, why=told(error))
         ) from error
 
 

@@ -180,7 +180,7 @@ def load_table(path: Path) -> SyscallTable:
                 where=where,
                 first=mistake(first),
             ),
-            mend=verbatim("xc syscalls table ARCH --json > FILE"),
+            mend=verbatim("xc syscalls table ARCH --format json --output FILE"),
         ) from error
 
 

@@ -190,7 +190,7 @@ def _place(sandbox: Sandbox, words: Sequence[str]) -> list[str]:
 
 
 def read_used(path: Path) -> Iterable[str]:
-    """The calls of a trace: what ``xc syscalls trace --json`` wrote, or a log in the form of strace.
+    """The calls of a trace: what ``xc syscalls trace --format json`` wrote, or a log in the form of strace.
 
     Raises:
         DataFileError: the file is neither.
@@ -205,7 +205,7 @@ def read_used(path: Path) -> Iterable[str]:
             return [str(name) for name in found]
         except (ValueError, KeyError, TypeError) as error:
             raise DataFileError(
-                _("{path}: not what `xc syscalls trace --json` writes: {why}", path=path, why=reason_of(error))
+                _("{path}: not what `xc syscalls trace --format json` writes: {why}", path=path, why=reason_of(error))
             ) from error
     # strace's own lines may have no pid before them.
     names = {
@@ -215,6 +215,7 @@ def read_used(path: Path) -> Iterable[str]:
     }
     if not names:
         raise DataFileError(
-            _("{path}: there is no system call in it", path=path), mend=verbatim("xc syscalls trace --json FILE")
+            _("{path}: there is no system call in it", path=path),
+            mend=verbatim("xc syscalls trace --format json --output FILE -- PROGRAM"),
         )
     return sorted(names)

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -311,7 +312,7 @@ def open_emulated(spec: QemuSpec, why: Message) -> DirectSandbox:
         baseline_ms=0.0,
         degraded=_("single programs under `qemu -L`, children are not emulated: {why}", why=why),
     )
-    return _calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale, spec.runner))
+    return calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale, spec.runner))
 
 
 def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
@@ -352,7 +353,7 @@ def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
         baseline_ms=0.0,
         own_kernel=True,
     )
-    return _calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner))
+    return calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner))
 
 
 def _read(path: str) -> str:
@@ -379,9 +380,12 @@ def differences(platform: Platform, machine: str, cpuinfo: str, os_release: str)
     return wrong
 
 
-def _calibrated(sandbox: DirectSandbox) -> DirectSandbox:
-    from dataclasses import replace
+def calibrated(sandbox: DirectSandbox) -> DirectSandbox:
+    """The sandbox with what the target itself says and what starting a program costs in its fingerprint.
 
+    Raises:
+        SandboxFault: not even ``uname`` runs.
+    """
     try:
         asked = sandbox.run(["uname", "-mr"], cwd=WORK_DIR)
         if not asked.ok:

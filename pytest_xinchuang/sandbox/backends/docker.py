@@ -20,11 +20,11 @@ from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
-from pytest_xinchuang.sandbox.backends.docker_images import prepare
+from pytest_xinchuang.sandbox.backends.docker_images import prepare, said
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, CpuVariant
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, WORK_DIR, Fingerprint
 from pytest_xinchuang.tools.process import Runner
@@ -62,9 +62,9 @@ def connect(timeout_scale: float = 1.0) -> Any:
     except (DockerException, OSError) as error:
         if client is not None:
             client.close()
-        cause = verbatim((str(error).splitlines() or [type(error).__name__])[0])
-        if isinstance(error, OSError):
-            cause = _("{path}: {problem}", path=path, problem=system_error(error))
+        cause = said(error)
+        if isinstance(error, OSError) and path:
+            cause = _("{path}: {problem}", path=path, problem=cause)
         raise SandboxFault(
             _("no Docker engine answers: {cause}", cause=cause), mend=_("xc doctor, or --xc-backend=qemu")
         ) from error
@@ -319,8 +319,7 @@ class DockerSandbox(AgentSandbox):
                 if header[0] == 1:
                     self._take_bytes(body)
         except (OSError, EOFError, struct.error, ValueError) as error:
-            why = verbatim(error.args[0] if isinstance(error, EOFError) else str(error) or type(error).__name__)
-            self._die(_("the container {name} is gone: {why}", name=self.name, why=why))
+            self._die(_("the container {name} is gone: {why}", name=self.name, why=told(error)))
 
     def _receive(self, size: int) -> bytes:
         parts = bytearray()
@@ -359,7 +358,7 @@ def _as_fault(error: BaseException, what: Message) -> BaseException:
 
     if isinstance(error, (DockerException, RequestException)):
         return SandboxFault(
-            _("{what} could not be started: {problem}", what=what, problem=verbatim(str(error).splitlines()[0])),
+            _("{what} could not be started: {problem}", what=what, problem=said(error)),
             mend=verbatim("xc doctor"),
         )
     return error

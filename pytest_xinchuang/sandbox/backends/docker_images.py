@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platform
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, system_cause, system_error, verbatim
 from pytest_xinchuang.provision.archive import pack
 from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
@@ -144,9 +144,17 @@ def _build(
                 _(
                     "the image of {id} could not be built: {problem}",
                     id=platform.id,
-                    problem=verbatim(str(error).splitlines()[0]),
+                    problem=said(error),
                 )
             ) from error
+
+
+def said(error: BaseException) -> Message:
+    """What docker-py or its transport says: the system's words where a call of it failed, else the first line of its own."""
+    cause = system_cause(error)
+    if cause is not None:
+        return system_error(cause)
+    return verbatim((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:

@@ -426,9 +426,15 @@ func (l *loader) independent(u *unit) bool {
 // walk lists the import paths of the packages of a module below a directory, in order.
 func walk(m *module, below string) (paths []string, nested []string, problems []problem) {
 	root := filepath.Join(m.Dir, below)
+	unread := func(file string, err error) {
+		if relative, err := filepath.Rel(m.Dir, file); err == nil {
+			file = filepath.ToSlash(relative)
+		}
+		problems = append(problems, tell(file, 0, "unreadable", "why", reason(err)))
+	}
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
-			problems = append(problems, tell(file, 0, "unreadable", "why", err.Error()))
+			unread(file, err)
 			if entry != nil && entry.IsDir() {
 				return fs.SkipDir
 			}
@@ -459,7 +465,7 @@ func walk(m *module, below string) (paths []string, nested []string, problems []
 		return nil
 	})
 	if err != nil {
-		problems = append(problems, tell(root, 0, "unreadable", "why", err.Error()))
+		unread(root, err)
 	}
 	sort.Strings(paths)
 	return paths, nested, problems

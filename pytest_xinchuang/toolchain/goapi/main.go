@@ -335,16 +335,23 @@ func findModules(o options) (mains []*module, problems []problem, err error) {
 	}
 	m, err := readGoMod(filepath.Join(o.dir, "go.mod"))
 	if err != nil {
-		if !os.IsNotExist(err) {
+		missing := os.IsNotExist(err)
+		if !missing {
 			problems = append(problems, goModProblem(err))
 		}
-		path := o.path
-		if path == "" {
-			absolute, _ := filepath.Abs(o.dir)
-			path = filepath.Base(absolute)
-			problems = append(problems, tell("go.mod", 0, "no-go-mod", "path", path))
+		if m == nil {
+			m = &module{Requires: map[string]string{}}
 		}
-		m = &module{Path: path, Requires: map[string]string{}}
+		m.Path = o.path
+		if m.Path == "" {
+			absolute, _ := filepath.Abs(o.dir)
+			m.Path = filepath.Base(absolute)
+			code := "path-taken"
+			if missing {
+				code = "no-go-mod"
+			}
+			problems = append(problems, tell("go.mod", 0, code, "path", m.Path))
+		}
 	}
 	m.Dir = o.dir
 	return []*module{m}, problems, nil

@@ -23,7 +23,7 @@ type module struct {
 
 type replacement struct{ path, version string }
 
-// readGoMod reads what the resolver needs of a go.mod: go, module, require, replace.
+// readGoMod reads what the resolver needs of a go.mod: go, module, require, replace. With errUnnamed there is the rest of it.
 func readGoMod(file string) (*module, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -60,7 +60,7 @@ func readGoMod(file string) (*module, error) {
 		return nil, err
 	}
 	if m.Path == "" {
-		return nil, errUnnamed
+		return m, errUnnamed
 	}
 	return m, nil
 }

@@ -35,6 +35,7 @@ var texts = map[string]string{
 	"unnamed-module":      "use {directory}: its go.mod has no module directive",
 	"no-module-directive": "there is no module directive",
 	"no-go-mod":           "there is none; the module's path is taken to be {path}",
+	"path-taken":          "the module's path is not known and is taken to be {path}",
 	"no-target":           "{target} is not a target: GOOS/GOARCH is expected",
 	"failed":              "{why}",
 }

@@ -22,6 +22,8 @@ from pytest_xinchuang.provision.cache import Cache
 from tests.messages.english import english_in
 from tests.mutants.sdk.subjects import MUTANTS, good, manifest
 
+pytestmark = pytest.mark.tools
+
 CAUGHT_BY = yaml.safe_load((Path(__file__).parent / "caught_by.yaml").read_text())
 NAMES = {**CAUGHT_BY["sdk"], **CAUGHT_BY["supply_chain"]}
 

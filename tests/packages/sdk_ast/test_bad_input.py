@@ -14,6 +14,8 @@ from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.test_snapshot import FILES
 from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
 
+pytestmark = pytest.mark.tools
+
 GOOD = "package m\n\nfunc Good() {}\n"
 
 

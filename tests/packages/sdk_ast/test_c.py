@@ -44,6 +44,7 @@ def builds(directory: Path, header: str, client: str) -> bool:
     return subprocess.run(argv, cwd=directory, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("rule", WITNESSED, ids=lambda r: r.id)
 def test_a_rules_witness(tmp_path: Path, rule: object) -> None:
     witness = rule.witness  # type: ignore[attr-defined]
@@ -67,6 +68,7 @@ def test_a_member_in_the_middle_is_one_cause(tmp_path: Path) -> None:
     assert [(cause, len(group)) for cause, group in comparison.groups] == [("struct s: + x", 5)]
 
 
+@pytest.mark.tools
 def test_layouts_of_the_systems_own_structs_differ_by_architecture(tmp_path: Path) -> None:
     """x86-64's struct stat has 144 bytes, arm64's and loong64's 128; epoll_event is packed on x86-64 alone."""
     (tmp_path / "h").mkdir()

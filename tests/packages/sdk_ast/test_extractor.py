@@ -13,6 +13,8 @@ from pytest_xinchuang.toolchain.goprograms import GOAPI, go_program
 from pytest_xinchuang.tools.go import GoCommand
 from tests.packages.sdk_ast.trees import read, tree
 
+pytestmark = pytest.mark.tools
+
 USES = 'package m\n\nimport "example.org/dep"\n\ntype T struct{ dep.Base }\n'
 DEP = "package dep\n\ntype Base struct{ Field int }\n\nfunc (Base) Method() {}\n"
 

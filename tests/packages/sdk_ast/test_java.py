@@ -108,6 +108,7 @@ def test_a_rules_witness(rule: Rule, witnesses: tuple[Path, dict[str, str]]) -> 
         assert "breaking" not in found.values()
 
 
+@pytest.mark.tools
 @needs_javac
 def test_a_method_that_moves_to_a_superclass_is_still_there(tmp_path: Path) -> None:
     old = library(tmp_path / "old", "public class L { public void m() {} }")
@@ -115,6 +116,7 @@ def test_a_method_that_moves_to_a_superclass_is_still_there(tmp_path: Path) -> N
     assert not rules_of(diff(old, new), "breaking")
 
 
+@pytest.mark.tools
 @needs_javac
 def test_what_others_cannot_see_does_not_count(tmp_path: Path) -> None:
     old = library(
@@ -125,6 +127,7 @@ def test_what_others_cannot_see_does_not_count(tmp_path: Path) -> None:
     assert not diff(old, new).changes
 
 
+@pytest.mark.tools
 @needs_javac
 def test_jars_directories_and_broken_classes(tmp_path: Path) -> None:
     classes = library(tmp_path / "old", "public class L { public int f(long[] a, String b) { return 1; } }")

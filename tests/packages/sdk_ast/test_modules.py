@@ -9,7 +9,11 @@ import pytest
 from pytest_xinchuang.packages.sdk_ast.compare import compare, compare_across
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
+from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
+from tests.messages.english import english_in
 from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
+
+pytestmark = pytest.mark.tools
 
 ALL = ("linux/amd64", "linux/arm64", "linux/loong64")
 
@@ -90,6 +94,77 @@ def test_a_module_that_moved_is_compared_under_its_new_path(tmp_path: Path) -> N
         "sub/s.go": 'package sub\n\nimport "example.com/m/v2"\n\nfunc G(m.T) {}\n',
     }
     assert rules_of(diff(tmp_path, old, new)) == {"GO-FUNC-PARAM-ADDED": ["F"], "GO-MOD-PATH-CHANGED": ["go.mod"]}
+
+
+P = {"p.go": "package m\n\nfunc F() {}\n"}
+NAMELESS: dict[str, str | bytes | None] = {
+    "without the directive": "go 1.21\n\nrequire example.org/dep v1.0.0\n",
+    "empty": "",
+    "comments alone": "// module example.com/m\n",
+    "a directory": None,
+    "a line without an end": b"module example.com/m\n// " + b"x" * (2 << 20),
+}
+TAKEN = "go.mod: the module's path is not known and is taken to be "
+
+
+def _module(directory: Path, go_mod: str | bytes | None) -> Snapshot:
+    if go_mod is None:
+        tree(directory, P)
+        (directory / "go.mod").unlink()
+        (directory / "go.mod").mkdir()
+    else:
+        tree(directory, {**P, "go.mod": go_mod})
+    return read(directory)
+
+
+@pytest.mark.parametrize("bad", ["old", "new"])
+@pytest.mark.parametrize("name", NAMELESS)
+def test_a_go_mod_without_its_module_leaves_the_path_open(name: str, bad: str, tmp_path: Path) -> None:
+    """A path that is taken from the directory is no path that anybody imports."""
+    sides = {
+        side: _module(tmp_path / side, NAMELESS[name] if side == bad else "module example.com/m\n\ngo 1.21\n")
+        for side in ("old", "new")
+    }
+    told = [str(p) for p in sides[bad].problems]
+    assert len(told) == 2 and told[1] == f"{TAKEN}{bad}" and not [t for t in told if "there is none" in t]
+    comparison = compare(sides["old"], sides["new"], Rules())
+    assert not comparison.breaking and not comparison.of("fragile")
+    assert "GO-MOD-PATH-CHANGED" in rules_of(comparison, "undecided")
+    (moved,) = [c for c in comparison.changes if c.rule.id == "GO-MOD-PATH-CHANGED"]
+    assert f"no go.mod gives the module's path on the {bad} side" in moved.sentence()
+    assert not english_in(moved.sentence().render("zh"))
+
+
+def test_its_well_formed_twin_has_moved(tmp_path: Path) -> None:
+    old, new = (_module(tmp_path / side, f"module example.com/{side}\n") for side in ("old", "new"))
+    assert not old.problems and not new.problems
+    assert rules_of(compare(old, new, Rules()), "breaking") == {"GO-MOD-PATH-CHANGED": ["go.mod"]}
+
+
+def test_what_a_go_mod_without_its_module_requires_is_known(tmp_path: Path) -> None:
+    header = _module(tmp_path / "m", NAMELESS["without the directive"]).header
+    assert (header.name, header.minimum, header.requires) == ("m", "1.21", {"example.org/dep": "v1.0.0"})
+
+
+def test_a_path_that_is_taken_may_be_the_right_one_by_chance(tmp_path: Path) -> None:
+    old, new = _module(tmp_path / "a" / "m", "module m\n"), _module(tmp_path / "b" / "m", "")
+    assert rules_of(compare(old, new, Rules())) == {"GO-UNVERIFIABLE": ["go.mod"]}
+    new = _module(tmp_path / "c" / "m", "module m\n")
+    assert not compare(old, new, Rules()).changes
+
+
+@pytest.mark.parametrize(("go_mod", "weight"), [("go 1.21\n", "undecided"), ("module example.com/b\n", "breaking")])
+def test_a_module_of_go_work_that_is_not_read_takes_no_package_away(go_mod: str, weight: str, tmp_path: Path) -> None:
+    files = {
+        "go.work": "go 1.21\n\nuse (\n\t./a\n\t./b\n)\n",
+        "a/go.mod": "module example.com/a\n",
+        "a/a.go": "package a\n\nfunc A() {}\n",
+        "b/go.mod": "module example.com/a/b\n",
+        "b/b.go": "package b\n\nfunc B() {}\n",
+    }
+    comparison = diff(tmp_path, files, {**files, "b/go.mod": go_mod})
+    assert rules_of(comparison, weight)["GO-PKG-REMOVED"] == ["./b"]
+    assert comparison.breaking is (weight == "breaking")
 
 
 def test_one_sdk_in_the_place_of_another_by_a_package_map(tmp_path: Path) -> None:

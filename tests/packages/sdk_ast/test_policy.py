@@ -14,6 +14,8 @@ from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, load_policy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from tests.packages.sdk_ast.trees import diff, read, rules_of, tree
 
+pytestmark = pytest.mark.tools
+
 OLD: dict[str, str | bytes] = {
     "p.go": 'package m\n\ntype I interface{ A() }\n\ntype T struct {\n\tX int `json:"x"`\n}\n\nfunc F() {}\n\nfunc G() {}\n'
 }

@@ -16,6 +16,8 @@ from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.trees import rules_of
 
+pytestmark = pytest.mark.tools
+
 WITNESSED = [r for r in Rules().by_id.values() if r.id.startswith("PY-") and r.witness]
 
 

@@ -19,6 +19,8 @@ from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.trees import read, tree
 
+pytestmark = pytest.mark.tools
+
 FILES: dict[str, str | bytes] = {
     "a/a.go": """package a
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 
+import pytest
+
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goprograms import GOAPI, SOURCES
 from pytest_xinchuang.tools.go import find_go
+
+pytestmark = pytest.mark.tools
 
 
 def test_the_programs_own_tests_pass() -> None:

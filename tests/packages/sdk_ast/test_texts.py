@@ -94,6 +94,7 @@ UNREADABLE: dict[str, tuple[Mapping[str, str | bytes], set[GoProblemCode]]] = {
 }
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_a_problem_says_the_same_by_its_code_and_by_its_message(name: str, tmp_path: Path) -> None:
     files, codes = UNREADABLE[name]
@@ -108,6 +109,7 @@ def test_a_problem_says_the_same_by_its_code_and_by_its_message(name: str, tmp_p
             assert CHINESE.search(ours) and not english_in(ours)
 
 
+@pytest.mark.tools
 def test_a_directory_without_go_mod_is_told(tmp_path: Path) -> None:
     directory = tree(tmp_path / "m", {"a.go": "package m\n"})
     (directory / "go.mod").unlink()
@@ -145,6 +147,7 @@ def test_a_reader_that_broke_gives_no_reason(errors: str) -> None:
     assert failure_told(errors) is None
 
 
+@pytest.mark.tools
 def test_a_target_that_is_none_is_told_in_both_languages(tmp_path: Path) -> None:
     directory = tree(tmp_path / "m", {"a.go": "package m\n"})
     with pytest.raises(XcError) as caught:
@@ -196,6 +199,7 @@ def test_every_rule_is_told_in_both_languages() -> None:
             assert not english_in(text.render("zh")), f"{rule.id}: {text.render('zh')}"
 
 
+@pytest.mark.tools
 def test_a_sentence_keeps_its_braces_and_its_fingerprint(tmp_path: Path) -> None:
     comparison = diff(tmp_path, {"a.go": "package m\n\nvar V struct{}\n"}, {"a.go": "package m\n\nvar V [1]struct{}\n"})
     (one,) = comparison.changes
@@ -253,6 +257,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return diff(tmp_path_factory.mktemp("texts"), OLD, NEW)
 
 
+@pytest.mark.tools
 def test_a_text_for_people_is_chinese(comparison: Comparison) -> None:
     text = as_text(comparison, "zh", everything=True)
     assert not english_in(text), text
@@ -267,6 +272,7 @@ def test_a_text_for_people_is_chinese(comparison: Comparison) -> None:
     assert re.search(r"^破坏 \d+，未定 \d+，脆弱 \d+，兼容 \d+；应发布新的主版本$", text, re.M)
 
 
+@pytest.mark.tools
 def test_a_migration_guide_is_chinese(comparison: Comparison) -> None:
     text = as_markdown(comparison, "zh")
     assert not english_in(text.replace("\\", "")), text
@@ -277,6 +283,7 @@ def test_a_migration_guide_is_chinese(comparison: Comparison) -> None:
     )
 
 
+@pytest.mark.tools
 def test_junit_and_sarif_are_chinese(comparison: Comparison) -> None:
     junit = as_junit(comparison, "zh")
     assert not [m for m in re.findall(r'message="([^"]*)"|>([^<>\n]+)<', junit) if english_in(" ".join(m))]
@@ -287,6 +294,7 @@ def test_junit_and_sarif_are_chinese(comparison: Comparison) -> None:
     assert all(CHINESE.search(text) for text in told)
 
 
+@pytest.mark.tools
 def test_json_has_both_languages_and_the_codes(comparison: Comparison) -> None:
     data = json.loads(as_json(comparison))
     (problem,) = data["new"]["problems"]

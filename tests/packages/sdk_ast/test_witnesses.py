@@ -17,6 +17,8 @@ from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.witness import Case, broken, write
 
+pytestmark = pytest.mark.tools
+
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases.yaml").read_text())
 RULES = Rules()
 WITNESSED = [rule for rule in RULES.by_id.values() if rule.id.startswith("GO-") and rule.witness]

@@ -22,6 +22,8 @@ from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from tests.packages.sm_crypto.conftest import ROOT, LocalEngine
 
+pytestmark = pytest.mark.tools
+
 OPENSSL = ROOT / "fixtures" / "subjects" / "openssl"
 REFERENCE = """
 import json, sys

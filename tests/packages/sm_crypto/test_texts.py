@@ -91,7 +91,9 @@ def test_a_run_is_told_in_both_languages() -> None:
     outcomes.append(VectorOutcome.unsupported(VECTOR, Lack(LackKind.OPERATION, "sm3")))
     outcomes.append(VectorOutcome.unsupported(VECTOR, Lack(LackKind.GIVEN_K)))
     text = as_text(VectorRun(outcomes), BANK, "xc sm run", lang="zh")
-    assert "失败 7、不支持 2" in text and "另有 2 条" in text and "测试程序不支持：sm3 操作（1）、k 的指定（1）" in text
+    assert (
+        "不通过 7、不支持 2" in text and "另有 2 条" in text and "测试程序不支持：sm3 操作（1）、k 的指定（1）" in text
+    )
     assert not english_in(text)
     assert "the harness does not offer: operation sm3 (1), a given k (1)" in as_text(VectorRun(outcomes), BANK, "")
 

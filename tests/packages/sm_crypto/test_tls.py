@@ -111,23 +111,23 @@ def answer(data: bytes):  # type: ignore[no-untyped-def]
     return serve
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"SSH-2.0-OpenSSH_9\r\n",
-        b"\x15\x01\x01\x00\x02\x02\x28",
-        b"\x16\x01\x01\xff\xff" + bytes(65535),
-        b"\x16\x01\x01\x00\x04\x02\x00\x00\x00",
-        b"\x16\x01\x01\x00\x06\x02\x00\x00\x02\x01\x01",
-        b"\x16\x01\x01\x00\x04\x02\xff\xff\xff" + b"\x16\x01\x01\x40\x00" * 3,
-        bytes(100),
-        os.urandom(500),
-    ],
-)
-def test_what_is_no_tls_at_all_is_no_traceback(data: bytes) -> None:
-    with serving(answer(data)) as address:
+NO_TLS = {
+    "nothing": b"",
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "ssh": b"SSH-2.0-OpenSSH_9\r\n",
+    "alert": b"\x15\x01\x01\x00\x02\x02\x28",
+    "large record": b"\x16\x01\x01\xff\xff" + bytes(65535),
+    "empty hello": b"\x16\x01\x01\x00\x04\x02\x00\x00\x00",
+    "short hello": b"\x16\x01\x01\x00\x06\x02\x00\x00\x02\x01\x01",
+    "endless message": b"\x16\x01\x01\x00\x04\x02\xff\xff\xff" + b"\x16\x01\x01\x40\x00" * 3,
+    "zeros": bytes(100),
+    "random": os.urandom(500),
+}
+
+
+@pytest.mark.parametrize("name", NO_TLS)
+def test_what_is_no_tls_at_all_is_no_traceback(name: str) -> None:
+    with serving(answer(NO_TLS[name])) as address:
         endpoint = probe(address, timeout_s=1)
     assert not endpoint.spoken
     assert set(endpoint.refused) == {"TLCP 1.1", "RFC 8998", "TLS 1.3", "TLS 1.2"}
@@ -161,7 +161,7 @@ def test_addresses_and_roots(tmp_path: Path) -> None:
 def test_the_command(pki: Pki, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "root.der").write_bytes(pki.root)
     with serving(tlcp(pki)) as address:
-        arguments = ["sm", "tls", address, "--only", "tlcp", "--ca", str(tmp_path / "root.der"), "--timeout", "3"]
+        arguments = ["sm", "tls", address, "--only", "tlcp", "--ca", str(tmp_path / "root.der"), "--timeout", "30"]
         assert main(arguments) == 0
         assert "TLCP 1.1: ECC_SM4_CBC_SM3" in capsys.readouterr().out
         assert main([*arguments, "--json"]) == 0
@@ -200,6 +200,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@pytest.mark.tools
 def test_openssl_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     openssl = shutil.which("openssl")
@@ -233,6 +234,7 @@ def test_openssl_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 # Heavy servers are run where their programs are named. docs/sm-crypto.md tells how to get and start them.
 
 
+@pytest.mark.tools
 @pytest.mark.skipif("XC_OPENSSL4" not in os.environ, reason="XC_OPENSSL4 names no openssl program of 4.0 or later")
 def test_openssl_4_speaks_rfc8998(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
@@ -249,6 +251,7 @@ def test_openssl_4_speaks_rfc8998(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [(s.suite, s.signature, s.problems) for s in endpoint.spoken] == [("TLS_SM4_GCM_SM3", "sm2sig_sm3", [])]
 
 
+@pytest.mark.tools
 @pytest.mark.skipif("XC_GMSSL" not in os.environ, reason="XC_GMSSL names no gmssl program of 3.1 or later")
 @pytest.mark.parametrize(("server", "protocol"), [("tlcp_server", "TLCP 1.1"), ("tls13_server", "RFC 8998")])
 def test_gmssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, protocol: str) -> None:

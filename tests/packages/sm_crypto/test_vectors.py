@@ -100,6 +100,7 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.mark.tools
 def test_a_file_of_wycheproofs_shape_runs_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "sm4_gcm_test.json").write_text(json.dumps(SMALL))
     # Others beside it are left alone, whatever their state.

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fixtures.generate.certificates import CA_USAGE, Maker, Template
@@ -150,31 +150,32 @@ def tls13(pki: Pki, fault: str = "") -> Callable[[socket.socket], None]:
     return serve
 
 
+GIVE_UP_S = 120.0
+"""Seconds after which a server gives up a client that neither asks nor closes. No test waits for it: a client that is slow
+on a busy machine must not be taken for one that is silent."""
+
+
 @contextmanager
 def serving(serve: Callable[[socket.socket], None]) -> Iterator[str]:
     """Answers each connection with ``serve``, on a port of 127.0.0.1 that is given."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.1)
-    stop = threading.Event()
 
     def accept() -> None:
-        while not stop.is_set():
+        while True:
             try:
                 connection, _ = listener.accept()
-            except TimeoutError:
-                continue
+            except OSError:
+                return  # it was shut down
             with connection:
-                connection.settimeout(3)
-                try:
+                connection.settimeout(GIVE_UP_S)
+                with suppress(OSError, ValueError):
                     serve(connection)
-                except (OSError, ValueError):
-                    continue
 
     thread = threading.Thread(target=accept)
     thread.start()
     try:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)  # it wakes accept()
         thread.join()
         listener.close()

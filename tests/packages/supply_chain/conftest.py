@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.packages.supply_chain.published import world
+from tests.tiers import starts_programs
 
 
 @pytest.fixture(scope="session")
+@starts_programs
 def _world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return world(tmp_path_factory.mktemp("published"))
 

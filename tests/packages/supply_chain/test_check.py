@@ -289,6 +289,7 @@ class TestAdvisories:
             Advisories(tmp_path / "x.json")
 
 
+@pytest.mark.tools
 def test_a_directory_without_go_mod(tmp_path: Path) -> None:
     with pytest.raises(XcError, match=r"no go\.mod"):
         check(tmp_path, None)

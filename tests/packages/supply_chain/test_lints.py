@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.packages.supply_chain.lints import Allowances, lint
 from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.trees import tree
+
+pytestmark = pytest.mark.tools
 
 FILES: dict[str, str | bytes] = {
     "a.go": """package m

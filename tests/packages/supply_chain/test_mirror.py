@@ -102,6 +102,7 @@ def test_over_http_with_the_manifest_kept_apart(mirror: Path, tmp_path: Path) ->
         check_mirror(url, [public_key(PUBLIC)])
 
 
+@pytest.mark.tools
 def test_go_fetches_through_the_served_mirror_and_every_request_is_written_down(mirror: Path, tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
     work = tmp_path / "work"
@@ -141,6 +142,7 @@ def test_keys_and_signatures() -> None:
         public_key(KEY)
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to verify what we sign")
 def test_openssl_verifies_what_we_sign(tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_text(PUBLIC)

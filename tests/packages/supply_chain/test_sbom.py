@@ -6,11 +6,15 @@ import base64
 import json
 from pathlib import Path
 
+import pytest
+
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.packages.supply_chain.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
 from pytest_xinchuang.provision.cache import Cache
+
+pytestmark = pytest.mark.tools
 
 
 def test_components_have_the_hashes_that_go_sum_has(subject: Path, proxy: Path) -> None:

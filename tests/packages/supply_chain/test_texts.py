@@ -85,6 +85,7 @@ def test_a_line_of_go_sum_is_told_in_both_languages(tmp_path: Path) -> None:
     assert not [why for _number, why in bad if english_in(why.render("zh"))]
 
 
+@pytest.mark.tools
 def test_uses_are_told_in_both_languages(tmp_path: Path) -> None:
     files = {
         "a.go": 'package m\n\nimport "time"\n\nvar start = time.Now()\n\nfunc f() { time.Now() }\n',
@@ -97,7 +98,7 @@ def test_uses_are_told_in_both_languages(tmp_path: Path) -> None:
         "a.go:7: example.com/m.f uses time.Now (called by way of -)",
     ]
     texts = told(findings)
-    assert "a.go:5：example.com/m（初始化） 用 time.Now（调用路径：example.com/m（初始化））" in texts
+    assert "a.go:5：example.com/m（初始化）用 time.Now（调用路径：example.com/m（初始化））" in texts
     assert [f.code for f in findings[2:]] == ["XC-SUP-069"]
     assert texts[4].startswith("b.go:3：语法错误：")
 

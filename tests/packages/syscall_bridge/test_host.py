@@ -23,6 +23,7 @@ def states(needs: HostNeeds, root: Path, answer: str = "EINVAL") -> dict[str, St
     return {n.what: n.state for n in check_host(needs, root, lambda _: answer)}
 
 
+@pytest.mark.tools
 def test_this_host_is_really_asked() -> None:
     # 424 is pidfd_send_signal, in any kernel since 5.1; there is no call 9999.
     assert probe_call(424) in ("EINVAL", "EBADF") and probe_call(9999) == "ENOSYS"

@@ -79,6 +79,7 @@ def test_few_structures_depend_on_the_architecture(layouts: Layouts) -> None:
     assert {"struct stat", "struct sigaction", "struct ucontext", "struct epoll_event"} <= set(three.dependent)
 
 
+@pytest.mark.tools
 def test_the_snapshot_is_that_of_the_headers(layouts: Layouts) -> None:
     if find_headers("arm64").kernel != layouts.kernel:
         pytest.skip("another zig")
@@ -245,6 +246,7 @@ def write_package(place: Path, text: str) -> Path:
     return place
 
 
+@pytest.mark.tools
 def test_a_right_go_structure(tmp_path: Path, layouts: Layouts, store: Store) -> None:
     found = read_go(write_package(tmp_path / "p", RIGHT), "arm64", store.cache)
     pairs = pairs_of(found, {})
@@ -256,6 +258,7 @@ def test_a_right_go_structure(tmp_path: Path, layouts: Layouts, store: Store) ->
     assert pairs_of(found, {"Mine": "struct winsize"}) == pairs | {"Mine": "struct winsize"}
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_wrong_go_structure(name: str, tmp_path: Path, layouts: Layouts, store: Store) -> None:
     text, told = MISTAKES[name]
@@ -266,6 +269,7 @@ def test_a_wrong_go_structure(name: str, tmp_path: Path, layouts: Layouts, store
     assert mistakes
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("arch", GRADED)
 def test_gos_own_structures_are_right(arch: str, layouts: Layouts, store: Store) -> None:
     from pytest_xinchuang.tools.go import GoCommand
@@ -281,6 +285,7 @@ def test_gos_own_structures_are_right(arch: str, layouts: Layouts, store: Store)
     assert [str(m) for m in check_go(found, layouts, arch, pairs)] == []
 
 
+@pytest.mark.tools
 def test_go_that_does_not_parse(tmp_path: Path, store: Store, layouts: Layouts) -> None:
     with pytest.raises(DataFileError, match="not a Go package"):
         read_go(write_package(tmp_path / "p", "package p\nfunc {"), "arm64", store.cache)

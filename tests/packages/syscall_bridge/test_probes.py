@@ -146,6 +146,7 @@ def client(tmp_path: Path, body: str, hello: str = HELLO, timeout_s: float = 5.0
     return BridgeClient(local([sys.executable, str(script)]), timeout_s=timeout_s)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("body", "came", "told"),
     [
@@ -172,6 +173,7 @@ def test_replies(body: str, came: ReplyKind, told: str, tmp_path: Path) -> None:
         assert reply.result == 3
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("unknown", "fault"),
     [
@@ -189,11 +191,13 @@ def test_what_is_not_known(unknown: str, fault: ReplyFault, tmp_path: Path) -> N
     assert reply.fault is fault and not reply.good and reply.error == 0
 
 
+@pytest.mark.tools
 def test_silence(tmp_path: Path) -> None:
     with client(tmp_path, "time.sleep(60)", timeout_s=0.5) as harness:
         assert harness.ask("close", fd=1).kind is ReplyKind.HUNG
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "hello",
     [
@@ -209,6 +213,7 @@ def test_no_hello(hello: str, tmp_path: Path) -> None:
         client(tmp_path, "pass", hello, timeout_s=1.0)
 
 
+@pytest.mark.tools
 def test_a_probe_goes_no_further_than_it_can(tmp_path: Path) -> None:
     probes = load_probes()
     only = [
@@ -234,6 +239,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("second", "told"),
     [
@@ -264,6 +270,7 @@ def test_nothing_of_a_probe_is_lost(second: str, told: str, tmp_path: Path) -> N
     assert bool(failed) is bool(told) and all(told in text for text in failed), seen
 
 
+@pytest.mark.tools
 def test_a_kernel_probe_that_dies_is_not_a_pass(tmp_path: Path) -> None:
     hello = HELLO.replace('"openat"', '"k.fork"')
     with client(tmp_path, 'say({"id": r["id"], "result": 0, "values": {"died": 11}})', hello) as harness:

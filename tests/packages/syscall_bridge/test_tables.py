@@ -41,6 +41,7 @@ NOT_IN_GO = {"arm": {"sync_file_range2"}}
 """Another name of arm_sync_file_range, defined by it; x/sys takes numbers alone."""
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_libclang_and_zig_read_the_same(arch: str) -> None:
     headers = find_headers(arch)
@@ -49,6 +50,7 @@ def test_libclang_and_zig_read_the_same(arch: str) -> None:
     assert table.calls["read"] >= 0 and len(table.calls) > 300 and headers.kernel
 
 
+@pytest.mark.tools
 def test_the_counts_of_the_kernel_that_zig_carries() -> None:
     headers = find_headers("amd64")
     if headers.kernel != "7.2":
@@ -137,6 +139,7 @@ def test_facts_about_the_tables() -> None:
     assert names_of("arm64")[56] == "openat"
 
 
+@pytest.mark.tools
 def test_the_shipped_tables_are_those_of_the_headers() -> None:
     for arch, calls in tables().items():
         headers = find_headers(arch)
@@ -155,6 +158,7 @@ def test_a_difference_tells_what_a_program_loses() -> None:
     assert compare(SyscallTable(arch="arm64", calls={}), SyscallTable(arch="arm64", calls={})).ratio == 1.0
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("arch", ["amd64", "arm64", "loong64", "arm", "riscv64"])
 def test_go_output_is_formatted_and_compiles(arch: str, tmp_path: Path) -> None:
     go = find_go()
@@ -173,6 +177,7 @@ def test_go_output_is_formatted_and_compiles(arch: str, tmp_path: Path) -> None:
     subprocess.run([go, "vet", "."], cwd=tmp_path, env={**environment, "GOTOOLCHAIN": "local"}, check=True)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("arch", ["amd64", "arm64", "loong64", "arm", "riscv64"])
 def test_c_output_compiles_under_the_target(arch: str, tmp_path: Path) -> None:
     table = SyscallTable(arch=arch, calls=dict(tables()[arch]))
@@ -200,6 +205,7 @@ def zig_environment() -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "HOME": cache, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
 
 
+@pytest.mark.tools
 def test_rust_and_python_output(tmp_path: Path) -> None:
     table = SyscallTable(arch="amd64", calls=dict(tables()["amd64"]))
     names: dict[str, object] = {}
@@ -254,6 +260,7 @@ def test_headers_that_do_not_parse(tmp_path: Path) -> None:
         read_table(find_headers("arm64", tmp_path))
 
 
+@pytest.mark.tools
 def test_headers_of_another_architecture(tmp_path: Path) -> None:
     for directory in find_headers("arm64").directories:
         shutil.copytree(directory, tmp_path, dirs_exist_ok=True)

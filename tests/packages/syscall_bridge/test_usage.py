@@ -128,6 +128,7 @@ def test_what_a_program_uses_is_read_from_both_forms(tmp_path: Path) -> None:
 # -- the command
 
 
+@pytest.mark.tools
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["syscalls", "table", "arm64", "--json"]) == 0
     table = tmp_path / "arm64.json"
@@ -177,6 +178,7 @@ def test_layouts_of_two_trees_are_compared(tmp_path: Path, capsys: pytest.Captur
     assert made == 0 and main(["syscalls", "layout", "diff", str(snapshot), words[4]]) in (1, 2)
 
 
+@pytest.mark.tools
 def test_templates_are_written_and_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import shutil
     import subprocess

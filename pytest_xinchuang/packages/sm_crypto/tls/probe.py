@@ -92,7 +92,7 @@ def ask(
         except TlsError as error:
             endpoint.refused[name] = told(error)
         except ssl.SSLError as error:
-            endpoint.refused[name] = verbatim(error.reason or str(error))
+            endpoint.refused[name] = _("the handshake fails: {why}", why=verbatim(error.reason or str(error)))
         except OSError as error:
             endpoint.refused[name] = _why(error)
             if not endpoint.spoken and len(endpoint.refused) == 1:
