@@ -106,7 +106,8 @@ class Connection(Generic[HelloModel]):
         Raises:
             SandboxFault: by a fault of ours.
         """
-        outcome = self._process.process.wait(self._end_timeout_s)
+        # Nobody reads on from one that floods: it would wait for room, and not end.
+        outcome = None if self._process.overlong else self._process.process.wait(self._end_timeout_s)
         went_on = outcome is None
         if outcome is None:
             outcome = self._process.process.kill()
