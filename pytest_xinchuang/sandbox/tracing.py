@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import Outcome
 from pytest_xinchuang.sandbox.strace import Call, read_calls
 
@@ -46,13 +47,21 @@ def as_strace(trace: bytes, names: Mapping[int, str]) -> bytes:
 
 @dataclass(frozen=True)
 class Trace:
-    """The system calls of a run, as qemu-user logs them."""
+    """The system calls of a run.
 
-    lines: tuple[str, ...]
+    Attributes:
+        lines: as qemu-user logs them to a stderr that the program shares, where the backend has no better.
+        log: where it has one that the program can neither write nor close.
+    """
+
+    lines: tuple[str, ...] = ()
+    log: CallLog | None = None
 
     @classmethod
     @functools.lru_cache(maxsize=1)  # several ask of one run in turn, and a trace may have a million lines
     def of(cls, outcome: Outcome) -> Trace:
+        if outcome.log is not None:
+            return cls(log=outcome.log)
         return cls(tuple(outcome.stderr.decode(errors="replace").splitlines()))
 
     @classmethod
@@ -70,18 +79,22 @@ class Trace:
     @functools.cached_property
     def calls(self) -> tuple[Call, ...]:
         """In the order in which they began."""
-        return read_calls(self.lines)
+        return read_calls(self.lines) if self.log is None else self.log.calls
 
     @property
     def is_whole(self) -> bool:
         """Whether calls were logged, and those of every program: one that is started without the variable that has qemu-user
         log ends the lines of its process with execve."""
+        if self.log is not None and self.log.lost:
+            return False
         last = {call.thread: call.name for call in self.calls if call.thread is not None}
         return bool(last) and not {"execve", "execveat"} & set(last.values())
 
     @property
     def is_clear(self) -> bool:
         """Whether each ENOSYS is certainly the answer of one of the calls."""
+        if self.log is not None:
+            return True
         refused = sum(call.refused and not call.name.isdigit() for call in self.calls)
         return refused == sum(line.count(" = -1 errno=38 (") for line in self.lines)
 
@@ -89,6 +102,7 @@ class Trace:
         """Those of these calls that were made, and of which none certainly answered ENOSYS."""
         # By the name alone: what processes write at once is torn between the number of a process and its call.
         made = {call for line in self.lines for call in re.findall(r"([a-z_][a-z_0-9]*)\(", line)}
+        made |= {call.name for call in self.log.calls} if self.log is not None else set()
         return tuple(sorted(made & names - set(self.missing_calls())))
 
     def network_attempt(self) -> str | None:

@@ -133,6 +133,7 @@ def test_dockers_profile_allows_the_same_but_clone3() -> None:
 # -- formats
 
 MARKER = bytes(range(0x11, 0x18))
+PLACES = formats.Interpreters("emulator", "logging", "refuser", "nothing")
 
 
 def chosen(lines: list[bytes], program: bytes) -> str:
@@ -155,7 +156,9 @@ def head(machine: int, padding: bytes = b"", *, bits: int = 64, kind: int = 2, o
 
 @pytest.mark.parametrize(("wanted", "native"), [("arm64", "amd64"), ("amd64", "amd64"), ("loong64", "arm64"), ("arm64", "arm64")])
 def test_only_the_marker_is_the_kernels_own(wanted: str, native: str) -> None:
-    lines = formats.registrations(wanted, native, MARKER, "emulator", "refuser", "nothing")
+    lines = formats.registrations(wanted, native, MARKER, PLACES)
+    assert chosen(lines, head(formats.ELF_MACHINE[wanted])) == "logging"
+    lines = [line for line in lines if not line.startswith(b":" + formats.LOGGING.encode())]
     own, host = formats.ELF_MACHINE[wanted], formats.ELF_MACHINE[native]
     for padding in (b"", b"\x01", b"\xff" * 7, MARKER[:6], MARKER[:6] + bytes([MARKER[6] ^ 0x80])):
         assert chosen(lines, head(own, padding)) == "emulator"

@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import platform as host
+import secrets
 import socket
 import sys
 import threading
@@ -24,7 +25,8 @@ from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbati
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends.inside import confinement
-from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
+from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
+from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.wall import calls, formats, masks, pinned
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
@@ -129,7 +131,8 @@ class QemuSandbox:
             "rootfs": str(spec.rootfs.path),
             "emulator": "",
             "emulator_name": "",
-            "patches": [],
+            "emulators": {},
+            "log": "",
             "helpers": {},
             "registrations": [],
             "network": False,
@@ -150,19 +153,29 @@ class QemuSandbox:
         spec, name, marker = self.spec, emulator.path.name, formats.new_marker()
         message = f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
         native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
+        model, log = ["-cpu", spec.cpu_model, "-r", spec.kernel_release], hidden_name("/dev/null")
         try:
-            patches = pinned.pin(emulator.path, machine, ["-cpu", spec.cpu_model, "-r", spec.kernel_release], marker)
+            emulators = {
+                kind: [(patch.offset, patch.data.hex()) for patch in pinned.pin(emulator.path, machine, words, marker)]
+                for kind, words in (("plain", model), ("logging", [*model, "-strace", "-D", log]))
+            }
         except (OSError, ValueError) as error:
             raise SandboxFault(
                 _("the emulator cannot be used: {why}", why=verbatim(str(error))),
                 mend=verbatim(f"xc provision {spec.platform} --force"),
             ) from error
-        paths = (f"{HELPERS}/{name}", f"{HELPERS}/refuser", f"{HELPERS}/nothing")
-        lines = formats.registrations(spec.arch, native, marker, *paths)
+        places = formats.Interpreters(
+            emulator=f"{HELPERS}/plain/{name}",
+            logging=f"{HELPERS}/logging/{name}",
+            refuser=f"{HELPERS}/refuser",
+            nothing=f"{HELPERS}/nothing",
+        )
+        lines = formats.registrations(spec.arch, native, marker, places)
         return {
             "emulator": str(emulator.path),
             "emulator_name": name,
-            "patches": [(patch.offset, patch.data.hex()) for patch in patches],
+            "emulators": emulators,
+            "log": log,
             "helpers": {"refuser": formats.refuser(machine, message, marker).hex(), "nothing": b"nothing\n".hex()},
             "registrations": [line.decode() for line in lines],
         }
@@ -263,24 +276,30 @@ class QemuSandbox:
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
-        def again() -> bytes | None:
-            log = f"{WORK_DIR}/.xc-emulator.log"
-            self._run(
-                argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, limits or Limits(), None
-            )
-            with contextlib.suppress(OSError):
-                return self.get(log)
-            return None
+        limits = limits or Limits()
 
-        extra = {"QEMU_STRACE": "1"} if trace else {}
-        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, limits or Limits(), again)
+        def again() -> CallLog | None:
+            return self._run(argv, stdin, env, cwd, limits, None, trace=True).log
+
+        return self._run(argv, stdin, env, cwd, limits, again, trace=trace)
 
     def _run(
-        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+        self,
+        argv: Sequence[str],
+        stdin: bytes,
+        env: Mapping[str, str] | None,
+        cwd: str,
+        limits: Limits,
+        again: Again | None,
+        *,
+        trace: bool,
     ) -> Outcome:
-        number, fds = self._spawn(argv, env, cwd, limits)
-        capture = Capture(*fds, stdin, limits.output_mb << 20)
-        try:
+        with contextlib.ExitStack() as stack:
+            logged = None
+            if trace and self.spec.emulator is not None:
+                logged = stack.enter_context(os.fdopen(os.memfd_create("xc-log"), "r+b"))
+            number, fds = self._spawn(argv, env or {}, cwd, limits, logged)
+            capture = stack.enter_context(contextlib.closing(Capture(*fds, stdin, limits.output_mb << 20)))
             deadline = time.monotonic() + limits.wall_s * self.spec.timeout_scale
             done = capture.pump(deadline)
             answer = self._wait(number, deadline) if done else None
@@ -290,10 +309,16 @@ class QemuSandbox:
                 capture.pump(self._patience(KILL_TIMEOUT_S))
                 answer = self._wait(number, self._patience(KILL_TIMEOUT_S))
             return self._outcome(
-                argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits, again
+                argv,
+                answer,
+                capture.stdout,
+                capture.stderr,
+                capture.truncated,
+                timed_out,
+                limits,
+                again,
+                _log_of(answer, logged),
             )
-        finally:
-            capture.close()
 
     def start(
         self,
@@ -310,13 +335,14 @@ class QemuSandbox:
         return process
 
     def _spawn(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits, logged: IO[bytes] | None = None
     ) -> tuple[int, tuple[int, int, int]]:
         in_r, in_w = os.pipe2(os.O_CLOEXEC)
         out_r, out_w = os.pipe2(os.O_CLOEXEC)
         err_r, err_w = os.pipe2(os.O_CLOEXEC)
         try:
-            number = self.spawn_on([in_r, out_w, err_w], argv, env, cwd, limits)
+            log = [] if logged is None else [logged.fileno()]
+            number = self.spawn_on([in_r, out_w, err_w, *log], argv, env, cwd, limits)
         except BaseException:
             for fd in (in_w, out_r, err_r):
                 os.close(fd)
@@ -336,7 +362,10 @@ class QemuSandbox:
         *,
         tty: bool = False,
     ) -> int:
-        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``."""
+        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``.
+
+        A fourth descriptor is a file that gets the log of its system calls.
+        """
         if not argv:
             raise ValueError("argv is empty: there is no program to run")
         number = next(self._ids)
@@ -356,6 +385,10 @@ class QemuSandbox:
         self._send(message, fds)
         return number
 
+    @property
+    def logs_apart(self) -> bool:
+        return self.spec.emulator is not None
+
     def ended(self, number: int, timeout_s: float) -> bool:
         """Whether a command of ``spawn_on`` has ended, after waiting at most ``timeout_s``."""
         return self._wait(number, time.monotonic() + timeout_s) is not None
@@ -370,6 +403,7 @@ class QemuSandbox:
         timed_out: bool,
         limits: Limits,
         again: Again | None = None,
+        log: CallLog | None = None,
     ) -> Outcome:
         return outcome_of(
             argv,
@@ -382,6 +416,7 @@ class QemuSandbox:
             cpu=self.spec.cpu_model,
             gone=self._dead,
             again=again,
+            log=log,
         )
 
     # -- files
@@ -496,6 +531,21 @@ class QemuSandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def hidden_name(path: str) -> str:
+    """A name of a file that nobody guesses, and that no table of mounts tells: 64 random bits between its directory and it."""
+    directory, _slash, name = path.rpartition("/")
+    bits = secrets.randbits(64)
+    return directory + "/" + "".join("./" if bits >> n & 1 else "/" for n in range(64)) + name
+
+
+def _log_of(answer: dict[str, Any] | None, logged: IO[bytes] | None) -> CallLog | None:
+    """The log of system calls that the supervisor wrote to a file; None where none was wanted."""
+    if logged is None or answer is None or "exec_errno" in answer:
+        return None
+    logged.seek(0)
+    return read_pieces(logged.read(), str(answer.get("untraced", "it was not started")))
 
 
 class QemuProcess:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import importlib.util
 import json
 import os
 import resource
@@ -27,7 +28,7 @@ import struct
 import sys
 import termios
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_xinchuang.sandbox.backends.inside import confinement
@@ -50,11 +51,26 @@ POLL_MS = 100
 PATIENCE_S = 30
 """Seconds for what is done in a child before it becomes a command, and for a file that is put or got."""
 
+LOGGING = "xc-logging"
+"""How the registrations of the emulator with a log begin, which are enabled while a traced command runs."""
+
 Message = dict[str, Any]
 Text = dict[str, Any]
 """A text for users, as the journal holds messages."""
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def beside(name: str) -> Any:
+    """A module of this directory, which is no package to us."""
+    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(__file__), f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tracer = beside("tracer")
 
 
 def _(template: str, /, **params: Any) -> Text:
@@ -161,6 +177,34 @@ def become_target() -> None:
     write("/proc/sys/user/max_user_namespaces", b"0")
 
 
+class State(NamedTuple):
+    """What is compared of a file: of a directory its rights, of all else what it is, too. ``opaque`` is overlay's marker."""
+
+    directory: bool
+    rights: tuple[int, int, int]
+    attributes: tuple[tuple[str, bytes], ...]
+    opaque: bool
+    content: tuple[int, ...]
+
+
+def state(path: str) -> State:
+    """The state of a file of one layer, without what overlay notes there for itself (overlayfs.rst, "userxattr")."""
+    found = os.lstat(path)
+    directory = stat.S_ISDIR(found.st_mode)
+    attributes = {}
+    try:
+        attributes = {n: os.getxattr(path, n, follow_symlinks=False) for n in os.listxattr(path, follow_symlinks=False)}
+    except OSError:
+        pass  # no extended attributes there
+    return State(
+        directory,
+        (found.st_mode, found.st_uid, found.st_gid),
+        tuple(sorted((n, v) for n, v in attributes.items() if not n.startswith("user.overlay."))),
+        "user.overlay.opaque" in attributes,
+        () if directory else (found.st_ino, found.st_size, found.st_mtime_ns, found.st_rdev),
+    )
+
+
 class Root:
     """The root filesystem that target code sees: the provisioned one, read-only, under a private writable layer."""
 
@@ -177,12 +221,13 @@ class Root:
         for name in ("lower", "root", "old", "proc", "helpers", "binfmt", "dev"):
             os.mkdir(f"{base}/{name}")
         mount(_("show the root filesystem"), f"/proc/self/fd/{lower}", f"{base}/lower", "", MS_BIND)
-        helpers = config["helpers"]
-        confinement.write_helpers(f"{base}/helpers", emulator, config["emulator_name"], config["patches"], helpers)
-        self.emulator: int | None = None
+        confinement.write_helpers(f"{base}/helpers", emulator, config)
+        self.emulators: dict[str, int] = {}
         if emulator is not None:
             # No name that target code could find: it is executed by its descriptor, or by binfmt_misc, which has opened it.
-            self.emulator = os.open(f"{base}/helpers/{config['emulator_name']}", os.O_PATH | os.O_CLOEXEC)
+            for name in config["emulators"]:
+                path = f"{base}/helpers/{name}/{config['emulator_name']}"
+                self.emulators[name] = os.open(path, os.O_PATH | os.O_CLOEXEC)
         for name, fd in devices.items():
             os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
             mount(_("show /dev/{name}", name=name), f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
@@ -208,6 +253,7 @@ class Root:
             mount(_("mount a private binfmt_misc"), "binfmt_misc", f"{base}/binfmt", "binfmt_misc")
             for line in config["registrations"]:
                 write(f"{base}/binfmt/register", line.encode())
+            self.switch_logging(f"{base}/binfmt", False)
         except StepFailed as error:
             return told(error.step, error.number)
         except OSError as error:
@@ -241,7 +287,13 @@ class Root:
             for path in ("/root", "/root/xc"):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
-        self.made = set(self._upper())
+        self._fresh_ipc()
+        self.devices = {
+            f"{directory[len('/root') :]}/{name}"
+            for directory, names, files in os.walk("/root/dev")
+            for name in (*names, *files)
+        }
+        self.made = self._upper()
 
     def _identify(self) -> None:
         """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
@@ -263,26 +315,66 @@ class Root:
             if FROM_ROOT:
                 os.chown(place, UID, UID)
 
+    def logging(self, wanted: bool) -> None:
+        """Have emulators that are started from here on log their system calls."""
+        if config["emulator"] and config["registrations"] and not self.binfmt:
+            self.switch_logging("/binfmt", wanted)
+
+    @staticmethod
+    def switch_logging(binfmt: str, wanted: bool) -> None:
+        for name in os.listdir(binfmt):
+            if name.startswith(LOGGING):
+                write(f"{binfmt}/{name}", b"1" if wanted else b"0")
+
     def reset(self) -> None:
         call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
         self.build()
 
-    def _upper(self) -> list[str]:
-        found = []
+    def _upper(self) -> dict[str, State]:
+        """What the writable layer holds, but for what is mounted there and the command's own place."""
+        found = {"": state("/upper")}
         for directory, names, files in os.walk("/upper"):
             inside = directory[len("/upper") :]
             if inside == "":
                 names[:] = [n for n in names if n not in ("xc", "dev", "proc")]
-            for name in files:
-                found.append(f"{inside}/{name}")
-            for name in names:
-                path = f"{inside}/{name}"
-                if os.path.islink(f"/upper{path}") or not os.path.isdir(f"/lower{path}"):
-                    found.append(path)
+            for name in (*names, *files):
+                found[f"{inside}/{name}"] = state(f"/upper{inside}/{name}")
         return found
 
     def changes(self) -> list[str]:
-        return sorted((set(self._upper()) - self.made) | set(self._identity_changed()))
+        """Paths that were made, written, removed or given other rights since ``build``, and what is left in memory."""
+        now = self._upper()
+        changed = {path or "/" for path, was in self.made.items() if now.get(path) != was}
+        for path, is_now in now.items():
+            if path in self.made:
+                continue
+            # A directory is copied into the layer for what changes in it. One that is opaque stands in for another.
+            lower = f"/lower{path}"
+            if not is_now.directory or is_now.opaque or not os.path.lexists(lower) or state(lower) != is_now:
+                changed.add(path)
+        return sorted(changed | set(self._identity_changed()) | set(self._left()))
+
+    def _left(self) -> list[str]:
+        """What is left in shared memory, in queues and among the devices."""
+        found = []
+        for kind in ("shm", "sem", "msg"):
+            with open(f"/proc/sysvipc/{kind}", "rb") as file:
+                for line in file.readlines()[1:]:
+                    found.append(f"/proc/sysvipc/{kind}#0x{int(line.split()[0]) & 0xFFFFFFFF:08x}")
+        found += [f"/dev/mqueue/{name}" for name in os.listdir("/mqueue")]
+        for directory, names, files in os.walk("/root/dev"):
+            inside = directory[len("/root") :]
+            found += [f"{inside}/{name}" for name in (*names, *files) if f"{inside}/{name}" not in self.devices]
+        return found
+
+    def _fresh_ipc(self) -> None:
+        """Shared memory, semaphores and queues of their own for the commands that are started from here on."""
+        call(_("create an IPC namespace"), libc.unshare(CLONE_NEWIPC))
+        if os.path.isdir("/mqueue"):
+            call(_("unmount the message queues"), libc.umount2(b"/mqueue", MNT_DETACH))
+        else:
+            os.mkdir("/mqueue")
+        mount(_("mount the message queues"), "mqueue", "/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
     def _identity_changed(self) -> list[str]:
         found = []
@@ -309,6 +401,8 @@ def become_target_in_root() -> None:
 
 
 class Command:
+    """A command that runs; ``tracer`` takes its log of system calls down, where one is wanted and can be had."""
+
     def __init__(self, message: Message, pid: int) -> None:
         self.id = message["id"]
         self.pid = pid
@@ -316,6 +410,8 @@ class Command:
         self.processes = message["limits"]["processes"]
         self.started = time.monotonic_ns()
         self.over: Text | None = None
+        self.tracer: Any = None
+        self.untraced = ""
 
 
 def find_program(argv0: str, path: str) -> str:
@@ -354,7 +450,15 @@ def close(number: int) -> None:
         pass
 
 
-def in_child(message: Message, fds: list[int], error_fd: int) -> None:
+def hand_over(channel: socket.socket) -> None:
+    """Give the supervisor the descriptor by which it takes down what our emulators log, or say why there is none."""
+    try:
+        socket.send_fds(channel, [b"listener"], [tracer.hand_over()])
+    except OSError as error:
+        channel.send((error.strerror or "seccomp").encode())
+
+
+def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.socket | None) -> None:
     """Become the command. Never returns."""
     try:
         os.setsid()
@@ -387,8 +491,10 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
             os.chdir(message["cwd"])
         argv = message["argv"]
         program: str | int = find_program(argv[0], message["env"].get("PATH", "/usr/bin:/bin"))
-        if root.emulator is not None and (not config["registrations"] or root.binfmt):
-            argv, program = explicit(argv, str(program)), root.emulator
+        if root.emulators and (not config["registrations"] or root.binfmt):
+            argv, program = explicit(argv, str(program)), root.emulators["plain" if channel is None else "logging"]
+        if channel is not None:
+            hand_over(channel)
         for number in range(3, 256):
             if number not in (error_fd, program):  # both are closed by execve
                 close(number)
@@ -408,21 +514,57 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
 
 def spawn(message: Message, fds: list[int]) -> None:
     error_r, error_w = os.pipe()
+    ours, theirs = socket.socketpair() if len(fds) > 3 else (None, None)
+    if theirs is not None:
+        root.logging(True)
     pid = os.fork()
     if pid == 0:
-        in_child(message, fds, error_w)
+        in_child(message, fds, error_w, theirs)
     command = Command(message, pid)
     os.close(error_w)
     problem = os.read(error_r, 4096)  # one write of at most PIPE_BUF bytes (pipe(7))
     os.close(error_r)
+    if ours is not None and theirs is not None:
+        theirs.close()
+        take_listener(command, ours, fds[3])
     if problem:
         os.waitpid(pid, 0)
+        end_trace(command)
         if problem.startswith(b"-"):
             reply({"id": command.id, "broken": json.loads(problem[1:])})
         else:
             reply({"id": command.id, "exec_errno": int(problem)})
         return
     commands[pid] = command
+
+
+def take_listener(command: Command, channel: socket.socket, out: int) -> None:
+    """Take what ``hand_over`` gave; the log goes to the file ``out``."""
+    with channel:
+        said, listeners, _flags, _address = socket.recv_fds(channel, 256, 1)
+    if listeners:
+        command.tracer = tracer.Tracer(listeners[0], config["log"], os.dup(out))
+        listening[listeners[0]] = command.tracer
+        poll.register(listeners[0], select.POLLIN)
+    else:
+        command.untraced = said.decode(errors="replace") or "it was not started"
+
+
+def end_trace(command: Command) -> Message:
+    """Finish a command's log; returns what the reply tells of it."""
+    if command.tracer is None:
+        return {"untraced": command.untraced} if command.untraced else {}
+    stop_listening(command.tracer.listener)
+    command.tracer.close()
+    if not any(other.tracer for other in commands.values()):
+        root.logging(False)
+    return {"untraced": command.tracer.lost, "emulators": command.tracer.opened}
+
+
+def stop_listening(listener: int) -> None:
+    """The processes of a traced command have ended, or it has."""
+    if listening.pop(listener, None) is not None:
+        poll.unregister(listener)
 
 
 def processes() -> dict[int, tuple[int, int, int]]:
@@ -500,6 +642,7 @@ def reap() -> None:
                 "over": command.over,
                 "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000,
                 "rss_kb": usage.ru_maxrss,
+                **end_trace(command),
             }
         )
 
@@ -628,13 +771,17 @@ def serve() -> None:
     signal.signal(signal.SIGCHLD, lambda *_arguments: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
     reply({"ready": True, "binfmt": root.binfmt})
-    poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(wake_r, select.POLLIN)
     watched = 0.0
     while True:
         events = poll.poll(POLL_MS if commands else 5000)
-        for fd, _event in events:
+        for fd, event in events:
+            if fd in listening:
+                if event & select.POLLIN:
+                    listening[fd].answer()
+                else:
+                    stop_listening(fd)
             if fd == wake_r:
                 os.read(wake_r, 4096)
                 reap()
@@ -652,6 +799,9 @@ config, _nothing = confinement.receive(control)
 if config is None:
     sys.exit(1)
 commands: dict[int, Command] = {}
+listening: dict[int, Any] = {}
+"""Tracers by the descriptor on which their commands' calls are announced."""
+poll = select.poll()
 root: Root
 
 if __name__ == "__main__":

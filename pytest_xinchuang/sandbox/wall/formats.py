@@ -10,10 +10,13 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 MARKER_OFFSET, MARKER_BYTES = 9, 7
 ELF_MACHINE = {"amd64": 62, "arm64": 183, "loong64": 258, "i386": 3}
 """e_machine by architecture (System V gABI registry)."""
+LOGGING = "xc-logging"
+"""How the names of the lines of the logging emulator begin."""
 _HOST_MACHINE = {"x86_64": 62, "aarch64": 183}
 _BASE, _HEADER = 0x400000, 64 + 56
 
@@ -46,26 +49,42 @@ def refuser(host_machine: str, message: str, marker: bytes) -> bytes:
     return header + segment + body
 
 
-def registrations(wanted: str, native: str, marker: bytes, emulator: str, refuser: str, nothing: str) -> list[bytes]:
+@dataclass(frozen=True)
+class Interpreters:
+    """Paths of what the kernel starts for a program.
+
+    Attributes:
+        emulator: for programs of the wanted architecture.
+        logging: the emulator with a log of system calls, whose lines are enabled while a traced command runs.
+        refuser: for programs of the host.
+        nothing: a file that is no program: ELF programs of every other kind fail with ENOEXEC, as on a kernel that does not
+            know them.
+    """
+
+    emulator: str
+    logging: str
+    refuser: str
+    nothing: str
+
+
+def registrations(wanted: str, native: str, marker: bytes, interpreters: Interpreters) -> list[bytes]:
     """The lines for ``binfmt_misc/register``, in this order: the kernel tries the last one first.
 
     Args:
         wanted: the architecture whose programs the emulator runs.
         native: the host's, whose programs the refuser answers for.
-        marker: of the emulator and the refuser, which the kernel may start as they are.
-        emulator: path of the interpreter for programs of ``wanted``.
-        nothing: path of a file that is no program: ELF programs of every other kind fail with ENOEXEC, as on a kernel that does
-            not know them.
+        marker: of the emulators and the refuser, which the kernel may start as they are.
     """
-    lines = [_line(f"xc-no{n}", b"\x7fELF", b"\xff" * 4, bit, nothing) for n, bit in enumerate(_differences(marker))]
+    lines = [_line(f"xc-no{n}", b"\x7fELF", b"\xff" * 4, bit, interpreters.nothing) for n, bit in enumerate(_differences(marker))]
     for name, bits in ((native, 64), *((("i386", 32),) if native == "amd64" else ())):
         if name != wanted:
-            lines.append(_line(f"xc-{name}", *_program(ELF_MACHINE[name], bits), (b"", b"\xff" * MARKER_BYTES), refuser))
+            lines.append(_line(f"xc-{name}", *_program(ELF_MACHINE[name], bits), (b"", b"\xff" * MARKER_BYTES), interpreters.refuser))
     kind = _program(ELF_MACHINE[wanted], 64)
-    if wanted == native:
-        lines += [_line(f"xc{n}", *kind, bit, emulator) for n, bit in enumerate(_differences(marker))]
-    else:
-        lines.append(_line("xc", *kind, (b"", b""), emulator))
+    for prefix, emulator in (("xc", interpreters.emulator), (LOGGING, interpreters.logging)):
+        if wanted == native:
+            lines += [_line(f"{prefix}{n}", *kind, bit, emulator) for n, bit in enumerate(_differences(marker))]
+        else:
+            lines.append(_line(prefix, *kind, (b"", b""), emulator))
     return lines
 
 

@@ -70,24 +70,26 @@ def hide(proc: str, masked: Iterable[str], read_only: Iterable[str], nothing: st
             check(libc.mount(None, path, None, flags, None), name)
 
 
-def write_helpers(directory: str, emulator: int | None, name: str, patches: Sequence[Sequence[Any]], more: Mapping[str, str]) -> None:
-    """Mount a file system of its own, write the patched emulator and the other files, and make it read-only.
+def write_helpers(directory: str, emulator: int | None, config: Mapping[str, Any]) -> None:
+    """Mount a file system of its own, write the patched emulators and the other files, and make it read-only.
 
     The files can be executed and not be read. An ordinary user's target code has the owner's id outside of its namespace, and
     could change their modes if they could be written.
 
     Args:
-        emulator: an open file, whose copy gets ``patches`` (offset, hexadecimal bytes).
-        more: name -> hexadecimal content.
+        emulator: an open file.
+        config: ``emulators`` (directory -> patches of the copy in it: offset, hexadecimal bytes), ``emulator_name``, and
+            ``helpers`` (name -> hexadecimal content).
     """
     place = directory.encode()
     check(libc.mount(b"xc-helpers", place, b"tmpfs", MS_NOSUID | MS_NODEV, b"size=96m,mode=711"), "helpers")
-    for helper, content in more.items():
+    for helper, content in config["helpers"].items():
         with open(f"{directory}/{helper}", "wb") as file:
             file.write(bytes.fromhex(content))
             os.fchmod(file.fileno(), 0o111)
-    if emulator is not None:
-        with open(f"{directory}/{name}", "wb") as file:
+    for name, patches in config["emulators"].items() if emulator is not None else ():
+        os.mkdir(f"{directory}/{name}", 0o711)
+        with open(f"{directory}/{name}/{config['emulator_name']}", "wb") as file:
             size = os.fstat(emulator).st_size
             done = 0
             while done < size and (sent := os.sendfile(file.fileno(), emulator, done, size - done)):
