@@ -142,7 +142,11 @@ def docker_profile() -> dict[str, Any]:
 
     clone3 is missing there: its flags are in memory, where no filter sees them, and a container may make namespaces.
     """
+    known = frozenset().union(*tables().values())
+    missing = sorted({"clone3"} | known - ALLOWED - NOT_PERMITTED - CHECKED.keys())
     rules: list[dict[str, Any]] = [
+        # By name too: engines before 22.06 do not know a default errno, and answer EPERM.
+        {"names": missing, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
         {"names": sorted(ALLOWED - {"clone3"}), "action": "SCMP_ACT_ALLOW"},
         {"names": sorted(NOT_PERMITTED), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM},
         *(_when("socket", (0, family, "SCMP_CMP_EQ")) for family in (_UNIX, _INET, _INET6)),
