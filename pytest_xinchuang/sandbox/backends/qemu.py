@@ -29,6 +29,7 @@ from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.wall import calls, formats, masks, pinned
+from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
@@ -37,6 +38,8 @@ ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
 HELPERS = "/tmp/helpers"
 """Where the supervisor keeps the emulator while it registers it: a place in no root filesystem that target code sees."""
+OVERHEAD_MB = 256
+"""MiB of a sandbox's memory beside that of its commands and its layer: supervisor, emulators' files, /dev/shm."""
 SHARED_MB = 1024
 """MiB of SysV shared memory in one sandbox."""
 MOST_READ = 1 << 30
@@ -89,6 +92,7 @@ class QemuSandbox:
         self._reading = False
         self._dead = NOTHING
         self._kept: list[QemuProcess] = []
+        self._group: MemoryGroup | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         script = Path(__file__).with_name("supervisor.py")
@@ -107,6 +111,8 @@ class QemuSandbox:
         finally:
             theirs.close()
         try:
+            # Before it is told what to do: whatever it starts is in the group.
+            self._group = MemoryGroup.of(self._supervisor.pid)
             self._binfmt_missing = self._shake_hands()
             self.fingerprint = self._fingerprint()
         except BaseException:
@@ -139,7 +145,7 @@ class QemuSandbox:
             "loopback": spec.loopback,
             "layer_mb": spec.layer_mb,
             "shared_mb": SHARED_MB,
-            "memory_group": False,
+            "memory_group": self._group is not None,
             "sandbox_host_uid": SANDBOX_HOST_UID,
             "identity": dict(spec.identity),
             "masked": list(masks.MASKED),
@@ -231,6 +237,9 @@ class QemuSandbox:
                 "cpu_pinned": children,
                 "no_network": True,
                 "private_layer": True,
+                "call_list": True,
+                "host_refused": children,
+                "memory_counted": self._group is not None,
                 "kernel_floor": spec.floor or spec.emulator is None,
                 "identity": any(path != "/proc/cpuinfo" for path, _text in spec.identity) or not spec.rootfs.stand_in,
             },
@@ -382,6 +391,8 @@ class QemuSandbox:
                 "file_mb": limits.file_mb,
             },
         }
+        if self._group is not None:
+            self._group.allow(limits.memory_mb + self.spec.layer_mb + OVERHEAD_MB, 2 * limits.processes + 64)
         self._send(message, fds)
         return number
 
@@ -405,6 +416,9 @@ class QemuSandbox:
         again: Again | None = None,
         log: CallLog | None = None,
     ) -> Outcome:
+        if self._group is not None and self._group.was_full() and answer is not None and "status" in answer:
+            over = _("memory: the sandbox's {limit} MiB are full", limit=self._group.limit_mb)
+            answer = {**answer, "over": answer.get("over") or over}
         return outcome_of(
             argv,
             answer,
@@ -523,6 +537,8 @@ class QemuSandbox:
             self._supervisor.kill()
         if self._supervisor.stderr is not None:
             self._supervisor.stderr.close()
+        if self._group is not None:
+            self._group.close()
 
     def __enter__(self) -> QemuSandbox:
         return self

@@ -370,6 +370,7 @@ class Root:
     def _fresh_ipc(self) -> None:
         """Shared memory, semaphores and queues of their own for the commands that are started from here on."""
         call(_("create an IPC namespace"), libc.unshare(CLONE_NEWIPC))
+        confinement.limit_shared_memory(config["shared_mb"])
         if os.path.isdir("/mqueue"):
             call(_("unmount the message queues"), libc.umount2(b"/mqueue", MNT_DETACH))
         else:
@@ -756,7 +757,6 @@ def serve() -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
         confinement.leave_keyring()
-        confinement.limit_shared_memory(config["shared_mb"])
         root = Root()
     except StepFailed as error:
         reply({"failed": error.step, "errno": error.number})
