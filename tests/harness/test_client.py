@@ -253,7 +253,9 @@ def test_an_early_end_of_asking_leaves_no_answer_behind(tmp_path: Path) -> None:
 FLOOD = "if m == '0003':\n    while True: sys.stdout.write('x' * 60 + chr(10))"
 
 
-@pytest.mark.parametrize("flood", [FLOOD, FLOOD.replace("'x' * 60 + chr(10)", "chr(10)"), FLOOD.replace("+ chr(10)", "")])
+@pytest.mark.parametrize(
+    "flood", [FLOOD, FLOOD.replace("'x' * 60 + chr(10)", "chr(10)"), FLOOD.replace("+ chr(10)", "")]
+)
 def test_a_flood_of_lines_ends_and_blames_the_one_that_began_it(tmp_path: Path, flood: str) -> None:
     with client(tmp_path, f"{flood}\n{ECHO}") as harness:
         answers = ask_all(harness, 40)

@@ -154,7 +154,9 @@ def head(machine: int, padding: bytes = b"", *, bits: int = 64, kind: int = 2, o
     return start + struct.pack("<HH" if order == 1 else ">HH", kind, machine)
 
 
-@pytest.mark.parametrize(("wanted", "native"), [("arm64", "amd64"), ("amd64", "amd64"), ("loong64", "arm64"), ("arm64", "arm64")])
+@pytest.mark.parametrize(
+    ("wanted", "native"), [("arm64", "amd64"), ("amd64", "amd64"), ("loong64", "arm64"), ("arm64", "arm64")]
+)
 def test_only_the_marker_is_the_kernels_own(wanted: str, native: str) -> None:
     lines = formats.registrations(wanted, native, MARKER, PLACES)
     assert chosen(lines, head(formats.ELF_MACHINE[wanted])) == "logging"

@@ -1,8 +1,8 @@
 """The first process of a rootless sandbox: makes the namespaces and mounts, then runs commands it is sent.
 
 Started as ``python -I -S supervisor.py FD`` with a SOCK_SEQPACKET socket as FD; the first message is the configuration. It
-uses the standard library alone, imports of this package what is in ``inside`` alone, and imports everything before it gives up
-the host's root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
+uses the standard library alone, imports of this package what is in ``inside`` alone, and imports everything before it
+gives up the host's root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
 PID namespace and frees every mount: nothing can be left behind.
 
 Messages are JSON objects, one a packet; files travel as descriptors beside them. To us: ``spawn``, ``kill``, ``put``,
@@ -700,7 +700,9 @@ def copy(message: Message, fd: int) -> None:
     if putting:
         os.makedirs(os.path.dirname(path), exist_ok=True)
     flags = os.O_CREAT | os.O_WRONLY if putting else os.O_RDONLY
-    there = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, message.get("mode", 0))  # a FIFO would wait for another side
+    there = os.open(
+        path, flags | os.O_NONBLOCK | os.O_NOCTTY, message.get("mode", 0)
+    )  # a FIFO would wait for another side
     if not stat.S_ISREG(os.fstat(there).st_mode):
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     if putting:
@@ -795,9 +797,10 @@ def serve() -> None:
 
 control = socket.socket(fileno=int(sys.argv[1]))
 control.set_inheritable(False)
-config, _nothing = confinement.receive(control)
-if config is None:
+_received, _nothing = confinement.receive(control)
+if _received is None:
     sys.exit(1)
+config: Message = _received
 commands: dict[int, Command] = {}
 listening: dict[int, Any] = {}
 """Tracers by the descriptor on which their commands' calls are announced."""

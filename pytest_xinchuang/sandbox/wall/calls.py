@@ -17,7 +17,7 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """linux/audit.h: EM_X86_64 and EM_AARCH64, 64-bit, little-endian; by ``uname -m``."""
 _TABLE = {"x86_64": "amd64", "aarch64": "arm64"}
 
-ALLOWED = frozenset(
+_ALLOWED = (
     # files
     """
     access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 fallocate
@@ -63,18 +63,18 @@ ALLOWED = frozenset(
     # the system; rules that a program gives itself
     """
     getrandom landlock_add_rule landlock_create_ruleset landlock_restrict_self seccomp sysinfo uname
-    """.split()
+    """
 )
+ALLOWED = frozenset(_ALLOWED.split())
 """Calls that are allowed whatever their arguments are."""
 
-NOT_PERMITTED = frozenset(
-    """
+_NOT_PERMITTED = """
     acct bpf chroot clock_settime delete_module fanotify_init fanotify_mark finit_module fsconfig fsmount fsopen fspick
     init_module ioperm iopl kexec_file_load kexec_load migrate_pages mount mount_setattr move_mount move_pages
     open_by_handle_at open_tree open_tree_attr perf_event_open pivot_root process_vm_readv process_vm_writev ptrace quotactl
     quotactl_fd reboot setdomainname sethostname setns settimeofday swapoff swapon syslog umount2 vhangup
-    """.split()
-)
+"""
+NOT_PERMITTED = frozenset(_NOT_PERMITTED.split())
 """Calls that answer EPERM: a kernel answers so to whoever is not root, or who may not look into others."""
 
 # bits/socket.h, sched.h, sys/personality.h, asm-generic/ioctls.h

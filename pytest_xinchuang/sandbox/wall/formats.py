@@ -75,10 +75,20 @@ def registrations(wanted: str, native: str, marker: bytes, interpreters: Interpr
         native: the host's, whose programs the refuser answers for.
         marker: of the emulators and the refuser, which the kernel may start as they are.
     """
-    lines = [_line(f"xc-no{n}", b"\x7fELF", b"\xff" * 4, bit, interpreters.nothing) for n, bit in enumerate(_differences(marker))]
+    lines = [
+        _line(f"xc-no{n}", b"\x7fELF", b"\xff" * 4, bit, interpreters.nothing)
+        for n, bit in enumerate(_differences(marker))
+    ]
     for name, bits in ((native, 64), *((("i386", 32),) if native == "amd64" else ())):
         if name != wanted:
-            lines.append(_line(f"xc-{name}", *_program(ELF_MACHINE[name], bits), (b"", b"\xff" * MARKER_BYTES), interpreters.refuser))
+            lines.append(
+                _line(
+                    f"xc-{name}",
+                    *_program(ELF_MACHINE[name], bits),
+                    (b"", b"\xff" * MARKER_BYTES),
+                    interpreters.refuser,
+                )
+            )
     kind = _program(ELF_MACHINE[wanted], 64)
     for prefix, emulator in (("xc", interpreters.emulator), (LOGGING, interpreters.logging)):
         if wanted == native:

@@ -60,7 +60,11 @@ class MemoryGroup:
         if memory_mb > self._limit_mb:
             size, swap = str(memory_mb << 20), self._version.swap
             # Version 1 limits memory with swap, which is never below the limit of memory alone.
-            steps = [(self._version.limit, size), (swap, "0")] if self._version is _V2 else [(swap, size), (self._version.limit, size)]
+            steps = (
+                [(self._version.limit, size), (swap, "0")]
+                if self._version is _V2
+                else [(swap, size), (self._version.limit, size)]
+            )
             for name, value in (*steps, *(steps if self._version is _V1 else ())):
                 with contextlib.suppress(OSError):
                     (self._place / name).write_text(value)

@@ -1,13 +1,25 @@
 """What of /proc tells of the host or changes it: hidden, or read-only, in every sandbox that shares the host's kernel.
 
-The names are those that container engines hide (opencontainers/runtime-spec, moby's oci/defaults.go), and the kernel's command line,
-its message buffer and its lists of memory, which tell of the host alone.
+The names are those that container engines hide (opencontainers/runtime-spec, moby's oci/defaults.go), and the kernel's
+command line, its message buffer and its lists of memory, which tell of the host alone.
 """
 
 from __future__ import annotations
 
 MASKED = (
-    *("acpi", "asound", "bootconfig", "cmdline", "driver", "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users"),
+    *(
+        "acpi",
+        "asound",
+        "bootconfig",
+        "cmdline",
+        "driver",
+        "interrupts",
+        "iomem",
+        "ioports",
+        "kallsyms",
+        "kcore",
+        "key-users",
+    ),
     *("keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "modules", "mtrr", "pagetypeinfo"),
     *("sched_debug", "scsi", "slabinfo", "softirqs", "timer_list", "timer_stats", "vmallocinfo"),
 )

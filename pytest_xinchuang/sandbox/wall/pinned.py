@@ -1,8 +1,8 @@
 """An emulator that has its CPU model within itself, so that whoever starts it, and however, gets that CPU.
 
-The kernel starts an *interpreter* for each foreign program. The CPU model must be on qemu's command line, where it wins over the
-environment: a child with a cleared or edited environment would run on another CPU. So a copy of the emulator gets one more
-segment, whose code runs first: it puts ``-cpu MODEL -r RELEASE -0 ARGV0`` on the stack, between the emulator's name and the
+The kernel starts an *interpreter* for each foreign program. The CPU model must be on qemu's command line, where it wins over
+the environment: a child with a cleared or edited environment would run on another CPU. So a copy of the emulator gets one
+more segment, whose code runs first: it puts ``-cpu MODEL -r RELEASE -0 ARGV0`` on the stack, between the emulator's name and the
 program's, and goes on at the emulator's own entry. binfmt_misc opens the copy once (flag F): there is no path to it in the
 sandbox, the file cannot be read, and whoever executes it by way of /proc/PID/exe gets the same CPU.
 """
@@ -22,11 +22,12 @@ _PT_LOAD, _PT_NOTE, _ENTRY, _HEADERS = 1, 4, 24, 32
 _ET_EXEC, _ET_DYN = 2, 3
 
 _STUB = {
-    # Assembled with GNU as. `table` follows the code: how many words, then their offsets from `table`; before it is the offset of
-    # the emulator's entry. The code refuses (126) fewer than three words, and a program's name that begins with `-`, which qemu
-    # would take for an option. It copies argc, argv, the environment and the auxiliary vector downwards with the words in between,
-    # clears AT_FLAGS_PRESERVE_ARGV0 (qemu would look for argv[0] by itself), and calls prctl(PR_SET_DUMPABLE, 1): a program whose
-    # file cannot be read begins without, and could not read its own /proc/self/environ.
+    # Assembled with GNU as. `table` follows the code: how many words, then their offsets from `table`; before it is the
+    # offset of the emulator's entry. The code refuses (126) fewer than three words, and a program's name that begins with
+    # `-`, which qemu would take for an option. It copies argc, argv, the environment and the auxiliary vector downwards with
+    # the words in between, clears AT_FLAGS_PRESERVE_ARGV0 (qemu would look for argv[0] by itself), and calls
+    # prctl(PR_SET_DUMPABLE, 1): a program whose file cannot be read begins without, and could not read its own
+    # /proc/self/environ.
     "x86_64": (
         "4989e0498b004883f8030f82d60000004d8b601041803c242d0f84c70000004d8b68184d8b70084c8d0d1a0100004d8b114c01d04e8d1cd5"
         "000000004c29dc4883e4f04889e7498d70204889074c8977084883c710498d59084d85d27416488b0b4c01c948890f4883c7084883c30849"
@@ -85,7 +86,9 @@ def pin(emulator: Path, machine: str, arguments: Sequence[str], marker: bytes) -
         raise ValueError(f"{emulator}: its program headers are not at its beginning")
     end, note, last = 0, -1, -1
     for index in range(count):
-        kind, _flags, _offset, address, _physical, _filed, length = struct.unpack_from("<IIQQQQQ", head, table + each * index)
+        kind, _flags, _offset, address, _physical, _filed, length = struct.unpack_from(
+            "<IIQQQQQ", head, table + each * index
+        )
         if kind == _PT_LOAD:
             end, last = max(end, address + length), index
         elif kind == _PT_NOTE:

@@ -1,4 +1,4 @@
-"""The supervisor's part of the wall: the filter, the keyring, what is hidden of /proc, the emulator's file, memory in no process.
+"""The supervisor's part of the wall: filter, keyring, what is hidden of /proc, the emulator's file, memory in no process.
 
 Standard library only. What the kernel refuses is raised as OSError.
 """
@@ -44,9 +44,10 @@ def leave_keyring() -> None:
     """Join a new and empty session keyring (keyctl(2)): the one of whoever started us may hold secrets."""
     number = KEYCTL.get(platform.machine())
     # A kernel without keys has none to inherit.
-    if number is not None and libc.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, None) < 0:
-        if ctypes.get_errno() != errno.ENOSYS:
-            check(-1, "session keyring")
+    if number is None or libc.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, None) >= 0:
+        return
+    if ctypes.get_errno() != errno.ENOSYS:
+        check(-1, "session keyring")
 
 
 def hide(proc: str, masked: Iterable[str], read_only: Iterable[str], nothing: str) -> None:
@@ -59,7 +60,10 @@ def hide(proc: str, masked: Iterable[str], read_only: Iterable[str], nothing: st
     for name in masked:
         path = f"{proc}/{name}".encode()
         if os.path.isdir(path):
-            check(libc.mount(b"none", path, b"tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, b"size=0,mode=555"), name)
+            check(
+                libc.mount(b"none", path, b"tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, b"size=0,mode=555"),
+                name,
+            )
         elif os.path.exists(path) and os.stat(path).st_mode & 0o004:
             check(libc.mount(nothing.encode(), path, None, MS_BIND, None), name)
     for name in read_only:
@@ -87,7 +91,8 @@ def write_helpers(directory: str, emulator: int | None, config: Mapping[str, Any
         with open(f"{directory}/{helper}", "wb") as file:
             file.write(bytes.fromhex(content))
             os.fchmod(file.fileno(), 0o111)
-    for name, patches in config["emulators"].items() if emulator is not None else ():
+    for name, patches in config["emulators"].items():
+        assert emulator is not None
         os.mkdir(f"{directory}/{name}", 0o711)
         with open(f"{directory}/{name}/{config['emulator_name']}", "wb") as file:
             size = os.fstat(emulator).st_size
@@ -103,7 +108,7 @@ def write_helpers(directory: str, emulator: int | None, config: Mapping[str, Any
 def be_killed_first() -> None:
     """What runs out of memory is the target, not its supervisor."""
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else the file belongs to the host's root
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
         file.write("500")
 
 
@@ -111,7 +116,7 @@ def limit_shared_memory(megabytes: int) -> None:
     """Limit SysV shared memory of this IPC namespace, where its owner may (Linux >= 6.0): else the kernel's own limits hold."""
     pages = (megabytes << 20) // os.sysconf("SC_PAGE_SIZE")
     for name, value in (("shmall", pages), ("shmmax", megabytes << 20), ("shmmni", 256), ("msgmni", 256)):
-        with contextlib.suppress(OSError), open(f"/proc/sys/kernel/{name}", "w", encoding="ascii") as file:
+        with contextlib.suppress(OSError), open(f"/proc/sys/kernel/{name}", "w", encoding="utf-8") as file:
             file.write(str(value))
 
 
@@ -133,7 +138,7 @@ def unmapped_mb(pids: Iterable[int]) -> int:
                     about = os.stat(path)
                     seen[about.st_dev, about.st_ino] = about.st_blocks * 512
     total = sum(seen.values())
-    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/sysvipc/shm", encoding="ascii") as file:
+    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/sysvipc/shm", encoding="utf-8") as file:
         for line in file.readlines()[1:]:
             total += int(line.split()[14])  # rss, in bytes: ipc/shm.c, sysvipc_shm_proc_show
     return total >> 20
