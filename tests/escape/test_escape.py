@@ -36,15 +36,22 @@ USERS = ("root", "ordinary")
 HOST_PATH = "/root/.cache"
 
 
+def compiled(source: str, machine: str, place: Path) -> bytes:
+    """A static program for a machine."""
+    (place / "source.c").write_text(source)
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-musl", "-static", "-O1", "-s"]
+    subprocess.run([*command, "-o", place / "program", place / "source.c"], check=True, capture_output=True)
+    return (place / "program").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The attempts, built for arm64 and for x86-64, static."""
-    place, built = tmp_path_factory.mktemp("probes"), {}
-    for name, target in (("arm64", "aarch64"), ("amd64", "x86_64")):
-        command: list[str | Path] = [sys.executable, "-m", "ziglang", "cc", "-target", f"{target}-linux-musl", "-static", "-O1", "-s"]
-        subprocess.run([*command, "-o", place / name, SOURCE], check=True, capture_output=True)
-        built[name] = (place / name).read_bytes()
-    return built
+    place = tmp_path_factory.mktemp("probes")
+    return {
+        name: compiled(SOURCE.read_text(), machine, place)
+        for name, machine in (("arm64", "aarch64"), ("amd64", "x86_64"))
+    }
 
 
 def attempts(sandbox: Sandbox, program: bytes, *, natively: bool = False) -> dict[str, str]:
@@ -211,6 +218,12 @@ def test_no_program_of_the_host_runs(places: dict[str, Places], user: str) -> No
     assert set(as_user(places, user, work).values()) <= {126, 2}, "2: the shell takes it for a script"
 
 
+FEATURES = """
+#include <stdio.h>
+#include <sys/auxv.h>
+int main(void) { printf("%lx\\n", getauxval(AT_HWCAP)); }
+"""
+
 EMULATOR = """
 wanted=$(grep -m1 Features /proc/cpuinfo)
 for link in /proc/$$/exe /proc/$PPID/exe; do
@@ -226,15 +239,7 @@ cp /xc/features ./-cpu; PATH=; -cpu max /xc/features; QEMU_CPU=max /xc/features
 @pytest.mark.parametrize("user", USERS)
 def test_nobody_gets_another_cpu_by_the_emulators_file(places: dict[str, Places], user: str, tmp_path: Path) -> None:
     """``/proc/PID/exe`` names the emulator to whoever looks: it cannot be read or written, and has its CPU within itself."""
-    source = tmp_path / "features.c"
-    source.write_text(
-        '#include <stdio.h>\n#include <sys/auxv.h>\nint main(void) { printf("%lx\\n", getauxval(AT_HWCAP)); }'
-    )
-    program = tmp_path / "features"
-    command: list[str | Path] = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static", "-o", program, source]
-    subprocess.run(command, check=True, capture_output=True)
-
-    features = program.read_bytes()
+    features = compiled(FEATURES, "aarch64", tmp_path)
 
     def work(own: Places) -> tuple[bytes, bytes]:
         with QemuSandbox(own.emulated) as sandbox:
@@ -290,11 +295,7 @@ int main(void) { return mkfifo("/xc/fifo", 0777); }
 
 @pytest.fixture(scope="module")
 def fifo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    place = tmp_path_factory.mktemp("fifo")
-    (place / "f.c").write_text(FIFO)
-    command: list[str | Path] = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static", "-s"]
-    subprocess.run([*command, "-o", place / "f", place / "f.c"], check=True, capture_output=True)
-    return (place / "f").read_bytes()
+    return compiled(FIFO, "aarch64", tmp_path_factory.mktemp("fifo"))
 
 
 def fifos(sandbox: Sandbox, program: bytes) -> None:
@@ -348,11 +349,7 @@ int main(int count, char **words) {
 
 @pytest.mark.parametrize("user", USERS)
 def test_memory_of_no_process_is_counted(places: dict[str, Places], user: str, tmp_path: Path) -> None:
-    (tmp_path / "h.c").write_text(HOG)
-    command: list[str | Path] = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static", "-o", tmp_path / "h"]
-    subprocess.run([*command, tmp_path / "h.c"], check=True, capture_output=True)
-
-    hog = (tmp_path / "h").read_bytes()
+    hog = compiled(HOG, "aarch64", tmp_path)
 
     def work(own: Places) -> list[tuple[str, int | None]]:
         found = []
@@ -425,10 +422,9 @@ def test_code_in_a_virtual_machine(store: Store, platforms: Platforms, programs:
 def test_a_socket_of_the_host_with_an_abstract_name_is_out_of_reach(
     places: dict[str, Places], programs: dict[str, bytes]
 ) -> None:
-    with socket.socket(socket.AF_UNIX) as there:
+    with socket.socket(socket.AF_UNIX) as there, socket.socket(socket.AF_UNIX) as client:
         there.bind("\0xc-escape")
         there.listen()
-                with QemuSandbox(places["root"].native) as sandbox:
+        with QemuSandbox(places["root"].native) as sandbox:
             assert attempts(sandbox, programs["amd64"])["unix-abstract"] == "ECONNREFUSED"
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect("\0xc-escape")
+        client.connect("\0xc-escape")

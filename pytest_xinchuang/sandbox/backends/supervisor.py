@@ -1,8 +1,8 @@
 """The first process of a rootless sandbox: makes the namespaces and mounts, then runs commands it is sent.
 
 Started as ``python -I -S supervisor.py FD`` with a SOCK_SEQPACKET socket as FD; the first message is the configuration. It
-uses the standard library alone, imports of this package what is in ``inside`` alone, and imports everything before it
-gives up the host's root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
+uses the standard library alone and what is in ``inside`` and ``tracer.py``, and imports everything before it gives up the
+host's root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
 PID namespace and frees every mount: nothing can be left behind.
 
 Messages are JSON objects, one a packet; files travel as descriptors beside them. To us: ``spawn``, ``kill``, ``put``,

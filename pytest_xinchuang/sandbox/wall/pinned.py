@@ -2,9 +2,9 @@
 
 The kernel starts an *interpreter* for each foreign program. The CPU model must be on qemu's command line, where it wins over
 the environment: a child with a cleared or edited environment would run on another CPU. So a copy of the emulator gets one
-more segment, whose code runs first: it puts ``-cpu MODEL -r RELEASE -0 ARGV0`` on the stack, between the emulator's name and the
-program's, and goes on at the emulator's own entry. binfmt_misc opens the copy once (flag F): there is no path to it in the
-sandbox, the file cannot be read, and whoever executes it by way of /proc/PID/exe gets the same CPU.
+more segment, whose code runs first: it puts ``-cpu MODEL -r RELEASE -0 ARGV0`` on the stack, between the emulator's name and
+the program's, and goes on at the emulator's own entry. binfmt_misc opens the copy once (flag F): there is no path to it in
+the sandbox, the file cannot be read, and whoever executes it by way of /proc/PID/exe gets the same CPU.
 """
 
 from __future__ import annotations
