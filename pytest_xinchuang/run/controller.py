@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import platform as host
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.clock import youngest
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.events import (
     SCHEMA,
@@ -19,6 +23,7 @@ from pytest_xinchuang.core.events import (
     FaultMet,
     GradedPlatform,
     GradedSubject,
+    Planned,
     Required,
     Run,
     RunFinished,
@@ -28,17 +33,16 @@ from pytest_xinchuang.core.events import (
     messages_of,
 )
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.journal import JOURNAL, JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.proof import Known, own_catalogue, own_file, prove
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.run.recording import Note, decided
 from pytest_xinchuang.run.session import XcSession
+from pytest_xinchuang.run.stale import EXIT_NO_REPORT
 
 EXIT_BELOW_REQUIRED = 10
 """A platform did not reach the level that the profile requires."""
-
-EXIT_NO_REPORT = 12
-"""The journal or a report could not be written."""
 
 
 class Controller:
@@ -48,6 +52,7 @@ class Controller:
         self.session = session
         self.result: RunResult | None = None
         self.broken: Message = NOTHING
+        self._planned = False
         self._attempts: dict[tuple[str, str, str], int] = {}
         self._known: dict[str, Note] = {}
         self.journal = JournalWriter(session.report_dir)
@@ -100,8 +105,23 @@ class Controller:
                     Required.model_validate(r.model_dump()) for r in session.catalogue.of(frozenset(session.packages))
                 ),
                 waivers=tuple(WaiverEntry.model_validate(w.model_dump()) for w in session.waivers),
+                not_before=youngest(self._read_before()),
+                own_requirements=tuple(map(own_catalogue, self._own_catalogues())),
+                platform_files=tuple(map(own_file, session.all_platforms.paths[1:])),
             )
         )
+
+    def _read_before(self) -> list[Path]:
+        """Files that a clock which is right is not before."""
+        session = self.session
+        waivers = session.option("xc_waivers")
+        own = [Path(waivers)] if waivers else []
+        return [*own, session.subject.manifest, resources.platforms_file(), session.report_dir / f"previous-{JOURNAL}"]
+
+    def _own_catalogues(self) -> list[Path]:
+        session = self.session
+        hook = session.config.hook.pytest_xc_requirements(config=session.config)
+        return [*session.registry.own_requirement_files(), *(Path(p) for group in hook for p in group)]
 
     def _write(self, event: Event) -> None:
         """Write an event; the first fault is kept, ends all writing, and decides the exit status."""
@@ -112,6 +132,14 @@ class Controller:
         except HostFault as fault:
             self.broken = verbatim(fault.what)
 
+    def plan(self, plan: Sequence[Planned]) -> None:
+        """Write what was planned, once: each worker plans the same."""
+        if not plan or self._planned:
+            return
+        self._planned = True
+        for planned in plan:
+            self._write(planned)
+
     def take(self, report: pytest.TestReport) -> None:
         """Journal one phase of one test."""
         packed = getattr(report, "xc", None)
@@ -121,6 +149,7 @@ class Controller:
                 self._lost(report)
             return
         note = self._known[report.nodeid] = Note.model_validate(packed)
+        self.plan(note.plan)
         for sandbox in note.sandboxes:
             self._write(sandbox)
         for decision, evidence in zip(note.decisions, note.evidence, strict=True):
@@ -155,8 +184,9 @@ class Controller:
         what = _("the worker was lost while it ran {check} on {platform}", check=note.check, platform=note.platform)
         self._write(FaultMet(what=str(what), messages=messages_of(what=what)))
         lost = Decision(Verdict.INCONCLUSIVE, Cause.HOST, what)
-        for requirement in note.requirements:
-            self._take_decision(decided(requirement, note.platform, note.check, lost), [])
+        for on in note.platforms:
+            for requirement in note.requirements:
+                self._take_decision(decided(requirement, on, note.check, lost), [])
 
     def finish(self, exit_status: int) -> int:
         """Grade, write the reports, and return the exit status, which only ever gets worse."""
@@ -165,7 +195,9 @@ class Controller:
         self._write(RunFinished(exit_status=int(exit_status)))
         try:
             self.journal.close()
-            self.result = grade_run(read_journal(self.journal.path), self.session.registry.parts)
+            journal = read_journal(self.journal.path, self.journal.head)
+            prove(journal, Known.installed(self.session.registry.catalogue()))
+            self.result = grade_run(journal, self.session.registry.parts)
             if not self.broken:
                 write_reports(self.result, self.session.report_dir, self.session.language)
         except XcError as error:

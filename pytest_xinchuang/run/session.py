@@ -15,6 +15,7 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
+from pytest_xinchuang.core.journal import REPORT_FILES
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
@@ -30,17 +31,6 @@ from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.tools.process import Runner
-
-REPORT_FILES = (
-    "journal.ndjson",
-    "previous-journal.ndjson",
-    "report.json",
-    "junit.xml",
-    "report.html",
-    "ctrf.json",
-    ".lock",
-)
-"""What runs write into the report directory."""
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
 
@@ -181,6 +171,11 @@ class XcSession:
             given = self.config.args_source is pytest.Config.ArgsSource.ARGS
             return extra if given and not self._names_conformance() else (*shipped, *extra)
         names = [n.strip() for n in wanted.split(",") if n.strip()]
+        if not names:
+            raise XcError(
+                _("{option}: no conformance package is named", option=verbatim(f"--xc-suite={wanted}")),
+                mend=_("leave it out for all, or say {none}", none=verbatim("--xc-suite=none")),
+            )
         if names == ["none"]:
             return extra
         for name in names:
@@ -276,6 +271,12 @@ class XcSession:
         if key not in self._engines:
             self._engines[key] = self.registry.get(package).engine(self, platform)
         return self._engines[key]
+
+    @property
+    def distributed(self) -> bool:
+        """Whether workers collect and run the tests."""
+        given = self.config.option
+        return not self.is_worker and bool(getattr(given, "tx", None) or getattr(given, "dist", "no") != "no")
 
     @property
     def offline(self) -> bool:
