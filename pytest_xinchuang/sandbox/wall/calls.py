@@ -104,8 +104,6 @@ CHECKED: dict[str, Checked] = {
 }
 """Calls whose arguments decide."""
 
-REFUSED_FAMILIES = frozenset(range(64)) - {_UNIX, _INET, _INET6, _NETLINK}
-"""Address families (bits/socket.h) that a kernel may have and this wall has not."""
 
 
 def supported(machine: str) -> bool:
