@@ -6,6 +6,7 @@ import re
 import struct
 from dataclasses import dataclass
 
+from pytest_xinchuang.messages import NOTHING, Message, _
 from pytest_xinchuang.sandbox.strace import NOT_IMPLEMENTED, Call
 
 _HEADER = struct.Struct("<II")
@@ -14,6 +15,8 @@ _TOO_LONG = 4096
 """Bytes: what qemu-user prints at once and is as long may be cut anywhere by its buffer."""
 
 _BEGINS = re.compile(rb"(\d+) (?:Unknown syscall (\d+)|([a-z_][a-z_0-9]*)\()")
+_MEMORY = re.compile(r'"(?:/proc/[^"]*/|(?:\.{1,2}/|self/|thread-self/|task/|[0-9]+/)*)mem"')
+"""A file by which a process is written into from outside of its program: its emulator too."""
 _TAKEN = re.compile(rb"--- (SIG\w+)")
 
 
@@ -31,15 +34,15 @@ class CallLog:
     """What was logged of a command and of all that it started.
 
     Attributes:
-        lost: why it is not whole, in English; empty where it is.
+        lost: why it is not whole; empty where it is.
     """
 
     calls: tuple[Call, ...] = ()
     taken: tuple[Taken, ...] = ()
-    lost: str = ""
+    lost: Message = NOTHING
 
 
-def read_pieces(data: bytes, lost: str = "") -> CallLog:
+def read_pieces(data: bytes, lost: Message = NOTHING) -> CallLog:
     """The log that ``tracer.Tracer`` took down.
 
     qemu-user prints a call piece by piece: its name, each argument, its answer. Each piece is told with its thread, so that
@@ -55,7 +58,7 @@ def read_pieces(data: bytes, lost: str = "") -> CallLog:
         piece = data[at + _HEADER.size : at + _HEADER.size + size]
         at += _HEADER.size + size
         if size >= _TOO_LONG:
-            lost = lost or "an argument is too long to be told from the log"
+            lost = lost or _("an argument is too long to be told from the log")
         begins = _BEGINS.match(piece)
         if begins is not None and int(begins[1]) == thread:
             name = (begins[2] or begins[3]).decode()
@@ -83,7 +86,9 @@ def read_pieces(data: bytes, lost: str = "") -> CallLog:
                 del open_calls[thread], answers[thread]
         else:
             asked.arguments += _text(piece)
-    return CallLog(tuple(calls), tuple(taken), lost or ("" if at == len(data) else "it is cut off"))
+    if any(c.name.startswith("open") and _MEMORY.search(c.arguments) and "O_RDONLY" not in c.arguments for c in calls):
+        lost = lost or _("it opened the memory of a process, and so of its emulator, to write")
+    return CallLog(tuple(calls), tuple(taken), lost or (NOTHING if at == len(data) else _("it is cut off")))
 
 
 def _text(piece: bytes) -> str:

@@ -14,14 +14,14 @@ from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import NOTHING, _, verbatim
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVIOURS
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.strace import Call
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.tracing import is_whole
 
 CLONE_THREAD = 0x00010000
 """linux/sched.h."""
@@ -114,8 +114,8 @@ class Ran:
         mapped = list(self._mapped())
         by_name = {PurePosixPath(path).name: path for _call, path in mapped}
         waiting = [elf for elf in self._own() if elf is not None and not _LIBRARY.search(elf.name)]
-        if not waiting and (main := self._file(self._built.argv[0])) is not None:
-            waiting = [main]
+        if not waiting:
+            waiting = self._interpreters(self._built.argv[0])
         if not waiting:
             return None
         machine, at_start = waiting[0].machine, set[str]()
@@ -132,6 +132,16 @@ class Ran:
             if elf is not None and elf.machine == machine and elf.interpreter is None and elf.soname not in at_start:
                 return {"opened": _told(call), "library": path}
         return None
+
+    def _interpreters(self, program: str) -> list[ElfObject]:
+        """The program, or those that a script of this name is run by (execve(2), "Interpreter scripts")."""
+        if (elf := self._file(program)) is not None:
+            return [elf]
+        words = self._content(program)[:256].partition(b"\n")[0].decode(errors="replace").removeprefix("#!").split()
+        names = [word for word in words[:2] if not word.startswith("-")]
+        paths = (f"{place}{n}" for n in names for place in (("",) if "/" in n else ("/usr/bin/", "/bin/")))
+        found = (self._file(path) for path in paths)
+        return [elf for elf in found if elf is not None]
 
     def _mapped(self) -> Iterable[tuple[Call, str]]:
         """Files that were opened and mapped, in this order, each with the call that opened it."""
@@ -155,12 +165,15 @@ class Ran:
         """A file of the sandbox as an object."""
         if path in self._elves:
             return self._elves[path]
+        return self._read(path, self._content(path))
+
+    def _content(self, path: str) -> bytes:
         at = path if path.startswith("/") else f"{self._built.directory}/{path}"
-        data = self._built.files.get(at)
-        if data is None:
-            with contextlib.suppress(OSError, SandboxFault):
-                data = self._sandbox.get(at)
-        return self._read(path, data or b"")
+        if at in self._built.files:
+            return self._built.files[at]
+        with contextlib.suppress(OSError, SandboxFault):
+            return self._sandbox.get(at)
+        return b""
 
     def _read(self, name: str, data: bytes) -> ElfObject | None:
         if name not in self._elves:
@@ -187,14 +200,15 @@ class BehaviourChecks:
             )
             record.undecided(requirement, Cause.HOST, why, verbatim("--xc-backend=qemu"))
             return
-        trace = Trace.of(outcome if outcome.log is not None else self.bench.traced(sandbox, built))
-        shown = None if trace.log is None else Ran(unit, built, trace.log, sandbox).shows(unit.behaviour)
+        traced = outcome if outcome.log is not None else self.bench.traced(sandbox, built)
+        shown = None if traced.log is None else Ran(unit, built, traced.log, sandbox).shows(unit.behaviour)
         if shown is not None:
             record.saw((requirement,), sandbox.fingerprint.fidelity, seen, {"kind": "behaviour", **shown})
             return
         why = _("it declares {behaviour}, and {why}", behaviour=unit.behaviour, why=NOT_SEEN[unit.behaviour])
-        if not trace.is_whole:
-            why = _("{why}; the trace is not whole", why=why)
+        if not is_whole(sandbox, traced):
+            lost = traced.log.lost if traced.log is not None else NOTHING
+            why = _("{why}; the trace is not whole: {lost}", why=why, lost=lost or _("a program was not traced"))
             record.undecided(requirement, Cause.HOST, why, verbatim("xc doctor"))
             return
         record.saw((requirement,), sandbox.fingerprint.fidelity, seen)

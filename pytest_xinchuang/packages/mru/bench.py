@@ -13,7 +13,7 @@ from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.messages import Message, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox, logs_apart
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.tracing import Trace, is_whole
 from pytest_xinchuang.toolchain.builder import Builder
 
 ELSEWHERE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "CST-8"}
@@ -90,11 +90,10 @@ class Bench:
             return self.execute(sandbox, built)
         outcome = self.execute(sandbox, built, trace=True)
         slow = outcome.ended is Ended.TIMED_OUT and outcome.log is not None and len(outcome.log.calls) > _MANY_CALLS
-        if slow or outcome.ended is Ended.EMULATOR_FAULT:
-            return self.execute(sandbox, built)
-        if Trace.of(outcome).is_whole:
-            self._traced = (sandbox, built, outcome)
-        return outcome
+        spoilt = slow or outcome.ended is Ended.EMULATOR_FAULT
+        if spoilt or is_whole(sandbox, outcome):
+            self._traced = (sandbox, built, outcome)  # a spoilt one would be so again
+        return self.execute(sandbox, built) if spoilt else outcome
 
     def traced(self, sandbox: Sandbox, built: Built) -> Outcome:
         """A traced run. The last one, which may be the one that was judged, is kept and answers later calls."""

@@ -95,11 +95,13 @@ class RunJudge(RunChecks, BehaviourChecks):
         if other := self._other_cpu(sandbox):
             record.undecided(BASELINE, Cause.FIDELITY, other, verbatim("--xc-backend=qemu"))
         self._check_isolation(record, sandbox, outcome, changes, seen)
-        if behaviour:
-            self._check_behaviour(unit, record, built, sandbox, outcome, seen)
-        else:
+        if behaviour is None:
             looked(STARTS, ANSWERS)
         self._check_output(unit, record, outcome, seen, fidelity, behaviour)
+        if behaviour and record.of(behaviour):
+            looked(behaviour)
+        elif behaviour:
+            self._check_behaviour(unit, record, built, sandbox, outcome, seen)
         if unit.behaviour is None and not record.of(SAME_AS_X86):
             self._check_locale(unit, record, built, sandbox)
         wrong = [f for f in record.findings if f.requirement in (KNOWN_ANSWER, SAME_AS_X86, behaviour)]

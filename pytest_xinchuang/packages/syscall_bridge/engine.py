@@ -41,7 +41,7 @@ from pytest_xinchuang.sandbox.emulators import (
 )
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome, Process, Sandbox
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.tracing import Trace, is_whole
 from pytest_xinchuang.toolchain.builder import Builder
 
 HELLO, PRESENT = "XC-SYS-001", "XC-SYS-002"
@@ -353,7 +353,7 @@ class SyscallEngine:
         done = Trace.whole(
             lambda: sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
         )
-        if done.ended is not Ended.EXITED or done.truncated or not Trace.of(done).is_whole:
+        if done.ended is not Ended.EXITED or done.truncated or not is_whole(sandbox, done):
             raise SandboxFault(
                 _("the bridge could not be traced: {describe}", describe=done.describe()),
                 mend=verbatim("--xc-backend=system"),

@@ -12,12 +12,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -488,7 +490,7 @@ func get(id uint32, payload []byte) {
 }
 
 // writable are the places outside of /xc that a command can write to.
-var writable = []string{"/tmp", "/dev/shm", "/run", "/var/tmp"}
+var writable = []string{"/tmp", "/dev/shm", "/dev/mqueue", "/run", "/var/tmp"}
 
 // writableOnly keeps what the host puts to where commands can write.
 var writableOnly bool
@@ -513,7 +515,40 @@ func list(id uint32) {
 			return nil
 		})
 	}
+	for kind := range removals {
+		for _, each := range segments(kind) {
+			found = append(found, fmt.Sprintf("/proc/sysvipc/%s#0x%08x", kind, uint32(each.key)))
+		}
+	}
+	sort.Strings(found)
 	sendJSON(outDone, id, map[string]any{"paths": found})
+}
+
+// removals are the calls that remove what System V's interprocess communication leaves (shmctl(2), semctl(2), msgctl(2)).
+var removals = map[string]func(id int){
+	"shm": func(id int) { syscall.Syscall(syscall.SYS_SHMCTL, uintptr(id), 0, 0) },
+	"sem": func(id int) { syscall.Syscall6(syscall.SYS_SEMCTL, uintptr(id), 0, 0, 0, 0, 0) },
+	"msg": func(id int) { syscall.Syscall(syscall.SYS_MSGCTL, uintptr(id), 0, 0) },
+}
+
+type segment struct{ key, id int }
+
+// segments lists what there is of a kind (proc(5), /proc/sysvipc: a line of titles, then key and id first).
+func segments(kind string) []segment {
+	text, _ := os.ReadFile("/proc/sysvipc/" + kind)
+	found := []segment{}
+	for _, line := range strings.Split(string(text), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		key, err1 := strconv.Atoi(fields[0])
+		id, err2 := strconv.Atoi(fields[1])
+		if err1 == nil && err2 == nil {
+			found = append(found, segment{key, id})
+		}
+	}
+	return found
 }
 
 func reset(id uint32) {
@@ -536,6 +571,11 @@ func reset(id uint32) {
 	} else { // here we have the rights of no other user
 		asTarget(empty)
 	}
+	for kind, remove := range removals {
+		for _, each := range segments(kind) {
+			remove(each.id)
+		}
+	}
 	sendJSON(outDone, id, map[string]any{})
 }
 
@@ -544,12 +584,9 @@ func removeAll(path string) {
 	if os.RemoveAll(path) == nil {
 		return
 	}
-	filepath.WalkDir(path, func(inside string, entry fs.DirEntry, err error) error {
+	filepath.WalkDir(path, func(inside string, entry fs.DirEntry, _ error) error {
 		if entry != nil && entry.IsDir() {
-			os.Chmod(inside, 0o700)
-			if err != nil { // it could not be read before
-				removeAll(inside)
-			}
+			os.Chmod(inside, 0o700) // before it is read
 		}
 		return nil
 	})
@@ -560,8 +597,8 @@ func main() {
 	// What runs as the same user, or as one that is mapped to ours, must not reach our descriptors (prctl(2), proc(5)).
 	const setDumpable = 4
 	syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0)
-	if len(os.Args) > 3 && os.Args[1] == traceWord {
-		trace(os.Args[2], os.Args[3:])
+	if len(os.Args) > 4 && os.Args[1] == traceWord {
+		trace(os.Args[2], os.Args[3], os.Args[4:])
 	}
 	children := make(chan os.Signal, 64)
 	signal.Notify(children, syscall.SIGCHLD)

@@ -38,6 +38,7 @@ func beSystem(hello map[string]any) {
 		{"devtmpfs", "/dev", "devtmpfs", "mode=0755"},
 		{"devpts", "/dev/pts", "devpts", "ptmxmode=0666,mode=0620"},
 		{"tmpfs", "/dev/shm", "tmpfs", "mode=1777,size=256m"},
+		{"mqueue", "/dev/mqueue", "mqueue", ""},
 		{"tmpfs", "/tmp", "tmpfs", "mode=1777,size=512m"},
 		{"tmpfs", "/run", "tmpfs", "mode=0755,uid=1000,gid=1000,size=64m"},
 		{"tmpfs", "/xc", "tmpfs", "mode=0755,uid=1000,gid=1000,size=512m"},

@@ -549,6 +549,9 @@ class QemuSandbox:
         self.close()
 
 
+_NOT_STARTED = _("it was not started")
+
+
 def hidden_name(path: str) -> str:
     """A name of a file that nobody guesses, and that no table of mounts tells: 64 random bits between its directory and it."""
     directory, _slash, name = path.rpartition("/")
@@ -561,7 +564,8 @@ def _log_of(answer: dict[str, Any] | None, logged: IO[bytes] | None) -> CallLog 
     if logged is None or answer is None or "exec_errno" in answer:
         return None
     logged.seek(0)
-    return read_pieces(logged.read(), str(answer.get("untraced", "it was not started")))
+    lost = answer.get("untraced", _NOT_STARTED)
+    return read_pieces(logged.read(), Message.from_data(lost) if lost else NOTHING)
 
 
 class QemuProcess:

@@ -412,7 +412,7 @@ class Command:
         self.started = time.monotonic_ns()
         self.over: Text | None = None
         self.tracer: Any = None
-        self.untraced = ""
+        self.untraced: Text | None = None
 
 
 def find_program(argv0: str, path: str) -> str:
@@ -456,7 +456,7 @@ def hand_over(channel: socket.socket) -> None:
     try:
         socket.send_fds(channel, [b"listener"], [tracer.hand_over()])
     except OSError as error:
-        channel.send((error.strerror or "seccomp").encode())
+        channel.send(str(error.errno or 0).encode())
 
 
 def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.socket | None) -> None:
@@ -548,7 +548,7 @@ def take_listener(command: Command, channel: socket.socket, out: int) -> None:
         listening[listeners[0]] = command.tracer
         poll.register(listeners[0], select.POLLIN)
     else:
-        command.untraced = said.decode(errors="replace") or "it was not started"
+        command.untraced = told(_("install the filter of system calls"), int(said)) if said else _("it was not started")
 
 
 def end_trace(command: Command) -> Message:

@@ -30,9 +30,10 @@ from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulator
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
+from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
-from pytest_xinchuang.sandbox.tracing import as_strace
+from pytest_xinchuang.sandbox.tracing import read_agent
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
@@ -300,8 +301,12 @@ class SystemSandbox(AgentSandbox):
                 found.append(file.read().decode(errors="replace").replace("\r", ""))
         return "\n".join(text.strip() for text in found if text.strip())
 
-    def _traced(self, trace: bytes) -> bytes:
-        return as_strace(trace, names_of(self.spec.architecture.names["go"]))
+    @property
+    def logs_apart(self) -> bool:
+        return True
+
+    def _log_of(self, trace: bytes, /) -> CallLog:
+        return read_agent(trace, names_of(self.spec.architecture.names["go"]))
 
     def close(self) -> None:
         self._die(_("the sandbox is closed"))

@@ -10,6 +10,9 @@ The program's own calls would come here too. They are told by what the emulator 
 it opens and writes from two places of its code, which are not those that calls of the program are made from, and writes from
 one buffer for as long as it lives, for which the program has no address. What comes from elsewhere is answered as without us.
 
+This holds against programs, not against what has taken over its emulator: whoever writes into the emulator's own memory is
+capable of anything. Opening /proc/PID/mem to write makes the log one that is not whole (call_log.py).
+
 This file is loaded by the supervisor, and uses the standard library alone.
 """
 
@@ -20,6 +23,7 @@ import errno
 import fcntl
 import os
 import struct
+from typing import Any
 
 FIRST = 0x40000000
 """The first of our numbers: above any RLIMIT_NOFILE (fs.nr_open is at most 0x7fffffc0, and 1048576 by default)."""
@@ -51,6 +55,15 @@ _LOAD, _EQUALS, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 
 _MACHINE = os.uname().machine
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+Text = dict[str, Any]
+"""A text for users, as the journal holds messages."""
+
+
+def _(template: str) -> Text:
+    """A text of the host's catalogues."""
+    return {"id": template, "params": {}}
 
 
 class _Row(ctypes.Structure):
@@ -103,12 +116,13 @@ class Tracer:
         out: a file that gets the log: pieces with a ``HEADER`` each. Owned, as ``listener`` is.
 
     Attributes:
-        lost: why the log is not whole; empty while it is.
+        lost: why the log is not whole, as the journal holds messages; None while it is.
         opened: how many emulators have begun to log.
     """
 
     def __init__(self, listener: int, path: str, out: int) -> None:
-        self.listener, self.lost, self.opened = listener, "", 0
+        self.listener, self.opened = listener, 0
+        self.lost: Text | None = None
         self._path, self._out = path.encode() + b"\0", out
         self._buffers: dict[int, int] = {}
         self._places: dict[int, int] = {}
@@ -148,7 +162,7 @@ class Tracer:
             return 0, 0, _CONTINUE
         self.opened += 1
         if FIRST + self.opened >= LAST:
-            self.lost = "too many programs"
+            self.lost = _("too many programs were started")
             return 0, -errno.EMFILE, 0
         return FIRST + self.opened, 0, 0
 
@@ -159,11 +173,11 @@ class Tracer:
             return 0, -errno.EBADF
         data = self._read(thread, address, size)
         if data is None or len(data) != size:
-            self.lost = self.lost or "unreadable memory"
+            self.lost = self.lost or _("the memory of a process cannot be read")
             return size, 0
         self._size += size
         if self._size > KEPT:
-            self.lost = "too long"
+            self.lost = _("it is too long")
         else:
             self._pieces += HEADER.pack(thread, size) + data
             if len(self._pieces) > 1 << 18:
@@ -181,8 +195,8 @@ class Tracer:
     def _flush(self) -> None:
         try:
             os.write(self._out, self._pieces)
-        except OSError as error:
-            self.lost = error.strerror or "cannot be written"
+        except OSError:
+            self.lost = _("it cannot be written")
         self._pieces.clear()
 
     def close(self) -> None:

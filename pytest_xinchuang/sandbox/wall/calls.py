@@ -105,7 +105,6 @@ CHECKED: dict[str, Checked] = {
 """Calls whose arguments decide."""
 
 
-
 def supported(machine: str) -> bool:
     """Whether there is a filter for this host machine (``uname -m``)."""
     return machine in _TABLE
