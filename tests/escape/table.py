@@ -145,7 +145,7 @@ REFUSALS = frozenset(
         "ENODATA",
         "ENETUNREACH",
     }
-    | {"ECONNREFUSED", "ENOSPC", "EBADF", "ENOTTY"}
+    | {"ECONNREFUSED", "ENOSPC", "EBADF", "ENOTTY", "ENOKEY"}
 )
 KILLED = "signal-31"
 """SIGSYS: how Docker's filter answers calls of another architecture."""
