@@ -156,7 +156,9 @@ class Fingerprint:
         isolation: what the backend gives: ``children_emulated``, ``no_network``, ``private_layer``,
             ``cpu_pinned`` (children cannot change the CPU model), ``kernel_floor`` (system calls that the platform's kernel
             lacks answer ENOSYS, as far as they can be taken away), ``identity`` (os-release and the like are the platform's
-            own), each true or false; none may be left out.
+            own), ``call_list`` (target code makes no system calls of the host but those of an allow-list), ``host_refused``
+            (programs of the host's architecture cannot be started), ``memory_counted`` (the kernel counts all of the
+            sandbox's memory, that of no process too), each true or false; none may be left out.
         differs: how the root filesystem and the kernel differ from the platform's own.
         degraded: what the host did not allow, for people; empty where nothing is amiss.
         own_kernel: whether the kernel is the platform's own; nothing is taken away from it.

@@ -19,6 +19,7 @@ from pytest_xinchuang.sandbox.strace import Call, read_calls
 
 _NETWORK_ERRORS = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTUNREACH})
 _NETWORK_CALLS = frozenset({"connect", "sendto", "sendmsg", "bind"})
+_SOCKETS = frozenset({"socket", "socketpair"})
 _MAPPING_CALLS = frozenset({"mmap", "mprotect", "munmap", "mremap", "msync", "madvise", "remap_file_pages"})
 
 
@@ -126,6 +127,10 @@ class Trace:
         """The network call that failed, when there is one."""
         failed = (c for c in self.calls if c.name in _NETWORK_CALLS and c.errno in _NETWORK_ERRORS)
         return next((str(call)[:120] for call in failed), None)
+
+    def refused_families(self) -> frozenset[str]:
+        """``socket`` or ``socketpair``, if one was refused for its address family."""
+        return frozenset(call.name for call in self.calls if call.name in _SOCKETS and call.errno == errno.EAFNOSUPPORT)
 
     def counts(self, names: Mapping[int, str]) -> Mapping[str, int]:
         """Call -> how often it was made; one that is logged as a number has its name from a table, if it is there."""

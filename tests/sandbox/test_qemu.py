@@ -411,6 +411,7 @@ def test_an_ordinary_user_gets_the_whole_sandbox(spec: QemuSpec) -> None:
         shutil.copy(spec.emulator.path, place / "qemu-aarch64")
         for script in ("supervisor.py", "tracer.py"):
             shutil.copy(Path(qemu.__file__).with_name(script), place)
+        shutil.copytree(Path(qemu.__file__).with_name("inside"), place / "inside")
         if os.geteuid() == 0:
             for directory, names, files in os.walk(place):
                 for entry in (directory, *(f"{directory}/{n}" for n in names + files)):

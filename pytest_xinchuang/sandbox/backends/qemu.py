@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
 import os
 import platform as host
 import secrets
@@ -25,16 +24,26 @@ from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
-from pytest_xinchuang.sandbox.backends import launcher
+from pytest_xinchuang.sandbox.backends.inside import confinement
 from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.wall import calls, formats, masks, pinned
+from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
+HELPERS = "/tmp/helpers"
+"""Where the supervisor keeps the emulator while it registers it: a place in no root filesystem that target code sees."""
+OVERHEAD_MB = 256
+"""MiB of a sandbox's memory beside that of its commands and its layer: supervisor, emulators' files, /dev/shm."""
+SHARED_MB = 1024
+"""MiB of SysV shared memory in one sandbox."""
+MOST_READ = 1 << 30
+"""Bytes of the largest file that is read from a sandbox."""
 KILL_TIMEOUT_S = 5.0
 """Seconds for the end of what was killed."""
 
@@ -83,6 +92,7 @@ class QemuSandbox:
         self._reading = False
         self._dead = NOTHING
         self._kept: list[QemuProcess] = []
+        self._group: MemoryGroup | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         script = Path(__file__).with_name("supervisor.py")
@@ -101,6 +111,8 @@ class QemuSandbox:
         finally:
             theirs.close()
         try:
+            # Before it is told what to do: whatever it starts is in the group.
+            self._group = MemoryGroup.of(self._supervisor.pid)
             self._binfmt_missing = self._shake_hands()
             self.fingerprint = self._fingerprint()
         except BaseException:
@@ -109,67 +121,85 @@ class QemuSandbox:
 
     def _config(self) -> dict[str, Any]:
         spec, machine = self.spec, host.machine()
-        secret = secrets.token_hex(16)
-        helpers, registrations = {}, []
-        if spec.emulator is not None:
-            if not launcher.supported(machine):
-                raise SandboxFault(
-                    _(
-                        "on a {machine} host the programs that a program starts cannot be emulated",
-                        machine=verbatim(machine),
-                    ),
-                    mend=_(
-                        "an x86-64 or arm64 host, or {option} on the board itself",
-                        option=verbatim("--xc-backend=native"),
-                    ),
-                    namespaces=True,
-                )
-            base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release]
-            logging = ["-strace", "-D", f"/.xc/{secret}/log"]
-            helpers["launcher"] = launcher.launcher(machine, [*base, "-0"]).hex()
-            helpers["launcher-logging"] = launcher.launcher(machine, [*base, *logging, "-0"]).hex()
-            message = (
-                f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+        if not calls.supported(machine) or (spec.emulator is not None and not pinned.supported(machine)):
+            raise SandboxFault(
+                _(
+                    "on a {machine} host the programs that a program starts cannot be emulated",
+                    machine=verbatim(machine),
+                ),
+                mend=_(
+                    "an x86-64 or arm64 host, or {option} on the board itself",
+                    option=verbatim("--xc-backend=native"),
+                ),
+                namespaces=True,
             )
-            helpers["refuser"] = launcher.refuser(machine, message).hex()
-            native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
-            lines = [launcher.registration("xc", launcher.ELF_MACHINE[spec.arch], "@/launcher")]
-            if native is not spec.arch:
-                lines.append(launcher.registration("xc-host", launcher.ELF_MACHINE[native], "@/refuser"))
-            if native is Arch.AMD64:
-                lines.append(launcher.registration("xc-host32", launcher.ELF_MACHINE["i386"], "@/refuser", bits=32))
-            # The kernel asks the newest first: this one goes before "xc" while it is enabled (fs/binfmt_misc.c).
-            lines.append(launcher.registration("xc-logging", launcher.ELF_MACHINE[spec.arch], "@/launcher-logging"))
-            registrations = [line.decode() for line in lines]
-        return {
+        config = {
             "rootfs": str(spec.rootfs.path),
-            "emulator": str(spec.emulator.path) if spec.emulator else "",
-            "emulator_name": spec.emulator.path.name if spec.emulator else "",
-            "secret": secret,
-            "helpers": helpers,
-            "registrations": registrations,
+            "emulator": "",
+            "emulator_name": "",
+            "emulators": {},
+            "log": "",
+            "helpers": {},
+            "registrations": [],
             "network": False,
             "loopback": spec.loopback,
             "layer_mb": spec.layer_mb,
+            "shared_mb": SHARED_MB,
+            "memory_group": self._group is not None,
             "sandbox_host_uid": SANDBOX_HOST_UID,
             "identity": dict(spec.identity),
-            "absent_calls": list(spec.absent_calls),
+            "masked": list(masks.MASKED),
+            "read_only": list(masks.READ_ONLY),
+            "filter": calls.seccomp_program(machine, spec.absent_calls).hex(),
+        }
+        return config if spec.emulator is None else config | self._emulation(spec.emulator, machine)
+
+    def _emulation(self, emulator: EmulatorRef, machine: str) -> dict[str, Any]:
+        """How programs of the platform are started, and those of the host are kept out."""
+        spec, name, marker = self.spec, emulator.path.name, formats.new_marker()
+        message = f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+        native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
+        model, log = ["-cpu", spec.cpu_model, "-r", spec.kernel_release], hidden_name("/dev/null")
+        try:
+            emulators = {
+                kind: [(patch.offset, patch.data.hex()) for patch in pinned.pin(emulator.path, machine, words, marker)]
+                for kind, words in (("plain", model), ("logging", [*model, "-strace", "-D", log]))
+            }
+        except (OSError, ValueError) as error:
+            raise SandboxFault(
+                _("the emulator cannot be used: {why}", why=verbatim(str(error))),
+                mend=verbatim(f"xc provision {spec.platform} --force"),
+            ) from error
+        places = formats.Interpreters(
+            emulator=f"{HELPERS}/plain/{name}",
+            logging=f"{HELPERS}/logging/{name}",
+            refuser=f"{HELPERS}/refuser",
+            nothing=f"{HELPERS}/nothing",
+        )
+        lines = formats.registrations(spec.arch, native, marker, places)
+        return {
+            "emulator": str(emulator.path),
+            "emulator_name": name,
+            "emulators": emulators,
+            "log": log,
+            "helpers": {"refuser": formats.refuser(machine, message, marker).hex(), "nothing": b"nothing\n".hex()},
+            "registrations": [line.decode() for line in lines],
         }
 
     def _shake_hands(self) -> Message:
         """Configure the supervisor; returns why it has no binfmt_misc of its own, or nothing."""
-        self._control.send(json.dumps(self._config()).encode())
+        confinement.send(self._control, self._config())
         seconds = self.spec.runner.seconds(START_TIMEOUT_S)
         self._control.settimeout(seconds)
         try:
-            data = self._control.recv(1 << 20)
+            answer, _fds = confinement.receive(self._control)
         except TimeoutError:
             raise SandboxFault(
                 _("the sandbox did not start within {seconds:g} s", seconds=seconds), mend=verbatim("xc doctor")
             ) from None
         finally:
             self._control.settimeout(None)
-        if not data:
+        if answer is None:
             assert self._supervisor.stderr is not None
             text = self._supervisor.stderr.read().decode(errors="replace").strip().splitlines()
             raise SandboxFault(
@@ -177,7 +207,6 @@ class QemuSandbox:
                 if text
                 else _("the sandbox's supervisor died at its start, without a message")
             )
-        answer = json.loads(data)
         if "failed" in answer:
             step, problem = Message.from_data(answer["failed"]), system_error(answer["errno"])
             raise SandboxFault(
@@ -208,6 +237,9 @@ class QemuSandbox:
                 "cpu_pinned": children,
                 "no_network": True,
                 "private_layer": True,
+                "call_list": True,
+                "host_refused": children,
+                "memory_counted": self._group is not None,
                 "kernel_floor": spec.floor or spec.emulator is None,
                 "identity": any(path != "/proc/cpuinfo" for path, _text in spec.identity) or not spec.rootfs.stand_in,
             },
@@ -359,6 +391,8 @@ class QemuSandbox:
                 "file_mb": limits.file_mb,
             },
         }
+        if self._group is not None:
+            self._group.allow(limits.memory_mb + self.spec.layer_mb + OVERHEAD_MB, 2 * limits.processes + 64)
         self._send(message, fds)
         return number
 
@@ -382,6 +416,9 @@ class QemuSandbox:
         again: Again | None = None,
         log: CallLog | None = None,
     ) -> Outcome:
+        if self._group is not None and self._group.was_full() and answer is not None and "status" in answer:
+            over = _("memory: the sandbox's {limit} MiB are full", limit=self._group.limit_mb)
+            answer = {**answer, "over": answer.get("over") or over}
         return outcome_of(
             argv,
             answer,
@@ -408,7 +445,7 @@ class QemuSandbox:
 
     def get(self, path: str) -> bytes:
         with os.fdopen(os.memfd_create("xc-get"), "w+b") as file:
-            answer = self._ask({"op": "get", "path": path}, [file.fileno()])
+            answer = self._ask({"op": "get", "path": path, "most": MOST_READ}, [file.fileno()])
             check_errno(answer, _("read {path}", path=path))
             file.seek(0)
             return file.read()
@@ -425,7 +462,7 @@ class QemuSandbox:
         if self._dead:
             raise SandboxFault(self._dead)
         try:
-            socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
+            confinement.send(self._control, message, fds)
         except OSError as error:
             self._dead = _("the sandbox is gone ({problem})", problem=system_error(error))
             raise SandboxFault(self._dead) from error
@@ -478,12 +515,11 @@ class QemuSandbox:
         if not select.select([self._control], [], [], max(deadline - time.monotonic(), 0))[0]:
             return
         try:
-            data = self._control.recv(1 << 20)
-        except OSError:
-            data = b""
+            answer, _fds = confinement.receive(self._control)
+        except (OSError, ValueError):
+            answer = None
         with self._lock:
-            if data:
-                answer = json.loads(data)
+            if answer is not None:
                 self._replies[answer["id"]] = answer
             else:
                 self._dead = _("the sandbox's first process is gone: it was killed from outside")
@@ -501,6 +537,8 @@ class QemuSandbox:
             self._supervisor.kill()
         if self._supervisor.stderr is not None:
             self._supervisor.stderr.close()
+        if self._group is not None:
+            self._group.close()
 
     def __enter__(self) -> QemuSandbox:
         return self
@@ -512,6 +550,13 @@ class QemuSandbox:
 
 
 _NOT_STARTED = _("it was not started")
+
+
+def hidden_name(path: str) -> str:
+    """A name of a file that nobody guesses, and that no table of mounts tells: 64 random bits between its directory and it."""
+    directory, _slash, name = path.rpartition("/")
+    bits = secrets.randbits(64)
+    return directory + "/" + "".join("./" if bits >> n & 1 else "/" for n in range(64)) + name
 
 
 def _log_of(answer: dict[str, Any] | None, logged: IO[bytes] | None) -> CallLog | None:

@@ -1,8 +1,8 @@
 """The first process of a rootless sandbox: makes the namespaces and mounts, then runs commands it is sent.
 
 Started as ``python -I -S supervisor.py FD`` with a SOCK_SEQPACKET socket as FD; the first message is the configuration. It
-uses the standard library alone, imports nothing of this package, and imports everything before it gives up the host's
-root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
+uses the standard library alone and what is in ``inside`` and ``tracer.py``, and imports everything before it gives up the
+host's root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
 PID namespace and frees every mount: nothing can be left behind.
 
 Messages are JSON objects, one a packet; files travel as descriptors beside them. To us: ``spawn``, ``kill``, ``put``,
@@ -28,7 +28,13 @@ import struct
 import sys
 import termios
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.sandbox.backends.inside import confinement
+else:
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside"))
+    import confinement
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -37,14 +43,16 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
 MS_REC, MS_PRIVATE, MNT_DETACH = 16384, 1 << 18, 2
 # linux/prctl.h
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 4, 38, 22
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 UID = 1000
 FROM_ROOT = os.geteuid() == 0
 POLL_MS = 100
+PATIENCE_S = 30
+"""Seconds for what is done in a child before it becomes a command, and for a file that is put or got."""
 
 LOGGING = "xc-logging"
-"""The registration of the emulator with a log, which is enabled while a traced command runs."""
+"""How the registrations of the emulator with a log begin, which are enabled while a traced command runs."""
 
 Message = dict[str, Any]
 Text = dict[str, Any]
@@ -206,25 +214,20 @@ class Root:
         base = self.BASE
         call(_("make mounts private"), libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
         lower = os.open(config["rootfs"], os.O_PATH)
-        emulator: int | None = os.open(config["emulator"], os.O_PATH) if config["emulator"] else None
+        emulator: int | None = os.open(config["emulator"], os.O_RDONLY) if config["emulator"] else None
         devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in ("null", "zero", "full", "random", "urandom")}
         size = config["layer_mb"]
         mount(_("mount a private tmpfs"), "xc", base, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size}m,mode=755")
         for name in ("lower", "root", "old", "proc", "helpers", "binfmt", "dev"):
             os.mkdir(f"{base}/{name}")
         mount(_("show the root filesystem"), f"/proc/self/fd/{lower}", f"{base}/lower", "", MS_BIND)
+        confinement.write_helpers(f"{base}/helpers", emulator, config)
+        self.emulators: dict[str, int] = {}
         if emulator is not None:
-            # No name that target code could find: it would be a way to another CPU model.
-            os.mkdir(f"{base}/helpers/{config['secret']}", 0o755)
-            target = f"{base}/helpers/{config['secret']}/{config['emulator_name']}"
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o755))
-            mount(_("show the emulator"), f"/proc/self/fd/{emulator}", target, "", MS_BIND)
-            flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID
-            mount(_("make the emulator read-only"), "", target, "", flags)
-            # Where an emulator logs to that nobody listens to: see LOGGING.
-            log = f"{base}/helpers/{config['secret']}/log"
-            os.close(os.open(log, os.O_CREAT | os.O_WRONLY, 0o666))
-            mount(_("show the emulator's log"), f"/proc/self/fd/{devices['null']}", log, "", MS_BIND)
+            # No name that target code could find: it is executed by its descriptor, or by binfmt_misc, which has opened it.
+            for name in config["emulators"]:
+                path = f"{base}/helpers/{name}/{config['emulator_name']}"
+                self.emulators[name] = os.open(path, os.O_PATH | os.O_CLOEXEC)
         for name, fd in devices.items():
             os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
             mount(_("show /dev/{name}", name=name), f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
@@ -232,7 +235,6 @@ class Root:
             if opened is not None:
                 os.close(opened)
         mount(_("mount /proc"), "proc", f"{base}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        self._write_helpers(f"{base}/helpers")
         self.binfmt = self._register(base) if config["registrations"] else None
         os.chdir(base)
         call(_("make the sandbox the root"), libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
@@ -245,19 +247,13 @@ class Root:
             write("/proc/sys/user/max_user_namespaces", b"0")
         self.build()
 
-    def _write_helpers(self, directory: str) -> None:
-        for name, data in config["helpers"].items():
-            fd = os.open(f"{directory}/{name}", os.O_CREAT | os.O_WRONLY, 0o755)
-            os.write(fd, bytes.fromhex(data))
-            os.close(fd)
-
     def _register(self, base: str) -> Text | None:
         """Register the emulator in a binfmt_misc of our own (Linux >= 6.7); returns why not, or nothing."""
         try:
             mount(_("mount a private binfmt_misc"), "binfmt_misc", f"{base}/binfmt", "binfmt_misc")
             for line in config["registrations"]:
-                write(f"{base}/binfmt/register", line.replace("@", f"{base}/helpers").encode())
-            write(f"{base}/binfmt/{LOGGING}", b"0")
+                write(f"{base}/binfmt/register", line.encode())
+            self.switch_logging(f"{base}/binfmt", False)
         except StepFailed as error:
             return told(error.step, error.number)
         except OSError as error:
@@ -269,13 +265,14 @@ class Root:
         for name in ("upper", "layer"):
             shutil.rmtree(f"/{name}", ignore_errors=True)
             os.mkdir(f"/{name}", 0o755)
-        for name in ("proc", "dev", "tmp", "run", "xc", ".xc"):
+        for name in ("proc", "dev", "tmp", "run", "xc"):
             # Made in the upper layer, so that the root filesystem itself may lack them.
             if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
                 os.mkdir(f"/upper/{name}")
         options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
         mount(_("mount the writable layer (overlay)"), "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
         mount(_("mount the target's /proc"), "proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        confinement.hide("/root/proc", config["masked"], config["read_only"], "/dev/null")
         mount(_("mount the target's /dev"), "dev", "/root/dev", "tmpfs", MS_NOSUID, "size=64m,mode=755")
         for name in os.listdir("/dev"):
             os.close(os.open(f"/root/dev/{name}", os.O_CREAT | os.O_WRONLY))
@@ -284,11 +281,6 @@ class Root:
         os.chmod("/root/dev/shm", 0o1777)
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"/root/dev/{name}")
-        if config["emulator"]:
-            mount(_("show the helpers"), "/helpers", "/root/.xc", "", MS_BIND | MS_REC)
-            os.chmod(f"/helpers/{config['secret']}", 0o111)
-            os.chmod("/helpers", 0o111)
-            mount(_("make the helpers read-only"), "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
         self._identify()
         os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
@@ -326,7 +318,13 @@ class Root:
     def logging(self, wanted: bool) -> None:
         """Have emulators that are started from here on log their system calls."""
         if config["emulator"] and config["registrations"] and not self.binfmt:
-            write(f"/binfmt/{LOGGING}", b"1" if wanted else b"0")
+            self.switch_logging("/binfmt", wanted)
+
+    @staticmethod
+    def switch_logging(binfmt: str, wanted: bool) -> None:
+        for name in os.listdir(binfmt):
+            if name.startswith(LOGGING):
+                write(f"{binfmt}/{name}", b"1" if wanted else b"0")
 
     def reset(self) -> None:
         call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
@@ -338,7 +336,7 @@ class Root:
         for directory, names, files in os.walk("/upper"):
             inside = directory[len("/upper") :]
             if inside == "":
-                names[:] = [n for n in names if n not in ("xc", "dev", "proc", ".xc")]
+                names[:] = [n for n in names if n not in ("xc", "dev", "proc")]
             for name in (*names, *files):
                 found[f"{inside}/{name}"] = state(f"/upper{inside}/{name}")
         return found
@@ -372,6 +370,7 @@ class Root:
     def _fresh_ipc(self) -> None:
         """Shared memory, semaphores and queues of their own for the commands that are started from here on."""
         call(_("create an IPC namespace"), libc.unshare(CLONE_NEWIPC))
+        confinement.limit_shared_memory(config["shared_mb"])
         if os.path.isdir("/mqueue"):
             call(_("unmount the message queues"), libc.umount2(b"/mqueue", MNT_DETACH))
         else:
@@ -393,26 +392,13 @@ class Root:
 
 def become_target_in_root() -> None:
     """Become the target's user, with the target's root filesystem as root."""
+    confinement.be_killed_first()
     if FROM_ROOT:
         os.chroot("/root")
         become_target()
     else:  # the new namespace allows chroot, and its maps are written by way of our own /proc
         become_target()
         os.chroot("/root")
-
-
-def take_away(numbers: list[int]) -> None:
-    """System calls of the host that answer ENOSYS from here on, as under a kernel that has not got them (seccomp(2))."""
-    # linux/filter.h, linux/seccomp.h: load the number, compare, return an error of 38 or let it pass.
-    load, equals, answer = 0x20, 0x15, 0x06
-    allow, no_such_call = 0x7FFF0000, 0x00050000 | errno.ENOSYS
-    rows = [(load, 0, 0, 0)]
-    rows += [(equals, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
-    rows += [(answer, 0, 0, allow), (answer, 0, 0, no_such_call)]
-    code = b"".join(struct.pack("HBBI", *row) for row in rows)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HxxxxxxP", len(rows), ctypes.addressof(buffer))
-    call(_("take system calls away"), libc.prctl(PR_SET_SECCOMP, 2, program, 0, 0))
 
 
 class Command:
@@ -439,17 +425,30 @@ def find_program(argv0: str, path: str) -> str:
     return argv0
 
 
-def explicit(argv: list[str], program: str) -> tuple[str, list[str]]:
-    """How to start ``program`` through the launcher by hand, scripts through their interpreter."""
+def explicit(argv: list[str], program: str) -> list[str]:
+    """How to start ``program`` by the emulator: as binfmt_misc does, and scripts through their interpreter."""
     for _hop in range(4):
-        with open(program, "rb") as file:
+        with open(os.open(program, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or not os.access(program, os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             head = file.read(256)
         if not head.startswith(b"#!"):
             break
         words = head[2:].split(b"\n", 1)[0].decode(errors="surrogateescape").strip().split(None, 1)
         argv = [*words, program, *argv[1:]]
         program = words[0]
-    return "/.xc/launcher", ["launcher", program, argv[0], *argv[1:]]
+    return [config["emulator_name"], program, argv[0], *argv[1:]]
+
+
+def not_in_time(*_arguments: object) -> None:
+    raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+def close(number: int) -> None:
+    try:
+        os.close(number)
+    except OSError:
+        pass
 
 
 def hand_over(channel: socket.socket) -> None:
@@ -464,6 +463,9 @@ def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.so
     """Become the command. Never returns."""
     try:
         os.setsid()
+        # Whatever of the target's is opened on the way may block: nobody else is served meanwhile.
+        signal.signal(signal.SIGALRM, not_in_time)
+        signal.alarm(PATIENCE_S)
         for number, fd in enumerate(fds[:3]):
             os.dup2(fd, number)
         if message.get("tty"):
@@ -489,20 +491,17 @@ def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.so
             os.makedirs(message["cwd"])
             os.chdir(message["cwd"])
         argv = message["argv"]
-        program = find_program(argv[0], message["env"].get("PATH", "/usr/bin:/bin"))
-        if message.get("launcher"):
-            argv = [message["launcher"], program, argv[0], *argv[1:]]
-            program = f"/.xc/{message['launcher']}"
-        elif config["emulator"] and (not config["registrations"] or root.binfmt):
-            program, argv = explicit(argv, program)
-            if channel is not None:
-                program += "-logging"
+        program: str | int = find_program(argv[0], message["env"].get("PATH", "/usr/bin:/bin"))
+        if root.emulators and (not config["registrations"] or root.binfmt):
+            argv, program = explicit(argv, str(program)), root.emulators["plain" if channel is None else "logging"]
         if channel is not None:
             hand_over(channel)
-        os.closerange(3, error_fd)
-        os.closerange(error_fd + 1, 256)
-        if config["absent_calls"]:
-            take_away(config["absent_calls"])
+        for number in range(3, 256):
+            if number not in (error_fd, program):  # both are closed by execve
+                close(number)
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        confinement.install_filter(bytes.fromhex(config["filter"]))
         os.execve(program, argv, message["env"])
     except StepFailed as error:
         os.write(error_fd, b"-" + json.dumps(told(error.step, error.number)).encode())
@@ -545,8 +544,7 @@ def take_listener(command: Command, channel: socket.socket, out: int) -> None:
     with channel:
         said, listeners, _flags, _address = socket.recv_fds(channel, 256, 1)
     if listeners:
-        path = f"/.xc/{config['secret']}/log"
-        command.tracer = tracer.Tracer(listeners[0], path, os.dup(out))
+        command.tracer = tracer.Tracer(listeners[0], config["log"], os.dup(out))
         listening[listeners[0]] = command.tracer
         poll.register(listeners[0], select.POLLIN)
     else:
@@ -656,6 +654,8 @@ def watch() -> None:
         return
     alive = processes()
     used_mb = sum(pages for _parent, _session, pages in alive.values()) * resource.getpagesize() >> 20
+    if not config["memory_group"]:
+        used_mb += confinement.unmapped_mb(alive)
     for command in commands.values():
         if used_mb > command.memory_mb:
             limit = command.memory_mb
@@ -672,48 +672,63 @@ def copy_in_child(message: Message, fd: int) -> None:
     error_r, error_w = os.pipe()
     pid = os.fork()
     if pid == 0:
+        number = errno.EIO
         try:
+            signal.signal(signal.SIGALRM, not_in_time)
+            signal.alarm(PATIENCE_S)
             become_target_in_root()
             os.chdir("/")
-            path = message["path"]
-            if message["op"] == "put":
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                target = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, message["mode"])
-                os.fchmod(target, message["mode"])
-                source = fd
-            else:
-                source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-                if not stat.S_ISREG(os.fstat(source).st_mode):
-                    raise OSError(errno.EINVAL, "not a regular file")
-                target = fd
-            while data := os.read(source, 1 << 20):
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(target, view) :]
+            copy(message, fd)
+            number = 0
         except StepFailed as error:
-            os.write(error_w, str(error.number).encode())
+            number = error.number
         except OSError as error:
-            os.write(error_w, str(error.errno).encode())
-        os._exit(0)
+            number = error.errno or number
+        finally:
+            os.write(error_w, str(number).encode())
+            os._exit(0)
     os.close(error_w)
     problem = os.read(error_r, 16)
     os.close(error_r)
     os.waitpid(pid, 0)
-    reply({"id": message["id"], "errno": int(problem or b"0")})
+    reply({"id": message["id"], "errno": int(problem or str(errno.EIO))})
+
+
+def copy(message: Message, fd: int) -> None:
+    """Copy between a file of the target and ``fd``: regular files only, and no more of one than a command may write."""
+    path, putting = message["path"], message["op"] == "put"
+    if putting:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    flags = os.O_CREAT | os.O_WRONLY if putting else os.O_RDONLY
+    there = os.open(
+        path, flags | os.O_NONBLOCK | os.O_NOCTTY, message.get("mode", 0)
+    )  # a FIFO would wait for another side
+    if not stat.S_ISREG(os.fstat(there).st_mode):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if putting:
+        os.ftruncate(there, 0)
+        os.fchmod(there, message["mode"])
+    elif os.fstat(there).st_size > message["most"]:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    source, target, left = (fd, there, 1 << 62) if putting else (there, fd, message["most"])
+    while left > 0 and (data := os.read(source, min(1 << 20, left))):
+        left -= len(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(target, view) :]
 
 
 def reply(message: Message) -> None:
     try:
-        control.send(json.dumps(message).encode())
+        confinement.send(control, message)
     except OSError:
         os._exit(0)
 
 
 def handle() -> None:
-    data, fds, _flags, _address = socket.recv_fds(control, 1 << 20, 8)
-    if not data:
+    message, fds = confinement.receive(control)
+    if message is None:
         os._exit(0)
-    message = json.loads(data)
     try:
         match message["op"]:
             case "spawn":
@@ -743,12 +758,13 @@ def serve() -> None:
     global root
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
+        confinement.leave_keyring()
         root = Root()
     except StepFailed as error:
         reply({"failed": error.step, "errno": error.number})
         os._exit(1)
     except OSError as error:
-        reply({"failed": _("prepare {file}", file=str(error.filename)), "errno": error.errno})
+        reply({"failed": _("prepare {file}", file=str(error.filename)), "errno": error.errno or 0})
         os._exit(1)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -781,7 +797,10 @@ def serve() -> None:
 
 control = socket.socket(fileno=int(sys.argv[1]))
 control.set_inheritable(False)
-config = json.loads(control.recv(1 << 20))
+_received, _nothing = confinement.receive(control)
+if _received is None:
+    sys.exit(1)
+config: Message = _received
 commands: dict[int, Command] = {}
 listening: dict[int, Any] = {}
 """Tracers by the descriptor on which their commands' calls are announced."""

@@ -268,6 +268,10 @@ class SystemSandbox(AgentSandbox):
                 "cpu_pinned": spec.own_cpu,
                 "no_network": True,
                 "private_layer": True,
+                # The kernel is the machine's own, and no program of the host can run on its processors.
+                "call_list": True,
+                "host_refused": True,
+                "memory_counted": True,
                 "kernel_floor": spec.floor and (floor == "whole" or not spec.absent_calls),
                 "identity": bool(spec.identity) or not spec.rootfs.stand_in,
             },
