@@ -7,7 +7,6 @@ import io
 import itertools
 import os
 import platform as host
-import secrets
 import socket
 import sys
 import threading
@@ -28,7 +27,8 @@ from pytest_xinchuang.sandbox.backends.inside import confinement
 from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
-from pytest_xinchuang.sandbox.wall import calls, formats, masks, pinned
+from pytest_xinchuang.sandbox.wall import calls, masks, pinned
+from pytest_xinchuang.sandbox.wall.emulation import emulation
 from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
 from pytest_xinchuang.tools.streams import Capture, Remembered
@@ -36,8 +36,6 @@ from pytest_xinchuang.tools.streams import Capture, Remembered
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
-HELPERS = "/tmp/helpers"
-"""Where the supervisor keeps the emulator while it registers it: a place in no root filesystem that target code sees."""
 OVERHEAD_MB = 256
 """MiB of a sandbox's memory beside that of its commands and its layer: supervisor, emulators' files, /dev/shm."""
 SHARED_MB = 1024
@@ -152,39 +150,11 @@ class QemuSandbox:
             "read_only": list(masks.READ_ONLY),
             "filter": calls.seccomp_program(machine, spec.absent_calls).hex(),
         }
-        return config if spec.emulator is None else config | self._emulation(spec.emulator, machine)
-
-    def _emulation(self, emulator: EmulatorRef, machine: str) -> dict[str, Any]:
-        """How programs of the platform are started, and those of the host are kept out."""
-        spec, name, marker = self.spec, emulator.path.name, formats.new_marker()
-        message = f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
-        native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
-        model, log = ["-cpu", spec.cpu_model, "-r", spec.kernel_release], hidden_name("/dev/null")
-        try:
-            emulators = {
-                kind: [(patch.offset, patch.data.hex()) for patch in pinned.pin(emulator.path, machine, words, marker)]
-                for kind, words in (("plain", model), ("logging", [*model, "-strace", "-D", log]))
-            }
-        except (OSError, ValueError) as error:
-            raise SandboxFault(
-                _("the emulator cannot be used: {why}", why=verbatim(str(error))),
-                mend=verbatim(f"xc provision {spec.platform} --force"),
-            ) from error
-        places = formats.Interpreters(
-            emulator=f"{HELPERS}/plain/{name}",
-            logging=f"{HELPERS}/logging/{name}",
-            refuser=f"{HELPERS}/refuser",
-            nothing=f"{HELPERS}/nothing",
+        return (
+            config
+            if spec.emulator is None
+            else config | emulation(spec.emulator, spec.arch, machine, spec.cpu_model, spec.kernel_release)
         )
-        lines = formats.registrations(spec.arch, native, marker, places)
-        return {
-            "emulator": str(emulator.path),
-            "emulator_name": name,
-            "emulators": emulators,
-            "log": log,
-            "helpers": {"refuser": formats.refuser(machine, message, marker).hex(), "nothing": b"nothing\n".hex()},
-            "registrations": [line.decode() for line in lines],
-        }
 
     def _shake_hands(self) -> Message:
         """Configure the supervisor; returns why it has no binfmt_misc of its own, or nothing."""
@@ -550,13 +520,6 @@ class QemuSandbox:
 
 
 _NOT_STARTED = _("it was not started")
-
-
-def hidden_name(path: str) -> str:
-    """A name of a file that nobody guesses, and that no table of mounts tells: 64 random bits between its directory and it."""
-    directory, _slash, name = path.rpartition("/")
-    bits = secrets.randbits(64)
-    return directory + "/" + "".join("./" if bits >> n & 1 else "/" for n in range(64)) + name
 
 
 def _log_of(answer: dict[str, Any] | None, logged: IO[bytes] | None) -> CallLog | None:

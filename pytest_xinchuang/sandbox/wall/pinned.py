@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.wall.formats import MARKER_OFFSET
 
 _PAGE = 0x10000
@@ -78,12 +79,12 @@ def pin(emulator: Path, machine: str, arguments: Sequence[str], marker: bytes) -
         head = file.read(1 << 14)
     size = emulator.stat().st_size
     if head[:6] != b"\x7fELF\x02\x01" or struct.unpack_from("<H", head, 16)[0] not in (_ET_EXEC, _ET_DYN):
-        raise ValueError(f"{emulator}: no 64-bit ELF program")
+        raise ValueError(_("{file}: it is no 64-bit ELF program", file=str(emulator)))
     (entry,) = struct.unpack_from("<Q", head, _ENTRY)
     (table,) = struct.unpack_from("<Q", head, _HEADERS)
     each, count = struct.unpack_from("<HH", head, 54)
     if table + each * count > len(head):
-        raise ValueError(f"{emulator}: its program headers are not at its beginning")
+        raise ValueError(_("{file}: its program headers are not at its beginning", file=str(emulator)))
     end, note, last = 0, -1, -1
     for index in range(count):
         kind, _flags, _offset, address, _physical, _filed, length = struct.unpack_from(
@@ -95,7 +96,7 @@ def pin(emulator: Path, machine: str, arguments: Sequence[str], marker: bytes) -
             note = index
     # Segments are in the order of their addresses: the kernel takes the last for the end of the image.
     if note < last or last < 0:
-        raise ValueError(f"{emulator}: it has no note behind its segments")
+        raise ValueError(_("{file}: it has no note behind its segments", file=str(emulator)))
     place, offset = _round(end), _round(size)
     code = bytearray(bytes.fromhex(_STUB[machine]))
     struct.pack_into("<q", code, len(code) - 8, entry - (place + len(code)))
