@@ -30,6 +30,10 @@ class _Loader(_Base):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, _("a key that is no text: a list or a mapping"), key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, _("the key {value} is given twice", value=verbatim(repr(key.value))), key.start_mark
@@ -66,7 +70,11 @@ class YamlFile:
             raise DataFileError(
                 _("{path}:{line}: not valid YAML: {value}", path=path, line=line, value=_yaml_fault(error))
             ) from error
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
+        # The library's constructors of tagged values (!!timestamp, !!bool) raise anything where the value is none of the tag.
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            why = _("a value that is not what its tag says")
+            raise DataFileError(_("{path}: not valid YAML: {why}", path=path, why=why)) from error
+        except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
             raise DataFileError(_("{path}: not valid YAML: {why}", path=path, why=error)) from error
         finally:
             loader.dispose()

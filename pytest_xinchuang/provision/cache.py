@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
@@ -75,10 +76,16 @@ class Entry:
 
     @staticmethod
     def read(path: Path) -> Entry | None:
+        """The entry of a file; None where there is none, or what stands there is none."""
         try:
-            return Entry(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            data = json.loads(path.read_text(encoding="utf-8"))
+            found = Entry(**data)
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
+        texts = (found.kind, found.name, found.recipe, found.digest, found.source)
+        facts = found.facts.items() if isinstance(found.facts, dict) else ((found.facts, None),)
+        whole = isinstance(found.stand_in, bool) and all(isinstance(text, str) for text in (*texts, *chain(*facts)))
+        return found if whole else None
 
 
 class Cache:

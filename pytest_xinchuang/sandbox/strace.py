@@ -11,8 +11,8 @@ from pytest_xinchuang.core.syscall_names import tables
 
 _QUOTED = re.compile(r'"[^"]*"')
 _TOKEN = re.compile(
-    r"(?P<lacking>\d+) Unknown syscall (?P<number>\d+)"
-    r"|(?:(?P<thread>\d+) )?\b(?P<name>[a-z_][a-z_0-9]*)\("
+    r"(?P<lacking>[0-9]{1,10}) Unknown syscall (?P<number>[0-9]{1,10})\b"
+    r"|(?:(?P<thread>[0-9]{1,10}) )?\b(?P<name>[a-z_][a-z_0-9]*)\("
     r"|(?:^|(?<=\))) = (?P<answer>\S*(?: errno=\d+ \([^)]*\))?)"
 )
 _ENDS = frozenset({"exit", "exit_group"})
@@ -64,7 +64,7 @@ class Call:
     @property
     def errno(self) -> int | None:
         """The number of the error that it certainly answered."""
-        found = re.search(r"errno=(\d+)", self.answer or "")
+        found = re.search(r"errno=([0-9]{1,5})\b", self.answer or "")
         return int(found.group(1)) if found else None
 
     def __str__(self) -> str:
@@ -186,7 +186,7 @@ class _Pairing:
 
     def _born(self, child: _Waiting, answer: str) -> set[_Waiting]:
         """The number of a new process is known, or that there is none."""
-        if not answer.isdigit():
+        if not re.fullmatch("[0-9]{1,10}", answer):
             return self._drop(child)
         if self._waiting.get(child.key) is child:
             del self._waiting[child.key]

@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 
+from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core.errors import XcError
 from tests.fuzz.mutate import mutated
 
@@ -61,7 +62,11 @@ class Target:
 
     def corpus(self) -> list[Case]:
         """The files of the corpus, seeds and finds."""
-        return [Case(_plain_name(path), path.read_bytes()) for path in sorted((CORPUS / self.name).glob("*")) if path.is_file()]
+        return [
+            Case(_plain_name(path), path.read_bytes())
+            for path in sorted((CORPUS / self.name).glob("*"))
+            if path.is_file()
+        ]
 
     def every_seed(self) -> list[Case]:
         return [*self.seeds(), *self.corpus()]
@@ -109,7 +114,7 @@ class Find:
 
 def attempt(target: Target, case: Case, place: Path) -> tuple[str, str] | None:
     """Run one input; None when it is accepted or refused in words, else the sign of the fault and its traceback."""
-    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict", write_through=True)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             try:
@@ -118,7 +123,7 @@ def attempt(target: Target, case: Case, place: Path) -> tuple[str, str] | None:
                 for language in ("en", "zh"):
                     if not error.told.render(language).strip():
                         raise ValueError("refused without a word") from error
-                    print(error.told.render(language))
+                    speak(error.told, language)
             out.flush()
     except (Exception, TooSlow, SystemExit) as error:
         return _sign(error), _trace(error)
@@ -131,7 +136,11 @@ def _trace(error: BaseException) -> str:
 
 
 def _sign(error: BaseException) -> str:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "pytest_xinchuang" in f.filename or "/fuzz/targets" in f.filename]
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if "pytest_xinchuang" in f.filename or "/fuzz/targets" in f.filename
+    ]
     where = f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else "?"
     return f"{type(error).__name__} in {where}"
 
@@ -166,7 +175,9 @@ def attempt_timed(target: Target, case: Case, place: Path) -> tuple[str, str] | 
 # -- children
 
 
-def in_child(work: Callable[[Callable[[bytes], None]], None], on_line: Callable[[bytes], None], silence_s: float) -> str:
+def in_child(
+    work: Callable[[Callable[[bytes], None]], None], on_line: Callable[[bytes], None], silence_s: float
+) -> str:
     """Run ``work`` in a child of bounded memory; what it tells comes line by line. Returns how it ended, "" for well."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -347,7 +358,10 @@ def main(words: list[str]) -> int:
 
     from tests.fuzz.targets import TARGETS
 
-    parser = argparse.ArgumentParser(prog="scripts/fuzz", description="Mutate inputs of every reader; anything but an accepted or a refused input is a find.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/fuzz",
+        description="Mutate inputs of every reader; anything but an accepted or a refused input is a find.",
+    )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"default: all: {' '.join(TARGETS)}")
     parser.add_argument("--number", type=int, default=1_000, help="mutants of each target (default: 1000)")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one (default: 0)")

@@ -31,7 +31,15 @@ def journals() -> list[Case]:
 
     reason = _("{program} needs {library}", program=verbatim("hello"), library=verbatim("libx.so"))
     platforms = [
-        {"id": name, "digest": "sha256:0", "arch": "arm64", "uname": "aarch64", "facts": "shipped", "cpu": text, "system": text}
+        {
+            "id": name,
+            "digest": "sha256:0",
+            "arch": "arm64",
+            "uname": "aarch64",
+            "facts": "shipped",
+            "cpu": text,
+            "system": text,
+        }
         for name in ("kunpeng-openeuler", "phytium-kylin")
     ]
     events: list[dict[str, Any]] = [
@@ -91,7 +99,13 @@ def layouts() -> list[Case]:
     head = {**json.loads(lines[0]), "structs": len(some)}
     table = json.loads((resources.fixtures_dir() / "syscalls" / "tables.json").read_bytes())
     name, calls = next((n, c) for n, c in (table.get("tables", table)).items() if isinstance(c, dict) and len(c) > 50)
-    made = {"schema": "xc-syscalls/1", "arch": name, "kernel": "6.1", "source": "x", "calls": dict(list(calls.items())[:30])}
+    made = {
+        "schema": "xc-syscalls/1",
+        "arch": name,
+        "kernel": "6.1",
+        "source": "x",
+        "calls": dict(list(calls.items())[:30]),
+    }
     return [
         Case("layouts.jsonl", b"\n".join([json.dumps(head).encode(), *some]) + b"\n"),
         Case("table.json", json.dumps(made).encode()),
@@ -125,11 +139,21 @@ def snapshots() -> list[Case]:
             "record": "package", "path": "example.org/sdk", "name": "sdk", "directory": ".", "targets": ["linux/amd64", "linux/arm64"], "grade": "typed",
             "hash": f"{change}", "source": f"{change}", "symbols": len(symbols), "exposes": [], "stubs": {"x": "v1"},
         }  # fmt: skip
-        records = [head, package, *({"record": "symbol", **s} for s in symbols), {"record": "end", "packages": 1, "symbols": len(symbols)}]
+        records = [
+            head,
+            package,
+            *({"record": "symbol", **s} for s in symbols),
+            {"record": "end", "packages": 1, "symbols": len(symbols)},
+        ]
         return b"".join(json.dumps(r, separators=(",", ":")).encode() + b"\n" for r in records)
 
     found = [Case("api.jsonl", text("go", n)) for n in (0, 2, 4)]
-    return [*found, Case("api.jsonl", text("c", 3)), Case("api.jsonl", text("python", 1)), Case("api.jsonl.gz", gzip.compress(text("java", 1), mtime=0))]
+    return [
+        *found,
+        Case("api.jsonl", text("c", 3)),
+        Case("api.jsonl", text("python", 1)),
+        Case("api.jsonl.gz", gzip.compress(text("java", 1), mtime=0)),
+    ]
 
 
 def artifacts() -> list[Case]:
@@ -145,20 +169,33 @@ def artifacts() -> list[Case]:
     }
     config = b'{"architecture":"arm64","os":"linux","config":{},"rootfs":{"type":"layers"}}'
     layer = containers.tar(files)
-    image = {"manifest.json": json.dumps([{"Config": "a.json", "RepoTags": ["x:1"], "Layers": ["l/layer.tar"]}]).encode(), "a.json": config, "l/layer.tar": layer}
+    image = {
+        "manifest.json": json.dumps([{"Config": "a.json", "RepoTags": ["x:1"], "Layers": ["l/layer.tar"]}]).encode(),
+        "a.json": config,
+        "l/layer.tar": layer,
+    }
     oci = {
         "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
         "index.json": b'{"manifests":[{"digest":"sha256:00","platform":{"architecture":"arm64","os":"linux"}}]}',
-        "blobs/sha256/00": json.dumps({"config": {"digest": "sha256:01"}, "layers": [{"digest": "sha256:02"}]}).encode(),
+        "blobs/sha256/00": json.dumps(
+            {"config": {"digest": "sha256:01"}, "layers": [{"digest": "sha256:02"}]}
+        ).encode(),
         "blobs/sha256/01": config,
         "blobs/sha256/02": containers.tar(files, "w:gz"),
     }
-    jar = {"META-INF/MANIFEST.MF": b"Manifest-Version: 1.0\n", "linux/aarch64/libx.so": elf, "pom.xml": b"<project><dependency><classifier>linux-x86_64</classifier></dependency></project>"}
+    jar = {
+        "META-INF/MANIFEST.MF": b"Manifest-Version: 1.0\n",
+        "linux/aarch64/libx.so": elf,
+        "pom.xml": b"<project><dependency><classifier>linux-x86_64</classifier></dependency></project>",
+    }
     found += [
         Case("tool", elf),
         Case("tool.tar", layer),
         Case("tool.zip", containers.zipped(files)),
-        Case("tool.deb", containers.deb(files, "Package: tool\nVersion: 1\nArchitecture: arm64\nDepends: libc6 (>= 2.31)\n")),
+        Case(
+            "tool.deb",
+            containers.deb(files, "Package: tool\nVersion: 1\nArchitecture: arm64\nDepends: libc6 (>= 2.31)\n"),
+        ),
         Case("tool.rpm", containers.rpm(files, "tool", "aarch64")),
         Case("tool.cpio", containers.cpio(files)),
         Case("libtool.a", containers.ar({"a.o": elf})),

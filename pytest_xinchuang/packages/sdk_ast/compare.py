@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.core.errors import DataFileError, XcError
+from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
@@ -263,7 +263,20 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
             comparer.compare_exposed([i for i in before.record.exposes if i.rpartition(".")[0] in changed_internal])
             continue
         first = len(comparer.changes)
-        comparer.compare_package(before, after)
+        try:
+            comparer.compare_package(before, after)
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError) as error:
+            # The schema lets parts of a symbol be left out that symbols of some kinds always have.
+            raise DataFileError(
+                _(
+                    "{package}: its symbols in {old} and {new} cannot be compared: {why}",
+                    package=path,
+                    old=old.snapshot.label,
+                    new=new.snapshot.label,
+                    why=told(error),
+                ),
+                mend=_("snapshots are made by: xc api snapshot DIR --output FILE"),
+            ) from error
         # What others still ask of it is parsed again, once; the memory of a large SDK is that of its largest package.
         before.forget()
         after.forget()
