@@ -112,7 +112,9 @@ class Comparison:
     @property
     def next_version(self) -> str:
         """The least right version after the old one (semantic versioning 2.0.0); "" when the old one has none."""
-        match = re.match(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?", self.old.header.version)
+        match = re.match(
+            r"v?([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})(-[0-9A-Za-z.-]+)?(?![0-9])", self.old.header.version
+        )
         if match is None:
             return ""
         major, minor, patch = (int(n) for n in match.groups()[:3])
@@ -377,7 +379,7 @@ def _module_changes(old: Snapshot, new: Snapshot) -> Iterable[Change]:
         yield Change("GO-MOD-PATH-CHANGED", "go.mod", before.name, after.name, undecided=why)
     elif len(taken) == 1:
         yield Change("GO-UNVERIFIABLE", "go.mod", undecided=why)
-    match = re.match(r"v(\d+)\.", after.version)
+    match = re.match(r"v([0-9]{1,18})\.", after.version)
     if match and int(match[1]) >= 2 and "+incompatible" not in after.version:
         suffix = re.search(r"(?:/v|\.v)(\d+)$", after.name)
         if suffix is None or suffix[1] != match[1]:
@@ -386,4 +388,4 @@ def _module_changes(old: Snapshot, new: Snapshot) -> Iterable[Change]:
 
 def _go_version(text: str) -> tuple[int, ...]:
     # Without a go directive a module has the language of Go 1.16 (Go modules reference, go directive).
-    return tuple(int(n) for n in re.findall(r"\d+", text)[:3]) or (1, 16)
+    return tuple(int(n) for n in re.findall("[0-9]{1,9}", text)[:3]) or (1, 16)

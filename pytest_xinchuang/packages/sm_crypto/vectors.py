@@ -231,6 +231,8 @@ def _not_whole(group: Group, test: Test) -> Message | None:
     missing = [n for n in in_group if n not in (group.model_extra or {})] + [n for n in in_test if n not in test]
     if group.type in ("Sm2Verify", "Sm2Encrypt") and not test.get("public") and "publicKey" not in fields:
         missing.append("publicKey")
+    if group.type == "Sm2Encrypt" and "k" in test and "ct" not in test:
+        missing.append("ct")
     if missing:
         return _("{field}: field required", field=missing[0])
     for name, value in fields.items():
@@ -277,7 +279,7 @@ def _is_ours(path: Path) -> bool:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return True
-    return not isinstance(data, dict) or "requirement" in data or data.get("algorithm") in BY_ALGORITHM
+    return not isinstance(data, dict) or "requirement" in data or str(data.get("algorithm")) in BY_ALGORITHM
 
 
 def find(loaded: Sequence[Loaded], identifier: str) -> list[Vector]:
