@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -288,7 +289,7 @@ def _why(error: Exception) -> Message:
         case OSError():
             return system_error(error)
         case RuntimeError():
-            return _("Too many levels of symbolic links")
+            return system_error(errno.ELOOP)
     return _("no name of a file: it has a character that none can have")
 
 

@@ -16,15 +16,8 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.resources import cache_dir as cache_dir
 from pytest_xinchuang.messages import _, system_error, verbatim
-
-
-def cache_dir() -> Path:
-    """``$XC_CACHE``, else ``$XDG_CACHE_HOME/pytest-xinchuang``, else ``~/.cache/pytest-xinchuang``."""
-    if explicit := os.environ.get("XC_CACHE"):
-        return Path(explicit).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "pytest-xinchuang"
 
 
 def tree_digest(root: Path) -> str:

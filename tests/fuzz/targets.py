@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -302,11 +302,9 @@ class _Said:
     """A process that has said it all, and ended."""
 
     def __init__(self, data: bytes) -> None:
-        self.stdout, self.stdin, self.stderr = (
-            io.BufferedReader(io.BytesIO(data)),
-            io.BytesIO(),
-            io.BufferedReader(io.BytesIO(data[:64])),
-        )  # type: ignore[arg-type]
+        self.stdout: IO[bytes] = io.BufferedReader(io.BytesIO(data))
+        self.stderr: IO[bytes] = io.BufferedReader(io.BytesIO(data[:64]))
+        self.stdin: IO[bytes] = io.BytesIO()
 
     def wait(self, _timeout_s: float | None = None) -> Any:
         from pytest_xinchuang.sandbox.protocol import Ended, Outcome
@@ -638,9 +636,10 @@ def _tls(case: Case, place: Path) -> None:
 
         def close(self) -> None: ...
 
-    for connect in (lambda: tlcp.speak(Channel), lambda: rfc8998.speak(Channel, "example.org")):
+    ways: list[Callable[[], object]] = [lambda: tlcp.speak(Channel), lambda: rfc8998.speak(Channel, "example.org")]
+    for way in ways:
         try:
-            print(connect())
+            print(way())
         except TlsError as error:
             _both(str(error.args[0]))
 

@@ -9,7 +9,6 @@ import pytest
 from tests.fuzz.drive import CORPUS, Case, attempt_timed
 from tests.fuzz.targets import TARGETS
 
-
 # Artifacts are unpacked by squashfs-tools too.
 NAMES = [pytest.param(name, marks=pytest.mark.tools if name == "inspect" else ()) for name in TARGETS]
 
