@@ -321,7 +321,7 @@ def _harness(case: Case, place: Path) -> None:
     from pytest_xinchuang.packages.sm_crypto.client import SmClient
     from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
 
-    with SmClient(lambda: _Said(case.data), timeout_s=2.0, start_timeout_s=2.0) as client:  # type: ignore[arg-type,return-value]
+    with SmClient(lambda: _Said(case.data), timeout_s=2.0, start_timeout_s=2.0) as client:
         run = run_vectors(client, _some_vectors())
         _both(
             *(outcome.detail for outcome in run.seen), *(c.what for c in run.crashes), *(v.what for v in run.violations)
@@ -333,7 +333,7 @@ def _bridge(data: bytes) -> None:
     from pytest_xinchuang.packages.syscall_bridge.runner import run_bridge, run_kernel
 
     probes = _shipped_probes()
-    with BridgeClient(lambda: _Said(data), timeout_s=2.0) as client:  # type: ignore[arg-type,return-value]
+    with BridgeClient(lambda: _Said(data), timeout_s=2.0) as client:
         outcomes = run_bridge(client, probes, list(probes.bridge.values())[:3], "linux", 4096)
         outcomes += run_kernel(client, probes, "linux", 4096)
         _both(*(outcome.text() for outcome in outcomes[:16] + outcomes[-8:]))
