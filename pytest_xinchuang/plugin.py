@@ -27,6 +27,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     markers.register(config)
     if not options.option(config, "xc_platform"):
+        options.ask_for_nothing(config)
         return
     from pytest_xinchuang.core.errors import XcError
     from pytest_xinchuang.run.active import XcRun

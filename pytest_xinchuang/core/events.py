@@ -245,6 +245,30 @@ class RunStarted(_Event):
         return datetime.date.fromisoformat(self.t[:10])
 
 
+class Planned(_Said):
+    """One check of one platform, as it stood at collection before anything was deselected.
+
+    A planned check without a decision of its own keeps its requirements ``not_tested``.
+
+    Attributes:
+        check: as in ``decision`` events. node: the full node id.
+        platform: "" where nothing could be known of platforms: it is then of every one.
+        state: what became of it at collection. ``selected``: it was about to run. ``deselected``: by an option, a plugin or a
+            hook. ``not_collected``: its file could not be read, or was left out. ``other_platforms``: its marker names others.
+        alternative: its marker names platforms, so that another check may stand in its place elsewhere.
+        reason: why it was not selected.
+    """
+
+    kind: Literal["planned"] = "planned"
+    check: str
+    node: str = ""
+    platform: str
+    requirements: tuple[str, ...]
+    state: Literal["selected", "deselected", "not_collected", "other_platforms"] = "not_collected"
+    alternative: StrictBool = False
+    reason: str = ""
+
+
 class CheckEnded(_Event):
     """One phase of one test has ended."""
 
@@ -328,10 +352,11 @@ class RunFinished(_Event):
     exit_status: StrictInt | None = None
 
 
-Event = RunStarted | CheckEnded | Decided | SandboxOpened | EvidenceKept | FaultMet | RunFinished
+Event = RunStarted | Planned | CheckEnded | Decided | SandboxOpened | EvidenceKept | FaultMet | RunFinished
 
 KINDS: dict[str, type[Event]] = {
     "run_started": RunStarted,
+    "planned": Planned,
     "check": CheckEnded,
     "decision": Decided,
     "sandbox": SandboxOpened,

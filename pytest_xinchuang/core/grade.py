@@ -21,15 +21,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from pytest_xinchuang.core.events import Decided, GradedPlatform, Required, Unreadable
+from pytest_xinchuang.core.events import Decided, GradedPlatform, Planned, Required, Unreadable
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.needs import all_needs, blocked_reason
+from pytest_xinchuang.core.plan import missed, plan_of, why_missed
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.core.waivers import apply_waivers
 from pytest_xinchuang.messages import NOTHING, Message, _, joined
 
-_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
+WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 
 @dataclass
@@ -105,7 +106,8 @@ def grade_run(journal: Journal, parts: Mapping[str, ReportPart] | None = None) -
     result = RunResult(journal, parts=parts or {})
     started = journal.started
     for platform in started.platforms:
-        results = [_judge(journal, platform, item) for item in started.required]
+        planned = plan_of(journal.planned, platform.id)
+        results = [_judge(journal, platform, item, planned.get(item.id, ())) for item in started.required]
         _block(started.required, results)
         result.requirements += results
     result.waiver_notes = apply_waivers(started, result.requirements)
@@ -114,8 +116,8 @@ def grade_run(journal: Journal, parts: Mapping[str, ReportPart] | None = None) -
     return result
 
 
-def _judge(journal: Journal, platform: GradedPlatform, item: Required) -> RequirementResult:
-    """The verdict about one required id. Whatever nobody decided is not tested."""
+def _judge(journal: Journal, platform: GradedPlatform, item: Required, planned: Sequence[Planned]) -> RequirementResult:
+    """The verdict about one required id. Whatever nobody decided is not tested, and so is what one planned check left open."""
     decisions = journal.decisions.get((platform.id, item.id), [])
     result = RequirementResult(
         id=item.id,
@@ -142,8 +144,9 @@ def _judge(journal: Journal, platform: GradedPlatform, item: Required) -> Requir
         # Every attempt is kept: what was a failure before it was a pass is a flaky pass, and is shown as one.
         result.flaky |= judged[-1].verdict is Verdict.PASS and any(j.verdict is not Verdict.PASS for j in judged[:-1])
         outcomes.append(judged[-1])
+    outcomes += [_Judged(Verdict.NOT_TESTED, reason=why_missed(check)) for check in missed(planned, by_check)]
     if outcomes:
-        worst = min(outcomes, key=lambda judged: _WORST_FIRST.index(judged.verdict))
+        worst = min(outcomes, key=lambda judged: WORST_FIRST.index(judged.verdict))
         result.verdict, result.cause, result.reason = worst.verdict, worst.cause, worst.reason
         result.mend = worst.mend or result.mend
         if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
@@ -254,7 +257,7 @@ def _grade(journal: Journal, platform: GradedPlatform, results: list[Requirement
 def _capped_by(level: Level, in_the_way: list[RequirementResult]) -> Message:
     if not in_the_way:
         return _("{level}: no requirement of this level was decided", level=level.value)
-    first = min(in_the_way, key=lambda r: _WORST_FIRST.index(r.verdict))
+    first = min(in_the_way, key=lambda r: WORST_FIRST.index(r.verdict))
     kind = first.verdict.word
     if first.verdict is Verdict.INCONCLUSIVE:
         kind = _("{verdict} ({cause})", verdict=kind, cause=first.cause.word)

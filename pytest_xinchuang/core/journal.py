@@ -26,6 +26,7 @@ from pytest_xinchuang.core.events import (
     Event,
     EvidenceKept,
     FaultMet,
+    Planned,
     RunFinished,
     RunStarted,
     SandboxOpened,
@@ -128,6 +129,7 @@ class Journal:
     """A journal as read: what happened, and what is wrong with the file itself.
 
     Attributes:
+        planned: the checks that were planned, of every platform.
         decisions: (platform, requirement) -> decisions in the order in which they were made.
         sandboxes: platform -> its sandboxes. checks: name of a check -> its phases.
         evidence: evidence id -> byte offset of its line.
@@ -137,6 +139,7 @@ class Journal:
     path: Path
     started: RunStarted
     finished: RunFinished | None = None
+    planned: list[Planned] = field(default_factory=list)
     decisions: dict[tuple[str, str], list[Decided]] = field(default_factory=dict)
     sandboxes: dict[str, list[SandboxOpened]] = field(default_factory=dict)
     checks: dict[str, list[CheckEnded]] = field(default_factory=dict)
@@ -245,6 +248,8 @@ def _take(journal: Journal, event: Event, offset: int) -> None:
             journal.problems.append(_("a second run_started at byte {offset}", offset=offset))
         case RunFinished():
             journal.finished = event
+        case Planned():
+            journal.planned.append(event)
         case Decided():
             journal.decisions.setdefault((event.platform, event.requirement), []).append(event)
         case SandboxOpened():

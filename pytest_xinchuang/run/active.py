@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.events import Planned
 from pytest_xinchuang.core.verdict import Cause, Verdict
 from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.run import markers
 from pytest_xinchuang.run.controller import Controller
 from pytest_xinchuang.run.options import usage_error
-from pytest_xinchuang.run.recording import Note, note_of
+from pytest_xinchuang.run.planning import Planner
+from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of
+from pytest_xinchuang.run.recording import Note, begin, note_of, record_of, take_part
 from pytest_xinchuang.run.session import XcSession
 
 
@@ -24,6 +28,11 @@ class XcRun:
         self.session = session
         collecting = session.config.option.collectonly or getattr(session.config.option, "setupplan", False)
         self.controller = None if session.is_worker or collecting else Controller(session)
+        self.planner = Planner(session)
+        session.config.pluginmanager.register(self.planner, "xinchuang-plan")
+        self.problems = ""
+        """Errors of use that a worker has met at collection."""
+        self._untold = True
 
     def pytest_report_header(self) -> list[str]:
         session, comma = self.session, _(", ")
@@ -44,14 +53,28 @@ class XcRun:
                 raise usage_error(self.session.config, error) from None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "xc_platform" not in metafunc.fixturenames:
-            return
-        shorts = self.session.all_platforms.file.shorts
-        marks = list(metafunc.definition.iter_markers("xc_platform"))
-        chosen = [
-            p for p in self.session.platforms if all(markers.allows(metafunc.config, m, p, shorts) for m in marks)
-        ]
-        metafunc.parametrize("xc_platform", chosen, ids=[p.id for p in chosen], indirect=True, scope="session")
+        if FIXTURE not in metafunc.fixturenames:
+            # A test that decides something decides it for each platform, also one that asks for its sandbox as it runs.
+            if next(metafunc.definition.iter_markers("xc_requirement"), None) is None:
+                return
+            metafunc.fixturenames.append(FIXTURE)
+        chosen = markers.platforms_for(metafunc.definition, self.session.platforms, self.session.all_platforms)
+        positions = metafunc.config.stash.setdefault(POSITIONS, {})
+        positions[function_of(metafunc.definition)] = (
+            len(getattr(metafunc._calls[0], "_idlist", ())) if metafunc._calls else 0
+        )
+        cases: list[Any] = [pytest.param(p, id=p.id) for p in chosen]
+        if not chosen:
+            # Whatever a vendor's ini says of empty parameter sets: it is for other platforms, and that is no mistake.
+            why = _("for other platforms alone").render(self.session.language)
+            cases = [pytest.param(None, id=NONE_CHOSEN, marks=pytest.mark.skip(reason=why))]
+        metafunc.parametrize(FIXTURE, cases, indirect=True, scope="session")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self) -> Generator[None, None, None]:
+        yield
+        if self.controller is not None and not self.session.distributed:
+            self.controller.plan(self.planner.plan)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -64,18 +87,47 @@ class XcRun:
 
         return make_scheduler(config, log, [p.id for p in self.session.platforms])
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker planned, also one that ran nothing."""
+        if self.controller is not None:
+            output = getattr(node, "workeroutput", {})
+            self.controller.plan([Planned.model_validate(each) for each in output.get("xc_plan", ())])
+            self.problems = self.problems or str(output.get("xc_problems", ""))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        begin(item)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        record = record_of(item)
+        record.running = True
+        try:
+            return (yield)
+        finally:
+            record.running = False
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if record_of(item).running:
+            take_part(item, call)
+            return report
         note = note_of(item, call, report)
         if note is not None:
+            note.plan, self._untold = self._untold_plan(), False
             note.sandboxes = list(self.session.opened)
             self.session.opened.clear()
             note.worker = getattr(self.session.config, "workerinput", {}).get("workerid", "")
             report.xc = note.packed()  # type: ignore[attr-defined]
         return report
+
+    def _untold_plan(self) -> list[Planned]:
+        """The plan of a worker, once: the first note carries it."""
+        return self.planner.plan if self.session.is_worker and self._untold else []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.controller is not None:
@@ -95,6 +147,12 @@ class XcRun:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.session.close()
+        if self.session.is_worker:
+            output = session.config.workeroutput  # type: ignore[attr-defined]
+            output["xc_plan"] = [json.loads(planned.model_dump_json()) for planned in self.planner.plan]
+            output["xc_problems"] = joined(self.planner.problems, verbatim("\n")).render(self.session.language)
+        if self.problems:
+            exitstatus = pytest.ExitCode.USAGE_ERROR
         if self.controller is not None:
             session.exitstatus = self.controller.finish(int(exitstatus))
             if self.controller.result is not None:
@@ -103,6 +161,8 @@ class XcRun:
                 )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.problems:
+            terminalreporter.write_line(f"ERROR: {self.problems}", red=True)
         if self.controller is not None:
             self.controller.summarize(terminalreporter)
 

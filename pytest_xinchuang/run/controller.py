@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform as host
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from pytest_xinchuang.core.events import (
     FaultMet,
     GradedPlatform,
     GradedSubject,
+    Planned,
     Required,
     Run,
     RunFinished,
@@ -48,6 +50,7 @@ class Controller:
         self.session = session
         self.result: RunResult | None = None
         self.broken: Message = NOTHING
+        self._planned = False
         self._attempts: dict[tuple[str, str, str], int] = {}
         self._known: dict[str, Note] = {}
         self.journal = JournalWriter(session.report_dir)
@@ -112,6 +115,14 @@ class Controller:
         except HostFault as fault:
             self.broken = verbatim(fault.what)
 
+    def plan(self, plan: Sequence[Planned]) -> None:
+        """Write what was planned, once: each worker plans the same."""
+        if not plan or self._planned:
+            return
+        self._planned = True
+        for planned in plan:
+            self._write(planned)
+
     def take(self, report: pytest.TestReport) -> None:
         """Journal one phase of one test."""
         packed = getattr(report, "xc", None)
@@ -121,6 +132,7 @@ class Controller:
                 self._lost(report)
             return
         note = self._known[report.nodeid] = Note.model_validate(packed)
+        self.plan(note.plan)
         for sandbox in note.sandboxes:
             self._write(sandbox)
         for decision, evidence in zip(note.decisions, note.evidence, strict=True):
@@ -155,8 +167,9 @@ class Controller:
         what = _("the worker was lost while it ran {check} on {platform}", check=note.check, platform=note.platform)
         self._write(FaultMet(what=str(what), messages=messages_of(what=what)))
         lost = Decision(Verdict.INCONCLUSIVE, Cause.HOST, what)
-        for requirement in note.requirements:
-            self._take_decision(decided(requirement, note.platform, note.check, lost), [])
+        for on in note.platforms:
+            for requirement in note.requirements:
+                self._take_decision(decided(requirement, on, note.check, lost), [])
 
     def finish(self, exit_status: int) -> int:
         """Grade, write the reports, and return the exit status, which only ever gets worse."""

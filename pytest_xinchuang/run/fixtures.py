@@ -28,9 +28,19 @@ def _session(request: pytest.FixtureRequest) -> XcSession:
 @pytest.fixture(scope="session")
 def xc_platform(request: pytest.FixtureRequest) -> Platform:
     """The platform that this test runs for; a test that uses it runs once for each selected one."""
-    _session(request)
-    platform: Platform = request.param
-    return platform
+    session = _session(request)
+    chosen: Platform | None = getattr(request, "param", None)
+    if chosen is None and len(session.platforms) == 1:
+        chosen = session.platforms[0]
+    if chosen is None:
+        from pytest_xinchuang.core.errors import XcError
+        from pytest_xinchuang.messages import _, verbatim
+
+        raise XcError(
+            _("several platforms are selected, and pytest does not see that this test runs for each of them"),
+            mend=_("add {mark} to the test", mark=verbatim('@pytest.mark.usefixtures("xc_platform")')),
+        )
+    return chosen
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from pytest_xinchuang.packages.base import N_
 from pytest_xinchuang.run.options import in_the_locale, usage_error
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.core.platform import Platform, Platforms
 
 SIGNATURES = {
     "xc_platform": N_(
@@ -48,6 +49,16 @@ def allows(config: pytest.Config, mark: pytest.Mark, platform: Platform, shorts:
         and mark.kwargs.get("arch") in (None, str(platform.arch))
         and mark.kwargs.get("os") in (None, platform.os_name)
     )
+
+
+def platforms_for(item: pytest.Item, platforms: Iterable[Platform], known: Platforms) -> list[Platform]:
+    """Those platforms of a run that every ``xc_platform`` marker of a test lets it run on.
+
+    Raises:
+        pytest.UsageError: wrong arguments.
+    """
+    marks = list(item.iter_markers("xc_platform"))
+    return [p for p in platforms if all(allows(item.config, mark, p, known.file.shorts) for mark in marks)]
 
 
 def _wrong(config: pytest.Config, found: str, marker: str) -> pytest.UsageError:

@@ -93,6 +93,28 @@ def usage_error(config: pytest.Config, problem: Message | XcError) -> pytest.Usa
     return pytest.UsageError(problem.render(language(config)))
 
 
+def ask_for_nothing(config: pytest.Config) -> None:
+    """Look at a run that names no platform: it grades nothing, and nobody may think that it did.
+
+    Raises:
+        pytest.UsageError: it asks for a grade all the same, by an option of ours, or by ``--xc-platform=`` with nothing behind
+            (a variable that is not set).
+    """
+    given = [argument for argument in config.invocation_params.args if str(argument).startswith("--xc-")]
+    if config.getoption("xc_platform") is None and not given:
+        return
+    from pytest_xinchuang.messages import _, joined, verbatim
+
+    raise usage_error(
+        config,
+        _(
+            "{given}: no platform is named, and nothing would be graded; add {option}",
+            given=joined([verbatim(str(argument)) for argument in given or ["--xc-platform="]], verbatim(" ")),
+            option=verbatim("--xc-platform=kunpeng"),
+        ),
+    )
+
+
 def option(config: pytest.Config, name: str) -> str | None:
     """An option's value: of the command line, else of the ini file, else None."""
     value = config.getoption(name)

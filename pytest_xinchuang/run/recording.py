@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.core.events import Decided, SandboxOpened, messages_of
-from pytest_xinchuang.core.grade import needs_fidelity
+from pytest_xinchuang.core.events import Decided, Planned, SandboxOpened, messages_of
+from pytest_xinchuang.core.grade import WORST_FIRST, needs_fidelity
 from pytest_xinchuang.core.needs import InOrder
-from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.run.blame import failing_plugin
 from pytest_xinchuang.run.markers import least_fidelity, requirement_ids
 from pytest_xinchuang.run.options import usage_error
+from pytest_xinchuang.run.platforms import CHECKED, check_of, platform_of
 
 RECORD: pytest.StashKey[ItemRecord] = pytest.StashKey()
 ORDERS: pytest.StashKey[dict[tuple[str, str], InOrder]] = pytest.StashKey()
@@ -32,13 +32,17 @@ class Note(BaseModel):
     Attributes:
         decisions: as they go into the journal, but for evidence and attempt, which the writer knows.
         evidence: the observations of each of the decisions.
+        platforms: those that the test runs for, for a test that decides something.
+        plan: what was planned, on the first note of a process.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     check: str
     platform: str
+    platforms: list[str] = []
     requirements: list[str]
+    plan: list[Planned] = []
     decisions: list[Decided] = []
     evidence: list[list[dict[str, Any]]] = []
     sandboxes: list[SandboxOpened] = []
@@ -55,10 +59,14 @@ class ItemRecord:
     """What a test has recorded so far.
 
     Attributes:
+        parts: what its subtests said, but for those that passed.
+        running: its call has begun and has not ended: what is reported now is a part of it.
         fidelity: of the poorest sandbox that the test ran something in.
     """
 
     decisions: dict[str, Decision] = field(default_factory=dict)
+    parts: list[Decision] = field(default_factory=list)
+    running: bool = False
     evidence: list[dict[str, Any]] = field(default_factory=list)
     fidelity: Fidelity | None = None
 
@@ -71,41 +79,48 @@ def record_of(item: pytest.Item) -> ItemRecord:
     return item.stash.setdefault(RECORD, ItemRecord())
 
 
-def platform_of(item: pytest.Item) -> Platform | None:
-    callspec = getattr(item, "callspec", None)
-    found = callspec.params.get("xc_platform") if callspec else None
-    return found if isinstance(found, Platform) else None
-
-
-def check_id(item: pytest.Item, platform: Platform) -> str:
-    """A name of the test that is the same wherever the suite is installed, without the platform."""
-    root = resources.conformance_dir().parent
-    place = item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else item.nodeid.split("::")[0]
-    return f"{place}::{item.name.replace(f'[{platform.id}]', '').replace(f'{platform.id}-', '').replace(f'-{platform.id}', '')}"
+def begin(item: pytest.Item) -> None:
+    """A new attempt begins: nothing that an earlier one has seen is evidence of it."""
+    item.stash[RECORD] = ItemRecord()
 
 
 def note_of(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Note | None:
     """The note for one phase of a test, or None for a test that is not ours to note."""
+    checked = item.stash.get(CHECKED, None)
     platform = platform_of(item)
-    if platform is None:
-        return None
-    requirements = requirement_ids(item)
+    if checked is None:
+        if platform is None:
+            return None
+        return Note(check=check_of(item), platform=platform.id, requirements=[])
     record = record_of(item)
     decisions: dict[str, Decision] = {}
     if report.when == "setup" and not report.passed:
-        decisions = dict.fromkeys(requirements, _broken(call, _("its set-up")))
+        decisions = dict.fromkeys(checked.requirements, _broken(call, _("its set-up")))
     elif report.when == "call":
-        decisions = {r: _decision(item, r, call, record, report) for r in requirements}
+        decisions = {r: _worst([*record.parts, _decision(item, r, call, record, report)]) for r in checked.requirements}
     elif report.when == "teardown" and report.failed:
-        decisions = dict.fromkeys(requirements, _broken(call, _("its tear-down")))
-    check = check_id(item, platform)
+        decisions = dict.fromkeys(checked.requirements, _broken(call, _("its tear-down")))
+    each = [(p.id, requirement, d) for p in checked.platforms for requirement, d in decisions.items()]
     return Note(
-        check=check,
-        platform=platform.id,
-        requirements=list(requirements),
-        decisions=[decided(r, platform.id, check, d) for r, d in decisions.items()],
-        evidence=[list(d.evidence) for d in decisions.values()],
+        check=checked.check,
+        platform=checked.platforms[0].id if len(checked.platforms) == 1 else "",
+        platforms=[p.id for p in checked.platforms],
+        requirements=list(checked.requirements),
+        decisions=[decided(requirement, on, checked.check, d) for on, requirement, d in each],
+        evidence=[list(d.evidence) for _on, _requirement, d in each],
     )
+
+
+def take_part(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """What a subtest says: it is a part of its check, and the worst of them counts."""
+    record = record_of(item)
+    if call.excinfo is not None:
+        record.parts.append(_by_outcome(item, call, record))
+
+
+def _worst(decisions: Sequence[Decision]) -> Decision:
+    """The first of the worst."""
+    return min(decisions, key=lambda decision: WORST_FIRST.index(decision.verdict))
 
 
 def decided(requirement: str, platform: str, check: str, decision: Decision) -> Decided:
@@ -149,20 +164,10 @@ def _decision(
     error = call.excinfo.value if call.excinfo else None
     if explicit is not None and (explicit.verdict is not Verdict.PASS or error is None):
         return explicit
-    if isinstance(error, pytest.skip.Exception):
-        return _skipped(error.msg)
-    if isinstance(error, (AssertionError, pytest.fail.Exception)):
-        text = str(error).strip().splitlines()
-        reason = verbatim(text[0][:500]) if text else _("an assertion failed")
-        return Decision(
-            Verdict.FAIL,
-            Cause.SUBJECT,
-            reason,
-            fidelity=record.fidelity or Fidelity.STATIC,
-            evidence=tuple(record.evidence),
-        )
     if error is not None:
-        return _broken(call, _("its call"))
+        return _by_outcome(item, call, record)
+    if report.failed:
+        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
     if hasattr(report, "wasxfail"):
         return Decision(Verdict.INCONCLUSIVE, Cause.SUBJECT, _("expected to fail: {why}", why=str(report.wasxfail)))
     if not record.evidence:
@@ -177,6 +182,29 @@ def _decision(
     if least is not None and fidelity < Fidelity(least):
         return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, needs_fidelity(Fidelity(least), fidelity))
     return Decision(Verdict.PASS, fidelity=fidelity, evidence=tuple(record.evidence))
+
+
+def _by_outcome(item: pytest.Item, call: pytest.CallInfo[None], record: ItemRecord) -> Decision:
+    """What an exception says of the subject: a failed assertion, and what the test itself calls a failure, fail it."""
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, pytest.skip.Exception):
+        return _skipped(error.msg)
+    plugin = failing_plugin(item.config, call.excinfo) if call.excinfo else None
+    if isinstance(error, (AssertionError, pytest.fail.Exception)) and plugin is None:
+        text = str(error).strip().splitlines()
+        reason = verbatim(text[0][:500]) if text else _("an assertion failed")
+        return Decision(
+            Verdict.FAIL,
+            Cause.SUBJECT,
+            reason,
+            fidelity=record.fidelity or Fidelity.STATIC,
+            evidence=tuple(record.evidence),
+        )
+    if plugin is not None:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = _("{plugin} ended the test: {what}", plugin=verbatim(plugin), what=verbatim(first[:500]))
+        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason)
+    return _broken(call, _("its call"))
 
 
 class Check:

@@ -181,6 +181,11 @@ class XcSession:
             given = self.config.args_source is pytest.Config.ArgsSource.ARGS
             return extra if given and not self._names_conformance() else (*shipped, *extra)
         names = [n.strip() for n in wanted.split(",") if n.strip()]
+        if not names:
+            raise XcError(
+                _("{option}: no conformance package is named", option=verbatim(f"--xc-suite={wanted}")),
+                mend=_("leave it out for all, or say {none}", none=verbatim("--xc-suite=none")),
+            )
         if names == ["none"]:
             return extra
         for name in names:
@@ -276,6 +281,12 @@ class XcSession:
         if key not in self._engines:
             self._engines[key] = self.registry.get(package).engine(self, platform)
         return self._engines[key]
+
+    @property
+    def distributed(self) -> bool:
+        """Whether workers collect and run the tests."""
+        given = self.config.option
+        return not self.is_worker and bool(getattr(given, "tx", None) or getattr(given, "dist", "no") != "no")
 
     @property
     def offline(self) -> bool:

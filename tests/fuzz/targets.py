@@ -755,6 +755,51 @@ shorts: {acme: kunpeng920-kylin_v10_sp3}
     ]
 
 
+def _commands(case: Case, place: Path) -> None:
+    """The whole command, as a user calls it: its exit code, and what it says where it cannot do its work."""
+    from pytest_xinchuang.cli.entry import main
+
+    os.environ["XC_CACHE"] = str(place / "cache")
+    path = _put(case, place)
+    words = next(line for name, line in _COMMANDS.items() if re.search(name, case.name)).split()
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = main([*("--language", *_language(case)), *(word.format(file=path, place=place) for word in words)])
+    told = said.getvalue()
+    if (
+        code not in range(5)
+        or (code == 2 and "xc: " not in told)
+        or "Traceback" in told
+        or list(place.glob("cache/errors/*"))
+    ):
+        raise ValueError(f"{' '.join(words)} ends with {code}: {told[-300:]}")
+
+
+_COMMANDS = {
+    r"journal\.ndjson": "report {file}",
+    r"xinchuang\.yaml": "subject check {place}",
+    r"own\.yaml": "platforms validate {file}",
+    r"api\.jsonl": "api diff {file} {file} --offline --format json",
+    r"layouts\.jsonl": "syscalls layout diff {file} {file}",
+    r"_test\.json": "sm vectors --vectors {place}",
+    r"xc-mirror": "supply-chain verify {place} --key {file}",
+    r"": "inspect {file} --platform kunpeng --format sarif",
+}
+"""The beginning of a file's name -> the command that reads it."""
+
+
+def _command_seeds() -> list[Case]:
+    return [
+        *seeds.journals(),
+        *_manifest_seeds(),
+        *_platform_seeds()[:1],
+        *seeds.snapshots(),
+        *seeds.layouts()[:1],
+        *seeds.vectors()[:3],
+        *seeds.artifacts()[-6:],
+    ]
+
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -773,5 +818,6 @@ TARGETS: dict[str, Target] = {
         Target("cache", _cache, _cache_seeds),
         Target("tls", _tls, _tls_seeds),
         Target("output", _output, _output_seeds),
+        Target("commands", _commands, _command_seeds, prepare=_installed),
     )
 }
