@@ -23,6 +23,9 @@ _NOT_IMPLEMENTED = "-1 errno=38 (Function not implemented)"
 _RESTORED = "-1 errno=513 "
 """qemu-user's own QEMU_ESIGRETURN (linux-user/generic/target_errno_defs.h), which the returns from signals alone answer."""
 
+MOST_WAITING = 300
+"""Calls that may wait at once; a sandbox has 256 processes and threads (``Limits.processes``)."""
+
 ALWAYS_THERE = frozenset(
     {
         *("brk", "madvise", "mmap", "mprotect", "munmap"),
@@ -122,12 +125,15 @@ class _Pairing:
     """
 
     def __init__(self) -> None:
+        self._lost = False
         self._waiting: dict[object, _Waiting] = {}
         self._seen: set[int] = set()
 
     def begins(self, call: Call) -> None:
         waiting = _Waiting(call)
         self.returns(waiting.key)
+        if self._lost:
+            return
         if call.thread is not None:
             self._seen.add(call.thread)
         if call.name in _ENDS:
@@ -144,6 +150,12 @@ class _Pairing:
             self._settle({former})
 
     def answers(self, text: str) -> None:
+        if len(self._waiting) > MOST_WAITING:
+            # More than a sandbox lets run: the log is torn, or made to burst us. Whose an answer is can be known no more.
+            self._lost = True
+            self._waiting.clear()
+        if self._lost:
+            return
         if len(self._waiting) == 1:
             ((key, only),) = self._waiting.items()
             if not only.answers and only.child is None and only.takes(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytest_xinchuang.core.events import KINDS, Event, EvidenceKept
 from pytest_xinchuang.core.journal import evidence_id, line_of
 from pytest_xinchuang.messages import _, verbatim
 from tests.fuzz.drive import Case
+from tests.fuzz.mutate import bomb
 from tests.inspect import containers
 
 TIME = "2026-11-29T10:00:00.000Z"
@@ -69,6 +71,10 @@ def journals() -> list[Case]:
             "kind": "decision", "t": TIME, "requirement": "XC-MRU-020", "verdict": "fail", "cause": "subject", "reason": str(reason), "mend": "link it",
             "fidelity": "emulated-user", "evidence": [seen], "platform": "phytium-kylin", "check": "t.py::test_b", "attempt": 1,
             "messages": {"reason": reason.as_data()},
+        },
+        {
+            "kind": "planned", "t": TIME, "check": "t.py::test_a", "node": "t.py::test_a[kunpeng-openeuler]", "platform": "kunpeng-openeuler",
+            "requirements": ["XC-MRU-001"], "state": "selected", "reason": "",
         },
         {"kind": "fault", "t": TIME, "what": "a worker was lost"},
         {"kind": "run_finished", "t": TIME, "exit_status": 1},
@@ -151,6 +157,12 @@ def snapshots() -> list[Case]:
     return [*found, Case("api.jsonl.gz", gzip.compress(text("go", 1), mtime=0))]
 
 
+def _head_of_a_tar(size: int) -> bytes:
+    info = tarfile.TarInfo("usr/bin/tool")
+    info.size = size
+    return info.tobuf() + b"\x7fELF"
+
+
 def artifacts() -> list[Case]:
     """Small objects and containers of each kind."""
     folder = Path(__file__).parent.parent / "inspect" / "corpus"
@@ -198,6 +210,9 @@ def artifacts() -> list[Case]:
         Case("tool.jar", containers.zipped(jar)),
         Case("image.tar", containers.tar(image)),
         Case("oci.tar", containers.tar(oci)),
+        Case("bomb.gz", bomb(400)),
+        Case("bomb.zip", containers.zipped({"inner.gz": bomb(400)})),
+        Case("bomb.tar.gz", gzip.compress(_head_of_a_tar(400 << 20), mtime=0) + bomb(400)),
         Case("install.sh", b"#!/bin/sh\nexit\n" + containers.tar(files, "w:gz")),
         *(Case(f"tool.tar.{kind}", data) for kind, data in containers.compressed(layer).items()),
     ]
