@@ -61,12 +61,7 @@ class Target:
     prepare: Callable[[], object] = lambda: None
 
     def corpus(self) -> list[Case]:
-        """The files of the corpus, seeds and finds."""
-        return [
-            Case(_plain_name(path), path.read_bytes())
-            for path in sorted((CORPUS / self.name).glob("*"))
-            if path.is_file()
-        ]
+        return corpus_of(self.name)
 
     def every_seed(self) -> list[Case]:
         return [*self.seeds(), *self.corpus()]
@@ -81,6 +76,13 @@ class Target:
         if self.seal is not None and random.random() < 0.85:
             made = Case(chosen.name, self.seal(made, random))
         return made
+
+
+def corpus_of(target: str) -> list[Case]:
+    """The files of a target's corpus, seeds and finds."""
+    return [
+        Case(_plain_name(path), path.read_bytes()) for path in sorted((CORPUS / target).glob("*")) if path.is_file()
+    ]
 
 
 def _plain_name(path: Path) -> str:
