@@ -349,7 +349,9 @@ def _compressed(data: bytes, inner: str, random: Random, others: Callable[[], by
     if kind == 1:  # a bomb: 3 MB that want gigabytes
         return gzip.compress(plain, 1, mtime=0) + bomb(random.choice((1, 30, 1200, 3000)))
     if kind == 2:
-        return gzip.compress(plain, 1, mtime=0) + random.choice((b"\0" * 9, b"x", gzip.compress(plain, 1, mtime=0), gzip.compress(b"", mtime=0)))
+        return gzip.compress(plain, 1, mtime=0) + random.choice(
+            (b"\0" * 9, b"x", gzip.compress(plain, 1, mtime=0), gzip.compress(b"", mtime=0))
+        )
     return gzip.compress(mutated(plain, inner, random, lambda: plain), 1, mtime=0)
 
 
