@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import verbatim
 from tests.fuzz import seeds
@@ -161,6 +162,10 @@ def hear_server(case: Case, place: Path) -> None:
     from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
     from pytest_xinchuang.packages.sm_crypto.tls.wire import TlsError
 
+    if case.name == "leaf.der":
+        _judge_chain(case.data)
+        return
+
     class Channel:
         def __init__(self) -> None:
             self.parts: Iterator[bytes] = iter([case.data[i : i + 500] for i in range(0, len(case.data), 500)])
@@ -180,6 +185,27 @@ def hear_server(case: Case, place: Path) -> None:
             say(str(error.args[0]))
 
 
+def _judge_chain(leaf: bytes) -> None:
+    """As the probe of a TLS endpoint does."""
+    from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
+    from pytest_xinchuang.sm.sm2 import Refused
+
+    roots, time, _leaf = _chain()
+    try:
+        found = parse(leaf)
+        say(f"{found.subject} {found.issuer} {found.usages} {found.is_ca} {found.path_length} {found.signature_oids}")
+        ChainJudge().judge([leaf], roots, time, "sign")
+    except Refused as refused:
+        say(str(refused))
+
+
+@cache
+def _chain() -> tuple[list[bytes], int, bytes]:
+    path = resources.fixtures_dir() / "vectors" / "sm2_certificate_test.json"
+    group = json.loads(path.read_bytes())["testGroups"][0]
+    return [bytes.fromhex(root) for root in group["roots"]], group["time"], bytes.fromhex(group["tests"][0]["chain"][0])
+
+
 def tls_seeds() -> list[Case]:
     def record(kind: int, body: bytes, version: bytes = b"\x01\x01") -> bytes:
         return bytes([kind]) + version + len(body).to_bytes(2) + body
@@ -188,7 +214,8 @@ def tls_seeds() -> list[Case]:
         return bytes([kind]) + len(body).to_bytes(3) + body
 
     hello = b"\x01\x01" + bytes(32) + b"\0" + b"\xe0\x13" + b"\0"
-    certificate = message(11, (6).to_bytes(3) + (3).to_bytes(3) + b"\x30\x01\x00")
+    der = _chain()[2]
+    certificate = message(11, (3 + len(der)).to_bytes(3) + len(der).to_bytes(3) + der)
     share = b"\x00\x33\x00\x45\x00\x29\x00\x41" + b"\x04" + bytes(64)
     extensions = b"\x00\x2b\x00\x02\x03\x04" + share
     hello13 = b"\x03\x03" + bytes(32) + b"\0" + b"\x00\xc6" + b"\0" + len(extensions).to_bytes(2) + extensions
@@ -204,6 +231,7 @@ def tls_seeds() -> list[Case]:
             + record(20, b"\1", b"\x03\x03")
             + record(23, bytes(40), b"\x03\x03"),
         ),
+        Case("leaf.der", _chain()[2]),
         Case("alert.bin", record(21, b"\x02\x28")),
     ]
 
