@@ -115,11 +115,18 @@ def hear_agent(case: Case, place: Path) -> None:
     class Fed(AgentSandbox):
         """An agent whose every answer is the mutant."""
 
+        fed = False
+
         def _transmit(self, data: bytes) -> None:
-            if not self._dead:
+            if not self.fed:
+                self.fed = True
                 for start in range(0, len(case.data), 700):
                     self._take_bytes(case.data[start : start + 700])
+
+        def _wait(self, stream: Any, deadline: float) -> bool:
+            if stream.answer is None:
                 self._die(verbatim("the end of the mutant"))
+            return super()._wait(stream, deadline)
 
         def close(self) -> None: ...
 
