@@ -44,12 +44,17 @@ VALUES: tuple[Any, ...] = (
     *_RAW,
 )  # fmt: skip
 
+_ALIASES = b"\na0: &a0 [x]\n" + b"".join(
+    b"a%d: &a%d [" % (i, i) + b",".join([b"*a%d" % (i - 1)] * 9) + b"]\n" for i in range(1, 9)
+)
+"""Nine lists of nine aliases each: 400 million values."""
+
 TOKENS: tuple[bytes, ...] = (
     b"\0", b"\n", b"\r\n", b"\r", b"\t", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\x85", b"\xe2\x80\xa8", b"\x0c", b"\x1c", b"{", b"}", b"[", b"]",
     b'"', b"'", b":", b": ", b",", b"- ", b"? ", b"? [a, b]: c\n", b"&a ", b"*a", b"&a [*a]", b"<<: *a\n", b"<<: 1\n", b"!!binary ", b"!!binary x", b"!!int x", b"!!float 1e9_9",
     b"!!timestamp 2001-13-45", b"!!set {a}", b"!!omap [a]", b"!!pairs [1]", b"!!python/name:os.system", b"!a ", b"!!null x", b"!!bool x", b"!!str {}", b"0o9", b"0x", b"0b", b"1:60:99", b"_",
     b"2001-02-30", b"2001-01-01 99:99:99", b".inf", b".nan", b"1e400", b"---\n", b"...\n", b"%YAML 9.9\n", b"%TAG ! x\n", b"|9\n", b">-\n", b"#", b"\\x", b"\\ud800", b"\\u", b"=",
-    b"=>", b"v", b"h1:", b"## explicit", b"# ", b"/go.mod", b"@", b"/", b"../", b"1" * 5000, b"a" * 300, b"\xb2", "²".encode(), "٣".encode(), b"-1", b"0", b"18446744073709551616",
+    _ALIASES, b"a: *a8\n", b"&x [*x]", b"=>", b"v", b"h1:", b"## explicit", b"# ", b"/go.mod", b"@", b"/", b"../", b"1" * 5000, b"a" * 300, b"\xb2", "²".encode(), "٣".encode(), b"-1", b"0", b"18446744073709551616",
 )  # fmt: skip
 
 
