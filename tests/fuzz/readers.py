@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,28 +15,39 @@ import yaml
 
 from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.chain import Chain, with_checksum
 from tests.fuzz.common import language_of, put, say
 from tests.fuzz.drive import Case
 
-_CHECKSUM = re.compile(rb',\s*"crc32":\s*"[^"]*"\}$')
+_SEAL = re.compile(rb',\s*"run_id": "[^"]*",\s*"seq".*\}$|,\s*"crc32": "[^"]*"\}$')
 
 
 def prepare_reports() -> None:
-    installed_packages()
+    _known()
     os.fsync = lambda _fd: None  # type: ignore[assignment] # a disk need not keep what the next mutant throws away
 
 
 def read_report(case: Case, place: Path) -> None:
     from pytest_xinchuang.core.grade import grade_run
     from pytest_xinchuang.core.journal import read_journal
+    from pytest_xinchuang.core.proof import prove
     from pytest_xinchuang.report.files import write_reports
     from pytest_xinchuang.report.terminal import write_table
 
-    result = grade_run(read_journal(put(case, place)), installed_packages().parts)
+    journal = read_journal(put(case, place))
+    prove(journal, _known())
+    result = grade_run(journal, installed_packages().parts)
     for language in language_of(case):
         for path in write_reports(result, place, language):
             path.read_text(encoding="utf-8")
         write_table(result, lambda text, **_markup: speak(text, "zh"), language=language)
+
+
+@cache
+def _known() -> Any:
+    from pytest_xinchuang.core.proof import Known
+
+    return Known.installed(installed_packages().catalogue())
 
 
 @cache
@@ -47,13 +57,21 @@ def installed_packages() -> Any:
     return installed()
 
 
-def sealed(case: Case, _random: Random) -> bytes:
-    """Each line with the checksum that it should have."""
-    out = []
+def sealed(case: Case, random: Random) -> bytes:
+    """Each line with the place in the chain that it should have, or with its checksum alone, as older journals have it."""
+    chain, chained, out = Chain("r1"), random.random() < 0.7, []
     for line in case.data.split(b"\n")[:-1]:
-        body = _CHECKSUM.sub(b"}", line)
-        out.append(body[:-1] + b', "crc32": "%08x"}' % zlib.crc32(body) if body.endswith(b"}") else line)
-    return b"\n".join(out) + b"\n"
+        body = _SEAL.sub(b"}", line)
+        if not body.endswith(b"}") or len(body) < 3:
+            out.append(line + b"\n")
+        elif not chained:
+            out.append(with_checksum(body))
+        else:
+            if b'"run_finished"' in body:
+                body = re.sub(rb'"events": [0-9]+', b'"events": %d' % chain.count, body)
+                body = re.sub(rb'"head": "[0-9a-f]{64}"', b'"head": "%s"' % chain.head.encode(), body)
+            out.append(chain.sealed(body, chain.count / 2))
+    return b"".join(out)
 
 
 def read_manifest(case: Case, place: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.chain import Chain
 from pytest_xinchuang.core.events import KINDS, Event, EvidenceKept
-from pytest_xinchuang.core.journal import evidence_id, line_of
+from pytest_xinchuang.core.journal import evidence_id
 from pytest_xinchuang.messages import _, verbatim
 from tests.fuzz.drive import Case
 from tests.fuzz.mutate import bomb
@@ -81,7 +82,10 @@ def journals() -> list[Case]:
     ]  # fmt: skip
     models: list[Event] = [KINDS[event["kind"]].model_validate(event) for event in events]
     assert isinstance(models[2], EvidenceKept)
-    return [Case("journal.ndjson", b"".join(map(line_of, models)))]
+    chain = Chain("r1")
+    lines = [chain.line(model, 0.5 * number) for number, model in enumerate(models[:-1])]
+    end = models[-1].model_copy(update={"events": chain.count, "head": chain.head})
+    return [Case("journal.ndjson", b"".join([*lines, chain.line(end, 10.0)]))]
 
 
 def vectors() -> list[Case]:
