@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pytest_xinchuang.core.resources import cache_dir
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 
 DISTRIBUTIONS = (
     "pytest-xinchuang",
@@ -27,6 +27,8 @@ DISTRIBUTIONS = (
     "griffe",
     "docker",
 )
+LONGEST = 300
+"""Characters of an error that are told."""
 KEPT = 20
 """Files in the cache; older ones go."""
 _SECRETS = re.compile(r"(?<=://)[^/@\s'\"]+@")
@@ -81,9 +83,9 @@ def _forget_old(place: Path) -> None:
 
 def what_broke(error: BaseException) -> Message:
     """The error in a few words."""
-    said = str(error).strip().splitlines()
-    shown = verbatim(f"{type(error).__name__}: {said[0][:200]}" if said else type(error).__name__)
-    return _("pytest-xinchuang itself broke: {error}", error=shown)
+    said = told(error)
+    shown = said if len(said) <= LONGEST else verbatim(said[:LONGEST])
+    return _("pytest-xinchuang itself broke: {kind}: {error}", kind=verbatim(type(error).__name__), error=shown)
 
 
 def mend_of(report: Path | None) -> Message:

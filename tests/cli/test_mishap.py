@@ -39,7 +39,7 @@ def test_it_is_a_sentence_and_a_file(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "xc: pytest-xinchuang itself broke: KeyError: 'facts'\n"
+        "xc: pytest-xinchuang itself broke: KeyError: there is no facts\n"
         f"  mend: send {report} to the maintainers: it has the traceback and the versions\n"
     )
     text = report.read_text()

@@ -39,7 +39,10 @@ def test_an_engine_that_broke_is_asked_no_more(tmp_path: Path, monkeypatch: pyte
     assert {d.cause for d in decisions[1:]} == {Cause.HOST}
     (report,) = tmp_path.glob("errors/*.txt")
     assert str(report) in decisions[1].mend and str(report) in decisions[2].mend
-    assert decisions[2].reason == "it was not looked at: pytest-xinchuang itself broke: KeyError: 'facts', at A-002"
+    assert (
+        decisions[2].reason
+        == "it was not looked at: pytest-xinchuang itself broke: KeyError: there is no facts, at A-002"
+    )
     assert "自身出错" in decisions[1].reason.render("zh")
 
 
