@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -52,11 +53,32 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         speak(_("xc: interrupted"), language, error=True)
         return Exit.INTERRUPTED
+    except MemoryError:
+        what = _("there is not enough memory; the command was not finished")
+        return _fail(XcError(what, mend=_("give it more, or a smaller input")), language)
+    except Exception as error:
+        return _unexpected(error, words, language)
 
 
 def _fail(error: XcError, language: str) -> int:
     speak(_("xc: {text}", text=error.told), language, error=True)
     return Exit.ERROR
+
+
+def _unexpected(error: Exception, words: list[str], language: str) -> int:
+    """An error of ours: a sentence, and a file for whoever mends it. Its traceback is for those who ask for it."""
+    from pytest_xinchuang.core.mishap import mend_of, traceback_of, what_broke, write_report
+
+    if _wants_traceback(words):
+        speak(traceback_of(error), language, end="", error=True)
+    return _fail(XcError(what_broke(error), mend=mend_of(write_report(error, ["xc", *words]))), language)
+
+
+def _wants_traceback(words: list[str]) -> bool:
+    """Whether ``--debug`` or ``-vv`` is among the words; they may not even have been parsed."""
+    mine = words[: words.index("--")] if "--" in words else words
+    told = sum(word.count("v") for word in mine if re.fullmatch("-v+", word)) + mine.count("--verbose")
+    return "--debug" in mine or told > 1
 
 
 def _close_stdout() -> None:

@@ -73,6 +73,21 @@ def walk(place: Path, unseen: Iterable[Path] = ()) -> Iterator[Path]:
         waiting += reversed(below)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file; what a source names may be no name at all, and then it is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def include_dirs(flags: Iterable[str], here: Path, base: Path) -> list[Path]:
     """The directories that flags of a C compiler search for headers.
 
@@ -90,7 +105,7 @@ def include_dirs(flags: Iterable[str], here: Path, base: Path) -> list[Path]:
                 found.append(Path(word[len(flag) :].lstrip("=")))
     # -include names a file: where it stands is where it is looked for.
     places = [base / place for place in found]
-    return [place if place.is_dir() else place.parent for place in places]
+    return [place if _is_directory(place) else place.parent for place in places]
 
 
 def forced_includes(flags: Sequence[str], here: Path, base: Path) -> list[Path]:
@@ -100,7 +115,7 @@ def forced_includes(flags: Sequence[str], here: Path, base: Path) -> list[Path]:
     for word in words:
         of_linker = word.split(",")[1:] if word.startswith("-Wl,") else [word]
         found += [base / match[1] for match in map(_SCRIPT.fullmatch, of_linker) if match]
-    return [path for path in found if path.is_file()]
+    return [path for path in found if _is_file(path)]
 
 
 def included(
@@ -139,7 +154,7 @@ def included(
             relative = os.fsdecode(name)
             for place in (path.parent, *places):
                 candidate = Path(os.path.normpath(place / relative))
-                if not candidate.is_file():
+                if not _is_file(candidate):
                     continue
                 if leaves(candidate, within):
                     outside(candidate, name in data)
@@ -171,8 +186,8 @@ def of_go(module: Path, within: Path | None = None, unseen: Iterable[Path] = ())
             # -L names a directory; what stands in it may all be linked.
             if not beside.is_relative_to(module) and (within is None or beside.is_relative_to(within)):
                 named.add(beside)
-    found.update(path for place in named for path in walk(place, unseen))
-    dirs = [place for place in named if place.is_dir()]
+    found.update(path for place in named if _is_file(place) or _is_directory(place) for path in walk(place, unseen))
+    dirs = [place for place in named if _is_directory(place)]
     found.update(included([p for p in found if p.suffix in SOURCES], dirs, within))
     return sorted(path for path in found if not leaves(path, within))
 
@@ -206,7 +221,7 @@ def go_directories(module: Path) -> list[Path]:
             if not name.startswith((".", "/")):
                 continue
             place = Path(os.path.normpath(directory / name))
-            if place.is_dir() and place != module and place not in found:
+            if _is_directory(place) and place != module and place not in found:
                 found[place] = None
                 waiting.append(place)
     return list(found)

@@ -14,19 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.resources import cache_dir as cache_dir
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
-
-
-def cache_dir() -> Path:
-    """``$XC_CACHE``, else ``$XDG_CACHE_HOME/pytest-xinchuang``, else ``~/.cache/pytest-xinchuang``."""
-    if explicit := os.environ.get("XC_CACHE"):
-        return Path(explicit).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "pytest-xinchuang"
 
 
 def tree_digest(root: Path) -> str:
@@ -125,7 +119,11 @@ class Entry:
             fields = json.loads(path.read_text(encoding="utf-8"))
             written = fields.pop("record", None)
             entry = Entry(**fields)
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        texts = (entry.kind, entry.name, entry.recipe, entry.digest, entry.source)
+        facts = entry.facts.items() if isinstance(entry.facts, dict) else ((entry.facts, None),)
+        if not isinstance(entry.stand_in, bool) or not all(isinstance(text, str) for text in (*texts, *chain(*facts))):
             return None
         # Older ones have no digest of themselves.
         return entry if written in (None, entry.record) and entry.says_what_it_is else None

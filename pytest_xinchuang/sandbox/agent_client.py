@@ -18,7 +18,7 @@ from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error
-from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
+from pytest_xinchuang.sandbox.answers import check_errno, outcome_of, read_answer, told_by
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
@@ -34,6 +34,8 @@ _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
 
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the agent's own answers: a file, a list of changes."""
+LARGEST_FRAME = 1 << 30
+"""Bytes; the largest file that is asked for is sent in one."""
 KILL_TIMEOUT_S = 10.0
 """Seconds for the end of what was killed."""
 
@@ -121,6 +123,10 @@ class AgentSandbox:
         start = 0
         while len(buffer) - start >= 4:
             (size,) = struct.unpack_from(">I", buffer, start)
+            if not 5 <= size <= LARGEST_FRAME:
+                self._die(_("the agent of {name} sent what is no frame", name=self.name))
+                buffer.clear()
+                return
             if len(buffer) - start < 4 + size:
                 break
             kind, number = struct.unpack_from(">BI", buffer, start + 4)
@@ -129,6 +135,10 @@ class AgentSandbox:
         del buffer[:start]
 
     def _take(self, kind: int, number: int, payload: bytes) -> None:
+        answer = None
+        if kind in (_EXIT, _DONE) and (answer := read_answer(payload)) is None:
+            self._die(_("the agent of {name} sent an answer that cannot be read", name=self.name))
+            return
         with self._lock:
             stream = self._streams.get(number)
             if stream is not None:
@@ -138,8 +148,8 @@ class AgentSandbox:
                     stream.add(stream.stderr, payload)
                 elif kind == _TRACE:
                     stream.add(stream.trace, payload)
-                elif kind in (_EXIT, _DONE):
-                    stream.answer = json.loads(payload)
+                elif answer is not None:
+                    stream.answer = answer
             self._lock.notify_all()
 
     def _die(self, why: Message) -> None:
@@ -281,7 +291,7 @@ class AgentSandbox:
         return data
 
     def changes(self) -> tuple[str, ...]:
-        return tuple(self._ask(_LIST)[0]["paths"])
+        return tuple(told_by(self._ask(_LIST)[0], "paths"))
 
     def reset(self) -> None:
         self._ask(_RESET)

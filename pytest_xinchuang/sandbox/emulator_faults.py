@@ -29,7 +29,7 @@ from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import Ended
 
-_ANNOUNCED = re.compile(rb"qemu: uncaught target signal (\d+) \([^()\n]*\) - core (?:not )?dumped\r?\n?")
+_ANNOUNCED = re.compile(rb"qemu: uncaught target signal (\d{1,3}) \([^()\n]*\) - core (?:not )?dumped\r?\n?")
 """linux-user/signal.c, dump_core_and_abort: qemu says so before it dies *for* the program."""
 
 _REFUSAL = re.compile(

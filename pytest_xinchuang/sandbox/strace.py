@@ -11,8 +11,8 @@ from pytest_xinchuang.core.syscall_names import tables
 
 _QUOTED = re.compile(r'"[^"]*"')
 _TOKEN = re.compile(
-    r"(?P<lacking>\d+) Unknown syscall (?P<number>\d+)"
-    r"|(?:(?P<thread>\d+) )?\b(?P<name>[a-z_][a-z_0-9]*)\("
+    r"(?P<lacking>[0-9]{1,10}) Unknown syscall (?P<number>[0-9]{1,10})\b"
+    r"|(?:(?P<thread>[0-9]{1,10}) )?\b(?P<name>[a-z_][a-z_0-9]*)\("
     r"|(?:^|(?<=\))) = (?P<answer>\S*(?: errno=\d+ \([^)]*\))?)"
 )
 _ENDS = frozenset({"exit", "exit_group"})
@@ -22,6 +22,9 @@ _MAKE = frozenset({"clone", "clone3", "fork", "vfork"})
 NOT_IMPLEMENTED = "-1 errno=38 (Function not implemented)"
 _RESTORED = "-1 errno=513 "
 """qemu-user's own QEMU_ESIGRETURN (linux-user/generic/target_errno_defs.h), which the returns from signals alone answer."""
+
+MOST_WAITING = 300
+"""Calls that may wait at once; a sandbox has 256 processes and threads (``Limits.processes``)."""
 
 ALWAYS_THERE = frozenset(
     {
@@ -64,7 +67,7 @@ class Call:
     @property
     def errno(self) -> int | None:
         """The number of the error that it certainly answered."""
-        found = re.search(r"errno=(\d+)", self.answer or "")
+        found = re.search(r"errno=([0-9]{1,5})\b", self.answer or "")
         return int(found.group(1)) if found else None
 
     def __str__(self) -> str:
@@ -122,12 +125,15 @@ class _Pairing:
     """
 
     def __init__(self) -> None:
+        self._lost = False
         self._waiting: dict[object, _Waiting] = {}
         self._seen: set[int] = set()
 
     def begins(self, call: Call) -> None:
         waiting = _Waiting(call)
         self.returns(waiting.key)
+        if self._lost:
+            return
         if call.thread is not None:
             self._seen.add(call.thread)
         if call.name in _ENDS:
@@ -144,6 +150,12 @@ class _Pairing:
             self._settle({former})
 
     def answers(self, text: str) -> None:
+        if len(self._waiting) > MOST_WAITING:
+            # More than a sandbox lets run: the log is torn, or made to burst us. Whose an answer is can be known no more.
+            self._lost = True
+            self._waiting.clear()
+        if self._lost:
+            return
         if len(self._waiting) == 1:
             ((key, only),) = self._waiting.items()
             if not only.answers and only.child is None and only.takes(text):
@@ -186,7 +198,7 @@ class _Pairing:
 
     def _born(self, child: _Waiting, answer: str) -> set[_Waiting]:
         """The number of a new process is known, or that there is none."""
-        if not answer.isdigit():
+        if not re.fullmatch("[0-9]{1,10}", answer):
             return self._drop(child)
         if self._waiting.get(child.key) is child:
             del self._waiting[child.key]
