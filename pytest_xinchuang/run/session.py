@@ -90,11 +90,9 @@ class XcSession:
         own_packages: list[Sequence[ConformancePackage]] = config.hook.pytest_xc_packages(config=config)
         self.registry: Registry = installed([package for group in own_packages for package in group])
         self.catalogue = self._load_catalogue()
-        shipped = Platforms(files[:1])
+        shipped = Platforms(files[:1]) if len(files) > 1 else self.all_platforms
         self.overridden = {
-            p.id
-            for p in self.platforms
-            if len(files) > 1 and (p.id not in shipped.ids or shipped.get(p.id).digest != p.digest)
+            p.id for p in self.platforms if p.id not in shipped.ids or shipped.get(p.id).digest != p.digest
         }
         """Platforms whose facts are not those that the suite ships."""
         self.packages = self._choose_packages()

@@ -19,6 +19,7 @@ import tests
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.report.json_report import report_schema
 from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
+from tests.others import SWITCHED_OFF
 
 pytestmark = pytest.mark.tools
 
@@ -55,7 +56,8 @@ def vendor(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error", *arguments)
+    alone = (*SWITCHED_OFF, "-p", "no:randomly", "-p", "no:cacheprovider")
+    return pytester.runpytest_subprocess(*alone, "-W", "error", *arguments)
 
 
 def report(pytester: pytest.Pytester) -> dict[str, Any]:
