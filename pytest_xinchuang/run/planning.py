@@ -117,7 +117,7 @@ class Planner(ConformanceCollector):
             try:
                 children = list(node.collect())
             except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
-                self._unread[node.path] = told(error) if isinstance(error, Exception) else verbatim(str(error))
+                self._unread[node.path] = told(error)
         for child in children:
             yield from self._below(child)
 

@@ -32,8 +32,13 @@ def ids_in(path: Path, known: Set[str]) -> set[str]:
         return {each for each in known if each in text} or set(known)
     words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) == MARKER]
-    literal = all(isinstance(argument, ast.Constant) for call in calls for argument in call.args)
-    return words & known or (set() if literal else set(known))
+    arguments = [argument for call in calls for argument in call.args]
+    found = words & known
+    if all(isinstance(argument, ast.Constant) for argument in arguments):
+        return found
+    # A name stands for ids that are written somewhere; what is put together may be any.
+    named = all(isinstance(argument, ast.Constant | ast.Name | ast.Starred) for argument in arguments)
+    return found if named and found else set(known)
 
 
 def _name(node: ast.expr) -> str:
