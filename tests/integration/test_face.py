@@ -1,0 +1,118 @@
+"""What a run shows, and with which exit status it ends, in a vendor's repository without a real sandbox."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from tests.integration.planned import OPTIONS, PLUGIN, Came, came, vendor
+
+pytestmark = pytest.mark.tools
+
+TESTS = """
+    import pytest
+    from product import see
+
+    @pytest.mark.xc_requirement("ACME-001")
+    def test_one(xc_sandbox):
+        xc_sandbox.run(["x"])
+
+    @pytest.mark.xc_requirement("ACME-002")
+    def test_two(xc_sandbox):
+        see(xc_sandbox)
+"""
+WAIVER = """
+    schema: xc-waivers/1
+    waivers:
+      - {requirement: ACME-002, subject: openssl, version: as in the target's root filesystem,
+         platform: kunpeng920-kylin_v10_sp3, owner: Han Meimei, reason: agreed with the lab, clause: "7.3", expires: 2099-12-31}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _ours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> Came:
+    return came(pytester, pytester.runpytest_inprocess(*PLUGIN, *OPTIONS, *arguments))
+
+
+def junit(pytester: pytest.Pytester) -> dict[str, list[str]]:
+    root = ElementTree.fromstring((pytester.path / ".xc/junit.xml").read_text(encoding="utf-8"))
+    return {str(case.get("name")): [child.tag for child in case] for case in root.iter("testcase")}
+
+
+# -- the profile is the gate
+
+
+@pytest.mark.parametrize(
+    ("profile", "how", "status", "case"),
+    [
+        ("connect", "passes", 0, []),
+        ("connect", "fails", 0, ["skipped"]),  # L1 is asked for, and it is L2 that fails
+        ("connect", "errs", 0, ["skipped"]),
+        ("government-portal", "passes", 0, []),
+        ("government-portal", "fails", 1, ["failure"]),
+        ("government-portal", "errs", 1, ["error"]),
+        ("e-licence", "passes", 10, []),  # nothing failed, and L3 is not reached
+        ("report", "fails", 1, ["failure"]),
+    ],
+)
+def test_exit_status_and_junit_follow_the_profile(
+    pytester: pytest.Pytester, profile: str, how: str, status: int, case: list[str]
+) -> None:
+    vendor(pytester, how)
+    pytester.makepyfile(test_it=TESTS)
+    found = run(pytester, f"--xc-profile={profile}", "--junitxml=own.xml", "-rs")
+    assert found.ret == status, found.output
+    assert junit(pytester)["ACME-002"] == case
+    # What was decided is told as it was, whatever the profile asks for.
+    assert found.verdicts["ACME-002"] == {"passes": "pass", "fails": "fail", "errs": "inconclusive"}[how]
+    if profile == "connect" and how == "fails":
+        assert "beyond the profile connect (L1): the product is wrong" in found.output
+        assert "<failure" not in (pytester.path / "own.xml").read_text(encoding="utf-8")
+
+
+def test_a_test_of_ones_own_that_fails_is_no_matter_of_the_profile(pytester: pytest.Pytester) -> None:
+    vendor(pytester, "fails")
+    pytester.makepyfile(test_it=TESTS, test_own="def test_own(): assert 0")
+    assert run(pytester, "--xc-profile=connect").ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_what_is_beyond_the_profile_does_not_end_the_run(pytester: pytest.Pytester) -> None:
+    vendor(pytester, "fails")
+    pytester.makepyfile(test_it=TESTS, test_later="def test_later(): print('it came to this')")
+    assert "1 skipped" in run(pytester, "--xc-profile=connect", "-x").output
+    assert "2 passed" in run(pytester, "--xc-profile=connect", "-x").output
+
+
+def test_what_is_waived_fails_no_gate(pytester: pytest.Pytester) -> None:
+    vendor(pytester, "fails")
+    pytester.makefile(".yaml", waivers=WAIVER)
+    pytester.makepyfile(test_it=TESTS)
+    assert run(pytester, "--xc-profile=government-portal", "--xc-waivers=waivers.yaml").ret == 0
+    assert run(pytester, "--xc-profile=government-portal").ret == 1
+
+
+# -- tracebacks
+
+
+def test_an_exception_has_its_traceback_and_its_line_in_the_summary(pytester: pytest.Pytester) -> None:
+    vendor(pytester, "errs")
+    pytester.makepyfile(test_it=TESTS)
+    found = run(pytester)
+    assert "    def test_two(xc_sandbox):" in found.output and "RuntimeError: the check is wrong" in found.output
+    line = "INCONCLUSIVE test_it.py::test_two[kunpeng920-kylin_v10_sp3] - RuntimeError: the check is wrong"
+    assert found.output.count(line) == 1
+    assert "def test_two" not in run(pytester, "--tb=no").output
+    assert "product.py:8: RuntimeError: the check is wrong" in run(pytester, "--tb=line").output
+    assert "INCONCLUSIVE" in run(pytester, "-v").output
+
+
+def test_a_pass_without_evidence_says_why_it_is_none(pytester: pytest.Pytester) -> None:
+    vendor(pytester)
+    pytester.makepyfile("import pytest\n@pytest.mark.xc_requirement('ACME-001')\ndef test_one(xc_sandbox): pass")
+    assert "[kunpeng920-kylin_v10_sp3] - the test passed and recorded no evidence" in run(pytester).output
