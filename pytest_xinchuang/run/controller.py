@@ -31,6 +31,7 @@ from pytest_xinchuang.core.events import (
 )
 from pytest_xinchuang.core.grade import RunResult, grade_run
 from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.run.demanded import are_harmless
@@ -225,6 +226,15 @@ class Controller:
                     line(_("kept: docker exec -it {name} sh; docker rm -f {name}", name=str(name)))
         if not self.session.packages:
             line(_("no conformance package was run: no grade"))
+            if not self.session.has_manifest and not self.session.option("xc_suite"):
+                line(
+                    _(
+                        "there is no {manifest} here: {init} writes one; {all} grades the target's own OpenSSL",
+                        manifest=verbatim(MANIFEST),
+                        init=verbatim("`xc subject init .`"),
+                        all=verbatim("`--xc-suite=all`"),
+                    )
+                )
             return
         width = max(terminal._tw.fullwidth - 16, 60)
         write_table(self.result, terminal.write_line, language=language, width=width)

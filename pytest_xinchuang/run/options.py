@@ -33,12 +33,15 @@ _OPTIONS = (
     PackageOption(
         "--xc-subject",
         "PATH",
-        N_("manifest (xinchuang.yaml) of the product to grade, or its directory (default: the target's own OpenSSL)"),
+        N_(
+            "manifest (xinchuang.yaml) of the product to grade, or its directory (default: the one in the rootdir, else the "
+            "target's own OpenSSL)"
+        ),
     ),
     PackageOption(
         "--xc-suite",
         "NAME[,NAME...]",
-        N_("conformance packages to run, or 'none' (default: all, unless paths are given)"),
+        N_("conformance packages to run, 'all' or 'none' (default: those that the manifest has something for)"),
     ),
     PackageOption("--xc-profile", "ID", N_("what the target system demands (default: report)")),
     PackageOption("--xc-report", "DIR", N_("where journal and reports are written (default: .xc)")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
 from pytest_xinchuang.packages.protocol import ConformancePackage, Engine
@@ -95,18 +96,18 @@ class XcSession:
             p.id for p in self.platforms if p.id not in shipped.ids or shipped.get(p.id).digest != p.digest
         }
         """Platforms whose facts are not those that the suite ships."""
-        self.packages = self._choose_packages()
         self.profile = self._load_profile()
         waivers = option(config, "xc_waivers")
         self.waivers: tuple[Waiver, ...] = load_waivers(Path(waivers)) if waivers else ()
-        subject = option(config, "xc_subject")
         self.backend = option(config, "xc_backend") or "auto"
         self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
         # A run that writes into its subject's directory does not change the subject.
         written = [self.report_dir.resolve() / name for name in REPORT_FILES]
-        self.subject = self.registry.subject(
-            Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl", written
-        )
+        manifest = self._manifest()
+        self.has_manifest = manifest is not None
+        """Whether a product is graded, and not the target's own OpenSSL for want of one."""
+        self.subject = self.registry.subject(manifest or resources.fixtures_dir() / "subjects" / "openssl", written)
+        self.packages = self._choose_packages()
         self.timeout_scale = self._positive("xc_timeout_scale")
         self.runner = Runner(self.timeout_scale)
         self._engines: dict[tuple[str, str], Engine] = {}
@@ -168,6 +169,13 @@ class XcSession:
         own = [Path(p) for group in hook for p in group]
         return self.registry.catalogue(*own) if own else shipped
 
+    def _manifest(self) -> Path | None:
+        """The manifest of the product: the one that is named, else the one in the directory that pytest calls its root."""
+        if named := option(self.config, "xc_subject"):
+            return Path(named)
+        found = self.config.rootpath / MANIFEST
+        return found if found.is_file() else None
+
     def _choose_packages(self) -> tuple[str, ...]:
         """The conformance packages whose requirements this run answers for."""
         shipped = self._shipped_packages
@@ -176,16 +184,20 @@ class XcSession:
         if wanted is None:
             if self.is_worker:
                 return tuple(self.config.workerinput["xc_packages"])  # type: ignore[attr-defined]
+            if self._names_conformance():
+                return (*shipped, *extra)
             given = self.config.args_source is pytest.Config.ArgsSource.ARGS
-            return extra if given and not self._names_conformance() else (*shipped, *extra)
+            return extra if given or not self.has_manifest else (*self._concerned(shipped), *extra)
         names = [n.strip() for n in wanted.split(",") if n.strip()]
         if not names:
             raise XcError(
                 _("{option}: no conformance package is named", option=verbatim(f"--xc-suite={wanted}")),
-                mend=_("leave it out for all, or say {none}", none=verbatim("--xc-suite=none")),
+                mend=_("leave it out for those of the manifest, or say {none}", none=verbatim("--xc-suite=none")),
             )
         if names == ["none"]:
             return extra
+        if names == ["all"]:
+            return (*shipped, *extra)
         for name in names:
             if name not in self.catalogue.packages:
                 known = self.catalogue.packages
@@ -199,6 +211,15 @@ class XcSession:
                     )
                 )
         return tuple(dict.fromkeys((*names, *extra)))
+
+    def _concerned(self, names: Iterable[str]) -> list[str]:
+        """Those packages that the manifest has something for. One that does not say is asked."""
+        found = []
+        for name in names:
+            concerns = getattr(self.registry.get(name), "concerns", None) if name in self.registry.names else None
+            if concerns is None or concerns(self.subject.file):
+                found.append(name)
+        return found
 
     def _names_conformance(self) -> bool:
         here = self.config.invocation_params.dir

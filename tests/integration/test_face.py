@@ -116,3 +116,52 @@ def test_a_pass_without_evidence_says_why_it_is_none(pytester: pytest.Pytester) 
     vendor(pytester)
     pytester.makepyfile("import pytest\n@pytest.mark.xc_requirement('ACME-001')\ndef test_one(xc_sandbox): pass")
     assert "[kunpeng920-kylin_v10_sp3] - the test passed and recorded no evidence" in run(pytester).output
+
+
+# -- what is run when no package is named
+
+UNITS = """
+    schema: xc-subject/1
+    name: hello
+    version: "1"
+    units:
+      - {name: hello, kind: rootfs, program: /bin/echo, args: [hello], expect: {stdout: "hello", source: POSIX echo}}
+"""
+HOST = """
+    schema: xc-subject/1
+    name: hello
+    version: "1"
+    host: {sysctls: {vm.max_map_count: "262144"}}
+"""
+
+
+def header(pytester: pytest.Pytester, *arguments: str) -> str:
+    result = pytester.runpytest_inprocess(*PLUGIN, "--xc-platform=kunpeng", "--collect-only", *arguments)
+    return next(line for line in result.stdout.lines if line.startswith("xinchuang: "))
+
+
+def test_the_manifest_in_the_root_says_which_packages_are_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_x(): pass")
+    assert header(pytester).endswith("subject openssl; packages none")
+    pytester.makefile(".yaml", xinchuang=UNITS)
+    assert header(pytester).endswith("subject hello; packages mru")
+    assert header(pytester, "--xc-suite=none").endswith("subject hello; packages none")
+    assert "packages mru, sm_crypto" in header(pytester, "--xc-suite=all")
+    assert header(pytester, "--xc-suite=sm_crypto").endswith("packages sm_crypto")
+    (path,) = pytester.path.glob("test_*.py")
+    assert header(pytester, path.name).endswith("packages none")
+    pytester.makefile(".yaml", xinchuang=HOST)
+    assert header(pytester).endswith("packages syscall_bridge")
+    pytester.path.joinpath("xinchuang.yaml").rename(pytester.mkdir("elsewhere") / "xinchuang.yaml")
+    assert header(pytester, "--xc-subject=elsewhere").endswith("subject hello; packages syscall_bridge")
+
+
+def test_without_a_manifest_a_line_says_how_to_go_on(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_x(): pass")
+    result = pytester.runpytest_inprocess(*PLUGIN, "--xc-platform=kunpeng", "-q")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["there is no xinchuang.yaml here: `xc subject init .` writes one; `--xc-suite=all` grades *"]
+    )
+    quiet = pytester.runpytest_inprocess(*PLUGIN, "--xc-platform=kunpeng", "-q", "--xc-suite=none")
+    quiet.stdout.no_fnmatch_line("there is no xinchuang.yaml*")
