@@ -15,9 +15,10 @@ from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.run import markers
 from pytest_xinchuang.run.controller import Controller
 from pytest_xinchuang.run.demanded import is_harmless_skip, skip_what_is_beyond
+from pytest_xinchuang.run.handles import LASTING, RUNNING
 from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.planning import Planner
-from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of
+from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of, platform_of
 from pytest_xinchuang.run.recording import Note, begin, note_of, record_of, take_part
 from pytest_xinchuang.run.session import XcSession
 from pytest_xinchuang.run.summary import write_open
@@ -100,11 +101,15 @@ class XcRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         begin(item)
+        item.config.stash[RUNNING] = item
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         record = record_of(item)
         record.running = True
+        platform = platform_of(item)
+        if "xc_sandbox_session" in getattr(item, "fixturenames", ()) and platform is not None:
+            item.config.stash[LASTING][platform.id].hand_on()
         try:
             return (yield)
         finally:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tests.integration.planned import OPTIONS, PLUGIN, Came, came, vendor
+from tests.integration.planned import OPTIONS, PLUGIN, Came, came, report_of, vendor
 
 pytestmark = pytest.mark.tools
 
@@ -165,3 +165,64 @@ def test_without_a_manifest_a_line_says_how_to_go_on(pytester: pytest.Pytester) 
     )
     quiet = pytester.runpytest_inprocess(*PLUGIN, "--xc-platform=kunpeng", "-q", "--xc-suite=none")
     quiet.stdout.no_fnmatch_line("there is no xinchuang.yaml*")
+
+
+# -- workers
+
+GROUPS = """
+    import os
+    import pathlib
+    import pytest
+
+    @pytest.fixture(scope="module")
+    def server():
+        with pathlib.Path(__file__).with_suffix(".started").open("a") as file:
+            file.write(os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+
+    @pytest.mark.parametrize("i", range(6))
+    def test_it(server, xc_sandbox, i):
+        xc_sandbox.run(["x"])
+"""
+
+
+@pytest.mark.parametrize("dist", ["loadfile", "loadscope", "worksteal", "load"])
+def test_the_way_that_tests_are_distributed_is_the_users(pytester: pytest.Pytester, dist: str) -> None:
+    vendor(pytester)
+    pytester.makepyfile(test_a=GROUPS, test_b=GROUPS)
+    found = run(pytester, "-p", "xdist.plugin", "-n2", f"--dist={dist}", "--xc-platform=kunpeng,loongson")
+    assert "24 passed" in found.output, found.output
+    started = [len((pytester.path / f"test_{x}.started").read_text().splitlines()) for x in "ab"]
+    if dist in ("loadfile", "loadscope"):
+        assert started == [1, 1]
+
+
+# -- a sandbox that lasts
+
+SERVER = """
+    import pytest
+
+    @pytest.fixture(scope="module")
+    def server(xc_sandbox_session):
+        xc_sandbox_session.put("/xc/state", b"started")
+        xc_sandbox_session.run(["server", "--start"])
+        return xc_sandbox_session
+
+    @pytest.mark.xc_requirement("ACME-001")
+    def test_one(server, xc_sandbox):
+        assert server.get("/xc/state") == b"started"
+        assert server.run(["client", "1"]).ok
+
+    @pytest.mark.xc_requirement("ACME-002")
+    def test_two(server, xc_sandbox):
+        assert server.get("/xc/state") == b"started"
+"""
+
+
+def test_a_sandbox_may_last_and_what_its_server_did_is_evidence_of_each_test(pytester: pytest.Pytester) -> None:
+    vendor(pytester)
+    pytester.makepyfile(test_it=SERVER)
+    found = run(pytester)
+    assert found.verdicts == {"ACME-001": "pass", "ACME-002": "pass"}, found.output
+    report = report_of(pytester)
+    assert report is not None
+    assert [len(r["evidence"]) for r in report["requirements"]] == [2, 1]
