@@ -11,7 +11,7 @@ from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Verdict
-from pytest_xinchuang.messages import LANGUAGES, Message, _, joined, verbatim
+from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, verbatim
 from pytest_xinchuang.report import parts
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -121,6 +121,7 @@ def _properties(
     }
     properties |= parts.properties(result, grade, package)
     for case in cases:
+        properties[f"title.{case.id}"] = both(case.title).render(language)
         properties[f"requirement.{case.id}"] = f"{case.level} {case.effective}{' flaky' if case.flaky else ''}"
     return {name: clean(value) for name, value in properties.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform as host
 import sys
 from collections.abc import Sequence
@@ -31,12 +32,14 @@ from pytest_xinchuang.core.events import (
 )
 from pytest_xinchuang.core.grade import RunResult, grade_run
 from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.secrets import Redactor
 from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
-from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, n_, told, verbatim
 from pytest_xinchuang.run.demanded import are_harmless
+from pytest_xinchuang.run.options import flag
 from pytest_xinchuang.run.recording import Note, decided
-from pytest_xinchuang.run.session import XcSession
+from pytest_xinchuang.run.session import DEFAULT_REPORTS, XcSession
 
 EXIT_BELOW_REQUIRED = 10
 """A platform did not reach the level that the profile requires."""
@@ -56,8 +59,17 @@ class Controller:
         self._attempts: dict[tuple[str, str, str], int] = {}
         self._known: dict[str, Note] = {}
         self._failed: list[Note] = []
+        self._redactor = Redactor()
+        self.had_report = (session.report_dir / "report.json").exists()
         self.journal = JournalWriter(session.report_dir)
+        self._keep_out_of_git()
         self._start()
+
+    def _keep_out_of_git(self) -> None:
+        """Where reports go by default is no part of a repository. A directory of the user's own choice may be anything."""
+        if self.session.report_dir.name == DEFAULT_REPORTS:
+            with contextlib.suppress(OSError):  # it is a convenience; what matters is told by the journal
+                (self.session.report_dir / ".gitignore").write_text("*\n", encoding="utf-8")
 
     def _start(self) -> None:
         session = self.session
@@ -74,7 +86,7 @@ class Controller:
                         "python": host.python_version(),
                         "pytest": pytest.__version__,
                     },
-                    argv=tuple(sys.argv),
+                    argv=self._redactor.argv(sys.argv),
                     backend=session.backend,
                 ),
                 suite=Suite(name="pytest-xinchuang", version=__version__, digest=session.catalogue.digest),
@@ -114,9 +126,15 @@ class Controller:
         if self.broken:
             return
         try:
-            self.journal.write(event)
+            self.journal.write(self._without_secrets(event))
         except HostFault as fault:
             self.broken = verbatim(fault.what)
+
+    def _without_secrets(self, event: Event) -> Event:
+        text = event.model_dump_json(by_alias=True)
+        if (clean := self._redactor.text(text)) == text:
+            return event
+        return type(event).model_validate_json(clean)
 
     def plan(self, plan: Sequence[Planned]) -> None:
         """Write what was planned, once: each worker plans the same."""
@@ -160,7 +178,7 @@ class Controller:
         key = (decision.requirement, decision.platform, decision.check)
         self._attempts[key] = self._attempts.get(key, 0) + 1
         try:
-            kept = [self.journal.evidence(item) for item in evidence] if not self.broken else []
+            kept = [self.journal.evidence(self._redactor.data(item)) for item in evidence] if not self.broken else []
         except HostFault as fault:
             self.broken = verbatim(fault.what)
             return
@@ -220,10 +238,24 @@ class Controller:
             return
         if self.result is None:
             return
-        if self.session.config.option.xc_keep_sandbox:
+        if flag(self.session.config, "xc_keep_sandbox"):
             for sandbox in (s for group in self.result.journal.sandboxes.values() for s in group):
                 if name := sandbox.extra.get("container"):
                     line(_("kept: docker exec -it {name} sh; docker rm -f {name}", name=str(name)))
+        left_out = [p for p in self.result.journal.planned if p.state in ("deselected", "not_collected")]
+        if left_out and self.had_report:
+            n = len(left_out)
+            line(
+                n_(
+                    "{n} check was left out, so this report tells less than a whole run's; the journal of the run before "
+                    "is {journal}",
+                    "{n} checks were left out, so this report tells less than a whole run's; the journal of the run before "
+                    "is {journal}",
+                    n,
+                    journal=verbatim(str(self.session.report_dir / "previous-journal.ndjson")),
+                ),
+                yellow=True,
+            )
         if not self.session.packages:
             line(_("no conformance package was run: no grade"))
             if not self.session.has_manifest and not self.session.option("xc_suite"):
@@ -236,7 +268,7 @@ class Controller:
                     )
                 )
             return
-        width = max(terminal._tw.fullwidth - 16, 60)
+        width = max(terminal._tw.fullwidth, 60)
         write_table(self.result, terminal.write_line, language=language, width=width)
         line(
             _(

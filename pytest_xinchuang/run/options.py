@@ -69,9 +69,11 @@ def add_options(parser: pytest.Parser, packages: Iterable[ConformancePackage]) -
         text = in_the_locale(each.help)
         group.addoption(each.flag, dest=each.name, metavar=each.metavar, default=None, help=text)
         parser.addini(each.name, text, default="")
-    for flag, text in _FLAGS:
-        dest = flag[2:].replace("-", "_")
-        group.addoption(flag, dest=dest, action="store_true", default=False, help=in_the_locale(text))
+    for name, text in _FLAGS:
+        dest = name[2:].replace("-", "_")
+        told = in_the_locale(text)
+        group.addoption(name, dest=dest, action="store_true", default=False, help=told)
+        parser.addini(dest, told, type="bool", default=False)
 
 
 def in_the_locale(text: str) -> str:
@@ -124,3 +126,8 @@ def option(config: pytest.Config, name: str) -> str | None:
     if value is None:
         value = config.getini(name) or None
     return None if value is None else str(value)
+
+
+def flag(config: pytest.Config, name: str) -> bool:
+    """Whether a flag is given on the command line, or switched on in the ini file."""
+    return bool(config.getoption(name) or config.getini(name))

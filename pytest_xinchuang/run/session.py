@@ -27,10 +27,13 @@ from pytest_xinchuang.packages.registry import Registry, installed
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.run.options import option
+from pytest_xinchuang.run.options import flag, option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.tools.process import Runner
+
+DEFAULT_REPORTS = ".xc"
+"""Where reports go that nobody sends elsewhere."""
 
 REPORT_FILES = (
     "journal.ndjson",
@@ -40,6 +43,7 @@ REPORT_FILES = (
     "report.html",
     "ctrf.json",
     ".lock",
+    ".gitignore",
 )
 """What runs write into the report directory."""
 
@@ -83,7 +87,7 @@ class XcSession:
         self.language = self._choose_language()
         self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
         files = [resources.platforms_file()]
-        files += [Path(p) for group in config.hook.pytest_xc_platforms(config=config) for p in group]
+        files += _paths("pytest_xc_platforms", config.hook.pytest_xc_platforms(config=config))
         if own := option(config, "xc_platforms_file"):
             files.append(Path(own))
         self.all_platforms = Platforms(files)
@@ -100,7 +104,7 @@ class XcSession:
         waivers = option(config, "xc_waivers")
         self.waivers: tuple[Waiver, ...] = load_waivers(Path(waivers)) if waivers else ()
         self.backend = option(config, "xc_backend") or "auto"
-        self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
+        self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or DEFAULT_REPORTS)
         # A run that writes into its subject's directory does not change the subject.
         written = [self.report_dir.resolve() / name for name in REPORT_FILES]
         manifest = self._manifest()
@@ -165,8 +169,7 @@ class XcSession:
     def _load_catalogue(self) -> Catalogue:
         shipped = self.registry.catalogue()
         self._shipped_packages = shipped.packages
-        hook = self.config.hook.pytest_xc_requirements(config=self.config)
-        own = [Path(p) for group in hook for p in group]
+        own = _paths("pytest_xc_requirements", self.config.hook.pytest_xc_requirements(config=self.config))
         return self.registry.catalogue(*own) if own else shipped
 
     def _manifest(self) -> Path | None:
@@ -261,7 +264,7 @@ class XcSession:
             timeout_scale=self.timeout_scale,
             image=option(self.config, "xc_image"),
             run_id=self.run_id,
-            keep=bool(self.config.option.xc_keep_sandbox),
+            keep=flag(self.config, "xc_keep_sandbox"),
             extra_backends=backends,
             on_open=self.opened.append,
         )
@@ -309,7 +312,7 @@ class XcSession:
 
     @property
     def offline(self) -> bool:
-        return bool(self.config.option.xc_offline)
+        return flag(self.config, "xc_offline")
 
     def close(self) -> None:
         for engine in self._engines.values():
@@ -317,3 +320,33 @@ class XcSession:
         self._engines.clear()
         if "pool" in self.__dict__:
             self.pool.close()
+
+
+def _paths(hook: str, returned: Iterable[object]) -> list[Path]:
+    """The files that the implementations of a hook returned, each once.
+
+    Raises:
+        XcError: one returned something else than a list of paths, e.g. a single text.
+    """
+    found: dict[Path, Path] = {}
+    for group in returned:
+        if isinstance(group, (str, bytes, Path)) or not isinstance(group, Iterable):
+            raise XcError(
+                _(
+                    "the hook {hook} returned {value}, and not a list of paths",
+                    hook=verbatim(hook),
+                    value=verbatim(repr(group)[:200]),
+                ),
+                mend=_("return [path], also for a single file"),
+            )
+        for each in group:
+            if not isinstance(each, (str, Path)):
+                raise XcError(
+                    _(
+                        "the hook {hook} returned {value}, which is no path",
+                        hook=verbatim(hook),
+                        value=verbatim(repr(each)[:200]),
+                    )
+                )
+            found.setdefault(Path(each).resolve(), Path(each))
+    return list(found.values())

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tests.integration.planned import OPTIONS, PLUGIN, Came, came, report_of, vendor
+from tests.integration.planned import CATALOGUE, OPTIONS, PLUGIN, Came, came, report_of, vendor
 
 pytestmark = pytest.mark.tools
 
@@ -226,3 +226,90 @@ def test_a_sandbox_may_last_and_what_its_server_did_is_evidence_of_each_test(pyt
     report = report_of(pytester)
     assert report is not None
     assert [len(r["evidence"]) for r in report["requirements"]] == [2, 1]
+
+
+# -- secrets, and what else a run leaves
+
+
+def test_secrets_are_not_kept(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "tok-0123456789")
+    monkeypatch.setattr("sys.argv", ["pytest", "--xc-proxy=https://user:sesame@host", "--password", "sesame"])
+    vendor(pytester, "fails")
+    pytester.makepyfile(
+        test_it=TESTS.replace('run(["x"])', 'run(["curl", "https://user:sesame@host/tok-0123456789"])'),
+        product="def see(sandbox): assert False, 'https://user:sesame@host said tok-0123456789'",
+    )
+    found = run(pytester)
+    assert found.verdicts == {"ACME-001": "pass", "ACME-002": "fail"}
+    assert found.reasons["ACME-002"] == "https://***@host said ***"
+    for path in (pytester.path / ".xc").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert "sesame" not in text and "tok-0123456789" not in text, path
+    assert (pytester.path / ".xc/.gitignore").read_text() == "*\n"
+
+
+def test_a_report_that_tells_less_than_the_one_before_says_so(pytester: pytest.Pytester) -> None:
+    vendor(pytester, "fails")
+    pytester.makepyfile(test_it=TESTS)
+    assert "left out" not in run(pytester).output
+    found = run(pytester, "--lf")
+    assert "1 check was left out, so this report tells less" in found.output
+    assert (pytester.path / ".xc/previous-journal.ndjson").is_file()
+
+
+# -- the hooks, and the ini file
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("str(OWN)", "the hook pytest_xc_requirements returned '*own.yaml', and not a list of paths"),
+        ("OWN", "the hook pytest_xc_requirements returned *own.yaml*, and not a list of paths"),
+        ("3", "the hook pytest_xc_requirements returned 3, and not a list of paths"),
+        ("[3]", "the hook pytest_xc_requirements returned 3, which is no path"),
+    ],
+)
+def test_a_hook_that_returns_something_else_is_told(pytester: pytest.Pytester, returned: str, told: str) -> None:
+    pytester.makefile(".yaml", own=CATALOGUE)
+    pytester.makeconftest(
+        f"import pathlib\nOWN = pathlib.Path(__file__).with_name('own.yaml')\n"
+        f"def pytest_xc_requirements(config): return {returned}"
+    )
+    result = pytester.runpytest_inprocess(*PLUGIN, *OPTIONS)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}*"])
+
+
+def test_a_catalogue_that_is_returned_twice_is_one(pytester: pytest.Pytester) -> None:
+    vendor(pytester)
+    pytester.makepyfile(
+        test_it=TESTS,
+        again=(
+            "import pathlib\ndef pytest_xc_requirements(config): return [str(pathlib.Path(__file__).parent / 'x/../own.yaml')] * 2"
+        ),
+    )
+    pytester.mkdir("x")
+    pytester.syspathinsert()
+    assert run(pytester, "-p", "again").level == "L2"
+
+
+def test_flags_work_in_the_ini_file(pytester: pytest.Pytester) -> None:
+    vendor(pytester)
+    pytester.makeini("[pytest]\nxc_offline = true\nxc_keep_sandbox = yes\n")
+    pytester.makepyfile(
+        """
+        def test_it(request):
+            from pytest_xinchuang.run.session import SESSION
+            session = request.config.stash[SESSION]
+            assert session.offline and session.pool.keep
+        """
+    )
+    assert run(pytester).ret == 0
+
+
+def test_a_platform_is_shown_by_its_id(pytester: pytest.Pytester) -> None:
+    vendor(pytester)
+    pytester.makepyfile(
+        "def test_it(xc_platform): assert repr(xc_platform) == \"Platform('kunpeng920-kylin_v10_sp3')\""
+    )
+    assert run(pytester).ret == 0

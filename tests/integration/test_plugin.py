@@ -318,7 +318,7 @@ def test_the_reference_subject_is_graded_the_same_with_and_without_workers(pytes
         )
         result.assert_outcomes(passed=50, skipped=12)
         assert result.ret == 0
-        result.stdout.fnmatch_lines(["*phytium_d2000-kylin_v10_sp1*L3*stand-in root filesystem*", "*needs native*"])
+        result.stdout.fnmatch_lines(["phytium_d2000-kylin_v10_sp1 *L3 *", "*stand-in root filesystem", "*needs native*"])
         reports.append(comparable(report(pytester)))
     assert reports[0] == reports[1]
     for grade in reports[0]["grades"]:
@@ -415,7 +415,7 @@ def test_facts_of_ones_own_show_on_the_grade(pytester: pytest.Pytester) -> None:
     )
     result = run(pytester, "--xc-platform=kunpeng,hygon", "--xc-subject=.", "--xc-platforms-file=facts.yaml")
     assert [g["facts"] for g in report(pytester)["grades"]] == ["overridden", "shipped"]
-    result.stdout.fnmatch_lines(["kunpeng920-kylin_v10_sp3 *facts overridden"])
+    result.stdout.fnmatch_lines(["kunpeng920-kylin_v10_sp3 *", "*facts overridden"])
 
 
 @pytest.mark.sandbox
