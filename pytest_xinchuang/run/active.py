@@ -11,7 +11,7 @@ import pytest
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.events import Planned
 from pytest_xinchuang.core.verdict import Cause, Verdict
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import _, displayed, joined, verbatim
 from pytest_xinchuang.run import markers
 from pytest_xinchuang.run.controller import Controller
 from pytest_xinchuang.run.demanded import is_harmless_skip, skip_what_is_beyond
@@ -46,7 +46,7 @@ class XcRun:
             subject=session.subject.name,
             packages=joined([verbatim(p) for p in session.packages], comma) if session.packages else _("none"),
         )
-        return [header.render(session.language)]
+        return [header.render(displayed(session.language))]
 
     def pytest_sessionstart(self) -> None:
         if self.controller is not None and self.session.packages:
@@ -176,7 +176,7 @@ class XcRun:
         if self.problems:
             terminalreporter.write_line(f"ERROR: {self.problems}", red=True)
         if self.controller is not None:
-            write_open(terminalreporter, self.session.language)
+            write_open(terminalreporter, displayed(self.session.language))
             self.controller.summarize(terminalreporter)
 
     def pytest_unconfigure(self) -> None:

@@ -35,7 +35,7 @@ from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
 from pytest_xinchuang.core.secrets import Redactor
 from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
-from pytest_xinchuang.messages import NOTHING, Message, _, n_, told, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, displayed, n_, told, verbatim
 from pytest_xinchuang.run.demanded import are_harmless
 from pytest_xinchuang.run.options import flag
 from pytest_xinchuang.run.recording import Note, decided
@@ -227,7 +227,7 @@ class Controller:
         """The table of grades."""
         from pytest_xinchuang.report.terminal import write_table
 
-        language = self.session.language
+        language = displayed(self.session.language)
 
         def line(message: Message, **markup: bool) -> None:
             terminal.write_line(message.render(language), **markup)

@@ -63,7 +63,7 @@ _FLAGS = (
 
 def add_options(parser: pytest.Parser, packages: Iterable[ConformancePackage]) -> None:
     """Register every ``--xc-*`` option, also of the installed packages, and the ini value of its name with underscores."""
-    group = parser.getgroup("xinchuang", in_the_locale(N_("grading on 信创 platforms")))
+    group = parser.getgroup("xinchuang", in_the_locale(N_("grading on Xinchuang platforms")))
     own = [option for package in packages for option in package.options]
     for each in (*_OPTIONS, *own):
         text = in_the_locale(each.help)
@@ -80,9 +80,9 @@ def in_the_locale(text: str) -> str:
     """A help text in the language of the locale: options are not known yet."""
     if not any(os.environ.get(name, "").startswith("zh") for name in ("LC_ALL", "LC_MESSAGES", "LANG")):
         return text  # English loads no translations: whoever only has the plugin installed comes here too
-    from pytest_xinchuang.messages import Message, choose_language
+    from pytest_xinchuang.messages import Message, choose_language, displayed
 
-    return Message.of(text).render(choose_language())
+    return Message.of(text).render(displayed(choose_language()))
 
 
 def language(config: pytest.Config) -> str:

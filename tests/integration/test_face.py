@@ -285,7 +285,8 @@ def test_a_catalogue_that_is_returned_twice_is_one(pytester: pytest.Pytester) ->
     pytester.makepyfile(
         test_it=TESTS,
         again=(
-            "import pathlib\ndef pytest_xc_requirements(config): return [str(pathlib.Path(__file__).parent / 'x/../own.yaml')] * 2"
+            "import pathlib\nOWN = pathlib.Path(__file__).parent / 'x/../own.yaml'\n"
+            "def pytest_xc_requirements(config): return [str(OWN)] * 2"
         ),
     )
     pytester.mkdir("x")

@@ -318,7 +318,9 @@ def test_the_reference_subject_is_graded_the_same_with_and_without_workers(pytes
         )
         result.assert_outcomes(passed=50, skipped=12)
         assert result.ret == 0
-        result.stdout.fnmatch_lines(["phytium_d2000-kylin_v10_sp1 *L3 *", "*stand-in root filesystem", "*needs native*"])
+        result.stdout.fnmatch_lines(
+            ["phytium_d2000-kylin_v10_sp1 *L3 *", "*stand-in root filesystem", "*needs native*"]
+        )
         reports.append(comparable(report(pytester)))
     assert reports[0] == reports[1]
     for grade in reports[0]["grades"]:
