@@ -41,6 +41,10 @@ class RunInfo(_Data):
     argv: list[str]
     problems: list[str] = Field(description="why this run has no grade; empty when it has one")
     faults: list[str] = Field(description="faults of our machinery that were met")
+    notes: list[str] = Field(
+        default_factory=list,
+        description="what a reader has to know: requirements and facts that are not the suite's, a clock that was set",
+    )
 
 
 class GradeInfo(_Data):
@@ -119,6 +123,7 @@ def build_report(result: RunResult, language: str = LANGUAGES[0]) -> Report:
             argv=list(started.run.argv),
             problems=[p.render(language) for p in journal.problems],
             faults=[f.said("what").render(language) for f in journal.faults],
+            notes=[note.render(language) for note in journal.notes],
         ),
         grades=[_grade(result, grade, language) for grade in result.grades],
         requirements=[_requirement(requirement, language) for requirement in result.requirements],

@@ -6,11 +6,14 @@ import contextlib
 import platform as host
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.clock import youngest
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.events import (
     SCHEMA,
@@ -31,21 +34,21 @@ from pytest_xinchuang.core.events import (
     messages_of,
 )
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.journal import JOURNAL, JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.proof import Known, own_catalogue, own_file, prove
 from pytest_xinchuang.core.secrets import Redactor
+from pytest_xinchuang.core.stale import DEFAULT_REPORTS
 from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import NOTHING, Message, _, displayed, n_, told, verbatim
 from pytest_xinchuang.run.demanded import are_harmless
 from pytest_xinchuang.run.options import flag
 from pytest_xinchuang.run.recording import Note, decided
-from pytest_xinchuang.run.session import DEFAULT_REPORTS, XcSession
+from pytest_xinchuang.run.session import XcSession
+from pytest_xinchuang.run.stale import EXIT_NO_REPORT
 
 EXIT_BELOW_REQUIRED = 10
 """A platform did not reach the level that the profile requires."""
-
-EXIT_NO_REPORT = 12
-"""The journal or a report could not be written."""
 
 
 class Controller:
@@ -60,8 +63,8 @@ class Controller:
         self._known: dict[str, Note] = {}
         self._failed: list[Note] = []
         self._redactor = Redactor()
-        self.had_report = (session.report_dir / "report.json").exists()
         self.journal = JournalWriter(session.report_dir)
+        self.had_report = (session.report_dir / f"previous-{JOURNAL}").exists()
         self._keep_out_of_git()
         self._start()
 
@@ -118,8 +121,21 @@ class Controller:
                     Required.model_validate(r.model_dump()) for r in session.catalogue.of(frozenset(session.packages))
                 ),
                 waivers=tuple(WaiverEntry.model_validate(w.model_dump()) for w in session.waivers),
+                not_before=youngest(self._read_before()),
+                own_requirements=tuple(map(own_catalogue, self._own_catalogues())),
+                platform_files=tuple(map(own_file, session.all_platforms.paths[1:])),
             )
         )
+
+    def _read_before(self) -> list[Path]:
+        """Files that a clock which is right is not before."""
+        session = self.session
+        waivers = session.option("xc_waivers")
+        own = [Path(waivers)] if waivers else []
+        return [*own, session.subject.manifest, resources.platforms_file(), session.report_dir / f"previous-{JOURNAL}"]
+
+    def _own_catalogues(self) -> list[Path]:
+        return [*self.session.registry.own_requirement_files(), *self.session.own_catalogues]
 
     def _write(self, event: Event) -> None:
         """Write an event; the first fault is kept, ends all writing, and decides the exit status."""
@@ -204,7 +220,9 @@ class Controller:
         self._write(RunFinished(exit_status=int(exit_status)))
         try:
             self.journal.close()
-            self.result = grade_run(read_journal(self.journal.path), self.session.registry.parts)
+            journal = read_journal(self.journal.path, self.journal.head)
+            prove(journal, Known.installed(self.session.registry.catalogue()))
+            self.result = grade_run(journal, self.session.registry.parts)
             if not self.broken:
                 write_reports(self.result, self.session.report_dir, self.session.language)
         except XcError as error:
@@ -252,7 +270,7 @@ class Controller:
                     "{n} checks were left out, so this report tells less than a whole run's; the journal of the run before "
                     "is {journal}",
                     n,
-                    journal=verbatim(str(self.session.report_dir / "previous-journal.ndjson")),
+                    journal=verbatim(str(self.session.report_dir / f"previous-{JOURNAL}")),
                 ),
                 yellow=True,
             )

@@ -15,10 +15,12 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
+from pytest_xinchuang.core.journal import REPORT_FILES
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.stale import DEFAULT_REPORTS
 from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
@@ -31,21 +33,6 @@ from pytest_xinchuang.run.options import flag, option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.tools.process import Runner
-
-DEFAULT_REPORTS = ".xc"
-"""Where reports go that nobody sends elsewhere."""
-
-REPORT_FILES = (
-    "journal.ndjson",
-    "previous-journal.ndjson",
-    "report.json",
-    "junit.xml",
-    "report.html",
-    "ctrf.json",
-    ".lock",
-    ".gitignore",
-)
-"""What runs write into the report directory."""
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
 
@@ -169,8 +156,10 @@ class XcSession:
     def _load_catalogue(self) -> Catalogue:
         shipped = self.registry.catalogue()
         self._shipped_packages = shipped.packages
-        own = _paths("pytest_xc_requirements", self.config.hook.pytest_xc_requirements(config=self.config))
-        return self.registry.catalogue(*own) if own else shipped
+        self.own_catalogues = _paths(
+            "pytest_xc_requirements", self.config.hook.pytest_xc_requirements(config=self.config)
+        )
+        return self.registry.catalogue(*self.own_catalogues) if self.own_catalogues else shipped
 
     def _manifest(self) -> Path | None:
         """The manifest of the product: the one that is named, else the one in the directory that pytest calls its root."""
