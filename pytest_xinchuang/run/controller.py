@@ -279,10 +279,9 @@ class Controller:
             if not self.session.has_manifest and not self.session.option("xc_suite"):
                 line(
                     _(
-                        "there is no {manifest} here: {init} writes one; {all} grades the target's own OpenSSL",
+                        "there is no {manifest} here: `xc subject init .` writes one; `--xc-suite=all` grades the target's own "
+                        "OpenSSL",
                         manifest=verbatim(MANIFEST),
-                        init=verbatim("`xc subject init .`"),
-                        all=verbatim("`--xc-suite=all`"),
                     )
                 )
             return
