@@ -9,9 +9,17 @@ import pytest
 
 from pytest_xinchuang.packages.base import loadable
 from pytest_xinchuang.run import fixtures, markers, options, stale
-from pytest_xinchuang.run.fixtures import xc_check, xc_evidence, xc_platform, xc_sandbox, xc_subject, xc_toolchain
+from pytest_xinchuang.run.fixtures import (
+    xc_check,
+    xc_evidence,
+    xc_platform,
+    xc_sandbox,
+    xc_sandbox_session,
+    xc_subject,
+    xc_toolchain,
+)
 
-__all__ = ["xc_check", "xc_evidence", "xc_platform", "xc_sandbox", "xc_subject", "xc_toolchain"]
+__all__ = ["xc_check", "xc_evidence", "xc_platform", "xc_sandbox", "xc_sandbox_session", "xc_subject", "xc_toolchain"]
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

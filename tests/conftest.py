@@ -17,6 +17,7 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
+from tests.others import SWITCHED_OFF
 
 pytest_plugins = ["pytester", "tests.tiers"]
 
@@ -24,8 +25,9 @@ pytest_plugins = ["pytester", "tests.tiers"]
 @pytest.fixture(autouse=True)
 def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs that tests read do not depend on who runs them."""
-    for name in ("PY_COLORS", "FORCE_COLOR", "PYTEST_ADDOPTS", "XC_MIRROR"):
+    for name in ("PY_COLORS", "FORCE_COLOR", "XC_MIRROR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(SWITCHED_OFF))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")  # else the texts would be in the language of whoever runs them
     # A pytester run has a HOME of its own; what was provisioned is found all the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -16,18 +17,24 @@ from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.gotest import commands as gotest
-from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, told, verbatim
+from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, displayed, told, verbatim
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``xc``; returns the exit code. Problems are told on stderr in a line or two, never as a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
-    language = choose_language(_language_in(words))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without Chinese shows what it cannot as escapes: names, and output of other tools.
+            stream.reconfigure(errors="backslashreplace")
+    language = displayed(choose_language(_language_in(words)))
     try:
         commands = commands_of(language)
         completion.complete(commands.parser)
         options = commands.parser.parse_args(words)
-        language = choose_language(options.language)
+        wanted = choose_language(options.language)
+        language = wanted if getattr(options, "output", None) else displayed(wanted)
+        options.language = language
         with Context(options, language) as context, _logging(options.verbose, words):
             context.obey_platforms_file()
             code: int = options.run(context)
@@ -107,7 +114,7 @@ def _language_in(words: Iterable[str]) -> str | None:
 
 def commands_of(language: str) -> Commands:
     """Every command. What is below a name is made when it is used."""
-    text = _("Grades on 信创 platforms: provisioning, sandboxes, reports.")
+    text = _("Grades on Xinchuang platforms: provisioning, sandboxes, reports.")
     commands = top("xc", text, f"xc {__version__}", language)
     data.add_platforms(commands)
     provisioning.add_doctor(commands)

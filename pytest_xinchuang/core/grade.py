@@ -57,6 +57,12 @@ class Grade:
             return True
         return self.level is not None and self.level >= self.required_level
 
+    def does_not_demand(self, result: RequirementResult) -> bool:
+        """Whether a requirement is more than the profile asks for. A profile without a required level only reports."""
+        if self.required_level is None:
+            return False
+        return not result.mandatory or result.level.value > self.required_level
+
 
 class ReportPart(Protocol):
     """What a conformance package adds to each report of a graded run: a pure function of what the journal says."""

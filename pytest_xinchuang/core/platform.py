@@ -246,6 +246,10 @@ class Platform(BaseModel):
     system: OsProfile
     stand_ins: StandIns
 
+    def __repr__(self) -> str:
+        """Short: pytest and reports show parameters by it."""
+        return f"Platform({self.id!r})"
+
     @property
     def world(self) -> str:
         """The ABI world; only LoongArch has two, everything else is "new"."""

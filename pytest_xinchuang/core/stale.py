@@ -11,7 +11,9 @@ from pytest_xinchuang.messages import _, system_error, verbatim
 JOURNAL = "journal.ndjson"
 LOCK = ".lock"
 REPORTS = ("report.json", "junit.xml", "report.html", "ctrf.json")
-REPORT_FILES = (JOURNAL, f"previous-{JOURNAL}", *REPORTS, LOCK)
+DEFAULT_REPORTS = ".xc"
+"""Where reports go that nobody sends elsewhere."""
+REPORT_FILES = (JOURNAL, f"previous-{JOURNAL}", *REPORTS, LOCK, ".gitignore")
 """What runs write into the report directory."""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_xinchuang.commands.common import Commands
     from pytest_xinchuang.core.grade import ReportPart
     from pytest_xinchuang.core.platform import Platform
-    from pytest_xinchuang.core.subject import Section
+    from pytest_xinchuang.core.subject import Section, SubjectFile
     from pytest_xinchuang.packages.protocol import ConformancePackage, Engine, RunContext
 
 GROUP = "pytest_xinchuang.packages"
@@ -48,6 +48,14 @@ class Package:
 
     def check(self, run: RunContext) -> None:
         """Nothing to look at."""
+
+    def concerns(self, subject: SubjectFile) -> bool:
+        """Whether a manifest has something for this package, so that it is part of a run that names no packages.
+
+        A package without sections of its own is asked of every subject.
+        """
+        own = {section.key for section in self.sections}
+        return not own or any(section.key in own for section, _value in subject.given)
 
     def add_commands(self, commands: Commands) -> None:
         """No commands."""

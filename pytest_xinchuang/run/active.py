@@ -11,14 +11,17 @@ import pytest
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.events import Planned
 from pytest_xinchuang.core.verdict import Cause, Verdict
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import _, displayed, joined, verbatim
 from pytest_xinchuang.run import markers
 from pytest_xinchuang.run.controller import Controller
+from pytest_xinchuang.run.demanded import is_harmless_skip, skip_what_is_beyond
+from pytest_xinchuang.run.handles import LASTING, RUNNING
 from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.planning import Planner
-from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of
+from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of, platform_of
 from pytest_xinchuang.run.recording import Note, begin, note_of, record_of, take_part
 from pytest_xinchuang.run.session import XcSession
+from pytest_xinchuang.run.summary import write_open
 
 
 class XcRun:
@@ -43,7 +46,7 @@ class XcRun:
             subject=session.subject.name,
             packages=joined([verbatim(p) for p in session.packages], comma) if session.packages else _("none"),
         )
-        return [header.render(session.language)]
+        return [header.render(displayed(session.language))]
 
     def pytest_sessionstart(self) -> None:
         if self.controller is not None and self.session.packages:
@@ -98,11 +101,15 @@ class XcRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         begin(item)
+        item.config.stash[RUNNING] = item
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         record = record_of(item)
         record.running = True
+        platform = platform_of(item)
+        if "xc_sandbox_session" in getattr(item, "fixturenames", ()) and platform is not None:
+            item.config.stash[LASTING][platform.id].hand_on()
         try:
             return (yield)
         finally:
@@ -123,6 +130,7 @@ class XcRun:
             self.session.opened.clear()
             note.worker = getattr(self.session.config, "workerinput", {}).get("workerid", "")
             report.xc = note.packed()  # type: ignore[attr-defined]
+            skip_what_is_beyond(self.session, item, report, note)
         return report
 
     def _untold_plan(self) -> list[Planned]:
@@ -138,8 +146,12 @@ class XcRun:
         if packed is None or report.when != "call":
             return None
         decisions = Note.model_validate(packed).decisions
+        if is_harmless_skip(report, decisions):
+            return None
         if any(d.verdict is Verdict.INCONCLUSIVE for d in decisions):
-            return "inconclusive", "?", "INCONCLUSIVE"
+            # What came by an exception is shown with its traceback, as pytest shows any other.
+            shown = "failed" if report.failed and not isinstance(report.longrepr, str) else "inconclusive"
+            return shown, "?", "INCONCLUSIVE"
         if any(d.verdict is Verdict.NOT_TESTED and d.cause is Cause.BLOCKED for d in decisions):
             return "not tested", "-", "NOT TESTED"
         return None
@@ -154,7 +166,7 @@ class XcRun:
         if self.problems:
             exitstatus = pytest.ExitCode.USAGE_ERROR
         if self.controller is not None:
-            session.exitstatus = self.controller.finish(int(exitstatus))
+            session.exitstatus = self.controller.finish(int(exitstatus), session.testsfailed)
             if self.controller.result is not None:
                 session.config.hook.pytest_xc_grade(
                     config=session.config, result=self.controller.result, platforms=self.session.platforms
@@ -164,6 +176,7 @@ class XcRun:
         if self.problems:
             terminalreporter.write_line(f"ERROR: {self.problems}", red=True)
         if self.controller is not None:
+            write_open(terminalreporter, displayed(self.session.language))
             self.controller.summarize(terminalreporter)
 
     def pytest_unconfigure(self) -> None:

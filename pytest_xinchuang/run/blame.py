@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 _TELLERS = frozenset({"_pytest.outcomes"})
@@ -23,16 +25,14 @@ def failing_plugin(config: pytest.Config, info: pytest.ExceptionInfo[BaseExcepti
     return top if top in _plugins(config) else None
 
 
-def _plugins(config: pytest.Config) -> dict[str, str]:
-    """Top-level modules of plugins that come from distributions: not a conftest, not ours."""
-    found: dict[str, str] = {}
-    for plugin, distribution in config.pluginmanager.list_plugin_distinfo():
-        name = getattr(plugin, "__name__", "") or type(plugin).__module__
-        found[name.partition(".")[0]] = str(distribution.project_name)
-    for name, plugin in config.pluginmanager.list_name_plugin():
-        module = getattr(plugin, "__name__", "") or type(plugin).__module__
-        origin = getattr(plugin, "__file__", "") or ""
-        if plugin is not None and "site-packages" in origin:
-            found.setdefault(module.partition(".")[0], name)
-    found.pop("pytest_xinchuang", None)
-    return found
+def _plugins(config: pytest.Config) -> set[str]:
+    """Top-level modules of plugins that are somebody else's: no conftest, nothing of the repository, not ours."""
+    found = {
+        getattr(plugin, "__name__", "") or type(plugin).__module__
+        for plugin, _distribution in config.pluginmanager.list_plugin_distinfo()
+    }
+    for plugin in config.pluginmanager.get_plugins():
+        origin = Path(getattr(plugin, "__file__", None) or config.rootpath)
+        if "site-packages" in origin.parts or not origin.is_relative_to(config.rootpath):
+            found.add(getattr(plugin, "__name__", ""))
+    return {name.partition(".")[0] for name in found} - {"pytest_xinchuang", "conftest", ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform as host
 import sys
 from collections.abc import Sequence
@@ -35,8 +36,13 @@ from pytest_xinchuang.core.events import (
 from pytest_xinchuang.core.grade import RunResult, grade_run
 from pytest_xinchuang.core.journal import JOURNAL, JournalWriter, read_journal, utc_now
 from pytest_xinchuang.core.proof import Known, own_catalogue, own_file, prove
+from pytest_xinchuang.core.secrets import Redactor
+from pytest_xinchuang.core.stale import DEFAULT_REPORTS
+from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
-from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, displayed, n_, told, verbatim
+from pytest_xinchuang.run.demanded import are_harmless
+from pytest_xinchuang.run.options import flag
 from pytest_xinchuang.run.recording import Note, decided
 from pytest_xinchuang.run.session import XcSession
 from pytest_xinchuang.run.stale import EXIT_NO_REPORT
@@ -55,8 +61,18 @@ class Controller:
         self._planned = False
         self._attempts: dict[tuple[str, str, str], int] = {}
         self._known: dict[str, Note] = {}
+        self._failed: list[Note] = []
+        self._redactor = Redactor()
         self.journal = JournalWriter(session.report_dir)
+        self.had_report = (session.report_dir / f"previous-{JOURNAL}").exists()
+        self._keep_out_of_git()
         self._start()
+
+    def _keep_out_of_git(self) -> None:
+        """Where reports go by default is no part of a repository. A directory of the user's own choice may be anything."""
+        if self.session.report_dir.name == DEFAULT_REPORTS:
+            with contextlib.suppress(OSError):  # it is a convenience; what matters is told by the journal
+                (self.session.report_dir / ".gitignore").write_text("*\n", encoding="utf-8")
 
     def _start(self) -> None:
         session = self.session
@@ -73,7 +89,7 @@ class Controller:
                         "python": host.python_version(),
                         "pytest": pytest.__version__,
                     },
-                    argv=tuple(sys.argv),
+                    argv=self._redactor.argv(sys.argv),
                     backend=session.backend,
                 ),
                 suite=Suite(name="pytest-xinchuang", version=__version__, digest=session.catalogue.digest),
@@ -119,18 +135,22 @@ class Controller:
         return [*own, session.subject.manifest, resources.platforms_file(), session.report_dir / f"previous-{JOURNAL}"]
 
     def _own_catalogues(self) -> list[Path]:
-        session = self.session
-        hook = session.config.hook.pytest_xc_requirements(config=session.config)
-        return [*session.registry.own_requirement_files(), *(Path(p) for group in hook for p in group)]
+        return [*self.session.registry.own_requirement_files(), *self.session.own_catalogues]
 
     def _write(self, event: Event) -> None:
         """Write an event; the first fault is kept, ends all writing, and decides the exit status."""
         if self.broken:
             return
         try:
-            self.journal.write(event)
+            self.journal.write(self._without_secrets(event))
         except HostFault as fault:
             self.broken = verbatim(fault.what)
+
+    def _without_secrets(self, event: Event) -> Event:
+        text = event.model_dump_json(by_alias=True)
+        if (clean := self._redactor.text(text)) == text:
+            return event
+        return type(event).model_validate_json(clean)
 
     def plan(self, plan: Sequence[Planned]) -> None:
         """Write what was planned, once: each worker plans the same."""
@@ -156,6 +176,8 @@ class Controller:
             self._take_decision(decision, evidence)
         if report.when == "teardown":
             self._known.pop(report.nodeid, None)
+        if report.failed:
+            self._failed.append(note)
         if report.when == "call" or not report.passed:
             self._write(
                 CheckEnded(
@@ -172,7 +194,7 @@ class Controller:
         key = (decision.requirement, decision.platform, decision.check)
         self._attempts[key] = self._attempts.get(key, 0) + 1
         try:
-            kept = [self.journal.evidence(item) for item in evidence] if not self.broken else []
+            kept = [self.journal.evidence(self._redactor.data(item)) for item in evidence] if not self.broken else []
         except HostFault as fault:
             self.broken = verbatim(fault.what)
             return
@@ -188,8 +210,11 @@ class Controller:
             for requirement in note.requirements:
                 self._take_decision(decided(requirement, on, note.check, lost), [])
 
-    def finish(self, exit_status: int) -> int:
-        """Grade, write the reports, and return the exit status, which only ever gets worse."""
+    def finish(self, exit_status: int, failed: int) -> int:
+        """Grade, write the reports, and return the exit status.
+
+        It only ever gets worse, but for one case: all that ``failed`` is beyond the profile, or waived.
+        """
         from pytest_xinchuang.report.files import write_reports
 
         self._write(RunFinished(exit_status=int(exit_status)))
@@ -206,6 +231,12 @@ class Controller:
             self.broken = self.broken or told(error)
         if self.broken or self.result is None:
             return EXIT_NO_REPORT
+        if (
+            exit_status == pytest.ExitCode.TESTS_FAILED
+            and failed == len(self._failed)
+            and are_harmless(self.session, self._failed, self.result.requirements)
+        ):
+            exit_status = pytest.ExitCode.OK
         if exit_status == pytest.ExitCode.OK and not all(g.reaches_required for g in self.result.grades):
             return EXIT_BELOW_REQUIRED
         return exit_status
@@ -214,7 +245,7 @@ class Controller:
         """The table of grades."""
         from pytest_xinchuang.report.terminal import write_table
 
-        language = self.session.language
+        language = displayed(self.session.language)
 
         def line(message: Message, **markup: bool) -> None:
             terminal.write_line(message.render(language), **markup)
@@ -225,14 +256,36 @@ class Controller:
             return
         if self.result is None:
             return
-        if self.session.config.option.xc_keep_sandbox:
+        if flag(self.session.config, "xc_keep_sandbox"):
             for sandbox in (s for group in self.result.journal.sandboxes.values() for s in group):
                 if name := sandbox.extra.get("container"):
                     line(_("kept: docker exec -it {name} sh; docker rm -f {name}", name=str(name)))
+        left_out = [p for p in self.result.journal.planned if p.state in ("deselected", "not_collected")]
+        if left_out and self.had_report:
+            n = len(left_out)
+            line(
+                n_(
+                    "{n} check was left out, so this report tells less than a whole run's; the journal of the run before "
+                    "is {journal}",
+                    "{n} checks were left out, so this report tells less than a whole run's; the journal of the run before "
+                    "is {journal}",
+                    n,
+                    journal=verbatim(str(self.session.report_dir / f"previous-{JOURNAL}")),
+                ),
+                yellow=True,
+            )
         if not self.session.packages:
             line(_("no conformance package was run: no grade"))
+            if not self.session.has_manifest and not self.session.option("xc_suite"):
+                line(
+                    _(
+                        "there is no {manifest} here: `xc subject init .` writes one; `--xc-suite=all` grades the target's own "
+                        "OpenSSL",
+                        manifest=verbatim(MANIFEST),
+                    )
+                )
             return
-        width = max(terminal._tw.fullwidth - 16, 60)
+        width = max(terminal._tw.fullwidth, 60)
         write_table(self.result, terminal.write_line, language=language, width=width)
         line(
             _(

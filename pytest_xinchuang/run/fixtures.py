@@ -76,6 +76,19 @@ def xc_sandbox(request: pytest.FixtureRequest, xc_platform: Platform) -> Recordi
 
 
 @pytest.fixture(scope="session")
+def xc_sandbox_session(request: pytest.FixtureRequest, xc_platform: Platform) -> RecordingSandbox:
+    """A second sandbox of ``xc_platform``, which lasts for the whole run and is never emptied.
+
+    It is for what several tests share, such as a server that a fixture of your own starts, of whichever scope. What it is seen
+    to do is evidence of the test that is running; what it did in a set-up is evidence of each test that uses it.
+    """
+    from pytest_xinchuang.run.handles import LASTING, LastingRecord, RecordingSandbox
+
+    record = request.config.stash.setdefault(LASTING, {})[xc_platform.id] = LastingRecord(request.config)
+    return RecordingSandbox(_session(request).pool.lasting(xc_platform), record)
+
+
+@pytest.fixture(scope="session")
 def xc_toolchain(request: pytest.FixtureRequest, xc_platform: Platform) -> Toolchain:
     """Builds for ``xc_platform``: its CPU, and no newer libc than it has."""
     from pytest_xinchuang.building.built import target_for

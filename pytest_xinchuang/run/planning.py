@@ -235,7 +235,9 @@ class Planner(ConformanceCollector):
             )
 
     def _why_not(self, asked_for: bool) -> Message:
-        if not asked_for:
+        if not asked_for and not self.session.config.getoption(
+            "lf", None
+        ):  # --lf does not even read files without a failure
             return _("it is not among what was asked for")
         options = [text for dest, text in _DESELECTING.items() if self.session.config.getoption(dest, None)]
         if not options:

@@ -25,6 +25,9 @@ RECORD: pytest.StashKey[ItemRecord] = pytest.StashKey()
 ORDERS: pytest.StashKey[dict[tuple[str, str], InOrder]] = pytest.StashKey()
 """(package, platform) -> what was decided there, so that what needs a failed requirement is not asked about."""
 
+_UNEXPECTED = "[XPASS(strict)]"
+"""How pytest begins its report of a pass where a failure was demanded."""
+
 
 class Note(BaseModel):
     """What rides on the report of one phase of a test, from the process that ran it to the one that writes.
@@ -142,10 +145,17 @@ def _broken(call: pytest.CallInfo[None], where: Message) -> Decision:
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, pytest.skip.Exception):
         return _skipped(error.msg)
+    if isinstance(error, pytest.xfail.Exception):
+        return _expected_to_fail(error.msg or "")
     mend = error.mend if isinstance(error, XcError) else ""
     what = error.what if isinstance(error, XcError) else f"{type(error).__name__}: {error}"[:1000]
     reason = _("the check broke in {where}: {what}", where=where, what=verbatim(what))
     return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason, verbatim(mend))
+
+
+def _expected_to_fail(why: str) -> Decision:
+    """What is marked, or said, to fail says nothing good of the subject, whatever came of it."""
+    return Decision(Verdict.INCONCLUSIVE, Cause.SUBJECT, _("expected to fail: {why}", why=why))
 
 
 def _skipped(why: object) -> Decision:
@@ -166,10 +176,12 @@ def _decision(
         return explicit
     if error is not None:
         return _by_outcome(item, call, record)
+    if report.failed and isinstance(report.longrepr, str) and report.longrepr.startswith(_UNEXPECTED):
+        return _expected_to_fail(report.longrepr.removeprefix(_UNEXPECTED).strip())
     if report.failed:
         return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
     if hasattr(report, "wasxfail"):
-        return Decision(Verdict.INCONCLUSIVE, Cause.SUBJECT, _("expected to fail: {why}", why=str(report.wasxfail)))
+        return _expected_to_fail(str(report.wasxfail))
     if not record.evidence:
         return Decision(
             Verdict.INCONCLUSIVE,
@@ -189,6 +201,8 @@ def _by_outcome(item: pytest.Item, call: pytest.CallInfo[None], record: ItemReco
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, pytest.skip.Exception):
         return _skipped(error.msg)
+    if isinstance(error, pytest.xfail.Exception):
+        return _expected_to_fail(error.msg or "")
     plugin = failing_plugin(item.config, call.excinfo) if call.excinfo else None
     if isinstance(error, (AssertionError, pytest.fail.Exception)) and plugin is None:
         text = str(error).strip().splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,8 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.stale import DEFAULT_REPORTS
+from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
 from pytest_xinchuang.packages.protocol import ConformancePackage, Engine
@@ -27,7 +29,7 @@ from pytest_xinchuang.packages.registry import Registry, installed
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.run.options import option
+from pytest_xinchuang.run.options import flag, option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.tools.process import Runner
@@ -72,7 +74,7 @@ class XcSession:
         self.language = self._choose_language()
         self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
         files = [resources.platforms_file()]
-        files += [Path(p) for group in config.hook.pytest_xc_platforms(config=config) for p in group]
+        files += _paths("pytest_xc_platforms", config.hook.pytest_xc_platforms(config=config))
         if own := option(config, "xc_platforms_file"):
             files.append(Path(own))
         self.all_platforms = Platforms(files)
@@ -80,25 +82,23 @@ class XcSession:
         own_packages: list[Sequence[ConformancePackage]] = config.hook.pytest_xc_packages(config=config)
         self.registry: Registry = installed([package for group in own_packages for package in group])
         self.catalogue = self._load_catalogue()
-        shipped = Platforms(files[:1])
+        shipped = Platforms(files[:1]) if len(files) > 1 else self.all_platforms
         self.overridden = {
-            p.id
-            for p in self.platforms
-            if len(files) > 1 and (p.id not in shipped.ids or shipped.get(p.id).digest != p.digest)
+            p.id for p in self.platforms if p.id not in shipped.ids or shipped.get(p.id).digest != p.digest
         }
         """Platforms whose facts are not those that the suite ships."""
-        self.packages = self._choose_packages()
         self.profile = self._load_profile()
         waivers = option(config, "xc_waivers")
         self.waivers: tuple[Waiver, ...] = load_waivers(Path(waivers)) if waivers else ()
-        subject = option(config, "xc_subject")
         self.backend = option(config, "xc_backend") or "auto"
-        self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
+        self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or DEFAULT_REPORTS)
         # A run that writes into its subject's directory does not change the subject.
         written = [self.report_dir.resolve() / name for name in REPORT_FILES]
-        self.subject = self.registry.subject(
-            Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl", written
-        )
+        manifest = self._manifest()
+        self.has_manifest = manifest is not None
+        """Whether a product is graded, and not the target's own OpenSSL for want of one."""
+        self.subject = self.registry.subject(manifest or resources.fixtures_dir() / "subjects" / "openssl", written)
+        self.packages = self._choose_packages()
         self.timeout_scale = self._positive("xc_timeout_scale")
         self.runner = Runner(self.timeout_scale)
         self._engines: dict[tuple[str, str], Engine] = {}
@@ -156,9 +156,17 @@ class XcSession:
     def _load_catalogue(self) -> Catalogue:
         shipped = self.registry.catalogue()
         self._shipped_packages = shipped.packages
-        hook = self.config.hook.pytest_xc_requirements(config=self.config)
-        own = [Path(p) for group in hook for p in group]
-        return self.registry.catalogue(*own) if own else shipped
+        self.own_catalogues = _paths(
+            "pytest_xc_requirements", self.config.hook.pytest_xc_requirements(config=self.config)
+        )
+        return self.registry.catalogue(*self.own_catalogues) if self.own_catalogues else shipped
+
+    def _manifest(self) -> Path | None:
+        """The manifest of the product: the one that is named, else the one in the directory that pytest calls its root."""
+        if named := option(self.config, "xc_subject"):
+            return Path(named)
+        found = self.config.rootpath / MANIFEST
+        return found if found.is_file() else None
 
     def _choose_packages(self) -> tuple[str, ...]:
         """The conformance packages whose requirements this run answers for."""
@@ -168,16 +176,20 @@ class XcSession:
         if wanted is None:
             if self.is_worker:
                 return tuple(self.config.workerinput["xc_packages"])  # type: ignore[attr-defined]
+            if self._names_conformance():
+                return (*shipped, *extra)
             given = self.config.args_source is pytest.Config.ArgsSource.ARGS
-            return extra if given and not self._names_conformance() else (*shipped, *extra)
+            return extra if given or not self.has_manifest else (*self._concerned(shipped), *extra)
         names = [n.strip() for n in wanted.split(",") if n.strip()]
         if not names:
             raise XcError(
                 _("{option}: no conformance package is named", option=verbatim(f"--xc-suite={wanted}")),
-                mend=_("leave it out for all, or say {none}", none=verbatim("--xc-suite=none")),
+                mend=_("leave it out for those of the manifest, or say {none}", none=verbatim("--xc-suite=none")),
             )
         if names == ["none"]:
             return extra
+        if names == ["all"]:
+            return (*shipped, *extra)
         for name in names:
             if name not in self.catalogue.packages:
                 known = self.catalogue.packages
@@ -191,6 +203,15 @@ class XcSession:
                     )
                 )
         return tuple(dict.fromkeys((*names, *extra)))
+
+    def _concerned(self, names: Iterable[str]) -> list[str]:
+        """Those packages that the manifest has something for. One that does not say is asked."""
+        found = []
+        for name in names:
+            concerns = getattr(self.registry.get(name), "concerns", None) if name in self.registry.names else None
+            if concerns is None or concerns(self.subject.file):
+                found.append(name)
+        return found
 
     def _names_conformance(self) -> bool:
         here = self.config.invocation_params.dir
@@ -232,7 +253,7 @@ class XcSession:
             timeout_scale=self.timeout_scale,
             image=option(self.config, "xc_image"),
             run_id=self.run_id,
-            keep=bool(self.config.option.xc_keep_sandbox),
+            keep=flag(self.config, "xc_keep_sandbox"),
             extra_backends=backends,
             on_open=self.opened.append,
         )
@@ -280,7 +301,7 @@ class XcSession:
 
     @property
     def offline(self) -> bool:
-        return bool(self.config.option.xc_offline)
+        return flag(self.config, "xc_offline")
 
     def close(self) -> None:
         for engine in self._engines.values():
@@ -288,3 +309,33 @@ class XcSession:
         self._engines.clear()
         if "pool" in self.__dict__:
             self.pool.close()
+
+
+def _paths(hook: str, returned: Iterable[object]) -> list[Path]:
+    """The files that the implementations of a hook returned, each once.
+
+    Raises:
+        XcError: one returned something else than a list of paths, e.g. a single text.
+    """
+    found: dict[Path, Path] = {}
+    for group in returned:
+        if isinstance(group, (str, bytes, Path)) or not isinstance(group, Iterable):
+            raise XcError(
+                _(
+                    "the hook {hook} returned {value}, and not a list of paths",
+                    hook=verbatim(hook),
+                    value=verbatim(repr(group)[:200]),
+                ),
+                mend=_("return [path], also for a single file"),
+            )
+        for each in group:
+            if not isinstance(each, (str, Path)):
+                raise XcError(
+                    _(
+                        "the hook {hook} returned {value}, which is no path",
+                        hook=verbatim(hook),
+                        value=verbatim(repr(each)[:200]),
+                    )
+                )
+            found.setdefault(Path(each).resolve(), Path(each))
+    return list(found.values())

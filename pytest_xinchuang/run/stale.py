@@ -21,11 +21,11 @@ def refuse_to_keep_reports(config: pytest.Config) -> str:
     if not _given(config, "xc_platform") or any(getattr(config.known_args_namespace, n, None) for n in _SAYS_ALONE):
         return ""
     from pytest_xinchuang.core.errors import HostFault
-    from pytest_xinchuang.core.stale import remove_stale
+    from pytest_xinchuang.core.stale import DEFAULT_REPORTS, remove_stale
     from pytest_xinchuang.messages import LANGUAGES, choose_language
 
     try:
-        remove_stale(Path(config.invocation_params.dir, _given(config, "xc_report") or ".xc"))
+        remove_stale(Path(config.invocation_params.dir, _given(config, "xc_report") or DEFAULT_REPORTS))
     except HostFault as fault:
         wanted = _given(config, "xc_language")
         return fault.render(choose_language(wanted if wanted in LANGUAGES else None))

@@ -90,6 +90,15 @@ class Pool:
         wanted = Circumstances(variant, vendor, floor, loopback)
         return self._get((platform.id, wanted), lambda: self._start(platform, wanted))
 
+    def lasting(self, platform: Platform) -> Sandbox:
+        """Another sandbox of a platform, which nobody empties: for what lives as long as the run, such as a server.
+
+        Raises:
+            HostFault: it cannot be opened here.
+        """
+        wanted = Circumstances()
+        return self._get((f"lasting:{platform.id}", wanted), lambda: self._start(platform, wanted))
+
     def system(self, platform: Platform, kernel: KernelRef | None = None, *, floor: bool = True) -> Sandbox:
         """A real kernel of the platform, whatever the backend of this run; ``kernel`` names another than its own.
 

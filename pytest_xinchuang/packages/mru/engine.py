@@ -108,7 +108,8 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
-        return join_units(requirement_id, scope, requirement.mend.message())
+        mend = requirement.mend.message()
+        return join_units(requirement_id, scope, mend if scope else _how_to_show(requirement_id) or mend)
 
     def _unit(self, record: UnitRecord) -> Unit | None:
         return next((u for u in self.subject.file.units if u.name == record.name), None)
@@ -279,3 +280,15 @@ class MruEngine:
         )
         if again.files != built.files:
             record.fails(REPRODUCIBLE, _("two builds of the same source differ"))
+
+
+def _how_to_show(requirement_id: str) -> Message | None:
+    """What to do about a behaviour that no unit shows; None for a requirement that is no behaviour."""
+    behaviour = next((b for b, r in BEHAVIOURS.items() if r == requirement_id), None)
+    if behaviour is None:
+        return None
+    return _(
+        "add a unit with {behaviour} to the manifest, or say under {not_applicable} that the product has none of it",
+        behaviour=verbatim(f"`behaviour: {behaviour}`"),
+        not_applicable=verbatim(f"`not_applicable: [{{requirement: {requirement_id}, reason: ...}}]`"),
+    )
