@@ -25,6 +25,9 @@ INI = Path(__file__).resolve().with_name("sealed.ini")
 REACHED, BELOW, ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes, as those of every ``xc`` command."""
 
+WORKER = "--worker"
+"""Stands before what execnet tells a worker's Python: ``-u -c PROGRAM``."""
+
 _USE_OR_OURS = frozenset({3, 4, 5, 12})
 """pytest's internal error, its error of use and its empty selection, and our own ``no report``."""
 
@@ -81,7 +84,7 @@ def pytest_arguments(root: Path) -> list[str]:
 
 def workers(number: int, cache: Path) -> list[str]:
     """Workers of xdist that are started as this process was."""
-    python = shlex.join([sys.executable, *FLAGS, "-X", f"pycache_prefix={cache}"])
+    python = shlex.join([sys.executable, *FLAGS, "-X", f"pycache_prefix={cache}", str(Path(__file__).resolve()), WORKER])
     return ["--dist=load", f"--tx={number}*popen//python={python}"] if number > 1 else []
 
 
@@ -120,15 +123,26 @@ def _option(arguments: Iterable[str], name: str) -> str:
     return next((a.partition("=")[2] for a in reversed(list(arguments)) if a.startswith(f"{name}=")), "")
 
 
+def _set_path() -> None:
+    """What ``site`` would have done, but for everything that somebody else has a hand in."""
+    sys.path[:] = import_path(sys.path, site_directories())
+    home = Path(sys.executable).parent.parent
+    if (home / "pyvenv.cfg").is_file():
+        sys.prefix = sys.exec_prefix = str(home)
+
+
+def serve(program: str) -> None:
+    """Be a worker: ``program`` is what execnet reads its own first words with."""
+    _set_path()
+    exec(program, {"__name__": "__main__"})
+
+
 def main(argv: Sequence[str]) -> int:
     """Assess, and return the exit code; the directory of the run is removed."""
     place, arguments = Path(argv[0]), list(argv[1:])
     number = int(_option(arguments, "--workers") or 1)
     arguments = [a for a in arguments if not a.startswith("--workers=")]
-    sys.path[:] = import_path(sys.path, site_directories())
-    home = Path(sys.executable).parent.parent
-    if (home / "pyvenv.cfg").is_file():
-        sys.prefix = sys.exec_prefix = str(home)
+    _set_path()
     try:
         import pytest
 
@@ -151,4 +165,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    if sys.argv[1:2] == [WORKER]:
+        serve(sys.argv[-1])
+    else:
+        sys.exit(main(sys.argv[1:]))
