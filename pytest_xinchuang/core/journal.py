@@ -30,6 +30,7 @@ from pytest_xinchuang.core.events import (
     RunFinished,
     RunStarted,
     SandboxOpened,
+    Surrounded,
 )
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
 
@@ -132,6 +133,7 @@ class Journal:
         planned: the checks that were planned, of every platform.
         decisions: (platform, requirement) -> decisions in the order in which they were made.
         sandboxes: platform -> its sandboxes. checks: name of a check -> its phases.
+        surroundings: what ran beside the checks; None in journals of older releases.
         evidence: evidence id -> byte offset of its line.
         problems: why this file cannot be trusted whole; any one rules out a grade.
     """
@@ -144,6 +146,7 @@ class Journal:
     sandboxes: dict[str, list[SandboxOpened]] = field(default_factory=dict)
     checks: dict[str, list[CheckEnded]] = field(default_factory=dict)
     faults: list[FaultMet] = field(default_factory=list)
+    surroundings: Surrounded | None = None
     evidence: dict[str, int] = field(default_factory=dict)
     problems: list[Message] = field(default_factory=list)
 
@@ -258,5 +261,9 @@ def _take(journal: Journal, event: Event, offset: int) -> None:
             journal.checks.setdefault(event.check, []).append(event)
         case FaultMet():
             journal.faults.append(event)
+        case Surrounded():
+            if journal.surroundings is not None:
+                journal.problems.append(_("a second surroundings event at byte {offset}", offset=offset))
+            journal.surroundings = event
         case EvidenceKept():
             journal.evidence[event.id] = offset

@@ -26,6 +26,7 @@ from pytest_xinchuang.core.events import (
     RunFinished,
     RunStarted,
     Suite,
+    Surrounded,
     WaiverEntry,
     messages_of,
 )
@@ -122,6 +123,10 @@ class Controller:
         self._planned = True
         for planned in plan:
             self._write(planned)
+
+    def surrounded(self, seen: Surrounded) -> None:
+        """Write what ran beside the checks."""
+        self._write(seen)
 
     def take(self, report: pytest.TestReport) -> None:
         """Journal one phase of one test."""
