@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pytest_xinchuang.core.events import Surrounded
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.surroundings import Installed
+from pytest_xinchuang.core.trust import caution
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 
 SUITE = "pytest-xinchuang"
@@ -18,7 +19,7 @@ _SHOWN = 4
 def is_sealed(journal: Journal) -> bool:
     """Whether the checks ran in a sealed process."""
     seen = journal.surroundings
-    return seen is not None and seen.sealed and not seen.foreign
+    return seen is not None and seen.sealed and not foreign(journal)
 
 
 def foreign(journal: Journal) -> tuple[Message, ...]:
@@ -26,7 +27,9 @@ def foreign(journal: Journal) -> tuple[Message, ...]:
     seen = journal.surroundings
     if seen is None:
         return (_("the journal does not say what ran beside the checks"),)
-    return seen.said_all("foreign")
+    sandboxes = [sandbox for opened in journal.sandboxes.values() for sandbox in opened]
+    cautions = dict.fromkeys(said for sandbox in sandboxes if (said := caution(sandbox)) is not None)
+    return (*cautions, *seen.said_all("foreign"))
 
 
 def standing(journal: Journal) -> Message:

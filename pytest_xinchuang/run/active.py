@@ -84,6 +84,7 @@ class XcRun:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["xc_run_id"] = self.session.run_id
+        node.workerinput["xc_key"] = self.session.marks.key
         node.workerinput["xc_packages"] = list(self.session.packages)
 
     @pytest.hookimpl(optionalhook=True)
@@ -131,7 +132,7 @@ class XcRun:
             note.sandboxes = list(self.session.opened)
             self.session.opened.clear()
             note.worker = getattr(self.session.config, "workerinput", {}).get("workerid", "")
-            report.xc = note.packed()  # type: ignore[attr-defined]
+            self.session.marks.put(report, note.packed())
         return report
 
     def _untold_plan(self) -> list[Planned]:

@@ -136,6 +136,11 @@ class Controller:
             if str(report.when) == "???" and report.nodeid in self._known:
                 self._lost(report)
             return
+        if not self.session.marks.is_ours(report):
+            # Another plugin has written it, or has written into it: it decides nothing, and its check is missed.
+            what = _("{node}: what another plugin has written into the report was thrown away", node=report.nodeid)
+            self._write(FaultMet(what=str(what), messages=messages_of(what=what)))
+            return
         note = self._known[report.nodeid] = Note.model_validate(packed)
         self.plan(note.plan)
         for sandbox in note.sandboxes:
