@@ -150,7 +150,8 @@ def _named(suite: str | None) -> list[str]:
     Raises:
         UnknownName: no distribution has registered one of the name.
     """
-    ours, theirs = set(), set()
+    ours: set[str] = set()
+    theirs: set[str] = set()
     for point in entry_points():
         (ours if is_ours(point) else theirs).add(point.name)
     wanted = [name.strip() for name in (suite or "").split(",") if name.strip()]

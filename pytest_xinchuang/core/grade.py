@@ -162,7 +162,9 @@ def _unplanned(check: str, judged: _Judged) -> _Judged:
     """What a check that was not planned says for a subject counts for nothing: no test of the run is it."""
     if judged.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE):
         return judged
-    return _Judged(Verdict.INCONCLUSIVE, Cause.HOST, _("{check} was not planned, and decided all the same", check=check))
+    return _Judged(
+        Verdict.INCONCLUSIVE, Cause.HOST, _("{check} was not planned, and decided all the same", check=check)
+    )
 
 
 def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, decision: Decided) -> _Judged:

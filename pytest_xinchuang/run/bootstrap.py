@@ -84,7 +84,9 @@ def pytest_arguments(root: Path) -> list[str]:
 
 def workers(number: int, cache: Path) -> list[str]:
     """Workers of xdist that are started as this process was."""
-    python = shlex.join([sys.executable, *FLAGS, "-X", f"pycache_prefix={cache}", str(Path(__file__).resolve()), WORKER])
+    python = shlex.join(
+        [sys.executable, *FLAGS, "-X", f"pycache_prefix={cache}", str(Path(__file__).resolve()), WORKER]
+    )
     return ["--dist=load", f"--tx={number}*popen//python={python}"] if number > 1 else []
 
 

@@ -23,8 +23,8 @@ from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSee
 from pytest_xinchuang.messages import Message, _, joined, n_, verbatim
 from pytest_xinchuang.packages.base import entry_points, is_ours
 from pytest_xinchuang.run import bootstrap
-from pytest_xinchuang.run.own_fixtures import OwnFixtures
 from pytest_xinchuang.run.installed import PACKAGE, by_name, digest_of, look_at, needed, normal, suite
+from pytest_xinchuang.run.own_fixtures import OwnFixtures
 
 REACHING = (
     "pytest_runtestloop",
@@ -80,7 +80,7 @@ _SECRET = re.compile(r"://[^/@\s]+@")
 
 
 def sealed_process() -> bool:
-    """Whether ``xc grade`` has started this process, or this worker: the kernel's word for how, and Python's for what it obeys."""
+    """Whether ``xc grade`` has started this process, or this worker: by the kernel's word for how, and by Python's flags."""
     flags = sys.flags
     if not (flags.isolated and flags.no_site and flags.safe_path):
         return False
@@ -120,7 +120,9 @@ class Watch:
             theirs = [p for _n, p in self._config.pluginmanager.list_name_plugin() if p is not None]
             seen = surroundings(self._config, fixtures.overridden(theirs), self._patched)
         except Exception as error:  # pytest's and other plugins' insides: what cannot be looked at is not sealed
-            seen = _unseen(_("it could not be looked at: {why}", why=verbatim(f"{type(error).__name__}: {error}"[:300])))
+            seen = _unseen(
+                _("it could not be looked at: {why}", why=verbatim(f"{type(error).__name__}: {error}"[:300]))
+            )
         if self._distributed and not self._workers:
             seen = merged(seen, _unseen(_("no worker has said what ran beside its checks")))
         return functools.reduce(merged, self._workers, seen)
@@ -354,7 +356,12 @@ def patched_now() -> list[str]:
 @functools.cache
 def _trusted() -> tuple[str, ...]:
     """Directories of code that may stand in modules of the suite."""
-    places = [str(PACKAGE), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), str(Path(os.__file__).parent)]
+    places = [
+        str(PACKAGE),
+        sysconfig.get_path("stdlib"),
+        sysconfig.get_path("platstdlib"),
+        str(Path(os.__file__).parent),
+    ]
     places += [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
     return tuple(f"{place}/" for place in dict.fromkeys(places))
 

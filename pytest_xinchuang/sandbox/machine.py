@@ -7,7 +7,6 @@ What cannot be found out is not native.
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -35,8 +34,8 @@ _ELF_MACHINE = {Arch.AMD64: 62, Arch.ARM64: 183, Arch.LOONG64: 258}
 """e_machine of an interpreter that runs natively (<elf.h>)."""
 
 _HWCAPS = {
-    Arch.ARM64: "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 "
-    "sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg",
+    Arch.ARM64: "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop sha3 "
+    "sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg",
     Arch.LOONG64: "cpucfg lam ual fpu lsx lasx crc32 complex crypto lvz lbt_x86 lbt_arm lbt_mips",
 }
 """Bits of AT_HWCAP from 0 on, as /proc/cpuinfo names them (asm/hwcap.h and cpuinfo.c / proc.c of each architecture)."""
@@ -184,7 +183,10 @@ def _processor(reader: Reader) -> str:
         vendor = struct.pack("<III", first[1], first[3], first[2]).decode("latin-1")
         parts = [reader.cpuid(leaf) or (0, 0, 0, 0) for leaf in (0x80000002, 0x80000003, 0x80000004)]
         name = b"".join(struct.pack("<IIII", *part) for part in parts).split(b"\0")[0].decode("latin-1").strip()
-        return f"vendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: {name}\nstepping\t: {eax & 15}\n"
+        return (
+            f"vendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: {model}\n"
+            f"model name\t: {name}\nstepping\t: {eax & 15}\n"
+        )
     if (midr := reader.midr()) is not None:
         return (
             f"CPU implementer\t: 0x{midr >> 24:02x}\nCPU variant\t: 0x{midr >> 20 & 15:x}\n"
@@ -226,9 +228,8 @@ def _covered(reader: Reader) -> Iterator[str]:
         point = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), fields[4]) if len(fields) > 4 else ""
         over = [w for w in watched if w == point or w.startswith(f"{point}/") or point.startswith(f"{w}/")]
         # Whole file systems in their usual places; a system may also have /usr by itself.
-        if over and point not in ("/", "/proc", "/sys", "/usr"):
-            yield point
-        elif point in ("/proc", "/sys") and not _is_whole(line, point):
+        usual = _is_whole(line, point) if point in ("/proc", "/sys") else point in ("/", "/usr")
+        if over and not usual:
             yield point
 
 
@@ -301,7 +302,9 @@ def _of_processor(platform: Platform, machine: Machine) -> Iterator[Message]:
             if not re.search(pattern, machine.processor, re.M):
                 yield _("the processor itself does not show {text}", text=verbatim(repr(pattern)))
     if arch is Arch.ARM64 and machine.kernel_midr is not None and machine.kernel_midr != machine.midr:
-        yield _("MIDR_EL1 is {one} by the instruction, and {other} in sysfs", one=machine.midr, other=machine.kernel_midr)
+        yield _(
+            "MIDR_EL1 is {one} by the instruction, and {other} in sysfs", one=machine.midr, other=machine.kernel_midr
+        )
     if arch is Arch.AMD64:
         if machine.edx is not None and machine.hwcap & 0xFFFFFFFF != machine.edx:
             yield _("AT_HWCAP of the auxiliary vector is not what CPUID says")

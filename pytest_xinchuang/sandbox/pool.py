@@ -59,7 +59,11 @@ class Pool:
         for name in theirs:
             if name in table.backends:
                 raise XcError(
-                    _("{plugin} registers the backend {name}, which the suite ships", plugin=_of(theirs[name]), name=name),
+                    _(
+                        "{plugin} registers the backend {name}, which the suite ships",
+                        plugin=_of(theirs[name]),
+                        name=name,
+                    ),
                     mend=_("give it another name"),
                 )
         backends = {**table.backends, **{n: self._theirs(f) for n, f in theirs.items()}}

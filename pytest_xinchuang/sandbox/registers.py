@@ -43,7 +43,9 @@ def auxiliary(key: int) -> int:
 @functools.cache
 def _vector() -> bytes:
     buffer = ctypes.create_string_buffer(4096)
-    size = _LIBC.prctl(ctypes.c_int(PR_GET_AUXV), buffer, ctypes.c_ulong(len(buffer)), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    size = _LIBC.prctl(
+        ctypes.c_int(PR_GET_AUXV), buffer, ctypes.c_ulong(len(buffer)), ctypes.c_ulong(0), ctypes.c_ulong(0)
+    )
     raw = buffer.raw[:size] if 0 < size <= len(buffer) else b""
     if not raw:
         with contextlib.suppress(OSError):  # a kernel before 6.4
@@ -119,4 +121,4 @@ def filesystem_of(path: str) -> int | None:
     buffer = ctypes.create_string_buffer(256)
     if _LIBC.statfs(os.fsencode(path), buffer):
         return None
-    return struct.unpack_from("@l", buffer.raw)[0] & 0xFFFFFFFF
+    return int(struct.unpack_from("@l", buffer.raw)[0]) & 0xFFFFFFFF

@@ -19,7 +19,7 @@ from pytest_xinchuang.report.columns import padded, shortened, width_of
 from pytest_xinchuang.report.json_report import report_schema, report_text
 from pytest_xinchuang.report.junit import junit_text
 from pytest_xinchuang.report.terminal import write_table
-from tests.core.test_grade import FINISHED, PLATFORM, SANDBOX, WAIVER, all_pass, chain, decided, started
+from tests.core.test_grade import FINISHED, PLATFORM, SANDBOX, WAIVER, all_pass, chain, decided, started, with_sandboxes
 
 ENGLISH = re.compile("[A-Za-z]{2,}")
 
@@ -28,7 +28,7 @@ ENGLISH = re.compile("[A-Za-z]{2,}")
 def result_of(tmp_path: Path) -> Callable[[list[dict[str, Any]]], RunResult]:
     def make(events: list[dict[str, Any]]) -> RunResult:
         path = tmp_path / "journal.ndjson"
-        path.write_text("".join(json.dumps(e) + "\n" for e in events))
+        path.write_text("".join(json.dumps(e) + "\n" for e in with_sandboxes(events)))
         return grade_run(read_journal(path))
 
     return make
