@@ -341,6 +341,7 @@ def test_a_full_disk_is_ours_and_not_the_archives(tmp_path: Path, monkeypatch: p
 SEEDS = kinds_of_container()
 
 
+@pytest.mark.tools  # an image of squashfs in the bytes is unpacked by unsquashfs
 @settings(
     max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

@@ -38,7 +38,7 @@ def test_sandboxes(session: XcSession, monkeypatch: pytest.MonkeyPatch) -> None:
     user_mode.open_user_mode(session.pool, session.platforms[0], Circumstances())
     (spec,) = specs
     assert (spec.timeout_scale, spec.runner) == (0.5 * EMULATION_SCALE, Runner(0.5))
-    monkeypatch.setattr(direct, "_calibrated", lambda sandbox: sandbox)
+    monkeypatch.setattr(direct, "calibrated", lambda sandbox: sandbox)
     with direct.open_emulated(spec, verbatim("why")) as opened:
         assert (opened._scale, opened._runner) == (0.5 * EMULATION_SCALE, Runner(0.5))
     session.close()
