@@ -99,7 +99,7 @@ def exit_code(status: int, report: Path) -> int:
     try:
         data = json.loads(report.read_text(encoding="utf-8"))
         grades, requirements = data["grades"], data["requirements"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ERROR
     if not grades or any(grade["level"] is None for grade in grades):
         return INCOMPLETE

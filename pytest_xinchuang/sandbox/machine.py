@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_xinchuang.core.platform import Arch, Platform
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.sandbox import registers
 
 CPUINFO = "/proc/cpuinfo"
@@ -338,7 +338,9 @@ def _capabilities(hwcap: int, bits: Iterable[tuple[int, str]], features: str) ->
     wrong = [name for bit, name in bits if bool(hwcap >> bit & 1) != (name in shown)]
     if wrong:
         yield _(
-            "the auxiliary vector and {file} differ about {names}", file=CPUINFO, names=verbatim(" ".join(wrong[:8]))
+            "the auxiliary vector and {file} differ about {names}",
+            file=CPUINFO,
+            names=joined(map(verbatim, wrong[:8]), _(", ")),
         )
 
 
