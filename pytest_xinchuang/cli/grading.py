@@ -71,6 +71,15 @@ def _fill_grade(parser: XcParser) -> None:
     parser.add_argument(
         "-n", "--workers", metavar="N", default="1", help=_("processes that run checks, or auto (default: 1)")
     )
+    parser.add_argument(
+        "--tools",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help=_(
+            "a directory with a compiler or another program that is not where the system has its own; may be repeated"
+        ),
+    )
     add_offline(parser)
 
 
@@ -96,8 +105,21 @@ def _grade(context: Context) -> int:
     script = Path(__file__).resolve().parent.parent / "run" / "bootstrap.py"
     arguments = [*assessor(context), f"--workers={number}"]
     flags = ["-I", "-P", "-S", "-X", f"pycache_prefix={place}/pycache"]
-    environment = sealed_environment(os.environ, _named(options.suite))
+    tools = [_directory(text) for text in options.tools]
+    environment = sealed_environment(os.environ, _named(options.suite), tools)
     return become([sys.executable, *flags, str(script), place, *arguments], environment, place)
+
+
+def _directory(text: str) -> str:
+    """The absolute path of ``--tools``.
+
+    Raises:
+        XcError: it is no directory, or cannot stand in PATH.
+    """
+    path = Path(text).absolute()
+    if not path.is_dir() or ":" in str(path):
+        raise XcError(_("--tools={given}: no such directory", given=verbatim(text)))
+    return str(path)
 
 
 def _workers(text: str) -> int:
@@ -170,17 +192,18 @@ def _named(suite: str | None) -> list[str]:
     return [name for name in wanted if name not in ours]
 
 
-def sealed_environment(told: Mapping[str, str], named: Iterable[str] = ()) -> dict[str, str]:
+def sealed_environment(told: Mapping[str, str], named: Iterable[str] = (), tools: Iterable[str] = ()) -> dict[str, str]:
     """The environment of a sealed assessor: an allow-list, and fixed places of programs.
 
     Args:
         named: the packages of others that take part.
+        tools: more directories of programs; the journal tells PATH.
     """
     kept = {name: value for name, value in told.items() if name in _KEPT or name.startswith("XC_")}
     beside = str(Path(sys.executable).parent)
     return {
         **kept,
-        "PATH": ":".join(dict.fromkeys((beside, *PLACES))),
+        "PATH": ":".join(dict.fromkeys((*tools, beside, *PLACES))),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         ONLY: ",".join(named),
     }

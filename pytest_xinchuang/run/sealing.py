@@ -64,9 +64,9 @@ VARIABLES = (
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONOPTIMIZE", "PYTHONBREAKPOINT"),
     *("PYTHONPYCACHEPREFIX", "PYTHONPLATLIBDIR", "PYTHONINSPECT", "PYTHONWARNINGS"),
     *("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "LD_PROFILE", "GCONV_PATH"),
-    *("PYTEST_ADDOPTS", "PYTEST_PLUGINS"),
+    *("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PATH"),
 )
-"""Variables of the environment that bring code or options into the process (python(1), ld.so(8), pytest's reference)."""
+"""Variables of the environment that bring code or options (python(1), ld.so(8), pytest's reference), or choose programs."""
 
 _BRING_CODE = frozenset(
     {*("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONOPTIMIZE", "PYTHONPYCACHEPREFIX", "PYTHONPLATLIBDIR")}
@@ -143,7 +143,7 @@ def surroundings(config: pytest.Config, fixtures: Sequence[FixtureSeen], seen_pa
     distributions = [suite(known), *(look_at(known[name]) for name in needed(SUITE, known) if name != SUITE)]
     plugins = tuple(_plugins(config, {d.name: known[d.name] for d in distributions if d.name in known}))
     theirs = tuple(look_at(p.dist) for p in entry_points() if p.dist is not None and not is_ours(p))
-    environment = {n: _SECRET.sub("://***@", os.environ[n])[:500] for n in VARIABLES if os.environ.get(n)}
+    environment = {n: _SECRET.sub("://***@", os.environ[n])[:1000] for n in VARIABLES if os.environ.get(n)}
     patched = tuple(sorted({*patched_now(), *seen_patched}))
     sealed = sealed_process()
     foreign = [*_changed(distributions)]

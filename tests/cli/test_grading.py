@@ -53,6 +53,12 @@ def test_it_is_started_without_anything_of_this_environment(started: Started, mo
     assert Path(started["cwd"]) != Path.cwd()
 
 
+def test_compilers_may_stand_elsewhere(started: Started, tmp_path: Path) -> None:
+    (tmp_path / "go").mkdir()
+    assert main(["grade", "--platform", "kunpeng", "--tools", "go"]) == 0
+    assert started["env"]["PATH"].startswith(f"{tmp_path}/go:")
+
+
 def test_paths_are_made_absolute_and_the_manifest_here_is_found(started: Started, tmp_path: Path) -> None:
     (tmp_path / "xinchuang.yaml").write_text("")
     (tmp_path / "proxy").mkdir()
@@ -84,6 +90,7 @@ def test_paths_are_made_absolute_and_the_manifest_here_is_found(started: Started
         ("--platform kunpeng -n 0", "a number from 1 to 512"),
         ("--platform kunpeng -n many", "a number from 1 to 512"),
         ("--platform kunpeng -n ²", "a number from 1 to 512"),
+        ("--platform kunpeng --tools none", "--tools=none: no such directory"),
         ("", "--platform"),
     ],
 )

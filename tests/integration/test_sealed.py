@@ -1,4 +1,4 @@
-"""A product that fails, and every way to have it pass that does not touch the product: sealed it fails, else it fails or is told."""
+"""A product that fails, and ways to have it pass that do not touch it: sealed they reach nothing, else they are told."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def report(place: Path) -> dict[str, Any]:
 
 
 def grade(place: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest_xinchuang.cli", "grade", "--platform", "phytium", "--suite", "mru"]
+    command = [sys.executable, "-P", "-m", "pytest_xinchuang.cli", "grade", "--platform", "phytium", "--suite", "mru"]
     environment = {**os.environ, **env}
     return subprocess.run([*command, *options], cwd=place, env=environment, capture_output=True, text=True, check=False)
 
@@ -172,17 +172,18 @@ def test_an_engine_that_was_replaced_is_told(vendor: pytest.Pytester) -> None:
 def test_nothing_of_a_vendor_reaches_a_sealed_run(
     vendor: pytest.Pytester, honest: dict[str, str], workers: str
 ) -> None:
-    evil = PATCHED + '\n    open("/tmp/xc-was-here", "w")\n    print("EVIL")\n'
+    evil = PATCHED + '\n    print("EVIL")\n'
     vendor.makeconftest(evil)
-    for name in ("sitecustomize", "usercustomize", "mine", "json", "pytest_xinchuang"):
+    for name in ("usercustomize", "mine", "pytest_randomly", "six"):
         vendor.makepyfile(**{name: evil})
+    vendor.makepyfile(sitecustomize=PATCHED)  # xc itself has it; what takes its place has not
     vendor.makeini("[pytest]\naddopts = -p mine -k nothing\npython_files = *.none\n")
     there = str(vendor.path)
     done = grade(
         vendor.path,
         "-n",
         workers,
-        PYTHONPATH=f"{Path(__file__).parents[2]}",
+        PYTHONPATH=f"{Path(__file__).parents[2]}:{there}",
         PYTEST_ADDOPTS="-p mine",
         PYTEST_PLUGINS="mine",
         PYTHONSTARTUP=f"{there}/mine.py",

@@ -14,7 +14,7 @@ import pytest
 from pytest_xinchuang.core.events import SandboxOpened, Surrounded, messages_of
 from pytest_xinchuang.core.surroundings import FixtureSeen, PluginSeen
 from pytest_xinchuang.core.trust import believed, caution
-from pytest_xinchuang.core.verdict import Decision, Fidelity, Verdict
+from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.run import installed, sealing
@@ -99,7 +99,7 @@ def test_a_decision_cannot_be_written_from_outside() -> None:
     good = Decision(Verdict.PASS, fidelity=Fidelity.STATIC, evidence=({"kind": "seen"},))
     with pytest.raises(TypeError):
         record.decisions["XC-MRU-001"] = good  # type: ignore[index]
-    record.settle("XC-MRU-001", Decision(Verdict.FAIL))
+    record.settle("XC-MRU-001", Decision(Verdict.FAIL, Cause.SUBJECT, _("it was asked")))
     record.settle("XC-MRU-001", good)
     assert record.decisions["XC-MRU-001"].verdict is Verdict.FAIL
 
