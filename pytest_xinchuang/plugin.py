@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 from pytest_xinchuang.packages.base import loadable
-from pytest_xinchuang.run import fixtures, markers, options
+from pytest_xinchuang.run import fixtures, markers, options, stale
 from pytest_xinchuang.run.fixtures import xc_check, xc_evidence, xc_platform, xc_sandbox, xc_subject, xc_toolchain
 
 __all__ = ["xc_check", "xc_evidence", "xc_platform", "xc_sandbox", "xc_subject", "xc_toolchain"]
@@ -23,12 +26,23 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    # Before conftest files are loaded and arguments are refused: a run that ends there has no report either. Whether this is a
+    # worker of pytest-xdist is known later; its own controller has done it.
+    if "PYTEST_XDIST_WORKER" not in os.environ and (why := stale.refuse_to_keep_reports(early_config)):
+        sys.stderr.write(f"{why}\n")
+        raise SystemExit(stale.EXIT_NO_REPORT)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     markers.register(config)
     if not options.option(config, "xc_platform"):
         options.ask_for_nothing(config)
         return
+    if not hasattr(config, "workerinput") and (why := stale.refuse_to_keep_reports(config)):
+        pytest.exit(why, returncode=stale.EXIT_NO_REPORT)
     from pytest_xinchuang.core.errors import XcError
     from pytest_xinchuang.run.active import XcRun
     from pytest_xinchuang.run.session import SESSION, XcSession

@@ -31,6 +31,7 @@ NO_COMMANDS = {
     "xc agent": "what the agent puts in front of its lines",
 }
 FOREIGN = {
+    "--collect-only": "pytest",
     "--snapshot-update": "syrupy",
     "--agree": "python -m fixtures.generate",
     "--child": "a program of a bridge, docs/bridge.md",

@@ -206,6 +206,19 @@ class Required(_Part):
     needs: tuple[str, ...] = ()
 
 
+class OwnFile(_Part):
+    """A file that does not come with the suite, and that the run has taken facts or requirements from.
+
+    Attributes:
+        name: without its directory. digest: SHA-256 over its bytes.
+        ids: the requirements that stand in it.
+    """
+
+    name: str
+    digest: str
+    ids: tuple[str, ...] = ()
+
+
 class WaiverEntry(_Part):
     """A waiver that the run was given."""
 
@@ -233,6 +246,13 @@ class RunStarted(_Event):
     platforms: tuple[GradedPlatform, ...]
     required: tuple[Required, ...]
     waivers: tuple[WaiverEntry, ...] = ()
+    not_before: str = Field(
+        default="", description="when the youngest of the files that the run began with was last changed; as t"
+    )
+    own_requirements: tuple[OwnFile, ...] = Field(default=(), description="catalogue files that are not the suite's")
+    platform_files: tuple[OwnFile, ...] = Field(
+        default=(), description="files that were merged over the platforms that the suite ships"
+    )
 
     @field_validator("t")
     @classmethod
@@ -376,10 +396,17 @@ class Surrounded(_Said):
 
 
 class RunFinished(_Event):
-    """The last event; a journal without it is of a run that was killed. ``exit_status`` is pytest's."""
+    """The last event; a journal without it is of a run that was killed. The writer fills in the count and the head.
+
+    Attributes:
+        exit_status: pytest's.
+        events: how many lines stand before this one. head: the chain of the last of them.
+    """
 
     kind: Literal["run_finished"] = "run_finished"
     exit_status: StrictInt | None = None
+    events: StrictInt | None = None
+    head: str = ""
 
 
 Event = RunStarted | Planned | CheckEnded | Decided | SandboxOpened | EvidenceKept | FaultMet | Surrounded | RunFinished
@@ -398,16 +425,34 @@ KINDS: dict[str, type[Event]] = {
 
 
 def journal_schema() -> dict[str, Any]:
-    """The JSON Schema of one line of ``journal.ndjson``."""
+    """The JSON Schema of one line of ``journal.ndjson``.
+
+    Lines of older journals lack the whole of the seal, or all but its checksum; see ``core/chain.py``.
+    """
     lines: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
     schema = lines.json_schema(by_alias=True)
     for model in KINDS.values():
         definition = schema["$defs"][model.__name__]
         never_left_out = {name for name, field in model.model_fields.items() if isinstance(field.default, Unreadable)}
         definition["required"] = sorted({"kind", *never_left_out, *definition.get("required", ())})
-        definition["properties"]["crc32"] = {
-            "description": "CRC-32 of the line without this field, in hexadecimal",
-            "pattern": "^[0-9a-f]{8}$",
-            "type": "string",
+        definition["properties"] |= {
+            "run_id": {"description": "the id of the run that the line is of", "type": "string"},
+            "seq": {"description": "the number of the line, from 0", "type": "integer", "minimum": 0},
+            "elapsed_s": {
+                "description": "seconds since the run was started, by a clock that nobody sets",
+                "type": "number",
+                "minimum": 0,
+            },
+            "chain": {
+                "description": "SHA-256 over the chain of the line before (64 zeros for the first) and the bytes of this line "
+                "up to this field, in hexadecimal",
+                "pattern": "^[0-9a-f]{64}$",
+                "type": "string",
+            },
+            "crc32": {
+                "description": "CRC-32 of the line without this field, in hexadecimal",
+                "pattern": "^[0-9a-f]{8}$",
+                "type": "string",
+            },
         }
     return {"title": f"One line of journal.ndjson ({SCHEMA})", **schema}

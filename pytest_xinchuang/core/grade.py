@@ -24,9 +24,10 @@ from typing import Any, NamedTuple, Protocol
 from pytest_xinchuang.core.events import Decided, GradedPlatform, Planned, Required, Unreadable
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.needs import all_needs, blocked_reason
+from pytest_xinchuang.core.order import key_of
 from pytest_xinchuang.core.plan import missed, plan_of, why_missed
 from pytest_xinchuang.core.result import RequirementResult
-from pytest_xinchuang.core.trust import believed, best_of, more_than_seen
+from pytest_xinchuang.core.trust import believed, ceiling, more_than_seen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.core.waivers import apply_waivers
 from pytest_xinchuang.messages import NOTHING, Message, _, joined
@@ -111,7 +112,7 @@ def grade_run(journal: Journal, parts: Mapping[str, ReportPart] | None = None) -
         results = [_judge(journal, platform, item, planned.get(item.id, ())) for item in started.required]
         _block(started.required, results)
         result.requirements += results
-    result.waiver_notes = apply_waivers(started, result.requirements)
+    result.waiver_notes = apply_waivers(started, result.requirements, journal.day)
     for platform in started.platforms:
         result.grades.append(_grade(journal, platform, result.of(platform.id)))
     return result
@@ -190,10 +191,13 @@ def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, 
         return open_(needs_fidelity(item.min_fidelity, decision.fidelity), Cause.FIDELITY)
     if decision.fidelity > Fidelity.STATIC and (wrong := _wrong_machine(journal, platform)):
         return open_(wrong)
-    if decision.fidelity > Fidelity.STATIC and decision.fidelity > (best := best_of(journal, platform.id)):
+    best = ceiling(journal, platform.id)
+    if best is not None and decision.fidelity > max(best, Fidelity.STATIC):
         if best < item.min_fidelity:
             return open_(needs_fidelity(item.min_fidelity, best), Cause.FIDELITY)
         return open_(more_than_seen(decision.fidelity, best))
+    if why := journal.doubts.get(key_of(decision)):
+        return open_(why)
     return _Judged(Verdict.PASS)
 
 

@@ -20,10 +20,15 @@ def believed(sandbox: SandboxOpened) -> Fidelity:
     return sandbox.fidelity
 
 
-def best_of(journal: Journal, platform: str) -> Fidelity:
-    """The fidelity of the best sandbox that a platform had."""
+def ceiling(journal: Journal, platform: str) -> Fidelity | None:
+    """The fidelity that no decision of a platform is above, where a sandbox is not believed; None: each is what it says.
+
+    Reading keeps decisions to what sandboxes say of themselves.
+    """
     opened = journal.sandboxes.get(platform, [])
-    return max((believed(sandbox) for sandbox in opened), default=Fidelity.STATIC)
+    if all(believed(sandbox) == sandbox.fidelity for sandbox in opened):
+        return None
+    return max(map(believed, opened))
 
 
 def more_than_seen(said: Fidelity, seen: Fidelity) -> Message:

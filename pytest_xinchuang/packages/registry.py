@@ -114,6 +114,10 @@ class Registry:
         """The files of the catalogue."""
         return [package.requirements for package in self if package.requirements is not None]
 
+    def own_requirement_files(self) -> list[Path]:
+        """The catalogue files of packages that are not of this distribution."""
+        return [p.requirements for p in self if p.requirements is not None and not _is_ours(p)]
+
     def catalogue(self, *more: Path) -> Catalogue:
         """The catalogue of these packages, and of further files.
 

@@ -47,6 +47,10 @@ class RunInfo(_Data):
     )
     standing: str = Field(default="", description="sealed and on what files, or not sealed and why, in a sentence")
     foreign: list[str] = Field(default_factory=list, description="what could have bent the result of a run")
+    notes: list[str] = Field(
+        default_factory=list,
+        description="what a reader has to know: requirements and facts that are not the suite's, a clock that was set",
+    )
 
 
 class GradeInfo(_Data):
@@ -128,6 +132,7 @@ def build_report(result: RunResult, language: str = LANGUAGES[0]) -> Report:
             sealed=is_sealed(journal),
             standing=standing(journal).render(language),
             foreign=[text.render(language) for text in foreign(journal)],
+            notes=[note.render(language) for note in journal.notes],
         ),
         grades=[_grade(result, grade, language) for grade in result.grades],
         requirements=[_requirement(requirement, language) for requirement in result.requirements],

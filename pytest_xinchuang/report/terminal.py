@@ -61,7 +61,7 @@ class _Table:
         if any(g.with_waivers for g in result.grades):
             waived = sorted({i for g in result.grades for i in g.with_waivers})
             self.line(_("* with waivers: {requirements}", requirements=_names(waived)))
-        for note in result.waiver_notes:
+        for note in (*result.journal.notes, *result.waiver_notes):
             self.line(_("! {note}", note=note), yellow=True)
         self.line(standing(result.journal))
         if any(g.fidelity.startswith("emulated") for g in result.grades):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform as host
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.clock import youngest
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.events import (
     SCHEMA,
@@ -31,17 +34,16 @@ from pytest_xinchuang.core.events import (
     messages_of,
 )
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.journal import JOURNAL, JournalWriter, read_journal, utc_now
+from pytest_xinchuang.core.proof import Known, own_catalogue, own_file, prove
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.run.recording import Note, decided
 from pytest_xinchuang.run.session import XcSession
+from pytest_xinchuang.run.stale import EXIT_NO_REPORT
 
 EXIT_BELOW_REQUIRED = 10
 """A platform did not reach the level that the profile requires."""
-
-EXIT_NO_REPORT = 12
-"""The journal or a report could not be written."""
 
 
 class Controller:
@@ -104,8 +106,23 @@ class Controller:
                     Required.model_validate(r.model_dump()) for r in session.catalogue.of(frozenset(session.packages))
                 ),
                 waivers=tuple(WaiverEntry.model_validate(w.model_dump()) for w in session.waivers),
+                not_before=youngest(self._read_before()),
+                own_requirements=tuple(map(own_catalogue, self._own_catalogues())),
+                platform_files=tuple(map(own_file, session.all_platforms.paths[1:])),
             )
         )
+
+    def _read_before(self) -> list[Path]:
+        """Files that a clock which is right is not before."""
+        session = self.session
+        waivers = session.option("xc_waivers")
+        own = [Path(waivers)] if waivers else []
+        return [*own, session.subject.manifest, resources.platforms_file(), session.report_dir / f"previous-{JOURNAL}"]
+
+    def _own_catalogues(self) -> list[Path]:
+        session = self.session
+        hook = session.config.hook.pytest_xc_requirements(config=session.config)
+        return [*session.registry.own_requirement_files(), *(Path(p) for group in hook for p in group)]
 
     def _write(self, event: Event) -> None:
         """Write an event; the first fault is kept, ends all writing, and decides the exit status."""
@@ -188,7 +205,9 @@ class Controller:
         self._write(RunFinished(exit_status=int(exit_status)))
         try:
             self.journal.close()
-            self.result = grade_run(read_journal(self.journal.path), self.session.registry.parts)
+            journal = read_journal(self.journal.path, self.journal.head)
+            prove(journal, Known.installed(self.session.registry.catalogue()))
+            self.result = grade_run(journal, self.session.registry.parts)
             if not self.broken:
                 write_reports(self.result, self.session.report_dir, self.session.language)
         except XcError as error:

@@ -15,6 +15,7 @@ import pytest
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
+from pytest_xinchuang.core.journal import REPORT_FILES
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
@@ -31,17 +32,6 @@ from pytest_xinchuang.run.options import option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.tools.process import Runner
-
-REPORT_FILES = (
-    "journal.ndjson",
-    "previous-journal.ndjson",
-    "report.json",
-    "junit.xml",
-    "report.html",
-    "ctrf.json",
-    ".lock",
-)
-"""What runs write into the report directory."""
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
 

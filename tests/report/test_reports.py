@@ -12,14 +12,15 @@ import pytest
 
 from pytest_xinchuang.core.events import Decided, messages_of
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import line_of, read_journal
+from pytest_xinchuang.core.journal import read_journal
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.report import terminal
 from pytest_xinchuang.report.columns import padded, shortened, width_of
 from pytest_xinchuang.report.json_report import report_schema, report_text
 from pytest_xinchuang.report.junit import junit_text
 from pytest_xinchuang.report.terminal import write_table
-from tests.core.test_grade import FINISHED, PLATFORM, SANDBOX, WAIVER, all_pass, chain, decided, started, with_sandboxes
+from tests.core.test_grade import FINISHED, PLATFORM, SANDBOX, WAIVER, all_pass, chain, decided, started
+from tests.journals import line_of, write_journal
 
 ENGLISH = re.compile("[A-Za-z]{2,}")
 
@@ -28,7 +29,7 @@ ENGLISH = re.compile("[A-Za-z]{2,}")
 def result_of(tmp_path: Path) -> Callable[[list[dict[str, Any]]], RunResult]:
     def make(events: list[dict[str, Any]]) -> RunResult:
         path = tmp_path / "journal.ndjson"
-        path.write_text("".join(json.dumps(e) + "\n" for e in with_sandboxes(events)))
+        write_journal(path, events)
         return grade_run(read_journal(path))
 
     return make

@@ -121,7 +121,7 @@ def test_a_note_is_believed_on_its_own_report_and_unchanged_alone() -> None:
     other: Any = _Report("a::c")
     other.xc, other.xc_mark = report.xc, report.xc_mark
     assert not marks.is_ours(other)
-    assert Marks(marks.key).is_ours(report) and not Marks().is_ours(report)  # type: ignore[arg-type]
+    assert Marks(marks.key).is_ours(report) and not Marks().is_ours(report)
 
 
 def test_the_names_of_the_suites_fixtures() -> None:
