@@ -494,7 +494,7 @@ def test_an_engine_is_not_asked_about_what_is_blocked() -> None:
 
 def test_native_of_a_backend_that_nothing_confirms_is_none(grade_of: Grader) -> None:
     events = all_pass()
-    theirs = {**SANDBOX, "fidelity": "native", "backend": "acme", "plugin": "/vendor/conftest.py"}
+    theirs = {**SANDBOX, "fidelity": "native", "emulated": False, "backend": "acme", "plugin": "/v/conftest.py"}
     events.insert(2, theirs)
     result = grade_of(events)
     assert (only(result).level, only(result).fidelity) == ("L3", "emulated-user")
