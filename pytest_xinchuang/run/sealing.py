@@ -140,8 +140,11 @@ def surroundings(config: pytest.Config, fixtures: Sequence[FixtureSeen], seen_pa
         seen_patched: what of the suite was replaced at some time of the run.
     """
     known = by_name()
-    distributions = [suite(known), *(look_at(known[name]) for name in needed(SUITE, known) if name != SUITE)]
-    plugins = tuple(_plugins(config, {d.name: known[d.name] for d in distributions if d.name in known}))
+    names = [name for name in needed(SUITE, known) if name != SUITE]
+    # Workers run the same files as their controller, which looks at each.
+    worker = hasattr(config, "workerinput")
+    distributions = [] if worker else [suite(known), *(look_at(known[name]) for name in names)]
+    plugins = tuple(_plugins(config, {name: known[name] for name in (SUITE, *names) if name in known}))
     theirs = tuple(look_at(p.dist) for p in entry_points() if p.dist is not None and not is_ours(p))
     environment = {n: _SECRET.sub("://***@", os.environ[n])[:1000] for n in VARIABLES if os.environ.get(n)}
     patched = tuple(sorted({*patched_now(), *seen_patched}))
