@@ -7,6 +7,7 @@ its own, so that nothing of it outlives a time-out or an interruption. The logge
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import resource
@@ -251,13 +252,22 @@ def _session(leader: int) -> set[int]:
     return found
 
 
-def _preparation(limits: Mapping[int, int] | None) -> Callable[[], None] | None:
-    if not limits:
+_PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
+
+
+def _preparation(limits: Mapping[int, int] | None, dies_with_us: bool = False) -> Callable[[], None] | None:
+    if not limits and not dies_with_us:
         return None
+    libc, us = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def apply() -> None:
-        for kind, most in limits.items():
+        for kind, most in (limits or {}).items():
             resource.setrlimit(kind, (most, most))
+        if dies_with_us:
+            libc.prctl(_PR_SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
+            if os.getppid() != us:  # we were killed before the signal was asked for
+                os._exit(1)
 
     return apply
 
@@ -288,6 +298,7 @@ class Runner:
         pass_fds: Sequence[int] = (),
         limits: Mapping[int, int] | None = None,
         buffered: bool = True,
+        dies_with_us: bool = False,
     ) -> Running:
         """Start a program that stays up.
 
@@ -296,6 +307,7 @@ class Runner:
             stdin, stdout, stderr: ``DEVNULL``, ``PIPE`` or a file.
             limits: ``resource.RLIMIT_*`` -> what it may have at most.
             buffered: whether our ends of the pipes are.
+            dies_with_us: whether it is killed when the thread that starts it ends, and so with us.
 
         Raises:
             OSError: it could not be started.
@@ -311,7 +323,7 @@ class Runner:
             stderr=stderr,
             pass_fds=pass_fds,
             start_new_session=True,
-            preexec_fn=_preparation(limits),
+            preexec_fn=_preparation(limits, dies_with_us),
             bufsize=-1 if buffered else 0,
         )
         return Running(process, tuple(argv), cwd)

@@ -38,6 +38,9 @@ from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
 MEMORY_MB = 1536
 PROCESSORS = 2
+PREFIX, LOCK = "system-", "held"
+"""The directory of one machine, and the file in it that is locked while it runs."""
+
 BOOT_TIMEOUT_S = 90.0
 """Some 4 to 8 s on two free cores; a loaded machine takes several times that."""
 KVM_BOOT_TIMEOUT_S = 15.0
@@ -100,7 +103,11 @@ class SystemSandbox(AgentSandbox):
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         spec.scratch.mkdir(parents=True, exist_ok=True)
-        self._place = Path(tempfile.mkdtemp(prefix="system-", dir=spec.scratch))
+        sweep(spec.scratch)
+        self._place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=spec.scratch))
+        # Held while we live: who finds it free may remove the directory.
+        self._held = (self._place / LOCK).open("w")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
         try:
             with theirs:
                 self._boot(theirs)
@@ -156,7 +163,13 @@ class SystemSandbox(AgentSandbox):
         try:
             with (self._place / "qemu").open("wb") as log:
                 self._process = spec.runner.start(
-                    argv, pass_fds=[theirs.fileno()], stdout=DEVNULL, stderr=log, cwd="/", env={}
+                    argv,
+                    pass_fds=[theirs.fileno()],
+                    stdout=DEVNULL,
+                    stderr=log,
+                    cwd="/",
+                    env={},
+                    dies_with_us=True,
                 )
         except OSError as error:
             raise SandboxFault(
@@ -314,6 +327,15 @@ class SystemSandbox(AgentSandbox):
             sys.stdout.write(told.render(choose_language()) + "\n")
         else:
             shutil.rmtree(self._place, ignore_errors=True)
+        self._held.close()
+
+
+def sweep(scratch: Path) -> None:
+    """Remove the directories of machines whose run was killed."""
+    for place in scratch.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), (place / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _on_another_cpu(spec: SystemSpec) -> Message:
