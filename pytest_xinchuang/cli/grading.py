@@ -101,12 +101,12 @@ def _grade(context: Context) -> int:
     # What only this process can say of a wrong option is said before the assessor takes its place.
     context.selected()
     number = _workers(options.workers)
-    place = tempfile.mkdtemp(prefix="xc-grade-")
     script = Path(__file__).resolve().parent.parent / "run" / "bootstrap.py"
     arguments = [*assessor(context), f"--workers={number}"]
-    flags = ["-I", "-P", "-S", "-X", f"pycache_prefix={place}/pycache"]
     tools = [_directory(text) for text in options.tools]
     environment = sealed_environment(os.environ, _named(options.suite), tools)
+    place = tempfile.mkdtemp(prefix="xc-grade-")
+    flags = ["-I", "-P", "-S", "-X", f"pycache_prefix={place}/pycache"]
     return become([sys.executable, *flags, str(script), place, *arguments], environment, place)
 
 
@@ -136,12 +136,25 @@ def _workers(text: str) -> int:
 
 
 def assessor(context: Context) -> list[str]:
-    """The options of pytest that say the same as those of ``xc grade``; paths are absolute."""
+    """The options of pytest that say the same as those of ``xc grade``; paths are absolute.
+
+    Raises:
+        XcError: there is nothing to grade.
+    """
     options = context.options
     found = [f"--xc-platform={options.platform}", f"--xc-language={context.language}"]
     report = Path(options.report or ".xc").absolute()
     found.append(f"--xc-report={report}")
     subject = options.subject or ("." if Path(MANIFEST).is_file() else None)
+    if subject is None and not options.suite:
+        raise XcError(
+            _("no product is named, and there is no {manifest} here", manifest=MANIFEST),
+            mend=_(
+                "add {option}; the target's own OpenSSL is graded with {suite}",
+                option="--subject DIR",
+                suite="--suite mru",
+            ),
+        )
     if subject:
         found.append(f"--xc-subject={Path(subject).absolute()}")
     if options.waivers:

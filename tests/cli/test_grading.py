@@ -42,7 +42,7 @@ def test_it_is_started_without_anything_of_this_environment(started: Started, mo
     }
     for name, value in hostile.items():
         monkeypatch.setenv(name, value)
-    assert main(["grade", "--platform", "kunpeng"]) == 0
+    assert main(["grade", "--platform", "kunpeng", "--suite", "mru"]) == 0
     environment = started["env"]
     assert not [n for n in environment if n.startswith(("PYTHON", "LD_")) or n in ("CPATH", "XYZ", "PYTEST_PLUGINS")]
     assert "/evil" not in " ".join(environment.values())
@@ -55,7 +55,7 @@ def test_it_is_started_without_anything_of_this_environment(started: Started, mo
 
 def test_compilers_may_stand_elsewhere(started: Started, tmp_path: Path) -> None:
     (tmp_path / "go").mkdir()
-    assert main(["grade", "--platform", "kunpeng", "--tools", "go"]) == 0
+    assert main(["grade", "--platform", "kunpeng", "--suite", "mru", "--tools", "go"]) == 0
     assert started["env"]["PATH"].startswith(f"{tmp_path}/go:")
 
 
@@ -90,7 +90,8 @@ def test_paths_are_made_absolute_and_the_manifest_here_is_found(started: Started
         ("--platform kunpeng -n 0", "a number from 1 to 512"),
         ("--platform kunpeng -n many", "a number from 1 to 512"),
         ("--platform kunpeng -n ²", "a number from 1 to 512"),
-        ("--platform kunpeng --tools none", "--tools=none: no such directory"),
+        ("--platform kunpeng", "no product is named"),
+        ("--platform kunpeng --suite mru --tools none", "--tools=none: no such directory"),
         ("", "--platform"),
     ],
 )
