@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,11 +16,9 @@ from pytest_xinchuang.commands.common import (
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.packages.base import ONLY, entry_points, is_ours
 from pytest_xinchuang.packages.option import PackageOption
-from pytest_xinchuang.tools.process import become
 
 PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/go/bin")
 """Where a sealed assessor finds programs, besides those that are installed beside its Python."""
@@ -97,6 +94,10 @@ def _package_options() -> list[PackageOption]:
 
 
 def _grade(context: Context) -> int:
+    import tempfile
+
+    from pytest_xinchuang.tools import process
+
     options = context.options
     # What only this process can say of a wrong option is said before the assessor takes its place.
     context.selected()
@@ -107,7 +108,7 @@ def _grade(context: Context) -> int:
     environment = sealed_environment(os.environ, _named(options.suite), tools)
     place = tempfile.mkdtemp(prefix="xc-grade-")
     flags = ["-I", "-P", "-S", "-X", f"pycache_prefix={place}/pycache"]
-    return become([sys.executable, *flags, str(script), place, *arguments], environment, place)
+    return process.become([sys.executable, *flags, str(script), place, *arguments], environment, place)
 
 
 def _directory(text: str) -> str:
@@ -141,6 +142,8 @@ def assessor(context: Context) -> list[str]:
     Raises:
         XcError: there is nothing to grade.
     """
+    from pytest_xinchuang.core.subject import MANIFEST
+
     options = context.options
     found = [f"--xc-platform={options.platform}", f"--xc-language={context.language}"]
     report = Path(options.report or ".xc").absolute()
@@ -152,7 +155,7 @@ def assessor(context: Context) -> list[str]:
             mend=_(
                 "add {option}; the target's own OpenSSL is graded with {suite}",
                 option="--subject DIR",
-                suite="--suite mru",
+                suite="--suite NAME",
             ),
         )
     if subject:

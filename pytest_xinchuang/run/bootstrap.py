@@ -151,7 +151,7 @@ def main(argv: Sequence[str]) -> int:
         import pytest_xinchuang
         from pytest_xinchuang.core import resources
     except ImportError as error:
-        sys.stderr.write(f"xc: the assessor cannot be started in {sys.executable}: {error}\n")
+        sys.stderr.write(f"xc: {error.name}: not installed beside {sys.executable}\n")
         return ERROR
     if Path(pytest_xinchuang.__file__).resolve().parent != PACKAGE:
         sys.stderr.write(f"xc: {pytest_xinchuang.__file__} is imported in the place of {PACKAGE}\n")

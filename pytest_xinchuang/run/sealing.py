@@ -20,7 +20,7 @@ import pytest
 from pytest_xinchuang.core.events import Surrounded, messages_of
 from pytest_xinchuang.core.sealed import SUITE
 from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSeen, Standing
-from pytest_xinchuang.messages import Message, _, joined, n_, verbatim
+from pytest_xinchuang.messages import Message, _, joined, n_, told, verbatim
 from pytest_xinchuang.packages.base import entry_points, is_ours
 from pytest_xinchuang.run import bootstrap
 from pytest_xinchuang.run.installed import PACKAGE, by_name, digest_of, look_at, needed, normal, suite
@@ -120,9 +120,7 @@ class Watch:
             theirs = [p for _n, p in self._config.pluginmanager.list_name_plugin() if p is not None]
             seen = surroundings(self._config, fixtures.overridden(theirs), self._patched)
         except Exception as error:  # pytest's and other plugins' insides: what cannot be looked at is not sealed
-            seen = _unseen(
-                _("it could not be looked at: {why}", why=verbatim(f"{type(error).__name__}: {error}"[:300]))
-            )
+            seen = _unseen(_("it could not be looked at: {why}", why=told(error)))
         if self._distributed and not self._workers:
             seen = merged(seen, _unseen(_("no worker has said what ran beside its checks")))
         return functools.reduce(merged, self._workers, seen)

@@ -33,10 +33,17 @@ _PLATFORM = {Arch.AMD64: "x86_64", Arch.ARM64: "aarch64", Arch.LOONG64: "loongar
 _ELF_MACHINE = {Arch.AMD64: 62, Arch.ARM64: 183, Arch.LOONG64: 258}
 """e_machine of an interpreter that runs natively (<elf.h>)."""
 
-_HWCAPS = {
-    Arch.ARM64: "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop sha3 "
-    "sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg",
-    Arch.LOONG64: "cpucfg lam ual fpu lsx lasx crc32 complex crypto lvz lbt_x86 lbt_arm lbt_mips",
+_HWCAPS: dict[Arch, tuple[str, ...]] = {
+    Arch.ARM64: (
+        *("fp", "asimd", "evtstrm", "aes", "pmull", "sha1", "sha2", "crc32"),
+        *("atomics", "fphp", "asimdhp", "cpuid", "asimdrdm", "jscvt", "fcma", "lrcpc"),
+        *("dcpop", "sha3", "sm3", "sm4", "asimddp", "sha512", "sve", "asimdfhm"),
+        *("dit", "uscat", "ilrcpc", "flagm", "ssbs", "sb", "paca", "pacg"),
+    ),
+    Arch.LOONG64: (
+        *("cpucfg", "lam", "ual", "fpu", "lsx", "lasx", "crc32", "complex"),
+        *("crypto", "lvz", "lbt_x86", "lbt_arm", "lbt_mips"),
+    ),
 }
 """Bits of AT_HWCAP from 0 on, as /proc/cpuinfo names them (asm/hwcap.h and cpuinfo.c / proc.c of each architecture)."""
 
@@ -310,7 +317,7 @@ def _of_processor(platform: Platform, machine: Machine) -> Iterator[Message]:
             yield _("AT_HWCAP of the auxiliary vector is not what CPUID says")
         yield from _capabilities(machine.hwcap, _X86_FLAGS.items(), told.get("flags", ""))
     else:
-        yield from _capabilities(machine.hwcap, enumerate(_HWCAPS[arch].split()), told.get("features", ""))
+        yield from _capabilities(machine.hwcap, enumerate(_HWCAPS[arch]), told.get("features", ""))
 
 
 def _of_loongarch(machine: Machine, told: dict[str, str]) -> Iterator[Message]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pytest_xinchuang.cli import grading
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.run import bootstrap
 
@@ -27,7 +26,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Started:
         Path(cwd).rmdir()
         return 0
 
-    monkeypatch.setattr(grading, "become", become)
+    monkeypatch.setattr("pytest_xinchuang.tools.process.become", become)
     monkeypatch.chdir(tmp_path)
     return seen
 
