@@ -33,7 +33,12 @@ NO_COMMANDS = {
 FOREIGN = {
     "--collect-only": "pytest",
     "--snapshot-update": "syrupy",
+    "--deselect": "pytest",
+    "--ignore": "pytest",
+    "--lf": "pytest",
+    "--reruns": "pytest-rerunfailures",
     "--agree": "python -m fixtures.generate",
+    "--number": "scripts/soak",
     "--child": "a program of a bridge, docs/bridge.md",
     "--dist": "pytest-xdist",
     "--dynamic-linker": "ld",

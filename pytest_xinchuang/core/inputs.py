@@ -9,14 +9,20 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-_INCLUDE = re.compile(
-    rb'^[ \t]*#[ \t]*(?:include|include_next|import|embed)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE
-)
-_INCBIN = re.compile(rb'\.incbin[\s\\]*"([^"\\\n]+)')
-"""GNU as, .incbin; in C it stands in a string, whose quotes are escaped."""
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
+_EMBED = re.compile(rb'^[ \t]*#[ \t]*embed[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
+
+_INCBIN = re.compile(rb'\.(?:incbin|include)[\s\\]*"([^"\\\n]+)')
+"""GNU as, .incbin and .include; in C they stand in a string, whose quotes are escaped."""
+
+_NAMED = re.compile(rb'^[ \t]*#[ \t]*define[ \t]+\w+[ \t]+(?:"([^"\n]+)"|<([^>\n]+)>)[ \t]*(?:/[/*].*)?$', re.MULTILINE)
+"""A macro that can stand for the name of a header, as in ``#include FT_FREETYPE_H``."""
+
+_SCRIPT = re.compile(r"--?(?:version-script|dynamic-list)=(.+)")
+"""Options of the linker that name a file (ld(1))."""
 
 _REPLACE = re.compile(r"^\s*(?:replace\b[^=\n]*|[^\s/(][^=\n]*)=>\s*\"?([^\s\"]+)\"?\s*(?://.*)?$", re.MULTILINE)
 """Go modules reference, replace directive; without a version the right side is a directory."""
@@ -88,42 +94,65 @@ def include_dirs(flags: Iterable[str], here: Path, base: Path) -> list[Path]:
 
 
 def forced_includes(flags: Sequence[str], here: Path, base: Path) -> list[Path]:
-    """The files that flags include into every source."""
+    """The files that flags include into every source, and those that they hand to the linker."""
     words = [word.replace("{here}", str(here)) for word in flags]
     found = [base / after for word, after in itertools.pairwise(words) if word in ("-include", "-imacros")]
+    for word in words:
+        of_linker = word.split(",")[1:] if word.startswith("-Wl,") else [word]
+        found += [base / match[1] for match in map(_SCRIPT.fullmatch, of_linker) if match]
     return [path for path in found if path.is_file()]
 
 
-def included(sources: Iterable[Path], dirs: Iterable[Path], within: Path | None = None) -> list[Path]:
+def included(
+    sources: Iterable[Path],
+    dirs: Iterable[Path],
+    within: Path | None = None,
+    outside: Callable[[Path, bool], object] = lambda _named, _data: None,
+) -> list[Path]:
     """The sources, and what they include, directly or not, sorted.
 
     A name is looked for beside the file that includes it, beside each source, and in ``dirs``; all that is found counts.
     System headers are not found there and are not listed.
 
     Args:
-        within: nothing outside of it is listed.
+        within: nothing outside of it is listed, whether a name or a link leads there.
+        outside: told of what is not listed for that, and whether it is taken in as data.
     """
     first = list(sources)
     # Compilers run in ``within``: what an assembler is to take in may be named from there.
     places = list(dict.fromkeys([*dirs, *(source.parent for source in first), *([within] if within else [])]))
     found: dict[Path, None] = {}
     waiting = list(first)
+    taken_in: set[Path] = set()
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
         found[path] = None
-        if path.suffix not in SOURCES and path not in first:
+        if path in taken_in and path.suffix not in SOURCES:
             continue
         text = path.read_bytes()
-        names = [a or b for a, b in _INCLUDE.findall(text.replace(b"\\\n", b""))] + _INCBIN.findall(text)
-        for name in names:
+        joined = text.replace(b"\\\n", b"")
+        data = [*_INCBIN.findall(text), *(a or b for a, b in _EMBED.findall(joined))]
+        names = [a or b for a, b in (*_INCLUDE.findall(joined), *_NAMED.findall(joined))]
+        for name in (*names, *data):
             relative = os.fsdecode(name)
             for place in (path.parent, *places):
                 candidate = Path(os.path.normpath(place / relative))
-                if candidate.is_file() and (within is None or candidate.is_relative_to(within)):
-                    waiting.append(candidate)
+                if not candidate.is_file():
+                    continue
+                if leaves(candidate, within):
+                    outside(candidate, name in data)
+                    continue
+                waiting.append(candidate)
+                if name in data:
+                    taken_in.add(candidate)
     return sorted(found)
+
+
+def leaves(path: Path, within: Path | None) -> bool:
+    """Whether a file is not in ``within`` by its name, or by what links lead to."""
+    return within is not None and not (path.is_relative_to(within) and path.resolve().is_relative_to(within.resolve()))
 
 
 def of_go(module: Path, within: Path | None = None, unseen: Iterable[Path] = ()) -> list[Path]:
@@ -145,7 +174,7 @@ def of_go(module: Path, within: Path | None = None, unseen: Iterable[Path] = ())
     found.update(path for place in named for path in walk(place, unseen))
     dirs = [place for place in named if place.is_dir()]
     found.update(included([p for p in found if p.suffix in SOURCES], dirs, within))
-    return sorted(path for path in found if within is None or path.is_relative_to(within))
+    return sorted(path for path in found if not leaves(path, within))
 
 
 def go_root(directory: Path, within: Path | None = None) -> Path | None:

@@ -208,6 +208,15 @@ class SubjectFile(FrozenData):
         return self
 
     @model_validator(mode="after")
+    def _objects_are_in_the_target(self) -> SubjectFile:
+        for pattern in self.rootfs_objects:
+            if ".." in pattern.split("/"):
+                raise ValueError(
+                    _("'rootfs_objects' has {pattern}, which leads out of the target", pattern=verbatim(repr(pattern)))
+                )
+        return self
+
+    @model_validator(mode="after")
     def _unit_names_differ(self) -> SubjectFile:
         names = [unit.name for unit in self.programs]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -383,7 +392,7 @@ class Subject:
         found = {self.directory / self.manifest.name}
         for named in named_files(self.file):
             place = self.path(named.name)
-            below = set(inputs.walk(place, self._unseen))
+            below = {path for path in inputs.walk(place, self._unseen) if not inputs.leaves(path, self.directory)}
             found |= below
             if place.is_dir():
                 found.update(inputs.included([p for p in below if p.suffix in inputs.SOURCES], (), self.directory))

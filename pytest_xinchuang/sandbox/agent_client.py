@@ -11,6 +11,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -18,12 +19,15 @@ from typing import IO, Any, Self
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
+from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.tools.process import UNSCALED, Runner
 
 AGENT_SOURCE = Path(__file__).with_name("agent")
 """The directory of the agent's Go module."""
+TRACE_WORD = "xc:trace"
+"""What the agent is told to be a tracer: followed by ``UID,FD``, the program and its argv."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
@@ -181,7 +185,7 @@ class AgentSandbox:
         variables = [f"{k}={v}" for k, v in {**self._environment, **env, **emulator}.items()]
         request: dict[str, Any] = {"argv": list(argv), "env": variables, "cwd": cwd, "prefix": self._prefix}
         if trace and not self._prefix:
-            request["trace"] = True
+            request["trace"] = stream.traced = True
         self._send(_SPAWN, number, json.dumps(request).encode())
         return number, stream
 
@@ -239,14 +243,20 @@ class AgentSandbox:
             argv,
             stream.answer,
             bytes(stream.stdout),
-            bytes(stream.stderr) + self._traced(bytes(stream.trace)),
+            bytes(stream.stderr),
             truncated=stream.truncated,
             timed_out_after_s=limits.wall_s * self._scale if timed_out else None,
             emulated=self._emulated,
             cpu=self._cpu_model,
             gone=self._dead,
             again=again,
+            log=self._whole_log(stream) if stream.traced else None,
         )
+
+    def _whole_log(self, stream: _Stream) -> CallLog | None:
+        log = self._log_of(bytes(stream.trace))
+        full = len(stream.trace) >= stream.keep
+        return replace(log, lost=_("it is too long")) if log is not None and full else log
 
     def start(
         self,
@@ -276,9 +286,9 @@ class AgentSandbox:
     def reset(self) -> None:
         self._ask(_RESET)
 
-    def _traced(self, trace: bytes) -> bytes:
-        """The agent's log of system calls as text that goes with stderr."""
-        return trace
+    def _log_of(self, _trace: bytes, /) -> CallLog | None:
+        """The agent's own log of system calls; None where an emulator logs to stderr."""
+        return None
 
     def alive(self) -> bool:
         return not self._dead
@@ -301,6 +311,7 @@ class _Stream:
         self.stderr = bytearray()
         self.trace = bytearray()
         self.truncated = False
+        self.traced = False
         self.answer: dict[str, Any] | None = None
 
     def add(self, to: bytearray, data: bytes) -> None:

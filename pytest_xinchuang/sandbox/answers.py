@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error
+from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.emulator_faults import Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 
@@ -35,6 +36,7 @@ def outcome_of(
     cpu: str,
     gone: Message,
     again: Again | None = None,
+    log: CallLog | None = None,
 ) -> Outcome:
     """The outcome of a command.
 
@@ -43,7 +45,7 @@ def outcome_of(
             None when none came. ``over`` and ``broken`` are texts, or messages as the journal holds them.
         timed_out_after_s: our limit in seconds, when it was we who ended the command.
         gone: why no answer came.
-        again: see ``emulator_faults``.
+        again, log: see ``emulator_faults``.
     """
     code = signal = None
     cause = NOTHING
@@ -66,7 +68,7 @@ def outcome_of(
         elif timed_out_after_s is not None:
             ended, cause = Ended.TIMED_OUT, still_running(timed_out_after_s)
         else:
-            ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated, again)
+            ended, code, signal, cause = classify(int(answer["status"]), stderr, emulated, again, log)
         if emulated:
             stderr = without_noise(stderr)
     return Outcome(
@@ -82,4 +84,5 @@ def outcome_of(
         leftovers=left,
         cause=cause,
         cpu=cpu,
+        log=log,
     )

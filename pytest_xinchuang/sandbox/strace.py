@@ -19,7 +19,7 @@ _ENDS = frozenset({"exit", "exit_group"})
 _SIGNAL_RETURNS = frozenset({"rt_sigreturn", "sigreturn"})
 _MAY_NOT_RETURN = frozenset({"execve", "execveat"}) | _SIGNAL_RETURNS
 _MAKE = frozenset({"clone", "clone3", "fork", "vfork"})
-_NOT_IMPLEMENTED = "-1 errno=38 (Function not implemented)"
+NOT_IMPLEMENTED = "-1 errno=38 (Function not implemented)"
 _RESTORED = "-1 errno=513 "
 """qemu-user's own QEMU_ESIGRETURN (linux-user/generic/target_errno_defs.h), which the returns from signals alone answer."""
 
@@ -107,7 +107,7 @@ class _Waiting:
             return (text == "0") is (self.parent is not None)
         if text.startswith(_RESTORED) or self.call.name in _SIGNAL_RETURNS:
             return text.startswith(_RESTORED) and self.call.name in _SIGNAL_RETURNS
-        if text != _NOT_IMPLEMENTED or self.call.name not in ALWAYS_THERE:
+        if text != NOT_IMPLEMENTED or self.call.name not in ALWAYS_THERE:
             return True
         # An operation that is not known is refused with ENOSYS too (futex(2)).
         return self.call.name == "futex" and "FUTEX_" not in self.call.arguments
@@ -215,7 +215,7 @@ def read_calls(lines: Iterable[str]) -> tuple[Call, ...]:
                 pairing.answers(token["answer"])
             elif token.lastgroup == "number":
                 pairing.returns(int(token["lacking"]))
-                calls.append(Call(int(token["lacking"]), token["number"], answer=_NOT_IMPLEMENTED))
+                calls.append(Call(int(token["lacking"]), token["number"], answer=NOT_IMPLEMENTED))
             elif token["thread"] is not None or token["name"] in _names():
                 arguments = line[token.end() : tokens[number].start() if number < len(tokens) else None]
                 calls.append(Call(int(token["thread"]) if token["thread"] else None, token["name"], arguments))

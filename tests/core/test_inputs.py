@@ -169,3 +169,35 @@ def test_the_reference_subject_moves_without_another_digest(tmp_path: Path) -> N
     shipped = resources.fixtures_dir() / "subjects" / "openssl"
     shutil.copytree(shipped, tmp_path / "copy")
     assert load_subject(tmp_path / "copy").digest == load_subject(shipped).digest
+
+
+def test_a_link_that_leads_out_is_not_listed(tmp_path: Path) -> None:
+    place = tmp_path / "subject"
+    place.mkdir()
+    (tmp_path / "out.h").write_text("")
+    (place / "in.h").write_text("")
+    (place / "leads.h").symlink_to(tmp_path / "out.h")
+    (place / "stays.h").symlink_to("in.h")
+    source = place / "u.c"
+    source.write_text('#include "leads.h"\n#include "stays.h"\n__asm__(".incbin \\"../out.h\\"");\n')
+    told: dict[Path, bool] = {}
+    assert inputs.included([source], [], place, told.setdefault) == [place / "stays.h", source]
+    assert told == {place / "leads.h": False, tmp_path / "out.h": True}
+    assert inputs.leaves(tmp_path / "out.h", place) and not inputs.leaves(tmp_path / "out.h", None)
+
+
+def test_what_data_holds_names_no_further_files(tmp_path: Path) -> None:
+    for name in ("a.bin", "b.h", "c.h"):
+        (tmp_path / name).write_text('#include "c.h"\n')
+    source = tmp_path / "u.c"
+    source.write_text('#embed "a.bin"\n')
+    assert inputs.included([source], [], tmp_path) == [tmp_path / "a.bin", source]
+    source.write_text('#include "b.h"\n')
+    assert inputs.included([source], [], tmp_path) == [tmp_path / "b.h", tmp_path / "c.h", source]
+
+
+def test_scripts_of_the_linker_are_files_of_the_build(tmp_path: Path) -> None:
+    (tmp_path / "x.map").write_text("")
+    for flag in ("-Wl,--version-script=x.map", "-Wl,-z,now,--dynamic-list={here}/x.map"):
+        assert inputs.forced_includes([flag], tmp_path, tmp_path) == [tmp_path / "x.map"]
+    assert inputs.forced_includes(["-Wl,--version-script=none.map"], tmp_path, tmp_path) == []

@@ -409,7 +409,9 @@ def test_an_ordinary_user_gets_the_whole_sandbox(spec: QemuSpec) -> None:
         place = Path(name)
         shutil.copytree(spec.rootfs.path, place / "tree", symlinks=True)
         shutil.copy(spec.emulator.path, place / "qemu-aarch64")
-        shutil.copy(Path(qemu.__file__).with_name("supervisor.py"), place)
+        for script in ("supervisor.py", "tracer.py"):
+            shutil.copy(Path(qemu.__file__).with_name(script), place)
+        shutil.copytree(Path(qemu.__file__).with_name("inside"), place / "inside")
         if os.geteuid() == 0:
             for directory, names, files in os.walk(place):
                 for entry in (directory, *(f"{directory}/{n}" for n in names + files)):

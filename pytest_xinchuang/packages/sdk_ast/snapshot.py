@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import mmap
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -423,13 +424,23 @@ class Snapshot:
         return "sha256:" + total.hexdigest()
 
 
+MOST_UNPACKED = 256 << 20
+"""Bytes of a packed snapshot; the largest SDK that was seen has 20 MiB."""
+
+
 def _read(path: Path) -> bytes | mmap.mmap:
     try:
         if path.suffix == ".gz":
-            return gzip.decompress(path.read_bytes())
+            with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as file:
+                data = file.read(MOST_UNPACKED + 1)
+            if len(data) > MOST_UNPACKED:
+                raise DataFileError(
+                    _("{path}: holds more than {n} MiB when it is unpacked", path=path, n=MOST_UNPACKED >> 20)
+                )
+            return data
         with path.open("rb") as file:
             if not file.seek(0, 2):
                 return b""
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error)) from error

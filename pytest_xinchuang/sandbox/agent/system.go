@@ -38,6 +38,7 @@ func beSystem(hello map[string]any) {
 		{"devtmpfs", "/dev", "devtmpfs", "mode=0755"},
 		{"devpts", "/dev/pts", "devpts", "ptmxmode=0666,mode=0620"},
 		{"tmpfs", "/dev/shm", "tmpfs", "mode=1777,size=256m"},
+		{"mqueue", "/dev/mqueue", "mqueue", ""},
 		{"tmpfs", "/tmp", "tmpfs", "mode=1777,size=512m"},
 		{"tmpfs", "/run", "tmpfs", "mode=0755,uid=1000,gid=1000,size=64m"},
 		{"tmpfs", "/xc", "tmpfs", "mode=0755,uid=1000,gid=1000,size=512m"},
@@ -61,6 +62,11 @@ func beSystem(hello map[string]any) {
 		ended()
 	}
 	syscall.Sethostname([]byte("xc"))
+	// No program of the root filesystem makes its user another (prctl(2); an attribute of each thread).
+	const setNoNewPrivileges = 38
+	if _, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, setNoNewPrivileges, 1, 0, 0, 0, 0); errno != 0 {
+		say("no_new_privs: %v", errno)
+	}
 	credential = &syscall.Credential{Uid: config.UID, Gid: config.UID}
 	writableOnly = true
 	for _, limit := range []struct {
