@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSeen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import Message, verbatim
 
@@ -345,6 +346,8 @@ class SandboxOpened(_Said):
     own_kernel: StrictBool = False
     extra: dict[str, Any] = Field(default_factory=dict)
     variant: str = ""
+    plugin: str = Field(default="", description="what has registered the backend, where the suite does not ship it")
+    confirmed: StrictBool = Field(default=False, description="this host itself was seen to be the platform")
 
 
 class EvidenceKept(_Event):
@@ -365,6 +368,33 @@ class FaultMet(_Said):
     what: str = ""
 
 
+class Surrounded(_Said):
+    """What ran beside the checks, as it stood at the end of the run.
+
+    Attributes:
+        sealed: the checks ran in a process of their own, and nothing in it was somebody else's.
+        foreign: what could have bent the result, for people; empty in a sealed run.
+        python_digest: SHA-256 over the interpreter.
+        patched: functions and classes of the suite in whose place stood somebody else's.
+        environment: variables that change what Python, pytest or the loader does.
+        ini: values of pytest's ini file that are not the defaults.
+        packages: conformance packages of others that took part.
+    """
+
+    kind: Literal["surroundings"] = "surroundings"
+    sealed: StrictBool = False
+    foreign: tuple[str, ...] = ()
+    python: str = ""
+    python_digest: str = ""
+    distributions: tuple[Installed, ...] = ()
+    plugins: tuple[PluginSeen, ...] = ()
+    fixtures: tuple[FixtureSeen, ...] = ()
+    patched: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    ini: dict[str, str] = Field(default_factory=dict)
+    packages: tuple[Installed, ...] = ()
+
+
 class RunFinished(_Event):
     """The last event; a journal without it is of a run that was killed. The writer fills in the count and the head.
 
@@ -379,7 +409,7 @@ class RunFinished(_Event):
     head: str = ""
 
 
-Event = RunStarted | Planned | CheckEnded | Decided | SandboxOpened | EvidenceKept | FaultMet | RunFinished
+Event = RunStarted | Planned | CheckEnded | Decided | SandboxOpened | EvidenceKept | FaultMet | Surrounded | RunFinished
 
 KINDS: dict[str, type[Event]] = {
     "run_started": RunStarted,
@@ -389,6 +419,7 @@ KINDS: dict[str, type[Event]] = {
     "sandbox": SandboxOpened,
     "evidence": EvidenceKept,
     "fault": FaultMet,
+    "surroundings": Surrounded,
     "run_finished": RunFinished,
 }
 

@@ -27,6 +27,7 @@ from pytest_xinchuang.core.needs import all_needs, blocked_reason
 from pytest_xinchuang.core.order import key_of
 from pytest_xinchuang.core.plan import missed, plan_of, why_missed
 from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.trust import believed, ceiling, more_than_seen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.core.waivers import apply_waivers
 from pytest_xinchuang.messages import NOTHING, Message, _, joined
@@ -146,8 +147,11 @@ def _judge(journal: Journal, platform: GradedPlatform, item: Required, planned: 
     offsets = {journal.evidence[e] for d in decisions for e in d.evidence if e in journal.evidence}
     result.evidence = tuple(sorted(offsets))
     outcomes: list[_Judged] = []
-    for attempts in by_check.values():
+    expected = {check.check for check in planned}
+    for name, attempts in by_check.items():
         judged = [_judge_decision(journal, platform, item, decision) for decision in attempts]
+        if journal.planned and name not in expected:
+            judged = [_unplanned(name, one) for one in judged]
         # Every attempt is kept: what was a failure before it was a pass is a flaky pass, and is shown as one.
         result.flaky |= judged[-1].verdict is Verdict.PASS and any(j.verdict is not Verdict.PASS for j in judged[:-1])
         outcomes.append(judged[-1])
@@ -159,6 +163,15 @@ def _judge(journal: Journal, platform: GradedPlatform, item: Required, planned: 
         if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             result.mend = NOTHING
     return result
+
+
+def _unplanned(check: str, judged: _Judged) -> _Judged:
+    """What a check that was not planned says for a subject counts for nothing: no test of the run is it."""
+    if judged.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE):
+        return judged
+    return _Judged(
+        Verdict.INCONCLUSIVE, Cause.HOST, _("{check} was not planned, and decided all the same", check=check)
+    )
 
 
 def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, decision: Decided) -> _Judged:
@@ -184,6 +197,11 @@ def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, 
         return open_(needs_fidelity(item.min_fidelity, decision.fidelity), Cause.FIDELITY)
     if decision.fidelity > Fidelity.STATIC and (wrong := _wrong_machine(journal, platform)):
         return open_(wrong)
+    best = ceiling(journal, platform.id)
+    if best is not None and decision.fidelity > max(best, Fidelity.STATIC):
+        if best < item.min_fidelity:
+            return open_(needs_fidelity(item.min_fidelity, best), Cause.FIDELITY)
+        return open_(more_than_seen(decision.fidelity, best))
     if why := journal.doubts.get(key_of(decision)):
         return open_(why)
     return _Judged(Verdict.PASS)
@@ -227,7 +245,7 @@ def _block(required: Iterable[Required], results: list[RequirementResult]) -> No
 def _grade(journal: Journal, platform: GradedPlatform, results: list[RequirementResult]) -> Grade:
     started = journal.started
     sandboxes = journal.sandboxes.get(platform.id, [])
-    fidelities = [s.fidelity if isinstance(s.fidelity, Fidelity) else Fidelity.STATIC for s in sandboxes]
+    fidelities = [believed(sandbox) for sandbox in sandboxes]
     stand_in = any(s.stand_in for s in sandboxes)
     grade = Grade(
         platform=platform.id,

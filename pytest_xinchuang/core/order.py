@@ -18,6 +18,7 @@ from pytest_xinchuang.core.events import (
     RunFinished,
     RunStarted,
     SandboxOpened,
+    Surrounded,
 )
 from pytest_xinchuang.core.record import DecisionKey, Journal, Place
 from pytest_xinchuang.core.verdict import Fidelity, Verdict
@@ -100,6 +101,10 @@ class Order:
                 journal.checks.setdefault(event.check, []).append(event)
             case FaultMet():
                 journal.faults.append(event)
+            case Surrounded():
+                if journal.surroundings is not None:
+                    self._refuse(_("{place}: surroundings are there already; a run has them once", place=place.said))
+                journal.surroundings = event
             case EvidenceKept():
                 if event.id in journal.evidence and self._strict:
                     self._refuse(

@@ -17,6 +17,7 @@ from pytest_xinchuang.core.events import (
     RunFinished,
     RunStarted,
     SandboxOpened,
+    Surrounded,
 )
 from pytest_xinchuang.messages import Message, _
 
@@ -59,6 +60,7 @@ class Journal:
         planned: the checks that were planned, of every platform.
         decisions: (platform, requirement) -> decisions in the order in which they were made.
         sandboxes: platform -> its sandboxes. checks: name of a check -> its phases.
+        surroundings: what ran beside the checks; None in journals of older releases.
         evidence: evidence id -> byte offset of its line. sandbox_of: evidence id -> the sandbox that it names.
         problems: why this file cannot be trusted whole; any one rules out a grade.
         refused: a problem is more than that the run did not come to its end: the file is not what a run has written.
@@ -76,6 +78,7 @@ class Journal:
     sandboxes: dict[str, list[SandboxOpened]] = field(default_factory=dict)
     checks: dict[str, list[CheckEnded]] = field(default_factory=dict)
     faults: list[FaultMet] = field(default_factory=list)
+    surroundings: Surrounded | None = None
     evidence: dict[str, int] = field(default_factory=dict)
     sandbox_of: dict[str, str] = field(default_factory=dict)
     problems: list[Message] = field(default_factory=list)

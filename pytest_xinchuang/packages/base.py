@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 GROUP = "pytest_xinchuang.packages"
 """The group of entry points; ours are in ``pyproject.toml``."""
+
+ONLY = "XC_ONLY_PACKAGES"
+"""The environment variable that names the packages of others that take part, separated by commas; unset: all of them."""
+
+OURS = "pytest-xinchuang"
+"""The distribution whose packages always take part."""
 
 
 def N_(template: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -62,16 +69,25 @@ class Package:
 
 
 def entry_points() -> Iterator[EntryPoint]:
-    """Those of the group. Files without the group's name are read and not parsed."""
+    """Those of the group that take part. Files without the group's name are read and not parsed."""
+    only = os.environ.get(ONLY)
+    named = None if only is None else set(only.split(","))
     seen: set[tuple[str, str]] = set()
     for distribution in distributions():
         if GROUP not in (distribution.read_text("entry_points.txt") or ""):
             continue
         for point in distribution.entry_points:
             # One that is installed twice (a checkout over a wheel) is one.
-            if point.group == GROUP and (point.name, point.value) not in seen:
+            if point.group != GROUP or (point.name, point.value) in seen:
+                continue
+            if named is None or point.name in named or is_ours(point):
                 seen.add((point.name, point.value))
                 yield point
+
+
+def is_ours(point: EntryPoint) -> bool:
+    """Whether the suite's own distribution has registered it."""
+    return point.dist is not None and point.dist.name == OURS and point.value.startswith("pytest_xinchuang.")
 
 
 def load(point: EntryPoint) -> ConformancePackage:

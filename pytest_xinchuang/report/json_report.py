@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.sealed import foreign, is_sealed, standing
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import LANGUAGES
 from pytest_xinchuang.report import parts
@@ -41,6 +42,11 @@ class RunInfo(_Data):
     argv: list[str]
     problems: list[str] = Field(description="why this run has no grade; empty when it has one")
     faults: list[str] = Field(description="faults of our machinery that were met")
+    sealed: bool = Field(
+        default=False, description="the checks ran in a process of their own, with nothing of anybody else in it"
+    )
+    standing: str = Field(default="", description="sealed and on what files, or not sealed and why, in a sentence")
+    foreign: list[str] = Field(default_factory=list, description="what could have bent the result of a run")
     notes: list[str] = Field(
         default_factory=list,
         description="what a reader has to know: requirements and facts that are not the suite's, a clock that was set",
@@ -123,6 +129,9 @@ def build_report(result: RunResult, language: str = LANGUAGES[0]) -> Report:
             argv=list(started.run.argv),
             problems=[p.render(language) for p in journal.problems],
             faults=[f.said("what").render(language) for f in journal.faults],
+            sealed=is_sealed(journal),
+            standing=standing(journal).render(language),
+            foreign=[text.render(language) for text in foreign(journal)],
             notes=[note.render(language) for note in journal.notes],
         ),
         grades=[_grade(result, grade, language) for grade in result.grades],

@@ -10,6 +10,7 @@ from junit_xml import TestCase, TestSuite
 from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.sealed import is_sealed, standing
 from pytest_xinchuang.core.verdict import Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, verbatim
 from pytest_xinchuang.report import parts
@@ -118,6 +119,7 @@ def _properties(
         "fidelity": grade.fidelity,
         "rootfs": grade.rootfs,
         "run.id": started.run.id,
+        "sealed": "true" if is_sealed(result.journal) else standing(result.journal).render(language),
     }
     properties |= parts.properties(result, grade, package)
     for case in cases:

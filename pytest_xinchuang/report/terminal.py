@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pytest_xinchuang.core.events import ChosenProfile
 from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.sealed import standing
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, n_, render, verbatim
 from pytest_xinchuang.report import parts
@@ -63,6 +64,7 @@ class _Table:
             self.line(_("* with waivers: {requirements}", requirements=_names(waived)))
         for note in (*result.journal.notes, *result.waiver_notes):
             self.line(_("! {note}", note=note), yellow=True)
+        self.line(standing(result.journal))
         if any(g.fidelity.startswith("emulated") for g in result.grades):
             self.line(_("Emulated: this is not a certificate for the real system. `needs native` asks for a board."))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.core.events import Planned
+from pytest_xinchuang.core.events import Planned, Surrounded
 from pytest_xinchuang.core.verdict import Cause, Verdict
 from pytest_xinchuang.messages import _, displayed, joined, verbatim
 from pytest_xinchuang.run import markers
@@ -17,9 +17,11 @@ from pytest_xinchuang.run.controller import Controller
 from pytest_xinchuang.run.demanded import is_harmless_skip, skip_what_is_beyond
 from pytest_xinchuang.run.handles import LASTING, RUNNING
 from pytest_xinchuang.run.options import usage_error
+from pytest_xinchuang.run.own_fixtures import OwnFixtures, is_shipped
 from pytest_xinchuang.run.planning import Planner
 from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of, platform_of
 from pytest_xinchuang.run.recording import Note, begin, note_of, record_of, take_part
+from pytest_xinchuang.run.sealing import Watch
 from pytest_xinchuang.run.session import XcSession
 from pytest_xinchuang.run.summary import write_open
 
@@ -33,6 +35,9 @@ class XcRun:
         self.controller = None if session.is_worker or collecting else Controller(session)
         self.planner = Planner(session)
         session.config.pluginmanager.register(self.planner, "xinchuang-plan")
+        self.fixtures = OwnFixtures([*OwnFixtures.shipped(), *(f"xc_{name}" for name in session.registry.names)])
+        session.config.pluginmanager.register(self.fixtures, "xinchuang-fixtures")
+        self.watch = Watch(session.config, session.distributed)
         self.problems = ""
         """Errors of use that a worker has met at collection."""
         self._untold = True
@@ -82,6 +87,7 @@ class XcRun:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["xc_run_id"] = self.session.run_id
+        node.workerinput["xc_key"] = self.session.marks.key
         node.workerinput["xc_packages"] = list(self.session.packages)
 
     @pytest.hookimpl(optionalhook=True)
@@ -96,6 +102,8 @@ class XcRun:
         if self.controller is not None:
             output = getattr(node, "workeroutput", {})
             self.controller.plan([Planned.model_validate(each) for each in output.get("xc_plan", ())])
+            if "xc_surroundings" in output:
+                self.watch.take(Surrounded.model_validate(output["xc_surroundings"]))
             self.problems = self.problems or str(output.get("xc_problems", ""))
 
     @pytest.hookimpl(tryfirst=True)
@@ -120,6 +128,8 @@ class XcRun:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if call.when == "call" and is_shipped(item):
+            self.watch.look()
         if record_of(item).running:
             take_part(item, call)
             return report
@@ -129,7 +139,7 @@ class XcRun:
             note.sandboxes = list(self.session.opened)
             self.session.opened.clear()
             note.worker = getattr(self.session.config, "workerinput", {}).get("workerid", "")
-            report.xc = note.packed()  # type: ignore[attr-defined]
+            self.session.marks.put(report, note.packed())
             skip_what_is_beyond(self.session, item, report, note)
         return report
 
@@ -162,10 +172,12 @@ class XcRun:
         if self.session.is_worker:
             output = session.config.workeroutput  # type: ignore[attr-defined]
             output["xc_plan"] = [json.loads(planned.model_dump_json()) for planned in self.planner.plan]
+            output["xc_surroundings"] = json.loads(self.watch.surroundings(self.fixtures).model_dump_json())
             output["xc_problems"] = joined(self.planner.problems, verbatim("\n")).render(self.session.language)
         if self.problems:
             exitstatus = pytest.ExitCode.USAGE_ERROR
         if self.controller is not None:
+            self.controller.surrounded(self.watch.surroundings(self.fixtures))
             session.exitstatus = self.controller.finish(int(exitstatus), session.testsfailed)
             if self.controller.result is not None:
                 session.config.hook.pytest_xc_grade(

@@ -30,6 +30,7 @@ from pytest_xinchuang.core.events import (
     RunFinished,
     RunStarted,
     Suite,
+    Surrounded,
     WaiverEntry,
     messages_of,
 )
@@ -160,6 +161,10 @@ class Controller:
         for planned in plan:
             self._write(planned)
 
+    def surrounded(self, seen: Surrounded) -> None:
+        """Write what ran beside the checks."""
+        self._write(seen)
+
     def take(self, report: pytest.TestReport) -> None:
         """Journal one phase of one test."""
         packed = getattr(report, "xc", None)
@@ -167,6 +172,11 @@ class Controller:
             # xdist reports a test whose worker died with a phase of its own.
             if str(report.when) == "???" and report.nodeid in self._known:
                 self._lost(report)
+            return
+        if not self.session.marks.is_ours(report):
+            # Another plugin has written it, or has written into it: it decides nothing, and its check is missed.
+            what = _("{node}: what another plugin has written into the report was thrown away", node=report.nodeid)
+            self._write(FaultMet(what=str(what), messages=messages_of(what=what)))
             return
         note = self._known[report.nodeid] = Note.model_validate(packed)
         self.plan(note.plan)

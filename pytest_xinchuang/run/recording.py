@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.events import Decided, Planned, SandboxOpened, messages_of
 from pytest_xinchuang.core.grade import WORST_FIRST, needs_fidelity
@@ -67,11 +69,21 @@ class ItemRecord:
         fidelity: of the poorest sandbox that the test ran something in.
     """
 
-    decisions: dict[str, Decision] = field(default_factory=dict)
+    _decisions: dict[str, Decision] = field(default_factory=dict)
     parts: list[Decision] = field(default_factory=list)
     running: bool = False
     evidence: list[dict[str, Any]] = field(default_factory=list)
     fidelity: Fidelity | None = None
+
+    @property
+    def decisions(self) -> Mapping[str, Decision]:
+        """What a check has decided by itself; it cannot be written from outside."""
+        return MappingProxyType(self._decisions)
+
+    def settle(self, requirement: str, decision: Decision) -> None:
+        """Keep what a check has decided; a decision that is there already is not replaced by a better one."""
+        before = self._decisions.get(requirement)
+        self._decisions[requirement] = decision if before is None else _worst([before, decision])
 
     def add(self, observation: dict[str, Any], fidelity: Fidelity) -> None:
         self.evidence.append(observation)
@@ -112,6 +124,11 @@ def note_of(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         decisions=[decided(requirement, on, checked.check, d) for on, requirement, d in each],
         evidence=[list(d.evidence) for _on, _requirement, d in each],
     )
+
+
+def is_of_the_suite(item: pytest.Item) -> bool:
+    """Whether the suite ships the test: its engines decide, and that it passed says nothing."""
+    return item.path.resolve().is_relative_to(resources.conformance_dir().resolve())
 
 
 def take_part(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -182,6 +199,13 @@ def _decision(
         return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
     if hasattr(report, "wasxfail"):
         return _expected_to_fail(str(report.wasxfail))
+    if is_of_the_suite(item):
+        return Decision(
+            Verdict.INCONCLUSIVE,
+            Cause.HOST,
+            _("the check of the suite has decided nothing: something has taken its place"),
+            _("grade with {command}", command=verbatim("xc grade")),
+        )
     if not record.evidence:
         return Decision(
             Verdict.INCONCLUSIVE,
@@ -243,7 +267,7 @@ class Check:
             )
         record = record_of(self._item)
         for identifier in ids:
-            record.decisions[identifier] = self._order(identifier).decision(identifier)
+            record.settle(identifier, self._order(identifier).decision(identifier))
         for identifier, decision in ((i, record.decisions[i]) for i in ids):
             text = self._told(identifier, decision)
             if decision.verdict is Verdict.FAIL:

@@ -29,6 +29,7 @@ from pytest_xinchuang.packages.registry import Registry, installed
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.run.marks import Marks
 from pytest_xinchuang.run.options import flag, option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
@@ -73,6 +74,7 @@ class XcSession:
         self.is_worker = hasattr(config, "workerinput")
         self.language = self._choose_language()
         self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
+        self.marks = Marks(str(config.workerinput["xc_key"]) if self.is_worker else "")  # type: ignore[attr-defined]
         files = [resources.platforms_file()]
         files += _paths("pytest_xc_platforms", config.hook.pytest_xc_platforms(config=config))
         if own := option(config, "xc_platforms_file"):

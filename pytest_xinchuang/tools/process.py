@@ -14,6 +14,7 @@ import resource
 import shlex
 import signal as signals
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -135,6 +136,26 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Our own environment with ``changes``, in which tools speak English and write UTF-8."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(_LANGUAGE)}
     return {**ours, "LC_ALL": "C.UTF-8", **(changes or {})}
+
+
+def become(argv: Sequence[str], env: Mapping[str, str], cwd: Path | str) -> int:
+    """Put a program into the place of this process: the terminal, its signals and the exit code are the program's.
+
+    It never returns.
+
+    Raises:
+        HostFault: the program cannot be started.
+    """
+    LOGGER.info("becomes %s", shlex.join(argv))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.chdir(cwd)
+        os.execve(argv[0], list(argv), dict(env))
+    except OSError as error:
+        raise HostFault(
+            _("{program} could not be started: {problem}", program=argv[0], problem=system_error(error))
+        ) from error
 
 
 class Running:

@@ -30,6 +30,7 @@ from pytest_xinchuang.core.events import (
     RunStarted,
     SandboxOpened,
     Suite,
+    Surrounded,
     Unreadable,
     WaiverEntry,
     journal_schema,
@@ -38,6 +39,7 @@ from pytest_xinchuang.core.events import (
 from pytest_xinchuang.core.grade import RunResult, grade_run
 from pytest_xinchuang.core.journal import NotAJournal, read_journal
 from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSeen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import Message, _, both, joined, n_, verbatim
 from pytest_xinchuang.report.json_report import report_text
@@ -190,6 +192,18 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
         data=st.builds(lambda d: {**d, "kind": "seen"}, st.dictionaries(WORDS, JSON, max_size=3)),
     ),
     "fault": _said(FaultMet, t=TIMES, what=TEXTS),
+    "surroundings": st.builds(
+        lambda texts, **fields: Surrounded(
+            foreign=tuple(map(str, texts)), messages=messages_of(foreign=tuple(texts)), **fields
+        ),
+        texts=st.lists(TEXTS, max_size=3),
+        t=TIMES,
+        sealed=st.booleans(),
+        distributions=st.tuples(st.builds(Installed, name=WORDS, version=WORDS, changed=st.tuples(WORDS))),
+        plugins=st.tuples(st.builds(PluginSeen, name=WORDS, standing=st.just("foreign"), hooks=st.tuples(WORDS))),
+        fixtures=st.tuples(st.builds(FixtureSeen, name=WORDS, file=WORDS)),
+        environment=st.dictionaries(WORDS, WORDS, max_size=2),
+    ),
     "run_finished": st.builds(RunFinished, t=TIMES, exit_status=st.integers(0, 12)),
 }
 SCHEMA = journal_schema()

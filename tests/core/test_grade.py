@@ -490,3 +490,32 @@ def test_an_engine_is_not_asked_about_what_is_blocked() -> None:
     # Another package's engine knows nothing of A-001: grading keeps that need.
     assert InOrder(catalogue, engine).decision("B-001").verdict is Verdict.FAIL
     assert InOrder(catalogue, engine).decision("C-001").verdict is Verdict.FAIL
+
+
+def test_native_of_a_backend_that_nothing_confirms_is_none(grade_of: Grader) -> None:
+    events = all_pass()
+    theirs = {**SANDBOX, "fidelity": "native", "emulated": False, "backend": "acme", "plugin": "/v/conftest.py"}
+    events.insert(2, theirs)
+    result = grade_of(events)
+    assert (only(result).level, only(result).fidelity) == ("L3", "emulated-user")
+    assert "needs native; the evidence is emulated-user" in result.requirements[3].reason
+    events[2] = {**theirs, "confirmed": True}
+    assert only(grade_of(events)).level == "L4"
+
+
+@pytest.mark.parametrize(
+    ("planned", "level"), [([], "L4"), (["T-1", "T-2", "T-3", "T-4"], "L4"), (["T-1", "T-3", "T-4"], "L1")]
+)
+def test_a_check_that_was_not_planned_decides_nothing_for_a_subject(
+    grade_of: Grader, planned: list[str], level: str
+) -> None:
+    plan = [
+        {"kind": "planned", "check": f"check of {i}", "platform": PLATFORM, "requirements": [i], "state": "selected"}
+        for i in planned
+    ]
+    events = all_pass()
+    events[1:1] = plan
+    result = grade_of(events)
+    assert only(result).level == level
+    if level == "L1":
+        assert "was not planned, and decided all the same" in result.requirements[1].reason

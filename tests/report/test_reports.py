@@ -192,7 +192,20 @@ def table(result: RunResult, language: str) -> list[str]:
 
 def without_names(text: str) -> str:
     """A report's text without what is the same in every language: ids, options, file names."""
-    for name in (PLATFORM, "finance", "product", "mru", "report.json", "T-", "L1", "L2", "L3", "L4", "run_started"):
+    for name in (
+        PLATFORM,
+        "`xc grade`",
+        "finance",
+        "product",
+        "mru",
+        "report.json",
+        "T-",
+        "L1",
+        "L2",
+        "L3",
+        "L4",
+        "run_started",
+    ):
         text = text.replace(name, "")
     return text
 

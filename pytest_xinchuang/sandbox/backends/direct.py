@@ -25,7 +25,8 @@ from typing import IO
 from pytest_xinchuang.core.errors import SandboxFault, XcError
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, verbatim
+from pytest_xinchuang.sandbox import machine
 from pytest_xinchuang.sandbox.agent_client import TRACE_WORD
 from pytest_xinchuang.sandbox.answers import still_running
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
@@ -385,12 +386,17 @@ def open_emulated(spec: QemuSpec, why: Message) -> DirectSandbox:
 def open_native(
     platform: Platform, runner: Runner = UNSCALED, tracer: Callable[[], NativeTracer] | None = None
 ) -> DirectSandbox:
-    """The host itself, when it is the platform; ``tracer`` as for :class:`DirectSandbox`.
+    """The host itself, when it is the platform: its files say so, and the processor and the kernel themselves.
+
+    Args:
+        tracer: as for :class:`DirectSandbox`.
 
     Raises:
-        SandboxFault: the host is not the platform, and says by what.
+        SandboxFault: the host is not the platform, or cannot show that it is; the message says by what.
     """
-    wrong = differences(platform, host.machine(), _read("/proc/cpuinfo"), _read("/etc/os-release"))
+    seen = machine.look(machine.HostReader())
+    wrong = differences(platform, host.machine(), seen.cpuinfo, _read("/etc/os-release"))
+    wrong += [] if wrong else machine.doubts(platform, seen)
     if wrong:
         raise SandboxFault(
             _("this host is not {id}: {names}", id=platform.id, names=joined(wrong)),
@@ -423,7 +429,9 @@ def open_native(
         observed={},
         host_kernel=host.release(),
         baseline_ms=0.0,
+        degraded=machine.told_of(seen) or NOTHING,
         own_kernel=True,
+        extra={"machine": seen.as_data()},
     )
     return calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner, tracer))
 
@@ -435,11 +443,11 @@ def _read(path: str) -> str:
         return ""
 
 
-def differences(platform: Platform, machine: str, cpuinfo: str, os_release: str) -> list[Message]:
+def differences(platform: Platform, uname: str, cpuinfo: str, os_release: str) -> list[Message]:
     """How a host differs from the platform; what platforms.yaml does not know counts as a difference too."""
     wrong: list[Message] = []
-    if machine != platform.architecture.uname:
-        wrong.append(_("its machine is {machine}, not {wanted}", machine=machine, wanted=platform.architecture.uname))
+    if uname != platform.architecture.uname:
+        wrong.append(_("its machine is {machine}, not {wanted}", machine=uname, wanted=platform.architecture.uname))
     for label, fact, text in (
         (_("CPU"), platform.cpu.identity, cpuinfo),
         (_("system"), platform.system.identity, os_release),
@@ -469,9 +477,9 @@ def calibrated(sandbox: DirectSandbox) -> DirectSandbox:
                 ),
                 mend=verbatim("xc doctor"),
             )
-        release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        release, _space, uname = asked.stdout.decode(errors="replace").strip().rpartition(" ")
         baseline = sorted(sandbox.run(["true"]).wall_ms for _turn in range(3))[1]
-        observed = {"uname_m": machine, "uname_r": release, "page_size": str(resource.getpagesize())}
+        observed = {"uname_m": uname, "uname_r": release, "page_size": str(resource.getpagesize())}
         sandbox.fingerprint = replace(sandbox.fingerprint, observed=observed, baseline_ms=round(baseline, 1))
     except BaseException:
         sandbox.close()
