@@ -11,7 +11,7 @@ import pytest
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.journal import REPORT_FILES, JournalWriter, remove_stale
 
-KEPT = {".lock", "previous-journal.ndjson"}
+KEPT = {".gitignore", ".lock", "previous-journal.ndjson"}
 
 
 def filled(directory: Path) -> None:

@@ -22,6 +22,7 @@ from pytest_xinchuang.run.marks import Marks
 from pytest_xinchuang.run.own_fixtures import OwnFixtures
 from pytest_xinchuang.run.recording import ItemRecord
 from tests.messages.english import english_in
+from tests.others import SWITCHED_OFF
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ def test_what_is_told_is_told_in_chinese_too(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("def pytest_runtest_makereport(item, call): pass\n")
     pytester.makepyfile(mine="def pytest_pyfunc_call(pyfuncitem): pass\n")
     pytester.syspathinsert()
-    config = pytester.parseconfigure("-p", "mine")
+    config = pytester.parseconfigure("-p", "mine", *SWITCHED_OFF)
     fixtures = [FixtureSeen(name="xc_mru", file="conftest.py")]
     seen = sealing.surroundings(config, fixtures, ["pytest_xinchuang.core.grade.grade_run"])
     told = "\n".join(text.render("zh") for text in seen.said_all("foreign"))
