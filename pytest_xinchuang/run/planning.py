@@ -124,6 +124,7 @@ class Planner(ConformanceCollector):
     def _requirements(self, item: pytest.Item) -> list[str]:
         """The ids of a test's markers; what is wrong with them is kept as a problem."""
         found = requirement_ids(item)
+        taken: dict[str, list[Message]] = {}
         for identifier in found:
             requirement = self.session.catalogue.get(identifier)
             if requirement is None:
@@ -139,15 +140,17 @@ class Planner(ConformanceCollector):
                 continue
             home = self._home(requirement.package)
             if home is not None and not item.path.resolve().is_relative_to(home.resolve()):
-                self._problem(
-                    _(
-                        "{test}: {requirement} belongs to the package {package}, and its own tests alone decide it; give "
-                        "yours an id of a catalogue of yours (the hook pytest_xc_requirements)",
-                        test=verbatim(item.nodeid),
-                        requirement=verbatim(identifier),
-                        package=verbatim(requirement.package),
-                    )
+                taken.setdefault(requirement.package, []).append(verbatim(identifier))
+        for package, ids in taken.items():
+            self._problem(
+                _(
+                    "{test}: {requirements}: of the package {package}, whose own tests alone decide it; give yours an id of a "
+                    "catalogue of yours (the hook pytest_xc_requirements)",
+                    test=verbatim(item.nodeid),
+                    requirements=joined(ids, _(", ")),
+                    package=verbatim(package),
                 )
+            )
         return found
 
     def _problem(self, problem: Message) -> None:

@@ -438,7 +438,7 @@ class Builder:
         with self.cache.lock(f"build-{name[:16]}"):
             if (data := self._load(place)) is not None:
                 return data
-            with self.progress.step(work.label, usually_short=work.key[0] == "c") as step:
+            with self.progress.step(work.label, usually_short=True) as step:
                 step.starts()
                 with self._scratch(f"build-{name[:16]}") as here:
                     site = Site(here)
