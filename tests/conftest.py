@@ -37,7 +37,7 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 SHARED_CACHE = Cache().root
 os.environ["XC_CACHE"] = str(SHARED_CACHE)
 # Private caches link to the compiler's own, which is slow to fill; a link to what no build has made yet leads nowhere.
-(SHARED_CACHE / "zig").mkdir(parents=True, exist_ok=True)
+(SHARED_CACHE / "jailed-zig").mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,7 @@ def small_cache(tmp_path: Path) -> Path:
         for directory, inner, files in os.walk(cache / "entries/rootfs"):
             for one in (*inner, *files):
                 os.chown(Path(directory, one), SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
-    (cache / "zig").symlink_to(SHARED_CACHE / "zig")
+    (cache / "jailed-zig").symlink_to(SHARED_CACHE / "jailed-zig")
     return cache
 
 

@@ -45,6 +45,9 @@ from pytest_xinchuang.tools.process import Finished, Runner
 from pytest_xinchuang.tools.versions import MEND, stamp, version_of
 from pytest_xinchuang.tools.versions import TIMEOUT_S as ANSWER_TIMEOUT_S
 
+WARM = "warm"
+"""The scratch directory in which compilers make their own parts. Start files keep its name in their debugging information:
+were it another for each, a program that is built twice would differ."""
 BUILD_TIMEOUT_S = 600
 """Seconds for one unit on a loaded machine, with the compiler's own cache empty."""
 
@@ -252,7 +255,7 @@ class Builder:
         if mark.exists():
             return
         self._identities.check_package(tool.path)
-        with self.cache.lock(f"warm-{name[:16]}"), self._scratch(f"warm-{name[:16]}") as here:
+        with self.cache.lock(WARM), self._scratch(WARM) as here:
             site = Site(here)
             (site.src / "warm.c").write_text("int main(void) { return 0; }\n")
             cache.mkdir(exist_ok=True)
@@ -350,7 +353,7 @@ class Builder:
         mark = caches[0] / "xc-warm" / name
         if mark.exists() or not packages:
             return
-        with self.cache.lock(f"warm-{name[:16]}"), self._scratch(f"warm-{name[:16]}") as here:
+        with self.cache.lock(WARM), self._scratch(WARM) as here:
             site = Site(here)
             (site.src / "go.mod").write_text("module warm\n")
             for cache in caches:
@@ -369,8 +372,11 @@ class Builder:
                 mark.touch()
 
     def _compilers(self, name: str, salt: str) -> str:
-        """Where a compiler keeps what it has built; a second build takes nothing over from the first."""
-        return str(self.cache.root / (f"{name}-{salt}" if salt else name))
+        """Where a compiler keeps what it has built; a second build takes nothing over from the first.
+
+        Only our own builds fill it: what older releases left under other names is not used.
+        """
+        return str(self.cache.root / (f"jailed-{name}-{salt}" if salt else f"jailed-{name}"))
 
     def _jailed(
         self, argv: Sequence[str], env: Mapping[str, str], site: Site, sights: Sights, cwd: Path | None = None

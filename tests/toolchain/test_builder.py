@@ -60,7 +60,7 @@ def test_another_source_flag_or_libc_is_another_build(source: Path, platforms: P
 def test_a_damaged_build_is_made_again(source: Path, platforms: Platforms, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     # The compiler's own cache is slow to fill: only the builds are private here.
-    (cache.root / "zig").symlink_to(Cache().root / "zig")
+    (cache.root / "jailed-zig").symlink_to(Cache().root / "jailed-zig")
     first = Builder(cache).c(target(platforms), [source])
     (entry,) = (cache.root / "builds").glob("*/out")
     entry.write_bytes(entry.read_bytes()[:-1] + b"x")
