@@ -29,6 +29,10 @@ from pytest_xinchuang.tools.versions import TIMEOUT_S as ANSWER_TIMEOUT_S
 BUILD_TIMEOUT_S = 600
 """Seconds for one unit on a loaded machine, with the compiler's own cache empty."""
 
+_GO_BUILD = ("build", "-trimpath", "-ldflags=-s -w -buildid= -extldflags=-s")
+"""The last flag is for cgo: debugging information of zig's start files names the directory in which zig first made them, which
+would differ between two builds of one source."""
+
 Builds = Callable[[Path], Path]
 
 
@@ -228,7 +232,7 @@ class Builder:
             "CGO_ENABLED": "1" if cgo else "0",
             **dict(target.go_env),
         }
-        key = ["go", go.version, target.key(), cgo, list(flags), salt]
+        key = ["go", go.version, target.key(), cgo, [*_GO_BUILD, *flags], salt]
         tree = _Tree.of_go(directory, within)
         key.append(tree.digests())
         if cgo:
@@ -239,7 +243,7 @@ class Builder:
 
         def build(here: Path) -> Path:
             out = here / "out"
-            argv = [go.program, "build", "-trimpath", "-ldflags=-s -w -buildid=", *flags, "-o", str(out), "."]
+            argv = [go.program, *_GO_BUILD, *flags, "-o", str(out), "."]
             env = go.environment(
                 {**changes, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")} | _other_circumstances(salt)
             )
