@@ -95,21 +95,23 @@ PLANTED = {
 }
 
 
+def _write(root: Path, files: dict[str, str]) -> None:
+    """A house of files: name -> text."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
 def test_a_circle_is_seen_however_it_is_imported(planted: str, tmp_path: Path) -> None:
     root = tmp_path / "house"
-    for name, text in {
-        "__init__.py": "",
-        "a/__init__.py": "",
-        "a/one.py": planted,
-        "b/__init__.py": "",
+    packages = {
         "b/two.py": "from house.packages.p import three\nfrom house.packages import registry",
         "packages/registry.py": "import os",
         "packages/p/__init__.py": "",
         "packages/p/three.py": "from house.a import one",
-    }.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    }
+    _write(root, {"__init__.py": "", "a/__init__.py": "", "a/one.py": planted, "b/__init__.py": "", **packages})
     house = House(root)
     files = circle(house.files)
     assert files[0] == files[-1] and set(files) == {"house.a.one", "house.b.two", "house.packages.p.three"}
@@ -124,15 +126,7 @@ def test_a_circle_is_seen_however_it_is_imported(planted: str, tmp_path: Path) -
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
 def test_an_import_upward_is_seen(planted: str, tmp_path: Path) -> None:
     root = tmp_path / "house"
-    for name, text in {
-        "__init__.py": "",
-        "a/__init__.py": "",
-        "a/one.py": planted,
-        "b/__init__.py": "",
-        "b/two.py": "",
-    }.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    _write(root, {"__init__.py": "", "a/__init__.py": "", "a/one.py": planted, "b/__init__.py": "", "b/two.py": ""})
     house = House(root)
     step = {("a", "b"): ["house.a.one imports house.b.two"]}
     assert upward(house, (("",), ("a",), ("b",))) == step

@@ -51,6 +51,10 @@ were it another for each, a program that is built twice would differ."""
 BUILD_TIMEOUT_S = 600
 """Seconds for one unit on a loaded machine, with the compiler's own cache empty."""
 
+_GO_BUILD = ("build", "-trimpath", "-ldflags=-s -w -buildid= -extldflags=-s")
+"""The last flag is for cgo: debugging information of zig's start files names the directory in which zig first made them, which
+would differ between two builds of one source."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -311,7 +315,7 @@ class Builder:
             ours = {k: v for k, v in go.environment({**changes, **inside}).items() if _GO_SETTING.fullmatch(k)}
             return ours | plain_environment(tmp) | _other_circumstances(salt)
 
-        key: list[object] = ["go", [tool.told() for tool in tools], target.key(), cgo, list(flags), salt, given]
+        key: list[object] = ["go", [tool.told() for tool in tools], target.key(), cgo, [*_GO_BUILD, *flags], salt, given]
         key += [environment_of(_NOWHERE)]
         work = Work(f"build {directory.name} for {target.arch}", key, tree, given, tuple(tools), tuple(roots))
 
@@ -326,7 +330,7 @@ class Builder:
             listing = [go.program, "list", "-e", "-deps", fields, *flags, "."]
             packages = packages_in(self._jailed(listing, env, site, sights, place).text)
             standard = sorted(str(p["ImportPath"]) for p in packages if p.get("Standard"))
-            words = ["build", "-trimpath", "-ldflags=-s -w -buildid=", *flags]
+            words = [*_GO_BUILD, *flags]
             self._warm_go(tools[0], [go.program, *words], standard, env, sights, layers)
             argv = [go.program, *words, "-o", str(site.out / "out"), "."]
             self._build_go(argv, env, place, site, sights)

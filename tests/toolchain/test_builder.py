@@ -141,3 +141,24 @@ def test_a_go_build_is_given_its_replacements_and_nothing_beside(tmp_path: Path,
     first = builder.go(target(platforms), tmp_path / "app/cmd", within=tmp_path)
     (tmp_path / "y/y.go").write_text("package y\n\nconst Y = 2\n")
     assert builder.go(target(platforms), tmp_path / "app/cmd", within=tmp_path) != first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("c", "same"), [("return 42;", True), ("return __TIME__[0] * 10 + __TIME__[1];", False)])
+def test_a_cgo_program_is_the_same_when_zig_has_made_nothing_yet(
+    c: str, same: bool, tmp_path: Path, platforms: Platforms
+) -> None:
+    """Zig makes its start files in the first build's directory, and their debugging information names it."""
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "go.mod").write_text("module example.com/m\n\ngo 1.21\n")
+    preamble = f"// #cgo CFLAGS: -Wno-error=date-time\n// static int answer(void) {{ {c} }}\n"
+    text = f'package main\n\n{preamble}import "C"\n\nfunc main() {{ println(C.answer()) }}\n'
+    (module / "main.go").write_text(text)
+    cache = Cache(tmp_path / "cache")
+    for name in ("jailed-gocache", "jailed-gocache-again"):  # of the standard library; only zig's own are private here
+        (Cache().root / name).mkdir(exist_ok=True)
+        (cache.root / name).symlink_to(Cache().root / name)
+    builder = Builder(cache)
+    first, second = (builder.go(target(platforms), module, cgo=True, salt=salt) for salt in ("", "again"))
+    assert (first == second) is same

@@ -6,8 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+from pytest_xinchuang.tools.go import find_go
 
 
 class Listener:
@@ -44,6 +47,12 @@ class Listener:
         self._thread.join(10)
 
 
+def _checksum_database() -> str:
+    """The database that the go command asks unless it is told otherwise: whoever installed Go says so in its go.env."""
+    settings = (Path(find_go()).resolve().parent.parent / "go.env").read_text().splitlines()
+    return next(value for name, _, value in (line.partition("=") for line in settings) if name == "GOSUMDB")
+
+
 @contextmanager
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     """Everything that could lead out leads to the listener, and the go command is free to fetch tool chains."""
@@ -52,7 +61,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GOPROXY", listener.url)
     monkeypatch.setenv("GOTOOLCHAIN", "auto")
-    monkeypatch.setenv("GOSUMDB", "sum.golang.org")
+    monkeypatch.setenv("GOSUMDB", _checksum_database())
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, listener.url)
         monkeypatch.setenv(name.lower(), listener.url)

@@ -209,7 +209,7 @@ def test_a_subject_cannot_write_the_hosts_excuses(text: str, tmp_path: Path) -> 
          GoCause.SUBJECT),
         ("go: x.org/a@v1: reading https://p/x.org/a/@v/v1.info: 503 Service Unavailable", GoCause.UNREACHABLE),
         ("go: x.org/a@v1: reading https://p/x.org/a/@v/v1.info: 403 Forbidden", GoCause.UNREACHABLE),
-        ("go: x.org/a@v1: verifying module: x.org/a@v1: Get \"https://sum.golang.org/lookup/x\": dial tcp: lookup sum.golang.org: no such host",  # noqa: E501
+        ("go: x.org/a@v1: verifying module: x.org/a@v1: Get \"https://sum.example.org/lookup/x\": dial tcp: lookup sum.example.org: no such host",  # noqa: E501
          GoCause.UNREACHABLE),
         ("go: x.org/a@v1: invalid version: git ls-remote -q https://x.org/a in /c: exit status 128:\n\tfatal: unable to access 'https://x.org/a/': Could not resolve host: x.org",  # noqa: E501
          GoCause.UNREACHABLE),
