@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,15 @@ def failing_plugin(config: pytest.Config, info: pytest.ExceptionInfo[BaseExcepti
 
 def _plugins(config: pytest.Config) -> set[str]:
     """Top-level modules of plugins that are somebody else's: no conftest, nothing of the repository, not ours."""
-    found = {
-        getattr(plugin, "__name__", "") or type(plugin).__module__
-        for plugin, _distribution in config.pluginmanager.list_plugin_distinfo()
-    }
+    found = {_module(plugin) for plugin, _distribution in config.pluginmanager.list_plugin_distinfo()}
     for plugin in config.pluginmanager.get_plugins():
-        origin = Path(getattr(plugin, "__file__", None) or config.rootpath)
+        file = plugin.__file__ if inspect.ismodule(plugin) else None
+        origin = Path(file or config.rootpath)
         if "site-packages" in origin.parts or not origin.is_relative_to(config.rootpath):
-            found.add(getattr(plugin, "__name__", ""))
+            found.add(_module(plugin))
     return {name.partition(".")[0] for name in found} - {"pytest_xinchuang", "conftest", ""}
+
+
+def _module(plugin: object) -> str:
+    """Where a plugin is written; one that is an object is not asked, since it may answer anything, or raise."""
+    return plugin.__name__ if inspect.ismodule(plugin) else type(plugin).__module__

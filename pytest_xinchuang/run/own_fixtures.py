@@ -15,9 +15,15 @@ from pytest_xinchuang.run.collecting import ConformanceModule
 
 
 def _function(definition: object) -> Any:
-    """The function of a fixture, as it was written: pytest 8.4 and later wrap it in an object, earlier ones in a function."""
-    wrapped = getattr(definition, "__pytest_wrapped__", None)
-    return getattr(definition, "_fixture_function", None) or getattr(wrapped, "obj", None)
+    """The function of a fixture, as it was written: pytest 8.4 and later wrap it in an object, earlier ones in a function.
+
+    Nothing is asked of what is no fixture: an object of another plugin may answer anything, or raise.
+    """
+    if inspect.isfunction(definition):
+        return getattr(vars(definition).get("__pytest_wrapped__"), "obj", None)
+    return (
+        vars(definition).get("_fixture_function") if type(definition).__module__ == pytest.fixture.__module__ else None
+    )
 
 
 def _codes() -> dict[int, CodeType]:
@@ -88,14 +94,23 @@ class OwnFixtures:
     def overridden(self, plugins: Iterable[object]) -> tuple[FixtureSeen, ...]:
         """Fixtures of our names that others define: in a plugin or a conftest, or where a test of the run would see them."""
         for plugin in plugins:
-            for label, value in list(vars(plugin).items()) if hasattr(plugin, "__dict__") else ():
+            for label, value in list(attributes_of(plugin).items()):
                 function = _function(value)
                 if not inspect.isfunction(function) or id(function.__code__) in self._ours:
                     continue
-                name = getattr(value, "name", None) or label
+                name = vars(value).get("name") or label
                 if name in self.names:
                     self._others[FixtureSeen(name=name, file=str(function.__code__.co_filename))] = None
         return tuple(self._others)
+
+
+def attributes_of(plugin: object) -> dict[str, Any]:
+    """What a plugin has itself, without asking it: its own way to be asked may raise."""
+    try:
+        found = object.__getattribute__(plugin, "__dict__")
+    except AttributeError:
+        return {}
+    return dict(found)
 
 
 def is_shipped(node: Any) -> bool:

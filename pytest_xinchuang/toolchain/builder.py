@@ -315,7 +315,15 @@ class Builder:
             ours = {k: v for k, v in go.environment({**changes, **inside}).items() if _GO_SETTING.fullmatch(k)}
             return ours | plain_environment(tmp) | _other_circumstances(salt)
 
-        key: list[object] = ["go", [tool.told() for tool in tools], target.key(), cgo, [*_GO_BUILD, *flags], salt, given]
+        key: list[object] = [
+            "go",
+            [tool.told() for tool in tools],
+            target.key(),
+            cgo,
+            [*_GO_BUILD, *flags],
+            salt,
+            given,
+        ]
         key += [environment_of(_NOWHERE)]
         work = Work(f"build {directory.name} for {target.arch}", key, tree, given, tuple(tools), tuple(roots))
 

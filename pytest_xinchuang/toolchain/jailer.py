@@ -251,8 +251,12 @@ def exit_code(status: int) -> int:
 def attempt(orders: dict[str, Any], way: str, report: Callable[[], None]) -> tuple[int, str]:
     """Compile in one way; returns the exit code, and why the way is barred here."""
     told_r, told_w = os.pipe2(os.O_CLOEXEC)
+    us = os.getpid()
     child = os.fork()
     if child == 0:
+        dies_with_parent()
+        if os.getppid() != us:  # it has ended before we asked
+            os._exit(1)
         os.close(told_r)
         if way == "namespaces":
             guarded(told_w, lambda: in_namespaces(orders, told_w))

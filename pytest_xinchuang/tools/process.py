@@ -223,19 +223,27 @@ class Running:
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> int:
-    """SIGKILL to a program and to all in its session; how many others there were. New ones may appear meanwhile."""
+    """SIGKILL to a program and to all in its session; how many others there were. New ones may appear meanwhile.
+
+    All are stopped first: a shell whose command is killed before it would go on to the next.
+    """
+    _signal(process.pid, signals.SIGSTOP)  # not waited for: the number is still its own
     found: set[int] = set()
     for _round in range(5):
         others = _session(process.pid) - found
-        for pid in others:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signals.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signals.SIGKILL)  # not waited for: the number is still its own
         if not others:
             break
+        for pid in others:
+            _signal(pid, signals.SIGSTOP)
         found |= others
+    for pid in (process.pid, *found, *(_session(process.pid) - found)):
+        _signal(pid, signals.SIGKILL)
     return len(found)
+
+
+def _signal(pid: int, number: signals.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def _session(leader: int) -> set[int]:
@@ -339,7 +347,7 @@ class Runner:
         stdout: IO[bytes] | None = None,
         output_limit: int = OUTPUT_LIMIT,
     ) -> Finished:
-        """Run a program to its end.
+        """Run a program to its end; it is killed when we are.
 
         Args:
             timeout_s: seconds, before they are scaled.
@@ -357,6 +365,7 @@ class Runner:
                 env=env,
                 stdin=DEVNULL if stdin is None else PIPE,
                 stdout=PIPE if stdout is None else stdout,
+                dies_with_us=True,
             )
         except (OSError, ValueError) as error:
             failed = _not_started(words, cwd, error)

@@ -17,6 +17,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -54,6 +55,12 @@ static long holds(const char *path, const char *word) {
         if (strstr(line, word)) return snprintf(text, sizeof text, "%s", line), 0;
     errno = ENODATA;
     return -1;
+}
+
+/* By the attribute of the process, or because the root file system gives no rights (ST_NOSUID). */
+static int no_new_privileges(void) {
+    struct statvfs root;
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || (!statvfs("/", &root) && root.f_flag & ST_NOSUID);
 }
 
 static long connects(int family, const char *where) {
@@ -219,7 +226,7 @@ static long attempt(const char *name, const char *host) {
     PROBE("mounts-tell-the-host", holds("/proc/self/mountinfo", host))
     PROBE("mounts-tell-the-emulator", holds("/proc/self/mountinfo", "qemu"))
     PROBE("capabilities", holds("/proc/self/status", "CapEff:\t0000000000000000") ? 0 : (errno = EPERM, -1))
-    PROBE("new-privileges", holds("/proc/self/status", "NoNewPrivs:\t1") ? 0 : (errno = EPERM, -1))
+    PROBE("new-privileges", no_new_privileges() ? (errno = EPERM, -1) : 0)
     PROBE("unfiltered", holds("/proc/self/status", "Seccomp:\t2") ? 0 : (errno = EPERM, -1))
     PROBE("dev-mem", opened("/dev/mem", O_RDONLY))
     PROBE("dev-kvm", opened("/dev/kvm", O_RDWR))

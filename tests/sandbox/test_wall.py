@@ -64,6 +64,7 @@ def test_the_lists_hold_calls_and_do_not_overlap() -> None:
         ("socket", (40, 1, 0), errno.EAFNOSUPPORT),  # AF_VSOCK
         ("socket", (1 << 32 | 40, 1, 0), errno.EAFNOSUPPORT),
         ("socketpair", (1, 1, 0), None),
+        ("socketpair", (2, 1, 0), None),
         ("socketpair", (30, 1, 0), errno.EAFNOSUPPORT),
         ("clone", (0x3D0F00,), None),  # a thread of glibc
         ("clone", (0x10000011,), errno.EPERM),  # CLONE_NEWUSER

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -171,3 +175,51 @@ def test_a_program_that_is_not_there_is_our_fault(place: Place, wall: Isolation)
             env={},
             timeout_s=20,
         )
+
+
+def test_a_compiler_dies_with_its_jailer(place: Place, wall: Isolation) -> None:
+    """The run may be killed: whatever it has started knows of it, in each of the processes between."""
+    ended: list[object] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(caught(lambda: place.sh("echo >../out/up; sleep 1000", wall)))
+    )
+    thread.start()
+    while not (place.root / "out/up").exists():
+        time.sleep(0.01)
+    (jailer,) = (pid for pid in children_of(os.getpid()) if str(place.root) in command_of(pid))
+    below = descendants(jailer)
+    assert any("sleep" in command_of(pid) for pid in below)
+    os.kill(jailer, signal.SIGKILL)
+    thread.join(20)
+    assert isinstance(ended[0], ToolchainFault)
+    deadline = time.monotonic() + 10
+    while any(map(command_of, below)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not list(filter(None, map(command_of, below)))
+
+
+def caught(work: Callable[[], object]) -> object:
+    try:
+        return work()
+    except ToolchainFault as fault:
+        return fault
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def descendants(pid: int) -> list[int]:
+    found = children_of(pid)
+    return found + [below for child in found for below in descendants(child)]

@@ -95,7 +95,8 @@ CHECKED: dict[str, Checked] = {
         ),
         _NO_FAMILY,
     ),
-    "socketpair": Checked((Case(0, (_UNIX,), ALLOW),), _NO_FAMILY),
+    # The kernel itself refuses pairs of Internet sockets, with EOPNOTSUPP, which programs know.
+    "socketpair": Checked((Case(0, (_UNIX, _INET, _INET6), ALLOW),), _NO_FAMILY),
     "clone": Checked((Case(0, (0,), ALLOW, mask=_NAMESPACES),), _REFUSED),
     "unshare": Checked((Case(0, (0,), ALLOW, mask=_NAMESPACES | _NEWTIME),), _REFUSED),
     "personality": Checked((Case(0, _PERSONALITIES, ALLOW),), _REFUSED),
@@ -149,7 +150,7 @@ def docker_profile() -> dict[str, Any]:
         *(_when("socket", (0, family, "SCMP_CMP_EQ")) for family in (_UNIX, _INET, _INET6)),
         _when("socket", (0, _NETLINK, "SCMP_CMP_EQ"), (2, 0, "SCMP_CMP_EQ")),
         {**_when("socket", (0, _NETLINK, "SCMP_CMP_GT")), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EAFNOSUPPORT},
-        _when("socketpair", (0, _UNIX, "SCMP_CMP_EQ")),
+        *(_when("socketpair", (0, family, "SCMP_CMP_EQ")) for family in (_UNIX, _INET, _INET6)),
         _when("clone", (0, _NAMESPACES, "SCMP_CMP_MASKED_EQ")),
         _when("unshare", (0, _NAMESPACES | _NEWTIME, "SCMP_CMP_MASKED_EQ")),
         *(_when("personality", (0, value, "SCMP_CMP_EQ")) for value in _PERSONALITIES),
