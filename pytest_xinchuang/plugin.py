@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
@@ -36,9 +35,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    # Before conftest files are loaded and arguments are refused: a run that ends there has no report either. Whether this is a
-    # worker of pytest-xdist is known later; its own controller has done it.
-    if "PYTEST_XDIST_WORKER" not in os.environ and (why := stale.refuse_to_keep_reports(early_config)):
+    # Before conftest files are loaded and arguments are refused: a run that ends there has no report either.
+    if not stale.in_worker() and (why := stale.refuse_to_keep_reports(early_config)):
         sys.stderr.write(f"{why}\n")
         raise SystemExit(stale.EXIT_NO_REPORT)
 
