@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(why, returncode=stale.EXIT_NO_REPORT)
     from pytest_xinchuang.core.errors import XcError
     from pytest_xinchuang.run.active import XcRun
+    from pytest_xinchuang.run.assessing import is_selection
     from pytest_xinchuang.run.session import SESSION, XcSession
 
     try:
@@ -59,4 +60,5 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(XcRun(session), "xinchuang-run")
     except XcError as error:
         raise options.usage_error(config, error) from None
-    config.args += [a for a in session.conformance_args() if a not in config.args]
+    if not is_selection(config):
+        config.args += [a for a in session.conformance_args() if a not in config.args]
