@@ -431,6 +431,8 @@ class Subject:
                     dirs = inputs.include_dirs(flags, sources[0].parent, self.directory)
                     forced = inputs.forced_includes(flags, sources[0].parent, self.directory)
                     found.update(inputs.included([*sources, *forced], dirs, self.directory))
+                    linked = inputs.linked([*flags, *(f"-l{n}" for n in unit.links)], sources[0].parent, self.directory)
+                    found.update(path for path in linked if not inputs.leaves(path, self.directory))
         return found
 
     @cached_property
