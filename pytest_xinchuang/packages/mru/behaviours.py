@@ -25,6 +25,8 @@ from pytest_xinchuang.sandbox.tracing import is_whole
 
 CLONE_THREAD = 0x00010000
 """linux/sched.h."""
+PROT_EXEC = 4
+"""asm-generic/mman-common.h."""
 _MAKE = frozenset({"clone", "clone3", "fork", "vfork"})
 _WAIT = frozenset({"wait4", "waitid"})
 _HANDLED = frozenset({"rt_sigreturn", "sigreturn"})
@@ -144,7 +146,7 @@ class Ran:
         return [elf for elf in found if elf is not None]
 
     def _mapped(self) -> Iterable[tuple[Call, str]]:
-        """Files that were opened and mapped, in this order, each with the call that opened it."""
+        """Files that were opened and mapped as code, in this order, each with the call that opened it."""
         opened: dict[tuple[int | None, int], tuple[Call, str]] = {}
         for call in self._log.calls:
             if call.name in _OPEN and (fd := _number(call)) is not None:
@@ -152,8 +154,8 @@ class Ran:
                 if path is not None:
                     opened[call.thread, fd] = call, path[1]
             elif call.name == "mmap" and call.answer is not None and call.errno is None:
-                words = call.arguments.rstrip(")").split(",")
-                if len(words) > 4 and words[4].strip().lstrip("-").isalnum():
+                words = [word.strip() for word in call.arguments.rstrip(")").split(",")]
+                if len(words) > 4 and _is_code(words[2]):
                     with contextlib.suppress(ValueError):
                         if (found := opened.pop((call.thread, int(words[4], 0)), None)) is not None:
                             yield found
@@ -224,6 +226,15 @@ def _is_thread(call: Call) -> bool:
         return "CLONE_THREAD" in call.arguments
     with contextlib.suppress(ValueError):
         return bool(int(call.arguments.split(",")[0], 0) & CLONE_THREAD)
+    return False
+
+
+def _is_code(protection: str) -> bool:
+    """Whether what is mapped can be executed: a library that is only read has not been loaded."""
+    if "PROT_" in protection:
+        return "PROT_EXEC" in protection.split("|")
+    with contextlib.suppress(ValueError):
+        return bool(int(protection, 0) & PROT_EXEC)
     return False
 
 
