@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -186,9 +187,23 @@ class Ran:
 
 
 class BehaviourChecks:
-    """Checks that a good run of a unit shows the behaviour that the unit declares."""
+    """Checks that a good run of a unit shows the behaviour that the unit declares, and notes what every run shows."""
 
     bench: Bench
+
+    def _note_behaviours(self, unit: Unit, built: Built, sandbox: Sandbox, outcome: Outcome) -> None:
+        """Keep what a unit's own program was seen to do, against what the manifest says that the product has none of.
+
+        An object does not tell of calls that are made by number, or of functions that are looked up by name.
+        """
+        claimed = {n.requirement for n in self.bench.subject.file.not_applicable}
+        wanted = [name for name, requirement in BEHAVIOURS.items() if requirement in claimed]
+        if outcome.log is None or not built.objects or not wanted:
+            return
+        ran = Ran(unit, built, of_the_program(outcome.log), sandbox)
+        for behaviour in wanted:
+            if behaviour not in self.bench.shown and (shown := ran.shows(behaviour)) is not None:
+                self.bench.shown[behaviour] = unit.name, next(map(str, shown.values()))
 
     def _check_behaviour(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
@@ -219,6 +234,24 @@ class BehaviourChecks:
             why,
             _("let the unit do what it declares, or take `behaviour: {name}` off it", name=unit.behaviour),
         )
+
+
+def of_the_program(log: CallLog) -> CallLog:
+    """The calls of a program itself and of what it forks, without those of other programs that they start."""
+    calls: list[Call] = []
+    places: list[int] = []
+    others: set[int | None] = set()
+    for call in log.calls:
+        places.append(len(calls))
+        if call.thread not in others:
+            calls.append(call)
+            if call.name in ("execve", "execveat") and call.errno is None and len(calls) > 1:
+                others.add(call.thread)
+        elif call.name in _MAKE and (made := _number(call)):
+            others.add(made)
+    places.append(len(calls))
+    taken = (replace(one, before=places[one.before]) for one in log.taken if one.thread not in others)
+    return replace(log, calls=tuple(calls), taken=tuple(taken))
 
 
 def _is_thread(call: Call) -> bool:
