@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
@@ -36,9 +35,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    # Before conftest files are loaded and arguments are refused: a run that ends there has no report either. Whether this is a
-    # worker of pytest-xdist is known later; its own controller has done it.
-    if "PYTEST_XDIST_WORKER" not in os.environ and (why := stale.refuse_to_keep_reports(early_config)):
+    # Before conftest files are loaded and arguments are refused: a run that ends there has no report either.
+    if not stale.in_worker() and (why := stale.refuse_to_keep_reports(early_config)):
         sys.stderr.write(f"{why}\n")
         raise SystemExit(stale.EXIT_NO_REPORT)
 
@@ -53,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(why, returncode=stale.EXIT_NO_REPORT)
     from pytest_xinchuang.core.errors import XcError
     from pytest_xinchuang.run.active import XcRun
+    from pytest_xinchuang.run.assessing import is_selection
     from pytest_xinchuang.run.session import SESSION, XcSession
 
     try:
@@ -61,4 +60,5 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(XcRun(session), "xinchuang-run")
     except XcError as error:
         raise options.usage_error(config, error) from None
-    config.args += [a for a in session.conformance_args() if a not in config.args]
+    if not is_selection(config):
+        config.args += [a for a in session.conformance_args() if a not in config.args]

@@ -28,6 +28,8 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PY_COLORS", "FORCE_COLOR", "XC_MIRROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(SWITCHED_OFF))
+    # Most runs inside tests replace something of the suite in their own process, and all have to be quick.
+    monkeypatch.setenv("XC_IN_PROCESS", "1")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")  # else the texts would be in the language of whoever runs them
     # A pytester run has a HOME of its own; what was provisioned is found all the same.

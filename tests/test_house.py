@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("commands",),
     ("building", "gotest", "harness", "packages"),
     tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
+    ("assessor",),
     ("cli", "run"),
     ("api", "plugin"),
 )

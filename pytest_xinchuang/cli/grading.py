@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pytest_xinchuang.assessor.starting import Place, absolute, command, sealed_environment
 from pytest_xinchuang.commands.common import (
     Commands,
     Context,
@@ -17,27 +16,8 @@ from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import Message, _, joined, verbatim
-from pytest_xinchuang.packages.base import ONLY, entry_points, is_ours
+from pytest_xinchuang.packages.base import entry_points, is_ours
 from pytest_xinchuang.packages.option import PackageOption
-
-PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/go/bin")
-"""Where a sealed assessor finds programs, besides those that are installed beside its Python."""
-
-_KEPT = frozenset(
-    {
-        *("HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
-        *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_MESSAGES"),
-        *("TERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CI"),
-        *("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_INDEX_URL"),
-        *("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"),
-        *("GOPATH", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE"),
-    }
-)
-"""What is handed on of the environment, besides ``XC_*``: who and where the user is, how to speak, and ways to fetch."""
-
-_PATHS = frozenset({"PATH", "FILE", "DIR", "DIRECTORY"})
-"""Metavars of options whose values are paths: the assessor stands elsewhere, so they are made absolute."""
 
 _OPTIONS = (
     ("--subject", "PATH", _("manifest (xinchuang.yaml) of the product to grade, or its directory (default: .)")),
@@ -94,21 +74,17 @@ def _package_options() -> list[PackageOption]:
 
 
 def _grade(context: Context) -> int:
-    import tempfile
-
     from pytest_xinchuang.tools import process
 
     options = context.options
     # What only this process can say of a wrong option is said before the assessor takes its place.
     context.selected()
     number = _workers(options.workers)
-    script = Path(__file__).resolve().parent.parent / "run" / "bootstrap.py"
     arguments = [*assessor(context), f"--workers={number}"]
     tools = [_directory(text) for text in options.tools]
     environment = sealed_environment(os.environ, _named(options.suite), tools)
-    place = tempfile.mkdtemp(prefix="xc-grade-")
-    flags = ["-I", "-P", "-S", "-X", f"pycache_prefix={place}/pycache"]
-    return process.become([sys.executable, *flags, str(script), place, *arguments], environment, place)
+    place = Place.make().path
+    return process.become(command(place, arguments), environment, place)
 
 
 def _directory(text: str) -> str:
@@ -170,16 +146,8 @@ def assessor(context: Context) -> list[str]:
     for option in _package_options():
         value = getattr(options, option.name)
         if value is not None:
-            found.append(f"{option.flag}={_absolute(option, value)}")
+            found.append(f"{option.flag}={absolute(option, value, Path.cwd())}")
     return [*found, *(["--xc-offline"] if options.offline else [])]
-
-
-def _absolute(option: PackageOption, value: str) -> str:
-    """An option's value with the paths in it made absolute; a word that may be a path is one where it is there."""
-    if option.metavar in _PATHS:
-        return str(Path(value).absolute())
-    parts = value.split(",") if "," in option.metavar else [value]
-    return ",".join(str(Path(part).absolute()) if part and Path(part).exists() else part for part in parts)
 
 
 def _named(suite: str | None) -> list[str]:
@@ -206,20 +174,3 @@ def _named(suite: str | None) -> list[str]:
                 )
             )
     return [name for name in wanted if name not in ours]
-
-
-def sealed_environment(told: Mapping[str, str], named: Iterable[str] = (), tools: Iterable[str] = ()) -> dict[str, str]:
-    """The environment of a sealed assessor: an allow-list, and fixed places of programs.
-
-    Args:
-        named: the packages of others that take part.
-        tools: more directories of programs; the journal tells PATH.
-    """
-    kept = {name: value for name, value in told.items() if name in _KEPT or name.startswith("XC_")}
-    beside = str(Path(sys.executable).parent)
-    return {
-        **kept,
-        "PATH": ":".join(dict.fromkeys((*tools, beside, *PLACES))),
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        ONLY: ",".join(named),
-    }

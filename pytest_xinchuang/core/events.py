@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from pytest_xinchuang.core.requirement import Text
-from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSeen
+from pytest_xinchuang.core.surroundings import AssessorSeen, FixtureSeen, Installed, PluginSeen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import Message, verbatim
 
@@ -379,6 +379,8 @@ class Surrounded(_Said):
         environment: variables that change what Python, pytest or the loader does.
         ini: values of pytest's ini file that are not the defaults.
         packages: conformance packages of others that took part.
+        assessor: what decided the checks of the suite in the place of this process; None: this process did.
+        in_process: why this process did, where another could have been asked to.
     """
 
     kind: Literal["surroundings"] = "surroundings"
@@ -393,6 +395,8 @@ class Surrounded(_Said):
     environment: dict[str, str] = Field(default_factory=dict)
     ini: dict[str, str] = Field(default_factory=dict)
     packages: tuple[Installed, ...] = ()
+    assessor: AssessorSeen | None = None
+    in_process: str = ""
 
 
 class RunFinished(_Event):

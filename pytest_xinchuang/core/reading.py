@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def read_journal(path: Path, head: str | None = None) -> Journal:
         NotAJournal: the file is missing, or does not start as a journal does.
     """
     try:
-        journal = _Reader(path).read()
+        journal = _read(path)
     except OSError as error:
         raise NotAJournal(_("{path}: cannot be read: {why}", path=str(path), why=system_error(error))) from error
     if journal is None or journal.started.format != SCHEMA:
@@ -56,18 +55,27 @@ def read_journal(path: Path, head: str | None = None) -> Journal:
         raise NotAJournal(what, mend=verbatim("xc report .xc/journal.ndjson"))
     if head is not None and head != journal.head:
         journal.refuse(_("the file is not the one that this run wrote: somebody has put another in its place"))
-    if journal.finished is None:
-        journal.problems.append(_("the run did not finish"))
-    elif journal.finished.exit_status in _BROKEN:
-        journal.problems.append(_BROKEN[journal.finished.exit_status])
     return journal
 
 
-class _Reader:
-    """Reads one file, once."""
+def _read(path: Path) -> Journal | None:
+    reader = Reader(path)
+    with path.open("rb") as file:
+        for line in file:
+            reader.take(line)
+    return reader.end()
+
+
+class Reader:
+    """Reads a journal line by line, in the order of the file; each line is checked against all that stood before it.
+
+    Args:
+        path: for what is told; the lines are handed in.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._number = self._offset = 0
         self._problems: list[Message] = []
         self._more = 0
         self._refused = False
@@ -83,12 +91,38 @@ class _Reader:
         self._bare: list[Place] = []
         self._early: list[tuple[Event, Place]] = []
 
-    def read(self) -> Journal | None:
-        with self._path.open("rb") as file:
-            self._chained = _is_chained(file.readline())
-            file.seek(0)
-            for place, line in self._lines(file):
-                self._line(line, place)
+    @property
+    def journal(self) -> Journal | None:
+        """What was read so far; None before its first event. What is wrong with it is known at its end."""
+        return self._journal
+
+    @property
+    def refusal(self) -> Message | None:
+        """Why the lines so far are not what a run has written; None: nothing speaks against it."""
+        if self._number and not self._chained:
+            return NOT_CHAINED
+        return self._problems[0] if self._refused and self._problems else None
+
+    def take(self, line: bytes) -> Event | None:
+        """Read the next line of the file; its event, where it has one that is as it was written."""
+        if not self._number:
+            self._chained = _is_chained(line)
+        self._number += 1
+        place = Place(self._number, self._offset, line[:40])
+        self._offset += len(line)
+        if line.endswith(b"\n"):
+            return self._line(line, place)
+        if self._journal is not None and self._journal.finished is not None:
+            self._refuse(
+                _("{place} follows the end of the run; run_finished has to be the last line", place=place.said)
+            )
+        else:
+            what = _("the last line (byte {offset}) was cut off: the run was killed", offset=place.offset)
+            self._problems.append(what)
+        return None
+
+    def end(self) -> Journal | None:
+        """The journal, with all that is wrong with it; None: no line of it was a ``run_started``."""
         journal = self._journal
         if journal is None or self._order is None:
             return None
@@ -101,6 +135,10 @@ class _Reader:
             self._refuse(NOT_CHAINED)
         if self._more:
             self._problems.append(n_("and {n} problem more", "and {n} problems more", self._more))
+        if journal.finished is None:
+            self._problems.append(_("the run did not finish"))
+        elif journal.finished.exit_status in _BROKEN:
+            self._problems.append(_BROKEN[journal.finished.exit_status])
         journal.problems, journal.refused = self._problems, self._refused
         journal.notes, journal.latest = self._clock.notes, self._clock.latest
         journal.head = self._before if self._chained else ""
@@ -113,22 +151,7 @@ class _Reader:
         else:
             self._more += 1
 
-    def _lines(self, file: Any) -> Iterator[tuple[Place, bytes]]:
-        """Each whole line with its place."""
-        offset = 0
-        for number, line in enumerate(file, start=1):
-            place = Place(number, offset, line[:40])
-            if line.endswith(b"\n"):
-                yield place, line
-            elif self._journal is not None and self._journal.finished is not None:
-                self._refuse(
-                    _("{place} follows the end of the run; run_finished has to be the last line", place=place.said)
-                )
-            else:
-                self._problems.append(_("the last line (byte {offset}) was cut off: the run was killed", offset=offset))
-            offset += len(line)
-
-    def _line(self, line: bytes, place: Place) -> None:
+    def _line(self, line: bytes, place: Place) -> Event | None:
         good = True
         if checksum := CHECKSUM.search(line):
             self._with_checksum = True
@@ -144,11 +167,12 @@ class _Reader:
         event = self._event(line, place, told=not good)
         # A line that was damaged says nothing any more, but for the first, without which nothing can be shown.
         if event is None or not (good or isinstance(event, RunStarted)):
-            return
+            return None
         self._time(event, seal, place)
         if isinstance(event, RunFinished) and seal is not None:
             self._count(event, seal, place)
         self._take(event, place)
+        return event
 
     def _sealed(self, seal: Seal | None, place: Place, *, told: bool) -> bool:
         """Check a line's place in the chain; whether it is as it was written. ``told``: that it is not was said already."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_xinchuang.core.events import Surrounded
-from pytest_xinchuang.core.journal import Journal
-from pytest_xinchuang.core.surroundings import Installed
+from pytest_xinchuang.core.journal import JOURNAL, Journal
+from pytest_xinchuang.core.surroundings import AssessorSeen, Installed
 from pytest_xinchuang.core.trust import caution
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 
@@ -39,13 +39,38 @@ def standing(journal: Journal) -> Message:
         return _sealed(seen)
     things = foreign(journal)
     if not things:
-        return _(
+        bare = _(
             "not sealed: pytest itself ran the checks, and nothing foreign was seen beside them; `xc grade` seals a run"
         )
+        if seen is None or seen.assessor is None:
+            return _and(bare, seen)
+        return _("not sealed, and nothing foreign was seen here; {assessor}", assessor=assessor(seen.assessor))
     shown = joined(things[:_SHOWN])
     if len(things) > _SHOWN:
         shown = _("{things} and {n} more", things=shown, n=len(things) - _SHOWN)
-    return _("not sealed: {things}; `xc grade` seals a run", things=shown)
+    if seen is not None and seen.assessor is not None:
+        return _("not sealed: {things}; {assessor}", things=shown, assessor=assessor(seen.assessor))
+    return _and(_("not sealed: {things}; `xc grade` seals a run", things=shown), seen)
+
+
+def assessor(seen: AssessorSeen) -> Message:
+    """Which process decided the checks of the suite, and where its own report is."""
+    if not seen.finished:
+        journal = verbatim(f"{seen.reports}/{JOURNAL}")
+        return _("the sealed process that decides the checks of the suite did not finish: {journal}", journal=journal)
+    report = verbatim(f"{seen.reports}/report.json")
+    if not seen.sealed:
+        return _(
+            "a process of its own, which is not sealed either, decided the checks of the suite: {report}", report=report
+        )
+    return _("a sealed process decided the checks of the suite: {report}", report=report)
+
+
+def _and(text: Message, seen: Surrounded | None) -> Message:
+    """A sentence with why the checks of the suite were decided in this process, where that needs a reason."""
+    if seen is None or not seen.in_process:
+        return text
+    return joined([text, _("the checks of the suite were decided in this process: {why}", why=seen.said("in_process"))])
 
 
 def _sealed(seen: Surrounded) -> Message:

@@ -54,3 +54,19 @@ class FixtureSeen(_Part):
 
     name: str
     file: str
+
+
+class AssessorSeen(_Part):
+    """The sealed process that decided the checks of the suite, beside a run of plain pytest.
+
+    Attributes:
+        reports: the directory of its own journal and report, below that of this run.
+        run_id: of its own run. head: the chain of the last line of its journal.
+        sealed: nothing in it was somebody else's. finished: it came to its end.
+    """
+
+    reports: str
+    run_id: str
+    head: str = ""
+    sealed: StrictBool = False
+    finished: StrictBool = False

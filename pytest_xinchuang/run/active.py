@@ -13,6 +13,7 @@ from pytest_xinchuang.core.events import Planned, Surrounded
 from pytest_xinchuang.core.verdict import Cause, Verdict
 from pytest_xinchuang.messages import _, displayed, joined, verbatim
 from pytest_xinchuang.run import markers
+from pytest_xinchuang.run.assessing import assessed, select
 from pytest_xinchuang.run.controller import Controller
 from pytest_xinchuang.run.demanded import is_harmless_skip, skip_what_is_beyond
 from pytest_xinchuang.run.handles import LASTING, RUNNING
@@ -33,6 +34,8 @@ class XcRun:
         self.session = session
         collecting = session.config.option.collectonly or getattr(session.config.option, "setupplan", False)
         self.controller = None if session.is_worker or collecting else Controller(session)
+        if session.is_worker and session.config.workerinput["xc_assessed"]:  # type: ignore[attr-defined]
+            session.assessed = assessed(session)
         self.planner = Planner(session)
         session.config.pluginmanager.register(self.planner, "xinchuang-plan")
         self.fixtures = OwnFixtures([*OwnFixtures.shipped(), *(f"xc_{name}" for name in session.registry.names)])
@@ -51,7 +54,16 @@ class XcRun:
             subject=session.subject.name,
             packages=joined([verbatim(p) for p in session.packages], comma) if session.packages else _("none"),
         )
-        return [header.render(displayed(session.language))]
+        told = [header]
+        if session.assessed is not None and self.controller is not None:
+            reports = verbatim(str(self.controller.assessor.directory))
+            told.append(
+                _(
+                    "xinchuang: a sealed process decides the checks of the suite; it reports to {reports}",
+                    reports=reports,
+                )
+            )
+        return [line.render(displayed(session.language)) for line in told]
 
     def pytest_sessionstart(self) -> None:
         if self.controller is not None and self.session.packages:
@@ -79,16 +91,30 @@ class XcRun:
         metafunc.parametrize(FIXTURE, cases, indirect=True, scope="session")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self) -> Generator[None, None, None]:
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
         yield
-        if self.controller is not None and not self.session.distributed:
+        if self.session.distributed:
+            return
+        select(self.session, items)
+        if self.controller is not None:
             self.controller.plan(self.planner.plan)
+            if not session.testsfailed or session.config.option.continue_on_collection_errors:
+                self.controller.assessor.start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """A worker has selected; all select the same."""
+        if self.controller is not None:
+            self.controller.assessor.start()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["xc_run_id"] = self.session.run_id
         node.workerinput["xc_key"] = self.session.marks.key
         node.workerinput["xc_packages"] = list(self.session.packages)
+        node.workerinput["xc_assessed"] = self.session.assessed is not None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object:
@@ -138,6 +164,8 @@ class XcRun:
             note.plan, self._untold = self._untold_plan(), False
             note.sandboxes = list(self.session.opened)
             self.session.opened.clear()
+            if self.session.assessed_elsewhere(note.requirements):
+                note.evidence = [[] for _decision in note.decisions]  # the controller has it from the sealed process
             note.worker = getattr(self.session.config, "workerinput", {}).get("workerid", "")
             self.session.marks.put(report, note.packed())
             skip_what_is_beyond(self.session, item, report, note)
@@ -177,7 +205,11 @@ class XcRun:
         if self.problems:
             exitstatus = pytest.ExitCode.USAGE_ERROR
         if self.controller is not None:
-            self.controller.surrounded(self.watch.surroundings(self.fixtures))
+            ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            wait = ended and not session.shouldstop and not session.shouldfail
+            self.controller.surrounded(self.watch.surroundings(self.fixtures), wait=wait)
+            if self.controller.assessor.interrupted:
+                exitstatus = pytest.ExitCode.INTERRUPTED
             session.exitstatus = self.controller.finish(int(exitstatus), session.testsfailed)
             if self.controller.result is not None:
                 session.config.hook.pytest_xc_grade(
@@ -194,4 +226,5 @@ class XcRun:
     def pytest_unconfigure(self) -> None:
         self.session.close()
         if self.controller is not None:
+            self.controller.assessor.end(wait=False)
             self.controller.journal.close()

@@ -30,7 +30,7 @@ def _plugins(config: pytest.Config) -> set[str]:
     """Top-level modules of plugins that are somebody else's: no conftest, nothing of the repository, not ours."""
     found = {_module(plugin) for plugin, _distribution in config.pluginmanager.list_plugin_distinfo()}
     for plugin in config.pluginmanager.get_plugins():
-        file = plugin.__file__ if inspect.ismodule(plugin) else None
+        file = vars(plugin).get("__file__") if inspect.ismodule(plugin) else None
         origin = Path(file or config.rootpath)
         if "site-packages" in origin.parts or not origin.is_relative_to(config.rootpath):
             found.add(_module(plugin))

@@ -29,6 +29,7 @@ from pytest_xinchuang.core.events import (
     Run,
     RunFinished,
     RunStarted,
+    SandboxOpened,
     Suite,
     Surrounded,
     WaiverEntry,
@@ -42,6 +43,7 @@ from pytest_xinchuang.core.stale import DEFAULT_REPORTS
 from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import NOTHING, Message, _, displayed, n_, told, verbatim
+from pytest_xinchuang.run.assessing import Assessor, assessed
 from pytest_xinchuang.run.demanded import are_harmless
 from pytest_xinchuang.run.options import flag
 from pytest_xinchuang.run.recording import Note, decided
@@ -65,6 +67,9 @@ class Controller:
         self._failed: list[Note] = []
         self._redactor = Redactor()
         self.journal = JournalWriter(session.report_dir)
+        self.assessor = Assessor(session)
+        if self.assessor.wanted:
+            session.assessed = assessed(session)
         self.had_report = (session.report_dir / f"previous-{JOURNAL}").exists()
         self._keep_out_of_git()
         self._start()
@@ -161,9 +166,23 @@ class Controller:
         for planned in plan:
             self._write(planned)
 
-    def surrounded(self, seen: Surrounded) -> None:
-        """Write what ran beside the checks."""
-        self._write(seen)
+    def surrounded(self, seen: Surrounded, *, wait: bool) -> None:
+        """Write what ran beside the checks, once the sealed process has ended. Without ``wait`` it is ended."""
+        self.assessor.end(wait=wait)
+        self._copy()
+        if self.session.assessed is not None and self.session.assessed.decides and self.session.assessed.refusal:
+            self.broken = self.broken or self.session.assessed.refusal
+        self._write(self.assessor.seen(seen))
+
+    def _copy(self) -> None:
+        """Write what the sealed process has written since: its decisions are this run's, and nothing here is between."""
+        found = self.session.assessed
+        for event in found.fresh() if found is not None else ():
+            if isinstance(event, Decided):
+                assert found is not None
+                self._take_decision(event, [found.evidence[i] for i in event.evidence if i in found.evidence])
+            elif isinstance(event, SandboxOpened | CheckEnded | FaultMet):
+                self._write(event)
 
     def take(self, report: pytest.TestReport) -> None:
         """Journal one phase of one test."""
@@ -182,13 +201,18 @@ class Controller:
         self.plan(note.plan)
         for sandbox in note.sandboxes:
             self._write(sandbox)
+        self._copy()
+        elsewhere = self.session.assessed_elsewhere(note.requirements)
         for decision, evidence in zip(note.decisions, note.evidence, strict=True):
-            self._take_decision(decision, evidence)
+            if elsewhere:
+                self._miss(decision)
+            else:
+                self._take_decision(decision, evidence)
         if report.when == "teardown":
             self._known.pop(report.nodeid, None)
         if report.failed:
             self._failed.append(note)
-        if report.when == "call" or not report.passed:
+        if not elsewhere and (report.when == "call" or not report.passed):
             self._write(
                 CheckEnded(
                     check=note.check,
@@ -210,11 +234,20 @@ class Controller:
             return
         self._write(decision.model_copy(update={"evidence": tuple(kept), "attempt": self._attempts[key]}))
 
+    def _miss(self, decision: Decided) -> None:
+        """A check is over here: it is inconclusive, where the sealed process has ended without having decided it."""
+        found = self.session.assessed
+        key = decision.check, decision.platform, decision.requirement
+        if found is not None and found.over and (found.refusal or key not in found.decided):
+            self._take_decision(decided(decision.requirement, decision.platform, decision.check, found.undecided()), [])
+
     def _lost(self, report: pytest.TestReport) -> None:
         """A worker died in the middle of a test: what it was about to decide is inconclusive."""
         note = self._known.pop(report.nodeid)
         what = _("the worker was lost while it ran {check} on {platform}", check=note.check, platform=note.platform)
         self._write(FaultMet(what=str(what), messages=messages_of(what=what)))
+        if self.session.assessed_elsewhere(note.requirements):
+            return
         lost = Decision(Verdict.INCONCLUSIVE, Cause.HOST, what)
         for on in note.platforms:
             for requirement in note.requirements:
@@ -247,6 +280,8 @@ class Controller:
             and are_harmless(self.session, self._failed, self.result.requirements)
         ):
             exit_status = pytest.ExitCode.OK
+        if exit_status == pytest.ExitCode.OK and self.assessor.failed and not self._failed:
+            exit_status = pytest.ExitCode.TESTS_FAILED  # whatever has been made of it here
         if exit_status == pytest.ExitCode.OK and not all(g.reaches_required for g in self.result.grades):
             return EXIT_BELOW_REQUIRED
         return exit_status

@@ -57,6 +57,10 @@ _OPTIONS = (
 )
 _FLAGS = (
     ("--xc-keep-sandbox", N_("leave docker containers running at the end, for debugging")),
+    (
+        "--xc-in-process",
+        N_("decide the suite's checks in this process and not in a sealed one, e.g. to work on a plugin"),
+    ),
     ("--xc-offline", N_("provision nothing: a missing emulator or root filesystem is a fault")),
 )
 

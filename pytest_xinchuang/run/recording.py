@@ -267,7 +267,7 @@ class Check:
             )
         record = record_of(self._item)
         for identifier in ids:
-            record.settle(identifier, self._order(identifier).decision(identifier))
+            record.settle(identifier, self._decision(identifier))
         for identifier, decision in ((i, record.decisions[i]) for i in ids):
             text = self._told(identifier, decision)
             if decision.verdict is Verdict.FAIL:
@@ -276,6 +276,20 @@ class Check:
                 pytest.skip(text)
             if decision.verdict is not Verdict.PASS:
                 pytest.fail(text, pytrace=False)
+
+    def _decision(self, requirement_id: str) -> Decision:
+        """What the sealed process has decided, where there is one; else what the engine decides here."""
+        from pytest_xinchuang.run.session import SESSION
+
+        session, checked = self._item.config.stash[SESSION], self._item.stash.get(CHECKED, None)
+        if checked is not None and session.assessed_elsewhere(checked.requirements):
+            assert session.assessed is not None
+            there = [
+                session.assessed.decision(checked.check, platform.id, requirement_id) for platform in checked.platforms
+            ]
+            if there and (found := [decision for decision in there if decision is not None]):
+                return _worst(found)
+        return self._order(requirement_id).decision(requirement_id)
 
     def _order(self, requirement_id: str) -> InOrder:
         """The engine of this check, asked in the order of what its requirements need."""

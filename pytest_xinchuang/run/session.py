@@ -5,27 +5,27 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.assessor.assessed import Assessed
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
-from pytest_xinchuang.core.journal import REPORT_FILES
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
-from pytest_xinchuang.core.stale import DEFAULT_REPORTS
+from pytest_xinchuang.core.stale import DEFAULT_REPORTS, written_by_runs
 from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
 from pytest_xinchuang.packages.protocol import ConformancePackage, Engine
-from pytest_xinchuang.packages.registry import Registry, installed
+from pytest_xinchuang.packages.registry import Registry, installed, is_shipped
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
@@ -95,7 +95,7 @@ class XcSession:
         self.backend = option(config, "xc_backend") or "auto"
         self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or DEFAULT_REPORTS)
         # A run that writes into its subject's directory does not change the subject.
-        written = [self.report_dir.resolve() / name for name in REPORT_FILES]
+        written = written_by_runs(self.report_dir.resolve())
         manifest = self._manifest()
         self.has_manifest = manifest is not None
         """Whether a product is graded, and not the target's own OpenSSL for want of one."""
@@ -104,10 +104,22 @@ class XcSession:
         self.timeout_scale = self._positive("xc_timeout_scale")
         self.runner = Runner(self.timeout_scale)
         self._engines: dict[tuple[str, str], Engine] = {}
+        self.assessed: Assessed | None = None
+        """What a sealed process decides in the place of this one's engines."""
         self.opened: list[SandboxOpened] = []
         """The sandboxes that were opened and are not in the journal yet."""
         for package in self.registry:
             package.check(self)
+
+    @cached_property
+    def shipped(self) -> frozenset[str]:
+        """The packages of the suite itself."""
+        return frozenset(package.name for package in self.registry if is_shipped(package))
+
+    @property
+    def shipped_packages(self) -> tuple[str, ...]:
+        """Those packages of this run that are the suite's own."""
+        return tuple(name for name in self.packages if name in self.shipped)
 
     def _choose_language(self) -> str:
         wanted = option(self.config, "xc_language")
@@ -283,6 +295,13 @@ class XcSession:
             reason = _("{requirement} is not in the catalogue{hint}", requirement=verbatim(requirement_id), hint=hint)
             return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason)
         return self.engine(requirement.package, platform).decision(requirement_id)
+
+    def assessed_elsewhere(self, requirements: Collection[str]) -> bool:
+        """Whether a sealed process decides these requirements, and not this run: they are the suite's own."""
+        if self.assessed is None or not requirements:
+            return False
+        found = [self.catalogue.get(requirement) for requirement in requirements]
+        return all(r is not None and r.package in self.shipped for r in found) and self.assessed.decides
 
     def engine(self, package: str, platform: Platform) -> Engine:
         """The engine of a package for a platform, made when it is first asked for.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
+from _pytest.config import _prepareconfig
 
 EXIT_NO_REPORT = 12
 """The journal or a report could not be written, or a report of an earlier run not be removed."""
@@ -30,6 +33,18 @@ def refuse_to_keep_reports(config: pytest.Config) -> str:
         wanted = _given(config, "xc_language")
         return fault.render(choose_language(wanted if wanted in LANGUAGES else None))
     return ""
+
+
+def in_worker() -> bool:
+    """Whether pytest-xdist has started this pytest: its own controller has removed what was there.
+
+    Its configuration does not say so yet. The environment does, but also to every pytest that a test of a worker starts.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not _prepareconfig.__code__:
+        frame = frame.f_back
+    # Under this name execnet runs the worker's program, xdist/remote.py.
+    return frame is not None and frame.f_back is not None and frame.f_back.f_globals["__name__"] == "__channelexec__"
 
 
 def _given(config: pytest.Config, name: str) -> str:

@@ -195,6 +195,14 @@ class Running:
             self.kill()
         return self._process.returncode
 
+    def interrupt(self, grace_s: float) -> None:
+        """Ask it to end, as Ctrl-C does; what is still there after so many seconds is killed."""
+        with self._lock:
+            if self._process.returncode is None:
+                _signal(self.pid, signals.SIGINT)
+        self.wait(grace_s)
+        self.kill()
+
     def kill(self) -> None:
         """End it and all that is in its session."""
         with self._lock:

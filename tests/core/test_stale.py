@@ -10,6 +10,7 @@ import pytest
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.journal import REPORT_FILES, JournalWriter, remove_stale
+from pytest_xinchuang.core.stale import SEALED, written_by_runs
 
 KEPT = {".gitignore", ".lock", "previous-journal.ndjson"}
 
@@ -83,3 +84,17 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
     remove_stale(tmp_path)
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_those_of_the_sealed_process_go_as_well(tmp_path: Path) -> None:
+    filled(tmp_path)
+    filled(tmp_path / SEALED)
+    (tmp_path / SEALED / SEALED).symlink_to(tmp_path)
+    remove_stale(tmp_path)
+    assert left(tmp_path) == {*KEPT, SEALED} and left(tmp_path / SEALED) == {*KEPT, SEALED}
+    assert (tmp_path / SEALED / "previous-journal.ndjson").read_text() == "old journal.ndjson"
+
+
+def test_what_runs_write_is_known_from_either_side(tmp_path: Path) -> None:
+    ours, theirs = set(written_by_runs(tmp_path)), set(written_by_runs(tmp_path / SEALED))
+    assert ours <= theirs and {tmp_path / SEALED / ".running", tmp_path / "report.json"} <= ours

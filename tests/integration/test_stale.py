@@ -60,6 +60,14 @@ def test_a_broken_conftest_leaves_no_earlier_report(pytester: pytest.Pytester, g
     assert gone(granted)
 
 
+def test_a_run_that_a_worker_starts_is_no_worker(
+    pytester: pytest.Pytester, granted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    assert run(pytester, "--xc-platform=kunpeng", "--no-such-option").ret == 4
+    assert gone(granted)
+
+
 def test_the_directory_of_the_ini_file_and_of_the_option(pytester: pytest.Pytester, granted: Path) -> None:
     for name in ("ini", "option"):
         shutil.copytree(granted, pytester.path / name)
