@@ -56,11 +56,12 @@ UNSEEN = frozenset({".git", ".hg", ".svn", ".xc"})
 """Directories that no build reads: version control, and this suite's reports at their default place."""
 
 
-def walk(place: Path, unseen: Iterable[Path] = ()) -> Iterator[Path]:
+def walk(place: Path, unseen: Iterable[Path] = (), within: Path | None = None) -> Iterator[Path]:
     """Every regular file at or below ``place``, sorted, through links to directories too; each directory once.
 
     Args:
         unseen: files that are left out.
+        within: no link to a directory outside of it is followed: one to the root leads through all of the host.
 
     Raises:
         OSError: a directory cannot be read.
@@ -80,7 +81,8 @@ def walk(place: Path, unseen: Iterable[Path] = ()) -> Iterator[Path]:
         for name in names:
             path = directory / name
             if path.is_dir():
-                if name not in UNSEEN and (real := path.resolve()) not in seen:
+                out = path.is_symlink() and leaves(path, within)
+                if name not in UNSEEN and not out and (real := path.resolve()) not in seen:
                     seen.add(real)
                     below.append(path)
             elif path.is_file() and path not in left_out:
@@ -239,7 +241,7 @@ def of_go(module: Path, within: Path | None = None, unseen: Iterable[Path] = ())
         within: nothing outside of it is listed.
     """
     module = go_root(module, within) or module
-    found = {path for each in (module, *go_directories(module)) for path in walk(each, unseen)}
+    found = {path for each in (module, *go_directories(module)) for path in walk(each, unseen, within)}
     named: set[Path] = set()
     for path in [p for p in found if p.suffix == ".go"]:
         for place in _SRCDIR.findall(path.read_bytes()):
@@ -247,7 +249,9 @@ def of_go(module: Path, within: Path | None = None, unseen: Iterable[Path] = ())
             # -L names a directory; what stands in it may all be linked.
             if not beside.is_relative_to(module) and (within is None or beside.is_relative_to(within)):
                 named.add(beside)
-    found.update(path for place in named if _is_file(place) or _is_directory(place) for path in walk(place, unseen))
+    found.update(
+        path for place in named if _is_file(place) or _is_directory(place) for path in walk(place, unseen, within)
+    )
     dirs = [place for place in named if _is_directory(place)]
     found.update(included([p for p in found if p.suffix in SOURCES], dirs, within))
     return sorted(path for path in found if not leaves(path, within))

@@ -246,3 +246,18 @@ def test_the_libraries_that_flags_name(tmp_path: Path, flags: list[str], found: 
     for name in ("liba.so", "liba.a", "libb.a"):
         (tmp_path / "lib" / name).write_text("")
     assert inputs.linked(flags, tmp_path / "lib", tmp_path) == [tmp_path / name for name in found]
+
+
+def test_a_link_to_a_directory_outside_is_not_walked(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What it holds is no part of the subject, and may be all of the host."""
+    away = tmp_path_factory.mktemp("away")
+    (away / "closed").write_text("")
+    (place / "inside").mkdir()
+    (place / "inside/file").write_text("")
+    for name, leads in (("out", away), ("root", Path("/")), ("in", place / "inside")):
+        (place / "tree" / name).symlink_to(leads)
+    found = {str(path.relative_to(place)) for path in inputs.walk(place / "tree", (), place)}
+    assert found == {"tree/deep/file", "tree/in/file"}
+    assert {path.relative_to(place).parts[0] for path in load_subject(place).files} == {
+        path.split("/")[0] for path in (*FILES, "xinchuang.yaml")
+    }
