@@ -419,7 +419,8 @@ class Subject:
         found = {self.directory / self.manifest.name}
         for named in named_files(self.file):
             place = self.path(named.name)
-            below = {path for path in inputs.walk(place, self._unseen) if not inputs.leaves(path, self.directory)}
+            walked = inputs.walk(place, self._unseen, self.directory)
+            below = {path for path in walked if not inputs.leaves(path, self.directory)}
             found |= below
             if place.is_dir():
                 found.update(inputs.included([p for p in below if p.suffix in inputs.SOURCES], (), self.directory))
@@ -431,6 +432,8 @@ class Subject:
                     dirs = inputs.include_dirs(flags, sources[0].parent, self.directory)
                     forced = inputs.forced_includes(flags, sources[0].parent, self.directory)
                     found.update(inputs.included([*sources, *forced], dirs, self.directory))
+                    linked = inputs.linked([*flags, *(f"-l{n}" for n in unit.links)], sources[0].parent, self.directory)
+                    found.update(path for path in linked if not inputs.leaves(path, self.directory))
         return found
 
     @cached_property

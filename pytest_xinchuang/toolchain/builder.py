@@ -196,7 +196,7 @@ class Builder:
         compiler, version = find_c_compiler(target, self.runner)
         gnu = compiler[-1] == compiler[0]
         tool = self._identities.of(compiler[0], version, gnu_helpers(compiler[0], self.runner) if gnu else ())
-        tree = Tree.of_c(sources, flags, within)
+        tree = Tree.of_c(sources, flags, within, libraries)
         allowed = FlagsOf(flags, sources[0].parent, within or Path.cwd(), within, tree.base).words
         # clang's names for CPUs are not GCC's.
         tuned = () if gnu else target.c_flags

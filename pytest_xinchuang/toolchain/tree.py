@@ -26,10 +26,14 @@ class Tree:
     """What of that they take in as data: neither assemblers nor, with -MD, Clang (22) list it, and Clang misses none of it."""
 
     @classmethod
-    def of_c(cls, sources: Sequence[Path], flags: Sequence[str], within: Path | None) -> Tree:
+    def of_c(
+        cls, sources: Sequence[Path], flags: Sequence[str], within: Path | None, libraries: Sequence[str] = ()
+    ) -> Tree:
         here, base = sources[0].parent, within or Path.cwd()
         forced = inputs.forced_includes(flags, here, base)
         outside: dict[Path, bool] = {}
+        linked = inputs.linked([*flags, *(f"-l{name}" for name in libraries)], here, base)
+        outside |= {path: True for path in linked if inputs.leaves(path, within)}
         with _readable():
             for path in (*sources, *forced):
                 if inputs.leaves(path, within):
@@ -40,6 +44,7 @@ class Tree:
                     )
             dirs = inputs.include_dirs(flags, here, base)
             files = inputs.included([*sources, *forced], dirs, within, outside.setdefault)
+        files = sorted({*files, *(path for path in linked if path not in outside)})
         return cls(
             within or _common(files),
             tuple(files),

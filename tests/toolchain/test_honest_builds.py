@@ -54,6 +54,11 @@ STALE = {
     "an included source": ('#include "val.c"', "src/val.c"),
     "an X-macro": ('#include "val.def"', "src/val.def"),
     "one that a macro names": ('#define VAL "val.h"\n#include VAL', "src/val.h"),
+    "one that a macro with arguments names": ("#define Q(x) #x\n#define P(x) Q(x)\n#include P(val.h)", "src/val.h"),
+    "one that a macro makes of two": (
+        "#define DIR inc\n#define H(x) #x\n#define G(x) H(x/val.h)\n#include G(DIR)",
+        "src/inc/val.h",
+    ),
     "one that a continued line names": ('#include \\\n  "val.h"', "src/val.h"),
 }
 
@@ -72,6 +77,52 @@ def test_another_included_file_is_another_build_and_another_subject(
         (place / first / name).write_text(f"#define VALUE {value}\n")
         found.append((Builder(Cache()).c(arm64, [source], within=place), load_subject(place).digest))
     assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
+
+
+@pytest.mark.parametrize("asked", ['"flag.h"', "<flag.h>", "FLAG"])
+def test_a_file_that_is_asked_about_is_a_part_of_the_build(place: Path, arm64: Target, asked: str) -> None:
+    """Whether it is there decides what the product does: also where nothing is read of it."""
+    text = '#ifndef FLAG\n#define FLAG "flag.h"\n#endif\n'
+    text += f"#if __has_include({asked})\n#define VALUE 1\n#else\n#define VALUE 0\n#endif\n"
+    write(place, u_c=f"{text}int main(void) {{ return VALUE; }}\n")
+    (place / "xinchuang.yaml").write_text(MANIFEST % "u.c")
+    flags = ["-I."]
+    without = Builder(Cache()).c(arm64, [place / "u.c"], flags=flags, within=place), load_subject(place).digest
+    (place / "flag.h").write_text("")
+    found = Builder(Cache()).c(arm64, [place / "u.c"], flags=flags, within=place), load_subject(place).digest
+    assert found[0] != without[0]
+    if "<" not in asked:  # the manifest has no -I
+        assert found[1] != without[1]
+    (place / "flag.h").unlink()
+    (place / "other.h").write_text("")
+    assert Builder(Cache()).c(arm64, [place / "u.c"], flags=flags, within=place) == without[0]
+
+
+def test_a_library_of_the_subject_is_linked_and_another_is_another_build(place: Path, arm64: Target) -> None:
+    write(place, src__u_c="int value(void);\nint main(void) { return value(); }\n", src__v_c="")
+    flags, found = ["-L{here}/../lib", "-lvalue"], []
+    (place / "lib").mkdir()
+    for value in (0, 1):
+        (place / "src/v.c").write_text(f"int value(void) {{ return {value}; }}\n")
+        made = Builder(Cache()).c(
+            arm64, [place / "src/v.c"], flags=["-Wl,-soname,libvalue.so"], shared=True, within=place
+        )
+        (place / "lib/libvalue.so").write_bytes(made + bytes([value]))
+        builder = Builder(Cache())
+        out = builder.c(arm64, [place / "src/u.c"], flags=flags, within=place)
+        told = builder.made(out)
+        assert told is not None
+        found.append(told.given)
+    assert [set(given) for given in found] == [{"src/u.c", "lib/libvalue.so"}] * 2 and found[0] != found[1]
+
+
+def test_a_library_outside_is_refused(place: Path, arm64: Target) -> None:
+    write(place, src__u_c="int main(void) { return 0; }\n")
+    (place / "lib").mkdir()
+    (place.parent / "libout.a").write_text("!<arch>\n")
+    (place / "lib/libout.a").symlink_to(place.parent / "libout.a")
+    with pytest.raises(BuildFailed, match="outside of"):
+        Builder(Cache()).c(arm64, [place / "src/u.c"], flags=["-Llib", "-lout"], within=place)
 
 
 def test_what_a_file_of_data_includes_counts_too(place: Path, arm64: Target) -> None:

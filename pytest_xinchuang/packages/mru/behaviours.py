@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,6 +26,8 @@ from pytest_xinchuang.sandbox.tracing import is_whole
 
 CLONE_THREAD = 0x00010000
 """linux/sched.h."""
+PROT_EXEC = 4
+"""asm-generic/mman-common.h."""
 _MAKE = frozenset({"clone", "clone3", "fork", "vfork"})
 _WAIT = frozenset({"wait4", "waitid"})
 _HANDLED = frozenset({"rt_sigreturn", "sigreturn"})
@@ -144,7 +147,7 @@ class Ran:
         return [elf for elf in found if elf is not None]
 
     def _mapped(self) -> Iterable[tuple[Call, str]]:
-        """Files that were opened and mapped, in this order, each with the call that opened it."""
+        """Files that were opened and mapped as code, in this order, each with the call that opened it."""
         opened: dict[tuple[int | None, int], tuple[Call, str]] = {}
         for call in self._log.calls:
             if call.name in _OPEN and (fd := _number(call)) is not None:
@@ -152,8 +155,8 @@ class Ran:
                 if path is not None:
                     opened[call.thread, fd] = call, path[1]
             elif call.name == "mmap" and call.answer is not None and call.errno is None:
-                words = call.arguments.rstrip(")").split(",")
-                if len(words) > 4 and words[4].strip().lstrip("-").isalnum():
+                words = [word.strip() for word in call.arguments.rstrip(")").split(",")]
+                if len(words) > 4 and _is_code(words[2]):
                     with contextlib.suppress(ValueError):
                         if (found := opened.pop((call.thread, int(words[4], 0)), None)) is not None:
                             yield found
@@ -184,9 +187,23 @@ class Ran:
 
 
 class BehaviourChecks:
-    """Checks that a good run of a unit shows the behaviour that the unit declares."""
+    """Checks that a good run of a unit shows the behaviour that the unit declares, and notes what every run shows."""
 
     bench: Bench
+
+    def _note_behaviours(self, unit: Unit, built: Built, sandbox: Sandbox, outcome: Outcome) -> None:
+        """Keep what a unit's own program was seen to do, against what the manifest says that the product has none of.
+
+        An object does not tell of calls that are made by number, or of functions that are looked up by name.
+        """
+        claimed = {n.requirement for n in self.bench.subject.file.not_applicable}
+        wanted = [name for name, requirement in BEHAVIOURS.items() if requirement in claimed]
+        if outcome.log is None or not built.objects or not wanted:
+            return
+        ran = Ran(unit, built, of_the_program(outcome.log), sandbox)
+        for behaviour in wanted:
+            if behaviour not in self.bench.shown and (shown := ran.shows(behaviour)) is not None:
+                self.bench.shown[behaviour] = unit.name, next(map(str, shown.values()))
 
     def _check_behaviour(
         self, unit: Unit, record: UnitRecord, built: Built, sandbox: Sandbox, outcome: Outcome, seen: dict[str, Any]
@@ -219,11 +236,38 @@ class BehaviourChecks:
         )
 
 
+def of_the_program(log: CallLog) -> CallLog:
+    """The calls of a program itself and of what it forks, without those of other programs that they start."""
+    calls: list[Call] = []
+    places: list[int] = []
+    others: set[int | None] = set()
+    for call in log.calls:
+        places.append(len(calls))
+        if call.thread not in others:
+            calls.append(call)
+            if call.name in ("execve", "execveat") and call.errno is None and len(calls) > 1:
+                others.add(call.thread)
+        elif call.name in _MAKE and (made := _number(call)):
+            others.add(made)
+    places.append(len(calls))
+    taken = (replace(one, before=places[one.before]) for one in log.taken if one.thread not in others)
+    return replace(log, calls=tuple(calls), taken=tuple(taken))
+
+
 def _is_thread(call: Call) -> bool:
     if "CLONE_" in call.arguments:
         return "CLONE_THREAD" in call.arguments
     with contextlib.suppress(ValueError):
         return bool(int(call.arguments.split(",")[0], 0) & CLONE_THREAD)
+    return False
+
+
+def _is_code(protection: str) -> bool:
+    """Whether what is mapped can be executed: a library that is only read has not been loaded."""
+    if "PROT_" in protection:
+        return "PROT_EXEC" in protection.split("|")
+    with contextlib.suppress(ValueError):
+        return bool(int(protection, 0) & PROT_EXEC)
     return False
 
 

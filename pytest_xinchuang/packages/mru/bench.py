@@ -28,7 +28,11 @@ class ReferenceRuns(dict[str, Outcome | Message]):
 
 
 class Bench:
-    """Runs the units of ``subject`` on ``platform``."""
+    """Runs the units of ``subject`` on ``platform``.
+
+    Attributes:
+        shown: behaviour that the manifest says does not apply -> the unit that showed it, and by what.
+    """
 
     def __init__(self, platform: Platform, subject: Subject, pool: Pool, builder: Builder) -> None:
         self.platform = platform
@@ -36,6 +40,7 @@ class Bench:
         self.pool = pool
         self.builder = builder
         self.findings = load_findings()
+        self.shown: dict[str, tuple[str, str]] = {}
         self._traced: tuple[Sandbox, Built, Outcome] | None = None
 
     @cached_property

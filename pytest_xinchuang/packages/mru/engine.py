@@ -146,12 +146,12 @@ class MruEngine:
         return True
 
     def _not_applicable(self, requirement_id: str) -> Decision | None:
-        """Decide a behaviour that the manifest says does not apply: it is believed unless an object shows otherwise."""
+        """Decide a behaviour that the manifest says does not apply: it holds unless an object or a run shows otherwise."""
         said = next((n for n in self.subject.file.not_applicable if n.requirement == requirement_id), None)
         behaviour = next((b for b, r in BEHAVIOURS.items() if r == requirement_id), None)
         if said is None or behaviour is None:
             return None
-        against = static.shows(behaviour, self._elves) or self._unseen(behaviour)
+        against = static.shows(behaviour, self._elves) or self._was_seen(behaviour) or self._unseen(behaviour)
         if against or not self._elves:
             return Decision(
                 Verdict.INCONCLUSIVE,
@@ -166,6 +166,13 @@ class MruEngine:
             )
         looked = [{"kind": "static", "object": e.name, "imports": len(e.imports)} for e in self._elves]
         return Decision(Verdict.NOT_APPLICABLE, reason=verbatim(said.reason), evidence=tuple(looked))
+
+    def _was_seen(self, behaviour: str) -> Message | None:
+        """Which unit's run has shown a behaviour, and by what; None when none has."""
+        if behaviour not in self.bench.shown:
+            return None
+        unit, by = self.bench.shown[behaviour]
+        return _("a run of {unit} has shown it: {by}", unit=unit, by=verbatim(by))
 
     def _unseen(self, behaviour: str) -> Message | None:
         """What of the product may show a behaviour without an object that says so; None when there is no such thing."""

@@ -59,6 +59,7 @@ class RunJudge(RunChecks, BehaviourChecks):
             return
         outcome = self.bench.judged(sandbox, built)
         changes = sandbox.changes()
+        self._note_behaviours(unit, built, sandbox, outcome)
         seen = observation(sandbox, unit, outcome)
         fidelity = sandbox.fingerprint.fidelity
         behaviour = BEHAVIOURS[unit.behaviour] if unit.behaviour else None

@@ -51,6 +51,9 @@ POLL_MS = 100
 PATIENCE_S = 30
 """Seconds for what is done in a child before it becomes a command, and for a file that is put or got."""
 
+PASSING = ("/tmp/", "/var/tmp/")
+"""Where files may come and go (FHS 3.0, 3.18 and 5.15)."""
+
 LOGGING = "xc-logging"
 """How the registrations of the emulator with a log begin, which are enabled while a traced command runs."""
 
@@ -178,13 +181,17 @@ def become_target() -> None:
 
 
 class State(NamedTuple):
-    """What is compared of a file: of a directory its rights, of all else what it is, too. ``opaque`` is overlay's marker."""
+    """What is compared of a file: of a directory its rights, of all else what it is, too. ``opaque`` is overlay's marker.
+
+    ``entries``, of a directory, is when a name in it was last made or removed, in ns.
+    """
 
     directory: bool
     rights: tuple[int, int, int]
     attributes: tuple[tuple[str, bytes], ...]
     opaque: bool
     content: tuple[int, ...]
+    entries: int
 
 
 def state(path: str) -> State:
@@ -202,6 +209,7 @@ def state(path: str) -> State:
         tuple(sorted((n, v) for n, v in attributes.items() if not n.startswith("user.overlay."))),
         "user.overlay.opaque" in attributes,
         () if directory else (found.st_ino, found.st_size, found.st_mtime_ns, found.st_rdev),
+        found.st_mtime_ns if directory else 0,
     )
 
 
@@ -342,17 +350,27 @@ class Root:
         return found
 
     def changes(self) -> list[str]:
-        """Paths that were made, written, removed or given other rights since ``build``, and what is left in memory."""
+        """Paths that were made, written, removed or given other rights since ``build``, and what is left in memory.
+
+        A directory in which something was made and removed again is one of them, whatever it was called by.
+        """
         now = self._upper()
-        changed = {path or "/" for path, was in self.made.items() if now.get(path) != was}
+        changed = {path or "/" for path in self.made if path not in now}
+        passing = set()
         for path, is_now in now.items():
-            if path in self.made:
-                continue
             # A directory is copied into the layer for what changes in it. One that is opaque stands in for another.
             lower = f"/lower{path}"
-            if not is_now.directory or is_now.opaque or not os.path.lexists(lower) or state(lower) != is_now:
-                changed.add(path)
-        return sorted(changed | set(self._identity_changed()) | set(self._left()))
+            was = self.made.get(path) or (state(lower) if is_now.directory and os.path.lexists(lower) else None)
+            if (
+                was is None
+                or was._replace(entries=is_now.entries) != is_now
+                or (is_now.opaque and path not in self.made)
+            ):
+                changed.add(path or "/")
+            elif was.entries != is_now.entries and not f"{path}/".startswith(PASSING):
+                passing.add(path or "/")
+        passing -= {os.path.dirname(path) for path in changed}
+        return sorted(changed | passing | set(self._identity_changed()) | set(self._left()))
 
     def _left(self) -> list[str]:
         """What is left in shared memory, in queues and among the devices."""

@@ -15,12 +15,15 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.shared import SharedResults
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.packages.mru.behaviours import of_the_program
 from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox
+from pytest_xinchuang.sandbox.call_log import CallLog, Taken
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Outcome
+from pytest_xinchuang.sandbox.strace import Call
 from pytest_xinchuang.sandbox.tracing import Trace
 from pytest_xinchuang.toolchain import builder as toolchain
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -221,6 +224,50 @@ def test_a_claim_is_checked_against_what_is_delivered_and_never_run(
     decision = engine.decision("XC-MRU-021")
     assert decision.verdict is (Verdict.INCONCLUSIVE if says else Verdict.NOT_APPLICABLE), decision.reason
     assert says in decision.reason
+
+
+_BY_NUMBER = {
+    "XC-MRU-020": "if (syscall(SYS_clone, 17, 0, 0, 0, 0) == 0) _exit(0); waitid(P_ALL, 0, NULL, WEXITED);",
+    "XC-MRU-023": "struct { void (*handler)(int); long more[19]; } action = {handled};"
+    " syscall(SYS_rt_sigaction, 10, &action, NULL, 8); raise(10);",
+}
+
+
+@pytest.mark.parametrize("requirement", _BY_NUMBER)
+@pytest.mark.parametrize("does", [True, False])
+def test_a_claim_is_checked_against_what_ran(
+    requirement: str, does: bool, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> None:
+    """A call that is made by its number is in no table of the object, and in the log."""
+    claim = f"not_applicable:\n  - {{requirement: {requirement}, reason: it has nothing of this}}\n"
+    heads = "#include <signal.h>\n#include <sys/syscall.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
+    handler = "static void handled(int number) { (void)number; }\n"
+    does_it = f"volatile int does = {int(does)}; if (does) {{ {_BY_NUMBER[requirement]} }} return"
+    text = heads + handler + HELLO.replace("return", does_it)
+    decision = decide(tmp_path, UNIT + claim, text, platforms, catalogue, pool)[requirement]
+    assert decision.verdict is (Verdict.INCONCLUSIVE if does else Verdict.NOT_APPLICABLE), decision.reason
+    assert ("has shown it" in decision.reason) is does
+
+
+def test_what_other_programs_do_is_no_doing_of_the_unit() -> None:
+    calls = (
+        Call(7, "write", "1)", "1"),
+        Call(7, "clone", "0x11)", "8"),
+        Call(8, "execve", '"/bin/sort")', None),
+        Call(8, "clone", "0x10f00)", "9"),
+        Call(9, "futex", ")", "0"),
+        Call(7, "wait4", "8)", "8"),
+    )
+    log = CallLog(calls, (Taken(7, "SIGCHLD", 6), Taken(8, "SIGUSR1", 4), Taken(7, "SIGUSR1", 1)))
+    found = of_the_program(log)
+    assert [(call.thread, call.name) for call in found.calls] == [
+        (7, "write"),
+        (7, "clone"),
+        (8, "execve"),
+        (7, "wait4"),
+    ]
+    assert found.taken == (Taken(7, "SIGCHLD", 4), Taken(7, "SIGUSR1", 1))
+    assert of_the_program(CallLog((Call(7, "execve", '"/xc/u")', "0"), *calls))).calls[1] is calls[0]
 
 
 @pytest.mark.parametrize(
