@@ -20,7 +20,7 @@ from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.own_fixtures import OwnFixtures, is_shipped
 from pytest_xinchuang.run.planning import Planner
 from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of, platform_of
-from pytest_xinchuang.run.recording import Note, begin, note_of, record_of, take_part
+from pytest_xinchuang.run.recording import Note, begin, note_of, record_of, returning, take_part
 from pytest_xinchuang.run.sealing import Watch
 from pytest_xinchuang.run.session import XcSession
 from pytest_xinchuang.run.summary import write_open
@@ -106,22 +106,30 @@ class XcRun:
                 self.watch.take(Surrounded.model_validate(output["xc_surroundings"]))
             self.problems = self.problems or str(output.get("xc_problems", ""))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         begin(item)
         item.config.stash[RUNNING] = item
+        with record_of(item).phase():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        record = record_of(item)
-        record.running = True
         platform = platform_of(item)
         if "xc_sandbox_session" in getattr(item, "fixturenames", ()) and platform is not None:
             item.config.stash[LASTING][platform.id].hand_on()
-        try:
+        with record_of(item).phase():
             return (yield)
-        finally:
-            record.running = False
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        with returning(pyfuncitem):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        with record_of(item).phase():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +24,7 @@ from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.run.blame import failing_plugin
 from pytest_xinchuang.run.markers import least_fidelity, requirement_ids
 from pytest_xinchuang.run.options import usage_error
-from pytest_xinchuang.run.platforms import CHECKED, check_of, platform_of
+from pytest_xinchuang.run.platforms import CHECKED, Checked, check_of, platform_of
 
 RECORD: pytest.StashKey[ItemRecord] = pytest.StashKey()
 ORDERS: pytest.StashKey[dict[tuple[str, str], InOrder]] = pytest.StashKey()
@@ -64,16 +67,29 @@ class ItemRecord:
     """What a test has recorded so far.
 
     Attributes:
-        parts: what its subtests said, but for those that passed.
-        running: its call has begun and has not ended: what is reported now is a part of it.
+        parts: what its subtests said, but for those that passed; also those of its fixtures.
+        running: a phase has begun and has not ended: what is reported now is a part of it.
+        outcomes: requirement -> what its phases came to.
+        denied: the test returned False, where a test asserts.
         fidelity: of the poorest sandbox that the test ran something in.
     """
 
     _decisions: dict[str, Decision] = field(default_factory=dict)
     parts: list[Decision] = field(default_factory=list)
     running: bool = False
+    outcomes: dict[str, Decision] = field(default_factory=dict)
+    denied: bool = False
     evidence: list[dict[str, Any]] = field(default_factory=list)
     fidelity: Fidelity | None = None
+
+    @contextlib.contextmanager
+    def phase(self) -> Iterator[None]:
+        """While it lasts, set-up, call or tear-down are running."""
+        self.running = True
+        try:
+            yield
+        finally:
+            self.running = False
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -99,22 +115,41 @@ def begin(item: pytest.Item) -> None:
     item.stash[RECORD] = ItemRecord()
 
 
+@contextlib.contextmanager
+def returning(item: pytest.Function) -> Iterator[None]:
+    """While it lasts, what the function of a marked test returns is looked at: pytest itself only warns of it."""
+    function = item.obj
+    if (
+        item.stash.get(CHECKED, None) is None
+        or inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+    ):
+        yield
+        return
+
+    @functools.wraps(function)
+    def seen(*args: Any, **kwargs: Any) -> object:
+        __tracebackhide__ = True
+        returned = function(*args, **kwargs)
+        record_of(item).denied = returned is False
+        return returned
+
+    item.obj = seen
+    try:
+        yield
+    finally:
+        item.obj = function
+
+
 def note_of(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Note | None:
     """The note for one phase of a test, or None for a test that is not ours to note."""
-    checked = item.stash.get(CHECKED, None)
+    checked = _checked(item)
     platform = platform_of(item)
     if checked is None:
         if platform is None:
             return None
         return Note(check=check_of(item), platform=platform.id, requirements=[])
-    record = record_of(item)
-    decisions: dict[str, Decision] = {}
-    if report.when == "setup" and not report.passed:
-        decisions = dict.fromkeys(checked.requirements, _broken(call, _("its set-up")))
-    elif report.when == "call":
-        decisions = {r: _worst([*record.parts, _decision(item, r, call, record, report)]) for r in checked.requirements}
-    elif report.when == "teardown" and report.failed:
-        decisions = dict.fromkeys(checked.requirements, _broken(call, _("its tear-down")))
+    decisions = _decisions(item, checked, call, report)
     each = [(p.id, requirement, d) for p in checked.platforms for requirement, d in decisions.items()]
     return Note(
         check=checked.check,
@@ -124,6 +159,45 @@ def note_of(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         decisions=[decided(requirement, on, checked.check, d) for on, requirement, d in each],
         evidence=[list(d.evidence) for _on, _requirement, d in each],
     )
+
+
+def _checked(item: pytest.Item) -> Checked | None:
+    """What a test checks: as it was planned, and by markers that were added as it ran."""
+    planned = item.stash.get(CHECKED, None)
+    late = [each for each in requirement_ids(item) if planned is None or each not in planned.requirements]
+    if not late:
+        return planned
+    if planned is not None:
+        return replace(planned, requirements=(*planned.requirements, *late))
+    from pytest_xinchuang.run.session import SESSION
+
+    platform = platform_of(item)
+    platforms = (platform,) if platform else tuple(item.config.stash[SESSION].platforms)
+    return Checked(check_of(item), platforms, tuple(late))
+
+
+def _decisions(
+    item: pytest.Item, checked: Checked, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> dict[str, Decision]:
+    """What a phase of a test says of each requirement. No later phase betters what an earlier one has said."""
+    record = record_of(item)
+    found = list(record.parts)
+    record.parts.clear()
+    if report.when == "setup" and not report.passed:
+        found.append(_broken(call, _("its set-up")))
+    elif report.when == "teardown" and report.failed:
+        found.append(_broken(call, _("its tear-down")))
+    elif report.when == "setup":
+        record.parts += found  # what a part of a set-up says is decided with the call
+        return {}
+    elif report.when == "teardown" and not found:
+        return {}
+    for r in checked.requirements:
+        # A call that another plugin repeats is an attempt of its own; a tear-down belongs to the last.
+        before = record.outcomes.pop(r, None) if report.when == "teardown" else None
+        own = _decision(item, r, call, record, report) if report.when == "call" else before
+        record.outcomes[r] = _worst([*([own] if own else []), *found])
+    return dict(record.outcomes)
 
 
 def is_of_the_suite(item: pytest.Item) -> bool:
@@ -199,6 +273,13 @@ def _decision(
         return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
     if hasattr(report, "wasxfail"):
         return _expected_to_fail(str(report.wasxfail))
+    if record.denied:
+        return Decision(
+            Verdict.INCONCLUSIVE,
+            Cause.HOST,
+            _("the test returned False, and asserted nothing of it"),
+            _("write `assert` in the place of `return`"),
+        )
     if is_of_the_suite(item):
         return Decision(
             Verdict.INCONCLUSIVE,

@@ -90,3 +90,35 @@ def test_a_plugin_without_a_file_is_no_fault(pytester: pytest.Pytester) -> None:
     pytester.syspathinsert()
     found = came(pytester, pytester.runpytest_inprocess(*PLUGIN, "-p", "odd", *OPTIONS))
     assert found.verdicts["ACME-001"] == "fail", found.output
+
+
+@pytest.mark.parametrize(
+    ("returned", "verdict"), [("1 == 2", "inconclusive"), ("0", "pass"), ("1 == 1", "pass"), ("None", "pass")]
+)
+def test_what_is_returned_and_not_asserted_is_no_pass(pytester: pytest.Pytester, returned: str, verdict: str) -> None:
+    found = run(pytester, CHECK.format(body=f"return {returned}"), "-W", "default::pytest.PytestReturnNotNoneWarning")
+    assert found.verdicts["ACME-001"] == verdict, found
+    assert ("returned False" in found.reasons["ACME-001"]) == (verdict != "pass")
+
+
+@pytest.mark.parametrize("end", ["yield\n    raise RuntimeError('no')", "yield\n    pytest.skip('no')", "yield"])
+def test_a_tear_down_takes_no_failure_back(pytester: pytest.Pytester, end: str) -> None:
+    text = textwrap.dedent(CHECK).format(body="assert 0, 'the product is wrong'")
+    found = run(pytester, f"import pytest\n@pytest.fixture(autouse=True)\ndef f():\n    {end}\n{text}")
+    assert (found.verdicts["ACME-001"], found.reasons["ACME-001"]) == ("fail", "the product is wrong"), found
+
+
+@pytest.mark.parametrize(("value", "status"), [("1", 4), ("2", 4), ("", 0)])
+def test_nothing_is_graded_without_assertions(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, value: str, status: int
+) -> None:
+    monkeypatch.setenv("PYTHONOPTIMIZE", value)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    vendor(pytester)
+    pytester.makepyfile(test_one=CHECK.format(body="pass"))
+    found = came(
+        pytester, pytester.runpytest_subprocess(*PLUGIN, *OPTIONS, "-W", "default::pytest.PytestConfigWarning")
+    )
+    assert found.ret == status, found
+    assert ("takes assertions out of Python" in found.output) == (status == 4)
+    assert ("mend: leave out -O" in found.output) == (status == 4)
