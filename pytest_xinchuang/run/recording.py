@@ -27,6 +27,8 @@ from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.platforms import CHECKED, Checked, check_of, platform_of
 
 RECORD: pytest.StashKey[ItemRecord] = pytest.StashKey()
+UNTOLD: pytest.StashKey[list[ItemRecord]] = pytest.StashKey()
+"""Attempts of a test whose notes have not come out."""
 ORDERS: pytest.StashKey[dict[tuple[str, str], InOrder]] = pytest.StashKey()
 """(package, platform) -> what was decided there, so that what needs a failed requirement is not asked about."""
 
@@ -68,28 +70,34 @@ class ItemRecord:
 
     Attributes:
         parts: what its subtests said, but for those that passed; also those of its fixtures.
-        running: a phase has begun and has not ended: what is reported now is a part of it.
+        inside: a phase has begun and has not ended: what is reported now is a part of it.
+        running: the phase is the call.
         outcomes: requirement -> what its phases came to.
         denied: the test returned False, where a test asserts.
+        called: its call has ended.
+        error: what ended the call, if it was an exception.
         fidelity: of the poorest sandbox that the test ran something in.
     """
 
     _decisions: dict[str, Decision] = field(default_factory=dict)
     parts: list[Decision] = field(default_factory=list)
+    inside: bool = False
     running: bool = False
     outcomes: dict[str, Decision] = field(default_factory=dict)
     denied: bool = False
+    called: bool = False
+    error: pytest.ExceptionInfo[BaseException] | None = None
     evidence: list[dict[str, Any]] = field(default_factory=list)
     fidelity: Fidelity | None = None
 
     @contextlib.contextmanager
     def phase(self) -> Iterator[None]:
         """While it lasts, set-up, call or tear-down are running."""
-        self.running = True
+        self.inside = True
         try:
             yield
         finally:
-            self.running = False
+            self.inside = False
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -111,8 +119,40 @@ def record_of(item: pytest.Item) -> ItemRecord:
 
 
 def begin(item: pytest.Item) -> None:
-    """A new attempt begins: nothing that an earlier one has seen is evidence of it."""
+    """A new attempt begins: nothing that an earlier one has seen is evidence of it.
+
+    An earlier one whose report never came out (plugins repeat a test within its report, or keep it back) is told with the next.
+    """
+    before = item.stash.get(RECORD, None)
+    if before is not None and before.called:
+        item.stash.setdefault(UNTOLD, []).append(before)
     item.stash[RECORD] = ItemRecord()
+
+
+def decides(report: pytest.TestReport) -> bool:
+    """Whether a phase says what a test came to: its call, or another one that failed."""
+    return report.when == "call" or not report.passed
+
+
+def told_of(item: pytest.Item) -> None:
+    """The note of the last attempt came out, and with it those of the earlier ones."""
+    record_of(item).called = False
+    item.stash.setdefault(UNTOLD, []).clear()
+
+
+@contextlib.contextmanager
+def calling(item: pytest.Item) -> Iterator[None]:
+    """While it lasts, the test's call is running."""
+    record = record_of(item)
+    record.running = True
+    try:
+        with record.phase():
+            yield
+    except BaseException as error:
+        record.error = pytest.ExceptionInfo.from_exception(error)
+        raise
+    finally:
+        record.running, record.called = False, True
 
 
 @contextlib.contextmanager
@@ -149,8 +189,13 @@ def note_of(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         if platform is None:
             return None
         return Note(check=check_of(item), platform=platform.id, requirements=[])
-    decisions = _decisions(item, checked, call, report)
-    each = [(p.id, requirement, d) for p in checked.platforms for requirement, d in decisions.items()]
+    earlier = item.stash.get(UNTOLD, []) if decides(report) else []
+    attempts = [_attempt(item, checked, record) for record in earlier]
+    error = call.excinfo
+    if error is not None and any(one.error is not None and one.error.value is error.value for one in earlier):
+        error = record_of(item).error  # it was repeated within the report of its first attempt
+    attempts.append(_decisions(item, checked, error, report))
+    each = [(p.id, requirement, d) for one in attempts for p in checked.platforms for requirement, d in one.items()]
     return Note(
         check=checked.check,
         platform=checked.platforms[0].id if len(checked.platforms) == 1 else "",
@@ -176,17 +221,23 @@ def _checked(item: pytest.Item) -> Checked | None:
     return Checked(check_of(item), platforms, tuple(late))
 
 
-def _decisions(
-    item: pytest.Item, checked: Checked, call: pytest.CallInfo[None], report: pytest.TestReport
-) -> dict[str, Decision]:
+Error = pytest.ExceptionInfo[BaseException] | None
+
+
+def _attempt(item: pytest.Item, checked: Checked, record: ItemRecord) -> dict[str, Decision]:
+    """What an attempt came to that had no report, or whose report was kept back."""
+    return {r: _worst([*record.parts, _decision(item, r, record.error, record, None)]) for r in checked.requirements}
+
+
+def _decisions(item: pytest.Item, checked: Checked, error: Error, report: pytest.TestReport) -> dict[str, Decision]:
     """What a phase of a test says of each requirement. No later phase betters what an earlier one has said."""
     record = record_of(item)
     found = list(record.parts)
     record.parts.clear()
     if report.when == "setup" and not report.passed:
-        found.append(_broken(call, _("its set-up")))
+        found.append(_broken(error, _("its set-up")))
     elif report.when == "teardown" and report.failed:
-        found.append(_broken(call, _("its tear-down")))
+        found.append(_broken(error, _("its tear-down")))
     elif report.when == "setup":
         record.parts += found  # what a part of a set-up says is decided with the call
         return {}
@@ -195,7 +246,7 @@ def _decisions(
     for r in checked.requirements:
         # A call that another plugin repeats is an attempt of its own; a tear-down belongs to the last.
         before = record.outcomes.pop(r, None) if report.when == "teardown" else None
-        own = _decision(item, r, call, record, report) if report.when == "call" else before
+        own = _decision(item, r, error, record, report) if report.when == "call" else before
         record.outcomes[r] = _worst([*([own] if own else []), *found])
     return dict(record.outcomes)
 
@@ -209,7 +260,7 @@ def take_part(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """What a subtest says: it is a part of its check, and the worst of them counts."""
     record = record_of(item)
     if call.excinfo is not None:
-        record.parts.append(_by_outcome(item, call, record))
+        record.parts.append(_by_outcome(item, call.excinfo, record))
 
 
 def _worst(decisions: Sequence[Decision]) -> Decision:
@@ -232,8 +283,8 @@ def decided(requirement: str, platform: str, check: str, decision: Decision) -> 
     )
 
 
-def _broken(call: pytest.CallInfo[None], where: Message) -> Decision:
-    error = call.excinfo.value if call.excinfo else None
+def _broken(info: Error, where: Message) -> Decision:
+    error = info.value if info else None
     if isinstance(error, pytest.skip.Exception):
         return _skipped(error.msg)
     if isinstance(error, pytest.xfail.Exception):
@@ -254,7 +305,7 @@ def _skipped(why: object) -> Decision:
 
 
 def _decision(
-    item: pytest.Item, requirement: str, call: pytest.CallInfo[None], record: ItemRecord, report: pytest.TestReport
+    item: pytest.Item, requirement: str, info: Error, record: ItemRecord, report: pytest.TestReport | None
 ) -> Decision:
     """What the call phase says about one requirement.
 
@@ -262,17 +313,13 @@ def _decision(
     exception is a fault, and passing is a pass only with evidence from a sandbox.
     """
     explicit = record.decisions.get(requirement)
-    error = call.excinfo.value if call.excinfo else None
+    error = info.value if info else None
     if explicit is not None and (explicit.verdict is not Verdict.PASS or error is None):
         return explicit
     if error is not None:
-        return _by_outcome(item, call, record)
-    if report.failed and isinstance(report.longrepr, str) and report.longrepr.startswith(_UNEXPECTED):
-        return _expected_to_fail(report.longrepr.removeprefix(_UNEXPECTED).strip())
-    if report.failed:
-        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
-    if hasattr(report, "wasxfail"):
-        return _expected_to_fail(str(report.wasxfail))
+        return _by_outcome(item, info, record)
+    if report is not None and (marked := _as_reported(report)) is not None:
+        return marked
     if record.denied:
         return Decision(
             Verdict.INCONCLUSIVE,
@@ -301,14 +348,25 @@ def _decision(
     return Decision(Verdict.PASS, fidelity=fidelity, evidence=tuple(record.evidence))
 
 
-def _by_outcome(item: pytest.Item, call: pytest.CallInfo[None], record: ItemRecord) -> Decision:
+def _as_reported(report: pytest.TestReport) -> Decision | None:
+    """What a report says of a call that raised nothing, where it is not that it passed."""
+    if report.failed and isinstance(report.longrepr, str) and report.longrepr.startswith(_UNEXPECTED):
+        return _expected_to_fail(report.longrepr.removeprefix(_UNEXPECTED).strip())
+    if report.failed:
+        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
+    if hasattr(report, "wasxfail"):
+        return _expected_to_fail(str(report.wasxfail))
+    return None
+
+
+def _by_outcome(item: pytest.Item, info: Error, record: ItemRecord) -> Decision:
     """What an exception says of the subject: a failed assertion, and what the test itself calls a failure, fail it."""
-    error = call.excinfo.value if call.excinfo else None
+    error = info.value if info else None
     if isinstance(error, pytest.skip.Exception):
         return _skipped(error.msg)
     if isinstance(error, pytest.xfail.Exception):
         return _expected_to_fail(error.msg or "")
-    plugin = failing_plugin(item.config, call.excinfo) if call.excinfo else None
+    plugin = failing_plugin(item.config, info) if info else None
     if isinstance(error, (AssertionError, pytest.fail.Exception)) and plugin is None:
         text = str(error).strip().splitlines()
         reason = verbatim(text[0][:500]) if text else _("an assertion failed")
@@ -323,7 +381,7 @@ def _by_outcome(item: pytest.Item, call: pytest.CallInfo[None], record: ItemReco
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         reason = _("{plugin} ended the test: {what}", plugin=verbatim(plugin), what=verbatim(first[:500]))
         return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason)
-    return _broken(call, _("its call"))
+    return _broken(info, _("its call"))
 
 
 class Check:

@@ -108,7 +108,7 @@ def test_an_exception_has_its_traceback_and_its_line_in_the_summary(pytester: py
     line = "INCONCLUSIVE test_it.py::test_two[kunpeng920-kylin_v10_sp3] - RuntimeError: the check is wrong"
     assert found.output.count(line) == 1
     assert "def test_two" not in run(pytester, "--tb=no").output
-    assert "product.py:8: RuntimeError: the check is wrong" in run(pytester, "--tb=line").output
+    assert "product.py:12: RuntimeError: the check is wrong" in run(pytester, "--tb=line").output
     assert "INCONCLUSIVE" in run(pytester, "-v").output
 
 

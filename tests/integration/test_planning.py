@@ -15,7 +15,7 @@ import pytest
 import pytest_xinchuang.packages.supply_chain.engine
 import pytest_xinchuang.report.files
 import pytest_xinchuang.run.active  # noqa: F401  (loaded once, and not by each run inside)
-from tests.integration.planned import OPTIONS, PLATFORM, PLUGIN, Came, came, vendor
+from tests.integration.planned import OPTIONS, PLATFORM, PLUGIN, Came, came, report_of, vendor
 
 pytestmark = pytest.mark.tools
 
@@ -828,3 +828,20 @@ def test_it_is_the_same_with_workers(pytester: pytest.Pytester, way: Way, how: s
     else:
         assert found.verdicts.get("ACME-001", "") in ("fail", "inconclusive", "not_tested"), found
         assert found.level in (None, "L0"), found
+
+
+REPEATING = ("reruns", "reruns by mark", "flaky", "--force-flaky", "retry", "--retries")
+
+
+@pytest.mark.parametrize("name", ["nothing", *REPEATING])
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n2")], ids=["here", "workers"])
+def test_a_product_that_recovers_is_flaky(pytester: pytest.Pytester, name: str, workers: tuple[str, ...]) -> None:
+    """Whichever way a plugin repeats a test, and whether it reports its earlier attempts or keeps them back."""
+    if workers and "retr" in name:
+        pytest.skip("pytest-retry finds xdist by its entry point alone, which is not loaded here")
+    found = tried(pytester, next(way for way in WAYS if way.name == name), "recovers", *workers)
+    report = report_of(pytester)
+    assert report is not None
+    told = next(r for r in report["requirements"] if r["id"] == "ACME-001")
+    expected = ("fail", False, 1) if name == "nothing" else ("pass", True, 2)
+    assert (told["verdict"], told["flaky"], told["attempts"]) == expected, found
