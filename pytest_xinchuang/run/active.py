@@ -31,6 +31,7 @@ from pytest_xinchuang.run.recording import (
     returning,
     take_part,
     told_of,
+    told_plainly,
 )
 from pytest_xinchuang.run.sealing import Watch
 from pytest_xinchuang.run.session import XcSession
@@ -155,6 +156,8 @@ class XcRun:
             return report
         note = note_of(item, call, report)
         if note is not None:
+            if report.failed and (told := told_plainly(call)) is not None:
+                report.longrepr = told
             self._reported[item.nodeid] = item
             note.plan, self._untold = self._untold_plan(), False
             note.sandboxes = list(self.session.opened)

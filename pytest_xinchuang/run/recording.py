@@ -251,6 +251,12 @@ def _decisions(item: pytest.Item, checked: Checked, error: Error, report: pytest
     return dict(record.outcomes)
 
 
+def told_plainly(call: pytest.CallInfo[None]) -> str | None:
+    """What a call that was ended without a traceback says: later versions of pytest make a traceback's shape of it."""
+    error = call.excinfo.value if call.excinfo else None
+    return str(error) if isinstance(error, pytest.fail.Exception) and not error.pytrace else None
+
+
 def is_of_the_suite(item: pytest.Item) -> bool:
     """Whether the suite ships the test: its engines decide, and that it passed says nothing."""
     return item.path.resolve().is_relative_to(resources.conformance_dir().resolve())
