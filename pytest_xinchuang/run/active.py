@@ -17,11 +17,23 @@ from pytest_xinchuang.run.assessing import assessed, select
 from pytest_xinchuang.run.controller import Controller
 from pytest_xinchuang.run.demanded import is_harmless_skip, skip_what_is_beyond
 from pytest_xinchuang.run.handles import LASTING, RUNNING
+from pytest_xinchuang.run.marks import NOTE
 from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.own_fixtures import OwnFixtures, is_shipped
 from pytest_xinchuang.run.planning import Planner
 from pytest_xinchuang.run.platforms import FIXTURE, NONE_CHOSEN, POSITIONS, function_of, platform_of
-from pytest_xinchuang.run.recording import Note, begin, note_of, record_of, take_part
+from pytest_xinchuang.run.recording import (
+    Note,
+    begin,
+    calling,
+    decides,
+    note_of,
+    record_of,
+    returning,
+    take_part,
+    told_of,
+    told_plainly,
+)
 from pytest_xinchuang.run.sealing import Watch
 from pytest_xinchuang.run.session import XcSession
 from pytest_xinchuang.run.summary import write_open
@@ -44,6 +56,7 @@ class XcRun:
         self.problems = ""
         """Errors of use that a worker has met at collection."""
         self._untold = True
+        self._reported: dict[str, pytest.Item] = {}
 
     def pytest_report_header(self) -> list[str]:
         session, comma = self.session, _(", ")
@@ -132,35 +145,46 @@ class XcRun:
                 self.watch.take(Surrounded.model_validate(output["xc_surroundings"]))
             self.problems = self.problems or str(output.get("xc_problems", ""))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         begin(item)
         item.config.stash[RUNNING] = item
+        with record_of(item).phase():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        record = record_of(item)
-        record.running = True
         platform = platform_of(item)
         if "xc_sandbox_session" in getattr(item, "fixturenames", ()) and platform is not None:
             item.config.stash[LASTING][platform.id].hand_on()
-        try:
+        with calling(item):
             return (yield)
-        finally:
-            record.running = False
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        with returning(pyfuncitem):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        with record_of(item).phase():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if call.when == "call" and is_shipped(item):
             self.watch.look()
-        if record_of(item).running:
+        if record_of(item).inside:
             take_part(item, call)
             return report
         note = note_of(item, call, report)
         if note is not None:
+            if report.failed and (told := told_plainly(call)) is not None:
+                report.longrepr = told
+            self._reported[item.nodeid] = item
             note.plan, self._untold = self._untold_plan(), False
             note.sandboxes = list(self.session.opened)
             self.session.opened.clear()
@@ -175,7 +199,13 @@ class XcRun:
         """The plan of a worker, once: the first note carries it."""
         return self.planner.plan if self.session.is_worker and self._untold else []
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, NOTE) and report.nodeid in self._reported:
+            if decides(report):
+                told_of(self._reported[report.nodeid])
+            if report.when == "teardown":
+                del self._reported[report.nodeid]
         if self.controller is not None:
             self.controller.take(report)
 

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-_TELLERS = frozenset({"_pytest.outcomes"})
-"""Modules of pytest.fail itself."""
+_PYTEST = frozenset({"_pytest", "pytest"})
+_HOOKS = "pluggy"
+"""What calls pytest, where no test does."""
 
 
 def failing_plugin(config: pytest.Config, info: pytest.ExceptionInfo[BaseException]) -> str | None:
     """The plugin that raised a ``pytest.fail`` (a time-out, an async test without its plugin); None: the test did.
 
-    A failed assertion is the test's, wherever it stands.
+    A failed assertion is the test's, wherever it stands, and so is what pytest says where the test has called it
+    (``pytest.raises``).
     """
     if not isinstance(info.value, pytest.fail.Exception):
         return None
-    names = [str(entry.frame.f_globals.get("__name__", "")) for entry in info.traceback]
-    raising = next((name for name in reversed(names) if name not in _TELLERS), "")
-    top = raising.partition(".")[0]
-    if top in ("_pytest", "pytest"):
+    modules = [str(entry.frame.f_globals.get("__name__", "")).partition(".")[0] for entry in reversed(info.traceback)]
+    caller = next((module for module in modules if module not in _PYTEST), _HOOKS)
+    if caller == _HOOKS:
         return "pytest"
-    return top if top in _plugins(config) else None
+    return caller if caller in _plugins(config) else None
 
 
 def _plugins(config: pytest.Config) -> set[str]:
     """Top-level modules of plugins that are somebody else's: no conftest, nothing of the repository, not ours."""
     found = {_module(plugin) for plugin, _distribution in config.pluginmanager.list_plugin_distinfo()}
-    for plugin in config.pluginmanager.get_plugins():
-        file = vars(plugin).get("__file__") if inspect.ismodule(plugin) else None
-        origin = Path(file or config.rootpath)
+    for plugin in (plugin for _name, plugin in config.pluginmanager.list_name_plugin() if plugin is not None):
+        origin = Path(_of_module(plugin, "__file__") or config.rootpath)
         if "site-packages" in origin.parts or not origin.is_relative_to(config.rootpath):
             found.add(_module(plugin))
     return {name.partition(".")[0] for name in found} - {"pytest_xinchuang", "conftest", ""}
@@ -39,4 +39,10 @@ def _plugins(config: pytest.Config) -> set[str]:
 
 def _module(plugin: object) -> str:
     """Where a plugin is written; one that is an object is not asked, since it may answer anything, or raise."""
-    return plugin.__name__ if inspect.ismodule(plugin) else type(plugin).__module__
+    return _of_module(plugin, "__name__") or type(plugin).__module__
+
+
+def _of_module(plugin: object, name: str) -> str:
+    """What a module has under a name, as a text; "" if it has none there, or the plugin is no module."""
+    found = vars(plugin).get(name) if issubclass(type(plugin), ModuleType) else None
+    return found if isinstance(found, str) else ""

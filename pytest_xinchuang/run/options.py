@@ -109,7 +109,8 @@ def ask_for_nothing(config: pytest.Config) -> None:
         pytest.UsageError: it asks for a grade all the same, by an option of ours, or by ``--xc-platform=`` with nothing behind
             (a variable that is not set).
     """
-    given = [argument for argument in config.invocation_params.args if str(argument).startswith("--xc-")]
+    words = [*map(str, config.invocation_params.args), *os.environ.get("PYTEST_ADDOPTS", "").split()]
+    given = [word for word in words if word.startswith("--xc-")]
     if config.getoption("xc_platform") is None and not given:
         return
     from pytest_xinchuang.messages import _, joined, verbatim
@@ -118,7 +119,7 @@ def ask_for_nothing(config: pytest.Config) -> None:
         config,
         _(
             "{given}: no platform is named, and nothing would be graded; add {option}",
-            given=joined([verbatim(str(argument)) for argument in given or ["--xc-platform="]], verbatim(" ")),
+            given=joined([verbatim(word) for word in given or ["--xc-platform="]], verbatim(" ")),
             option=verbatim("--xc-platform=kunpeng"),
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from pytest_xinchuang.core.events import Planned, messages_of
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, told, verbatim
 from pytest_xinchuang.run.collecting import ConformanceCollector
-from pytest_xinchuang.run.markers import platforms_for, requirement_ids
+from pytest_xinchuang.run.hidden import hidden, tested_by
+from pytest_xinchuang.run.markers import platforms_for, requirement_ids, unknown_markers
 from pytest_xinchuang.run.options import usage_error
 from pytest_xinchuang.run.platforms import CHECKED, FIXTURE, Checked, check_of, function_of, platform_of
 from pytest_xinchuang.run.session import XcSession
 from pytest_xinchuang.run.unittests import for_each_platform, is_case
-from pytest_xinchuang.run.unread import ids_in, left_out
+from pytest_xinchuang.run.unread import ids_in, left_out, places_of
 
 _DESELECTING = {
     "keyword": "-k",
@@ -45,6 +46,7 @@ class Planner(ConformanceCollector):
         self._seen: dict[pytest.Collector, list[Any]] = {}
         self._unread: dict[Path, Message] = {}
         self._taken: dict[tuple[str, str], int] = {}
+        self._functions: set[object] = set()
         answered = {r.id: r.package for r in session.catalogue.of(frozenset(session.packages))}
         self._own = {i for i, package in answered.items() if self._home(package) is None}
         self._answered = set(answered)
@@ -88,6 +90,7 @@ class Planner(ConformanceCollector):
         selected = set(items)
         groups: dict[str, list[tuple[pytest.Item, Planned]]] = {}
         for item in everything:
+            self._functions |= tested_by(item)
             requirements = tuple(self._requirements(item))
             if not requirements:
                 continue
@@ -123,6 +126,8 @@ class Planner(ConformanceCollector):
 
     def _requirements(self, item: pytest.Item) -> list[str]:
         """The ids of a test's markers; what is wrong with them is kept as a problem."""
+        for unknown in unknown_markers(item):
+            self._problem(unknown)
         found = requirement_ids(item)
         taken: dict[str, list[Message]] = {}
         for identifier in found:
@@ -215,27 +220,26 @@ class Planner(ConformanceCollector):
 
     def _not_collected(self, config: pytest.Config) -> Iterator[Planned]:
         """Files that could not be read, and files that were left out, as far as they may decide a requirement."""
-        collected = {c.path.resolve() for c in self._seen if isinstance(c, pytest.File)}
+        files = [c for c in self._seen if isinstance(c, pytest.File)]
         unread = dict(self._unread)
         for directory in [path for path in unread if path.is_dir()]:
             unread |= dict.fromkeys(directory.rglob("*.py"), unread[directory])
+        found = {
+            path: (ids_in(path, self._answered if self.is_ours(path) else self._own, places_of(config, path)), why)
+            for path, why in unread.items()
+            if not path.is_dir()
+        }
         if self._own:
-            for path in left_out(config, collected):
-                unread.setdefault(path, _("it was left out"))
-        for path, why in sorted(unread.items()):
-            known = self._answered if self.is_ours(path) else self._own
-            if path.suffix != ".py" or not (ids := sorted(ids_in(path, known))):
-                continue
-            name = path.relative_to(config.rootpath).as_posix() if path.is_relative_to(config.rootpath) else str(path)
-            yield Planned(
-                check=name,
-                node=name,
-                platform="",
-                requirements=tuple(ids),
-                state="not_collected",
-                reason=str(why),
-                messages=messages_of(reason=why),
-            )
+            for path, asked_for in left_out(config, {c.path.resolve() for c in files}):
+                ids = ids_in(path, self._own, places_of(config, path), guess=asked_for)
+                found.setdefault(path, (ids, _("it was left out")))
+        for path, (ids, why) in sorted(found.items()):
+            if ids:
+                name = _within(config, path)
+                yield _uncollected(name, name, ids, why)
+        for module in [c for c in files if isinstance(c, pytest.Module) and not self.is_ours(c.path)]:
+            for name, ids, why in hidden(module, self._functions, set(self._own)):
+                yield _uncollected(f"{_within(config, module.path)}::{name}", f"{module.nodeid}::{name}", ids, why)
 
     def _why_not(self, asked_for: bool) -> Message:
         if not asked_for and not self.session.config.getoption(
@@ -246,6 +250,22 @@ class Planner(ConformanceCollector):
         if not options:
             return _("by a plugin or a hook")
         return _("by {options}, a plugin or a hook", options=joined([verbatim(text) for text in options], _(", ")))
+
+
+def _within(config: pytest.Config, path: Path) -> str:
+    return path.relative_to(config.rootpath).as_posix() if path.is_relative_to(config.rootpath) else str(path)
+
+
+def _uncollected(check: str, node: str, requirements: Iterable[str], why: Message) -> Planned:
+    return Planned(
+        check=check,
+        node=node,
+        platform="",
+        requirements=tuple(sorted(requirements)),
+        state="not_collected",
+        reason=str(why),
+        messages=messages_of(reason=why),
+    )
 
 
 def _for_whom(item: pytest.Item) -> Message:

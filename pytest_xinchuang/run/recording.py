@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,9 +24,11 @@ from pytest_xinchuang.messages import Message, _, joined, verbatim
 from pytest_xinchuang.run.blame import failing_plugin
 from pytest_xinchuang.run.markers import least_fidelity, requirement_ids
 from pytest_xinchuang.run.options import usage_error
-from pytest_xinchuang.run.platforms import CHECKED, check_of, platform_of
+from pytest_xinchuang.run.platforms import CHECKED, Checked, check_of, platform_of
 
 RECORD: pytest.StashKey[ItemRecord] = pytest.StashKey()
+UNTOLD: pytest.StashKey[list[ItemRecord]] = pytest.StashKey()
+"""Attempts of a test whose notes have not come out."""
 ORDERS: pytest.StashKey[dict[tuple[str, str], InOrder]] = pytest.StashKey()
 """(package, platform) -> what was decided there, so that what needs a failed requirement is not asked about."""
 
@@ -64,16 +69,35 @@ class ItemRecord:
     """What a test has recorded so far.
 
     Attributes:
-        parts: what its subtests said, but for those that passed.
-        running: its call has begun and has not ended: what is reported now is a part of it.
+        parts: what its subtests said, but for those that passed; also those of its fixtures.
+        inside: a phase has begun and has not ended: what is reported now is a part of it.
+        running: the phase is the call.
+        outcomes: requirement -> what its phases came to.
+        denied: the test returned False, where a test asserts.
+        called: its call has ended.
+        error: what ended the call, if it was an exception.
         fidelity: of the poorest sandbox that the test ran something in.
     """
 
     _decisions: dict[str, Decision] = field(default_factory=dict)
     parts: list[Decision] = field(default_factory=list)
+    inside: bool = False
     running: bool = False
+    outcomes: dict[str, Decision] = field(default_factory=dict)
+    denied: bool = False
+    called: bool = False
+    error: pytest.ExceptionInfo[BaseException] | None = None
     evidence: list[dict[str, Any]] = field(default_factory=list)
     fidelity: Fidelity | None = None
+
+    @contextlib.contextmanager
+    def phase(self) -> Iterator[None]:
+        """While it lasts, set-up, call or tear-down are running."""
+        self.inside = True
+        try:
+            yield
+        finally:
+            self.inside = False
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -95,27 +119,83 @@ def record_of(item: pytest.Item) -> ItemRecord:
 
 
 def begin(item: pytest.Item) -> None:
-    """A new attempt begins: nothing that an earlier one has seen is evidence of it."""
+    """A new attempt begins: nothing that an earlier one has seen is evidence of it.
+
+    An earlier one whose report never came out (plugins repeat a test within its report, or keep it back) is told with the next.
+    """
+    before = item.stash.get(RECORD, None)
+    if before is not None and before.called:
+        item.stash.setdefault(UNTOLD, []).append(before)
     item.stash[RECORD] = ItemRecord()
+
+
+def decides(report: pytest.TestReport) -> bool:
+    """Whether a phase says what a test came to: its call, or another one that failed."""
+    return report.when == "call" or not report.passed
+
+
+def told_of(item: pytest.Item) -> None:
+    """The note of the last attempt came out, and with it those of the earlier ones."""
+    record_of(item).called = False
+    item.stash.setdefault(UNTOLD, []).clear()
+
+
+@contextlib.contextmanager
+def calling(item: pytest.Item) -> Iterator[None]:
+    """While it lasts, the test's call is running."""
+    record = record_of(item)
+    record.running = True
+    try:
+        with record.phase():
+            yield
+    except BaseException as error:
+        record.error = pytest.ExceptionInfo.from_exception(error)
+        raise
+    finally:
+        record.running, record.called = False, True
+
+
+@contextlib.contextmanager
+def returning(item: pytest.Function) -> Iterator[None]:
+    """While it lasts, what the function of a marked test returns is looked at: pytest itself only warns of it."""
+    function = item.obj
+    if (
+        item.stash.get(CHECKED, None) is None
+        or inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+    ):
+        yield
+        return
+
+    @functools.wraps(function)
+    def seen(*args: Any, **kwargs: Any) -> object:
+        __tracebackhide__ = True
+        returned = function(*args, **kwargs)
+        record_of(item).denied = returned is False
+        return returned
+
+    item.obj = seen
+    try:
+        yield
+    finally:
+        item.obj = function
 
 
 def note_of(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Note | None:
     """The note for one phase of a test, or None for a test that is not ours to note."""
-    checked = item.stash.get(CHECKED, None)
+    checked = _checked(item)
     platform = platform_of(item)
     if checked is None:
         if platform is None:
             return None
         return Note(check=check_of(item), platform=platform.id, requirements=[])
-    record = record_of(item)
-    decisions: dict[str, Decision] = {}
-    if report.when == "setup" and not report.passed:
-        decisions = dict.fromkeys(checked.requirements, _broken(call, _("its set-up")))
-    elif report.when == "call":
-        decisions = {r: _worst([*record.parts, _decision(item, r, call, record, report)]) for r in checked.requirements}
-    elif report.when == "teardown" and report.failed:
-        decisions = dict.fromkeys(checked.requirements, _broken(call, _("its tear-down")))
-    each = [(p.id, requirement, d) for p in checked.platforms for requirement, d in decisions.items()]
+    earlier = item.stash.get(UNTOLD, []) if decides(report) else []
+    attempts = [_attempt(item, checked, record) for record in earlier]
+    error = call.excinfo
+    if error is not None and any(one.error is not None and one.error.value is error.value for one in earlier):
+        error = record_of(item).error  # it was repeated within the report of its first attempt
+    attempts.append(_decisions(item, checked, error, report))
+    each = [(p.id, requirement, d) for one in attempts for p in checked.platforms for requirement, d in one.items()]
     return Note(
         check=checked.check,
         platform=checked.platforms[0].id if len(checked.platforms) == 1 else "",
@@ -124,6 +204,57 @@ def note_of(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         decisions=[decided(requirement, on, checked.check, d) for on, requirement, d in each],
         evidence=[list(d.evidence) for _on, _requirement, d in each],
     )
+
+
+def _checked(item: pytest.Item) -> Checked | None:
+    """What a test checks: as it was planned, and by markers that were added as it ran."""
+    planned = item.stash.get(CHECKED, None)
+    late = [each for each in requirement_ids(item) if planned is None or each not in planned.requirements]
+    if not late:
+        return planned
+    if planned is not None:
+        return replace(planned, requirements=(*planned.requirements, *late))
+    from pytest_xinchuang.run.session import SESSION
+
+    platform = platform_of(item)
+    platforms = (platform,) if platform else tuple(item.config.stash[SESSION].platforms)
+    return Checked(check_of(item), platforms, tuple(late))
+
+
+Error = pytest.ExceptionInfo[BaseException] | None
+
+
+def _attempt(item: pytest.Item, checked: Checked, record: ItemRecord) -> dict[str, Decision]:
+    """What an attempt came to that had no report, or whose report was kept back."""
+    return {r: _worst([*record.parts, _decision(item, r, record.error, record, None)]) for r in checked.requirements}
+
+
+def _decisions(item: pytest.Item, checked: Checked, error: Error, report: pytest.TestReport) -> dict[str, Decision]:
+    """What a phase of a test says of each requirement. No later phase betters what an earlier one has said."""
+    record = record_of(item)
+    found = list(record.parts)
+    record.parts.clear()
+    if report.when == "setup" and not report.passed:
+        found.append(_broken(error, _("its set-up")))
+    elif report.when == "teardown" and report.failed:
+        found.append(_broken(error, _("its tear-down")))
+    elif report.when == "setup":
+        record.parts += found  # what a part of a set-up says is decided with the call
+        return {}
+    elif report.when == "teardown" and not found:
+        return {}
+    for r in checked.requirements:
+        # A call that another plugin repeats is an attempt of its own; a tear-down belongs to the last.
+        before = record.outcomes.pop(r, None) if report.when == "teardown" else None
+        own = _decision(item, r, error, record, report) if report.when == "call" else before
+        record.outcomes[r] = _worst([*([own] if own else []), *found])
+    return dict(record.outcomes)
+
+
+def told_plainly(call: pytest.CallInfo[None]) -> str | None:
+    """What a call that was ended without a traceback says: later versions of pytest make a traceback's shape of it."""
+    error = call.excinfo.value if call.excinfo else None
+    return str(error) if isinstance(error, pytest.fail.Exception) and not error.pytrace else None
 
 
 def is_of_the_suite(item: pytest.Item) -> bool:
@@ -135,7 +266,7 @@ def take_part(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """What a subtest says: it is a part of its check, and the worst of them counts."""
     record = record_of(item)
     if call.excinfo is not None:
-        record.parts.append(_by_outcome(item, call, record))
+        record.parts.append(_by_outcome(item, call.excinfo, record))
 
 
 def _worst(decisions: Sequence[Decision]) -> Decision:
@@ -158,8 +289,8 @@ def decided(requirement: str, platform: str, check: str, decision: Decision) -> 
     )
 
 
-def _broken(call: pytest.CallInfo[None], where: Message) -> Decision:
-    error = call.excinfo.value if call.excinfo else None
+def _broken(info: Error, where: Message) -> Decision:
+    error = info.value if info else None
     if isinstance(error, pytest.skip.Exception):
         return _skipped(error.msg)
     if isinstance(error, pytest.xfail.Exception):
@@ -180,7 +311,7 @@ def _skipped(why: object) -> Decision:
 
 
 def _decision(
-    item: pytest.Item, requirement: str, call: pytest.CallInfo[None], record: ItemRecord, report: pytest.TestReport
+    item: pytest.Item, requirement: str, info: Error, record: ItemRecord, report: pytest.TestReport | None
 ) -> Decision:
     """What the call phase says about one requirement.
 
@@ -188,17 +319,20 @@ def _decision(
     exception is a fault, and passing is a pass only with evidence from a sandbox.
     """
     explicit = record.decisions.get(requirement)
-    error = call.excinfo.value if call.excinfo else None
+    error = info.value if info else None
     if explicit is not None and (explicit.verdict is not Verdict.PASS or error is None):
         return explicit
     if error is not None:
-        return _by_outcome(item, call, record)
-    if report.failed and isinstance(report.longrepr, str) and report.longrepr.startswith(_UNEXPECTED):
-        return _expected_to_fail(report.longrepr.removeprefix(_UNEXPECTED).strip())
-    if report.failed:
-        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
-    if hasattr(report, "wasxfail"):
-        return _expected_to_fail(str(report.wasxfail))
+        return _by_outcome(item, info, record)
+    if report is not None and (marked := _as_reported(report)) is not None:
+        return marked
+    if record.denied:
+        return Decision(
+            Verdict.INCONCLUSIVE,
+            Cause.HOST,
+            _("the test returned False, and asserted nothing of it"),
+            _("write `assert` in the place of `return`"),
+        )
     if is_of_the_suite(item):
         return Decision(
             Verdict.INCONCLUSIVE,
@@ -220,14 +354,25 @@ def _decision(
     return Decision(Verdict.PASS, fidelity=fidelity, evidence=tuple(record.evidence))
 
 
-def _by_outcome(item: pytest.Item, call: pytest.CallInfo[None], record: ItemRecord) -> Decision:
+def _as_reported(report: pytest.TestReport) -> Decision | None:
+    """What a report says of a call that raised nothing, where it is not that it passed."""
+    if report.failed and isinstance(report.longrepr, str) and report.longrepr.startswith(_UNEXPECTED):
+        return _expected_to_fail(report.longrepr.removeprefix(_UNEXPECTED).strip())
+    if report.failed:
+        return Decision(Verdict.INCONCLUSIVE, Cause.HOST, _("another plugin has made a failure of what did not fail"))
+    if hasattr(report, "wasxfail"):
+        return _expected_to_fail(str(report.wasxfail))
+    return None
+
+
+def _by_outcome(item: pytest.Item, info: Error, record: ItemRecord) -> Decision:
     """What an exception says of the subject: a failed assertion, and what the test itself calls a failure, fail it."""
-    error = call.excinfo.value if call.excinfo else None
+    error = info.value if info else None
     if isinstance(error, pytest.skip.Exception):
         return _skipped(error.msg)
     if isinstance(error, pytest.xfail.Exception):
         return _expected_to_fail(error.msg or "")
-    plugin = failing_plugin(item.config, call.excinfo) if call.excinfo else None
+    plugin = failing_plugin(item.config, info) if info else None
     if isinstance(error, (AssertionError, pytest.fail.Exception)) and plugin is None:
         text = str(error).strip().splitlines()
         reason = verbatim(text[0][:500]) if text else _("an assertion failed")
@@ -242,7 +387,7 @@ def _by_outcome(item: pytest.Item, call: pytest.CallInfo[None], record: ItemReco
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         reason = _("{plugin} ended the test: {what}", plugin=verbatim(plugin), what=verbatim(first[:500]))
         return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason)
-    return _broken(call, _("its call"))
+    return _broken(info, _("its call"))
 
 
 class Check:

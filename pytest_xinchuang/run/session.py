@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,6 +71,14 @@ class XcSession:
     """
 
     def __init__(self, config: pytest.Config) -> None:
+        if sys.flags.optimize:
+            raise XcError(
+                _(
+                    "{option} takes assertions out of Python: what a test asserts would not be looked at",
+                    option=verbatim("-O"),
+                ),
+                mend=_("leave out {option} and {variable}", option=verbatim("-O"), variable=verbatim("PYTHONOPTIMIZE")),
+            )
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
         self.language = self._choose_language()

@@ -57,9 +57,13 @@ CONFTEST = """
 
 PRODUCT = """
     HOW = "{how}"
+    SEEN = []
 
     def see(sandbox):
         sandbox.run(["x"])
+        SEEN.append(1)
+        if HOW == "recovers" and len(SEEN) == 1:
+            raise AssertionError("the product is not there yet")
         if HOW == "fails":
             raise AssertionError("the product is wrong")
         if HOW == "errs":
@@ -91,7 +95,7 @@ class Came:
 
 
 def vendor(pytester: pytest.Pytester, how: str = "passes") -> None:
-    """A repository whose product ``passes``, ``fails``, or whose check ``errs``."""
+    """A repository whose product ``passes``, ``fails``, ``recovers`` when it is seen again, or whose check ``errs``."""
     pytester.makefile(".yaml", own=CATALOGUE)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(product=PRODUCT.replace("{how}", how))

@@ -108,7 +108,7 @@ def test_an_exception_has_its_traceback_and_its_line_in_the_summary(pytester: py
     line = "INCONCLUSIVE test_it.py::test_two[kunpeng920-kylin_v10_sp3] - RuntimeError: the check is wrong"
     assert found.output.count(line) == 1
     assert "def test_two" not in run(pytester, "--tb=no").output
-    assert "product.py:8: RuntimeError: the check is wrong" in run(pytester, "--tb=line").output
+    assert "product.py:12: RuntimeError: the check is wrong" in run(pytester, "--tb=line").output
     assert "INCONCLUSIVE" in run(pytester, "-v").output
 
 
@@ -314,3 +314,26 @@ def test_a_platform_is_shown_by_its_id(pytester: pytest.Pytester) -> None:
         "def test_it(xc_platform): assert repr(xc_platform) == \"Platform('kunpeng920-kylin_v10_sp3')\""
     )
     assert run(pytester).ret == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "added", "status"),
+    [
+        (["--xc-platform=", "--xc-profile=finance"], "", 4),
+        (["--xc-platform=,"], "", 4),
+        (["--xc-suite=mru"], "", 4),
+        ([], "--xc-profile=finance", 4),
+        ([], "--xc-platform= --xc-profile=finance", 4),
+        ([], "-q --tb=short", 0),
+        ([], "", 0),
+    ],
+)
+def test_what_asks_for_a_grade_without_a_platform_is_an_error(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: list[str], added: str, status: int
+) -> None:
+    pytester.makepyfile("def test_own(): pass")
+    monkeypatch.setenv("PYTEST_ADDOPTS", added)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    found = pytester.runpytest_inprocess(*PLUGIN, *arguments)
+    assert found.ret == status
+    assert ("no platform is named" in found.stderr.str()) == (status == 4)

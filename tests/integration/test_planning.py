@@ -15,7 +15,7 @@ import pytest
 import pytest_xinchuang.packages.supply_chain.engine
 import pytest_xinchuang.report.files
 import pytest_xinchuang.run.active  # noqa: F401  (loaded once, and not by each run inside)
-from tests.integration.planned import OPTIONS, PLATFORM, PLUGIN, Came, came, vendor
+from tests.integration.planned import OPTIONS, PLATFORM, PLUGIN, Came, came, report_of, vendor
 
 pytestmark = pytest.mark.tools
 
@@ -77,6 +77,41 @@ def within(header: str, name: str = "test_one") -> str:
     def {name}(xc_sandbox):
         see(xc_sandbox)
     """
+
+
+GOOD = """
+    @pytest.mark.xc_requirement("ACME-001")
+    def test_good(xc_sandbox):
+        xc_sandbox.run(["x"])
+"""
+REQUIRES = """
+    import pytest
+    starts = pytest.mark.xc_requirement("ACME-001")
+    works = pytest.mark.xc_requirement("ACME-009")
+"""
+IMPORTING = """
+    import pytest
+    import requires
+    pytest.importorskip("no_such")
+
+    @requires.starts
+    def test_hidden(xc_sandbox): assert 0
+"""
+HIDDEN_CLASS = """
+    class TestOld:
+        __test__ = False
+        @pytest.mark.xc_requirement("ACME-001")
+        def test_one(self, xc_sandbox): see(xc_sandbox)
+"""
+
+
+def beside(text: str) -> str:
+    """A file in which a check of the same requirement passes, whatever the product."""
+    return (
+        textwrap.dedent("\n    import pytest\n    from product import see\n")
+        + textwrap.dedent(text)
+        + textwrap.dedent(GOOD)
+    )
 
 
 NOT_RUN = ("not_tested", "planned and decided nothing: something ended the run")
@@ -181,6 +216,183 @@ WAYS = [
     ),
     Way("__test__", (), ("not_tested", ""), one=ONE + "\n    __test__ = False\n"),
     Way("test_one.__test__", (), ("not_tested", ""), one=ONE + "\n    test_one.__test__ = False\n"),
+    # What stands in a file that is collected, beside what is tested.
+    Way("a class that is hidden", (), ("not_tested", "TestOld::test_one was not collected"), one=beside(HIDDEN_CLASS)),
+    Way(
+        "a class with an __init__",
+        ("-W", "default::pytest.PytestCollectionWarning"),
+        ("not_tested", "TestOld::test_one was not collected"),
+        one=beside(HIDDEN_CLASS.replace("__test__ = False", "def __init__(self): pass")),
+    ),
+    Way(
+        "a class with the marker",
+        (),
+        ("not_tested", "TestOld::test_one was not collected"),
+        one=beside(
+            """
+    @pytest.mark.xc_requirement("ACME-001")
+    class TestOld:
+        __test__ = False
+        def test_one(self, xc_sandbox): see(xc_sandbox)
+    """
+        ),
+    ),
+    Way(
+        "a function that is hidden",
+        (),
+        ("not_tested", "test_hidden was not collected"),
+        one=beside(within("", "test_hidden") + "\n    test_hidden.__test__ = False\n"),
+    ),
+    Way(
+        "a function of another name",
+        (),
+        ("not_tested", "check_it was not collected"),
+        one=beside(within("", "check_it")),
+    ),
+    Way(
+        "a function by ini",
+        (),
+        ("not_tested", "test_old was not"),
+        ini="python_functions = test_[!o]*",
+        one=beside(within("", "test_old")),
+    ),
+    Way(
+        "a function that is replaced",
+        (),
+        ("not_tested", "test_good:.* takes its place"),
+        one=beside(within("", "test_good")),
+    ),
+    Way(
+        "a class that is replaced",
+        (),
+        ("not_tested", "TestIt::test_one:.* takes its place"),
+        one="""
+        import pytest
+        from product import see
+        class TestIt:
+            @pytest.mark.xc_requirement("ACME-001")
+            def test_one(self, xc_sandbox): see(xc_sandbox)
+        class TestIt:
+            @pytest.mark.xc_requirement("ACME-001")
+            def test_two(self, xc_sandbox): xc_sandbox.run(["x"])
+        """,
+    ),
+    Way(
+        "a base class",
+        (),
+        one="""
+        import pytest
+        from product import see
+        class Base:
+            @pytest.mark.xc_requirement("ACME-001")
+            def test_one(self, xc_sandbox): see(xc_sandbox)
+        class TestIt(Base): pass
+        class TestMore(Base): pass
+        """,
+    ),
+    Way(
+        "an abstract class",
+        (),
+        one="""
+        import pytest
+        from product import see
+        class TestBase:
+            __test__ = False
+            @pytest.mark.xc_requirement("ACME-001")
+            def test_one(self, xc_sandbox): see(xc_sandbox)
+        class TestIt(TestBase): __test__ = True
+        """,
+    ),
+    Way(
+        "a helper of the name of a test",
+        (),
+        one=ONE
+        + "\n    def test_data(): return 1\n    test_data.__test__ = False\n    class TestData:\n        __test__ = False\n",
+    ),
+    # What stands in a file that is not collected, beside one that is.
+    Way(
+        "a file that was not asked for",
+        ("test_good.py", "test_two.py"),
+        ("not_tested", "test_one.py was not collected: it was left out"),
+        files={"test_good": beside("")},
+    ),
+    Way(
+        "a file that is not asked for and decides nothing",
+        ("test_one.py", "test_two.py"),
+        files={"test_other": "import pytest\nX = pytest.mark.xc_requirement(*[f'OTHER-{i}' for i in range(3)])\n"},
+    ),
+    Way(
+        "an imported marker",
+        (),
+        ("not_tested", "test_hidden.py was not collected: .*no_such"),
+        files={
+            "requires": REQUIRES,
+            "test_hidden": IMPORTING.replace("import requires", "from requires import starts").replace("requires.", ""),
+        },
+    ),
+    Way(
+        "an imported marker of another requirement",
+        (),
+        files={
+            "requires": REQUIRES,
+            "test_hidden": IMPORTING.replace("starts", "works"),
+        },
+    ),
+    Way(
+        "a file of another kind that cannot be read",
+        ("--continue-on-collection-errors",),
+        ("not_tested", "spec.txt was not collected"),
+        files={
+            "conftest+": textwrap.dedent(
+                """
+                import pytest
+
+                class Spec(pytest.File):
+                    def collect(self): raise RuntimeError("no")
+
+                def pytest_collect_file(file_path, parent):
+                    return Spec.from_parent(parent, path=file_path) if file_path.name == "spec.txt" else None
+                """
+            ),
+            "spec.txt": "ACME-001: it starts",
+        },
+    ),
+    # How it is marked.
+    Way(
+        "a marker as it runs",
+        (),
+        ("inconclusive", "was not planned, and decided"),
+        one="""
+        import pytest
+        from product import see
+        @pytest.fixture
+        def late(request): request.node.add_marker(pytest.mark.xc_requirement("ACME-001"))
+        def test_one(late, xc_sandbox): see(xc_sandbox)
+        @pytest.mark.xc_requirement("ACME-001")
+        def test_good(xc_sandbox): xc_sandbox.run(["x"])
+        """,
+    ),
+    Way(
+        "a marker by modifyitems",
+        (),
+        one=ONE.replace('@pytest.mark.xc_requirement("ACME-001")', ""),
+        files={
+            "conftest+": "def pytest_collection_modifyitems(items):\n    import pytest\n    for i in items:\n"
+            "        'one' in i.name and i.add_marker(pytest.mark.xc_requirement('ACME-001'))\n"
+        },
+    ),
+    Way(
+        "a marker that there is not",
+        ("-W", "default::pytest.PytestUnknownMarkWarning"),
+        ("not_tested", ""),
+        one=beside(within("").replace("xc_requirement", "xc_requirements")),
+    ),
+    Way(
+        "a marker of somebody else",
+        (),
+        ini="    xc_other(it): theirs",
+        one=ONE.replace("@pytest", "@pytest.mark.xc_other(1)\n    @pytest", 1),
+    ),
     # What is skipped.
     Way("skip", (), ("not_tested", "skipped: later"), one=marked("@pytest.mark.skip(reason='later')")),
     Way("skipif", (), ("not_tested", "skipped: later"), one=marked("@pytest.mark.skipif(True, reason='later')")),
@@ -273,6 +485,35 @@ WAYS = [
             "",
             "for i in range(3):\n    with subtests.test(i=i):\n        i == 1 and see(xc_sandbox)",
             "xc_sandbox, subtests",
+        ),
+    ),
+    Way(
+        "subtests of a tear-down",
+        (),
+        one=within(
+            "@pytest.fixture(autouse=True)\n    def f(subtests):\n        yield\n        with subtests.test(): pass\n"
+        ),
+    ),
+    Way(
+        "subtests of a set-up",
+        (),
+        one=within("@pytest.fixture(autouse=True)\n    def f(subtests):\n        with subtests.test(): pass\n"),
+    ),
+    Way(
+        "subtests of a set-up that say it",
+        (),
+        one=marked("", "pass", "xc_sandbox, f").replace(
+            "import see",
+            "import see\n\n@pytest.fixture\ndef f(subtests, xc_sandbox):\n    with subtests.test(): see(xc_sandbox)\n",
+        ),
+    ),
+    Way(
+        "subtests of a tear-down that say it",
+        (),
+        one=marked("", "xc_sandbox.run(['x'])", "xc_sandbox, f").replace(
+            "import see",
+            "import see\n\n@pytest.fixture\ndef f(subtests, xc_sandbox):\n    yield\n    with subtests.test():\n"
+            "        see(xc_sandbox)\n",
         ),
     ),
     Way(
@@ -587,3 +828,20 @@ def test_it_is_the_same_with_workers(pytester: pytest.Pytester, way: Way, how: s
     else:
         assert found.verdicts.get("ACME-001", "") in ("fail", "inconclusive", "not_tested"), found
         assert found.level in (None, "L0"), found
+
+
+REPEATING = ("reruns", "reruns by mark", "flaky", "--force-flaky", "retry", "--retries")
+
+
+@pytest.mark.parametrize("name", ["nothing", *REPEATING])
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n2")], ids=["here", "workers"])
+def test_a_product_that_recovers_is_flaky(pytester: pytest.Pytester, name: str, workers: tuple[str, ...]) -> None:
+    """Whichever way a plugin repeats a test, and whether it reports its earlier attempts or keeps them back."""
+    if workers and "retr" in name:
+        pytest.skip("pytest-retry finds xdist by its entry point alone, which is not loaded here")
+    found = tried(pytester, next(way for way in WAYS if way.name == name), "recovers", *workers)
+    report = report_of(pytester)
+    assert report is not None
+    told = next(r for r in report["requirements"] if r["id"] == "ACME-001")
+    expected = ("fail", False, 1) if name == "nothing" else ("pass", True, 2)
+    assert (told["verdict"], told["flaky"], told["attempts"]) == expected, found

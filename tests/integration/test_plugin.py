@@ -364,6 +364,30 @@ def test_exit_status_below_the_required_level(pytester: pytest.Pytester) -> None
 
 
 @pytest.mark.sandbox
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_checks_of_the_suite_beyond_the_profile_are_skipped_with_their_reason(
+    pytester: pytest.Pytester, workers: str
+) -> None:
+    pytester.makefile(".yaml", xinchuang=HELLO)
+    gate = ("--xc-platform=kunpeng", "--xc-subject=.", "-x", "--junitxml=all.xml", workers)
+    result = run(pytester, *gate, "--xc-profile=government-portal", "-rs")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "*XC-MRU-020 L3 not_tested*",
+            "*mend: add a unit with*",
+            "*SKIPPED*beyond the profile government-portal (L2): no unit of the subject covers this*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*FAILED*")
+    assert 'errors="0" failures="0"' in (pytester.path / "all.xml").read_text()
+    # What is demanded fails as ever.
+    failed = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)  # the latter: -x of workers
+    assert run(pytester, *gate, "--xc-profile=e-licence").ret in failed
+    assert 'failures="0"' not in (pytester.path / "all.xml").read_text()
+
+
+@pytest.mark.sandbox
 def test_a_report_that_cannot_be_written_is_a_failure(pytester: pytest.Pytester) -> None:
     pytester.makefile(".yaml", xinchuang=HELLO)
     pytester.makepyfile("import pathlib\ndef test_x(): pathlib.Path('.xc/report.json').mkdir()")
