@@ -178,6 +178,26 @@ def test_a_vendors_own_test_runs_once_for_each_platform(vendor: pytest.Pytester)
 
 
 @pytest.mark.sandbox
+@pytest.mark.parametrize("suite", ["none", "mru"])
+def test_a_test_of_ones_own_decides_no_requirement_of_the_suite(vendor: pytest.Pytester, suite: str) -> None:
+    vendor.makepyfile(
+        """
+        import pytest
+        @pytest.mark.xc_requirement("XC-MRU-004", "XC-MRU-005", "ACME-001")
+        def test_mine(xc_sandbox):
+            assert xc_sandbox.run(["true"]).ok
+        """
+    )
+    result = run(vendor, "--xc-platform=kunpeng", f"--xc-suite={suite}", "-k", "test_mine")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*test_mine*XC-MRU-004, XC-MRU-005: of the package mru, whose own tests alone decide it*"]
+    )
+    found = report(vendor)
+    assert not set(verdicts(found).values()) & {"pass", "not_applicable"}
+    assert not {g["level"] for g in found["grades"]} - {None, "L0"}
+
+
 def test_a_vendors_requirements_are_decided_by_outcome_and_evidence(vendor: pytest.Pytester) -> None:
     vendor.makepyfile(
         """
