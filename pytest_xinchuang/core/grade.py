@@ -159,7 +159,7 @@ def _judge(journal: Journal, platform: GradedPlatform, item: Required, planned: 
     if outcomes:
         worst = min(outcomes, key=lambda judged: WORST_FIRST.index(judged.verdict))
         result.verdict, result.cause, result.reason = worst.verdict, worst.cause, worst.reason
-        result.mend = worst.mend or result.mend
+        result.mend, result.advised = worst.mend or result.mend, bool(worst.mend)
         if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             result.mend = NOTHING
     return result
@@ -239,7 +239,7 @@ def _block(required: Iterable[Required], results: list[RequirementResult]) -> No
         first = failed[in_the_way[0]]
         reason = blocked_reason(in_the_way, first.reason)
         result.verdict, result.cause, result.flaky = Verdict.NOT_TESTED, Cause.BLOCKED, False
-        result.reason, result.mend = reason, first.mend
+        result.reason, result.mend, result.advised = reason, first.mend, False
 
 
 def _grade(journal: Journal, platform: GradedPlatform, results: list[RequirementResult]) -> Grade:

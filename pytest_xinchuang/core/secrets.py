@@ -11,6 +11,12 @@ HIDDEN = "***"
 _IN_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@\"'<>\\]+@")
 """Who somebody is, and by which password: the user information of RFC 3986, 3.2.1."""
 _NAME = re.compile(r"token|secret|passw|passphrase|credential|api[-_]?key|private[-_]?key", re.IGNORECASE)
+_IN_QUERY = re.compile(
+    r"([?&;#][^=&\s\"'<>\\]*(?:token|secret|passw|credential|api[-_]?key|private[-_]?key|signature)[^=&\s\"'<>\\]*=)"
+    r"[^&;#\s\"'<>\\]+",
+    re.IGNORECASE,
+)
+"""A parameter with a telling name in the query of a URL, or in its fragment."""
 _SHORTEST = 8
 """Characters of a value of the environment that is a secret: a shorter one would be found by chance in other texts."""
 
@@ -31,21 +37,25 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A text without them."""
-        text = _IN_URL.sub(rf"\g<1>{HIDDEN}@", text)
+        text = _IN_QUERY.sub(rf"\g<1>{HIDDEN}", _IN_URL.sub(rf"\g<1>{HIDDEN}@", text))
         return self._values.sub(HIDDEN, text) if self._values else text
 
     def argv(self, words: Sequence[str]) -> tuple[str, ...]:
-        """A command line without them: also what follows an option with a telling name."""
+        """A command line without them: also what follows an option, or another word, with a telling name."""
         found: list[str] = []
         hide_next = False
         for word in words:
-            option, equals, _value = word.partition("=")
-            telling = option.startswith("-") and _NAME.search(option) is not None
+            option, equals, value = word.partition("=")
+            if not _NAME.search(option) and "=" in value and "://" not in value:
+                # An option that sets another: -o token=abc, --override-ini=token=abc.
+                inner, _equals, _value = value.partition("=")
+                option = f"{option}={inner}"
+            telling = _NAME.search(option) is not None
             if hide_next and not word.startswith("-"):
                 word = HIDDEN
-            elif telling and equals:
+            elif telling and equals and " " not in option:
                 word = f"{option}={HIDDEN}"
-            hide_next = telling and not equals
+            hide_next = telling and not equals and option.startswith("-")
             found.append(self.text(word))
         return tuple(found)
 

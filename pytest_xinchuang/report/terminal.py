@@ -134,17 +134,12 @@ class _Table:
         reason = shortened(r.reason.render(self.language), max(3 * self.width, 240))
         for line in wrapped(reason, self.width - 6):
             self._line(" " * 6 + line)
-        if r.mend and (r.verdict is not Verdict.NOT_TESTED or self._has_own_mend(r)):
+        if r.mend and (r.verdict is not Verdict.NOT_TESTED or r.advised):
             # Whole: whoever reads it copies the command out of it.
             first, *more = wrapped(_("mend: {mend}", mend=r.mend).render(self.language), self.width - 6)
             self._line(" " * 6 + first)
             for line in more:
                 self._line(" " * 8 + line)
-
-    def _has_own_mend(self, r: RequirementResult) -> bool:
-        """Whether what was not tested says itself what is to be done: the requirement's own mend is for what failed."""
-        usual = next((item.mend.message() for item in self.result.journal.started.required if item.id == r.id), None)
-        return r.cause is not Cause.BLOCKED and str(r.mend) != str(usual)
 
 
 def _profile(profile: ChosenProfile) -> Message:
