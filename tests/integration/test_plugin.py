@@ -156,6 +156,27 @@ def test_collect_only_writes_nothing(pytester: pytest.Pytester) -> None:
     assert not (pytester.path / ".xc").exists()
 
 
+@pytest.mark.parametrize(
+    "ini",
+    [
+        "python_files = *_test.py",
+        "python_functions = none",
+        "norecursedirs = *",
+        "empty_parameter_set_mark = fail_at_collect",
+    ],
+)
+def test_no_ini_of_a_vendor_keeps_the_suites_checks_from_being_collected(pytester: pytest.Pytester, ini: str) -> None:
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makepyfile(own_test="import pytest\n@pytest.mark.xc_platform('loongson')\ndef test_own(xc_sandbox): pass")
+    asked = ("--xc-platform=kunpeng", "--xc-suite=mru", "--collect-only", "-q")
+    result = run(pytester, *asked, "--ignore-glob=*mru*")
+    assert result.ret == 0
+    found = [line for line in result.stdout.lines if "test_mru.py::test_" in line]
+    pytester.makeini("[pytest]\n")
+    assert found == [line for line in run(pytester, *asked).stdout.lines if "test_mru.py::test_" in line]
+    assert len(found) == 33
+
+
 @pytest.mark.sandbox
 def test_a_vendors_own_test_runs_once_for_each_platform(vendor: pytest.Pytester) -> None:
     vendor.makepyfile(
