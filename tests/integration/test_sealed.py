@@ -319,11 +319,13 @@ def test_nothing_is_started_where_nothing_is_run(vendor: pytest.Pytester, option
 
 
 def test_nobody_waits_for_the_rest_after_the_first_failure(vendor: pytest.Pytester, honest: dict[str, str]) -> None:
-    result, data = plain(vendor, "-x")
+    # The checks of ciphers come after, and take longer than what is left of the others when the first has failed.
+    result, data = plain(vendor, "-x", "--xc-suite=mru,sm_crypto")
     assert result.ret == 1 and not data["run"]["assessor"]["finished"]
     assert not (vendor.path / ".xc/sealed/report.json").exists() or sealed(vendor.path)["grades"][0]["level"] is None
     found = verdicts(data)
-    assert found["XC-MRU-010"] == "fail" and not {i for i, v in found.items() if v == "pass" and honest[i] != "pass"}
+    assert found["XC-MRU-010"] == "fail"
+    assert not {i for i, v in found.items() if v == "pass" and i in honest and honest[i] != "pass"}
 
 
 @pytest.mark.parametrize("hook", BRINGS)
