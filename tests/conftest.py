@@ -17,6 +17,7 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
+from tests.others import SWITCHED_OFF
 
 pytest_plugins = ["pytester", "tests.tiers"]
 
@@ -24,8 +25,11 @@ pytest_plugins = ["pytester", "tests.tiers"]
 @pytest.fixture(autouse=True)
 def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs that tests read do not depend on who runs them."""
-    for name in ("PY_COLORS", "FORCE_COLOR", "PYTEST_ADDOPTS", "XC_MIRROR"):
+    for name in ("PY_COLORS", "FORCE_COLOR", "XC_MIRROR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(SWITCHED_OFF))
+    # Most runs inside tests replace something of the suite in their own process, and all have to be quick.
+    monkeypatch.setenv("XC_IN_PROCESS", "1")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")  # else the texts would be in the language of whoever runs them
     # A pytester run has a HOME of its own; what was provisioned is found all the same.
@@ -35,7 +39,7 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 SHARED_CACHE = Cache().root
 os.environ["XC_CACHE"] = str(SHARED_CACHE)
 # Private caches link to the compiler's own, which is slow to fill; a link to what no build has made yet leads nowhere.
-(SHARED_CACHE / "zig").mkdir(parents=True, exist_ok=True)
+(SHARED_CACHE / "jailed-zig").mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +74,7 @@ def small_cache(tmp_path: Path) -> Path:
         for directory, inner, files in os.walk(cache / "entries/rootfs"):
             for one in (*inner, *files):
                 os.chown(Path(directory, one), SANDBOX_HOST_UID, SANDBOX_HOST_UID, follow_symlinks=False)
-    (cache / "zig").symlink_to(SHARED_CACHE / "zig")
+    (cache / "jailed-zig").symlink_to(SHARED_CACHE / "jailed-zig")
     return cache
 
 

@@ -31,8 +31,14 @@ NO_COMMANDS = {
     "xc agent": "what the agent puts in front of its lines",
 }
 FOREIGN = {
+    "--collect-only": "pytest",
     "--snapshot-update": "syrupy",
+    "--deselect": "pytest",
+    "--ignore": "pytest",
+    "--lf": "pytest",
+    "--reruns": "pytest-rerunfailures",
     "--agree": "python -m fixtures.generate",
+    "--number": "scripts/soak",
     "--child": "a program of a bridge, docs/bridge.md",
     "--dist": "pytest-xdist",
     "--dynamic-linker": "ld",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.others import SWITCHED_OFF
+
 pytestmark = pytest.mark.tools
 
 WAYS = {
@@ -31,7 +33,9 @@ def run(pytester: pytest.Pytester, text: str, *words: str) -> pytest.RunResult:
     marks = "".join(f"\n    {name}" for name in ("unit", "tools", "slow", "sandbox", "docker", "registry"))
     pytester.makeini(f"[pytest]\nmarkers ={marks}\n")
     pytester.makepyfile(HEAD + text)
-    return pytester.runpytest_inprocess("-p", "tests.tiers", "-p", "no:randomly", "-p", "no:xinchuang", *words)
+    return pytester.runpytest_inprocess(
+        *SWITCHED_OFF, "-p", "tests.tiers", "-p", "no:randomly", "-p", "no:xinchuang", *words
+    )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

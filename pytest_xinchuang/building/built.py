@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 from pytest_xinchuang.building.shims import REQUESTS, shims
 from pytest_xinchuang.core.errors import BuildFailed, XcError
@@ -13,6 +15,7 @@ from pytest_xinchuang.core.subject import Library, Subject, Unit
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.extract import extract
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.provision.places import in_tree
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -55,27 +58,6 @@ class Built:
                 "XC_REQUESTS": f"{self.directory}/{REQUESTS}",
             }
         return place | ({"LD_LIBRARY_PATH": ":".join(self.library_dirs)} if self.library_dirs else {})
-
-
-def in_tree(tree: Path, path: str) -> Path | None:
-    """The file that ``path`` means when ``tree`` is the root, links followed inside it; None when there is none."""
-    parts, place, hops = list(PurePosixPath(path).parts), tree, 0
-    while parts:
-        part = parts.pop(0)
-        if part == "/":
-            place = tree
-        elif part == "..":
-            place = place.parent if place != tree else tree
-        else:
-            place = place / part
-            if place.is_symlink():
-                hops += 1
-                if hops > 40:
-                    return None
-                target = PurePosixPath(place.readlink())
-                place = place.parent
-                parts = [*target.parts, *parts]
-    return place if place.is_file() else None
 
 
 def library_dirs(rootfs: RootfsRef, architecture: Architecture) -> tuple[Path, ...]:
@@ -189,6 +171,16 @@ def build(
     return Built(unit, argv, files, {unit.name: program, **shipped}, frozenset(shipped), dirs)
 
 
+def made_of(builder: Builder, built: Built) -> dict[str, Any]:
+    """What was built and how, as evidence: digests of all files, and for what a compiler made here, what it was made of."""
+    return {
+        "kind": "build",
+        "unit": built.unit.name,
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
+        "made": {name: made.told() for name, data in built.objects.items() if (made := builder.made(data))},
+    }
+
+
 def _from_artifact(
     subject: Subject, unit: Unit, target: Target, platform: Platform | None, short: str | None, runner: Runner
 ) -> Built:
@@ -242,10 +234,12 @@ def _library(builder: Builder, subject: Subject, library: Library, target: Targe
 def subject_objects(subject: Subject, rootfs: RootfsRef) -> dict[str, bytes]:
     """The files of the root filesystem that belong to the subject, each once however many links lead to it."""
     found: dict[str, bytes] = {}
+    root = rootfs.path.resolve()
     for pattern in subject.file.rootfs_objects:
-        for path in sorted(rootfs.path.glob(pattern)):
-            if path.is_file() and not path.is_symlink():
-                found["/" + str(path.relative_to(rootfs.path))] = path.read_bytes()
+        for path in sorted(root.glob(pattern.lstrip("/"))):
+            # By a link to a directory a pattern could lead into the host.
+            if path.is_file() and not path.is_symlink() and path.parent.resolve().is_relative_to(root):
+                found["/" + str(path.relative_to(root))] = path.read_bytes()
     return found
 
 

@@ -156,8 +156,9 @@ def _subject(context: Context) -> int:
 def _report(context: Context) -> int:
     from pytest_xinchuang.core.grade import grade_run
     from pytest_xinchuang.core.journal import read_journal
+    from pytest_xinchuang.core.proof import Known, prove
     from pytest_xinchuang.packages.registry import installed
-    from pytest_xinchuang.report.files import write_reports
+    from pytest_xinchuang.report.files import remove_reports, write_reports
     from pytest_xinchuang.report.json_report import report_schema
     from pytest_xinchuang.report.terminal import write_table
 
@@ -168,9 +169,16 @@ def _report(context: Context) -> int:
     if not options.journal:
         raise XcError(_("no journal is named"), mend=verbatim("xc report .xc/journal.ndjson"))
     path = Path(options.journal)
-    result = grade_run(read_journal(path), installed().parts)
-    written = write_reports(result, Path(options.output) if options.output else path.parent, context.language)
+    output = Path(options.output) if options.output else path.parent
+    if path.is_file():
+        remove_reports(output, but=path)
+    journal, registry = read_journal(path), installed()
+    prove(journal, Known.installed(registry.catalogue()))
+    result = grade_run(journal, registry.parts)
+    written = write_reports(result, output, context.language)
     write_table(result, lambda text, **_markup: context.say(text), language=context.language)
     context.say(_("wrote {files}", files=joined([verbatim(str(p)) for p in written], _(", "))))
+    if journal.refused:
+        return Exit.INCOMPLETE
     reached = all(grade.reaches_required for grade in result.grades)
     return Exit.CLEAN if reached and not result.journal.problems else Exit.FINDINGS

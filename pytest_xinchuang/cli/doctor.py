@@ -7,7 +7,7 @@ import os
 import platform as host
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, MissingDependency, XcError
@@ -36,6 +36,8 @@ class HostFeature:
     detail: Message
     matters: Message
     mend: Message = NOTHING
+    needed: bool = True
+    """Whether grading with the default backend comes to nothing, or to less, without it."""
 
     def as_dict(self, language: str) -> dict[str, str]:
         """As JSON; ``feature`` is English in every language, so that a program finds it."""
@@ -64,7 +66,8 @@ def examine(store: Store) -> list[HostFeature]:
         _kvm,
         _real_kernels,
     ]
-    return [*(check(store) for check in checks), *_extras()]
+    optional = {_uidmap, _gnu, _docker, _kvm, _real_kernels}
+    return [*(replace(check(store), needed=check not in optional) for check in checks), *_extras()]
 
 
 def _extras() -> Iterator[HostFeature]:
@@ -84,7 +87,8 @@ def _extras() -> Iterator[HostFeature]:
         if missing:
             gone = joined(map(verbatim, missing), _(", "))
             mend = verbatim(f"pip install 'pytest-xinchuang[{name}]'")
-            yield HostFeature(feature, "missing", _("not installed: {modules}", modules=gone), why, mend)
+            needed = name != "docker"
+            yield HostFeature(feature, "missing", _("not installed: {modules}", modules=gone), why, mend, needed)
         else:
             yield HostFeature(feature, "ok", joined(map(verbatim, modules), _(", ")), why)
 

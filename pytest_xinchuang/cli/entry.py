@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from pytest_xinchuang import __version__
-from pytest_xinchuang.cli import completion, data, inspect, provisioning
+from pytest_xinchuang.cli import completion, data, grading, inspect, provisioning
 from pytest_xinchuang.commands.common import Commands, Context, Exit, top
 from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.gotest import commands as gotest
-from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, told, verbatim
+from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, displayed, told, verbatim
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``xc``; returns the exit code. Problems are told on stderr in a line or two, never as a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
-    language = choose_language(_language_in(words))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without Chinese shows what it cannot as escapes: names, and output of other tools.
+            stream.reconfigure(errors="backslashreplace")
+    language = displayed(choose_language(_language_in(words)))
     try:
         commands = commands_of(language)
         completion.complete(commands.parser)
         options = commands.parser.parse_args(words)
-        language = choose_language(options.language)
+        wanted = choose_language(options.language)
+        language = wanted if getattr(options, "output", None) else displayed(wanted)
+        options.language = language
         with Context(options, language) as context, _logging(options.verbose, words):
             context.obey_platforms_file()
             code: int = options.run(context)
@@ -52,11 +60,32 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         speak(_("xc: interrupted"), language, error=True)
         return Exit.INTERRUPTED
+    except MemoryError:
+        what = _("there is not enough memory; the command was not finished")
+        return _fail(XcError(what, mend=_("give it more, or a smaller input")), language)
+    except Exception as error:
+        return _unexpected(error, words, language)
 
 
 def _fail(error: XcError, language: str) -> int:
     speak(_("xc: {text}", text=error.told), language, error=True)
     return Exit.ERROR
+
+
+def _unexpected(error: Exception, words: list[str], language: str) -> int:
+    """An error of ours: a sentence, and a file for whoever mends it. Its traceback is for those who ask for it."""
+    from pytest_xinchuang.core.mishap import mend_of, traceback_of, what_broke, write_report
+
+    if _wants_traceback(words):
+        speak(traceback_of(error), language, end="", error=True)
+    return _fail(XcError(what_broke(error), mend=mend_of(write_report(error, ["xc", *words]))), language)
+
+
+def _wants_traceback(words: list[str]) -> bool:
+    """Whether ``--debug`` or ``-vv`` is among the words; they may not even have been parsed."""
+    mine = words[: words.index("--")] if "--" in words else words
+    told = sum(word.count("v") for word in mine if re.fullmatch("-v+", word)) + mine.count("--verbose")
+    return "--debug" in mine or told > 1
 
 
 def _close_stdout() -> None:
@@ -85,8 +114,9 @@ def _language_in(words: Iterable[str]) -> str | None:
 
 def commands_of(language: str) -> Commands:
     """Every command. What is below a name is made when it is used."""
-    text = _("Grades on 信创 platforms: provisioning, sandboxes, reports.")
+    text = _("Grades on Xinchuang platforms: provisioning, sandboxes, reports.")
     commands = top("xc", text, f"xc {__version__}", language)
+    grading.add_grade(commands)
     data.add_platforms(commands)
     provisioning.add_doctor(commands)
     provisioning.add_commands(commands)

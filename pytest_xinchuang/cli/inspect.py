@@ -21,7 +21,7 @@ from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.messages import _, joined, verbatim
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.core.finding import Finding
+    from pytest_xinchuang.core.finding import Finding, FindingCatalogue
     from pytest_xinchuang.core.platform import Platform
 
 
@@ -33,7 +33,12 @@ def add_commands(commands: Commands) -> None:
         _inspect,
         _fill_inspect,
     )
-    commands.command("explain", _("what a finding's code means: cause, evidence, mend"), _explain, _fill_explain)
+    commands.command(
+        "explain",
+        _("what a finding's code or a requirement's id means: cause, evidence, mend"),
+        _explain,
+        _fill_explain,
+    )
     commands.command("flags", _("check a build's flags against a platform's libc and CPU"), _flags, _fill_flags)
 
 
@@ -50,13 +55,17 @@ def _fill_inspect(parser: XcParser) -> None:
 
 def _codes(**_asked: Any) -> list[str]:
     from pytest_xinchuang.core.finding import load_findings
+    from pytest_xinchuang.packages.registry import installed
 
-    return list(load_findings().rules)
+    return [*load_findings().rules, *(requirement.id for requirement in installed().catalogue().requirements)]
 
 
 def _fill_explain(parser: XcParser) -> None:
     codes = parser.add_argument(
-        "codes", nargs="*", metavar="CODE", help=_("a finding's code, XC-ELF-010 (default: list all)")
+        "codes",
+        nargs="*",
+        metavar="CODE",
+        help=_("a finding's code, XC-ELF-010, or a requirement's id, XC-MRU-020 (default: list all codes)"),
     )
     completed_by(codes, _codes)
     parser.add_argument(
@@ -111,7 +120,6 @@ def _inspect(context: Context) -> int:
 def _explain(context: Context) -> int:
     from pytest_xinchuang.core.finding import load_findings
     from pytest_xinchuang.core.porting import load_porting
-    from pytest_xinchuang.report.inspection import explain
     from pytest_xinchuang.report.porting import as_markdown
 
     options, language = context.options, context.language
@@ -127,8 +135,18 @@ def _explain(context: Context) -> int:
     for row in table:
         for code in row.codes:
             rows.setdefault(code, []).append(f"{row.number}. {getattr(row.title, language)}")
-    context.write(explain(catalogue, options.codes, language, rows))
+    context.write("\n".join(_told(code, catalogue, language, rows) for code in options.codes))
     return Exit.CLEAN
+
+
+def _told(code: str, findings: FindingCatalogue, language: str, rows: dict[str, list[str]]) -> str:
+    """What a requirement's id, or a finding's code, means."""
+    from pytest_xinchuang.packages.registry import installed
+    from pytest_xinchuang.report.inspection import explain, explain_requirement
+
+    if code.upper() not in findings.rules and (requirement := installed().catalogue().get(code.upper())) is not None:
+        return explain_requirement(requirement, language)
+    return explain(findings, [code], language, rows)
 
 
 def _platform_of(context: Context, name: str) -> Platform:

@@ -118,7 +118,7 @@ def _doctor(context: Context) -> int:
                 if f.mend:
                     lines.append(_("         mend: {mend}", mend=f.mend))
         context.write(context.lines(lines))
-    return Exit.CLEAN if all(f.state == "ok" for f in features) else Exit.FINDINGS
+    return Exit.CLEAN if all(f.state == "ok" or not f.needed for f in features) else Exit.FINDINGS
 
 
 def _provision(context: Context) -> int:

@@ -77,7 +77,7 @@ def top(prog: str, description: Message, version: str, language: str) -> Command
     """The commands of ``xc`` itself, none so far."""
     parser = XcParser(prog=prog, description=description, speech=Speech(language), fill=_add_shared)
     parser.add_argument("--version", action="version", version=version, help=_("show the version and exit"))
-    parser.set_defaults(run=show_help, parser=parser, language=None, platforms_file=None, verbose=0)
+    parser.set_defaults(run=show_help, parser=parser, language=None, platforms_file=None, verbose=0, debug=False)
     return Commands(parser)
 
 
@@ -108,6 +108,12 @@ def _add_shared(parser: XcParser) -> None:
         action="count",
         default=argparse.SUPPRESS,
         help=_("tell what is run and where time goes; -vv tells more"),
+    )
+    shared.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help=_("show the traceback of an error of pytest-xinchuang itself, as -vv does"),
     )
 
 

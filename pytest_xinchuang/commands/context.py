@@ -66,7 +66,7 @@ class Context:
             self.say(text, end="")
             return
         try:
-            Path(target).write_text(render(text, self.language), encoding="utf-8")
+            Path(target).write_text(render(text, self.language), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise XcError(
                 _("{file}: cannot be written: {error}", file=verbatim(str(target)), error=system_error(error))

@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.core.surroundings import AssessorSeen, FixtureSeen, Installed, PluginSeen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import Message, verbatim
 
@@ -205,6 +206,19 @@ class Required(_Part):
     needs: tuple[str, ...] = ()
 
 
+class OwnFile(_Part):
+    """A file that does not come with the suite, and that the run has taken facts or requirements from.
+
+    Attributes:
+        name: without its directory. digest: SHA-256 over its bytes.
+        ids: the requirements that stand in it.
+    """
+
+    name: str
+    digest: str
+    ids: tuple[str, ...] = ()
+
+
 class WaiverEntry(_Part):
     """A waiver that the run was given."""
 
@@ -232,6 +246,13 @@ class RunStarted(_Event):
     platforms: tuple[GradedPlatform, ...]
     required: tuple[Required, ...]
     waivers: tuple[WaiverEntry, ...] = ()
+    not_before: str = Field(
+        default="", description="when the youngest of the files that the run began with was last changed; as t"
+    )
+    own_requirements: tuple[OwnFile, ...] = Field(default=(), description="catalogue files that are not the suite's")
+    platform_files: tuple[OwnFile, ...] = Field(
+        default=(), description="files that were merged over the platforms that the suite ships"
+    )
 
     @field_validator("t")
     @classmethod
@@ -243,6 +264,30 @@ class RunStarted(_Event):
     def day(self) -> datetime.date:
         """The day, in UTC, on which the run was started."""
         return datetime.date.fromisoformat(self.t[:10])
+
+
+class Planned(_Said):
+    """One check of one platform, as it stood at collection before anything was deselected.
+
+    A planned check without a decision of its own keeps its requirements ``not_tested``.
+
+    Attributes:
+        check: as in ``decision`` events. node: the full node id.
+        platform: "" where nothing could be known of platforms: it is then of every one.
+        state: what became of it at collection. ``selected``: it was about to run. ``deselected``: by an option, a plugin or a
+            hook. ``not_collected``: its file could not be read, or was left out. ``other_platforms``: its marker names others.
+        alternative: its marker names platforms, so that another check may stand in its place elsewhere.
+        reason: why it was not selected.
+    """
+
+    kind: Literal["planned"] = "planned"
+    check: str
+    node: str = ""
+    platform: str
+    requirements: tuple[str, ...]
+    state: Literal["selected", "deselected", "not_collected", "other_platforms"] = "not_collected"
+    alternative: StrictBool = False
+    reason: str = ""
 
 
 class CheckEnded(_Event):
@@ -301,6 +346,8 @@ class SandboxOpened(_Said):
     own_kernel: StrictBool = False
     extra: dict[str, Any] = Field(default_factory=dict)
     variant: str = ""
+    plugin: str = Field(default="", description="what has registered the backend, where the suite does not ship it")
+    confirmed: StrictBool = Field(default=False, description="this host itself was seen to be the platform")
 
 
 class EvidenceKept(_Event):
@@ -321,37 +368,95 @@ class FaultMet(_Said):
     what: str = ""
 
 
+class Surrounded(_Said):
+    """What ran beside the checks, as it stood at the end of the run.
+
+    Attributes:
+        sealed: the checks ran in a process of their own, and nothing in it was somebody else's.
+        foreign: what could have bent the result, for people; empty in a sealed run.
+        python_digest: SHA-256 over the interpreter.
+        patched: functions and classes of the suite in whose place stood somebody else's.
+        environment: variables that change what Python, pytest or the loader does.
+        ini: values of pytest's ini file that are not the defaults.
+        packages: conformance packages of others that took part.
+        assessor: what decided the checks of the suite in the place of this process; None: this process did.
+        in_process: why this process did, where another could have been asked to.
+    """
+
+    kind: Literal["surroundings"] = "surroundings"
+    sealed: StrictBool = False
+    foreign: tuple[str, ...] = ()
+    python: str = ""
+    python_digest: str = ""
+    distributions: tuple[Installed, ...] = ()
+    plugins: tuple[PluginSeen, ...] = ()
+    fixtures: tuple[FixtureSeen, ...] = ()
+    patched: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    ini: dict[str, str] = Field(default_factory=dict)
+    packages: tuple[Installed, ...] = ()
+    assessor: AssessorSeen | None = None
+    in_process: str = ""
+
+
 class RunFinished(_Event):
-    """The last event; a journal without it is of a run that was killed. ``exit_status`` is pytest's."""
+    """The last event; a journal without it is of a run that was killed. The writer fills in the count and the head.
+
+    Attributes:
+        exit_status: pytest's.
+        events: how many lines stand before this one. head: the chain of the last of them.
+    """
 
     kind: Literal["run_finished"] = "run_finished"
     exit_status: StrictInt | None = None
+    events: StrictInt | None = None
+    head: str = ""
 
 
-Event = RunStarted | CheckEnded | Decided | SandboxOpened | EvidenceKept | FaultMet | RunFinished
+Event = RunStarted | Planned | CheckEnded | Decided | SandboxOpened | EvidenceKept | FaultMet | Surrounded | RunFinished
 
 KINDS: dict[str, type[Event]] = {
     "run_started": RunStarted,
+    "planned": Planned,
     "check": CheckEnded,
     "decision": Decided,
     "sandbox": SandboxOpened,
     "evidence": EvidenceKept,
     "fault": FaultMet,
+    "surroundings": Surrounded,
     "run_finished": RunFinished,
 }
 
 
 def journal_schema() -> dict[str, Any]:
-    """The JSON Schema of one line of ``journal.ndjson``."""
+    """The JSON Schema of one line of ``journal.ndjson``.
+
+    Lines of older journals lack the whole of the seal, or all but its checksum; see ``core/chain.py``.
+    """
     lines: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
     schema = lines.json_schema(by_alias=True)
     for model in KINDS.values():
         definition = schema["$defs"][model.__name__]
         never_left_out = {name for name, field in model.model_fields.items() if isinstance(field.default, Unreadable)}
         definition["required"] = sorted({"kind", *never_left_out, *definition.get("required", ())})
-        definition["properties"]["crc32"] = {
-            "description": "CRC-32 of the line without this field, in hexadecimal",
-            "pattern": "^[0-9a-f]{8}$",
-            "type": "string",
+        definition["properties"] |= {
+            "run_id": {"description": "the id of the run that the line is of", "type": "string"},
+            "seq": {"description": "the number of the line, from 0", "type": "integer", "minimum": 0},
+            "elapsed_s": {
+                "description": "seconds since the run was started, by a clock that nobody sets",
+                "type": "number",
+                "minimum": 0,
+            },
+            "chain": {
+                "description": "SHA-256 over the chain of the line before (64 zeros for the first) and the bytes of this line "
+                "up to this field, in hexadecimal",
+                "pattern": "^[0-9a-f]{64}$",
+                "type": "string",
+            },
+            "crc32": {
+                "description": "CRC-32 of the line without this field, in hexadecimal",
+                "pattern": "^[0-9a-f]{8}$",
+                "type": "string",
+            },
         }
     return {"title": f"One line of journal.ndjson ({SCHEMA})", **schema}

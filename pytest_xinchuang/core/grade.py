@@ -21,15 +21,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from pytest_xinchuang.core.events import Decided, GradedPlatform, Required, Unreadable
+from pytest_xinchuang.core.events import Decided, GradedPlatform, Planned, Required, Unreadable
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.needs import all_needs, blocked_reason
+from pytest_xinchuang.core.order import key_of
+from pytest_xinchuang.core.plan import missed, plan_of, why_missed
 from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.trust import believed, ceiling, more_than_seen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.core.waivers import apply_waivers
 from pytest_xinchuang.messages import NOTHING, Message, _, joined
 
-_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
+WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_TESTED, Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 
 @dataclass
@@ -54,6 +57,12 @@ class Grade:
         if self.required_level is None:
             return True
         return self.level is not None and self.level >= self.required_level
+
+    def does_not_demand(self, result: RequirementResult) -> bool:
+        """Whether a requirement is more than the profile asks for. A profile without a required level only reports."""
+        if self.required_level is None:
+            return False
+        return not result.mandatory or result.level.value > self.required_level
 
 
 class ReportPart(Protocol):
@@ -105,17 +114,18 @@ def grade_run(journal: Journal, parts: Mapping[str, ReportPart] | None = None) -
     result = RunResult(journal, parts=parts or {})
     started = journal.started
     for platform in started.platforms:
-        results = [_judge(journal, platform, item) for item in started.required]
+        planned = plan_of(journal.planned, platform.id)
+        results = [_judge(journal, platform, item, planned.get(item.id, ())) for item in started.required]
         _block(started.required, results)
         result.requirements += results
-    result.waiver_notes = apply_waivers(started, result.requirements)
+    result.waiver_notes = apply_waivers(started, result.requirements, journal.day)
     for platform in started.platforms:
         result.grades.append(_grade(journal, platform, result.of(platform.id)))
     return result
 
 
-def _judge(journal: Journal, platform: GradedPlatform, item: Required) -> RequirementResult:
-    """The verdict about one required id. Whatever nobody decided is not tested."""
+def _judge(journal: Journal, platform: GradedPlatform, item: Required, planned: Sequence[Planned]) -> RequirementResult:
+    """The verdict about one required id. Whatever nobody decided is not tested, and so is what one planned check left open."""
     decisions = journal.decisions.get((platform.id, item.id), [])
     result = RequirementResult(
         id=item.id,
@@ -137,18 +147,31 @@ def _judge(journal: Journal, platform: GradedPlatform, item: Required) -> Requir
     offsets = {journal.evidence[e] for d in decisions for e in d.evidence if e in journal.evidence}
     result.evidence = tuple(sorted(offsets))
     outcomes: list[_Judged] = []
-    for attempts in by_check.values():
+    expected = {check.check for check in planned}
+    for name, attempts in by_check.items():
         judged = [_judge_decision(journal, platform, item, decision) for decision in attempts]
+        if journal.planned and name not in expected:
+            judged = [_unplanned(name, one) for one in judged]
         # Every attempt is kept: what was a failure before it was a pass is a flaky pass, and is shown as one.
         result.flaky |= judged[-1].verdict is Verdict.PASS and any(j.verdict is not Verdict.PASS for j in judged[:-1])
         outcomes.append(judged[-1])
+    outcomes += [_Judged(Verdict.NOT_TESTED, reason=why_missed(check)) for check in missed(planned, by_check)]
     if outcomes:
-        worst = min(outcomes, key=lambda judged: _WORST_FIRST.index(judged.verdict))
+        worst = min(outcomes, key=lambda judged: WORST_FIRST.index(judged.verdict))
         result.verdict, result.cause, result.reason = worst.verdict, worst.cause, worst.reason
-        result.mend = worst.mend or result.mend
+        result.mend, result.advised = worst.mend or result.mend, bool(worst.mend)
         if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             result.mend = NOTHING
     return result
+
+
+def _unplanned(check: str, judged: _Judged) -> _Judged:
+    """What a check that was not planned says for a subject counts for nothing: no test of the run is it."""
+    if judged.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE):
+        return judged
+    return _Judged(
+        Verdict.INCONCLUSIVE, Cause.HOST, _("{check} was not planned, and decided all the same", check=check)
+    )
 
 
 def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, decision: Decided) -> _Judged:
@@ -174,6 +197,13 @@ def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, 
         return open_(needs_fidelity(item.min_fidelity, decision.fidelity), Cause.FIDELITY)
     if decision.fidelity > Fidelity.STATIC and (wrong := _wrong_machine(journal, platform)):
         return open_(wrong)
+    best = ceiling(journal, platform.id)
+    if best is not None and decision.fidelity > max(best, Fidelity.STATIC):
+        if best < item.min_fidelity:
+            return open_(needs_fidelity(item.min_fidelity, best), Cause.FIDELITY)
+        return open_(more_than_seen(decision.fidelity, best))
+    if why := journal.doubts.get(key_of(decision)):
+        return open_(why)
     return _Judged(Verdict.PASS)
 
 
@@ -209,13 +239,13 @@ def _block(required: Iterable[Required], results: list[RequirementResult]) -> No
         first = failed[in_the_way[0]]
         reason = blocked_reason(in_the_way, first.reason)
         result.verdict, result.cause, result.flaky = Verdict.NOT_TESTED, Cause.BLOCKED, False
-        result.reason, result.mend = reason, first.mend
+        result.reason, result.mend, result.advised = reason, first.mend, False
 
 
 def _grade(journal: Journal, platform: GradedPlatform, results: list[RequirementResult]) -> Grade:
     started = journal.started
     sandboxes = journal.sandboxes.get(platform.id, [])
-    fidelities = [s.fidelity if isinstance(s.fidelity, Fidelity) else Fidelity.STATIC for s in sandboxes]
+    fidelities = [believed(sandbox) for sandbox in sandboxes]
     stand_in = any(s.stand_in for s in sandboxes)
     grade = Grade(
         platform=platform.id,
@@ -254,7 +284,7 @@ def _grade(journal: Journal, platform: GradedPlatform, results: list[Requirement
 def _capped_by(level: Level, in_the_way: list[RequirementResult]) -> Message:
     if not in_the_way:
         return _("{level}: no requirement of this level was decided", level=level.value)
-    first = min(in_the_way, key=lambda r: _WORST_FIRST.index(r.verdict))
+    first = min(in_the_way, key=lambda r: WORST_FIRST.index(r.verdict))
     kind = first.verdict.word
     if first.verdict is Verdict.INCONCLUSIVE:
         kind = _("{verdict} ({cause})", verdict=kind, cause=first.cause.word)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import Message, _, joined, verbatim
@@ -51,6 +52,7 @@ class InOrder:
         self._catalogue = catalogue
         self._decide = decide
         self._decided: dict[str, Decision] = {}
+        self._broken: Decision | None = None
 
     def decision(self, requirement_id: str) -> Decision:
         """The decision about one requirement; not tested, and blocked, when one that it needs has failed."""
@@ -62,9 +64,27 @@ class InOrder:
             first = self._decided[failed[0]]
             decision = Decision(Verdict.NOT_TESTED, Cause.BLOCKED, blocked_reason(failed, first.reason), first.mend)
         else:
-            decision = self._decide(requirement_id)
+            decision = self._broken or self._asked(requirement_id)
         self._decided[requirement_id] = decision
         return decision
+
+    def _asked(self, requirement_id: str) -> Decision:
+        """What the engine says. One that broke by an error of its own is asked no more: it would break at each check."""
+        try:
+            return self._decide(requirement_id)
+        except XcError:
+            raise
+        except Exception as error:
+            from pytest_xinchuang.core.mishap import mend_of, what_broke, write_report
+
+            mend = mend_of(write_report(error, ["check", requirement_id]))
+            self._broken = Decision(
+                Verdict.INCONCLUSIVE,
+                Cause.HOST,
+                _("it was not looked at: {what}, at {requirement}", what=what_broke(error), requirement=requirement_id),
+                mend,
+            )
+            return Decision(Verdict.INCONCLUSIVE, Cause.HOST, what_broke(error), mend)
 
     def _needs(self, requirement_id: str) -> tuple[str, ...]:
         asked = self._catalogue.get(requirement_id)

@@ -223,6 +223,15 @@ class PlatformsFile(FrozenData):
         return next((short for short, target in self.shorts.items() if target == platform_id), None)
 
 
+class StandIns(FrozenData):
+    """What runs in place of a platform, and of the reference that it is compared with: it matters as much as a fact."""
+
+    rootfs: RootfsRecipe | None
+    kernels: dict[RootfsName, KernelRecipe]
+    reference: str | None
+    reference_rootfs: RootfsRecipe | None
+
+
 class Platform(BaseModel):
     """A CPU under an operating system: what a subject is graded on. Its id is ``<cpu>-<system>``."""
 
@@ -235,6 +244,11 @@ class Platform(BaseModel):
     cpu: Cpu
     os_name: str
     system: OsProfile
+    stand_ins: StandIns
+
+    def __repr__(self) -> str:
+        """Short: pytest and reports show parameters by it."""
+        return f"Platform({self.id!r})"
 
     @property
     def world(self) -> str:
@@ -251,6 +265,7 @@ class Platform(BaseModel):
 
     @property
     def digest(self) -> str:
+        """SHA-256 over every fact about the platform, and over the recipes of what stands in for it."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -370,6 +385,18 @@ class Platforms:
             cpu=cpu,
             os_name=os_name,
             system=self.file.systems[os_name],
+            stand_ins=self._stand_ins(cpu.arch, self.file.systems[os_name]),
+        )
+
+    def _stand_ins(self, arch: Arch, system: OsProfile) -> StandIns:
+        file = self.file
+        rootfs, reference = system.rootfs.get(arch), file.reference
+        archs = {arch} if reference is None else {arch, file.rootfs[reference].arch}
+        return StandIns(
+            rootfs=None if rootfs is None else file.rootfs[rootfs],
+            kernels={name: kernel for name, kernel in file.kernels.items() if kernel.arch in archs},
+            reference=reference,
+            reference_rootfs=None if reference is None else file.rootfs[reference],
         )
 
     def _refuse_ambiguous(self, platform_id: str) -> None:

@@ -52,13 +52,22 @@ class WaiversFile(FrozenData):
     waivers: tuple[Waiver, ...]
 
 
+def load_profiles(path: Path) -> dict[str, Profile]:
+    """All profiles of a file.
+
+    Raises:
+        DataFileError: the file is malformed.
+    """
+    return YamlFile(path).parse(ProfilesFile).profiles
+
+
 def load_profile(path: Path, name: str) -> Profile:
     """The profile called ``name``.
 
     Raises:
         UnknownName: there is none; the message has near matches.
     """
-    profiles = YamlFile(path).parse(ProfilesFile).profiles
+    profiles = load_profiles(path)
     if name not in profiles:
         raise UnknownName(
             _(

@@ -1,7 +1,8 @@
-"""Where the suite's own data lives: beside the package in a checkout, inside it in an installed wheel."""
+"""Where the suite's own data lives: beside the package in a checkout, inside it in an installed wheel; and the cache."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -31,3 +32,11 @@ def fixtures_dir() -> Path:
 def schemas_dir() -> Path:
     """The JSON Schemas of platforms.yaml, xinchuang.yaml and report.json."""
     return _PACKAGE / "schemas"
+
+
+def cache_dir() -> Path:
+    """``$XC_CACHE``, else ``$XDG_CACHE_HOME/pytest-xinchuang``, else ``~/.cache/pytest-xinchuang``."""
+    if explicit := os.environ.get("XC_CACHE"):
+        return Path(explicit).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base).absolute() / "pytest-xinchuang"

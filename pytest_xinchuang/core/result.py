@@ -25,6 +25,7 @@ class RequirementResult:
     Attributes:
         verdict: the result itself; a waiver never changes it.
         waived: a waiver that has effect lies over it.
+        advised: the mend is that of the check which decided, and not the requirement's, which is for what has failed.
         flaky: an attempt that was not a pass came before the pass.
     """
 
@@ -38,6 +39,7 @@ class RequirementResult:
     cause: Cause
     reason: Message = NOTHING
     mend: Message = NOTHING
+    advised: bool = False
     flaky: bool = False
     waived: WaiverUse | None = None
     checks: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model, model_validator
 
 from pytest_xinchuang.core import inputs
 from pytest_xinchuang.core.data import FrozenData
@@ -17,7 +18,7 @@ from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import RequirementId
 from pytest_xinchuang.core.yamlfile import KeyPath, YamlFile
-from pytest_xinchuang.messages import _, joined, system_error, verbatim
+from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
 
 MANIFEST = "xinchuang.yaml"
 
@@ -27,6 +28,16 @@ LinkName = Annotated[str, StringConstraints(pattern=r"^:?[A-Za-z0-9_.+-]+$")]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]+$")]
 Given = TypeVar("Given", bound=BaseModel)
 Behaviour = Literal["children", "threads", "tls", "signals", "dlopen"]
+
+
+def _can_be_given(word: str) -> str:
+    if "\0" in word:
+        raise ValueError(_("a word with a NUL in it, which no program can be given"))
+    return word
+
+
+Word = Annotated[str, AfterValidator(_can_be_given)]
+"""A word of a command line (execve(2))."""
 
 
 class Expectation(FrozenData):
@@ -90,14 +101,14 @@ class Unit(FrozenData):
     kind: Literal["c", "go", "go-cgo", "shell", "binary", "rootfs", "artifact", "installer"]
     sources: tuple[str, ...] = ()
     files: dict[Arch, str] = Field(default_factory=dict)
-    program: str = ""
+    program: Word = ""
     artifact: str = ""
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
+    command: tuple[Word, ...] = ()
+    args: tuple[Word, ...] = ()
     stdin: str = ""
     links: tuple[LinkName, ...] = ()
     libraries: tuple[Library, ...] = ()
-    c_flags: dict[Arch, tuple[str, ...]] = Field(default_factory=dict)
+    c_flags: dict[Arch, tuple[Word, ...]] = Field(default_factory=dict)
     libc_version: str | None = Field(default=None, pattern=r"^[0-9]+\.[0-9]+$")
     behaviour: Behaviour | None = None
     expect: Expectation = Expectation()
@@ -161,7 +172,7 @@ class SubjectFile(FrozenData):
         default=(),
         description="packages that the stand-in root filesystem gets besides its own: an interpreter or a run time",
     )
-    build_flags: tuple[str, ...] = Field(
+    build_flags: tuple[Word, ...] = Field(
         default=(),
         description="flags of the product's own build, checked against the platform's libc, compilers and CPU",
     )
@@ -204,6 +215,15 @@ class SubjectFile(FrozenData):
                         artifact=verbatim(repr(unit.artifact)),
                         names=verbatim(str(names)),
                     )
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _objects_are_in_the_target(self) -> SubjectFile:
+        for pattern in self.rootfs_objects:
+            if ".." in pattern.split("/"):
+                raise ValueError(
+                    _("'rootfs_objects' has {pattern}, which leads out of the target", pattern=verbatim(repr(pattern)))
                 )
         return self
 
@@ -272,6 +292,16 @@ def files_of(unit: Unit) -> list[str]:
     return names
 
 
+def _why(error: Exception) -> Message:
+    """Why a name leads nowhere."""
+    match error:
+        case OSError():
+            return system_error(error)
+        case RuntimeError():
+            return system_error(errno.ELOOP)
+    return _("no name of a file: it has a character that none can have")
+
+
 class Subject:
     """A manifest with the directory that it stands in.
 
@@ -299,7 +329,13 @@ class Subject:
             self._check(source, named)
 
     def _check(self, source: YamlFile, named: NamedFile) -> None:
-        target = (self.directory / named.name).resolve()
+        try:
+            target = (self.directory / named.name).resolve()
+            target.is_dir()
+        except (OSError, ValueError, RuntimeError) as error:
+            # A name that no file can have: too long, with a NUL, or of links in a circle.
+            shown = verbatim(repr(named.name[:80]))
+            raise source.error(named.where, _("{name}: {why}", name=shown, why=_why(error))) from error
         if not target.is_relative_to(self.directory):
             raise source.error(
                 named.where, _("{name} is outside the manifest's directory", name=verbatim(repr(named.name)))
@@ -383,7 +419,8 @@ class Subject:
         found = {self.directory / self.manifest.name}
         for named in named_files(self.file):
             place = self.path(named.name)
-            below = set(inputs.walk(place, self._unseen))
+            walked = inputs.walk(place, self._unseen, self.directory)
+            below = {path for path in walked if not inputs.leaves(path, self.directory)}
             found |= below
             if place.is_dir():
                 found.update(inputs.included([p for p in below if p.suffix in inputs.SOURCES], (), self.directory))
@@ -395,6 +432,8 @@ class Subject:
                     dirs = inputs.include_dirs(flags, sources[0].parent, self.directory)
                     forced = inputs.forced_includes(flags, sources[0].parent, self.directory)
                     found.update(inputs.included([*sources, *forced], dirs, self.directory))
+                    linked = inputs.linked([*flags, *(f"-l{n}" for n in unit.links)], sources[0].parent, self.directory)
+                    found.update(path for path in linked if not inputs.leaves(path, self.directory))
         return found
 
     @cached_property

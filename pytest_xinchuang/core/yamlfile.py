@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import reprlib
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,12 +31,49 @@ class _Loader(_Base):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, _("a key that is no text: a list or a mapping"), key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, _("the key {value} is given twice", value=verbatim(repr(key.value))), key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+MOST_MISTAKES = 100
+"""Mistakes of one file that are told."""
+
+MOST_VALUES = 200_000
+"""Values of a file, with what aliases stand for counted each time: nine lists of nine aliases each are 400 million."""
+
+
+def _unfolded(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """How many values a node is, its aliases unfolded; ``known`` has those of nodes that were counted, None while they are.
+
+    Raises:
+        ConstructorError: too many, or it holds itself.
+    """
+    if id(node) in known:
+        found = known[id(node)]
+        if found is None:
+            what = _("an alias of what it stands in")
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+        return found
+    known[id(node)] = None
+    inner: Iterable[yaml.Node] = ()
+    if isinstance(node, yaml.MappingNode):
+        inner = (part for pair in node.value for part in pair)
+    elif isinstance(node, yaml.SequenceNode):
+        inner = node.value
+    total = 1 + sum(_unfolded(part, known) for part in inner)
+    if total > MOST_VALUES:
+        what = _("more than {most} values, with what aliases stand for", most=MOST_VALUES)
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+    known[id(node)] = total
+    return total
 
 
 class YamlFile:
@@ -59,6 +97,8 @@ class YamlFile:
         loader = _Loader(text)
         try:
             self._root: yaml.Node | None = loader.get_single_node()
+            if self._root is not None:
+                _unfolded(self._root, {})
             self.data: Any = loader.construct_document(self._root) if self._root is not None else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -66,7 +106,11 @@ class YamlFile:
             raise DataFileError(
                 _("{path}:{line}: not valid YAML: {value}", path=path, line=line, value=_yaml_fault(error))
             ) from error
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
+        # The library's constructors of tagged values (!!timestamp, !!bool) raise anything where the value is none of the tag.
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            why = _("a value that is not what its tag says")
+            raise DataFileError(_("{path}: not valid YAML: {why}", path=path, why=why)) from error
+        except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
             raise DataFileError(_("{path}: not valid YAML: {why}", path=path, why=error)) from error
         finally:
             loader.dispose()
@@ -121,17 +165,25 @@ class YamlFile:
             return model.model_validate(self.data if data is None else data)
         except ValidationError as error:
             lines = []
-            for problem in error.errors(include_url=False):
+            problems = error.errors(include_url=False)
+            for problem in problems[:MOST_MISTAKES]:
                 where = at + tuple(problem["loc"])
                 allowed = _("no such key here") if problem["type"] == "extra_forbidden" else mistake(problem)
                 if problem["type"] != "missing":
                     allowed = _("found {value}: {allowed}", value=_brief(problem["input"]), allowed=allowed)
                 lines.append(self.error(written(where), allowed).what)
+            if len(problems) > MOST_MISTAKES:
+                lines.append(_("and {n} more", n=len(problems) - MOST_MISTAKES))
             raise DataFileError(joined(dict.fromkeys(lines), verbatim("\n"))) from error
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 4, 120, 120, 120
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 20
+
+
 def _brief(value: object) -> Message:
-    text = repr(value)
+    text = _SHORT.repr(value)
     return verbatim(text if len(text) <= 60 else text[:57] + "...")
 
 

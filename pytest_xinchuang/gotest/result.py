@@ -144,7 +144,7 @@ def coverage_of(profile: bytes) -> tuple[int, int] | None:
     """(covered, all) statements of a cover profile (``go tool cover``'s format); blocks that appear twice count once."""
     blocks: dict[bytes, tuple[int, bool]] = {}
     for line in profile.splitlines():
-        found = re.match(rb"^(\S+:\d+\.\d+,\d+\.\d+) (\d+) (\d+)$", line)
+        found = re.match(rb"^(\S+:\d+\.\d+,\d+\.\d+) (\d{1,18}) (\d{1,18})$", line)
         if found:
             seen = blocks.get(found.group(1), (0, False))[1]
             blocks[found.group(1)] = (int(found.group(2)), seen or int(found.group(3)) > 0)

@@ -30,6 +30,8 @@ WINDOW_BYTES = 1 << 18
 MAX_HUNG = 12
 """Time-outs in one run after which the rest is left undecided: each costs its whole time."""
 MAX_DEATHS = 400
+MAX_RUN_SCALE = 720
+"""The longest time of one run, in time-outs of a request: two hours for 10 s. The rest is left undecided."""
 MAX_VIOLATIONS = 20
 """Violations that are kept; a harness that prints debug output violates the protocol with every line."""
 
@@ -170,13 +172,17 @@ class HarnessClient(Generic[HelloModel]):
     def _run(self, waiting: Iterator[Tagged], flight: Flight) -> Iterator[tuple[Any, Answer]]:
         again: deque[Tagged] = deque()
         exhausted = False
+        heard = started = time.monotonic()
         while True:
             try:
+                self._in_time(started)
                 running = self._up()
-            except (HostFault, ProtocolError) as error:
+            except (HostFault, ProtocolError, _GaveUp) as error:
                 # It has said hello before: what it cannot be asked any more is undecided.
                 yield from self._give_up(flight, again, waiting, error)
                 return
+            if not flight:
+                heard = time.monotonic()
             exhausted = self._fill(running, flight, again, waiting, exhausted)
             if not flight:
                 if not again:
@@ -185,10 +191,17 @@ class HarnessClient(Generic[HelloModel]):
                 continue
             lines = running.receive(self.timeout_s)
             if lines:
+                before = len(flight)
                 for line in lines:
-                    if (found := self._match(line, flight)) is not None:
+                    if (found := self._match(running, line, flight)) is not None:
                         yield found
-                continue
+                now = time.monotonic()
+                if len(flight) < before:
+                    heard = now
+                elif running.floods or now - heard > self.timeout_s:
+                    lines = []  # for all that it says, it has answered nothing in time
+                if lines:
+                    continue
             stuck = deque((tag, request) for tag, request, _size in flight.values())
             flight.clear()
             try:
@@ -223,11 +236,21 @@ class HarnessClient(Generic[HelloModel]):
             running.send(b"".join(batch))
         return exhausted
 
-    def _match(self, line: bytes, flight: Flight) -> tuple[Any, Answer] | None:
+    def _in_time(self, started: float) -> None:
+        if time.monotonic() - started > MAX_RUN_SCALE * self.timeout_s:
+            raise _GaveUp(
+                _("the harness was asked for more than {seconds:g} s", seconds=MAX_RUN_SCALE * self.timeout_s)
+            )
+
+    def _match(self, running: Connection[HelloModel], line: bytes, flight: Flight) -> tuple[Any, Answer] | None:
         try:
             reply = json.loads(line)
             tag, _request, _size = flight.pop(reply.pop("id"))
+            running.count(line, answers=True)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            running.count(line, answers=False)
+            if len(self.violations) >= MAX_VIOLATIONS:
+                return None
             shown = verbatim(repr(line[:120].decode(errors="replace")))
             self._violates(ViolationKind.UNASKED, _("a line that answers no request: {line}", line=shown))
             return None
@@ -241,7 +264,7 @@ class HarnessClient(Generic[HelloModel]):
         What is answered is taken from ``stuck``: where the sandbox breaks, the rest is still there.
         """
         try:
-            end = HarnessEnd(EndKind.SILENT, timeout_s=self.timeout_s) if silent else running.ended()
+            end = self._silence(running) if silent else running.ended()
         finally:
             self.close()
         count = len(stuck)
@@ -282,6 +305,10 @@ class HarnessClient(Generic[HelloModel]):
                 )
             )
 
+    def _silence(self, running: Connection[HelloModel]) -> HarnessEnd:
+        """The end of a harness that goes on and answers nothing."""
+        return HarnessEnd(EndKind.FLOODED if running.floods else EndKind.SILENT, timeout_s=self.timeout_s)
+
     def _alone(self, request: Request) -> Answer:
         running = self._up()
         number, line = running.encode(request)
@@ -294,13 +321,13 @@ class HarnessClient(Generic[HelloModel]):
                 self._running = None
                 end = running.ended()
                 return Answer(ReplyKind.DIED, detail=end.text(), end=end)
-            if not lines:
-                self.close()
-                end = HarnessEnd(EndKind.SILENT, timeout_s=self.timeout_s)
-                return Answer(ReplyKind.HUNG, detail=end.text(), end=end)
             for said in lines:
-                if found := self._match(said, flight):
+                if found := self._match(running, said, flight):
                     return found[1]
+            if not lines or running.floods or time.monotonic() > deadline:
+                self.close()
+                end = self._silence(running)
+                return Answer(ReplyKind.HUNG, detail=end.text(), end=end)
 
     @staticmethod
     def _give_up(

@@ -17,6 +17,9 @@ from pytest_xinchuang.sandbox.protocol import Launch
 
 END_S = 5.0
 """Seconds that a harness has to end after it has closed its output, where nobody says otherwise."""
+MOST_STRAYS = 20_000
+"""Lines between two replies that answer no request; more are a flood, which would never end."""
+MOST_STRAY_BYTES = 64 << 20
 
 
 class Connection(Generic[HelloModel]):
@@ -46,6 +49,7 @@ class Connection(Generic[HelloModel]):
     ) -> None:
         self._ids = ids if ids is not None else itertools.count(1)
         self._rest: list[bytes] = []
+        self._strays = self._stray_bytes = 0
         self._end_timeout_s = end_timeout_s
         self._closed = False
         self._process = LineProcess(launch())
@@ -83,13 +87,27 @@ class Connection(Generic[HelloModel]):
         except queue.Empty:
             return []
 
+    def count(self, line: bytes, *, answers: bool) -> None:
+        """Take note of a line that answers a request, or none."""
+        if answers:
+            self._strays = self._stray_bytes = 0
+        else:
+            self._strays += 1
+            self._stray_bytes += len(line)
+
+    @property
+    def floods(self) -> bool:
+        """Whether it writes without end what nobody has asked for."""
+        return self._strays > MOST_STRAYS or self._stray_bytes > MOST_STRAY_BYTES
+
     def ended(self) -> HarnessEnd:
         """How a harness ended that has closed its output.
 
         Raises:
             SandboxFault: by a fault of ours.
         """
-        outcome = self._process.process.wait(self._end_timeout_s)
+        # Nobody reads on from one that floods: it would wait for room, and not end.
+        outcome = None if self._process.overlong else self._process.process.wait(self._end_timeout_s)
         went_on = outcome is None
         if outcome is None:
             outcome = self._process.process.kill()
@@ -98,6 +116,8 @@ class Connection(Generic[HelloModel]):
         if outcome.ended in OURS:
             raise SandboxFault(_("the harness's sandbox broke: {how}", how=outcome.describe()))
         said = self._process.said() or outcome.stderr.decode(errors="replace").strip()[-300:]
+        if self._process.overlong:
+            return HarnessEnd(EndKind.FLOODED, None, said)
         return HarnessEnd(EndKind.CLOSED, None, said) if went_on else HarnessEnd.of(outcome, said)
 
     def close(self) -> None:

@@ -33,6 +33,8 @@ class EndKind(StrEnum):
     """It closed its output and went on."""
     SILENT = "silent"
     """It said nothing within the time-out, and was ended by us."""
+    FLOODED = "flooded"
+    """It wrote without end what nobody had asked for, and was ended by us."""
 
     @property
     def may_be_the_hosts(self) -> bool:
@@ -72,7 +74,9 @@ class HarnessEnd:
         """The end in a few words."""
         if self.kind is EndKind.SILENT:
             return _("no reply for {seconds:g} s", seconds=self.timeout_s)
-        if self.kind is EndKind.CLOSED:
+        if self.kind is EndKind.FLOODED:
+            how = _("it writes without end what answers no request")
+        elif self.kind is EndKind.CLOSED:
             how = _("it closed its output and went on")
         else:
             how = self.outcome.describe() if self.outcome else verbatim(self.kind.value)

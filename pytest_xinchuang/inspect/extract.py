@@ -30,6 +30,8 @@ class _Account:
 def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[str, bytes]:
     """Path inside of the artifact -> content of every regular file in it; links are given as copies of what they lead to.
 
+    Links that lead out of the artifact are left out: on the target they lead to files of the target.
+
     Args:
         arch: which of an image's platforms is meant, by OCI's name; empty: the first.
 
@@ -37,9 +39,9 @@ def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[st
         XcError: it cannot be read, or holds more than ``MAX_BYTES``.
     """
     if path.is_dir():
-        return _bounded(
-            {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}, path
-        )
+        root = path.resolve()
+        inside = (p for p in sorted(path.rglob("*")) if p.is_file() and p.resolve().is_relative_to(root))
+        return _bounded({str(p.relative_to(path)): p.read_bytes() for p in inside}, path)
     data = path.read_bytes()
     kind = formats.kind_of(data, path.name)
     if kind in (None, "elf", "jar"):

@@ -4,7 +4,7 @@
 catalogues ``locale/zh.po`` of the rooms hold the Chinese. See CONTRIBUTING.md, "Add a message".
 """
 
-from pytest_xinchuang.messages.catalogues import LANGUAGES, add_catalogue, choose_language
+from pytest_xinchuang.messages.catalogues import LANGUAGES, add_catalogue, can_show, choose_language, displayed
 from pytest_xinchuang.messages.message import NOTHING, Message, _, both, joined, n_, render, told, verbatim
 from pytest_xinchuang.messages.system import system_cause, system_error
 
@@ -15,7 +15,9 @@ __all__ = [
     "_",
     "add_catalogue",
     "both",
+    "can_show",
     "choose_language",
+    "displayed",
     "joined",
     "n_",
     "render",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,3 +66,19 @@ def choose_language(wanted: str | None = None, environment: Mapping[str, str] | 
         if language in LANGUAGES:
             return language
     return LANGUAGES[0]
+
+
+def displayed(language: str, stream: object = None) -> str:
+    """The language that a stream (default: the terminal's output) can show: English where its encoding has no Chinese."""
+    return language if can_show("信创平台。", stream) else LANGUAGES[0]
+
+
+def can_show(text: str, stream: object = None) -> bool:
+    """Whether a stream's encoding has every character of a text. One without an encoding (in memory) has."""
+    # pytest and others may have put something else in the place of sys.stdout.
+    encoding = getattr(sys.__stdout__ if stream is None else stream, "encoding", None)
+    try:
+        text.encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

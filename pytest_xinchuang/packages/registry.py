@@ -114,6 +114,10 @@ class Registry:
         """The files of the catalogue."""
         return [package.requirements for package in self if package.requirements is not None]
 
+    def own_requirement_files(self) -> list[Path]:
+        """The catalogue files of packages that are not of this distribution."""
+        return [p.requirements for p in self if p.requirements is not None and not is_shipped(p)]
+
     def catalogue(self, *more: Path) -> Catalogue:
         """The catalogue of these packages, and of further files.
 
@@ -132,7 +136,7 @@ def installed(more: Sequence[ConformancePackage] = ()) -> Registry:
         XcError: one cannot be loaded, or this distribution was installed before it registered its own.
     """
     found = [_load(point) for point in entry_points()]
-    if not any(map(_is_ours, found)):
+    if not any(map(is_shipped, found)):
         raise XcError(
             _(
                 "this installation of pytest-xinchuang has registered no conformance package: it is older than its source"
@@ -148,7 +152,7 @@ def shipped() -> Registry:
     Raises:
         XcError: they are not registered.
     """
-    return Registry(filter(_is_ours, installed()))
+    return Registry(filter(is_shipped, installed()))
 
 
 def load_subject(path: Path) -> Subject:
@@ -156,7 +160,8 @@ def load_subject(path: Path) -> Subject:
     return installed().subject(path)
 
 
-def _is_ours(package: ConformancePackage) -> bool:
+def is_shipped(package: ConformancePackage) -> bool:
+    """Whether it is one of this distribution's."""
     return type(package).__module__.startswith(_OURS)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import platform as host
 import re
 import shutil
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -137,6 +139,10 @@ def _is_kernel(data: bytes) -> bool:
     )
 
 
+MOST_UNPACKED = 512 << 20
+"""Bytes of a kernel."""
+
+
 def unpacked(data: bytes) -> bytes:
     """The kernel inside of an EFI "zboot" image: unpacked once here, and not under emulation at each boot.
 
@@ -150,14 +156,36 @@ def unpacked(data: bytes) -> bytes:
     payload = data[offset : offset + size]
     try:
         if kind == "gzip":
-            return gzip.decompress(payload)
+            return _gunzip(payload)
         if kind in ("xz", "xzkern"):
-            return lzma.decompress(payload)
+            return _unxz(payload)
         if kind in ("zstd", "zstd22"):
             return _unzstd(payload)
-    except (MissingDependency, lzma.LZMAError, OSError, EOFError, ValueError):
+    except (MissingDependency, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError):
         return data
     return data
+
+
+def _bounded(data: bytes | bytearray) -> None:
+    """Raises ValueError: what was unpacked is more than any kernel."""
+    if len(data) > MOST_UNPACKED:
+        raise ValueError(_("it holds more than {n} MiB", n=MOST_UNPACKED >> 20))
+
+
+def _gunzip(data: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        found = file.read(MOST_UNPACKED + 1)
+    _bounded(found)
+    return found
+
+
+def _unxz(data: bytes) -> bytes:
+    reader = lzma.LZMADecompressor(memlimit=MOST_UNPACKED)
+    found = reader.decompress(data, MOST_UNPACKED + 1)
+    _bounded(found)
+    if not reader.eof:
+        raise EOFError(_("the xz stream is cut off"))
+    return found
 
 
 def _unzstd(data: bytes) -> bytes:
@@ -170,14 +198,19 @@ def _unzstd(data: bytes) -> bytes:
     with optional("inspect"):
         import zstandard
 
-    reader = zstandard.ZstdDecompressor().decompressobj()
+    reader = zstandard.ZstdDecompressor(max_window_size=MOST_UNPACKED).decompressobj()
     try:
-        found = reader.decompress(data)
+        found = bytearray()
+        for at in range(0, len(data), 1024):  # a block of 4 bytes may stand for 128 KiB
+            found += reader.decompress(data[at : at + 1024])
+            _bounded(found)
+            if reader.eof:
+                break
     except zstandard.ZstdError as error:
         raise ValueError(told(error)) from error
     if not reader.eof:
         raise EOFError(_("the zstd frame is cut off"))
-    return found
+    return bytes(found)
 
 
 def _release(data: bytes) -> str:
@@ -193,11 +226,11 @@ def _decompressed(path: Path) -> bytes:
     data = _read(path)
     try:
         if data[:6] == b"\xfd7zXZ\0":
-            return lzma.decompress(data)
+            return _unxz(data)
         if data[:2] == b"\x1f\x8b":
-            return gzip.decompress(data)
+            return _gunzip(data)
         if data[:4] == b"\x28\xb5\x2f\xfd":
             return _unzstd(data)
-    except (lzma.LZMAError, OSError, EOFError, ValueError) as error:
+    except (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError) as error:
         raise DataFileError(_("{path}: cannot be decompressed: {why}", path=path, why=error)) from error
     return data

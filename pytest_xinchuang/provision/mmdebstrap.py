@@ -15,6 +15,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import RootfsRecipe
 from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.provision.places import in_tree
 from pytest_xinchuang.tools.process import End, Runner, environment, first_line
 
 TIMEOUT_S = 3600
@@ -252,24 +253,34 @@ def _configure(tree: Path) -> None:
 
 
 def read_facts(tree: Path) -> dict[str, str]:
-    """The glibc and OpenSSL versions and the name of a root filesystem, read from its files."""
+    """The glibc and OpenSSL versions, the machine (e_machine) and the name of a root filesystem, read from its files."""
     facts: dict[str, str] = {}
-    for libc in sorted(tree.glob("**/libc.so.6")):
-        found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", libc.read_bytes()) if libc.is_file() else None
+    for libc in _found(tree, "libc.so.6"):
+        data = libc.read_bytes()
+        found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", data)
         if found:
             facts["libc"] = found.group(1).decode()
-    for crypto in sorted(tree.glob("**/libcrypto.so.*")):
-        found = re.search(rb"OpenSSL (\d+\.\d+\.\d+[a-z]*) ", crypto.read_bytes()) if crypto.is_file() else None
+            facts["machine"] = str(int.from_bytes(data[18:20], "little"))
+    for crypto in _found(tree, "libcrypto.so.*"):
+        found = re.search(rb"OpenSSL (\d+\.\d+\.\d+[a-z]*) ", crypto.read_bytes())
         if found:
             facts["openssl"] = found.group(1).decode()
-    release = tree / "usr/lib/os-release"
-    if not release.is_file():
-        release = tree / "etc/os-release"
-    if release.is_file() and not release.is_symlink():
-        name = re.search(r'^PRETTY_NAME="?([^"\n]*)', release.read_text(errors="replace"), re.M)
-        if name:
-            facts["name"] = name.group(1)
+    if name := re.search(r'^PRETTY_NAME="?([^"\n]*)', read_os_release(tree), re.M):
+        facts["name"] = name.group(1)
     return facts
+
+
+def read_os_release(tree: Path) -> str:
+    """The os-release of a root filesystem; empty where it has none (os-release(5): /etc first)."""
+    found = in_tree(tree, "/etc/os-release") or in_tree(tree, "/usr/lib/os-release")
+    return found.read_text(encoding="utf-8", errors="replace") if found else ""
+
+
+def _found(tree: Path, pattern: str) -> Iterator[Path]:
+    """The files of this name, each where links within the tree lead to."""
+    for path in sorted(tree.glob(f"**/{pattern}")):
+        if (file := in_tree(tree, str(path.relative_to(tree)))) is not None:
+            yield file
 
 
 def build_emulators(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from io import TextIOBase
 from typing import TextIO
 
-from pytest_xinchuang.messages import Message, _, choose_language, render, verbatim
+from pytest_xinchuang.messages import Message, _, can_show, choose_language, displayed, render, verbatim
 
 LOGGER = logging.getLogger("pytest_xinchuang.progress")
 
@@ -38,8 +38,8 @@ class Progress:
         self, *, quiet: bool = False, stream: TextIO | TextIOBase | None = None, language: str | None = None
     ) -> None:
         self.quiet = quiet
-        self._language = choose_language(language)
         self._stream = stream or sys.stderr
+        self._language = displayed(choose_language(language), self._stream)
         self._bar = not quiet and self._stream.isatty()
         self._lock = threading.Lock()
 
@@ -76,7 +76,7 @@ class Progress:
             self._line(_("{step}: making it", step=verbatim(step.name)))
 
     def _tick(self, step: ProgressStep, stop: threading.Event) -> None:
-        marks = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+        marks = next(m for m in ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\") if can_show(m, self._stream))
         turn = 0
         while not stop.wait(0.1):
             if step.started:

@@ -14,9 +14,9 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
-from pytest_xinchuang.provision import kernels, mmdebstrap
+from pytest_xinchuang.provision import kernels, mmdebstrap, vendors
 from pytest_xinchuang.provision.archive import pack, unpack
-from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
+from pytest_xinchuang.provision.cache import IMPORTED, VENDOR, Cache, Entry, tree_digest
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.refs import (
     MARKER,
@@ -69,10 +69,21 @@ class Store:
 
     def rootfs_for(self, platform: Platform, *, force: bool = False) -> RootfsRef:
         """The root filesystem of a platform: the vendor's if one was imported, else the nearest stand-in."""
-        imported = self.cache.verified("rootfs", f"vendor-{platform.id}", None)
+        imported = self.cache.verified("rootfs", f"{VENDOR}{platform.id}", IMPORTED)
         if imported is not None:
+            tree = self.cache.tree("rootfs", imported.name)
+            facts = imported.facts if "machine" in imported.facts else mmdebstrap.read_facts(tree)
+            if others := vendors.disagreements(platform, tree, facts):
+                raise HostFault(
+                    _(
+                        "the imported root filesystem of {id} is not that platform's: {why}",
+                        id=platform.id,
+                        why=joined(others),
+                    ),
+                    mend=verbatim(f"xc rootfs import {platform.id} TARBALL"),
+                )
             return self._ref(imported, platform)
-        if self.cache.peek("rootfs", f"vendor-{platform.id}") is not None:
+        if self.cache.holds("rootfs", f"{VENDOR}{platform.id}"):
             raise HostFault(
                 _(
                     "the imported root filesystem of {id} is not what was imported: its digest has changed",
@@ -117,15 +128,15 @@ class Store:
         """Whether a kernel of the platform's architecture, and what it runs on, have been provisioned."""
         recipes = [n for n, r in self.platforms.file.kernels.items() if r.arch is platform.arch]
         return self.cache.peek("system-emulator", self._system_emulator) is not None and any(
-            self.cache.peek("kernel", name) is not None for name in (f"vendor-{platform.id}", *recipes)
+            self.cache.peek("kernel", name) is not None for name in (f"{VENDOR}{platform.id}", *recipes)
         )
 
     def kernel_for(self, platform: Platform) -> KernelRef:
         """The kernel of a platform: the vendor's if one was imported, else the stand-in that is nearest by page size."""
-        imported = self.cache.verified("kernel", f"vendor-{platform.id}", None)
+        imported = self.cache.verified("kernel", f"{VENDOR}{platform.id}", IMPORTED)
         if imported is not None:
             return self._kernel_ref(imported)
-        if self.cache.peek("kernel", f"vendor-{platform.id}") is not None:
+        if self.cache.holds("kernel", f"{VENDOR}{platform.id}"):
             raise HostFault(
                 _("the imported kernel of {id} is not what was imported: its digest has changed", id=platform.id),
                 mend=verbatim(f"xc kernel import {platform.id} FILE"),
@@ -187,7 +198,7 @@ class Store:
         def build(tree: Path) -> tuple[str, dict[str, str]]:
             return kernels.import_kernel(kernel, modules, tree)
 
-        return self.cache.make("kernel", f"vendor-{platform.id}", "imported", build, stand_in=False, force=True)
+        return self.cache.make("kernel", f"{VENDOR}{platform.id}", IMPORTED, build, stand_in=False, force=True)
 
     def ensure(self, platform: Platform) -> None:
         """Make what ``platform`` runs on where it is missing altogether; what is there is verified when it is used."""
@@ -251,9 +262,21 @@ class Store:
             if self.packages:
                 packages = joined(map(verbatim, self.packages), _(", "))
                 differs.append(_("with {packages}, as the manifest asks", packages=packages))
+        tree = self.cache.tree("rootfs", entry.name)
+        owner, wanted = tree.stat().st_uid, os.geteuid() or SANDBOX_HOST_UID
+        if owner != wanted:
+            raise HostFault(
+                _(
+                    "the root filesystem {tree} belongs to user {owner}, and sandboxes need user {wanted} to own it",
+                    tree=verbatim(str(tree)),
+                    owner=owner,
+                    wanted=wanted,
+                ),
+                mend=verbatim("xc provision --force"),
+            )
         return RootfsRef(
             name=entry.name,
-            path=self.cache.tree("rootfs", entry.name),
+            path=tree,
             digest=entry.digest,
             libc_version=entry.facts.get("libc", ""),
             stand_in=entry.stand_in,
@@ -289,6 +312,14 @@ class Store:
                 mend=_("xc provision --export DIR, on a machine with network"),
             ) from error
         for archive, entry in wanted:
+            if not entry.says_what_it_is:
+                raise DataFileError(
+                    _(
+                        "{directory}/index.json: {name} says that it is what its name and recipe deny",
+                        directory=directory,
+                        name=verbatim(repr(entry.name)),
+                    )
+                )
 
             def build(tree: Path, archive: Path = archive, entry: Entry = entry) -> tuple[str, dict[str, str]]:
                 unpack(archive, tree)
@@ -323,12 +354,22 @@ class Store:
                         en=platform.system.title.en,
                     )
                 )
+            if others := vendors.disagreements(platform, tree, facts):
+                raise DataFileError(
+                    _(
+                        "{tarball}: not a root filesystem of {platform}: {why}",
+                        tarball=tarball,
+                        platform=platform.id,
+                        why=joined(others),
+                    ),
+                    mend=_("if the platform is described wrongly, correct it in a file of your own: --platforms-file"),
+                )
             for name in ("proc", "dev", "sys", "run", "xc", ".xc", "tmp"):
                 (tree / name).mkdir(exist_ok=True)
             _give_to_sandbox_user(tree)
             return f"imported from {tarball.name}", facts
 
-        return self.cache.make("rootfs", f"vendor-{platform.id}", "imported", build, stand_in=False, force=True)
+        return self.cache.make("rootfs", f"{VENDOR}{platform.id}", IMPORTED, build, stand_in=False, force=True)
 
 
 def _told(text: str | Text) -> Message:

@@ -10,9 +10,10 @@ from typing import Any
 from pytest_xinchuang import __version__
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.requirement import Requirement
 from pytest_xinchuang.inspect.inspector import Inspection, describe
 from pytest_xinchuang.inspect.kinds import kind_word
-from pytest_xinchuang.messages import Message, _, n_
+from pytest_xinchuang.messages import Message, _, joined, n_, verbatim
 from pytest_xinchuang.report.sarif import sarif_document
 
 ORDER = (Certainty.CERTAIN, Certainty.UNDECIDED, Certainty.GUARDED, Certainty.NOTE)
@@ -214,6 +215,22 @@ def explain(catalogue: FindingCatalogue, codes: Iterable[str], language: str, ro
         title = f"{rule.code}  {rule.title.message().render(language)}"
         parts.append("\n".join([title, *(f"  {line.render(language)}" for line in lines)]))
     return "\n\n".join(parts) + "\n"
+
+
+def explain_requirement(requirement: Requirement, language: str) -> str:
+    """What a requirement demands, on which evidence it is decided, and what it needs."""
+    lines = [
+        _("package: {package}", package=verbatim(requirement.package)),
+        _("traces to: {text}", text=verbatim(requirement.clause)),
+        _("decided on evidence of at least: {fidelity}", fidelity=requirement.min_fidelity.word),
+        _("mend: {mend}", mend=requirement.mend.message()),
+    ]
+    if requirement.needs:
+        lines.append(_("needs: {requirements}", requirements=joined(map(verbatim, requirement.needs), _(", "))))
+    if not requirement.mandatory:
+        lines.append(_("it stands in the way of no level"))
+    title = f"{requirement.id}  {requirement.level.value}  {requirement.title.message().render(language)}"
+    return "\n".join([title, *(f"  {line.render(language)}" for line in lines)]) + "\n"
 
 
 def told(catalogue: FindingCatalogue, finding: Finding) -> Message:

@@ -10,8 +10,9 @@ from junit_xml import TestCase, TestSuite
 from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.journal import Journal
 from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.sealed import is_sealed, standing
 from pytest_xinchuang.core.verdict import Verdict
-from pytest_xinchuang.messages import LANGUAGES, Message, _, joined, verbatim
+from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, verbatim
 from pytest_xinchuang.report import parts
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -20,7 +21,8 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def junit_text(result: RunResult, language: str = LANGUAGES[0]) -> str:
     """``junit.xml`` as text, the same for the same journal and language.
 
-    What is inconclusive or was not tested is an ``<error>``: a skipped case counts as harmless nearly everywhere.
+    What is inconclusive or was not tested is an ``<error>``: a skipped case counts as harmless nearly everywhere. What is
+    beyond the level that the profile requires is harmless, and skipped with its reason.
     Properties stand at the suites: common JUnit schemas allow none inside a case.
     """
     root = ElementTree.Element("testsuites")
@@ -30,7 +32,7 @@ def junit_text(result: RunResult, language: str = LANGUAGES[0]) -> str:
             cases = [r for r in result.of(grade.platform) if r.package == package]
             suite = TestSuite(
                 f"{package}.{grade.platform}",
-                [_case(journal, r, language) for r in cases],
+                [_case(journal, r, grade, language) for r in cases],
                 hostname=journal.started.run.host.get("name", "unknown"),
                 timestamp=journal.started.t.rstrip("Z").split(".")[0],
                 properties=_properties(result, grade, package, cases, language),
@@ -58,7 +60,7 @@ def _seconds(journal: Journal, result: RequirementResult) -> float:
     return sum(e.duration_s for e in events)
 
 
-def _case(journal: Journal, result: RequirementResult, language: str) -> TestCase:
+def _case(journal: Journal, result: RequirementResult, grade: Grade, language: str) -> TestCase:
     case = TestCase(result.id, f"{result.package}.{result.platform}", round(_seconds(journal, result), 3))
 
     def told(message: Message) -> str:
@@ -66,6 +68,15 @@ def _case(journal: Journal, result: RequirementResult, language: str) -> TestCas
 
     lines = [result.reason, *([_("mend: {mend}", mend=result.mend)] if result.mend else [])]
     text = told(joined(lines, verbatim("\n")))
+    if grade.does_not_demand(result) and not result.clears:
+        why = _(
+            "beyond the profile {profile} ({level}): {reason}",
+            profile=grade.profile,
+            level=grade.required_level or "",
+            reason=_("{verdict}: {reason}", verdict=result.effective.word, reason=result.reason),
+        )
+        case.add_skipped_info(told(why), text)
+        return case
     match result.effective:
         case Verdict.PASS:
             if result.flaky:
@@ -108,9 +119,11 @@ def _properties(
         "fidelity": grade.fidelity,
         "rootfs": grade.rootfs,
         "run.id": started.run.id,
+        "sealed": "true" if is_sealed(result.journal) else standing(result.journal).render(language),
     }
     properties |= parts.properties(result, grade, package)
     for case in cases:
+        properties[f"title.{case.id}"] = both(case.title).render(language)
         properties[f"requirement.{case.id}"] = f"{case.level} {case.effective}{' flaky' if case.flaky else ''}"
     return {name: clean(value) for name, value in properties.items()}
 

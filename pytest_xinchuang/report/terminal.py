@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pytest_xinchuang.core.events import ChosenProfile
 from pytest_xinchuang.core.grade import Grade, RunResult
 from pytest_xinchuang.core.result import RequirementResult
+from pytest_xinchuang.core.sealed import standing
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import LANGUAGES, Message, _, both, joined, n_, render, verbatim
 from pytest_xinchuang.report import parts
-from pytest_xinchuang.report.columns import padded, shortened, width_of
+from pytest_xinchuang.report.columns import padded, shortened, width_of, wrapped
 
 Writer = Callable[..., None]
 
@@ -40,7 +41,8 @@ class _Table:
         self._line = line
 
     def line(self, text: Message, indent: int = 0, **markup: bool) -> None:
-        self._line(" " * indent + text.render(self.language), **markup)
+        for line in wrapped(text.render(self.language), self.width - indent) or [""]:
+            self._line(" " * indent + line, **markup)
 
     def write(self) -> None:
         result, started = self.result, self.result.journal.started
@@ -60,8 +62,9 @@ class _Table:
         if any(g.with_waivers for g in result.grades):
             waived = sorted({i for g in result.grades for i in g.with_waivers})
             self.line(_("* with waivers: {requirements}", requirements=_names(waived)))
-        for note in result.waiver_notes:
+        for note in (*result.journal.notes, *result.waiver_notes):
             self.line(_("! {note}", note=note), yellow=True)
+        self.line(standing(result.journal))
         if any(g.fidelity.startswith("emulated") for g in result.grades):
             self.line(_("Emulated: this is not a certificate for the real system. `needs native` asks for a board."))
 
@@ -80,14 +83,16 @@ class _Table:
         widths = [max(9, *(width_of(row[n]) + 1 for row in rows)) if rows else 9 for n in range(len(Level))]
         heads = "".join(padded(level.value, w) for level, w in zip(Level, widths, strict=True))
         first = f"{padded(heading, names)}  {padded(grade_heading, grades)}  {heads}"
-        self._line(first + _("evidence").render(say), bold=True)
+        # Where a row would be broken, the evidence stands on a line of its own.
+        apart = any(width_of(first) + width_of(_how(grade).render(say)) > self.width for grade in result.grades)
+        self._line(first.rstrip() if apart else first + _("evidence").render(say), bold=True)
         for grade, text, row in zip(result.grades, shown, rows, strict=True):
             cells = "".join(padded(cell, w) for cell, w in zip(row, widths, strict=True))
             how = _how(grade).render(say)
-            self._line(
-                f"{padded(grade.platform, names)}  {padded(text, grades)}  {cells}{how}",
-                **_colour(grade, result.of(grade.platform)),
-            )
+            row_text = f"{padded(grade.platform, names)}  {padded(text, grades)}  {cells}"
+            self._line(row_text.rstrip() if apart else row_text + how, **_colour(grade, result.of(grade.platform)))
+            if apart:
+                self.line(_("evidence: {text}", text=verbatim(how)), 2)
 
     def _blocking(self, grade: Grade, results: list[RequirementResult]) -> None:
         if grade.level is None:
@@ -126,10 +131,15 @@ class _Table:
             ),
             2,
         )
-        self._line(" " * 6 + shortened(r.reason.render(self.language), 2 * self.width))
-        if r.mend and r.verdict is not Verdict.NOT_TESTED:
-            mend = shortened(r.mend.render(self.language), self.width)
-            self.line(_("mend: {mend}", mend=verbatim(mend)), 6)
+        reason = shortened(r.reason.render(self.language), max(3 * self.width, 240))
+        for line in wrapped(reason, self.width - 6):
+            self._line(" " * 6 + line)
+        if r.mend and (r.verdict is not Verdict.NOT_TESTED or r.advised):
+            # Whole: whoever reads it copies the command out of it.
+            first, *more = wrapped(_("mend: {mend}", mend=r.mend).render(self.language), self.width - 6)
+            self._line(" " * 6 + first)
+            for line in more:
+                self._line(" " * 8 + line)
 
 
 def _profile(profile: ChosenProfile) -> Message:

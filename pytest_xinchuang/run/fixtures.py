@@ -28,9 +28,19 @@ def _session(request: pytest.FixtureRequest) -> XcSession:
 @pytest.fixture(scope="session")
 def xc_platform(request: pytest.FixtureRequest) -> Platform:
     """The platform that this test runs for; a test that uses it runs once for each selected one."""
-    _session(request)
-    platform: Platform = request.param
-    return platform
+    session = _session(request)
+    chosen: Platform | None = getattr(request, "param", None)
+    if chosen is None and len(session.platforms) == 1:
+        chosen = session.platforms[0]
+    if chosen is None:
+        from pytest_xinchuang.core.errors import XcError
+        from pytest_xinchuang.messages import _, verbatim
+
+        raise XcError(
+            _("several platforms are selected, and pytest does not see that this test runs for each of them"),
+            mend=_("add {mark} to the test", mark=verbatim('@pytest.mark.usefixtures("xc_platform")')),
+        )
+    return chosen
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +73,19 @@ def xc_sandbox(request: pytest.FixtureRequest, xc_platform: Platform) -> Recordi
         pytest.skip(_("needs {least}; this sandbox is {fidelity}", least=least, fidelity=sandbox.fingerprint.fidelity))
     sandbox.reset()
     return RecordingSandbox(sandbox, record_of(request.node))
+
+
+@pytest.fixture(scope="session")
+def xc_sandbox_session(request: pytest.FixtureRequest, xc_platform: Platform) -> RecordingSandbox:
+    """A second sandbox of ``xc_platform``, which lasts for the whole run and is never emptied.
+
+    It is for what several tests share, such as a server that a fixture of your own starts, of whichever scope. What it is seen
+    to do is evidence of the test that is running; what it did in a set-up is evidence of each test that uses it.
+    """
+    from pytest_xinchuang.run.handles import LASTING, LastingRecord, RecordingSandbox
+
+    record = request.config.stash.setdefault(LASTING, {})[xc_platform.id] = LastingRecord(request.config)
+    return RecordingSandbox(_session(request).pool.lasting(xc_platform), record)
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.run.recording import ItemRecord
+from pytest_xinchuang.run.recording import ItemRecord, record_of
 from pytest_xinchuang.sandbox.protocol import Limits, Outcome, Process, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
+
+RUNNING: pytest.StashKey[pytest.Item] = pytest.StashKey()
+"""The test that is running, or is set up."""
+LASTING: pytest.StashKey[dict[str, LastingRecord]] = pytest.StashKey()
+"""What the sandboxes that last were seen to do, by platform."""
 
 
 class Evidence:
@@ -28,7 +35,7 @@ class Evidence:
 class RecordingSandbox:
     """A sandbox whose every run is kept as evidence of the test that made it."""
 
-    def __init__(self, sandbox: Sandbox, record: ItemRecord) -> None:
+    def __init__(self, sandbox: Sandbox, record: ItemRecord | LastingRecord) -> None:
         self._sandbox = sandbox
         self._record = record
         self.fingerprint = sandbox.fingerprint
@@ -77,6 +84,30 @@ class RecordingSandbox:
 
     def reset(self) -> None:
         self._sandbox.reset()
+
+
+class LastingRecord:
+    """Records for whichever test is running, and keeps what was seen while one was set up: it is evidence of all of them."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._before: list[tuple[dict[str, Any], Fidelity]] = []
+
+    def add(self, observation: dict[str, Any], fidelity: Fidelity) -> None:
+        record = self._current()
+        record.add(observation, fidelity)
+        if not record.running:
+            self._before.append((observation, fidelity))
+
+    def _current(self) -> ItemRecord:
+        return record_of(self._config.stash[RUNNING])
+
+    def hand_on(self) -> None:
+        """Give the running test what was seen before it."""
+        record = self._current()
+        for observation, fidelity in self._before:
+            if not any(observation is known for known in record.evidence):
+                record.add(observation, fidelity)
 
 
 class Toolchain:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,8 @@ from pytest_xinchuang.packages.base import N_
 from pytest_xinchuang.run.options import in_the_locale, usage_error
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.core.platform import Platform, Platforms
+    from pytest_xinchuang.messages import Message
 
 SIGNATURES = {
     "xc_platform": N_(
@@ -50,6 +53,16 @@ def allows(config: pytest.Config, mark: pytest.Mark, platform: Platform, shorts:
     )
 
 
+def platforms_for(item: pytest.Item, platforms: Iterable[Platform], known: Platforms) -> list[Platform]:
+    """Those platforms of a run that every ``xc_platform`` marker of a test lets it run on.
+
+    Raises:
+        pytest.UsageError: wrong arguments.
+    """
+    marks = list(item.iter_markers("xc_platform"))
+    return [p for p in platforms if all(allows(item.config, mark, p, known.file.shorts) for mark in marks)]
+
+
 def _wrong(config: pytest.Config, found: str, marker: str) -> pytest.UsageError:
     from pytest_xinchuang.messages import Message, _  # every pytest run comes by here, and most have no such mistake
 
@@ -69,6 +82,24 @@ def requirement_ids(item: pytest.Item) -> list[str]:
             raise _wrong(item.config, item.nodeid, "xc_requirement")
         found += [a for a in mark.args if a not in found]
     return found
+
+
+def unknown_markers(item: pytest.Item) -> Iterator[Message]:
+    """Markers that are called like ours and are not: pytest only warns of them, and their test would decide nothing."""
+    for name in dict.fromkeys(mark.name for mark in item.iter_markers()):
+        if name in SIGNATURES or not name.startswith("xc_"):
+            continue
+        registered = {re.split(r"[(:\s]", line, maxsplit=1)[0] for line in item.config.getini("markers")}
+        if name not in registered:
+            from pytest_xinchuang.core.near import near
+            from pytest_xinchuang.messages import _, verbatim
+
+            yield _(
+                "{test}: there is no marker {marker}{hint}",
+                test=verbatim(item.nodeid),
+                marker=verbatim(name),
+                hint=near(name, SIGNATURES),
+            )
 
 
 def least_fidelity(item: pytest.Item) -> str | None:

@@ -33,12 +33,15 @@ _OPTIONS = (
     PackageOption(
         "--xc-subject",
         "PATH",
-        N_("manifest (xinchuang.yaml) of the product to grade, or its directory (default: the target's own OpenSSL)"),
+        N_(
+            "manifest (xinchuang.yaml) of the product to grade, or its directory (default: the one in the rootdir, else the "
+            "target's own OpenSSL)"
+        ),
     ),
     PackageOption(
         "--xc-suite",
         "NAME[,NAME...]",
-        N_("conformance packages to run, or 'none' (default: all, unless paths are given)"),
+        N_("conformance packages to run, 'all' or 'none' (default: those that the manifest has something for)"),
     ),
     PackageOption("--xc-profile", "ID", N_("what the target system demands (default: report)")),
     PackageOption("--xc-report", "DIR", N_("where journal and reports are written (default: .xc)")),
@@ -54,30 +57,36 @@ _OPTIONS = (
 )
 _FLAGS = (
     ("--xc-keep-sandbox", N_("leave docker containers running at the end, for debugging")),
+    (
+        "--xc-in-process",
+        N_("decide the suite's checks in this process and not in a sealed one, e.g. to work on a plugin"),
+    ),
     ("--xc-offline", N_("provision nothing: a missing emulator or root filesystem is a fault")),
 )
 
 
 def add_options(parser: pytest.Parser, packages: Iterable[ConformancePackage]) -> None:
     """Register every ``--xc-*`` option, also of the installed packages, and the ini value of its name with underscores."""
-    group = parser.getgroup("xinchuang", in_the_locale(N_("grading on 信创 platforms")))
+    group = parser.getgroup("xinchuang", in_the_locale(N_("grading on Xinchuang platforms")))
     own = [option for package in packages for option in package.options]
     for each in (*_OPTIONS, *own):
         text = in_the_locale(each.help)
         group.addoption(each.flag, dest=each.name, metavar=each.metavar, default=None, help=text)
         parser.addini(each.name, text, default="")
-    for flag, text in _FLAGS:
-        dest = flag[2:].replace("-", "_")
-        group.addoption(flag, dest=dest, action="store_true", default=False, help=in_the_locale(text))
+    for name, text in _FLAGS:
+        dest = name[2:].replace("-", "_")
+        told = in_the_locale(text)
+        group.addoption(name, dest=dest, action="store_true", default=False, help=told)
+        parser.addini(dest, told, type="bool", default=False)
 
 
 def in_the_locale(text: str) -> str:
     """A help text in the language of the locale: options are not known yet."""
     if not any(os.environ.get(name, "").startswith("zh") for name in ("LC_ALL", "LC_MESSAGES", "LANG")):
         return text  # English loads no translations: whoever only has the plugin installed comes here too
-    from pytest_xinchuang.messages import Message, choose_language
+    from pytest_xinchuang.messages import Message, choose_language, displayed
 
-    return Message.of(text).render(choose_language())
+    return Message.of(text).render(displayed(choose_language()))
 
 
 def language(config: pytest.Config) -> str:
@@ -93,9 +102,37 @@ def usage_error(config: pytest.Config, problem: Message | XcError) -> pytest.Usa
     return pytest.UsageError(problem.render(language(config)))
 
 
+def ask_for_nothing(config: pytest.Config) -> None:
+    """Look at a run that names no platform: it grades nothing, and nobody may think that it did.
+
+    Raises:
+        pytest.UsageError: it asks for a grade all the same, by an option of ours, or by ``--xc-platform=`` with nothing behind
+            (a variable that is not set).
+    """
+    words = [*map(str, config.invocation_params.args), *os.environ.get("PYTEST_ADDOPTS", "").split()]
+    given = [word for word in words if word.startswith("--xc-")]
+    if config.getoption("xc_platform") is None and not given:
+        return
+    from pytest_xinchuang.messages import _, joined, verbatim
+
+    raise usage_error(
+        config,
+        _(
+            "{given}: no platform is named, and nothing would be graded; add {option}",
+            given=joined([verbatim(word) for word in given or ["--xc-platform="]], verbatim(" ")),
+            option=verbatim("--xc-platform=kunpeng"),
+        ),
+    )
+
+
 def option(config: pytest.Config, name: str) -> str | None:
     """An option's value: of the command line, else of the ini file, else None."""
     value = config.getoption(name)
     if value is None:
         value = config.getini(name) or None
     return None if value is None else str(value)
+
+
+def flag(config: pytest.Config, name: str) -> bool:
+    """Whether a flag is given on the command line, or switched on in the ini file."""
+    return bool(config.getoption(name) or config.getini(name))

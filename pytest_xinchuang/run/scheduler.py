@@ -1,4 +1,4 @@
-"""Under xdist, a platform's tests stay on one worker, and so does its sandbox."""
+"""Under xdist, a platform's tests stay on one worker, and so does its sandbox, unless the user groups them otherwise."""
 
 from __future__ import annotations
 
@@ -23,23 +23,37 @@ def platform_of(nodeid: str, platform_ids: Sequence[str]) -> str | None:
     return max(found, key=len, default=None)
 
 
-def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str]) -> object:
-    """A scheduler that splits by platform; tests without one are split as ``--dist=load`` does.
+def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str]) -> object | None:
+    """A scheduler of the user's choice: ``--dist=load``, which ``-n`` alone means, splits by platform.
+
+    Tests without a platform are split as ``--dist=load`` does. Other ways keep their groups, so that a module's server is one:
+    each worker then opens the sandboxes of its own tests. None: xdist's own, for ``worksteal``.
 
     Raises:
         pytest.UsageError: ``--dist=each``, which would run, and report, every check once for each worker.
     """
-    from xdist.scheduler import LoadScopeScheduling
+    from xdist import scheduler
 
-    if config.getoption("dist") == "each":
+    chosen = config.getoption("dist")
+    if chosen == "each":
         raise usage_error(
             config, _("--dist=each cannot grade: every check would be reported several times; use --dist=load")
         )
 
-    class PlatformScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    class ByPlatform(scheduler.LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             return platform_of(nodeid, platform_ids) or nodeid
 
+    by = {
+        "load": ByPlatform,
+        "loadscope": scheduler.LoadScopeScheduling,
+        "loadfile": scheduler.LoadFileScheduling,
+        "loadgroup": scheduler.LoadGroupScheduling,
+    }.get(chosen)
+    if by is None:
+        return None
+
+    class Scheduling(by):  # type: ignore[misc, valid-type]
         def remove_node(self, node: Any) -> str | None:
             """Take back a dead worker's tests, but not the one that killed it: it would kill the next worker too."""
             workload = self.assigned_work.pop(node)
@@ -55,4 +69,4 @@ def make_scheduler(config: pytest.Config, log: Any, platform_ids: Sequence[str])
                     self._reschedule(other)
             return crashed
 
-    return PlatformScheduling(config, log)
+    return Scheduling(config, log)

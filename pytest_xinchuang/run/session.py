@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.assessor.assessed import Assessed
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
@@ -19,28 +21,20 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.core.stale import DEFAULT_REPORTS, written_by_runs
+from pytest_xinchuang.core.subject import MANIFEST
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import LANGUAGES, _, choose_language, joined, verbatim
 from pytest_xinchuang.packages.protocol import ConformancePackage, Engine
-from pytest_xinchuang.packages.registry import Registry, installed
+from pytest_xinchuang.packages.registry import Registry, installed, is_shipped
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.run.options import option
+from pytest_xinchuang.run.marks import Marks
+from pytest_xinchuang.run.options import flag, option
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.tools.process import Runner
-
-REPORT_FILES = (
-    "journal.ndjson",
-    "previous-journal.ndjson",
-    "report.json",
-    "junit.xml",
-    "report.html",
-    "ctrf.json",
-    ".lock",
-)
-"""What runs write into the report directory."""
 
 SESSION: pytest.StashKey[XcSession] = pytest.StashKey()
 
@@ -77,12 +71,21 @@ class XcSession:
     """
 
     def __init__(self, config: pytest.Config) -> None:
+        if sys.flags.optimize:
+            raise XcError(
+                _(
+                    "{option} takes assertions out of Python: what a test asserts would not be looked at",
+                    option=verbatim("-O"),
+                ),
+                mend=_("leave out {option} and {variable}", option=verbatim("-O"), variable=verbatim("PYTHONOPTIMIZE")),
+            )
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
         self.language = self._choose_language()
         self.run_id = str(config.workerinput["xc_run_id"]) if self.is_worker else secrets.token_hex(8)  # type: ignore[attr-defined]
+        self.marks = Marks(str(config.workerinput["xc_key"]) if self.is_worker else "")  # type: ignore[attr-defined]
         files = [resources.platforms_file()]
-        files += [Path(p) for group in config.hook.pytest_xc_platforms(config=config) for p in group]
+        files += _paths("pytest_xc_platforms", config.hook.pytest_xc_platforms(config=config))
         if own := option(config, "xc_platforms_file"):
             files.append(Path(own))
         self.all_platforms = Platforms(files)
@@ -90,32 +93,42 @@ class XcSession:
         own_packages: list[Sequence[ConformancePackage]] = config.hook.pytest_xc_packages(config=config)
         self.registry: Registry = installed([package for group in own_packages for package in group])
         self.catalogue = self._load_catalogue()
-        shipped = Platforms(files[:1])
+        shipped = Platforms(files[:1]) if len(files) > 1 else self.all_platforms
         self.overridden = {
-            p.id
-            for p in self.platforms
-            if len(files) > 1 and (p.id not in shipped.ids or shipped.get(p.id).digest != p.digest)
+            p.id for p in self.platforms if p.id not in shipped.ids or shipped.get(p.id).digest != p.digest
         }
         """Platforms whose facts are not those that the suite ships."""
-        self.packages = self._choose_packages()
         self.profile = self._load_profile()
         waivers = option(config, "xc_waivers")
         self.waivers: tuple[Waiver, ...] = load_waivers(Path(waivers)) if waivers else ()
-        subject = option(config, "xc_subject")
         self.backend = option(config, "xc_backend") or "auto"
-        self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or ".xc")
+        self.report_dir = Path(config.invocation_params.dir, option(config, "xc_report") or DEFAULT_REPORTS)
         # A run that writes into its subject's directory does not change the subject.
-        written = [self.report_dir.resolve() / name for name in REPORT_FILES]
-        self.subject = self.registry.subject(
-            Path(subject) if subject else resources.fixtures_dir() / "subjects" / "openssl", written
-        )
+        written = written_by_runs(self.report_dir.resolve())
+        manifest = self._manifest()
+        self.has_manifest = manifest is not None
+        """Whether a product is graded, and not the target's own OpenSSL for want of one."""
+        self.subject = self.registry.subject(manifest or resources.fixtures_dir() / "subjects" / "openssl", written)
+        self.packages = self._choose_packages()
         self.timeout_scale = self._positive("xc_timeout_scale")
         self.runner = Runner(self.timeout_scale)
         self._engines: dict[tuple[str, str], Engine] = {}
+        self.assessed: Assessed | None = None
+        """What a sealed process decides in the place of this one's engines."""
         self.opened: list[SandboxOpened] = []
         """The sandboxes that were opened and are not in the journal yet."""
         for package in self.registry:
             package.check(self)
+
+    @cached_property
+    def shipped(self) -> frozenset[str]:
+        """The packages of the suite itself."""
+        return frozenset(package.name for package in self.registry if is_shipped(package))
+
+    @property
+    def shipped_packages(self) -> tuple[str, ...]:
+        """Those packages of this run that are the suite's own."""
+        return tuple(name for name in self.packages if name in self.shipped)
 
     def _choose_language(self) -> str:
         wanted = option(self.config, "xc_language")
@@ -166,9 +179,17 @@ class XcSession:
     def _load_catalogue(self) -> Catalogue:
         shipped = self.registry.catalogue()
         self._shipped_packages = shipped.packages
-        hook = self.config.hook.pytest_xc_requirements(config=self.config)
-        own = [Path(p) for group in hook for p in group]
-        return self.registry.catalogue(*own) if own else shipped
+        self.own_catalogues = _paths(
+            "pytest_xc_requirements", self.config.hook.pytest_xc_requirements(config=self.config)
+        )
+        return self.registry.catalogue(*self.own_catalogues) if self.own_catalogues else shipped
+
+    def _manifest(self) -> Path | None:
+        """The manifest of the product: the one that is named, else the one in the directory that pytest calls its root."""
+        if named := option(self.config, "xc_subject"):
+            return Path(named)
+        found = self.config.rootpath / MANIFEST
+        return found if found.is_file() else None
 
     def _choose_packages(self) -> tuple[str, ...]:
         """The conformance packages whose requirements this run answers for."""
@@ -178,11 +199,20 @@ class XcSession:
         if wanted is None:
             if self.is_worker:
                 return tuple(self.config.workerinput["xc_packages"])  # type: ignore[attr-defined]
+            if self._names_conformance():
+                return (*shipped, *extra)
             given = self.config.args_source is pytest.Config.ArgsSource.ARGS
-            return extra if given and not self._names_conformance() else (*shipped, *extra)
+            return extra if given or not self.has_manifest else (*self._concerned(shipped), *extra)
         names = [n.strip() for n in wanted.split(",") if n.strip()]
+        if not names:
+            raise XcError(
+                _("{option}: no conformance package is named", option=verbatim(f"--xc-suite={wanted}")),
+                mend=_("leave it out for those of the manifest, or say {none}", none=verbatim("--xc-suite=none")),
+            )
         if names == ["none"]:
             return extra
+        if names == ["all"]:
+            return (*shipped, *extra)
         for name in names:
             if name not in self.catalogue.packages:
                 known = self.catalogue.packages
@@ -196,6 +226,15 @@ class XcSession:
                     )
                 )
         return tuple(dict.fromkeys((*names, *extra)))
+
+    def _concerned(self, names: Iterable[str]) -> list[str]:
+        """Those packages that the manifest has something for. One that does not say is asked."""
+        found = []
+        for name in names:
+            concerns = getattr(self.registry.get(name), "concerns", None) if name in self.registry.names else None
+            if concerns is None or concerns(self.subject.file):
+                found.append(name)
+        return found
 
     def _names_conformance(self) -> bool:
         here = self.config.invocation_params.dir
@@ -237,7 +276,7 @@ class XcSession:
             timeout_scale=self.timeout_scale,
             image=option(self.config, "xc_image"),
             run_id=self.run_id,
-            keep=bool(self.config.option.xc_keep_sandbox),
+            keep=flag(self.config, "xc_keep_sandbox"),
             extra_backends=backends,
             on_open=self.opened.append,
         )
@@ -266,6 +305,13 @@ class XcSession:
             return Decision(Verdict.INCONCLUSIVE, Cause.HOST, reason)
         return self.engine(requirement.package, platform).decision(requirement_id)
 
+    def assessed_elsewhere(self, requirements: Collection[str]) -> bool:
+        """Whether a sealed process decides these requirements, and not this run: they are the suite's own."""
+        if self.assessed is None or not requirements:
+            return False
+        found = [self.catalogue.get(requirement) for requirement in requirements]
+        return all(r is not None and r.package in self.shipped for r in found) and self.assessed.decides
+
     def engine(self, package: str, platform: Platform) -> Engine:
         """The engine of a package for a platform, made when it is first asked for.
 
@@ -278,8 +324,14 @@ class XcSession:
         return self._engines[key]
 
     @property
+    def distributed(self) -> bool:
+        """Whether workers collect and run the tests."""
+        given = self.config.option
+        return not self.is_worker and bool(getattr(given, "tx", None) or getattr(given, "dist", "no") != "no")
+
+    @property
     def offline(self) -> bool:
-        return bool(self.config.option.xc_offline)
+        return flag(self.config, "xc_offline")
 
     def close(self) -> None:
         for engine in self._engines.values():
@@ -287,3 +339,33 @@ class XcSession:
         self._engines.clear()
         if "pool" in self.__dict__:
             self.pool.close()
+
+
+def _paths(hook: str, returned: Iterable[object]) -> list[Path]:
+    """The files that the implementations of a hook returned, each once.
+
+    Raises:
+        XcError: one returned something else than a list of paths, e.g. a single text.
+    """
+    found: dict[Path, Path] = {}
+    for group in returned:
+        if isinstance(group, (str, bytes, Path)) or not isinstance(group, Iterable):
+            raise XcError(
+                _(
+                    "the hook {hook} returned {value}, and not a list of paths",
+                    hook=verbatim(hook),
+                    value=verbatim(repr(group)[:200]),
+                ),
+                mend=_("return [path], also for a single file"),
+            )
+        for each in group:
+            if not isinstance(each, (str, Path)):
+                raise XcError(
+                    _(
+                        "the hook {hook} returned {value}, which is no path",
+                        hook=verbatim(hook),
+                        value=verbatim(repr(each)[:200]),
+                    )
+                )
+            found.setdefault(Path(each).resolve(), Path(each))
+    return list(found.values())

@@ -11,25 +11,31 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error
-from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
+from pytest_xinchuang.sandbox.answers import check_errno, outcome_of, read_answer, told_by
+from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.tools.process import UNSCALED, Runner
 
 AGENT_SOURCE = Path(__file__).with_name("agent")
 """The directory of the agent's Go module."""
+TRACE_WORD = "xc:trace"
+"""What the agent is told to be a tracer: followed by ``UID,FD``, the program and its argv."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
 
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the agent's own answers: a file, a list of changes."""
+LARGEST_FRAME = 1 << 30
+"""Bytes; the largest file that is asked for is sent in one."""
 KILL_TIMEOUT_S = 10.0
 """Seconds for the end of what was killed."""
 
@@ -117,6 +123,10 @@ class AgentSandbox:
         start = 0
         while len(buffer) - start >= 4:
             (size,) = struct.unpack_from(">I", buffer, start)
+            if not 5 <= size <= LARGEST_FRAME:
+                self._die(_("the agent of {name} sent what is no frame", name=self.name))
+                buffer.clear()
+                return
             if len(buffer) - start < 4 + size:
                 break
             kind, number = struct.unpack_from(">BI", buffer, start + 4)
@@ -125,6 +135,10 @@ class AgentSandbox:
         del buffer[:start]
 
     def _take(self, kind: int, number: int, payload: bytes) -> None:
+        answer = None
+        if kind in (_EXIT, _DONE) and (answer := read_answer(payload)) is None:
+            self._die(_("the agent of {name} sent an answer that cannot be read", name=self.name))
+            return
         with self._lock:
             stream = self._streams.get(number)
             if stream is not None:
@@ -134,8 +148,8 @@ class AgentSandbox:
                     stream.add(stream.stderr, payload)
                 elif kind == _TRACE:
                     stream.add(stream.trace, payload)
-                elif kind in (_EXIT, _DONE):
-                    stream.answer = json.loads(payload)
+                elif answer is not None:
+                    stream.answer = answer
             self._lock.notify_all()
 
     def _die(self, why: Message) -> None:
@@ -181,7 +195,7 @@ class AgentSandbox:
         variables = [f"{k}={v}" for k, v in {**self._environment, **env, **emulator}.items()]
         request: dict[str, Any] = {"argv": list(argv), "env": variables, "cwd": cwd, "prefix": self._prefix}
         if trace and not self._prefix:
-            request["trace"] = True
+            request["trace"] = stream.traced = True
         self._send(_SPAWN, number, json.dumps(request).encode())
         return number, stream
 
@@ -239,14 +253,20 @@ class AgentSandbox:
             argv,
             stream.answer,
             bytes(stream.stdout),
-            bytes(stream.stderr) + self._traced(bytes(stream.trace)),
+            bytes(stream.stderr),
             truncated=stream.truncated,
             timed_out_after_s=limits.wall_s * self._scale if timed_out else None,
             emulated=self._emulated,
             cpu=self._cpu_model,
             gone=self._dead,
             again=again,
+            log=self._whole_log(stream) if stream.traced else None,
         )
+
+    def _whole_log(self, stream: _Stream) -> CallLog | None:
+        log = self._log_of(bytes(stream.trace))
+        full = len(stream.trace) >= stream.keep
+        return replace(log, lost=_("it is too long")) if log is not None and full else log
 
     def start(
         self,
@@ -271,14 +291,14 @@ class AgentSandbox:
         return data
 
     def changes(self) -> tuple[str, ...]:
-        return tuple(self._ask(_LIST)[0]["paths"])
+        return tuple(told_by(self._ask(_LIST)[0], "paths"))
 
     def reset(self) -> None:
         self._ask(_RESET)
 
-    def _traced(self, trace: bytes) -> bytes:
-        """The agent's log of system calls as text that goes with stderr."""
-        return trace
+    def _log_of(self, _trace: bytes, /) -> CallLog | None:
+        """The agent's own log of system calls; None where an emulator logs to stderr."""
+        return None
 
     def alive(self) -> bool:
         return not self._dead
@@ -301,6 +321,7 @@ class _Stream:
         self.stderr = bytearray()
         self.trace = bytearray()
         self.truncated = False
+        self.traced = False
         self.answer: dict[str, Any] | None = None
 
     def add(self, to: bytearray, data: bytes) -> None:

@@ -101,9 +101,12 @@ def answered_text(called: Sequence[str], platform: Platform) -> Message:
 
 
 def not_emulated(traced: Outcome, platform: Platform) -> tuple[str, ...]:
-    """System calls that the run made, the platform's kernel has, and qemu-user does not implement."""
-    made = Trace.of(traced).counts(names_of(platform.architecture.names["go"]))
-    return tuple(sorted(made.keys() & lacking_calls(libc=False) - lacking_on(platform).absent.keys()))
+    """System calls that the run made, the platform's kernel has, and qemu-user does not implement; and ``socket`` where the
+    sandbox refused an address family that the kernel may have."""
+    trace = Trace.of(traced)
+    made = trace.counts(names_of(platform.architecture.names["go"]))
+    lacking = made.keys() & lacking_calls(libc=False) - lacking_on(platform).absent.keys()
+    return tuple(sorted(lacking | trace.refused_families()))
 
 
 def known_difference(probe: str, arch: str, emulator: str) -> KnownDifference | None:

@@ -6,14 +6,16 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from pytest_xinchuang.core.errors import HostFault, UnknownName
+from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened, messages_of
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.shared import SharedResults
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox import machine
 from pytest_xinchuang.sandbox.backend import Backend, BackendTable
 from pytest_xinchuang.sandbox.backends.shipped import SHIPPED
 from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
@@ -53,7 +55,18 @@ class Pool:
         self.run_id = run_id
         self.keep = keep
         self._table = table
-        backends = {**table.backends, **{n: self._theirs(f) for n, f in (extra_backends or {}).items()}}
+        theirs = extra_backends or {}
+        for name in theirs:
+            if name in table.backends:
+                raise XcError(
+                    _(
+                        "{plugin} registers the backend {name}, which the suite ships",
+                        plugin=_of(theirs[name]),
+                        name=name,
+                    ),
+                    mend=_("give it another name"),
+                )
+        backends = {**table.backends, **{n: self._theirs(f) for n, f in theirs.items()}}
         if backend not in backends:
             raise UnknownName(
                 _(
@@ -64,6 +77,7 @@ class Pool:
                 )
             )
         self._backend = backends[backend]
+        self._plugin = _of(theirs[backend]) if backend in theirs else ""
         self._on_open = on_open
         self._open: dict[tuple[str, Circumstances], Sandbox] = {}
         self._failed: dict[tuple[str, Circumstances], HostFault] = {}
@@ -89,6 +103,15 @@ class Pool:
         """
         wanted = Circumstances(variant, vendor, floor, loopback)
         return self._get((platform.id, wanted), lambda: self._start(platform, wanted))
+
+    def lasting(self, platform: Platform) -> Sandbox:
+        """Another sandbox of a platform, which nobody empties: for what lives as long as the run, such as a server.
+
+        Raises:
+            HostFault: it cannot be opened here.
+        """
+        wanted = Circumstances()
+        return self._get((f"lasting:{platform.id}", wanted), lambda: self._start(platform, wanted))
 
     def system(self, platform: Platform, kernel: KernelRef | None = None, *, floor: bool = True) -> Sandbox:
         """A real kernel of the platform, whatever the backend of this run; ``kernel`` names another than its own.
@@ -123,8 +146,17 @@ class Pool:
         except HostFault as fault:
             self._failed[key] = fault
             raise
-        self._on_open(fingerprint_event(opened.fingerprint, key[1].name))
+        event = fingerprint_event(opened.fingerprint, key[1].name)
+        if self._plugin and not key[0].startswith(("system:", "reference")):
+            event = event.model_copy(update={"plugin": self._plugin, "confirmed": self._confirmed(opened.fingerprint)})
+        self._on_open(event)
         return opened
+
+    def _confirmed(self, fingerprint: Fingerprint) -> bool:
+        """Whether this host itself is seen to be the platform that somebody else's backend says it is."""
+        if fingerprint.fidelity < Fidelity.NATIVE or fingerprint.platform not in self.store.platforms.ids:
+            return False
+        return not machine.doubts(self.store.platforms.get(fingerprint.platform), machine.look(machine.HostReader()))
 
     def _start(self, platform: Platform, wanted: Circumstances) -> Sandbox:
         if not self._backend.adapts and wanted != Circumstances(wanted.variant):
@@ -145,6 +177,12 @@ class Pool:
 Starter = Callable[[], Sandbox]
 BackendFactory = Callable[[Pool, Platform, CpuVariant], Sandbox]
 """A backend of others, as the hook ``pytest_xc_sandbox_backends`` returns it."""
+
+
+def _of(factory: BackendFactory) -> str:
+    """The file that a backend's factory comes from, for people."""
+    code = getattr(factory, "__code__", None) or getattr(getattr(factory, "__call__", None), "__code__", None)  # noqa: B004
+    return str(code.co_filename) if code else str(getattr(factory, "__module__", "?"))
 
 
 def fingerprint_event(fingerprint: Fingerprint, variant: str) -> SandboxOpened:

@@ -13,6 +13,7 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.sandbox.call_log import CallLog
 
 WORK_DIR = "/xc"
 """The one directory of a sandbox in which a subject may write and leave files."""
@@ -84,6 +85,7 @@ class Outcome:
         cpu_ms: user and system time of the command and its waited-for children.
         leftovers: processes that the command left behind, and that were killed.
         cause: for ends that are not the command's own: what happened.
+        log: of a traced run: its system calls, where the backend has a log that the command can neither write nor close.
     """
 
     argv: tuple[str, ...]
@@ -98,6 +100,7 @@ class Outcome:
     leftovers: int = 0
     cause: Message = NOTHING
     cpu: str = ""
+    log: CallLog | None = None
 
     @property
     def ok(self) -> bool:
@@ -153,7 +156,9 @@ class Fingerprint:
         isolation: what the backend gives: ``children_emulated``, ``no_network``, ``private_layer``,
             ``cpu_pinned`` (children cannot change the CPU model), ``kernel_floor`` (system calls that the platform's kernel
             lacks answer ENOSYS, as far as they can be taken away), ``identity`` (os-release and the like are the platform's
-            own), each true or false; none may be left out.
+            own), ``call_list`` (target code makes no system calls of the host but those of an allow-list), ``host_refused``
+            (programs of the host's architecture cannot be started), ``memory_counted`` (the kernel counts all of the
+            sandbox's memory, that of no process too), each true or false; none may be left out.
         differs: how the root filesystem and the kernel differ from the platform's own.
         degraded: what the host did not allow, for people; empty where nothing is amiss.
         own_kernel: whether the kernel is the platform's own; nothing is taken away from it.
@@ -218,7 +223,7 @@ class Sandbox(AbstractContextManager["Sandbox"], Protocol):
         """Run ``argv`` to its end.
 
         Args:
-            trace: log the command's system calls to stderr, where the backend can.
+            trace: log the command's system calls: apart, as ``Outcome.log``, where the backend can, else to stderr.
         """
 
     def start(
@@ -251,3 +256,8 @@ class Sandbox(AbstractContextManager["Sandbox"], Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def logs_apart(sandbox: Sandbox) -> bool:
+    """Whether traced runs have a log that the command can neither see, write nor close."""
+    return bool(getattr(sandbox, "logs_apart", False))

@@ -11,17 +11,20 @@ from pytest_xinchuang.core.syscall_names import tables
 
 _QUOTED = re.compile(r'"[^"]*"')
 _TOKEN = re.compile(
-    r"(?P<lacking>\d+) Unknown syscall (?P<number>\d+)"
-    r"|(?:(?P<thread>\d+) )?\b(?P<name>[a-z_][a-z_0-9]*)\("
+    r"(?P<lacking>[0-9]{1,10}) Unknown syscall (?P<number>[0-9]{1,10})\b"
+    r"|(?:(?P<thread>[0-9]{1,10}) )?\b(?P<name>[a-z_][a-z_0-9]*)\("
     r"|(?:^|(?<=\))) = (?P<answer>\S*(?: errno=\d+ \([^)]*\))?)"
 )
 _ENDS = frozenset({"exit", "exit_group"})
 _SIGNAL_RETURNS = frozenset({"rt_sigreturn", "sigreturn"})
 _MAY_NOT_RETURN = frozenset({"execve", "execveat"}) | _SIGNAL_RETURNS
 _MAKE = frozenset({"clone", "clone3", "fork", "vfork"})
-_NOT_IMPLEMENTED = "-1 errno=38 (Function not implemented)"
+NOT_IMPLEMENTED = "-1 errno=38 (Function not implemented)"
 _RESTORED = "-1 errno=513 "
 """qemu-user's own QEMU_ESIGRETURN (linux-user/generic/target_errno_defs.h), which the returns from signals alone answer."""
+
+MOST_WAITING = 300
+"""Calls that may wait at once; a sandbox has 256 processes and threads (``Limits.processes``)."""
 
 ALWAYS_THERE = frozenset(
     {
@@ -64,7 +67,7 @@ class Call:
     @property
     def errno(self) -> int | None:
         """The number of the error that it certainly answered."""
-        found = re.search(r"errno=(\d+)", self.answer or "")
+        found = re.search(r"errno=([0-9]{1,5})\b", self.answer or "")
         return int(found.group(1)) if found else None
 
     def __str__(self) -> str:
@@ -107,7 +110,7 @@ class _Waiting:
             return (text == "0") is (self.parent is not None)
         if text.startswith(_RESTORED) or self.call.name in _SIGNAL_RETURNS:
             return text.startswith(_RESTORED) and self.call.name in _SIGNAL_RETURNS
-        if text != _NOT_IMPLEMENTED or self.call.name not in ALWAYS_THERE:
+        if text != NOT_IMPLEMENTED or self.call.name not in ALWAYS_THERE:
             return True
         # An operation that is not known is refused with ENOSYS too (futex(2)).
         return self.call.name == "futex" and "FUTEX_" not in self.call.arguments
@@ -122,12 +125,15 @@ class _Pairing:
     """
 
     def __init__(self) -> None:
+        self._lost = False
         self._waiting: dict[object, _Waiting] = {}
         self._seen: set[int] = set()
 
     def begins(self, call: Call) -> None:
         waiting = _Waiting(call)
         self.returns(waiting.key)
+        if self._lost:
+            return
         if call.thread is not None:
             self._seen.add(call.thread)
         if call.name in _ENDS:
@@ -144,6 +150,12 @@ class _Pairing:
             self._settle({former})
 
     def answers(self, text: str) -> None:
+        if len(self._waiting) > MOST_WAITING:
+            # More than a sandbox lets run: the log is torn, or made to burst us. Whose an answer is can be known no more.
+            self._lost = True
+            self._waiting.clear()
+        if self._lost:
+            return
         if len(self._waiting) == 1:
             ((key, only),) = self._waiting.items()
             if not only.answers and only.child is None and only.takes(text):
@@ -186,7 +198,7 @@ class _Pairing:
 
     def _born(self, child: _Waiting, answer: str) -> set[_Waiting]:
         """The number of a new process is known, or that there is none."""
-        if not answer.isdigit():
+        if not re.fullmatch("[0-9]{1,10}", answer):
             return self._drop(child)
         if self._waiting.get(child.key) is child:
             del self._waiting[child.key]
@@ -215,7 +227,7 @@ def read_calls(lines: Iterable[str]) -> tuple[Call, ...]:
                 pairing.answers(token["answer"])
             elif token.lastgroup == "number":
                 pairing.returns(int(token["lacking"]))
-                calls.append(Call(int(token["lacking"]), token["number"], answer=_NOT_IMPLEMENTED))
+                calls.append(Call(int(token["lacking"]), token["number"], answer=NOT_IMPLEMENTED))
             elif token["thread"] is not None or token["name"] in _names():
                 arguments = line[token.end() : tokens[number].start() if number < len(tokens) else None]
                 calls.append(Call(int(token["thread"]) if token["thread"] else None, token["name"], arguments))

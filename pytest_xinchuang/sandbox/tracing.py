@@ -7,52 +7,79 @@ import errno
 import functools
 import os
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pytest_xinchuang.sandbox.protocol import Outcome
+from pytest_xinchuang.sandbox.call_log import CallLog, Taken
+from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.strace import Call, read_calls
 
 _NETWORK_ERRORS = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTUNREACH})
 _NETWORK_CALLS = frozenset({"connect", "sendto", "sendmsg", "bind"})
+_SOCKETS = frozenset({"socket", "socketpair"})
 _MAPPING_CALLS = frozenset({"mmap", "mprotect", "munmap", "mremap", "msync", "madvise", "remap_file_pages"})
 
 
-def as_strace(trace: bytes, names: Mapping[int, str]) -> bytes:
-    """The agent's log: lines of pid, number, six arguments, value and failure as ``PID name(a,b,...) = value``.
+def read_agent(trace: bytes, names: Mapping[int, str]) -> CallLog:
+    """The agent's log: lines of pid, number, six arguments, value and failure, perhaps with a path or flags; and of signals.
 
-    A value that is an error is written as qemu does: ``= -1 errno=22 (Invalid argument)``. A number without a name is an
-    "Unknown syscall", as there.
+    An error is written as qemu does: ``-1 errno=22 (Invalid argument)``. A number without a name stays a number.
     """
-    lines = []
+    calls: list[Call] = []
+    taken: list[Taken] = []
     for line in trace.decode("ascii", "replace").splitlines():
         words = line.split()
-        if len(words) != 10:
+        if len(words) == 3 and words[1] == "S":
+            taken.append(Taken(int(words[0]), _signal(int(words[2])), len(calls)))
+        if len(words) not in (10, 11):
             continue
-        pid, number = words[0], int(words[1])
-        value = int(words[8], 16)
-        name = names.get(number)
-        call = f"{name}({','.join('0x' + word for word in words[2:8])})" if name else f"Unknown syscall {number}"
+        number, value = int(words[1]), int(words[8], 16)
+        name = names.get(number, words[1])
+        arguments = ["0x" + word for word in words[2:8]]
+        told = bytes.fromhex(words[10][2:]) if len(words) == 11 else b""
+        if name == "clone3" and told:
+            arguments[0] = hex(int.from_bytes(told, "little"))
+        elif name == "rt_sigaction":
+            arguments[0] = _signal(int(words[2], 16))
+        elif told:
+            path = "".join(c if c.isprintable() and c != '"' else "?" for c in told.decode(errors="replace"))
+            arguments[0 if name == "open" else 1] = f'"{path}"'
         if words[9] != "0":
             error = (1 << 64) - value
-            end = f"-1 errno={error} ({os.strerror(error)})"
+            answer = f"-1 errno={error} ({os.strerror(error)})"
         else:
-            end = f"0x{value:x}" if value > 0xFFFF else str(value)
-        lines.append(f"{pid} {call} = {end}\n")
-    return "".join(lines).encode()
+            answer = f"0x{value:x}" if value > 0xFFFF else str(value)
+        calls.append(Call(int(words[0]), name, ",".join(arguments) + ")", answer))
+    return CallLog(tuple(calls), tuple(taken))
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
 
 
 @dataclass(frozen=True)
 class Trace:
-    """The system calls of a run, as qemu-user logs them."""
+    """The system calls of a run.
 
-    lines: tuple[str, ...]
+    Attributes:
+        lines: as qemu-user logs them to a stderr that the program shares, where the backend has no better.
+        log: where it has one that the program can neither write nor close.
+    """
+
+    lines: tuple[str, ...] = ()
+    log: CallLog | None = None
 
     @classmethod
     @functools.lru_cache(maxsize=1)  # several ask of one run in turn, and a trace may have a million lines
     def of(cls, outcome: Outcome) -> Trace:
+        if outcome.log is not None:
+            return cls(log=outcome.log)
         return cls(tuple(outcome.stderr.decode(errors="replace").splitlines()))
 
     @classmethod
@@ -70,18 +97,22 @@ class Trace:
     @functools.cached_property
     def calls(self) -> tuple[Call, ...]:
         """In the order in which they began."""
-        return read_calls(self.lines)
+        return read_calls(self.lines) if self.log is None else self.log.calls
 
     @property
     def is_whole(self) -> bool:
         """Whether calls were logged, and those of every program: one that is started without the variable that has qemu-user
         log ends the lines of its process with execve."""
+        if self.log is not None and self.log.lost:
+            return False
         last = {call.thread: call.name for call in self.calls if call.thread is not None}
         return bool(last) and not {"execve", "execveat"} & set(last.values())
 
     @property
     def is_clear(self) -> bool:
         """Whether each ENOSYS is certainly the answer of one of the calls."""
+        if self.log is not None:
+            return True
         refused = sum(call.refused and not call.name.isdigit() for call in self.calls)
         return refused == sum(line.count(" = -1 errno=38 (") for line in self.lines)
 
@@ -89,12 +120,17 @@ class Trace:
         """Those of these calls that were made, and of which none certainly answered ENOSYS."""
         # By the name alone: what processes write at once is torn between the number of a process and its call.
         made = {call for line in self.lines for call in re.findall(r"([a-z_][a-z_0-9]*)\(", line)}
+        made |= {call.name for call in self.log.calls} if self.log is not None else set()
         return tuple(sorted(made & names - set(self.missing_calls())))
 
     def network_attempt(self) -> str | None:
         """The network call that failed, when there is one."""
         failed = (c for c in self.calls if c.name in _NETWORK_CALLS and c.errno in _NETWORK_ERRORS)
         return next((str(call)[:120] for call in failed), None)
+
+    def refused_families(self) -> frozenset[str]:
+        """``socket`` or ``socketpair``, if one was refused for its address family."""
+        return frozenset(call.name for call in self.calls if call.name in _SOCKETS and call.errno == errno.EAFNOSUPPORT)
 
     def counts(self, names: Mapping[int, str]) -> Mapping[str, int]:
         """Call -> how often it was made; one that is logged as a number has its name from a table, if it is there."""
@@ -132,3 +168,8 @@ class Trace:
 
 def _named(call: Call, names: Mapping[int, str]) -> str:
     return names.get(int(call.name), call.name) if call.name.isdigit() else call.name
+
+
+def is_whole(sandbox: Sandbox, outcome: Outcome) -> bool:
+    """Whether a run was traced whole. Where the sandbox has a log of its own, what stands on stderr is no trace."""
+    return not (logs_apart(sandbox) and outcome.log is None) and Trace.of(outcome).is_whole

@@ -14,26 +14,46 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_xinchuang.core import inputs
 from pytest_xinchuang.core.errors import BuildFailed, ToolchainFault
 from pytest_xinchuang.core.platform import Arch, Architecture
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.messages import _, system_error, verbatim
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.progress import Progress
+from pytest_xinchuang.toolchain.compilers import Identities, Tool
+from pytest_xinchuang.toolchain.digests import Digests, stamp_of
+from pytest_xinchuang.toolchain.jail import Jail, Sights
+from pytest_xinchuang.toolchain.made import Made, named_in
+from pytest_xinchuang.toolchain.permitted import FlagsOf
+from pytest_xinchuang.toolchain.site import (
+    GO_FILES,
+    Site,
+    Work,
+    files_of,
+    filled,
+    homes,
+    layers_over,
+    packages_in,
+    placed,
+    plain_environment,
+    rules_of,
+    traced,
+)
+from pytest_xinchuang.toolchain.tree import Tree
 from pytest_xinchuang.tools.go import GoCause, GoCommand, read_failure, telling_lines
-from pytest_xinchuang.tools.process import Finished, Runner, environment
+from pytest_xinchuang.tools.process import Finished, Runner
 from pytest_xinchuang.tools.versions import MEND, stamp, version_of
 from pytest_xinchuang.tools.versions import TIMEOUT_S as ANSWER_TIMEOUT_S
 
+WARM = "warm"
+"""The scratch directory in which compilers make their own parts. Start files keep its name in their debugging information:
+were it another for each, a program that is built twice would differ."""
 BUILD_TIMEOUT_S = 600
 """Seconds for one unit on a loaded machine, with the compiler's own cache empty."""
 
 _GO_BUILD = ("build", "-trimpath", "-ldflags=-s -w -buildid= -extldflags=-s")
 """The last flag is for cgo: debugging information of zig's start files names the directory in which zig first made them, which
 would differ between two builds of one source."""
-
-Builds = Callable[[Path], Path]
 
 
 @dataclass(frozen=True)
@@ -130,13 +150,24 @@ def find_c_compiler(target: Target, runner: Runner | None = None) -> tuple[list[
 class Builder:
     """Builds into the cache; the same inputs are built once.
 
-    All methods raise ToolchainFault when the tool is missing or breaks, BuildFailed when it refuses the source.
+    All methods raise ToolchainFault when the tool is missing or breaks, BuildFailed when it refuses the source, or when the
+    source asks for what a build may not read or do.
     """
 
-    def __init__(self, cache: Cache, progress: Progress | None = None, runner: Runner | None = None) -> None:
+    def __init__(
+        self, cache: Cache, progress: Progress | None = None, runner: Runner | None = None, jail: Jail | None = None
+    ) -> None:
         self.cache = cache
         self.progress = progress or Progress(quiet=True)
         self.runner = runner or Runner()
+        self.jail = jail or Jail(self.runner)
+        self._digests = Digests(cache.root / "digests")
+        self._identities = Identities(cache, self._digests)
+        self._made: dict[str, Made] = {}
+
+    def made(self, data: bytes) -> Made | None:
+        """What a program was made of; None for one that this builder has not built or fetched."""
+        return self._made.get(hashlib.sha256(data).hexdigest())
 
     def c(
         self,
@@ -161,46 +192,83 @@ class Builder:
             salt: another salt builds again, in another directory, time zone and locale (for reproducibility checks).
         """
         sources = [Path(os.path.abspath(source)) for source in sources]  # noqa: PTH100 - links are kept
+        objects = with_objects or {}
         compiler, version = find_c_compiler(target, self.runner)
+        gnu = compiler[-1] == compiler[0]
+        tool = self._identities.of(compiler[0], version, gnu_helpers(compiler[0], self.runner) if gnu else ())
+        tree = Tree.of_c(sources, flags, within, libraries)
+        allowed = FlagsOf(flags, sources[0].parent, within or Path.cwd(), within, tree.base).words
         # clang's names for CPUs are not GCC's.
-        tuned = target.c_flags if compiler[-1] != compiler[0] else ()
-        argv = [
-            *compiler,
-            "-O2",
-            "-g0",
-            "-s",
-            "-ffile-prefix-map={here}=.",
-            "-ffile-prefix-map={tree}=.",
-            *tuned,
-            *flags,
-        ]
+        tuned = () if gnu else target.c_flags
+        plain = [*compiler, "-O2", "-g0", "-s", *tuned]
+        argv = [*plain, "-ffile-prefix-map={first}=.", "-ffile-prefix-map={tree}=.", *allowed]
         argv += [f"-I{d}" for d in target.include_dirs]
-        if shared:
-            argv += ["-shared", "-fPIC"]
-        key = ["c", Path(compiler[0]).name, version, target.key(), list(flags), list(libraries), shared, salt]
-        tree = _Tree.of_c(sources, flags, within)
-        key += [
-            tree.digests(),
-            {k: hashlib.sha256(v).hexdigest() for k, v in (with_objects or {}).items()},
-        ]
+        kind = ["-shared", "-fPIC"] if shared else []
+        given = tree.digests()
+        zig = Path(self._compilers("zig", salt))
 
-        def build(here: Path) -> Path:
-            for name, data in (with_objects or {}).items():
-                (here / name).write_bytes(data)
-            out = here / "out"
-            place = tree.copy_to(here / "src")
-            copies = [str(source.relative_to(tree.base)) for source in sources]
-            words = [*argv, "-o", str(out), *copies, f"-L{here}", "-Wl,--allow-shlib-undefined"]
+        def environment_of(tmp: Path) -> dict[str, str]:
+            own = {"ZIG_GLOBAL_CACHE_DIR": str(zig), "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig")}
+            return plain_environment(tmp) | _other_circumstances(salt) | ({} if gnu else own)
+
+        key = ["c", tool.told(), target.key(), list(flags), list(libraries), shared, salt, given]
+        key += [environment_of(_NOWHERE)]
+        key += [{name: hashlib.sha256(data).hexdigest() for name, data in objects.items()}]
+        roots = (*homes(compiler[0], gnu=gnu), *target.library_dirs, *target.include_dirs)
+        work = Work(f"build {sources[0].name} for {target.arch}", key, tree, given, (tool,), roots)
+
+        def build(site: Site) -> tuple[list[str], dict[str, str]]:
+            for name, data in objects.items():
+                (site.here / "objects" / name).write_bytes(data)
+            env = environment_of(site.tmp)
+            if not gnu:
+                self._warm_zig(tool, [*plain, *kind, *filter(_OF_CODE.fullmatch, allowed)], env, zig, roots)
+            first = str(site.src / sources[0].parent.relative_to(tree.base))
+            places = {"first": first, "tree": str(site.src), "here": first}
+            words = [filled(word, places) for word in [*argv, *kind]]
+            names = [str(source.relative_to(tree.base)) for source in sources]
+            sights = Sights((*roots, site.src, site.here / "objects"), (site.out, site.tmp), layers_over(site, zig))
+            if len(names) > 1:  # of several sources a compiler would write the last one's rules alone
+                for index, name in enumerate(names):
+                    each = [*words, "-c", *rules_of(site, index), "-o", str(site.tmp / f"{index}.o"), name]
+                    self._compile(each, env, site, sights, work)
+                names = [str(site.tmp / f"{index}.o") for index in range(len(names))]
+            else:
+                words += rules_of(site, 0)
+            words += ["-o", str(site.out / "out"), *names, f"-L{site.here / 'objects'}", "-Wl,--allow-shlib-undefined"]
             words += [f"-L{d}" for d in target.library_dirs]
-            words += [f"-l:{name}" for name in with_objects or {}] + [f"-l{name}" for name in libraries]
-            env = {"ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")}
-            env |= _other_circumstances(salt)
-            first = str(place / sources[0].parent.relative_to(tree.base))
-            words = [word.replace("{here}", first).replace("{tree}", str(place)) for word in words]
-            self._compile(words, environment(env), place)
-            return out
+            words += [f"-l:{name}" for name in objects] + [f"-l{name}" for name in libraries]
+            linked = self._compile([*words, "-Wl,-t"] if gnu else words, env, site, sights, work)
+            named = [name for place in sorted(site.tmp.glob("*.d")) for name in named_in(place.read_text())]
+            if gnu:
+                named += traced(linked.text)
+            self._take_account(named, site, work)
+            return words, env
 
-        return self._cached(f"build {sources[0].name} for {target.arch}", key, build)
+        return self._cached(work, build)
+
+    def _warm_zig(
+        self, tool: Tool, argv: list[str], env: Mapping[str, str], cache: Path, roots: Sequence[Path]
+    ) -> None:
+        """Have zig make what it makes for every program: start files, run time, stubs of libc.
+
+        What a subject's build writes into zig's cache is dropped. This source is our own, and its build may write there.
+        """
+        name = hashlib.sha256(json.dumps([tool.told(), argv]).encode()).hexdigest()[:32]
+        mark = cache / "xc-warm" / name
+        if mark.exists():
+            return
+        self._identities.check_package(tool.path)
+        with self.cache.lock(WARM), self._scratch(WARM) as here:
+            site = Site(here)
+            (site.src / "warm.c").write_text("int main(void) { return 0; }\n")
+            cache.mkdir(exist_ok=True)
+            own = {**env, "ZIG_LOCAL_CACHE_DIR": str(site.tmp / "zig"), "HOME": str(site.tmp), "TMPDIR": str(site.tmp)}
+            sights = Sights((*roots, site.src), (site.out, site.tmp, cache))
+            done = self._jailed([*argv, "-o", str(site.out / "out"), "warm.c"], own, site, sights, site.src)
+            if done.ok:
+                mark.parent.mkdir(exist_ok=True)
+                mark.touch()
 
     def go(
         self,
@@ -219,58 +287,139 @@ class Builder:
         Args:
             within: the directory whose files it may be given; None: any.
         """
+        modules = self.cache.root / "gomodcache"
+        build_cache = Path(self._compilers("gocache", salt))
         # Nothing is fetched behind the user's back: neither modules nor another tool chain.
-        go = GoCommand(
-            self.runner,
-            offline=True,
-            build_cache=Path(self._compilers("gocache", salt)),
-            module_cache=self.cache.root / "gomodcache",
-        )
+        go = GoCommand(self.runner, offline=True, build_cache=build_cache, module_cache=modules)
         changes = {
             "GOOS": "linux",
             "GOARCH": str(target.arch),
             "CGO_ENABLED": "1" if cgo else "0",
             **dict(target.go_env),
         }
-        key = ["go", go.version, target.key(), cgo, [*_GO_BUILD, *flags], salt]
-        tree = _Tree.of_go(directory, within)
-        key.append(tree.digests())
+        root = Path(go.settings["GOROOT"])
+        helpers = tuple(str(path) for path in sorted(root.glob("pkg/tool/*/*")) if path.name in GO_HELPERS)
+        tools = [self._identities.of(go.program, go.version, helpers)]
+        roots = [Path(go.program).resolve().parent.parent, root, modules]
         if cgo:
             zig = find_zig()
-            key.append(version_of(zig, "version", runner=self.runner))
+            tools.append(self._identities.of(zig, version_of(zig, "version", runner=self.runner)))
+            roots += homes(zig, gnu=False)
             cc = f"{zig} cc -target {target.architecture.zig}.{target.libc_version} {' '.join(target.c_flags)}"
             changes |= {"CC": cc, "ZIG_GLOBAL_CACHE_DIR": self._compilers("zig", salt)}
+        tree = Tree.of_go(directory, within)
+        given = tree.digests()
 
-        def build(here: Path) -> Path:
-            out = here / "out"
-            argv = [go.program, *_GO_BUILD, *flags, "-o", str(out), "."]
-            env = go.environment(
-                {**changes, "HOME": str(here), "ZIG_LOCAL_CACHE_DIR": str(here / "zig")} | _other_circumstances(salt)
-            )
-            place = tree.copy_to(here / "src") / directory.relative_to(tree.base)
-            self._build_go(argv, env, place)
-            return out
+        def environment_of(tmp: Path) -> dict[str, str]:
+            inside = {"GOPATH": str(tmp / "go"), "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig")}
+            ours = {k: v for k, v in go.environment({**changes, **inside}).items() if _GO_SETTING.fullmatch(k)}
+            return ours | plain_environment(tmp) | _other_circumstances(salt)
 
-        return self._cached(f"build {directory.name} for {target.arch}", key, build)
+        key: list[object] = [
+            "go",
+            [tool.told() for tool in tools],
+            target.key(),
+            cgo,
+            [*_GO_BUILD, *flags],
+            salt,
+            given,
+        ]
+        key += [environment_of(_NOWHERE)]
+        work = Work(f"build {directory.name} for {target.arch}", key, tree, given, tuple(tools), tuple(roots))
+
+        def build(site: Site) -> tuple[list[str], dict[str, str]]:
+            for tool in tools:
+                self._identities.check_package(tool.path)
+            env = environment_of(site.tmp)
+            layers = [build_cache, modules, *([Path(changes["ZIG_GLOBAL_CACHE_DIR"])] if cgo else [])]
+            sights = Sights((*roots, site.src), (site.out, site.tmp), layers_over(site, *layers))
+            place = site.src / directory.relative_to(tree.base)
+            fields = "-json=ImportPath,Dir,Standard,Module," + ",".join(GO_FILES)
+            listing = [go.program, "list", "-e", "-deps", fields, *flags, "."]
+            packages = packages_in(self._jailed(listing, env, site, sights, place).text)
+            standard = sorted(str(p["ImportPath"]) for p in packages if p.get("Standard"))
+            words = [*_GO_BUILD, *flags]
+            self._warm_go(tools[0], [go.program, *words], standard, env, sights, layers)
+            argv = [go.program, *words, "-o", str(site.out / "out"), "."]
+            self._build_go(argv, env, place, site, sights)
+            if not packages:
+                raise ToolchainFault(_("the go command does not say what it has built"), mend=verbatim(MEND))
+            self._take_account(files_of(packages), site, work)
+            return argv, env
+
+        return self._cached(work, build)
+
+    def _warm_go(
+        self,
+        tool: Tool,
+        argv: list[str],
+        packages: Sequence[str],
+        env: Mapping[str, str],
+        sights: Sights,
+        caches: Sequence[Path],
+    ) -> None:
+        """Have the standard packages compiled into the go command's cache, which a subject's build cannot write to."""
+        packages = [name for name in packages if name != "unsafe"]
+        wanted = {k: v for k, v in env.items() if k not in ("GOPATH", "HOME", "TMPDIR", "ZIG_LOCAL_CACHE_DIR")}
+        name = hashlib.sha256(json.dumps([tool.told(), argv, packages, wanted]).encode()).hexdigest()[:32]
+        mark = caches[0] / "xc-warm" / name
+        if mark.exists() or not packages:
+            return
+        with self.cache.lock(WARM), self._scratch(WARM) as here:
+            site = Site(here)
+            (site.src / "go.mod").write_text("module warm\n")
+            for cache in caches:
+                cache.mkdir(exist_ok=True)
+            own = {
+                **env,
+                "GOPATH": str(site.tmp / "go"),
+                "HOME": str(site.tmp),
+                "TMPDIR": str(site.tmp),
+                "ZIG_LOCAL_CACHE_DIR": str(site.tmp / "zig"),
+            }
+            read = tuple(path for path in sights.read if path not in caches and path.name != "src")
+            done = self._jailed([*argv, *packages], own, site, Sights((*read, site.src), (site.out, site.tmp, *caches)))
+            if done.ok:
+                mark.parent.mkdir(exist_ok=True)
+                mark.touch()
 
     def _compilers(self, name: str, salt: str) -> str:
-        """Where a compiler keeps what it has built; a second build takes nothing over from the first."""
-        return str(self.cache.root / (f"{name}-{salt}" if salt else name))
+        """Where a compiler keeps what it has built; a second build takes nothing over from the first.
 
-    def _run(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> Finished:
-        return self.runner.run(argv, timeout_s=BUILD_TIMEOUT_S, cwd=cwd, env=env).exited(ToolchainFault, mend=MEND)
+        Only our own builds fill it: what older releases left under other names is not used.
+        """
+        return str(self.cache.root / (f"jailed-{name}-{salt}" if salt else f"jailed-{name}"))
 
-    def _compile(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
-        done = self._run(argv, env, cwd)
+    def _jailed(
+        self, argv: Sequence[str], env: Mapping[str, str], site: Site, sights: Sights, cwd: Path | None = None
+    ) -> Finished:
+        """Run a tool where it sees and writes what it may; the isolation is noted."""
+        for place in sights.layers:
+            place.mkdir(parents=True, exist_ok=True)
+        run = self.jail.run(
+            argv, sights, scratch=site.here / "jail", cwd=cwd or site.src, env=env, timeout_s=BUILD_TIMEOUT_S
+        )
+        site.isolation, site.refused = run.isolation, run.refused
+        return run.finished
+
+    def _compile(self, argv: list[str], env: Mapping[str, str], site: Site, sights: Sights, work: Work) -> Finished:
+        done = self._jailed(argv, env, site, sights)
         if done.ok:
-            return
+            return done
         _need_whole(argv, done)
         lines = done.errors.strip().splitlines()
         telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
-        raise _refused(next(telling, lines[-1] if lines else ""), argv, done)
+        line = verbatim(next(telling, lines[-1] if lines else ""))
+        if work.tree.outside:
+            raise BuildFailed(
+                _("{line}; {why}", line=line, why=work.refuse_outside(work.tree.outside[0]).what),
+                argv=argv,
+                output=done.errors,
+            )
+        raise _refused(line, argv, done)
 
-    def _build_go(self, argv: list[str], env: Mapping[str, str], cwd: Path) -> None:
-        done = self._run(argv, env, cwd)
+    def _build_go(self, argv: list[str], env: Mapping[str, str], cwd: Path, site: Site, sights: Sights) -> None:
+        done = self._jailed(argv, env, site, sights, cwd)
         if done.ok:
             return
         _need_whole(argv, done)  # zig, which cgo calls
@@ -281,34 +430,115 @@ class Builder:
         telling = (line for line in lines if "error" in line or re.match(r"\S+:\d+", line))
         raise _refused(next(telling, failure.line), argv, done)
 
-    def _cached(self, label: str, key: list[object], build: Builds) -> bytes:
-        name = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+    def _take_account(self, named: Iterable[str], site: Site, work: Work) -> None:
+        """Note what the compiler says that it read.
+
+        Raises:
+            BuildFailed: it read what it should not have, which a wall would have kept from it.
+        """
+        roots = [place.resolve() for place in work.roots]
+        for name in dict.fromkeys(named):
+            path = Path(os.path.normpath(site.src / name))
+            if path.is_relative_to(site.here):
+                continue
+            real = path.resolve()
+            if not any(real.is_relative_to(root) for root in roots):
+                raise work.refuse_outside(path)
+            site.read[str(real)] = self._digests.of(real)
+        for path in work.tree.taken:
+            raise work.refuse_outside(path)
+
+    def _cached(self, work: Work, build: Callable[[Site], tuple[list[str], dict[str, str]]]) -> bytes:
+        name = hashlib.sha256(json.dumps(work.key, sort_keys=True, default=str).encode()).hexdigest()
         place = self.cache.root / "builds" / name
-        if (data := _intact(place)) is not None:
+        if (data := self._load(place)) is not None:
             return data
         with self.cache.lock(f"build-{name[:16]}"):
-            if (data := _intact(place)) is not None:
+            if (data := self._load(place)) is not None:
                 return data
-            scratch = self.cache.root / "tmp" / f"build-{name[:16]}"
-            remove_tree(scratch)
-            scratch.mkdir()
-            try:
-                with self.progress.step(label, usually_short=key[0] == "c") as step:
-                    step.starts()
-                    data = build(scratch).read_bytes()
-                part = scratch / "part"
-                part.write_bytes(hashlib.sha256(data).digest() + data)
-                part.rename(place)
-            except OSError as error:
-                raise ToolchainFault(
-                    _("a build could not be kept in {root}: {why}", root=self.cache.root, why=system_error(error)),
-                    mend=_(
-                        "make room in {directory}, or export XC_CACHE=/another/directory", directory=self.cache.root
-                    ),
-                ) from error
-            finally:
-                remove_tree(scratch)
+            with self.progress.step(work.label, usually_short=True) as step:
+                step.starts()
+                with self._scratch(f"build-{name[:16]}") as here:
+                    site = Site(here)
+                    self._identities.check_package(work.tools[0].path)
+                    work.tree.copy_to(site.src, work.given)
+                    argv, env = build(site)
+                    data = (site.out / "out").read_bytes()
+                    made = Made(
+                        key=name,
+                        tools=work.tools,
+                        argv=tuple(placed(word, here) for word in argv),
+                        environment={name: placed(value, here) for name, value in env.items()},
+                        given=work.given,
+                        read=site.read,
+                        stamps={path: stamp_of(path) for path in site.read},
+                        isolation=site.isolation,
+                        refused=site.refused,
+                        sha256=hashlib.sha256(data).hexdigest(),
+                    )
+                    part = here / "part"
+                    part.mkdir()
+                    made.store(part, data)
+                    remove_tree(place)
+                    part.rename(place)
+        self._made[made.sha256] = made
         return data
+
+    def _load(self, place: Path) -> bytes | None:
+        found = Made.load(place, self._digests)
+        if found is None:
+            return None
+        data, made = found
+        self._made[made.sha256] = made
+        return data
+
+    @contextmanager
+    def _scratch(self, name: str) -> Iterator[Path]:
+        """A directory of a build's own, gone afterwards."""
+        here = self.cache.root / "tmp" / name
+        try:
+            remove_tree(here)
+            here.mkdir()
+            Site(here).make()
+            yield here
+        except OSError as error:
+            raise ToolchainFault(
+                _("a build could not be kept in {root}: {why}", root=self.cache.root, why=system_error(error)),
+                mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=self.cache.root),
+            ) from error
+        finally:
+            remove_tree(here)
+
+
+_NOWHERE = Path("{here}/tmp")
+"""The place of a build that has none yet."""
+
+_OF_CODE = re.compile(r"-(?:O|m|f|static|pie|no-?pie|pthread|nostdlib|nolibc|nostartfiles|nodefaultlibs)(?!include).*")
+"""Flags that change what zig makes for every program."""
+
+_GO_SETTING = re.compile(
+    r"GO(?!DEBUG|GC|MEMLIMIT|TRACEBACK|TMPDIR|MAXPROCS)[A-Z0-9]*|CGO_ENABLED|CC|ZIG_[A-Z_]+|XDG_CONFIG_HOME"
+)
+"""What of the go command's environment is ours: each of it is set by ``GoCommand`` or here."""
+
+GO_HELPERS = frozenset({"compile", "link", "asm", "cgo"})
+"""The programs of GOROOT that `go build` calls."""
+
+
+def gnu_helpers(compiler: str, runner: Runner) -> tuple[str, ...]:
+    """The programs that a GNU compiler calls."""
+    return _gnu_helpers(compiler, stamp(compiler), runner)
+
+
+@functools.cache
+def _gnu_helpers(compiler: str, _stamp: tuple[int, int], runner: Runner) -> tuple[str, ...]:
+    found = []
+    for name in ("cc1", "as", "collect2", "ld"):
+        said = runner.run([compiler, f"-print-prog-name={name}"], timeout_s=ANSWER_TIMEOUT_S).text.strip()
+        path = said if "/" in said else shutil.which(said) or ""
+        if path and Path(path).is_file():
+            found.append(os.path.realpath(path))
+    return tuple(found)
 
 
 def _need_whole(argv: list[str], done: Finished) -> None:
@@ -323,73 +553,10 @@ def _refused(line: str, argv: list[str], done: Finished) -> BuildFailed:
 
 
 def _other_circumstances(salt: str) -> dict[str, str]:
-    """For a second build: what must not show in the result. The time zone moves the clock that ``__TIME__`` is read from."""
+    """For a second build: what must not show in the result. China's time zone, as a
+    POSIX string that needs no file, moves the clock that ``__TIME__`` is read from."""
     return (
-        {"TZ": "Asia/Shanghai", "LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8", "USER": "another"}
+        {"TZ": "CST-8", "LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8", "USER": "another"}
         if salt
         else {"TZ": "UTC", "LC_ALL": "C"}
     )
-
-
-def _intact(place: Path) -> bytes | None:
-    try:
-        raw = place.read_bytes()
-    except OSError:
-        return None
-    data = raw[32:]
-    return data if hashlib.sha256(data).digest() == raw[:32] else None
-
-
-@dataclass(frozen=True)
-class _Tree:
-    """The files that one build may read, by the directory that they all are below."""
-
-    base: Path
-    files: tuple[Path, ...]
-
-    @classmethod
-    def of_c(cls, sources: Sequence[Path], flags: Sequence[str], within: Path | None) -> _Tree:
-        here, base = sources[0].parent, within or Path.cwd()
-        forced = inputs.forced_includes(flags, here, base)
-        with _readable():
-            files = inputs.included([*sources, *forced], inputs.include_dirs(flags, here, base), within)
-        return cls(within or _common(files), tuple(files))
-
-    @classmethod
-    def of_go(cls, directory: Path, within: Path | None) -> _Tree:
-        with _readable():
-            files = inputs.of_go(directory, within)
-        if not files:
-            raise BuildFailed(_("there is no file in {directory}", directory=directory), argv=[], output="")
-        return cls(within or _common([*files, directory / "go.mod"]), tuple(files))
-
-    def digests(self) -> list[tuple[str, str]]:
-        with _readable():
-            return [
-                (str(path.relative_to(self.base)), hashlib.sha256(path.read_bytes()).hexdigest()) for path in self.files
-            ]
-
-    def copy_to(self, place: Path) -> Path:
-        """Write the files below ``place``; returns it."""
-        for path in self.files:
-            target = place / path.relative_to(self.base)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        return place
-
-
-def _common(files: Iterable[Path]) -> Path:
-    return Path(os.path.commonpath([path.parent for path in files]))
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """A source that cannot be read is a build that failed."""
-    try:
-        yield
-    except OSError as error:
-        raise BuildFailed(
-            _("cannot read the source {filename}: {why}", filename=error.filename, why=system_error(error)),
-            argv=[],
-            output="",
-        ) from error

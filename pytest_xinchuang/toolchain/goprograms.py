@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault
 from pytest_xinchuang.messages import Message, _, verbatim
-from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.cache import Cache, is_whole, note_digest
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import go_key
 from pytest_xinchuang.tools.process import Runner, last_line
@@ -42,10 +42,10 @@ def go_program(cache: Cache, name: str, runner: Runner | None = None) -> Path:
     for path in sorted(source.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
     place = cache.root / "builds" / f"{name}-{digest.hexdigest()[:32]}"
-    if place.is_file():
+    if is_whole(place):
         return place
     with cache.lock(name):
-        if not place.is_file():
+        if not is_whole(place):
             part = place.with_suffix(".part")
             words = ["build", "-trimpath", "-o", str(part), "."]
             run = go.run(words, source, changes={"CGO_ENABLED": "0"}, mod="mod")
@@ -58,6 +58,7 @@ def go_program(cache: Cache, name: str, runner: Runner | None = None) -> Path:
                         why=last_line(run.finished.errors),
                     )
                 )
+            note_digest(part, place)
             part.rename(place)
     return place
 

@@ -31,6 +31,12 @@ _SETTING = re.compile(r"GO[A-Z0-9]*|GO_[A-Z]+_ENABLED|CGO_[A-Z]+")
 _OF_THE_RUNTIME = frozenset({"GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GOTRACEBACK", "GOTMPDIR"})
 """Variables that say how the go command itself runs here, and not what it does."""
 
+_OF_COMPILERS = re.compile(
+    r"C_INCLUDE_PATH|CPLUS_INCLUDE_PATH|OBJC_INCLUDE_PATH|CPATH|LIBRARY_PATH|COMPILER_PATH|GCC_EXEC_PREFIX|SDKROOT"
+    r"|DEPENDENCIES_OUTPUT|SUNPRO_DEPENDENCIES|CCC_OVERRIDE_OPTIONS|PKG_CONFIG\w*|ZIG_\w+"
+)
+"""Variables that make C compilers, which cgo calls, read or write what the sources do not name (GCC, 3.21; pkg-config(1))."""
+
 _FETCHING = ("GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE", "GOVCS", "GOAUTH")
 """Settings that say where modules come from and who vouches for them (`go help environment`)."""
 
@@ -347,7 +353,7 @@ class GoCommand:
 
 
 def _kept(name: str) -> bool:
-    return name in _OF_THE_RUNTIME or not _SETTING.fullmatch(name)
+    return name in _OF_THE_RUNTIME or not (_SETTING.fullmatch(name) or _OF_COMPILERS.fullmatch(name))
 
 
 def _written() -> Path | None:

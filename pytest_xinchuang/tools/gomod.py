@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
+from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.go import ANSWER_TIMEOUT_S, GoCommand
 from pytest_xinchuang.tools.process import last_line
@@ -66,29 +68,42 @@ class ModuleVersion:
     def key(self) -> tuple[Any, ...]:
         """For ordering by precedence (semantic versioning 2.0.0, clause 11)."""
         core, _, pre = self.version.removeprefix("v").partition("+")[0].partition("-")
-        numbers = tuple(int(n) if n.isdigit() else 0 for n in core.split("."))
-        parts = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in pre.split(".")) if pre else ()
+        numbers = tuple(_number(n) if _is_number(n) else _number("0") for n in core.split("."))
+        parts = (
+            tuple((0, _number(p), "") if _is_number(p) else (1, _number("0"), p) for p in pre.split(".")) if pre else ()
+        )
         return (numbers, not pre, parts)
 
     @property
     def fits_its_path(self) -> bool:
         """Whether major version and /vN agree (Go modules reference, Major version suffixes)."""
-        match = re.match(r"v(\d+)\.", self.version)
+        match = re.match(r"v([0-9]+)\.", self.version)
         if match is None:
             return True
-        major = int(match[1])
-        suffix = re.search(r"\.v(\d+)(-unstable)?$", self.path) if self.path.startswith("gopkg.in/") else None
+        major = _number(match[1])
+        suffix = re.search(r"\.v([0-9]+)(-unstable)?$", self.path) if self.path.startswith("gopkg.in/") else None
         if self.path.startswith("gopkg.in/"):
-            return suffix is not None and int(suffix[1]) == major
-        suffix = re.search(r"/v(\d+)$", self.path)
+            return suffix is not None and _number(suffix[1]) == major
+        suffix = re.search(r"/v([0-9]+)$", self.path)
         if suffix is not None:
-            return int(suffix[1]) == major and major >= 2
-        return major < 2 or self.version.endswith("+incompatible")
+            return _number(suffix[1]) == major and major >= _number("2")
+        return major < _number("2") or self.version.endswith("+incompatible")
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a number of a version: digits of ASCII alone, as many as there may be."""
+    return text.isascii() and text.isdecimal()
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Digits as something that is ordered as their number: there is no limit to how many a version has."""
+    plain = digits.lstrip("0")
+    return len(plain), plain
 
 
 def go_key(text: str) -> tuple[int, ...]:
     """A go directive as numbers."""
-    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")[:2])
+    return tuple(int("".join(c for c in part if c in "0123456789")[:9] or 0) for part in text.split(".")[:2])
 
 
 @dataclass(frozen=True)
@@ -182,18 +197,39 @@ def read_go_mod(path: Path, go: GoCommand | None = None) -> GoMod:
             raise GoModRefused(refused)
         why = last_line(run.finished.errors)
         raise ToolchainFault(_("go mod edit does not read {path}: {why}", path=path, why=why))
-    data = json.loads(run.finished.text)
-    requires = tuple(
-        RequireLine(ModuleVersion(r["Path"], r["Version"]), bool(r.get("Indirect"))) for r in data.get("Require") or ()
-    )
-    replaces = {
-        ModuleVersion(r["Old"]["Path"], r["Old"].get("Version", "")): ModuleVersion(
-            r["New"]["Path"], r["New"].get("Version", "")
-        )
-        for r in data.get("Replace") or ()
-    }
+    try:
+        data = _Said.model_validate_json(run.finished.text)
+    except ValidationError as error:
+        why = mistake(error.errors()[0])
+        raise ToolchainFault(_("go mod edit does not read {path}: {why}", path=path, why=why)) from error
+    requires = tuple(RequireLine(r.module, r.Indirect) for r in data.Require or ())
+    replaces = {r.Old.module: r.New.module for r in data.Replace or ()}
     numbered: dict[str, int] = {}
     for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         for word in text.split():
             numbered.setdefault(word, number)
-    return GoMod((data.get("Module") or {}).get("Path", ""), str(data.get("Go", "")), requires, replaces, numbered)
+    return GoMod(data.Module.Path if data.Module else "", data.Go, requires, replaces, numbered)
+
+
+class _SaidModule(BaseModel):
+    Path: str = ""
+    Version: str = ""
+    Indirect: bool = False
+
+    @property
+    def module(self) -> ModuleVersion:
+        return ModuleVersion(self.Path, self.Version)
+
+
+class _SaidReplacement(BaseModel):
+    Old: _SaidModule
+    New: _SaidModule
+
+
+class _Said(BaseModel):
+    """What ``go mod edit -json`` prints (``go help mod edit``), as far as it is read."""
+
+    Module: _SaidModule | None = None
+    Go: str = ""
+    Require: tuple[_SaidModule, ...] | None = None
+    Replace: tuple[_SaidReplacement, ...] | None = None

@@ -7,12 +7,14 @@ its own, so that nothing of it outlives a time-out or an interruption. The logge
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import resource
 import shlex
 import signal as signals
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -136,6 +138,26 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**ours, "LC_ALL": "C.UTF-8", **(changes or {})}
 
 
+def become(argv: Sequence[str], env: Mapping[str, str], cwd: Path | str) -> int:
+    """Put a program into the place of this process: the terminal, its signals and the exit code are the program's.
+
+    It never returns.
+
+    Raises:
+        HostFault: the program cannot be started.
+    """
+    LOGGER.info("becomes %s", shlex.join(argv))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.chdir(cwd)
+        os.execve(argv[0], list(argv), dict(env))
+    except OSError as error:
+        raise HostFault(
+            _("{program} could not be started: {problem}", program=argv[0], problem=system_error(error))
+        ) from error
+
+
 class Running:
     """A program that was started and stays up. When it has ended, what it left in its session is ended too. Thread-safe.
 
@@ -173,6 +195,14 @@ class Running:
             self.kill()
         return self._process.returncode
 
+    def interrupt(self, grace_s: float) -> None:
+        """Ask it to end, as Ctrl-C does; what is still there after so many seconds is killed."""
+        with self._lock:
+            if self._process.returncode is None:
+                _signal(self.pid, signals.SIGINT)
+        self.wait(grace_s)
+        self.kill()
+
     def kill(self) -> None:
         """End it and all that is in its session."""
         with self._lock:
@@ -201,19 +231,27 @@ class Running:
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> int:
-    """SIGKILL to a program and to all in its session; how many others there were. New ones may appear meanwhile."""
+    """SIGKILL to a program and to all in its session; how many others there were. New ones may appear meanwhile.
+
+    All are stopped first: a shell whose command is killed before it would go on to the next.
+    """
+    _signal(process.pid, signals.SIGSTOP)  # not waited for: the number is still its own
     found: set[int] = set()
     for _round in range(5):
         others = _session(process.pid) - found
-        for pid in others:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signals.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signals.SIGKILL)  # not waited for: the number is still its own
         if not others:
             break
+        for pid in others:
+            _signal(pid, signals.SIGSTOP)
         found |= others
+    for pid in (process.pid, *found, *(_session(process.pid) - found)):
+        _signal(pid, signals.SIGKILL)
     return len(found)
+
+
+def _signal(pid: int, number: signals.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def _session(leader: int) -> set[int]:
@@ -230,13 +268,22 @@ def _session(leader: int) -> set[int]:
     return found
 
 
-def _preparation(limits: Mapping[int, int] | None) -> Callable[[], None] | None:
-    if not limits:
+_PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
+
+
+def _preparation(limits: Mapping[int, int] | None, dies_with_us: bool = False) -> Callable[[], None] | None:
+    if not limits and not dies_with_us:
         return None
+    libc, us = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def apply() -> None:
-        for kind, most in limits.items():
+        for kind, most in (limits or {}).items():
             resource.setrlimit(kind, (most, most))
+        if dies_with_us:
+            libc.prctl(_PR_SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
+            if os.getppid() != us:  # we were killed before the signal was asked for
+                os._exit(1)
 
     return apply
 
@@ -267,6 +314,7 @@ class Runner:
         pass_fds: Sequence[int] = (),
         limits: Mapping[int, int] | None = None,
         buffered: bool = True,
+        dies_with_us: bool = False,
     ) -> Running:
         """Start a program that stays up.
 
@@ -275,6 +323,7 @@ class Runner:
             stdin, stdout, stderr: ``DEVNULL``, ``PIPE`` or a file.
             limits: ``resource.RLIMIT_*`` -> what it may have at most.
             buffered: whether our ends of the pipes are.
+            dies_with_us: whether it is killed when the thread that starts it ends, and so with us.
 
         Raises:
             OSError: it could not be started.
@@ -290,7 +339,7 @@ class Runner:
             stderr=stderr,
             pass_fds=pass_fds,
             start_new_session=True,
-            preexec_fn=_preparation(limits),
+            preexec_fn=_preparation(limits, dies_with_us),
             bufsize=-1 if buffered else 0,
         )
         return Running(process, tuple(argv), cwd)
@@ -306,7 +355,7 @@ class Runner:
         stdout: IO[bytes] | None = None,
         output_limit: int = OUTPUT_LIMIT,
     ) -> Finished:
-        """Run a program to its end.
+        """Run a program to its end; it is killed when we are.
 
         Args:
             timeout_s: seconds, before they are scaled.
@@ -324,6 +373,7 @@ class Runner:
                 env=env,
                 stdin=DEVNULL if stdin is None else PIPE,
                 stdout=PIPE if stdout is None else stdout,
+                dies_with_us=True,
             )
         except (OSError, ValueError) as error:
             failed = _not_started(words, cwd, error)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
@@ -93,9 +94,9 @@ def test_a_manifest_can_be_made_and_checked(tmp_path: Path, capsys: pytest.Captu
     assert main(["subject", "init", str(tmp_path / "new")]) == Exit.ERROR
 
 
-def _shell(platform: str, *words: str, stdin: str = "") -> tuple[int, str, str]:
+def _shell(platform: str, *words: str, stdin: str = "", options: Sequence[str] = ()) -> tuple[int, str, str]:
     """`xc shell` in a process of its own: it reads the real stdin."""
-    argv = [sys.executable, "-m", "pytest_xinchuang.cli.entry", "shell", platform, "--", *words]
+    argv = [sys.executable, "-m", "pytest_xinchuang.cli.entry", *options, "shell", platform, "--", *words]
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -161,8 +162,13 @@ def test_an_export_that_was_changed_is_refused(
     assert Cache().entries() == []
 
 
+DEBIAN = ["--platforms-file", str(Path(__file__).parents[1] / "provision/data/debian.yaml")]
+
+
 @pytest.mark.sandbox
-def test_a_vendors_root_filesystem_is_used_and_is_no_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vendors_root_filesystem_is_used_and_is_no_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shared = Cache()
     tarball = tmp_path / "vendor.tar"
     with tarfile.open(tarball, "w") as tar:
@@ -170,13 +176,22 @@ def test_a_vendors_root_filesystem_is_used_and_is_no_stand_in(tmp_path: Path, mo
     monkeypatch.setenv("XC_CACHE", str(tmp_path / "cache"))
     Cache()
     shutil.copytree(shared.root / "entries/emulator", tmp_path / "cache/entries/emulator", symlinks=True)
-    assert main(["rootfs", "import", "kunpeng", str(tarball)]) == 0
-    assert _shell("kunpeng", "uname", "-m") == (0, "aarch64\n", "")
-    entry = Cache().peek("rootfs", "vendor-kunpeng920-kylin_v10_sp3")
+    assert main([*DEBIAN, "rootfs", "import", "kunpeng", str(tarball)]) == Exit.ERROR
+    error = capsys.readouterr().err
+    assert (
+        "not a root filesystem of kunpeng920-kylin_v10_sp3: its os-release says 'Debian GNU/Linux 11 (bullseye)'"
+        in error
+    )
+    assert "its glibc is 2.31, and the platform has 2.28" in error and "libc is for" not in error
+    assert Cache().entries() == [] or [e.kind for e in Cache().entries()] == ["emulator"]
+    name = "kunpeng920-debian_11"
+    assert main([*DEBIAN, "rootfs", "import", name, str(tarball)]) == 0
+    assert _shell(name, "uname", "-m", options=DEBIAN) == (0, "aarch64\n", "")
+    entry = Cache().peek("rootfs", f"vendor-{name}")
     assert entry is not None
     assert not entry.stand_in
     (Cache().tree("rootfs", entry.name) / "etc/os-release.d").mkdir()
-    code, _, error = _shell("kunpeng", "true")
+    code, _, error = _shell(name, "true", options=DEBIAN)
     assert code == Exit.ERROR
     assert "is not what was imported" in error
 

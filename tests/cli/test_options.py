@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "syscalls trace": (["--platform", "kunpeng"], "format output platform offline"),
     "host check": ([], "format output"),
     "report": (["j"], "output"),
+    "grade": (["--platform", "kunpeng"], "platform offline"),
     "completion": (["bash"], "output"),
 }
 """Command -> the fewest words that it takes, and which of the options that commands share it has."""

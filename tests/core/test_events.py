@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import string
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +23,30 @@ from pytest_xinchuang.core.events import (
     FaultMet,
     GradedPlatform,
     GradedSubject,
+    Planned,
     Required,
     Run,
     RunFinished,
     RunStarted,
     SandboxOpened,
     Suite,
+    Surrounded,
     Unreadable,
     WaiverEntry,
     journal_schema,
     messages_of,
 )
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import Journal, NotAJournal, line_of, read_journal
+from pytest_xinchuang.core.journal import NotAJournal, read_journal
 from pytest_xinchuang.core.requirement import Text
+from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSeen
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level, Verdict
 from pytest_xinchuang.messages import Message, _, both, joined, n_, verbatim
 from pytest_xinchuang.report.json_report import report_text
 from pytest_xinchuang.report.junit import junit_text
 from pytest_xinchuang.report.terminal import write_table
 from tests.core.test_grade import FINISHED, PLATFORM, all_pass, decided, started
+from tests.journals import line_of, write_bare, write_journal
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=5)
@@ -134,6 +137,17 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
             max_size=1,
         ).map(tuple),
     ),
+    "planned": _said(
+        Planned,
+        t=TIMES,
+        check=WORDS,
+        node=WORDS,
+        platform=WORDS,
+        requirements=st.lists(WORDS, max_size=2).map(tuple),
+        state=st.sampled_from(["selected", "deselected", "not_collected", "other_platforms"]),
+        alternative=st.booleans(),
+        reason=TEXTS,
+    ),
     "check": st.builds(
         CheckEnded,
         t=TIMES,
@@ -178,6 +192,18 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
         data=st.builds(lambda d: {**d, "kind": "seen"}, st.dictionaries(WORDS, JSON, max_size=3)),
     ),
     "fault": _said(FaultMet, t=TIMES, what=TEXTS),
+    "surroundings": st.builds(
+        lambda texts, **fields: Surrounded(
+            foreign=tuple(map(str, texts)), messages=messages_of(foreign=tuple(texts)), **fields
+        ),
+        texts=st.lists(TEXTS, max_size=3),
+        t=TIMES,
+        sealed=st.booleans(),
+        distributions=st.tuples(st.builds(Installed, name=WORDS, version=WORDS, changed=st.tuples(WORDS))),
+        plugins=st.tuples(st.builds(PluginSeen, name=WORDS, standing=st.just("foreign"), hooks=st.tuples(WORDS))),
+        fixtures=st.tuples(st.builds(FixtureSeen, name=WORDS, file=WORDS)),
+        environment=st.dictionaries(WORDS, WORDS, max_size=2),
+    ),
     "run_finished": st.builds(RunFinished, t=TIMES, exit_status=st.integers(0, 12)),
 }
 SCHEMA = journal_schema()
@@ -240,13 +266,6 @@ def test_what_is_none_of_its_enumeration_is_kept_as_that(value: Any) -> None:
 # -- journals that nobody of ours has written
 
 
-def written(path: Path, events: list[dict[str, Any]]) -> bytes:
-    """A journal with checksums, as bytes."""
-    raw = b"".join(line_of(KINDS[e["kind"]].model_validate(e)) for e in events)
-    path.write_bytes(raw)
-    return raw
-
-
 def every_report(result: RunResult) -> None:
     for language in ("en", "zh"):
         report_text(result, language)
@@ -294,7 +313,7 @@ HUGE = "1" + "0" * 4000
 def test_an_evil_line_is_a_problem_and_no_traceback(line: str, tmp_path: Path) -> None:
     path = tmp_path / "journal.ndjson"
     for events in ([*all_pass()], [e for e in all_pass() if e["kind"] != "sandbox"]):
-        path.write_text("".join(json.dumps(e) + "\n" for e in events[:-1]) + line + "\n" + json.dumps(FINISHED) + "\n")
+        write_journal(path, events, line)
         result = grade_run(read_journal(path))
         assert len(result.journal.problems) == 1, line[:60]
         assert [g.level for g in result.grades] == [None]
@@ -317,7 +336,7 @@ def _laughs(depth: int) -> Any:
 def test_a_message_that_would_burst_is_refused(message: Any, tmp_path: Path) -> None:
     path = tmp_path / "journal.ndjson"
     evil = {"kind": "fault", "what": "x", "messages": {"what": message}}
-    path.write_text("".join(json.dumps(e) + "\n" for e in [*all_pass()[:-1], evil, FINISHED]))
+    write_journal(path, [*all_pass()[:-1], evil, FINISHED])
     assert len(read_journal(path).problems) == 1
 
 
@@ -333,8 +352,7 @@ def test_a_message_that_would_burst_is_refused(message: Any, tmp_path: Path) -> 
 )
 def test_a_strange_message_is_told_somehow(message: Any, tmp_path: Path) -> None:
     path = tmp_path / "journal.ndjson"
-    events = [*all_pass()[:-1], {"kind": "fault", "what": "x", "messages": {"what": message}}, FINISHED]
-    path.write_text("".join(json.dumps(e) + "\n" for e in events))
+    write_journal(path, [*all_pass()[:-1], {"kind": "fault", "what": "x", "messages": {"what": message}}, FINISHED])
     journal = read_journal(path)
     assert journal.problems == [] and len(journal.faults) == 1
     every_report(grade_run(journal))
@@ -358,7 +376,7 @@ def test_a_strange_message_is_told_somehow(message: Any, tmp_path: Path) -> None
 )
 def test_a_start_that_is_no_start_is_no_journal(change: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "journal.ndjson"
-    path.write_text("".join(json.dumps(e) + "\n" for e in [started(**change), FINISHED]))
+    write_journal(path, [started(**change), FINISHED])
     with pytest.raises(NotAJournal):
         read_journal(path)
 
@@ -381,7 +399,7 @@ def unfortunate() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, RunResult]:
     path = tmp_path_factory.mktemp("mutated") / "journal.ndjson"
-    raw = written(path, unfortunate())
+    raw = write_journal(path, unfortunate())
     return path, raw, grade_run(read_journal(path))
 
 
@@ -427,24 +445,24 @@ def test_the_bytes_that_matter_most(original: tuple[Path, bytes, RunResult], wha
     _never_better(path, raw.replace(what, becomes, 1), before)
 
 
-def test_older_journals_have_no_checksums_and_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("checksums", [False, True])
+def test_a_journal_without_a_chain_is_shown_and_has_no_grade(tmp_path: Path, checksums: bool) -> None:
     path = tmp_path / "journal.ndjson"
-    path.write_text("".join(json.dumps(e) + "\n" for e in all_pass()))
-    assert read_journal(path).problems == []
-    read: Callable[[], Journal] = lambda: read_journal(path)  # noqa: E731
-    written(path, all_pass())
-    assert read().problems == []
+    write_bare(path, unfortunate(), checksums=checksums)
+    result = grade_run(read_journal(path))
+    assert [g.level for g in result.grades] == [None]
+    assert "not chained" in result.grades[0].capped_by and "its grade is unproved" in result.grades[0].capped_by
+    assert [str(p) for p in result.journal.problems] == [str(result.journal.problems[0])]
+    every_report(result)
+    write_journal(path, unfortunate())
+    after = grade_run(read_journal(path))
+    assert [r.verdict for r in result.requirements] == [r.verdict for r in after.requirements]
+    assert after.of(PLATFORM)[2].cause is Cause.BLOCKED
+
+
+def test_in_a_journal_with_checksums_a_line_without_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "journal.ndjson"
+    write_bare(path, all_pass(), checksums=True)
     with path.open("a") as file:
         file.write(json.dumps(decided("T-1")) + "\n")
-    assert "has no checksum" in read().problems[0]
-
-
-def test_the_reports_of_a_journal_are_the_same_with_and_without_checksums(tmp_path: Path) -> None:
-    path = tmp_path / "journal.ndjson"
-    path.write_text("".join(json.dumps(e) + "\n" for e in unfortunate()))
-    before = grade_run(read_journal(path))
-    written(path, unfortunate())
-    after = grade_run(read_journal(path))
-    assert [(g.level, g.capped_by) for g in before.grades] == [(g.level, g.capped_by) for g in after.grades]
-    assert [(r.verdict, r.reason) for r in before.requirements] == [(r.verdict, r.reason) for r in after.requirements]
-    assert after.of(PLATFORM)[2].cause is Cause.BLOCKED
+    assert any("has no checksum" in problem for problem in read_journal(path).problems)

@@ -16,6 +16,7 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.result import RequirementResult
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import verbatim
+from tests.journals import write_journal
 
 PLATFORM = "kunpeng920-kylin_v10_sp3"
 Events = list[dict[str, Any]]
@@ -98,9 +99,9 @@ def all_pass() -> Events:
 
 @pytest.fixture
 def grade_of(tmp_path: Path) -> Callable[[Events], RunResult]:
-    def grade(events: Events, tail: str = "") -> RunResult:
+    def grade(events: Events, odd: str = "") -> RunResult:
         path = tmp_path / "journal.ndjson"
-        path.write_text("".join(json.dumps(e) + "\n" for e in events) + tail)
+        write_journal(path, events, odd)
         return grade_run(read_journal(path))
 
     return grade
@@ -136,11 +137,11 @@ def test_rule_2_an_unknown_verdict_is_no_pass(grade_of: Grader, verdict: Any) ->
     assert result.requirements[0].verdict == "inconclusive"
 
 
-@pytest.mark.parametrize("evidence", [[], ["ev-unknown"]])
-def test_rule_2_a_pass_without_evidence_is_no_pass(grade_of: Grader, evidence: list[str]) -> None:
+@pytest.mark.parametrize(("evidence", "level"), [([], "L0"), (["ev-unknown"], None)])
+def test_rule_2_a_pass_without_evidence_is_no_pass(grade_of: Grader, evidence: list[str], level: str | None) -> None:
     events = all_pass()
     events[3] = decided("T-1", evidence=evidence)
-    assert only(grade_of(events)).level == "L0"
+    assert only(grade_of(events)).level == level
 
 
 def test_rule_2_inconclusive_is_neither_pass_nor_fail(grade_of: Grader) -> None:
@@ -309,19 +310,18 @@ def test_a_run_that_broke_has_no_grade(grade_of: Grader, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tail", "problem"),
+    ("odd", "problem"),
     [
-        ('{"kind": "decis', "cut off"),
-        ("not json\n", "damaged"),
-        ('{"no": "kind"}\n', "damaged"),
-        ("[1]\n", "damaged"),
-        ('{"kind": "decision"}\n', "incomplete"),
-        ('{"kind": "party"}\n', "unknown kind"),
-        (json.dumps(started()) + "\n", "second run_started"),
+        ("not json", "damaged"),
+        ('{"no": "kind"}', "damaged"),
+        ("[1]", "damaged"),
+        ('{"kind": "decision"}', "incomplete"),
+        ('{"kind": "party"}', "unknown kind"),
+        (json.dumps(started()), "second run_started"),
     ],
 )
-def test_a_damaged_journal_has_no_grade(grade_of: Grader, tail: str, problem: str) -> None:
-    grade = only(grade_of(all_pass(), tail=tail))
+def test_a_damaged_journal_has_no_grade(grade_of: Grader, odd: str, problem: str) -> None:
+    grade = only(grade_of(all_pass(), odd=odd))
     assert grade.level is None
     assert problem in grade.capped_by
 
@@ -490,3 +490,32 @@ def test_an_engine_is_not_asked_about_what_is_blocked() -> None:
     # Another package's engine knows nothing of A-001: grading keeps that need.
     assert InOrder(catalogue, engine).decision("B-001").verdict is Verdict.FAIL
     assert InOrder(catalogue, engine).decision("C-001").verdict is Verdict.FAIL
+
+
+def test_native_of_a_backend_that_nothing_confirms_is_none(grade_of: Grader) -> None:
+    events = all_pass()
+    theirs = {**SANDBOX, "fidelity": "native", "emulated": False, "backend": "acme", "plugin": "/v/conftest.py"}
+    events.insert(2, theirs)
+    result = grade_of(events)
+    assert (only(result).level, only(result).fidelity) == ("L3", "emulated-user")
+    assert "needs native; the evidence is emulated-user" in result.requirements[3].reason
+    events[2] = {**theirs, "confirmed": True}
+    assert only(grade_of(events)).level == "L4"
+
+
+@pytest.mark.parametrize(
+    ("planned", "level"), [([], "L4"), (["T-1", "T-2", "T-3", "T-4"], "L4"), (["T-1", "T-3", "T-4"], "L1")]
+)
+def test_a_check_that_was_not_planned_decides_nothing_for_a_subject(
+    grade_of: Grader, planned: list[str], level: str
+) -> None:
+    plan = [
+        {"kind": "planned", "check": f"check of {i}", "platform": PLATFORM, "requirements": [i], "state": "selected"}
+        for i in planned
+    ]
+    events = all_pass()
+    events[1:1] = plan
+    result = grade_of(events)
+    assert only(result).level == level
+    if level == "L1":
+        assert "was not planned, and decided all the same" in result.requirements[1].reason

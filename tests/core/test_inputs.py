@@ -169,3 +169,95 @@ def test_the_reference_subject_moves_without_another_digest(tmp_path: Path) -> N
     shipped = resources.fixtures_dir() / "subjects" / "openssl"
     shutil.copytree(shipped, tmp_path / "copy")
     assert load_subject(tmp_path / "copy").digest == load_subject(shipped).digest
+
+
+def test_a_link_that_leads_out_is_not_listed(tmp_path: Path) -> None:
+    place = tmp_path / "subject"
+    place.mkdir()
+    (tmp_path / "out.h").write_text("")
+    (place / "in.h").write_text("")
+    (place / "leads.h").symlink_to(tmp_path / "out.h")
+    (place / "stays.h").symlink_to("in.h")
+    source = place / "u.c"
+    source.write_text('#include "leads.h"\n#include "stays.h"\n__asm__(".incbin \\"../out.h\\"");\n')
+    told: dict[Path, bool] = {}
+    assert inputs.included([source], [], place, told.setdefault) == [place / "stays.h", source]
+    assert told == {place / "leads.h": False, tmp_path / "out.h": True}
+    assert inputs.leaves(tmp_path / "out.h", place) and not inputs.leaves(tmp_path / "out.h", None)
+
+
+def test_what_data_holds_names_no_further_files(tmp_path: Path) -> None:
+    for name in ("a.bin", "b.h", "c.h"):
+        (tmp_path / name).write_text('#include "c.h"\n')
+    source = tmp_path / "u.c"
+    source.write_text('#embed "a.bin"\n')
+    assert inputs.included([source], [], tmp_path) == [tmp_path / "a.bin", source]
+    source.write_text('#include "b.h"\n')
+    assert inputs.included([source], [], tmp_path) == [tmp_path / "b.h", tmp_path / "c.h", source]
+
+
+def test_scripts_of_the_linker_are_files_of_the_build(tmp_path: Path) -> None:
+    (tmp_path / "x.map").write_text("")
+    for flag in ("-Wl,--version-script=x.map", "-Wl,-z,now,--dynamic-list={here}/x.map"):
+        assert inputs.forced_includes([flag], tmp_path, tmp_path) == [tmp_path / "x.map"]
+    assert inputs.forced_includes(["-Wl,--version-script=none.map"], tmp_path, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "all_of_them"),
+    [
+        ("#include P(a)", True),
+        ("#include NOT_TOLD", True),
+        ("#if __has_include(NOT_TOLD)\n#endif", True),
+        ('#define TOLD "one.h"\n#include TOLD', False),
+        ('#define TOLD(x) "one.h"\n#include TOLD(a)', True),
+        ('#if __has_include("one.h")\n#endif', False),
+        ("// P(a)\n#include <stdio.h>", None),
+    ],
+)
+def test_where_a_macro_makes_the_name_every_header_counts(tmp_path: Path, text: str, all_of_them: bool | None) -> None:
+    place = tmp_path / "in"
+    for name in ("src/one.h", "src/deep/two.hpp", "inc/three.inc", "src/notes.txt", "beside/four.h", "src/.git/five.h"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("")
+    (tmp_path / "out.h").write_text("")
+    (place / "src/leads.h").symlink_to(tmp_path / "out.h")
+    source = place / "src/u.c"
+    source.write_text(text + "\n")
+    found = {str(p.relative_to(place)) for p in inputs.included([source], [place / "inc", tmp_path], place)}
+    headers = {"src/one.h", "src/deep/two.hpp", "inc/three.inc"} if all_of_them else {"src/one.h"}
+    assert found == {"src/u.c"} | (set() if all_of_them is None else headers)
+    if all_of_them:  # without bounds, who knows how much that would be
+        assert inputs.included([source], [place / "inc", tmp_path]) == [source]
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        (["-Llib", "-la"], ["lib/liba.so", "lib/liba.a"]),
+        (["-la", "-L", "lib"], ["lib/liba.so", "lib/liba.a"]),
+        (["-L{here}", "-l", ":liba.a"], ["lib/liba.a"]),
+        (["-L=lib", "-lnone", "-lm"], []),
+        (["-la"], []),
+    ],
+)
+def test_the_libraries_that_flags_name(tmp_path: Path, flags: list[str], found: list[str]) -> None:
+    (tmp_path / "lib").mkdir()
+    for name in ("liba.so", "liba.a", "libb.a"):
+        (tmp_path / "lib" / name).write_text("")
+    assert inputs.linked(flags, tmp_path / "lib", tmp_path) == [tmp_path / name for name in found]
+
+
+def test_a_link_to_a_directory_outside_is_not_walked(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What it holds is no part of the subject, and may be all of the host."""
+    away = tmp_path_factory.mktemp("away")
+    (away / "closed").write_text("")
+    (place / "inside").mkdir()
+    (place / "inside/file").write_text("")
+    for name, leads in (("out", away), ("root", Path("/")), ("in", place / "inside")):
+        (place / "tree" / name).symlink_to(leads)
+    found = {str(path.relative_to(place)) for path in inputs.walk(place / "tree", (), place)}
+    assert found == {"tree/deep/file", "tree/in/file"}
+    assert {path.relative_to(place).parts[0] for path in load_subject(place).files} == {
+        path.split("/")[0] for path in (*FILES, "xinchuang.yaml")
+    }

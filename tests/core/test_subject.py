@@ -72,3 +72,22 @@ def test_a_link_that_leaves_the_directory_is_refused(tmp_path: Path) -> None:
 def test_a_missing_manifest_names_the_command_that_writes_one(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="xc subject init"):
         load_subject(tmp_path)
+
+
+@pytest.mark.parametrize("pattern", ["../x", "usr/../../x", "/usr/lib/..", ".."])
+def test_objects_of_the_target_are_in_the_target(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(DataFileError, match=r"'rootfs_objects' has .* which leads out of the target"):
+        subject(tmp_path, HEAD + UNIT + f"rootfs_objects: ['{pattern}']\n")
+
+
+def test_links_that_lead_out_of_a_directory_are_no_part_of_a_subject(tmp_path: Path) -> None:
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away/secret").write_text("")
+    place = tmp_path / "subject"
+    (place / "tree").mkdir(parents=True)
+    (place / "tree/own").write_text("")
+    for name, target in (("file", "../../away/secret"), ("directory", "../../away"), ("stays", "own")):
+        (place / "tree" / name).symlink_to(target)
+    text = "artifacts: [{name: x, files: {arm64: tree}}]\n"
+    names = [path.name for path in subject(place, HEAD + text).files]
+    assert names == ["own", "stays", "xinchuang.yaml"]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.harness.client import Answer, HarnessClient
 from pytest_xinchuang.harness.ends import EndKind, ReplyKind
+from pytest_xinchuang.harness.lines import Lines
 from pytest_xinchuang.harness.protocol import HarnessProtocol, ProtocolError, ViolationKind
 from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.local import local
@@ -196,7 +197,7 @@ def test_a_line_without_an_end_is_the_end(tmp_path: Path) -> None:
     body = "sys.stdout.write('x' * (18 << 20)); sys.stdout.flush(); time.sleep(60)"
     with client(tmp_path, body, timeout_s=5) as harness:
         answer = harness.ask({"op": "sm3", "msg": "00"})
-    assert answer.kind is ReplyKind.DIED and answer.end is not None and answer.end.kind is EndKind.CLOSED
+    assert answer.kind is ReplyKind.DIED and answer.end is not None and answer.end.kind is EndKind.FLOODED
 
 
 def test_a_sandbox_that_breaks_blames_nobody(tmp_path: Path) -> None:
@@ -247,3 +248,51 @@ def test_an_early_end_of_asking_leaves_no_answer_behind(tmp_path: Path) -> None:
                 break
         assert harness.ask({"op": "sm3", "msg": "aa"}).reply["digest"] == "aa"
         assert harness.violations == []
+
+
+FLOOD = "if m == '0003':\n    while True: sys.stdout.write('x' * 60 + chr(10))"
+
+
+@pytest.mark.parametrize(
+    "flood", [FLOOD, FLOOD.replace("'x' * 60 + chr(10)", "chr(10)"), FLOOD.replace("+ chr(10)", "")]
+)
+def test_a_flood_of_lines_ends_and_blames_the_one_that_began_it(tmp_path: Path, flood: str) -> None:
+    with client(tmp_path, f"{flood}\n{ECHO}") as harness:
+        answers = ask_all(harness, 40)
+    assert len(answers) == 40
+    other = {n: a for n, a in answers.items() if a.kind is not ReplyKind.REPLY}
+    assert list(other) == [3] and other[3].end is not None and other[3].end.kind is EndKind.FLOODED
+    assert "without end" in other[3].detail and len(harness.violations) <= 20
+
+
+def test_babble_that_never_answers_is_as_silence(tmp_path: Path) -> None:
+    body = "while True:\n    print('still at it', flush=True); time.sleep(0.2)"
+    with client(tmp_path, body, timeout_s=1.0) as harness:
+        answer = harness.ask({"op": "sm3", "msg": "00"})
+    assert answer.kind is ReplyKind.HUNG and answer.end is not None and answer.end.kind is EndKind.SILENT
+
+
+def test_lines_wait_for_room() -> None:
+    import queue
+    import threading
+
+    lines = Lines(most=10)
+    lines.put([b"x" * 11])
+    more = threading.Thread(target=lines.put, args=([b"y"],))
+    more.start()
+    more.join(0.1)
+    assert more.is_alive()
+    assert lines.get(1) == [b"x" * 11] and lines.get(1) == [b"y"]
+    more.join()
+    with pytest.raises(queue.Empty):
+        lines.get(0)
+    lines.put([b"x" * 11])
+    lines.close()
+    lines.put(None)  # does not wait
+
+
+def test_a_run_has_a_longest_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_xinchuang.harness.client.MAX_RUN_SCALE", 0.05)
+    with client(tmp_path, f"time.sleep(0.4)\n{ECHO}") as harness:
+        answers = ask_all(harness, 400)
+    assert len(answers) == 400 and answers[399].kind is ReplyKind.FAULT and "asked for more" in answers[399].detail

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.elf import Needed, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.sandbox.backends.launcher import launcher
+from pytest_xinchuang.sandbox.wall.formats import refuser
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from tests.tiers import starts_programs
 
-SAMPLE = launcher("x86_64", ["/x", "-0"])
+SAMPLE = refuser("x86_64", "no\n", b"\x01" + bytes(6))
 
 
 @pytest.fixture(scope="module")

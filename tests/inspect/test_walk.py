@@ -22,10 +22,10 @@ from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.inspect.walk import Bounds
-from pytest_xinchuang.sandbox.backends.launcher import launcher
+from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers
 
-ELF = launcher("x86_64", ["/x", "-0"])
+ELF = refuser("x86_64", "no\n", b"\x01" + bytes(6))
 PLATFORM = "zhaoxin"
 
 

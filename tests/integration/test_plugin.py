@@ -19,6 +19,7 @@ import tests
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.report.json_report import report_schema
 from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
+from tests.others import SWITCHED_OFF
 
 pytestmark = pytest.mark.tools
 
@@ -55,7 +56,8 @@ def vendor(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error", *arguments)
+    alone = (*SWITCHED_OFF, "-p", "no:randomly", "-p", "no:cacheprovider")
+    return pytester.runpytest_subprocess(*alone, "-W", "error", *arguments)
 
 
 def report(pytester: pytest.Pytester) -> dict[str, Any]:
@@ -149,9 +151,30 @@ def test_a_wrong_marker_quotes_its_signature(vendor: pytest.Pytester, mark: str)
 
 
 def test_collect_only_writes_nothing(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "--xc-platform=kunpeng", "--collect-only", "-q")
+    result = run(pytester, "--xc-platform=kunpeng", "--xc-suite=mru", "--collect-only", "-q")
     result.stdout.fnmatch_lines(["*test_units_answer[[]kunpeng920-kylin_v10_sp3]*"])
     assert not (pytester.path / ".xc").exists()
+
+
+@pytest.mark.parametrize(
+    "ini",
+    [
+        "python_files = *_test.py",
+        "python_functions = none",
+        "norecursedirs = *",
+        "empty_parameter_set_mark = fail_at_collect",
+    ],
+)
+def test_no_ini_of_a_vendor_keeps_the_suites_checks_from_being_collected(pytester: pytest.Pytester, ini: str) -> None:
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makepyfile(own_test="import pytest\n@pytest.mark.xc_platform('loongson')\ndef test_own(xc_sandbox): pass")
+    asked = ("--xc-platform=kunpeng", "--xc-suite=mru", "--collect-only", "-q")
+    result = run(pytester, *asked, "--ignore-glob=*mru*")
+    assert result.ret == 0
+    found = [line for line in result.stdout.lines if "test_mru.py::test_" in line]
+    pytester.makeini("[pytest]\n")
+    assert found == [line for line in run(pytester, *asked).stdout.lines if "test_mru.py::test_" in line]
+    assert len(found) == 33
 
 
 @pytest.mark.sandbox
@@ -176,6 +199,26 @@ def test_a_vendors_own_test_runs_once_for_each_platform(vendor: pytest.Pytester)
 
 
 @pytest.mark.sandbox
+@pytest.mark.parametrize("suite", ["none", "mru"])
+def test_a_test_of_ones_own_decides_no_requirement_of_the_suite(vendor: pytest.Pytester, suite: str) -> None:
+    vendor.makepyfile(
+        """
+        import pytest
+        @pytest.mark.xc_requirement("XC-MRU-004", "XC-MRU-005", "ACME-001")
+        def test_mine(xc_sandbox):
+            assert xc_sandbox.run(["true"]).ok
+        """
+    )
+    result = run(vendor, "--xc-platform=kunpeng", f"--xc-suite={suite}", "-k", "test_mine")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*test_mine*XC-MRU-004, XC-MRU-005: of the package mru, whose own tests alone decide it*"]
+    )
+    found = report(vendor)
+    assert not set(verdicts(found).values()) & {"pass", "not_applicable"}
+    assert not {g["level"] for g in found["grades"]} - {None, "L0"}
+
+
 def test_a_vendors_requirements_are_decided_by_outcome_and_evidence(vendor: pytest.Pytester) -> None:
     vendor.makepyfile(
         """
@@ -316,7 +359,9 @@ def test_the_reference_subject_is_graded_the_same_with_and_without_workers(pytes
         )
         result.assert_outcomes(passed=50, skipped=12)
         assert result.ret == 0
-        result.stdout.fnmatch_lines(["*phytium_d2000-kylin_v10_sp1*L3*stand-in root filesystem*", "*needs native*"])
+        result.stdout.fnmatch_lines(
+            ["phytium_d2000-kylin_v10_sp1 *L3 *", "*stand-in root filesystem", "*needs native*"]
+        )
         reports.append(comparable(report(pytester)))
     assert reports[0] == reports[1]
     for grade in reports[0]["grades"]:
@@ -357,6 +402,30 @@ def test_exit_status_below_the_required_level(pytester: pytest.Pytester) -> None
     pytester.makefile(".yaml", xinchuang=HELLO)
     result = run(pytester, "--xc-platform=kunpeng", "--xc-subject=.", "--xc-profile=finance", "-k", "test_units_answer")
     assert result.ret == EXIT_BELOW_REQUIRED
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_checks_of_the_suite_beyond_the_profile_are_skipped_with_their_reason(
+    pytester: pytest.Pytester, workers: str
+) -> None:
+    pytester.makefile(".yaml", xinchuang=HELLO)
+    gate = ("--xc-platform=kunpeng", "--xc-subject=.", "-x", "--junitxml=all.xml", workers)
+    result = run(pytester, *gate, "--xc-profile=government-portal", "-rs")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "*XC-MRU-020 L3 not_tested*",
+            "*mend: add a unit with*",
+            "*SKIPPED*beyond the profile government-portal (L2): no unit of the subject covers this*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*FAILED*")
+    assert 'errors="0" failures="0"' in (pytester.path / "all.xml").read_text()
+    # What is demanded fails as ever.
+    failed = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)  # the latter: -x of workers
+    assert run(pytester, *gate, "--xc-profile=e-licence").ret in failed
+    assert 'failures="0"' not in (pytester.path / "all.xml").read_text()
 
 
 @pytest.mark.sandbox
@@ -413,7 +482,7 @@ def test_facts_of_ones_own_show_on_the_grade(pytester: pytest.Pytester) -> None:
     )
     result = run(pytester, "--xc-platform=kunpeng,hygon", "--xc-subject=.", "--xc-platforms-file=facts.yaml")
     assert [g["facts"] for g in report(pytester)["grades"]] == ["overridden", "shipped"]
-    result.stdout.fnmatch_lines(["kunpeng920-kylin_v10_sp3 *facts overridden"])
+    result.stdout.fnmatch_lines(["kunpeng920-kylin_v10_sp3 *", "*facts overridden"])
 
 
 @pytest.mark.sandbox

@@ -94,4 +94,15 @@ def test_it_grades_from_a_clean_venv_outside_the_checkout(wheel: Path, tmp_path:
         report = json.loads((vendor / ".xc/report.json").read_text())
         assert [g["level"] for g in report["grades"]] == ["L3"]
         assert "26 passed" in done.stdout  # 25 checks that apply, and the vendor's own test
+    sealed = [str(venv / "bin/xc"), "grade", "--platform=phytium", "--suite=mru", "--offline"]
+    sealed += [f"--tools={place}" for place in tools.split(":")[:2]]
+    done = run(*sealed, cwd=vendor)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    report = json.loads((vendor / ".xc/report.json").read_text())
+    assert report["run"]["sealed"] and "as they were released" in report["run"]["standing"]
+    (engine,) = venv.glob("lib/python*/site-packages/pytest_xinchuang/core/grade.py")
+    engine.write_text(engine.read_text() + "\n# lenient\n")
+    done = run(*sealed, cwd=vendor)
+    report = json.loads((vendor / ".xc/report.json").read_text())
+    assert not report["run"]["sealed"] and "pytest_xinchuang/core/grade.py" in report["run"]["standing"]
     assert run(venv / "bin/xc", "platforms", "validate", cwd=vendor).returncode == 0

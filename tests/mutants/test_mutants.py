@@ -12,7 +12,7 @@ import yaml
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
-from pytest_xinchuang.core.verdict import Verdict
+from pytest_xinchuang.core.verdict import Decision, Verdict
 from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.sandbox.pool import Pool
@@ -43,8 +43,8 @@ ARTIFACTS = {
     ),
 }
 
-OF_STRACE = re.compile(r"errno=[0-9]+ \([^)]*\)")
-"""What qemu-user prints of a call, and no text of ours."""
+OF_TOOLS = re.compile(r"errno=[0-9]+ \([^)]*\)|(?<=error: )[^；]*")
+"""What qemu-user prints of a call, and a compiler of a source: no texts of ours."""
 
 pytestmark = pytest.mark.sandbox
 
@@ -67,6 +67,14 @@ def prepare(name: str, tmp_path: Path, builder: Builder, platforms: Platforms) -
     return load_subject(place)
 
 
+def decisions_of(
+    subject: Subject, name: str, platforms: Platforms, catalogue: Catalogue, pool: Pool
+) -> dict[str, Decision]:
+    platform = platforms.get(CAUGHT_BY[name]["platform"])
+    engine = MruEngine(platform, subject, catalogue, pool, Builder(pool.store.cache))
+    return {r.id: engine.decision(r.id) for r in catalogue.of(frozenset({"mru"}))}
+
+
 def test_every_mutant_is_in_the_table() -> None:
     assert sorted(CAUGHT_BY) == sorted(p.name for p in HERE.iterdir() if (p / "xinchuang.yaml").is_file())
 
@@ -84,11 +92,22 @@ def test_mutant_is_caught_by_its_requirement_alone(
 ) -> None:
     builder = Builder(pool.store.cache)
     subject = prepare(name, tmp_path, builder, platforms)
-    platform = platforms.get(CAUGHT_BY[name]["platform"])
-    engine = MruEngine(platform, subject, catalogue, pool, builder)
-    decisions = {r.id: engine.decision(r.id) for r in catalogue.of(frozenset({"mru"}))}
+    decisions = decisions_of(subject, name, platforms, catalogue, pool)
     failed = {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
-    assert list(failed) == [CAUGHT_BY[name]["requirement"]], failed
+    named, verdict = CAUGHT_BY[name]["requirement"], Verdict(CAUGHT_BY[name].get("verdict", "fail"))
+    assert decisions[named].verdict is verdict, decisions[named].reason
+    assert list(failed) == ([named] if verdict is Verdict.FAIL else []), failed
     assert not [i for i, d in decisions.items() if d.verdict is Verdict.PASS and not d.evidence]
-    told = {OF_STRACE.sub("", text.render("zh")) for d in decisions.values() for text in (d.reason, d.mend)}
+    told = {OF_TOOLS.sub("", text.render("zh")) for d in decisions.values() for text in (d.reason, d.mend)}
     assert not {text: english_in(text) for text in told if english_in(text)}
+
+
+@pytest.mark.parametrize("name", [name for name in CAUGHT_BY if (HERE / name / "twin.c").is_file()])
+def test_its_twin_passes(name: str, tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool) -> None:
+    """What differs from the mutant in the fault alone meets the requirement, and fails none."""
+    shutil.copytree(HERE / name, tmp_path / name)
+    (tmp_path / name / "twin.c").replace(tmp_path / name / "unit.c")
+    decisions = decisions_of(load_subject(tmp_path / name), name, platforms, catalogue, pool)
+    assert not {i: d.reason for i, d in decisions.items() if d.verdict is Verdict.FAIL}
+    named = decisions[CAUGHT_BY[name]["requirement"]]
+    assert named.verdict is Verdict.PASS, named.reason

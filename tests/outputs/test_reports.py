@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from pytest_xinchuang.core import proof
 from pytest_xinchuang.core.events import Decided, messages_of
 from pytest_xinchuang.core.grade import RunResult, grade_run
-from pytest_xinchuang.core.journal import line_of, read_journal
+from pytest_xinchuang.core.journal import read_journal
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.report.json_report import report_text
 from pytest_xinchuang.report.junit import junit_text
 from pytest_xinchuang.report.terminal import write_table
 from tests.core.test_grade import EVIDENCE, FINISHED, PLATFORM, SANDBOX, WAIVER, Events, decided, required, started
+from tests.journals import line_of, write_journal
 from tests.outputs.conftest import Said
 
 OTHER = "loongson_3a5000-kylin_v11"
@@ -91,7 +93,7 @@ def everything() -> Events:
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
     path = tmp_path / "journal.ndjson"
-    path.write_text("".join(json.dumps(e) + "\n" for e in everything()), encoding="utf-8")
+    write_journal(path, everything())
     return path
 
 
@@ -124,7 +126,9 @@ def test_the_files(
     assert normal(make(result, language)) == snapshot
 
 
-def test_xc_report(journal: Path, said: Said, snapshot: SnapshotAssertion) -> None:
+def test_xc_report(journal: Path, said: Said, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said("report", journal.name) == snapshot(name="of another suite")
+    monkeypatch.setattr(proof, "prove", lambda *_of: None)
     assert said("report", journal.name) == snapshot
     whole = journal.read_text(encoding="utf-8").splitlines(keepends=True)
     journal.write_text("".join(whole[:5]) + whole[5][:40], encoding="utf-8")

@@ -1,16 +1,28 @@
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import verbatim
-from pytest_xinchuang.provision.cache import Cache, cache_dir, remove_tree, tree_digest
+from pytest_xinchuang.provision import cache as caches
+from pytest_xinchuang.provision.cache import (
+    Cache,
+    Entry,
+    cache_dir,
+    is_whole,
+    note_digest,
+    remove_tree,
+    stat_index,
+    tree_digest,
+)
 
 
 def fill(tree: Path) -> tuple[str, dict[str, str]]:
@@ -168,3 +180,139 @@ def test_the_digest_does_not_depend_on_owner_or_time(tmp_path: Path) -> None:
     before = tree_digest(fill_at)
     os.utime(fill_at / "a", (0, 0))
     assert tree_digest(fill_at) == before
+
+
+RECORD_EDITS: dict[str, dict[str, Any]] = {
+    "no stand-in": {"stand_in": False},
+    "a vendor's recipe": {"recipe": "imported", "stand_in": False},
+    "other facts": {"facts": {"x": "2"}},
+    "another source": {"source": "the vendor"},
+    "another digest": {"digest": "sha256:" + "0" * 64},
+    "another name": {"name": "other"},
+    "another kind": {"kind": "other"},
+}
+
+
+@pytest.mark.parametrize("edit", RECORD_EDITS.values(), ids=RECORD_EDITS)
+def test_a_record_that_was_edited_is_not_believed(tmp_path: Path, edit: dict[str, Any]) -> None:
+    Cache(tmp_path).make("kind", "name", "1", fill)
+    record = tmp_path / "entries/kind/name/entry.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), **edit}))
+    assert Cache(tmp_path).verified("kind", "name", "1") is None
+    assert Cache(tmp_path).verified("kind", "name", None) is None
+    assert Cache(tmp_path).holds("kind", "name") and not Cache(tmp_path).entries()
+    assert Cache(tmp_path).make("kind", "name", "1", fill).stand_in
+
+
+def test_a_record_of_an_earlier_version_is_believed_where_it_is_what_its_name_says(tmp_path: Path) -> None:
+    Cache(tmp_path).make("kind", "name", "1", fill)
+    record = tmp_path / "entries/kind/name/entry.json"
+    fields = json.loads(record.read_text())
+    del fields["record"]
+    record.write_text(json.dumps(fields))
+    assert Cache(tmp_path).verified("kind", "name", "1") is not None
+    record.write_text(json.dumps({**fields, "stand_in": False}))
+    assert Cache(tmp_path).verified("kind", "name", "1") is None
+
+
+def test_a_forged_record_of_a_vendor_needs_the_vendors_name(tmp_path: Path) -> None:
+    made = Cache(tmp_path).make("kind", "name", "1", fill)
+    record = tmp_path / "entries/kind/name/entry.json"
+    for recipe, stand_in in (("imported", False), ("1", False), ("imported", True)):
+        Entry(made.kind, made.name, recipe, made.digest, made.source, stand_in, made.facts).write(record)
+        assert Cache(tmp_path).verified("kind", "name", None) is None
+        assert Cache(tmp_path).verified("kind", "name", "1") is None
+    Cache(tmp_path).make("kind", "vendor-x", "imported", fill, stand_in=False)
+    assert Cache(tmp_path).verified("kind", "vendor-x", "imported") is not None
+    assert Cache(tmp_path).verified("kind", "vendor-x", "1") is None
+
+
+@pytest.mark.parametrize("what", ["tree", "record", "gone"])
+def test_what_changes_while_it_is_in_use_is_our_fault(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caches, "_LOOKED_AT_S", 0.0)
+    cache = Cache(tmp_path)
+    cache.make("kind", "name", "1", fill)
+    place = tmp_path / "entries/kind/name"
+    os.utime(place / "tree/a")
+    assert cache.verified("kind", "name", "1") is not None  # touched alone
+    match what:
+        case "tree":
+            (place / "tree/a").write_text("CONTENT")
+        case "record":
+            (place / "entry.json").write_text((place / "entry.json").read_text().replace("true", "false"))
+        case "gone":
+            remove_tree(place)
+    with pytest.raises(HostFault, match="has changed while it was in use"):
+        cache.verified("kind", "name", "1")
+    with pytest.raises(HostFault, match="has changed while it was in use"):
+        cache.make("kind", "name", "1", fill)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can give files away")
+@pytest.mark.parametrize("what", ["root", "entry"])
+def test_a_cache_of_another_user_is_told_and_not_used(tmp_path: Path, what: str) -> None:
+    Cache(tmp_path).make("kind", "name", "1", fill)
+    place = tmp_path if what == "root" else tmp_path / "entries/kind/name/entry.json"
+    os.chown(place, 64000, 64000)
+    with pytest.raises(HostFault, match=r"belongs to user 64000, and we are user root(.|\n)*XC_CACHE"):
+        Cache(tmp_path).verified("kind", "name", "1")
+
+
+def test_attributes_are_part_of_a_trees_digest(tmp_path: Path) -> None:
+    fill(tmp_path)
+    before = tree_digest(tmp_path)
+    try:
+        os.setxattr(tmp_path / "a", "user.overlay.opaque", b"y")
+    except OSError:
+        pytest.skip("no extended attributes here")
+    assert tree_digest(tmp_path) != before
+
+
+@pytest.mark.parametrize("change", ["text", "mode", "add", "remove", "touch", "link"])
+def test_any_change_changes_the_index(tmp_path: Path, change: str) -> None:
+    fill(tmp_path)
+    before = stat_index(tmp_path)
+    assert stat_index(tmp_path) == before
+    time.sleep(0.02)
+    match change:
+        case "text":
+            info = (tmp_path / "a").stat()
+            (tmp_path / "a").write_text("CONTENT")
+            os.utime(tmp_path / "a", ns=(info.st_atime_ns, info.st_mtime_ns))
+        case "mode":
+            (tmp_path / "a").chmod(0o600)
+        case "add":
+            (tmp_path / "d/new").write_text("")
+        case "remove":
+            (tmp_path / "d/link").unlink()
+        case "touch":
+            (tmp_path / "a").touch()
+        case "link":
+            (tmp_path / "d/link").unlink()
+            (tmp_path / "d/link").symlink_to("../b")
+    assert stat_index(tmp_path) != before
+
+
+@pytest.mark.parametrize("damage", ["none", "file", "another", "digest", "no digest", "no file", "bytes"])
+def test_a_file_is_whole_while_it_has_the_digest_that_was_noted(tmp_path: Path, damage: str) -> None:
+    place, noted = tmp_path / "p", tmp_path / "p.sha256"
+    place.write_text("program")
+    note_digest(place, place)
+    match damage:
+        case "file":
+            place.write_text("PROGRAM")
+        case "another":
+            place.write_text("another program")
+            note_digest(place, tmp_path / "q")
+            (tmp_path / "q.sha256").rename(noted)
+        case "digest":
+            noted.write_text("0" * 64)
+        case "no digest":
+            noted.unlink()
+        case "no file":
+            place.unlink()
+        case "bytes":
+            noted.write_bytes(b"\xff")
+    assert is_whole(place) is (damage == "none")

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.building.built import Built
 from pytest_xinchuang.core.errors import SandboxFault
-from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.core.subject import Unit
+from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.packages.mru.behaviours import Ran
+from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
 from pytest_xinchuang.sandbox.backends import qemu
-from pytest_xinchuang.sandbox.backends.direct import DirectSandbox, differences, open_emulated, open_native
+from pytest_xinchuang.sandbox.backends.direct import (
+    DirectSandbox,
+    NativeTracer,
+    differences,
+    open_emulated,
+    open_native,
+)
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.pool import Pool
-from pytest_xinchuang.sandbox.protocol import Ended, Limits
+from pytest_xinchuang.sandbox.protocol import Ended, Limits, logs_apart
+from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.tools.process import UNSCALED
 
 
 @pytest.fixture(params=["phytium", "zhaoxin", "loongson"])
@@ -93,3 +108,62 @@ def test_how_a_platform_is_recognised(platforms: Platforms) -> None:
     assert len(differences(platform, "x86_64", "", "")) == 5
     unknown = platforms.get("kunpeng920-openharmony_4_1")
     assert "does not know how to recognise" in differences(unknown, "aarch64", cpuinfo, "")[0]
+
+
+NATIVE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void handle(int number) { (void)number; }
+static void *work(void *text) { return text; }
+int main(void) {
+    char path[64];
+    pthread_t thread;
+    if (fork() == 0)
+        _exit(0);
+    wait(NULL);
+    pthread_create(&thread, NULL, work, NULL);
+    pthread_join(thread, NULL);
+    signal(SIGUSR1, handle);
+    raise(SIGUSR1);
+    for (int fd = 3; fd < 64; fd++) {
+        if (write(fd, "7 439 0 0 0 0 0 0 0 0\\n", 22) > 0)
+            puts("written");
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", getppid(), fd);
+        if (getuid() && open(path, O_WRONLY) >= 0)
+            puts("opened");
+    }
+    return 0;
+}
+"""
+
+
+@pytest.mark.sandbox
+def test_natively_the_agent_takes_down_the_system_calls(pool: Pool, platforms: Platforms, tmp_path: Path) -> None:
+    architecture = platforms.file.architectures[Arch.AMD64]
+    builder = Builder(pool.store.cache)
+    agent = tmp_path / "agent"
+    agent.write_bytes(builder.go(Target(Arch.AMD64, architecture, architecture.libc_base), AGENT_SOURCE))
+    agent.chmod(0o755)
+    (tmp_path / "u.c").write_text(NATIVE)
+    program = builder.c(Target(Arch.AMD64, architecture, "2.28"), [tmp_path / "u.c"], libraries=("pthread",))
+    fingerprint = pool.reference().fingerprint
+    tracer = NativeTracer(agent, names_of("amd64"))
+    with DirectSandbox(fingerprint, [], Path("/"), 1, UNSCALED, lambda: tracer) as native:
+        native.put("/xc/u", program, executable=True)
+        outcome = native.run(["/xc/u"], trace=True)
+        assert logs_apart(native) and outcome.ok and outcome.stdout == b"" and outcome.log is not None
+        unit = Unit(name="u", kind="c", sources=("u.c",))
+        ran = Ran(unit, Built(unit, ("/xc/u",)), outcome.log, native)
+        assert all(ran.shows(behaviour) for behaviour in ("children", "threads", "signals"))
+        assert not ran.shows("dlopen") and Trace.of(outcome).is_whole
+        assert native.run(["sh", "-c", "exit 3"], trace=True).code == 3
+        assert native.run(["/none"], trace=True).code == 127
+        assert native.run(["sleep", "100"], trace=True, limits=Limits(wall_s=0.2)).ended is Ended.TIMED_OUT
+    with DirectSandbox(fingerprint, [], Path("/"), 1, UNSCALED) as native:
+        assert not logs_apart(native) and native.run(["true"], trace=True).log is None

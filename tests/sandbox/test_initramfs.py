@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
-from pytest_xinchuang.sandbox.tracing import as_strace
+from pytest_xinchuang.sandbox.tracing import read_agent
 
 
 def entries(data: bytes) -> dict[str, tuple[int, int, bytes]]:
@@ -47,8 +47,13 @@ def test_a_tree_with_files_on_top(tmp_path: Path) -> None:
 
 def test_a_trace_reads_as_that_of_qemu() -> None:
     trace = b"7 56 ffffffffffffff9c 7f 0 0 0 0 fffffffffffffffe 1\n7 999 0 0 0 0 0 0 0 0\n"
-    trace += b"7 222 0 1000 1 1 3 0 7fff0000 0\nhalf a li"
-    lines = as_strace(trace, {56: "openat", 222: "mmap"}).decode().splitlines()
-    assert lines[0] == "7 openat(0xffffffffffffff9c,0x7f,0x0,0x0,0x0,0x0) = -1 errno=2 (No such file or directory)"
-    assert lines[1].startswith("7 Unknown syscall 999 = 0")
-    assert lines[2].endswith(" = 0x7fff0000") and len(lines) == 3
+    trace += b"7 222 0 1000 1 1 3 0 7fff0000 0\nhalf a li\n"
+    trace += b"9 56 ffffffffffffff9c 7f 0 0 0 0 3 0 0x2f6c6962\n9 435 7f 58 0 0 0 0 a 0 0x0001000000000000\n"
+    trace += b"9 134 a 7f 0 8 0 0 0 0\n9 S 10\n9 S 77\n"
+    log = read_agent(trace, {56: "openat", 222: "mmap", 134: "rt_sigaction", 435: "clone3"})
+    told = [str(call) for call in log.calls]
+    assert told[0] == "openat(0xffffffffffffff9c,0x7f,0x0,0x0,0x0,0x0) = -1 errno=2 (No such file or directory)"
+    assert (log.calls[1].name, log.calls[1].answer) == ("999", "0") and told[2].endswith(" = 0x7fff0000")
+    assert told[3].startswith('openat(0xffffffffffffff9c,"/lib",') and told[4].startswith("clone3(0x100,")
+    assert told[5].startswith("rt_sigaction(SIGUSR1,0x7f,")
+    assert [(taken.signal, taken.before) for taken in log.taken] == [("SIGUSR1", 6), ("SIG77", 6)]

@@ -409,7 +409,9 @@ def test_an_ordinary_user_gets_the_whole_sandbox(spec: QemuSpec) -> None:
         place = Path(name)
         shutil.copytree(spec.rootfs.path, place / "tree", symlinks=True)
         shutil.copy(spec.emulator.path, place / "qemu-aarch64")
-        shutil.copy(Path(qemu.__file__).with_name("supervisor.py"), place)
+        for script in ("supervisor.py", "tracer.py"):
+            shutil.copy(Path(qemu.__file__).with_name(script), place)
+        shutil.copytree(Path(qemu.__file__).with_name("inside"), place / "inside")
         if os.geteuid() == 0:
             for directory, names, files in os.walk(place):
                 for entry in (directory, *(f"{directory}/{n}" for n in names + files)):
@@ -451,6 +453,27 @@ def test_changing_the_identity_is_seen_and_undone(sandbox: Sandbox) -> None:
     sandbox.reset()
     assert sandbox.changes() == ()
     assert b"ID=debian" not in sandbox.get("/etc/os-release")
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("mkdir /etc/ssl/gone; rmdir /etc/ssl/gone", ("/etc/ssl",)),
+        ("ln -s /etc l; echo > l/gone; rm l/gone l", ("/etc",)),
+        ("cd /etc; cd /xc; echo > /proc/self/root/var/lib/gone; rm /var/lib/gone", ("/var/lib",)),
+        ("echo > /gone; rm /gone", ("/",)),
+        ("echo > /etc/left; chmod 600 /etc/left", ("/etc/left",)),
+        ("chmod 600 /etc/passwd; chmod 644 /etc/passwd", ("/etc/passwd",)),
+        ("mkdir d; echo > d/f; rm -r d; echo > /tmp/gone; rm /tmp/gone; mkdir -p /etc/ssl; ls /etc /var", ()),
+    ],
+)
+def test_what_was_made_and_removed_again_shows_in_its_directory(
+    sandbox: Sandbox, script: str, found: tuple[str, ...]
+) -> None:
+    """By whatever name it was reached: the layer tells, and no system call has to be understood."""
+    sandbox.reset()
+    shell(sandbox, f"set -e; {script}")
+    assert sandbox.changes() == found
 
 
 def test_a_system_call_that_the_kernel_lacks_answers_enosys(pool: Pool, platforms: Platforms, tmp_path: Path) -> None:

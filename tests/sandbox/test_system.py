@@ -143,10 +143,53 @@ def test_a_command_can_be_talked_to(sandbox: Sandbox) -> None:
 
 def test_system_calls_are_traced_in_children_too(sandbox: Sandbox) -> None:
     said = sandbox.run(["sh", "-c", "cat /nonexistent; :"], trace=True)
-    lines = said.stderr.decode().splitlines()
-    assert any("openat(" in line and "errno=2 " in line for line in lines)
-    assert len({line.split()[0] for line in lines if line.split()[0].isdigit()}) >= 2
-    assert said.code == 0
+    assert said.log is not None and not said.log.lost
+    assert any(
+        call.name == "openat" and call.errno == 2 and '"/nonexistent"' in call.arguments for call in said.log.calls
+    )
+    assert len({call.thread for call in said.log.calls}) >= 2
+    assert said.code == 0 and b"openat(" not in said.stderr
+
+
+def test_the_tracer_is_out_of_the_commands_reach(sandbox: Sandbox) -> None:
+    script = "kill -9 $PPID; echo forged > /proc/$PPID/fd/3; ls /proc/$PPID/fd; ls /proc/self/fd"
+    said = sandbox.run(["sh", "-c", script], trace=True)
+    assert said.log is not None and not said.log.lost and said.stdout.split() == [b"0", b"1", b"2", b"3"]
+    assert said.stderr.count(b"ermi") >= 3, said.stderr
+
+
+LEAVES = """
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <mqueue.h>
+#include <stdio.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+int main(void) {
+    FILE *file = fopen("/dev/shm/left", "w");
+    return file == NULL || shmget(0x77, 4096, IPC_CREAT | 0600) < 0 || semget(IPC_PRIVATE, 1, 0600) < 0 ||
+           mq_open("/q", O_CREAT | O_RDWR, 0600, NULL) < 0;
+}
+"""
+
+
+def test_what_is_left_in_memory_is_told_and_removed(
+    sandbox: Sandbox, platforms: Platforms, tmp_path: Path, store: Store
+) -> None:
+    platform = platforms.get(sandbox.fingerprint.platform)
+    (tmp_path / "leaves.c").write_text(LEAVES)
+    target = Target(platform.arch, platform.architecture, "2.36" if platform.arch is Arch.LOONG64 else "2.28")
+    program = Builder(store.cache).c(target, [tmp_path / "leaves.c"], libraries=("rt",))
+    sandbox.put("/xc/leaves", program, executable=True)
+    assert sandbox.run(["/xc/leaves"]).ok
+    assert sandbox.changes() == (
+        "/dev/mqueue/q",
+        "/dev/shm/left",
+        "/proc/sysvipc/sem#0x00000000",
+        "/proc/sysvipc/shm#0x00000077",
+    )
+    sandbox.reset()
+    assert sandbox.changes() == ()
 
 
 def test_a_traced_command_ends_as_it_would(sandbox: Sandbox) -> None:

@@ -44,7 +44,7 @@ def test_the_same_inputs_are_built_once(source: Path, platforms: Platforms, monk
     def never(*_: object) -> None:
         raise AssertionError("built again")
 
-    monkeypatch.setattr(builder, "_run", never)
+    monkeypatch.setattr(builder, "_jailed", never)
     assert builder.c(target(platforms), [source]) == first
 
 
@@ -60,9 +60,9 @@ def test_another_source_flag_or_libc_is_another_build(source: Path, platforms: P
 def test_a_damaged_build_is_made_again(source: Path, platforms: Platforms, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     # The compiler's own cache is slow to fill: only the builds are private here.
-    (cache.root / "zig").symlink_to(Cache().root / "zig")
+    (cache.root / "jailed-zig").symlink_to(Cache().root / "jailed-zig")
     first = Builder(cache).c(target(platforms), [source])
-    (entry,) = (cache.root / "builds").iterdir()
+    (entry,) = (cache.root / "builds").glob("*/out")
     entry.write_bytes(entry.read_bytes()[:-1] + b"x")
     assert Builder(cache).c(target(platforms), [source]) == first
 
@@ -156,7 +156,7 @@ def test_a_cgo_program_is_the_same_when_zig_has_made_nothing_yet(
     text = f'package main\n\n{preamble}import "C"\n\nfunc main() {{ println(C.answer()) }}\n'
     (module / "main.go").write_text(text)
     cache = Cache(tmp_path / "cache")
-    for name in ("gocache", "gocache-again"):  # of the standard library; only zig's own are private here
+    for name in ("jailed-gocache", "jailed-gocache-again"):  # of the standard library; only zig's own are private here
         (Cache().root / name).mkdir(exist_ok=True)
         (cache.root / name).symlink_to(Cache().root / name)
     builder = Builder(cache)

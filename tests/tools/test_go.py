@@ -357,3 +357,12 @@ def test_what_is_no_module_version(tmp_path: Path) -> None:
     for text in ("example.com/m", "m@v1", "example.com/m@", "@v1"):
         with pytest.raises(XcError, match="is not MODULE@VERSION"):
             ModuleVersion.parse(text)
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    "name", ["CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "ZIG_LIB_DIR", "PKG_CONFIG_PATH", "CGO_CFLAGS"]
+)
+def test_nothing_that_bends_a_c_compiler_reaches_cgo(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "/evil")
+    assert name not in GoCommand().environment()

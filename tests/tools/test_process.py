@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools import process
-from pytest_xinchuang.tools.process import PIPE, End, Finished, Runner, environment, first_line, last_line
+from pytest_xinchuang.tools.process import DEVNULL, PIPE, End, Finished, Runner, environment, first_line, last_line
 
 
 def run(*argv: str, timeout_s: float = 20, **options: object) -> Finished:
@@ -110,6 +111,29 @@ def test_an_interruption_leaves_nothing_behind(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(KeyboardInterrupt):
         shell(f"sleep 600 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait")
     assert gone(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.tools
+def test_a_shell_does_not_go_on_when_its_command_is_ended(tmp_path: Path) -> None:
+    for number in range(20):
+        late = tmp_path / str(number)
+        done = run(
+            "/bin/sh", "-c", f"(sleep 60; echo x >{late}) & (sleep 60; echo x >{late}); echo x >{late}", timeout_s=0.1
+        )
+        assert done.end is End.TIMED_OUT and not late.exists()
+
+
+@pytest.mark.tools
+def test_a_program_dies_with_us(tmp_path: Path) -> None:
+    script = "import sys; from pytest_xinchuang.tools.process import Runner; Runner().run(sys.argv[1:], timeout_s=100)"
+    noted = tmp_path / "pid"
+    words = [sys.executable, "-c", script, "/bin/sh", "-c", f"echo $$ >{noted}; exec sleep 100"]
+    ours = Runner().start(words, stdout=DEVNULL, stderr=DEVNULL)
+    while not noted.exists() or not noted.read_text():
+        time.sleep(0.01)
+    os.kill(ours.pid, signal.SIGKILL)
+    assert gone(int(noted.read_text()))
+    assert ours.wait(10) == -signal.SIGKILL
 
 
 @pytest.mark.tools

@@ -14,6 +14,7 @@ from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
 from pytest_xinchuang.packages.mru.differences import cause_of_difference
 from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord
+from pytest_xinchuang.packages.mru.outside import touched_outside
 from pytest_xinchuang.packages.mru.requirements import (
     IDENTITY,
     IN_PLACE,
@@ -30,8 +31,8 @@ from pytest_xinchuang.packages.mru.requirements import (
 )
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import ANSWERED_MEND, answered_text, to_be_refused
-from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox, logs_apart
+from pytest_xinchuang.sandbox.tracing import Trace, is_whole
 
 SIGILL = 4
 _EXCERPT = 60
@@ -90,7 +91,11 @@ class RunChecks:
             return
         traced = self.bench.traced(sandbox, built)
         trace = Trace.of(traced)
-        if (traced.ended, traced.code) != (outcome.ended, outcome.code) or traced.truncated or not trace.is_whole:
+        if (
+            (traced.ended, traced.code) != (outcome.ended, outcome.code)
+            or traced.truncated
+            or not is_whole(sandbox, traced)
+        ):
             told = _(
                 "the trace is incomplete, so that calls that the platform's kernel lacks may be missed: {end}",
                 end=traced.describe(),
@@ -161,11 +166,17 @@ class RunChecks:
                 IN_PLACE, Cause.HOST, _("this sandbox cannot tell what was written where"), verbatim("xc doctor")
             )
         else:
+            # What was made and removed again is seen in the trace alone.
+            gone = touched_outside(outcome.log) if outcome.log is not None else ()
+            changes = (*changes, *(path for path in gone if path not in changes))
             record.saw((IN_PLACE,), fidelity, {**seen, "changes": list(changes[:20])})
             if changes:
                 record.fails(
                     IN_PLACE, _("wrote {names} outside of its working directory", names=joined(changes[:3], _(", ")))
                 )
+            elif logs_apart(sandbox) and not is_whole(sandbox, outcome):
+                told = _("the trace is not whole, so that files that were written and removed again may be missed")
+                record.undecided(IN_PLACE, Cause.HOST, told, verbatim("xc doctor"))
         record.saw((NO_LEFTOVERS,), fidelity, seen)
         if outcome.leftovers:
             record.fails(

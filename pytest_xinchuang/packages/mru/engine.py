@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 
-from pytest_xinchuang.building.built import Built, provided_libraries, subject_objects, target_for
+from pytest_xinchuang.building.built import Built, made_of, provided_libraries, subject_objects, target_for
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty
@@ -14,7 +13,7 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject, Unit
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.inspect.elf import ElfObject
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.mru import static
 from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifacts
 from pytest_xinchuang.packages.mru.bench import Bench
@@ -67,6 +66,8 @@ class MruEngine:
         self.bench = Bench(platform, subject, pool, builder)
         self.findings = self.bench.findings
         self._elves: list[ElfObject] = []
+        self._unread: list[str] = []
+        """Artifacts of which not every object could be read, or that have none."""
         self._without_objects: set[str] = set()
         """Units without ELF objects of their own; static requirements skip them, and judge the artifact instead."""
 
@@ -107,7 +108,8 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
-        return join_units(requirement_id, scope, requirement.mend.message())
+        mend = requirement.mend.message()
+        return join_units(requirement_id, scope, mend if scope else _how_to_show(requirement_id) or mend)
 
     def _unit(self, record: UnitRecord) -> Unit | None:
         return next((u for u in self.subject.file.units if u.name == record.name), None)
@@ -144,12 +146,12 @@ class MruEngine:
         return True
 
     def _not_applicable(self, requirement_id: str) -> Decision | None:
-        """Decide a behaviour that the manifest says does not apply: it is believed unless an object shows otherwise."""
+        """Decide a behaviour that the manifest says does not apply: it holds unless an object or a run shows otherwise."""
         said = next((n for n in self.subject.file.not_applicable if n.requirement == requirement_id), None)
         behaviour = next((b for b, r in BEHAVIOURS.items() if r == requirement_id), None)
         if said is None or behaviour is None:
             return None
-        against = static.shows(behaviour, self._elves)
+        against = static.shows(behaviour, self._elves) or self._was_seen(behaviour) or self._unseen(behaviour)
         if against or not self._elves:
             return Decision(
                 Verdict.INCONCLUSIVE,
@@ -164,6 +166,32 @@ class MruEngine:
             )
         looked = [{"kind": "static", "object": e.name, "imports": len(e.imports)} for e in self._elves]
         return Decision(Verdict.NOT_APPLICABLE, reason=verbatim(said.reason), evidence=tuple(looked))
+
+    def _was_seen(self, behaviour: str) -> Message | None:
+        """Which unit's run has shown a behaviour, and by what; None when none has."""
+        if behaviour not in self.bench.shown:
+            return None
+        unit, by = self.bench.shown[behaviour]
+        return _("a run of {unit} has shown it: {by}", unit=unit, by=verbatim(by))
+
+    def _unseen(self, behaviour: str) -> Message | None:
+        """What of the product may show a behaviour without an object that says so; None when there is no such thing."""
+        if self._unread:
+            return _("{artifact} could not be read whole", artifact=self._unread[0])
+        scripts = [u.name for u in self.subject.file.units if u.kind in ("shell", "installer")]
+        if behaviour == "children" and scripts:
+            return _("{unit} is a script, which starts programs", unit=scripts[0])
+        return None
+
+    def _look_at_artifacts(self, read: Inspections) -> None:
+        """Take what is delivered into account for what the manifest says does not apply, whether a unit runs it or not."""
+        for artifact in self.subject.file.artifacts:
+            name = artifact.file_for(self.platform, self.bench.short)
+            inspection = read.get(name) if name is not None else None
+            if inspection is None or inspection.problems or inspection.unread or not inspection.records:
+                self._unread.append(artifact.name)
+            if inspection is not None:
+                self._elves += [record.elf for record in inspection.records]
 
     # -- observations
 
@@ -183,6 +211,7 @@ class MruEngine:
         records += inspect_artifacts(
             self.subject, self.platform, self.pool.store.platforms.file, self.findings, read, self.builder.runner
         )
+        self._look_at_artifacts(read)
         if self.subject.file.build_flags:
             records.append(self._check_flags())
         for unit in self.subject.file.units:
@@ -214,13 +243,7 @@ class MruEngine:
         record.saw(
             (BUILDS,),
             Fidelity.STATIC,
-            {
-                "kind": "build",
-                "unit": unit.name,
-                "libc": target.libc_version,
-                "flags": list(target.c_flags),
-                "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in built.files.items()},
-            },
+            {**made_of(self.builder, built), "libc": target.libc_version, "flags": list(target.c_flags)},
         )
         if unit.kind == "artifact" and not built.objects:
             self._without_objects.add(unit.name)
@@ -264,3 +287,15 @@ class MruEngine:
         )
         if again.files != built.files:
             record.fails(REPRODUCIBLE, _("two builds of the same source differ"))
+
+
+def _how_to_show(requirement_id: str) -> Message | None:
+    """What to do about a behaviour that no unit shows; None for a requirement that is no behaviour."""
+    behaviour = next((b for b, r in BEHAVIOURS.items() if r == requirement_id), None)
+    if behaviour is None:
+        return None
+    return _(
+        "add a unit with {behaviour} to the manifest, or say under {not_applicable} that the product has none of it",
+        behaviour=verbatim(f"`behaviour: {behaviour}`"),
+        not_applicable=verbatim(f"`not_applicable: [{{requirement: {requirement_id}, reason: ...}}]`"),
+    )

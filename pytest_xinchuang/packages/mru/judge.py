@@ -16,6 +16,7 @@ from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.mru import static
+from pytest_xinchuang.packages.mru.behaviours import BehaviourChecks
 from pytest_xinchuang.packages.mru.checks import SIGILL, RunChecks, observation, with_tail
 from pytest_xinchuang.packages.mru.diagnosis import what_it_said
 from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord
@@ -43,7 +44,7 @@ SMALL_PAGE = 4096
 """The page size of qemu-user and of every x86-64 kernel, bytes."""
 
 
-class RunJudge(RunChecks):
+class RunJudge(RunChecks, BehaviourChecks):
     """Judges the runs of units on one platform."""
 
     def run(self, unit: Unit, record: UnitRecord, built: Built) -> None:
@@ -56,8 +57,9 @@ class RunJudge(RunChecks):
         if unit.kind == "installer":
             self._judge_installer(unit, record, built, sandbox)
             return
-        outcome = self.bench.execute(sandbox, built)
+        outcome = self.bench.judged(sandbox, built)
         changes = sandbox.changes()
+        self._note_behaviours(unit, built, sandbox, outcome)
         seen = observation(sandbox, unit, outcome)
         fidelity = sandbox.fingerprint.fidelity
         behaviour = BEHAVIOURS[unit.behaviour] if unit.behaviour else None
@@ -94,11 +96,13 @@ class RunJudge(RunChecks):
         if other := self._other_cpu(sandbox):
             record.undecided(BASELINE, Cause.FIDELITY, other, verbatim("--xc-backend=qemu"))
         self._check_isolation(record, sandbox, outcome, changes, seen)
-        if behaviour:
-            looked(behaviour)
-        else:
+        if behaviour is None:
             looked(STARTS, ANSWERS)
         self._check_output(unit, record, outcome, seen, fidelity, behaviour)
+        if behaviour and record.of(behaviour):
+            looked(behaviour)
+        elif behaviour:
+            self._check_behaviour(unit, record, built, sandbox, outcome, seen)
         if unit.behaviour is None and not record.of(SAME_AS_X86):
             self._check_locale(unit, record, built, sandbox)
         wrong = [f for f in record.findings if f.requirement in (KNOWN_ANSWER, SAME_AS_X86, behaviour)]

@@ -9,6 +9,7 @@ from pytest_xinchuang.packages.base import Package
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.core.subject import SubjectFile
     from pytest_xinchuang.packages.protocol import Engine, RunContext
 
 
@@ -24,3 +25,6 @@ class MruPackage(Package):
         from pytest_xinchuang.packages.mru.engine import MruEngine
 
         return MruEngine(platform, run.subject, run.catalogue, run.pool, run.builder)
+
+    def concerns(self, subject: SubjectFile) -> bool:
+        return bool(subject.units or subject.artifacts or subject.rootfs_objects or subject.build_flags)

@@ -128,19 +128,53 @@ def _check_allowed(record: UnitRecord, elf: ElfObject, patterns: tuple[str, ...]
 
 BEHAVIOUR_IMPORTS: dict[str, frozenset[str]] = {
     "children": frozenset(
-        {"fork", "vfork", "posix_spawn", "posix_spawnp", "system", "popen", "execve", "execvp", "clone"}
+        {
+            *(
+                "fork",
+                "_Fork",
+                "__fork",
+                "__libc_fork",
+                "vfork",
+                "__vfork",
+                "clone",
+                "__clone",
+                "clone3",
+                "forkpty",
+                "daemon",
+            ),
+            *("posix_spawn", "posix_spawnp", "system", "popen", "wordexp"),
+            *("execl", "execle", "execlp", "execv", "execve", "execveat", "execvp", "execvpe", "fexecve"),
+        }
     ),
-    "threads": frozenset({"pthread_create", "thrd_create"}),
-    "signals": frozenset({"signal", "sigaction", "sigprocmask", "pthread_sigmask", "__sysv_signal"}),
-    "dlopen": frozenset({"dlopen", "dlmopen"}),
-    "tls": frozenset({"__tls_get_addr"}),
+    "threads": frozenset(
+        {
+            *("pthread_create", "thrd_create", "clone", "__clone", "clone3"),
+            *("_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE",),
+            *("GOMP_parallel", "GOMP_parallel_start", "GOMP_task", "__kmpc_fork_call"),
+            *("g_thread_new", "g_thread_try_new", "uv_thread_create", "uv_queue_work"),
+            *("timer_create", "mq_notify", "getaddrinfo_a", "lio_listio", "aio_read", "aio_write", "aio_fsync"),
+            *("lio_listio64", "aio_read64", "aio_write64", "aio_fsync64"),
+        }
+    ),
+    "signals": frozenset(
+        {
+            *("signal", "__sysv_signal", "sysv_signal", "bsd_signal", "ssignal", "sigset", "sigvec", "sigaction"),
+            *("__sigaction", "__libc_sigaction", "sigprocmask", "pthread_sigmask", "sigwait", "sigwaitinfo"),
+            *("sigtimedwait", "sigsuspend", "signalfd", "sigaltstack", "siginterrupt", "alarm", "setitimer"),
+        }
+    ),
+    "dlopen": frozenset(
+        {"dlopen", "dlmopen", "__libc_dlopen_mode", "g_module_open", "lt_dlopen", "lt_dlopenext", "uv_dlopen"}
+    ),
+    "tls": frozenset({"__tls_get_addr", "___tls_get_addr"}),
 }
+"""Behaviour -> functions that show it. ``syscall`` is left out: what it calls cannot be seen, and shows nothing by itself."""
 
 
 def shows(behaviour: str, objects: Iterable[ElfObject]) -> Message | None:
     """What in the objects suggests ``behaviour``; None when nothing does."""
     for elf in objects:
-        if elf.is_go or not elf.dynamic:
+        if elf.is_go or elf.linking != "dynamic":
             return _("{object} is statically linked: its calls cannot be seen", object=elf.name)
         if behaviour == "tls" and elf.has_tls:
             return _("{object} has a PT_TLS segment", object=elf.name)

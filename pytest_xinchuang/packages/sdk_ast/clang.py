@@ -235,7 +235,8 @@ def _number(tokens: list[str]) -> str:
     while text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
     match = re.fullmatch(r"(-?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)[uUlL]*", text)
-    if match is None:
+    # No compiler has numbers of more than 128 bits, in base 8 of 43 digits.
+    if match is None or len(match[2]) > 45:
         return ""
     digits = match[2]
     value = int(digits, 16) if digits[:2].lower() == "0x" else int(digits, 8) if digits[0] == "0" else int(digits)

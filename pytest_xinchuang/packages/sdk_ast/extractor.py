@@ -111,4 +111,4 @@ def snapshot_of(
     """Read a module, taking unchanged packages from ``known``."""
     usable = known is not None and known.header.targets == tuple(request.targets)
     extract(cache, request, output, known.sources() if known is not None and usable else (), runner)
-    return Snapshot(output, label, known if usable else None)
+    return Snapshot(output, label, known if usable else None, ours=True)

@@ -185,7 +185,7 @@ class _File:
             return {"kind": "slice", "elem": self.type(node.child_by_field_name("element"))}
         if kind == "array_type":
             length = _text(node.child_by_field_name("length"))
-            if not length.isdigit():
+            if not re.fullmatch("[0-9]{1,18}", length):
                 return {"kind": "unknown"}
             return {"kind": "array", "length": int(length), "elem": self.type(node.child_by_field_name("element"))}
         if kind == "map_type":

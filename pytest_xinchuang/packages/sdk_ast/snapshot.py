@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import mmap
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -277,6 +278,8 @@ class ApiPackage:
     _start: int = 0
     _end: int = 0
     _symbols: dict[str, Symbol] | None = None
+    label: str = ""
+    ours: bool = False
 
     @property
     def symbols(self) -> dict[str, Symbol]:
@@ -284,11 +287,31 @@ class ApiPackage:
         if self._symbols is None:
             found = {}
             at = len(self.record.path) + 1
-            for line in self._data[self._start : self._end].splitlines():
-                symbol = json.loads(line)
-                found[symbol["id"][at:]] = symbol
+            for line in self._data[self._start : self._end].split(b"\n"):
+                if line:
+                    symbol = json.loads(line) if self.ours else self._read(line)
+                    found[symbol["id"][at:]] = symbol
             self._symbols = found
         return self._symbols
+
+    def _read(self, line: bytes) -> Symbol:
+        try:
+            SymbolRecord.model_validate_json(line)
+            symbol: Symbol = json.loads(line)
+            return symbol
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise DataFileError(
+                _(
+                    "{path}: a symbol of {package} is not a record of {schema}: {where}: {why}",
+                    path=self.label,
+                    package=self.record.path,
+                    schema=SCHEMA,
+                    where=verbatim(".".join(map(str, first["loc"]))),
+                    why=mistake(first),
+                ),
+                mend=_("snapshots are made by: xc api snapshot DIR --output FILE"),
+            ) from None
 
     def forget(self) -> None:
         """Let the parsed symbols go."""
@@ -300,13 +323,14 @@ class Snapshot:
 
     Args:
         known: where the packages are that ``path`` calls the same.
+        ours: it was written a moment ago by this program, so that its symbols need no check.
 
     Raises:
         DataFileError: it is no snapshot, was cut off, or is of another version.
     """
 
-    def __init__(self, path: Path, label: str = "", known: Snapshot | None = None) -> None:
-        self.path, self.label = path, label or str(path)
+    def __init__(self, path: Path, label: str = "", known: Snapshot | None = None, *, ours: bool = False) -> None:
+        self.path, self.label, self._ours = path, label or str(path), ours
         self._data = _read(path)
         self.packages: dict[str, list[ApiPackage]] = {}
         header: Header | None = None
@@ -385,7 +409,7 @@ class Snapshot:
                 )
             self.packages[record.path] = known.packages[record.path]
             return None
-        package = ApiPackage(record, self._data, start, start)
+        package = ApiPackage(record, self._data, start, start, label=self.label, ours=self._ours)
         self.packages.setdefault(record.path, []).append(package)
         return package
 
@@ -423,13 +447,23 @@ class Snapshot:
         return "sha256:" + total.hexdigest()
 
 
+MOST_UNPACKED = 256 << 20
+"""Bytes of a packed snapshot; the largest SDK that was seen has 20 MiB."""
+
+
 def _read(path: Path) -> bytes | mmap.mmap:
     try:
         if path.suffix == ".gz":
-            return gzip.decompress(path.read_bytes())
+            with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as file:
+                data = file.read(MOST_UNPACKED + 1)
+            if len(data) > MOST_UNPACKED:
+                raise DataFileError(
+                    _("{path}: holds more than {n} MiB when it is unpacked", path=path, n=MOST_UNPACKED >> 20)
+                )
+            return data
         with path.open("rb") as file:
             if not file.seek(0, 2):
                 return b""
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=error)) from error

@@ -150,7 +150,7 @@ class Sources:
             output = self._new("api.jsonl")
             extract_syntax(request, output)
             self.fallback = fault.what
-            return Snapshot(output, label)
+            return Snapshot(output, label, ours=True)
         missing = self._missing(found) if self.options.fetch_requirements and not self.options.offline else ()
         if missing and self._fetch(missing):
             found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known, self.runner)
@@ -175,7 +175,7 @@ class Sources:
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
                 mend=_("--kind go, c, java or python"),
             )
-        return Snapshot(output, label)
+        return Snapshot(output, label, ours=True)
 
     @staticmethod
     def _missing(snapshot: Snapshot) -> tuple[str, ...]:

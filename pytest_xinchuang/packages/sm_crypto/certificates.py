@@ -94,7 +94,7 @@ def parse(data: bytes) -> Certificate:
         found = x509.Certificate.load(data, strict=True)
         found.native  # noqa: B018 - asn1crypto parses when it is asked
         return Certificate(data, found)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise Refused(_("not a certificate: {why}", why=verbatim(str(error)[:180]))) from None
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.building.built import build, plain_target, target_for
+from pytest_xinchuang.building.built import Built, build, made_of, plain_target, target_for
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
@@ -81,6 +81,7 @@ class SmEngine:
         self.platform, self.subject, self.catalogue = platform, subject, catalogue
         self.pool, self.builder, self.extra = pool, builder, extra
         self._clients: dict[CpuVariant, SmClient] = {}
+        self._harness: Built | None = None
 
     @cached_property
     def bank(self) -> DefectBank:
@@ -157,6 +158,7 @@ class SmEngine:
         target = (plain_target if variant is CpuVariant.POOREST else target_for)(self.platform, rootfs)
         short = self.pool.store.platforms.file.short_of(self.platform.id)
         built = build(self.builder, self.subject, self.section.harness, target, rootfs, "", self.platform, short)
+        self._harness = built
 
         def launch() -> Process:
             sandbox = self.pool.sandbox(self.platform, variant)
@@ -197,6 +199,8 @@ class SmEngine:
             found.wrong.append(error.what)
             found.mend = error.mend
             return found
+        if self._harness is not None:
+            found.evidence.append(made_of(self.builder, self._harness))
         found.evidence.append({"kind": "hello", **hello.model_dump(mode="json")})
         found.wrong += [violation.what for violation in client.violations[:3]]
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from pytest_xinchuang.harness.protocol import HarnessProtocol
 from pytest_xinchuang.messages import Message, _, verbatim
@@ -48,6 +48,9 @@ RANGES = {
 
 NUMBERS = {n: n for n in ("tag_bytes", "size", "iterations", "times", "threads", "repeat")}
 """Request field (a number) -> the capability that limits it, as [least, most]."""
+
+
+_LIMITS = frozenset((*RANGES.values(), *NUMBERS.values()))
 
 
 class LackKind(StrEnum):
@@ -101,6 +104,17 @@ class SmHello(BaseModel):
     default_id: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})*$")] | None = None
     parses_der: Literal["library", "harness"] = "library"
     operations: dict[str, Capability] = Field(min_length=1)
+
+    @field_validator("operations")
+    @classmethod
+    def _limits_are_numbers(cls, operations: dict[str, Capability]) -> dict[str, Capability]:
+        for operation, capability in operations.items():
+            for name in _LIMITS & capability.keys():
+                limits = capability[name]
+                pair = len(limits) == 2 or name in DEFAULTS
+                if not pair or not all(type(limit) in (int, float) for limit in limits):
+                    raise ValueError(_("{name} of {operation} has to be [least, most]", name=name, operation=operation))
+        return operations
 
     def lacks(self, request: Mapping[str, Any]) -> Lack | None:
         """The part of ``request`` that the harness has declared unsupported, if there is one."""

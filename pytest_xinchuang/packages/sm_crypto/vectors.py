@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,8 @@ def load_file(path: Path) -> Loaded:
     ids: set[int] = set()
     for group in data.groups:
         for test in group.tests:
+            if why := _not_whole(group, test):
+                raise DataFileError(_("{path}: tcId {tc_id}: {why}", path=path, tc_id=test.tc_id, why=why))
             if test.tc_id in ids:
                 raise DataFileError(_("{path}: two vectors have the tcId {tc_id}", path=path, tc_id=test.tc_id))
             ids.add(test.tc_id)
@@ -167,6 +170,94 @@ def load_file(path: Path) -> Loaded:
     return Loaded(name, data)
 
 
+_HEX = re.compile("(?:[0-9a-fA-F]{2})*")
+
+_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Sm3Test": ((), ("msg", "digest")),
+    "HashStreamTest": (("hash",), ("steps", "outs")),
+    "MacTest": (("tagSize",), ("key", "msg", "tag")),
+    "HkdfTest": ((), ("ikm", "salt", "info", "size", "okm")),
+    "PbkdfTest": ((), ("password", "salt", "iterationCount", "dkLen", "dk")),
+    "X963KdfTest": ((), ("secret", "info", "size", "okm")),
+    "IndCpaTest": (("mode",), ("key", "msg", "ct")),
+    "BlockCipherTest": (("mode",), ("key", "msg", "ct")),
+    "AeadTest": (("tagSize",), ("key", "iv", "aad", "msg", "ct", "tag")),
+    "Sm2Verify": ((), ("msg", "sig")),
+    "Sm2DefaultId": (("publicKey",), ("msg", "sig", "defaultId")),
+    "Sm2Sign": (("privateKey", "publicKey"), ("msg", "sig")),
+    "Sm2Encrypt": ((), ("msg",)),
+    "Sm2Decrypt": (("privateKey",), ("ct",)),
+    "Sm2Exchange": ((), ("role", "private", "ephemeral", "peerPublic", "peerEphemeral", "size")),
+    "Sm2PrivateKey": ((), ("private",)),
+    "Sm2PublicKey": ((), ("public",)),
+    "Sm2Certificate": (("roots", "time"), ("chain", "usage")),
+}
+"""Type of a group -> the fields that the group and each of its tests have to have."""
+
+_TEXTS = (
+    "aad", "confirmA", "confirmB", "ct", "digest", "dk", "ephemeral", "ikm", "info", "iv", "k", "key", "msg", "okm", "password",
+    "peerEphemeral", "peerId", "peerPublic", "private", "privateKey", "public", "salt", "secret", "sharedKey", "sig", "tag",
+    "uncompressed", "userId",
+)  # fmt: skip
+"""Fields that are hexadecimal digits."""
+_WORDS = ("defaultId", "encoding", "hash", "input", "mode", "order", "padding", "role", "standard", "usage")
+_NUMBERS = (
+    "dkLen",
+    "iterationCount",
+    "ivSize",
+    "keySize",
+    "offset",
+    "repeat",
+    "size",
+    "tagSize",
+    "time",
+    "times",
+    "wrap",
+)
+_LISTS = ("chain", "outs", "roots", "splits", "steps", "ways")
+_KINDS: dict[str, type] = {
+    **dict.fromkeys((*_TEXTS, *_WORDS), str),
+    **dict.fromkeys(_NUMBERS, int),
+    **dict.fromkeys(_LISTS, list),
+    **dict.fromkeys(("in_place", "compressed", "slow"), bool),
+    "publicKey": dict,
+}
+
+
+def _not_whole(group: Group, test: Test) -> Message | None:
+    """Why a vector cannot be asked: a field is missing, or is not what it has to be. None: it can."""
+    fields = {**(group.model_extra or {}), **(test.model_extra or {})}
+    in_group, in_test = _FIELDS.get(group.type, ((), ()))
+    missing = [n for n in in_group if n not in (group.model_extra or {})] + [n for n in in_test if n not in test]
+    if group.type in ("Sm2Verify", "Sm2Encrypt") and not test.get("public") and "publicKey" not in fields:
+        missing.append("publicKey")
+    if group.type == "Sm2Encrypt" and "k" in test and "ct" not in test:
+        missing.append("ct")
+    if missing:
+        return _("{field}: field required", field=missing[0])
+    for name, value in fields.items():
+        if name in _KINDS and (type(value) is not _KINDS[name] or not _is_readable(name, value)):
+            return _("{field}: {value} is not what it has to be", field=name, value=_short(value))
+    if group.type == "HashStreamTest" and not all(isinstance(step, dict) for step in fields["steps"]):
+        return _("{field}: {value} is not what it has to be", field="steps", value=_short(fields["steps"]))
+    return None
+
+
+def _short(value: object) -> Message:
+    return verbatim(repr(value)[:80])
+
+
+def _is_readable(name: str, value: Any) -> bool:
+    match value:
+        case str():
+            return name in _WORDS or _HEX.fullmatch(value) is not None
+        case dict():
+            return isinstance(found := value.get("uncompressed"), str) and _HEX.fullmatch(found) is not None
+        case int():
+            return abs(value) < 1 << 63
+    return True
+
+
 def load_directory(directory: Path) -> list[Loaded]:
     """Read every ``*_test.json`` of a directory that is about SM2, SM3 or SM4; Wycheproof's other files are left out.
 
@@ -188,7 +279,7 @@ def _is_ours(path: Path) -> bool:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return True
-    return not isinstance(data, dict) or "requirement" in data or data.get("algorithm") in BY_ALGORITHM
+    return not isinstance(data, dict) or "requirement" in data or str(data.get("algorithm")) in BY_ALGORITHM
 
 
 def find(loaded: Sequence[Loaded], identifier: str) -> list[Vector]:

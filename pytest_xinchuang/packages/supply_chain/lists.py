@@ -9,10 +9,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.gomod import ModuleVersion
@@ -90,6 +91,38 @@ def load_allow_list(path: Path) -> AllowList:
     return YamlFile(path).parse(AllowList)
 
 
+class AffectedPackage(BaseModel):
+    """The name of a package in its ecosystem."""
+
+    ecosystem: str = ""
+    name: str = ""
+
+
+class Range(BaseModel):
+    """A range of versions: the events that open and close it."""
+
+    type: str = ""
+    events: tuple[dict[str, str], ...] | None = None
+
+
+class Affected(BaseModel):
+    """A package with the versions that are affected."""
+
+    package: AffectedPackage | None = None
+    versions: tuple[str, ...] | None = None
+    ranges: tuple[Range, ...] | None = None
+
+
+class Advisory(BaseModel):
+    """An advisory of OSV's schema, as far as it is read."""
+
+    id: str
+    withdrawn: str | None = None
+    summary: str | None = None
+    details: str | None = None
+    affected: tuple[Affected, ...] | None = None
+
+
 class Advisories:
     """Advisories of local files in OSV's JSON (https://ossf.github.io/osv-schema/): one object, a list, or a directory of such.
 
@@ -99,44 +132,43 @@ class Advisories:
 
     def __init__(self, path: Path) -> None:
         files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-        self.entries: list[dict[str, Any]] = []
+        self.entries: list[Advisory] = []
         for file in files:
             try:
                 data = json.loads(file.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 raise DataFileError(_("{file}: not JSON: {why}", file=file, why=error)) from error
             for entry in data if isinstance(data, list) else [data]:
                 if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
                     raise DataFileError(_("{file}: not an OSV advisory: it has no id", file=file))
-                self.entries.append(entry)
+                try:
+                    self.entries.append(Advisory.model_validate(entry))
+                except ValidationError as error:
+                    first = error.errors()[0]
+                    where = verbatim(".".join(map(str, first["loc"])))
+                    raise DataFileError(
+                        _("{file}: not an OSV advisory: {where}: {why}", file=file, where=where, why=mistake(first))
+                    ) from error
 
     def of(self, module: ModuleVersion) -> list[tuple[str, str]]:
         """Ids and summaries of the advisories that a module version is affected by."""
         found = []
         for entry in self.entries:
-            if entry.get("withdrawn"):
+            if entry.withdrawn:
                 continue
-            for affected in entry.get("affected") or ():
-                package = affected.get("package") or {}
-                if (
-                    package.get("ecosystem") == "Go"
-                    and package.get("name") == module.path
-                    and _affected(affected, module)
-                ):
-                    found.append((str(entry["id"]), str(entry.get("summary") or entry.get("details", ""))[:200]))
+            for affected in entry.affected or ():
+                package = affected.package
+                if package and (package.ecosystem, package.name) == ("Go", module.path) and _affected(affected, module):
+                    found.append((entry.id, (entry.summary or entry.details or "")[:200]))
                     break
         return found
 
 
-def _affected(affected: dict[str, Any], module: ModuleVersion) -> bool:
+def _affected(affected: Affected, module: ModuleVersion) -> bool:
     plain = module.version.removeprefix("v")
-    if plain in (v.removeprefix("v") for v in affected.get("versions") or ()):
+    if plain in (v.removeprefix("v") for v in affected.versions or ()):
         return True
-    return any(
-        _within(r.get("events") or (), module)
-        for r in affected.get("ranges") or ()
-        if r.get("type") in ("SEMVER", "ECOSYSTEM")
-    )
+    return any(_within(r.events or (), module) for r in affected.ranges or () if r.type in ("SEMVER", "ECOSYSTEM"))
 
 
 def _within(events: Sequence[dict[str, str]], module: ModuleVersion) -> bool:

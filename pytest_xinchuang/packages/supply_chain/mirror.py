@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import HostFault, XcError
@@ -31,10 +31,17 @@ MANIFEST, SIGNATURE = "xc-mirror.json", "xc-mirror.json.sig"
 TIMEOUT_S = 60
 
 
+def _relative(path: str) -> str:
+    parts = path.split("/")
+    if "\0" in path or len(path) > 4095 or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts):
+        raise ValueError(_("no path below a directory"))
+    return path
+
+
 class MirrorFile(FrozenData):
     """One file of a mirror; ``path`` is relative to its root."""
 
-    path: str
+    path: Annotated[str, AfterValidator(_relative)]
     size: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     sm3: str = Field(pattern=r"^[0-9a-f]{64}$")

@@ -123,11 +123,13 @@ class BridgeClient:
                 if lines is None:
                     self.alive = False
                     return Reply(ReplyKind.DIED, detail=self._connection.ended().text())
-                if not lines:
-                    silence = HarnessEnd(EndKind.SILENT, timeout_s=self._timeout_s)
-                    return Reply(ReplyKind.HUNG, detail=silence.text())
-                self._rest = lines
-            reply = _read_reply(self._rest.pop(0), number, operation)
+                if not lines or self._connection.floods or time.monotonic() > deadline:
+                    kind = EndKind.FLOODED if self._connection.floods else EndKind.SILENT
+                    return Reply(ReplyKind.HUNG, detail=HarnessEnd(kind, timeout_s=self._timeout_s).text())
+                self._rest = lines[::-1]
+            line = self._rest.pop()
+            reply = _read_reply(line, number, operation)
+            self._connection.count(line, answers=reply is not None)
             if reply is not None:
                 return reply
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pytest_xinchuang.building.built import Built, build, target_for
+from pytest_xinchuang.building.built import Built, build, made_of, target_for
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, XcError
 from pytest_xinchuang.core.found import Found
@@ -41,7 +41,7 @@ from pytest_xinchuang.sandbox.emulators import (
 )
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Launch, Outcome, Process, Sandbox
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.tracing import Trace, is_whole
 from pytest_xinchuang.toolchain.builder import Builder
 
 HELLO, PRESENT = "XC-SYS-001", "XC-SYS-002"
@@ -234,7 +234,9 @@ class SyscallEngine:
         first = self._first
         if isinstance(first, Found):
             return first
-        return Found(evidence=[{"kind": "hello", **first.model_dump(mode="json")}])
+        hello = {"kind": "hello", **first.model_dump(mode="json")}
+        made = [made_of(self.builder, self._built)] if "_built" in self.__dict__ else []
+        return Found(evidence=[*made, hello])
 
     # -- probes
 
@@ -353,7 +355,7 @@ class SyscallEngine:
         done = Trace.whole(
             lambda: sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
         )
-        if done.ended is not Ended.EXITED or done.truncated or not Trace.of(done).is_whole:
+        if done.ended is not Ended.EXITED or done.truncated or not is_whole(sandbox, done):
             raise SandboxFault(
                 _("the bridge could not be traced: {describe}", describe=done.describe()),
                 mend=verbatim("--xc-backend=system"),

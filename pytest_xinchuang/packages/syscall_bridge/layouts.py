@@ -10,9 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.optional import optional
+from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import Headers, errors_of
 from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
@@ -47,6 +50,25 @@ PRELUDE = (
 """What headers that do not stand alone expect to come before them."""
 
 
+_NUMBER = re.compile("[0-9]{1,18}")
+
+
+class _Head(BaseModel):
+    """The first line of a snapshot."""
+
+    kernel: str
+    archs: tuple[str, ...]
+    structs: int
+
+
+class _Record(BaseModel):
+    """One structure: its layouts as texts, by the architectures that share them."""
+
+    name: str
+    header: str
+    layouts: dict[str, str]
+
+
 @dataclass(frozen=True)
 class FieldLayout:
     """A field: its place in bytes, or in bits for a bit-field.
@@ -74,7 +96,7 @@ class FieldLayout:
 
     @staticmethod
     def read(text: str) -> FieldLayout:
-        found = re.fullmatch(r"([^@ ]+)@(\d+)(?:\.(\d))?:(\d+)(b?)", text)
+        found = re.fullmatch(r"([^@ ]+)@([0-9]{1,18})(?:\.([0-7]))?:([0-9]{1,18})(b?)", text)
         if found is None:
             raise ValueError(_("{text} is not NAME@OFFSET:SIZE", text=verbatim(repr(text))))
         name, start, bit, size, bits = found.groups()
@@ -99,7 +121,7 @@ class Layout:
     def read(text: str) -> Layout:
         head, *members = text.split(" ")
         size, _slash, align = head.partition("/")
-        if not (size.isdigit() and align.isdigit()):
+        if not (_NUMBER.fullmatch(size) and _NUMBER.fullmatch(align)):
             raise ValueError(_("{text} is not SIZE/ALIGN", text=verbatim(repr(head))))
         return Layout(int(size), int(align), tuple(FieldLayout.read(m) for m in members))
 
@@ -303,25 +325,27 @@ def load_snapshot(path: Path) -> Layouts:
         first = json.loads(lines[0]) if lines else {}
         if not isinstance(first, dict) or first.get("schema") != SCHEMA:
             raise ValueError(_("the schema is not {schema}", schema=verbatim(repr(SCHEMA))))
-        found = Layouts(str(first["kernel"]), tuple(first["archs"]))
+        head = _Head.model_validate(first)
+        found = Layouts(head.kernel, head.archs)
         for number, line in enumerate(lines[1:], 1):  # noqa: B007
-            record = json.loads(line)
-            found.header[record["name"]] = record["header"]
-            by = found.structs[record["name"]] = {}
-            for archs, text in record["layouts"].items():
+            record = _Record.model_validate_json(line)
+            found.header[record.name] = record.header
+            by = found.structs[record.name] = {}
+            for archs, text in record.layouts.items():
                 by |= dict.fromkeys(archs.split(","), Layout.read(text))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError) as error:
+        why = mistake(error.errors()[0]) if isinstance(error, ValidationError) else reason_of(error)
         raise DataFileError(
-            _("{path}:{line}: not a snapshot of layouts: {why}", path=path, line=number + 1, why=reason_of(error)),
+            _("{path}:{line}: not a snapshot of layouts: {why}", path=path, line=number + 1, why=why),
             mend=verbatim(mend),
         ) from error
-    if len(found.structs) != first.get("structs"):
+    if len(found.structs) != head.structs:
         raise DataFileError(
             _(
                 "{path}: it is cut off: {n} structures of {all}",
                 path=path,
                 n=len(found.structs),
-                all=verbatim(str(first.get("structs"))),
+                all=head.structs,
             ),
             mend=verbatim(mend),
         )

@@ -19,7 +19,7 @@ from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 from pytest_xinchuang.sandbox.emulators import answered_text, lacking_calls, to_be_refused
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Outcome, Sandbox
-from pytest_xinchuang.sandbox.tracing import Trace
+from pytest_xinchuang.sandbox.tracing import Trace, is_whole
 
 LIMITS = Limits(wall_s=60, output_mb=256)
 
@@ -151,7 +151,7 @@ def trace(pool: Pool, platform: Platform, words: Sequence[str]) -> Usage:
             undecided = outcome.describe()
     if not calls and not undecided:
         undecided = _("the backend {backend} logged no system call", backend=sandbox.fingerprint.backend)
-    if not undecided and not log.is_whole:
+    if not undecided and not is_whole(sandbox, traced):
         undecided = _("a program that it starts, with another environment, was not traced: --backend system")
     if not kernel and not undecided:
         undecided = _("the kernel of {system} is not known", system=platform.os_name)

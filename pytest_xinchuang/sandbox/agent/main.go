@@ -12,11 +12,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +31,8 @@ const (
 	inSpawn, inStdin, inKill, inPut, inGet, inList, inReset = 1, 2, 3, 4, 5, 6, 7
 	outStdout, outStderr, outExit, outDone, outData         = 101, 102, 103, 104, 105
 	outTrace                                                = 106
+
+	userWord = "--user" // who commands run as, where we are the first process of a container
 )
 
 type spawnRequest struct {
@@ -146,7 +151,7 @@ func find(name string, env []string) string {
 // emulated is how to start a program under the emulator by hand: scripts through their interpreter.
 func emulated(prefix, argv []string, program string) ([]string, error) {
 	for range 4 {
-		file, err := os.Open(program)
+		file, err := openRegular(program, os.O_RDONLY, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +159,7 @@ func emulated(prefix, argv []string, program string) ([]string, error) {
 		n, _ := io.ReadFull(file, head)
 		info, _ := file.Stat()
 		file.Close()
-		if info.IsDir() || info.Mode()&0o111 == 0 {
+		if info.Mode()&0o111 == 0 {
 			return nil, syscall.EACCES
 		}
 		head = head[:n]
@@ -180,10 +185,18 @@ func spawn(id uint32, payload []byte) {
 		sendJSON(outExit, id, map[string]any{"broken": "a spawn request that cannot be read"})
 		return
 	}
-	makeDirectories(request.Cwd)
+	if writableOnly {
+		makeDirectories(request.Cwd)
+	} else {
+		asTarget(func() error { return makeDirectories(request.Cwd) })
+	}
 	argv, program := request.Argv, find(request.Argv[0], request.Env)
 	if len(request.Prefix) > 0 {
-		full, err := emulated(request.Prefix, argv, program)
+		var full []string
+		err := asTarget(func() (err error) {
+			full, err = emulated(request.Prefix, argv, program)
+			return err
+		})
 		if err != nil {
 			sendJSON(outExit, id, map[string]any{"exec_errno": errno(err)})
 			return
@@ -401,36 +414,83 @@ func put(id uint32, payload []byte) {
 		err = syscall.EROFS
 	}
 	if err == nil {
-		err = makeDirectories(filepath.Dir(request.Path))
-	}
-	if err == nil {
-		err = os.WriteFile(request.Path, content, fs.FileMode(request.Mode))
-	}
-	if err == nil {
-		err = os.Chmod(request.Path, fs.FileMode(request.Mode))
-	}
-	if err == nil {
-		err = own(request.Path)
+		err = asTarget(func() error { return write(request.Path, content, fs.FileMode(request.Mode)) })
 	}
 	sendJSON(outDone, id, map[string]int{"errno": errno(err)})
 }
 
-func get(id uint32, payload []byte) {
-	info, err := os.Stat(string(payload))
-	if err == nil && !info.Mode().IsRegular() {
-		err = syscall.EINVAL
+func write(path string, content []byte, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
 	}
-	if err == nil {
-		var content []byte
-		if content, err = os.ReadFile(string(payload)); err == nil {
-			send(outData, id, content)
+	file, err := openRegular(path, os.O_WRONLY|os.O_CREATE, mode)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := file.Write(content); err != nil {
+		return err
+	}
+	return file.Chmod(mode)
+}
+
+// openRegular opens a file, and nothing that would wait for another side.
+func openRegular(path string, flags int, mode fs.FileMode) (*os.File, error) {
+	fd, err := syscall.Open(path, flags|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, uint32(mode))
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), path)
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		file.Close()
+		return nil, errors.Join(err, syscall.EINVAL)
+	}
+	return file, nil
+}
+
+// asTarget works on files with the rights of whom commands run as: no link of theirs leads to what is ours alone.
+func asTarget(work func() error) error {
+	if credential == nil {
+		return work()
+	}
+	done := make(chan error)
+	go func() {
+		// These are ids of a thread. It is not unlocked, and so ends with this function.
+		runtime.LockOSThread()
+		syscall.RawSyscall(syscall.SYS_SETFSGID, uintptr(credential.Gid), 0, 0)
+		syscall.RawSyscall(syscall.SYS_SETFSUID, uintptr(credential.Uid), 0, 0)
+		done <- work()
+	}()
+	return <-done
+}
+
+const mostRead = 1 << 30 // bytes of the largest file that is sent
+
+func get(id uint32, payload []byte) {
+	var content []byte
+	err := asTarget(func() error {
+		file, err := openRegular(string(payload), os.O_RDONLY, 0)
+		if err != nil {
+			return err
 		}
+		defer file.Close()
+		content, err = io.ReadAll(io.LimitReader(file, mostRead+1))
+		if len(content) > mostRead {
+			err = syscall.EFBIG
+		}
+		return err
+	})
+	if err == nil {
+		send(outData, id, content)
 	}
 	sendJSON(outDone, id, map[string]int{"errno": errno(err)})
 }
 
 // writable are the places outside of /xc that a command can write to.
-var writable = []string{"/tmp", "/dev/shm", "/run", "/var/tmp"}
+var writable = []string{"/tmp", "/dev/shm", "/dev/mqueue", "/run", "/var/tmp"}
 
 // writableOnly keeps what the host puts to where commands can write.
 var writableOnly bool
@@ -455,7 +515,40 @@ func list(id uint32) {
 			return nil
 		})
 	}
+	for kind := range removals {
+		for _, each := range segments(kind) {
+			found = append(found, fmt.Sprintf("/proc/sysvipc/%s#0x%08x", kind, uint32(each.key)))
+		}
+	}
+	sort.Strings(found)
 	sendJSON(outDone, id, map[string]any{"paths": found})
+}
+
+// removals are the calls that remove what System V's interprocess communication leaves (shmctl(2), semctl(2), msgctl(2)).
+var removals = map[string]func(id int){
+	"shm": func(id int) { syscall.Syscall(syscall.SYS_SHMCTL, uintptr(id), 0, 0) },
+	"sem": func(id int) { syscall.Syscall6(syscall.SYS_SEMCTL, uintptr(id), 0, 0, 0, 0, 0) },
+	"msg": func(id int) { syscall.Syscall(syscall.SYS_MSGCTL, uintptr(id), 0, 0) },
+}
+
+type segment struct{ key, id int }
+
+// segments lists what there is of a kind (proc(5), /proc/sysvipc: a line of titles, then key and id first).
+func segments(kind string) []segment {
+	text, _ := os.ReadFile("/proc/sysvipc/" + kind)
+	found := []segment{}
+	for _, line := range strings.Split(string(text), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		key, err1 := strconv.Atoi(fields[0])
+		id, err2 := strconv.Atoi(fields[1])
+		if err1 == nil && err2 == nil {
+			found = append(found, segment{key, id})
+		}
+	}
+	return found
 }
 
 func reset(id uint32) {
@@ -464,18 +557,48 @@ func reset(id uint32) {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	lock.Unlock()
-	for _, root := range append([]string{"/xc"}, writable...) {
-		entries, _ := os.ReadDir(root)
-		for _, entry := range entries {
-			os.RemoveAll(root + "/" + entry.Name())
+	empty := func() error {
+		for _, root := range append([]string{"/xc"}, writable...) {
+			entries, _ := os.ReadDir(root)
+			for _, entry := range entries {
+				removeAll(root + "/" + entry.Name())
+			}
+		}
+		return nil
+	}
+	if writableOnly {
+		empty()
+	} else { // here we have the rights of no other user
+		asTarget(empty)
+	}
+	for kind, remove := range removals {
+		for _, each := range segments(kind) {
+			remove(each.id)
 		}
 	}
 	sendJSON(outDone, id, map[string]any{})
 }
 
+// removeAll removes what a command has left, directories without rights for their owner too.
+func removeAll(path string) {
+	if os.RemoveAll(path) == nil {
+		return
+	}
+	filepath.WalkDir(path, func(inside string, entry fs.DirEntry, _ error) error {
+		if entry != nil && entry.IsDir() {
+			os.Chmod(inside, 0o700) // before it is read
+		}
+		return nil
+	})
+	os.RemoveAll(path)
+}
+
 func main() {
-	if len(os.Args) > 3 && os.Args[1] == traceWord {
-		trace(os.Args[2], os.Args[3:])
+	// What runs as the same user, or as one that is mapped to ours, must not reach our descriptors (prctl(2), proc(5)).
+	const setDumpable = 4
+	syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0)
+	if len(os.Args) > 4 && os.Args[1] == traceWord {
+		trace(os.Args[2], os.Args[3], os.Args[4:])
 	}
 	children := make(chan os.Signal, 64)
 	signal.Notify(children, syscall.SIGCHLD)
@@ -494,6 +617,13 @@ func main() {
 	// clone3 (435 everywhere) with no arguments: EINVAL from a kernel that has it, ENOSYS from one that has not, and
 	// EPERM from the seccomp profile of an old Docker, with which threads fail (moby/moby#42680).
 	_, _, clone3 := syscall.RawSyscall(435, 0, 0, 0)
+	if len(os.Args) == 3 && os.Args[1] == userWord {
+		id, err := strconv.ParseUint(os.Args[2], 10, 32)
+		if err != nil || id == 0 {
+			os.Exit(2)
+		}
+		credential = &syscall.Credential{Uid: uint32(id), Gid: uint32(id)}
+	}
 	hello := map[string]any{"pid": os.Getpid(), "clone3": int(clone3)}
 	if os.Getpid() == 1 && os.Args[0] == "/init" {
 		beSystem(hello)

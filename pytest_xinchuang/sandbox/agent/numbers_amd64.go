@@ -4,4 +4,5 @@ package main
 const (
 	sysSeccomp     = 317
 	sysFinitModule = 313
+	sysOpen        = 2
 )

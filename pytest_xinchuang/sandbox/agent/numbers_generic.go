@@ -6,4 +6,5 @@ package main
 const (
 	sysSeccomp     = 277
 	sysFinitModule = 273
+	sysOpen        = 1 << 32 // there is openat alone
 )

@@ -38,12 +38,13 @@ func beSystem(hello map[string]any) {
 		{"devtmpfs", "/dev", "devtmpfs", "mode=0755"},
 		{"devpts", "/dev/pts", "devpts", "ptmxmode=0666,mode=0620"},
 		{"tmpfs", "/dev/shm", "tmpfs", "mode=1777,size=256m"},
+		{"mqueue", "/dev/mqueue", "mqueue", ""},
 		{"tmpfs", "/tmp", "tmpfs", "mode=1777,size=512m"},
 		{"tmpfs", "/run", "tmpfs", "mode=0755,uid=1000,gid=1000,size=64m"},
 		{"tmpfs", "/xc", "tmpfs", "mode=0755,uid=1000,gid=1000,size=512m"},
 	} {
 		os.MkdirAll(m.where, 0o755)
-		if err := syscall.Mount(m.what, m.where, m.kind, 0, m.options); err != nil {
+		if err := syscall.Mount(m.what, m.where, m.kind, syscall.MS_NOSUID, m.options); err != nil {
 			say("mount %s: %v", m.where, err)
 		}
 	}
@@ -61,6 +62,15 @@ func beSystem(hello map[string]any) {
 		ended()
 	}
 	syscall.Sethostname([]byte("xc"))
+	// No program of the root filesystem makes its user another: the file system says so (mount(2)), and the attribute of the
+	// threads (prctl(2)) where it cannot; programs may ask for the attribute, and a kernel has not set it.
+	if err := syscall.Mount("", "/", "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_NOSUID, ""); err != nil {
+		const setNoNewPrivileges = 38
+		if _, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, setNoNewPrivileges, 1, 0, 0, 0, 0); errno != 0 {
+			say("nosuid: %v, no_new_privs: %v", err, errno)
+			ended()
+		}
+	}
 	credential = &syscall.Credential{Uid: config.UID, Gid: config.UID}
 	writableOnly = true
 	for _, limit := range []struct {

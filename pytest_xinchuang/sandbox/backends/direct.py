@@ -15,25 +15,37 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.errors import SandboxFault, XcError
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, verbatim
+from pytest_xinchuang.sandbox import machine
+from pytest_xinchuang.sandbox.agent_client import TRACE_WORD
 from pytest_xinchuang.sandbox.answers import still_running
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.tracing import read_agent
 from pytest_xinchuang.tools.process import PIPE, UNSCALED, Runner, Running
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
 DRAIN_S = 2.0
 """Seconds for what is left in the pipes of a command that was killed."""
+
+
+@dataclass(frozen=True)
+class NativeTracer:
+    """The agent as a program of this host, and the names of the host's system calls by their numbers."""
+
+    program: Path
+    names: Mapping[int, str]
 
 
 class DirectSandbox:
@@ -43,10 +55,18 @@ class DirectSandbox:
         prefix: what stands before each program (the emulator and its options), empty natively.
         timeout_scale: of the time-outs of commands; ``runner`` scales our own.
         root: where absolute paths of the target are found, ``/`` natively.
+        tracer: natively, what takes down the system calls of a traced run: the agent (it needs Linux 5.3), and the names
+            of its numbers. May raise XcError: then there is none.
     """
 
     def __init__(
-        self, fingerprint: Fingerprint, prefix: Sequence[str], root: Path, timeout_scale: float, runner: Runner
+        self,
+        fingerprint: Fingerprint,
+        prefix: Sequence[str],
+        root: Path,
+        timeout_scale: float,
+        runner: Runner,
+        tracer: Callable[[], NativeTracer] | None = None,
     ) -> None:
         self.fingerprint = fingerprint
         self._prefix = list(prefix)
@@ -55,6 +75,19 @@ class DirectSandbox:
         self._work = Path(tempfile.mkdtemp(prefix="xc-work-"))
         self._closed = False
         self._kept: list[DirectProcess] = []
+        self._make_tracer = tracer
+
+    @cached_property
+    def _tracer(self) -> NativeTracer | None:
+        if self._make_tracer is None or self._prefix:
+            return None
+        with contextlib.suppress(XcError):
+            return self._make_tracer()
+        return None
+
+    @property
+    def logs_apart(self) -> bool:
+        return self._tracer is not None
 
     def _outside(self, path: str) -> Path:
         """Where a path of the target is on the host."""
@@ -85,7 +118,14 @@ class DirectSandbox:
         ours = {n: v for n, v in merged.items() if v == WORK_DIR or v.startswith(WORK_DIR + "/")}
         return merged | {name: str(self._outside(value)) for name, value in ours.items()}
 
-    def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, cwd: str, limits: Limits) -> Running:
+    def _start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None,
+        cwd: str,
+        limits: Limits,
+        logged: IO[bytes] | None = None,
+    ) -> Running:
         if self._closed:
             raise SandboxFault(_("the sandbox is closed"))
         environment = self._environment(env)
@@ -98,7 +138,19 @@ class DirectSandbox:
             resource.RLIMIT_FSIZE: limits.file_mb << 20,
             resource.RLIMIT_CORE: 0,
         }
-        return self._runner.start(command, cwd=directory, env=environment, stdin=PIPE, limits=allowed, buffered=False)
+        log = [] if logged is None else [logged.fileno()]
+        if logged is not None and self._tracer is not None and os.access(command[0], os.X_OK):
+            command = [
+                str(self._tracer.program),
+                TRACE_WORD,
+                f"{os.getuid()},{log[0]}",
+                *command[:1],
+                argv[0],
+                *command[1:],
+            ]
+        return self._runner.start(
+            command, cwd=directory, env=environment, stdin=PIPE, limits=allowed, buffered=False, pass_fds=log
+        )
 
     def run(
         self,
@@ -114,20 +166,33 @@ class DirectSandbox:
 
         def again() -> bytes | None:
             log = self._work / ".xc-emulator.log"
-            self._run(argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: str(log)}, cwd, allowed, None)
+            logging = {"QEMU_STRACE": "1", LOG_ENVIRONMENT: str(log)}
+            self._run(argv, stdin, {**(env or {}), **logging}, cwd, allowed, None, None)
             with contextlib.suppress(OSError):
                 return log.read_bytes()
             return None
 
-        extra = {"QEMU_STRACE": "1"} if trace else {}
-        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, allowed, again)
+        if not trace or (tracer := self._tracer) is None:
+            extra = {"QEMU_STRACE": "1"} if trace and self._prefix else {}
+            return self._run(argv, stdin, {**(env or {}), **extra}, cwd, allowed, again, None)
+        with os.fdopen(os.memfd_create("xc-log"), "r+b") as logged:
+            outcome = self._run(argv, stdin, env or {}, cwd, allowed, again, logged)
+            logged.seek(0)
+            return replace(outcome, log=read_agent(logged.read(), tracer.names))
 
     def _run(
-        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+        self,
+        argv: Sequence[str],
+        stdin: bytes,
+        env: Mapping[str, str],
+        cwd: str,
+        limits: Limits,
+        again: Again | None,
+        logged: IO[bytes] | None,
     ) -> Outcome:
         started = time.monotonic()
         try:
-            process = self._start(argv, env, cwd, limits)
+            process = self._start(argv, env, cwd, limits, logged)
         except OSError as error:
             missing = 127 if isinstance(error, FileNotFoundError) else 126
             text = f"{argv[0]}: {error.strerror}\n".encode()
@@ -304,6 +369,9 @@ def open_emulated(spec: QemuSpec, why: Message) -> DirectSandbox:
             "cpu_pinned": False,
             "no_network": False,
             "private_layer": False,
+            "call_list": False,
+            "host_refused": False,
+            "memory_counted": False,
             "kernel_floor": False,
             "identity": False,
         },
@@ -315,13 +383,20 @@ def open_emulated(spec: QemuSpec, why: Message) -> DirectSandbox:
     return calibrated(DirectSandbox(fingerprint, prefix, spec.rootfs.path, spec.timeout_scale, spec.runner))
 
 
-def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
-    """The host itself, when it is the platform.
+def open_native(
+    platform: Platform, runner: Runner = UNSCALED, tracer: Callable[[], NativeTracer] | None = None
+) -> DirectSandbox:
+    """The host itself, when it is the platform: its files say so, and the processor and the kernel themselves.
+
+    Args:
+        tracer: as for :class:`DirectSandbox`.
 
     Raises:
-        SandboxFault: the host is not the platform, and says by what.
+        SandboxFault: the host is not the platform, or cannot show that it is; the message says by what.
     """
-    wrong = differences(platform, host.machine(), _read("/proc/cpuinfo"), _read("/etc/os-release"))
+    seen = machine.look(machine.HostReader())
+    wrong = differences(platform, host.machine(), seen.cpuinfo, _read("/etc/os-release"))
+    wrong += [] if wrong else machine.doubts(platform, seen)
     if wrong:
         raise SandboxFault(
             _("this host is not {id}: {names}", id=platform.id, names=joined(wrong)),
@@ -344,6 +419,9 @@ def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
             "cpu_pinned": True,
             "no_network": False,
             "private_layer": False,
+            "call_list": False,
+            "host_refused": True,
+            "memory_counted": False,
             # A board has its own kernel and is what it is.
             "kernel_floor": True,
             "identity": True,
@@ -351,9 +429,11 @@ def open_native(platform: Platform, runner: Runner = UNSCALED) -> DirectSandbox:
         observed={},
         host_kernel=host.release(),
         baseline_ms=0.0,
+        degraded=machine.told_of(seen) or NOTHING,
         own_kernel=True,
+        extra={"machine": seen.as_data()},
     )
-    return calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner))
+    return calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner, tracer))
 
 
 def _read(path: str) -> str:
@@ -363,11 +443,11 @@ def _read(path: str) -> str:
         return ""
 
 
-def differences(platform: Platform, machine: str, cpuinfo: str, os_release: str) -> list[Message]:
+def differences(platform: Platform, uname: str, cpuinfo: str, os_release: str) -> list[Message]:
     """How a host differs from the platform; what platforms.yaml does not know counts as a difference too."""
     wrong: list[Message] = []
-    if machine != platform.architecture.uname:
-        wrong.append(_("its machine is {machine}, not {wanted}", machine=machine, wanted=platform.architecture.uname))
+    if uname != platform.architecture.uname:
+        wrong.append(_("its machine is {machine}, not {wanted}", machine=uname, wanted=platform.architecture.uname))
     for label, fact, text in (
         (_("CPU"), platform.cpu.identity, cpuinfo),
         (_("system"), platform.system.identity, os_release),
@@ -397,9 +477,9 @@ def calibrated(sandbox: DirectSandbox) -> DirectSandbox:
                 ),
                 mend=verbatim("xc doctor"),
             )
-        release, _space, machine = asked.stdout.decode(errors="replace").strip().rpartition(" ")
+        release, _space, uname = asked.stdout.decode(errors="replace").strip().rpartition(" ")
         baseline = sorted(sandbox.run(["true"]).wall_ms for _turn in range(3))[1]
-        observed = {"uname_m": machine, "uname_r": release, "page_size": str(resource.getpagesize())}
+        observed = {"uname_m": uname, "uname_r": release, "page_size": str(resource.getpagesize())}
         sandbox.fingerprint = replace(sandbox.fingerprint, observed=observed, baseline_ms=round(baseline, 1))
     except BaseException:
         sandbox.close()

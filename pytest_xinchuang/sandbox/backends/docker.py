@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import json
 import math
 import os
 import platform as host
@@ -27,6 +28,8 @@ from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.docker_images import prepare, said
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, CpuVariant
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, WORK_DIR, Fingerprint
+from pytest_xinchuang.sandbox.wall.calls import docker_profile
+from pytest_xinchuang.sandbox.wall.masks import DOCKER_MASKED, DOCKER_READ_ONLY
 from pytest_xinchuang.tools.process import Runner
 
 LABEL = "xc.sandbox"
@@ -132,8 +135,8 @@ def _remove(container: Any) -> None:
 class DockerSandbox(AgentSandbox):
     """One long-lived container. Use ``open``; see the sandbox protocol for the methods."""
 
-    SECURITY: tuple[str, ...] = ("no-new-privileges",)
-    """Docker's security options; the engine's own seccomp profile is in force beside them."""
+    SECURITY: tuple[str, ...] = ("no-new-privileges", f"seccomp={json.dumps(docker_profile())}")
+    """Docker's security options."""
 
     def __init__(
         self,
@@ -217,31 +220,39 @@ class DockerSandbox(AgentSandbox):
     def _start(self, image: str, platform: Platform, labels: Mapping[str, str]) -> None:
         import docker
 
+        # The agent is another user than the commands, which it starts and ends, and who cannot reach its descriptors.
         tmpfs = f"rw,exec,nosuid,nodev,size=512m,uid={SANDBOX_UID},gid={SANDBOX_UID}"
-        self._container = self._client.containers.create(
+        host = self._client.api.create_host_config(
+            network_mode="none",
+            cap_drop=["ALL"],
+            cap_add=["SETUID", "SETGID", "KILL"],
+            security_opt=list(self.SECURITY),
+            read_only=True,
+            tmpfs={WORK_DIR: f"{tmpfs},mode=755", "/tmp": f"{tmpfs},mode=1777", "/run": f"{tmpfs},mode=755"},
+            mem_limit=f"{MEMORY_MB}m",
+            memswap_limit=f"{MEMORY_MB}m",
+            pids_limit=PIDS,
+            ulimits=[
+                docker.types.Ulimit(name="core", soft=0, hard=0),
+                docker.types.Ulimit(name="nofile", soft=1024, hard=4096),
+            ],
+        )
+        host |= {"MaskedPaths": list(DOCKER_MASKED), "ReadonlyPaths": list(DOCKER_READ_ONLY)}
+        created = self._client.api.create_container(
             image,
-            command=["/.xc/agent"],
+            command=["/.xc/agent", "--user", str(SANDBOX_UID)],
             entrypoint=[],
             name=self.name,
             labels=dict(labels),
             stdin_open=True,
             environment=self._environment,
-            user=f"{SANDBOX_UID}:{SANDBOX_UID}",
+            user="0:0",
             working_dir="/",
-            network_mode="none",
-            cap_drop=["ALL"],
-            security_opt=list(self.SECURITY),
-            read_only=True,
-            tmpfs={WORK_DIR: f"{tmpfs},mode=755", "/tmp": f"{tmpfs},mode=1777", "/run": f"{tmpfs},mode=755"},
-            mem_limit=f"{MEMORY_MB}m",
-            pids_limit=PIDS,
+            host_config=host,
             platform=f"linux/{platform.arch}",
-            ulimits=[
-                docker.types.Ulimit(name="core", soft=0, hard=0),
-                docker.types.Ulimit(name="nofile", soft=1024, hard=4096),
-            ],
             stop_signal="SIGKILL",
         )
+        self._container = self._client.containers.get(created["Id"])
         attached = self._container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         # docker-py wraps the socket differently for each transport; the plain one is beneath.
         self._attached = attached
@@ -293,6 +304,9 @@ class DockerSandbox(AgentSandbox):
                 "cpu_pinned": False,
                 "no_network": True,
                 "private_layer": True,
+                "call_list": True,
+                "host_refused": False,
+                "memory_counted": True,
                 "kernel_floor": False,
                 "identity": not rootfs.stand_in,
             },

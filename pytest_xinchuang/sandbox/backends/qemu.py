@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
 import os
 import platform as host
-import secrets
 import socket
 import sys
 import threading
@@ -25,15 +23,25 @@ from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
-from pytest_xinchuang.sandbox.backends import launcher
-from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
+from pytest_xinchuang.sandbox.backends.inside import confinement
+from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
+from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.wall import calls, masks, pinned
+from pytest_xinchuang.sandbox.wall.emulation import emulation
+from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
+OVERHEAD_MB = 256
+"""MiB of a sandbox's memory beside that of its commands and its layer: supervisor, emulators' files, /dev/shm."""
+SHARED_MB = 1024
+"""MiB of SysV shared memory in one sandbox."""
+MOST_READ = 1 << 30
+"""Bytes of the largest file that is read from a sandbox."""
 KILL_TIMEOUT_S = 5.0
 """Seconds for the end of what was killed."""
 
@@ -82,6 +90,7 @@ class QemuSandbox:
         self._reading = False
         self._dead = NOTHING
         self._kept: list[QemuProcess] = []
+        self._group: MemoryGroup | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         script = Path(__file__).with_name("supervisor.py")
@@ -100,6 +109,8 @@ class QemuSandbox:
         finally:
             theirs.close()
         try:
+            # Before it is told what to do: whatever it starts is in the group.
+            self._group = MemoryGroup.of(self._supervisor.pid)
             self._binfmt_missing = self._shake_hands()
             self.fingerprint = self._fingerprint()
         except BaseException:
@@ -108,63 +119,57 @@ class QemuSandbox:
 
     def _config(self) -> dict[str, Any]:
         spec, machine = self.spec, host.machine()
-        secret = secrets.token_hex(16)
-        helpers, registrations = {}, []
-        if spec.emulator is not None:
-            if not launcher.supported(machine):
-                raise SandboxFault(
-                    _(
-                        "on a {machine} host the programs that a program starts cannot be emulated",
-                        machine=verbatim(machine),
-                    ),
-                    mend=_(
-                        "an x86-64 or arm64 host, or {option} on the board itself",
-                        option=verbatim("--xc-backend=native"),
-                    ),
-                    namespaces=True,
-                )
-            base = [f"/.xc/{secret}/{spec.emulator.path.name}", "-cpu", spec.cpu_model, "-r", spec.kernel_release, "-0"]
-            helpers["launcher"] = launcher.launcher(machine, base).hex()
-            message = (
-                f"xc: refused: a program for the host ({machine}), not for {spec.arch}; the platform cannot run it\n"
+        if not calls.supported(machine) or (spec.emulator is not None and not pinned.supported(machine)):
+            raise SandboxFault(
+                _(
+                    "on a {machine} host the programs that a program starts cannot be emulated",
+                    machine=verbatim(machine),
+                ),
+                mend=_(
+                    "an x86-64 or arm64 host, or {option} on the board itself",
+                    option=verbatim("--xc-backend=native"),
+                ),
+                namespaces=True,
             )
-            helpers["refuser"] = launcher.refuser(machine, message).hex()
-            native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
-            lines = [launcher.registration("xc", launcher.ELF_MACHINE[spec.arch], "@/launcher")]
-            if native is not spec.arch:
-                lines.append(launcher.registration("xc-host", launcher.ELF_MACHINE[native], "@/refuser"))
-            if native is Arch.AMD64:
-                lines.append(launcher.registration("xc-host32", launcher.ELF_MACHINE["i386"], "@/refuser", bits=32))
-            registrations = [line.decode() for line in lines]
-        return {
+        config = {
             "rootfs": str(spec.rootfs.path),
-            "emulator": str(spec.emulator.path) if spec.emulator else "",
-            "emulator_name": spec.emulator.path.name if spec.emulator else "",
-            "secret": secret,
-            "helpers": helpers,
-            "registrations": registrations,
+            "emulator": "",
+            "emulator_name": "",
+            "emulators": {},
+            "log": "",
+            "helpers": {},
+            "registrations": [],
             "network": False,
             "loopback": spec.loopback,
             "layer_mb": spec.layer_mb,
+            "shared_mb": SHARED_MB,
+            "memory_group": self._group is not None,
             "sandbox_host_uid": SANDBOX_HOST_UID,
             "identity": dict(spec.identity),
-            "absent_calls": list(spec.absent_calls),
+            "masked": list(masks.MASKED),
+            "read_only": list(masks.READ_ONLY),
+            "filter": calls.seccomp_program(machine, spec.absent_calls).hex(),
         }
+        return (
+            config
+            if spec.emulator is None
+            else config | emulation(spec.emulator, spec.arch, machine, spec.cpu_model, spec.kernel_release)
+        )
 
     def _shake_hands(self) -> Message:
         """Configure the supervisor; returns why it has no binfmt_misc of its own, or nothing."""
-        self._control.send(json.dumps(self._config()).encode())
+        confinement.send(self._control, self._config())
         seconds = self.spec.runner.seconds(START_TIMEOUT_S)
         self._control.settimeout(seconds)
         try:
-            data = self._control.recv(1 << 20)
+            answer, _fds = confinement.receive(self._control)
         except TimeoutError:
             raise SandboxFault(
                 _("the sandbox did not start within {seconds:g} s", seconds=seconds), mend=verbatim("xc doctor")
             ) from None
         finally:
             self._control.settimeout(None)
-        if not data:
+        if answer is None:
             assert self._supervisor.stderr is not None
             text = self._supervisor.stderr.read().decode(errors="replace").strip().splitlines()
             raise SandboxFault(
@@ -172,7 +177,6 @@ class QemuSandbox:
                 if text
                 else _("the sandbox's supervisor died at its start, without a message")
             )
-        answer = json.loads(data)
         if "failed" in answer:
             step, problem = Message.from_data(answer["failed"]), system_error(answer["errno"])
             raise SandboxFault(
@@ -203,6 +207,9 @@ class QemuSandbox:
                 "cpu_pinned": children,
                 "no_network": True,
                 "private_layer": True,
+                "call_list": True,
+                "host_refused": children,
+                "memory_counted": self._group is not None,
                 "kernel_floor": spec.floor or spec.emulator is None,
                 "identity": any(path != "/proc/cpuinfo" for path, _text in spec.identity) or not spec.rootfs.stand_in,
             },
@@ -248,24 +255,30 @@ class QemuSandbox:
         limits: Limits | None = None,
         trace: bool = False,
     ) -> Outcome:
-        def again() -> bytes | None:
-            log = f"{WORK_DIR}/.xc-emulator.log"
-            self._run(
-                argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, limits or Limits(), None
-            )
-            with contextlib.suppress(OSError):
-                return self.get(log)
-            return None
+        limits = limits or Limits()
 
-        extra = {"QEMU_STRACE": "1"} if trace else {}
-        return self._run(argv, stdin, {**(env or {}), **extra}, cwd, limits or Limits(), again)
+        def again() -> CallLog | None:
+            return self._run(argv, stdin, env, cwd, limits, None, trace=True).log
+
+        return self._run(argv, stdin, env, cwd, limits, again, trace=trace)
 
     def _run(
-        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str, limits: Limits, again: Again | None
+        self,
+        argv: Sequence[str],
+        stdin: bytes,
+        env: Mapping[str, str] | None,
+        cwd: str,
+        limits: Limits,
+        again: Again | None,
+        *,
+        trace: bool,
     ) -> Outcome:
-        number, fds = self._spawn(argv, env, cwd, limits)
-        capture = Capture(*fds, stdin, limits.output_mb << 20)
-        try:
+        with contextlib.ExitStack() as stack:
+            logged = None
+            if trace and self.spec.emulator is not None:
+                logged = stack.enter_context(os.fdopen(os.memfd_create("xc-log"), "r+b"))
+            number, fds = self._spawn(argv, env or {}, cwd, limits, logged)
+            capture = stack.enter_context(contextlib.closing(Capture(*fds, stdin, limits.output_mb << 20)))
             deadline = time.monotonic() + limits.wall_s * self.spec.timeout_scale
             done = capture.pump(deadline)
             answer = self._wait(number, deadline) if done else None
@@ -275,10 +288,16 @@ class QemuSandbox:
                 capture.pump(self._patience(KILL_TIMEOUT_S))
                 answer = self._wait(number, self._patience(KILL_TIMEOUT_S))
             return self._outcome(
-                argv, answer, capture.stdout, capture.stderr, capture.truncated, timed_out, limits, again
+                argv,
+                answer,
+                capture.stdout,
+                capture.stderr,
+                capture.truncated,
+                timed_out,
+                limits,
+                again,
+                _log_of(answer, logged),
             )
-        finally:
-            capture.close()
 
     def start(
         self,
@@ -295,13 +314,14 @@ class QemuSandbox:
         return process
 
     def _spawn(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, limits: Limits, logged: IO[bytes] | None = None
     ) -> tuple[int, tuple[int, int, int]]:
         in_r, in_w = os.pipe2(os.O_CLOEXEC)
         out_r, out_w = os.pipe2(os.O_CLOEXEC)
         err_r, err_w = os.pipe2(os.O_CLOEXEC)
         try:
-            number = self.spawn_on([in_r, out_w, err_w], argv, env, cwd, limits)
+            log = [] if logged is None else [logged.fileno()]
+            number = self.spawn_on([in_r, out_w, err_w, *log], argv, env, cwd, limits)
         except BaseException:
             for fd in (in_w, out_r, err_r):
                 os.close(fd)
@@ -321,7 +341,10 @@ class QemuSandbox:
         *,
         tty: bool = False,
     ) -> int:
-        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``."""
+        """Start a command on these three descriptors, as on a terminal if ``tty``; returns its number for ``ended``.
+
+        A fourth descriptor is a file that gets the log of its system calls.
+        """
         if not argv:
             raise ValueError("argv is empty: there is no program to run")
         number = next(self._ids)
@@ -338,8 +361,14 @@ class QemuSandbox:
                 "file_mb": limits.file_mb,
             },
         }
+        if self._group is not None:
+            self._group.allow(limits.memory_mb + self.spec.layer_mb + OVERHEAD_MB, 2 * limits.processes + 64)
         self._send(message, fds)
         return number
+
+    @property
+    def logs_apart(self) -> bool:
+        return self.spec.emulator is not None
 
     def ended(self, number: int, timeout_s: float) -> bool:
         """Whether a command of ``spawn_on`` has ended, after waiting at most ``timeout_s``."""
@@ -355,7 +384,11 @@ class QemuSandbox:
         timed_out: bool,
         limits: Limits,
         again: Again | None = None,
+        log: CallLog | None = None,
     ) -> Outcome:
+        if self._group is not None and self._group.was_full() and answer is not None and "status" in answer:
+            over = _("memory: the sandbox's {limit} MiB are full", limit=self._group.limit_mb)
+            answer = {**answer, "over": answer.get("over") or over}
         return outcome_of(
             argv,
             answer,
@@ -367,6 +400,7 @@ class QemuSandbox:
             cpu=self.spec.cpu_model,
             gone=self._dead,
             again=again,
+            log=log,
         )
 
     # -- files
@@ -381,7 +415,7 @@ class QemuSandbox:
 
     def get(self, path: str) -> bytes:
         with os.fdopen(os.memfd_create("xc-get"), "w+b") as file:
-            answer = self._ask({"op": "get", "path": path}, [file.fileno()])
+            answer = self._ask({"op": "get", "path": path, "most": MOST_READ}, [file.fileno()])
             check_errno(answer, _("read {path}", path=path))
             file.seek(0)
             return file.read()
@@ -398,7 +432,7 @@ class QemuSandbox:
         if self._dead:
             raise SandboxFault(self._dead)
         try:
-            socket.send_fds(self._control, [json.dumps(message).encode()], list(fds))
+            confinement.send(self._control, message, fds)
         except OSError as error:
             self._dead = _("the sandbox is gone ({problem})", problem=system_error(error))
             raise SandboxFault(self._dead) from error
@@ -451,12 +485,11 @@ class QemuSandbox:
         if not select.select([self._control], [], [], max(deadline - time.monotonic(), 0))[0]:
             return
         try:
-            data = self._control.recv(1 << 20)
-        except OSError:
-            data = b""
+            answer, _fds = confinement.receive(self._control)
+        except (OSError, ValueError):
+            answer = None
         with self._lock:
-            if data:
-                answer = json.loads(data)
+            if answer is not None:
                 self._replies[answer["id"]] = answer
             else:
                 self._dead = _("the sandbox's first process is gone: it was killed from outside")
@@ -474,6 +507,8 @@ class QemuSandbox:
             self._supervisor.kill()
         if self._supervisor.stderr is not None:
             self._supervisor.stderr.close()
+        if self._group is not None:
+            self._group.close()
 
     def __enter__(self) -> QemuSandbox:
         return self
@@ -482,6 +517,18 @@ class QemuSandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_NOT_STARTED = _("it was not started")
+
+
+def _log_of(answer: dict[str, Any] | None, logged: IO[bytes] | None) -> CallLog | None:
+    """The log of system calls that the supervisor wrote to a file; None where none was wanted."""
+    if logged is None or answer is None or "exec_errno" in answer:
+        return None
+    logged.seek(0)
+    lost = answer.get("untraced", _NOT_STARTED)
+    return read_pieces(logged.read(), Message.from_data(lost) if lost else NOTHING)
 
 
 class QemuProcess:

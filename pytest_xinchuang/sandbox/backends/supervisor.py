@@ -1,8 +1,8 @@
 """The first process of a rootless sandbox: makes the namespaces and mounts, then runs commands it is sent.
 
 Started as ``python -I -S supervisor.py FD`` with a SOCK_SEQPACKET socket as FD; the first message is the configuration. It
-uses the standard library alone, imports nothing of this package, and imports everything before it gives up the host's
-root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
+uses the standard library alone and what is in ``inside`` and ``tracer.py``, and imports everything before it gives up the
+host's root. When the socket closes (its owner has died, however that came), it exits, and the kernel ends every process of its
 PID namespace and frees every mount: nothing can be left behind.
 
 Messages are JSON objects, one a packet; files travel as descriptors beside them. To us: ``spawn``, ``kill``, ``put``,
@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import importlib.util
 import json
 import os
 import resource
@@ -27,7 +28,13 @@ import struct
 import sys
 import termios
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.sandbox.backends.inside import confinement
+else:
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside"))
+    import confinement
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -36,17 +43,37 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
 MS_REC, MS_PRIVATE, MNT_DETACH = 16384, 1 << 18, 2
 # linux/prctl.h
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 4, 38, 22
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 UID = 1000
 FROM_ROOT = os.geteuid() == 0
 POLL_MS = 100
+PATIENCE_S = 30
+"""Seconds for what is done in a child before it becomes a command, and for a file that is put or got."""
+
+PASSING = ("/tmp/", "/var/tmp/")
+"""Where files may come and go (FHS 3.0, 3.18 and 5.15)."""
+
+LOGGING = "xc-logging"
+"""How the registrations of the emulator with a log begin, which are enabled while a traced command runs."""
 
 Message = dict[str, Any]
 Text = dict[str, Any]
 """A text for users, as the journal holds messages."""
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def beside(name: str) -> Any:
+    """A module of this directory, which is no package to us."""
+    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(__file__), f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tracer = beside("tracer")
 
 
 def _(template: str, /, **params: Any) -> Text:
@@ -153,6 +180,39 @@ def become_target() -> None:
     write("/proc/sys/user/max_user_namespaces", b"0")
 
 
+class State(NamedTuple):
+    """What is compared of a file: of a directory its rights, of all else what it is, too. ``opaque`` is overlay's marker.
+
+    ``entries``, of a directory, is when a name in it was last made or removed, in ns.
+    """
+
+    directory: bool
+    rights: tuple[int, int, int]
+    attributes: tuple[tuple[str, bytes], ...]
+    opaque: bool
+    content: tuple[int, ...]
+    entries: int
+
+
+def state(path: str) -> State:
+    """The state of a file of one layer, without what overlay notes there for itself (overlayfs.rst, "userxattr")."""
+    found = os.lstat(path)
+    directory = stat.S_ISDIR(found.st_mode)
+    attributes = {}
+    try:
+        attributes = {n: os.getxattr(path, n, follow_symlinks=False) for n in os.listxattr(path, follow_symlinks=False)}
+    except OSError:
+        pass  # no extended attributes there
+    return State(
+        directory,
+        (found.st_mode, found.st_uid, found.st_gid),
+        tuple(sorted((n, v) for n, v in attributes.items() if not n.startswith("user.overlay."))),
+        "user.overlay.opaque" in attributes,
+        () if directory else (found.st_ino, found.st_size, found.st_mtime_ns, found.st_rdev),
+        found.st_mtime_ns if directory else 0,
+    )
+
+
 class Root:
     """The root filesystem that target code sees: the provisioned one, read-only, under a private writable layer."""
 
@@ -162,21 +222,20 @@ class Root:
         base = self.BASE
         call(_("make mounts private"), libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
         lower = os.open(config["rootfs"], os.O_PATH)
-        emulator: int | None = os.open(config["emulator"], os.O_PATH) if config["emulator"] else None
+        emulator: int | None = os.open(config["emulator"], os.O_RDONLY) if config["emulator"] else None
         devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in ("null", "zero", "full", "random", "urandom")}
         size = config["layer_mb"]
         mount(_("mount a private tmpfs"), "xc", base, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size}m,mode=755")
         for name in ("lower", "root", "old", "proc", "helpers", "binfmt", "dev"):
             os.mkdir(f"{base}/{name}")
         mount(_("show the root filesystem"), f"/proc/self/fd/{lower}", f"{base}/lower", "", MS_BIND)
+        confinement.write_helpers(f"{base}/helpers", emulator, config)
+        self.emulators: dict[str, int] = {}
         if emulator is not None:
-            # No name that target code could find: it would be a way to another CPU model.
-            os.mkdir(f"{base}/helpers/{config['secret']}", 0o755)
-            target = f"{base}/helpers/{config['secret']}/{config['emulator_name']}"
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o755))
-            mount(_("show the emulator"), f"/proc/self/fd/{emulator}", target, "", MS_BIND)
-            flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID
-            mount(_("make the emulator read-only"), "", target, "", flags)
+            # No name that target code could find: it is executed by its descriptor, or by binfmt_misc, which has opened it.
+            for name in config["emulators"]:
+                path = f"{base}/helpers/{name}/{config['emulator_name']}"
+                self.emulators[name] = os.open(path, os.O_PATH | os.O_CLOEXEC)
         for name, fd in devices.items():
             os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
             mount(_("show /dev/{name}", name=name), f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
@@ -184,7 +243,6 @@ class Root:
             if opened is not None:
                 os.close(opened)
         mount(_("mount /proc"), "proc", f"{base}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        self._write_helpers(f"{base}/helpers")
         self.binfmt = self._register(base) if config["registrations"] else None
         os.chdir(base)
         call(_("make the sandbox the root"), libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
@@ -197,18 +255,13 @@ class Root:
             write("/proc/sys/user/max_user_namespaces", b"0")
         self.build()
 
-    def _write_helpers(self, directory: str) -> None:
-        for name, data in config["helpers"].items():
-            fd = os.open(f"{directory}/{name}", os.O_CREAT | os.O_WRONLY, 0o755)
-            os.write(fd, bytes.fromhex(data))
-            os.close(fd)
-
     def _register(self, base: str) -> Text | None:
         """Register the emulator in a binfmt_misc of our own (Linux >= 6.7); returns why not, or nothing."""
         try:
             mount(_("mount a private binfmt_misc"), "binfmt_misc", f"{base}/binfmt", "binfmt_misc")
             for line in config["registrations"]:
-                write(f"{base}/binfmt/register", line.replace("@", f"{base}/helpers").encode())
+                write(f"{base}/binfmt/register", line.encode())
+            self.switch_logging(f"{base}/binfmt", False)
         except StepFailed as error:
             return told(error.step, error.number)
         except OSError as error:
@@ -220,13 +273,14 @@ class Root:
         for name in ("upper", "layer"):
             shutil.rmtree(f"/{name}", ignore_errors=True)
             os.mkdir(f"/{name}", 0o755)
-        for name in ("proc", "dev", "tmp", "run", "xc", ".xc"):
+        for name in ("proc", "dev", "tmp", "run", "xc"):
             # Made in the upper layer, so that the root filesystem itself may lack them.
             if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
                 os.mkdir(f"/upper/{name}")
         options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
         mount(_("mount the writable layer (overlay)"), "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
         mount(_("mount the target's /proc"), "proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        confinement.hide("/root/proc", config["masked"], config["read_only"], "/dev/null")
         mount(_("mount the target's /dev"), "dev", "/root/dev", "tmpfs", MS_NOSUID, "size=64m,mode=755")
         for name in os.listdir("/dev"):
             os.close(os.open(f"/root/dev/{name}", os.O_CREAT | os.O_WRONLY))
@@ -235,18 +289,19 @@ class Root:
         os.chmod("/root/dev/shm", 0o1777)
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"/root/dev/{name}")
-        if config["emulator"]:
-            mount(_("show the helpers"), "/helpers", "/root/.xc", "", MS_BIND | MS_REC)
-            os.chmod(f"/helpers/{config['secret']}", 0o111)
-            os.chmod("/helpers", 0o111)
-            mount(_("make the helpers read-only"), "", "/root/.xc", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
         self._identify()
         os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
             for path in ("/root", "/root/xc"):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
-        self.made = set(self._upper())
+        self._fresh_ipc()
+        self.devices = {
+            f"{directory[len('/root') :]}/{name}"
+            for directory, names, files in os.walk("/root/dev")
+            for name in (*names, *files)
+        }
+        self.made = self._upper()
 
     def _identify(self) -> None:
         """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
@@ -268,26 +323,77 @@ class Root:
             if FROM_ROOT:
                 os.chown(place, UID, UID)
 
+    def logging(self, wanted: bool) -> None:
+        """Have emulators that are started from here on log their system calls."""
+        if config["emulator"] and config["registrations"] and not self.binfmt:
+            self.switch_logging("/binfmt", wanted)
+
+    @staticmethod
+    def switch_logging(binfmt: str, wanted: bool) -> None:
+        for name in os.listdir(binfmt):
+            if name.startswith(LOGGING):
+                write(f"{binfmt}/{name}", b"1" if wanted else b"0")
+
     def reset(self) -> None:
         call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
         self.build()
 
-    def _upper(self) -> list[str]:
-        found = []
+    def _upper(self) -> dict[str, State]:
+        """What the writable layer holds, but for what is mounted there and the command's own place."""
+        found = {"": state("/upper")}
         for directory, names, files in os.walk("/upper"):
             inside = directory[len("/upper") :]
             if inside == "":
-                names[:] = [n for n in names if n not in ("xc", "dev", "proc", ".xc")]
-            for name in files:
-                found.append(f"{inside}/{name}")
-            for name in names:
-                path = f"{inside}/{name}"
-                if os.path.islink(f"/upper{path}") or not os.path.isdir(f"/lower{path}"):
-                    found.append(path)
+                names[:] = [n for n in names if n not in ("xc", "dev", "proc")]
+            for name in (*names, *files):
+                found[f"{inside}/{name}"] = state(f"/upper{inside}/{name}")
         return found
 
     def changes(self) -> list[str]:
-        return sorted((set(self._upper()) - self.made) | set(self._identity_changed()))
+        """Paths that were made, written, removed or given other rights since ``build``, and what is left in memory.
+
+        A directory in which something was made and removed again is one of them, whatever it was called by.
+        """
+        now = self._upper()
+        changed = {path or "/" for path in self.made if path not in now}
+        passing = set()
+        for path, is_now in now.items():
+            # A directory is copied into the layer for what changes in it. One that is opaque stands in for another.
+            lower = f"/lower{path}"
+            was = self.made.get(path) or (state(lower) if is_now.directory and os.path.lexists(lower) else None)
+            if (
+                was is None
+                or was._replace(entries=is_now.entries) != is_now
+                or (is_now.opaque and path not in self.made)
+            ):
+                changed.add(path or "/")
+            elif was.entries != is_now.entries and not f"{path}/".startswith(PASSING):
+                passing.add(path or "/")
+        passing -= {os.path.dirname(path) for path in changed}
+        return sorted(changed | passing | set(self._identity_changed()) | set(self._left()))
+
+    def _left(self) -> list[str]:
+        """What is left in shared memory, in queues and among the devices."""
+        found = []
+        for kind in ("shm", "sem", "msg"):
+            with open(f"/proc/sysvipc/{kind}", "rb") as file:
+                for line in file.readlines()[1:]:
+                    found.append(f"/proc/sysvipc/{kind}#0x{int(line.split()[0]) & 0xFFFFFFFF:08x}")
+        found += [f"/dev/mqueue/{name}" for name in os.listdir("/mqueue")]
+        for directory, names, files in os.walk("/root/dev"):
+            inside = directory[len("/root") :]
+            found += [f"{inside}/{name}" for name in (*names, *files) if f"{inside}/{name}" not in self.devices]
+        return found
+
+    def _fresh_ipc(self) -> None:
+        """Shared memory, semaphores and queues of their own for the commands that are started from here on."""
+        call(_("create an IPC namespace"), libc.unshare(CLONE_NEWIPC))
+        confinement.limit_shared_memory(config["shared_mb"])
+        if os.path.isdir("/mqueue"):
+            call(_("unmount the message queues"), libc.umount2(b"/mqueue", MNT_DETACH))
+        else:
+            os.mkdir("/mqueue")
+        mount(_("mount the message queues"), "mqueue", "/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
     def _identity_changed(self) -> list[str]:
         found = []
@@ -304,6 +410,7 @@ class Root:
 
 def become_target_in_root() -> None:
     """Become the target's user, with the target's root filesystem as root."""
+    confinement.be_killed_first()
     if FROM_ROOT:
         os.chroot("/root")
         become_target()
@@ -312,21 +419,9 @@ def become_target_in_root() -> None:
         os.chroot("/root")
 
 
-def take_away(numbers: list[int]) -> None:
-    """System calls of the host that answer ENOSYS from here on, as under a kernel that has not got them (seccomp(2))."""
-    # linux/filter.h, linux/seccomp.h: load the number, compare, return an error of 38 or let it pass.
-    load, equals, answer = 0x20, 0x15, 0x06
-    allow, no_such_call = 0x7FFF0000, 0x00050000 | errno.ENOSYS
-    rows = [(load, 0, 0, 0)]
-    rows += [(equals, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
-    rows += [(answer, 0, 0, allow), (answer, 0, 0, no_such_call)]
-    code = b"".join(struct.pack("HBBI", *row) for row in rows)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HxxxxxxP", len(rows), ctypes.addressof(buffer))
-    call(_("take system calls away"), libc.prctl(PR_SET_SECCOMP, 2, program, 0, 0))
-
-
 class Command:
+    """A command that runs; ``tracer`` takes its log of system calls down, where one is wanted and can be had."""
+
     def __init__(self, message: Message, pid: int) -> None:
         self.id = message["id"]
         self.pid = pid
@@ -334,6 +429,8 @@ class Command:
         self.processes = message["limits"]["processes"]
         self.started = time.monotonic_ns()
         self.over: Text | None = None
+        self.tracer: Any = None
+        self.untraced: Text | None = None
 
 
 def find_program(argv0: str, path: str) -> str:
@@ -346,23 +443,47 @@ def find_program(argv0: str, path: str) -> str:
     return argv0
 
 
-def explicit(argv: list[str], program: str) -> tuple[str, list[str]]:
-    """How to start ``program`` through the launcher by hand, scripts through their interpreter."""
+def explicit(argv: list[str], program: str) -> list[str]:
+    """How to start ``program`` by the emulator: as binfmt_misc does, and scripts through their interpreter."""
     for _hop in range(4):
-        with open(program, "rb") as file:
+        with open(os.open(program, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or not os.access(program, os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             head = file.read(256)
         if not head.startswith(b"#!"):
             break
         words = head[2:].split(b"\n", 1)[0].decode(errors="surrogateescape").strip().split(None, 1)
         argv = [*words, program, *argv[1:]]
         program = words[0]
-    return "/.xc/launcher", ["launcher", program, argv[0], *argv[1:]]
+    return [config["emulator_name"], program, argv[0], *argv[1:]]
 
 
-def in_child(message: Message, fds: list[int], error_fd: int) -> None:
+def not_in_time(*_arguments: object) -> None:
+    raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+def close(number: int) -> None:
+    try:
+        os.close(number)
+    except OSError:
+        pass
+
+
+def hand_over(channel: socket.socket) -> None:
+    """Give the supervisor the descriptor by which it takes down what our emulators log, or say why there is none."""
+    try:
+        socket.send_fds(channel, [b"listener"], [tracer.hand_over()])
+    except OSError as error:
+        channel.send(str(error.errno or 0).encode())
+
+
+def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.socket | None) -> None:
     """Become the command. Never returns."""
     try:
         os.setsid()
+        # Whatever of the target's is opened on the way may block: nobody else is served meanwhile.
+        signal.signal(signal.SIGALRM, not_in_time)
+        signal.alarm(PATIENCE_S)
         for number, fd in enumerate(fds[:3]):
             os.dup2(fd, number)
         if message.get("tty"):
@@ -388,16 +509,17 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
             os.makedirs(message["cwd"])
             os.chdir(message["cwd"])
         argv = message["argv"]
-        program = find_program(argv[0], message["env"].get("PATH", "/usr/bin:/bin"))
-        if message.get("launcher"):
-            argv = [message["launcher"], program, argv[0], *argv[1:]]
-            program = f"/.xc/{message['launcher']}"
-        elif config["emulator"] and (not config["registrations"] or root.binfmt):
-            program, argv = explicit(argv, program)
-        os.closerange(3, error_fd)
-        os.closerange(error_fd + 1, 256)
-        if config["absent_calls"]:
-            take_away(config["absent_calls"])
+        program: str | int = find_program(argv[0], message["env"].get("PATH", "/usr/bin:/bin"))
+        if root.emulators and (not config["registrations"] or root.binfmt):
+            argv, program = explicit(argv, str(program)), root.emulators["plain" if channel is None else "logging"]
+        if channel is not None:
+            hand_over(channel)
+        for number in range(3, 256):
+            if number not in (error_fd, program):  # both are closed by execve
+                close(number)
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        confinement.install_filter(bytes.fromhex(config["filter"]))
         os.execve(program, argv, message["env"])
     except StepFailed as error:
         os.write(error_fd, b"-" + json.dumps(told(error.step, error.number)).encode())
@@ -411,21 +533,57 @@ def in_child(message: Message, fds: list[int], error_fd: int) -> None:
 
 def spawn(message: Message, fds: list[int]) -> None:
     error_r, error_w = os.pipe()
+    ours, theirs = socket.socketpair() if len(fds) > 3 else (None, None)
+    if theirs is not None:
+        root.logging(True)
     pid = os.fork()
     if pid == 0:
-        in_child(message, fds, error_w)
+        in_child(message, fds, error_w, theirs)
     command = Command(message, pid)
     os.close(error_w)
     problem = os.read(error_r, 4096)  # one write of at most PIPE_BUF bytes (pipe(7))
     os.close(error_r)
+    if ours is not None and theirs is not None:
+        theirs.close()
+        take_listener(command, ours, fds[3])
     if problem:
         os.waitpid(pid, 0)
+        end_trace(command)
         if problem.startswith(b"-"):
             reply({"id": command.id, "broken": json.loads(problem[1:])})
         else:
             reply({"id": command.id, "exec_errno": int(problem)})
         return
     commands[pid] = command
+
+
+def take_listener(command: Command, channel: socket.socket, out: int) -> None:
+    """Take what ``hand_over`` gave; the log goes to the file ``out``."""
+    with channel:
+        said, listeners, _flags, _address = socket.recv_fds(channel, 256, 1)
+    if listeners:
+        command.tracer = tracer.Tracer(listeners[0], config["log"], os.dup(out))
+        listening[listeners[0]] = command.tracer
+        poll.register(listeners[0], select.POLLIN)
+    else:
+        command.untraced = told(_("install the filter of system calls"), int(said)) if said else _("it was not started")
+
+
+def end_trace(command: Command) -> Message:
+    """Finish a command's log; returns what the reply tells of it."""
+    if command.tracer is None:
+        return {"untraced": command.untraced} if command.untraced else {}
+    stop_listening(command.tracer.listener)
+    command.tracer.close()
+    if not any(other.tracer for other in commands.values()):
+        root.logging(False)
+    return {"untraced": command.tracer.lost, "emulators": command.tracer.opened}
+
+
+def stop_listening(listener: int) -> None:
+    """The processes of a traced command have ended, or it has."""
+    if listening.pop(listener, None) is not None:
+        poll.unregister(listener)
 
 
 def processes() -> dict[int, tuple[int, int, int]]:
@@ -503,6 +661,7 @@ def reap() -> None:
                 "over": command.over,
                 "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000,
                 "rss_kb": usage.ru_maxrss,
+                **end_trace(command),
             }
         )
 
@@ -513,6 +672,8 @@ def watch() -> None:
         return
     alive = processes()
     used_mb = sum(pages for _parent, _session, pages in alive.values()) * resource.getpagesize() >> 20
+    if not config["memory_group"]:
+        used_mb += confinement.unmapped_mb(alive)
     for command in commands.values():
         if used_mb > command.memory_mb:
             limit = command.memory_mb
@@ -529,48 +690,63 @@ def copy_in_child(message: Message, fd: int) -> None:
     error_r, error_w = os.pipe()
     pid = os.fork()
     if pid == 0:
+        number = errno.EIO
         try:
+            signal.signal(signal.SIGALRM, not_in_time)
+            signal.alarm(PATIENCE_S)
             become_target_in_root()
             os.chdir("/")
-            path = message["path"]
-            if message["op"] == "put":
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                target = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, message["mode"])
-                os.fchmod(target, message["mode"])
-                source = fd
-            else:
-                source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-                if not stat.S_ISREG(os.fstat(source).st_mode):
-                    raise OSError(errno.EINVAL, "not a regular file")
-                target = fd
-            while data := os.read(source, 1 << 20):
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(target, view) :]
+            copy(message, fd)
+            number = 0
         except StepFailed as error:
-            os.write(error_w, str(error.number).encode())
+            number = error.number
         except OSError as error:
-            os.write(error_w, str(error.errno).encode())
-        os._exit(0)
+            number = error.errno or number
+        finally:
+            os.write(error_w, str(number).encode())
+            os._exit(0)
     os.close(error_w)
     problem = os.read(error_r, 16)
     os.close(error_r)
     os.waitpid(pid, 0)
-    reply({"id": message["id"], "errno": int(problem or b"0")})
+    reply({"id": message["id"], "errno": int(problem or str(errno.EIO))})
+
+
+def copy(message: Message, fd: int) -> None:
+    """Copy between a file of the target and ``fd``: regular files only, and no more of one than a command may write."""
+    path, putting = message["path"], message["op"] == "put"
+    if putting:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    flags = os.O_CREAT | os.O_WRONLY if putting else os.O_RDONLY
+    there = os.open(
+        path, flags | os.O_NONBLOCK | os.O_NOCTTY, message.get("mode", 0)
+    )  # a FIFO would wait for another side
+    if not stat.S_ISREG(os.fstat(there).st_mode):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if putting:
+        os.ftruncate(there, 0)
+        os.fchmod(there, message["mode"])
+    elif os.fstat(there).st_size > message["most"]:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    source, target, left = (fd, there, 1 << 62) if putting else (there, fd, message["most"])
+    while left > 0 and (data := os.read(source, min(1 << 20, left))):
+        left -= len(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(target, view) :]
 
 
 def reply(message: Message) -> None:
     try:
-        control.send(json.dumps(message).encode())
+        confinement.send(control, message)
     except OSError:
         os._exit(0)
 
 
 def handle() -> None:
-    data, fds, _flags, _address = socket.recv_fds(control, 1 << 20, 8)
-    if not data:
+    message, fds = confinement.receive(control)
+    if message is None:
         os._exit(0)
-    message = json.loads(data)
     try:
         match message["op"]:
             case "spawn":
@@ -600,12 +776,13 @@ def serve() -> None:
     global root
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
+        confinement.leave_keyring()
         root = Root()
     except StepFailed as error:
         reply({"failed": error.step, "errno": error.number})
         os._exit(1)
     except OSError as error:
-        reply({"failed": _("prepare {file}", file=str(error.filename)), "errno": error.errno})
+        reply({"failed": _("prepare {file}", file=str(error.filename)), "errno": error.errno or 0})
         os._exit(1)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -614,13 +791,17 @@ def serve() -> None:
     signal.signal(signal.SIGCHLD, lambda *_arguments: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
     reply({"ready": True, "binfmt": root.binfmt})
-    poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(wake_r, select.POLLIN)
     watched = 0.0
     while True:
         events = poll.poll(POLL_MS if commands else 5000)
-        for fd, _event in events:
+        for fd, event in events:
+            if fd in listening:
+                if event & select.POLLIN:
+                    listening[fd].answer()
+                else:
+                    stop_listening(fd)
             if fd == wake_r:
                 os.read(wake_r, 4096)
                 reap()
@@ -634,8 +815,14 @@ def serve() -> None:
 
 control = socket.socket(fileno=int(sys.argv[1]))
 control.set_inheritable(False)
-config = json.loads(control.recv(1 << 20))
+_received, _nothing = confinement.receive(control)
+if _received is None:
+    sys.exit(1)
+config: Message = _received
 commands: dict[int, Command] = {}
+listening: dict[int, Any] = {}
+"""Tracers by the descriptor on which their commands' calls are announced."""
+poll = select.poll()
 root: Root
 
 if __name__ == "__main__":

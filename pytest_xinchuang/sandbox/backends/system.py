@@ -26,18 +26,23 @@ from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, verbatim
+from pytest_xinchuang.provision.cache import is_whole, note_digest
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
+from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
-from pytest_xinchuang.sandbox.tracing import as_strace
+from pytest_xinchuang.sandbox.tracing import read_agent
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
 MEMORY_MB = 1536
 PROCESSORS = 2
+PREFIX, LOCK = "system-", "held"
+"""The directory of one machine, and the file in it that is locked while it runs."""
+
 BOOT_TIMEOUT_S = 90.0
 """Some 4 to 8 s on two free cores; a loaded machine takes several times that."""
 KVM_BOOT_TIMEOUT_S = 15.0
@@ -100,7 +105,11 @@ class SystemSandbox(AgentSandbox):
         ours, theirs = socket.socketpair()
         self._socket: socket.socket | None = ours
         spec.scratch.mkdir(parents=True, exist_ok=True)
-        self._place = Path(tempfile.mkdtemp(prefix="system-", dir=spec.scratch))
+        sweep(spec.scratch)
+        self._place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=spec.scratch))
+        # Held while we live: who finds it free may remove the directory.
+        self._held = (self._place / LOCK).open("w")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
         try:
             with theirs:
                 self._boot(theirs)
@@ -156,7 +165,13 @@ class SystemSandbox(AgentSandbox):
         try:
             with (self._place / "qemu").open("wb") as log:
                 self._process = spec.runner.start(
-                    argv, pass_fds=[theirs.fileno()], stdout=DEVNULL, stderr=log, cwd="/", env={}
+                    argv,
+                    pass_fds=[theirs.fileno()],
+                    stdout=DEVNULL,
+                    stderr=log,
+                    cwd="/",
+                    env={},
+                    dies_with_us=True,
                 )
         except OSError as error:
             raise SandboxFault(
@@ -180,10 +195,11 @@ class SystemSandbox(AgentSandbox):
         """The root filesystem, with the agent, the system's identity and the configuration on top of it."""
         spec = self.spec
         base = spec.scratch / f"initramfs-{spec.rootfs.digest.rpartition(':')[2][:16]}.cpio"
-        if not base.is_file():
+        if not is_whole(base):
             part = self._place / "base"
             with part.open("wb") as whole:
                 write_tree(spec.rootfs.path, whole)
+            note_digest(part, base)
             part.rename(base)
         assert spec.architecture.system is not None
         config = {
@@ -252,6 +268,10 @@ class SystemSandbox(AgentSandbox):
                 "cpu_pinned": spec.own_cpu,
                 "no_network": True,
                 "private_layer": True,
+                # The kernel is the machine's own, and no program of the host can run on its processors.
+                "call_list": True,
+                "host_refused": True,
+                "memory_counted": True,
                 "kernel_floor": spec.floor and (floor == "whole" or not spec.absent_calls),
                 "identity": bool(spec.identity) or not spec.rootfs.stand_in,
             },
@@ -296,8 +316,12 @@ class SystemSandbox(AgentSandbox):
                 found.append(file.read().decode(errors="replace").replace("\r", ""))
         return "\n".join(text.strip() for text in found if text.strip())
 
-    def _traced(self, trace: bytes) -> bytes:
-        return as_strace(trace, names_of(self.spec.architecture.names["go"]))
+    @property
+    def logs_apart(self) -> bool:
+        return True
+
+    def _log_of(self, trace: bytes, /) -> CallLog:
+        return read_agent(trace, names_of(self.spec.architecture.names["go"]))
 
     def close(self) -> None:
         self._die(_("the sandbox is closed"))
@@ -314,6 +338,15 @@ class SystemSandbox(AgentSandbox):
             sys.stdout.write(told.render(choose_language()) + "\n")
         else:
             shutil.rmtree(self._place, ignore_errors=True)
+        self._held.close()
+
+
+def sweep(scratch: Path) -> None:
+    """Remove the directories of machines whose run was killed."""
+    for place in scratch.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), (place / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _on_another_cpu(spec: SystemSpec) -> Message:

@@ -42,8 +42,9 @@ def build(store: Store, platforms: Platforms, name: str, text: str, place: Path)
 
 
 @pytest.mark.sandbox
-def test_a_child_that_is_not_traced_decides_nothing(pool: Pool, platforms: Platforms) -> None:
-    assert "was not traced" in trace(pool, platforms.get("phytium"), ["env", "-i", "/bin/true"]).undecided
+def test_a_child_with_another_environment_is_traced(pool: Pool, platforms: Platforms) -> None:
+    usage = trace(pool, platforms.get("phytium"), ["env", "-i", "/bin/true"])
+    assert not usage.undecided and usage.calls["execve"] == 1 and usage.calls["exit_group"] == 1
     assert not trace(pool, platforms.get("phytium"), ["env", "A=b", "/bin/true"]).undecided
 
 
