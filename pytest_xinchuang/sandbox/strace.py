@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterable
@@ -18,7 +19,10 @@ _TOKEN = re.compile(
 _ENDS = frozenset({"exit", "exit_group"})
 _SIGNAL_RETURNS = frozenset({"rt_sigreturn", "sigreturn"})
 _MAY_NOT_RETURN = frozenset({"execve", "execveat"}) | _SIGNAL_RETURNS
-_MAKE = frozenset({"clone", "clone3", "fork", "vfork"})
+MAKING = frozenset({"clone", "clone3", "fork", "vfork"})
+"""Calls that make a process or a thread."""
+OPENING = frozenset({"open", "openat", "openat2"})
+"""Calls that open a file by its name."""
 NOT_IMPLEMENTED = "-1 errno=38 (Function not implemented)"
 _RESTORED = "-1 errno=513 "
 """qemu-user's own QEMU_ESIGRETURN (linux-user/generic/target_errno_defs.h), which the returns from signals alone answer."""
@@ -65,6 +69,11 @@ class Call:
         return self.errno == 38
 
     @property
+    def returned(self) -> int | None:
+        """What it answered, where that is a number alone."""
+        return as_number(self.answer or "")
+
+    @property
     def errno(self) -> int | None:
         """The number of the error that it certainly answered."""
         found = re.search(r"errno=([0-9]{1,5})\b", self.answer or "")
@@ -105,7 +114,7 @@ class _Waiting:
         """Whether it can be answered so."""
         if not text:  # torn from the line
             return True
-        if self.parent is not None or self.call.name in _MAKE:
+        if self.parent is not None or self.call.name in MAKING:
             # What makes a process answers 0 to the new one, and never to the old one.
             return (text == "0") is (self.parent is not None)
         if text.startswith(_RESTORED) or self.call.name in _SIGNAL_RETURNS:
@@ -139,7 +148,7 @@ class _Pairing:
         if call.name in _ENDS:
             return
         self._waiting[waiting.key] = waiting
-        if call.name in _MAKE and not re.search(r"CLONE_VM\b(?!.*CLONE_VFORK)", call.arguments):
+        if call.name in MAKING and not re.search(r"CLONE_VM\b(?!.*CLONE_VFORK)", call.arguments):
             waiting.child = _Waiting(Call(None, call.name), parent=waiting)
             self._waiting[waiting.child.key] = waiting.child
 
@@ -207,6 +216,18 @@ class _Pairing:
             if not child.returned:
                 self._waiting[child.key] = child
         return {child}
+
+
+def as_number(word: str) -> int | None:
+    """A number as it is logged, in any base; None: it is none."""
+    with contextlib.suppress(ValueError):
+        return int(word, 0)
+    return None
+
+
+def has_flag(word: str, name: str, bit: int) -> bool:
+    """Whether an argument has a flag, which is logged by its name or in a number."""
+    return name in word.split("|") or bool((as_number(word) or 0) & bit)
 
 
 @functools.cache

@@ -21,17 +21,15 @@ from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVIOURS
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
-from pytest_xinchuang.sandbox.strace import Call
+from pytest_xinchuang.sandbox.strace import MAKING, OPENING, Call, has_flag
 from pytest_xinchuang.sandbox.tracing import is_whole
 
 CLONE_THREAD = 0x00010000
 """linux/sched.h."""
 PROT_EXEC = 4
 """asm-generic/mman-common.h."""
-_MAKE = frozenset({"clone", "clone3", "fork", "vfork"})
 _WAIT = frozenset({"wait4", "waitid"})
 _HANDLED = frozenset({"rt_sigreturn", "sigreturn"})
-_OPEN = frozenset({"open", "openat", "openat2"})
 _OF_GO = frozenset({"SIGURG"})
 """Go's run time sends it to its own threads (runtime/signal_unix.go, sigPreempt)."""
 _OF_SHELLS = frozenset({"SIGCHLD"})
@@ -74,17 +72,17 @@ class Ran:
         threads = {call.thread for call in self._log.calls}
         waits = [c for c in self._log.calls if c.name in _WAIT and c.answer is not None and c.errno is None]
         for call in self._log.calls:
-            if call.name in _MAKE and not _is_thread(call) and (pid := _number(call)) and pid in threads and waits:
+            if call.name in MAKING and not _is_thread(call) and (pid := call.returned) and pid in threads and waits:
                 last = next(c for c in reversed(self._log.calls) if c.thread == pid)
                 return {"made": _told(call), "ended": _told(last), "waited": _told(waits[0])}
         return None
 
     def _thread(self) -> dict[str, Any] | None:
         for call in self._log.calls:
-            if call.name in _MAKE and _is_thread(call) and (number := _number(call)):
-                own = [c for c in self._log.calls if c.thread == number]
+            if call.name in MAKING and _is_thread(call) and (thread := call.returned):
+                own = [c for c in self._log.calls if c.thread == thread]
                 if own:
-                    return {"made": _told(call), "thread": number, "calls": len(own)}
+                    return {"made": _told(call), "thread": thread, "calls": len(own)}
         return None
 
     def _tls(self) -> dict[str, Any] | None:
@@ -109,7 +107,7 @@ class Ran:
             if handler is not None and done is not None and taken.signal not in passed:
                 return {"handler": _told(handler), "signal": taken.signal, "returned": _told(done)}
         for call in self._log.calls:
-            if call.name == "rt_sigtimedwait" and _number(call):
+            if call.name == "rt_sigtimedwait" and call.returned:
                 return {"waited": _told(call)}
         return None
 
@@ -150,13 +148,13 @@ class Ran:
         """Files that were opened and mapped as code, in this order, each with the call that opened it."""
         opened: dict[tuple[int | None, int], tuple[Call, str]] = {}
         for call in self._log.calls:
-            if call.name in _OPEN and (fd := _number(call)) is not None:
+            if call.name in OPENING and (fd := call.returned) is not None:
                 path = re.search(r'"([^"]*)"', call.arguments)
                 if path is not None:
                     opened[call.thread, fd] = call, path[1]
             elif call.name == "mmap" and call.answer is not None and call.errno is None:
                 words = [word.strip() for word in call.arguments.rstrip(")").split(",")]
-                if len(words) > 4 and _is_code(words[2]):
+                if len(words) > 4 and has_flag(words[2], "PROT_EXEC", PROT_EXEC):
                     with contextlib.suppress(ValueError):
                         if (found := opened.pop((call.thread, int(words[4], 0)), None)) is not None:
                             yield found
@@ -247,7 +245,7 @@ def of_the_program(log: CallLog) -> CallLog:
             calls.append(call)
             if call.name in ("execve", "execveat") and call.errno is None and len(calls) > 1:
                 others.add(call.thread)
-        elif call.name in _MAKE and (made := _number(call)):
+        elif call.name in MAKING and (made := call.returned):
             others.add(made)
     places.append(len(calls))
     taken = (replace(one, before=places[one.before]) for one in log.taken if one.thread not in others)
@@ -260,22 +258,6 @@ def _is_thread(call: Call) -> bool:
     with contextlib.suppress(ValueError):
         return bool(int(call.arguments.split(",")[0], 0) & CLONE_THREAD)
     return False
-
-
-def _is_code(protection: str) -> bool:
-    """Whether what is mapped can be executed: a library that is only read has not been loaded."""
-    if "PROT_" in protection:
-        return "PROT_EXEC" in protection.split("|")
-    with contextlib.suppress(ValueError):
-        return bool(int(protection, 0) & PROT_EXEC)
-    return False
-
-
-def _number(call: Call) -> int | None:
-    """What a call answered, if that is a number and no error."""
-    with contextlib.suppress(ValueError):
-        return int(call.answer or "", 0)
-    return None
 
 
 def _sets(call: Call, signal: str) -> bool:

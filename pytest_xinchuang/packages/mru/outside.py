@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import posixpath
 import re
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import WORK_DIR
-from pytest_xinchuang.sandbox.strace import Call
+from pytest_xinchuang.sandbox.strace import MAKING, OPENING, Call, as_number, has_flag
 
 _PATHS = re.compile(r'(?:(?P<at>AT_FDCWD|-?\d+|0x[0-9a-f]+),)?"(?P<path>[^"]*)"')
 _OF_LINKS = frozenset(
@@ -24,9 +23,7 @@ _CHANGE = _OF_LINKS | {
     *("utime", "utimes", "futimesat", "utimensat"),
 }
 _BY_DESCRIPTOR = frozenset({"fchmod", "fchown", "fsetxattr", "fremovexattr", "ftruncate", "futimesat", "utimensat"})
-_OPEN = frozenset({"open", "openat", "openat2"})
 _MAKES = re.compile(r"O_(?:CREAT|TRUNC|TMPFILE)")
-_FORKS = frozenset({"clone", "clone3", "fork", "vfork"})
 _COPIES = frozenset({"dup", "dup2", "dup3"})
 _CLONE_FS, _CLONE_FILES = ("CLONE_FS", 0x200), ("CLONE_FILES", 0x400)
 """linux/sched.h, as qemu-user and the agent log it."""
@@ -61,7 +58,7 @@ def touched_outside(log: CallLog) -> tuple[str, ...]:
     """Paths outside ``WORK_DIR`` and the directories for temporary files that calls made, removed or changed."""
     followed = _Followed()
     for call in log.calls:
-        if (answer := _number(call.answer or "")) is not None and call.errno is None:
+        if (answer := call.returned) is not None and call.errno is None:
             followed.take(call, answer)
     return tuple(path for path in followed.found if path.startswith("/") and not _is_own(path))
 
@@ -78,21 +75,21 @@ class _Followed:
         """Take in a call that succeeded with ``answer``."""
         name, words = call.name, [word.strip() for word in call.arguments.rstrip(")").split(",")]
         holder = self._holders.setdefault(call.thread, _Holder())
-        first = _number(words[0])
+        first = as_number(words[0])
         paths = [self._resolve(holder, found["at"], found["path"], name) for found in _PATHS.finditer(call.arguments)]
         if name == "chdir" and paths:
             holder.at.path = paths[0]
         elif name == "fchdir" and first in holder.opened:
             holder.at.path = holder.opened[first]
-        elif name in _FORKS and answer:
-            at = holder.at if _has(words[0], _CLONE_FS) else _Place(holder.at.path)
-            shared = _has(words[0], _CLONE_FILES)
+        elif name in MAKING and answer:
+            at = holder.at if has_flag(words[0], *_CLONE_FS) else _Place(holder.at.path)
+            shared = has_flag(words[0], *_CLONE_FILES)
             self._holders[answer] = _Holder(holder.opened if shared else dict(holder.opened), at)
         elif name in _COPIES or (name == "fcntl" and len(words) > 1 and _COPY.match(words[1])):
             self._reuse(holder, answer, holder.opened.get(-1 if first is None else first))
         elif name == "close" and first is not None:
             holder.opened.pop(first, None)
-        elif name in _OPEN and paths:
+        elif name in OPENING and paths:
             self._reuse(holder, answer, paths[0])
             unnamed = "O_TMPFILE" in call.arguments  # in the directory that is opened
             if _MAKES.search(call.arguments) and not (unnamed and _is_own(paths[0] + "/")):
@@ -106,15 +103,15 @@ class _Followed:
             self.found |= dict.fromkeys(paths)
 
     @staticmethod
-    def _reuse(holder: _Holder, number: int, path: str | None) -> None:
-        holder.opened.pop(number, None)
+    def _reuse(holder: _Holder, at: int, path: str | None) -> None:
+        holder.opened.pop(at, None)
         if path is not None:
-            holder.opened[number] = path
+            holder.opened[at] = path
 
     def _resolve(self, holder: _Holder, at: str | None, path: str, call: str) -> str:
         """A path from the root; one that is relative to what is not known is below the own place."""
-        number = None if at in (None, "AT_FDCWD") else _number(at or "")
-        start = holder.at.path if number is None or number == -100 else holder.opened.get(number, WORK_DIR)
+        directory = None if at in (None, "AT_FDCWD") else as_number(at or "")
+        start = holder.at.path if directory is None or directory == -100 else holder.opened.get(directory, WORK_DIR)
         if (magic := _MAGIC.match(path)) is not None:
             opened = magic["n"] or magic["d"]
             leads = holder.opened.get(int(opened)) if opened else "/" if magic[0].endswith("root") else holder.at.path
@@ -133,17 +130,6 @@ class _Followed:
             if place in self._links and (parts or last) and hops < _MOST_HOPS:
                 place, hops = self._links[place], hops + 1
         return place
-
-
-def _number(word: str) -> int | None:
-    with contextlib.suppress(ValueError):
-        return int(word, 0)
-    return None
-
-
-def _has(word: str, flag: tuple[str, int]) -> bool:
-    """Whether the flags of a clone have one, which are told by their names or as a number."""
-    return flag[0] in word.split("|") or bool((_number(word) or 0) & flag[1])
 
 
 def _is_own(path: str) -> bool:
