@@ -19,6 +19,7 @@ import tests
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.report.json_report import report_schema
 from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
+from tests.integration.planned import CATALOGUE
 from tests.others import SWITCHED_OFF
 
 pytestmark = pytest.mark.tools
@@ -31,15 +32,6 @@ HELLO = """
       - {name: hello, kind: rootfs, program: /bin/echo, args: [hello],
          expect: {stdout: "hello\\n", source: POSIX echo}}
 """
-OWN = """
-    schema: xc-requirements/1
-    version: "1"
-    requirements:
-      - {id: ACME-001, package: acme, level: L1, title: {zh: 甲, en: one}, clause: ours, min_fidelity: emulated-user,
-         mend: {zh: 修, en: mend}}
-      - {id: ACME-002, package: acme, level: L2, title: {zh: 乙, en: two}, clause: ours, min_fidelity: emulated-user,
-         mend: {zh: 修, en: mend}}
-"""
 CONFTEST = """
     import pathlib
     def pytest_xc_requirements(config):
@@ -50,7 +42,7 @@ CONFTEST = """
 @pytest.fixture
 def vendor(pytester: pytest.Pytester) -> pytest.Pytester:
     """A vendor's repository with requirements of its own."""
-    pytester.makefile(".yaml", own=OWN)
+    pytester.makefile(".yaml", own=CATALOGUE)
     pytester.makeconftest(CONFTEST)
     return pytester
 
@@ -253,7 +245,7 @@ VENDORS_TESTS = """
 @pytest.mark.sandbox
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_vendors_requirement_that_needs_a_failed_one_is_not_tested(vendor: pytest.Pytester, workers: str) -> None:
-    vendor.makefile(".yaml", own=OWN.rstrip().removesuffix("}") + ", needs: [ACME-001]}")
+    vendor.makefile(".yaml", own=CATALOGUE.rstrip().removesuffix("}") + ", needs: [ACME-001]}")
     vendor.makepyfile(VENDORS_TESTS)
     result = run(vendor, "--xc-platform=kunpeng", "--xc-suite=none", workers)
     result.stdout.fnmatch_lines(["*not tested, because what it needs has failed: ACME-002"])

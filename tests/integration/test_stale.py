@@ -11,7 +11,8 @@ import pytest
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.run.stale import EXIT_NO_REPORT
 from tests.core.test_grade import all_pass
-from tests.integration.test_plugin import CONFTEST, OWN, run
+from tests.integration.planned import CATALOGUE
+from tests.integration.test_plugin import CONFTEST, run
 from tests.journals import write_bare, write_journal
 
 pytestmark = pytest.mark.tools
@@ -87,7 +88,7 @@ def test_what_grades_nothing_removes_nothing(pytester: pytest.Pytester, granted:
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_run_keeps_its_own_reports(pytester: pytest.Pytester, granted: Path, workers: str) -> None:
-    pytester.makefile(".yaml", own=OWN)
+    pytester.makefile(".yaml", own=CATALOGUE)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile("def test_x(xc_platform): pass\ndef test_y(): pass")
     run(pytester, "--xc-platform=kunpeng", "--xc-suite=none", workers)
