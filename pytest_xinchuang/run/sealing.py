@@ -12,8 +12,6 @@ import sysconfig
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import Distribution
 from pathlib import Path
-from types import FunctionType
-from typing import Any
 
 import pytest
 
@@ -25,6 +23,7 @@ from pytest_xinchuang.packages.base import entry_points, is_ours
 from pytest_xinchuang.run import bootstrap
 from pytest_xinchuang.run.installed import PACKAGE, by_name, digest_of, look_at, needed, normal, suite
 from pytest_xinchuang.run.own_fixtures import OwnFixtures
+from pytest_xinchuang.run.patched import Patches
 
 REACHING = (
     "pytest_runtestloop",
@@ -103,12 +102,13 @@ class Watch:
     def __init__(self, config: pytest.Config, distributed: bool) -> None:
         self._config = config
         self._distributed = distributed
+        self._patches = Patches()
         self._patched: set[str] = set()
         self._workers: list[Surrounded] = []
 
     def look(self) -> None:
         """What stands in the place of the suite's own code now is remembered, though it be taken away again."""
-        self._patched.update(patched_now())
+        self._patched.update(self._patches.now())
 
     def take(self, worker: Surrounded) -> None:
         """What a worker has seen."""
@@ -117,6 +117,7 @@ class Watch:
     def surroundings(self, fixtures: OwnFixtures) -> Surrounded:
         """What ran beside the checks, in this process and in its workers."""
         try:
+            self.look()
             theirs = [p for _n, p in self._config.pluginmanager.list_name_plugin() if p is not None]
             seen = surroundings(self._config, fixtures.overridden(theirs), self._patched)
         except Exception as error:  # pytest's and other plugins' insides: what cannot be looked at is not sealed
@@ -145,7 +146,7 @@ def surroundings(config: pytest.Config, fixtures: Sequence[FixtureSeen], seen_pa
     plugins = tuple(_plugins(config, {name: known[name] for name in (SUITE, *names) if name in known}))
     theirs = tuple(look_at(p.dist) for p in entry_points() if p.dist is not None and not is_ours(p))
     environment = {n: _SECRET.sub("://***@", os.environ[n])[:1000] for n in VARIABLES if os.environ.get(n)}
-    patched = tuple(sorted({*patched_now(), *seen_patched}))
+    patched = tuple(sorted(set(seen_patched)))
     sealed = sealed_process()
     foreign = [*_changed(distributions)]
     if patched:
@@ -336,45 +337,3 @@ def _ini(config: pytest.Config) -> dict[str, str]:
     if not found and not hasattr(config, "_inicfg"):
         found = getattr(config, "inicfg", None) or {}
     return {str(n): _SECRET.sub("://***@", str(getattr(v, "value", v)))[:300] for n, v in sorted(found.items())}
-
-
-def patched_now() -> list[str]:
-    """Functions and methods of the suite in whose place stands code from elsewhere."""
-    trusted = _trusted()
-    found: list[str] = []
-    for name, module in list(sys.modules.items()):
-        if not name.startswith("pytest_xinchuang") or module is None:
-            continue
-        for label, value in list(vars(module).items()):
-            if isinstance(value, type) and value.__module__ == name:
-                inside = list(vars(value).items())
-                found += [f"{name}.{label}.{n}" for n, v in inside if _is_from_elsewhere(v, trusted)]
-            elif _is_from_elsewhere(value, trusted):
-                found.append(f"{name}.{label}")
-    return found
-
-
-@functools.cache
-def _trusted() -> tuple[str, ...]:
-    """Directories of code that may stand in modules of the suite."""
-    places = [
-        str(PACKAGE),
-        sysconfig.get_path("stdlib"),
-        sysconfig.get_path("platstdlib"),
-        str(Path(os.__file__).parent),
-    ]
-    places += [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
-    return tuple(f"{place}/" for place in dict.fromkeys(places))
-
-
-def _is_from_elsewhere(value: Any, trusted: tuple[str, ...]) -> bool:
-    if isinstance(value, (staticmethod, classmethod)):
-        value = value.__func__
-    elif isinstance(value, property):
-        value = value.fget
-    elif isinstance(value, functools.cached_property):
-        value = value.func
-    if isinstance(value, FunctionType):
-        file = value.__code__.co_filename
-        return not file.startswith(("<", *trusted))
-    return type(value).__module__ == "unittest.mock" and hasattr(value, "assert_called")

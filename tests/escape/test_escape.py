@@ -21,6 +21,7 @@ import pytest
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends import qemu
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
@@ -40,7 +41,11 @@ def compiled(source: str, machine: str, place: Path) -> bytes:
     """A static program for a machine."""
     (place / "source.c").write_text(source)
     command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-musl", "-static", "-O1", "-s"]
-    subprocess.run([*command, "-o", place / "program", place / "source.c"], check=True, capture_output=True)
+    own = {
+        **os.environ,
+        "ZIG_GLOBAL_CACHE_DIR": str(Cache().root / "zig"),
+    }  # with the C libraries that builds have made
+    subprocess.run([*command, "-o", place / "program", place / "source.c"], check=True, capture_output=True, env=own)
     return (place / "program").read_bytes()
 
 

@@ -256,6 +256,7 @@ def fuzz(target: Target, *, first: int, number: int, seed: int, seconds: float, 
                     if seconds and start - began > seconds:
                         break
                     case = target.mutant(seeds, seed, index)
+                    start = time.monotonic()
                     if (found := attempt_timed(target, case, place)) is not None:
                         tell(json.dumps([index, *found]).encode())
                     took = time.monotonic() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Callable
 from random import Random
@@ -241,11 +242,25 @@ def _json_lines(data: bytes, random: Random) -> bytes:
 
 
 def _yaml(data: bytes, random: Random) -> bytes:
-    tree = _changed(yaml.load(data, _LOADER), random)
+    tree = yaml.load(data, _LOADER)
+    if _unfolded(tree, {}) > LARGEST:
+        raise ValueError("its aliases stand for too much to be written out: its text is changed instead")
+    tree = _changed(tree, random)
     if random.random() < 0.5:
         return _written(tree, random)
     text = yaml.dump(tree, Dumper=_DUMPER, allow_unicode=True, sort_keys=False)
     return _raw(text.replace(_DOUBLE, ""), quote="").encode("utf-8", "surrogatepass")
+
+
+def _unfolded(tree: Any, known: dict[int, float]) -> float:
+    """How many values there are when every alias is written out; infinite for one that holds itself."""
+    if not isinstance(tree, (dict, list)):
+        return 1
+    if id(tree) not in known:
+        known[id(tree)] = math.inf
+        inner = tree.values() if isinstance(tree, dict) else tree
+        known[id(tree)] = 1 + sum(_unfolded(one, known) for one in inner)
+    return known[id(tree)]
 
 
 def _written(tree: Any, random: Random, *, compact: bool = False) -> bytes:

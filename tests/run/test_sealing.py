@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from importlib.metadata import PathDistribution
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,50 +13,12 @@ from pytest_xinchuang.core.surroundings import FixtureSeen, PluginSeen
 from pytest_xinchuang.core.trust import believed, caution
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.run import installed, sealing
 from pytest_xinchuang.run.marks import Marks
 from pytest_xinchuang.run.own_fixtures import OwnFixtures
 from pytest_xinchuang.run.recording import ItemRecord
 from tests.messages.english import english_in
 from tests.others import SWITCHED_OFF
-
-
-@pytest.fixture
-def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """A module of somebody else's."""
-    (tmp_path / "evil.py").write_text("def decision(self, requirement):\n    return None\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    import evil  # type: ignore[import-not-found]
-
-    yield evil
-    del sys.modules["evil"]
-
-
-def test_the_suite_itself_is_not_patched() -> None:
-    assert sealing.patched_now() == []
-
-
-def test_an_engine_with_somebody_elses_method_is_seen(evil: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MruEngine, "decision", evil.decision)
-    assert sealing.patched_now() == ["pytest_xinchuang.packages.mru.engine.MruEngine.decision"]
-
-
-@pytest.mark.parametrize("wrap", [staticmethod, classmethod, property])
-def test_it_is_seen_in_every_wrapping(evil: ModuleType, monkeypatch: pytest.MonkeyPatch, wrap: Any) -> None:
-    monkeypatch.setattr(MruEngine, "decision", wrap(evil.decision))
-    monkeypatch.setattr("pytest_xinchuang.core.grade.grade_run", evil.decision)
-    assert set(sealing.patched_now()) == {
-        "pytest_xinchuang.packages.mru.engine.MruEngine.decision",
-        "pytest_xinchuang.core.grade.grade_run",
-    }
-
-
-def test_a_mock_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unittest.mock import MagicMock
-
-    monkeypatch.setattr(MruEngine, "decision", MagicMock())
-    assert sealing.patched_now() == ["pytest_xinchuang.packages.mru.engine.MruEngine.decision"]
 
 
 def test_this_process_is_not_sealed() -> None:
