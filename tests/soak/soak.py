@@ -192,7 +192,7 @@ class Soak:
 
     def _leftovers(self) -> list[str]:
         _reap()
-        found = [f"process {line[:120]}" for _pid, line in descendants(os.getpid())]
+        found = [f"process {line[:120]}" for _pid, line in descendants(os.getpid()) if not _is_of_docker(line)]
         found += [f"temporary {path.name}" for path in self.scratch.iterdir() if not path.name.startswith("pytest-of-")]
         found += [f"mount {line}" for line in _mounts() - self._mounts if str(self.directory) in line]
         found += [f"in the cache: {path}" for path in self._cached() - self._cache]
@@ -231,6 +231,11 @@ def _containers(backend: str) -> Iterator[str]:
 
         for container in docker.from_env(timeout=30).containers.list(all=True, filters={"label": "pytest-xinchuang"}):
             yield str(container.name)
+
+
+def _is_of_docker(line: str) -> bool:
+    """Whether a process is the Docker Engine's, which the soak starts again and its own child is. Containers are listed."""
+    return Path(line.partition(" ")[0]).name in ("dockerd", "containerd", "containerd-shim-runc-v2")
 
 
 def _wait_for_docker() -> None:
