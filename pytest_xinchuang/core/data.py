@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+GlobPattern = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""A name, or a pattern of names as fnmatch reads it. The time that fnmatch takes grows with the square of its brackets."""
 
 
 class FrozenData(BaseModel):

@@ -67,8 +67,8 @@ def walk(place: Path, unseen: Iterable[Path] = (), within: Path | None = None) -
         OSError: a directory cannot be read.
     """
     left_out = frozenset(unseen)
-    if not place.is_dir():
-        if place.is_file() and place not in left_out:
+    if not _is_directory(place):
+        if _is_file(place) and place not in left_out:
             yield place
         return
     seen = {place.resolve()}
@@ -80,12 +80,12 @@ def walk(place: Path, unseen: Iterable[Path] = (), within: Path | None = None) -
             names = sorted(entry.name for entry in entries)
         for name in names:
             path = directory / name
-            if path.is_dir():
+            if _is_directory(path):
                 out = path.is_symlink() and leaves(path, within)
                 if name not in UNSEEN and not out and (real := path.resolve()) not in seen:
                     seen.add(real)
                     below.append(path)
-            elif path.is_file() and path not in left_out:
+            elif _is_file(path) and path not in left_out:
                 yield path
         waiting += reversed(below)
 
@@ -241,7 +241,9 @@ def of_go(module: Path, within: Path | None = None, unseen: Iterable[Path] = ())
         within: nothing outside of it is listed.
     """
     module = go_root(module, within) or module
-    found = {path for each in (module, *go_directories(module)) for path in walk(each, unseen, within)}
+    # A replacement that leads out is not walked: it may be the root of the host.
+    inside = [place for place in (module, *go_directories(module)) if not leaves(place, within)]
+    found = {path for place in inside for path in walk(place, unseen, within)}
     named: set[Path] = set()
     for path in [p for p in found if p.suffix == ".go"]:
         for place in _SRCDIR.findall(path.read_bytes()):

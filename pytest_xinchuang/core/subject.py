@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model, model_validator
 
 from pytest_xinchuang.core import inputs
-from pytest_xinchuang.core.data import FrozenData
+from pytest_xinchuang.core.data import FrozenData, GlobPattern
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import RequirementId
@@ -176,10 +176,10 @@ class SubjectFile(FrozenData):
         default=(),
         description="flags of the product's own build, checked against the platform's libc, compilers and CPU",
     )
-    rootfs_objects: tuple[str, ...] = Field(
+    rootfs_objects: tuple[GlobPattern, ...] = Field(
         default=(), description="files of the target's root filesystem that belong to the subject (globs)"
     )
-    allowed_libraries: tuple[str, ...] = Field(
+    allowed_libraries: tuple[GlobPattern, ...] = Field(
         default=(), description="needed libraries beyond libc's that the subject may use (globs on the soname)"
     )
     not_applicable: tuple[NotApplicable, ...] = ()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -261,3 +264,38 @@ def test_a_link_to_a_directory_outside_is_not_walked(place: Path, tmp_path_facto
     assert {path.relative_to(place).parts[0] for path in load_subject(place).files} == {
         path.split("/")[0] for path in (*FILES, "xinchuang.yaml")
     }
+
+
+def test_a_link_whose_end_may_not_be_seen_is_no_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``/proc/1/cwd`` is. What is written here as a file, or found by its own name, is."""
+    hidden = place / "tree/hidden"
+    hidden.symlink_to("/proc/1/cwd")
+    stat = Path.stat
+
+    def refused(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self == hidden and follow_symlinks:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return stat(self, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert [path.name for path in inputs.walk(place / "tree", (), place)] == ["file"]
+    assert list(inputs.walk(hidden, (), place)) == []
+
+
+def test_a_replacement_that_leads_out_is_not_walked(
+    place: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = tmp_path_factory.mktemp("away")
+    (away / "x.go").write_text("package x\n")
+    (place / "beside").mkdir()
+    (place / "beside/y.go").write_text("package y\n")
+    (place / "go.mod").write_text(f"module m\nreplace x => {away}\nreplace y => ./beside\nreplace z => /\n")
+    scandir, seen = os.scandir, []
+
+    def watched(path: Path) -> Any:
+        seen.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", watched)
+    assert place / "beside/y.go" in inputs.of_go(place, place)
+    assert seen and all(path.is_relative_to(place) for path in seen)

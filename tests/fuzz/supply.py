@@ -96,6 +96,7 @@ def read_go_files(case: Case, place: Path) -> None:
     """go.sum, modules.txt, what the go command says of a go.mod, and go.mod and sources as the manifest's reader sees them."""
     from pytest_xinchuang.core import inputs
     from pytest_xinchuang.packages.supply_chain.gofiles import read_go_sum, read_modules_txt
+    from pytest_xinchuang.toolchain.tree import Tree
     from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
 
     path = put(case, place)
@@ -113,7 +114,7 @@ def read_go_files(case: Case, place: Path) -> None:
         print([found.replacement(module) for module in modules], found.path)
     else:
         sources = [path] if case.name != "go.mod" else []
-        print(inputs.included(sources, [place], place), inputs.go_directories(place), inputs.of_go(place, place))
+        print(inputs.included(sources, [place], place), inputs.go_directories(place), Tree.of_go(place, place).files)
         modules = []
     for module in modules:
         print(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pytest_xinchuang.core.data import FrozenData
+from pytest_xinchuang.core.data import FrozenData, GlobPattern
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.rules import Level, Rule
@@ -28,8 +28,8 @@ class Suppression(FrozenData):
         expires: the last day on which it counts.
     """
 
-    rule: str
-    symbol: str
+    rule: GlobPattern
+    symbol: GlobPattern
     reason: str = Field(min_length=10)
     expires: datetime.date
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from pytest_xinchuang.core.data import FrozenData
+from pytest_xinchuang.core.data import FrozenData, GlobPattern
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -29,7 +29,7 @@ class Allowed(FrozenData):
         expires: the last day on which that holds.
     """
 
-    module: str = Field(min_length=1)
+    module: GlobPattern
     versions: str = ""
     certificate: str = ""
     expires: datetime.date | None = None

@@ -245,6 +245,14 @@ class TestAllowList:
         with pytest.raises(DataFileError, match=r"allow\.yaml:3.*expected a comparison"):
             load_allow_list(path)
 
+    def test_a_pattern_that_would_take_hours_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "allow.yaml"
+        path.write_text(f"schema: xc-allow-list/1\nmodules:\n  - {{module: '{'[' * 20_000}'}}\n")
+        with pytest.raises(DataFileError, match=r"allow\.yaml:3.*1000"):
+            load_allow_list(path)
+        path.write_text(f"schema: xc-allow-list/1\nmodules:\n  - {{module: '{'[' * 1_000}'}}\n")
+        assert load_allow_list(path).of("m") == []
+
 
 class TestAdvisories:
     def write(self, path: Path, **entry: object) -> Advisories:
