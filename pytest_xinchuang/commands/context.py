@@ -90,10 +90,10 @@ class Context:
             DataFileError: the file is malformed.
         """
         from pytest_xinchuang.core import resources
-        from pytest_xinchuang.core.platform import Platforms
+        from pytest_xinchuang.core.platform import load_platforms
 
         own = [Path(self.options.platforms_file)] if self.options.platforms_file else []
-        return Platforms([resources.platforms_file(), *own])
+        return load_platforms(resources.platforms_file(), *own)
 
     def obey_platforms_file(self) -> None:
         """Read the file of ``--platforms-file``, for commands as well that need no platform.

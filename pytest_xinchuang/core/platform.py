@@ -15,6 +15,7 @@ from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.inherit import KEY, Heirs, merge
 from pytest_xinchuang.core.near import near
+from pytest_xinchuang.core.remembered import by_content
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, joined, verbatim
@@ -431,3 +432,9 @@ class Platforms:
         if not wanted:
             raise UnknownName(_("no platform is named"), mend=_("--xc-platform=all, or one of `xc platforms list`"))
         return tuple(wanted.values())
+
+
+@by_content
+def load_platforms(*paths: Path) -> Platforms:
+    """The platforms of some files, as :class:`Platforms` has them; who reads the same files again gets the same object."""
+    return Platforms(paths)

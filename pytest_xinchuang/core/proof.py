@@ -16,7 +16,7 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.events import GradedPlatform, OwnFile, Required, RunStarted
 from pytest_xinchuang.core.order import foreign, key_of
-from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.platform import Platforms, load_platforms
 from pytest_xinchuang.core.profile import Profile, load_profiles
 from pytest_xinchuang.core.record import Journal
 from pytest_xinchuang.core.requirement import Catalogue
@@ -49,7 +49,7 @@ class Known:
             DataFileError: a file of it is malformed.
         """
         profiles = load_profiles(resources.conformance_dir() / "profiles.yaml")
-        return cls(catalogue, Platforms([resources.platforms_file()]), profiles)
+        return cls(catalogue, load_platforms(resources.platforms_file()), profiles)
 
 
 def own_file(path: Path, ids: tuple[str, ...] = ()) -> OwnFile:

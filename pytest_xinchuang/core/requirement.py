@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from pytest_xinchuang.core.data import FrozenData
+from pytest_xinchuang.core.remembered import by_content
 from pytest_xinchuang.core.verdict import Fidelity, Level
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import Message, _, both
@@ -72,6 +73,7 @@ class Catalogue(FrozenData):
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+@by_content
 def load_catalogue(*paths: Path) -> Catalogue:
     """Read one or more catalogues and join them, in order.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
@@ -21,11 +22,21 @@ _MADE = ("__pycache__", ".pyc", ".pyo")
 _OF_INSTALLERS = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
 
 
+_Stat = tuple[int, int, int, int, int]
+_digests: dict[Path, tuple[_Stat, str]] = {}
+"""What files are, as long as the system says that nobody has written to them."""
+
+
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal; "" where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        seen = path.stat()
+        stat = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+        known = _digests.get(path)
+        if known is None or known[0] != stat:
+            with path.open("rb") as file:
+                known = _digests[path] = (stat, hashlib.file_digest(file, "sha256").hexdigest())
+        return known[1]
     except OSError:
         return ""
 
@@ -82,9 +93,12 @@ def suite(known: dict[str, Distribution]) -> Installed:
     distribution = known.get(SUITE)
     version = distribution.version if distribution else ""
     recorded = {}
-    for file in (distribution.files or ()) if distribution else ():
-        if file.hash is not None and not _is_made(str(file)):
-            recorded[Path(str(file.locate())).resolve()] = _hexadecimal(file)
+    if distribution:
+        # An installer may link to the files themselves: each counts by its own name.
+        base = os.path.realpath(str(distribution.locate_file("")))
+        for file in distribution.files or ():
+            if file.hash is not None and not _is_made(str(file)):
+                recorded[Path(os.path.normpath(f"{base}/{file}"))] = _hexadecimal(file)
     digests = {path: digest_of(path) for path in suite_files()}
     names = {path: path.relative_to(PACKAGE.parent).as_posix() for path in digests}
     record = PACKAGE / "__init__.py" in recorded
@@ -101,10 +115,20 @@ def suite_files() -> Iterator[Path]:
     places = dict.fromkeys((PACKAGE, resources.conformance_dir(), resources.fixtures_dir()))
     seen: set[Path] = set()
     for place in (*places, resources.platforms_file()):
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if path.is_file() and path not in seen and not _is_made(str(path)):
+        for path in _below(place):
+            if path not in seen:
                 seen.add(path)
                 yield path
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """Every file at or below a place, sorted, but for what Python makes."""
+    if not place.is_dir():
+        yield place
+        return
+    for directory, names, files in os.walk(place):
+        names[:] = sorted(name for name in names if name != _MADE[0])
+        yield from (Path(directory, name) for name in sorted(files) if not name.endswith(_MADE[1:]))
 
 
 def _is_made(name: str) -> bool:

@@ -18,7 +18,7 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.core.platform import Platform, Platforms
+from pytest_xinchuang.core.platform import Platform, load_platforms
 from pytest_xinchuang.core.profile import Profile, Waiver, load_profile, load_waivers
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.stale import DEFAULT_REPORTS, written_by_runs
@@ -88,12 +88,12 @@ class XcSession:
         files += _paths("pytest_xc_platforms", config.hook.pytest_xc_platforms(config=config))
         if own := option(config, "xc_platforms_file"):
             files.append(Path(own))
-        self.all_platforms = Platforms(files)
+        self.all_platforms = load_platforms(*files)
         self.platforms = self.all_platforms.select((option(config, "xc_platform") or "").split(","))
         own_packages: list[Sequence[ConformancePackage]] = config.hook.pytest_xc_packages(config=config)
         self.registry: Registry = installed([package for group in own_packages for package in group])
         self.catalogue = self._load_catalogue()
-        shipped = Platforms(files[:1]) if len(files) > 1 else self.all_platforms
+        shipped = load_platforms(*files[:1]) if len(files) > 1 else self.all_platforms
         self.overridden = {
             p.id for p in self.platforms if p.id not in shipped.ids or shipped.get(p.id).digest != p.digest
         }

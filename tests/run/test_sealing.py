@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,16 @@ def test_what_is_told_is_told_in_chinese_too(pytester: pytest.Pytester) -> None:
     assert not seen.sealed
     assert "pytest_pyfunc_call" in next(p for p in seen.plugins if p.name == "mine").hooks
     assert {p.standing for p in seen.plugins if p.name in ("python", "main", "terminal")} == {"pytest"}
+
+
+def test_a_file_that_is_written_to_has_another_digest(tmp_path: Path) -> None:
+    """Though its size and its time are as they were."""
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    first, times = installed.digest_of(file), file.stat()
+    assert installed.digest_of(file) == first
+    file.write_bytes(b"two")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert installed.digest_of(file) not in ("", first)
+    file.unlink()
+    assert installed.digest_of(file) == ""
