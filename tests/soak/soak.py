@@ -243,6 +243,7 @@ def _wait_for_docker() -> None:
     import docker
 
     for _attempt in range(60):
+        _reap()  # a new engine waits for the containerd that it had, for ever where that is a zombie
         try:
             docker.from_env(timeout=5).ping()
             return
