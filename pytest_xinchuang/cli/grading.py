@@ -13,6 +13,7 @@ from pytest_xinchuang.commands.common import (
     add_platform,
 )
 from pytest_xinchuang.commands.parser import XcParser
+from pytest_xinchuang.core.digits import number_in
 from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import Message, _, joined, verbatim
@@ -107,9 +108,10 @@ def _workers(text: str) -> int:
     """
     if text == "auto":
         return len(os.sched_getaffinity(0))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 512:
+    number = number_in(text)
+    if number is None or not 1 <= number <= 512:
         raise XcError(_("--workers={given}: expected a number from 1 to 512, or auto", given=verbatim(text)))
-    return int(text)
+    return number
 
 
 def assessor(context: Context) -> list[str]:

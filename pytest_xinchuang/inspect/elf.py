@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,12 +45,16 @@ class Needed:
     def number(self) -> tuple[int, ...] | None:
         """``GLIBC_2.34`` as (2, 34); None for GLIBC_PRIVATE, GLIBC_ABI_DT_RELR and the like."""
         text = self.version.partition("_")[2]
-        return version_key(text) if text.replace(".", "").isdigit() and text[-1] != "." else None
+        return version_key(text) if _NUMBERS.fullmatch(text) else None
 
 
 def version_key(text: str) -> tuple[int, ...]:
-    """``2.34`` as (2, 34)."""
-    return tuple(int(part) for part in text.split(".") if part)
+    """``2.34`` as (2, 34). A number that no machine word holds is as good as any that large."""
+    return tuple(int(part[:_MOST_DIGITS]) for part in text.split(".") if part)
+
+
+_MOST_DIGITS = 18
+_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core.digits import number_in
 
 
 def sarif_document(tool: str, rules: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]) -> str:
@@ -26,7 +27,9 @@ def sarif_document(tool: str, rules: Sequence[dict[str, Any]], results: Sequence
 
 def place_of(text: str, default: str = "") -> dict[str, Any]:
     """``FILE:LINE`` as a physical location."""
-    file, _, line = text.rpartition(":")
-    if line.isdigit() and file:
-        return {"artifactLocation": {"uri": file}, "region": {"startLine": int(line)}}
+    file, _, digits = text.rpartition(":")
+    line = number_in(digits)
+    if line is not None and file:
+        region = {"region": {"startLine": line}} if line else {}  # lines count from 1
+        return {"artifactLocation": {"uri": file}, **region}
     return {"artifactLocation": {"uri": text or default}}

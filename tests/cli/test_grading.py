@@ -89,6 +89,7 @@ def test_paths_are_made_absolute_and_the_manifest_here_is_found(started: Started
         ("--platform kunpeng -n 0", "a number from 1 to 512"),
         ("--platform kunpeng -n many", "a number from 1 to 512"),
         ("--platform kunpeng -n ²", "a number from 1 to 512"),
+        ("--platform kunpeng -n " + "9" * 5000, "a number from 1 to 512"),
         ("--platform kunpeng", "no product is named"),
         ("--platform kunpeng --suite mru --tools none", "--tools=none: no such directory"),
         ("", "--platform"),

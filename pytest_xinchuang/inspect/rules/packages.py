@@ -52,7 +52,7 @@ PRODUCTS: tuple[dict[str, Any], ...] = (
 
 
 def check_product(judge: Judge, node: Node, name: str, version: str) -> None:
-    number = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", version)
+    number = re.match(r"(?:[0-9]+:)?([0-9]+(?:\.[0-9]+)*)", version)
     for product in PRODUCTS:
         if (
             not re.fullmatch(product["name"], name)

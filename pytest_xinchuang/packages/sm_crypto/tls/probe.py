@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from pytest_xinchuang.core.digits import number_in
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
@@ -28,11 +29,12 @@ def parse_address(text: str) -> tuple[str, int]:
     """The host and port of ``HOST:PORT`` or ``[::1]:443``. Raises XcError: it is neither."""
     host, _colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    number = number_in(port)
+    if not host or number is None or not 0 < number < 65536:
         raise XcError(
             _("{text} is not HOST:PORT", text=verbatim(repr(text))), mend=verbatim("xc sm tls example.cn:443")
         )
-    return host, int(port)
+    return host, number
 
 
 def read_roots(path: Path) -> list[bytes]:
