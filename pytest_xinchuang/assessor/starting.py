@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_xinchuang.assessor import bootstrap
 from pytest_xinchuang.packages.base import ONLY
 from pytest_xinchuang.packages.option import PackageOption
 
@@ -38,7 +39,7 @@ _KEPT = frozenset(
 _PATHS = frozenset({"PATH", "FILE", "DIR", "DIRECTORY"})
 """Metavars of options whose values are paths: the assessor stands elsewhere, so they are made absolute."""
 
-_SCRIPT = Path(__file__).resolve().parent.parent / "run" / "bootstrap.py"
+_SCRIPT = Path(bootstrap.__file__).resolve()
 
 
 _YOUNG_S = 60.0
@@ -100,7 +101,7 @@ def command(place: Path | str, arguments: Iterable[str]) -> list[str]:
         place: an empty directory, which is its own.
         arguments: of pytest, and ``--workers=N``.
     """
-    flags = ["-I", "-P", "-S", "-X", f"pycache_prefix={place}/pycache"]
+    flags = [*bootstrap.FLAGS, "-X", f"pycache_prefix={place}/pycache"]
     return [sys.executable, *flags, str(_SCRIPT), str(place), *arguments]
 
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from pytest_xinchuang import __version__
+from pytest_xinchuang.assessor import bootstrap
 from pytest_xinchuang.assessor.assessed import Assessed
 from pytest_xinchuang.assessor.starting import Place, absolute, command, sealed_environment, sealed_path
 from pytest_xinchuang.core import resources
@@ -22,7 +23,6 @@ from pytest_xinchuang.core.sealed import is_sealed
 from pytest_xinchuang.core.stale import OUTPUT, RUNNING, SEALED, SELECTION
 from pytest_xinchuang.core.surroundings import AssessorSeen
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, told, verbatim
-from pytest_xinchuang.run import bootstrap
 from pytest_xinchuang.run.options import flag
 from pytest_xinchuang.run.sealing import sealed_process
 

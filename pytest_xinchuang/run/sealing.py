@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.assessor import bootstrap
 from pytest_xinchuang.core.events import Surrounded, messages_of
 from pytest_xinchuang.core.sealed import SUITE
 from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSeen, Standing
 from pytest_xinchuang.messages import Message, _, joined, n_, told, verbatim
 from pytest_xinchuang.packages.base import entry_points, is_ours
-from pytest_xinchuang.run import bootstrap
 from pytest_xinchuang.run.installed import PACKAGE, by_name, digest_of, look_at, needed, normal, suite
 from pytest_xinchuang.run.own_fixtures import OwnFixtures
 from pytest_xinchuang.run.patched import Patches
