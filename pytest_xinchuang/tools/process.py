@@ -281,6 +281,8 @@ def _preparation(limits: Mapping[int, int] | None, dies_with_us: bool = False) -
         for kind, most in (limits or {}).items():
             resource.setrlimit(kind, (most, most))
         if dies_with_us:
+            # A shell has what it starts in the background ignore it; in a session of its own nobody but we sends it.
+            signals.signal(signals.SIGINT, signals.SIG_DFL)
             libc.prctl(_PR_SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
             if os.getppid() != us:  # we were killed before the signal was asked for
                 os._exit(1)

@@ -100,6 +100,18 @@ def test_what_a_program_leaves_behind_is_ended_and_not_waited_for(tmp_path: Path
 
 
 @pytest.mark.tools
+def test_what_is_started_can_be_interrupted_though_we_cannot() -> None:
+    """As where a shell has started us in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        running = Runner().start(["/bin/sleep", "30"], stdout=DEVNULL, stderr=DEVNULL, dies_with_us=True)
+        running.interrupt(20)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert running.status == -signal.SIGINT
+
+
+@pytest.mark.tools
 def test_an_interruption_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> bool:
         deadline = time.monotonic() + 10
