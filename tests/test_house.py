@@ -41,9 +41,9 @@ ALONE = ("sandbox/backends/supervisor.py", "toolchain/jailer.py")
 """Run by themselves in a namespace, where nothing of the package can be imported."""
 
 OF_PYTEST = {"run", "plugin"}
+"""The rooms that may know of pytest."""
 STARTS_PYTEST = "assessor/bootstrap.py"
 """The first file of a sealed process: pytest is what it starts."""
-"""The rooms that may know of pytest."""
 
 
 def room(path: Path) -> str:

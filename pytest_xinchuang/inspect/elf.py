@@ -29,6 +29,11 @@ class NotElf(ValueError):
         self.what = what
 
 
+_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)*")
+_MOST_DIGITS = 18
+"""Digits of a part of a version that count: Python refuses to read 4,300 of them."""
+
+
 @dataclass(frozen=True)
 class Needed:
     """A symbol version that an object asks a library for, and the symbols that ask for it."""
@@ -51,10 +56,6 @@ class Needed:
 def version_key(text: str) -> tuple[int, ...]:
     """``2.34`` as (2, 34). A number that no machine word holds is as good as any that large."""
     return tuple(int(part[:_MOST_DIGITS]) for part in text.split(".") if part)
-
-
-_MOST_DIGITS = 18
-_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 @dataclass(frozen=True)

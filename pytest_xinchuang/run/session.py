@@ -93,7 +93,7 @@ class XcSession:
         own_packages: list[Sequence[ConformancePackage]] = config.hook.pytest_xc_packages(config=config)
         self.registry: Registry = installed([package for group in own_packages for package in group])
         self.catalogue = self._load_catalogue()
-        shipped = load_platforms(*files[:1]) if len(files) > 1 else self.all_platforms
+        shipped = load_platforms(files[0])
         self.overridden = {
             p.id for p in self.platforms if p.id not in shipped.ids or shipped.get(p.id).digest != p.digest
         }
