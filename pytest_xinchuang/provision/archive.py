@@ -1,4 +1,4 @@
-"""Unpacking tar archives of root filesystems. Debian 12's Python 3.11.2 has no tarfile filters, so the checks are ours."""
+"""Unpacking tar archives. Debian 12's Python 3.11.2 has no tarfile filters, so the checks are ours."""
 
 from __future__ import annotations
 

@@ -120,6 +120,19 @@ def test_git_revisions_without_touching_the_working_tree(
     assert main(["api", "diff", "--offline", "v9", "."]) == 2
 
 
+def test_a_revision_may_have_links_that_lead_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree(tmp_path / "repo", {"p.go": OLD["p.go"], "go.mod": "module example.com/m\n\ngo 1.21\n"})
+    (root / "absolute").symlink_to("/etc/hostname")
+    (root / "above").symlink_to("../..")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"], ["tag", "v1.2.0"]):
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
+        subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True)
+    monkeypatch.chdir(root)
+    assert main(["api", "diff", "--offline", "v1.2.0", "."]) == 0, capsys.readouterr().err
+
+
 def test_across(tmp_path: Path, old: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["api", "diff", "--offline", old, "--across", "amd64,arm64,loong64"]) == 0
     files: dict[str, str | bytes] = {**OLD, "q_amd64.go": "package m\n\nfunc Fast() {}\n"}

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, snapshot_of
 from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
+from pytest_xinchuang.provision.archive import unpack
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.toolchain.goproblems import GoProblemCode
 from pytest_xinchuang.tools.go import GoCommand, GoRun, read_failure
@@ -247,7 +247,6 @@ class Sources:
             ).exited()
         if not done.ok:
             raise XcError(_("git archive of {revision} failed: {why}", revision=text, why=last_line(done.errors)))
-        with tarfile.open(archive) as tar:
-            tar.extractall(tree, filter="data")
+        unpack(archive, tree)
         archive.unlink()
         return self.directory(tree / prefix, text, version=text if re.match(r"v\d", text) else "", known=known)
