@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import signal as signals
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import IO, Any, Protocol, runtime_checkable
 
+from pytest_xinchuang.core.linux import LinuxSignal
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.call_log import CallLog
@@ -135,7 +135,7 @@ class Outcome:
             return _("exit code {code}", code=self.code)
         if self.ended is Ended.SIGNALED and self.signal is not None:
             try:
-                name = verbatim(signals.Signals(self.signal).name)
+                name = verbatim(LinuxSignal(self.signal).name)
             except ValueError:
                 name = _("signal")
             return _("killed by {name} ({number})", name=name, number=self.signal)

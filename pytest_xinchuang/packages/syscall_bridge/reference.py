@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,7 @@ def launch_in(sandbox: Sandbox, program: bytes, name: str = "reference-bridge") 
 
 def page_of(sandbox: Sandbox) -> int:
     """The page of the kernel that a sandbox's programs meet, bytes: under qemu-user the host's."""
-    import resource
-
-    return int(sandbox.fingerprint.observed.get("page_size") or resource.getpagesize())
+    return int(sandbox.fingerprint.observed.get("page_size") or mmap.PAGESIZE)
 
 
 def emulator_of(sandbox: Sandbox) -> str:

@@ -7,7 +7,6 @@ signals, processes. Its clock is still an emulator's, unless the host has the ta
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform as host
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
+from pytest_xinchuang.core.locks import lock as take
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
@@ -114,7 +114,7 @@ class SystemSandbox(AgentSandbox):
         self._place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=spec.scratch))
         # Held while we live: who finds it free may remove the directory.
         self._held = (self._place / LOCK).open("w")
-        fcntl.flock(self._held, fcntl.LOCK_EX)
+        take(self._held, wait=True)
         try:
             with theirs:
                 self._boot(theirs)
@@ -350,7 +350,7 @@ def sweep(scratch: Path) -> None:
     """Remove the directories of machines whose run was killed."""
     for place in scratch.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError), (place / LOCK).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(file)
             shutil.rmtree(place, ignore_errors=True)
 
 
@@ -376,8 +376,10 @@ KVM_CREATE_VM = 0xAE01
 def kvm_works() -> bool:
     """Whether a virtual machine can be made with KVM here: the device alone does not say so."""
     try:
+        import fcntl
+
         device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    except (ImportError, OSError):
         return False
     try:
         os.close(fcntl.ioctl(device, KVM_CREATE_VM, 0))
