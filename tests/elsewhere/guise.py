@@ -1,8 +1,8 @@
 """A Linux in the guise of Windows or macOS: ``python guise.py win32|darwin PROGRAM [ARGUMENT...]``, in a fresh interpreter.
 
 PROGRAM is ``xc``, ``pytest`` or the path of a script. What Python lacks there is taken away (modules, functions, constants),
-/proc and its like are not there, and no program can be started. The standard library and packages of others are loaded before: that
-these run on Windows and macOS is for their makers to see to.
+/proc and its like are not there, and no program can be started. The standard library and packages of others are loaded before:
+that these run on Windows and macOS is for their makers to see to.
 """
 
 from __future__ import annotations
