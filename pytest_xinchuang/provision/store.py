@@ -14,19 +14,19 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
-from pytest_xinchuang.provision import kernels, mmdebstrap, vendors
+from pytest_xinchuang.provision import emulators, kernels, rootfs, vendors
 from pytest_xinchuang.provision.archive import pack, unpack
 from pytest_xinchuang.provision.cache import IMPORTED, VENDOR, Cache, Entry, tree_digest
+from pytest_xinchuang.provision.pins import host_architecture
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.refs import (
-    MARKER,
-    MARKER_OFFSET,
     SANDBOX_HOST_UID,
     EmulatorRef,
     KernelRef,
     RootfsRef,
     SystemEmulatorRef,
 )
+from pytest_xinchuang.provision.supply import Supply
 from pytest_xinchuang.tools.process import Runner
 
 
@@ -45,6 +45,7 @@ class Store:
         offline: bool = False,
         packages: tuple[str, ...] = (),
         runner: Runner | None = None,
+        supply: Supply | None = None,
     ) -> None:
         self.runner = runner or Runner()
         self.packages = packages
@@ -52,15 +53,17 @@ class Store:
         self.platforms = platforms
         self.offline = offline
         self.cache = cache or Cache()
+        self.supply = supply or Supply(self.cache.root / "packages")
         self.progress = progress or Progress(quiet=True)
 
     def emulator(self, program: str, *, force: bool = False) -> EmulatorRef:
         """A static qemu-user program, e.g. ``qemu-aarch64``."""
+        name = f"qemu-{host_architecture()}"
         entry = self._make(
             "emulator",
-            f"qemu-{mmdebstrap.host_architecture()}",
-            f"2 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
-            lambda tree: mmdebstrap.build_emulators(self.cache, tree, MARKER, MARKER_OFFSET, self.runner),
+            name,
+            f"3 {self.supply.pins.named('emulator', name).digest} {' '.join(emulators.PROGRAMS)}",
+            lambda tree: emulators.build_emulators(self.supply, name, tree, self.runner),
             force=force,
         )
         path = self.cache.tree("emulator", entry.name) / program
@@ -72,7 +75,7 @@ class Store:
         imported = self.cache.verified("rootfs", f"{VENDOR}{platform.id}", IMPORTED)
         if imported is not None:
             tree = self.cache.tree("rootfs", imported.name)
-            facts = imported.facts if "machine" in imported.facts else mmdebstrap.read_facts(tree)
+            facts = imported.facts if "machine" in imported.facts else rootfs.read_facts(tree)
             if others := vendors.disagreements(platform, tree, facts):
                 raise HostFault(
                     _(
@@ -110,15 +113,16 @@ class Store:
 
     @property
     def _system_emulator(self) -> str:
-        return f"qemu-system-{mmdebstrap.host_architecture()}"
+        return f"qemu-system-{host_architecture()}"
 
     def system_emulator(self, *, force: bool = False) -> SystemEmulatorRef:
         """qemu-system with its libraries and firmware."""
+        name = self._system_emulator
         entry = self._make(
             "system-emulator",
-            self._system_emulator,
-            f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(kernels.PROGRAMS)}",
-            lambda tree: kernels.build_system_emulator(self.cache, tree, self.runner),
+            name,
+            f"2 {self.supply.pins.named('system-emulator', name).digest} {' '.join(emulators.SYSTEM_PROGRAMS)}",
+            lambda tree: emulators.build_system_emulator(self.supply, name, tree, self.runner),
             force=force,
         )
         version = f"qemu-system {entry.facts.get('version', '')}".strip()
@@ -168,12 +172,13 @@ class Store:
                 mend=verbatim("xc kernel list"),
             )
         # What it runs on is no part of what it is made of.
-        made_of = "2 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
+        packages = self.supply.recipe("kernel", name, recipe.suite, recipe.arch, (recipe.package,))
+        made_of = f"3 {recipe.package} {packages}"
         entry = self._make(
             "kernel",
             name,
             made_of,
-            lambda tree: kernels.build_kernel(self.cache, recipe, tree, self.runner),
+            lambda tree: kernels.build_kernel(self.supply, name, recipe, tree),
             force=force,
         )
         return self._kernel_ref(entry, recipe)
@@ -205,7 +210,7 @@ class Store:
         name = platform.rootfs_name
         if name is not None and self.cache.peek("rootfs", self._entry_name(name)) is None:
             self.rootfs_for(platform)
-        if self.cache.peek("emulator", f"qemu-{mmdebstrap.host_architecture()}") is None:
+        if self.cache.peek("emulator", f"qemu-{host_architecture()}") is None:
             self.emulator(platform.architecture.qemu)
 
     def rootfs(self, name: str, *, force: bool = False) -> RootfsRef:
@@ -218,18 +223,20 @@ class Store:
             recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
-            source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree, self.runner)
+            source, facts = rootfs.build_rootfs(self.supply, name, recipe, tree)
             _give_to_sandbox_user(tree)
             return source, facts
 
-        return self._make("rootfs", self._entry_name(name), _recipe_digest(recipe), build, force=force)
+        packages = self.supply.recipe("rootfs", name, recipe.suite, recipe.arch, recipe.packages)
+        made_of = f"7 {_digest(recipe)} {packages}"
+        return self._make("rootfs", self._entry_name(name), made_of, build, force=force)
 
     def _entry_name(self, name: str) -> str:
         if not self.packages:
             return name
         return f"{name}+{hashlib.sha256(' '.join(self.packages).encode()).hexdigest()[:8]}"
 
-    def _make(self, kind: str, name: str, recipe: str, build: mmdebstrap.Builder, *, force: bool) -> Entry:
+    def _make(self, kind: str, name: str, recipe: str, build: emulators.Builder, *, force: bool) -> Entry:
         with self.progress.step(f"{kind} {name}") as step:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:
@@ -345,7 +352,7 @@ class Store:
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
             unpack(tarball, tree)
-            facts = mmdebstrap.read_facts(tree)
+            facts = rootfs.read_facts(tree)
             if "libc" not in facts and platform.system.libc == "glibc":
                 raise DataFileError(
                     _(
@@ -364,8 +371,7 @@ class Store:
                     ),
                     mend=_("if the platform is described wrongly, correct it in a file of your own: --platforms-file"),
                 )
-            for name in ("proc", "dev", "sys", "run", "xc", ".xc", "tmp"):
-                (tree / name).mkdir(exist_ok=True)
+            rootfs.make_directories(tree)
             _give_to_sandbox_user(tree)
             return f"imported from {tarball.name}", facts
 
@@ -376,8 +382,9 @@ def _told(text: str | Text) -> Message:
     return text.message() if isinstance(text, Text) else verbatim(text)
 
 
-def _recipe_digest(recipe: RootfsRecipe) -> str:
-    return "6 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+def _digest(recipe: RootfsRecipe) -> str:
+    made_of = recipe.model_dump_json(exclude={"expired_release"})  # it is for those who ask an archive for what is new
+    return hashlib.sha256(made_of.encode()).hexdigest()
 
 
 def _give_to_sandbox_user(tree: Path) -> None:

@@ -13,7 +13,7 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError, HostFault
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
-from pytest_xinchuang.provision.mmdebstrap import read_facts, read_os_release
+from pytest_xinchuang.provision.rootfs import read_facts, read_os_release
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.provision.vendors import disagreements
 
