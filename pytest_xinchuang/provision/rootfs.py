@@ -84,7 +84,8 @@ def make_directories(tree: Path) -> None:
 def _configure(tree: Path, arch: str) -> None:
     """What maintainer scripts would have written: the few accounts, and the loader's cache.
 
-    Links are made relative, set-id bits are dropped.
+    Links are made relative, set-id bits are dropped. Everybody may read everything: who uses a cache that another user has
+    made, as the one of an image, has to find it whole.
     """
     for directory, names, files in os.walk(tree):
         for name in names + files:
@@ -94,8 +95,11 @@ def _configure(tree: Path, arch: str) -> None:
                 if (target := str(path.readlink())).startswith("/"):
                     path.unlink()
                     path.symlink_to(os.path.relpath(tree / target.lstrip("/"), directory))
-            elif (mode := stat.S_IMODE(path.stat().st_mode)) & 0o6000:
-                path.chmod(mode & 0o1777)
+                continue
+            info = path.stat()
+            readable = 0o555 if stat.S_ISDIR(info.st_mode) else 0o444
+            if (mode := stat.S_IMODE(info.st_mode) & 0o1777 | readable) != stat.S_IMODE(info.st_mode):
+                path.chmod(mode)
     for name, text in {**_FILES, "var/lib/dpkg/arch": f"{arch}\n"}.items():
         place = tree / name
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -222,25 +223,42 @@ class Store:
         if self.packages:
             recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
 
+        entry_name = self._entry_name(name)
+        packages = self.supply.recipe("rootfs", name, recipe.suite, recipe.arch, recipe.packages)
+        made_of = f"7 {_digest(recipe)} {packages}"
+
         def build(tree: Path) -> tuple[str, dict[str, str]]:
-            source, facts = rootfs.build_rootfs(self.supply, name, recipe, tree)
+            # One that another user has made is whole, and cannot be changed by sandboxes of ours: a copy of it can.
+            whole = None if force else self.cache.verified("rootfs", entry_name, made_of)
+            if whole is not None:
+                shutil.copytree(self.cache.tree("rootfs", entry_name), tree, symlinks=True, dirs_exist_ok=True)
+                source, facts = whole.source, whole.facts
+            else:
+                source, facts = rootfs.build_rootfs(self.supply, name, recipe, tree)
             _give_to_sandbox_user(tree)
             return source, facts
 
-        packages = self.supply.recipe("rootfs", name, recipe.suite, recipe.arch, recipe.packages)
-        made_of = f"7 {_digest(recipe)} {packages}"
-        return self._make("rootfs", self._entry_name(name), made_of, build, force=force)
+        return self._make("rootfs", entry_name, made_of, build, force=force, fits=_is_ours)
 
     def _entry_name(self, name: str) -> str:
         if not self.packages:
             return name
         return f"{name}+{hashlib.sha256(' '.join(self.packages).encode()).hexdigest()[:8]}"
 
-    def _make(self, kind: str, name: str, recipe: str, build: emulators.Builder, *, force: bool) -> Entry:
+    def _make(
+        self,
+        kind: str,
+        name: str,
+        recipe: str,
+        build: emulators.Builder,
+        *,
+        force: bool,
+        fits: Callable[[Path], bool] = lambda _tree: True,
+    ) -> Entry:
         with self.progress.step(f"{kind} {name}") as step:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:
-                if self.offline:
+                if self.offline and self.cache.verified(kind, name, recipe) is None:
                     raise HostFault(
                         _("{kind} {name} is not in the cache {root}", kind=kind, name=name, root=self.cache.root),
                         mend=verbatim("xc provision"),
@@ -248,7 +266,7 @@ class Store:
                 step.starts()
                 return build(tree)
 
-            return self.cache.make(kind, name, recipe, made, force=force, on_wait=step.waits)
+            return self.cache.make(kind, name, recipe, made, force=force, on_wait=step.waits, fits=fits)
 
     def _ref(self, entry: Entry, platform: Platform | None) -> RootfsRef:
         differs: list[Message] = []
@@ -270,8 +288,8 @@ class Store:
                 packages = joined(map(verbatim, self.packages), _(", "))
                 differs.append(_("with {packages}, as the manifest asks", packages=packages))
         tree = self.cache.tree("rootfs", entry.name)
-        owner, wanted = tree.stat().st_uid, os.geteuid() or SANDBOX_HOST_UID
-        if owner != wanted:
+        if not _is_ours(tree):
+            owner, wanted = tree.stat().st_uid, _sandbox_uid()
             raise HostFault(
                 _(
                     "the root filesystem {tree} belongs to user {owner}, and sandboxes need user {wanted} to own it",
@@ -385,6 +403,15 @@ def _told(text: str | Text) -> Message:
 def _digest(recipe: RootfsRecipe) -> str:
     made_of = recipe.model_dump_json(exclude={"expired_release"})  # it is for those who ask an archive for what is new
     return hashlib.sha256(made_of.encode()).hexdigest()
+
+
+def _sandbox_uid() -> int:
+    """Who has to own a tree that sandboxes change."""
+    return os.geteuid() or SANDBOX_HOST_UID
+
+
+def _is_ours(tree: Path) -> bool:
+    return tree.stat().st_uid == _sandbox_uid()
 
 
 def _give_to_sandbox_user(tree: Path) -> None:
