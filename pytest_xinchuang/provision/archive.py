@@ -16,6 +16,7 @@ from typing import IO
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
 from pytest_xinchuang.provision.places import landing
+from pytest_xinchuang.provision.trees import make_directory
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """Errors that are the host's, and never an archive's."""
@@ -172,7 +173,7 @@ class _Merging(_Strict):
         above = tuple(parts[:-1])
         if above not in self._known:
             self._known[above] = landing(self.tree, "/".join(above))
-            self._known[above].mkdir(parents=True, exist_ok=True)
+            make_directory(self._known[above])
         return self._known[above] / parts[-1]
 
 
@@ -185,7 +186,7 @@ def _unpack_one(
     modes: list[tuple[Path, int]],
 ) -> None:
     mode = member.mode & 0o1777
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(place.parent)
     if places.merges and (member.isdir() or member.issym()) and _is_directory(places.tree, place):
         if member.isdir() and not place.is_symlink():
             modes.append((place, mode))

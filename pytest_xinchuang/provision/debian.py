@@ -56,7 +56,7 @@ def _relations(text: str) -> Iterator[list[_Relation]]:
         for one in group.split("|"):
             match = _RELATION.fullmatch(one.strip())
             if match is None:
-                raise ValueError(_("not a relation to a package: {text}", text=verbatim(repr(one.strip()))))
+                raise DataFileError(_("not a relation to a package: {text}", text=verbatim(repr(one.strip()))))
             found.append(_Relation(match[1], match[3] or "", match[4] or ""))
         yield found
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import _, told
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.provision.archive import unpack_package
 from pytest_xinchuang.provision.debian import Package
 from pytest_xinchuang.tools.ar import MAGIC, ar_members
-from pytest_xinchuang.tools.compressed import compression, decompressing
+from pytest_xinchuang.tools.compressed import DAMAGE, compression, decompressing
 from pytest_xinchuang.tools.xz import decompressed_ahead
 
 _AHEAD = 2
@@ -118,7 +118,7 @@ class _Opened:
         return bytes(decompressing(io.BytesIO(content), kind).read())
 
     def _damaged(self, error: Exception) -> DataFileError:
-        return DataFileError(_("{archive}: cannot be unpacked: {why}", archive=self._file, why=told(error)))
+        return DataFileError(_("{archive}: cannot be unpacked: {why}", archive=self._file, why=_why(error)))
 
     @contextmanager
     def stream(self) -> Iterator[IO[bytes]]:
@@ -127,7 +127,7 @@ class _Opened:
             if isinstance(stream, Future):
                 try:
                     stream = io.BytesIO(stream.result())
-                except (ValueError, EOFError, OSError) as error:
+                except DAMAGE as error:
                     raise self._damaged(error) from error
             yield stream
         finally:
@@ -147,5 +147,15 @@ def read_index(data: bytes) -> str:
     try:
         raw: Any = decompressing(io.BytesIO(data), kind).read() if kind else data
         return bytes(raw).decode("utf-8")
-    except (ValueError, EOFError, OSError, ArithmeticError) as error:
-        raise DataFileError(_("the index of packages cannot be read: {why}", why=told(error))) from error
+    except DAMAGE as error:
+        raise DataFileError(_("the index of packages cannot be read: {why}", why=_why(error))) from error
+
+
+def _why(error: Exception) -> Message:
+    """What is wrong with a stream, in words of ours where the reader's are English."""
+    match error:
+        case EOFError():
+            return _("it is cut off")
+        case UnicodeDecodeError() | ValueError(args=(Message(),)):
+            return told(error)
+    return _("it is damaged: {why}", why=verbatim(str(error)))

@@ -16,6 +16,7 @@ from pytest_xinchuang.provision.debs import Wanted
 from pytest_xinchuang.provision.pins import Pinned
 from pytest_xinchuang.provision.refs import MARKER, MARKER_OFFSET, SystemEmulatorRef
 from pytest_xinchuang.provision.supply import Supply
+from pytest_xinchuang.provision.trees import make_directory
 from pytest_xinchuang.tools.process import Runner, first_line
 
 ANSWER_TIMEOUT_S = 120
@@ -67,7 +68,7 @@ def build_system_emulator(supply: Supply, name: str, tree: Path, runner: Runner)
         scratch = Path(place)
         supply.unpack(pinned, scratch, of_a_system_emulator)
         for directory in ("bin", "lib", "share"):
-            _directory(tree / directory)
+            make_directory(tree / directory)
         loader = next(iter(sorted(scratch.glob("usr/lib*/**/ld-linux-*.so.*"))), scratch / "usr/lib/ld-linux.so")
         _copy(_of_package(pinned, loader), tree / "lib/loader")
         libraries = sorted(
@@ -82,7 +83,7 @@ def build_system_emulator(supply: Supply, name: str, tree: Path, runner: Runner)
                     _copy(Path(found), tree / "lib" / Path(found).name)
         for item in DATA:
             target = tree / "share" / item
-            _directory(target.parent)
+            make_directory(target.parent)
             _copy(_of_package(pinned, scratch / "usr/share" / item), target)
     words = [*SystemEmulatorRef(tree, "", "").command(SYSTEM_PROGRAMS[0]), "--version"]
     said = first_line(_run(words, _("ask qemu for its version"), runner))
@@ -106,11 +107,6 @@ def _of_package(pinned: Pinned, file: Path) -> Path:
     if not file.is_file():
         raise HostFault(_("the packages of Debian {suite} brought no {file}", suite=pinned.suite, file=file.name))
     return file
-
-
-def _directory(place: Path) -> None:
-    place.mkdir(exist_ok=True)
-    place.chmod(0o755)
 
 
 def _copy(file: Path, place: Path) -> None:

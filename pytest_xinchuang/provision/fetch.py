@@ -23,6 +23,7 @@ from typing import IO
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.secrets import Redactor
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, told, verbatim
+from pytest_xinchuang.provision.trees import writing_mend
 
 DEFAULT_MIRRORS = ("https://deb.debian.org/debian", "http://deb.debian.org/debian")
 """The second is for hosts that trust no certificate of the first: what is fetched is known by its digest anyway."""
@@ -174,7 +175,7 @@ class Downloads:
         except OSError as error:
             raise HostFault(
                 _("{directory}: cannot be written: {why}", directory=self.directory, why=system_error(error)),
-                mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=self.directory),
+                mend=writing_mend(error, self.directory),
             ) from error
         return place
 
@@ -280,8 +281,9 @@ def _write(file: IO[bytes], chunk: bytes) -> None:
 
 
 def _opened(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    # S310: the schemes are those of settings, and what comes has to have the digest.
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)  # type: ignore[no-any-return]
+    # An opener of its own: the one that the module keeps has the proxies of when it was first used.
+    opener = urllib.request.build_opener()
+    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)  # type: ignore[no-any-return]
 
 
 def _refusal(error: urllib.error.HTTPError, file: IO[bytes]) -> _Failed:

@@ -14,6 +14,7 @@ from pytest_xinchuang.messages import _
 from pytest_xinchuang.provision.debs import Wanted
 from pytest_xinchuang.provision.places import in_tree
 from pytest_xinchuang.provision.supply import Supply
+from pytest_xinchuang.provision.trees import make_directory
 
 _UNNEEDED = (
     "dev",  # a sandbox has one of its own
@@ -102,7 +103,7 @@ def _configure(tree: Path, arch: str) -> None:
                 path.chmod(mode)
     for name, text in {**_FILES, "var/lib/dpkg/arch": f"{arch}\n"}.items():
         place = tree / name
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(place.parent)
         place.unlink(missing_ok=True)
         place.write_text(text)
         place.chmod(0o644)

@@ -115,6 +115,14 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def make_directory(place: Path) -> None:
+    """Make a directory with those above it that are missing; their permissions do not depend on who makes them (umask(2))."""
+    if not place.is_dir():
+        make_directory(place.parent)
+        place.mkdir(exist_ok=True)
+        place.chmod(0o755)
+
+
 def writing_mend(error: OSError, directory: Path) -> Message:
     """How to mend that something could not be written below a directory: it depends on what the system says."""
     match error.errno:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import zlib
 from typing import IO, Any
 
 from pytest_xinchuang.core.optional import optional
 
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\xfd7zX", "xz"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd"))
+
+DAMAGE = (lzma.LZMAError, zlib.error, EOFError, OSError, ValueError)
+"""What readers of damaged streams raise; that of zstd raises an error of its own besides."""
 
 
 def compression(head: bytes) -> str | None:
