@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import lzma
 import os
 import shutil
+import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,16 +25,34 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def pack(tree: Path, archive: Path) -> None:
-    """Write ``tree`` to ``archive`` without owners and times."""
+    """Write ``tree`` to ``archive`` without owners and times: the same bytes from the same tree."""
+    with archive.open("wb") as stream:
+        pack_stream(tree, stream)
 
-    def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-        info.uid = info.gid = 0
-        info.uname = info.gname = "root"
-        info.mtime = 0
-        return info
 
-    with tarfile.open(archive, "w") as tar:
-        tar.add(tree, arcname=".", filter=plain)
+def pack_stream(tree: Path, stream: IO[bytes]) -> None:
+    """Write ``tree`` to a stream, as ``pack`` does. A file with several names is written as several files."""
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
+        _add(tar, tree, ".")
+
+
+def _add(tar: tarfile.TarFile, place: Path, name: str) -> None:
+    info = tarfile.TarInfo(name)
+    mode = place.lstat().st_mode
+    info.mode = stat.S_IMODE(mode)
+    info.uname = info.gname = "root"
+    if stat.S_ISLNK(mode):
+        info.type, info.linkname = tarfile.SYMTYPE, str(place.readlink())
+        tar.addfile(info)
+    elif stat.S_ISDIR(mode):
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
+        for child in sorted(place.iterdir()):
+            _add(tar, child, f"{name}/{child.name}")
+    elif stat.S_ISREG(mode):
+        info.size = place.stat().st_size
+        with place.open("rb") as file:
+            tar.addfile(info, file)
 
 
 def unpack(archive: Path, tree: Path) -> None:
@@ -45,6 +65,16 @@ def unpack(archive: Path, tree: Path) -> None:
         DataFileError: it is no tar archive, is cut off, or a member would land outside of ``tree``.
     """
     with _told(archive), tarfile.open(archive) as tar:
+        _unpack(archive, tar, _Strict(archive, tree))
+
+
+def unpack_stream(archive: Path, stream: IO[bytes] | io.RawIOBase, tree: Path) -> None:
+    """Unpack a tar archive that is read from a stream into the empty directory ``tree``, as ``unpack`` does.
+
+    Args:
+        archive: what the stream is part of, as errors name it.
+    """
+    with _told(archive), tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as tar:
         _unpack(archive, tar, _Strict(archive, tree))
 
 

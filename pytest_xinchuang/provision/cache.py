@@ -41,6 +41,9 @@ IMPORTED = "imported"
 VENDOR = "vendor-"
 """What the name of such an entry starts with; the platform's follows."""
 
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}")
+"""What a kind or a name may be: they are the names of directories."""
+
 _LOOKED_AT_S = 10.0
 """Seconds for which an entry is not looked at again: 10 ms for a root filesystem of 1,600 paths."""
 
@@ -72,9 +75,7 @@ class Entry:
             entry = Entry(**fields)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None
-        texts = (entry.kind, entry.name, entry.recipe, entry.digest, entry.source)
-        facts = entry.facts.items() if isinstance(entry.facts, dict) else ((entry.facts, None),)
-        if not isinstance(entry.stand_in, bool) or not all(isinstance(text, str) for text in (*texts, *chain(*facts))):
+        if not entry.is_well_formed:
             return None
         # Older ones have no digest of themselves.
         return entry if written in (None, entry.record) and entry.says_what_it_is else None
@@ -87,6 +88,14 @@ class Entry:
     def record(self) -> str:
         """SHA-256 over all that it says."""
         return "sha256:" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether every field is of its kind: what is read from a file may be anything."""
+        if not isinstance(self.stand_in, bool) or not isinstance(self.facts, dict):
+            return False
+        texts = (self.kind, self.name, self.recipe, self.digest, self.source, *chain(*self.facts.items()))
+        return all(isinstance(text, str) for text in texts) and all(_PART.fullmatch(t) for t in (self.kind, self.name))
 
     @property
     def says_what_it_is(self) -> bool:

@@ -48,6 +48,8 @@ MOST = 8 << 30
 
 _CHUNK = 1 << 18
 
+_HEADERS = {"User-Agent": "pytest-xinchuang", "Accept-Encoding": "identity"}
+
 
 class Trouble(StrEnum):
     """Why a file could not be had from a place."""
@@ -88,7 +90,7 @@ class Wish:
     Attributes:
         urls: where it may be, the best place first.
         size: bytes; 0: unknown.
-        sha256: of the whole file, in hexadecimal digits; it is the name under which the file is kept.
+        sha256: of the whole file, in hexadecimal digits; it is the name under which the file is kept. Empty: unknown.
     """
 
     urls: tuple[str, ...]
@@ -173,11 +175,36 @@ class Downloads:
                     self._fetch(wish, file)
                     part.rename(place)
         except OSError as error:
-            raise HostFault(
-                _("{directory}: cannot be written: {why}", directory=self.directory, why=system_error(error)),
-                mend=writing_mend(error, self.directory),
-            ) from error
+            raise self._unwritable(error) from error
         return place
+
+    def small(self, url: str, most: int) -> bytes | None:
+        """A small file whose digest nobody knows; None where there is none, or a larger one."""
+        with contextlib.suppress(OSError, http.client.HTTPException, _Failed), _opened(url, _HEADERS) as answer:
+            data = answer.read(most + 1)
+            return data if len(data) <= most else None
+        return None
+
+    def unknown(self, url: str) -> Path:
+        """A file whose digest nobody knows: fetched anew each time.
+
+        Raises:
+            HostFault: see ``all``.
+        """
+        place = self.directory / f"of-{hashlib.sha256(url.encode()).hexdigest()}"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with place.open("w+b") as file:
+                self._fetch(Wish((url,), 0, ""), file)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return place
+
+    def _unwritable(self, error: OSError) -> HostFault:
+        return HostFault(
+            _("{directory}: cannot be written: {why}", directory=self.directory, why=system_error(error)),
+            mend=writing_mend(error, self.directory),
+        )
 
     def _fetch(self, wish: Wish, file: IO[bytes]) -> None:
         failures: list[tuple[str, _Failed]] = []
@@ -235,9 +262,7 @@ def _site(url: str) -> str:
 
 def _transfer(url: str, file: IO[bytes], had: int, size: int, most: int = MOST) -> None:
     """Append to ``file`` what it lacks."""
-    headers = {"User-Agent": "pytest-xinchuang", "Accept-Encoding": "identity"}
-    if had:
-        headers["Range"] = f"bytes={had}-"
+    headers = _HEADERS | ({"Range": f"bytes={had}-"} if had else {})
     try:
         with _opened(url, headers) as answer:
             if had and answer.headers.get("Content-Range", "").split("-")[0] != f"bytes {had}":
@@ -283,7 +308,13 @@ def _write(file: IO[bytes], chunk: bytes) -> None:
 def _opened(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
     # An opener of its own: the one that the module keeps has the proxies of when it was first used.
     opener = urllib.request.build_opener()
-    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)  # type: ignore[no-any-return]
+    answer: http.client.HTTPResponse = opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+    if url.startswith("https:") and not answer.url.startswith("https:"):
+        answer.close()
+        raise _Failed(
+            Trouble.REFUSED, _("it leads to {url}, which is not https", url=verbatim(Redactor().text(answer.url)))
+        )
+    return answer
 
 
 def _refusal(error: urllib.error.HTTPError, file: IO[bytes]) -> _Failed:
@@ -334,6 +365,8 @@ def _proxy(url: str) -> str:
 
 
 def _check(file: IO[bytes], wish: Wish) -> None:
+    if not wish.sha256:
+        return
     file.seek(0)
     found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     if found != wish.sha256:

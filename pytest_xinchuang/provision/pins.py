@@ -55,12 +55,14 @@ class Pinned:
 
     Attributes:
         asked: the packages that it was asked for by name; all others are what these need.
+        tree: the digest of the tree that they make; empty: scripts/pin could not make it.
     """
 
     suite: str
     arch: str
     asked: tuple[str, ...]
     packages: tuple[Package, ...]
+    tree: str = ""
 
     @property
     def digest(self) -> str:
@@ -86,6 +88,8 @@ class Pins:
                 for kind, names in data["pinned"].items()
                 for name, fields in names.items()
             }
+            self.trees = {key: pinned.tree for key, pinned in self._pinned.items() if pinned.tree}
+            """(kind, name) -> the digest of the tree that these packages make."""
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataFileError(_("{path}: not a lock of packages: {why}", path=path, why=told(error))) from error
 
@@ -150,7 +154,10 @@ def _pinned(fields: Any) -> Pinned:
         if named is None or ".." in path or not _file(size, sha256):
             raise ValueError(_("no package: {fields}", fields=verbatim(repr(path))))
         packages.append(Package(named[1], path, size, sha256))
-    return Pinned(str(fields["suite"]), str(fields["arch"]), tuple(map(str, fields["asked"])), tuple(packages))
+    tree = fields.get("tree", "")
+    if tree and not (isinstance(tree, str) and _SHA256.fullmatch(tree.removeprefix("sha256:"))):
+        raise ValueError(_("no digest of a tree: {fields}", fields=verbatim(repr(tree))))
+    return Pinned(str(fields["suite"]), str(fields["arch"]), tuple(map(str, fields["asked"])), tuple(packages), tree)
 
 
 def _file(size: Any, sha256: Any) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking, XcError
@@ -16,8 +14,8 @@ from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, Ro
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.provision import emulators, kernels, rootfs, vendors
-from pytest_xinchuang.provision.archive import pack, unpack
-from pytest_xinchuang.provision.cache import IMPORTED, VENDOR, Cache, Entry, tree_digest
+from pytest_xinchuang.provision.archive import unpack
+from pytest_xinchuang.provision.cache import IMPORTED, VENDOR, Cache, Entry
 from pytest_xinchuang.provision.pins import host_architecture
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.refs import (
@@ -59,17 +57,48 @@ class Store:
 
     def emulator(self, program: str, *, force: bool = False) -> EmulatorRef:
         """A static qemu-user program, e.g. ``qemu-aarch64``."""
-        name = f"qemu-{host_architecture()}"
-        entry = self._make(
-            "emulator",
-            name,
-            f"3 {self.supply.pins.named('emulator', name).digest} {' '.join(emulators.PROGRAMS)}",
-            lambda tree: emulators.build_emulators(self.supply, name, tree, self.runner),
-            force=force,
-        )
+        entry = self.make_emulator(force=force)
         path = self.cache.tree("emulator", entry.name) / program
         digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
         return EmulatorRef(path, digest, f"{program} {entry.facts.get('version', '')}".strip())
+
+    def make_emulator(self, *, force: bool = False) -> Entry:
+        """The entry of the static emulators."""
+        name = f"qemu-{host_architecture()}"
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return emulators.build_emulators(self.supply, name, tree, self.runner)
+
+        return self._make("emulator", name, self.made_of("emulator", name), build, force=force)
+
+    def made_of(self, kind: str, name: str) -> str:
+        """What an entry is made of, as one word: another one makes it stale.
+
+        Raises:
+            KeyError: nothing of that name is made here.
+        """
+        match kind:
+            case "rootfs":
+                rootfs_recipe = self._rootfs_recipe(name)
+                asked = rootfs_recipe.packages
+                packages = self.supply.recipe(kind, name, rootfs_recipe.suite, rootfs_recipe.arch, asked)
+                return f"7 {_digest(rootfs_recipe)} {packages}"
+            case "kernel":
+                # What it runs on is no part of what it is made of.
+                recipe = self.platforms.file.kernels[name]
+                packages = self.supply.recipe(kind, name, recipe.suite, recipe.arch, (recipe.package,))
+                return f"3 {recipe.package} {packages}"
+            case "emulator":
+                return f"3 {self.supply.pins.named(kind, name).digest} {' '.join(emulators.PROGRAMS)}"
+            case "system-emulator":
+                return f"2 {self.supply.pins.named(kind, name).digest} {' '.join(emulators.SYSTEM_PROGRAMS)}"
+        raise KeyError(kind)
+
+    def _rootfs_recipe(self, name: str) -> RootfsRecipe:
+        recipe = self.platforms.file.rootfs[name]
+        if self.packages:
+            recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
+        return recipe
 
     def rootfs_for(self, platform: Platform, *, force: bool = False) -> RootfsRef:
         """The root filesystem of a platform: the vendor's if one was imported, else the nearest stand-in."""
@@ -110,7 +139,7 @@ class Store:
                 platform=platform.id,
             )
             raise HostFault(what, mend=mend, lacking=Lacking.STAND_IN)
-        return self._ref(self._make_rootfs(name, force=force), platform)
+        return self._ref(self.make_rootfs(name, force=force), platform)
 
     @property
     def _system_emulator(self) -> str:
@@ -118,16 +147,18 @@ class Store:
 
     def system_emulator(self, *, force: bool = False) -> SystemEmulatorRef:
         """qemu-system with its libraries and firmware."""
-        name = self._system_emulator
-        entry = self._make(
-            "system-emulator",
-            name,
-            f"2 {self.supply.pins.named('system-emulator', name).digest} {' '.join(emulators.SYSTEM_PROGRAMS)}",
-            lambda tree: emulators.build_system_emulator(self.supply, name, tree, self.runner),
-            force=force,
-        )
+        entry = self.make_system_emulator(force=force)
         version = f"qemu-system {entry.facts.get('version', '')}".strip()
         return SystemEmulatorRef(self.cache.tree("system-emulator", entry.name), entry.digest, version)
+
+    def make_system_emulator(self, *, force: bool = False) -> Entry:
+        """The entry of qemu-system."""
+        name = self._system_emulator
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return emulators.build_system_emulator(self.supply, name, tree, self.runner)
+
+        return self._make("system-emulator", name, self.made_of("system-emulator", name), build, force=force)
 
     def has_system(self, platform: Platform) -> bool:
         """Whether a kernel of the platform's architecture, and what it runs on, have been provisioned."""
@@ -172,17 +203,16 @@ class Store:
                 ),
                 mend=verbatim("xc kernel list"),
             )
-        # What it runs on is no part of what it is made of.
-        packages = self.supply.recipe("kernel", name, recipe.suite, recipe.arch, (recipe.package,))
-        made_of = f"3 {recipe.package} {packages}"
-        entry = self._make(
-            "kernel",
-            name,
-            made_of,
-            lambda tree: kernels.build_kernel(self.supply, name, recipe, tree),
-            force=force,
-        )
-        return self._kernel_ref(entry, recipe)
+        return self._kernel_ref(self.make_kernel(name, force=force), recipe)
+
+    def make_kernel(self, name: str, *, force: bool = False) -> Entry:
+        """The entry of a stand-in kernel."""
+        recipe = self.platforms.file.kernels[name]
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return kernels.build_kernel(self.supply, name, recipe, tree)
+
+        return self._make("kernel", name, self.made_of("kernel", name), build, force=force)
 
     def _kernel_ref(self, entry: Entry, recipe: KernelRecipe | None = None) -> KernelRef:
         tree = self.cache.tree("kernel", entry.name)
@@ -216,16 +246,11 @@ class Store:
 
     def rootfs(self, name: str, *, force: bool = False) -> RootfsRef:
         """A root filesystem by its own name, e.g. for the reference runs."""
-        return self._ref(self._make_rootfs(name, force=force), None)
+        return self._ref(self.make_rootfs(name, force=force), None)
 
-    def _make_rootfs(self, name: str, *, force: bool = False) -> Entry:
-        recipe = self.platforms.file.rootfs[name]
-        if self.packages:
-            recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
-
-        entry_name = self._entry_name(name)
-        packages = self.supply.recipe("rootfs", name, recipe.suite, recipe.arch, recipe.packages)
-        made_of = f"7 {_digest(recipe)} {packages}"
+    def make_rootfs(self, name: str, *, force: bool = False) -> Entry:
+        """The entry of a stand-in root filesystem."""
+        recipe, entry_name, made_of = self._rootfs_recipe(name), self._entry_name(name), self.made_of("rootfs", name)
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
             # One that another user has made is whole, and cannot be changed by sandboxes of ours: a copy of it can.
@@ -235,7 +260,7 @@ class Store:
                 source, facts = whole.source, whole.facts
             else:
                 source, facts = rootfs.build_rootfs(self.supply, name, recipe, tree)
-            _give_to_sandbox_user(tree)
+            give_to_sandbox_user(tree)
             return source, facts
 
         return self._make("rootfs", entry_name, made_of, build, force=force, fits=_is_ours)
@@ -308,63 +333,6 @@ class Store:
             differs=tuple(differs),
         )
 
-    # -- air-gapped labs
-
-    def export(self, directory: Path) -> list[str]:
-        """Write every entry to ``directory`` as a tar archive with an index; returns the names."""
-        directory.mkdir(parents=True, exist_ok=True)
-        index = []
-        for entry in self.cache.entries():
-            archive = f"{entry.kind}-{entry.name}.tar"
-            pack(self.cache.tree(entry.kind, entry.name), directory / f".{archive}.part")
-            (directory / f".{archive}.part").rename(directory / archive)
-            index.append({"archive": archive, "entry": asdict(entry)})
-        part = directory / ".index.json.part"
-        part.write_text(json.dumps({"schema": "xc-provision/1", "entries": index}, indent=1))
-        part.rename(directory / "index.json")
-        return [item["archive"] for item in index]  # type: ignore[misc]
-
-    def import_export(self, directory: Path) -> list[str]:
-        """Take in what ``export`` wrote; every tree must have the digest that the index says."""
-        try:
-            data = json.loads((directory / "index.json").read_text(encoding="utf-8"))
-            if data["schema"] != "xc-provision/1":
-                raise ValueError(f"schema {data['schema']!r}")
-            wanted = [(directory / item["archive"], Entry(**item["entry"])) for item in data["entries"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataFileError(
-                _("{directory}/index.json: not an export: {why}", directory=directory, why=error),
-                mend=_("xc provision --export DIR, on a machine with network"),
-            ) from error
-        for archive, entry in wanted:
-            if not entry.says_what_it_is:
-                raise DataFileError(
-                    _(
-                        "{directory}/index.json: {name} says that it is what its name and recipe deny",
-                        directory=directory,
-                        name=verbatim(repr(entry.name)),
-                    )
-                )
-
-            def build(tree: Path, archive: Path = archive, entry: Entry = entry) -> tuple[str, dict[str, str]]:
-                unpack(archive, tree)
-                found = tree_digest(tree)
-                if found != entry.digest:
-                    raise DataFileError(
-                        _(
-                            "{archive}: its tree has digest {found}, the index says {digest}",
-                            archive=archive,
-                            found=found,
-                            digest=entry.digest,
-                        )
-                    )
-                if entry.kind == "rootfs":
-                    _give_to_sandbox_user(tree)
-                return entry.source, entry.facts
-
-            self.cache.make(entry.kind, entry.name, entry.recipe, build, stand_in=entry.stand_in)
-        return [entry.name for _rest, entry in wanted]
-
     def import_rootfs(self, platform: Platform, tarball: Path) -> Entry:
         """Take a vendor's root filesystem for ``platform`` from a tar archive."""
 
@@ -390,7 +358,7 @@ class Store:
                     mend=_("if the platform is described wrongly, correct it in a file of your own: --platforms-file"),
                 )
             rootfs.make_directories(tree)
-            _give_to_sandbox_user(tree)
+            give_to_sandbox_user(tree)
             return f"imported from {tarball.name}", facts
 
         return self.cache.make("rootfs", f"{VENDOR}{platform.id}", IMPORTED, build, stand_in=False, force=True)
@@ -414,7 +382,7 @@ def _is_ours(tree: Path) -> bool:
     return tree.stat().st_uid == _sandbox_uid()
 
 
-def _give_to_sandbox_user(tree: Path) -> None:
+def give_to_sandbox_user(tree: Path) -> None:
     """As root, hand the tree to the id that target code is mapped to, so that its private layer can change it."""
     if os.geteuid() != 0:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Supply:
         self.pins = pins or shipped()
         self.mirrors = mirrors or Mirrors.of_the_environment()
         self.downloads = Downloads(directory)
+        self._lock = threading.Lock()
         self._indexes: dict[tuple[str, str], PackageIndex] = {}
 
     def rootfs(self, name: str, recipe: RootfsRecipe) -> Pinned:
@@ -50,12 +52,13 @@ class Supply:
 
     def index(self, suite: str, arch: str) -> PackageIndex:
         """The pinned index of a suite; fetched on first use."""
-        if (suite, arch) not in self._indexes:
-            pin = self.pins.index(suite, arch)
-            urls = self.mirrors.urls(pin.path, pin.snapshot, first=pin.by_hash)
-            (file,) = self.downloads.all([Wish(urls, pin.size, pin.sha256)])
-            self._indexes[suite, arch] = PackageIndex(read_index(file.read_bytes()))
-        return self._indexes[suite, arch]
+        with self._lock:
+            if (suite, arch) not in self._indexes:
+                pin = self.pins.index(suite, arch)
+                urls = self.mirrors.urls(pin.path, pin.snapshot, first=pin.by_hash)
+                (file,) = self.downloads.all([Wish(urls, pin.size, pin.sha256)])
+                self._indexes[suite, arch] = PackageIndex(read_index(file.read_bytes()))
+            return self._indexes[suite, arch]
 
     def fetch(self, pinned: Pinned) -> list[tuple[Package, Path]]:
         """The files of packages, in their order."""
