@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
-import pwd
 import re
 import stat
 import tempfile
@@ -25,6 +23,7 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, XcError
+from pytest_xinchuang.core.locks import lock as take
 from pytest_xinchuang.core.resources import cache_dir as cache_dir
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
@@ -123,11 +122,11 @@ class _Held:
 
     def __init__(self, record: Path) -> None:
         self._fd = -1
-        self._fd = os.open(record, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = os.open(record, os.O_RDONLY)
         with contextlib.suppress(
             OSError
         ):  # a file system without locks; or somebody is removing it, which will be seen
-            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            take(self._fd, shared=True)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -186,8 +185,10 @@ class _Failure:
 
 def _user(uid: int) -> Message:
     try:
+        import pwd
+
         return verbatim(pwd.getpwuid(uid).pw_name)
-    except KeyError:
+    except (KeyError, ImportError):
         return verbatim(str(uid))
 
 
@@ -227,6 +228,8 @@ class Cache:
     @staticmethod
     def _check_owner(place: Path) -> None:
         """Raise where a place is neither ours nor root's, who could change anything of ours anyway."""
+        if not hasattr(os, "geteuid"):
+            return  # Windows: users have a directory of their own, which the system keeps from others
         owner, us = place.stat().st_uid, os.geteuid()
         # What root makes for the sandboxes' user is root's own.
         if owner not in (us, 0) and (us, owner) != (0, SANDBOX_HOST_UID):
@@ -265,10 +268,10 @@ class Cache:
         """Hold ``key`` against every other process; the kernel lets go of it if we die."""
         with (self.root / "locks" / f"{key}.lock").open("w") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take(file)
             except BlockingIOError:
                 on_wait()
-                fcntl.flock(file, fcntl.LOCK_EX)
+                take(file, wait=True)
             yield
 
     def holds(self, kind: str, name: str) -> bool:
@@ -445,7 +448,7 @@ class Cache:
             key = path.name.removesuffix(".old")
             with (self.root / "locks" / f"{key}.lock").open("w") as file:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    take(file)
                 except BlockingIOError:
                     continue
                 remove_tree(path)
@@ -455,7 +458,7 @@ class Cache:
             if sum(_VERSION.fullmatch(path.name) is not None for path in base.iterdir()) > 1:
                 lock = self.root / "locks" / f"{base.parent.name}-{base.name}.lock"
                 with contextlib.suppress(BlockingIOError), lock.open("w") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    take(file)
                     if (place := _current(base)) is not None:
                         self._remove_others(place)
         return removed
@@ -470,7 +473,7 @@ def _make_parts(root: Path) -> None:
     for name in _PARTS:
         (root / name).mkdir(parents=True, exist_ok=True)
         if not os.access(root / name, os.W_OK | os.X_OK):
-            read_only = bool(os.statvfs(root / name).f_flag & os.ST_RDONLY)
+            read_only = hasattr(os, "statvfs") and bool(os.statvfs(root / name).f_flag & os.ST_RDONLY)
             number = errno.EROFS if read_only else errno.EACCES
             raise OSError(number, os.strerror(number), str(root / name))
 
@@ -509,6 +512,6 @@ def _current(base: Path) -> Path | None:
 
 def _remove_unused(version: Path) -> None:
     with contextlib.suppress(OSError), (version / "entry.json").open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take(file)
         (version / "entry.json").unlink()
         remove_tree(version)

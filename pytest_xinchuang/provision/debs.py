@@ -49,7 +49,8 @@ class Wanted:
 
 def threads() -> int:
     """How many threads decompress beside each other: as many as there are processors for us, and 8 at most."""
-    return max(1, min(8, len(os.sched_getaffinity(0))))
+    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(8, ours or 1))
 
 
 def unpack_all(

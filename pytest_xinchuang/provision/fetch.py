@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import http.client
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.locks import lock
 from pytest_xinchuang.core.secrets import Redactor
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, told, verbatim
 from pytest_xinchuang.provision.trees import writing_mend
@@ -170,7 +170,7 @@ class Downloads:
             self.directory.mkdir(parents=True, exist_ok=True)
             part = place.with_name(f"{wish.sha256}.part")
             with part.open("a+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # another process may be fetching it
+                lock(file, wait=True)  # another process may be fetching it
                 if not place.is_file():
                     self._fetch(wish, file)
                     part.rename(place)

@@ -49,7 +49,7 @@ def _attributes(path: str, relative: str) -> list[str]:
         names = os.listxattr(path, follow_symlinks=False)
         own = sorted(name for name in names if name not in _OF_THE_HOST)
         return [f"x {relative} {name} {os.getxattr(path, name, follow_symlinks=False).hex()}" for name in own]
-    except OSError:  # a file system without them, or what nobody but root may read
+    except (OSError, AttributeError):  # a system or a file system without them, or what nobody but root may read
         return []
 
 
