@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import re
@@ -33,14 +34,26 @@ pytestmark = pytest.mark.sandbox
 
 SOURCE = Path(__file__).with_name("probes.c")
 ORDINARY = 54321
-USERS = ("root", "ordinary")
+USERS = ("root", "ordinary", "root traced", "ordinary traced")
+"""Whose sandboxes, and whether programs start by the tracer, as on a kernel without a private binfmt_misc."""
 HOST_PATH = "/root/.cache"
 
 
-def compiled(source: str, machine: str, place: Path) -> bytes:
+def compiled(source: str, machine: str, place: Path, *flags: str) -> bytes:
     """A static program for a machine."""
     (place / "source.c").write_text(source)
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-musl", "-static", "-O1", "-s"]
+    command = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-target",
+        f"{machine}-linux-musl",
+        "-static",
+        "-O1",
+        "-s",
+        *flags,
+    ]
     own = {
         **os.environ,
         "ZIG_GLOBAL_CACHE_DIR": str(Cache().root / "zig"),
@@ -106,6 +119,11 @@ class Places:
         self.native = QemuSpec("reference-amd64", Arch.AMD64, store.rootfs(reference), None, "", "6.1.0")
         self.python, self.script = sys.executable, qemu.__file__
 
+    def traced(self) -> Places:
+        own = copy.copy(self)
+        own.emulated = replace(self.emulated, children="tracer")
+        return own
+
     def copied(self, place: Path) -> Places:
         """The same in files of an ordinary user's."""
         own = object.__new__(Places)
@@ -135,7 +153,10 @@ def places(store: Store, platforms: Platforms) -> Iterator[dict[str, Places]]:
 
 
 def as_user(places: dict[str, Places], user: str, work: Callable[[Places], Any]) -> Any:
-    """The result of work on sandboxes that a user of this host makes."""
+    """The result of work on sandboxes that a user of this host makes; ``user`` is one of ``USERS``."""
+    user, _space, traced = user.partition(" ")
+    if traced:
+        places = {name: own.traced() for name, own in places.items()}
     if user == "root":
         return work(places["root"])
     if "ordinary" not in places:
@@ -161,7 +182,7 @@ def as_user(places: dict[str, Places], user: str, work: Callable[[Places], Any])
     return answer
 
 
-@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("user", USERS[:2])
 def test_native_code_behind_the_wall(places: dict[str, Places], programs: dict[str, bytes], user: str) -> None:
     """What took the emulator over runs natively, with the emulator's rights: those of the native reference."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import re
@@ -22,6 +23,7 @@ import pytest
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends import qemu
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
 from pytest_xinchuang.sandbox.pool import Pool
@@ -33,14 +35,36 @@ pytestmark = pytest.mark.sandbox
 UNAME = {"phytium": "aarch64", "zhaoxin": "x86_64", "loongson": "loongarch64"}
 
 
-@pytest.fixture(params=UNAME)
-def name(request: pytest.FixtureRequest) -> str:
+TRACED = "traced"
+"""Programs start by the tracer, as on a kernel without a private binfmt_misc."""
+
+
+@pytest.fixture(params=(*UNAME, f"phytium {TRACED}", f"zhaoxin {TRACED}"))
+def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def sandbox(name: str, pool: Pool, platforms: Platforms) -> Sandbox:
-    found = pool.sandbox(platforms.get(name))
+def name(way: str) -> str:
+    return way.split()[0]
+
+
+@pytest.fixture(scope="module")
+def traced_pool(store: Store) -> Iterator[Pool]:
+    with contextlib.closing(Pool(store, "qemu")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sandbox(
+    way: str, name: str, pool: Pool, traced_pool: Pool, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
+    traced = way.endswith(TRACED)
+    with monkeypatch.context() as patch:
+        if traced:
+            patch.setenv(qemu.CHILDREN, "tracer")
+        found = (traced_pool if traced else pool).sandbox(platforms.get(name))
+    assert not traced or found.fingerprint.extra["children"] == "tracer"
     found.reset()
     return found
 

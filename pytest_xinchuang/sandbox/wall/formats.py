@@ -106,8 +106,8 @@ def kinds(wanted: str, native: str) -> dict[str, list[tuple[str, str]]]:
     """The same for a tracer, which knows its emulators by their files and needs no marker.
 
     Returns:
-        For ``emulator`` and ``refuser``, tried in this order: magics and masks in hexadecimal of the programs they are for. Every
-        other program is one that the kernel does not know.
+        For ``emulator`` and ``refuser``, tried in this order: magics and masks in hexadecimal of the programs they are for.
+        Every other program is one that the kernel does not know.
     """
     padding = b"\xff" * MARKER_BYTES
     refused = [_program(ELF_MACHINE[name], bits) for name, bits in _of_the_host(wanted, native)]

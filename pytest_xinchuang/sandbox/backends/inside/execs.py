@@ -1,9 +1,9 @@
 """Starts programs by the emulator where the kernel has no binfmt_misc for us: a tracer of execve and execveat alone.
 
-The filter of a command answers these two calls with SECCOMP_RET_TRACE (seccomp(2)), and the supervisor traces all processes of a
-command (ptrace(2)). It looks at the file as the kernel would, scripts through their interpreters, and has the process execute
-``/proc/self/exe``, which is its emulator, with the words that binfmt_misc would give it (wall/formats.py has the same rules for
-both). Nothing of the target's leads there but what leads there anyway.
+The filter of a command answers these two calls with SECCOMP_RET_TRACE (seccomp(2)), and the supervisor traces all processes of
+a command (ptrace(2)). It looks at the file as the kernel would, scripts through their interpreters, and has the process execute
+``/proc/self/exe``, which is its emulator, with the words that binfmt_misc would give it (wall/formats.py has the same rules
+for both). Nothing of the target's leads there but what leads there anyway.
 
 The look is not what keeps programs of the host out: a thread may change a path, or somebody a file, between it and the kernel's
 own. What does: every successful exec stops the process before the first instruction of its new program, and one whose file is
@@ -61,7 +61,7 @@ EMULATOR = b"/proc/self/exe"
 class _Registers(NamedTuple):
     """Indices among the general registers, as NT_PRSTATUS has them."""
 
-    count: int
+    total: int
     number: int
     result: int
     arguments: tuple[int, ...]
@@ -155,7 +155,7 @@ def _interpreter(head: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         _refuse(errno.ENOEXEC)
     length = min(at for at in (len(text), *map(text.find, (b" ", b"\t", b"\0"))) if at >= 0)
     if not length:
-        _refuse(errno.ENOENT)
+        _refuse(errno.EACCES)
     argument = text[length:].lstrip(b" \t").split(b"\0", 1)[0]
     return text[:length], (argument,) if argument else ()
 
@@ -236,7 +236,14 @@ class Files:
         Args:
             directory: that a relative path begins at: ``cwd``, or ``fd/N``.
         """
-        for link, there in ((b"/dev/fd/", b"fd/"), (b"/proc/self/", b""), (b"/proc/thread-self/", b""), (b"/dev/std", b"")):
+        if path.startswith(b"/proc/1/"):
+            _refuse(errno.EACCES)  # ours: we may look there, they may not
+        for link, there in (
+            (b"/dev/fd/", b"fd/"),
+            (b"/proc/self/", b""),
+            (b"/proc/thread-self/", b""),
+            (b"/dev/std", b""),
+        ):
             if path.startswith(link):
                 rest = path[len(link) :]
                 if link == b"/dev/std":
@@ -306,7 +313,7 @@ class Execs:
         self._fresh: dict[int, bytes] = {}
         self._pending: dict[int, _Pending] = {}
         self._registers = _REGISTERS[_MACHINE]
-        self._format = f"<{self._registers.count}Q"
+        self._format = f"<{self._registers.total}Q"
 
     # -- whom
 
@@ -505,9 +512,9 @@ class Execs:
     @staticmethod
     def _closes(thread: int, number: str) -> bool:
         """Whether a descriptor is closed when the program begins."""
-        with contextlib.suppress(OSError), open(f"/proc/{thread}/fdinfo/{number}", encoding="ascii") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{thread}/fdinfo/{number}", "rb") as file:
             for line in file:
-                if line.startswith("flags:"):
+                if line.startswith(b"flags:"):
                     return bool(int(line.split()[1], 8) & os.O_CLOEXEC)
         return False
 
@@ -564,7 +571,7 @@ class Execs:
             os.close(file)
 
     def _get(self, thread: int) -> list[int]:
-        raw = self._regset(_GETREGSET, thread, _NT_PRSTATUS, bytes(8 * self._registers.count))
+        raw = self._regset(_GETREGSET, thread, _NT_PRSTATUS, bytes(8 * self._registers.total))
         return list(struct.unpack(self._format, raw))
 
     def _set(self, thread: int, registers: Sequence[int]) -> None:
