@@ -34,8 +34,8 @@ pytestmark = pytest.mark.sandbox
 
 SOURCE = Path(__file__).with_name("probes.c")
 ORDINARY = 54321
-USERS = ("root", "ordinary", "root traced", "ordinary traced")
-"""Whose sandboxes, and whether programs start by the tracer, as on a kernel without a private binfmt_misc."""
+USERS = ("root", "ordinary", "root old", "ordinary old")
+"""Whose sandboxes, and whether as on an old kernel: programs start by the tracer, and the layer is a copy."""
 HOST_PATH = "/root/.cache"
 
 
@@ -119,9 +119,9 @@ class Places:
         self.native = QemuSpec("reference-amd64", Arch.AMD64, store.rootfs(reference), None, "", "6.1.0")
         self.python, self.script = sys.executable, qemu.__file__
 
-    def traced(self) -> Places:
+    def old(self) -> Places:
         own = copy.copy(self)
-        own.emulated = replace(self.emulated, children="tracer")
+        own.emulated = replace(self.emulated, children="tracer", layer="copy")
         return own
 
     def copied(self, place: Path) -> Places:
@@ -154,9 +154,9 @@ def places(store: Store, platforms: Platforms) -> Iterator[dict[str, Places]]:
 
 def as_user(places: dict[str, Places], user: str, work: Callable[[Places], Any]) -> Any:
     """The result of work on sandboxes that a user of this host makes; ``user`` is one of ``USERS``."""
-    user, _space, traced = user.partition(" ")
-    if traced:
-        places = {name: own.traced() for name, own in places.items()}
+    user, _space, old = user.partition(" ")
+    if old:
+        places = {name: own.old() for name, own in places.items()}
     if user == "root":
         return work(places["root"])
     if "ordinary" not in places:

@@ -35,6 +35,8 @@ from pytest_xinchuang.tools.streams import Capture, Remembered
 
 CHILDREN = "XC_CHILDREN"
 """For tests and for looking at a kernel: see ``QemuSpec.children``."""
+LAYER = "XC_LAYER"
+"""The same for ``QemuSpec.layer``."""
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
@@ -62,6 +64,8 @@ class QemuSpec:
         loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
         children: how programs that programs start come to the emulator: by the kernel's private binfmt_misc where there is one,
             else by a tracer; ``tracer``: by that anyway. ``CHILDREN`` of the environment says so for all.
+        layer: where commands write: to an overlay where the kernel lets us mount one, else to a copy of the root filesystem in
+            memory; ``copy``: to that anyway. ``LAYER`` of the environment says so for all.
     """
 
     platform: str
@@ -78,6 +82,7 @@ class QemuSpec:
     floor: bool = False
     loopback: bool = False
     children: str = field(default_factory=lambda: os.environ.get(CHILDREN, ""))
+    layer: str = field(default_factory=lambda: os.environ.get(LAYER, ""))
 
 
 class QemuSandbox:
@@ -116,7 +121,9 @@ class QemuSandbox:
         try:
             # Before it is told what to do: whatever it starts is in the group.
             self._group = MemoryGroup.of(self._supervisor.pid)
-            self._children, self._missing = self._shake_hands()
+            self._ready = self._shake_hands()
+            self._children, self._missing = self._ready["children"], Message.from_data(self._ready["missing"] or "")
+            self._copied_mb = -(-self._ready["copied"] >> 20)
             self.fingerprint = self._fingerprint()
         except BaseException:
             self.close()
@@ -144,6 +151,7 @@ class QemuSandbox:
             "log": "",
             "helpers": {},
             "children": spec.children,
+            "layer": spec.layer,
             "registrations": [],
             "network": False,
             "loopback": spec.loopback,
@@ -163,8 +171,8 @@ class QemuSandbox:
             else config | emulation(spec.emulator, spec.arch, machine, spec.cpu_model, spec.kernel_release)
         )
 
-    def _shake_hands(self) -> tuple[str, Message]:
-        """Configure the supervisor; returns by what it has programs emulated, and why not by binfmt_misc if so."""
+    def _shake_hands(self) -> dict[str, Any]:
+        """Configure the supervisor; returns what it says of itself."""
         confinement.send(self._control, self._config())
         seconds = self.spec.runner.seconds(START_TIMEOUT_S)
         self._control.settimeout(seconds)
@@ -191,7 +199,7 @@ class QemuSandbox:
                 mend=verbatim("xc doctor"),
                 namespaces=True,
             )
-        return answer["children"], Message.from_data(answer["missing"] or "")
+        return answer
 
     def _fingerprint(self) -> Fingerprint:
         spec = self.spec
@@ -224,7 +232,11 @@ class QemuSandbox:
             host_kernel=host.release(),
             baseline_ms=baseline,
             degraded=NOTHING if children else _("children are not emulated: {why}", why=self._missing),
-            extra={"children": self._children or "none"},
+            extra={
+                "children": self._children or "none",
+                "layer": self._ready["layer"],
+                "user_attributes": self._ready["attributes"],
+            },
         )
 
     def _calibrate(self) -> tuple[float, dict[str, str]]:
@@ -370,7 +382,8 @@ class QemuSandbox:
             },
         }
         if self._group is not None:
-            self._group.allow(limits.memory_mb + self.spec.layer_mb + OVERHEAD_MB, 2 * limits.processes + 64)
+            memory_mb = limits.memory_mb + self.spec.layer_mb + self._copied_mb + OVERHEAD_MB
+            self._group.allow(memory_mb, 2 * limits.processes + 64)
         self._send(message, fds)
         return number
 

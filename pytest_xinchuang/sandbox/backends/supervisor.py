@@ -32,10 +32,11 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.sandbox.backends.inside import confinement, execs
+    from pytest_xinchuang.sandbox.backends.inside import confinement, copies, execs
 else:
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside"))
     import confinement
+    import copies
     import execs
 
 # linux/sched.h
@@ -57,6 +58,11 @@ PATIENCE_S = 30
 
 PASSING = ("/tmp/", "/var/tmp/")
 """Where files may come and go (FHS 3.0, 3.18 and 5.15)."""
+
+MADE = ("proc", "dev", "tmp", "run", "xc")
+"""Directories that there are in every sandbox."""
+MADE_APART = ("proc", "dev", "xc")
+"""Those that are no part of the layer: mounted over, and the command's own."""
 
 LOGGING = "xc-logging"
 """How the registrations of the emulator with a log begin, which are enabled while a traced command runs."""
@@ -259,6 +265,8 @@ class Root:
         # ordinary user's sandbox needs one for each command, and forbids more inside of that.
         if FROM_ROOT:
             write("/proc/sys/user/max_user_namespaces", b"0")
+        self.copy: copies.Copy | None = None
+        self.copied = 0
         self.build()
         if self.children == "tracer":
             self._trace()
@@ -306,15 +314,17 @@ class Root:
 
     def build(self) -> None:
         """(Re)make the writable layer and everything that is mounted in it."""
-        for name in ("upper", "layer"):
-            shutil.rmtree(f"/{name}", ignore_errors=True)
-            os.mkdir(f"/{name}", 0o755)
-        for name in ("proc", "dev", "tmp", "run", "xc"):
-            # Made in the upper layer, so that the root filesystem itself may lack them.
-            if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
-                os.mkdir(f"/upper/{name}")
-        options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
-        mount(_("mount the writable layer (overlay)"), "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
+        if self.copy is not None:
+            self.copy.restore()
+        elif config["layer"] == "copy":
+            self._copy()
+        else:
+            try:
+                self._overlay()
+            except StepFailed as error:
+                if error.number not in (errno.EPERM, errno.EINVAL, errno.ENODEV):
+                    raise
+                self._copy()  # Linux < 5.11 lets root alone mount one, and does not know userxattr
         mount(_("mount the target's /proc"), "proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         confinement.hide("/root/proc", config["masked"], config["read_only"], "/dev/null")
         mount(_("mount the target's /dev"), "dev", "/root/dev", "tmpfs", MS_NOSUID, "size=64m,mode=755")
@@ -337,7 +347,41 @@ class Root:
             for directory, names, files in os.walk("/root/dev")
             for name in (*names, *files)
         }
-        self.made = self._upper()
+        if self.copy is not None:
+            self.copy.settle()
+        else:
+            self.made = self._upper()
+
+    @staticmethod
+    def _complete(place: str) -> None:
+        """Make what the root filesystem itself may lack."""
+        for name in MADE:
+            if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
+                os.mkdir(f"{place}/{name}")
+
+    def _overlay(self) -> None:
+        for name in ("upper", "layer"):
+            shutil.rmtree(f"/{name}", ignore_errors=True)
+            os.mkdir(f"/{name}", 0o755)
+        self._complete("/upper")
+        options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
+        mount(_("mount the writable layer (overlay)"), "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
+
+    def _copy(self) -> None:
+        self.copied = copies.size_of("/lower")
+        size = self.copied + (config["layer_mb"] << 20)
+        mount(_("mount the writable layer"), "root", "/root", "tmpfs", MS_NOSUID | MS_NODEV, f"size={size},mode=755")
+        self.copy = copies.Copy("/lower", "/root", MADE_APART)
+        self._complete("/root")
+
+    def attributes(self) -> bool:
+        """Whether files of the layer can have attributes of users, as on a disk (tmpfs: since Linux 6.6)."""
+        try:
+            os.setxattr("/root/xc", "user.xc", b"")
+            os.removexattr("/root/xc", "user.xc")
+        except OSError:
+            return False
+        return True
 
     def _identify(self) -> None:
         """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
@@ -371,7 +415,13 @@ class Root:
                 write(f"{binfmt}/{name}", b"1" if wanted else b"0")
 
     def reset(self) -> None:
-        call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
+        if self.copy is None:
+            call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
+        else:
+            for name in ("proc", "dev"):
+                call(_("unmount /{name}", name=name), libc.umount2(f"/root/{name}".encode(), MNT_DETACH))
+            for name in os.listdir("/root/xc"):
+                self.copy.remove(f"/root/xc/{name}")
         self.build()
 
     def _upper(self) -> dict[str, State]:
@@ -380,7 +430,7 @@ class Root:
         for directory, names, files in os.walk("/upper"):
             inside = directory[len("/upper") :]
             if inside == "":
-                names[:] = [n for n in names if n not in ("xc", "dev", "proc")]
+                names[:] = [n for n in names if n not in MADE_APART]
             for name in (*names, *files):
                 found[f"{inside}/{name}"] = state(f"/upper{inside}/{name}")
         return found
@@ -390,6 +440,16 @@ class Root:
 
         A directory in which something was made and removed again is one of them, whatever it was called by.
         """
+        if self.copy is not None:
+            written, within = self.copy.compare()
+            changed = {path or "/" for path in written}
+            passing = {path or "/" for path in within if not f"{path}/".startswith(PASSING)}
+        else:
+            changed, passing = self._changes_in_layer()
+        passing -= {os.path.dirname(path) for path in changed}
+        return sorted(changed | passing | set(self._identity_changed()) | set(self._left()))
+
+    def _changes_in_layer(self) -> tuple[set[str], set[str]]:
         now = self._upper()
         changed = {path or "/" for path in self.made if path not in now}
         passing = set()
@@ -405,8 +465,7 @@ class Root:
                 changed.add(path or "/")
             elif was.entries != is_now.entries and not f"{path}/".startswith(PASSING):
                 passing.add(path or "/")
-        passing -= {os.path.dirname(path) for path in changed}
-        return sorted(changed | passing | set(self._identity_changed()) | set(self._left()))
+        return changed, passing
 
     def _left(self) -> list[str]:
         """What is left in shared memory, in queues and among the devices."""
@@ -432,10 +491,10 @@ class Root:
         mount(_("mount the message queues"), "mqueue", "/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
     def _identity_changed(self) -> list[str]:
-        found = []
+        layer, found = "/upper" if self.copy is None else "/root", []
         for path, text in config["identity"].items():
             try:
-                with open("/cpuinfo" if path == "/proc/cpuinfo" else f"/upper{path}", encoding="utf-8") as file:
+                with open("/cpuinfo" if path == "/proc/cpuinfo" else f"{layer}{path}", encoding="utf-8") as file:
                     same = file.read() == text
             except (OSError, UnicodeDecodeError):
                 same = False
@@ -890,7 +949,16 @@ def serve() -> None:
     wake_r, wake_w = woken
     signal.signal(signal.SIGCHLD, lambda *_arguments: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
-    reply({"ready": True, "children": root.children, "missing": root.missing})
+    reply(
+        {
+            "ready": True,
+            "children": root.children,
+            "missing": root.missing,
+            "layer": "overlay" if root.copy is None else "copy",
+            "copied": root.copied,
+            "attributes": root.attributes(),
+        }
+    )
     poll.register(control, select.POLLIN)
     poll.register(wake_r, select.POLLIN)
     watched, more = 0.0, False
