@@ -1,9 +1,9 @@
 """A private copy of a root filesystem in memory, for where the kernel lets no ordinary user mount an overlay (Linux < 5.11).
 
-It tells the same changes as the overlay's upper layer, and is restored by them. A file has changed when its number, its size, its
-times or its rights are others: what writes to a file changes its ctime, which no program can set. What writes to memory that is
-mapped need not, on a file system in memory; so files that were opened to be written count too (inotify(7)), as an overlay
-copies them up then. Where inotify has no room or has lost count, contents are compared.
+It tells the same changes as the overlay's upper layer, and is restored by them. A file has changed when its number, its size,
+its times or its rights are others: what writes to a file changes its ctime, which no program can set. What writes to memory
+that is mapped need not, on a file system in memory; so files that were opened to be written count too (inotify(7)), as an
+overlay copies them up then. Where inotify has no room or has lost count, contents are compared.
 
 Standard library only.
 """
