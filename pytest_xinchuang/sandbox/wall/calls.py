@@ -148,18 +148,22 @@ def seccomp_program(machine: str, absent: Iterable[int] = (), *, traced: bool = 
     return assemble(AUDIT_ARCH[machine], actions, refusal(errno.ENOSYS))
 
 
+_AGENTS = frozenset({"ptrace"})
+
+
 def docker_profile() -> dict[str, Any]:
     """The same wall as a seccomp profile of Docker.
 
-    clone3 is missing there: its flags are in memory, where no filter sees them, and a container may make namespaces.
+    clone3 is missing there: its flags are in memory, where no filter sees them, and a container may make namespaces. The agent
+    traces commands, and takes that from them by ``seccomp_program``.
     """
     known = frozenset().union(*tables().values())
     missing = sorted({"clone3"} | known - ALLOWED - NOT_PERMITTED - CHECKED.keys())
     rules: list[dict[str, Any]] = [
         # By name too: engines before 22.06 do not know a default errno, and answer EPERM.
         {"names": missing, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
-        {"names": sorted(ALLOWED - {"clone3"}), "action": "SCMP_ACT_ALLOW"},
-        {"names": sorted(NOT_PERMITTED), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM},
+        {"names": sorted((ALLOWED | _AGENTS) - {"clone3"}), "action": "SCMP_ACT_ALLOW"},
+        {"names": sorted(NOT_PERMITTED - _AGENTS), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM},
         *(_when("socket", (0, family, "SCMP_CMP_EQ")) for family in (_UNIX, _INET, _INET6)),
         _when("socket", (0, _NETLINK, "SCMP_CMP_EQ"), (2, 0, "SCMP_CMP_EQ")),
         {**_when("socket", (0, _NETLINK, "SCMP_CMP_GT")), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EAFNOSUPPORT},
