@@ -525,6 +525,42 @@ int main(int count, char **words) {
 """
 
 
+def test_what_a_command_puts_in_the_place_of_directories_leads_reset_nowhere(
+    sandbox: Sandbox, name: str, pool: Pool, platforms: Platforms
+) -> None:
+    """The supervisor's own root has the provisioned root filesystem at /lower."""
+    tree = pool.store.rootfs_for(platforms.get(name)).path
+    before = sorted((tree / "etc").iterdir())
+    shell(
+        sandbox,
+        "mkdir /xc/d; cd /; mv /xc /opt/xc; ln -s /lower/etc /xc; mv /etc /etc2; ln -s /lower/etc /etc; chmod 0 /run /tmp",
+    )
+    sandbox.reset()
+    assert sandbox.changes() == ()
+    assert sorted((tree / "etc").iterdir()) == before
+    shell(sandbox, "test -d /xc && test ! -L /xc && : > /xc/f && : > /tmp/f && : > /run/f && test ! -L /etc")
+    shell(sandbox, "rm -r /xc; rmdir /run || :", cwd="/")
+    sandbox.reset()
+    shell(sandbox, ": > /xc/f; : > /run/f")
+
+
+MARKS = """
+#include <sys/xattr.h>
+int main(int count, char **words) { return setxattr(words[1], "user.mark", "1", 1, 0) != 0; }
+"""
+
+
+def test_what_is_marked_is_seen(sandbox: Sandbox, name: str, pool: Pool, platforms: Platforms, tmp_path: Path) -> None:
+    program = c_program(Builder(pool.store.cache), platforms, platforms.get(name).arch, MARKS, tmp_path)
+    for path in ("/etc", "/etc/passwd"):
+        sandbox.put("/xc/p", program, executable=True)
+        done = sandbox.run(["/xc/p", path])
+        assert done.ok or not sandbox.fingerprint.extra["user_attributes"]
+        assert sandbox.changes() == ((path,) if done.ok else ())
+        sandbox.reset()
+        assert sandbox.changes() == ()
+
+
 def test_what_is_written_by_way_of_memory_is_seen(
     sandbox: Sandbox, name: str, pool: Pool, platforms: Platforms, tmp_path: Path
 ) -> None:

@@ -316,7 +316,9 @@ class Root:
         """(Re)make the writable layer and everything that is mounted in it."""
         if self.copy is not None:
             self.copy.restore()
-        elif config["layer"] == "copy":
+            self._complete("/root")
+        elif config["layer"] == "copy" or not self.attributes("/"):
+            # Without attributes (tmpfs before Linux 6.6) no directory can be made where one of the lower layer was removed.
             self._copy()
         else:
             try:
@@ -356,7 +358,8 @@ class Root:
     def _complete(place: str) -> None:
         """Make what the root filesystem itself may lack."""
         for name in MADE:
-            if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
+            missing = not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}")
+            if (missing or place == "/root") and not os.path.lexists(f"{place}/{name}"):
                 os.mkdir(f"{place}/{name}")
 
     def _overlay(self) -> None:
@@ -374,11 +377,12 @@ class Root:
         self.copy = copies.Copy("/lower", "/root", MADE_APART)
         self._complete("/root")
 
-    def attributes(self) -> bool:
-        """Whether files of the layer can have attributes of users, as on a disk (tmpfs: since Linux 6.6)."""
+    @staticmethod
+    def attributes(place: str) -> bool:
+        """Whether files can have attributes of users there, as on a disk (tmpfs: since Linux 6.6)."""
         try:
-            os.setxattr("/root/xc", "user.xc", b"")
-            os.removexattr("/root/xc", "user.xc")
+            os.setxattr(place, "user.xc", b"")
+            os.removexattr(place, "user.xc")
         except OSError:
             return False
         return True
@@ -420,8 +424,8 @@ class Root:
         else:
             for name in ("proc", "dev"):
                 call(_("unmount /{name}", name=name), libc.umount2(f"/root/{name}".encode(), MNT_DETACH))
-            for name in os.listdir("/root/xc"):
-                self.copy.remove(f"/root/xc/{name}")
+            if os.path.lexists("/root/xc"):
+                self.copy.remove("/root/xc")
         self.build()
 
     def _upper(self) -> dict[str, State]:
@@ -786,6 +790,17 @@ def kill_all(pids: list[int]) -> None:
             pass
 
 
+def end_all() -> None:
+    """End whatever runs, and wait for it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while alive := list(processes()):
+        kill_all(alive)
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        gather()
+        time.sleep(0.0005)
+
+
 def reap() -> bool:
     """Answer for commands that have ended. Returns whether more may have happened."""
     more = gather()
@@ -918,7 +933,7 @@ def handle() -> None:
             case "changes":
                 reply({"id": message["id"], "paths": root.changes()[:1000]})
             case "reset":
-                kill_all(list(processes()))
+                end_all()
                 root.reset()
                 reply({"id": message["id"]})
     except StepFailed as error:
@@ -956,7 +971,7 @@ def serve() -> None:
             "missing": root.missing,
             "layer": "overlay" if root.copy is None else "copy",
             "copied": root.copied,
-            "attributes": root.attributes(),
+            "attributes": root.attributes("/root/xc"),
         }
     )
     poll.register(control, select.POLLIN)

@@ -28,10 +28,14 @@ _PASSED_OVER = (OSError, ValueError)
 
 
 class State(NamedTuple):
-    """What is compared of a file; ``entries``, of a directory, is when a name in it was last made or removed, in ns."""
+    """What is compared of a file; ``entries``, of a directory, is when a name in it was last made or removed, in ns.
+
+    The ctime of a directory changes with its entries, so that its attributes are compared by themselves.
+    """
 
     number: int
     rights: tuple[int, int, int]
+    attributes: tuple[tuple[str, bytes], ...]
     content: tuple[int, ...]
     entries: int
 
@@ -42,9 +46,21 @@ def _state(path: str) -> State:
     return State(
         found.st_ino,
         (found.st_mode, found.st_uid, found.st_gid),
+        _attributes(path) if directory else (),
         () if directory else (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_rdev),
         found.st_mtime_ns if directory else 0,
     )
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _attributes(path: str) -> tuple[tuple[str, bytes], ...]:
+    try:
+        return tuple((name, os.getxattr(path, name)) for name in sorted(os.listxattr(path)))
+    except OSError:
+        return ()  # there are none there
 
 
 class Copy:
@@ -77,7 +93,7 @@ class Copy:
             for name in os.listdir(source):
                 if path or name not in self._apart:
                     self._copy(f"{path}/{name}")
-                elif os.path.isdir(f"{source}/{name}") and not os.path.islink(f"{source}/{name}"):
+                elif _is_directory(f"{source}/{name}"):
                     os.mkdir(f"{there}/{name}")
         elif stat.S_ISREG(about.st_mode):
             first = self._linked.setdefault((about.st_dev, about.st_ino), there) if about.st_nlink > 1 else there
@@ -96,7 +112,7 @@ class Copy:
 
     @staticmethod
     def _dress(there: str, about: os.stat_result) -> None:
-        """Give a file the owner, rights and times of another."""
+        """Give a file the owner, rights and times of another. What is provisioned has no attributes."""
         with contextlib.suppress(*_PASSED_OVER):  # an id that is not mapped here
             os.chown(there, about.st_uid, about.st_gid, follow_symlinks=False)
         if not stat.S_ISLNK(about.st_mode):
@@ -178,29 +194,39 @@ class Copy:
         return changed, passing
 
     def restore(self) -> None:
-        """Undo all changes; ``settle`` is for the end of what is made anew by whoever asks for this."""
+        """Undo all changes; ``settle`` is for the end of what is made anew by whoever asks for this.
+
+        Nothing of the target's may run: links are not followed, but names could be changed between two steps.
+        """
         changed, passing = self.compare()
-        for path in sorted(changed):
-            there = self._place + path
-            about, was = os.lstat(there) if os.path.lexists(there) else None, self._made.get(path)
+        for path in sorted(changed):  # a directory before what is in it
+            there, was = self._place + path, self._made.get(path)
+            about = os.lstat(there) if os.path.lexists(there) else None
             if about is not None and was is not None and was.number == about.st_ino and stat.S_ISDIR(about.st_mode):
-                passing.add(path)  # its rights are others
+                passing.add(path)  # its rights or attributes are others
+                for name, _value in _attributes(there):
+                    os.removexattr(there, name)
                 continue
             if about is not None:
                 self.remove(there)
-            if was is not None and os.path.lexists(self._source + path) and os.path.isdir(os.path.dirname(there)):
+            parent = os.path.dirname(path)
+            if was is not None and os.path.lexists(self._source + path) and _is_directory(self._place + parent):
                 self._copy(path)
-                passing.add(os.path.dirname(path))
+            passing.add(parent)
         for path in sorted(passing, reverse=True):
-            if os.path.isdir(self._source + path) and os.path.isdir(self._place + path):
-                self._dress(self._place + path, os.lstat(self._source + path))
+            there, was = self._place + path, self._made.get(path)
+            if was is not None and _is_directory(there):
+                mode, user, group = was.rights
+                os.chown(there, user, group)
+                os.chmod(there, stat.S_IMODE(mode))
+                os.utime(there, ns=(was.entries, was.entries))
         self._made.clear()
         self._watched.clear()
 
     @staticmethod
     def remove(path: str) -> None:
         """Remove whatever is there, directories without rights for their owner too."""
-        if os.path.isdir(path) and not os.path.islink(path):
+        if _is_directory(path):
             shutil.rmtree(path)
         else:
             os.unlink(path)
