@@ -30,6 +30,7 @@ TRACE_WORD = "xc:trace"
 """What the agent is told to be a tracer: followed by ``UID,FD``, the program and its argv."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
+_PIN = 20
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
 
 ANSWER_TIMEOUT_S = 60.0
@@ -69,6 +70,7 @@ class AgentSandbox:
         self.name = name
         self._prefix = list(prefix)
         self._environment = dict(environment)
+        self._pinned = False
         self._scale, self._runner = timeout_scale, runner
         self._cpu_model = cpu_model
         self._emulated = emulated
@@ -181,6 +183,13 @@ class AgentSandbox:
         finally:
             self._streams.pop(number, None)
 
+    def _pin(self, programs: Mapping[str, Any]) -> int:
+        """Have the agent start programs by its tracer (agent/exec.go); returns why not, an error number, or 0."""
+        answer, _nothing = self._ask(_PIN, json.dumps(programs).encode())
+        number = int(told_by(answer, "errno"))
+        self._pinned = number == 0
+        return number
+
     # -- the protocol
 
     def _spawn(
@@ -194,6 +203,8 @@ class AgentSandbox:
         emulator = {"QEMU_STRACE": "1"} if trace and self._prefix else {}
         variables = [f"{k}={v}" for k, v in {**self._environment, **env, **emulator}.items()]
         request: dict[str, Any] = {"argv": list(argv), "env": variables, "cwd": cwd, "prefix": self._prefix}
+        if self._pinned:
+            request["pinned"] = True
         if trace and not self._prefix:
             request["trace"] = stream.traced = True
         self._send(_SPAWN, number, json.dumps(request).encode())

@@ -26,7 +26,6 @@ from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends.docker import LABEL, DockerSandbox, connect, export_image, reap
-from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits
 from pytest_xinchuang.toolchain.builder import Builder
@@ -61,13 +60,11 @@ def sandbox(request: pytest.FixtureRequest, docker_pool: Pool, platforms: Platfo
 def test_it_says_what_it_is(sandbox: DockerSandbox, platforms: Platforms) -> None:
     platform = platforms.get(sandbox.fingerprint.platform)
     assert sandbox.fingerprint.observed["uname_m"] == platform.architecture.uname
-    assert not sandbox.fingerprint.isolation["cpu_pinned"]
-    if platform.arch is HOST_ARCH:
-        assert "run natively on this host" in sandbox.fingerprint.degraded
+    assert sandbox.fingerprint.extra["children"] == "tracer" and not sandbox.fingerprint.degraded
+    assert all(sandbox.fingerprint.isolation[name] for name in ("children_emulated", "cpu_pinned", "host_refused"))
 
 
 def test_it_keeps_the_protocol(sandbox: DockerSandbox) -> None:
-    # Builtins alone: children need the host's binfmt_misc.
     outcome = sandbox.run(["sh", "-c", "read x; echo got $x; echo err >&2; exit 3"], stdin=b"in\n")
     assert (outcome.stdout, outcome.stderr, outcome.code) == (b"got in\n", b"err\n", 3)
     data = os.urandom(1 << 20)

@@ -128,7 +128,7 @@ def _build(
     with tempfile.TemporaryFile() as context:
         with tarfile.open(fileobj=context, mode="w") as tar:
             _add(tar, "Dockerfile", "\n".join([*lines, labels]).encode() + b"\n", 0o644)
-            _add(tar, "xc/agent", agent, 0o755)
+            _add(tar, "xc/agent", agent, 0o711)
             _add(tar, "xc/emulator", emulator.path.read_bytes(), 0o755)
             if rootfs is not None:
                 with tempfile.NamedTemporaryFile() as inner:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -33,6 +33,10 @@ from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
+CHILDREN = "XC_CHILDREN"
+"""For tests and for looking at a kernel: see ``QemuSpec.children``."""
+LAYER = "XC_LAYER"
+"""The same for ``QemuSpec.layer``."""
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
@@ -58,6 +62,10 @@ class QemuSpec:
         absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
         floor: whether ``absent_calls`` are all that can be taken away.
         loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
+        children: how programs that programs start come to the emulator: by the kernel's private binfmt_misc where there is one,
+            else by a tracer; ``tracer``: by that anyway. ``CHILDREN`` of the environment says so for all.
+        layer: where commands write: to an overlay where the kernel lets us mount one, else to a copy of the root filesystem in
+            memory; ``copy``: to that anyway. ``LAYER`` of the environment says so for all.
     """
 
     platform: str
@@ -73,6 +81,8 @@ class QemuSpec:
     absent_calls: tuple[int, ...] = ()
     floor: bool = False
     loopback: bool = False
+    children: str = field(default_factory=lambda: os.environ.get(CHILDREN, ""))
+    layer: str = field(default_factory=lambda: os.environ.get(LAYER, ""))
 
 
 class QemuSandbox:
@@ -111,7 +121,9 @@ class QemuSandbox:
         try:
             # Before it is told what to do: whatever it starts is in the group.
             self._group = MemoryGroup.of(self._supervisor.pid)
-            self._binfmt_missing = self._shake_hands()
+            self._ready = self._shake_hands()
+            self._children, self._missing = self._ready["children"], Message.from_data(self._ready["missing"] or "")
+            self._copied_mb = -(-self._ready["copied"] >> 20)
             self.fingerprint = self._fingerprint()
         except BaseException:
             self.close()
@@ -138,6 +150,8 @@ class QemuSandbox:
             "emulators": {},
             "log": "",
             "helpers": {},
+            "children": spec.children,
+            "layer": spec.layer,
             "registrations": [],
             "network": False,
             "loopback": spec.loopback,
@@ -149,6 +163,7 @@ class QemuSandbox:
             "masked": list(masks.MASKED),
             "read_only": list(masks.READ_ONLY),
             "filter": calls.seccomp_program(machine, spec.absent_calls).hex(),
+            "traced_filter": calls.seccomp_program(machine, spec.absent_calls, traced=True).hex(),
         }
         return (
             config
@@ -156,8 +171,8 @@ class QemuSandbox:
             else config | emulation(spec.emulator, spec.arch, machine, spec.cpu_model, spec.kernel_release)
         )
 
-    def _shake_hands(self) -> Message:
-        """Configure the supervisor; returns why it has no binfmt_misc of its own, or nothing."""
+    def _shake_hands(self) -> dict[str, Any]:
+        """Configure the supervisor; returns what it says of itself."""
         confinement.send(self._control, self._config())
         seconds = self.spec.runner.seconds(START_TIMEOUT_S)
         self._control.settimeout(seconds)
@@ -184,12 +199,12 @@ class QemuSandbox:
                 mend=verbatim("xc doctor"),
                 namespaces=True,
             )
-        return Message.from_data(answer["binfmt"] or "")
+        return answer
 
     def _fingerprint(self) -> Fingerprint:
         spec = self.spec
         baseline, observed = self._calibrate()
-        children = spec.emulator is None or not self._binfmt_missing
+        children = bool(self._children)
         return Fingerprint(
             backend="qemu",
             platform=spec.platform,
@@ -216,7 +231,12 @@ class QemuSandbox:
             observed=observed,
             host_kernel=host.release(),
             baseline_ms=baseline,
-            degraded=NOTHING if children else _("children are not emulated: {why}", why=self._binfmt_missing),
+            degraded=NOTHING if children else _("children are not emulated: {why}", why=self._missing),
+            extra={
+                "children": self._children or "none",
+                "layer": self._ready["layer"],
+                "user_attributes": self._ready["attributes"],
+            },
         )
 
     def _calibrate(self) -> tuple[float, dict[str, str]]:
@@ -362,7 +382,8 @@ class QemuSandbox:
             },
         }
         if self._group is not None:
-            self._group.allow(limits.memory_mb + self.spec.layer_mb + OVERHEAD_MB, 2 * limits.processes + 64)
+            memory_mb = limits.memory_mb + self.spec.layer_mb + self._copied_mb + OVERHEAD_MB
+            self._group.allow(memory_mb, 2 * limits.processes + 64)
         self._send(message, fds)
         return number
 
