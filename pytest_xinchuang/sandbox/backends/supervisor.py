@@ -314,8 +314,9 @@ class Root:
 
     def build(self) -> None:
         """(Re)make the writable layer and everything that is mounted in it."""
+        anew = True
         if self.copy is not None:
-            self.copy.restore()
+            anew = self.copy.restore()
             self._complete("/root")
         elif config["layer"] == "copy" or not self.attributes("/"):
             # Without attributes (tmpfs before Linux 6.6) no directory can be made where one of the lower layer was removed.
@@ -337,10 +338,11 @@ class Root:
         os.chmod("/root/dev/shm", 0o1777)
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"/root/dev/{name}")
-        self._identify()
-        os.chmod("/root/tmp", 0o1777)
+        self._identify(anew)
+        if anew:
+            os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
-            for path in ("/root", "/root/xc"):
+            for path in ("/root", "/root/xc") if anew else ("/root/xc",):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
         self._fresh_ipc()
@@ -350,7 +352,8 @@ class Root:
             for name in (*names, *files)
         }
         if self.copy is not None:
-            self.copy.settle()
+            if anew:
+                self.copy.settle()
         else:
             self.made = self._upper()
 
@@ -387,7 +390,7 @@ class Root:
             return False
         return True
 
-    def _identify(self) -> None:
+    def _identify(self, anew: bool) -> None:
         """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
         for path, text in config["identity"].items():
             if path == "/proc/cpuinfo":
@@ -396,6 +399,8 @@ class Root:
                 mount(_("show the CPU's /proc/cpuinfo"), "/cpuinfo", "/root/proc/cpuinfo", "", MS_BIND)
                 if FROM_ROOT:
                     os.chown("/cpuinfo", UID, UID)
+                continue
+            if not anew:
                 continue
             place = f"/root{path}"
             if os.path.lexists(place):
@@ -424,8 +429,7 @@ class Root:
         else:
             for name in ("proc", "dev"):
                 call(_("unmount /{name}", name=name), libc.umount2(f"/root/{name}".encode(), MNT_DETACH))
-            if os.path.lexists("/root/xc"):
-                self.copy.remove("/root/xc")
+            self.copy.empty("/root/xc")
         self.build()
 
     def _upper(self) -> dict[str, State]:
