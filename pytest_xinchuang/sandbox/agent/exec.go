@@ -210,7 +210,7 @@ type planned struct {
 	words   []string // in the place of argv[0]; nil leaves it
 }
 
-// plan is what the kernel would do with binfmt_misc (execs.py, plan).
+// plan is what the kernel would do with binfmt_misc (inside/programs.py, plan).
 func (t *tracer) plan(path string, look func(string) (seen, error)) (planned, error) {
 	program := path
 	var words []string

@@ -32,12 +32,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.sandbox.backends.inside import confinement, copies, execs
+    from pytest_xinchuang.sandbox.backends.inside import confinement, copies, execs, programs
 else:
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside"))
     import confinement
     import copies
     import execs
+    import programs
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -549,7 +550,7 @@ def find_program(argv0: str, path: str) -> str:
 
 def explicit(argv: list[str], program: str, kind: str) -> tuple[list[str], int]:
     """How to start ``program`` by an emulator: as binfmt_misc does, and scripts through their interpreter."""
-    planned = execs.plan(os.fsencode(program), execs.look_here(root.ours), config["kinds"])
+    planned = programs.plan(os.fsencode(program), programs.look_here(root.ours), config["kinds"])
     if planned.kind != "emulator":
         return argv, root.emulators["refuser"]
     words = [os.fsdecode(word) for word in planned.words or ()] or argv[:1]
