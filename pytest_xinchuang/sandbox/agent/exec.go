@@ -160,19 +160,16 @@ func makeTracer(request pinRequest) error {
 		t.ours[identity{uint64(about.Dev), about.Ino}] = kind
 	}
 	// Whether we may trace at all: a child that waits and ends.
-	read, write, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer read.Close()
-	attributes := &syscall.ProcAttr{Files: []uintptr{2, 2, 2, read.Fd()}}
 	lock.Lock()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"/.xc/agent", execWord, "0", "/"}, attributes)
+	pid, gate, err := waiting(&syscall.ProcAttr{Files: []uintptr{2, 2, 2}}, "0", "/", nil)
 	lock.Unlock()
 	if err != nil {
 		return err
 	}
-	defer write.Close()
+	defer syscall.Close(gate)
+	if err := ready(gate); err != nil {
+		return err
+	}
 	return onTracer(func() error {
 		err := t.seize(pid, "")
 		if err == nil {
@@ -180,6 +177,36 @@ func makeTracer(request pinRequest) error {
 		}
 		return err
 	})
+}
+
+// waiting starts this program again, which says a byte when it can be traced, and waits for one.
+func waiting(attributes *syscall.ProcAttr, uid, program string, argv []string) (int, int, error) {
+	gate, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	attributes.Files = append(append([]uintptr{}, attributes.Files...), uintptr(gate[1]))
+	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{"/.xc/agent", execWord, uid, program}, argv...), attributes)
+	syscall.Close(gate[1])
+	if err != nil {
+		syscall.Close(gate[0])
+	}
+	return pid, gate[0], err
+}
+
+// ready: until then its exec may not be over, and it cannot be traced.
+func ready(gate int) error {
+	var said [1]byte
+	for {
+		n, err := syscall.Read(gate, said[:])
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case n != 1:
+			return errors.Join(err, syscall.ECHILD)
+		}
+		return nil
+	}
 }
 
 func onTracer(work func() error) error {
@@ -403,26 +430,21 @@ func (t *tracer) first(argv []string, program, cwd string) ([]string, string, er
 
 // start starts a command that the tracer takes: this program again, which waits for that and becomes the command.
 func (t *tracer) start(program string, argv []string, attributes *syscall.ProcAttr, name string) (int, func() error, error) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		return 0, nil, err
-	}
-	defer read.Close()
 	own := *attributes.Sys
 	own.Credential = nil
-	files := append(append([]uintptr{}, attributes.Files...), read.Fd())
-	again := &syscall.ProcAttr{Dir: attributes.Dir, Env: attributes.Env, Files: files, Sys: &own}
-	words := append([]string{"/.xc/agent", execWord, strconv.Itoa(t.uid), program}, argv...)
-	pid, err := syscall.ForkExec("/proc/self/exe", words, again)
+	again := &syscall.ProcAttr{Dir: attributes.Dir, Env: attributes.Env, Files: attributes.Files, Sys: &own}
+	pid, gate, err := waiting(again, strconv.Itoa(t.uid), program, argv)
 	if err != nil {
-		write.Close()
 		return 0, nil, err
 	}
 	return pid, func() error {
-		defer write.Close()
-		err := onTracer(func() error { return t.seize(pid, name) })
+		defer syscall.Close(gate)
+		err := ready(gate)
 		if err == nil {
-			_, err = write.Write([]byte{1})
+			err = onTracer(func() error { return t.seize(pid, name) })
+		}
+		if err == nil {
+			_, err = syscall.Write(gate, []byte{1})
 		}
 		return err
 	}, nil
@@ -433,8 +455,7 @@ func (t *tracer) start(program string, argv []string, attributes *syscall.ProcAt
 func becomeCommand(uid, program string, argv []string) {
 	runtime.LockOSThread()
 	syscall.CloseOnExec(3)
-	var byte1 [1]byte
-	if n, _ := syscall.Read(3, byte1[:]); n != 1 {
+	if _, err := syscall.Write(3, []byte{1}); err != nil || ready(3) != nil {
 		os.Exit(125)
 	}
 	id, _ := strconv.Atoi(uid)
