@@ -43,6 +43,8 @@ API_TIMEOUT_S = 120
 """Seconds for one answer of the engine; a pull answers as it goes."""
 MEMORY_MB = 2048
 PIDS = 1024
+CLONE3 = 435
+"""The same number on every architecture."""
 PINNED = "/.xc/pinned"
 """Where the agent has the emulator with its CPU model within itself (agent/exec.go)."""
 
@@ -300,6 +302,8 @@ class DockerSandbox(AgentSandbox):
         if not pinned.supported(machine):
             return _("on a {machine} host there is no tracer of programs", machine=verbatim(machine))
         made = emulation(emulator, platform.arch, machine, self._cpu_model, release)
+        # As in ``docker_profile``, and where an engine's own profile has EPERM for it: the last filter's errno is told.
+        absent = [*absent, CLONE3]
         programs = {name: made[name] for name in ("emulators", "doors", "kinds", "log")} | {
             "called": {kind: made["called"].format(kind=kind) for kind in made["emulators"]},
             "refuser": made["helpers"]["refuser"],
