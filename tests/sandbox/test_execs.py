@@ -15,7 +15,7 @@ import pytest
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.backends.inside import execs
+from pytest_xinchuang.sandbox.backends.inside import programs
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Sandbox
@@ -31,13 +31,13 @@ KINDS = formats.kinds("arm64", "amd64")
 PROGRAM, HOST = head(183), head(62)
 
 
-def planned(files: Mapping[bytes, bytes | None], path: bytes = b"/p") -> execs.Plan:
-    def look(wanted: bytes) -> execs.Seen:
+def planned(files: Mapping[bytes, bytes | None], path: bytes = b"/p") -> programs.Plan:
+    def look(wanted: bytes) -> programs.Seen:
         if wanted not in files:
             raise FileNotFoundError(errno.ENOENT, "")
         return wanted == b"/own", files[wanted]
 
-    return execs.plan(path, look, KINDS)
+    return programs.plan(path, look, KINDS)
 
 
 def failure(files: Mapping[bytes, bytes | None], path: bytes = b"/p") -> int | None:
@@ -68,11 +68,11 @@ def test_the_tracer_tells_programs_as_the_kernel_does(wanted: str, native: str) 
     ]
     for each in (*heads, b"", b"\x7fELF", b"MZ", PROGRAM[:18]):
 
-        def look(_path: bytes, found: bytes = each) -> execs.Seen:
+        def look(_path: bytes, found: bytes = each) -> programs.Seen:
             return False, found
 
         try:
-            kind = execs.plan(b"/p", look, kinds).kind
+            kind = programs.plan(b"/p", look, kinds).kind
         except OSError as error:
             kind = "nothing" if error.errno == errno.ENOEXEC else str(error)
         assert kind == chosen(lines, each).replace("the kernel", "nothing"), each
@@ -91,7 +91,7 @@ def test_the_tracer_tells_programs_as_the_kernel_does(wanted: str, native: str) 
     ],
 )
 def test_a_script_is_started_by_its_interpreter(text: bytes, words: tuple[bytes, ...]) -> None:
-    assert planned({b"/p": text, b"/i": PROGRAM}) == execs.Plan("emulator", b"/i", words)
+    assert planned({b"/p": text, b"/i": PROGRAM}) == programs.Plan("emulator", b"/i", words)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends import qemu
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.backends.qemu_spec import CHILDREN, LAYER
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -62,8 +63,8 @@ def sandbox(
     old = way.endswith(OLD)
     with monkeypatch.context() as patch:
         if old:
-            patch.setenv(qemu.CHILDREN, "tracer")
-            patch.setenv(qemu.LAYER, "copy")
+            patch.setenv(CHILDREN, "tracer")
+            patch.setenv(LAYER, "copy")
         found = (old_pool if old else pool).sandbox(platforms.get(name))
     assert not old or (found.fingerprint.extra["children"], found.fingerprint.extra["layer"]) == ("tracer", "copy")
     found.reset()

@@ -23,10 +23,11 @@ import (
 // of root until a command becomes another, and to look at /proc/PID that of who can read the emulator.
 
 const (
-	execWord  = "xc:exec"
-	pinned    = "/.xc/pinned"
-	emulatorE = pinned + "/emulator"
-	refuserE  = pinned + "/refuser"
+	execWord = "xc:exec"
+	pinned   = "/.xc/pinned"
+	plain    = "plain"
+	logging  = "logging" // the emulator with a log of system calls
+	refuser  = "refuser"
 
 	// linux/ptrace.h
 	ptraceGetRegset  = 0x4204
@@ -56,15 +57,28 @@ const (
 
 // pinRequest is what the host says of programs: see wall/emulation.py.
 type pinRequest struct {
-	Patches []struct {
-		Offset int64  `json:"offset"`
-		Data   string `json:"data"`
-	} `json:"patches"`
-	Refuser string                 `json:"refuser"`
-	Kinds   map[string][][2]string `json:"kinds"`
-	Doors   map[string]uint64      `json:"doors"`
-	Called  string                 `json:"called"`
-	Filter  string                 `json:"filter"`
+	Emulators map[string][]patch           `json:"emulators"` // plain and logging
+	Doors     map[string]map[string]uint64 `json:"doors"`
+	Called    map[string]string            `json:"called"`
+	Refuser   string                       `json:"refuser"`
+	Kinds     map[string][][2]string       `json:"kinds"`
+	Filter    string                       `json:"filter"`
+	Log       string                       `json:"log"` // as the logging emulator is told it
+}
+
+type patch struct {
+	offset int64
+	data   []byte
+}
+
+// UnmarshalJSON reads a pair of an offset and hexadecimal bytes.
+func (p *patch) UnmarshalJSON(text []byte) error {
+	var data string
+	err := json.Unmarshal(text, &[2]any{&p.offset, &data})
+	if err == nil {
+		p.data, err = hex.DecodeString(data)
+	}
+	return err
 }
 
 type format struct{ want, care []byte }
@@ -83,8 +97,9 @@ var execs *tracer
 type tracer struct {
 	uid                int
 	emulators, refused []format
-	doors              map[string]uint64
-	called             string
+	doors              map[string]map[string]uint64
+	called             map[string]string
+	log                string
 	ours               map[identity]string
 	fresh              map[int]string
 	pending            map[int]rewritten
@@ -119,32 +134,24 @@ func makeTracer(request pinRequest) error {
 	if registers.total == 0 || credential == nil {
 		return syscall.ENOSYS
 	}
-	source, err := os.Open("/.xc/emulator")
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	target, err := os.OpenFile(emulatorE, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o555)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(target, source)
-	for _, patch := range request.Patches {
-		data, _ := hex.DecodeString(patch.Data)
-		_, wrong := target.WriteAt(data, patch.Offset)
-		err = errors.Join(err, wrong)
-	}
-	refuser, wrong := hex.DecodeString(request.Refuser)
-	err = errors.Join(err, wrong, target.Chmod(0o555), target.Close(), os.WriteFile(refuserE, refuser, 0o555))
-	filter, wrong := hex.DecodeString(request.Filter)
-	if err = errors.Join(err, wrong, os.WriteFile(pinned+"/filter", filter, 0o600), os.Chmod(refuserE, 0o555)); err != nil {
-		return err
-	}
 	t := &tracer{
-		uid: int(credential.Uid), doors: request.Doors, called: request.Called,
+		uid: int(credential.Uid), doors: request.Doors, called: request.Called, log: request.Log,
 		ours: map[identity]string{}, fresh: map[int]string{}, pending: map[int]rewritten{},
 	}
-	for kind, list := range map[string]*[]format{"emulator": &t.emulators, "refuser": &t.refused} {
+	for _, kind := range []string{plain, logging} {
+		if err := copyPatched(pinned+"/"+kind, request.Emulators[kind]); err != nil {
+			return err
+		}
+	}
+	program, wrong1 := hex.DecodeString(request.Refuser)
+	filter, wrong2 := hex.DecodeString(request.Filter)
+	err := errors.Join(
+		wrong1, wrong2, os.WriteFile(pinned+"/"+refuser, program, 0o555), os.WriteFile(pinned+"/filter", filter, 0o600),
+	)
+	if err != nil {
+		return err
+	}
+	for kind, list := range map[string]*[]format{"emulator": &t.emulators, refuser: &t.refused} {
 		for _, pair := range request.Kinds[kind] {
 			want, wrong1 := hex.DecodeString(pair[0])
 			care, wrong2 := hex.DecodeString(pair[1])
@@ -153,6 +160,8 @@ func makeTracer(request pinRequest) error {
 			}
 			*list = append(*list, format{want, care})
 		}
+	}
+	for _, kind := range []string{plain, logging, refuser} {
 		var about syscall.Stat_t
 		if err := syscall.Stat(pinned+"/"+kind, &about); err != nil {
 			return err
@@ -160,19 +169,16 @@ func makeTracer(request pinRequest) error {
 		t.ours[identity{uint64(about.Dev), about.Ino}] = kind
 	}
 	// Whether we may trace at all: a child that waits and ends.
-	read, write, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer read.Close()
-	attributes := &syscall.ProcAttr{Files: []uintptr{2, 2, 2, read.Fd()}}
 	lock.Lock()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"/.xc/agent", execWord, "0", "/"}, attributes)
+	pid, gate, err := waiting(&syscall.ProcAttr{Files: []uintptr{2, 2, 2}}, "0,0", "/", nil)
 	lock.Unlock()
 	if err != nil {
 		return err
 	}
-	defer write.Close()
+	defer syscall.Close(gate)
+	if err := ready(gate); err != nil {
+		return err
+	}
 	return onTracer(func() error {
 		err := t.seize(pid, "")
 		if err == nil {
@@ -180,6 +186,55 @@ func makeTracer(request pinRequest) error {
 		}
 		return err
 	})
+}
+
+// copyPatched makes an emulator that has its words within itself. Everybody may read it, or nobody could look at who runs it.
+func copyPatched(path string, patches []patch) error {
+	source, err := os.Open("/.xc/emulator")
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o555)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	for _, patch := range patches {
+		_, wrong := target.WriteAt(patch.data, patch.offset)
+		err = errors.Join(err, wrong)
+	}
+	return errors.Join(err, target.Chmod(0o555), target.Close())
+}
+
+// waiting starts this program again, which says a byte when it can be traced, and waits for one.
+func waiting(attributes *syscall.ProcAttr, whom, program string, argv []string) (int, int, error) {
+	gate, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	attributes.Files = append(append([]uintptr{}, attributes.Files...), uintptr(gate[1]))
+	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{"/.xc/agent", execWord, whom, program}, argv...), attributes)
+	syscall.Close(gate[1])
+	if err != nil {
+		syscall.Close(gate[0])
+	}
+	return pid, gate[0], err
+}
+
+// ready: until then its exec may not be over, and it cannot be traced.
+func ready(gate int) error {
+	var said [1]byte
+	for {
+		n, err := syscall.Read(gate, said[:])
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case n != 1:
+			return errors.Join(err, syscall.ECHILD)
+		}
+		return nil
+	}
 }
 
 func onTracer(work func() error) error {
@@ -210,7 +265,7 @@ type planned struct {
 	words   []string // in the place of argv[0]; nil leaves it
 }
 
-// plan is what the kernel would do with binfmt_misc (execs.py, plan).
+// plan is what the kernel would do with binfmt_misc (inside/programs.py, plan).
 func (t *tracer) plan(path string, look func(string) (seen, error)) (planned, error) {
 	program := path
 	var words []string
@@ -377,7 +432,7 @@ func (t *tracer) judge(fd int) (seen, error) {
 }
 
 // first is how a command of the host's is started: the argv of the emulator, and which file that is.
-func (t *tracer) first(argv []string, program, cwd string) ([]string, string, error) {
+func (t *tracer) first(argv []string, program, cwd, kind string) ([]string, string, error) {
 	var plan planned
 	err := asTarget(func() error {
 		directory, err := syscall.Open(cwd, oPath|syscall.O_CLOEXEC, 0)
@@ -392,37 +447,34 @@ func (t *tracer) first(argv []string, program, cwd string) ([]string, string, er
 		return nil, "", err
 	}
 	if plan.kind != "emulator" {
-		return argv, refuserE, nil
+		return argv, pinned + "/" + refuser, nil
 	}
 	words := plan.words
 	if words == nil {
 		words = argv[:1]
 	}
-	return append(append([]string{t.called, plan.program}, words...), argv[1:]...), emulatorE, nil
+	return append(append([]string{t.called[kind], plan.program}, words...), argv[1:]...), pinned + "/" + kind, nil
 }
 
 // start starts a command that the tracer takes: this program again, which waits for that and becomes the command.
-func (t *tracer) start(program string, argv []string, attributes *syscall.ProcAttr, name string) (int, func() error, error) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		return 0, nil, err
-	}
-	defer read.Close()
+func (t *tracer) start(
+	program string, argv []string, attributes *syscall.ProcAttr, name string, log uint16,
+) (int, func() error, error) {
 	own := *attributes.Sys
 	own.Credential = nil
-	files := append(append([]uintptr{}, attributes.Files...), read.Fd())
-	again := &syscall.ProcAttr{Dir: attributes.Dir, Env: attributes.Env, Files: files, Sys: &own}
-	words := append([]string{"/.xc/agent", execWord, strconv.Itoa(t.uid), program}, argv...)
-	pid, err := syscall.ForkExec("/proc/self/exe", words, again)
+	again := &syscall.ProcAttr{Dir: attributes.Dir, Env: attributes.Env, Files: attributes.Files, Sys: &own}
+	pid, gate, err := waiting(again, strconv.Itoa(t.uid)+","+strconv.Itoa(int(log)), program, argv)
 	if err != nil {
-		write.Close()
 		return 0, nil, err
 	}
 	return pid, func() error {
-		defer write.Close()
-		err := onTracer(func() error { return t.seize(pid, name) })
+		defer syscall.Close(gate)
+		err := ready(gate)
 		if err == nil {
-			_, err = write.Write([]byte{1})
+			err = onTracer(func() error { return t.seize(pid, name) })
+		}
+		if err == nil {
+			_, err = syscall.Write(gate, []byte{1})
 		}
 		return err
 	}, nil
@@ -430,14 +482,15 @@ func (t *tracer) start(program string, argv []string, attributes *syscall.ProcAt
 
 // becomeCommand waits until it is traced, and becomes the command. Its descriptor 3 ends where it is not to. It is root's, and
 // dumpable, so that we may trace it and nobody else may.
-func becomeCommand(uid, program string, argv []string) {
+func becomeCommand(whom, program string, argv []string) {
 	runtime.LockOSThread()
 	syscall.CloseOnExec(3)
-	var byte1 [1]byte
-	if n, _ := syscall.Read(3, byte1[:]); n != 1 {
+	if _, err := syscall.Write(3, []byte{1}); err != nil || ready(3) != nil {
 		os.Exit(125)
 	}
+	uid, number, _ := strings.Cut(whom, ",")
 	id, _ := strconv.Atoi(uid)
+	log, _ := strconv.ParseUint(number, 10, 16)
 	filter, err := os.ReadFile(pinned + "/filter")
 	if err != nil || id == 0 || len(filter) == 0 {
 		os.Exit(125)
@@ -450,7 +503,7 @@ func becomeCommand(uid, program string, argv []string) {
 	_, _, e1 := syscall.RawSyscall(syscall.SYS_SETGROUPS, 0, 0, 0)
 	_, _, e2 := syscall.RawSyscall(syscall.SYS_SETRESGID, uintptr(id), uintptr(id), uintptr(id))
 	_, _, e3 := syscall.RawSyscall(syscall.SYS_SETRESUID, uintptr(id), uintptr(id), uintptr(id))
-	if e1|e2|e3 != 0 {
+	if e1|e2|e3 != 0 || (log != 0 && filterLog(uint16(log)) != 0) {
 		os.Exit(125)
 	}
 	if _, _, e := syscall.RawSyscall(syscall.SYS_PRCTL, prSetSeccomp, seccompFilter, uintptr(unsafe.Pointer(&header))); e != 0 {
@@ -516,17 +569,38 @@ func (t *tracer) asked(pid int) {
 	if err == nil {
 		number = int32(state[registers.number])
 	}
+	if number == sysWrite || number == syscall.SYS_OPENAT {
+		t.logged(pid, state)
+		return
+	}
 	if err != nil || ours || (number != syscall.SYS_EXECVE && number != sysExecveat) {
 		ptrace(syscall.PTRACE_CONT, pid, 0, 0)
 		return
 	}
 	goesOn := syscall.PTRACE_CONT
 	if rewrote, err := t.rewrite(pid, state, number == sysExecveat); err != nil {
-		refuse(pid, state, errno(err))
+		answer(pid, state, -int64(errno(err)))
 	} else if rewrote {
 		goesOn = syscall.PTRACE_SYSCALL
 	}
 	ptrace(goesOn, pid, 0, 0)
+}
+
+// logged: a call that perhaps is an emulator's to its log.
+func (t *tracer) logged(pid int, state []uint64) {
+	var number uint64
+	ptrace(ptraceGetEventMsg, pid, 0, uintptr(unsafe.Pointer(&number)))
+	if log := logOf(uint16(number)); log != nil {
+		if memory, err := t.memoryOf(pid); err == nil {
+			if value, ours := log.answer(memory, pid, state); ours {
+				answer(pid, state, value)
+			}
+			memory.Close()
+		} else if log.lost == "" {
+			log.lost = "the memory of a process cannot be read"
+		}
+	}
+	ptrace(syscall.PTRACE_CONT, pid, 0, 0)
 }
 
 func (t *tracer) rewrite(pid int, state []uint64, at bool) (bool, error) {
@@ -594,7 +668,8 @@ func (t *tracer) rewrite(pid int, state []uint64, at bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	strings_ := []string{emulatorE, t.called, plan.program}
+	kind := t.kindOf(pid)
+	strings_ := []string{pinned + "/" + kind, t.called[kind], plan.program}
 	switch {
 	case plan.words != nil:
 		strings_ = append(strings_, plan.words...)
@@ -672,9 +747,9 @@ func (t *tracer) roomOn(pid int, stack uint64) uint64 {
 	return 0
 }
 
-// refuse has a call not made, and answers an error.
-func refuse(pid int, state []uint64, number int) {
-	state[registers.result] = -uint64(number)
+// answer has a call not made, and answers it.
+func answer(pid int, state []uint64, value int64) {
+	state[registers.result] = uint64(value)
 	if runtime.GOARCH == "amd64" {
 		state[registers.number] = ^uint64(0)
 	} else {
@@ -708,18 +783,16 @@ func (t *tracer) began(pid int) {
 	delete(t.pending, int(former))
 	name, first := t.fresh[pid]
 	delete(t.fresh, pid)
-	var about syscall.Stat_t
-	err := t.ofProcess(func() error { return syscall.Stat("/proc/"+strconv.Itoa(pid)+"/exe", &about) })
-	kind := t.ours[identity{uint64(about.Dev), about.Ino}]
-	if err != nil || kind == "" {
+	kind := t.kindOf(pid)
+	if kind == "" {
 		t.escaped.Store(true)
 		syscall.Kill(pid, syscall.SIGKILL)
 		return
 	}
-	if state, err := getRegisters(pid); err == nil && kind == "emulator" && (rewrote || first) {
-		door := t.doors["named"]
+	if state, err := getRegisters(pid); err == nil && kind != refuser && (rewrote || first) {
+		door := t.doors[kind]["named"]
 		if rewrote && call.refused {
-			door = t.doors["refused"]
+			door = t.doors[kind]["refused"]
 		} else {
 			if rewrote {
 				name = call.name
@@ -737,6 +810,16 @@ func (t *tracer) began(pid int) {
 		setRegisters(pid, state)
 	}
 	ptrace(syscall.PTRACE_CONT, pid, 0, 0)
+}
+
+// kindOf is which of our programs a process runs; nothing if it is another.
+func (t *tracer) kindOf(pid int) string {
+	var about syscall.Stat_t
+	err := t.ofProcess(func() error { return syscall.Stat("/proc/"+strconv.Itoa(pid)+"/exe", &about) })
+	if err != nil {
+		return ""
+	}
+	return t.ours[identity{uint64(about.Dev), about.Ino}]
 }
 
 // lookAs looks at a file from where a process stands: its directory (cwd, or fd/N), or with no path that descriptor itself.

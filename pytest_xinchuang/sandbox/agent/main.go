@@ -53,6 +53,7 @@ type command struct {
 	readers sync.WaitGroup
 	input   queue
 
+	log      uint16      // of system calls: its number, or 0
 	untraced atomic.Bool // the tracer could not take it, and it ended
 }
 
@@ -198,7 +199,11 @@ func spawn(id uint32, payload []byte) {
 	argv, program := request.Argv, find(request.Argv[0], request.Env)
 	name := filepath.Base(argv[0])
 	if request.Pinned && execs != nil {
-		full, emulator, err := execs.first(argv, program, request.Cwd)
+		kind := plain
+		if request.Trace {
+			kind = logging
+		}
+		full, emulator, err := execs.first(argv, program, request.Cwd, kind)
 		if err != nil {
 			sendJSON(outExit, id, map[string]any{"exec_errno": errno(err)})
 			return
@@ -230,13 +235,15 @@ func spawn(id uint32, payload []byte) {
 		Sys: &syscall.SysProcAttr{Setsid: true, Credential: credential},
 	}
 	start := forkExec
-	if request.Trace {
-		start = c.forkExecTraced
-	}
 	goOn := func() error { return nil }
-	if request.Pinned && execs != nil {
+	if request.Trace && !request.Pinned {
+		start = c.forkExecTraced
+	} else if request.Pinned && execs != nil {
+		if request.Trace {
+			c.log = newLog(id, execs.log)
+		}
 		start = func(program string, argv []string, attributes *syscall.ProcAttr) (pid int, err error) {
-			pid, goOn, err = execs.start(program, argv, attributes, name)
+			pid, goOn, err = execs.start(program, argv, attributes, name, c.log)
 			return pid, err
 		}
 	}
@@ -255,6 +262,9 @@ func spawn(id uint32, payload []byte) {
 		inW.Close()
 		outR.Close()
 		errR.Close()
+		if c.log != 0 {
+			closeLog(c.log)
+		}
 		sendJSON(outExit, id, map[string]any{"exec_errno": errno(err)})
 		return
 	}
@@ -407,14 +417,26 @@ func reap() {
 			c.readers.Wait()
 			c.input.add(nil)
 			cpu := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			var lost any
+			var opened uint64
+			if c.log != 0 {
+				onTracer(func() error {
+					lost, opened = closeLog(c.log)
+					return nil
+				})
+			}
 			if why := execs.broken(c); why != nil {
 				sendJSON(outExit, c.id, map[string]any{"broken": why})
 				return
 			}
-			sendJSON(outExit, c.id, map[string]any{
+			answer := map[string]any{
 				"status": int(status), "wall_ns": wall.Nanoseconds(), "left": len(left),
 				"cpu_ms": float64(cpu.Microseconds()) / 1000,
-			})
+			}
+			if c.log != 0 {
+				answer["untraced"], answer["emulators"] = lost, opened
+			}
+			sendJSON(outExit, c.id, answer)
 		}()
 	}
 }

@@ -5,4 +5,7 @@ package main
 // There is no emulator to be pinned on such a host (wall/pinned.py).
 var registers registerPlaces
 
-const sysExecveat = 281
+const (
+	sysExecveat = 281
+	sysWrite    = 64
+)

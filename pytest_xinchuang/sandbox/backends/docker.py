@@ -18,15 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, told, verbatim
 from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.docker_images import prepare, said
-from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, CpuVariant
+from pytest_xinchuang.sandbox.backends.user_mode import NEEDED_BY_QEMU
+from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, WORK_DIR, Fingerprint
 from pytest_xinchuang.sandbox.wall import pinned
 from pytest_xinchuang.sandbox.wall.calls import docker_profile, seccomp_program
@@ -40,6 +43,8 @@ API_TIMEOUT_S = 120
 """Seconds for one answer of the engine; a pull answers as it goes."""
 MEMORY_MB = 2048
 PIDS = 1024
+CLONE3 = 435
+"""The same number on every architecture."""
 PINNED = "/.xc/pinned"
 """Where the agent has the emulator with its CPU model within itself (agent/exec.go)."""
 
@@ -156,6 +161,9 @@ class DockerSandbox(AgentSandbox):
         emulator: EmulatorRef,
         cpu_model: str,
         release: str,
+        absent: Sequence[int],
+        floor: bool,
+        identity: bool,
         timeout_scale: float,
         runner: Runner,
         keep: bool,
@@ -175,7 +183,8 @@ class DockerSandbox(AgentSandbox):
         self._container: Any = None
         try:
             self._start(image, platform, labels)
-            untraced = self._trace(emulator, platform, release)
+            untraced = self._trace(emulator, platform, release, absent)
+            self._floor, self._identity = self._pinned and floor, identity
             self.fingerprint = self._describe(platform, rootfs, emulator, untraced)
         except BaseException:
             self._keep = False
@@ -183,18 +192,26 @@ class DockerSandbox(AgentSandbox):
             raise
 
     @classmethod
-    def open(cls, run: Opening, platform: Platform, variant: CpuVariant) -> DockerSandbox:
+    def open(cls, run: Opening, platform: Platform, wanted: Circumstances | CpuVariant) -> DockerSandbox:
         """Start a container of ``platform``: of the image that was named, of the vendor's if the engine has it, or of
         the stand-in root filesystem.
+
+        Args:
+            wanted: a variant alone is that of the CPU under the platform's own circumstances.
 
         Raises:
             SandboxFault: it could not be started; nothing is left behind.
         """
+        if not isinstance(wanted, Circumstances):
+            wanted = Circumstances(wanted)
+        variant = wanted.variant
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
             raise SandboxFault(
                 _("{id}: no QEMU CPU model is known for its {variant} variant", id=platform.id, variant=variant)
             )
+        if wanted.vendor:
+            model = f"{model},vendor={wanted.vendor}"
         client = connect(run.timeout_scale)
         try:
             reap(client)
@@ -217,6 +234,9 @@ class DockerSandbox(AgentSandbox):
                 emulator=emulator,
                 cpu_model=model,
                 release=release,
+                absent=_absent_calls(platform) if wanted.floor else (),
+                floor=wanted.floor and platform.system.kernel.value is not None,
+                identity=bool(prepared.identity),
                 timeout_scale=EMULATION_SCALE * run.timeout_scale,
                 runner=run.runner,
                 keep=run.keep,
@@ -240,7 +260,7 @@ class DockerSandbox(AgentSandbox):
                 WORK_DIR: f"{tmpfs},mode=755",
                 "/tmp": f"{tmpfs},mode=1777",
                 "/run": f"{tmpfs},mode=755",
-                PINNED: "rw,exec,nosuid,nodev,size=64m,mode=711",
+                PINNED: "rw,exec,nosuid,nodev,size=96m,mode=711",
             },
             mem_limit=f"{MEMORY_MB}m",
             memswap_limit=f"{MEMORY_MB}m",
@@ -276,22 +296,25 @@ class DockerSandbox(AgentSandbox):
         threading.Thread(target=self._read_all, name=f"{self.name}-reader", daemon=True).start()
         self._await_agent(START_TIMEOUT_S)
 
-    def _trace(self, emulator: EmulatorRef, platform: Platform, release: str) -> Message:
+    def _trace(self, emulator: EmulatorRef, platform: Platform, release: str, absent: Sequence[int]) -> Message:
         """Have children emulated by the agent's tracer; returns why not, or nothing."""
-        if not pinned.supported(host.machine()):
-            return _("on a {machine} host there is no tracer of programs", machine=verbatim(host.machine()))
-        made = emulation(emulator, platform.arch, host.machine(), self._cpu_model, release)
-        number = self._pin(
-            {
-                "patches": [{"offset": offset, "data": data} for offset, data in made["emulators"]["plain"]],
-                "refuser": made["helpers"]["refuser"],
-                "kinds": made["kinds"],
-                "doors": made["doors"]["plain"],
-                "called": made["called"].format(kind="plain"),
-                "filter": seccomp_program(host.machine(), traced=True).hex(),
-            }
-        )
+        machine = host.machine()
+        if not pinned.supported(machine):
+            return _("on a {machine} host there is no tracer of programs", machine=verbatim(machine))
+        made = emulation(emulator, platform.arch, machine, self._cpu_model, release)
+        # As in ``docker_profile``, and where an engine's own profile has EPERM for it: the last filter's errno is told.
+        absent = [*absent, CLONE3]
+        programs = {name: made[name] for name in ("emulators", "doors", "kinds", "log")} | {
+            "called": {kind: made["called"].format(kind=kind) for kind in made["emulators"]},
+            "refuser": made["helpers"]["refuser"],
+            "filter": seccomp_program(machine, absent, traced=True).hex(),
+        }
+        number = self._pin(programs)
         return _("{step}: {problem}", step=_("trace processes"), problem=system_error(number)) if number else NOTHING
+
+    @property
+    def logs_apart(self) -> bool:
+        return self._pinned
 
     def _describe(self, platform: Platform, rootfs: RootfsRef, emulator: EmulatorRef, untraced: Message) -> Fingerprint:
         asked = self.run(["uname", "-mr"], cwd="/")
@@ -339,8 +362,8 @@ class DockerSandbox(AgentSandbox):
                 "call_list": True,
                 "host_refused": self._pinned,
                 "memory_counted": True,
-                "kernel_floor": False,
-                "identity": not rootfs.stand_in,
+                "kernel_floor": self._floor,
+                "identity": self._identity or not rootfs.stand_in,
             },
             observed={"uname_m": machine, "uname_r": release},
             host_kernel=host.release(),
@@ -395,6 +418,12 @@ class DockerSandbox(AgentSandbox):
 
 
 _serial = itertools.count(1)
+
+
+def _absent_calls(platform: Platform) -> list[int]:
+    """Numbers of the host's system calls that the platform's kernel has not got, as far as they can be taken away."""
+    numbers = tables()[HOST_ARCH.value] if HOST_ARCH else {}
+    return [numbers[n] for n in lacking_on(platform).absent if n in numbers and n not in NEEDED_BY_QEMU]
 
 
 def _as_fault(error: BaseException, what: Message) -> BaseException:

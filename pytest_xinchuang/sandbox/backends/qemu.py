@@ -12,31 +12,26 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from pytest_xinchuang.core.errors import SandboxFault
-from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
-from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends.inside import confinement
+from pytest_xinchuang.sandbox.backends.qemu_spec import QemuSpec as QemuSpec
 from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.wall import calls, masks, pinned
 from pytest_xinchuang.sandbox.wall.emulation import emulation
 from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
-from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
+from pytest_xinchuang.tools.process import DEVNULL
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
-CHILDREN = "XC_CHILDREN"
-"""For tests and for looking at a kernel: see ``QemuSpec.children``."""
-LAYER = "XC_LAYER"
-"""The same for ``QemuSpec.layer``."""
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 """Seconds for one of the supervisor's own answers: a file, a list of changes."""
@@ -48,41 +43,6 @@ MOST_READ = 1 << 30
 """Bytes of the largest file that is read from a sandbox."""
 KILL_TIMEOUT_S = 5.0
 """Seconds for the end of what was killed."""
-
-
-@dataclass(frozen=True)
-class QemuSpec:
-    """What a qemu sandbox is made of.
-
-    Attributes:
-        timeout_scale: of the time-outs of commands.
-        runner: scales those of the sandbox itself.
-        emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
-        identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
-        absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
-        floor: whether ``absent_calls`` are all that can be taken away.
-        loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
-        children: how programs that programs start come to the emulator: by the kernel's private binfmt_misc where there is one,
-            else by a tracer; ``tracer``: by that anyway. ``CHILDREN`` of the environment says so for all.
-        layer: where commands write: to an overlay where the kernel lets us mount one, else to a copy of the root filesystem in
-            memory; ``copy``: to that anyway. ``LAYER`` of the environment says so for all.
-    """
-
-    platform: str
-    arch: Arch
-    rootfs: RootfsRef
-    emulator: EmulatorRef | None
-    cpu_model: str
-    kernel_release: str
-    timeout_scale: float = 1.0
-    runner: Runner = UNSCALED
-    layer_mb: int = 512
-    identity: tuple[tuple[str, str], ...] = ()
-    absent_calls: tuple[int, ...] = ()
-    floor: bool = False
-    loopback: bool = False
-    children: str = field(default_factory=lambda: os.environ.get(CHILDREN, ""))
-    layer: str = field(default_factory=lambda: os.environ.get(LAYER, ""))
 
 
 class QemuSandbox:

@@ -20,7 +20,7 @@ def _user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> Sandb
 def _docker(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
     from pytest_xinchuang.sandbox.backends.docker import DockerSandbox
 
-    return DockerSandbox.open(run, platform, wanted.variant)
+    return DockerSandbox.open(run, platform, wanted)
 
 
 def _system(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
@@ -64,7 +64,7 @@ SHIPPED = BackendTable(
     {
         "auto": Backend(_auto, adapts=True),
         "qemu": Backend(_user_mode, adapts=True),
-        "docker": Backend(_docker),
+        "docker": Backend(_docker, adapts=True),
         "system": Backend(_system, adapts=True, boots=True),
         "native": Backend(_native),
     },

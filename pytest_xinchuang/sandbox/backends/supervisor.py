@@ -32,12 +32,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.sandbox.backends.inside import confinement, copies, execs
+    from pytest_xinchuang.sandbox.backends.inside import confinement, copies, execs, programs
 else:
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside"))
     import confinement
     import copies
     import execs
+    import programs
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -314,8 +315,9 @@ class Root:
 
     def build(self) -> None:
         """(Re)make the writable layer and everything that is mounted in it."""
+        anew = True
         if self.copy is not None:
-            self.copy.restore()
+            anew = self.copy.restore()
             self._complete("/root")
         elif config["layer"] == "copy" or not self.attributes("/"):
             # Without attributes (tmpfs before Linux 6.6) no directory can be made where one of the lower layer was removed.
@@ -337,10 +339,11 @@ class Root:
         os.chmod("/root/dev/shm", 0o1777)
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"/root/dev/{name}")
-        self._identify()
-        os.chmod("/root/tmp", 0o1777)
+        self._identify(anew)
+        if anew:
+            os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
-            for path in ("/root", "/root/xc"):
+            for path in ("/root", "/root/xc") if anew else ("/root/xc",):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
         self._fresh_ipc()
@@ -350,7 +353,8 @@ class Root:
             for name in (*names, *files)
         }
         if self.copy is not None:
-            self.copy.settle()
+            if anew:
+                self.copy.settle()
         else:
             self.made = self._upper()
 
@@ -387,7 +391,7 @@ class Root:
             return False
         return True
 
-    def _identify(self) -> None:
+    def _identify(self, anew: bool) -> None:
         """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
         for path, text in config["identity"].items():
             if path == "/proc/cpuinfo":
@@ -396,6 +400,8 @@ class Root:
                 mount(_("show the CPU's /proc/cpuinfo"), "/cpuinfo", "/root/proc/cpuinfo", "", MS_BIND)
                 if FROM_ROOT:
                     os.chown("/cpuinfo", UID, UID)
+                continue
+            if not anew:
                 continue
             place = f"/root{path}"
             if os.path.lexists(place):
@@ -424,8 +430,7 @@ class Root:
         else:
             for name in ("proc", "dev"):
                 call(_("unmount /{name}", name=name), libc.umount2(f"/root/{name}".encode(), MNT_DETACH))
-            if os.path.lexists("/root/xc"):
-                self.copy.remove("/root/xc")
+            self.copy.empty("/root/xc")
         self.build()
 
     def _upper(self) -> dict[str, State]:
@@ -545,7 +550,7 @@ def find_program(argv0: str, path: str) -> str:
 
 def explicit(argv: list[str], program: str, kind: str) -> tuple[list[str], int]:
     """How to start ``program`` by an emulator: as binfmt_misc does, and scripts through their interpreter."""
-    planned = execs.plan(os.fsencode(program), execs.look_here(root.ours), config["kinds"])
+    planned = programs.plan(os.fsencode(program), programs.look_here(root.ours), config["kinds"])
     if planned.kind != "emulator":
         return argv, root.emulators["refuser"]
     words = [os.fsdecode(word) for word in planned.words or ()] or argv[:1]

@@ -17,7 +17,7 @@ import shutil
 import stat
 import struct
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import NamedTuple
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -40,8 +40,7 @@ class State(NamedTuple):
     entries: int
 
 
-def _state(path: str) -> State:
-    found = os.lstat(path)
+def _state(path: str, found: os.stat_result) -> State:
     directory = stat.S_ISDIR(found.st_mode)
     return State(
         found.st_ino,
@@ -121,20 +120,26 @@ class Copy:
 
     # -- states
 
-    def _walk(self) -> Iterator[tuple[str, State]]:
-        yield "", _state(self._place)
-        for directory, names, files in os.walk(self._place):
-            inside = directory[len(self._place) :]
-            if not inside:
-                names[:] = [name for name in names if name not in self._apart]
-            for name in (*names, *files):
-                yield f"{inside}/{name}", _state(f"{directory}/{name}")
+    def _walk(self) -> dict[str, State]:
+        found = {"": _state(self._place, os.lstat(self._place))}
+        left, prefix = [self._place], len(self._place)
+        while left:
+            directory = left.pop()
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if directory == self._place and entry.name in self._apart:
+                        continue
+                    path = entry.path
+                    found[path[prefix:]] = _state(path, entry.stat(follow_symlinks=False))
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(path)
+        return found
 
     def settle(self) -> None:
         """Changes are told from here on."""
         self._blind = self._inotify < 0
-        for path, state in self._walk():
-            self._made[path] = state
+        self._made = self._walk()
+        for path, state in self._made.items():
             if stat.S_ISDIR(state.rights[0]) and not self._blind:
                 wanted = _CLOSE_WRITE | _ONLYDIR
                 number = _libc.inotify_add_watch(self._inotify, os.fsencode(self._place + path), wanted)
@@ -178,7 +183,7 @@ class Copy:
     def compare(self) -> tuple[set[str], set[str]]:
         """Paths that were made, written, removed or given other rights; and directories in which a name was."""
         self._listen()
-        now = dict(self._walk())
+        now = self._walk()
         passing, changed = set(), set()
         for path, state in now.items():
             was = self._made.get(path)
@@ -193,12 +198,14 @@ class Copy:
                 changed.add(path)
         return changed, passing
 
-    def restore(self) -> None:
-        """Undo all changes; ``settle`` is for the end of what is made anew by whoever asks for this.
+    def restore(self) -> bool:
+        """Undo all changes; returns whether there were any. Then ``settle`` is for the end of what is made anew.
 
         Nothing of the target's may run: links are not followed, but names could be changed between two steps.
         """
         changed, passing = self.compare()
+        if not changed and not passing:
+            return False
         for path in sorted(changed):  # a directory before what is in it
             there, was = self._place + path, self._made.get(path)
             about = os.lstat(there) if os.path.lexists(there) else None
@@ -220,8 +227,21 @@ class Copy:
                 os.chown(there, user, group)
                 os.chmod(there, stat.S_IMODE(mode))
                 os.utime(there, ns=(was.entries, was.entries))
-        self._made.clear()
         self._watched.clear()
+        return True
+
+    @classmethod
+    def empty(cls, path: str) -> None:
+        """Leave an empty directory, or nothing where there is none."""
+        if not _is_directory(path):
+            if os.path.lexists(path):
+                os.unlink(path)
+            return
+        for name in os.listdir(path):
+            cls.remove(f"{path}/{name}")
+        os.chmod(path, 0o755)
+        for name, _value in _attributes(path):
+            os.removexattr(path, name)
 
     @staticmethod
     def remove(path: str) -> None:
