@@ -28,6 +28,7 @@ def measure(rounds: int) -> Result:
     result = Result("provision")
     platforms = Platforms([resources.platforms_file()])
     seconds: dict[str, list[float]] = {}
+    spent: list[float] = []
 
     def timed(name: str, step: Callable[[], object]) -> None:
         started = time.perf_counter()
@@ -38,7 +39,7 @@ def measure(rounds: int) -> Result:
         for number in range(rounds or ROUNDS):
             root = Path(place) / str(number)
             first, second = platforms.get(FIRST), platforms.get(SECOND)
-            _one(platforms, root, first, second, timed)
+            _one(platforms, root, first, second, timed, spent)
             if not number:
                 for name in ("packages", "entries"):
                     result.add(f"disk: {name}, two platforms", [_megabytes(root / name)], "MB")
@@ -46,6 +47,7 @@ def measure(rounds: int) -> Result:
             shutil.rmtree(root)
     for name, samples in seconds.items():
         result.add(name, samples, "s")
+    result.add("all of it, with the packages there: processor", spent, "s")
     together = sorted(seconds["all of it, with the packages there"])
     result.ratios["provision_s"] = round(together[len(together) // 2], 2)
     result.goals["provision_s"] = f"<= {GOAL_S:.0f}"
@@ -58,6 +60,7 @@ def _one(
     first: Platform,
     second: Platform,
     timed: Callable[[str, Callable[[], object]], None],
+    spent: list[float],
 ) -> None:
     store = Store(platforms, Cache(root))
     supply, reference = store.supply, str(platforms.file.reference)
@@ -72,7 +75,10 @@ def _one(
         "of these, the digests", lambda: [tree_digest(store.cache.tree(e.kind, e.name)) for e in store.cache.entries()]
     )
     shutil.rmtree(root / "entries")
+    before = time.process_time()
     timed("all of it, with the packages there", lambda: provision(Store(platforms, Cache(root)), [first]))
+    # On a busy machine the clock tells of its neighbours.
+    spent.append(time.process_time() - before)
     again = Store(platforms, Cache(root))
     timed("once more: nothing to do", lambda: provision(again, [first]))
     pinned = supply.rootfs(str(second.rootfs_name), platforms.file.rootfs[str(second.rootfs_name)])
