@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.messages import Message, _, told
 from pytest_xinchuang.provision.archive import unpack_package
 from pytest_xinchuang.provision.debian import Package
 from pytest_xinchuang.tools.ar import MAGIC, ar_members
@@ -181,4 +181,4 @@ def _why(error: Exception) -> Message:
             return _("it is cut off")
         case UnicodeDecodeError() | ValueError(args=(Message(),)):
             return told(error)
-    return _("it is damaged: {why}", why=verbatim(str(error)))
+    return _("it is damaged: {why}", why=told(error))
