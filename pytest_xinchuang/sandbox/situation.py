@@ -1,7 +1,7 @@
 """What hinders a sandbox on this host, and the one command or sentence that mends it here.
 
-`tools/host.py` reads what host this is; here is what that means for sandboxes. A hindrance that is seen is no proof: only a trial
-says that a way does not work, and then the hindrance says why.
+`tools/host.py` reads what host this is; here is what that means for sandboxes. A hindrance that is seen is no proof: only a
+trial says that a way does not work, and then the hindrance says why.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from enum import StrEnum
 
-from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.sandbox.wall import calls, pinned
 from pytest_xinchuang.tools.host import Ci, Container, Device, Situation, situation
 
@@ -138,6 +138,7 @@ _STEPS: dict[str, dict[int, Hindrance] | Hindrance] = {
     "mount the writable layer (overlay)": Hindrance.NO_OVERLAY,
     "mount a private binfmt_misc": Hindrance.NO_BINFMT,
     "register with binfmt_misc": Hindrance.NO_BINFMT,
+    "make the sandbox the root": Hindrance.FILTERED,
     "make mounts private": Hindrance.UNMOUNTABLE,
     "mount a private tmpfs": Hindrance.UNMOUNTABLE,
     "show the root filesystem": Hindrance.UNMOUNTABLE,
@@ -170,7 +171,7 @@ def hindrance_of_rootless(host: Situation | None = None) -> Hindrance:
 
 
 def mend_for(hindrance: Hindrance, host: Situation | None = None) -> Message:
-    """The one command or sentence that mends it on this host; nothing where nothing has to be done."""
+    """The one command or sentence that mends it on this host, or that nothing has to be done."""
     return _MENDS[hindrance](host or situation())
 
 
@@ -307,8 +308,8 @@ _MENDS: dict[Hindrance, Callable[[Situation], Message]] = {
     **{each: functools.partial(_or_system, through) for each, through in _WAYS_THROUGH.items()},
     Hindrance.MACHINE: _machine,
     Hindrance.UNKNOWN: lambda _host: _SYSTEM,
-    Hindrance.NO_OVERLAY: lambda _host: NOTHING,
-    Hindrance.NO_BINFMT: lambda _host: NOTHING,
+    Hindrance.NO_OVERLAY: lambda _host: _("nothing has to be done: the writable layer is a copy"),
+    Hindrance.NO_BINFMT: lambda _host: _("nothing has to be done: a tracer catches the programs that programs start"),
     Hindrance.MEMORY: _memory,
     Hindrance.CACHE_FULL: lambda _host: verbatim("export XC_CACHE=/a/directory/with/2/GiB"),
     Hindrance.CACHE_READ_ONLY: lambda _host: verbatim("export XC_CACHE=/a/directory/that/can/be/written"),

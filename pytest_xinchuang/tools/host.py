@@ -163,8 +163,8 @@ class Situation:
         user: effective user id.
         user_namespaces: the kernel has them. most_user_namespaces: user.max_user_namespaces.
         unprivileged: kernel.unprivileged_userns_clone of Debian's kernels.
-        apparmor_restricts: an unprivileged user namespace has no capabilities, by AppArmor. profile: AppArmor's, of this process.
-        masked: what lies over /proc, so that no new one may be mounted in a user namespace (mount_too_revealing() of the kernel).
+        apparmor_restricts: AppArmor leaves an unprivileged user namespace no capabilities. profile: of this process.
+        masked: what lies over /proc, so that a user namespace may not mount a new one (mount_too_revealing() of the kernel).
         memory_mb, processors: of the machine or of the control group, whichever is less. shared_mb: of /dev/shm.
         files, processes: RLIMIT_NOFILE and RLIMIT_NPROC.
         kernel: the first two numbers of ``release``.
@@ -257,7 +257,7 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
     },
     "python3-venv": {"deb": "python3-venv"},
 }
-"""A package -> its name by distribution (ID or ID_LIKE), by installer, or by family; "" is every other. No line: it has none."""
+"""A package -> its name by distribution (ID or ID_LIKE), by installer, or by family; "" is every other's."""
 
 _INSTALLERS: Mapping[str, tuple[str, ...]] = {
     "apt-get": ("apt-get", "install"),

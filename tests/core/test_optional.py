@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from pytest_xinchuang.core.errors import HostFault, MissingDependency, ToolchainFault
+from pytest_xinchuang.core.installing import install_extra
 from pytest_xinchuang.core.optional import EXTRAS, optional
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.requirement import Catalogue
@@ -53,7 +54,7 @@ def test_what_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
         import capstone  # noqa: F401
     fault = caught.value
     assert isinstance(fault, HostFault) and (fault.module, fault.extra) == ("capstone", "inspect")
-    assert str(fault.mend) == "pip install 'pytest-xinchuang[inspect]'"
+    assert fault.mend == install_extra("inspect") and "capstone" in fault.mend
     assert "capstone" in fault.render("zh") and "not installed" not in fault.render("zh")
 
 
@@ -112,7 +113,7 @@ def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path, platfo
     told = done.stdout + done.stderr
     assert "Traceback" not in told, told
     assert done.returncode in status, told
-    assert f"pip install 'pytest-xinchuang[{extra}]'" in told, told
+    assert str(install_extra(extra)) in told, told
 
 
 SDKS = {
@@ -143,7 +144,7 @@ def test_a_contract_that_cannot_be_read_is_inconclusive(
     decision = engine.decision("XC-SDK-010")
     engine.close()
     assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.HOST), decision
-    assert decision.mend == "pip install 'pytest-xinchuang[sdk_ast]'"
+    assert decision.mend == install_extra("sdk_ast")
 
 
 def test_properties_that_cannot_be_tried_are_inconclusive(
@@ -155,7 +156,7 @@ def test_properties_that_cannot_be_tried_are_inconclusive(
     engine = LocalEngine(platforms.get("kunpeng"), subject, catalogue, Mock(), Mock())
     decision = engine.decision("XC-SM-034")
     assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.HOST), decision
-    assert decision.mend == "pip install 'pytest-xinchuang[sm_crypto]'"
+    assert decision.mend == install_extra("sm_crypto")
 
 
 def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +168,9 @@ def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: p
         importlib.import_module(name)  # as an earlier test may have: what is blocked is gone all the same
     for gone in ("hypothesis", "cyclonedx"):
         block(monkeypatch, gone)
-    with pytest.raises(MissingDependency, match=r"\[sm_crypto\]"):
+    with pytest.raises(MissingDependency, match="hypothesis"):
         SmEngine._properties(Mock())
-    with pytest.raises(MissingDependency, match=r"\[supply_chain\]"):
+    with pytest.raises(MissingDependency, match="cyclonedx"):
         cyclonedx(Mock())
 
 
@@ -179,6 +180,6 @@ def test_doctor_has_a_line_for_each_extra(capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setitem(sys.modules, "griffe", None)
     lines = {str(line.feature): line for line in _extras()}
     assert lines["extra sdk_ast"].state == "missing"
-    assert str(lines["extra sdk_ast"].mend) == "pip install 'pytest-xinchuang[sdk_ast]'"
+    assert lines["extra sdk_ast"].mend == install_extra("sdk_ast") and "griffe" in lines["extra sdk_ast"].mend
     assert lines["extra inspect"].state == "ok"
     assert all(line.matters.render("zh") != str(line.matters) for line in lines.values())

@@ -9,13 +9,14 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.sandbox.situation import Hindrance as H
-from pytest_xinchuang.tools.host import Container as C
-from pytest_xinchuang.tools.host import Uname
+from pytest_xinchuang.sandbox.situation import Hindrance
+from pytest_xinchuang.tools.host import Container, Uname
 
 ALL = 0x1FFFFFFFFFF
 DOCKERS = 0xA80425FB
 """The capabilities of root in a default container."""
+
+DEBIANS = Uname("x86_64", "6.1.0-37-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Picture:
     there: frozenset[str] = frozenset({"/proc/self/ns/user"})
     programs: frozenset[str] = frozenset()
     environ: Mapping[str, str] = field(default_factory=dict)
-    uname: Uname = Uname("x86_64", "6.1.0-37-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)")
+    uname: Uname = DEBIANS
     user: int = 1000
     libc: str = "glibc 2.36"
     python: tuple[int, int] = (3, 11)
@@ -61,8 +62,8 @@ class Host:
     """
 
     picture: Picture
-    container: C = C.NONE
-    hindered: tuple[H, ...] = ()
+    container: Container = Container.NONE
+    hindered: tuple[Hindrance, ...] = ()
     mend: str = "--xc-backend=system"
     squashfs: str = ""
     memory_mb: int | None = 7900
@@ -137,17 +138,17 @@ RUN = "docker run --security-opt seccomp=unconfined --security-opt systempaths=u
 HOSTS: dict[str, Host] = {
     "Debian 11": Host(
         Picture(machine(system("debian", "11"), clone="1"), programs=APT, uname=kernel("5.10.0-35-amd64")),
-        hindered=(H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         squashfs="sudo apt-get install squashfs-tools",
     ),
     "Debian 12": Host(
         Picture(machine(), programs=APT),
-        hindered=(H.NO_BINFMT,),
+        hindered=(Hindrance.NO_BINFMT,),
         squashfs="sudo apt-get install squashfs-tools",
     ),
     "Debian 12, root": Host(
         Picture(machine(own=status(capabilities=ALL)), programs=APT, user=0),
-        hindered=(H.NO_BINFMT,),
+        hindered=(Hindrance.NO_BINFMT,),
         squashfs="apt-get install squashfs-tools",
     ),
     "Debian 13": Host(
@@ -156,19 +157,19 @@ HOSTS: dict[str, Host] = {
     ),
     "Debian 10, user namespaces for root": Host(
         Picture(machine(system("debian", "10"), clone="0"), programs=APT, uname=kernel("4.19.0-27-amd64")),
-        hindered=(H.FORBIDDEN, H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.FORBIDDEN, Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         mend="sudo sysctl -w kernel.unprivileged_userns_clone=1",
         squashfs="sudo apt-get install squashfs-tools",
     ),
     "user namespaces off": Host(
         Picture(machine(most="0"), programs=frozenset({"apt-get"})),
-        hindered=(H.NONE_LEFT, H.NO_BINFMT),
+        hindered=(Hindrance.NONE_LEFT, Hindrance.NO_BINFMT),
         mend="su -c 'sysctl -w user.max_user_namespaces=15000'",
         squashfs="su -c 'apt-get install squashfs-tools'",
     ),
     "a kernel without user namespaces": Host(
         Picture(machine(), programs=APT, there=frozenset()),
-        hindered=(H.NO_NAMESPACES, H.NO_BINFMT),
+        hindered=(Hindrance.NO_NAMESPACES, Hindrance.NO_BINFMT),
         mend="CONFIG_USER_NS",
         squashfs="sudo apt-get install squashfs-tools",
     ),
@@ -178,7 +179,7 @@ HOSTS: dict[str, Host] = {
             programs=APT,
             uname=kernel("5.15.0-140-generic"),
         ),
-        hindered=(H.NO_BINFMT,),
+        hindered=(Hindrance.NO_BINFMT,),
         squashfs="sudo apt-get install squashfs-tools",
     ),
     "Ubuntu 24.04": Host(
@@ -187,7 +188,7 @@ HOSTS: dict[str, Host] = {
             programs=APT,
             uname=kernel("6.8.0-60-generic"),
         ),
-        hindered=(H.CONFINED,),
+        hindered=(Hindrance.CONFINED,),
         mend="sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
         squashfs="sudo apt-get install squashfs-tools",
     ),
@@ -199,8 +200,8 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=kernel("6.18.44"),
         ),
-        container=C.DOCKER,
-        hindered=(H.FILTERED, H.MASKED),
+        container=Container.DOCKER,
+        hindered=(Hindrance.FILTERED, Hindrance.MASKED),
         mend=RUN,
         squashfs="apt-get install squashfs-tools",
     ),
@@ -212,8 +213,8 @@ HOSTS: dict[str, Host] = {
             user=1001,
             uname=kernel("6.18.44"),
         ),
-        container=C.DOCKER,
-        hindered=(H.FILTERED, H.MASKED),
+        container=Container.DOCKER,
+        hindered=(Hindrance.FILTERED, Hindrance.MASKED),
         mend=RUN,
         squashfs="su -c 'apt-get install squashfs-tools'",
     ),
@@ -230,8 +231,8 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=kernel("6.8.0-60-generic"),
         ),
-        container=C.DOCKER,
-        hindered=(H.FILTERED, H.UNMOUNTABLE, H.MASKED),
+        container=Container.DOCKER,
+        hindered=(Hindrance.FILTERED, Hindrance.UNMOUNTABLE, Hindrance.MASKED),
         mend=f"{RUN} --security-opt apparmor=unconfined ...",
         squashfs="apt-get install squashfs-tools",
         memory_mb=1024,
@@ -241,19 +242,19 @@ HOSTS: dict[str, Host] = {
         Picture(
             machine(mounts=OVERLAY + MASKS, own=status(0, DOCKERS)), there=IN_DOCKER, user=0, uname=kernel("6.18.44")
         ),
-        container=C.DOCKER,
-        hindered=(H.MASKED,),
+        container=Container.DOCKER,
+        hindered=(Hindrance.MASKED,),
         mend=RUN,
         squashfs="apt-get install squashfs-tools",
     ),
     "container with seccomp=unconfined and systempaths=unconfined": Host(
         Picture(machine(mounts=OVERLAY, own=status(0, DOCKERS)), there=IN_DOCKER, user=0, uname=kernel("6.18.44")),
-        container=C.DOCKER,
+        container=Container.DOCKER,
         squashfs="apt-get install squashfs-tools",
     ),
     "container with --privileged": Host(
         Picture(machine(mounts=OVERLAY, own=status(0, ALL)), there=IN_DOCKER, user=0, uname=kernel("6.12.0")),
-        container=C.DOCKER,
+        container=Container.DOCKER,
         squashfs="apt-get install squashfs-tools",
     ),
     "container of control groups of version 1, 512 MiB": Host(
@@ -274,8 +275,8 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=kernel("6.18.44"),
         ),
-        container=C.DOCKER,
-        hindered=(H.FILTERED, H.MASKED),
+        container=Container.DOCKER,
+        hindered=(Hindrance.FILTERED, Hindrance.MASKED),
         mend=RUN,
         squashfs="apt-get install squashfs-tools",
         memory_mb=512,
@@ -292,8 +293,8 @@ HOSTS: dict[str, Host] = {
             user=1000650000,
             uname=kernel("5.14.0-427.el9.x86_64"),
         ),
-        container=C.KUBERNETES,
-        hindered=(H.FILTERED, H.UNMOUNTABLE, H.MASKED, H.NO_BINFMT),
+        container=Container.KUBERNETES,
+        hindered=(Hindrance.FILTERED, Hindrance.UNMOUNTABLE, Hindrance.MASKED, Hindrance.NO_BINFMT),
         mend="procMount: Unmasked",
         squashfs="su -c 'apt-get install squashfs-tools'",
     ),
@@ -305,8 +306,8 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=kernel("6.14.5-300.fc42.x86_64"),
         ),
-        container=C.PODMAN,
-        hindered=(H.MASKED,),
+        container=Container.PODMAN,
+        hindered=(Hindrance.MASKED,),
         mend="podman run --security-opt seccomp=unconfined --security-opt unmask=ALL",
         squashfs="dnf install squashfs-tools",
     ),
@@ -323,8 +324,8 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=kernel("6.8.0-60-generic"),
         ),
-        container=C.LXC,
-        hindered=(H.MASKED,),
+        container=Container.LXC,
+        hindered=(Hindrance.MASKED,),
         mend="security.nesting=true",
         squashfs="apt-get install squashfs-tools",
     ),
@@ -338,7 +339,7 @@ HOSTS: dict[str, Host] = {
             programs=APT,
             uname=kernel("5.15.167.4-microsoft-standard-WSL2"),
         ),
-        hindered=(H.NO_BINFMT,),
+        hindered=(Hindrance.NO_BINFMT,),
         squashfs="sudo apt-get install squashfs-tools",
     ),
     "gVisor": Host(
@@ -348,8 +349,8 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=Uname("x86_64", "4.4.0", "#1 SMP Sun Jan 10 15:06:54 PST 2016"),
         ),
-        container=C.GVISOR,
-        hindered=(H.OTHER_KERNEL, H.NO_OVERLAY, H.NO_BINFMT),
+        container=Container.GVISOR,
+        hindered=(Hindrance.OTHER_KERNEL, Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         mend="runc",
         squashfs="apt-get install squashfs-tools",
     ),
@@ -365,7 +366,7 @@ HOSTS: dict[str, Host] = {
     ),
     "openEuler 22.03": Host(
         Picture(machine(system("openEuler", "22.03")), programs=DNF, uname=kernel("5.10.0-60.18.0.50.oe2203.x86_64")),
-        hindered=(H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         squashfs="sudo dnf install squashfs-tools",
     ),
     "Kylin V10 server": Host(
@@ -374,13 +375,13 @@ HOSTS: dict[str, Host] = {
             programs=frozenset({"yum", "dnf", "sudo"}),
             uname=kernel("4.19.90-52.22.v2207.ky10.x86_64"),
         ),
-        hindered=(H.NONE_LEFT, H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.NONE_LEFT, Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         mend="sudo sysctl -w user.max_user_namespaces=15000",
         squashfs="sudo dnf install squashfs-tools",
     ),
     "Kylin V10 desktop": Host(
         Picture(machine(system("kylin", "V10", "debian"), clone="1"), programs=APT, uname=kernel("5.4.18-85-generic")),
-        hindered=(H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         squashfs="sudo apt-get install squashfs-tools",
     ),
     "UOS 20 server": Host(
@@ -389,19 +390,19 @@ HOSTS: dict[str, Host] = {
             programs=frozenset({"yum", "sudo"}),
             uname=kernel("4.19.90-2211.5.0.0178.uel20"),
         ),
-        hindered=(H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         squashfs="sudo yum install squashfs-tools",
     ),
     "Anolis OS 8": Host(
         Picture(
             machine(system("anolis", "8.8", "rhel fedora centos")), programs=DNF, uname=kernel("5.10.134-13.an8.x86_64")
         ),
-        hindered=(H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         squashfs="sudo dnf install squashfs-tools",
     ),
     "openSUSE": Host(
         Picture(machine(system("opensuse-leap", "15.6", "suse opensuse")), uname=kernel("6.4.0-150600")),
-        hindered=(H.NO_BINFMT,),
+        hindered=(Hindrance.NO_BINFMT,),
         squashfs="su -c 'zypper install squashfs'",
     ),
     "Alpine": Host(
@@ -413,8 +414,8 @@ HOSTS: dict[str, Host] = {
             libc="musl",
             uname=kernel("6.8.0"),
         ),
-        container=C.DOCKER,
-        hindered=(H.FILTERED, H.MASKED),
+        container=Container.DOCKER,
+        hindered=(Hindrance.FILTERED, Hindrance.MASKED),
         mend=RUN,
         squashfs="apk add squashfs-tools",
     ),
@@ -425,7 +426,7 @@ HOSTS: dict[str, Host] = {
             uname=kernel("4.19.190-7.lns8.loongarch64", "loongarch64"),
             libc="glibc 2.28",
         ),
-        hindered=(H.MACHINE, H.NO_OVERLAY, H.NO_BINFMT),
+        hindered=(Hindrance.MACHINE, Hindrance.NO_OVERLAY, Hindrance.NO_BINFMT),
         mend="--xc-backend=native",
         squashfs="sudo dnf install squashfs-tools",
     ),
@@ -435,7 +436,7 @@ HOSTS: dict[str, Host] = {
             programs=DNF,
             uname=kernel("6.6.0-28.0.0.34.oe2403.aarch64", "aarch64"),
         ),
-        hindered=(H.NO_BINFMT,),
+        hindered=(Hindrance.NO_BINFMT,),
         squashfs="sudo dnf install squashfs-tools",
     ),
     "GitHub's runner": Host(
@@ -455,8 +456,8 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=kernel("6.11.0-1015-azure"),
         ),
-        container=C.DOCKER,
-        hindered=(H.FILTERED, H.MASKED),
+        container=Container.DOCKER,
+        hindered=(Hindrance.FILTERED, Hindrance.MASKED),
         mend='container: {options: "--security-opt seccomp=unconfined --security-opt systempaths=unconfined"}',
         squashfs="apt-get install squashfs-tools",
     ),
@@ -468,14 +469,14 @@ HOSTS: dict[str, Host] = {
             user=0,
             uname=kernel("6.11.0"),
         ),
-        container=C.DOCKER,
-        hindered=(H.FILTERED, H.MASKED),
+        container=Container.DOCKER,
+        hindered=(Hindrance.FILTERED, Hindrance.MASKED),
         mend='security_opt = ["seccomp=unconfined", "systempaths=unconfined"]',
         squashfs="apt-get install squashfs-tools",
     ),
     "a service of systemd with a filter": Host(
         Picture(machine(own=status(2, 0, no_new=1)), programs=APT, uname=kernel("6.12.0")),
-        hindered=(H.FILTERED,),
+        hindered=(Hindrance.FILTERED,),
         mend="outside of the service",
         squashfs="sudo apt-get install squashfs-tools",
     ),
