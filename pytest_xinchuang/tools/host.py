@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import re
-import resource
 import shlex
 import shutil
 import sys
@@ -60,8 +60,8 @@ class Reader(Protocol):
     def usable(self, path: str) -> bool:
         """Whether a file may be read and written."""
 
-    def limit(self, which: int) -> int | None:
-        """A resource limit of <sys/resource.h> that is in force; None: there is none."""
+    def limit(self, which: str) -> int | None:
+        """A resource limit by its name in <sys/resource.h>; None: there is none."""
 
     def size_mb(self, path: str) -> int | None:
         """The size of the file system at a path, MiB; None: it cannot be told."""
@@ -76,19 +76,19 @@ class HostReader:
 
     @property
     def uname(self) -> Uname:
-        name = os.uname()
+        name = platform.uname()
         return Uname(name.machine, name.release, name.version)
 
     @property
     def user(self) -> int:
-        return os.geteuid()
+        return os.geteuid() if hasattr(os, "geteuid") else 1000  # Windows has other users
 
     @property
     def libc(self) -> str:
         try:
             if said := os.confstr("CS_GNU_LIBC_VERSION"):
                 return said
-        except (ValueError, OSError):
+        except (AttributeError, ValueError, OSError):
             pass
         return "musl" if any(Path("/lib").glob("ld-musl-*")) else ""
 
@@ -111,8 +111,12 @@ class HostReader:
     def usable(self, path: str) -> bool:
         return os.access(path, os.R_OK | os.W_OK)
 
-    def limit(self, which: int) -> int | None:
-        soft = resource.getrlimit(which)[0]
+    def limit(self, which: str) -> int | None:
+        try:
+            import resource
+        except ImportError:
+            return None
+        soft = resource.getrlimit(getattr(resource, which))[0]
         return None if soft == resource.RLIM_INFINITY else soft
 
     def size_mb(self, path: str) -> int | None:
@@ -308,8 +312,8 @@ def look(reader: Reader) -> Situation:
         memory_mb=_memory_mb(reader, mounts, groups),
         processors=_processors(reader, mounts, groups),
         shared_mb=reader.size_mb("/dev/shm"),
-        files=reader.limit(resource.RLIMIT_NOFILE),
-        processes=reader.limit(resource.RLIMIT_NPROC),
+        files=reader.limit("RLIMIT_NOFILE"),
+        processes=reader.limit("RLIMIT_NPROC"),
         kernel=_kernel(reader.uname.release),
         release=reader.uname.release,
         machine=reader.uname.machine,

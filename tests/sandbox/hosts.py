@@ -5,7 +5,6 @@ Those of ``SEEN`` were copied from such a host; the others are put together of w
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -45,8 +44,8 @@ class Picture:
     def usable(self, path: str) -> bool:
         return path in self.may
 
-    def limit(self, which: int) -> int | None:
-        return {resource.RLIMIT_NOFILE: 1024, resource.RLIMIT_NPROC: None}[which]
+    def limit(self, which: str) -> int | None:
+        return {"RLIMIT_NOFILE": 1024, "RLIMIT_NPROC": None}[which]
 
     def size_mb(self, path: str) -> int | None:
         return 64
