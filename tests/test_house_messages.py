@@ -20,6 +20,7 @@ GENERATED = "generated C or Go, whose language is English"
 ID = "an id, written into JSON or a journal"
 
 ALLOWED: dict[str, str] = {
+    "_python.py": "in both languages; a Python that is too old can read no catalogue",
     "sandbox/wall/calls.py": "names of system calls",
     "sandbox/situation.py": "ids of the supervisor's messages; commands",
     "sandbox/trial.py": "ids of the supervisor's messages",

@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 
 DISTRIBUTION = "pytest-xinchuang"
+
+_WHEELS = frozenset({"x86_64", "AMD64", "aarch64", "arm64"})
+"""Machines for which PyPI has the wheels that are needed."""
 
 _EXTRA = re.compile(r"""extra == ['"]([^'"]+)""")
 
@@ -58,6 +58,14 @@ def install_extra(extra: str, prefix: str = sys.prefix) -> Message:
     return install(wanted, prefix)
 
 
+def install_needed(package: str) -> Message:
+    """What brings a package that everything here needs: on a machine without wheels of it, the system has it."""
+    own = STAND_INS.get(package) if platform.machine() not in _WHEELS else None
+    if own is None:
+        return install([package])
+    return _("install {names} by the system's package manager (names as in Debian), and see docs/boards.md", names=own)
+
+
 def install(packages: Iterable[str], prefix: str = sys.prefix) -> Message:
     """What installs packages of PyPI beside this installation."""
     words = " ".join(map(shlex.quote, packages))
@@ -87,6 +95,9 @@ def _managed(prefix: str) -> bool:
 @functools.cache
 def _wanted(extra: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(requirements of an extra that hold here, names of those that do not)."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:

@@ -29,7 +29,7 @@ class Hindrance(StrEnum):
     """What keeps a way to run target code from working, or from working whole."""
 
     MACHINE = "machine"
-    """No emulator is made for hosts of this architecture."""
+    """The rootless sandbox is not made for hosts of this architecture."""
     NO_NAMESPACES = "no-user-namespaces"
     """The kernel has none."""
     NONE_LEFT = "user-namespaces-used-up"
@@ -70,7 +70,7 @@ class Hindrance(StrEnum):
 
 
 _WORDS = {
-    Hindrance.MACHINE: _("no emulator is made for hosts of this architecture"),
+    Hindrance.MACHINE: _("the rootless sandbox is not made for hosts of this architecture"),
     Hindrance.NO_NAMESPACES: _("the kernel has no user namespaces"),
     Hindrance.NONE_LEFT: _("user.max_user_namespaces allows no more user namespaces"),
     Hindrance.FORBIDDEN: _("kernel.unprivileged_userns_clone keeps user namespaces for root"),
