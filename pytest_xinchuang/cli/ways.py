@@ -28,6 +28,7 @@ from pytest_xinchuang.sandbox.situation import (
     CLONE3_SINCE,
     WITHOUT_EFFECT,
     Hindrance,
+    hindrances,
     instead_of,
     mend_for,
     mend_for_rootless,
@@ -109,7 +110,12 @@ def _binfmt(refused: Refused | None) -> HostFeature:
     lacks = {hindrance for hindrance, _problem in refused or ()}
     if host.kernel >= (6, 7) and Hindrance.NO_BINFMT not in lacks:
         return HostFeature(feature, "ok", detail, why)
-    return HostFeature(feature, "missing", detail, why, mend_for(Hindrance.NO_BINFMT))
+    return HostFeature(feature, "missing", detail, why, mend_for(_of_machine() or Hindrance.NO_BINFMT))
+
+
+def _of_machine() -> Hindrance | None:
+    """That this host's architecture is none for which emulators are made."""
+    return Hindrance.MACHINE if Hindrance.MACHINE in hindrances() else None
 
 
 _CHILDREN = {"tracer": _("the tracer"), "binfmt_misc": verbatim("binfmt_misc")}
@@ -120,7 +126,7 @@ def _rootless(store: Store, refused: Refused | None) -> HostFeature:
     feature = _("rootless sandbox with emulated children")
     why = _("scripts and child processes run on the platform's CPU too")
     hindrance = _hindrance(refused) or Hindrance.UNKNOWN
-    if HOST_ARCH is None or mend_for(Hindrance.MACHINE) == mend_for_rootless():
+    if _of_machine():
         return HostFeature(feature, "missing", Hindrance.MACHINE.word, why, mend_for(Hindrance.MACHINE))
     spec = _spec(store)
     if spec is None:
@@ -189,13 +195,8 @@ def _system(store: Store) -> tuple[HostFeature, HostFeature]:
             return untried, _kvm("", "")
         seen = _boot(store, platform)
     except XcError as fault:
-        failed = HostFeature(
-            feature,
-            "missing",
-            verbatim(fault.what),
-            why,
-            verbatim(fault.mend) or verbatim("xc provision --system --force"),
-        )
+        mend = mend_for(Hindrance.MACHINE) if _of_machine() else fault.mend or verbatim("xc provision --system --force")
+        failed = HostFeature(feature, "missing", verbatim(fault.what), why, verbatim(mend))
         return failed, _kvm("", "")
     told = _(
         "tried with {platform}, up in {seconds} s, {ms} ms a program",

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_xinchuang.cli import doctor, ways
 from pytest_xinchuang.cli.features import HostFeature
-from pytest_xinchuang.core.errors import MissingDependency, SandboxFault
+from pytest_xinchuang.core.errors import HostFault, MissingDependency, SandboxFault
 from pytest_xinchuang.messages import NOTHING, Message, verbatim
 from pytest_xinchuang.sandbox import situation as mends
 from pytest_xinchuang.sandbox import trial
@@ -142,6 +142,13 @@ def test_kvm_is_what_a_kernel_that_was_booted_says(
     assert found.state == state and (found.ok or found.mend)
 
 
+def test_a_board_is_told_to_run_natively(monkeypatch: pytest.MonkeyPatch) -> None:
+    on(monkeypatch, "a LoongArch board")
+    store: Any = SimpleNamespace(platforms=SimpleNamespace(file=SimpleNamespace(shorts={"x": "y"}), get=Kernels.refuse))
+    for found in (ways._rootless(store, []), ways._system(store)[0], ways._binfmt([])):
+        assert found.state == "missing" and "--xc-backend=native" in found.mend, found
+
+
 class Kernels:
     """A pool whose sandboxes are counted."""
 
@@ -155,6 +162,10 @@ class Kernels:
         return SimpleNamespace(fingerprint=SimpleNamespace(baseline_ms=31.0, extra=extra))
 
     def close(self) -> None: ...
+
+    @staticmethod
+    def refuse(_name: str) -> Any:
+        raise HostFault(verbatim("no emulator can be provisioned"))
 
 
 def test_a_kernel_that_has_booted_is_booted_again_when_something_is_another(
