@@ -53,7 +53,7 @@ def _extras() -> Iterator[HostFeature]:
             gone = joined(map(verbatim, missing), _(", "))
             needed = name != "docker"
             told = _("not installed: {modules}", modules=gone)
-            yield HostFeature(feature, "missing", told, why, install_extra(name), needed)
+            yield HostFeature(feature, "missing", told, why, install_extra(name, missing), needed)
         else:
             yield HostFeature(feature, "ok", joined(map(verbatim, modules), _(", ")), why)
 

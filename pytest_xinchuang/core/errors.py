@@ -84,7 +84,7 @@ class MissingDependency(HostFault):
 
         super().__init__(
             _("the Python module {module} is not installed", module=verbatim(module)),
-            mend=install_extra(extra),
+            mend=install_extra(extra, [module]),
         )
         self.module = module
         self.extra = extra

@@ -34,19 +34,28 @@ STAND_INS = {
     "numpy": "python3-numpy",
     "pydantic-core": "python3-pydantic-core",
     "pyyaml": "python3-yaml",
+    "ziglang": "gcc",
     "zstandard": "python3-zstandard",
 }
 """Packages without a wheel for LoongArch -> what Debian's loong64 port (forky) calls them; see docs/boards.md. Other systems'
 names differ little. What is missing here is to be had neither there."""
 
 
-def install_extra(extra: str, prefix: str = sys.prefix) -> Message:
+_OTHERWISE = {"clang": "libclang", "cyclonedx": "cyclonedx-python-lib"}
+"""Module -> its package, where that is not called as the module is."""
+
+
+def install_extra(extra: str, missing: Iterable[str] = (), prefix: str = sys.prefix) -> Message:
     """What installs the packages of an extra, for whoever runs this Python.
 
     Args:
+        missing: the modules that it is about, where that is known.
         prefix: where this Python has its packages.
     """
     wanted, without = _wanted(extra)
+    packages = {_OTHERWISE.get(module, module.replace("_", "-")) for module in missing}
+    if packages and packages <= set(without):
+        wanted, without = (), tuple(name for name in without if name in packages)
     if not wanted:
         names = [STAND_INS[name] for name in without if name in STAND_INS]
         if not names:

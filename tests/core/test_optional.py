@@ -255,12 +255,21 @@ def test_packages_are_installed_without_pip_and_into_a_system_that_keeps_its_own
 
 
 def test_an_extra_that_has_no_wheels_here_names_the_systems_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["numpy>=1; extra == 'inspect' and python_version < '3'", "odd>=1; extra == 'x' and python_version < '3'"]
+    lines = [
+        "numpy>=1; extra == 'inspect' and python_version < '3'",
+        "iced-x86>=1; extra == 'inspect' and python_version < '3'",
+        "odd>=1; extra == 'x' and python_version < '3'",
+        "griffe>=2; extra == 'sdk-ast'",
+        "libclang>=18; extra == 'sdk-ast' and python_version < '3'",
+    ]
     monkeypatch.setattr(installing.metadata, "requires", lambda _: lines)
     installing._wanted.cache_clear()
     try:
         assert "python3-numpy" in installing.install_extra("inspect")
         assert "another host has to do this" in installing.install_extra("x")
+        assert "another host has to do this" in installing.install_extra("inspect", ["iced_x86"])
+        assert "python3-clang" in installing.install_extra("sdk_ast", ["clang"])
+        assert "griffe>=2" in installing.install_extra("sdk_ast", ["clang", "griffe"])
         assert installing.install_extra("nothing").endswith("'pytest-xinchuang[nothing]'")
     finally:
         installing._wanted.cache_clear()

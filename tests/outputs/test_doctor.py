@@ -90,7 +90,7 @@ def host(monkeypatch: pytest.MonkeyPatch, platforms: Platforms) -> Callable[[boo
                 "find_go": (lambda: "/usr/bin/go") if good else missing,
                 "version_of": lambda *_: "1.2.3",
                 "gnu_compiler": lambda architecture: good,
-                "install_extra": lambda name: verbatim(f"pip install what-{name}-brings"),
+                "install_extra": lambda name, missing: verbatim(f"pip install what-{name}-brings"),
                 "situation": lambda: seen,
             },
             ways: {
