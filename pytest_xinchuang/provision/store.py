@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking, XcError
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
@@ -230,6 +231,7 @@ class Store:
         return f"{name}+{hashlib.sha256(' '.join(self.packages).encode()).hexdigest()[:8]}"
 
     def _make(self, kind: str, name: str, recipe: str, build: mmdebstrap.Builder, *, force: bool) -> Entry:
+        demand_linux(_("a sandbox"))
         with self.progress.step(f"{kind} {name}") as step:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:
