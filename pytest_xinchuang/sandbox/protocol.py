@@ -161,6 +161,7 @@ class Fingerprint:
             sandbox's memory, that of no process too), each true or false; none may be left out.
         differs: how the root filesystem and the kernel differ from the platform's own.
         degraded: what the host did not allow, for people; empty where nothing is amiss.
+        passed_over: better ways to open a sandbox, each with the reason why this host does not allow it.
         own_kernel: whether the kernel is the platform's own; nothing is taken away from it.
         observed: what the target itself said: ``uname_m``, without which nothing passes, ``uname_r``, and ``page_size`` in
             bytes.
@@ -182,6 +183,7 @@ class Fingerprint:
     host_kernel: str
     baseline_ms: float
     degraded: Message = NOTHING
+    passed_over: tuple[Message, ...] = ()
     own_kernel: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes
@@ -122,7 +123,9 @@ def columns(
     if HOST_ARCH is Arch.AMD64:
         reference = pool.reference()
         own = build_reference(builder, Arch.AMD64, architectures[Arch.AMD64], "2.28")
-        found.append(column("host", reference, own, "amd64", probes, profile, pool.timeout_scale))
+        native = reference.fingerprint.fidelity is Fidelity.NATIVE
+        place = "host" if native else f"{emulator_of(reference)} amd64"
+        found.append(column(place, reference, own, "amd64", probes, profile, pool.timeout_scale))
     libc = "2.36" if platform.arch is Arch.LOONG64 else "2.28"
     program = build_reference(builder, platform.arch, platform.architecture, libc)
     arch = platform.arch.value
