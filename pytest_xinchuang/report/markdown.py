@@ -1,7 +1,7 @@
 """The grades as a comment of a merge request: short, bounded, and safe, whatever the subject has put into the texts.
 
 What the subject, its journal or its tools may have written stands in code spans, in which nothing is a link, a mention, an
-emoji or HTML (CommonMark 0.31, 6.1; so it is on GitHub, GitLab and Gitee), and it can end neither the span nor a cell of the table.
+emoji or HTML (CommonMark 0.31, 6.1; so it is on GitHub, GitLab and Gitee). It can end neither the span nor a cell of the table.
 """
 
 from __future__ import annotations

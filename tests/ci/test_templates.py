@@ -1,4 +1,4 @@
-"""Each template can be read, names what is there, and its own shell grades a subject and puts the files where they are looked for."""
+"""Each template can be read, names what is there, and its own shell grades a subject and writes what the system shows."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def tree() -> named.Tree:
 def test_what_a_template_names_is_there(path: Path, tree: named.Tree) -> None:
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     text = re.sub(r'xc --language "\$XC_LANG"', "xc", text)
-    assert "xc " in text
+    assert "xc " in text or "docs/ci/" in text
     assert not list(tree.wrong_commands(text))
     for name in re.findall(r"docs/ci/[\w/.-]+", text):
         assert (ROOT / name).exists(), name
