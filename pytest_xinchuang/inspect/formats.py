@@ -505,7 +505,7 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
             names.sort()
             for name in sorted(names + files):
                 path = Path(directory) / name
-                inside = os.path.relpath(path, out)
+                inside = os.path.relpath(path, out).replace(os.sep, "/")
                 if path.is_symlink():
                     yield ContainedFile(inside, None, account, link=str(path.readlink()))
                 elif path.is_file():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking, XcError
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
@@ -290,6 +291,7 @@ class Store:
         force: bool,
         fits: Callable[[Path], bool] = lambda _tree: True,
     ) -> Entry:
+        demand_linux(_("a sandbox"))
         with self.progress.step(f"{kind} {name}") as step:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:
