@@ -1,0 +1,59 @@
+"""A host that is a Docker container."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from pathlib import Path
+
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.tools.process import Runner
+from tests.hosts.declared import Host
+from tests.hosts.machine import Ended
+from tests.hosts.product import PLACE
+from tests.hosts.userland import VENDOR_UID
+
+REPOSITORY = "xc-hosts"
+IMPORT_TIMEOUT_S, ANSWER_TIMEOUT_S = 600, 60
+
+
+def image(userland: Path, digest: str, provisioned: Path, host: Host, runner: Runner) -> str:
+    """The name of an image of the userland, with the cache that its user has provisioned; made once."""
+    owner = 0 if host.user == "root" else VENDOR_UID
+    name = f"{REPOSITORY}:{digest[:24]}-{owner}"
+    if runner.run(["docker", "image", "inspect", name], timeout_s=ANSWER_TIMEOUT_S).ok:
+        return name
+    with subprocess.Popen(["docker", "import", "-", name], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        with tarfile.open(fileobj=process.stdin, mode="w|") as tar:
+            tar.add(userland, arcname=".", filter=lambda info: None if info.name == "./cache" else info)
+            tar.add(provisioned, arcname="cache", filter=lambda info: _owned(info, owner))
+    if process.returncode:
+        raise HostFault(verbatim(f"docker import ended with exit code {process.returncode}"))
+    return name
+
+
+def _owned(info: tarfile.TarInfo, owner: int) -> tarfile.TarInfo:
+    """Root's cache holds what belongs to the sandboxes' user; another's is all their own."""
+    if owner:
+        info.uid = info.gid = owner
+        info.uname = info.gname = ""
+    return info
+
+
+def run(host: Host, image: str, payload: Path, arguments: list[str], place: Path, runner: Runner) -> Ended:
+    """Run the grade in a container, and take its results."""
+    out = place / "out"
+    out.mkdir(parents=True)
+    out.chmod(0o777)
+    user = {"root": "0", "vendor": str(VENDOR_UID)}.get(host.user, host.user)
+    environment = {"XC_CACHE": "/cache", "LANG": "C.UTF-8", **host.environment}
+    if host.copies_cache:
+        environment["XC_COPIES"] = "/cache"
+    words = ["docker", "run", "--rm", "--init", "--network=none", f"--user={user}", f"--volume={payload}:{PLACE}:ro", f"--volume={out}:/out"]
+    words += [f"--env={name}={value}" for name, value in environment.items()]
+    done = runner.run([*words, *host.options, image, f"{PLACE}/grade", "/out", *arguments], timeout_s=host.timeout_s)
+    if done.ok:
+        return Ended(out)
+    return Ended(out, f"{done.told()}: {done.errors.strip()[-300:]}")
