@@ -42,16 +42,19 @@ def _owned(info: tarfile.TarInfo, owner: int) -> tarfile.TarInfo:
     return info
 
 
-def run(host: Host, image: str, payload: Path, arguments: list[str], place: Path, runner: Runner) -> Ended:
+def run(
+    host: Host, image: str, payload: Path, export: Path, arguments: list[str], place: Path, runner: Runner
+) -> Ended:
     """Run the grade in a container, and take its results."""
     out = place / "out"
     out.mkdir(parents=True)
     out.chmod(0o777)
     user = {"root": "0", "vendor": str(VENDOR_UID)}.get(host.user, host.user)
     environment = {"XC_CACHE": "/cache", "LANG": "C.UTF-8", **host.environment}
-    if host.copies_cache:
-        environment["XC_COPIES"] = "/cache"
+    if host.imports:
+        environment["XC_IMPORTS"] = "/export"
     words = ["docker", "run", "--rm", "--init", "--network=none", f"--user={user}", f"--volume={payload}:{PLACE}:ro", f"--volume={out}:/out"]
+    words += [f"--volume={export}:/export:ro"] if host.imports else []
     words += [f"--env={name}={value}" for name, value in environment.items()]
     done = runner.run([*words, *host.options, image, f"{PLACE}/grade", "/out", *arguments], timeout_s=host.timeout_s)
     if done.ok:

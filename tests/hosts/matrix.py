@@ -55,7 +55,14 @@ class Matrix:
 
     def _container(self, host: Host, tree: Path, arguments: list[str], place: Path) -> machine.Ended:
         image = container.image(tree, self._digest(host), self.provisioned, host, self.runner)
-        return container.run(host, image, self.payload, arguments, place, self.runner)
+        return container.run(host, image, self.payload, self._export() if host.imports else place, arguments, place, self.runner)
+
+    def _export(self) -> Path:
+        """What ``xc provision --export`` writes of the cache."""
+        place = self.place / "export"
+        if not place.exists():
+            Store(self.store.platforms, Cache(self.provisioned), runner=self.runner).export(place)
+        return place
 
     def _digest(self, host: Host) -> str:
         made = self.cache.peek("userland", f"{host.userland}-{host.arch}")
