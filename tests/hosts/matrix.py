@@ -26,8 +26,8 @@ from tests.hosts.userland import provisioned, userland
 class Matrix:
     """Makes hosts and runs them, in a directory of its own."""
 
-    def __init__(self, declared: Declared, place: Path, runner: Runner | None = None) -> None:
-        self.declared, self.place = declared, place
+    def __init__(self, declared: Declared, place: Path, *, backend: str | None = None, runner: Runner | None = None) -> None:
+        self.declared, self.place, self.backend = declared, place, backend
         self.runner = runner or Runner()
         self.store = Store(load_platforms(platforms_file()), runner=self.runner)
         self.platforms = [self.store.platforms.get(name) for name in declared.platforms]
@@ -44,7 +44,7 @@ class Matrix:
         place = self.place / name
         tree = userland(self.cache, host.userland, self.declared.userlands[host.userland], host.arch, self.runner)
         platforms = host.platforms or self.declared.platforms
-        arguments = [f"--xc-platform={','.join(platforms)}", f"--xc-backend={host.backend}"]
+        arguments = [f"--xc-platform={','.join(platforms)}", f"--xc-backend={self.backend or host.backend}"]
         ended = self._machine(host, tree, arguments, place) if host.kind is Kind.MACHINE else self._container(host, tree, arguments, place)
         return read_row(name, host, ended, time.monotonic() - begun)
 
@@ -78,6 +78,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("hosts", nargs="*", metavar="NAME", help="hosts to grade on (default: all)")
     parser.add_argument("--list", action="store_true", help="show the hosts and what they stand for")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.add_argument("--backend", metavar="NAME", help="what --xc-backend is given instead of what a host declares")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep consoles, outputs and reports there")
     chosen = parser.parse_args(words)
     for name in chosen.hosts:
@@ -90,7 +91,7 @@ def main(words: Sequence[str]) -> int:
     scratch = Path(tempfile.mkdtemp(prefix="xc-hosts-"))
     rows = []
     try:
-        matrix = Matrix(declared, scratch)
+        matrix = Matrix(declared, scratch, backend=chosen.backend)
         for name in chosen.hosts or declared.hosts:
             rows.append(matrix.run(name))
             print(f"{name}: {rows[-1].told}", file=sys.stderr, flush=True)

@@ -49,7 +49,7 @@ def userland(cache: Cache, name: str, declared: Userland, arch: str, runner: Run
             _install_wheels(tree / _site(declared), declared, arch, runner)
         return f"Debian {declared.suite} {arch}", {}
 
-    recipe = "1 " + json.dumps([arch, declared.model_dump(mode="json")])
+    recipe = "2 " + json.dumps([arch, declared.model_dump(mode="json")])
     return cache.tree("userland", cache.make("userland", f"{name}-{arch}", recipe, make).name)
 
 
@@ -108,6 +108,8 @@ def _install_wheels(site: Path, declared: Userland, arch: str, runner: Runner) -
     done = runner.run([*words, *declared.wheels], timeout_s=PIP_TIMEOUT_S)
     if not done.ok:
         raise HostFault(verbatim(done.errors.strip() or done.text))
+    # Where their RECORD says that they are: what is not as it was released unseals a run.
+    shutil.move(site / "bin", site.parent.parent / "bin")
 
 
 def provisioned(store: Store, platforms: list[Platform], place: Path) -> None:
