@@ -53,7 +53,16 @@ def run(
     environment = {"XC_CACHE": "/cache", "LANG": "C.UTF-8", **host.environment}
     if host.imports:
         environment["XC_IMPORTS"] = "/export"
-    words = ["docker", "run", "--rm", "--init", "--network=none", f"--user={user}", f"--volume={payload}:{PLACE}:ro", f"--volume={out}:/out"]
+    words = [
+        "docker",
+        "run",
+        "--rm",
+        "--init",
+        "--network=none",
+        f"--user={user}",
+        f"--volume={payload}:{PLACE}:ro",
+        f"--volume={out}:/out",
+    ]
     words += [f"--volume={export}:/export:ro"] if host.imports else []
     words += [f"--env={name}={value}" for name, value in environment.items()]
     done = runner.run([*words, *host.options, image, f"{PLACE}/grade", "/out", *arguments], timeout_s=host.timeout_s)

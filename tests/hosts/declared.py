@@ -26,10 +26,11 @@ class Kind(StrEnum):
 
 
 class Kernel(_Data):
-    """A kernel of Debian's: the package ``package`` of ``suite``."""
+    """A kernel of Debian's: the package ``package`` of ``suite``, and what it has to be told to boot under QEMU."""
 
     suite: str
     package: str
+    arguments: tuple[str, ...] = ()
 
 
 class Userland(_Data):
@@ -93,10 +94,12 @@ class Declared(_Data):
 
     Attributes:
         platforms: what the subject is graded for.
+        level: what the subject gets on the best host that there is.
         units: the units of the reference subject that the subject of the matrix has.
     """
 
     platforms: tuple[str, ...]
+    level: Literal["L1", "L2", "L3", "L4"]
     units: tuple[str, ...]
     kernels: dict[str, Kernel]
     userlands: dict[str, Userland]

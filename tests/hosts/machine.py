@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-import os
 import re
 import shutil
 import tarfile
@@ -19,7 +18,7 @@ from pytest_xinchuang.provision.cache import Cache, is_whole, note_digest
 from pytest_xinchuang.provision.kernels import unpacked
 from pytest_xinchuang.provision.mmdebstrap import unpacked_packages
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.backends.initramfs import Archive, write_files, write_tree
+from pytest_xinchuang.sandbox.backends.initramfs import Archive, write_files
 from pytest_xinchuang.tools.process import DEVNULL, Runner
 from tests.hosts.declared import Host, Kernel
 from tests.hosts.product import PLACE
@@ -39,7 +38,9 @@ SPARE_MB = 1024
 FIRST = """#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /disk
 /bin/busybox mount -t devtmpfs dev /dev
-for module in /modules/*.ko; do /bin/busybox insmod "$module" 2>/dev/null || /bin/busybox echo "host: ${module##*/} was not loaded"; done
+for module in /modules/*.ko; do
+    /bin/busybox insmod "$module" 2>/dev/null || /bin/busybox echo "host: ${module##*/} was not loaded"
+done
 /bin/busybox mount -t ext4 -o noatime /dev/vda /disk || /bin/busybox echo "host: no disk"
 /bin/busybox cp -a /payload/. /disk/opt/xc/
 exec /bin/busybox switch_root /disk /opt/xc/init
@@ -93,14 +94,16 @@ def kernel(cache: Cache, declared: Kernel, arch: str, runner: Runner) -> Path:
                 (tree / "modules" / f"{number:02d}-{name}.ko").write_bytes(data)
         return f"Debian {declared.suite} {declared.package}", {}
 
-    recipe = "1 " + json.dumps([arch, declared.model_dump(mode="json"), MODULES])
+    recipe = "1 " + json.dumps([arch, declared.suite, declared.package, MODULES])
     entry = cache.make("kernel", f"{declared.suite}-{arch}", recipe, make)
     return cache.tree("kernel", entry.name)
 
 
 def _in_order(packages: Path) -> list[tuple[str, bytes]]:
     """The modules that a host needs, each after what it depends on (modinfo's ``depends``)."""
-    files = {path.name.partition(".ko")[0].replace("-", "_"): path for path in packages.glob("**/modules/*/kernel/**/*.ko*")}
+    files = {
+        path.name.partition(".ko")[0].replace("-", "_"): path for path in packages.glob("**/modules/*/kernel/**/*.ko*")
+    }
     loaded: dict[str, bytes] = {}
 
     def take(name: str) -> None:
@@ -109,7 +112,7 @@ def _in_order(packages: Path) -> list[tuple[str, bytes]]:
         raw = files[name].read_bytes()
         data = lzma.decompress(raw) if files[name].suffix == ".xz" else raw
         depends = re.search(rb"\0depends=([^\0]*)\0", data)
-        for other in (depends.group(1).decode().split(",") if depends else ()):
+        for other in depends.group(1).decode().split(",") if depends else ():
             take(other.replace("-", "_"))
         loaded[name] = data
 
@@ -152,7 +155,15 @@ def script(host: Host, arguments: list[str]) -> str:
     lines += [f"mkdir -p {home}/.cache && mv /cache {home}/.cache/pytest-xinchuang", f"mkdir -p {home}/product"]
     if uid:
         lines.append(f"chown -R {uid}:{uid} {home}")
-    run = ["env", "-i", "PATH=$PATH", f"HOME={home}", "LANG=C.UTF-8", "XC_LANGUAGE=en", *(f"{k}={v}" for k, v in host.environment.items())]
+    run = [
+        "env",
+        "-i",
+        "PATH=$PATH",
+        f"HOME={home}",
+        "LANG=C.UTF-8",
+        "XC_LANGUAGE=en",
+        *(f"{k}={v}" for k, v in host.environment.items()),
+    ]
     if host.profile:
         lines.append("apparmor_parser -r -K /opt/xc/profile || echo 'host: the profile was not loaded'")
         run += ["aa-exec", "-p", host.profile, "--"]
@@ -164,7 +175,9 @@ def script(host: Host, arguments: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_initramfs(host: Host, kernel: Path, userland: Path, payload: Path, arguments: list[str], place: Path) -> None:
+def _write_initramfs(
+    host: Host, kernel: Path, userland: Path, payload: Path, arguments: list[str], place: Path
+) -> None:
     busybox = next(path for path in (userland / "bin/busybox", userland / "usr/bin/busybox") if path.is_file())
     files = {
         "/init": (FIRST.encode(), 0o755),
@@ -186,7 +199,17 @@ def _write_initramfs(host: Host, kernel: Path, userland: Path, payload: Path, ar
         write_files(files, file)
 
 
-def run(store: Store, host: Host, kernel: Path, userland: Path, image: Path, payload: Path, arguments: list[str], place: Path) -> Ended:
+def run(
+    store: Store,
+    host: Host,
+    host_kernel: Kernel,
+    kernel: Path,
+    userland: Path,
+    image: Path,
+    payload: Path,
+    arguments: list[str],
+    place: Path,
+) -> Ended:
     """Boot the host, wait until it is off, and take its results."""
     architecture = store.platforms.file.architectures[Arch(host.arch)]
     machine = architecture.system
@@ -197,7 +220,7 @@ def run(store: Store, host: Host, kernel: Path, userland: Path, image: Path, pay
     results = place / "results.tar"
     with results.open("wb") as file:
         file.truncate(RESULTS_MB << 20)
-    words = [f"console={machine.console}", "quiet", "panic=-1", "mitigations=off", "audit=0"]
+    words = [f"console={machine.console}", "quiet", "panic=-1", "mitigations=off", "audit=0", *host_kernel.arguments]
     words += [f"earlycon={machine.early}"] if machine.early else []
     argv = [
         *emulator.command(machine.program),
@@ -206,14 +229,21 @@ def run(store: Store, host: Host, kernel: Path, userland: Path, image: Path, pay
         *("-M", machine.machine, "-cpu", CPU[host.arch], "-m", f"{host.memory_mb}M", "-smp", str(host.cpus)),
         *("-accel", "tcg,thread=multi", "-serial", f"file:{place / 'console'}"),
         *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(place / "initramfs"), "-append", " ".join(words)),
-        *("-drive", f"file={image},format=raw,if=none,id=a,snapshot=on,cache=unsafe", "-device", "virtio-blk-pci,drive=a"),
+        *(
+            "-drive",
+            f"file={image},format=raw,if=none,id=a,snapshot=on,cache=unsafe",
+            "-device",
+            "virtio-blk-pci,drive=a",
+        ),
         *("-drive", f"file={results},format=raw,if=none,id=b,cache=unsafe", "-device", "virtio-blk-pci,drive=b"),
         *("-device", "virtio-rng-pci"),
     ]
     if machine.firmware:
         argv += ["-bios", str(emulator.share / machine.firmware)]
     with (place / "qemu").open("wb") as log:
-        running = store.runner.start(argv, stdout=DEVNULL, stderr=log, cwd="/", env={"TMPDIR": str(place)}, dies_with_us=True)
+        running = store.runner.start(
+            argv, stdout=DEVNULL, stderr=log, cwd="/", env={"TMPDIR": str(place)}, dies_with_us=True
+        )
         try:
             status = running.wait(store.runner.seconds(host.timeout_s))
         finally:
@@ -224,7 +254,11 @@ def run(store: Store, host: Host, kernel: Path, userland: Path, image: Path, pay
         with tarfile.open(results) as archive:
             archive.extractall(out)
     except (tarfile.TarError, OSError):
-        said = (place / "console").read_text(errors="replace").strip().splitlines()[-3:] if (place / "console").exists() else []
+        said = (
+            (place / "console").read_text(errors="replace").strip().splitlines()[-3:]
+            if (place / "console").exists()
+            else []
+        )
         said += (place / "qemu").read_text(errors="replace").strip().splitlines()[-2:]
         how = "was not off in time" if status is None else "brought no results"
         return Ended(out, f"the machine {how}: {' | '.join(said)}")
@@ -235,6 +269,3 @@ def run(store: Store, host: Host, kernel: Path, userland: Path, image: Path, pay
 
 def digest_of(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-_ = (os, write_tree)

@@ -26,7 +26,9 @@ from tests.hosts.userland import provisioned, userland
 class Matrix:
     """Makes hosts and runs them, in a directory of its own."""
 
-    def __init__(self, declared: Declared, place: Path, *, backend: str | None = None, runner: Runner | None = None) -> None:
+    def __init__(
+        self, declared: Declared, place: Path, *, backend: str | None = None, runner: Runner | None = None
+    ) -> None:
         self.declared, self.place, self.backend = declared, place, backend
         self.runner = runner or Runner()
         self.store = Store(load_platforms(platforms_file()), runner=self.runner)
@@ -45,17 +47,24 @@ class Matrix:
         tree = userland(self.cache, host.userland, self.declared.userlands[host.userland], host.arch, self.runner)
         platforms = host.platforms or self.declared.platforms
         arguments = [f"--xc-platform={','.join(platforms)}", f"--xc-backend={self.backend or host.backend}"]
-        ended = self._machine(host, tree, arguments, place) if host.kind is Kind.MACHINE else self._container(host, tree, arguments, place)
+        ended = (
+            self._machine(host, tree, arguments, place)
+            if host.kind is Kind.MACHINE
+            else self._container(host, tree, arguments, place)
+        )
         return read_row(name, host, ended, time.monotonic() - begun)
 
     def _machine(self, host: Host, tree: Path, arguments: list[str], place: Path) -> machine.Ended:
-        kernel = machine.kernel(self.cache, self.declared.kernels[host.kernel], host.arch, self.runner)
+        declared = self.declared.kernels[host.kernel]
+        kernel = machine.kernel(self.cache, declared, host.arch, self.runner)
         image = machine.disk(self.cache, tree, self._digest(host), self.provisioned, self.runner)
-        return machine.run(self.store, host, kernel, tree, image, self.payload, arguments, place)
+        return machine.run(self.store, host, declared, kernel, tree, image, self.payload, arguments, place)
 
     def _container(self, host: Host, tree: Path, arguments: list[str], place: Path) -> machine.Ended:
         image = container.image(tree, self._digest(host), self.provisioned, host, self.runner)
-        return container.run(host, image, self.payload, self._export() if host.imports else place, arguments, place, self.runner)
+        return container.run(
+            host, image, self.payload, self._export() if host.imports else place, arguments, place, self.runner
+        )
 
     def _export(self) -> Path:
         """What ``xc provision --export`` writes of the cache."""
@@ -79,8 +88,16 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--list", action="store_true", help="show the hosts and what they stand for")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.add_argument("--backend", metavar="NAME", help="what --xc-backend is given instead of what a host declares")
+    parser.add_argument("--platform", metavar="ID[,ID...]", help="platforms to grade for instead of those declared")
+    parser.add_argument("--units", metavar="NAME[,NAME...]", help="units of the subject instead of those declared")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep consoles, outputs and reports there")
     chosen = parser.parse_args(words)
+    declared = declared.model_copy(
+        update={
+            **({"platforms": tuple(chosen.platform.split(","))} if chosen.platform else {}),
+            **({"units": tuple(chosen.units.split(","))} if chosen.units else {}),
+        }
+    )
     for name in chosen.hosts:
         if name not in declared.hosts:
             parser.error(f"no host {name}; there are {', '.join(declared.hosts)}")
@@ -99,5 +116,5 @@ def main(words: Sequence[str]) -> int:
                 shutil.copytree(scratch / name, chosen.keep / name, symlinks=True, dirs_exist_ok=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    print(json.dumps([row.as_json for row in rows], indent=1) if chosen.json else table(rows))
-    return 1 if wrong(rows) else 0
+    print(json.dumps([row.as_json for row in rows], indent=1) if chosen.json else table(rows, declared.level))
+    return 1 if wrong(rows, declared.level) else 0

@@ -75,7 +75,9 @@ def _install(place: Path, runner: Runner) -> None:
     wheel.unlink()
 
 
-def _write_subject(place: Path, store: Store, platforms: list[Platform], names: tuple[str, ...], runner: Runner) -> None:
+def _write_subject(
+    place: Path, store: Store, platforms: list[Platform], names: tuple[str, ...], runner: Runner
+) -> None:
     """The units of the reference subject that have these names, prebuilt for the platforms' architectures and for x86-64."""
     reference = shipped().subject(fixtures_dir() / "subjects/openssl")
     builder = Builder(store.cache, runner=runner)

@@ -38,7 +38,9 @@ class Row:
     def told(self) -> str:
         if self.problem:
             return self.problem
-        grades = ", ".join(f"{name.partition('-')[0]} {level} by {self.ways.get(name, '?')}" for name, level in self.grades.items())
+        grades = ", ".join(
+            f"{name.partition('-')[0]} {level} by {self.ways.get(name, '?')}" for name, level in self.grades.items()
+        )
         return f"{grades}; exit {self.status}, {self.seconds} s ({self.whole_s:.0f} s in all)"
 
     @property
@@ -57,10 +59,12 @@ def read_row(name: str, host: Host, ended: Ended, whole_s: float) -> Row:
     except (OSError, ValueError) as error:
         lines = said.read_text(errors="replace").strip().splitlines()[-4:] if said.is_file() else []
         return Row(name, whole_s=whole_s, hardware=host.hardware, problem=f"no report ({error}): {' | '.join(lines)}")
-    grades = {grade["platform"]: grade["level"] or "none" for grade in report["grades"]}
+    grades = {grade["platform"]: grade["level"] for grade in report["grades"]}
     blocking = {grade["platform"]: list(grade["blocking"]) for grade in report["grades"]}
     why = {grade["platform"]: str(grade.get("capped_by") or "") for grade in report["grades"]}
-    return Row(name, grades, _ways(ended.results / ".xc"), blocking, why, status, seconds, round(whole_s, 1), host.hardware)
+    return Row(
+        name, grades, _ways(ended.results / ".xc"), blocking, why, status, seconds, round(whole_s, 1), host.hardware
+    )
 
 
 def _ways(reports: Path) -> dict[str, str]:
@@ -82,29 +86,27 @@ def _ways(reports: Path) -> dict[str, str]:
     return {platform: " + ".join(ways) for platform, ways in found.items()}
 
 
-def best(rows: list[Row]) -> dict[str, str]:
-    """The best grade of each platform."""
-    found: dict[str, str] = {}
-    for row in rows:
-        for platform, level in row.grades.items():
-            found[platform] = max(found.get(platform, ""), level if level != "none" else "")
-    return found
+def best(rows: list[Row], level: str) -> dict[str, str]:
+    """The best grade of each platform: ``level``, or what a host had beyond it."""
+    platforms = {platform for row in rows for platform in row.grades}
+    return {one: max([level, *(row.grades.get(one, "") for row in rows)]) for one in platforms}
 
 
-def wrong(rows: list[Row]) -> list[str]:
+def wrong(rows: list[Row], level: str) -> list[str]:
     """The hosts whose grades are not those of the best, where their hardware is not the reason."""
-    top = best(rows)
-    return [row.host for row in rows if not row.hardware and (row.problem or any(row.grades[p] != top[p] for p in row.grades))]
+    top = best(rows, level)
+    told = [row for row in rows if not row.hardware]
+    return [row.host for row in told if row.problem or any(row.grades[one] != top[one] for one in row.grades)]
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[Row], level: str) -> str:
     """For people."""
-    top = best(rows)
+    top = best(rows, level)
     lines = [f"{'host':22} {'platform':28} {'grade':6} {'s':>5}  way"]
     for row in rows:
         if row.problem:
             lines.append(f"{row.host:22} {'':28} {'-':6} {'':>5}  {row.problem}")
-        for platform, level in row.grades.items():
-            mark = "" if level == top[platform] else f"  not {top[platform]}: {row.hardware or row.why[platform]}"
-            lines.append(f"{row.host:22} {platform:28} {level:6} {row.seconds:>5}  {row.ways.get(platform, '?')}{mark}")
+        for platform, grade in row.grades.items():
+            mark = "" if grade == top[platform] else f"  not {top[platform]}: {row.hardware or row.why[platform]}"
+            lines.append(f"{row.host:22} {platform:28} {grade:6} {row.seconds:>5}  {row.ways.get(platform, '?')}{mark}")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.provision.cache import Cache, remove_tree
@@ -27,10 +27,21 @@ VENDOR_UID = 1001
 ACCOUNTS = f"root:x:0:0:root:/root:/bin/sh\nvendor:x:{VENDOR_UID}:{VENDOR_UID}::/home/vendor:/bin/sh\n"
 NOBODY = "nobody:x:65534:65534::/nonexistent:/bin/false\n"
 GROUPS = f"root:x:0:\nvendor:x:{VENDOR_UID}:\nnogroup:x:65534:\n"
-_UNNEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "usr/share/zoneinfo",
-    "var/lib/apt", "var/cache", "usr/share/i18n", "usr/lib/x86_64-linux-gnu/gconv", "dev")
+_UNNEEDED = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/lintian",
+    "usr/share/zoneinfo",
+    "var/lib/apt",
+    "var/cache",
+    "usr/share/i18n",
+    "usr/lib/x86_64-linux-gnu/gconv",
+    "dev",
+)
 
-OS_RELEASE = 'NAME="openEuler"\nVERSION="22.03 (LTS-SP4)"\nID="openEuler"\nVERSION_ID="22.03"\nPRETTY_NAME="openEuler 22.03 (LTS-SP4)"\n'
+OS_RELEASE = 'NAME="openEuler"\nVERSION="22.03"\nID="openEuler"\nVERSION_ID="22.03"\nPRETTY_NAME="openEuler 22.03"\n'
 _OF_DEBIAN = ("apt*", "dpkg*", "perl*", "mmdebstrap", "debconf*")
 
 
@@ -38,7 +49,9 @@ def userland(cache: Cache, name: str, declared: Userland, arch: str, runner: Run
     """The tree of a userland, made once."""
 
     def make(tree: Path) -> tuple[str, dict[str, str]]:
-        with unpacked_packages(cache, declared.suite, arch, declared.packages, expired=declared.expired, runner=runner) as found:
+        with unpacked_packages(
+            cache, declared.suite, arch, declared.packages, expired=declared.expired, runner=runner
+        ) as found:
             shutil.copytree(found, tree, symlinks=True, dirs_exist_ok=True, ignore=_devices(found))
         for unneeded in _UNNEEDED:
             remove_tree(tree / unneeded)
@@ -63,7 +76,21 @@ def _site(declared: Userland) -> str:
 
 def _configure(tree: Path, declared: Userland) -> None:
     """What maintainer scripts would have written, as far as a host needs it."""
-    for place in ("dev", "proc", "sys", "run", "tmp", "out", "cache", "root", "home/vendor", "opt", "mnt", PLACE.lstrip("/"), _site(declared)):
+    for place in (
+        "dev",
+        "proc",
+        "sys",
+        "run",
+        "tmp",
+        "out",
+        "cache",
+        "root",
+        "home/vendor",
+        "opt",
+        "mnt",
+        PLACE.lstrip("/"),
+        _site(declared),
+    ):
         (tree / place).mkdir(parents=True, exist_ok=True)
     (tree / "tmp").chmod(0o1777)
     os.chown(tree / "home/vendor", VENDOR_UID, VENDOR_UID)
@@ -71,9 +98,8 @@ def _configure(tree: Path, declared: Userland) -> None:
     (tree / "etc/group").write_text(GROUPS)
     (tree / "etc/hosts").write_text("127.0.0.1 localhost\n")
     for name, target in (("usr/bin/python3", f"python{declared.python}"), ("usr/bin/awk", "busybox")):
-        place = tree / name
-        if not place.exists():
-            place.symlink_to(target)
+        if not (tree / name).exists():
+            (tree / name).symlink_to(target)
     if not (tree / "bin/sh").exists():
         (tree / "bin/sh").symlink_to("dash")
     (tree / _site(declared) / "xc.pth").write_text(f"{PLACE}/site\n")
@@ -102,9 +128,22 @@ def _like_rpm(tree: Path) -> None:
 
 def _install_wheels(site: Path, declared: Userland, arch: str, runner: Runner) -> None:
     tag = WHEEL_TAGS[arch]
-    words = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:", "--no-compile"]
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+        "--no-compile",
+    ]
     words += ["--python-version", declared.python, "--implementation", "cp", "--target", str(site)]
-    words += [word for policy in ("manylinux_2_28", "manylinux_2_17", "manylinux2014") for word in ("--platform", f"{policy}_{tag}")]
+    words += [
+        word
+        for policy in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
+        for word in ("--platform", f"{policy}_{tag}")
+    ]
     done = runner.run([*words, *declared.wheels], timeout_s=PIP_TIMEOUT_S)
     if not done.ok:
         raise HostFault(verbatim(done.errors.strip() or done.text))
@@ -139,6 +178,3 @@ def copy_tree(source: Path, place: Path, runner: Runner) -> None:
     done = runner.run(["cp", "-a", "--reflink=auto", str(source), str(place)], timeout_s=COPY_TIMEOUT_S)
     if not done.ok:
         raise HostFault(verbatim(done.errors.strip() or done.told()))
-
-
-__all__ = ["VENDOR_UID", "XcError", "provisioned", "userland"]
