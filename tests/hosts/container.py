@@ -18,12 +18,18 @@ REPOSITORY = "xc-hosts"
 IMPORT_TIMEOUT_S, ANSWER_TIMEOUT_S = 600, 60
 
 
-def image(userland: Path, digest: str, provisioned: Path, host: Host, runner: Runner) -> str:
-    """The name of an image of the userland, with the cache that its user has provisioned; made once."""
+def image(userland: Path, name: str, digest: str, provisioned: Path, host: Host, runner: Runner) -> str:
+    """The name of an image of the userland with the cache that its user has provisioned; made once, in the older one's place."""
     owner = 0 if host.user == "root" else VENDOR_UID
-    name = f"{REPOSITORY}:{digest[:24]}-{owner}"
-    if runner.run(["docker", "image", "inspect", name], timeout_s=ANSWER_TIMEOUT_S).ok:
+    repository = f"{REPOSITORY}/{name}-{owner}"
+    name = f"{repository}:{digest[:24]}"
+    known = runner.run(
+        ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", repository], timeout_s=ANSWER_TIMEOUT_S
+    )
+    if name in known.text.split():
         return name
+    if old := known.text.split():
+        runner.run(["docker", "image", "rm", "--force", *old], timeout_s=ANSWER_TIMEOUT_S)
     with subprocess.Popen(["docker", "import", "-", name], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         with tarfile.open(fileobj=process.stdin, mode="w|") as tar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import lzma
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.messages import verbatim
-from pytest_xinchuang.provision.cache import Cache, is_whole, note_digest
+from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.kernels import unpacked
 from pytest_xinchuang.provision.mmdebstrap import unpacked_packages
 from pytest_xinchuang.provision.store import Store
@@ -121,26 +120,25 @@ def _in_order(packages: Path) -> list[tuple[str, bytes]]:
     return list(loaded.items())
 
 
-def disk(cache: Cache, userland: Path, digest: str, provisioned: Path, runner: Runner) -> Path:
-    """An ext4 image of a userland with the provisioned cache at ``/cache``; made once for these two."""
-    place = cache.root / f"disk-{digest[:24]}.ext4"
-    with cache.lock(f"disk-{digest[:24]}"):
-        if is_whole(place):
+def disk(cache: Cache, userland: Path, name: str, digest: str, provisioned: Path, runner: Runner) -> Path:
+    """An ext4 image of a userland with the provisioned cache at ``/cache``; made once for both, in the older one's place."""
+    place = cache.root / "disks" / f"{name}-{digest[:24]}.ext4"
+    with cache.lock(f"disk-{name}"):
+        if place.exists():
             return place
-        tree = place.with_suffix(".tree")
-        shutil.rmtree(tree, ignore_errors=True)
+        place.parent.mkdir(exist_ok=True)
+        for old in place.parent.glob(f"{name}-*"):
+            remove_tree(old) if old.is_dir() else old.unlink()
+        tree, part = place.with_suffix(".tree"), place.with_suffix(".part")
         copy_tree(userland, tree, runner)
-        shutil.rmtree(tree / "cache", ignore_errors=True)
+        remove_tree(tree / "cache")
         copy_tree(provisioned, tree / "cache", runner)
         size = sum(path.lstat().st_size for path in tree.rglob("*") if not path.is_dir()) * 5 // 4
-        part = place.with_suffix(".part")
-        part.unlink(missing_ok=True)
         words = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", str(tree), str(part)]
         done = runner.run([*words, f"{(size >> 20) + SPARE_MB}M"], timeout_s=DISK_TIMEOUT_S)
-        shutil.rmtree(tree, ignore_errors=True)
+        remove_tree(tree)
         if not done.ok:
             raise HostFault(verbatim(f"mke2fs: {done.errors.strip() or done.told()}"))
-        note_digest(part, place)
         part.rename(place)
     return place
 
@@ -265,7 +263,3 @@ def run(
     finally:
         results.unlink()
     return Ended(out)
-
-
-def digest_of(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -27,15 +28,23 @@ class Matrix:
     """Makes hosts and runs them, in a directory of its own."""
 
     def __init__(
-        self, declared: Declared, place: Path, *, backend: str | None = None, runner: Runner | None = None
+        self,
+        declared: Declared,
+        place: Path,
+        *,
+        backend: str = "",
+        platforms: Sequence[str] = (),
+        units: Sequence[str] = (),
+        runner: Runner | None = None,
     ) -> None:
-        self.declared, self.place, self.backend = declared, place, backend
+        self.declared, self.place = declared, place
+        self.backend, self.chosen = backend, platforms
         self.runner = runner or Runner()
         self.store = Store(load_platforms(platforms_file()), runner=self.runner)
         self.platforms = [self.store.platforms.get(name) for name in declared.platforms]
         self.cache = Cache(self.store.cache.root / "hosts")
         self.payload = place / "payload"
-        write_payload(self.payload, self.store, self.platforms, declared.units, self.runner)
+        write_payload(self.payload, self.store, self.platforms, units or declared.units, self.runner)
         self.provisioned = place / "cache"
         provisioned(self.store, self.platforms, self.provisioned)
 
@@ -45,7 +54,7 @@ class Matrix:
         begun = time.monotonic()
         place = self.place / name
         tree = userland(self.cache, host.userland, self.declared.userlands[host.userland], host.arch, self.runner)
-        platforms = host.platforms or self.declared.platforms
+        platforms = host.platforms or self.chosen or self.declared.platforms
         arguments = [f"--xc-platform={','.join(platforms)}", f"--xc-backend={self.backend or host.backend}"]
         ended = (
             self._machine(host, tree, arguments, place)
@@ -57,11 +66,11 @@ class Matrix:
     def _machine(self, host: Host, tree: Path, arguments: list[str], place: Path) -> machine.Ended:
         declared = self.declared.kernels[host.kernel]
         kernel = machine.kernel(self.cache, declared, host.arch, self.runner)
-        image = machine.disk(self.cache, tree, self._digest(host), self.provisioned, self.runner)
+        image = machine.disk(self.cache, tree, *self._made(host), self.provisioned, self.runner)
         return machine.run(self.store, host, declared, kernel, tree, image, self.payload, arguments, place)
 
     def _container(self, host: Host, tree: Path, arguments: list[str], place: Path) -> machine.Ended:
-        image = container.image(tree, self._digest(host), self.provisioned, host, self.runner)
+        image = container.image(tree, *self._made(host), self.provisioned, host, self.runner)
         return container.run(
             host, image, self.payload, self._export() if host.imports else place, arguments, place, self.runner
         )
@@ -73,11 +82,17 @@ class Matrix:
             Store(self.store.platforms, Cache(self.provisioned), runner=self.runner).export(place)
         return place
 
-    def _digest(self, host: Host) -> str:
-        made = self.cache.peek("userland", f"{host.userland}-{host.arch}")
+    def _made(self, host: Host) -> tuple[str, str]:
+        """The name of a host's userland, and a digest of it with the provisioned cache."""
+        name = f"{host.userland}-{host.arch}"
+        made = self.cache.peek("userland", name)
         assert made is not None
-        inside = sorted(path.read_text() for path in self.provisioned.glob("entries/*/*/entry.json"))
-        return machine.digest_of("1", made.digest, *inside)
+        inside = sorted(path.read_text() for path in self.provisioned.glob("entries/**/entry.json"))
+        return name, hashlib.sha256("\0".join(("2", made.digest, *inside)).encode()).hexdigest()
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def main(words: Sequence[str]) -> int:
@@ -87,17 +102,17 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("hosts", nargs="*", metavar="NAME", help="hosts to grade on (default: all)")
     parser.add_argument("--list", action="store_true", help="show the hosts and what they stand for")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
-    parser.add_argument("--backend", metavar="NAME", help="what --xc-backend is given instead of what a host declares")
-    parser.add_argument("--platform", metavar="ID[,ID...]", help="platforms to grade for instead of those declared")
-    parser.add_argument("--units", metavar="NAME[,NAME...]", help="units of the subject instead of those declared")
+    parser.add_argument(
+        "--backend", metavar="NAME", default="", help="what --xc-backend is given instead of what a host declares"
+    )
+    parser.add_argument(
+        "--platform", metavar="ID[,ID...]", default="", help="platforms to grade for instead of those declared"
+    )
+    parser.add_argument(
+        "--units", metavar="NAME[,NAME...]", default="", help="units of the subject instead of those declared"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep consoles, outputs and reports there")
     chosen = parser.parse_args(words)
-    declared = declared.model_copy(
-        update={
-            **({"platforms": tuple(chosen.platform.split(","))} if chosen.platform else {}),
-            **({"units": tuple(chosen.units.split(","))} if chosen.units else {}),
-        }
-    )
     for name in chosen.hosts:
         if name not in declared.hosts:
             parser.error(f"no host {name}; there are {', '.join(declared.hosts)}")
@@ -108,7 +123,9 @@ def main(words: Sequence[str]) -> int:
     scratch = Path(tempfile.mkdtemp(prefix="xc-hosts-"))
     rows = []
     try:
-        matrix = Matrix(declared, scratch, backend=chosen.backend)
+        matrix = Matrix(
+            declared, scratch, backend=chosen.backend, platforms=_names(chosen.platform), units=_names(chosen.units)
+        )
         for name in chosen.hosts or declared.hosts:
             rows.append(matrix.run(name))
             print(f"{name}: {rows[-1].told}", file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ sys.exit(main())
 """What pip writes for the entry point."""
 
 
-def write_payload(place: Path, store: Store, platforms: list[Platform], names: tuple[str, ...], runner: Runner) -> None:
+def write_payload(place: Path, store: Store, platforms: list[Platform], names: Sequence[str], runner: Runner) -> None:
     """Fill ``place`` with ``site`` (the distribution), ``bin/xc``, ``subject`` and ``grade``.
 
     Raises:
@@ -75,9 +76,7 @@ def _install(place: Path, runner: Runner) -> None:
     wheel.unlink()
 
 
-def _write_subject(
-    place: Path, store: Store, platforms: list[Platform], names: tuple[str, ...], runner: Runner
-) -> None:
+def _write_subject(place: Path, store: Store, platforms: list[Platform], names: Sequence[str], runner: Runner) -> None:
     """The units of the reference subject that have these names, prebuilt for the platforms' architectures and for x86-64."""
     reference = shipped().subject(fixtures_dir() / "subjects/openssl")
     builder = Builder(store.cache, runner=runner)
