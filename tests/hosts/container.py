@@ -19,7 +19,7 @@ IMPORT_TIMEOUT_S, ANSWER_TIMEOUT_S = 600, 60
 
 
 def image(userland: Path, name: str, digest: str, provisioned: Path, host: Host, runner: Runner) -> str:
-    """The name of an image of the userland with the cache that its user has provisioned; made once, in the older one's place."""
+    """The name of an image of the userland with the cache that its user has provisioned; made once, for the older one."""
     owner = 0 if host.user == "root" else VENDOR_UID
     repository = f"{REPOSITORY}/{name}-{owner}"
     name = f"{repository}:{digest[:24]}"
