@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import pwd
 import shutil
 import stat
 import time
@@ -18,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.locks import lock as take
 from pytest_xinchuang.core.resources import cache_dir as cache_dir
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
@@ -57,7 +56,7 @@ def _attributes(path: str, relative: str) -> list[str]:
         names = os.listxattr(path, follow_symlinks=False)
         own = sorted(name for name in names if name not in _OF_THE_HOST)
         return [f"x {relative} {name} {os.getxattr(path, name, follow_symlinks=False).hex()}" for name in own]
-    except OSError:  # a file system without them, or what nobody but root may read
+    except (OSError, AttributeError):  # a system or a file system without them, or what nobody but root may read
         return []
 
 
@@ -164,8 +163,10 @@ class _Seen:
 
 def _user(uid: int) -> Message:
     try:
+        import pwd
+
         return verbatim(pwd.getpwuid(uid).pw_name)
-    except KeyError:
+    except (KeyError, ImportError):
         return verbatim(str(uid))
 
 
@@ -191,6 +192,8 @@ class Cache:
 
     @staticmethod
     def _check_owner(place: Path) -> None:
+        if not hasattr(os, "geteuid"):
+            return  # Windows: users have a directory of their own, which the system keeps from others
         owner, us = place.stat().st_uid, os.geteuid()
         # What root makes for the sandboxes' user is root's own.
         if owner != us and (us, owner) != (0, SANDBOX_HOST_UID):
@@ -215,10 +218,10 @@ class Cache:
         """Hold ``key`` against every other process; the kernel lets go of it if we die."""
         with (self.root / "locks" / f"{key}.lock").open("w") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take(file)
             except BlockingIOError:
                 on_wait()
-                fcntl.flock(file, fcntl.LOCK_EX)
+                take(file, wait=True)
             yield
 
     def holds(self, kind: str, name: str) -> bool:
@@ -334,7 +337,7 @@ class Cache:
             key = path.name.removesuffix(".old")
             with (self.root / "locks" / f"{key}.lock").open("w") as file:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    take(file)
                 except BlockingIOError:
                     continue
                 remove_tree(path)

@@ -410,11 +410,14 @@ func put(id uint32, payload []byte) {
 		Mode uint32 `json:"mode"`
 	}
 	err := json.Unmarshal(line, &request)
-	if err == nil && !mayPut(request.Path) {
-		err = syscall.EROFS
-	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case mayPut(request.Path):
 		err = asTarget(func() error { return write(request.Path, content, fs.FileMode(request.Mode)) })
+	case ofSystem(request.Path):
+		err = disguise(request.Path, content, fs.FileMode(request.Mode))
+	default:
+		err = syscall.EROFS
 	}
 	sendJSON(outDone, id, map[string]int{"errno": errno(err)})
 }
@@ -576,6 +579,7 @@ func reset(id uint32) {
 			remove(each.id)
 		}
 	}
+	undisguise()
 	sendJSON(outDone, id, map[string]any{})
 }
 

@@ -51,15 +51,21 @@ def _native(run: Opening, platform: Platform, _: Circumstances) -> Sandbox:
     return open_native(platform, run.runner, tracer)
 
 
+def _auto(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
+    from pytest_xinchuang.sandbox.backends.automatic import open_automatic
+
+    return open_automatic(run, platform, wanted)
+
+
 def _reference(run: Opening, wanted: Circumstances) -> Sandbox:
-    from pytest_xinchuang.sandbox.backends.user_mode import open_reference
+    from pytest_xinchuang.sandbox.backends.automatic import open_reference
 
     return open_reference(run, wanted)
 
 
 SHIPPED = BackendTable(
     {
-        "auto": Backend(_user_mode, adapts=True),
+        "auto": Backend(_auto, adapts=True),
         "qemu": Backend(_user_mode, adapts=True),
         "docker": Backend(_docker),
         "system": Backend(_system, adapts=True, boots=True),
