@@ -42,7 +42,6 @@ class Userland(_Data):
         python: the version of its Python, e.g. "3.11".
         wheels: the dependencies that come as wheels; where none, they are among ``packages``.
         layout: "rpm": no file of Debian's package manager, and Red Hat's library directory and os-release.
-        expired: whether the Release file of the suite may be past its date.
     """
 
     suite: str
@@ -50,7 +49,6 @@ class Userland(_Data):
     python: str
     wheels: tuple[str, ...] = ()
     layout: Literal["debian", "rpm"] = "debian"
-    expired: bool = False
 
 
 class Host(_Data):

@@ -13,12 +13,12 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.messages import verbatim
-from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.kernels import unpacked
-from pytest_xinchuang.provision.mmdebstrap import unpacked_packages
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends.initramfs import Archive, write_files
 from pytest_xinchuang.tools.process import DEVNULL, Runner
+from tests.hosts import packages
 from tests.hosts.declared import Host, Kernel
 from tests.hosts.product import PLACE
 from tests.hosts.userland import VENDOR_UID, copy_tree
@@ -83,7 +83,7 @@ def kernel(cache: Cache, declared: Kernel, arch: str, runner: Runner) -> Path:
     """A directory with ``vmlinuz``, ``config`` and ``modules/*.ko`` in the order of loading."""
 
     def make(tree: Path) -> tuple[str, dict[str, str]]:
-        with unpacked_packages(cache, declared.suite, arch, [declared.package], expired=True, runner=runner) as found:
+        with packages.unpacked(declared.suite, arch, [declared.package], runner) as found:
             image = next(iter([*found.glob("boot/vmlinu[xz]-*"), *found.glob("usr/lib/modules/*/vmlinuz")]))
             (tree / "vmlinuz").write_bytes(unpacked(image.read_bytes()))
             for config in [*found.glob("boot/config-*"), *found.glob("usr/lib/modules/*/config")]:
@@ -98,10 +98,10 @@ def kernel(cache: Cache, declared: Kernel, arch: str, runner: Runner) -> Path:
     return cache.tree("kernel", entry.name)
 
 
-def _in_order(packages: Path) -> list[tuple[str, bytes]]:
+def _in_order(found: Path) -> list[tuple[str, bytes]]:
     """The modules that a host needs, each after what it depends on (modinfo's ``depends``)."""
     files = {
-        path.name.partition(".ko")[0].replace("-", "_"): path for path in packages.glob("**/modules/*/kernel/**/*.ko*")
+        path.name.partition(".ko")[0].replace("-", "_"): path for path in found.glob("**/modules/*/kernel/**/*.ko*")
     }
     loaded: dict[str, bytes] = {}
 
@@ -128,15 +128,15 @@ def disk(cache: Cache, userland: Path, name: str, digest: str, provisioned: Path
             return place
         place.parent.mkdir(exist_ok=True)
         for old in place.parent.glob(f"{name}-*"):
-            remove_tree(old) if old.is_dir() else old.unlink()
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         tree, part = place.with_suffix(".tree"), place.with_suffix(".part")
         copy_tree(userland, tree, runner)
-        remove_tree(tree / "cache")
+        shutil.rmtree(tree / "cache")
         copy_tree(provisioned, tree / "cache", runner)
         size = sum(path.lstat().st_size for path in tree.rglob("*") if not path.is_dir()) * 5 // 4
         words = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", str(tree), str(part)]
         done = runner.run([*words, f"{(size >> 20) + SPARE_MB}M"], timeout_s=DISK_TIMEOUT_S)
-        remove_tree(tree)
+        shutil.rmtree(tree)
         if not done.ok:
             raise HostFault(verbatim(f"mke2fs: {done.errors.strip() or done.told()}"))
         part.rename(place)

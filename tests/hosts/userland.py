@@ -11,10 +11,10 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.messages import verbatim
-from pytest_xinchuang.provision.cache import Cache, remove_tree
-from pytest_xinchuang.provision.mmdebstrap import unpacked_packages
+from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.tools.process import Runner
+from tests.hosts import packages
 from tests.hosts.declared import Userland
 from tests.hosts.product import PLACE
 
@@ -49,12 +49,10 @@ def userland(cache: Cache, name: str, declared: Userland, arch: str, runner: Run
     """The tree of a userland, made once."""
 
     def make(tree: Path) -> tuple[str, dict[str, str]]:
-        with unpacked_packages(
-            cache, declared.suite, arch, declared.packages, expired=declared.expired, runner=runner
-        ) as found:
-            shutil.copytree(found, tree, symlinks=True, dirs_exist_ok=True, ignore=_devices(found))
+        with packages.unpacked(declared.suite, arch, declared.packages, runner) as found:
+            shutil.copytree(found, tree, symlinks=True, dirs_exist_ok=True)
         for unneeded in _UNNEEDED:
-            remove_tree(tree / unneeded)
+            shutil.rmtree(tree / unneeded, ignore_errors=True)
         _configure(tree, declared)
         if declared.layout == "rpm":
             _like_rpm(tree)
@@ -64,10 +62,6 @@ def userland(cache: Cache, name: str, declared: Userland, arch: str, runner: Run
 
     recipe = "2 " + json.dumps([arch, declared.model_dump(mode="json")])
     return cache.tree("userland", cache.make("userland", f"{name}-{arch}", recipe, make).name)
-
-
-def _devices(root: Path):  # type: ignore[no-untyped-def]
-    return lambda directory, _names: ["dev"] if Path(directory) == root else []
 
 
 def _site(declared: Userland) -> str:
@@ -110,7 +104,7 @@ def _like_rpm(tree: Path) -> None:
     for pattern in _OF_DEBIAN:
         for place in ("usr/bin", "usr/sbin", "bin", "sbin", "var/lib", "etc", "usr/share", "usr/lib"):
             for found in (tree / place).glob(pattern):
-                remove_tree(found) if found.is_dir() and not found.is_symlink() else found.unlink()
+                shutil.rmtree(found) if found.is_dir() and not found.is_symlink() else found.unlink()
     for place in ("usr/lib/os-release", "etc/os-release", "etc/debian_version"):
         (tree / place).unlink(missing_ok=True)
     (tree / "usr/lib/os-release").write_text(OS_RELEASE)
@@ -121,7 +115,7 @@ def _like_rpm(tree: Path) -> None:
         for found in triplet.iterdir():
             if not (target / found.name).exists():
                 shutil.move(found, target / found.name)
-        remove_tree(triplet)
+        shutil.rmtree(triplet)
         # The programs are Debian's, and their loader looks there.
         triplet.symlink_to(os.path.relpath(target, triplet.parent))
 
