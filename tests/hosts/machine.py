@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import lzma
 import re
@@ -238,6 +239,7 @@ def run(
     ]
     if machine.firmware:
         argv += ["-bios", str(emulator.share / machine.firmware)]
+    (place / "console").touch()
     with (place / "qemu").open("wb") as log:
         running = store.runner.start(
             argv, stdout=DEVNULL, stderr=log, cwd="/", env={"TMPDIR": str(place)}, dies_with_us=True
@@ -247,19 +249,16 @@ def run(
         finally:
             running.kill()
     (place / "initramfs").unlink()
-    out = place / "out"
-    try:
-        with tarfile.open(results) as archive:
-            archive.extractall(out)
-    except (tarfile.TarError, OSError):
-        said = (
-            (place / "console").read_text(errors="replace").strip().splitlines()[-3:]
-            if (place / "console").exists()
-            else []
-        )
-        said += (place / "qemu").read_text(errors="replace").strip().splitlines()[-2:]
-        how = "was not off in time" if status is None else "brought no results"
-        return Ended(out, f"the machine {how}: {' | '.join(said)}")
-    finally:
-        results.unlink()
-    return Ended(out)
+    return Ended(place / "out", _taken(results, place, status))
+
+
+def _taken(results: Path, place: Path, status: int | None) -> str:
+    """Unpack what the machine wrote to its second disk; returns what was wrong with the machine."""
+    with contextlib.suppress(tarfile.TarError, OSError), tarfile.open(results) as archive:
+        archive.extractall(place / "out")
+    results.unlink()
+    if status is not None and (place / "out").is_dir():
+        return ""
+    said = [line for name in ("console", "qemu") for line in (place / name).read_text(errors="replace").splitlines()]
+    how = "was not off in time" if status is None else "brought no results"
+    return f"the machine {how}: {' | '.join(line.strip() for line in said[-4:])}"
