@@ -18,7 +18,7 @@ class Row:
     Attributes:
         grades: platform -> level, with what stands in the way of the next one.
         ways: platform -> how it was run there.
-        seconds: what the grade took on the host. whole_s: with making the host.
+        seconds: what the grade took on the host. whole_s: with making the host. cpu_s: processor time of all that.
         hardware: why the grade may differ.
         problem: why there is no grade at all.
     """
@@ -31,6 +31,7 @@ class Row:
     status: int | None = None
     seconds: int | None = None
     whole_s: float = 0.0
+    cpu_s: float = 0.0
     hardware: str = ""
     problem: str = ""
 
@@ -41,7 +42,7 @@ class Row:
         grades = ", ".join(
             f"{name.partition('-')[0]} {level} by {self.ways.get(name, '?')}" for name, level in self.grades.items()
         )
-        return f"{grades}; exit {self.status}, {self.seconds} s ({self.whole_s:.0f} s in all)"
+        return f"{grades}; exit {self.status}, {self.seconds} s ({self.whole_s:.0f} s in all, {self.cpu_s:.0f} s of a processor)"
 
     @property
     def as_json(self) -> dict[str, Any]:
