@@ -42,7 +42,8 @@ class Row:
         grades = ", ".join(
             f"{name.partition('-')[0]} {level} by {self.ways.get(name, '?')}" for name, level in self.grades.items()
         )
-        return f"{grades}; exit {self.status}, {self.seconds} s ({self.whole_s:.0f} s in all, {self.cpu_s:.0f} s of a processor)"
+        took = f"{self.seconds} s ({self.whole_s:.0f} s in all, {self.cpu_s:.0f} s of a processor)"
+        return f"{grades}; exit {self.status}, {took}"
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -64,7 +65,15 @@ def read_row(name: str, host: Host, ended: Ended, whole_s: float) -> Row:
     blocking = {grade["platform"]: list(grade["blocking"]) for grade in report["grades"]}
     why = {grade["platform"]: str(grade.get("capped_by") or "") for grade in report["grades"]}
     return Row(
-        name, grades, _ways(ended.results / ".xc"), blocking, why, status, seconds, round(whole_s, 1), host.hardware
+        name,
+        grades,
+        _ways(ended.results / ".xc"),
+        blocking,
+        why,
+        status=status,
+        seconds=seconds,
+        whole_s=round(whole_s, 1),
+        hardware=host.hardware,
     )
 
 
