@@ -20,7 +20,7 @@ IMPORT_TIMEOUT_S, ANSWER_TIMEOUT_S = 600, 60
 
 def image(userland: Path, name: str, digest: str, provisioned: Path, host: Host, runner: Runner) -> str:
     """The name of an image of the userland with the cache that its user has provisioned; made once, for the older one."""
-    owner = 0 if host.user == "root" else VENDOR_UID
+    owner = VENDOR_UID if host.user == "vendor" else 0
     repository = f"{REPOSITORY}/{name}-{owner}"
     name = f"{repository}:{digest[:24]}"
     known = runner.run(
@@ -48,17 +48,13 @@ def _owned(info: tarfile.TarInfo, owner: int) -> tarfile.TarInfo:
     return info
 
 
-def run(
-    host: Host, image: str, payload: Path, export: Path, arguments: list[str], place: Path, runner: Runner
-) -> Ended:
+def run(host: Host, image: str, payload: Path, arguments: list[str], place: Path, runner: Runner) -> Ended:
     """Run the grade in a container, and take its results."""
     out = place / "out"
     out.mkdir(parents=True)
     out.chmod(0o777)
     user = {"root": "0", "vendor": str(VENDOR_UID)}.get(host.user, host.user)
     environment = {"XC_CACHE": "/cache", "LANG": "C.UTF-8", **host.environment}
-    if host.imports:
-        environment["XC_IMPORTS"] = "/export"
     words = [
         "docker",
         "run",
@@ -69,7 +65,6 @@ def run(
         f"--volume={payload}:{PLACE}:ro",
         f"--volume={out}:/out",
     ]
-    words += [f"--volume={export}:/export:ro"] if host.imports else []
     words += [f"--env={name}={value}" for name, value in environment.items()]
     done = runner.run([*words, *host.options, image, f"{PLACE}/grade", "/out", *arguments], timeout_s=host.timeout_s)
     if done.ok:

@@ -61,7 +61,6 @@ class Host(_Data):
         profile: a file of ``profiles/``: the AppArmor profile that the run is confined by.
         user: "root", "vendor" (an ordinary user, 1001) or a number without an account.
         options: of ``docker run``.
-        imports: the run first takes in what ``xc provision --export`` wrote, from a volume.
         backend: what ``--xc-backend`` is given.
         platforms: other platforms than the matrix's.
         hardware: why its grade may differ from the best host's: "" unless its hardware is the reason.
@@ -78,7 +77,6 @@ class Host(_Data):
     user: str = "vendor"
     environment: dict[str, str] = Field(default_factory=dict)
     options: tuple[str, ...] = ()
-    imports: bool = False
     memory_mb: int = 4096
     cpus: int = 2
     backend: str = "auto"

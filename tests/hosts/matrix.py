@@ -74,16 +74,7 @@ class Matrix:
 
     def _container(self, host: Host, tree: Path, arguments: list[str], place: Path) -> machine.Ended:
         image = container.image(tree, *self._made(host), self.provisioned, host, self.runner)
-        return container.run(
-            host, image, self.payload, self._export() if host.imports else place, arguments, place, self.runner
-        )
-
-    def _export(self) -> Path:
-        """What ``xc provision --export`` writes of the cache."""
-        place = self.place / "export"
-        if not place.exists():
-            Store(self.store.platforms, Cache(self.provisioned), runner=self.runner).export(place)
-        return place
+        return container.run(host, image, self.payload, arguments, place, self.runner)
 
     def _made(self, host: Host) -> tuple[str, str]:
         """The name of a host's userland, and a digest of it with the provisioned cache."""

@@ -32,25 +32,15 @@ set -u
 cd "$1" || exit 2
 shift
 begun=$(date +%s)
-if [ -n "${XC_IMPORTS:-}" ]; then /opt/xc/bin/xc provision --import "$XC_IMPORTS" >imported.txt 2>&1 || exit 2; fi
 { id; uname -a; echo "HOME=${HOME:-}"; cat /proc/self/status | grep -E 'Seccomp|NoNewPrivs|CapEff'; } >host.txt 2>&1
 python3 -m pytest -q -p no:cacheprovider --color=no --xc-suite=mru --xc-subject=/opt/xc/subject --xc-offline "$@" >said.txt 2>&1
 echo $? >status
 echo $(($(date +%s) - begun)) >seconds
 """
 
-XC = """#!/usr/bin/env python3
-import sys
-
-from pytest_xinchuang.cli import main
-
-sys.exit(main())
-"""
-"""What pip writes for the entry point."""
-
 
 def write_payload(place: Path, store: Store, platforms: list[Platform], names: Sequence[str], runner: Runner) -> None:
-    """Fill ``place`` with ``site`` (the distribution), ``bin/xc``, ``subject`` and ``grade``.
+    """Fill ``place`` with ``site`` (the distribution), ``subject`` and ``grade``.
 
     Raises:
         XcError: something of it could not be built.
@@ -58,10 +48,8 @@ def write_payload(place: Path, store: Store, platforms: list[Platform], names: S
     place.mkdir(parents=True)
     _install(place, runner)
     _write_subject(place / "subject", store, platforms, names, runner)
-    (place / "bin").mkdir()
-    for name, text in (("grade", GRADE), ("bin/xc", XC)):
-        (place / name).write_text(text)
-        (place / name).chmod(0o755)
+    (place / "grade").write_text(GRADE)
+    (place / "grade").chmod(0o755)
 
 
 def _install(place: Path, runner: Runner) -> None:

@@ -162,7 +162,7 @@ def provisioned(store: Store, platforms: list[Platform], place: Path) -> None:
     wanted |= {("kernel", next(name for name, recipe in kernels.items() if recipe.arch is Arch.AMD64))}
     for entry in store.cache.entries():
         if entry.kind in ("emulator", "system-emulator") or (entry.kind, entry.name) in wanted:
-            source = store.cache.tree(entry.kind, entry.name).parent
+            source = store.cache.root / "entries" / entry.kind / entry.name
             copy_tree(source, place / source.relative_to(store.cache.root), store.runner)
 
 
