@@ -17,9 +17,9 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
-from tests.others import SWITCHED_OFF
+from tests.others import INSIDE
 
-pytest_plugins = ["pytester", "tests.tiers"]
+pytest_plugins = ["pytester", "tests.tiers", "tests.durations"]
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs that tests read do not depend on who runs them."""
     for name in ("PY_COLORS", "FORCE_COLOR", "XC_MIRROR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(SWITCHED_OFF))
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(INSIDE))
     # Most runs inside tests replace something of the suite in their own process, and all have to be quick.
     monkeypatch.setenv("XC_IN_PROCESS", "1")
     monkeypatch.setenv("COLUMNS", "100")
