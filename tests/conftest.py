@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -81,6 +82,16 @@ def small_cache(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def mutants_dir() -> Path:
     return Path(__file__).parent / "mutants"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What stays to the end is not looked at by the garbage collector again.
+
+    Thousands of tests are hundreds of thousands of objects, and each run inside a test collects twice: 0.2 s each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 _MUST_RUN = ("docker", "sandbox", "registry")

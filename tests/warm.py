@@ -147,6 +147,7 @@ def become(asked: dict[str, Any]) -> int:
     environment["PYTHONPATH"] = ":".join(filter(None, [asked["directory"], old]))
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # it is asked for again
     for number, file in enumerate(asked["files"], 1):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(opened, number)
