@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 
 from pytest_xinchuang.core.events import Decided, Event, EvidenceKept, RunStarted
 from pytest_xinchuang.core.following import Following
+from pytest_xinchuang.core.locks import lock
 from pytest_xinchuang.core.record import Journal
 from pytest_xinchuang.core.stale import JOURNAL, OUTPUT, RUNNING
 from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
@@ -55,7 +55,7 @@ class Assessed:
                 self._over = True
                 return True
             try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                lock(file, shared=True)
                 self._over = True
             except BlockingIOError:
                 pass

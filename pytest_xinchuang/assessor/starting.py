@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.assessor import bootstrap
+from pytest_xinchuang.core.locks import lock as take
 from pytest_xinchuang.packages.base import ONLY
 from pytest_xinchuang.packages.option import PackageOption
 
@@ -67,7 +67,7 @@ class Place:
         _sweep(Path(tempfile.gettempdir()))
         path = Path(tempfile.mkdtemp(prefix=PREFIX))
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take(lock, wait=True)
         os.set_inheritable(lock, True)
         return cls(path, lock)
 
@@ -88,7 +88,7 @@ def _sweep(temporary: Path) -> None:
                 continue
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take(lock)
                 shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(lock)

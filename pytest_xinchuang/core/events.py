@@ -343,6 +343,9 @@ class SandboxOpened(_Said):
     host_kernel: str = ""
     baseline_ms: float = 0.0
     degraded: str = ""
+    passed_over: tuple[str, ...] = Field(
+        default=(), description="better ways to open a sandbox, each with the reason why the host does not allow it"
+    )
     own_kernel: StrictBool = False
     extra: dict[str, Any] = Field(default_factory=dict)
     variant: str = ""

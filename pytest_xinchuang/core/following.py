@@ -54,7 +54,7 @@ class Following:
         self._busy = True
         if self._file is None:
             with contextlib.suppress(FileNotFoundError):
-                self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         while self._file is not None and self.refusal is None:
             found = os.pread(self._file, _MOST, self._offset)
             if not found:

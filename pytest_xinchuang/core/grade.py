@@ -49,6 +49,7 @@ class Grade:
     rootfs: str
     facts: str
     differs: tuple[Message, ...]
+    passed_over: tuple[Message, ...]
     blocking: tuple[str, ...]
     required_level: str | None
 
@@ -258,6 +259,7 @@ def _grade(journal: Journal, platform: GradedPlatform, results: list[Requirement
         rootfs=("stand-in" if stand_in else "vendor") if sandboxes else "none",
         facts=platform.facts,
         differs=tuple(dict.fromkeys(d for s in sandboxes for d in s.said_all("differs"))),
+        passed_over=tuple(dict.fromkeys(w for s in sandboxes for w in s.said_all("passed_over"))),
         blocking=(),
         required_level=started.profile.required_level,
     )

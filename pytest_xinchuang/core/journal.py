@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -13,6 +12,7 @@ from pytest_xinchuang.core.chain import Chain
 from pytest_xinchuang.core.clock import steady_s, utc_now
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.events import Event, EvidenceKept, RunFinished, RunStarted
+from pytest_xinchuang.core.locks import lock
 from pytest_xinchuang.core.reading import evidence_id, read_journal
 from pytest_xinchuang.core.record import Journal, NotAJournal
 from pytest_xinchuang.core.stale import JOURNAL, LOCK, REPORT_FILES, remove_stale, set_aside
@@ -47,7 +47,7 @@ class JournalWriter:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = (directory / LOCK).open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock)
             # What an earlier run granted must not be taken for this one's, however this one ends.
             set_aside(directory)
             self._file = self.path.open("xb", buffering=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import sys
 import tempfile
@@ -50,7 +51,7 @@ def write_report(error: BaseException, doing: Sequence[str]) -> Path | None:
         time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         _SECRETS.sub("***@", " ".join(map(repr, doing))),
         f"Python {sys.version}",
-        " ".join((os.uname().sysname, os.uname().release, os.uname().machine)),
+        " ".join((platform.system(), platform.release(), platform.machine())),
         *_versions(),
         "",
         traceback_of(error),
@@ -61,7 +62,7 @@ def write_report(error: BaseException, doing: Sequence[str]) -> Path | None:
         with contextlib.suppress(OSError):
             place.mkdir(parents=True, exist_ok=True)
             # O_EXCL: in a directory that others write to, nothing of theirs is followed or overwritten.
-            descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
             _forget_old(place)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.locks import lock as take
 from pytest_xinchuang.messages import _, system_error, verbatim
 
 JOURNAL = "journal.ndjson"
@@ -65,7 +65,7 @@ def remove_stale(directory: Path) -> None:
         lock = None  # A run that writes there would have made it.
     try:
         if lock is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(lock)
         set_aside(directory)
     except BlockingIOError:
         return

@@ -122,6 +122,15 @@ class Cause(StrEnum):
         """The cause for people."""
         return _CAUSES[self]
 
+    @property
+    def is_beyond_here(self) -> bool:
+        """Whether trying again on this machine decides no more: it takes another machine, or a fact that is not known yet.
+
+        A check that is open for such a cause leaves the exit status alone. Both are the same in this, as the way that a
+        program is run decides which of them is met first: more real evidence never ends a run worse.
+        """
+        return self in (Cause.FIDELITY, Cause.MISSING_FACT)
+
 
 _CAUSES = {
     Cause.NONE: _("none"),

@@ -247,7 +247,7 @@ class GoTestEngine:
         return TestVerdict.FAIL, reason
 
     def _reference(self, module: ModuleTree, package: Package) -> Reference:
-        """Run the same tests on x86-64, natively."""
+        """Run the same tests on x86-64: natively where the host can."""
         try:
             program = module.test_binary(package, Arch.AMD64.value, {}, cover=False, race=False)
         except HostFault:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pytest_xinchuang.core.linux import LinuxSignal
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 
@@ -65,7 +65,7 @@ class HarnessEnd:
     def of(cls, outcome: Outcome, said: str) -> HarnessEnd:
         """The end of a process that ended by itself, and not on our side."""
         if outcome.ended is Ended.SIGNALED:
-            kind = EndKind.KILLED if outcome.signal == signal.SIGKILL else EndKind.SIGNALED
+            kind = EndKind.KILLED if outcome.signal == LinuxSignal.SIGKILL else EndKind.SIGNALED
         else:
             kind = EndKind.EXITED
         return cls(kind, outcome, said)

@@ -352,7 +352,7 @@ class _Held:
 
 def _mapped(path: Path) -> _Held:
     held = _Held()
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         if os.fstat(fd).st_size:
             held.data = held.stack.enter_context(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))

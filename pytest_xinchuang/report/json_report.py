@@ -70,6 +70,9 @@ class GradeInfo(_Data):
     rootfs: Literal["vendor", "stand-in", "none"]
     facts: Literal["shipped", "overridden"] = Field(description="whose facts about the platform were believed")
     differs: list[str] = Field(description="how the stand-in differs from the platform's own root filesystem")
+    passed_over: list[str] = Field(
+        default=[], description="better ways to open a sandbox, each with the reason why the host does not allow it"
+    )
     blocking: list[str]
     details: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="what conformance packages add, by package; left out where none does"
@@ -161,6 +164,7 @@ def _grade(result: RunResult, grade: Grade, language: str) -> GradeInfo:
             "rootfs": grade.rootfs,
             "facts": grade.facts,
             "differs": [text.render(language) for text in grade.differs],
+            "passed_over": [text.render(language) for text in grade.passed_over],
             "blocking": list(grade.blocking),
             "details": parts.details(result, grade),
         }

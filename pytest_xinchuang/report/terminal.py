@@ -93,6 +93,8 @@ class _Table:
             self._line(row_text.rstrip() if apart else row_text + how, **_colour(grade, result.of(grade.platform)))
             if apart:
                 self.line(_("evidence: {text}", text=verbatim(how)), 2)
+        for ways in dict.fromkeys(grade.passed_over for grade in result.grades if grade.passed_over):
+            self.line(_("passed over on this host: {ways}", ways=joined(ways)), 2)
 
     def _blocking(self, grade: Grade, results: list[RequirementResult]) -> None:
         if grade.level is None:

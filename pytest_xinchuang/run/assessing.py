@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from pytest_xinchuang.assessor.starting import Place, absolute, command, sealed_
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.events import RunStarted, Surrounded, messages_of
+from pytest_xinchuang.core.locks import lock
 from pytest_xinchuang.core.sealed import is_sealed
 from pytest_xinchuang.core.stale import OUTPUT, RUNNING, SEALED, SELECTION
 from pytest_xinchuang.core.surroundings import AssessorSeen
@@ -129,7 +129,7 @@ class Assessor:
             self.directory.mkdir(exist_ok=True)
             (self.directory / SELECTION).unlink(missing_ok=True)
             self._lock = (self.directory / RUNNING).open("w", encoding="utf-8")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock)
         except OSError as error:
             self._release()
             return told(error)

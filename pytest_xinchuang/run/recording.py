@@ -400,9 +400,9 @@ class Check:
     def decide(self) -> None:
         """Decide the requirements that the test is marked with.
 
-        A failure fails the test; what only a more real machine can decide is skipped, and is inconclusive in the grade;
-        what we could not find out fails the test as inconclusive. What needs a requirement that has failed is not tested: the
-        engine is not asked, and the test fails as not tested.
+        A failure fails the test; what nobody can decide here, however it is run, is skipped, and is inconclusive in the
+        grade (:attr:`Cause.is_beyond_here`); what we could not find out fails the test as inconclusive. What needs a
+        requirement that has failed is not tested: the engine is not asked, and the test fails as not tested.
         """
         ids = requirement_ids(self._item)
         if not ids:
@@ -417,7 +417,7 @@ class Check:
             text = self._told(identifier, decision)
             if decision.verdict is Verdict.FAIL:
                 pytest.fail(text, pytrace=False)
-            if decision.verdict is Verdict.NOT_APPLICABLE or decision.cause is Cause.FIDELITY:
+            if decision.verdict is Verdict.NOT_APPLICABLE or decision.cause.is_beyond_here:
                 pytest.skip(text)
             if decision.verdict is not Verdict.PASS:
                 pytest.fail(text, pytrace=False)

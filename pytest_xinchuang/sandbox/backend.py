@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.messages import Message
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.circumstances import Circumstances
 from pytest_xinchuang.sandbox.protocol import Sandbox
 from pytest_xinchuang.tools.process import Runner
+
+Hindrances = dict[str, Message]
+"""What a host has been seen to hinder, by a name: the reason."""
 
 
 class Opening(Protocol):
@@ -23,6 +27,7 @@ class Opening(Protocol):
         image: the container image that was named instead of the platform's own.
         run_id: tells the sandboxes of this run from those of another.
         keep: whether a sandbox is left as it is when it is closed, to be looked at.
+        hindrances: what this run has found the host to hinder, so that it is not tried for each sandbox again.
     """
 
     @property
@@ -37,6 +42,8 @@ class Opening(Protocol):
     def run_id(self) -> str: ...
     @property
     def keep(self) -> bool: ...
+    @property
+    def hindrances(self) -> Hindrances: ...
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pytest_xinchuang.core.linux import LinuxSignal
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import Ended
@@ -49,7 +49,10 @@ _TAKEN = re.compile(rb"--- (SIG\w+) \{[^\n]*\} ---\s*\Z")
 """linux-user/strace.c, print_taken_signal, as the last line of a log."""
 
 _CRASHES = frozenset(
-    {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGFPE, signal.SIGSYS}
+    {
+        *(LinuxSignal.SIGSEGV, LinuxSignal.SIGBUS, LinuxSignal.SIGILL, LinuxSignal.SIGABRT),
+        *(LinuxSignal.SIGTRAP, LinuxSignal.SIGFPE, LinuxSignal.SIGSYS),
+    }
 )
 
 _KILLS = frozenset({"kill", "tkill", "tgkill"})
@@ -92,14 +95,14 @@ def classify(
             return ProcessEnd(Ended.EMULATOR_FAULT, cause=_words(refusal.group()))
         return ProcessEnd(Ended.EXITED, code)
     number = os.WTERMSIG(status)
-    if number == signal.SIGKILL and (whole is None or not _killed_itself(whole)):
+    if number == LinuxSignal.SIGKILL and (whole is None or not _killed_itself(whole)):
         return ProcessEnd(Ended.HOST_FAULT, cause=_("killed by SIGKILL from outside (out of memory?)"))
     if not emulated or number not in _CRASHES or number in map(int, _ANNOUNCED.findall(stderr)):
         return ProcessEnd(Ended.SIGNALED, signal=number)
     if _took_last(shown(), number):
         return ProcessEnd(Ended.SIGNALED, signal=number)
     own = _CRASH.search(stderr)
-    unannounced = _("the emulator died of {signal}, which no program raised", signal=signal.Signals(number).name)
+    unannounced = _("the emulator died of {signal}, which no program raised", signal=LinuxSignal(number).name)
     return ProcessEnd(Ended.EMULATOR_FAULT, cause=_words(own.group()) if own else unannounced)
 
 
@@ -121,7 +124,7 @@ def _took_last(log: bytes | CallLog | None, number: int) -> bool:
             return False
         name = found.group(1).decode()
     # qemu calls SIGABRT by its other name.
-    return getattr(signal, name, None) == number
+    return LinuxSignal.__members__.get(name) == number
 
 
 def _killed_itself(log: CallLog) -> bool:

@@ -16,7 +16,7 @@ from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox import machine
-from pytest_xinchuang.sandbox.backend import Backend, BackendTable
+from pytest_xinchuang.sandbox.backend import Backend, BackendTable, Hindrances
 from pytest_xinchuang.sandbox.backends.shipped import SHIPPED
 from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
@@ -81,6 +81,7 @@ class Pool:
         self._on_open = on_open
         self._open: dict[tuple[str, Circumstances], Sandbox] = {}
         self._failed: dict[tuple[str, Circumstances], HostFault] = {}
+        self.hindrances: Hindrances = {}
         self.shared = SharedResults()
         """Results that engines of several platforms share, such as the x86-64 runs."""
 
@@ -120,9 +121,15 @@ class Pool:
             HostFault: it cannot be opened here.
         """
         wanted = Circumstances(floor=floor, kernel=kernel)
-        if self._backend.boots and wanted == Circumstances():
+        if wanted == Circumstances() and (self._backend.boots or self._has_booted(platform)):
             return self.sandbox(platform)
         return self._get((f"system:{platform.id}", wanted), lambda: self._table.booting.open(self, platform, wanted))
+
+    def _has_booted(self, platform: Platform) -> bool:
+        """Whether the sandbox of a platform is a machine with the kernel that the platform gets."""
+        opened = self._open.get((platform.id, Circumstances()))
+        kernel = opened.fingerprint.extra.get("kernel") if opened is not None else None
+        return kernel is not None and kernel == self.store.kernel_for(platform).name
 
     def reference(self, *, loopback: bool = False) -> Sandbox:
         """Where the x86-64 runs are made that a target's output is compared with: native on an x86-64 host.
@@ -187,5 +194,9 @@ def _of(factory: BackendFactory) -> str:
 
 def fingerprint_event(fingerprint: Fingerprint, variant: str) -> SandboxOpened:
     """A fingerprint as the journal has it."""
-    messages = messages_of(differs=tuple(fingerprint.differs), degraded=fingerprint.degraded)
+    messages = messages_of(
+        differs=tuple(fingerprint.differs),
+        degraded=fingerprint.degraded,
+        passed_over=tuple(fingerprint.passed_over),
+    )
     return SandboxOpened(**asdict(fingerprint), variant=variant, messages=messages)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import signal as signals
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import IO, Any, Protocol, runtime_checkable
 
+from pytest_xinchuang.core.linux import LinuxSignal
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.call_log import CallLog
@@ -135,7 +135,7 @@ class Outcome:
             return _("exit code {code}", code=self.code)
         if self.ended is Ended.SIGNALED and self.signal is not None:
             try:
-                name = verbatim(signals.Signals(self.signal).name)
+                name = verbatim(LinuxSignal(self.signal).name)
             except ValueError:
                 name = _("signal")
             return _("killed by {name} ({number})", name=name, number=self.signal)
@@ -161,6 +161,7 @@ class Fingerprint:
             sandbox's memory, that of no process too), each true or false; none may be left out.
         differs: how the root filesystem and the kernel differ from the platform's own.
         degraded: what the host did not allow, for people; empty where nothing is amiss.
+        passed_over: better ways to open a sandbox, each with the reason why this host does not allow it.
         own_kernel: whether the kernel is the platform's own; nothing is taken away from it.
         observed: what the target itself said: ``uname_m``, without which nothing passes, ``uname_r``, and ``page_size`` in
             bytes.
@@ -182,6 +183,7 @@ class Fingerprint:
     host_kernel: str
     baseline_ms: float
     degraded: Message = NOTHING
+    passed_over: tuple[Message, ...] = ()
     own_kernel: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -21,7 +21,12 @@ PR_GET_AUXV = 0x41555856
 HWCAP_CPUID = 1 << 11
 """arm64: the kernel answers ID registers to programs (Documentation/arch/arm64/cpu-feature-registers.rst)."""
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    """The C library of this process; Windows has none of the kind."""
+    return ctypes.CDLL(None, use_errno=True)
+
 
 _CPUID = bytes.fromhex("53 4989d0 89f8 89f1 0fa2 418900 41895804 41894808 4189500c 5b c3")
 """push rbx; mov r8, rdx; mov eax, edi; mov ecx, esi; cpuid; store eax, ebx, ecx, edx at r8; pop rbx; ret."""
@@ -43,7 +48,7 @@ def auxiliary(key: int) -> int:
 @functools.cache
 def _vector() -> bytes:
     buffer = ctypes.create_string_buffer(4096)
-    size = _LIBC.prctl(
+    size = _libc().prctl(
         ctypes.c_int(PR_GET_AUXV), buffer, ctypes.c_ulong(len(buffer)), ctypes.c_ulong(0), ctypes.c_ulong(0)
     )
     raw = buffer.raw[:size] if 0 < size <= len(buffer) else b""
@@ -55,8 +60,8 @@ def _vector() -> bytes:
 
 def auxiliary_text(key: int) -> str:
     """An entry that is a string; "" where there is none."""
-    _LIBC.getauxval.restype = ctypes.c_ulong
-    address = int(_LIBC.getauxval(ctypes.c_ulong(key)))
+    _libc().getauxval.restype = ctypes.c_ulong
+    address = int(_libc().getauxval(ctypes.c_ulong(key)))
     return ctypes.string_at(address, 64).split(b"\0")[0].decode(errors="replace") if address else ""
 
 
@@ -74,7 +79,7 @@ def _executable(code: bytes) -> Iterator[int]:
         try:
             # Writing first and executing later: arm64's kernel makes the caches agree when it changes the protection.
             rights = mmap.PROT_READ | mmap.PROT_EXEC
-            if _LIBC.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE), rights):
+            if _libc().mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE), rights):
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number))
             yield address
@@ -119,6 +124,6 @@ def _returned(code: bytes) -> int | None:
 def filesystem_of(path: str) -> int | None:
     """The magic number of the file system that a file stands on (statfs(2)); None where it is not there."""
     buffer = ctypes.create_string_buffer(256)
-    if _LIBC.statfs(os.fsencode(path), buffer):
+    if _libc().statfs(os.fsencode(path), buffer):
         return None
     return int(struct.unpack_from("@l", buffer.raw)[0]) & 0xFFFFFFFF

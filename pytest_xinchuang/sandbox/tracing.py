@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
 import re
-import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from pytest_xinchuang.core.linux import ERRORS, LinuxSignal
 from pytest_xinchuang.sandbox.call_log import CallLog, Taken
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.strace import Call, read_calls
 
-_NETWORK_ERRORS = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTUNREACH})
+_NETWORK_ERRORS = frozenset({ERRORS[name] for name in ("ENETUNREACH", "EADDRNOTAVAIL", "ENETDOWN", "EHOSTUNREACH")})
 _NETWORK_CALLS = frozenset({"connect", "sendto", "sendmsg", "bind"})
 _SOCKETS = frozenset({"socket", "socketpair"})
 _MAPPING_CALLS = frozenset({"mmap", "mprotect", "munmap", "mremap", "msync", "madvise", "remap_file_pages"})
@@ -58,7 +57,7 @@ def read_agent(trace: bytes, names: Mapping[int, str]) -> CallLog:
 
 def _signal(number: int) -> str:
     try:
-        return signal.Signals(number).name
+        return LinuxSignal(number).name
     except ValueError:
         return f"SIG{number}"
 
@@ -130,7 +129,9 @@ class Trace:
 
     def refused_families(self) -> frozenset[str]:
         """``socket`` or ``socketpair``, if one was refused for its address family."""
-        return frozenset(call.name for call in self.calls if call.name in _SOCKETS and call.errno == errno.EAFNOSUPPORT)
+        return frozenset(
+            call.name for call in self.calls if call.name in _SOCKETS and call.errno == ERRORS["EAFNOSUPPORT"]
+        )
 
     def counts(self, names: Mapping[int, str]) -> Mapping[str, int]:
         """Call -> how often it was made; one that is logged as a number has its name from a table, if it is there."""
@@ -155,7 +156,7 @@ class Trace:
     def misaligned(self, page_size: int) -> str | None:
         """A call that was refused with EINVAL for an address or offset that suits pages of 4096 bytes and not these."""
         for call in self.calls:
-            if call.name not in _MAPPING_CALLS or call.errno != errno.EINVAL:
+            if call.name not in _MAPPING_CALLS or call.errno != ERRORS["EINVAL"]:
                 continue
             words = call.arguments.partition(")")[0].split(",")
             for place in [words[0], *words[5:6]] if call.name == "mmap" else words[:1]:

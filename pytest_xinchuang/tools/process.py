@@ -7,25 +7,24 @@ its own, so that nothing of it outlives a time-out or an interruption. The logge
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
-import resource
 import shlex
-import signal as signals
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.linux import LinuxSignal
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error, told, verbatim
-from pytest_xinchuang.tools.streams import Capture
+from pytest_xinchuang.tools import sessions
+from pytest_xinchuang.tools.streams import Capture, ThreadedCapture, capture_of
 
 LOGGER = logging.getLogger("pytest_xinchuang.process")
 
@@ -127,7 +126,7 @@ class Finished:
 
 def _signal_name(number: int) -> str:
     try:
-        return signals.Signals(number).name
+        return LinuxSignal(number).name
     except ValueError:
         return str(number)
 
@@ -199,7 +198,7 @@ class Running:
         """Ask it to end, as Ctrl-C does; what is still there after so many seconds is killed."""
         with self._lock:
             if self._process.returncode is None:
-                _signal(self.pid, signals.SIGINT)
+                sessions.interrupt(self._process)
         self.wait(grace_s)
         self.kill()
 
@@ -208,7 +207,9 @@ class Running:
         with self._lock:
             if self._process.returncode is not None:
                 return  # the number of its session may be another's by now
-            self.left = _kill_session(self._process)
+            if sys.platform == "win32":
+                _end_tree(self.pid)
+            self.left = sessions.kill_all(self._process)
             status = self._process.wait()
         end = f"killed by {_signal_name(-status)}" if status < 0 else f"exit code {status}"
         LOGGER.info("%s (in %s): %s after %.2f s", shlex.join(self.argv), self._cwd or ".", end, self.seconds)
@@ -218,11 +219,8 @@ class Running:
         deadline = None if seconds is None else time.monotonic() + seconds
         delay = 0.0005
         while self._process.returncode is None:
-            try:
-                if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                    return True
-            except ChildProcessError:
-                return True  # another thread has just waited for it
+            if sessions.has_ended(self._process):
+                return True
             if deadline is not None and time.monotonic() >= deadline:
                 return False
             time.sleep(delay)
@@ -230,64 +228,11 @@ class Running:
         return True
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> int:
-    """SIGKILL to a program and to all in its session; how many others there were. New ones may appear meanwhile.
-
-    All are stopped first: a shell whose command is killed before it would go on to the next.
-    """
-    _signal(process.pid, signals.SIGSTOP)  # not waited for: the number is still its own
-    found: set[int] = set()
-    for _round in range(5):
-        others = _session(process.pid) - found
-        if not others:
-            break
-        for pid in others:
-            _signal(pid, signals.SIGSTOP)
-        found |= others
-    for pid in (process.pid, *found, *(_session(process.pid) - found)):
-        _signal(pid, signals.SIGKILL)
-    return len(found)
-
-
-def _signal(pid: int, number: signals.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
-
-
-def _session(leader: int) -> set[int]:
-    """The processes of a session, without its leader and without what has ended."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == leader:
-            continue
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            # proc(5): after the name in parentheses come state, ppid, pgrp and session.
-            fields = (entry / "stat").read_bytes().rsplit(b")", 1)[1].split()
-            if int(fields[3]) == leader and fields[0] != b"Z":
-                found.add(int(entry.name))
-    return found
-
-
-_PR_SET_PDEATHSIG = 1
-"""prctl(2)."""
-
-
-def _preparation(limits: Mapping[int, int] | None, dies_with_us: bool = False) -> Callable[[], None] | None:
-    if not limits and not dies_with_us:
-        return None
-    libc, us = ctypes.CDLL(None, use_errno=True), os.getpid()
-
-    def apply() -> None:
-        for kind, most in (limits or {}).items():
-            resource.setrlimit(kind, (most, most))
-        if dies_with_us:
-            # A shell has what it starts in the background ignore it; in a session of its own nobody but we sends it.
-            signals.signal(signals.SIGINT, signals.SIG_DFL)
-            libc.prctl(_PR_SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
-            if os.getppid() != us:  # we were killed before the signal was asked for
-                os._exit(1)
-
-    return apply
+def _end_tree(pid: int) -> None:
+    """Windows: end what a program has started, by the system's own command, while the program is still there."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        words = ["taskkill", "/T", "/F", "/PID", str(pid)]
+        subprocess.run(words, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, timeout=_GRACE_S, check=False)
 
 
 @dataclass(frozen=True)
@@ -339,10 +284,8 @@ class Runner:
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            pass_fds=pass_fds,
-            start_new_session=True,
-            preexec_fn=_preparation(limits, dies_with_us),
             bufsize=-1 if buffered else 0,
+            **sessions.started_apart(pass_fds, limits, dies_with_us),
         )
         return Running(process, tuple(argv), cwd)
 
@@ -383,7 +326,7 @@ class Runner:
             return failed
         deadline = time.monotonic() + limit_s
         fed, said, complained = (_taken(pipe) for pipe in (running.stdin, running.stdout, running.stderr))
-        capture = Capture(fed, said, complained, stdin or b"", output_limit)
+        capture = capture_of(fed, said, complained, stdin or b"", output_limit)
         try:
             in_time = _watch(running, capture, deadline)
         finally:
@@ -423,7 +366,7 @@ def _taken(pipe: IO[bytes] | None) -> int | None:
         return os.dup(pipe.fileno())
 
 
-def _watch(running: Running, capture: Capture, deadline: float) -> bool:
+def _watch(running: Running, capture: Capture | ThreadedCapture, deadline: float) -> bool:
     """Read until the program has ended; whether that was in time, and within the limit of its outputs."""
     while not capture.pump(min(deadline, time.monotonic() + _SLICE_S)):
         if capture.truncated or time.monotonic() >= deadline:

@@ -1,10 +1,14 @@
-"""Feeding a command's stdin and reading its output at once, without a thread, within limits."""
+"""Feeding a command's stdin and reading its output at once, within limits; without a thread where the system can."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import queue
 import selectors
+import sys
+import threading
 import time
 from typing import Any
 
@@ -91,6 +95,73 @@ class Capture:
     @property
     def stderr(self) -> bytes:
         return b"" if self._stderr_fd is None else bytes(self._buffers[self._stderr_fd])
+
+
+class ThreadedCapture:
+    """The same by a thread for each stream: Windows waits for no pipe."""
+
+    def __init__(
+        self, stdin_fd: int | None, stdout_fd: int | None, stderr_fd: int | None, stdin: bytes, keep: int
+    ) -> None:
+        self._keep = keep
+        self._buffers = {fd: bytearray() for fd in (stdout_fd, stderr_fd) if fd is not None}
+        self._stdout_fd, self._stderr_fd = stdout_fd, stderr_fd
+        self.truncated = False
+        self._closed: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._open = {*self._buffers, *(() if stdin_fd is None else (stdin_fd,))}
+        for fd in self._buffers:
+            threading.Thread(target=self._read, args=(fd,), daemon=True).start()
+        if stdin_fd is not None:
+            threading.Thread(target=self._feed, args=(stdin_fd, stdin), daemon=True).start()
+
+    def pump(self, deadline: float) -> bool:
+        """Wait until everything is closed (True) or the monotonic ``deadline`` has come (False)."""
+        while self._open:
+            try:
+                self._open.discard(self._closed.get(timeout=max(deadline - time.monotonic(), 0.0)))
+            except queue.Empty:
+                return False
+        return True
+
+    def _read(self, fd: int) -> None:
+        buffer = self._buffers[fd]
+        with contextlib.suppress(OSError):
+            while data := os.read(fd, 1 << 16):
+                room = self._keep - len(buffer)
+                buffer += data[: max(room, 0)]
+                self.truncated |= len(data) > room
+        self._end(fd)
+
+    def _feed(self, fd: int, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            left = memoryview(data)
+            while left:
+                left = left[os.write(fd, left[: 1 << 16]) :]
+        self._end(fd)
+
+    def _end(self, fd: int) -> None:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+        self._closed.put(fd)
+
+    def close(self) -> None:
+        """Nothing: each thread closes its own when the other end is closed."""
+
+    @property
+    def stdout(self) -> bytes:
+        return b"" if self._stdout_fd is None else bytes(self._buffers[self._stdout_fd])
+
+    @property
+    def stderr(self) -> bytes:
+        return b"" if self._stderr_fd is None else bytes(self._buffers[self._stderr_fd])
+
+
+def capture_of(
+    stdin_fd: int | None, stdout_fd: int | None, stderr_fd: int | None, stdin: bytes, keep: int
+) -> Capture | ThreadedCapture:
+    """A capture of the kind that this system can do; the arguments are those of :class:`Capture`."""
+    kind = ThreadedCapture if sys.platform == "win32" else Capture
+    return kind(stdin_fd, stdout_fd, stderr_fd, stdin, keep)
 
 
 class Remembered(io.RawIOBase):

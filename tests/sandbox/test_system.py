@@ -17,7 +17,7 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends import system
-from pytest_xinchuang.sandbox.backends.system import SystemSandbox, open_system
+from pytest_xinchuang.sandbox.backends.system import SystemSandbox, open_system, open_system_reference
 from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
@@ -67,6 +67,38 @@ def test_it_says_what_it_is(name: str, sandbox: Sandbox, platforms: Platforms) -
     assert (
         said.isolation["kernel_floor"] and said.isolation["cpu_pinned"] and said.extra["accelerator"] in ("tcg", "kvm")
     )
+
+
+@pytest.fixture(scope="module")
+def reference(store: Store) -> Iterator[SystemSandbox]:
+    with open_system_reference(Pool(store, "system"), Circumstances()) as opened:
+        yield opened
+
+
+def test_the_reference_is_no_native_machine(reference: SystemSandbox, platforms: Platforms) -> None:
+    said = reference.fingerprint
+    assert said.platform == "reference-amd64" and said.rootfs == platforms.file.reference
+    assert said.backend == "system" and said.fidelity is Fidelity.EMULATED_SYSTEM and said.emulated
+    assert said.observed["uname_m"] == "x86_64" and not said.degraded and said.differs == ()
+
+
+def test_what_tells_the_system_is_put_until_the_next_reset(reference: SystemSandbox) -> None:
+    places = ("/etc/os-release", "/usr/lib/os-release", "/proc/cpuinfo", "/etc/hosts")
+    reference.reset()
+    before = [reference.run(["cat", place]).stdout for place in places]
+    for _turn in range(2):
+        for place in places:
+            reference.put(place, f"another {place}".encode())
+            assert reference.run(["cat", place]).stdout == f"another {place}".encode()
+            assert reference.run(["sh", "-c", f"echo forged > {place}"]).code
+        assert reference.changes() == ()
+        held = reference.start(["sh", "-c", "read line; cat"], cwd="/")  # what is still open does not keep it there
+        reference.reset()
+        held.kill()
+        assert [reference.run(["cat", place]).stdout for place in places] == before
+    for place in ("/bin/sh", "/etc/../bin/sh", "/etc", "/etc/none/file", "/proc/1/comm", "/.xc/config.json"):
+        with pytest.raises(OSError, match="in the sandbox"):
+            reference.put(place, b"")
 
 
 CPUS = {

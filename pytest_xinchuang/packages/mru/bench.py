@@ -119,6 +119,15 @@ class Bench:
             runs[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
         return runs[key]
 
+    @property
+    def reference_emulated(self) -> bool:
+        """Whether the x86-64 runs are an emulator's too: what takes long there says nothing of a real x86-64 machine.
+
+        Raises:
+            HostFault: there are no x86-64 runs.
+        """
+        return self.pool.reference().fingerprint.emulated
+
     def run_variant(self, unit: Unit, on_x86: bool) -> Outcome:
         """Build and run a variant of a unit, on the target or on x86-64.
 

@@ -193,6 +193,15 @@ class RunJudge(RunChecks, BehaviourChecks):
             return record.undecided(
                 requirement, Cause.HOST, _("timed out, and the x86-64 run is missing: {why}", why=reference)
             )
+        if reference.ended is Ended.TIMED_OUT and self.bench.reference_emulated:
+            return record.undecided(
+                requirement,
+                Cause.FIDELITY,
+                _(
+                    "timed out under emulation, on x86-64 as well: a program that hangs, or slow emulators; needs native"
+                ),
+                _("run it on a board: --xc-backend=native there"),
+            )
         if reference.ended is Ended.TIMED_OUT:
             return record.fails(
                 requirement,

@@ -105,7 +105,7 @@ def _init(context: Context) -> int:
 
 
 def _run(context: Context) -> int:
-    import resource
+    import mmap
     import tempfile
 
     from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
@@ -125,7 +125,7 @@ def _run(context: Context) -> int:
             tempfile.TemporaryDirectory() as place,
             BridgeClient(local(program, Path(place)), timeout_s=options.timeout) as client,
         ):
-            seen += run_bridge(client, probes, [probe], options.os_profile, resource.getpagesize())
+            seen += run_bridge(client, probes, [probe], options.os_profile, mmap.PAGESIZE)
     for one in seen:
         if one.result in (ProbeResult.FAILED, ProbeResult.NOT_REACHED):
             context.say(_("{requirement} {text}", requirement=verbatim(one.requirement), text=one.text()))

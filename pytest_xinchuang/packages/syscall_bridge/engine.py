@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from pytest_xinchuang.building.built import Built, build, made_of, target_for
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, SandboxFault, XcError
 from pytest_xinchuang.core.found import Found
+from pytest_xinchuang.core.linux import ERRORS
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.requirement import Catalogue, Requirement
 from pytest_xinchuang.core.subject import Subject
@@ -323,7 +323,7 @@ class SyscallEngine:
         seen = [s for s in self.asked.seen if s.result is not ProbeResult.UNSUPPORTED]
         found.evidence.append(_summary(PRESENT, seen, self.asked))
         for one in seen:
-            if one.error == errno.ENOSYS and one.expected != "ENOSYS":
+            if one.error == ERRORS["ENOSYS"] and one.expected != "ENOSYS":
                 system = both(self.platform.system.title.model_dump())
                 found.wrong.append(_("{probe}: ENOSYS on {system}", probe=one.id, system=system))
             elif one.fault is ReplyFault.UNKNOWN_OPERATION:

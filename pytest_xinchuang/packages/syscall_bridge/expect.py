@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import errno
 import operator
-import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.linux import ERRORS, LinuxSignal
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.syscall_bridge.reasons import reason_of
 
@@ -25,10 +24,10 @@ CODES = {
     "CLD_KILLED": 2,
 }
 
-ERRNO = {name: number for number, name in errno.errorcode.items()} | {"EOPNOTSUPP": errno.EOPNOTSUPP}
+ERRNO = {**ERRORS, "EOPNOTSUPP": ERRORS["ENOTSUP"]}
 """Errors by name, as asm-generic/errno.h has them: the same on every architecture that is graded here."""
 
-_NAMES: Mapping[str, int] = {**{s.name: int(s) for s in signal.Signals}, **CODES, **ERRNO}
+_NAMES: Mapping[str, int] = {**{s.name: int(s) for s in LinuxSignal}, **CODES, **ERRNO}
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
+from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message
 from pytest_xinchuang.packages.syscall_bridge.bridge import BridgeClient
 from pytest_xinchuang.packages.syscall_bridge.probes import Probes
@@ -46,9 +48,7 @@ def launch_in(sandbox: Sandbox, program: bytes, name: str = "reference-bridge") 
 
 def page_of(sandbox: Sandbox) -> int:
     """The page of the kernel that a sandbox's programs meet, bytes: under qemu-user the host's."""
-    import resource
-
-    return int(sandbox.fingerprint.observed.get("page_size") or resource.getpagesize())
+    return int(sandbox.fingerprint.observed.get("page_size") or mmap.PAGESIZE)
 
 
 def emulator_of(sandbox: Sandbox) -> str:
@@ -123,7 +123,9 @@ def columns(
     if HOST_ARCH is Arch.AMD64:
         reference = pool.reference()
         own = build_reference(builder, Arch.AMD64, architectures[Arch.AMD64], "2.28")
-        found.append(column("host", reference, own, "amd64", probes, profile, pool.timeout_scale))
+        native = reference.fingerprint.fidelity is Fidelity.NATIVE
+        place = "host" if native else f"{emulator_of(reference)} amd64"
+        found.append(column(place, reference, own, "amd64", probes, profile, pool.timeout_scale))
     libc = "2.36" if platform.arch is Arch.LOONG64 else "2.28"
     program = build_reference(builder, platform.arch, platform.architecture, libc)
     arch = platform.arch.value

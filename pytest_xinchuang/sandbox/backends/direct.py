@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
 import os
 import platform as host
 import re
-import resource
 import shutil
 import tempfile
 import time
@@ -128,6 +128,8 @@ class DirectSandbox:
     ) -> Running:
         if self._closed:
             raise SandboxFault(_("the sandbox is closed"))
+        import resource
+
         environment = self._environment(env)
         command = self._command(argv, environment)
         directory = self._outside(cwd)
@@ -479,7 +481,7 @@ def calibrated(sandbox: DirectSandbox) -> DirectSandbox:
             )
         release, _space, uname = asked.stdout.decode(errors="replace").strip().rpartition(" ")
         baseline = sorted(sandbox.run(["true"]).wall_ms for _turn in range(3))[1]
-        observed = {"uname_m": uname, "uname_r": release, "page_size": str(resource.getpagesize())}
+        observed = {"uname_m": uname, "uname_r": release, "page_size": str(mmap.PAGESIZE)}
         sandbox.fingerprint = replace(sandbox.fingerprint, observed=observed, baseline_ms=round(baseline, 1))
     except BaseException:
         sandbox.close()

@@ -7,7 +7,6 @@ signals, processes. Its clock is still an emulator's, unless the host has the ta
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform as host
@@ -20,22 +19,23 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
-from pytest_xinchuang.core.platform import Architecture, Platform
+from pytest_xinchuang.core.locks import lock as take
+from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, verbatim
 from pytest_xinchuang.provision.cache import is_whole, note_digest
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
-from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
+from pytest_xinchuang.sandbox.agent_client import AgentSandbox
+from pytest_xinchuang.sandbox.agents import agent
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
 from pytest_xinchuang.sandbox.tracing import read_agent
-from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
 MEMORY_MB = 1536
@@ -46,6 +46,9 @@ PREFIX, LOCK = "system-", "held"
 BOOT_TIMEOUT_S = 90.0
 """Some 4 to 8 s on two free cores; a loaded machine takes several times that."""
 KVM_BOOT_TIMEOUT_S = 15.0
+
+REFERENCE = "reference-amd64"
+"""What the fingerprint calls the x86-64 reference instead of a platform."""
 
 CONSOLE_KEPT = 1 << 16
 """Bytes of the console's end that are kept as evidence."""
@@ -61,6 +64,7 @@ class SystemSpec:
         own_cpu: whether ``cpu_model`` is the platform's.
         runner: scales our own time-outs; those of commands are scaled by ``timeout_scale``, for an emulator's slowness too.
         without_kvm: why KVM, which is there, is not used.
+        reference: whether it is where the x86-64 runs are made, and stands for no platform.
     """
 
     platform: str
@@ -80,6 +84,7 @@ class SystemSpec:
     loopback: bool = False
     kvm: bool = False
     without_kvm: Message = NOTHING
+    reference: bool = False
     keep: bool = False
 
 
@@ -109,7 +114,7 @@ class SystemSandbox(AgentSandbox):
         self._place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=spec.scratch))
         # Held while we live: who finds it free may remove the directory.
         self._held = (self._place / LOCK).open("w")
-        fcntl.flock(self._held, fcntl.LOCK_EX)
+        take(self._held, wait=True)
         try:
             with theirs:
                 self._boot(theirs)
@@ -244,7 +249,7 @@ class SystemSandbox(AgentSandbox):
             )
         page = int(hello["page_size"])
         differs = [*spec.rootfs.differs]
-        if spec.kernel.stand_in:
+        if spec.kernel.stand_in and not spec.reference:
             told = _("Linux {release} of {name} instead of the vendor's kernel", release=release, name=spec.kernel.name)
             differs.append(told)
         floor = hello.get("floor")
@@ -345,7 +350,7 @@ def sweep(scratch: Path) -> None:
     """Remove the directories of machines whose run was killed."""
     for place in scratch.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError), (place / LOCK).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(file)
             shutil.rmtree(place, ignore_errors=True)
 
 
@@ -371,8 +376,10 @@ KVM_CREATE_VM = 0xAE01
 def kvm_works() -> bool:
     """Whether a virtual machine can be made with KVM here: the device alone does not say so."""
     try:
+        import fcntl
+
         device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    except (ImportError, OSError):
         return False
     try:
         os.close(fcntl.ioctl(device, KVM_CREATE_VM, 0))
@@ -413,34 +420,67 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> Syst
     release = platform.system.kernel.value
     # A vendor's own kernel has what it has.
     lacking = lacking_on(platform) if wanted.floor and kernel.stand_in else Lacking()
-    target = Target(platform.arch, platform.architecture, platform.architecture.libc_base)
-    kvm = HOST_ARCH is platform.arch and kvm_works()
-    # Under KVM an Arm or LoongArch machine has the host's CPU (target/arm/kvm.c).
-    own = not kernel.cpu and not (kvm and platform.arch != "amd64")
     spec = SystemSpec(
         platform=platform.id,
         architecture=platform.architecture,
         rootfs=rootfs,
         kernel=kernel,
         emulator=run.store.system_emulator(),
-        cpu_model="host" if kvm and platform.arch != "amd64" else model,
-        own_cpu=own,
-        agent=Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE),
+        cpu_model=model,
+        own_cpu=not kernel.cpu,
+        agent=agent(run.store.cache, run.runner, platform.arch, platform.architecture),
         scratch=run.store.cache.root / "system",
-        timeout_scale=(1.0 if kvm else EMULATION_SCALE) * run.timeout_scale,
         runner=run.runner,
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(lacking.absent.values()),
         floor=wanted.floor and (release is not None or not kernel.stand_in),
         loopback=wanted.loopback,
-        kvm=kvm,
         keep=run.keep,
     )
-    if not kvm:
-        return SystemSandbox(spec)
+    return _open(run, spec, platform.arch)
+
+
+def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
+    """Boot the x86-64 reference root filesystem: where the x86-64 runs are made when the host itself cannot.
+
+    Raises:
+        HostFault: it cannot be provisioned, or does not boot.
+    """
+    file = run.store.platforms.file
+    architecture = file.architectures.get(Arch.AMD64)
+    if file.reference is None:
+        raise HostFault(_("platforms.yaml names no reference root filesystem"), mend=_("add `reference:`"))
+    kernels = [name for name, recipe in file.kernels.items() if recipe.arch is Arch.AMD64 and not recipe.cpu]
+    if architecture is None or architecture.system is None or not kernels:
+        raise HostFault(_("platforms.yaml has no kernel for {arch}", arch=Arch.AMD64), mend=_("add one to `kernels:`"))
+    spec = SystemSpec(
+        platform=REFERENCE,
+        architecture=architecture,
+        rootfs=run.store.rootfs(file.reference),
+        kernel=run.store.kernel(kernels[0]),
+        emulator=run.store.system_emulator(),
+        cpu_model="max",
+        own_cpu=True,
+        agent=agent(run.store.cache, run.runner, Arch.AMD64, architecture),
+        scratch=run.store.cache.root / "system",
+        runner=run.runner,
+        loopback=wanted.loopback,
+        reference=True,
+        keep=run.keep,
+    )
+    return _open(run, spec, Arch.AMD64)
+
+
+def _open(run: Opening, spec: SystemSpec, arch: Arch) -> SystemSandbox:
+    """Boot with KVM where it works, else without."""
+    emulated = replace(spec, timeout_scale=EMULATION_SCALE * run.timeout_scale)
+    if HOST_ARCH is not arch or not kvm_works():
+        return SystemSandbox(emulated)
+    # Under KVM an Arm or LoongArch machine has the host's CPU (target/arm/kvm.c).
+    own = spec.own_cpu and arch is Arch.AMD64
     try:
-        return SystemSandbox(spec)
+        model = spec.cpu_model if arch is Arch.AMD64 else "host"
+        return SystemSandbox(replace(spec, kvm=True, cpu_model=model, own_cpu=own, timeout_scale=run.timeout_scale))
     except SandboxFault as fault:
         # The device is there and a machine can be made, but not this one: nested, or with another CPU.
-        slower = replace(spec, kvm=False, cpu_model=model, own_cpu=not kernel.cpu, without_kvm=fault.what)
-        return SystemSandbox(replace(slower, timeout_scale=EMULATION_SCALE * run.timeout_scale))
+        return SystemSandbox(replace(emulated, without_kvm=fault.what))

@@ -20,10 +20,25 @@ NEEDED_BY_QEMU = frozenset({"fstat", "newfstatat"})
 
 
 def open_user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
-    """The emulated sandbox of a platform.
+    """The emulated sandbox of a platform; where the host refuses what it is made of, ``qemu -L`` for single programs.
 
     Raises:
         HostFault: something is missing that it is made of, or it does not start.
+    """
+    spec = spec_of(run, platform, wanted)
+    try:
+        return QemuSandbox(spec)
+    except SandboxFault as fault:
+        if not fault.namespaces:
+            raise
+        return open_emulated(spec, fault.what)
+
+
+def spec_of(run: Opening, platform: Platform, wanted: Circumstances) -> QemuSpec:
+    """What the emulated sandbox of a platform is made of.
+
+    Raises:
+        HostFault: something of it is missing.
     """
     model = getattr(platform.cpu.emulation, wanted.variant).value
     if model is None:
@@ -36,7 +51,7 @@ def open_user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> S
     # The filter sees what the emulator asks of the host, by the host's numbers.
     numbers = tables()[HOST_ARCH.value] if HOST_ARCH else {}
     taken = [numbers[n] for n in lacking.absent if n in numbers and n not in NEEDED_BY_QEMU]
-    spec = QemuSpec(
+    return QemuSpec(
         platform=platform.id,
         arch=platform.arch,
         rootfs=rootfs,
@@ -50,12 +65,6 @@ def open_user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> S
         floor=wanted.floor and kernel is not None,
         loopback=wanted.loopback,
     )
-    try:
-        return QemuSandbox(spec)
-    except SandboxFault as fault:
-        if not fault.namespaces:
-            raise
-        return open_emulated(spec, fault.what)
 
 
 def open_reference(run: Opening, wanted: Circumstances) -> Sandbox:

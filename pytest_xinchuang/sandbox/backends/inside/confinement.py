@@ -13,10 +13,12 @@ import os
 import platform
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-libc = ctypes.CDLL(None, use_errno=True)
+# Windows has no C library of the process, and loads this file for its numbers alone.
+libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
 
 # linux/mount.h, linux/prctl.h
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096

@@ -1,0 +1,1 @@
+"""Hosts that are no Linux: what works there, and what is told."""
