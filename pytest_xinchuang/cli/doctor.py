@@ -16,9 +16,11 @@ from pytest_xinchuang.messages import NOTHING, Message, _, joined, render, verba
 from pytest_xinchuang.packages.registry import shipped
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends.docker import connect
+from pytest_xinchuang.sandbox.backends.kvm import device_works
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
-from pytest_xinchuang.sandbox.backends.system import kvm_works
+from pytest_xinchuang.sandbox.backends.system import kvm_problem
 from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
+from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import find_zig, gnu_compiler
 from pytest_xinchuang.tools.go import find_go
 from pytest_xinchuang.tools.process import End, Runner, first_line
@@ -247,10 +249,19 @@ def _docker(_store: Store) -> HostFeature:
     return HostFeature(feature, "ok", _("version {version}", version=verbatim(version)), why)
 
 
-def _kvm(_store: Store) -> HostFeature:
+def _kvm(store: Store) -> HostFeature:
     feature = verbatim("KVM")
     why = _("a real kernel of the host's own architecture runs fast with it; without it such a kernel is emulated too")
-    if kvm_works():
+    if device_works():
+        if problem := kvm_problem(Pool(Store(store.platforms, store.cache, offline=True))):
+            died = _("a virtual machine can be made, and dies before its first program: {why}", why=problem)
+            return HostFeature(
+                feature,
+                "missing",
+                died,
+                why,
+                _("switch nesting on in the hypervisor; without it nothing is lost but time"),
+            )
         return HostFeature(feature, "ok", _("a virtual machine can be made"), why)
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
         opened = _("/dev/kvm can be opened, but makes no machine")

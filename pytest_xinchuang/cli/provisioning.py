@@ -22,6 +22,7 @@ from pytest_xinchuang.messages import Message, _, joined, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.provision.cache import Entry
+    from pytest_xinchuang.provision.store import Store
 
 
 def add_doctor(commands: Commands) -> None:
@@ -152,8 +153,18 @@ def _provision(context: Context) -> int:
         store.system_emulator(force=options.force)
         for name in store.platforms.file.kernels:
             store.kernel(name, force=options.force)
+        _make_agents(store, force=options.force)
     context.say(_("ready in {directory}", directory=verbatim(str(store.cache.root))))
     return Exit.CLEAN
+
+
+def _make_agents(store: Store, *, force: bool) -> None:
+    """Build what real kernels run first: where they are used there may be no Go."""
+    from pytest_xinchuang.sandbox.backends.agents import agent_for
+
+    architectures = store.platforms.file.architectures
+    for arch in {recipe.arch for recipe in store.platforms.file.kernels.values()}:
+        agent_for(store, arch, architectures[arch], store.runner, force=force)
 
 
 def _shell(context: Context) -> int:

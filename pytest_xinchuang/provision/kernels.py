@@ -76,7 +76,7 @@ def build_system_emulator(cache: Cache, tree: Path, runner: Runner | None = None
 def build_kernel(
     cache: Cache, recipe: KernelRecipe, tree: Path, runner: Runner | None = None
 ) -> tuple[str, dict[str, str]]:
-    """Fill ``tree`` with ``vmlinuz`` and ``config`` of a distribution's kernel package."""
+    """Fill ``tree`` with ``vmlinuz``, ``config`` and the modules of a disk of a distribution's kernel package."""
     packages = unpacked_packages(
         cache, recipe.suite, recipe.arch, [recipe.package], expired=recipe.expired_release, runner=runner
     )
@@ -96,7 +96,44 @@ def build_kernel(
         for config in (scratch / "boot" / f"config-{release}", kernel.with_name("config")):
             if config.is_file():
                 shutil.copy(config, tree / "config")
+        copy_modules(scratch, release, tree / "disk")
     return f"Debian {recipe.suite} {recipe.package}", {"release": release}
+
+
+ON_DISK = ("nvme", "ext4")
+"""Modules by which a machine has a disk and a file system on it; what they need comes with them."""
+
+_LOADED_FIRST = ("crc32c_generic", "crc32c_cryptoapi", "libcrc32c")
+"""What a module asks for by request_module and not by its symbols (fs/ext4 and fs/jbd2 want a checksum's driver)."""
+
+
+def copy_modules(packages: Path, release: str, tree: Path) -> None:
+    """Copy the modules of ``ON_DISK`` that the kernel has not built in, unpacked, in the order in which they are loaded.
+
+    Each module says itself what it needs (`depends=` in its .modinfo: modinfo(8)); modules.dep is made at installation alone.
+    """
+    found = {
+        path.name.partition(".ko")[0].replace("-", "_"): path
+        for root in (packages / "lib/modules" / release, packages / "usr/lib/modules" / release)
+        for path in sorted(root.rglob("*.ko*"))
+    }
+    order: dict[str, bytes] = {}
+
+    def take(name: str) -> None:
+        if name in order or name not in found:  # built in
+            return
+        data = _decompressed(found[name])
+        for needed in re.findall(rb"\0depends=([^\0]*)\0", data)[:1]:
+            for other in filter(None, needed.decode().split(",")):
+                take(other.replace("-", "_"))
+        order[name] = data
+
+    if any(name in found for name in ON_DISK):
+        for name in (*_LOADED_FIRST, *ON_DISK):
+            take(name)
+    tree.mkdir(exist_ok=True)
+    for number, (name, data) in enumerate(order.items()):
+        (tree / f"disk-{number:02d}-{name}.ko").write_bytes(data)
 
 
 def import_kernel(kernel: Path, modules: Sequence[Path], tree: Path) -> tuple[str, dict[str, str]]:

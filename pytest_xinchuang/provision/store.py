@@ -168,7 +168,7 @@ class Store:
                 mend=verbatim("xc kernel list"),
             )
         # What it runs on is no part of what it is made of.
-        made_of = "2 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
+        made_of = "3 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
         entry = self._make(
             "kernel",
             name,
@@ -190,6 +190,7 @@ class Store:
             cpu=recipe.cpu if recipe else "",
             why=_told(recipe.why) if recipe else NOTHING,
             modules=tuple(sorted((tree / "modules").glob("*.ko"))),
+            disk_modules=tuple(sorted((tree / "disk").glob("*.ko"))),
         )
 
     def import_kernel(self, platform: Platform, kernel: Path, modules: Sequence[Path] = ()) -> Entry:

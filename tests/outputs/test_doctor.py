@@ -83,7 +83,10 @@ def host(monkeypatch: pytest.MonkeyPatch, platforms: Platforms) -> Callable[[boo
             "version_of": lambda *_: "1.2.3",
             "gnu_compiler": lambda architecture: good,
             "connect": (lambda: client) if good else missing,
-            "kvm_works": lambda: good,
+            "device_works": lambda: good,
+            "kvm_problem": lambda _: "",
+            "Pool": lambda _: None,
+            "Store": lambda *_, **__: None,
         }.items():
             monkeypatch.setattr(doctor, name, value)
         monkeypatch.setattr(Context, "store", lambda self: made)

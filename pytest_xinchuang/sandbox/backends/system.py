@@ -31,16 +31,17 @@ from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, told, verbatim
 from pytest_xinchuang.provision.cache import is_whole, note_digest
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
-from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, ANSWER_TIMEOUT_S, AgentSandbox
+from pytest_xinchuang.sandbox.agent_client import ANSWER_TIMEOUT_S, AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
+from pytest_xinchuang.sandbox.backends.agents import agent_for
 from pytest_xinchuang.sandbox.backends.initramfs import DIRECTORIES, write_files, write_tree
+from pytest_xinchuang.sandbox.backends.kvm import Tried, device_works
 from pytest_xinchuang.sandbox.backends.monitor import Monitor
 from pytest_xinchuang.sandbox.backends.snapshots import Snapshot, Snapshots, key_of
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
 from pytest_xinchuang.sandbox.tracing import read_agent
-from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
 LOGGER = logging.getLogger("pytest_xinchuang.system")
@@ -569,27 +570,6 @@ def _with_console(what: Message, console: str) -> Message:
     return _("{what}: {said}", what=what, said=verbatim(said)) if said else what
 
 
-KVM_CREATE_VM = 0xAE01
-"""linux/kvm.h: _IO(0xAE, 0x01)."""
-
-
-def kvm_works() -> bool:
-    """Whether a virtual machine can be made with KVM here: the device alone does not say so."""
-    try:
-        import fcntl
-
-        device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    except (ImportError, OSError):
-        return False
-    try:
-        os.close(fcntl.ioctl(device, KVM_CREATE_VM, 0))
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(device)
-
-
 def open_system(run: Opening, platform: Platform, wanted: Circumstances, *, disk_mb: int = 0) -> SystemSandbox:
     """Boot the kernel of a platform: the imported one, or the stand-in with its page size, or another of its architecture.
 
@@ -599,6 +579,11 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances, *, disk
     Raises:
         HostFault: it cannot be provisioned, does not boot, or cannot be had under these circumstances.
     """
+    return _open(run, _spec_of(run, platform, wanted, disk_mb), platform.arch)
+
+
+def _spec_of(run: Opening, platform: Platform, wanted: Circumstances, disk_mb: int = 0) -> SystemSpec:
+    """The machine of a platform under these circumstances, without KVM."""
     if platform.architecture.system is None:
         raise SandboxFault(
             _("platforms.yaml does not say how a kernel of {arch} boots", arch=platform.arch),
@@ -623,7 +608,7 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances, *, disk
     release = platform.system.kernel.value
     # A vendor's own kernel has what it has.
     lacking = lacking_on(platform) if wanted.floor and kernel.stand_in else Lacking()
-    spec = SystemSpec(
+    return SystemSpec(
         platform=platform.id,
         architecture=platform.architecture,
         rootfs=rootfs,
@@ -631,7 +616,7 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances, *, disk
         emulator=run.store.system_emulator(),
         cpu_model=model,
         own_cpu=not kernel.cpu,
-        agent=_agent(run, platform.arch, platform.architecture),
+        agent=agent_for(run.store, platform.arch, platform.architecture, run.runner),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
         snapshots=_snapshots(run, disk_mb),
@@ -642,7 +627,6 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances, *, disk
         loopback=wanted.loopback,
         keep=run.keep,
     )
-    return _open(run, spec, platform.arch)
 
 
 def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
@@ -666,7 +650,7 @@ def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
         emulator=run.store.system_emulator(),
         cpu_model="max",
         own_cpu=True,
-        agent=_agent(run, Arch.AMD64, architecture),
+        agent=agent_for(run.store, Arch.AMD64, architecture, run.runner),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
         snapshots=_snapshots(run),
@@ -682,23 +666,61 @@ def _snapshots(run: Opening, disk_mb: int = 0) -> Snapshots | None:
     return Snapshots(run.store.cache) if not disk_mb else None
 
 
-def _agent(run: Opening, arch: Arch, architecture: Architecture) -> bytes:
-    target = Target(arch, architecture, architecture.libc_base)
-    return Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE)
-
-
 def _open(run: Opening, spec: SystemSpec, arch: Arch) -> SystemSandbox:
-    """Boot with KVM where it works, else without."""
+    """Boot with KVM where it works, else without; restored from a snapshot where there is none."""
     emulated = replace(spec, timeout_scale=EMULATION_SCALE * run.timeout_scale)
-    if HOST_ARCH is not arch or not kvm_works():
+    if HOST_ARCH is not arch or not device_works():
         return SystemSandbox(emulated)
+    fast = _with_kvm(spec, arch, run.timeout_scale)
+    tried = Tried(spec.scratch, _made_of(fast))
+    why = tried.known()
+    if not why:
+        try:
+            opened = SystemSandbox(fast)
+        except SandboxFault as fault:
+            # The device is there and a machine can be made, but not this one: nested, or with another CPU.
+            why = fault.what
+            tried.note(why)
+        else:
+            tried.note()
+            return opened
+    return SystemSandbox(replace(emulated, without_kvm=why))
+
+
+def _with_kvm(spec: SystemSpec, arch: Arch, timeout_scale: float) -> SystemSpec:
     # Under KVM an Arm or LoongArch machine has the host's CPU (target/arm/kvm.c).
     own = spec.own_cpu and arch is Arch.AMD64
-    try:
-        model = spec.cpu_model if arch is Arch.AMD64 else "host"
-        return SystemSandbox(
-            replace(spec, kvm=True, snapshots=None, cpu_model=model, own_cpu=own, timeout_scale=run.timeout_scale)
-        )
-    except SandboxFault as fault:
-        # The device is there and a machine can be made, but not this one: nested, or with another CPU.
-        return SystemSandbox(replace(emulated, without_kvm=fault.what))
+    model = spec.cpu_model if arch is Arch.AMD64 else "host"
+    return replace(spec, kvm=True, snapshots=None, cpu_model=model, own_cpu=own, timeout_scale=timeout_scale)
+
+
+def kvm_problem(run: Opening) -> Message:
+    """Why no machine runs with KVM here, by a real try of a kernel of the host's architecture; NOTHING: one does.
+
+    It is tried once until the host boots again, and only with what has been provisioned: where nothing is, nothing is said.
+    """
+    if not device_works():
+        return _("/dev/kvm makes no machine")
+    store = run.store
+    for platform in map(store.platforms.get, store.platforms.file.shorts):
+        name = platform.rootfs_name
+        if platform.arch is not HOST_ARCH or name is None or not store.has_system(platform):
+            continue
+        if not store.cache.holds("rootfs", name):
+            continue
+        try:
+            spec = replace(_spec_of(run, platform, Circumstances(floor=False)), cpu_model="max", own_cpu=False)
+            fast = _with_kvm(spec, platform.arch, run.timeout_scale)
+            tried = Tried(spec.scratch, _made_of(fast))
+            why = tried.known()
+            if why is None:
+                try:
+                    SystemSandbox(fast).close()
+                    why = NOTHING
+                except SandboxFault as fault:
+                    why = fault.what
+                tried.note(why)
+            return why
+        except HostFault:
+            continue
+    return NOTHING
