@@ -31,10 +31,14 @@ class Monitor:
     def __init__(self, ours: socket.socket, timeout_s: float) -> None:
         self._socket, self._timeout_s, self._buffer = ours, timeout_s, bytearray()
         ours.settimeout(timeout_s)
-        self._line()
-        self.execute("qmp_capabilities")
-        # What is in a file of its own need not be written into the stream (qapi/migration.json).
-        self.execute("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
+        try:
+            self._line()
+            self.execute("qmp_capabilities")
+            # What is in a file of its own need not be written into the stream (qapi/migration.json).
+            self.execute("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
+        except BaseException:
+            self.close()
+            raise
 
     def execute(self, command: str, **arguments: Any) -> Any:
         """Have qemu execute a command; returns its answer."""

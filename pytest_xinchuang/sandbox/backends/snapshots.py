@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,14 +122,14 @@ class Snapshots:
             with contextlib.suppress(OSError):
                 used = max((place / name).stat().st_mtime for name in (RECORD, USED) if (place / name).exists())
                 found.append((used, sum(file.stat().st_blocks * 512 for file in place.iterdir()), place.name))
-        found.sort()
-        total = sum(size for _used, size, _name in found)
-        while len(found) >= MOST or total > MOST_BYTES:
-            _used, size, name = found.pop(0)
-            total -= size
+        count, total = len(found), sum(size for _used, size, _name in found)
+        for _used, size, name in sorted(found):
+            if count < MOST and total <= MOST_BYTES:
+                break
             with (self.cache.root / "locks" / f"snapshot-{name}.lock").open("w") as lock, contextlib.suppress(OSError):
                 take(lock)
                 self.remove(name)
+                count, total = count - 1, total - size
 
 
 _verified: dict[str, tuple[int, ...]] = {}
@@ -141,7 +142,7 @@ def _stamp(snapshot: Snapshot) -> tuple[int, ...] | None:
     try:
         for file in (snapshot.memory, snapshot.state):
             info = file.stat(follow_symlinks=False)
-            if info.st_uid != os.geteuid():
+            if info.st_uid != os.geteuid() or not stat.S_ISREG(info.st_mode):
                 return None
             found += (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
     except OSError:
