@@ -18,6 +18,7 @@ FILES = [p for p in sorted(ROOT.rglob("*.py")) if p.parent != ROOT or p.stem != 
 HOUSE = House(ROOT)
 
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("_python",),
     ("", "messages"),
     ("core", "sm"),
     ("tools",),
@@ -29,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
     ("assessor",),
     ("cli", "run"),
-    ("api", "plugin"),
+    ("__main__", "api", "plugin"),
 )
 """The rooms by floor, from the ground up: a room imports from lower floors alone. "" is ``pytest_xinchuang`` itself."""
 
@@ -345,7 +346,6 @@ _GO = "the one reader of the go command's words, which types them; no subject ca
 LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("provision/archive.py", "_why"): "words what is wrong with an archive that has been refused before",
-    ("provision/mmdebstrap.py", "run_tool"): _SHOWN,
     (
         "packages/mru/diagnosis.py",
         "what_it_said",

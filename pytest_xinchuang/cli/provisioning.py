@@ -17,8 +17,9 @@ from pytest_xinchuang.commands.common import (
     platform_names,
 )
 from pytest_xinchuang.commands.parser import XcParser
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.provision.cache import Entry
@@ -66,6 +67,23 @@ def _fill_provision(parser: XcParser) -> None:
     parser.add_argument("--export", metavar="DIR", help=_("write what is in the cache to DIR"))
     parser.add_argument("--import", dest="taken", metavar="DIR", help=_("take in what --export wrote"))
     parser.add_argument(
+        "--export-release",
+        metavar="FILE",
+        help=_("write what the platforms need to one file: the same bytes from the same entries"),
+    )
+    parser.add_argument(
+        "--from",
+        dest="release",
+        metavar="ARCHIVE|URL",
+        help=_("take in what --export-release wrote, and fetch no packages"),
+    )
+    parser.add_argument(
+        "--sha256",
+        metavar="HEX",
+        default="",
+        help=_("of the archive; without it, a .sha256 file beside it is believed"),
+    )
+    parser.add_argument(
         "--offline",
         nargs="?",
         const=True,
@@ -103,38 +121,55 @@ def _fill_kernel(parser: XcParser) -> None:
 
 
 def _doctor(context: Context) -> int:
-    from pytest_xinchuang.cli.doctor import examine, state_word
+    demand_linux(_("a sandbox"))
+    from pytest_xinchuang.cli.doctor import examine
 
     context.options.quiet = True
-    features = examine(context.store())
+    groups = examine(context.store())
+    features = [feature for _heading, group in groups for feature in group]
     if context.options.format == "json":
         # What programs look for stays the same in every language.
         context.write_json([feature.as_dict(context.language) for feature in features])
     else:
-        lines = []
-        for f in features:
-            lines.append(_("{state:<8} {feature}: {detail}", state=state_word(f), feature=f.feature, detail=f.detail))
-            if f.state != "ok":
-                lines.append(_("         why:  {matters}", matters=f.matters))
-                if f.mend:
-                    lines.append(_("         mend: {mend}", mend=f.mend))
+        lines: list[Message] = []
+        for heading, group in groups:
+            lines += [*([NOTHING] if lines else []), heading]
+            for f in group:
+                lines.append(_("{state:<8} {feature}: {detail}", state=f.word, feature=f.feature, detail=f.detail))
+                if not f.ok:
+                    lines.append(_("         why:  {matters}", matters=f.matters))
+                    if f.mend:
+                        lines.append(_("         mend: {mend}", mend=f.mend))
         context.write(context.lines(lines))
-    return Exit.CLEAN if all(f.state == "ok" or not f.needed for f in features) else Exit.FINDINGS
+    return Exit.CLEAN if all(f.ok or not f.needed for f in features) else Exit.FINDINGS
 
 
 def _provision(context: Context) -> int:
+    from pytest_xinchuang.provision import transport
+
     options = context.options
     taken = options.taken or (options.offline if isinstance(options.offline, str) else "")
+    demand_linux(_("a sandbox"))
     store = context.store()
     if taken:
-        context.say(_("taken in: {names}", names=_names(store.import_export(Path(taken)))))
+        context.say(_("taken in: {names}", names=_names(transport.import_export(store.cache, Path(taken)))))
         return Exit.CLEAN
     if options.export:
-        context.say(_("written: {names}", names=_names(store.export(Path(options.export)))))
+        context.say(_("written: {names}", names=_names(transport.export(store.cache, Path(options.export)))))
         return Exit.CLEAN
-    done: set[str] = set()
+    if options.release:
+        return _take_release(context, store)
+    if options.sha256:
+        raise XcError(_("--sha256 is the digest of what --from takes in"), mend=verbatim("xc provision --from ARCHIVE"))
     wanted = [*options.platforms, *options.platform.split(",")]
-    for platform in store.platforms.select(wanted if any(wanted) else ["all"]):
+    platforms = store.platforms.select(wanted if any(wanted) else ["all"])
+    if options.export_release:
+        place = Path(options.export_release).absolute()
+        names, digest = transport.export_release(store, place, platforms, system=options.system)
+        context.say(_("written to {place}: {names}", place=place, names=_names(names)))
+        context.say(_("its SHA-256: {digest}", digest=verbatim(digest)))
+        return Exit.CLEAN
+    for platform in platforms:
         if platform.rootfs_name is None:
             context.say(
                 _(
@@ -142,29 +177,29 @@ def _provision(context: Context) -> int:
                     platform=verbatim(platform.id),
                 )
             )
-            continue
-        if platform.rootfs_name not in done:
-            store.rootfs_for(platform, force=options.force)
-        store.emulator(platform.architecture.qemu, force=options.force and not done)
-        done.add(platform.rootfs_name)
-    if store.platforms.file.reference:
-        store.rootfs(store.platforms.file.reference)
-    if options.system:
-        store.system_emulator(force=options.force)
-        for name in store.platforms.file.kernels:
-            store.kernel(name, force=options.force)
-        _make_agents(store, force=options.force)
+    transport.provision(store, platforms, system=options.system, force=options.force)
     context.say(_("ready in {directory}", directory=verbatim(str(store.cache.root))))
     return Exit.CLEAN
 
 
-def _make_agents(store: Store, *, force: bool) -> None:
-    """Build what real kernels run first: where they are used there may be no Go."""
-    from pytest_xinchuang.sandbox.backends.agents import agent_for
+def _take_release(context: Context, store: Store) -> int:
+    from pytest_xinchuang.provision.transport import import_release
 
-    architectures = store.platforms.file.architectures
-    for arch in {recipe.arch for recipe in store.platforms.file.kernels.values()}:
-        agent_for(store, arch, architectures[arch], store.runner, force=force)
+    taken = import_release(store, context.options.release, context.options.sha256)
+    if taken.others:
+        context.tell(
+            _(
+                "left out, since this release of pytest-xinchuang makes them of other packages: {names}",
+                names=_names(taken.others),
+            )
+        )
+    if not taken.names:
+        raise XcError(
+            _("nothing of {source} is of use here", source=verbatim(context.options.release)),
+            mend=_("take the archive of this release of pytest-xinchuang"),
+        )
+    context.say(_("taken in: {names}", names=_names(taken.names)))
+    return Exit.CLEAN
 
 
 def _shell(context: Context) -> int:

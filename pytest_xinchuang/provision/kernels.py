@@ -1,14 +1,13 @@
-"""Real kernels, and the qemu-system that boots them, from a distribution's packages or from a lab's own files."""
+"""Real kernels, from a distribution's packages or from a lab's own files."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import lzma
-import platform as host
 import re
-import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,70 +16,23 @@ from pytest_xinchuang.core.errors import DataFileError, HostFault, MissingDepend
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import KernelRecipe
 from pytest_xinchuang.messages import _, system_error, told
-from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
-from pytest_xinchuang.provision.refs import SystemEmulatorRef
-from pytest_xinchuang.tools.process import Runner
+from pytest_xinchuang.provision.debian import Package
+from pytest_xinchuang.provision.debs import Wanted
+from pytest_xinchuang.provision.supply import Supply
 
-PROGRAMS = ("qemu-system-aarch64", "qemu-system-loongarch64", "qemu-system-x86_64")
-
-_PACKAGES = ("qemu-system-arm", "qemu-system-misc", "qemu-system-x86", "seabios", "qemu-efi-loongarch64")
-
-_DATA = (
-    "qemu/linuxboot.bin",
-    "qemu/linuxboot_dma.bin",
-    "qemu/pvh.bin",
-    "qemu/kvmvapic.bin",
-    "seabios/bios-256k.bin",
-    "qemu-efi-loongarch64/QEMU_EFI.fd",
-)
-"""What of /usr/share the machines need: boot ROMs and firmware."""
+_OF_A_KERNEL = re.compile(r"boot/(vmlinu[xz]|config)-[^/]+|usr/lib/modules/[^/]+/(vmlinuz|config)")
 
 
-def build_system_emulator(cache: Cache, tree: Path, runner: Runner | None = None) -> tuple[str, dict[str, str]]:
-    """Fill ``tree`` with the qemu-system programs, their loader and libraries, and the firmware: nothing of the host's."""
-    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), _PACKAGES, runner=runner) as scratch:
-        libraries = scratch / "usr/lib" / f"{host.machine()}-linux-gnu"
-        loader = next(scratch.glob("usr/lib*/**/ld-linux-*.so.*"))
-        for name in ("bin", "lib", "share"):
-            (tree / name).mkdir()
-        shutil.copy(loader, tree / "lib" / "loader")
-        for name in PROGRAMS:
-            shutil.copy(scratch / "usr/bin" / name, tree / "bin" / name)
-            needed = run_tool(
-                [
-                    str(loader),
-                    "--library-path",
-                    f"{libraries}:{libraries}/pulseaudio",
-                    "--list",
-                    str(tree / "bin" / name),
-                ],
-                _("read what {name} needs", name=name),
-                runner=runner,
-            )
-            for found in re.findall(r"=> (\S+)", needed):
-                if Path(found).is_relative_to(scratch):
-                    shutil.copy(found, tree / "lib" / Path(found).name)
-        for item in _DATA:
-            place = tree / "share" / item
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(scratch / "usr/share" / item, place)
-    said = run_tool(
-        [*SystemEmulatorRef(tree, "", "").command(PROGRAMS[0]), "--version"],
-        _("ask qemu for its version"),
-        runner=runner,
-    ).splitlines()[0]
-    return f"Debian {EMULATOR_SUITE} qemu-system", {"version": said.partition("version ")[2]}
+def wanted_of_a_kernel(_package: Package) -> Wanted:
+    """What of a package is taken: the kernel and its configuration stand before the modules, which are most of it."""
+    return Wanted(lambda member: _OF_A_KERNEL.fullmatch(member) is not None, most=2)
 
 
-def build_kernel(
-    cache: Cache, recipe: KernelRecipe, tree: Path, runner: Runner | None = None
-) -> tuple[str, dict[str, str]]:
-    """Fill ``tree`` with ``vmlinuz``, ``config`` and the modules of a disk of a distribution's kernel package."""
-    packages = unpacked_packages(
-        cache, recipe.suite, recipe.arch, [recipe.package], expired=recipe.expired_release, runner=runner
-    )
-    with packages as scratch:
+def build_kernel(supply: Supply, name: str, recipe: KernelRecipe, tree: Path) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with ``vmlinuz`` and ``config`` of a distribution's kernel package."""
+    with tempfile.TemporaryDirectory(dir=tree.parent) as place:
+        scratch = Path(place)
+        supply.unpack(supply.kernel(name, recipe), scratch, wanted_of_a_kernel)
         found = [*scratch.glob("boot/vmlinu[xz]-*"), *scratch.glob("usr/lib/modules/*/vmlinuz")]
         if not found:
             raise HostFault(
@@ -92,13 +44,18 @@ def build_kernel(
             )
         kernel = found[0]
         release = kernel.parent.name if kernel.name == "vmlinuz" else kernel.name.partition("-")[2]
-        (tree / "vmlinuz").write_bytes(unpacked(kernel.read_bytes()))
+        _write(tree / "vmlinuz", unpacked(kernel.read_bytes()))
         for config in (scratch / "boot" / f"config-{release}", kernel.with_name("config")):
             if config.is_file():
-                shutil.copy(config, tree / "config")
-        copy_modules(scratch, release, tree / "disk")
+                _write(tree / "config", config.read_bytes())
     return f"Debian {recipe.suite} {recipe.package}", {"release": release}
 
+
+_MODULE = re.compile(
+    r"(usr/)?lib/modules/.*/(nvme|nvme-core|nvme-auth|nvme-keyring|ext4|jbd2|mbcache|crc16|libcrc32c|crc32c[-_](generic|cryptoapi)"
+    r")\.ko(\.[a-z0-9]+)?"
+)
+"""The modules that are looked at for a disk: those below, and what they need in Debian's kernels."""
 
 ON_DISK = ("nvme", "ext4")
 """Modules by which a machine has a disk and a file system on it; what they need comes with them."""
@@ -107,33 +64,38 @@ _LOADED_FIRST = ("crc32c_generic", "crc32c_cryptoapi", "libcrc32c")
 """What a module asks for by request_module and not by its symbols (fs/ext4 and fs/jbd2 want a checksum's driver)."""
 
 
-def copy_modules(packages: Path, release: str, tree: Path) -> None:
-    """Copy the modules of ``ON_DISK`` that the kernel has not built in, unpacked, in the order in which they are loaded.
+def build_disk_modules(supply: Supply, name: str, recipe: KernelRecipe, tree: Path) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with the modules of ``ON_DISK`` that a kernel has not built in, unpacked, in the order of loading.
 
-    Each module says itself what it needs (`depends=` in its .modinfo: modinfo(8)); modules.dep is made at installation alone.
+    Each module says itself what it needs (``depends=`` in its .modinfo: modinfo(8)); modules.dep is made at installation alone.
     """
-    found = {
-        path.name.partition(".ko")[0].replace("-", "_"): path
-        for root in (packages / "lib/modules" / release, packages / "usr/lib/modules" / release)
-        for path in sorted(root.rglob("*.ko*"))
-    }
-    order: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory(dir=tree.parent) as place:
+        scratch = Path(place)
+        wanted = Wanted(lambda member: _MODULE.fullmatch(member) is not None)
+        supply.unpack(supply.kernel(name, recipe), scratch, lambda _package: wanted)
+        found = {path.name.partition(".ko")[0].replace("-", "_"): path for path in sorted(scratch.rglob("*.ko*"))}
+        order: dict[str, bytes] = {}
 
-    def take(name: str) -> None:
-        if name in order or name not in found:  # built in
-            return
-        data = _decompressed(found[name])
-        for needed in re.findall(rb"\0depends=([^\0]*)\0", data)[:1]:
-            for other in filter(None, needed.decode().split(",")):
-                take(other.replace("-", "_"))
-        order[name] = data
+        def take(module: str) -> None:
+            if module in order or module not in found:  # built in
+                return
+            data = _decompressed(found[module])
+            for needed in re.findall(rb"\0depends=([^\0]*)\0", data)[:1]:
+                for other in filter(None, needed.decode("ascii", "replace").split(",")):
+                    take(other.replace("-", "_"))
+            order[module] = data
 
-    if any(name in found for name in ON_DISK):
-        for name in (*_LOADED_FIRST, *ON_DISK):
-            take(name)
-    tree.mkdir(exist_ok=True)
-    for number, (name, data) in enumerate(order.items()):
-        (tree / f"disk-{number:02d}-{name}.ko").write_bytes(data)
+        if any(module in found for module in ON_DISK):
+            for module in (*_LOADED_FIRST, *ON_DISK):
+                take(module)
+        for number, (module, data) in enumerate(order.items()):
+            _write(tree / f"disk-{number:02d}-{module}.ko", data)
+    return f"Debian {recipe.suite} {recipe.package}", {"modules": " ".join(order)}
+
+
+def _write(place: Path, data: bytes) -> None:
+    place.write_bytes(data)
+    place.chmod(0o644)
 
 
 def import_kernel(kernel: Path, modules: Sequence[Path], tree: Path) -> tuple[str, dict[str, str]]:

@@ -49,7 +49,6 @@ class KernelRef:
         page_size: its base page in bytes, as its recipe says; None: only the kernel itself knows.
         cpu: the CPU model that it needs, where the platform's own cannot run it; ``why`` says why.
         modules: kernel modules that it needs for its virtio, in the order in which they are loaded.
-        disk_modules: those that it needs for an NVMe disk and an ext4 file system on it, where they are not built in.
     """
 
     name: str
@@ -61,7 +60,6 @@ class KernelRef:
     cpu: str = ""
     why: Message = NOTHING
     modules: tuple[Path, ...] = ()
-    disk_modules: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

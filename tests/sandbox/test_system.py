@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.errors import HostFault, SandboxFault, ToolchainFault
+from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import verbatim
@@ -20,7 +20,6 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends import system
-from pytest_xinchuang.sandbox.backends.agents import agent_for
 from pytest_xinchuang.sandbox.backends.system import SystemSandbox, open_system, open_system_reference
 from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.pool import Pool
@@ -44,9 +43,7 @@ def machines(store: Store) -> Iterator[Pool]:
 def own(platforms: Platforms, store: Store, tmp_path: Path) -> Store:
     """The store of a cache that nobody else writes to."""
     cache = Cache(tmp_path / "cache")
-    for arch in {kernel.arch for kernel in platforms.file.kernels.values()}:
-        agent_for(store, arch, platforms.file.architectures[arch], store.runner)
-    for entry in ("system-emulator", "kernel", "rootfs", "agent"):
+    for entry in ("system-emulator", "kernel", "rootfs"):
         (cache.root / "entries" / entry).mkdir(parents=True)
         for item in (store.cache.root / "entries" / entry).iterdir():
             (cache.root / "entries" / entry / item.name).symlink_to(item)
@@ -241,32 +238,13 @@ def test_a_device_of_kvm_that_no_machine_survives_is_tried_once(
         start(self, spec)
 
     monkeypatch.setattr(SystemSandbox, "__init__", counted)
-    monkeypatch.setattr(system, "device_works", lambda: True)
+    monkeypatch.setattr(system, "kvm_works", lambda: True)
     monkeypatch.setattr(system, "HOST_ARCH", Arch.AMD64)
     for _turn in range(2):
         with open_system(Pool(own, "system"), platforms.get("hygon"), Circumstances()) as machine:
             said = machine.fingerprint.extra
             assert said["accelerator"] == "tcg" and said["without_kvm"] == "it died"
     assert tried == [True, False, False]
-    assert system.kvm_problem(Pool(own, "system")) == "it died"
-
-
-def test_the_agent_needs_go_once(own: Store, platforms: Platforms, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a vendor has who ships prebuilt files: no tool chain, and the agent in the cache."""
-    architecture = platforms.file.architectures[Arch.AMD64]
-    made = agent_for(own, Arch.AMD64, architecture, own.runner)
-    assert made[:4] == b"\x7fELF"
-    (entry,) = [entry for entry in own.cache.entries() if (entry.kind, entry.name) == ("agent", "amd64")]
-    assert entry.facts["go"].startswith("go")
-
-    def missing(*_: object, **__: object) -> bytes:
-        raise ToolchainFault(verbatim("go is not installed"))
-
-    monkeypatch.setattr(Builder, "go", missing)
-    (own.cache.root / "entries/agent/arm64").unlink()
-    assert agent_for(Store(platforms, Cache(own.cache.root)), Arch.AMD64, architecture, own.runner) == made
-    with pytest.raises(ToolchainFault):
-        agent_for(own, Arch.ARM64, platforms.file.architectures[Arch.ARM64], own.runner)
 
 
 CPUS = {
@@ -477,7 +455,7 @@ def test_a_panic_is_a_fault_that_tells_the_console(
 ) -> None:
     # An agent that is no program of the architecture: the kernel has nothing to run.
     platform = platforms.get("phytium")
-    monkeypatch.setattr(system, "agent_for", lambda *_, **__: b"\x7fELF" + b"\0" * 100)
+    monkeypatch.setattr(system, "agent", lambda *_, **__: b"\x7fELF" + b"\0" * 100)
     with pytest.raises(SandboxFault, match="Kernel panic"):
         open_system(machines, platform, Circumstances())
 

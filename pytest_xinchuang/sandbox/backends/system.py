@@ -32,8 +32,8 @@ from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, syst
 from pytest_xinchuang.provision.cache import is_whole, note_digest
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import ANSWER_TIMEOUT_S, AgentSandbox
+from pytest_xinchuang.sandbox.agents import agent
 from pytest_xinchuang.sandbox.backend import Opening
-from pytest_xinchuang.sandbox.backends.agents import agent_for
 from pytest_xinchuang.sandbox.backends.initramfs import DIRECTORIES, write_files, write_tree
 from pytest_xinchuang.sandbox.backends.kvm import Tried, device_works
 from pytest_xinchuang.sandbox.backends.monitor import Monitor
@@ -97,6 +97,7 @@ class SystemSpec:
     runner: Runner = UNSCALED
     snapshots: Snapshots | None = None
     disk_mb: int = 0
+    disk_modules: tuple[Path, ...] = ()
     identity: tuple[tuple[str, str], ...] = ()
     absent_calls: tuple[int, ...] = ()
     floor: bool = False
@@ -496,7 +497,7 @@ def _escaped(path: Path) -> str:
 
 
 def _modules(spec: SystemSpec) -> tuple[Path, ...]:
-    return (*spec.kernel.modules, *(spec.kernel.disk_modules if spec.disk_mb else ()))
+    return (*spec.kernel.modules, *spec.disk_modules)
 
 
 def _argv(spec: SystemSpec, memory: Path | None, *, shared: bool) -> list[str]:
@@ -616,11 +617,12 @@ def _spec_of(run: Opening, platform: Platform, wanted: Circumstances, disk_mb: i
         emulator=run.store.system_emulator(),
         cpu_model=model,
         own_cpu=not kernel.cpu,
-        agent=agent_for(run.store, platform.arch, platform.architecture, run.runner),
+        agent=agent(run.store.cache, run.runner, platform.arch, platform.architecture),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
         snapshots=_snapshots(run, disk_mb),
         disk_mb=disk_mb,
+        disk_modules=run.store.disk_modules(kernel) if disk_mb else (),
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(lacking.absent.values()),
         floor=wanted.floor and (release is not None or not kernel.stand_in),
@@ -650,7 +652,7 @@ def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
         emulator=run.store.system_emulator(),
         cpu_model="max",
         own_cpu=True,
-        agent=agent_for(run.store, Arch.AMD64, architecture, run.runner),
+        agent=agent(run.store.cache, run.runner, Arch.AMD64, architecture),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
         snapshots=_snapshots(run),
@@ -663,13 +665,17 @@ def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
 
 def _snapshots(run: Opening, disk_mb: int = 0) -> Snapshots | None:
     """Where snapshots are kept; none of a machine with a disk, which qemu does not save (hw/nvme: unmigratable)."""
-    return Snapshots(run.store.cache) if not disk_mb else None
+    return None if disk_mb else Snapshots(run.store.cache)
+
+
+kvm_works = device_works
+"""Whether the device makes a machine; that one runs shows when it boots, and is remembered (``kvm.Tried``)."""
 
 
 def _open(run: Opening, spec: SystemSpec, arch: Arch) -> SystemSandbox:
     """Boot with KVM where it works, else without; restored from a snapshot where there is none."""
     emulated = replace(spec, timeout_scale=EMULATION_SCALE * run.timeout_scale)
-    if HOST_ARCH is not arch or not device_works():
+    if HOST_ARCH is not arch or not kvm_works():
         return SystemSandbox(emulated)
     fast = _with_kvm(spec, arch, run.timeout_scale)
     tried = Tried(spec.scratch, _made_of(fast))
@@ -692,35 +698,3 @@ def _with_kvm(spec: SystemSpec, arch: Arch, timeout_scale: float) -> SystemSpec:
     own = spec.own_cpu and arch is Arch.AMD64
     model = spec.cpu_model if arch is Arch.AMD64 else "host"
     return replace(spec, kvm=True, snapshots=None, cpu_model=model, own_cpu=own, timeout_scale=timeout_scale)
-
-
-def kvm_problem(run: Opening) -> Message:
-    """Why no machine runs with KVM here, by a real try of a kernel of the host's architecture; NOTHING: one does.
-
-    It is tried once until the host boots again, and only with what has been provisioned: where nothing is, nothing is said.
-    """
-    if not device_works():
-        return _("/dev/kvm makes no machine")
-    store = run.store
-    for platform in map(store.platforms.get, store.platforms.file.shorts):
-        name = platform.rootfs_name
-        if platform.arch is not HOST_ARCH or name is None or not store.has_system(platform):
-            continue
-        if not store.cache.holds("rootfs", name):
-            continue
-        try:
-            spec = replace(_spec_of(run, platform, Circumstances(floor=False)), cpu_model="max", own_cpu=False)
-            fast = _with_kvm(spec, platform.arch, run.timeout_scale)
-            tried = Tried(spec.scratch, _made_of(fast))
-            why = tried.known()
-            if why is None:
-                try:
-                    SystemSandbox(fast).close()
-                    why = NOTHING
-                except SandboxFault as fault:
-                    why = fault.what
-                tried.note(why)
-            return why
-        except HostFault:
-            continue
-    return NOTHING
