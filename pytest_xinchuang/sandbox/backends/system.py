@@ -6,55 +6,52 @@ signals, processes. Its clock is still an emulator's, unless the host has the ta
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import logging
 import os
 import platform as host
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
-from pytest_xinchuang.core.locks import lock as take
-from pytest_xinchuang.core.platform import Arch, Architecture, Platform
+from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, told, verbatim
 from pytest_xinchuang.provision.cache import is_whole, note_digest
-from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
 from pytest_xinchuang.sandbox.agent_client import ANSWER_TIMEOUT_S, AgentSandbox
 from pytest_xinchuang.sandbox.agents import agent
 from pytest_xinchuang.sandbox.backend import Opening
-from pytest_xinchuang.sandbox.backends.initramfs import DIRECTORIES, write_files, write_tree
+from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
 from pytest_xinchuang.sandbox.backends.kvm import Tried, device_works
 from pytest_xinchuang.sandbox.backends.monitor import Monitor
 from pytest_xinchuang.sandbox.backends.snapshots import Snapshot, Snapshots, key_of
+from pytest_xinchuang.sandbox.backends.virtual_machine import (
+    CONSOLE,
+    DISK,
+    LOG,
+    MEMORY_MB,
+    SystemSpec,
+    config,
+    escaped,
+    machine_argv,
+    made_of,
+    modules,
+    own_place,
+)
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
-from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, Fingerprint
 from pytest_xinchuang.sandbox.tracing import read_agent
-from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
+from pytest_xinchuang.tools.process import DEVNULL, Running
 
 LOGGER = logging.getLogger("pytest_xinchuang.system")
-
-MEMORY_MB = 1536
-"""A command may have 1,024 MiB (Limits.memory_mb), what it writes to /xc, /tmp and /dev/shm is in memory too, and the kernel
-takes some 60. It is what a machine may have, and not what it takes: some 110 to 190 MiB of the host once it is restored."""
-PROCESSORS = 2
-PREFIX, SWEEPING = "system-", "sweeping.lock"
-"""The directory of one machine, which is locked while it runs, and what is locked while one is made or removed."""
-CONSOLE, LOG, DISK = "console", "qemu", "disk"
-"""Files of a machine's directory."""
-SEED_BYTES = 64
 
 BOOT_TIMEOUT_S = 90.0
 """Some 4 to 8 s on two free cores; a loaded machine takes several times that."""
@@ -67,45 +64,6 @@ REFERENCE = "reference-amd64"
 
 CONSOLE_KEPT = 1 << 16
 """Bytes of the console's end that are kept as evidence."""
-
-
-@dataclass(frozen=True)
-class SystemSpec:
-    """What a virtual machine is made of.
-
-    Attributes:
-        absent_calls: numbers of system calls that answer ENOSYS: the platform's kernel has not got them.
-        floor: whether ``absent_calls`` are all that the platform's kernel is known to lack: not where nobody knows its release.
-        own_cpu: whether ``cpu_model`` is the platform's.
-        runner: scales our own time-outs; those of commands are scaled by ``timeout_scale``, for an emulator's slowness too.
-        snapshots: where machines as they are after their boot are kept; None: each boots.
-        disk_mb: MiB of a disk of its own, empty at first and gone with the machine; 0: it has none.
-        without_kvm: why KVM, which is there, is not used.
-        reference: whether it is where the x86-64 runs are made, and stands for no platform.
-    """
-
-    platform: str
-    architecture: Architecture
-    rootfs: RootfsRef
-    kernel: KernelRef
-    emulator: SystemEmulatorRef
-    cpu_model: str
-    own_cpu: bool
-    agent: bytes
-    scratch: Path
-    timeout_scale: float = 1.0
-    runner: Runner = UNSCALED
-    snapshots: Snapshots | None = None
-    disk_mb: int = 0
-    disk_modules: tuple[Path, ...] = ()
-    identity: tuple[tuple[str, str], ...] = ()
-    absent_calls: tuple[int, ...] = ()
-    floor: bool = False
-    loopback: bool = False
-    kvm: bool = False
-    without_kvm: Message = NOTHING
-    reference: bool = False
-    keep: bool = False
 
 
 class SystemSandbox(AgentSandbox):
@@ -143,7 +101,17 @@ class SystemSandbox(AgentSandbox):
         self._process: Running | None = None
         self._socket: socket.socket | None = None
         self._monitor: Monitor | None = None
-        self._place, self._held = _own_place(scratch, spec.platform)
+        self._place, self._held = own_place(scratch, spec.platform)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that is the machine."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def key(self) -> str:
+        """By what its snapshot is found."""
+        return key_of(made_of(self.spec))
 
     # -- coming up
 
@@ -151,7 +119,7 @@ class SystemSandbox(AgentSandbox):
         """Restore the machine from its snapshot, which is made first where there is none; boot it where that cannot be."""
         spec, self._restored = self.spec, False
         if (snapshots := spec.snapshots) is not None:
-            key = key_of(_made_of(spec))
+            key = self.key
             with snapshots.held(key):
                 found = snapshots.find(key)
                 if found is None:
@@ -168,7 +136,7 @@ class SystemSandbox(AgentSandbox):
                         (self._place / CONSOLE).unlink(missing_ok=True)
         if not self._restored:
             self._boot()
-            self._hello = self._configure(_config(spec), ANSWER_TIMEOUT_S)
+            self._hello = self._configure(config(spec), ANSWER_TIMEOUT_S)
 
     def _make(self, snapshots: Snapshots, key: str) -> Snapshot | None:
         """Boot a machine for a snapshot of it; None where none can be made."""
@@ -190,7 +158,7 @@ class SystemSandbox(AgentSandbox):
         assert self._monitor is not None
         self._monitor.execute("migrate-incoming", uri=f"file:{snapshot.state}")
         self._monitor.migrated()
-        self._hello = self._configure(_config(self.spec), RESTORE_TIMEOUT_S)
+        self._hello = self._configure(config(self.spec), RESTORE_TIMEOUT_S)
         self._streams[0].answer = dict(self._hello)
         for what in ("entropy", "timers", "clock"):
             if (why := self._hello.get(what)) != "whole":
@@ -235,10 +203,10 @@ class SystemSandbox(AgentSandbox):
         our_monitor, their_monitor = socket.socketpair()
         self._socket = ours
         with theirs, their_monitor:
-            argv = [*_argv(spec, memory, shared=not restored), "-initrd", _escaped(place / "initramfs")]
+            argv = [*machine_argv(spec, memory, shared=not restored), "-initrd", escaped(place / "initramfs")]
             argv += [
                 "-serial",
-                f"file:{_escaped(place / CONSOLE)}",
+                f"file:{escaped(place / CONSOLE)}",
                 "-chardev",
                 f"socket,id=agent,fd={theirs.fileno()}",
             ]
@@ -248,7 +216,7 @@ class SystemSandbox(AgentSandbox):
             if spec.disk_mb:
                 with (place / DISK).open("wb") as disk:
                     disk.truncate(spec.disk_mb << 20)
-                argv += ["-drive", f"file={_escaped(place / DISK)},format=raw,if=none,id=disk"]
+                argv += ["-drive", f"file={escaped(place / DISK)},format=raw,if=none,id=disk"]
                 argv += ["-device", "nvme,drive=disk,serial=xc"]
             if restored:
                 (place / "initramfs").touch()  # what the kernel once read of it is in the memory
@@ -294,7 +262,7 @@ class SystemSandbox(AgentSandbox):
             note_digest(part, base)
             part.rename(base)
         files: dict[str, tuple[bytes, int]] = {"/init": (spec.agent, 0o755)}
-        files |= {f"/.xc/modules/{module.name}": (module.read_bytes(), 0o644) for module in _modules(spec)}
+        files |= {f"/.xc/modules/{module.name}": (module.read_bytes(), 0o644) for module in modules(spec)}
         shutil.copyfile(base, path)
         with path.open("ab") as file:
             write_files(files, file)
@@ -456,106 +424,6 @@ class Template(SystemSandbox):
         self._end()
 
 
-def _own_place(scratch: Path, name: str) -> tuple[Path, int]:
-    """A new directory for a machine, and the descriptor whose lock says that we live. What dead runs left is removed.
-
-    Raises:
-        SandboxFault: it cannot be made.
-    """
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        # Between its being made and its being locked nobody may take it for a dead run's.
-        with (scratch / SWEEPING).open("w") as turn:
-            take(turn, wait=True)
-            sweep(scratch)
-            place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
-            held = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            take(held)
-        return place, held
-    except OSError as error:
-        raise SandboxFault(
-            _("the machine of {platform} has no place to run: {why}", platform=name, why=system_error(error)),
-            mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=verbatim(str(scratch))),
-        ) from error
-
-
-def sweep(scratch: Path) -> None:
-    """Remove the directories of machines whose run was killed."""
-    for place in scratch.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            held = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                take(held)
-                shutil.rmtree(place, ignore_errors=True)
-            finally:
-                os.close(held)
-
-
-def _escaped(path: Path) -> str:
-    """A path as a value of qemu's options has it (qemu(1): a comma is written twice)."""
-    return str(path).replace(",", ",,")
-
-
-def _modules(spec: SystemSpec) -> tuple[Path, ...]:
-    return (*spec.kernel.modules, *spec.disk_modules)
-
-
-def _argv(spec: SystemSpec, memory: Path | None, *, shared: bool) -> list[str]:
-    """The virtual machine, without what is another for each of its runs."""
-    machine = spec.architecture.system
-    assert machine is not None
-    # With KVM a feature that the host lacks would silently be missing: then it may not start at all.
-    cpu = f"{spec.cpu_model},enforce" if spec.kvm and spec.own_cpu else spec.cpu_model
-    board = machine.machine
-    # With init= a first process that cannot be run is a panic, not a shell on the console.
-    words = [f"console={machine.console}", "quiet", "panic=-1", "oops=panic", "init=/init"]
-    words += [f"earlycon={machine.early}"] if machine.early else []
-    argv = [
-        *spec.emulator.command(machine.program),
-        *("-L", str(spec.emulator.share / "qemu"), "-L", str(spec.emulator.share / "seabios")),
-        *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-        *("-cpu", cpu, "-m", f"{MEMORY_MB}M", "-smp", str(PROCESSORS)),
-        *("-accel", "kvm" if spec.kvm else "tcg"),
-        *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"),
-        *("-kernel", str(spec.kernel.image), "-append", " ".join(words)),
-        *("-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=xc"),
-    ]
-    if memory is not None:
-        board += ",memory-backend=memory"
-        how = "share=on" if shared else "share=off,readonly=on,rom=off"
-        argv += ["-object", f"memory-backend-file,id=memory,size={MEMORY_MB}M,mem-path={_escaped(memory)},{how}"]
-    argv += ["-M", board]
-    if machine.firmware:
-        argv += ["-bios", str(spec.emulator.share / machine.firmware)]
-    return argv
-
-
-def _made_of(spec: SystemSpec) -> object:
-    """All that goes into a machine as it is after its boot: what its agent is told then is not among it."""
-    argv = _argv(replace(spec, emulator=replace(spec.emulator, tree=Path("emulator"))), None, shared=False)
-    argv = ["kernel" if word == str(spec.kernel.image) else word for word in argv]
-    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (spec.kernel.image, *_modules(spec))]
-    agent = hashlib.sha256(spec.agent).hexdigest()
-    return [argv, spec.emulator.digest, files, spec.rootfs.digest, agent, sorted(DIRECTORIES), host.machine()]
-
-
-def _config(spec: SystemSpec) -> dict[str, Any]:
-    """What the agent is told of this run."""
-    assert spec.architecture.system is not None
-    # The kernel's own /proc tells of the CPU.
-    files = {name: text for name, text in spec.identity if not name.startswith("/proc/")}
-    return {
-        "uid": SANDBOX_UID,
-        "absent": list(spec.absent_calls),
-        "auditArch": spec.architecture.system.audit_arch,
-        "loopback": spec.loopback,
-        "now": time.time_ns(),
-        "seed": base64.b64encode(os.urandom(SEED_BYTES)).decode(),
-        "files": files,
-        "disk": spec.disk_mb > 0,
-    }
-
-
 def _on_another_cpu(spec: SystemSpec) -> Message:
     """Why the fingerprint is degraded when the platform's CPU is not the machine's."""
     why = spec.kernel.why or _("KVM gives it the host's")
@@ -678,7 +546,7 @@ def _open(run: Opening, spec: SystemSpec, arch: Arch) -> SystemSandbox:
     if HOST_ARCH is not arch or not kvm_works():
         return SystemSandbox(emulated)
     fast = _with_kvm(spec, arch, run.timeout_scale)
-    tried = Tried(spec.scratch, _made_of(fast))
+    tried = Tried(spec.scratch, made_of(fast))
     why = tried.known()
     if not why:
         try:
