@@ -153,7 +153,15 @@ static int tries(void) {
         for (int n = 0; n < 20; n++) { pid_t c = fork(); if (!c) for (;;) { pid_t d = fork(); if (!d) execv("/bin/true", words); waitpid(d, 0, 0); } usleep(2000); kill(c, SIGKILL); waitpid(c, 0, 0); }
         return 3;
     }
-    CASE("orphan") { pid_t c = fork(); if (!c) { if (!fork()) { execv(self, words); } _exit(0); } int s; waitpid(c, &s, 0); usleep(100000); return 4; }
+    CASE("orphan") {
+        int ends[2], s;
+        pipe(ends);
+        pid_t c = fork();
+        if (!c) { if (!fork()) execv(self, words); _exit(0); }
+        close(ends[1]);
+        waitpid(c, &s, 0);
+        return 4 + read(ends[0], path, 1); /* when it has ended */
+    }
     return -errno;
 }
 
