@@ -17,10 +17,9 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.messages import Message, _, system_cause, system_error, verbatim
 from pytest_xinchuang.provision.archive import pack
 from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
-from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
+from pytest_xinchuang.sandbox.agents import agent
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.circumstances import HOST_ARCH, identity_of
-from pytest_xinchuang.toolchain.builder import Builder, Target
 
 
 @dataclass(frozen=True)
@@ -118,11 +117,9 @@ def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
 
 
 def _agent(run: Opening) -> bytes:
-    """The agent, built for the host, which is taken to have the engine's architecture."""
-    platforms = run.store.platforms.file
+    """The agent for the host, which is taken to have the engine's architecture."""
     assert HOST_ARCH is not None
-    target = Target(HOST_ARCH, platforms.architectures[HOST_ARCH], platforms.architectures[HOST_ARCH].libc_base)
-    return Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE)
+    return agent(run.store.cache, run.runner, HOST_ARCH, run.store.platforms.file.architectures[HOST_ARCH])
 
 
 def _build(
