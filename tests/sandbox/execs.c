@@ -111,6 +111,7 @@ static int tries(void) {
         for (ssize_t n; (n = read(from, data, sizeof data)) > 0;) write(to, data, n);
         syscall(SYS_execveat, to, "", words, environ, AT_EMPTY_PATH);
     }
+    CASE("not-to-be-looked-at") { if (prctl(PR_SET_DUMPABLE, 0)) return 1; execv(self, words); }
     CASE("thread") { pthread_t id; pthread_create(&id, 0, executes, (void *)self); for (;;) pause(); }
     CASE("thread-fails") { pthread_t id; pthread_create(&id, 0, executes, "/xc/none"); for (;;) pause(); }
     CASE("vfork") { pid_t c = vfork(); if (!c) { execv(self, words); _exit(201); } int s; waitpid(c, &s, 0); return WEXITSTATUS(s); }

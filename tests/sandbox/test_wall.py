@@ -101,6 +101,9 @@ def test_a_tracer_is_asked_for_programs_and_nobody_is_asked_before(machine: str)
     assert value("execveat", absent=(numbers["execveat"],)) == bpf.refusal(errno.ENOSYS)
     assert value("seccomp", 1, 8) == value("seccomp", 1, 9) == bpf.refusal(errno.EINVAL)
     assert value("seccomp", 1, 1) == value("seccomp", 0, 0) == value("openat") == bpf.ALLOW
+    program = calls.seccomp_program(machine, seen=True)
+    for arguments, wanted in (((4, 0), bpf.refusal(0)), ((4, 1), bpf.ALLOW), ((15, 0), bpf.ALLOW)):
+        assert bpf.run(program, calls.AUDIT_ARCH[machine], numbers["prctl"], arguments) == wanted
     plain, traced = calls.seccomp_program(machine), calls.seccomp_program(machine, traced=True)
     for name in numbers.keys() - calls.TRACED.keys():
         asked = (calls.AUDIT_ARCH[machine], numbers[name])
