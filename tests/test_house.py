@@ -345,7 +345,6 @@ _GO = "the one reader of the go command's words, which types them; no subject ca
 LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("provision/archive.py", "_why"): "words what is wrong with an archive that has been refused before",
-    ("provision/mmdebstrap.py", "run_tool"): _SHOWN,
     (
         "packages/mru/diagnosis.py",
         "what_it_said",

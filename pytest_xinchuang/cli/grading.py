@@ -41,6 +41,12 @@ def add_grade(commands: Commands) -> None:
 
 
 def _fill_grade(parser: XcParser) -> None:
+    parser.add_argument(
+        "product",
+        metavar="PATH",
+        nargs="?",
+        help=_("the product: a directory with a manifest, or what is delivered; then a manifest is written beside it"),
+    )
     add_platform(parser, several=True, required=True)
     for flag, metavar, text in _OPTIONS:
         parser.add_argument(flag, metavar=metavar, help=text)
@@ -128,7 +134,9 @@ def assessor(context: Context) -> list[str]:
     found = [f"--xc-platform={options.platform}", f"--xc-language={context.language}"]
     report = Path(options.report or ".xc").absolute()
     found.append(f"--xc-report={report}")
-    subject = options.subject or ("." if Path(MANIFEST).is_file() else None)
+    subject = options.subject or ("." if Path(MANIFEST).is_file() and not options.product else None)
+    if options.product:
+        subject = _of_product(context, Path(options.product))
     if subject is None and not options.suite:
         raise XcError(
             _("no product is named, and there is no {manifest} here", manifest=MANIFEST),
@@ -152,6 +160,51 @@ def assessor(context: Context) -> list[str]:
         if value is not None:
             found.append(f"{option.flag}={absolute(option, value, Path.cwd())}")
     return [*found, *(["--xc-offline"] if options.offline else [])]
+
+
+def _of_product(context: Context, product: Path) -> str:
+    """The manifest of a product: its own, or that beside what is delivered, which is written where there is none.
+
+    Raises:
+        XcError: a manifest is named too, or one cannot be written.
+    """
+    from pytest_xinchuang.core.subject import MANIFEST
+
+    if context.options.subject:
+        raise XcError(
+            _(
+                "a product is given twice: {names}",
+                names=joined([verbatim(str(product)), verbatim("--subject")], _(", ")),
+            )
+        )
+    if not product.exists():
+        raise XcError(_("{path}: there is no such file or directory", path=verbatim(str(product))))
+    if product.name == MANIFEST or (product / MANIFEST).is_file():
+        return str(product)
+    place = product.absolute().parent
+    if (place / MANIFEST).is_file():
+        context.tell(_("{manifest} is there, and is used", manifest=verbatim(str(place / MANIFEST))))
+        return str(place)
+    return str(_draft(context, product, place))
+
+
+def _draft(context: Context, product: Path, place: Path) -> Path:
+    from pytest_xinchuang.building.drafting import Delivery, trial, write_manifest
+
+    context.options.quiet = True
+    platforms = context.selected()
+    delivery = Delivery(product, place, context.platforms.file.architectures)
+    platform = next((p for p in platforms if any(p.arch in one.programs for one in delivery.delivered)), None)
+    starts = []
+    if platform is not None:
+        pool = context.pool(backend=context.options.backend or "auto")
+        names = platform.architecture.names
+        try_one = trial(pool.sandbox(platform), names.get("oci", platform.arch.value))
+        starts = delivery.starts(platform.arch, try_one)
+        pool.close()
+    manifest = write_manifest(delivery.manifest(starts, context.language), place)
+    context.tell(_("wrote {manifest}: check what it says", manifest=verbatim(str(manifest))))
+    return manifest
 
 
 def _named(suite: str | None) -> list[str]:

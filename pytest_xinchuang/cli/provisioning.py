@@ -23,6 +23,7 @@ from pytest_xinchuang.messages import Message, _, joined, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.provision.cache import Entry
+    from pytest_xinchuang.provision.store import Store
 
 
 def add_doctor(commands: Commands) -> None:
@@ -65,6 +66,23 @@ def _fill_provision(parser: XcParser) -> None:
     parser.add_argument("--force", action="store_true", help=_("make them again"))
     parser.add_argument("--export", metavar="DIR", help=_("write what is in the cache to DIR"))
     parser.add_argument("--import", dest="taken", metavar="DIR", help=_("take in what --export wrote"))
+    parser.add_argument(
+        "--export-release",
+        metavar="FILE",
+        help=_("write what the platforms need to one file: the same bytes from the same entries"),
+    )
+    parser.add_argument(
+        "--from",
+        dest="release",
+        metavar="ARCHIVE|URL",
+        help=_("take in what --export-release wrote, and fetch no packages"),
+    )
+    parser.add_argument(
+        "--sha256",
+        metavar="HEX",
+        default="",
+        help=_("of the archive; without it, a .sha256 file beside it is believed"),
+    )
     parser.add_argument(
         "--offline",
         nargs="?",
@@ -124,19 +142,31 @@ def _doctor(context: Context) -> int:
 
 
 def _provision(context: Context) -> int:
+    from pytest_xinchuang.provision import transport
+
     options = context.options
     taken = options.taken or (options.offline if isinstance(options.offline, str) else "")
     demand_linux(_("a sandbox"))
     store = context.store()
     if taken:
-        context.say(_("taken in: {names}", names=_names(store.import_export(Path(taken)))))
+        context.say(_("taken in: {names}", names=_names(transport.import_export(store.cache, Path(taken)))))
         return Exit.CLEAN
     if options.export:
-        context.say(_("written: {names}", names=_names(store.export(Path(options.export)))))
+        context.say(_("written: {names}", names=_names(transport.export(store.cache, Path(options.export)))))
         return Exit.CLEAN
-    done: set[str] = set()
+    if options.release:
+        return _take_release(context, store)
+    if options.sha256:
+        raise XcError(_("--sha256 is the digest of what --from takes in"), mend=verbatim("xc provision --from ARCHIVE"))
     wanted = [*options.platforms, *options.platform.split(",")]
-    for platform in store.platforms.select(wanted if any(wanted) else ["all"]):
+    platforms = store.platforms.select(wanted if any(wanted) else ["all"])
+    if options.export_release:
+        place = Path(options.export_release).absolute()
+        names, digest = transport.export_release(store, place, platforms, system=options.system)
+        context.say(_("written to {place}: {names}", place=place, names=_names(names)))
+        context.say(_("its SHA-256: {digest}", digest=verbatim(digest)))
+        return Exit.CLEAN
+    for platform in platforms:
         if platform.rootfs_name is None:
             context.say(
                 _(
@@ -144,18 +174,28 @@ def _provision(context: Context) -> int:
                     platform=verbatim(platform.id),
                 )
             )
-            continue
-        if platform.rootfs_name not in done:
-            store.rootfs_for(platform, force=options.force)
-        store.emulator(platform.architecture.qemu, force=options.force and not done)
-        done.add(platform.rootfs_name)
-    if store.platforms.file.reference:
-        store.rootfs(store.platforms.file.reference)
-    if options.system:
-        store.system_emulator(force=options.force)
-        for name in store.platforms.file.kernels:
-            store.kernel(name, force=options.force)
+    transport.provision(store, platforms, system=options.system, force=options.force)
     context.say(_("ready in {directory}", directory=verbatim(str(store.cache.root))))
+    return Exit.CLEAN
+
+
+def _take_release(context: Context, store: Store) -> int:
+    from pytest_xinchuang.provision.transport import import_release
+
+    taken = import_release(store, context.options.release, context.options.sha256)
+    if taken.others:
+        context.tell(
+            _(
+                "left out, since this release of pytest-xinchuang makes them of other packages: {names}",
+                names=_names(taken.others),
+            )
+        )
+    if not taken.names:
+        raise XcError(
+            _("nothing of {source} is of use here", source=verbatim(context.options.release)),
+            mend=_("take the archive of this release of pytest-xinchuang"),
+        )
+    context.say(_("taken in: {names}", names=_names(taken.names)))
     return Exit.CLEAN
 
 

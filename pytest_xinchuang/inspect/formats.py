@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
 import functools
-import gzip
 import io
 import lzma
 import os
@@ -22,9 +20,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pytest_xinchuang.core.errors import MissingDependency
-from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.messages import Message, _, told
+from pytest_xinchuang.tools.ar import ar_members
+from pytest_xinchuang.tools.compressed import compression, decompressing
 from pytest_xinchuang.tools.process import End, Finished, Runner, first_line
 
 CHUNK = 1 << 20
@@ -154,7 +153,7 @@ def kind_of(data: bytes, name: str) -> str | None:
         return "cpio"
     if bytes(data[257:262]) == b"ustar" or _is_old_tar(data):
         return "tar"
-    if _compression(head):
+    if compression(head):
         return "compressed"
     return None
 
@@ -251,13 +250,6 @@ def behind_program(data: bytes) -> str | None:
     return "zip" if whole and bytes(data[directory : directory + 4]) == b"PK\x01\x02" else None
 
 
-def _compression(head: bytes) -> str | None:
-    for magic, name in ((b"\x1f\x8b", "gzip"), (b"\xfd7zX", "xz"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd")):
-        if head.startswith(magic):
-            return name
-    return None
-
-
 class _Counted(io.RawIOBase):
     """A decompressing stream whose output is accounted for."""
 
@@ -279,24 +271,12 @@ class _Counted(io.RawIOBase):
 
 
 def _decompressed(data: bytes, kind: str, account: Account) -> IO[bytes]:
-    raw = io.BytesIO(data) if isinstance(data, bytes) else _View(data)
-    inner: Any
-    if kind == "gzip":
-        inner = gzip.GzipFile(fileobj=raw)
-    elif kind == "xz":
-        inner = lzma.LZMAFile(raw)  # noqa: SIM115
-    elif kind == "lzma":
-        inner = lzma.LZMAFile(raw, format=lzma.FORMAT_ALONE)  # noqa: SIM115
-    elif kind == "bzip2":
-        inner = bz2.BZ2File(raw)
-    else:
-        try:
-            with optional("inspect"):
-                import zstandard
-        except MissingDependency as missing:
-            told = _("compressed with zstd; to look into it: {command}", command=missing.mend)
-            raise CannotRead(told, "XC-BAD-006") from None
-        inner = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    raw: Any = io.BytesIO(data) if isinstance(data, bytes) else _View(data)
+    try:
+        inner = decompressing(raw, kind)
+    except MissingDependency as missing:
+        told = _("compressed with zstd; to look into it: {command}", command=missing.mend)
+        raise CannotRead(told, "XC-BAD-006") from None
     return io.BufferedReader(_Counted(inner, account, len(data)), CHUNK)
 
 
@@ -394,7 +374,7 @@ def _tar_stream(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
 
 def _compressed(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """A compressed stream: of a tar or cpio archive, whose members are ours, or of one file."""
-    kind = _compression(bytes(data[:4]))
+    kind = compression(bytes(data[:4]))
     assert kind is not None
     yield from _inside(_decompressed(data, kind, account), account)
 
@@ -410,37 +390,11 @@ def _inside(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
         yield ContainedFile("(content)", lambda: stream, account)
 
 
-AR_HEADER = 60
-
-
 def _ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
-    """ar(5): System V and BSD long names. A deb is one, and so is a static library."""
-    at, names = 8, b""
-    while at + AR_HEADER <= len(data):
-        header = bytes(data[at : at + AR_HEADER])
-        if header[58:60] != b"`\n":
-            raise CannotRead(_("damaged: no member of an ar archive at byte {at}", at=at))
-        size = int(header[48:58].strip() or b"0")
-        begin, end = at + AR_HEADER, at + AR_HEADER + size
-        if size < 0 or end > len(data):
-            raise CannotRead(_("damaged: a member of {size} bytes at byte {at} leaves the archive", size=size, at=at))
-        raw = header[:16].rstrip()
-        if raw == b"//":
-            names = bytes(data[begin:end])
-        elif raw.startswith(b"#1/"):
-            length = int(raw[3:])
-            raw, begin = bytes(data[begin : begin + length]).rstrip(b"\0"), begin + length
-        elif raw[:1] == b"/" and raw[1:].isdigit():
-            start = int(raw[1:])
-            raw = names[start : names.find(b"\n", start)].rstrip(b"/")
-        elif raw not in (b"/", b"/SYM64/"):
-            raw = raw.rstrip(b"/")
-        content = data[begin:end]
-        name = raw.decode("utf-8", "surrogateescape") or "(no name)"
-        yield ContainedFile(name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
-        at = end + (size & 1)
-    if at < len(data):
-        raise CannotRead(_("damaged: {value} bytes behind its last member", value=len(data) - at))
+    """A deb is an ar archive, and so is a static library."""
+    for member in ar_members(data):
+        content = data[member.begin : member.end]
+        yield ContainedFile(member.name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
 
 
 def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
@@ -451,7 +405,7 @@ def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
     text = "".join(f"{key}: {value}\n" for key, value in tags.items())
     yield ContainedFile("control", lambda: io.BytesIO(text.encode()), account)
     payload = data[at:]
-    kind = _compression(bytes(payload[:4])) or ("lzma" if payload[:1] == b"\x5d" else None)
+    kind = compression(bytes(payload[:4])) or ("lzma" if payload[:1] == b"\x5d" else None)
     stream = _decompressed(payload, kind, account) if kind else io.BufferedReader(io.BytesIO(bytes(payload)))
     if bytes(stream.peek(6)[:6]) not in (b"070701", b"070702"):  # type: ignore[attr-defined]
         raise CannotRead(_("its payload is no cpio archive that is known here"), "XC-BAD-006")

@@ -1,93 +1,47 @@
-"""The cache: entries that appear whole or not at all, made by one process at a time, verified by digest."""
+"""The cache: entries that appear whole or not at all, made by one process at a time, verified by digest.
+
+An entry is a directory ``entries/KIND/NAME`` with a directory for each of its versions, and a file ``current`` that names one.
+A new version is made beside the others, and the file is replaced: no directory is ever replaced by another, which a file
+system of layers (an image of a container) may refuse. Entries of earlier releases, which lie there without a version, are
+still read.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
-import shutil
+import re
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.errors import DataFileError, HostFault, XcError
 from pytest_xinchuang.core.locks import lock as take
 from pytest_xinchuang.core.resources import cache_dir as cache_dir
 from pytest_xinchuang.messages import Message, _, system_error, verbatim
 from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
-
-
-def tree_digest(root: Path) -> str:
-    """SHA-256 over every path below ``root`` with its type, permissions, attributes and content, without owners and times."""
-    lines: list[str] = []
-    files: list[tuple[str, str]] = []
-    for directory, names, leaves in os.walk(root):
-        for name in names + leaves:
-            path = os.path.join(directory, name)  # noqa: PTH118 - a Path for each of thousands of files costs too much
-            info = os.lstat(path)
-            relative = os.path.relpath(path, root)
-            lines += _attributes(path, relative)
-            if stat.S_ISLNK(info.st_mode):
-                lines.append(f"l {relative} {os.readlink(path)}")  # noqa: PTH115
-            elif stat.S_ISDIR(info.st_mode):
-                lines.append(f"d {relative} {stat.S_IMODE(info.st_mode):o}")
-            elif stat.S_ISREG(info.st_mode):
-                files.append((path, f"f {relative} {stat.S_IMODE(info.st_mode):o}"))
-            else:
-                lines.append(f"o {relative}")
-    with ThreadPoolExecutor(2) as pool:
-        digests = pool.map(_file_digest, [path for path, _ in files], chunksize=64)
-        lines += [f"{line} {digest}" for (_, line), digest in zip(files, digests, strict=True)]
-    text = "\n".join(sorted(lines)).encode(errors="surrogateescape")
-    return "sha256:" + hashlib.sha256(text).hexdigest()
-
-
-_OF_THE_HOST = frozenset({"security.selinux", "security.apparmor", "security.ima", "security.evm"})
-"""Extended attributes that the host's security module gives to every file."""
-
-
-def _attributes(path: str, relative: str) -> list[str]:
-    try:
-        names = os.listxattr(path, follow_symlinks=False)
-        own = sorted(name for name in names if name not in _OF_THE_HOST)
-        return [f"x {relative} {name} {os.getxattr(path, name, follow_symlinks=False).hex()}" for name in own]
-    except (OSError, AttributeError):  # a system or a file system without them, or what nobody but root may read
-        return []
-
-
-def stat_index(root: Path) -> str:
-    """SHA-256 over what the kernel says of every path at and below ``root``: a change of anything there changes it.
-
-    It costs some 4 µs a path, where ``tree_digest`` reads every byte. Nobody but root sets the time of change at will.
-    """
-    total = hashlib.sha256()
-    waiting = [os.fspath(root)]
-    while waiting:
-        place = waiting.pop()
-        info = os.lstat(place)
-        total.update(f"{place[len(os.fspath(root)) :]}\0".encode("utf-8", "surrogateescape"))
-        numbers = (info.st_mode, info.st_uid, info.st_gid, info.st_dev, info.st_ino, info.st_size)
-        total.update(repr((*numbers, info.st_mtime_ns, info.st_ctime_ns)).encode())
-        if stat.S_ISDIR(info.st_mode):
-            waiting += sorted(os.path.join(place, name) for name in os.listdir(place))  # noqa: PTH118, PTH208
-    return total.hexdigest()
-
-
-def _file_digest(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
+from pytest_xinchuang.provision.trees import is_whole as is_whole
+from pytest_xinchuang.provision.trees import note_digest as note_digest
+from pytest_xinchuang.provision.trees import remove_tree as remove_tree
+from pytest_xinchuang.provision.trees import stat_index as stat_index
+from pytest_xinchuang.provision.trees import tree_digest as tree_digest
+from pytest_xinchuang.provision.trees import writing_mend as writing_mend
 
 IMPORTED = "imported"
 """The recipe of what a lab has brought."""
 
 VENDOR = "vendor-"
 """What the name of such an entry starts with; the platform's follows."""
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}")
+"""What a kind or a name may be: they are the names of directories."""
 
 _LOOKED_AT_S = 10.0
 """Seconds for which an entry is not looked at again: 10 ms for a root filesystem of 1,600 paths."""
@@ -120,9 +74,7 @@ class Entry:
             entry = Entry(**fields)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None
-        texts = (entry.kind, entry.name, entry.recipe, entry.digest, entry.source)
-        facts = entry.facts.items() if isinstance(entry.facts, dict) else ((entry.facts, None),)
-        if not isinstance(entry.stand_in, bool) or not all(isinstance(text, str) for text in (*texts, *chain(*facts))):
+        if not entry.is_well_formed:
             return None
         # Older ones have no digest of themselves.
         return entry if written in (None, entry.record) and entry.says_what_it_is else None
@@ -137,28 +89,98 @@ class Entry:
         return "sha256:" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @property
+    def is_well_formed(self) -> bool:
+        """Whether every field is of its kind: what is read from a file may be anything."""
+        if not isinstance(self.stand_in, bool) or not isinstance(self.facts, dict):
+            return False
+        texts = (self.kind, self.name, self.recipe, self.digest, self.source, *chain(*self.facts.items()))
+        return all(isinstance(text, str) for text in texts) and all(_PART.fullmatch(t) for t in (self.kind, self.name))
+
+    @property
     def says_what_it_is(self) -> bool:
         """Whether name, recipe and ``stand_in`` agree: what was imported, and nothing else, is called after a platform."""
         imported = self.recipe == IMPORTED
         return imported is self.name.startswith(VENDOR) and self.stand_in is not imported
 
 
+_CURRENT = "current"
+"""The file that names an entry's version."""
+_VERSION = re.compile(r"[0-9a-f]{16}(\.[0-9]{1,4})?")
+
+_UNVERSIONED_KEPT_S = 86400.0
+"""Seconds for which an entry without a version stays after it was replaced: a process of an earlier release may be using it."""
+
+_PARTS = ("entries", "locks", "tmp", "builds")
+
+
+class _Held:
+    """A record of the cache, locked so that nobody removes the version that it belongs to while we use it.
+
+    Raises:
+        OSError: there is none.
+    """
+
+    def __init__(self, record: Path) -> None:
+        self._fd = -1
+        self._fd = os.open(record, os.O_RDONLY)
+        with contextlib.suppress(
+            OSError
+        ):  # a file system without locks; or somebody is removing it, which will be seen
+            take(self._fd, shared=True)
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 @dataclass
 class _Seen:
-    """An entry that was verified, with what the kernel said of it then, and when it was last asked."""
+    """An entry that was verified, with what the kernel said of it then, and when it was last asked.
+
+    Attributes:
+        held: its record, locked: nobody removes the version while we use it.
+    """
 
     entry: Entry
+    place: Path
     index: str
+    held: _Held
     at: float = field(default_factory=time.monotonic)
 
-    def is_still(self, place: Path) -> bool:
+    def is_still(self) -> bool:
         if (now := time.monotonic()) - self.at < _LOOKED_AT_S:
             return True
         self.at = now
         try:
-            return stat_index(place) == self.index
+            return _index(self.place) == self.index
         except OSError:
             return False
+
+
+def _index(place: Path) -> str:
+    """A digest of what the kernel says of an entry's record and tree."""
+    return f"{stat_index(place / 'entry.json')} {stat_index(place / 'tree')}"
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A build that failed, and when."""
+
+    error: XcError
+    at: str
+
+    def again(self) -> XcError:
+        """The error, for who asks for the same thing another time."""
+        what = _(
+            "{what}; it was tried at {time}, and is not tried again in this run", what=self.error.what, time=self.at
+        )
+        if isinstance(self.error, HostFault):
+            return HostFault(what, mend=self.error.mend, lacking=self.error.lacking)
+        return DataFileError(what, mend=self.error.mend)
 
 
 def _user(uid: int) -> Message:
@@ -170,8 +192,17 @@ def _user(uid: int) -> Message:
         return verbatim(str(uid))
 
 
+def _anything(_tree: Path) -> bool:
+    return True
+
+
 class Cache:
     """Entries below one directory.
+
+    Attributes:
+        root: where we write.
+        below: a cache that we may only read, whose entries are used where ``root`` has none: that of an image, of a read-only
+            file system. ``root`` is then a directory of our own for temporary files.
 
     Raises:
         HostFault: the directory cannot be made or written, or is another user's.
@@ -179,24 +210,29 @@ class Cache:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_dir()
+        self.below: Path | None = None
         try:
-            for name in ("entries", "locks", "tmp", "builds"):
-                (self.root / name).mkdir(parents=True, exist_ok=True)
+            _make_parts(self.root)
         except OSError as error:
-            raise HostFault(
-                _("the cache {root} cannot be made: {why}", root=self.root, why=system_error(error)),
-                mend=verbatim("export XC_CACHE=/a/writable/directory"),
-            ) from error
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM) or not (self.root / "entries").is_dir():
+                raise HostFault(
+                    _("the cache {root} cannot be made: {why}", root=self.root, why=system_error(error)),
+                    mend=verbatim("export XC_CACHE=/a/writable/directory"),
+                ) from error
+            self.below, self.root = self.root, _own_directory()
+            self._check_owner(self.below)
         self._check_owner(self.root)
         self._verified: dict[tuple[str, str], _Seen] = {}
+        self._failed: dict[tuple[str, str, str], _Failure] = {}
 
     @staticmethod
     def _check_owner(place: Path) -> None:
+        """Raise where a place is neither ours nor root's, who could change anything of ours anyway."""
         if not hasattr(os, "geteuid"):
             return  # Windows: users have a directory of their own, which the system keeps from others
         owner, us = place.stat().st_uid, os.geteuid()
         # What root makes for the sandboxes' user is root's own.
-        if owner != us and (us, owner) != (0, SANDBOX_HOST_UID):
+        if owner not in (us, 0) and (us, owner) != (0, SANDBOX_HOST_UID):
             raise HostFault(
                 _(
                     "{place} belongs to user {owner}, and we are user {us}: what another user has provisioned is not used",
@@ -207,11 +243,25 @@ class Cache:
                 mend=verbatim("export XC_CACHE=/a/directory/of/your/own"),
             )
 
-    def _place(self, kind: str, name: str) -> Path:
-        return self.root / "entries" / kind / name
+    def _roots(self) -> tuple[Path, ...]:
+        return (self.root,) if self.below is None else (self.root, self.below)
+
+    def _place(self, kind: str, name: str) -> Path | None:
+        """The directory of an entry's current version, whatever is in it; None: there is none."""
+        for root in self._roots():
+            if (place := _current(root / "entries" / kind / name)) is not None:
+                return place
+        return None
 
     def tree(self, kind: str, name: str) -> Path:
-        return self._place(kind, name) / "tree"
+        """The tree of an entry: of the version that was verified, where one was."""
+        seen = self._verified.get((kind, name))
+        place = seen.place if seen else self._place(kind, name)
+        return (place or self.root / "entries" / kind / name) / "tree"
+
+    def record(self, kind: str, name: str) -> Path:
+        """The file that says what an entry is."""
+        return self.tree(kind, name).with_name("entry.json")
 
     @contextlib.contextmanager
     def lock(self, key: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -226,11 +276,13 @@ class Cache:
 
     def holds(self, kind: str, name: str) -> bool:
         """Whether there is an entry of this name, whatever it says."""
-        return self._place(kind, name).exists()
+        bases = (root / "entries" / kind / name for root in self._roots())
+        return any(base.is_dir() and any(base.iterdir()) for base in bases)
 
     def peek(self, kind: str, name: str) -> Entry | None:
         """The entry as it says of itself, not verified."""
-        return Entry.read(self._place(kind, name) / "entry.json")
+        place = self._place(kind, name)
+        return Entry.read(place / "entry.json") if place is not None else None
 
     def verified(self, kind: str, name: str, recipe: str | None) -> Entry | None:
         """The entry, when it is there, was made by ``recipe`` (None: any), and is byte for byte what it was.
@@ -240,31 +292,50 @@ class Cache:
         Raises:
             HostFault: it is another user's, or has changed while we used it.
         """
-        place = self._place(kind, name)
         seen = self._verified.get((kind, name))
         if seen is not None:
-            return seen.entry if seen.is_still(place) else self._again(kind, name, seen)
-        entry = self.peek(kind, name)
-        if entry is None or (entry.kind, entry.name) != (kind, name):
-            return None
-        if recipe is not None and entry.recipe != recipe:
-            return None
-        self._check_owner(place / "entry.json")
+            entry = seen.entry if seen.is_still() else self._again(kind, name, seen)
+            return entry if recipe in (None, entry.recipe) else None
+        for root in self._roots():
+            place = _current(root / "entries" / kind / name)
+            while place is not None:
+                found = self._verify(kind, name, recipe, place)
+                if found is not None:
+                    self._verified[kind, name] = found
+                    return found.entry
+                # Replaced by another process while we looked: the new one then.
+                before, place = place, _current(root / "entries" / kind / name)
+                if place == before:
+                    break
+        return None
+
+    def _verify(self, kind: str, name: str, recipe: str | None, place: Path) -> _Seen | None:
         try:
-            index = stat_index(place)
-            if tree_digest(self.tree(kind, name)) != entry.digest:
-                return None
+            held = _Held(place / "entry.json")
         except OSError:
             return None
-        self._verified[kind, name] = _Seen(entry, index)
-        return entry
+        with contextlib.ExitStack() as stack:
+            stack.callback(held.close)
+            entry = Entry.read(place / "entry.json")
+            if entry is None or (entry.kind, entry.name) != (kind, name) or recipe not in (None, entry.recipe):
+                return None
+            self._check_owner(place / "entry.json")
+            try:
+                index = _index(place)
+                if tree_digest(place / "tree") != entry.digest:
+                    return None
+            except OSError:
+                return None
+            stack.pop_all()
+            return _Seen(entry, place, index, held)
 
     def _again(self, kind: str, name: str, seen: _Seen) -> Entry:
         """Verify an entry in which something has changed since this process verified it."""
         with contextlib.suppress(OSError):
-            index = stat_index(self._place(kind, name))
-            if self.peek(kind, name) == seen.entry and tree_digest(self.tree(kind, name)) == seen.entry.digest:
-                self._verified[kind, name] = _Seen(seen.entry, index)
+            index = _index(seen.place)
+            same = Entry.read(seen.place / "entry.json") == seen.entry
+            if same and tree_digest(seen.place / "tree") == seen.entry.digest:
+                seen.index, seen.at = index, time.monotonic()
                 return seen.entry
         raise HostFault(
             _("{kind} {name} of the cache has changed while it was in use", kind=kind, name=name),
@@ -281,53 +352,93 @@ class Cache:
         stand_in: bool = True,
         force: bool = False,
         on_wait: Callable[[], None] = lambda: None,
+        fits: Callable[[Path], bool] = _anything,
     ) -> Entry:
         """The verified entry, built first when it is missing, stale, damaged or ``force`` is given.
 
-        ``build(tree)`` fills the directory ``tree`` and returns (source, facts). Only a finished tree gets its name.
+        A build that failed is not tried again in the life of this object, unless it is forced: the same error is raised.
+
+        Args:
+            build: ``build(tree)`` fills the directory ``tree`` and returns (source, facts). Only a finished tree gets its name.
+            fits: whether the tree of an entry that is there can be used by us.
         """
-        if not force and (entry := self.verified(kind, name, recipe)):
+        if not force and (entry := self.verified(kind, name, recipe)) and fits(self.tree(kind, name)):
             return entry
+        if not force and (failure := self._failed.get((kind, name, recipe))):
+            raise failure.again()
         with self.lock(f"{kind}-{name}", on_wait):
             # Another process may have made it while we waited.
-            if not force and (entry := self.verified(kind, name, recipe)):
+            if not force and (entry := self.verified(kind, name, recipe)) and fits(self.tree(kind, name)):
                 return entry
             scratch = self.root / "tmp" / f"{kind}-{name}"
             remove_tree(scratch)
-            (scratch / "tree").mkdir(parents=True)
             try:
+                (scratch / "tree").mkdir(parents=True)
                 source, facts = build(scratch / "tree")
                 entry = Entry(kind, name, recipe, tree_digest(scratch / "tree"), source, stand_in, facts)
                 entry.write(scratch / "entry.json")
-                self._swap_in(scratch, self._place(kind, name))
-                index = stat_index(self._place(kind, name))
+                place = self._put(scratch, entry)
+                seen = _Seen(entry, place, _index(place), _Held(place / "entry.json"))
             except OSError as error:
-                raise HostFault(
-                    _(
-                        "{kind} {name} could not be made in {root}: {why}",
-                        kind=kind,
-                        name=name,
-                        root=self.root,
-                        why=system_error(error),
+                raise self._remembered(
+                    (kind, name, recipe),
+                    HostFault(
+                        _(
+                            "{kind} {name} could not be made in {root}: {why}",
+                            kind=kind,
+                            name=name,
+                            root=self.root,
+                            why=system_error(error),
+                        ),
+                        mend=writing_mend(error, self.root),
                     ),
-                    mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=self.root),
                 ) from error
+            except XcError as error:
+                raise self._remembered((kind, name, recipe), error) from error.__cause__
             finally:
                 remove_tree(scratch)
-            self._verified[kind, name] = _Seen(entry, index)
+            old = self._verified.pop((kind, name), None)
+            if old is not None:
+                old.held.close()
+            self._verified[kind, name] = seen
+            self._failed.pop((kind, name, recipe), None)
+            self._remove_others(place)
             return entry
 
-    def _swap_in(self, new: Path, place: Path) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        old = self.root / "tmp" / f"{place.parent.name}-{place.name}.old"
-        remove_tree(old)
-        if place.exists():
-            place.rename(old)
-        new.rename(place)
-        remove_tree(old)
+    def _remembered(self, key: tuple[str, str, str], error: XcError) -> XcError:
+        self._failed[key] = _Failure(error, time.strftime("%H:%M:%S"))
+        return error
+
+    def _put(self, scratch: Path, entry: Entry) -> Path:
+        """Give a finished version its place and its name; returns the place."""
+        base = self.root / "entries" / entry.kind / entry.name
+        base.mkdir(parents=True, exist_ok=True)
+        version = plain = entry.digest.removeprefix("sha256:")[:16]
+        number = 1
+        while (base / version).exists():
+            number += 1
+            version = f"{plain}.{number}"
+        scratch.rename(base / version)
+        pointer = base / f".{_CURRENT}"
+        pointer.write_text(f"{version}\n", encoding="ascii")
+        pointer.replace(base / _CURRENT)
+        return base / version
+
+    def _remove_others(self, place: Path) -> None:
+        """Remove the versions beside one, but for those that somebody is using; what cannot be removed stays."""
+        for other in (path.parent for path in place.parent.glob("*/entry.json")):
+            if other != place and _VERSION.fullmatch(other.name):
+                _remove_unused(other)
+        unversioned = place.parent / "entry.json"
+        with contextlib.suppress(OSError):
+            if time.time() - unversioned.stat().st_ctime > _UNVERSIONED_KEPT_S:
+                unversioned.unlink()
+                remove_tree(place.parent / "tree")
 
     def entries(self) -> list[Entry]:
-        found = (Entry.read(path) for path in sorted(self.root.glob("entries/*/*/entry.json")))
+        """What is in the cache, as it says of itself."""
+        names = {path.parts[-2:] for root in self._roots() for path in root.glob("entries/*/*") if path.is_dir()}
+        found = (self.peek(kind, name) for kind, name in sorted(names))
         return [entry for entry in found if entry]
 
     def clean(self) -> list[str]:
@@ -342,43 +453,65 @@ class Cache:
                     continue
                 remove_tree(path)
                 removed.append(path.name)
+        for pointer in self.root.glob(f"entries/*/*/{_CURRENT}"):
+            base = pointer.parent
+            if sum(_VERSION.fullmatch(path.name) is not None for path in base.iterdir()) > 1:
+                lock = self.root / "locks" / f"{base.parent.name}-{base.name}.lock"
+                with contextlib.suppress(BlockingIOError), lock.open("w") as file:
+                    take(file)
+                    if (place := _current(base)) is not None:
+                        self._remove_others(place)
         return removed
 
 
-def note_digest(file: Path, place: Path) -> None:
-    """Write the digest of ``file`` beside ``place``, where the file is about to be put, as sha256sum(1) does."""
-    _note(place).write_text(f"{_file_digest(str(file))}  {place.name}\n", encoding="utf-8")
+def _make_parts(root: Path) -> None:
+    """Make the directories of a cache.
+
+    Raises:
+        OSError: they cannot be made, or be written to.
+    """
+    for name in _PARTS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        if not os.access(root / name, os.W_OK | os.X_OK):
+            read_only = hasattr(os, "statvfs") and bool(os.statvfs(root / name).f_flag & os.ST_RDONLY)
+            number = errno.EROFS if read_only else errno.EACCES
+            raise OSError(number, os.strerror(number), str(root / name))
 
 
-def is_whole(place: Path) -> bool:
-    """Whether a file has the digest that was noted beside it."""
+def _own_directory() -> Path:
+    """A directory for what cannot be written beside a cache that is read alone.
+
+    Raises:
+        HostFault: it cannot be made, or is not ours.
+    """
+    place = Path(tempfile.gettempdir()) / f"pytest-xinchuang-{os.geteuid()}"
+    mend = verbatim("export XC_CACHE=/a/writable/directory")
     try:
-        return _note(place).read_text(encoding="utf-8") == f"{_file_digest(str(place))}  {place.name}\n"
+        place.mkdir(mode=0o700, exist_ok=True)
+        info = place.lstat()
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+            raise HostFault(_("{place} is not a directory that we alone may write", place=place), mend=mend)
+        _make_parts(place)
+    except OSError as error:
+        raise HostFault(
+            _("the cache {root} cannot be made: {why}", root=place, why=system_error(error)), mend=mend
+        ) from error
+    return place
+
+
+def _current(base: Path) -> Path | None:
+    """The current version of an entry; of an earlier release's, which has no versions, the whole."""
+    try:
+        version = (base / _CURRENT).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
-        return False
+        version = ""
+    if _VERSION.fullmatch(version) and (base / version).is_dir():
+        return base / version
+    return base if (base / "entry.json").exists() or (base / "tree").exists() else None
 
 
-def _note(place: Path) -> Path:
-    return place.with_name(f"{place.name}.sha256")
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory tree, also where it holds directories without permissions."""
-    opened: set[str] = set()
-
-    def retry(_function: Callable[..., object], name: str, _error: object) -> None:
-        if name in opened:
-            return
-        opened.add(name)
-        with contextlib.suppress(OSError):
-            Path(name).parent.chmod(0o700)
-            if Path(name).is_dir() and not Path(name).is_symlink():
-                Path(name).chmod(0o700)
-                shutil.rmtree(name, onerror=retry)
-            else:
-                Path(name).unlink()
-
-    if path.exists():
-        shutil.rmtree(path, onerror=retry)
-    if path.exists():
-        shutil.rmtree(path, ignore_errors=True)
+def _remove_unused(version: Path) -> None:
+    with contextlib.suppress(OSError), (version / "entry.json").open("rb") as file:
+        take(file)
+        (version / "entry.json").unlink()
+        remove_tree(version)

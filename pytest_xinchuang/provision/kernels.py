@@ -1,14 +1,13 @@
-"""Real kernels, and the qemu-system that boots them, from a distribution's packages or from a lab's own files."""
+"""Real kernels, from a distribution's packages or from a lab's own files."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import lzma
-import platform as host
 import re
-import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,70 +16,23 @@ from pytest_xinchuang.core.errors import DataFileError, HostFault, MissingDepend
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import KernelRecipe
 from pytest_xinchuang.messages import _, system_error, told
-from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.provision.mmdebstrap import EMULATOR_SUITE, host_architecture, run_tool, unpacked_packages
-from pytest_xinchuang.provision.refs import SystemEmulatorRef
-from pytest_xinchuang.tools.process import Runner
+from pytest_xinchuang.provision.debian import Package
+from pytest_xinchuang.provision.debs import Wanted
+from pytest_xinchuang.provision.supply import Supply
 
-PROGRAMS = ("qemu-system-aarch64", "qemu-system-loongarch64", "qemu-system-x86_64")
-
-_PACKAGES = ("qemu-system-arm", "qemu-system-misc", "qemu-system-x86", "seabios", "qemu-efi-loongarch64")
-
-_DATA = (
-    "qemu/linuxboot.bin",
-    "qemu/linuxboot_dma.bin",
-    "qemu/pvh.bin",
-    "qemu/kvmvapic.bin",
-    "seabios/bios-256k.bin",
-    "qemu-efi-loongarch64/QEMU_EFI.fd",
-)
-"""What of /usr/share the machines need: boot ROMs and firmware."""
+_OF_A_KERNEL = re.compile(r"boot/(vmlinu[xz]|config)-[^/]+|usr/lib/modules/[^/]+/(vmlinuz|config)")
 
 
-def build_system_emulator(cache: Cache, tree: Path, runner: Runner | None = None) -> tuple[str, dict[str, str]]:
-    """Fill ``tree`` with the qemu-system programs, their loader and libraries, and the firmware: nothing of the host's."""
-    with unpacked_packages(cache, EMULATOR_SUITE, host_architecture(), _PACKAGES, runner=runner) as scratch:
-        libraries = scratch / "usr/lib" / f"{host.machine()}-linux-gnu"
-        loader = next(scratch.glob("usr/lib*/**/ld-linux-*.so.*"))
-        for name in ("bin", "lib", "share"):
-            (tree / name).mkdir()
-        shutil.copy(loader, tree / "lib" / "loader")
-        for name in PROGRAMS:
-            shutil.copy(scratch / "usr/bin" / name, tree / "bin" / name)
-            needed = run_tool(
-                [
-                    str(loader),
-                    "--library-path",
-                    f"{libraries}:{libraries}/pulseaudio",
-                    "--list",
-                    str(tree / "bin" / name),
-                ],
-                _("read what {name} needs", name=name),
-                runner=runner,
-            )
-            for found in re.findall(r"=> (\S+)", needed):
-                if Path(found).is_relative_to(scratch):
-                    shutil.copy(found, tree / "lib" / Path(found).name)
-        for item in _DATA:
-            place = tree / "share" / item
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(scratch / "usr/share" / item, place)
-    said = run_tool(
-        [*SystemEmulatorRef(tree, "", "").command(PROGRAMS[0]), "--version"],
-        _("ask qemu for its version"),
-        runner=runner,
-    ).splitlines()[0]
-    return f"Debian {EMULATOR_SUITE} qemu-system", {"version": said.partition("version ")[2]}
+def wanted_of_a_kernel(_package: Package) -> Wanted:
+    """What of a package is taken: the kernel and its configuration stand before the modules, which are most of it."""
+    return Wanted(lambda member: _OF_A_KERNEL.fullmatch(member) is not None, most=2)
 
 
-def build_kernel(
-    cache: Cache, recipe: KernelRecipe, tree: Path, runner: Runner | None = None
-) -> tuple[str, dict[str, str]]:
+def build_kernel(supply: Supply, name: str, recipe: KernelRecipe, tree: Path) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with ``vmlinuz`` and ``config`` of a distribution's kernel package."""
-    packages = unpacked_packages(
-        cache, recipe.suite, recipe.arch, [recipe.package], expired=recipe.expired_release, runner=runner
-    )
-    with packages as scratch:
+    with tempfile.TemporaryDirectory(dir=tree.parent) as place:
+        scratch = Path(place)
+        supply.unpack(supply.kernel(name, recipe), scratch, wanted_of_a_kernel)
         found = [*scratch.glob("boot/vmlinu[xz]-*"), *scratch.glob("usr/lib/modules/*/vmlinuz")]
         if not found:
             raise HostFault(
@@ -92,11 +44,16 @@ def build_kernel(
             )
         kernel = found[0]
         release = kernel.parent.name if kernel.name == "vmlinuz" else kernel.name.partition("-")[2]
-        (tree / "vmlinuz").write_bytes(unpacked(kernel.read_bytes()))
+        _write(tree / "vmlinuz", unpacked(kernel.read_bytes()))
         for config in (scratch / "boot" / f"config-{release}", kernel.with_name("config")):
             if config.is_file():
-                shutil.copy(config, tree / "config")
+                _write(tree / "config", config.read_bytes())
     return f"Debian {recipe.suite} {recipe.package}", {"release": release}
+
+
+def _write(place: Path, data: bytes) -> None:
+    place.write_bytes(data)
+    place.chmod(0o644)
 
 
 def import_kernel(kernel: Path, modules: Sequence[Path], tree: Path) -> tuple[str, dict[str, str]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.elsewhere import demand_linux
@@ -15,19 +14,19 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
-from pytest_xinchuang.provision import kernels, mmdebstrap, vendors
-from pytest_xinchuang.provision.archive import pack, unpack
-from pytest_xinchuang.provision.cache import IMPORTED, VENDOR, Cache, Entry, tree_digest
+from pytest_xinchuang.provision import emulators, kernels, rootfs, vendors
+from pytest_xinchuang.provision.archive import unpack
+from pytest_xinchuang.provision.cache import IMPORTED, VENDOR, Cache, Entry
+from pytest_xinchuang.provision.pins import host_architecture
 from pytest_xinchuang.provision.progress import Progress
 from pytest_xinchuang.provision.refs import (
-    MARKER,
-    MARKER_OFFSET,
     SANDBOX_HOST_UID,
     EmulatorRef,
     KernelRef,
     RootfsRef,
     SystemEmulatorRef,
 )
+from pytest_xinchuang.provision.supply import Supply
 from pytest_xinchuang.tools.process import Runner
 
 
@@ -46,6 +45,7 @@ class Store:
         offline: bool = False,
         packages: tuple[str, ...] = (),
         runner: Runner | None = None,
+        supply: Supply | None = None,
     ) -> None:
         self.runner = runner or Runner()
         self.packages = packages
@@ -53,27 +53,60 @@ class Store:
         self.platforms = platforms
         self.offline = offline
         self.cache = cache or Cache()
+        self.supply = supply or Supply(self.cache.root / "packages")
         self.progress = progress or Progress(quiet=True)
 
     def emulator(self, program: str, *, force: bool = False) -> EmulatorRef:
         """A static qemu-user program, e.g. ``qemu-aarch64``."""
-        entry = self._make(
-            "emulator",
-            f"qemu-{mmdebstrap.host_architecture()}",
-            f"2 {mmdebstrap.EMULATOR_SUITE} {' '.join(mmdebstrap.EMULATORS)}",
-            lambda tree: mmdebstrap.build_emulators(self.cache, tree, MARKER, MARKER_OFFSET, self.runner),
-            force=force,
-        )
+        entry = self.make_emulator(force=force)
         path = self.cache.tree("emulator", entry.name) / program
         digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
         return EmulatorRef(path, digest, f"{program} {entry.facts.get('version', '')}".strip())
+
+    def make_emulator(self, *, force: bool = False) -> Entry:
+        """The entry of the static emulators."""
+        name = f"qemu-{host_architecture()}"
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return emulators.build_emulators(self.supply, name, tree, self.runner)
+
+        return self._make("emulator", name, self.made_of("emulator", name), build, force=force)
+
+    def made_of(self, kind: str, name: str) -> str:
+        """What an entry is made of, as one word: another one makes it stale.
+
+        Raises:
+            KeyError: nothing of that name is made here.
+        """
+        match kind:
+            case "rootfs":
+                rootfs_recipe = self._rootfs_recipe(name)
+                asked = rootfs_recipe.packages
+                packages = self.supply.recipe(kind, name, rootfs_recipe.suite, rootfs_recipe.arch, asked)
+                return f"7 {_digest(rootfs_recipe)} {packages}"
+            case "kernel":
+                # What it runs on is no part of what it is made of.
+                recipe = self.platforms.file.kernels[name]
+                packages = self.supply.recipe(kind, name, recipe.suite, recipe.arch, (recipe.package,))
+                return f"3 {recipe.package} {packages}"
+            case "emulator":
+                return f"3 {self.supply.pins.named(kind, name).digest} {' '.join(emulators.PROGRAMS)}"
+            case "system-emulator":
+                return f"2 {self.supply.pins.named(kind, name).digest} {' '.join(emulators.SYSTEM_PROGRAMS)}"
+        raise KeyError(kind)
+
+    def _rootfs_recipe(self, name: str) -> RootfsRecipe:
+        recipe = self.platforms.file.rootfs[name]
+        if self.packages:
+            recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
+        return recipe
 
     def rootfs_for(self, platform: Platform, *, force: bool = False) -> RootfsRef:
         """The root filesystem of a platform: the vendor's if one was imported, else the nearest stand-in."""
         imported = self.cache.verified("rootfs", f"{VENDOR}{platform.id}", IMPORTED)
         if imported is not None:
             tree = self.cache.tree("rootfs", imported.name)
-            facts = imported.facts if "machine" in imported.facts else mmdebstrap.read_facts(tree)
+            facts = imported.facts if "machine" in imported.facts else rootfs.read_facts(tree)
             if others := vendors.disagreements(platform, tree, facts):
                 raise HostFault(
                     _(
@@ -107,23 +140,26 @@ class Store:
                 platform=platform.id,
             )
             raise HostFault(what, mend=mend, lacking=Lacking.STAND_IN)
-        return self._ref(self._make_rootfs(name, force=force), platform)
+        return self._ref(self.make_rootfs(name, force=force), platform)
 
     @property
     def _system_emulator(self) -> str:
-        return f"qemu-system-{mmdebstrap.host_architecture()}"
+        return f"qemu-system-{host_architecture()}"
 
     def system_emulator(self, *, force: bool = False) -> SystemEmulatorRef:
         """qemu-system with its libraries and firmware."""
-        entry = self._make(
-            "system-emulator",
-            self._system_emulator,
-            f"1 {mmdebstrap.EMULATOR_SUITE} {' '.join(kernels.PROGRAMS)}",
-            lambda tree: kernels.build_system_emulator(self.cache, tree, self.runner),
-            force=force,
-        )
+        entry = self.make_system_emulator(force=force)
         version = f"qemu-system {entry.facts.get('version', '')}".strip()
         return SystemEmulatorRef(self.cache.tree("system-emulator", entry.name), entry.digest, version)
+
+    def make_system_emulator(self, *, force: bool = False) -> Entry:
+        """The entry of qemu-system."""
+        name = self._system_emulator
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return emulators.build_system_emulator(self.supply, name, tree, self.runner)
+
+        return self._make("system-emulator", name, self.made_of("system-emulator", name), build, force=force)
 
     def has_system(self, platform: Platform) -> bool:
         """Whether a kernel of the platform's architecture, and what it runs on, have been provisioned."""
@@ -168,16 +204,16 @@ class Store:
                 ),
                 mend=verbatim("xc kernel list"),
             )
-        # What it runs on is no part of what it is made of.
-        made_of = "2 " + recipe.model_dump_json(include={"suite", "arch", "package", "expired_release"})
-        entry = self._make(
-            "kernel",
-            name,
-            made_of,
-            lambda tree: kernels.build_kernel(self.cache, recipe, tree, self.runner),
-            force=force,
-        )
-        return self._kernel_ref(entry, recipe)
+        return self._kernel_ref(self.make_kernel(name, force=force), recipe)
+
+    def make_kernel(self, name: str, *, force: bool = False) -> Entry:
+        """The entry of a stand-in kernel."""
+        recipe = self.platforms.file.kernels[name]
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return kernels.build_kernel(self.supply, name, recipe, tree)
+
+        return self._make("kernel", name, self.made_of("kernel", name), build, force=force)
 
     def _kernel_ref(self, entry: Entry, recipe: KernelRecipe | None = None) -> KernelRef:
         tree = self.cache.tree("kernel", entry.name)
@@ -206,36 +242,50 @@ class Store:
         name = platform.rootfs_name
         if name is not None and self.cache.peek("rootfs", self._entry_name(name)) is None:
             self.rootfs_for(platform)
-        if self.cache.peek("emulator", f"qemu-{mmdebstrap.host_architecture()}") is None:
+        if self.cache.peek("emulator", f"qemu-{host_architecture()}") is None:
             self.emulator(platform.architecture.qemu)
 
     def rootfs(self, name: str, *, force: bool = False) -> RootfsRef:
         """A root filesystem by its own name, e.g. for the reference runs."""
-        return self._ref(self._make_rootfs(name, force=force), None)
+        return self._ref(self.make_rootfs(name, force=force), None)
 
-    def _make_rootfs(self, name: str, *, force: bool = False) -> Entry:
-        recipe = self.platforms.file.rootfs[name]
-        if self.packages:
-            recipe = recipe.model_copy(update={"packages": (*recipe.packages, *self.packages)})
+    def make_rootfs(self, name: str, *, force: bool = False) -> Entry:
+        """The entry of a stand-in root filesystem."""
+        recipe, entry_name, made_of = self._rootfs_recipe(name), self._entry_name(name), self.made_of("rootfs", name)
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
-            source, facts = mmdebstrap.build_rootfs(self.cache, recipe, tree, self.runner)
-            _give_to_sandbox_user(tree)
+            # One that another user has made is whole, and cannot be changed by sandboxes of ours: a copy of it can.
+            whole = None if force else self.cache.verified("rootfs", entry_name, made_of)
+            if whole is not None:
+                shutil.copytree(self.cache.tree("rootfs", entry_name), tree, symlinks=True, dirs_exist_ok=True)
+                source, facts = whole.source, whole.facts
+            else:
+                source, facts = rootfs.build_rootfs(self.supply, name, recipe, tree)
+            give_to_sandbox_user(tree)
             return source, facts
 
-        return self._make("rootfs", self._entry_name(name), _recipe_digest(recipe), build, force=force)
+        return self._make("rootfs", entry_name, made_of, build, force=force, fits=_is_ours)
 
     def _entry_name(self, name: str) -> str:
         if not self.packages:
             return name
         return f"{name}+{hashlib.sha256(' '.join(self.packages).encode()).hexdigest()[:8]}"
 
-    def _make(self, kind: str, name: str, recipe: str, build: mmdebstrap.Builder, *, force: bool) -> Entry:
+    def _make(
+        self,
+        kind: str,
+        name: str,
+        recipe: str,
+        build: emulators.Builder,
+        *,
+        force: bool,
+        fits: Callable[[Path], bool] = lambda _tree: True,
+    ) -> Entry:
         demand_linux(_("a sandbox"))
         with self.progress.step(f"{kind} {name}") as step:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:
-                if self.offline:
+                if self.offline and self.cache.verified(kind, name, recipe) is None:
                     raise HostFault(
                         _("{kind} {name} is not in the cache {root}", kind=kind, name=name, root=self.cache.root),
                         mend=verbatim("xc provision"),
@@ -243,7 +293,7 @@ class Store:
                 step.starts()
                 return build(tree)
 
-            return self.cache.make(kind, name, recipe, made, force=force, on_wait=step.waits)
+            return self.cache.make(kind, name, recipe, made, force=force, on_wait=step.waits, fits=fits)
 
     def _ref(self, entry: Entry, platform: Platform | None) -> RootfsRef:
         differs: list[Message] = []
@@ -265,8 +315,8 @@ class Store:
                 packages = joined(map(verbatim, self.packages), _(", "))
                 differs.append(_("with {packages}, as the manifest asks", packages=packages))
         tree = self.cache.tree("rootfs", entry.name)
-        owner, wanted = tree.stat().st_uid, os.geteuid() or SANDBOX_HOST_UID
-        if owner != wanted:
+        if not _is_ours(tree):
+            owner, wanted = tree.stat().st_uid, _sandbox_uid()
             raise HostFault(
                 _(
                     "the root filesystem {tree} belongs to user {owner}, and sandboxes need user {wanted} to own it",
@@ -285,69 +335,12 @@ class Store:
             differs=tuple(differs),
         )
 
-    # -- air-gapped labs
-
-    def export(self, directory: Path) -> list[str]:
-        """Write every entry to ``directory`` as a tar archive with an index; returns the names."""
-        directory.mkdir(parents=True, exist_ok=True)
-        index = []
-        for entry in self.cache.entries():
-            archive = f"{entry.kind}-{entry.name}.tar"
-            pack(self.cache.tree(entry.kind, entry.name), directory / f".{archive}.part")
-            (directory / f".{archive}.part").rename(directory / archive)
-            index.append({"archive": archive, "entry": asdict(entry)})
-        part = directory / ".index.json.part"
-        part.write_text(json.dumps({"schema": "xc-provision/1", "entries": index}, indent=1))
-        part.rename(directory / "index.json")
-        return [item["archive"] for item in index]  # type: ignore[misc]
-
-    def import_export(self, directory: Path) -> list[str]:
-        """Take in what ``export`` wrote; every tree must have the digest that the index says."""
-        try:
-            data = json.loads((directory / "index.json").read_text(encoding="utf-8"))
-            if data["schema"] != "xc-provision/1":
-                raise ValueError(f"schema {data['schema']!r}")
-            wanted = [(directory / item["archive"], Entry(**item["entry"])) for item in data["entries"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataFileError(
-                _("{directory}/index.json: not an export: {why}", directory=directory, why=error),
-                mend=_("xc provision --export DIR, on a machine with network"),
-            ) from error
-        for archive, entry in wanted:
-            if not entry.says_what_it_is:
-                raise DataFileError(
-                    _(
-                        "{directory}/index.json: {name} says that it is what its name and recipe deny",
-                        directory=directory,
-                        name=verbatim(repr(entry.name)),
-                    )
-                )
-
-            def build(tree: Path, archive: Path = archive, entry: Entry = entry) -> tuple[str, dict[str, str]]:
-                unpack(archive, tree)
-                found = tree_digest(tree)
-                if found != entry.digest:
-                    raise DataFileError(
-                        _(
-                            "{archive}: its tree has digest {found}, the index says {digest}",
-                            archive=archive,
-                            found=found,
-                            digest=entry.digest,
-                        )
-                    )
-                if entry.kind == "rootfs":
-                    _give_to_sandbox_user(tree)
-                return entry.source, entry.facts
-
-            self.cache.make(entry.kind, entry.name, entry.recipe, build, stand_in=entry.stand_in)
-        return [entry.name for _rest, entry in wanted]
-
     def import_rootfs(self, platform: Platform, tarball: Path) -> Entry:
         """Take a vendor's root filesystem for ``platform`` from a tar archive."""
 
         def build(tree: Path) -> tuple[str, dict[str, str]]:
             unpack(tarball, tree)
-            facts = mmdebstrap.read_facts(tree)
+            facts = rootfs.read_facts(tree)
             if "libc" not in facts and platform.system.libc == "glibc":
                 raise DataFileError(
                     _(
@@ -366,9 +359,8 @@ class Store:
                     ),
                     mend=_("if the platform is described wrongly, correct it in a file of your own: --platforms-file"),
                 )
-            for name in ("proc", "dev", "sys", "run", "xc", ".xc", "tmp"):
-                (tree / name).mkdir(exist_ok=True)
-            _give_to_sandbox_user(tree)
+            rootfs.make_directories(tree)
+            give_to_sandbox_user(tree)
             return f"imported from {tarball.name}", facts
 
         return self.cache.make("rootfs", f"{VENDOR}{platform.id}", IMPORTED, build, stand_in=False, force=True)
@@ -378,11 +370,21 @@ def _told(text: str | Text) -> Message:
     return text.message() if isinstance(text, Text) else verbatim(text)
 
 
-def _recipe_digest(recipe: RootfsRecipe) -> str:
-    return "6 " + hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+def _digest(recipe: RootfsRecipe) -> str:
+    made_of = recipe.model_dump_json(exclude={"expired_release"})  # it is for those who ask an archive for what is new
+    return hashlib.sha256(made_of.encode()).hexdigest()
 
 
-def _give_to_sandbox_user(tree: Path) -> None:
+def _sandbox_uid() -> int:
+    """Who has to own a tree that sandboxes change."""
+    return os.geteuid() or SANDBOX_HOST_UID
+
+
+def _is_ours(tree: Path) -> bool:
+    return tree.stat().st_uid == _sandbox_uid()
+
+
+def give_to_sandbox_user(tree: Path) -> None:
     """As root, hand the tree to the id that target code is mapped to, so that its private layer can change it."""
     if os.geteuid() != 0:
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.messages import Message, _, joined, verbatim
-from pytest_xinchuang.provision.mmdebstrap import read_os_release
+from pytest_xinchuang.provision.rootfs import read_os_release
 
 _MACHINES = {"3": "EM_386", "62": "EM_X86_64", "183": "EM_AARCH64", "258": "EM_LOONGARCH"}
 """e_machine (System V gABI registry) by the names of platforms.yaml."""

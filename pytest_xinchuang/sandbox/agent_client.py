@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of, read_answer, told_by
-from pytest_xinchuang.sandbox.call_log import CallLog
+from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.tools.process import UNSCALED, Runner
@@ -30,6 +30,7 @@ TRACE_WORD = "xc:trace"
 """What the agent is told to be a tracer: followed by ``UID,FD``, the program and its argv."""
 
 _SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
+_PIN = 20
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
 
 ANSWER_TIMEOUT_S = 60.0
@@ -69,6 +70,7 @@ class AgentSandbox:
         self.name = name
         self._prefix = list(prefix)
         self._environment = dict(environment)
+        self._pinned = False
         self._scale, self._runner = timeout_scale, runner
         self._cpu_model = cpu_model
         self._emulated = emulated
@@ -181,6 +183,13 @@ class AgentSandbox:
         finally:
             self._streams.pop(number, None)
 
+    def _pin(self, programs: Mapping[str, Any]) -> int:
+        """Have the agent start programs by its tracer (agent/exec.go); returns why not, an error number, or 0."""
+        answer, _nothing = self._ask(_PIN, json.dumps(programs).encode())
+        number = int(told_by(answer, "errno"))
+        self._pinned = number == 0
+        return number
+
     # -- the protocol
 
     def _spawn(
@@ -191,10 +200,12 @@ class AgentSandbox:
         number = next(self._ids)
         stream = self._streams[number] = _Stream(limits.output_mb << 20)
         # An emulator logs system calls itself; elsewhere the agent does.
-        emulator = {"QEMU_STRACE": "1"} if trace and self._prefix else {}
+        emulator = {"QEMU_STRACE": "1"} if trace and not self._logs else {}
         variables = [f"{k}={v}" for k, v in {**self._environment, **env, **emulator}.items()]
         request: dict[str, Any] = {"argv": list(argv), "env": variables, "cwd": cwd, "prefix": self._prefix}
-        if trace and not self._prefix:
+        if self._pinned:
+            request["pinned"] = True
+        if trace and self._logs:
             request["trace"] = stream.traced = True
         self._send(_SPAWN, number, json.dumps(request).encode())
         return number, stream
@@ -211,7 +222,9 @@ class AgentSandbox:
     ) -> Outcome:
         allowed = limits or Limits()
 
-        def again() -> bytes | None:
+        def again() -> bytes | CallLog | None:
+            if self._pinned:
+                return self._run(argv, stdin, env or {}, cwd, allowed, trace=True).log
             log = f"{WORK_DIR}/.xc-emulator.log"
             self._run(argv, stdin, {**(env or {}), "QEMU_STRACE": "1", LOG_ENVIRONMENT: log}, cwd, allowed)
             with contextlib.suppress(OSError):
@@ -260,13 +273,29 @@ class AgentSandbox:
             cpu=self._cpu_model,
             gone=self._dead,
             again=again,
-            log=self._whole_log(stream) if stream.traced else None,
+            log=self._whole_log(stream) if stream.traced and stream.answer is not None else None,
         )
 
+    @property
+    def _logs(self) -> bool:
+        """Whether the agent has a log of system calls of its own, or takes down the emulators'."""
+        return self._pinned or not self._prefix
+
     def _whole_log(self, stream: _Stream) -> CallLog | None:
+        if self._pinned:
+            return self._taken_down(stream)
         log = self._log_of(bytes(stream.trace))
         full = len(stream.trace) >= stream.keep
         return replace(log, lost=_("it is too long")) if log is not None and full else log
+
+    @staticmethod
+    def _taken_down(stream: _Stream) -> CallLog | None:
+        """What the emulators logged, as the agent took it down (agent/calllog.go)."""
+        answer = stream.answer or {}
+        if "exec_errno" in answer:
+            return None
+        lost = answer.get("untraced", _("it was not started"))
+        return read_pieces(bytes(stream.trace), Message.from_data(lost) if lost else NOTHING)
 
     def start(
         self,

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from pytest_xinchuang.provision.cache import (
     stat_index,
     tree_digest,
 )
+from tests.messages.english import english_in
 
 
 def fill(tree: Path) -> tuple[str, dict[str, str]]:
@@ -69,13 +72,14 @@ def test_a_damaged_entry_is_not_used(tmp_path: Path, damage: str) -> None:
             (tree / "d" / "link").symlink_to("/etc/passwd")
     assert Cache(tmp_path).verified("kind", "name", "1") is None
     Cache(tmp_path).make("kind", "name", "1", fill)
-    assert (tree / "a").read_text() == "content"
+    assert (Cache(tmp_path).tree("kind", "name") / "a").read_text() == "content"
+    assert not tree.exists()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": 1}'])
 def test_an_entry_that_cannot_be_read_is_made_again(tmp_path: Path, content: str) -> None:
     Cache(tmp_path).make("kind", "name", "1", fill)
-    (tmp_path / "entries/kind/name/entry.json").write_text(content)
+    Cache(tmp_path).record("kind", "name").write_text(content)
     assert Cache(tmp_path).make("kind", "name", "1", fill).facts == {"x": "1"}
 
 
@@ -196,7 +200,7 @@ RECORD_EDITS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("edit", RECORD_EDITS.values(), ids=RECORD_EDITS)
 def test_a_record_that_was_edited_is_not_believed(tmp_path: Path, edit: dict[str, Any]) -> None:
     Cache(tmp_path).make("kind", "name", "1", fill)
-    record = tmp_path / "entries/kind/name/entry.json"
+    record = Cache(tmp_path).record("kind", "name")
     record.write_text(json.dumps({**json.loads(record.read_text()), **edit}))
     assert Cache(tmp_path).verified("kind", "name", "1") is None
     assert Cache(tmp_path).verified("kind", "name", None) is None
@@ -206,7 +210,7 @@ def test_a_record_that_was_edited_is_not_believed(tmp_path: Path, edit: dict[str
 
 def test_a_record_of_an_earlier_version_is_believed_where_it_is_what_its_name_says(tmp_path: Path) -> None:
     Cache(tmp_path).make("kind", "name", "1", fill)
-    record = tmp_path / "entries/kind/name/entry.json"
+    record = Cache(tmp_path).record("kind", "name")
     fields = json.loads(record.read_text())
     del fields["record"]
     record.write_text(json.dumps(fields))
@@ -217,7 +221,7 @@ def test_a_record_of_an_earlier_version_is_believed_where_it_is_what_its_name_sa
 
 def test_a_forged_record_of_a_vendor_needs_the_vendors_name(tmp_path: Path) -> None:
     made = Cache(tmp_path).make("kind", "name", "1", fill)
-    record = tmp_path / "entries/kind/name/entry.json"
+    record = Cache(tmp_path).record("kind", "name")
     for recipe, stand_in in (("imported", False), ("1", False), ("imported", True)):
         Entry(made.kind, made.name, recipe, made.digest, made.source, stand_in, made.facts).write(record)
         assert Cache(tmp_path).verified("kind", "name", None) is None
@@ -234,7 +238,7 @@ def test_what_changes_while_it_is_in_use_is_our_fault(
     monkeypatch.setattr(caches, "_LOOKED_AT_S", 0.0)
     cache = Cache(tmp_path)
     cache.make("kind", "name", "1", fill)
-    place = tmp_path / "entries/kind/name"
+    place = cache.record("kind", "name").parent
     os.utime(place / "tree/a")
     assert cache.verified("kind", "name", "1") is not None  # touched alone
     match what:
@@ -254,7 +258,7 @@ def test_what_changes_while_it_is_in_use_is_our_fault(
 @pytest.mark.parametrize("what", ["root", "entry"])
 def test_a_cache_of_another_user_is_told_and_not_used(tmp_path: Path, what: str) -> None:
     Cache(tmp_path).make("kind", "name", "1", fill)
-    place = tmp_path if what == "root" else tmp_path / "entries/kind/name/entry.json"
+    place = tmp_path if what == "root" else Cache(tmp_path).record("kind", "name")
     os.chown(place, 64000, 64000)
     with pytest.raises(HostFault, match=r"belongs to user 64000, and we are user root(.|\n)*XC_CACHE"):
         Cache(tmp_path).verified("kind", "name", "1")
@@ -316,3 +320,195 @@ def test_a_file_is_whole_while_it_has_the_digest_that_was_noted(tmp_path: Path, 
         case "bytes":
             noted.write_bytes(b"\xff")
     assert is_whole(place) is (damage == "none")
+
+
+def test_a_new_version_lies_beside_the_old_one_while_somebody_uses_that(tmp_path: Path) -> None:
+    """So does an image's layer, whose directories cannot be renamed: a file alone is replaced."""
+    user = Cache(tmp_path)
+    user.make("kind", "name", "1", fill)
+    old = user.tree("kind", "name")
+
+    def other(tree: Path) -> tuple[str, dict[str, str]]:
+        (tree / "a").write_text("another")
+        return "test", {}
+
+    other_process = Cache(tmp_path)
+    other_process.make("kind", "name", "2", other)
+    assert (other_process.tree("kind", "name") / "a").read_text() == "another"
+    # Who uses the old one keeps it, and is not told that anything has changed.
+    assert user.tree("kind", "name") == old and (old / "a").read_text() == "content"
+    assert user.verified("kind", "name", "1") is not None
+    assert user.verified("kind", "name", "2") is None
+    del user
+    other_process.clean()
+    assert not old.exists()
+    assert [path.name for path in (tmp_path / "entries/kind/name").iterdir() if path.is_dir()] == [
+        other_process.tree("kind", "name").parent.name
+    ]
+
+
+def test_the_same_content_twice_has_two_places(tmp_path: Path) -> None:
+    first = Cache(tmp_path)
+    first.make("kind", "name", "1", fill)
+    second = Cache(tmp_path)
+    second.make("kind", "name", "1", fill, force=True)
+    assert second.tree("kind", "name") != first.tree("kind", "name")
+    assert first.verified("kind", "name", "1") and second.verified("kind", "name", "1")
+
+
+@pytest.mark.parametrize("pointer", ["", "../../other\n", "0" * 16, "/etc", "\xff"])
+def test_a_pointer_to_nothing_of_ours_is_no_entry(tmp_path: Path, pointer: str) -> None:
+    Cache(tmp_path).make("kind", "name", "1", fill)
+    (tmp_path / "entries/kind/name/current").write_text(pointer, encoding="latin-1")
+    assert Cache(tmp_path).verified("kind", "name", "1") is None
+    assert Cache(tmp_path).holds("kind", "name")
+    assert Cache(tmp_path).make("kind", "name", "1", fill)
+
+
+def unversioned(root: Path, name: str = "name", recipe: str = "1", *, stand_in: bool = True) -> Entry:
+    """An entry as earlier releases wrote it."""
+    place = root / "entries/kind" / name
+    (place / "tree").mkdir(parents=True)
+    source, facts = fill(place / "tree")
+    entry = Entry("kind", name, recipe, tree_digest(place / "tree"), source, stand_in, facts)
+    entry.write(place / "entry.json")
+    return entry
+
+
+def test_an_entry_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    entry = unversioned(tmp_path)
+    brought = unversioned(tmp_path, "vendor-x", "imported", stand_in=False)
+    assert Cache(tmp_path).verified("kind", "name", "1") == entry
+    assert Cache(tmp_path).verified("kind", "vendor-x", "imported") == brought
+    assert Cache(tmp_path).entries() == [entry, brought]
+
+
+@pytest.mark.parametrize("days", [0, 2])
+def test_an_entry_of_an_earlier_release_is_replaced_and_removed_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    unversioned(tmp_path)
+    cache = Cache(tmp_path)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + days * 86400)
+    assert cache.make("kind", "name", "2", fill).recipe == "2"
+    assert Cache(tmp_path).verified("kind", "name", "2") is not None
+    assert (tmp_path / "entries/kind/name/entry.json").exists() is (days == 0)
+    assert (tmp_path / "entries/kind/name/tree").exists() is (days == 0)
+
+
+def test_a_build_that_failed_is_not_tried_again_in_the_run(tmp_path: Path) -> None:
+    tried = []
+
+    def broken(tree: Path) -> tuple[str, dict[str, str]]:
+        tried.append(tree)
+        raise HostFault(verbatim("no network"), mend=verbatim("plug it in"))
+
+    cache = Cache(tmp_path)
+    with pytest.raises(HostFault, match=r"^no network\n"):
+        cache.make("kind", "name", "1", broken)
+    for _ in range(3):
+        with pytest.raises(
+            HostFault, match=r"^no network; it was tried at \d\d:\d\d:\d\d, and .*\n.*plug it in"
+        ) as again:
+            cache.make("kind", "name", "1", broken)
+    assert len(tried) == 1
+    assert not english_in(again.value.render("zh").replace("no network", "").replace("plug it in", ""))
+    # Another thing is tried, so is the same when it is forced, and in another run.
+    cache.make("kind", "name", "2", fill)
+    assert cache.make("kind", "name", "1", fill, force=True)
+    assert cache.make("kind", "name", "1", broken)
+    with pytest.raises(HostFault, match=r"^no network\n"):
+        Cache(tmp_path).make("kind", "other", "1", broken)
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.ENOSPC, "make room in"),
+        (errno.EROFS, "is read-only: export XC_CACHE"),
+        (errno.EACCES, "may not be written by us: export XC_CACHE"),
+        (errno.EXDEV, "lies on several file systems: export XC_CACHE"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EIO, "export XC_CACHE"),
+    ],
+    ids=errno.errorcode.get,
+)
+def test_what_the_system_refuses_is_told_by_its_cause(tmp_path: Path, number: int, mend: str) -> None:
+    def refused(_tree: Path) -> tuple[str, dict[str, str]]:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(HostFault, match=rf"{os.strerror(number)}\n.*{mend}") as caught:
+        Cache(tmp_path).make("kind", "name", "1", refused)
+    assert ("make room" in str(caught.value)) is (number == errno.ENOSPC)
+    assert not english_in(caught.value.render("zh"))
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with one entry that may be read alone, and a directory for temporary files."""
+    root = tmp_path / "image"
+    Cache(root).make("kind", "name", "1", fill)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).is_relative_to(root) and access(path, mode))
+    return root
+
+
+def test_a_cache_that_may_be_read_alone_is_used(read_only: Path, tmp_path: Path) -> None:
+    cache = Cache(read_only)
+    assert cache.below == read_only and cache.root.parent == tmp_path / "tmp"
+    assert cache.root.stat().st_mode & 0o777 == 0o700
+    before = stat_index(read_only)
+
+    def never(_tree: Path) -> tuple[str, dict[str, str]]:
+        raise AssertionError
+
+    assert cache.make("kind", "name", "1", never).facts == {"x": "1"}
+    assert cache.tree("kind", "name").is_relative_to(read_only)
+    cache.make("kind", "other", "1", fill)
+    assert {entry.name for entry in cache.entries()} == {"name", "other"}
+    # A newer one hides what is below.
+    cache.make("kind", "name", "2", fill)
+    assert Cache(read_only).verified("kind", "name", "2") is not None
+    assert Cache(read_only).tree("kind", "name").is_relative_to(cache.root)
+    assert stat_index(read_only) == before
+    cache.clean()
+
+
+@pytest.mark.parametrize("what", ["link", "file", "open to all"])
+def test_a_directory_for_temporary_files_that_others_may_write_is_not_used(
+    read_only: Path, tmp_path: Path, what: str
+) -> None:
+    place = tmp_path / "tmp" / f"pytest-xinchuang-{os.geteuid()}"
+    match what:
+        case "link":
+            (tmp_path / "elsewhere").mkdir()
+            place.symlink_to(tmp_path / "elsewhere")
+        case "file":
+            place.write_text("")
+        case "open to all":
+            place.mkdir()
+            place.chmod(0o777)
+    with pytest.raises(HostFault, match="XC_CACHE"):
+        Cache(read_only)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can give files away")
+def test_what_does_not_fit_is_made_anew(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.make("kind", "name", "1", fill)
+    made = []
+
+    def ours(tree: Path) -> tuple[str, dict[str, str]]:
+        made.append(tree)
+        os.chown(tree, 64000, 64000)
+        return fill(tree)
+
+    def fits(tree: Path) -> bool:
+        return tree.stat().st_uid == 64000
+
+    for _ in range(2):
+        cache.make("kind", "name", "1", ours, fits=fits)
+    assert len(made) == 1 and fits(cache.tree("kind", "name"))

@@ -13,7 +13,7 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError, HostFault
 from pytest_xinchuang.core.platform import Platform, Platforms
 from pytest_xinchuang.provision.cache import Cache, Entry, tree_digest
-from pytest_xinchuang.provision.mmdebstrap import read_facts, read_os_release
+from pytest_xinchuang.provision.rootfs import read_facts, read_os_release
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.provision.vendors import disagreements
 
@@ -87,7 +87,7 @@ def test_an_import_is_compared_again_when_it_is_used(tmp_path: Path, kunpeng: Pl
     ref = store.rootfs_for(kunpeng)
     assert (ref.stand_in, ref.libc_version) == (False, "2.28")
     # Someone puts another system there, with a record that is right about it.
-    place = cache / "entries/rootfs" / f"vendor-{kunpeng.id}"
+    place = store.cache.record("rootfs", f"vendor-{kunpeng.id}").parent
     (place / "tree/usr/lib/os-release").write_text(DEBIAN)
     entry = Entry.read(place / "entry.json")
     assert entry is not None
@@ -103,7 +103,7 @@ def test_an_edited_record_of_an_import_is_no_way_to_a_stand_in(
 ) -> None:
     cache = tmp_path / "cache"
     Store(platforms, Cache(cache)).import_rootfs(kunpeng, archive(tmp_path, system(tmp_path / "t")))
-    record = cache / "entries/rootfs" / f"vendor-{kunpeng.id}/entry.json"
+    record = Cache(cache).record("rootfs", f"vendor-{kunpeng.id}")
     record.write_text(json.dumps({**json.loads(record.read_text()), "facts": {"libc": "2.38"}}))
     with pytest.raises(HostFault, match="is not what was imported"):
         Store(platforms, Cache(cache)).rootfs_for(kunpeng)
@@ -118,6 +118,15 @@ def test_a_root_filesystem_that_sandboxes_do_not_own_is_told(
     os.chown(store.cache.tree("rootfs", f"vendor-{kunpeng.id}"), 0, 0)
     with pytest.raises(HostFault, match="belongs to user 0, and sandboxes need user 64321 to own it"):
         Store(platforms, Cache(tmp_path / "cache")).rootfs_for(kunpeng)
+
+
+def test_an_import_whose_version_is_not_named_is_no_way_to_a_stand_in(
+    tmp_path: Path, kunpeng: Platform, platforms: Platforms
+) -> None:
+    Store(platforms, Cache(tmp_path)).import_rootfs(kunpeng, archive(tmp_path, system(tmp_path / "t")))
+    (Cache(tmp_path).record("rootfs", f"vendor-{kunpeng.id}").parents[1] / "current").unlink()
+    with pytest.raises(HostFault, match="is not what was imported"):
+        Store(platforms, Cache(tmp_path)).rootfs_for(kunpeng)
 
 
 def test_facts_are_never_read_off_the_host(tmp_path: Path) -> None:

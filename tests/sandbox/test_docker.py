@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import multiprocessing
 import os
@@ -25,8 +27,8 @@ from pytest_xinchuang.packages.mru.engine import MruEngine
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.sandbox.backends import docker_images
 from pytest_xinchuang.sandbox.backends.docker import LABEL, DockerSandbox, connect, export_image, reap
-from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits
 from pytest_xinchuang.toolchain.builder import Builder
@@ -61,13 +63,11 @@ def sandbox(request: pytest.FixtureRequest, docker_pool: Pool, platforms: Platfo
 def test_it_says_what_it_is(sandbox: DockerSandbox, platforms: Platforms) -> None:
     platform = platforms.get(sandbox.fingerprint.platform)
     assert sandbox.fingerprint.observed["uname_m"] == platform.architecture.uname
-    assert not sandbox.fingerprint.isolation["cpu_pinned"]
-    if platform.arch is HOST_ARCH:
-        assert "run natively on this host" in sandbox.fingerprint.degraded
+    assert sandbox.fingerprint.extra["children"] == "tracer" and not sandbox.fingerprint.degraded
+    assert all(sandbox.fingerprint.isolation[name] for name in ("children_emulated", "cpu_pinned", "host_refused"))
 
 
 def test_it_keeps_the_protocol(sandbox: DockerSandbox) -> None:
-    # Builtins alone: children need the host's binfmt_misc.
     outcome = sandbox.run(["sh", "-c", "read x; echo got $x; echo err >&2; exit 3"], stdin=b"in\n")
     assert (outcome.stdout, outcome.stderr, outcome.code) == (b"got in\n", b"err\n", 3)
     data = os.urandom(1 << 20)
@@ -204,6 +204,7 @@ def test_an_image_can_be_exported_for_import(docker_pool: Pool, platforms: Platf
 def test_an_image_can_be_imported_as_a_root_filesystem(
     docker_pool: Pool, platforms: Platforms, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(docker_images, "identity_of", lambda _platform, _stand_in: {})  # it is Debian
     sandbox = docker_pool.sandbox(platforms.get("phytium"))
     assert isinstance(sandbox, DockerSandbox)
     image = client.containers.get(sandbox.name).image.tags[0]
@@ -239,6 +240,12 @@ def test_an_engine_that_refuses_clone3_is_named(
 ) -> None:
     """Row 49 of the porting failures; every other test here is its twin."""
     monkeypatch.setattr(DockerSandbox, "SECURITY", ("no-new-privileges", _seccomp_that_refuses_clone3()))
+    with contextlib.closing(Pool(docker_pool.store, "docker", run_id="mended")) as mended:
+        sandbox = mended.sandbox(platforms.get("phytium"))
+        assert sandbox.fingerprint.extra["clone3"] == "EPERM" and not sandbox.fingerprint.degraded, (
+            "our filter mends it"
+        )
+    monkeypatch.setattr(DockerSandbox, "_pin", lambda _self, _programs: errno.EPERM)
     with pytest.raises(SandboxFault, match="XC-HOST-001") as caught:
         docker_pool.sandbox(platforms.get("phytium"))
     assert "20.10.10" in caught.value.mend
@@ -252,6 +259,7 @@ def test_threads_that_fail_for_clone3_are_not_the_subjects_failure(
     tmp_path: Path, docker_pool: Pool, platforms: Platforms, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DockerSandbox, "SECURITY", ("no-new-privileges", _seccomp_that_refuses_clone3()))
+    monkeypatch.setattr(DockerSandbox, "_pin", lambda _self, _programs: errno.EPERM)
     (tmp_path / "xinchuang.yaml").write_text(
         'schema: xc-subject/1\nname: x\nversion: "1"\nunits:\n  - {name: u, kind: c, sources: [u.c], links: [pthread]}\n'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import re
@@ -22,8 +23,10 @@ import pytest
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.backends import qemu
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.backends.qemu_spec import CHILDREN, LAYER
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -33,14 +36,37 @@ pytestmark = pytest.mark.sandbox
 UNAME = {"phytium": "aarch64", "zhaoxin": "x86_64", "loongson": "loongarch64"}
 
 
-@pytest.fixture(params=UNAME)
-def name(request: pytest.FixtureRequest) -> str:
+OLD = "old kernel"
+"""Programs start by the tracer, and the layer is a copy, as on a kernel that gives us neither binfmt_misc nor overlay."""
+
+
+@pytest.fixture(params=(*UNAME, f"phytium {OLD}", f"zhaoxin {OLD}"))
+def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def sandbox(name: str, pool: Pool, platforms: Platforms) -> Sandbox:
-    found = pool.sandbox(platforms.get(name))
+def name(way: str) -> str:
+    return way.split()[0]
+
+
+@pytest.fixture(scope="module")
+def old_pool(store: Store) -> Iterator[Pool]:
+    with contextlib.closing(Pool(store, "qemu")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sandbox(
+    way: str, name: str, pool: Pool, old_pool: Pool, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
+    old = way.endswith(OLD)
+    with monkeypatch.context() as patch:
+        if old:
+            patch.setenv(CHILDREN, "tracer")
+            patch.setenv(LAYER, "copy")
+        found = (old_pool if old else pool).sandbox(platforms.get(name))
+    assert not old or (found.fingerprint.extra["children"], found.fingerprint.extra["layer"]) == ("tracer", "copy")
     found.reset()
     return found
 
@@ -464,6 +490,14 @@ def test_changing_the_identity_is_seen_and_undone(sandbox: Sandbox) -> None:
         ("echo > /gone; rm /gone", ("/",)),
         ("echo > /etc/left; chmod 600 /etc/left", ("/etc/left",)),
         ("chmod 600 /etc/passwd; chmod 644 /etc/passwd", ("/etc/passwd",)),
+        (": >> /etc/passwd", ("/etc/passwd",)),
+        ("rm -r /etc/ssl; mkdir /etc/ssl", ("/etc/ssl",)),
+        ("rm -r /etc/ssl", ("/etc/ssl",)),
+        ("rm /etc/group; cp /etc/passwd /etc/group", ("/etc/group",)),
+        ("ln /etc/passwd /xc/p", ("/etc/passwd",)),
+        ("touch -d @1 /etc/passwd; chmod 700 /etc/ssl", ("/etc/passwd", "/etc/ssl")),
+        ("chmod 700 /etc/ssl; chmod 755 /etc/ssl; cat /etc/passwd; ls -lR /etc", ()),
+        ("mkdir -p /opt/a/b; : > /opt/a/b/f; chmod 0 /opt/a/b", ("/opt", "/opt/a", "/opt/a/b", "/opt/a/b/f")),
         ("mkdir d; echo > d/f; rm -r d; echo > /tmp/gone; rm /tmp/gone; mkdir -p /etc/ssl; ls /etc /var", ()),
     ],
 )
@@ -474,6 +508,74 @@ def test_what_was_made_and_removed_again_shows_in_its_directory(
     sandbox.reset()
     shell(sandbox, f"set -e; {script}")
     assert sandbox.changes() == found
+
+
+MAPS = """
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    int file = open("/etc/passwd", O_RDWR);
+    volatile char *text = mmap(0, 100, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (text == MAP_FAILED) return 1;
+    char first = text[0];
+    if (count > 1) text[0] = first + 1;
+    return 0;
+}
+"""
+
+
+def test_what_a_command_puts_in_the_place_of_directories_leads_reset_nowhere(
+    sandbox: Sandbox, name: str, pool: Pool, platforms: Platforms
+) -> None:
+    """The supervisor's own root has the provisioned root filesystem at /lower."""
+    tree = pool.store.rootfs_for(platforms.get(name)).path
+    before = sorted((tree / "etc").iterdir())
+    shell(
+        sandbox,
+        "mkdir /xc/d; cd /; mv /xc /opt/xc; ln -s /lower/etc /xc; mv /etc /etc2; ln -s /lower/etc /etc; chmod 0 /run /tmp",
+    )
+    sandbox.reset()
+    assert sandbox.changes() == ()
+    assert sorted((tree / "etc").iterdir()) == before
+    shell(sandbox, "test -d /xc && test ! -L /xc && : > /xc/f && : > /tmp/f && : > /run/f && test ! -L /etc")
+    shell(sandbox, "rm -r /xc; rmdir /run || :", cwd="/")
+    sandbox.reset()
+    shell(sandbox, ": > /xc/f; : > /run/f")
+
+
+MARKS = """
+#include <sys/xattr.h>
+int main(int count, char **words) { return setxattr(words[1], "user.mark", "1", 1, 0) != 0; }
+"""
+
+
+def test_what_is_marked_is_seen(sandbox: Sandbox, name: str, pool: Pool, platforms: Platforms, tmp_path: Path) -> None:
+    program = c_program(Builder(pool.store.cache), platforms, platforms.get(name).arch, MARKS, tmp_path)
+    for path in ("/etc", "/etc/passwd"):
+        sandbox.put("/xc/p", program, executable=True)
+        done = sandbox.run(["/xc/p", path])
+        assert done.ok or not sandbox.fingerprint.extra["user_attributes"]
+        assert sandbox.changes() == ((path,) if done.ok else ())
+        sandbox.reset()
+        assert sandbox.changes() == ()
+
+
+def test_what_is_written_by_way_of_memory_is_seen(
+    sandbox: Sandbox, name: str, pool: Pool, platforms: Platforms, tmp_path: Path
+) -> None:
+    """It changes no times on a file system in memory."""
+    program = c_program(Builder(pool.store.cache), platforms, platforms.get(name).arch, MAPS, tmp_path)
+    sandbox.put("/xc/p", program, executable=True)
+    before = sandbox.get("/etc/passwd")
+    for argv in (["/xc/p", "x"], ["/xc/p"]):
+        assert sandbox.run(argv).ok
+        assert sandbox.changes() == ("/etc/passwd",)
+        sandbox.reset()
+        sandbox.put("/xc/p", program, executable=True)
+        assert sandbox.get("/etc/passwd") == before
+        assert sandbox.changes() == ()
 
 
 def test_a_system_call_that_the_kernel_lacks_answers_enosys(pool: Pool, platforms: Platforms, tmp_path: Path) -> None:

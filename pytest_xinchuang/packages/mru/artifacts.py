@@ -90,7 +90,7 @@ def _one(
         "findings": told[:200],
     }
     record.saw(BY_LEVEL.values(), Fidelity.STATIC, seen)
-    run = any(unit.artifact == artifact.name for unit in subject.file.units)
+    run = any(unit.artifact == artifact.name or unit.files.get(platform.arch) == name for unit in subject.file.units)
     for finding in findings:
         _take(record, finding, catalogue, run)
     return record
@@ -111,5 +111,5 @@ def _take(record: UnitRecord, finding: Finding, catalogue: FindingCatalogue, run
             BY_LEVEL.get(level, BEHAVES),
             Cause.FIDELITY,
             _("{reason}: a run decides, and no unit runs the artifact", reason=reason),
-            _("add a unit of kind artifact that uses it"),
+            _("add a unit that runs it"),
         )

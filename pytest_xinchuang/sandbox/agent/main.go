@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,6 +32,7 @@ const (
 	inSpawn, inStdin, inKill, inPut, inGet, inList, inReset = 1, 2, 3, 4, 5, 6, 7
 	outStdout, outStderr, outExit, outDone, outData         = 101, 102, 103, 104, 105
 	outTrace                                                = 106
+	inPin                                                   = 20
 
 	userWord = "--user" // who commands run as, where we are the first process of a container
 )
@@ -41,6 +43,7 @@ type spawnRequest struct {
 	Cwd    string   `json:"cwd"`
 	Prefix []string `json:"prefix"` // the emulator and its options, or nothing
 	Trace  bool     `json:"trace"`  // log the system calls of the command and its children
+	Pinned bool     `json:"pinned"` // by the tracer of exec.go, in the place of Prefix
 }
 
 type command struct {
@@ -49,6 +52,9 @@ type command struct {
 	started time.Time
 	readers sync.WaitGroup
 	input   queue
+
+	log      uint16      // of system calls: its number, or 0
+	untraced atomic.Bool // the tracer could not take it, and it ended
 }
 
 // queue keeps a command's stdin in order, and keeps one that does not read from holding up the others.
@@ -191,7 +197,19 @@ func spawn(id uint32, payload []byte) {
 		asTarget(func() error { return makeDirectories(request.Cwd) })
 	}
 	argv, program := request.Argv, find(request.Argv[0], request.Env)
-	if len(request.Prefix) > 0 {
+	name := filepath.Base(argv[0])
+	if request.Pinned && execs != nil {
+		kind := plain
+		if request.Trace {
+			kind = logging
+		}
+		full, emulator, err := execs.first(argv, program, request.Cwd, kind)
+		if err != nil {
+			sendJSON(outExit, id, map[string]any{"exec_errno": errno(err)})
+			return
+		}
+		argv, program = full, emulator
+	} else if len(request.Prefix) > 0 {
 		var full []string
 		err := asTarget(func() (err error) {
 			full, err = emulated(request.Prefix, argv, program)
@@ -217,8 +235,17 @@ func spawn(id uint32, payload []byte) {
 		Sys: &syscall.SysProcAttr{Setsid: true, Credential: credential},
 	}
 	start := forkExec
-	if request.Trace {
+	goOn := func() error { return nil }
+	if request.Trace && !request.Pinned {
 		start = c.forkExecTraced
+	} else if request.Pinned && execs != nil {
+		if request.Trace {
+			c.log = newLog(id, execs.log)
+		}
+		start = func(program string, argv []string, attributes *syscall.ProcAttr) (pid int, err error) {
+			pid, goOn, err = execs.start(program, argv, attributes, name, c.log)
+			return pid, err
+		}
 	}
 	lock.Lock()
 	pid, err := start(program, argv, attributes)
@@ -235,8 +262,14 @@ func spawn(id uint32, payload []byte) {
 		inW.Close()
 		outR.Close()
 		errR.Close()
+		if c.log != 0 {
+			closeLog(c.log)
+		}
 		sendJSON(outExit, id, map[string]any{"exec_errno": errno(err)})
 		return
+	}
+	if err := goOn(); err != nil {
+		c.untraced.Store(true)
 	}
 	go c.input.drain(inW)
 	go copyOut(c, outR, outStdout)
@@ -348,12 +381,18 @@ func reap() {
 	for {
 		var status syscall.WaitStatus
 		var usage syscall.Rusage
+		doJobs()
 		lock.Lock()
-		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, &usage)
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG|wall, &usage)
 		if err != nil || pid <= 0 {
 			lock.Unlock()
 			return
 		}
+		if execs.stopped(pid, status) {
+			lock.Unlock()
+			continue
+		}
+		execs.ended(pid)
 		c := commands[pid]
 		if c == nil || status.Stopped() {
 			lock.Unlock()
@@ -378,10 +417,26 @@ func reap() {
 			c.readers.Wait()
 			c.input.add(nil)
 			cpu := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-			sendJSON(outExit, c.id, map[string]any{
+			var lost any
+			var opened uint64
+			if c.log != 0 {
+				onTracer(func() error {
+					lost, opened = closeLog(c.log)
+					return nil
+				})
+			}
+			if why := execs.broken(c); why != nil {
+				sendJSON(outExit, c.id, map[string]any{"broken": why})
+				return
+			}
+			answer := map[string]any{
 				"status": int(status), "wall_ns": wall.Nanoseconds(), "left": len(left),
 				"cpu_ms": float64(cpu.Microseconds()) / 1000,
-			})
+			}
+			if c.log != 0 {
+				answer["untraced"], answer["emulators"] = lost, opened
+			}
+			sendJSON(outExit, c.id, answer)
 		}()
 	}
 }
@@ -598,6 +653,9 @@ func removeAll(path string) {
 }
 
 func main() {
+	if len(os.Args) > 3 && os.Args[1] == execWord {
+		becomeCommand(os.Args[2], os.Args[3], os.Args[4:])
+	}
 	// What runs as the same user, or as one that is mapped to ours, must not reach our descriptors (prctl(2), proc(5)).
 	const setDumpable = 4
 	syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0)
@@ -609,11 +667,14 @@ func main() {
 	// Taken and dropped, not ignored: what a process ignores its commands ignore too (execve(2)).
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
+		runtime.LockOSThread()
 		tick := time.NewTicker(time.Second) // signals coalesce
 		for {
 			select {
 			case <-children:
 			case <-tick.C:
+			case job := <-jobs:
+				job()
 			}
 			reap()
 		}
@@ -662,6 +723,8 @@ func main() {
 			list(id)
 		case inReset:
 			reset(id)
+		case inPin:
+			pin(id, payload)
 		}
 	}
 }

@@ -18,17 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import SandboxFault
+from pytest_xinchuang.core.kernel_calls import lacking_on
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
-from pytest_xinchuang.provision.refs import RootfsRef
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, told, verbatim
+from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
 from pytest_xinchuang.sandbox.agent_client import AgentSandbox
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.docker_images import prepare, said
-from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, CpuVariant
+from pytest_xinchuang.sandbox.backends.user_mode import NEEDED_BY_QEMU
+from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, WORK_DIR, Fingerprint
-from pytest_xinchuang.sandbox.wall.calls import docker_profile
+from pytest_xinchuang.sandbox.wall import pinned
+from pytest_xinchuang.sandbox.wall.calls import docker_profile, seccomp_program
+from pytest_xinchuang.sandbox.wall.emulation import emulation
 from pytest_xinchuang.sandbox.wall.masks import DOCKER_MASKED, DOCKER_READ_ONLY
 from pytest_xinchuang.tools.process import Runner
 
@@ -38,6 +43,10 @@ API_TIMEOUT_S = 120
 """Seconds for one answer of the engine; a pull answers as it goes."""
 MEMORY_MB = 2048
 PIDS = 1024
+CLONE3 = 435
+"""The same number on every architecture."""
+PINNED = "/.xc/pinned"
+"""Where the agent has the emulator with its CPU model within itself (agent/exec.go)."""
 
 
 def connect(timeout_scale: float = 1.0) -> Any:
@@ -149,8 +158,12 @@ class DockerSandbox(AgentSandbox):
         prefix: Sequence[str],
         environment: Mapping[str, str],
         rootfs: RootfsRef,
-        emulator: tuple[str, str],
+        emulator: EmulatorRef,
         cpu_model: str,
+        release: str,
+        absent: Sequence[int],
+        floor: bool,
+        identity: bool,
         timeout_scale: float,
         runner: Runner,
         keep: bool,
@@ -170,25 +183,35 @@ class DockerSandbox(AgentSandbox):
         self._container: Any = None
         try:
             self._start(image, platform, labels)
-            self.fingerprint = self._describe(platform, rootfs, emulator)
+            untraced = self._trace(emulator, platform, release, absent)
+            self._floor, self._identity = self._pinned and floor, identity
+            self.fingerprint = self._describe(platform, rootfs, emulator, untraced)
         except BaseException:
             self._keep = False
             self.close()
             raise
 
     @classmethod
-    def open(cls, run: Opening, platform: Platform, variant: CpuVariant) -> DockerSandbox:
+    def open(cls, run: Opening, platform: Platform, wanted: Circumstances | CpuVariant) -> DockerSandbox:
         """Start a container of ``platform``: of the image that was named, of the vendor's if the engine has it, or of
         the stand-in root filesystem.
+
+        Args:
+            wanted: a variant alone is that of the CPU under the platform's own circumstances.
 
         Raises:
             SandboxFault: it could not be started; nothing is left behind.
         """
+        if not isinstance(wanted, Circumstances):
+            wanted = Circumstances(wanted)
+        variant = wanted.variant
         model = getattr(platform.cpu.emulation, variant).value
         if model is None:
             raise SandboxFault(
                 _("{id}: no QEMU CPU model is known for its {variant} variant", id=platform.id, variant=variant)
             )
+        if wanted.vendor:
+            model = f"{model},vendor={wanted.vendor}"
         client = connect(run.timeout_scale)
         try:
             reap(client)
@@ -204,11 +227,16 @@ class DockerSandbox(AgentSandbox):
                 name=name,
                 labels=labels,
                 prefix=["/.xc/emulator", "-cpu", model, "-r", release],
-                # Children are emulated by the host's binfmt_misc, when it has the architecture: this is all they get.
+                # Without a tracer children are emulated by the host's binfmt_misc, when it has the architecture: this is all
+                # they get.
                 environment={**BASE_ENV, "QEMU_CPU": model, "QEMU_UNAME": release},
                 rootfs=prepared.rootfs,
-                emulator=(emulator.version, emulator.digest),
+                emulator=emulator,
                 cpu_model=model,
+                release=release,
+                absent=_absent_calls(platform) if wanted.floor else (),
+                floor=wanted.floor and platform.system.kernel.value is not None,
+                identity=bool(prepared.identity),
                 timeout_scale=EMULATION_SCALE * run.timeout_scale,
                 runner=run.runner,
                 keep=run.keep,
@@ -228,7 +256,12 @@ class DockerSandbox(AgentSandbox):
             cap_add=["SETUID", "SETGID", "KILL"],
             security_opt=list(self.SECURITY),
             read_only=True,
-            tmpfs={WORK_DIR: f"{tmpfs},mode=755", "/tmp": f"{tmpfs},mode=1777", "/run": f"{tmpfs},mode=755"},
+            tmpfs={
+                WORK_DIR: f"{tmpfs},mode=755",
+                "/tmp": f"{tmpfs},mode=1777",
+                "/run": f"{tmpfs},mode=755",
+                PINNED: "rw,exec,nosuid,nodev,size=96m,mode=711",
+            },
             mem_limit=f"{MEMORY_MB}m",
             memswap_limit=f"{MEMORY_MB}m",
             pids_limit=PIDS,
@@ -263,7 +296,27 @@ class DockerSandbox(AgentSandbox):
         threading.Thread(target=self._read_all, name=f"{self.name}-reader", daemon=True).start()
         self._await_agent(START_TIMEOUT_S)
 
-    def _describe(self, platform: Platform, rootfs: RootfsRef, emulator: tuple[str, str]) -> Fingerprint:
+    def _trace(self, emulator: EmulatorRef, platform: Platform, release: str, absent: Sequence[int]) -> Message:
+        """Have children emulated by the agent's tracer; returns why not, or nothing."""
+        machine = host.machine()
+        if not pinned.supported(machine):
+            return _("on a {machine} host there is no tracer of programs", machine=verbatim(machine))
+        made = emulation(emulator, platform.arch, machine, self._cpu_model, release)
+        # As in ``docker_profile``, and where an engine's own profile has EPERM for it: the last filter's errno is told.
+        absent = [*absent, CLONE3]
+        programs = {name: made[name] for name in ("emulators", "doors", "kinds", "log")} | {
+            "called": {kind: made["called"].format(kind=kind) for kind in made["emulators"]},
+            "refuser": made["helpers"]["refuser"],
+            "filter": seccomp_program(machine, absent, traced=True).hex(),
+        }
+        number = self._pin(programs)
+        return _("{step}: {problem}", step=_("trace processes"), problem=system_error(number)) if number else NOTHING
+
+    @property
+    def logs_apart(self) -> bool:
+        return self._pinned
+
+    def _describe(self, platform: Platform, rootfs: RootfsRef, emulator: EmulatorRef, untraced: Message) -> Fingerprint:
         asked = self.run(["uname", "-mr"], cwd="/")
         clone3 = errno.errorcode.get((self._streams[0].answer or {}).get("clone3", 0), "0")
         if not asked.ok and clone3 == "EPERM":
@@ -284,7 +337,9 @@ class DockerSandbox(AgentSandbox):
         baseline = sorted(self.run(["true"], cwd="/").wall_ms for _turn in range(3))[1]
         native = HOST_ARCH is platform.arch
         child = self.run(["sh", "-c", "uname -m; :"], cwd="/")
-        children = not native and child.stdout.strip().decode(errors="replace") == platform.architecture.uname
+        emulated = child.stdout.strip().decode(errors="replace") == platform.architecture.uname
+        children = emulated and (not native or self._pinned)
+        by = "tracer" if self._pinned else "binfmt_misc"
         unknown = _("the host's binfmt_misc does not know this architecture")
         why = _("they run natively on this host") if native else unknown
         return Fingerprint(
@@ -296,25 +351,25 @@ class DockerSandbox(AgentSandbox):
             rootfs_digest=rootfs.digest,
             stand_in=rootfs.stand_in,
             differs=rootfs.differs,
-            emulator=emulator[0],
-            emulator_digest=emulator[1],
+            emulator=emulator.version,
+            emulator_digest=emulator.digest,
             cpu_model=self._cpu_model,
             isolation={
                 "children_emulated": children,
-                "cpu_pinned": False,
+                "cpu_pinned": children and self._pinned,
                 "no_network": True,
                 "private_layer": True,
                 "call_list": True,
-                "host_refused": False,
+                "host_refused": self._pinned,
                 "memory_counted": True,
-                "kernel_floor": False,
-                "identity": not rootfs.stand_in,
+                "kernel_floor": self._floor,
+                "identity": self._identity or not rootfs.stand_in,
             },
             observed={"uname_m": machine, "uname_r": release},
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
-            degraded=NOTHING if children else _("children are not emulated: {why}", why=why),
-            extra={"container": self.name, "clone3": clone3},
+            degraded=NOTHING if children else _("children are not emulated: {why}", why=joined([why, untraced])),
+            extra={"container": self.name, "clone3": clone3, "children": by if children else "none", "layer": "tmpfs"},
         )
 
     # -- the way to the agent
@@ -363,6 +418,12 @@ class DockerSandbox(AgentSandbox):
 
 
 _serial = itertools.count(1)
+
+
+def _absent_calls(platform: Platform) -> list[int]:
+    """Numbers of the host's system calls that the platform's kernel has not got, as far as they can be taken away."""
+    numbers = tables()[HOST_ARCH.value] if HOST_ARCH else {}
+    return [numbers[n] for n in lacking_on(platform).absent if n in numbers and n not in NEEDED_BY_QEMU]
 
 
 def _as_fault(error: BaseException, what: Message) -> BaseException:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,9 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.messages import Message, _, system_cause, system_error, verbatim
 from pytest_xinchuang.provision.archive import pack
 from pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef
-from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
+from pytest_xinchuang.sandbox.agents import agent
 from pytest_xinchuang.sandbox.backend import Opening
-from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
-from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH, identity_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Prepared:
 
     image: str
     rootfs: RootfsRef
+    identity: frozenset[str]
+    """Files that tell that the system is the platform's own, where the root filesystem is a stand-in."""
 
 
 def prepare(client: Any, run: Opening, platform: Platform, emulator: EmulatorRef) -> Prepared:
@@ -39,15 +42,17 @@ def prepare(client: Any, run: Opening, platform: Platform, emulator: EmulatorRef
         SandboxFault: the image cannot be had, or is of another architecture.
     """
     agent = _agent(run)
-    tools = hashlib.sha256(agent + emulator.digest.encode()).hexdigest()[:12]
     base = _base_image(client, run, platform)
+    stand_in = base is None or bool(base.labels.get("xc.stand-in"))
+    identity = {path: text for path, text in identity_of(platform, stand_in).items() if not path.startswith("/proc/")}
+    tools = hashlib.sha256(agent + emulator.digest.encode() + json.dumps(identity).encode()).hexdigest()[:12]
     if base is not None:
         rootfs = RootfsRef(
             name=base.tags[0] if base.tags else base.id,
             path=Path("/"),
             digest=base.id,
             libc_version="",
-            stand_in=bool(base.labels.get("xc.stand-in")),
+            stand_in=stand_in,
             differs=(),
         )
         key, lines = base.id.partition(":")[2][:12], [f"FROM {base.id}"]
@@ -57,8 +62,14 @@ def prepare(client: Any, run: Opening, platform: Platform, emulator: EmulatorRef
     tag = f"xc-sandbox/{platform.arch}:{key}-{tools}"
     with run.store.cache.lock(f"image-{platform.arch}-{key}"):
         if not client.images.list(name=tag):
-            _build(client, tag, [*lines, "COPY xc /.xc"], rootfs if base is None else None, agent, emulator, platform)
-    return Prepared(tag, rootfs)
+            lines += ["COPY xc /.xc", *(["COPY identity /"] if identity else [])]
+            files = {
+                "xc/agent": (agent, 0o711),
+                "xc/emulator": (emulator.path.read_bytes(), 0o755),
+                **{f"identity{path}": (text.encode(), 0o644) for path, text in identity.items()},
+            }
+            _build(client, tag, lines, rootfs if base is None else None, files, platform)
+    return Prepared(tag, rootfs, frozenset(identity))
 
 
 def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
@@ -106,11 +117,9 @@ def _base_image(client: Any, run: Opening, platform: Platform) -> Any | None:
 
 
 def _agent(run: Opening) -> bytes:
-    """The agent, built for the host, which is taken to have the engine's architecture."""
-    platforms = run.store.platforms.file
+    """The agent for the host, which is taken to have the engine's architecture."""
     assert HOST_ARCH is not None
-    target = Target(HOST_ARCH, platforms.architectures[HOST_ARCH], platforms.architectures[HOST_ARCH].libc_base)
-    return Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE)
+    return agent(run.store.cache, run.runner, HOST_ARCH, run.store.platforms.file.architectures[HOST_ARCH])
 
 
 def _build(
@@ -118,8 +127,7 @@ def _build(
     tag: str,
     lines: list[str],
     rootfs: RootfsRef | None,
-    agent: bytes,
-    emulator: EmulatorRef,
+    files: Mapping[str, tuple[bytes, int]],
     platform: Platform,
 ) -> None:
     from docker.errors import APIError, BuildError
@@ -128,8 +136,8 @@ def _build(
     with tempfile.TemporaryFile() as context:
         with tarfile.open(fileobj=context, mode="w") as tar:
             _add(tar, "Dockerfile", "\n".join([*lines, labels]).encode() + b"\n", 0o644)
-            _add(tar, "xc/agent", agent, 0o755)
-            _add(tar, "xc/emulator", emulator.path.read_bytes(), 0o755)
+            for name, (data, mode) in files.items():
+                _add(tar, name, data, mode)
             if rootfs is not None:
                 with tempfile.NamedTemporaryFile() as inner:
                     pack(rootfs.path, Path(inner.name))

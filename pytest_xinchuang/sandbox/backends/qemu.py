@@ -12,25 +12,24 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from pytest_xinchuang.core.errors import SandboxFault
-from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, system_error, verbatim
-from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID, EmulatorRef, RootfsRef
+from pytest_xinchuang.provision.refs import SANDBOX_HOST_UID
 from pytest_xinchuang.sandbox.answers import check_errno, outcome_of
 from pytest_xinchuang.sandbox.backends.inside import confinement
+from pytest_xinchuang.sandbox.backends.qemu_spec import QemuSpec as QemuSpec
 from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.wall import calls, masks, pinned
 from pytest_xinchuang.sandbox.wall.emulation import emulation
 from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
-from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner
+from pytest_xinchuang.tools.process import DEVNULL
 from pytest_xinchuang.tools.streams import Capture, Remembered
 
 START_TIMEOUT_S = 30.0
@@ -44,35 +43,6 @@ MOST_READ = 1 << 30
 """Bytes of the largest file that is read from a sandbox."""
 KILL_TIMEOUT_S = 5.0
 """Seconds for the end of what was killed."""
-
-
-@dataclass(frozen=True)
-class QemuSpec:
-    """What a qemu sandbox is made of.
-
-    Attributes:
-        timeout_scale: of the time-outs of commands.
-        runner: scales those of the sandbox itself.
-        emulator: None runs the root filesystem natively (the x86-64 reference on an x86-64 host).
-        identity: path -> text of files that tell what system and CPU this is, /proc/cpuinfo among them.
-        absent_calls: numbers of the host's system calls that answer ENOSYS: the platform's kernel has not got them.
-        floor: whether ``absent_calls`` are all that can be taken away.
-        loopback: bring the loopback interface up, for programs that talk to themselves; there is no other.
-    """
-
-    platform: str
-    arch: Arch
-    rootfs: RootfsRef
-    emulator: EmulatorRef | None
-    cpu_model: str
-    kernel_release: str
-    timeout_scale: float = 1.0
-    runner: Runner = UNSCALED
-    layer_mb: int = 512
-    identity: tuple[tuple[str, str], ...] = ()
-    absent_calls: tuple[int, ...] = ()
-    floor: bool = False
-    loopback: bool = False
 
 
 class QemuSandbox:
@@ -111,7 +81,9 @@ class QemuSandbox:
         try:
             # Before it is told what to do: whatever it starts is in the group.
             self._group = MemoryGroup.of(self._supervisor.pid)
-            self._binfmt_missing = self._shake_hands()
+            self._ready = self._shake_hands()
+            self._children, self._missing = self._ready["children"], Message.from_data(self._ready["missing"] or "")
+            self._copied_mb = -(-self._ready["copied"] >> 20)
             self.fingerprint = self._fingerprint()
         except BaseException:
             self.close()
@@ -138,6 +110,8 @@ class QemuSandbox:
             "emulators": {},
             "log": "",
             "helpers": {},
+            "children": spec.children,
+            "layer": spec.layer,
             "registrations": [],
             "network": False,
             "loopback": spec.loopback,
@@ -149,6 +123,7 @@ class QemuSandbox:
             "masked": list(masks.MASKED),
             "read_only": list(masks.READ_ONLY),
             "filter": calls.seccomp_program(machine, spec.absent_calls).hex(),
+            "traced_filter": calls.seccomp_program(machine, spec.absent_calls, traced=True).hex(),
         }
         return (
             config
@@ -156,8 +131,8 @@ class QemuSandbox:
             else config | emulation(spec.emulator, spec.arch, machine, spec.cpu_model, spec.kernel_release)
         )
 
-    def _shake_hands(self) -> Message:
-        """Configure the supervisor; returns why it has no binfmt_misc of its own, or nothing."""
+    def _shake_hands(self) -> dict[str, Any]:
+        """Configure the supervisor; returns what it says of itself."""
         confinement.send(self._control, self._config())
         seconds = self.spec.runner.seconds(START_TIMEOUT_S)
         self._control.settimeout(seconds)
@@ -184,12 +159,12 @@ class QemuSandbox:
                 mend=verbatim("xc doctor"),
                 namespaces=True,
             )
-        return Message.from_data(answer["binfmt"] or "")
+        return answer
 
     def _fingerprint(self) -> Fingerprint:
         spec = self.spec
         baseline, observed = self._calibrate()
-        children = spec.emulator is None or not self._binfmt_missing
+        children = bool(self._children)
         return Fingerprint(
             backend="qemu",
             platform=spec.platform,
@@ -216,7 +191,12 @@ class QemuSandbox:
             observed=observed,
             host_kernel=host.release(),
             baseline_ms=baseline,
-            degraded=NOTHING if children else _("children are not emulated: {why}", why=self._binfmt_missing),
+            degraded=NOTHING if children else _("children are not emulated: {why}", why=self._missing),
+            extra={
+                "children": self._children or "none",
+                "layer": self._ready["layer"],
+                "user_attributes": self._ready["attributes"],
+            },
         )
 
     def _calibrate(self) -> tuple[float, dict[str, str]]:
@@ -362,7 +342,8 @@ class QemuSandbox:
             },
         }
         if self._group is not None:
-            self._group.allow(limits.memory_mb + self.spec.layer_mb + OVERHEAD_MB, 2 * limits.processes + 64)
+            memory_mb = limits.memory_mb + self.spec.layer_mb + self._copied_mb + OVERHEAD_MB
+            self._group.allow(memory_mb, 2 * limits.processes + 64)
         self._send(message, fds)
         return number
 

@@ -32,7 +32,7 @@ def _user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> Sandb
 def _docker(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
     from pytest_xinchuang.sandbox.backends.docker import DockerSandbox
 
-    return DockerSandbox.open(run, platform, wanted.variant)
+    return DockerSandbox.open(run, platform, wanted)
 
 
 def _system(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
@@ -45,22 +45,19 @@ def _system(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
 def _native(run: Opening, platform: Platform, _: Circumstances) -> Sandbox:
     _here()
     from pytest_xinchuang.core.syscall_names import names_of
-    from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE
+    from pytest_xinchuang.sandbox.agents import agent
     from pytest_xinchuang.sandbox.backends.direct import NativeTracer, open_native
-    from pytest_xinchuang.toolchain.builder import Builder, Target
 
     def tracer() -> NativeTracer:
-        architecture = platform.architecture
-        target = Target(platform.arch, architecture, architecture.libc_base)
-        agent = Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE)
-        program = run.store.cache.root / "tracer" / hashlib.sha256(agent).hexdigest()
-        if not program.is_file() or program.read_bytes() != agent:
+        data = agent(run.store.cache, run.runner, platform.arch, platform.architecture)
+        program = run.store.cache.root / "tracer" / hashlib.sha256(data).hexdigest()
+        if not program.is_file() or program.read_bytes() != data:
             program.parent.mkdir(parents=True, exist_ok=True)
             part = program.with_name(f"{program.name}.{os.getpid()}")
-            part.write_bytes(agent)
+            part.write_bytes(data)
             part.chmod(0o755)
             part.rename(program)
-        return NativeTracer(program, names_of(architecture.names["go"]))
+        return NativeTracer(program, names_of(platform.architecture.names["go"]))
 
     return open_native(platform, run.runner, tracer)
 
@@ -83,7 +80,7 @@ SHIPPED = BackendTable(
     {
         "auto": Backend(_auto, adapts=True),
         "qemu": Backend(_user_mode, adapts=True),
-        "docker": Backend(_docker),
+        "docker": Backend(_docker, adapts=True),
         "system": Backend(_system, adapts=True, boots=True),
         "native": Backend(_native),
     },

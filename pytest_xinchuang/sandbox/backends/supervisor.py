@@ -12,6 +12,7 @@ Texts for users travel as the journal holds messages: ``{"id": TEMPLATE, "params
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -31,10 +32,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from pytest_xinchuang.sandbox.backends.inside import confinement
+    from pytest_xinchuang.sandbox.backends.inside import confinement, copies, execs, programs
 else:
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside"))
     import confinement
+    import copies
+    import execs
+    import programs
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -48,11 +52,18 @@ PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 UID = 1000
 FROM_ROOT = os.geteuid() == 0
 POLL_MS = 100
+AT_ONCE = 256
+"""Stops and ends that are answered before anybody else is."""
 PATIENCE_S = 30
 """Seconds for what is done in a child before it becomes a command, and for a file that is put or got."""
 
 PASSING = ("/tmp/", "/var/tmp/")
 """Where files may come and go (FHS 3.0, 3.18 and 5.15)."""
+
+MADE = ("proc", "dev", "tmp", "run", "xc")
+"""Directories that there are in every sandbox."""
+MADE_APART = ("proc", "dev", "xc")
+"""Those that are no part of the layer: mounted over, and the command's own."""
 
 LOGGING = "xc-logging"
 """How the registrations of the emulator with a log begin, which are enabled while a traced command runs."""
@@ -233,9 +244,8 @@ class Root:
         self.emulators: dict[str, int] = {}
         if emulator is not None:
             # No name that target code could find: it is executed by its descriptor, or by binfmt_misc, which has opened it.
-            for name in config["emulators"]:
-                path = f"{base}/helpers/{name}/{config['emulator_name']}"
-                self.emulators[name] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            paths = {name: f"{name}/{config['emulator_name']}" for name in config["emulators"]} | {"refuser": "refuser"}
+            self.emulators = {n: os.open(f"{base}/helpers/{p}", os.O_PATH | os.O_CLOEXEC) for n, p in paths.items()}
         for name, fd in devices.items():
             os.close(os.open(f"{base}/dev/{name}", os.O_CREAT | os.O_WRONLY))
             mount(_("show /dev/{name}", name=name), f"/proc/self/fd/{fd}", f"{base}/dev/{name}", "", MS_BIND)
@@ -243,7 +253,10 @@ class Root:
             if opened is not None:
                 os.close(opened)
         mount(_("mount /proc"), "proc", f"{base}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        self.binfmt = self._register(base) if config["registrations"] else None
+        self.children, self.missing = "kernel", None
+        if config["registrations"]:
+            self.missing = None if config["children"] == "tracer" else self._register(base)
+            self.children = "tracer" if self.missing or config["children"] == "tracer" else "binfmt_misc"
         os.chdir(base)
         call(_("make the sandbox the root"), libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
         call(_("leave the host's files"), libc.umount2(b"/old", MNT_DETACH))
@@ -253,7 +266,39 @@ class Root:
         # ordinary user's sandbox needs one for each command, and forbids more inside of that.
         if FROM_ROOT:
             write("/proc/sys/user/max_user_namespaces", b"0")
+        self.copy: copies.Copy | None = None
+        self.copied = 0
         self.build()
+        if self.children == "tracer":
+            self._trace()
+
+    def _trace(self) -> None:
+        """Start programs by a tracer of ours; where we may not, those that a command starts are not emulated."""
+        global tracing
+        if FROM_ROOT:
+            os.setgroups([])  # as the target: by its rights files are looked at
+        self.ours = {(a.st_dev, a.st_ino): n for n, fd in self.emulators.items() for a in (os.fstat(fd),)}
+        taking = execs.Execs("/root", UID if FROM_ROOT else 0, config, self.ours)
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                execs.wait_to_be_taken(theirs)
+            finally:
+                os._exit(0)
+        theirs.close()
+        try:
+            taking.take(pid, ours, b"")
+        except OSError as error:
+            why = told(_("trace processes"), error.errno or 0)
+            self.missing = _("{first}, and {second}", first=self.missing, second=why) if self.missing else why
+            self.children = ""
+        else:
+            tracing = taking
+        ours.close()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, execs.WALL)
+        taking.ended(pid)
 
     def _register(self, base: str) -> Text | None:
         """Register the emulator in a binfmt_misc of our own (Linux >= 6.7); returns why not, or nothing."""
@@ -270,15 +315,20 @@ class Root:
 
     def build(self) -> None:
         """(Re)make the writable layer and everything that is mounted in it."""
-        for name in ("upper", "layer"):
-            shutil.rmtree(f"/{name}", ignore_errors=True)
-            os.mkdir(f"/{name}", 0o755)
-        for name in ("proc", "dev", "tmp", "run", "xc"):
-            # Made in the upper layer, so that the root filesystem itself may lack them.
-            if not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}"):
-                os.mkdir(f"/upper/{name}")
-        options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
-        mount(_("mount the writable layer (overlay)"), "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
+        anew = True
+        if self.copy is not None:
+            anew = self.copy.restore()
+            self._complete("/root")
+        elif config["layer"] == "copy" or not self.attributes("/"):
+            # Without attributes (tmpfs before Linux 6.6) no directory can be made where one of the lower layer was removed.
+            self._copy()
+        else:
+            try:
+                self._overlay()
+            except StepFailed as error:
+                if error.number not in (errno.EPERM, errno.EINVAL, errno.ENODEV):
+                    raise
+                self._copy()  # Linux < 5.11 lets root alone mount one, and does not know userxattr
         mount(_("mount the target's /proc"), "proc", "/root/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         confinement.hide("/root/proc", config["masked"], config["read_only"], "/dev/null")
         mount(_("mount the target's /dev"), "dev", "/root/dev", "tmpfs", MS_NOSUID, "size=64m,mode=755")
@@ -289,10 +339,11 @@ class Root:
         os.chmod("/root/dev/shm", 0o1777)
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"/root/dev/{name}")
-        self._identify()
-        os.chmod("/root/tmp", 0o1777)
+        self._identify(anew)
+        if anew:
+            os.chmod("/root/tmp", 0o1777)
         if FROM_ROOT:
-            for path in ("/root", "/root/xc"):
+            for path in ("/root", "/root/xc") if anew else ("/root/xc",):
                 os.chown(path, UID, UID)
             os.chown("/root/dev/shm", UID, UID)
         self._fresh_ipc()
@@ -301,9 +352,46 @@ class Root:
             for directory, names, files in os.walk("/root/dev")
             for name in (*names, *files)
         }
-        self.made = self._upper()
+        if self.copy is not None:
+            if anew:
+                self.copy.settle()
+        else:
+            self.made = self._upper()
 
-    def _identify(self) -> None:
+    @staticmethod
+    def _complete(place: str) -> None:
+        """Make what the root filesystem itself may lack."""
+        for name in MADE:
+            missing = not os.path.isdir(f"/lower/{name}") or os.path.islink(f"/lower/{name}")
+            if (missing or place == "/root") and not os.path.lexists(f"{place}/{name}"):
+                os.mkdir(f"{place}/{name}")
+
+    def _overlay(self) -> None:
+        for name in ("upper", "layer"):
+            shutil.rmtree(f"/{name}", ignore_errors=True)
+            os.mkdir(f"/{name}", 0o755)
+        self._complete("/upper")
+        options = "lowerdir=/lower,upperdir=/upper,workdir=/layer,userxattr"
+        mount(_("mount the writable layer (overlay)"), "overlay", "/root", "overlay", MS_NOSUID | MS_NODEV, options)
+
+    def _copy(self) -> None:
+        self.copied = copies.size_of("/lower")
+        size = self.copied + (config["layer_mb"] << 20)
+        mount(_("mount the writable layer"), "root", "/root", "tmpfs", MS_NOSUID | MS_NODEV, f"size={size},mode=755")
+        self.copy = copies.Copy("/lower", "/root", MADE_APART)
+        self._complete("/root")
+
+    @staticmethod
+    def attributes(place: str) -> bool:
+        """Whether files can have attributes of users there, as on a disk (tmpfs: since Linux 6.6)."""
+        try:
+            os.setxattr(place, "user.xc", b"")
+            os.removexattr(place, "user.xc")
+        except OSError:
+            return False
+        return True
+
+    def _identify(self, anew: bool) -> None:
         """The system's own /etc/os-release and the like, and the CPU's /proc/cpuinfo."""
         for path, text in config["identity"].items():
             if path == "/proc/cpuinfo":
@@ -312,6 +400,8 @@ class Root:
                 mount(_("show the CPU's /proc/cpuinfo"), "/cpuinfo", "/root/proc/cpuinfo", "", MS_BIND)
                 if FROM_ROOT:
                     os.chown("/cpuinfo", UID, UID)
+                continue
+            if not anew:
                 continue
             place = f"/root{path}"
             if os.path.lexists(place):
@@ -325,7 +415,7 @@ class Root:
 
     def logging(self, wanted: bool) -> None:
         """Have emulators that are started from here on log their system calls."""
-        if config["emulator"] and config["registrations"] and not self.binfmt:
+        if self.children == "binfmt_misc":
             self.switch_logging("/binfmt", wanted)
 
     @staticmethod
@@ -335,7 +425,12 @@ class Root:
                 write(f"{binfmt}/{name}", b"1" if wanted else b"0")
 
     def reset(self) -> None:
-        call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
+        if self.copy is None:
+            call(_("unmount the writable layer"), libc.umount2(b"/root", MNT_DETACH))
+        else:
+            for name in ("proc", "dev"):
+                call(_("unmount /{name}", name=name), libc.umount2(f"/root/{name}".encode(), MNT_DETACH))
+            self.copy.empty("/root/xc")
         self.build()
 
     def _upper(self) -> dict[str, State]:
@@ -344,7 +439,7 @@ class Root:
         for directory, names, files in os.walk("/upper"):
             inside = directory[len("/upper") :]
             if inside == "":
-                names[:] = [n for n in names if n not in ("xc", "dev", "proc")]
+                names[:] = [n for n in names if n not in MADE_APART]
             for name in (*names, *files):
                 found[f"{inside}/{name}"] = state(f"/upper{inside}/{name}")
         return found
@@ -354,6 +449,16 @@ class Root:
 
         A directory in which something was made and removed again is one of them, whatever it was called by.
         """
+        if self.copy is not None:
+            written, within = self.copy.compare()
+            changed = {path or "/" for path in written}
+            passing = {path or "/" for path in within if not f"{path}/".startswith(PASSING)}
+        else:
+            changed, passing = self._changes_in_layer()
+        passing -= {os.path.dirname(path) for path in changed}
+        return sorted(changed | passing | set(self._identity_changed()) | set(self._left()))
+
+    def _changes_in_layer(self) -> tuple[set[str], set[str]]:
         now = self._upper()
         changed = {path or "/" for path in self.made if path not in now}
         passing = set()
@@ -369,8 +474,7 @@ class Root:
                 changed.add(path or "/")
             elif was.entries != is_now.entries and not f"{path}/".startswith(PASSING):
                 passing.add(path or "/")
-        passing -= {os.path.dirname(path) for path in changed}
-        return sorted(changed | passing | set(self._identity_changed()) | set(self._left()))
+        return changed, passing
 
     def _left(self) -> list[str]:
         """What is left in shared memory, in queues and among the devices."""
@@ -396,10 +500,10 @@ class Root:
         mount(_("mount the message queues"), "mqueue", "/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
     def _identity_changed(self) -> list[str]:
-        found = []
+        layer, found = "/upper" if self.copy is None else "/root", []
         for path, text in config["identity"].items():
             try:
-                with open("/cpuinfo" if path == "/proc/cpuinfo" else f"/upper{path}", encoding="utf-8") as file:
+                with open("/cpuinfo" if path == "/proc/cpuinfo" else f"{layer}{path}", encoding="utf-8") as file:
                     same = file.read() == text
             except (OSError, UnicodeDecodeError):
                 same = False
@@ -429,6 +533,7 @@ class Command:
         self.processes = message["limits"]["processes"]
         self.started = time.monotonic_ns()
         self.over: Text | None = None
+        self.broken: Text | None = None
         self.tracer: Any = None
         self.untraced: Text | None = None
 
@@ -443,19 +548,14 @@ def find_program(argv0: str, path: str) -> str:
     return argv0
 
 
-def explicit(argv: list[str], program: str) -> list[str]:
-    """How to start ``program`` by the emulator: as binfmt_misc does, and scripts through their interpreter."""
-    for _hop in range(4):
-        with open(os.open(program, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or not os.access(program, os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            head = file.read(256)
-        if not head.startswith(b"#!"):
-            break
-        words = head[2:].split(b"\n", 1)[0].decode(errors="surrogateescape").strip().split(None, 1)
-        argv = [*words, program, *argv[1:]]
-        program = words[0]
-    return [config["emulator_name"], program, argv[0], *argv[1:]]
+def explicit(argv: list[str], program: str, kind: str) -> tuple[list[str], int]:
+    """How to start ``program`` by an emulator: as binfmt_misc does, and scripts through their interpreter."""
+    planned = programs.plan(os.fsencode(program), programs.look_here(root.ours), config["kinds"])
+    if planned.kind != "emulator":
+        return argv, root.emulators["refuser"]
+    words = [os.fsdecode(word) for word in planned.words or ()] or argv[:1]
+    called = config["called"].format(kind=kind)
+    return [called, os.fsdecode(planned.program), *words, *argv[1:]], root.emulators[kind]
 
 
 def not_in_time(*_arguments: object) -> None:
@@ -477,9 +577,20 @@ def hand_over(channel: socket.socket) -> None:
         channel.send(str(error.errno or 0).encode())
 
 
-def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.socket | None) -> None:
+def wait_to_be_traced(gate: socket.socket) -> None:
+    try:
+        execs.wait_to_be_taken(gate)
+    except OSError as error:
+        raise StepFailed(_("trace processes"), error.errno or 0) from None
+
+
+def in_child(
+    message: Message, fds: list[int], error_fd: int, channel: socket.socket | None, gate: socket.socket | None
+) -> None:
     """Become the command. Never returns."""
     try:
+        if gate is not None:
+            wait_to_be_traced(gate)
         os.setsid()
         # Whatever of the target's is opened on the way may block: nobody else is served meanwhile.
         signal.signal(signal.SIGALRM, not_in_time)
@@ -510,8 +621,8 @@ def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.so
             os.chdir(message["cwd"])
         argv = message["argv"]
         program: str | int = find_program(argv[0], message["env"].get("PATH", "/usr/bin:/bin"))
-        if root.emulators and (not config["registrations"] or root.binfmt):
-            argv, program = explicit(argv, str(program)), root.emulators["plain" if channel is None else "logging"]
+        if root.emulators and root.children != "binfmt_misc":
+            argv, program = explicit(argv, str(program), "plain" if channel is None else "logging")
         if channel is not None:
             hand_over(channel)
         for number in range(3, 256):
@@ -519,7 +630,7 @@ def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.so
                 close(number)
         signal.alarm(0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        confinement.install_filter(bytes.fromhex(config["filter"]))
+        confinement.install_filter(bytes.fromhex(config["filter" if gate is None else "traced_filter"]))
         os.execve(program, argv, message["env"])
     except StepFailed as error:
         os.write(error_fd, b"-" + json.dumps(told(error.step, error.number)).encode())
@@ -534,20 +645,27 @@ def in_child(message: Message, fds: list[int], error_fd: int, channel: socket.so
 def spawn(message: Message, fds: list[int]) -> None:
     error_r, error_w = os.pipe()
     ours, theirs = socket.socketpair() if len(fds) > 3 else (None, None)
+    gate, inner = socket.socketpair() if tracing is not None else (None, None)
     if theirs is not None:
         root.logging(True)
     pid = os.fork()
     if pid == 0:
-        in_child(message, fds, error_w, theirs)
+        if gate is not None:
+            gate.close()
+        in_child(message, fds, error_w, theirs, inner)
     command = Command(message, pid)
     os.close(error_w)
-    problem = os.read(error_r, 4096)  # one write of at most PIPE_BUF bytes (pipe(7))
+    if tracing is not None and gate is not None and inner is not None:
+        inner.close()
+        with gate, contextlib.suppress(OSError):  # the child is told by the end of the gate
+            tracing.take(pid, gate, os.fsencode(message["argv"][0].rsplit("/", 1)[-1]))
+    problem = problem_of(error_r)
     os.close(error_r)
     if ours is not None and theirs is not None:
         theirs.close()
         take_listener(command, ours, fds[3])
     if problem:
-        os.waitpid(pid, 0)
+        wait_for(pid)
         end_trace(command)
         if problem.startswith(b"-"):
             reply({"id": command.id, "broken": json.loads(problem[1:])})
@@ -555,6 +673,50 @@ def spawn(message: Message, fds: list[int]) -> None:
             reply({"id": command.id, "exec_errno": int(problem)})
         return
     commands[pid] = command
+
+
+def problem_of(error_r: int) -> bytes:
+    """What a child says of why it has not become the command; nothing if it has. It is traced meanwhile."""
+    while error_r not in select.select([error_r, *woken[:1]], [], [])[0]:
+        awake()
+        gather()
+    return os.read(error_r, 4096)  # one write of at most PIPE_BUF bytes (pipe(7))
+
+
+def wait_for(pid: int) -> None:
+    """Wait for the end of a child that is no command."""
+    while pid not in ends and not gather() and pid not in ends:
+        select.select(woken[:1], [], [], 0.1)
+        awake()
+    ends.pop(pid, None)
+
+
+def awake() -> None:
+    """Take the bytes that signals have written."""
+    with contextlib.suppress(BlockingIOError):
+        os.read(woken[0], 4096)
+
+
+def gather() -> bool:
+    """Take what wait(2) has to tell: a stop is answered at once, an end is kept. Returns whether there may be more."""
+    for _turn in range(AT_ONCE):
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG | (execs.WALL if tracing is not None else 0))
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return False
+        if tracing is None or not os.WIFSTOPPED(status):
+            ends[pid] = (status, usage)
+        else:
+            tracing.stopped(pid, status)
+            if tracing.escaped:
+                tracing.escaped = 0
+                for command in commands.values():
+                    command.broken = _("a program got past the tracer and was killed")
+        if tracing is not None and pid in ends:
+            tracing.ended(pid)
+    return True
 
 
 def take_listener(command: Command, channel: socket.socket, out: int) -> None:
@@ -633,37 +795,54 @@ def kill_all(pids: list[int]) -> None:
             pass
 
 
-def reap() -> None:
-    while True:
-        try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
+def end_all() -> None:
+    """End whatever runs, and wait for it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while alive := list(processes()):
+        kill_all(alive)
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        gather()
+        time.sleep(0.0005)
+
+
+def reap() -> bool:
+    """Answer for commands that have ended. Returns whether more may have happened."""
+    more = gather()
+    done = dict(ends)
+    ends.clear()
+    for pid, (status, usage) in done.items():
         command = commands.pop(pid, None)
-        if command is None:
-            continue
-        wall = time.monotonic_ns() - command.started
-        left = leftovers_of(pid)
-        for _turn in range(20):
-            kill_all(left)
-            again = leftovers_of(pid)
-            if not again:
-                break
-            left += [p for p in again if p not in left]
-        reply(
-            {
-                "id": command.id,
-                "status": status,
-                "wall_ns": wall,
-                "left": len(left),
-                "over": command.over,
-                "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000,
-                "rss_kb": usage.ru_maxrss,
-                **end_trace(command),
-            }
-        )
+        if command is not None:
+            answer_for(command, status, usage)
+    return more
+
+
+def answer_for(command: Command, status: int, usage: resource.struct_rusage) -> None:
+    wall = time.monotonic_ns() - command.started
+    left = leftovers_of(command.pid)
+    for _turn in range(20):
+        kill_all(left)
+        again = leftovers_of(command.pid)
+        if not again:
+            break
+        left += [p for p in again if p not in left]
+    traced = end_trace(command)
+    if command.broken is not None:
+        reply({"id": command.id, "broken": command.broken})
+        return
+    reply(
+        {
+            "id": command.id,
+            "status": status,
+            "wall_ns": wall,
+            "left": len(left),
+            "over": command.over,
+            "cpu_ms": (usage.ru_utime + usage.ru_stime) * 1000,
+            "rss_kb": usage.ru_maxrss,
+            **traced,
+        }
+    )
 
 
 def watch() -> None:
@@ -759,7 +938,7 @@ def handle() -> None:
             case "changes":
                 reply({"id": message["id"], "paths": root.changes()[:1000]})
             case "reset":
-                kill_all(list(processes()))
+                end_all()
                 root.reset()
                 reply({"id": message["id"]})
     except StepFailed as error:
@@ -787,27 +966,36 @@ def serve() -> None:
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    wake_r, wake_w = woken
     signal.signal(signal.SIGCHLD, lambda *_arguments: None)
     signal.set_wakeup_fd(wake_w, warn_on_full_buffer=False)
-    reply({"ready": True, "binfmt": root.binfmt})
+    reply(
+        {
+            "ready": True,
+            "children": root.children,
+            "missing": root.missing,
+            "layer": "overlay" if root.copy is None else "copy",
+            "copied": root.copied,
+            "attributes": root.attributes("/root/xc"),
+        }
+    )
     poll.register(control, select.POLLIN)
     poll.register(wake_r, select.POLLIN)
-    watched = 0.0
+    watched, more = 0.0, False
     while True:
-        events = poll.poll(POLL_MS if commands else 5000)
+        events = poll.poll(0 if more else POLL_MS if commands else 5000)
         for fd, event in events:
             if fd in listening:
                 if event & select.POLLIN:
                     listening[fd].answer()
                 else:
                     stop_listening(fd)
-            if fd == wake_r:
-                os.read(wake_r, 4096)
-                reap()
+        if more or any(fd == wake_r for fd, _event in events):
+            awake()
+            more = reap()
         if any(fd == control.fileno() for fd, _event in events):
             handle()
-            reap()
+            more = reap()
         if time.monotonic() - watched > POLL_MS / 1000:
             watch()
             watched = time.monotonic()
@@ -823,6 +1011,12 @@ commands: dict[int, Command] = {}
 listening: dict[int, Any] = {}
 """Tracers by the descriptor on which their commands' calls are announced."""
 poll = select.poll()
+tracing: execs.Execs | None = None
+"""What starts programs where no binfmt_misc does."""
+ends: dict[int, tuple[int, resource.struct_rusage]] = {}
+"""Processes that have ended and are not answered for yet: status and usage."""
+woken: tuple[int, int] = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+"""Where signals write a byte each."""
 root: Root
 
 if __name__ == "__main__":

@@ -28,14 +28,14 @@ from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, verbatim
 from pytest_xinchuang.provision.cache import is_whole, note_digest
 from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
-from pytest_xinchuang.sandbox.agent_client import AGENT_SOURCE, AgentSandbox
+from pytest_xinchuang.sandbox.agent_client import AgentSandbox
+from pytest_xinchuang.sandbox.agents import agent
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
 from pytest_xinchuang.sandbox.tracing import read_agent
-from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
 
 MEMORY_MB = 1536
@@ -428,7 +428,7 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> Syst
         emulator=run.store.system_emulator(),
         cpu_model=model,
         own_cpu=not kernel.cpu,
-        agent=_agent(run, platform.arch, platform.architecture),
+        agent=agent(run.store.cache, run.runner, platform.arch, platform.architecture),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
@@ -461,7 +461,7 @@ def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
         emulator=run.store.system_emulator(),
         cpu_model="max",
         own_cpu=True,
-        agent=_agent(run, Arch.AMD64, architecture),
+        agent=agent(run.store.cache, run.runner, Arch.AMD64, architecture),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
         loopback=wanted.loopback,
@@ -469,11 +469,6 @@ def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
         keep=run.keep,
     )
     return _open(run, spec, Arch.AMD64)
-
-
-def _agent(run: Opening, arch: Arch, architecture: Architecture) -> bytes:
-    target = Target(arch, architecture, architecture.libc_base)
-    return Builder(run.store.cache, runner=run.runner).go(target, AGENT_SOURCE)
 
 
 def _open(run: Opening, spec: SystemSpec, arch: Arch) -> SystemSandbox:

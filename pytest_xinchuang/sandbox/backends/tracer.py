@@ -39,6 +39,8 @@ _NEW_LISTENER, _WAIT_KILLABLE_RECV = 1 << 3, 1 << 5
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 _RECEIVE, _SEND, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
 _SYNC_WAKE_UP = 1
+_CONTINUES = (5, 5)
+"""The first kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE: on 5.0 to 5.4 a call that is none of ours would wait for ever."""
 _CONTINUE = 1
 # struct seccomp_notif: id, pid, flags, then struct seccomp_data: number, architecture, instruction, six arguments
 _REQUEST = struct.Struct("<QIIiIQ6Q")
@@ -84,6 +86,8 @@ def hand_over() -> int:
     Raises:
         OSError: the kernel has no such thing, or another filter of ours has a listener already.
     """
+    if tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) < _CONTINUES:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     number, argument = 0, 16
     rows = (
         (_LOAD, 0, 0, number),

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-ALLOW = 0x7FFF0000
+ALLOW, TRACE = 0x7FFF0000, 0x7FF00000
 _ERRNO = 0x00050000
 _LOAD, _RETURN, _JUMP, _AND = 0x20, 0x06, 0x05, 0x54
 _EQUAL, _AT_LEAST = 0x15, 0x35
@@ -32,7 +32,7 @@ class Case:
         argument: its index, 0 to 5.
         mask: of the bits that are compared.
         values: the condition holds if the masked argument is one of these.
-        action: ALLOW, or a ``refusal``.
+        action: ALLOW, TRACE (a tracer is asked; without one, ENOSYS), or a ``refusal``.
         zero: an argument that has to be zero as well.
     """
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pytest_xinchuang.core.syscall_names import tables
-from pytest_xinchuang.sandbox.wall.bpf import ALLOW, Action, Case, Checked, assemble, refusal
+from pytest_xinchuang.sandbox.wall.bpf import ALLOW, TRACE, Action, Case, Checked, assemble, refusal
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """linux/audit.h: EM_X86_64 and EM_AARCH64, 64-bit, little-endian; by ``uname -m``."""
@@ -105,18 +105,29 @@ CHECKED: dict[str, Checked] = {
 }
 """Calls whose arguments decide."""
 
+_NEW_LISTENER = 1 << 3
+TRACED: dict[str, Action] = {
+    "execve": TRACE,
+    "execveat": TRACE,
+    # linux/seccomp.h. A filter with a listener (USER_NOTIF) is heard before TRACE, and could let a call pass by the tracer. The
+    # answer is that of a kernel before 5.0.
+    "seccomp": Checked((Case(1, (_NEW_LISTENER,), refusal(errno.EINVAL), mask=_NEW_LISTENER),), ALLOW),
+}
+"""What is otherwise where a tracer starts programs (backends/inside/execs.py)."""
+
 
 def supported(machine: str) -> bool:
     """Whether there is a filter for this host machine (``uname -m``)."""
     return machine in _TABLE
 
 
-def seccomp_program(machine: str, absent: Iterable[int] = ()) -> bytes:
+def seccomp_program(machine: str, absent: Iterable[int] = (), *, traced: bool = False) -> bytes:
     """The filter for target code on a host, as the kernel takes it.
 
     Args:
         machine: ``uname -m`` of the host.
         absent: numbers that answer ENOSYS all the same: the platform's kernel has not got them.
+        traced: whether a tracer starts programs; without one, none starts.
 
     Raises:
         KeyError: there is no filter for this machine.
@@ -126,7 +137,9 @@ def seccomp_program(machine: str, absent: Iterable[int] = ()) -> bytes:
     for name, number in numbers.items():
         if number in gone:
             continue
-        if name in ALLOWED:
+        if traced and name in TRACED:
+            actions[number] = TRACED[name]
+        elif name in ALLOWED:
             actions[number] = ALLOW
         elif name in NOT_PERMITTED:
             actions[number] = _REFUSED
@@ -135,18 +148,22 @@ def seccomp_program(machine: str, absent: Iterable[int] = ()) -> bytes:
     return assemble(AUDIT_ARCH[machine], actions, refusal(errno.ENOSYS))
 
 
+_AGENTS = frozenset({"ptrace"})
+
+
 def docker_profile() -> dict[str, Any]:
     """The same wall as a seccomp profile of Docker.
 
-    clone3 is missing there: its flags are in memory, where no filter sees them, and a container may make namespaces.
+    clone3 is missing there: its flags are in memory, where no filter sees them, and a container may make namespaces. The agent
+    traces commands, and takes that from them by ``seccomp_program``.
     """
     known = frozenset().union(*tables().values())
     missing = sorted({"clone3"} | known - ALLOWED - NOT_PERMITTED - CHECKED.keys())
     rules: list[dict[str, Any]] = [
         # By name too: engines before 22.06 do not know a default errno, and answer EPERM.
         {"names": missing, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
-        {"names": sorted(ALLOWED - {"clone3"}), "action": "SCMP_ACT_ALLOW"},
-        {"names": sorted(NOT_PERMITTED), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM},
+        {"names": sorted((ALLOWED | _AGENTS) - {"clone3"}), "action": "SCMP_ACT_ALLOW"},
+        {"names": sorted(NOT_PERMITTED - _AGENTS), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM},
         *(_when("socket", (0, family, "SCMP_CMP_EQ")) for family in (_UNIX, _INET, _INET6)),
         _when("socket", (0, _NETLINK, "SCMP_CMP_EQ"), (2, 0, "SCMP_CMP_EQ")),
         {**_when("socket", (0, _NETLINK, "SCMP_CMP_GT")), "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EAFNOSUPPORT},

@@ -28,11 +28,14 @@ def emulation(emulator: EmulatorRef, arch: Arch, machine: str, cpu_model: str, r
     message = f"xc: refused: a program for the host ({machine}), not for {arch}; the platform cannot run it\n"
     native = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}[machine]
     model, log = ["-cpu", cpu_model, "-r", release], hidden_name("/dev/null")
+    refusal = formats.refusal(machine, message)
+    emulators, doors = {}, {}
     try:
-        emulators = {
-            kind: [(patch.offset, patch.data.hex()) for patch in pinned.pin(emulator.path, machine, words, marker)]
-            for kind, words in (("plain", model), ("logging", [*model, "-strace", "-D", log]))
-        }
+        for kind, words in (("plain", model), ("logging", [*model, "-strace", "-D", log])):
+            tail, found = pinned.doors(machine, words, refusal)
+            patches = pinned.pin(emulator.path, machine, words, marker, tail)
+            emulators[kind] = [(patch.offset, patch.data.hex()) for patch in patches]
+            doors[kind] = {"named": found.named, "refused": found.refused}
     except (OSError, ValueError) as error:
         raise SandboxFault(
             _("the emulator cannot be used: {why}", why=told(error)), mend=verbatim("xc provision --force")
@@ -47,6 +50,9 @@ def emulation(emulator: EmulatorRef, arch: Arch, machine: str, cpu_model: str, r
         "emulator": str(emulator.path),
         "emulator_name": name,
         "emulators": emulators,
+        "doors": doors,
+        "kinds": formats.kinds(arch, native),
+        "called": f"{HELPERS}/{{kind}}/{name}",
         "log": log,
         "helpers": {"refuser": formats.refuser(machine, message, marker).hex(), "nothing": b"nothing\n".hex()},
         "registrations": [line.decode() for line in formats.registrations(arch, native, marker, places)],

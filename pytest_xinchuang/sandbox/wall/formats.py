@@ -39,14 +39,19 @@ def refuser(host_machine: str, message: str, marker: bytes) -> bytes:
     Raises:
         KeyError: there is none for this host machine (``uname -m``).
     """
-    text = message.encode()
-    body = bytes.fromhex(_REFUSER[host_machine]) + struct.pack("<Q", len(text)) + text
+    body = refusal(host_machine, message)
     ident = b"\x7fELF\x02\x01\x01".ljust(MARKER_OFFSET, b"\0") + marker
     size = _HEADER + len(body)
     machine = _HOST_MACHINE[host_machine]
     header = ident + struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, _BASE + _HEADER, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x10000)
     return header + segment + body
+
+
+def refusal(host_machine: str, message: str) -> bytes:
+    """The refuser's code, which runs wherever it stands, with what it says behind it."""
+    text = message.encode()
+    return bytes.fromhex(_REFUSER[host_machine]) + struct.pack("<Q", len(text)) + text
 
 
 @dataclass(frozen=True)
@@ -79,23 +84,48 @@ def registrations(wanted: str, native: str, marker: bytes, interpreters: Interpr
         _line(f"xc-no{n}", b"\x7fELF", b"\xff" * 4, bit, interpreters.nothing)
         for n, bit in enumerate(_differences(marker))
     ]
-    for name, bits in ((native, 64), *((("i386", 32),) if native == "amd64" else ())):
-        if name != wanted:
-            lines.append(
-                _line(
-                    f"xc-{name}",
-                    *_program(ELF_MACHINE[name], bits),
-                    (b"", b"\xff" * MARKER_BYTES),
-                    interpreters.refuser,
-                )
+    for name, bits in _of_the_host(wanted, native):
+        lines.append(
+            _line(
+                f"xc-{name}",
+                *_program(ELF_MACHINE[name], bits),
+                (b"", b"\xff" * MARKER_BYTES),
+                interpreters.refuser,
             )
-    kind = _program(ELF_MACHINE[wanted], 64)
+        )
+    kind = _program(ELF_MACHINE[wanted], 64)  # what `kinds` tells a tracer has to be the same
     for prefix, emulator in (("xc", interpreters.emulator), (LOGGING, interpreters.logging)):
         if wanted == native:
             lines += [_line(f"{prefix}{n}", *kind, bit, emulator) for n, bit in enumerate(_differences(marker))]
         else:
             lines.append(_line(prefix, *kind, (b"", b""), emulator))
     return lines
+
+
+def kinds(wanted: str, native: str) -> dict[str, list[tuple[str, str]]]:
+    """The same for a tracer, which knows its emulators by their files and needs no marker.
+
+    Returns:
+        For ``emulator`` and ``refuser``, tried in this order: magics and masks in hexadecimal of the programs they are for.
+        Every other program is one that the kernel does not know.
+    """
+    padding = b"\xff" * MARKER_BYTES
+    refused = [_program(ELF_MACHINE[name], bits) for name, bits in _of_the_host(wanted, native)]
+    after = MARKER_OFFSET + MARKER_BYTES
+    return {
+        "emulator": [_hexadecimal(_program(ELF_MACHINE[wanted], 64))],
+        "refuser": [_hexadecimal((m, k[:MARKER_OFFSET] + padding + k[after:])) for m, k in refused],
+    }
+
+
+def _hexadecimal(pair: tuple[bytes, bytes]) -> tuple[str, str]:
+    return pair[0].hex(), pair[1].hex()
+
+
+def _of_the_host(wanted: str, native: str) -> list[tuple[str, int]]:
+    """Architectures that the host runs by itself and the platform does not, with their bits."""
+    found = [(native, 64), *([("i386", 32)] if native == "amd64" else [])]
+    return [(name, bits) for name, bits in found if name != wanted]
 
 
 def _differences(marker: bytes) -> Iterator[tuple[bytes, bytes]]:

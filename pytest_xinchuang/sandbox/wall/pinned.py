@@ -48,6 +48,27 @@ _STUB = {
 }
 
 
+_NAMED = {
+    # prctl(PR_SET_NAME, SP - 64), and on to the code above: the displacement of the last instruction is left open.
+    "x86_64": "488d7424c0bf0f000000b89d0000000f05e9",
+    "aarch64": "e10301d1e00180d2e81480d2010000d4",
+}
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where else a pinned copy can be entered, in bytes from its entry: by a tracer, which does there what the kernel does
+    for an interpreter.
+
+    Attributes:
+        named: the process takes its name from the 16 bytes that are 64 below the stack pointer (``/proc/PID/comm``).
+        refused: it says that the program is one of the host, and ends.
+    """
+
+    named: int
+    refused: int
+
+
 @dataclass(frozen=True)
 class Patch:
     """Bytes to be written into a copy of a file."""
@@ -61,7 +82,23 @@ def supported(machine: str) -> bool:
     return machine in _STUB
 
 
-def pin(emulator: Path, machine: str, arguments: Sequence[str], marker: bytes) -> list[Patch]:
+def doors(machine: str, arguments: Sequence[str], refusal: bytes) -> tuple[bytes, Doors]:
+    """What ``pin`` is to put behind its code, and where that is.
+
+    Args:
+        refusal: code that can stand anywhere (``formats.refusal``).
+    """
+    start = len(_body(machine, arguments))
+    code = bytes.fromhex(_NAMED[machine])
+    if machine == "x86_64":
+        code += struct.pack("<i", -(start + len(code) + 4))
+    else:
+        code += struct.pack("<I", 0x14000000 | (-(start + len(code)) // 4 & 0x3FFFFFF))
+    code = _aligned(code)
+    return code + refusal, Doors(start, start + len(code))
+
+
+def pin(emulator: Path, machine: str, arguments: Sequence[str], marker: bytes, tail: bytes = b"") -> list[Patch]:
     """What makes of a copy of a static qemu-user one that always has ``arguments``.
 
     It is called with the program, the program's argv[0] and its arguments, as by binfmt_misc with flag P.
@@ -70,6 +107,7 @@ def pin(emulator: Path, machine: str, arguments: Sequence[str], marker: bytes) -
         machine: ``uname -m`` of the host.
         arguments: without the last option, which takes the argv[0] (qemu's ``-0``).
         marker: written over the padding of its identification, from ``MARKER_OFFSET`` on.
+        tail: of ``doors``.
 
     Raises:
         KeyError: there is no code for this host machine.
@@ -98,21 +136,31 @@ def pin(emulator: Path, machine: str, arguments: Sequence[str], marker: bytes) -
     if note < last or last < 0:
         raise ValueError(_("{file}: it has no note behind its segments", file=str(emulator)))
     place, offset = _round(end), _round(size)
-    code = bytearray(bytes.fromhex(_STUB[machine]))
-    struct.pack_into("<q", code, len(code) - 8, entry - (place + len(code)))
-    words = [*arguments, "-0"]
-    strings, offsets = b"", []
-    for word in words:
-        offsets.append(8 * (len(words) + 1) + len(strings))
-        strings += word.encode() + b"\0"
-    data = bytes(code) + struct.pack(f"<{len(offsets) + 1}Q", len(offsets), *offsets) + strings
+    stub = len(bytes.fromhex(_STUB[machine]))
+    data = bytearray(_body(machine, arguments) + tail)
+    struct.pack_into("<q", data, stub - 8, entry - (place + stub))
     segment = struct.pack("<IIQQQQQQ", _PT_LOAD, 5, offset, place, place, len(data), len(data), _PAGE)
     return [
         Patch(MARKER_OFFSET, marker),
         Patch(_ENTRY, struct.pack("<Q", place)),
         Patch(table + each * note, segment),
-        Patch(offset, data),
+        Patch(offset, bytes(data)),
     ]
+
+
+def _body(machine: str, arguments: Sequence[str]) -> bytes:
+    """The code that runs first and the words that it puts on the stack; where it goes on is left open."""
+    words = [*arguments, "-0"]
+    strings, offsets = b"", []
+    for word in words:
+        offsets.append(8 * (len(words) + 1) + len(strings))
+        strings += word.encode() + b"\0"
+    table = struct.pack(f"<{len(offsets) + 1}Q", len(offsets), *offsets)
+    return _aligned(bytes.fromhex(_STUB[machine]) + table + strings)
+
+
+def _aligned(code: bytes) -> bytes:
+    return code.ljust(-(-len(code) // 16) * 16, b"\0")
 
 
 def _round(value: int) -> int:
