@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.messages import _, system_error, verbatim
+from pytest_xinchuang.messages import _, system_error
 from pytest_xinchuang.provision.cache import Cache, stat_index
 from pytest_xinchuang.toolchain.digests import Digests, stamp_of
-from pytest_xinchuang.tools.versions import MEND
+from pytest_xinchuang.tools.versions import toolchains
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Identities:
             every = [digest, *(f"{Path(name).name} {self._digests.of(name)}" for name in helpers)]
         except OSError as error:
             raise ToolchainFault(
-                _("{program} cannot be read: {why}", program=program, why=system_error(error)), mend=verbatim(MEND)
+                _("{program} cannot be read: {why}", program=program, why=system_error(error)), mend=toolchains()
             ) from error
         whole = hashlib.sha256("\n".join(every).encode()).hexdigest() if helpers else digest
         package, recorded = self._recorded(program)
