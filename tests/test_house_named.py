@@ -44,7 +44,11 @@ FOREIGN = {
     "--child": "a program of a bridge, docs/bridge.md",
     "--dist": "pytest-xdist",
     "--dynamic-linker": "ld",
+    "--read-only": "docker run",
+    "--rm": "docker run",
     "--set-interpreter": "patchelf",
+    "--target": "docker build",
+    "--tmpfs": "docker run",
     "--with-lg-page": "configure of jemalloc",
     "--xc-acme-greeting": "a package of somebody else, as docs/packages.md has it",
 }
