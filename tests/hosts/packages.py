@@ -21,7 +21,7 @@ TIMEOUT_S = 60
 
 @contextmanager
 def unpacked(suite: str, arch: str, names: Sequence[str], runner: Runner) -> Iterator[Path]:
-    """Packages of a suite with all that they need, unpacked into a directory that is gone afterwards; no script of theirs is run.
+    """Packages of a suite with all that they need, unpacked into a directory that is gone afterwards; no script is run.
 
     Raises:
         HostFault: they cannot be had, or the archive is not signed by Debian's keys.
