@@ -50,15 +50,21 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and (why := stale.refuse_to_keep_reports(config)):
         pytest.exit(why, returncode=stale.EXIT_NO_REPORT)
     from pytest_xinchuang.core.errors import XcError
-    from pytest_xinchuang.run.active import XcRun
-    from pytest_xinchuang.run.assessing import is_selection
-    from pytest_xinchuang.run.session import SESSION, XcSession
+    from pytest_xinchuang.core.optional import without_needed
 
     try:
+        from pytest_xinchuang.run.active import XcRun
+        from pytest_xinchuang.run.assessing import is_selection
+        from pytest_xinchuang.run.session import SESSION, XcSession
+
         session = XcSession(config)
         config.stash[SESSION] = session
         config.pluginmanager.register(XcRun(session), "xinchuang-run")
     except XcError as error:
         raise options.usage_error(config, error) from None
+    except ImportError as error:
+        if (fault := without_needed(error)) is None:
+            raise
+        raise options.usage_error(config, fault) from None
     if not is_selection(config):
         config.args += [a for a in session.conformance_args() if a not in config.args]

@@ -18,6 +18,7 @@ FILES = [p for p in sorted(ROOT.rglob("*.py")) if p.parent != ROOT or p.stem != 
 HOUSE = House(ROOT)
 
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("_python",),
     ("", "messages"),
     ("core", "sm"),
     ("tools",),
@@ -29,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
     ("assessor",),
     ("cli", "run"),
-    ("api", "plugin"),
+    ("__main__", "api", "plugin"),
 )
 """The rooms by floor, from the ground up: a room imports from lower floors alone. "" is ``pytest_xinchuang`` itself."""
 

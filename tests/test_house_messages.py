@@ -20,7 +20,11 @@ GENERATED = "generated C or Go, whose language is English"
 ID = "an id, written into JSON or a journal"
 
 ALLOWED: dict[str, str] = {
+    "_python.py": "in both languages; a Python that is too old can read no catalogue",
     "sandbox/wall/calls.py": "names of system calls",
+    "sandbox/situation.py": "ids of the supervisor's messages; commands",
+    "sandbox/trial.py": "ids of the supervisor's messages",
+    "core/installing.py:install": "a command",
     "cli/completion.py:add_commands": "a line for a shell",
     "commands/wording.py": "what argparse says, to be recognised",
     "core/events.py:journal_schema": SCHEMA,
@@ -54,9 +58,11 @@ BEHIND = "a library's own words, behind a sentence of ours"
 THEIRS = "an error of somebody else's package, with its type"
 UNTOLD: dict[str, str] = {
     "cli/entry.py:commands_of": THEIRS,
+    "core/installing.py:install": "a command",
     "core/optional.py:optional": "the name of a module",
     "messages/message.py:told": BEHIND,
     "messages/system.py:system_error": BEHIND,
+    "sandbox/situation.py:_memory": "a command",
     "packages/registry.py:_load": THEIRS,
     "packages/sm_crypto/certificates.py:parse": BEHIND,
     "packages/sm_crypto/reference_harness.py:ReferenceHarness.handle": "a harness's answer: its protocol is English",

@@ -16,6 +16,7 @@ from pytest_xinchuang.commands.common import Commands, Context, Exit, top
 from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.optional import without_needed
 from pytest_xinchuang.gotest import commands as gotest
 from pytest_xinchuang.messages import LANGUAGES, _, add_catalogue, choose_language, displayed, told, verbatim
 
@@ -64,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
         what = _("there is not enough memory; the command was not finished")
         return _fail(XcError(what, mend=_("give it more, or a smaller input")), language)
     except Exception as error:
+        if isinstance(error, ImportError) and (fault := without_needed(error)) is not None:
+            return _fail(fault, language)
         return _unexpected(error, words, language)
 
 

@@ -17,8 +17,9 @@ from pytest_xinchuang.commands.common import (
     platform_names,
 )
 from pytest_xinchuang.commands.parser import XcParser
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.provision.cache import Entry
@@ -120,23 +121,27 @@ def _fill_kernel(parser: XcParser) -> None:
 
 
 def _doctor(context: Context) -> int:
-    from pytest_xinchuang.cli.doctor import examine, state_word
+    demand_linux(_("a sandbox"))
+    from pytest_xinchuang.cli.doctor import examine
 
     context.options.quiet = True
-    features = examine(context.store())
+    groups = examine(context.store())
+    features = [feature for _heading, group in groups for feature in group]
     if context.options.format == "json":
         # What programs look for stays the same in every language.
         context.write_json([feature.as_dict(context.language) for feature in features])
     else:
-        lines = []
-        for f in features:
-            lines.append(_("{state:<8} {feature}: {detail}", state=state_word(f), feature=f.feature, detail=f.detail))
-            if f.state != "ok":
-                lines.append(_("         why:  {matters}", matters=f.matters))
-                if f.mend:
-                    lines.append(_("         mend: {mend}", mend=f.mend))
+        lines: list[Message] = []
+        for heading, group in groups:
+            lines += [*([NOTHING] if lines else []), heading]
+            for f in group:
+                lines.append(_("{state:<8} {feature}: {detail}", state=f.word, feature=f.feature, detail=f.detail))
+                if not f.ok:
+                    lines.append(_("         why:  {matters}", matters=f.matters))
+                    if f.mend:
+                        lines.append(_("         mend: {mend}", mend=f.mend))
         context.write(context.lines(lines))
-    return Exit.CLEAN if all(f.state == "ok" or not f.needed for f in features) else Exit.FINDINGS
+    return Exit.CLEAN if all(f.ok or not f.needed for f in features) else Exit.FINDINGS
 
 
 def _provision(context: Context) -> int:
@@ -144,6 +149,7 @@ def _provision(context: Context) -> int:
 
     options = context.options
     taken = options.taken or (options.offline if isinstance(options.offline, str) else "")
+    demand_linux(_("a sandbox"))
     store = context.store()
     if taken:
         context.say(_("taken in: {names}", names=_names(transport.import_export(store.cache, Path(taken)))))

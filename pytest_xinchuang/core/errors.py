@@ -78,11 +78,13 @@ class MissingDependency(HostFault):
     """
 
     def __init__(self, module: str, extra: str) -> None:
+        # here: who meets no error need not wait for it
+        from pytest_xinchuang.core.installing import install_extra
         from pytest_xinchuang.messages import _, verbatim
 
         super().__init__(
             _("the Python module {module} is not installed", module=verbatim(module)),
-            mend=verbatim(f"pip install 'pytest-xinchuang[{extra}]'"),
+            mend=install_extra(extra, [module]),
         )
         self.module = module
         self.extra = extra

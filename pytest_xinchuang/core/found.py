@@ -33,14 +33,19 @@ class Found:
     mend: Said = NOTHING
 
     def decision(self, fidelity: Fidelity, mend: Said) -> Decision:
-        """A failure goes before all else, and a pass needs evidence."""
+        """A failure goes before all else, and a pass needs evidence.
+
+        Args:
+            mend: the requirement's, which is for what the subject does wrong.
+        """
         evidence = tuple(self.evidence)
         if self.wrong:
             more = len(self.wrong) - _TOLD
             reason = joined([*self.wrong[:_TOLD], *([_("and {n} more", n=more)] if more > 0 else [])])
             return Decision(Verdict.FAIL, Cause.SUBJECT, reason, self.mend or mend, fidelity, evidence)
         if self.undecided:
-            return Decision(Verdict.INCONCLUSIVE, self.cause, self.undecided, self.mend or mend, fidelity, evidence)
+            own = NOTHING if self.cause is Cause.HOST else mend
+            return Decision(Verdict.INCONCLUSIVE, self.cause, self.undecided, self.mend or own, fidelity, evidence)
         if self.lacking:
             return Decision(Verdict.NOT_APPLICABLE, reason=self.lacking, evidence=evidence)
         if not evidence:

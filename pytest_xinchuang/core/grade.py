@@ -160,7 +160,9 @@ def _judge(journal: Journal, platform: GradedPlatform, item: Required, planned: 
     if outcomes:
         worst = min(outcomes, key=lambda judged: WORST_FIRST.index(judged.verdict))
         result.verdict, result.cause, result.reason = worst.verdict, worst.cause, worst.reason
-        result.mend, result.advised = worst.mend or result.mend, bool(worst.mend)
+        # What a requirement has for a mend is for a subject that fails: a fault of the host is none of the subject's.
+        own = NOTHING if worst.verdict is Verdict.INCONCLUSIVE and worst.cause is Cause.HOST else result.mend
+        result.mend, result.advised = worst.mend or own, bool(worst.mend)
         if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             result.mend = NOTHING
     return result

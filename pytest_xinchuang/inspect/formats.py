@@ -21,9 +21,10 @@ from typing import IO, Any, Protocol
 
 from pytest_xinchuang.core.errors import MissingDependency
 from pytest_xinchuang.inspect.artifact import Node
-from pytest_xinchuang.messages import Message, _, told
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.tools.ar import ar_members
 from pytest_xinchuang.tools.compressed import compression, decompressing
+from pytest_xinchuang.tools.host import situation
 from pytest_xinchuang.tools.process import End, Finished, Runner, first_line
 
 CHUNK = 1 << 20
@@ -392,9 +393,12 @@ def _inside(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
 
 def _ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """A deb is an ar archive, and so is a static library."""
-    for member in ar_members(data):
-        content = data[member.begin : member.end]
-        yield ContainedFile(member.name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
+    try:
+        for member in ar_members(data):
+            content = data[member.begin : member.end]
+            yield ContainedFile(member.name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
+    except ValueError as error:
+        raise CannotRead(_("damaged: {why}", why=told(error))) from error
 
 
 def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
@@ -480,9 +484,9 @@ class _Part(io.RawIOBase):
 
 def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """By squashfs-tools, into a directory that is removed afterwards."""
-    program = shutil.which("unsquashfs")
-    if program is None:
-        raise CannotRead(_("a squashfs; to look into it: sudo apt-get install squashfs-tools"), "XC-BAD-006")
+    if (program := shutil.which("unsquashfs")) is None:
+        how = verbatim(situation().install("squashfs-tools")) or _("install squashfs-tools")
+        raise CannotRead(_("a squashfs; to look into it: {how}", how=how), "XC-BAD-006")
     offset = _squashfs_offset(data)
     if offset is None:
         raise CannotRead(_("an AppImage without the squashfs that belongs to it"))
@@ -501,7 +505,7 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
             names.sort()
             for name in sorted(names + files):
                 path = Path(directory) / name
-                inside = os.path.relpath(path, out)
+                inside = os.path.relpath(path, out).replace(os.sep, "/")
                 if path.is_symlink():
                     yield ContainedFile(inside, None, account, link=str(path.readlink()))
                 elif path.is_file():

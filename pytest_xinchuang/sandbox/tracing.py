@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pytest_xinchuang.core.linux import ERRORS, LinuxSignal
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.call_log import CallLog, Taken
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.strace import Call, read_calls
@@ -85,7 +86,7 @@ class Trace:
     def whole(cls, run: Callable[[], Outcome]) -> Outcome:
         """A traced run with a whole and clear trace, else the best of three: what programs and threads log at once is torn."""
         runs: list[tuple[bool, bool, Outcome]] = []
-        for _ in range(3):
+        for _turn in range(3):
             outcome = run()
             trace = cls.of(outcome)
             if outcome.is_fault or (trace.is_whole and trace.is_clear):
@@ -169,6 +170,10 @@ class Trace:
 
 def _named(call: Call, names: Mapping[int, str]) -> str:
     return names.get(int(call.name), call.name) if call.name.isdigit() else call.name
+
+
+TRACE_MEND = _("let the unit do less in one run, or run it again")
+"""For a run whose trace is not whole: it was too long, cut off, or the unit hid a part of it."""
 
 
 def is_whole(sandbox: Sandbox, outcome: Outcome) -> bool:

@@ -41,9 +41,9 @@ from pytest_xinchuang.toolchain.site import (
 )
 from pytest_xinchuang.toolchain.tree import Tree
 from pytest_xinchuang.tools.go import GoCause, GoCommand, read_failure, telling_lines
-from pytest_xinchuang.tools.process import Finished, Runner
-from pytest_xinchuang.tools.versions import MEND, stamp, version_of
+from pytest_xinchuang.tools.process import EXE, Finished, Runner
 from pytest_xinchuang.tools.versions import TIMEOUT_S as ANSWER_TIMEOUT_S
+from pytest_xinchuang.tools.versions import stamp, toolchains, version_of
 
 WARM = "warm"
 """The scratch directory in which compilers make their own parts. Start files keep its name in their debugging information:
@@ -90,12 +90,12 @@ def find_zig() -> str:
     """
     spec = importlib.util.find_spec("ziglang")
     if spec is not None and spec.origin:
-        program = Path(spec.origin).with_name("zig")
+        program = Path(spec.origin).with_name(f"zig{EXE}")
         if program.is_file():
             return str(program)
     if path := shutil.which("zig"):
         return path
-    raise ToolchainFault(_("zig is not installed, and C units are built with it"), mend=verbatim(MEND))
+    raise ToolchainFault(_("zig is not installed, and C units are built with it"), mend=toolchains())
 
 
 def gnu_compiler(architecture: Architecture) -> str | None:
@@ -142,7 +142,7 @@ def find_c_compiler(target: Target, runner: Runner | None = None) -> tuple[list[
                     libc=libc,
                     libc_version=target.libc_version,
                 ),
-                mend=verbatim(MEND),
+                mend=toolchains(),
             ) from None
         return [compiler], version_of(compiler, "--version", runner=runner)
 
@@ -226,7 +226,7 @@ class Builder:
             first = str(site.src / sources[0].parent.relative_to(tree.base))
             places = {"first": first, "tree": str(site.src), "here": first}
             words = [filled(word, places) for word in [*argv, *kind]]
-            names = [str(source.relative_to(tree.base)) for source in sources]
+            names = [source.relative_to(tree.base).as_posix() for source in sources]
             sights = Sights((*roots, site.src, site.here / "objects"), (site.out, site.tmp), layers_over(site, zig))
             if len(names) > 1:  # of several sources a compiler would write the last one's rules alone
                 for index, name in enumerate(names):
@@ -343,7 +343,7 @@ class Builder:
             argv = [go.program, *words, "-o", str(site.out / "out"), "."]
             self._build_go(argv, env, place, site, sights)
             if not packages:
-                raise ToolchainFault(_("the go command does not say what it has built"), mend=verbatim(MEND))
+                raise ToolchainFault(_("the go command does not say what it has built"), mend=toolchains())
             self._take_account(files_of(packages), site, work)
             return argv, env
 

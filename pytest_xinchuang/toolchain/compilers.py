@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.messages import _, system_error, verbatim
+from pytest_xinchuang.messages import _, system_error
 from pytest_xinchuang.provision.cache import Cache, stat_index
 from pytest_xinchuang.toolchain.digests import Digests, stamp_of
-from pytest_xinchuang.tools.versions import MEND
+from pytest_xinchuang.tools.versions import toolchains
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Identities:
             every = [digest, *(f"{Path(name).name} {self._digests.of(name)}" for name in helpers)]
         except OSError as error:
             raise ToolchainFault(
-                _("{program} cannot be read: {why}", program=program, why=system_error(error)), mend=verbatim(MEND)
+                _("{program} cannot be read: {why}", program=program, why=system_error(error)), mend=toolchains()
             ) from error
         whole = hashlib.sha256("\n".join(every).encode()).hexdigest() if helpers else digest
         package, recorded = self._recorded(program)
@@ -120,7 +120,9 @@ class Identities:
         except (OSError, ValueError):
             pass
         listed = {name: digest for name, digest in _lines(place) if name.startswith(f"{top}/")}
-        found = {str(path.relative_to(place.parent.parent)): path for path in package.rglob("*") if path.is_file()}
+        found = {
+            path.relative_to(place.parent.parent).as_posix(): path for path in package.rglob("*") if path.is_file()
+        }
         for name, path in found.items():
             if "__pycache__" not in path.parts and listed.get(name) != _sha256(path):
                 raise _altered(str(path))
@@ -146,7 +148,7 @@ def _record_of(program: Path) -> tuple[Path, str] | None:
     """The RECORD beside a package that lists the program, and its name there (PyPA, recording installed projects)."""
     for site in list(program.parents)[1:4]:
         for place in sorted(site.glob("*.dist-info/RECORD")):
-            name = str(program.relative_to(site))
+            name = program.relative_to(site).as_posix()
             top = name.split("/")[0]
             # A quick look: most records are of other packages.
             if f"\n{top}/" in f"\n{place.read_text(encoding='utf-8', errors='replace')}" and name in dict(

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.provision.cache import Cache, is_whole, note_digest
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import go_key
 from pytest_xinchuang.tools.process import Runner, last_line
-from pytest_xinchuang.tools.versions import MEND
+from pytest_xinchuang.tools.versions import toolchains
 
 SOURCES = Path(__file__).parent
 
@@ -77,5 +77,5 @@ def _need_go(go: GoCommand, source: Path, name: str) -> None:
                 program=purpose(name),
                 needed=found[1],
             ),
-            mend=verbatim(MEND),
+            mend=toolchains(),
         )

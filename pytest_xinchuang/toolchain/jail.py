@@ -16,7 +16,7 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import ToolchainFault
 from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.tools.process import End, Finished, Runner
-from pytest_xinchuang.tools.versions import MEND
+from pytest_xinchuang.tools.versions import toolchains
 
 JAILER = Path(__file__).with_name("jailer.py")
 
@@ -107,7 +107,7 @@ class Jail:
         }
         words = [sys.executable, "-I", "-S", str(JAILER), json.dumps(orders), str(status)]
         done = self.runner.run(words, timeout_s=timeout_s, cwd="/", env=env)
-        done.exited(ToolchainFault, mend=MEND)
+        done.exited(ToolchainFault, mend=toolchains())
         try:
             told = json.loads(status.read_text(encoding="utf-8"))
             isolation, refused = told["isolation"], told["refused"]
@@ -141,4 +141,4 @@ def _of_the_compiler(argv: Sequence[str], done: Finished) -> Finished:
         done.stderr,
         done.seconds,
     )
-    return finished.exited(ToolchainFault, mend=MEND)
+    return finished.exited(ToolchainFault, mend=toolchains())

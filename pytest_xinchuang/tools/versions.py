@@ -6,7 +6,8 @@ import functools
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.core.installing import install_extra
+from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.tools.process import Runner, environment, first_line
 
 TIMEOUT_S = 60
@@ -15,8 +16,10 @@ NO_TELEMETRY = {"XDG_CONFIG_HOME": "/dev/null"}
 """Where there can be no directory: the go command finds no mode of telemetry that a user has set, and uploads nothing
 (golang.org/x/telemetry: the mode is a file below the user's configuration)."""
 
-MEND = "pip install 'pytest-xinchuang[toolchains]'"
-"""What brings the tool chains that builds are made with."""
+
+def toolchains() -> Message:
+    """What brings the tool chains that builds are made with."""
+    return install_extra("toolchains")
 
 
 def stamp(program: str) -> tuple[int, int]:
@@ -45,6 +48,6 @@ def _version(program: str, arguments: tuple[str, ...], _stamp: tuple[int, int], 
     if not done.ok or not done.text.strip():
         why = done.told() if not done.ok else _("it printed nothing")
         raise ToolchainFault(
-            _("{program} does not say its version: {why}", program=program, why=why), mend=verbatim(MEND)
+            _("{program} does not say its version: {why}", program=program, why=why), mend=toolchains()
         )
     return str(first_line(done.text))

@@ -115,8 +115,9 @@ def test_doctor_has_a_mend_for_all_that_is_missing(capsys: pytest.CaptureFixture
     assert {
         "user namespaces",
         "rootless sandbox with emulated children",
-        "mmdebstrap",
-        "uidmap",
+        "what --xc-backend=auto takes",
+        "system sandbox",
+        "cache",
         "zig",
         "Go",
         "KVM",

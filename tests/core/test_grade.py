@@ -152,6 +152,25 @@ def test_rule_2_inconclusive_is_neither_pass_nor_fail(grade_of: Grader) -> None:
     assert "inconclusive (host)" in grade.capped_by
 
 
+@pytest.mark.parametrize(
+    ("verdict", "cause", "mend"),
+    [
+        ("fail", "subject", "do as it asks"),
+        ("inconclusive", "fidelity", "do as it asks"),
+        ("inconclusive", "host", ""),
+        ("inconclusive", "missing-fact", "do as it asks"),
+    ],
+)
+def test_a_fault_of_the_host_is_not_mended_in_the_subject(
+    verdict: str, cause: str, mend: str, grade_of: Grader
+) -> None:
+    own = {"en": "do as it asks", "zh": "照做"}
+    first = decided("T-1", verdict, cause=cause, mend="")
+    events = [started(required=[{**item, "mend": own} for item in REQUIRED]), SANDBOX, EVIDENCE, first, FINISHED]
+    result = result_of(grade_of(events), "T-1")
+    assert (result.verdict, result.mend) == (Verdict(verdict), mend)
+
+
 def test_rule_3_a_level_without_a_decided_requirement_is_not_granted(grade_of: Grader) -> None:
     events = all_pass()
     events[0] = started(required=[REQUIRED[0], REQUIRED[2]])

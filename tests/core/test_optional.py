@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -12,8 +13,10 @@ from unittest.mock import Mock
 
 import pytest
 
+from pytest_xinchuang.core import installing
 from pytest_xinchuang.core.errors import HostFault, MissingDependency, ToolchainFault
-from pytest_xinchuang.core.optional import EXTRAS, optional
+from pytest_xinchuang.core.installing import install_extra
+from pytest_xinchuang.core.optional import EXTRAS, optional, without_needed
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Verdict
@@ -53,7 +56,7 @@ def test_what_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
         import capstone  # noqa: F401
     fault = caught.value
     assert isinstance(fault, HostFault) and (fault.module, fault.extra) == ("capstone", "inspect")
-    assert str(fault.mend) == "pip install 'pytest-xinchuang[inspect]'"
+    assert fault.mend == install_extra("inspect") and "capstone" in fault.mend
     assert "capstone" in fault.render("zh") and "not installed" not in fault.render("zh")
 
 
@@ -66,7 +69,8 @@ def test_every_extra_is_an_extra_of_the_distribution() -> None:
     said = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     ours = {*EXTRAS, *(package.name for package in shipped() if getattr(package, "modules", ()))}
     assert ours <= said.keys()
-    assert said["all"] == [f"pytest-xinchuang[{','.join(n for n in said if n in ours)}]"]
+    every = f"pytest-xinchuang[{','.join(n for n in said if n in ours)}]"
+    assert said["all"] == [f"{every}; python_version >= '3.11'"]
 
 
 CASES = {
@@ -112,7 +116,7 @@ def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path, platfo
     told = done.stdout + done.stderr
     assert "Traceback" not in told, told
     assert done.returncode in status, told
-    assert f"pip install 'pytest-xinchuang[{extra}]'" in told, told
+    assert str(install_extra(extra)) in told, told
 
 
 SDKS = {
@@ -143,7 +147,7 @@ def test_a_contract_that_cannot_be_read_is_inconclusive(
     decision = engine.decision("XC-SDK-010")
     engine.close()
     assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.HOST), decision
-    assert decision.mend == "pip install 'pytest-xinchuang[sdk_ast]'"
+    assert decision.mend == install_extra("sdk_ast")
 
 
 def test_properties_that_cannot_be_tried_are_inconclusive(
@@ -155,7 +159,7 @@ def test_properties_that_cannot_be_tried_are_inconclusive(
     engine = LocalEngine(platforms.get("kunpeng"), subject, catalogue, Mock(), Mock())
     decision = engine.decision("XC-SM-034")
     assert (decision.verdict, decision.cause) == (Verdict.INCONCLUSIVE, Cause.HOST), decision
-    assert decision.mend == "pip install 'pytest-xinchuang[sm_crypto]'"
+    assert decision.mend == install_extra("sm_crypto")
 
 
 def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +171,9 @@ def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: p
         importlib.import_module(name)  # as an earlier test may have: what is blocked is gone all the same
     for gone in ("hypothesis", "cyclonedx"):
         block(monkeypatch, gone)
-    with pytest.raises(MissingDependency, match=r"\[sm_crypto\]"):
+    with pytest.raises(MissingDependency, match="hypothesis"):
         SmEngine._properties(Mock())
-    with pytest.raises(MissingDependency, match=r"\[supply_chain\]"):
+    with pytest.raises(MissingDependency, match="cyclonedx"):
         cyclonedx(Mock())
 
 
@@ -179,6 +183,93 @@ def test_doctor_has_a_line_for_each_extra(capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setitem(sys.modules, "griffe", None)
     lines = {str(line.feature): line for line in _extras()}
     assert lines["extra sdk_ast"].state == "missing"
-    assert str(lines["extra sdk_ast"].mend) == "pip install 'pytest-xinchuang[sdk_ast]'"
+    assert lines["extra sdk_ast"].mend == install_extra("sdk_ast") and "griffe" in lines["extra sdk_ast"].mend
     assert lines["extra inspect"].state == "ok"
     assert all(line.matters.render("zh") != str(line.matters) for line in lines.values())
+
+
+WITHOUT = "No module named 'pydantic_core._pydantic_core'"
+
+
+@pytest.mark.parametrize(
+    ("machine", "mend"),
+    [("x86_64", "pydantic-core"), ("loongarch64", "python3-pydantic-core"), ("riscv64", "docs/boards.md")],
+)
+def test_a_machine_without_wheels_is_told_what_its_system_has(
+    machine: str, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing.platform, "machine", lambda: machine)
+    fault = without_needed(ModuleNotFoundError(WITHOUT, name="pydantic_core._pydantic_core"))
+    assert fault is not None and mend in fault.mend and "pydantic_core" in fault.what
+    assert "everything" not in fault.render("zh")
+
+
+def test_an_import_of_something_else_is_no_such_fault() -> None:
+    assert without_needed(ImportError("cannot import name x", name="pytest_xinchuang.core")) is None
+    assert without_needed(ImportError("odd")) is None
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    "words", [["-m", "pytest_xinchuang", "doctor"], ["-m", "pytest", "--xc-platform=kunpeng", "-q"]]
+)
+def test_without_pydantics_core_the_one_line_says_so(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "pydantic_core").mkdir()
+    (tmp_path / "pydantic_core/__init__.py").write_text(
+        f'raise ModuleNotFoundError("{WITHOUT}", name="pydantic_core._core")'
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, env=env, check=False)
+    assert "pydantic_core, which everything here needs, cannot be loaded" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr and "INTERNALERROR" not in done.stdout + done.stderr
+
+
+INSTALLED = {
+    "pipx": ("pipx_metadata.json", "pipx inject pytest-xinchuang 'x>=1'"),
+    "uvx": ("archive-v0/abc/pyvenv.cfg", "give uvx --with 'x>=1' as well"),
+    "a virtual environment": ("pyvenv.cfg", "pip install 'x>=1'"),
+}
+
+
+@pytest.mark.parametrize("how", INSTALLED)
+def test_packages_are_installed_as_the_suite_was(how: str, tmp_path: Path) -> None:
+    name, mend = INSTALLED[how]
+    place = tmp_path / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("")
+    assert mend in installing.install(["x>=1"], str(place.parent))
+
+
+def test_packages_are_installed_without_pip_and_into_a_system_that_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(installing.shutil, "which", lambda name: f"/bin/{name}")
+    assert "uv pip install --python" in installing.install(["x"], str(tmp_path))
+    monkeypatch.setattr(installing.shutil, "which", lambda _: None)
+    assert "-m ensurepip && " in installing.install(["x"], str(tmp_path))
+    monkeypatch.undo()
+    monkeypatch.setattr(installing.sysconfig, "get_path", lambda _: str(tmp_path))
+    (tmp_path / "EXTERNALLY-MANAGED").write_text("")
+    assert "python3 -m venv" in installing.install(["x"], sys.base_prefix)
+
+
+def test_an_extra_that_has_no_wheels_here_names_the_systems_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "numpy>=1; extra == 'inspect' and python_version < '3'",
+        "iced-x86>=1; extra == 'inspect' and python_version < '3'",
+        "odd>=1; extra == 'x' and python_version < '3'",
+        "griffe>=2; extra == 'sdk-ast'",
+        "libclang>=18; extra == 'sdk-ast' and python_version < '3'",
+    ]
+    monkeypatch.setattr(installing.metadata, "requires", lambda _: lines)
+    installing._wanted.cache_clear()
+    try:
+        assert "python3-numpy" in installing.install_extra("inspect")
+        assert "another host has to do this" in installing.install_extra("x")
+        assert "another host has to do this" in installing.install_extra("inspect", ["iced_x86"])
+        assert "python3-clang" in installing.install_extra("sdk_ast", ["clang"])
+        assert "griffe>=2" in installing.install_extra("sdk_ast", ["clang", "griffe"])
+        assert installing.install_extra("nothing").endswith("'pytest-xinchuang[nothing]'")
+    finally:
+        installing._wanted.cache_clear()

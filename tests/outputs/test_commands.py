@@ -18,8 +18,10 @@ from pytest_xinchuang.packages.syscall_bridge import host
 from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.tools.host import look
 from tests.outputs.conftest import Said
 from tests.packages.supply_chain.published import BASE, LIB, SUBJECT, publish
+from tests.sandbox.hosts import HOSTS
 
 CORPUS = Path(tests.__path__[0]) / "inspect" / "corpus"
 RULES = resources.conformance_dir() / "sdk_ast" / "rules"
@@ -152,6 +154,7 @@ def test_host_check(tmp_path: Path, said: Said, snapshot: SnapshotAssertion, mon
     for name, text in facts.items():
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "root" / name).write_text(text)
+    monkeypatch.setattr(host, "situation", lambda: look(HOSTS["Debian 12"].picture))
     real = host.check_host
 
     def faked(needs: HostNeeds) -> list[host.HostNeed]:

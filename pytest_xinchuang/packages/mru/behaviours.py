@@ -15,14 +15,15 @@ from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.messages import NOTHING, _, verbatim
+from pytest_xinchuang.messages import NOTHING, _
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVIOURS
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.protocol import Outcome, Sandbox, logs_apart
+from pytest_xinchuang.sandbox.situation import instead_of
 from pytest_xinchuang.sandbox.strace import MAKING, OPENING, Call, has_flag
-from pytest_xinchuang.sandbox.tracing import is_whole
+from pytest_xinchuang.sandbox.tracing import TRACE_MEND, is_whole
 
 CLONE_THREAD = 0x00010000
 """linux/sched.h."""
@@ -213,7 +214,7 @@ class BehaviourChecks:
                 "this sandbox has no trace that the unit cannot write, so that {behaviour} cannot be seen",
                 behaviour=unit.behaviour,
             )
-            record.undecided(requirement, Cause.HOST, why, verbatim("--xc-backend=qemu"))
+            record.undecided(requirement, Cause.HOST, why, instead_of(sandbox.fingerprint.backend))
             return
         traced = outcome if outcome.log is not None else self.bench.traced(sandbox, built)
         shown = None if traced.log is None else Ran(unit, built, traced.log, sandbox).shows(unit.behaviour)
@@ -224,7 +225,7 @@ class BehaviourChecks:
         if not is_whole(sandbox, traced):
             lost = traced.log.lost if traced.log is not None else NOTHING
             why = _("{why}; the trace is not whole: {lost}", why=why, lost=lost or _("a program was not traced"))
-            record.undecided(requirement, Cause.HOST, why, verbatim("xc doctor"))
+            record.undecided(requirement, Cause.HOST, why, TRACE_MEND)
             return
         record.saw((requirement,), sandbox.fingerprint.fidelity, seen)
         record.fails(

@@ -10,7 +10,6 @@ from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.subject import Subject, Unit
-from pytest_xinchuang.messages import Message, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.tracing import Trace, is_whole
@@ -23,7 +22,7 @@ _MANY_CALLS = 20_000
 """A run with more system calls may have come to our time-out by the tracing, which costs up to 0.1 ms for each."""
 
 
-class ReferenceRuns(dict[str, Outcome | Message]):
+class ReferenceRuns(dict[str, Outcome | XcError]):
     """Runs of a subject's x86-64 twins by unit, or why a run is missing; all platforms share them."""
 
 
@@ -109,7 +108,7 @@ class Bench:
             self._traced = (sandbox, built, outcome)
         return outcome
 
-    def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | Message:
+    def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | XcError:
         """The run of the unit's x86-64 twin (``elsewhere``: in another locale and time zone), or why it is missing."""
         runs = self.pool.shared.slot(ReferenceRuns, self.subject_digest)
         key = f"{unit.name} elsewhere" if elsewhere else unit.name
@@ -136,12 +135,12 @@ class Bench:
         """
         if on_x86:
             outcome = self._run_reference(unit, {})
-            if isinstance(outcome, str):
-                raise HostFault(outcome)
+            if isinstance(outcome, XcError):
+                raise HostFault(outcome.what, mend=outcome.mend)
             return outcome
         return self.execute(self.pool.sandbox(self.platform), self.built(unit))
 
-    def _run_reference(self, unit: Unit, env: Mapping[str, str]) -> Outcome | Message:
+    def _run_reference(self, unit: Unit, env: Mapping[str, str]) -> Outcome | XcError:
         try:
             sandbox = self.pool.reference()
             name = self.pool.store.platforms.file.reference or ""
@@ -150,7 +149,7 @@ class Bench:
             twin = build(self.builder, self.subject, unit, reference_target(architecture, rootfs), rootfs)
             return self.execute(sandbox, twin, env=env, before=lambda where: self._identify(where, unit))
         except XcError as error:
-            return verbatim(error.what)
+            return error
 
     def _identify(self, sandbox: Sandbox, unit: Unit) -> None:
         """Give the x86-64 sandbox the platform's os-release: a script's twin differs in the machine alone."""

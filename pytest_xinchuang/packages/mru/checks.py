@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_xinchuang.building.built import Built, build, plain_target
-from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause, Fidelity
-from pytest_xinchuang.messages import Message, _, joined, n_, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, verbatim
 from pytest_xinchuang.packages.mru.bench import ELSEWHERE, Bench
 from pytest_xinchuang.packages.mru.counterfactuals import Counterfactuals
 from pytest_xinchuang.packages.mru.differences import cause_of_difference
@@ -32,7 +32,8 @@ from pytest_xinchuang.packages.mru.requirements import (
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import ANSWERED_MEND, answered_text, to_be_refused
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox, logs_apart
-from pytest_xinchuang.sandbox.tracing import Trace, is_whole
+from pytest_xinchuang.sandbox.situation import instead_of
+from pytest_xinchuang.sandbox.tracing import TRACE_MEND, Trace, is_whole
 
 SIGILL = 4
 _EXCERPT = 60
@@ -67,7 +68,7 @@ class RunChecks:
         elif not fingerprint.isolation["kernel_floor"]:
             kernel = self.platform.system.kernel.value
             told = _("this sandbox has system calls that Linux {kernel} lacks", kernel=kernel)
-            record.undecided(KERNEL, Cause.HOST, told, _("--xc-backend=qemu, or --xc-backend=system"))
+            record.undecided(KERNEL, Cause.HOST, told, instead_of(fingerprint.backend))
         else:
             record.saw((KERNEL,), fingerprint.fidelity, {**seen, "kernel": self.platform.system.kernel.value})
             self._check_answers(record, built, sandbox, outcome)
@@ -79,7 +80,7 @@ class RunChecks:
                 IDENTITY,
                 Cause.HOST,
                 _("this sandbox does not have the system's identity"),
-                verbatim("--xc-backend=qemu"),
+                instead_of(fingerprint.backend),
             )
         if self._counterfactuals.other_vendors():
             self._check_vendor(unit, record, built, outcome, fingerprint.fidelity)
@@ -129,9 +130,10 @@ class RunChecks:
         """Compare the outputs under another locale and time zone, on the platform and on x86-64."""
         here = self.bench.execute(sandbox, built, env=ELSEWHERE)
         there = self.bench.reference(unit, elsewhere=True)
-        if here.is_fault or isinstance(there, str) or there.is_fault:
-            cause = there if isinstance(there, str) else (here if here.is_fault else there).describe()
-            record.undecided(LOCALE, Cause.HOST, _("a run under another locale is missing: {why}", why=cause))
+        if here.is_fault or isinstance(there, XcError) or there.is_fault:
+            cause = there.what if isinstance(there, XcError) else (here if here.is_fault else there).describe()
+            mend = there.mend if isinstance(there, XcError) else NOTHING
+            record.undecided(LOCALE, Cause.HOST, _("a run under another locale is missing: {why}", why=cause), mend)
             return
         record.saw((LOCALE,), sandbox.fingerprint.fidelity, observation(sandbox, unit, here))
         if (here.ended, here.code) != (there.ended, there.code):
@@ -160,10 +162,18 @@ class RunChecks:
         if isolation["no_network"]:
             record.saw((OFFLINE,), fidelity, seen)
         else:
-            record.undecided(OFFLINE, Cause.HOST, _("this sandbox cannot cut off the network"), verbatim("xc doctor"))
+            record.undecided(
+                OFFLINE,
+                Cause.HOST,
+                _("this sandbox cannot cut off the network"),
+                instead_of(sandbox.fingerprint.backend),
+            )
         if changes is None:
             record.undecided(
-                IN_PLACE, Cause.HOST, _("this sandbox cannot tell what was written where"), verbatim("xc doctor")
+                IN_PLACE,
+                Cause.HOST,
+                _("this sandbox cannot tell what was written where"),
+                instead_of(sandbox.fingerprint.backend),
             )
         else:
             # What was made and removed again is seen in the trace alone.
@@ -176,7 +186,7 @@ class RunChecks:
                 )
             elif logs_apart(sandbox) and not is_whole(sandbox, outcome):
                 told = _("the trace is not whole, so that files that were written and removed again may be missed")
-                record.undecided(IN_PLACE, Cause.HOST, told, verbatim("xc doctor"))
+                record.undecided(IN_PLACE, Cause.HOST, told, TRACE_MEND)
         record.saw((NO_LEFTOVERS,), fidelity, seen)
         if outcome.leftovers:
             record.fails(
@@ -204,14 +214,14 @@ class RunChecks:
                     record.fails(behaviour, difference(outcome.stdout, expected, verbatim(unit.expect.source)))
                 return
             reference = self.bench.reference(unit)
-            if isinstance(reference, str):
-                record.undecided(behaviour, Cause.HOST, _("the x86-64 run is missing: {why}", why=reference))
+            if isinstance(reference, XcError):
+                _no_reference(record, behaviour, reference)
             elif reference.stdout != outcome.stdout:
                 record.fails(behaviour, difference(outcome.stdout, reference.stdout, _("the x86-64 run")))
             return
         reference = self.bench.reference(unit)
-        if isinstance(reference, str):
-            record.undecided(SAME_AS_X86, Cause.HOST, _("the x86-64 run is missing: {why}", why=reference))
+        if isinstance(reference, XcError):
+            _no_reference(record, SAME_AS_X86, reference)
         elif reference.is_fault or reference.ended is not Ended.EXITED:
             record.undecided(
                 SAME_AS_X86,
@@ -221,16 +231,16 @@ class RunChecks:
         else:
             twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence()}
             record.saw((SAME_AS_X86,), fidelity, seen, twin)
-        same = not isinstance(reference, str) and reference.stdout == outcome.stdout
+        same = not isinstance(reference, XcError) and reference.stdout == outcome.stdout
         if expected is not None:
             record.saw((KNOWN_ANSWER,), fidelity, seen)
             if outcome.stdout != expected:
-                right_on_x86 = not isinstance(reference, str) and reference.stdout == expected
+                right_on_x86 = not isinstance(reference, XcError) and reference.stdout == expected
                 # Right on x86-64 and wrong here is a fault of porting; wrong everywhere is a fault of the answer.
                 if not right_on_x86:
                     record.fails(KNOWN_ANSWER, difference(outcome.stdout, expected, verbatim(unit.expect.source)))
                     return
-        if SAME_AS_X86 in record.looked_at and not same and not isinstance(reference, str):
+        if SAME_AS_X86 in record.looked_at and not same and not isinstance(reference, XcError):
             finding = self._differs(unit, record, outcome, reference)
             if expected is not None and outcome.stdout != expected:
                 record.looked_at.pop(KNOWN_ANSWER, None)
@@ -342,6 +352,11 @@ class RunChecks:
                 Cause.FIDELITY,
                 _("ran with pages of {real} bytes, the platform has {wanted}", real=real, wanted=known.value),
             )
+
+
+def _no_reference(record: UnitRecord, requirement: str, missing: XcError) -> None:
+    told = _("the x86-64 run is missing: {why}", why=missing.what)
+    record.undecided(requirement, Cause.HOST, told, missing.mend)
 
 
 def fingerprint_traces(sandbox: Sandbox) -> bool:

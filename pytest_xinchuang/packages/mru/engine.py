@@ -274,7 +274,7 @@ class MruEngine:
         try:
             again = self.bench.built(unit, "again")
         except XcError as error:
-            record.undecided(REPRODUCIBLE, Cause.HOST, _("the second build: {what}", what=error.what))
+            record.undecided(REPRODUCIBLE, Cause.HOST, _("the second build: {what}", what=error.what), error.mend)
             return
         record.saw(
             (REPRODUCIBLE,),

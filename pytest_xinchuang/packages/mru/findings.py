@@ -86,10 +86,11 @@ def join_units(requirement: str, units: list[UnitRecord], default_mend: Message)
         if unit.blocked_by is not None:
             first = unit.blocked_by
             reason = _("{requirement}: {reason}", requirement=first.requirement, reason=first.reason)
-            cause = Cause.BLOCKED if first.verdict is Verdict.FAIL else first.cause
+            failed = first.verdict is Verdict.FAIL
+            cause, mend = (Cause.BLOCKED, NOTHING) if failed else (first.cause, first.mend)
         else:
-            reason, cause = _("it was not checked"), Cause.HOST
-        findings.append(UnitFinding(requirement, unit.shown, Verdict.INCONCLUSIVE, cause, reason, NOTHING))
+            reason, cause, mend = _("it was not checked"), Cause.HOST, NOTHING
+        findings.append(UnitFinding(requirement, unit.shown, Verdict.INCONCLUSIVE, cause, reason, mend))
     fidelity = min((unit.looked_at.get(requirement, Fidelity.STATIC) for unit in units), default=Fidelity.STATIC)
     failures = [f for f in findings if f.verdict is Verdict.FAIL]
     if failures:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pytest_xinchuang.building.built import Built
 from pytest_xinchuang.building.shims import REQUESTS
-from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
 from pytest_xinchuang.core.verdict import Cause, Fidelity
@@ -38,6 +38,7 @@ from pytest_xinchuang.packages.mru.requirements import (
 )
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
+from pytest_xinchuang.sandbox.situation import instead_of
 from pytest_xinchuang.sandbox.tracing import Trace
 
 SMALL_PAGE = 4096
@@ -70,7 +71,7 @@ class RunJudge(RunChecks, BehaviourChecks):
         astray = self._children_astray(unit, built, sandbox)
         if astray and (unit.kind == "shell" or not self._is_good(unit, outcome)):
             record.blocked_by = record.undecided(
-                behaviour or STARTS, Cause.HOST, astray, _("xc doctor, or --xc-backend=qemu")
+                behaviour or STARTS, Cause.HOST, astray, instead_of(sandbox.fingerprint.backend)
             )
             return
         if refused := self._refused_by_emulator(unit, built, sandbox, outcome):
@@ -92,9 +93,9 @@ class RunJudge(RunChecks, BehaviourChecks):
             return
         looked(BASELINE, ENDS)
         if astray:
-            record.undecided(BASELINE, Cause.HOST, astray, _("xc doctor, or --xc-backend=qemu"))
+            record.undecided(BASELINE, Cause.HOST, astray, instead_of(sandbox.fingerprint.backend))
         if other := self._other_cpu(sandbox):
-            record.undecided(BASELINE, Cause.FIDELITY, other, verbatim("--xc-backend=qemu"))
+            record.undecided(BASELINE, Cause.FIDELITY, other, instead_of(sandbox.fingerprint.backend))
         self._check_isolation(record, sandbox, outcome, changes, seen)
         if behaviour is None:
             looked(STARTS, ANSWERS)
@@ -130,7 +131,7 @@ class RunJudge(RunChecks, BehaviourChecks):
         if not self._is_good(unit, outcome) or (expected is not None and outcome.stdout != expected.encode()):
             return False
         reference = self.bench.reference(unit)
-        if isinstance(reference, str) or reference.ended is not Ended.EXITED:
+        if isinstance(reference, XcError) or reference.ended is not Ended.EXITED:
             return True
         return reference.stdout == outcome.stdout
 
@@ -168,7 +169,7 @@ class RunJudge(RunChecks, BehaviourChecks):
                     BASELINE,
                     Cause.FIDELITY,
                     _("illegal instruction; {other}", other=other),
-                    verbatim("--xc-backend=qemu"),
+                    instead_of(sandbox.fingerprint.backend),
                 )
             return self._judge_illegal(record, built)
         if not self._is_good(unit, outcome):
@@ -189,9 +190,12 @@ class RunJudge(RunChecks, BehaviourChecks):
                 _("timed out, and then `true` did not run: {end}", end=check.describe()),
             )
         reference = self.bench.reference(unit)
-        if isinstance(reference, str):
+        if isinstance(reference, XcError):
             return record.undecided(
-                requirement, Cause.HOST, _("timed out, and the x86-64 run is missing: {why}", why=reference)
+                requirement,
+                Cause.HOST,
+                _("timed out, and the x86-64 run is missing: {why}", why=reference.what),
+                reference.mend,
             )
         if reference.ended is Ended.TIMED_OUT and self.bench.reference_emulated:
             return record.undecided(
@@ -365,7 +369,7 @@ class RunJudge(RunChecks, BehaviourChecks):
         seen = {**observation(sandbox, unit, outcome), "requests": asked[:50]}
         if outcome.is_fault or not sandbox.fingerprint.isolation["identity"]:
             cause = outcome.describe() if outcome.is_fault else _("this sandbox does not have the system's identity")
-            record.blocked_by = record.undecided(IDENTITY, Cause.HOST, cause, verbatim("--xc-backend=qemu"))
+            record.blocked_by = record.undecided(IDENTITY, Cause.HOST, cause, instead_of(sandbox.fingerprint.backend))
             return
         record.saw((IDENTITY,), fidelity, seen)
         if asked or outcome.stderr:

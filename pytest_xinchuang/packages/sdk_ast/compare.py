@@ -15,6 +15,7 @@ from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Supp
 from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Header, PackageRecord, Snapshot
 from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, listed, sides, word
+from pytest_xinchuang.tools.versions import toolchains
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def compare_across(
     if snapshot.grade == "syntactic":
         raise XcError(
             _("architectures are compared by types, and only the syntax was read"),
-            mend=_("install Go 1.23 or later"),
+            mend=toolchains(),
         )
     found = [(t, _compare_side(snapshot, snapshot, first, t, policy)) for t in others]
     comparison = _judge(snapshot, snapshot, tuple(snapshot.header.targets), _merge(found, ()), rules, policy, today)

@@ -11,6 +11,7 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import Message, _, joined, told, verbatim
 from pytest_xinchuang.toolchain.builder import find_zig
+from pytest_xinchuang.tools.versions import toolchains
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def find_headers(arch: str, directory: Path | None = None) -> Headers:
         except ToolchainFault as error:
             raise HostFault(
                 _("no kernel headers: zig, which carries some, is not installed"),
-                mend=_("{command}, or --headers DIR", command=verbatim("pip install 'pytest-xinchuang[toolchains]'")),
+                mend=_("{command}, or --headers DIR", command=toolchains()),
             ) from error
         found = [base / f"{names.zig}-linux-any", base / "any-linux-any"]
         source = _("zig's headers")
@@ -166,7 +167,7 @@ def _below(root: Path, names: UapiArch) -> list[Path]:
 def _release(version_h: Path) -> str:
     """The release of linux/version.h: LINUX_VERSION_CODE is (a << 16) + (b << 8) + c, c at most 255."""
     try:
-        words = version_h.read_text(errors="replace").split()
+        words = version_h.read_text(encoding="utf-8", errors="replace").split()
     except OSError:
         return ""
     if "LINUX_VERSION_CODE" not in words[:-1]:

@@ -17,6 +17,7 @@ from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
 from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
+from pytest_xinchuang.tools.host import situation
 
 
 class State(StrEnum):
@@ -130,7 +131,9 @@ def _sysctl(name: str, wanted: int, root: Path) -> HostNeed:
         return HostNeed(what, State.UNKNOWN, verbatim(repr(text)) if text else _("not there"), told)
     if int(value) >= wanted:
         return HostNeed(what, State.OK, verbatim(value), told)
-    return HostNeed(what, State.MISSING, verbatim(value), told, verbatim(f"sudo sysctl -w {name}={wanted}"))
+    return HostNeed(
+        what, State.MISSING, verbatim(value), told, verbatim(situation().as_root(f"sysctl -w {name}={wanted}"))
+    )
 
 
 def _cgroup(needs: HostNeeds, root: Path) -> Iterator[HostNeed]:
@@ -234,6 +237,6 @@ def _memory_mb(root: Path) -> int | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""

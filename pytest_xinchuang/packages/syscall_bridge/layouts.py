@@ -302,7 +302,7 @@ def write_snapshot(layouts: Layouts, path: Path) -> None:
         texts = {",".join(archs): text for text, archs in by.items()}
         record: dict[str, Any] = {"name": name, "header": layouts.header[name], "layouts": texts}
         lines.append(json.dumps(record))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def shipped_layouts() -> Path:

@@ -111,12 +111,13 @@ def test_no_x86_64_twin_is_no_pass(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> None:
-        raise HostFault(verbatim("no reference"))
+        raise HostFault(verbatim("no reference"), mend=verbatim("make room"))
 
     monkeypatch.setattr(pool, "reference", missing)
     monkeypatch.setattr(pool, "shared", SharedResults())
     decisions = decide(tmp_path, UNIT, HELLO, platforms, catalogue, pool)
     assert decisions["XC-MRU-011"].verdict is Verdict.INCONCLUSIVE
+    assert decisions["XC-MRU-011"].mend == "make room"
     assert decisions["XC-MRU-010"].verdict is Verdict.PASS
 
 

@@ -40,6 +40,13 @@ def test_a_unit_that_is_blocked_says_by_what() -> None:
     assert "FIRST: wrong machine" in decision.reason
 
 
+def test_what_a_fault_of_the_host_blocks_has_its_mend() -> None:
+    blocked = record("b")
+    blocked.blocked_by = blocked.undecided("FIRST", Cause.HOST, verbatim("no sandbox"), verbatim("start it otherwise"))
+    decision = join_units("R", [blocked], verbatim("look at char signedness"))
+    assert (decision.cause, decision.mend) == (Cause.HOST, "start it otherwise")
+
+
 def test_a_fault_of_ours_is_told_before_what_only_needs_a_board() -> None:
     one, two = record("a", "R"), record("b", "R")
     one.undecided("R", Cause.FIDELITY, verbatim("needs native"))
