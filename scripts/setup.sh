@@ -56,4 +56,4 @@ make_venv() {
 find_python
 make_venv
 say "installing the project and its tool chains (some 200 MB the first time)"
-.venv/bin/python -m pip install -q --disable-pip-version-check -e ".[$EXTRAS]"
+.venv/bin/python -m pip install -q --no-compile --disable-pip-version-check -e ".[$EXTRAS]"

@@ -18,3 +18,9 @@ NAMES = (
 
 SWITCHED_OFF = tuple(word for name in NAMES for word in ("-p", f"no:{name}"))
 """Arguments for a run inside a test."""
+
+OF_OURS = ("hypothesispytest", "syrupy")
+"""Plugins that tests use and a run inside a test does not: the first imports all of Hypothesis at the end of every run."""
+
+INSIDE = (*SWITCHED_OFF, *(word for name in OF_OURS for word in ("-p", f"no:{name}")))
+"""What a run inside a test is told, unless it says otherwise."""

@@ -41,6 +41,8 @@ FOREIGN = {
     "--reruns": "pytest-rerunfailures",
     "--agree": "python -m fixtures.generate",
     "--number": "scripts/soak",
+    "--list": "scripts/hosts",
+    "--keep": "scripts/hosts",
     "--child": "a program of a bridge, docs/bridge.md",
     "--dist": "pytest-xdist",
     "--dynamic-linker": "ld",

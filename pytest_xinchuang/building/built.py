@@ -239,7 +239,7 @@ def subject_objects(subject: Subject, rootfs: RootfsRef) -> dict[str, bytes]:
         for path in sorted(root.glob(pattern.lstrip("/"))):
             # By a link to a directory a pattern could lead into the host.
             if path.is_file() and not path.is_symlink() and path.parent.resolve().is_relative_to(root):
-                found["/" + str(path.relative_to(root))] = path.read_bytes()
+                found["/" + path.relative_to(root).as_posix()] = path.read_bytes()
     return found
 
 

@@ -59,6 +59,18 @@ def add_report(commands: Commands) -> None:
     def fill(parser: XcParser) -> None:
         parser.add_argument("journal", nargs="?", help=_("the journal of a run: journal.ndjson"))
         parser.add_argument("--output", metavar="DIR", help=_("where to write (default: beside the journal)"))
+        parser.add_argument(
+            "--format",
+            choices=["text", "markdown"],
+            default="text",
+            help=_("what is printed: the table, or a comment for a merge request (default: {default})", default="text"),
+        )
+        parser.add_argument(
+            "--artifacts",
+            metavar="URL",
+            default="",
+            help=_("markdown: the address where the reports can be seen or fetched, to be linked"),
+        )
         parser.add_argument("--schema", action="store_true", help=_("print the JSON Schema of report.json instead"))
 
     commands.command("report", _("rebuild the reports of a journal"), _report, fill)
@@ -160,6 +172,7 @@ def _report(context: Context) -> int:
     from pytest_xinchuang.packages.registry import installed
     from pytest_xinchuang.report.files import remove_reports, write_reports
     from pytest_xinchuang.report.json_report import report_schema
+    from pytest_xinchuang.report.markdown import comment
     from pytest_xinchuang.report.terminal import write_table
 
     options = context.options
@@ -176,8 +189,13 @@ def _report(context: Context) -> int:
     prove(journal, Known.installed(registry.catalogue()))
     result = grade_run(journal, registry.parts)
     written = write_reports(result, output, context.language)
-    write_table(result, lambda text, **_markup: context.say(text), language=context.language)
-    context.say(_("wrote {files}", files=joined([verbatim(str(p)) for p in written], _(", "))))
+    wrote = _("wrote {files}", files=joined([verbatim(str(p)) for p in written], _(", ")))
+    if options.format == "markdown":
+        context.say(comment(result, language=context.language, artifacts=options.artifacts), end="")
+        context.tell(wrote)
+    else:
+        write_table(result, lambda text, **_markup: context.say(text), language=context.language)
+        context.say(wrote)
     if journal.refused:
         return Exit.INCOMPLETE
     reached = all(grade.reaches_required for grade in result.grades)

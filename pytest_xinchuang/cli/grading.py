@@ -14,6 +14,7 @@ from pytest_xinchuang.commands.common import (
 )
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.digits import number_in
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import Message, _, joined, verbatim
@@ -83,6 +84,7 @@ def _package_options() -> list[PackageOption]:
 def _grade(context: Context) -> int:
     from pytest_xinchuang.tools import process
 
+    demand_linux(_("a grade"))
     options = context.options
     # What only this process can say of a wrong option is said before the assessor takes its place.
     context.selected()

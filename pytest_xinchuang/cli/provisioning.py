@@ -17,6 +17,7 @@ from pytest_xinchuang.commands.common import (
     platform_names,
 )
 from pytest_xinchuang.commands.parser import XcParser
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
@@ -120,6 +121,7 @@ def _fill_kernel(parser: XcParser) -> None:
 
 
 def _doctor(context: Context) -> int:
+    demand_linux(_("a sandbox"))
     from pytest_xinchuang.cli.doctor import examine
 
     context.options.quiet = True
@@ -147,6 +149,7 @@ def _provision(context: Context) -> int:
 
     options = context.options
     taken = options.taken or (options.offline if isinstance(options.offline, str) else "")
+    demand_linux(_("a sandbox"))
     store = context.store()
     if taken:
         context.say(_("taken in: {names}", names=_names(transport.import_export(store.cache, Path(taken)))))

@@ -66,7 +66,8 @@ class Context:
             self.say(text, end="")
             return
         try:
-            Path(target).write_text(render(text, self.language), encoding="utf-8", errors="backslashreplace")
+            whole = render(text, self.language)
+            Path(target).write_text(whole, encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as error:
             raise XcError(
                 _("{file}: cannot be written: {error}", file=verbatim(str(target)), error=system_error(error))

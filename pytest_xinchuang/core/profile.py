@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import UnknownName
 from pytest_xinchuang.core.near import near
+from pytest_xinchuang.core.remembered import by_content
 from pytest_xinchuang.core.requirement import RequirementId, Text
 from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.core.yamlfile import YamlFile
@@ -52,13 +53,18 @@ class WaiversFile(FrozenData):
     waivers: tuple[Waiver, ...]
 
 
+@by_content
+def _read(path: Path) -> ProfilesFile:
+    return YamlFile(path).parse(ProfilesFile)
+
+
 def load_profiles(path: Path) -> dict[str, Profile]:
     """All profiles of a file.
 
     Raises:
         DataFileError: the file is malformed.
     """
-    return YamlFile(path).parse(ProfilesFile).profiles
+    return _read(path).profiles
 
 
 def load_profile(path: Path, name: str) -> Profile:

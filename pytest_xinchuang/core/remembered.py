@@ -27,11 +27,10 @@ def by_content(read: Callable[..., Read]) -> Callable[..., Read]:
             key = tuple((path, hashlib.sha256(path.read_bytes()).digest()) for path in paths)
         except OSError:
             return read(*paths)  # it says so
-        if key not in kept:
-            found = read(*paths)
-            while len(kept) >= _MOST:
-                del kept[next(iter(kept))]
-            kept[key] = found
-        return kept[key]
+        found = kept.pop(key) if key in kept else read(*paths)
+        kept[key] = found  # the last to go is what was asked for last
+        while len(kept) > _MOST:
+            del kept[next(iter(kept))]
+        return found
 
     return reading

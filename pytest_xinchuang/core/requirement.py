@@ -74,6 +74,12 @@ class Catalogue(FrozenData):
 
 
 @by_content
+def _read(path: Path) -> tuple[YamlFile, Catalogue]:
+    source = YamlFile(path)
+    return source, source.parse(Catalogue)
+
+
+@by_content
 def load_catalogue(*paths: Path) -> Catalogue:
     """Read one or more catalogues and join them, in order.
 
@@ -84,8 +90,7 @@ def load_catalogue(*paths: Path) -> Catalogue:
     joined: list[Requirement] = []
     seen: dict[str, Path] = {}
     for path in paths:
-        source = YamlFile(path)
-        part = source.parse(Catalogue)
+        source, part = _read(path)
         version = version or part.version
         for index, requirement in enumerate(part.requirements):
             if requirement.id in seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -35,8 +36,16 @@ def schemas_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """``$XC_CACHE``, else ``$XDG_CACHE_HOME/pytest-xinchuang``, else ``~/.cache/pytest-xinchuang``."""
+    """``$XC_CACHE``, else ``pytest-xinchuang`` in ``$XDG_CACHE_HOME``, else where the system has caches.
+
+    These are ``~/.cache``, ``~/Library/Caches`` on macOS, and ``%LOCALAPPDATA%`` on Windows.
+    """
     if explicit := os.environ.get("XC_CACHE"):
         return Path(explicit).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "pytest-xinchuang"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _caches()).absolute() / "pytest-xinchuang"
+
+
+def _caches() -> str | Path:
+    if sys.platform == "win32":
+        return os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")

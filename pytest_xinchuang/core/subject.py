@@ -441,7 +441,7 @@ class Subject:
         """SHA-256 over the names and contents of all its files: no byte that can change a verdict is left out."""
         total = hashlib.sha256()
         for path in self.files:
-            total.update(f"\n{path.relative_to(self.directory)}\n".encode("utf-8", "surrogateescape"))
+            total.update(f"\n{path.relative_to(self.directory).as_posix()}\n".encode("utf-8", "surrogateescape"))
             try:
                 with path.open("rb") as file:
                     total.update(hashlib.file_digest(file, "sha256").digest())

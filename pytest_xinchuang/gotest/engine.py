@@ -359,7 +359,7 @@ def _put_tree(sandbox: Sandbox, root: Path) -> None:
                     value=MAX_TREE >> 20,
                 )
             )
-        sandbox.put(f"{SOURCE}/{path.relative_to(root)}", path.read_bytes())
+        sandbox.put(f"{SOURCE}/{path.relative_to(root).as_posix()}", path.read_bytes())
 
 
 def _program_ended(outcome: Outcome) -> Message:

@@ -109,7 +109,7 @@ class ModuleTree:
             while at < len(text) and text[at].isspace():
                 at += 1
             if item.get("TestGoFiles") or item.get("XTestGoFiles"):
-                directory = os.path.relpath(item["Dir"], self.root)
+                directory = os.path.relpath(item["Dir"], self.root).replace(os.sep, "/")
                 found.append(Package(str(item["ImportPath"]), "" if directory == "." else directory))
         return found
 

@@ -41,7 +41,7 @@ def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[st
     if path.is_dir():
         root = path.resolve()
         inside = (p for p in sorted(path.rglob("*")) if p.is_file() and p.resolve().is_relative_to(root))
-        return _bounded({str(p.relative_to(path)): p.read_bytes() for p in inside}, path)
+        return _bounded({p.relative_to(path).as_posix(): p.read_bytes() for p in inside}, path)
     data = path.read_bytes()
     kind = formats.kind_of(data, path.name)
     if kind in (None, "elf", "jar"):

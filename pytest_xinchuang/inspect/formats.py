@@ -393,9 +393,12 @@ def _inside(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
 
 def _ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """A deb is an ar archive, and so is a static library."""
-    for member in ar_members(data):
-        content = data[member.begin : member.end]
-        yield ContainedFile(member.name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
+    try:
+        for member in ar_members(data):
+            content = data[member.begin : member.end]
+            yield ContainedFile(member.name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
+    except ValueError as error:
+        raise CannotRead(_("damaged: {why}", why=told(error))) from error
 
 
 def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
@@ -502,7 +505,7 @@ def _squashfs(data: bytes, account: Account) -> Iterator[ContainedFile]:
             names.sort()
             for name in sorted(names + files):
                 path = Path(directory) / name
-                inside = os.path.relpath(path, out)
+                inside = os.path.relpath(path, out).replace(os.sep, "/")
                 if path.is_symlink():
                     yield ContainedFile(inside, None, account, link=str(path.readlink()))
                 elif path.is_file():

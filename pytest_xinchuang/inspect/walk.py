@@ -148,7 +148,7 @@ class Walker:
             names.sort()
             for name in sorted(names + files):
                 path = Path(directory) / name
-                inside = os.path.relpath(path, root)
+                inside = os.path.relpath(path, root).replace(os.sep, "/")
                 try:
                     self._entry(node, path, inside, is_dir=name in names)
                 except formats.TooMuch as error:

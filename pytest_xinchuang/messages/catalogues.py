@@ -61,11 +61,25 @@ def choose_language(wanted: str | None = None, environment: Mapping[str, str] | 
     """
     told = os.environ if environment is None else environment
     locale = next((told[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if told.get(name)), "")
+    if not locale and environment is None and sys.platform == "win32":
+        locale = _of_windows()
     for text in (wanted or "", locale):
         language = text.lower().replace("-", "_").partition("_")[0].partition(".")[0]
         if language in LANGUAGES:
             return language
     return LANGUAGES[0]
+
+
+def _of_windows() -> str:
+    """The language of Windows' own texts as a locale's name; "" where it is not told."""
+    import ctypes
+    from locale import windows_locale
+
+    try:
+        # winnls.h; the number is a language and a country, [MS-LCID].
+        return windows_locale.get(getattr(ctypes, "windll").kernel32.GetUserDefaultUILanguage(), "")  # noqa: B009
+    except (AttributeError, OSError):
+        return ""
 
 
 def displayed(language: str, stream: object = None) -> str:

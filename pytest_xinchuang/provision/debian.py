@@ -69,16 +69,17 @@ class PackageIndex:
     """
 
     def __init__(self, text: str) -> None:
-        self._places: dict[str, list[int]] = {}
-        for found in re.finditer(r"^Package: (\S+)$", text, re.MULTILINE):
-            self._places.setdefault(found[1], []).append(found.start())
-        self._providers: dict[str, list[tuple[str, str]]] = {}
         self._text = text
-        for found in re.finditer(r"^Provides: (.+)$", text, re.MULTILINE):
-            start = text.rfind("Package: ", 0, found.start())
-            name = text[start + len("Package: ") : text.index("\n", start)]
-            for group in _relations(found[1]):
-                self._providers.setdefault(group[0].name, []).append((name, group[0].version))
+        self._places: dict[str, list[int]] = {}
+        self._providers: dict[str, list[tuple[str, str]]] = {}
+        name = ""
+        for found in re.finditer(r"^(?:Package: (\S+)|Provides: (.+))$", text, re.MULTILINE):
+            if found[1]:
+                name = found[1]
+                self._places.setdefault(name, []).append(found.start())
+            elif name:
+                for group in _relations(found[2]):
+                    self._providers.setdefault(group[0].name, []).append((name, group[0].version))
 
     def _fields(self, name: str) -> dict[str, str] | None:
         """The fields of a package, of its newest version; None: there is none of that name."""

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.messages import Message, _, told
 from pytest_xinchuang.provision.archive import unpack_package
 from pytest_xinchuang.provision.debian import Package
 from pytest_xinchuang.tools.ar import MAGIC, ar_members
 from pytest_xinchuang.tools.compressed import DAMAGE, compression, decompressing
-from pytest_xinchuang.tools.xz import decompressed_ahead
+from pytest_xinchuang.tools.xz import decompressed_ahead, read_spans
 
 _AHEAD = 2
 """Packages that are decompressed before it is their turn."""
@@ -79,10 +79,22 @@ def unpack_all(
                 data.close()
 
 
+def read_members(package: Package, file: Path, spans: Sequence[tuple[int, int]]) -> list[bytes] | None:
+    """The content of members whose (offset, size) in the package's ``data.tar`` are known, without decompressing the others.
+
+    None where its compression does not allow that.
+
+    Raises:
+        DataFileError: as ``unpack_all``.
+    """
+    with ThreadPoolExecutor(threads()) as pool:
+        return _Opened(package, file, None).read(spans, pool)
+
+
 class _Opened:
     """A package whose digest was found to be right, and whose content is being decompressed."""
 
-    def __init__(self, package: Package, file: Path, pool: Executor) -> None:
+    def __init__(self, package: Package, file: Path, pool: Executor | None) -> None:
         self._file = file
         with file.open("rb") as opened:
             self._map = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) if package.size else b""
@@ -97,9 +109,20 @@ class _Opened:
                     wanted=package.sha256,
                 )
             )
-        self._stream: IO[bytes] | Future[bytes] = self._begin(pool)
+        self._content = self._find()
+        if pool is not None:
+            self._stream = decompressed_ahead(self._content, pool) or pool.submit(self._whole, self._content)
 
-    def _begin(self, pool: Executor) -> IO[bytes] | Future[bytes]:
+    _stream: IO[bytes] | Future[bytes]
+
+    def read(self, spans: Sequence[tuple[int, int]], pool: Executor) -> list[bytes] | None:
+        """See ``read_members``."""
+        try:
+            return read_spans(self._content, spans, pool)
+        except DAMAGE as error:
+            raise self._damaged(error) from error
+
+    def _find(self) -> memoryview:
         data = memoryview(self._map)
         try:
             if bytes(data[: len(MAGIC)]) != MAGIC:
@@ -109,8 +132,7 @@ class _Opened:
             raise self._damaged(error) from error
         if member is None:
             raise self._damaged(ValueError(_("it has no data.tar")))
-        content = data[member.begin : member.end]
-        return decompressed_ahead(content, pool) or pool.submit(self._whole, content)
+        return data[member.begin : member.end]
 
     def _whole(self, content: memoryview) -> bytes:
         kind = compression(bytes(content[:4]))
@@ -159,4 +181,4 @@ def _why(error: Exception) -> Message:
             return _("it is cut off")
         case UnicodeDecodeError() | ValueError(args=(Message(),)):
             return told(error)
-    return _("it is damaged: {why}", why=verbatim(str(error)))
+    return _("it is damaged: {why}", why=told(error))

@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.provision.debian import Package
-from pytest_xinchuang.provision.debs import Wanted
+from pytest_xinchuang.provision.debs import Wanted, read_members
 from pytest_xinchuang.provision.pins import Pinned
 from pytest_xinchuang.provision.refs import MARKER, MARKER_OFFSET, SystemEmulatorRef
 from pytest_xinchuang.provision.supply import Supply
@@ -46,19 +46,31 @@ _LIBRARY = re.compile(r"(usr/)?lib\d*/(.*/)?[^/]+\.so(\.[^/]*)?")
 def build_emulators(supply: Supply, name: str, tree: Path, runner: Runner) -> tuple[str, dict[str, str]]:
     """Fill ``tree`` with static qemu programs, each with our mark in its ELF header."""
     pinned = supply.pins.named("emulator", name)
-    wanted = Wanted({f"usr/bin/{program}" for program in PROGRAMS}.__contains__, most=len(PROGRAMS))
-    with tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
-        supply.unpack(pinned, Path(scratch), lambda _package: wanted)
-        for each in PROGRAMS:
-            program = bytearray(_of_package(pinned, Path(scratch) / "usr/bin" / each).read_bytes())
-            program[MARKER_OFFSET : MARKER_OFFSET + len(MARKER)] = MARKER
-            # qemu-aarch64 answers for /proc/cpuinfo by itself, with a model name that no such machine prints. Without a
-            # file that it looks for, the sandbox's own is seen.
-            program = program.replace(b"/proc/cpuinfo\0", b"/proc/cpuinf-\0")
-            (tree / each).write_bytes(program)
-            (tree / each).chmod(0o755)
+    for each, content in _programs(supply, pinned, tree):
+        program = bytearray(content)
+        program[MARKER_OFFSET : MARKER_OFFSET + len(MARKER)] = MARKER
+        # qemu-aarch64 answers for /proc/cpuinfo by itself, with a model name that no such machine prints. Without a
+        # file that it looks for, the sandbox's own is seen.
+        program = program.replace(b"/proc/cpuinfo\0", b"/proc/cpuinf-\0")
+        (tree / each).write_bytes(program)
+        (tree / each).chmod(0o755)
     said = _run([str(tree / PROGRAMS[0]), "--version"], _("ask qemu for its version"), runner)
     return f"Debian {pinned.suite} qemu-user", {"version": first_line(said).rpartition("version ")[2]}
+
+
+def _programs(supply: Supply, pinned: Pinned, tree: Path) -> Iterator[tuple[str, bytes]]:
+    """The programs of the package, which has thirty others: only what they lie in is decompressed, where that is known."""
+    wanted = [f"usr/bin/{program}" for program in PROGRAMS]
+    if len(pinned.packages) == 1 and pinned.spans.keys() >= set(wanted):
+        ((package, file),) = supply.fetch(pinned)
+        found = read_members(package, file, [pinned.spans[name] for name in wanted])
+        if found is not None and all(content[:4] == b"\x7fELF" for content in found):
+            yield from zip(PROGRAMS, found, strict=True)
+            return
+    with tempfile.TemporaryDirectory(dir=tree.parent) as place:
+        supply.unpack(pinned, Path(place), lambda _package: Wanted(set(wanted).__contains__, most=len(wanted)))
+        for each in PROGRAMS:
+            yield each, _of_package(pinned, Path(place) / "usr/bin" / each).read_bytes()
 
 
 def build_system_emulator(supply: Supply, name: str, tree: Path, runner: Runner) -> tuple[str, dict[str, str]]:

@@ -127,14 +127,18 @@ class Downloads:
     """Files below one directory, by their SHA-256.
 
     Attributes:
+        below: another such directory, of a cache that is read alone.
         unreachable: places that gave no answer: they are not asked again.
     """
 
     directory: Path
+    below: Path | None = None
     unreachable: dict[str, _Failed] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def place(self, wish: Wish) -> Path:
+        if self.below is not None and (self.below / wish.sha256).is_file():
+            return self.below / wish.sha256
         return self.directory / wish.sha256
 
     def all(self, wishes: Sequence[Wish]) -> list[Path]:

@@ -8,7 +8,7 @@ import json
 import platform as host
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Pinned:
     Attributes:
         asked: the packages that it was asked for by name; all others are what these need.
         tree: the digest of the tree that they make; empty: scripts/pin could not make it.
+        spans: of one package's members that are wanted, offset and size in its ``data.tar``: the rest need not be decompressed.
     """
 
     suite: str
@@ -63,6 +64,7 @@ class Pinned:
     asked: tuple[str, ...]
     packages: tuple[Package, ...]
     tree: str = ""
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict, hash=False)
 
     @property
     def digest(self) -> str:
@@ -157,7 +159,11 @@ def _pinned(fields: Any) -> Pinned:
     tree = fields.get("tree", "")
     if tree and not (isinstance(tree, str) and _SHA256.fullmatch(tree.removeprefix("sha256:"))):
         raise ValueError(_("no digest of a tree: {fields}", fields=verbatim(repr(tree))))
-    return Pinned(str(fields["suite"]), str(fields["arch"]), tuple(map(str, fields["asked"])), tuple(packages), tree)
+    spans = {str(name): (begin, size) for name, (begin, size) in fields.get("spans", {}).items()}
+    if not all(type(n) is int and 0 <= n < 1 << 40 for span in spans.values() for n in span):
+        raise ValueError(_("no places of members: {fields}", fields=verbatim(repr(spans))))
+    asked = tuple(map(str, fields["asked"]))
+    return Pinned(str(fields["suite"]), str(fields["arch"]), asked, tuple(packages), tree, spans)
 
 
 def _file(size: Any, sha256: Any) -> bool:

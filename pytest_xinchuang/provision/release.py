@@ -44,6 +44,9 @@ MOST_INDEX = 1 << 20
 MOST_BESIDE = 4096
 """Bytes of a ``.sha256`` file."""
 
+PINNED, BESIDE, UNPINNED = "pinned", "by .sha256", "unpinned"
+"""Who vouches for an archive's digest: who took it in, the file beside it, or nobody."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FROM = ", from "
@@ -171,12 +174,12 @@ def fetch_release(downloads: Downloads, source: str, sha256: str = "", *, offlin
     if offline:
         raise XcError(_("{source}: nothing is fetched with --offline", source=verbatim(source)), mend=_("give a path"))
     if sha256:
-        return Release(downloads.one(Wish((source,), 0, sha256)), name, f"SHA-256 {sha256}, as it was given")
+        return Release(downloads.one(Wish((source,), 0, sha256)), name, f"SHA-256 {sha256}, {PINNED}")
     said = _said(downloads.small(f"{source}.sha256", MOST_BESIDE))
     if said:
-        return Release(downloads.one(Wish((source,), 0, said)), name, f"SHA-256 {said}, as the file beside it says")
+        return Release(downloads.one(Wish((source,), 0, said)), name, f"SHA-256 {said}, {BESIDE}")
     file = downloads.unknown(source)
-    return Release(file, name, f"SHA-256 {_sha256(file)}, for which nobody has vouched")
+    return Release(file, name, f"SHA-256 {_sha256(file)}, {UNPINNED}")
 
 
 def _said(data: bytes | None) -> str:
@@ -203,8 +206,7 @@ def _local(file: Path, sha256: str) -> Release:
             _("{file}: its SHA-256 is {found}, not {wanted}", file=file, found=found, wanted=wanted),
             mend=_("fetch it again"),
         )
-    trust = "as it was given" if sha256 else "as the file beside it says" if said else "for which nobody has vouched"
-    return Release(file, file.name, f"SHA-256 {found}, {trust}")
+    return Release(file, file.name, f"SHA-256 {found}, {PINNED if sha256 else BESIDE if said else UNPINNED}")
 
 
 # -- reading

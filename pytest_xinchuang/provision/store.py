@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.errors import DataFileError, HostFault, Lacking, XcError
 from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.platform import KernelRecipe, Platform, Platforms, RootfsRecipe
@@ -52,7 +55,10 @@ class Store:
         self.platforms = platforms
         self.offline = offline
         self.cache = cache or Cache()
-        self.supply = supply or Supply(self.cache.root / "packages")
+        below = self.cache.below
+        self.supply = supply or Supply(
+            self.cache.root / "packages", below=below / "packages" if below is not None else None
+        )
         self.progress = progress or Progress(quiet=True)
 
     def emulator(self, program: str, *, force: bool = False) -> EmulatorRef:
@@ -238,11 +244,16 @@ class Store:
 
     def ensure(self, platform: Platform) -> None:
         """Make what ``platform`` runs on where it is missing altogether; what is there is verified when it is used."""
+        missing: list[Callable[[], object]] = []
+        if self.cache.peek("emulator", f"qemu-{host_architecture()}") is None:
+            missing.append(functools.partial(self.emulator, platform.architecture.qemu))
         name = platform.rootfs_name
         if name is not None and self.cache.peek("rootfs", self._entry_name(name)) is None:
-            self.rootfs_for(platform)
-        if self.cache.peek("emulator", f"qemu-{host_architecture()}") is None:
-            self.emulator(platform.architecture.qemu)
+            missing.append(functools.partial(self.rootfs_for, platform))
+        with ThreadPoolExecutor(2) as pool:
+            doing = [pool.submit(step) for step in missing]
+        for each in doing:
+            each.result()
 
     def rootfs(self, name: str, *, force: bool = False) -> RootfsRef:
         """A root filesystem by its own name, e.g. for the reference runs."""
@@ -280,6 +291,7 @@ class Store:
         force: bool,
         fits: Callable[[Path], bool] = lambda _tree: True,
     ) -> Entry:
+        demand_linux(_("a sandbox"))
         with self.progress.step(f"{kind} {name}") as step:
 
             def made(tree: Path) -> tuple[str, dict[str, str]]:

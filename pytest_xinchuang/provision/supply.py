@@ -20,12 +20,20 @@ class Supply:
 
     Args:
         directory: where files are kept.
+        below: where more of them are, to be read alone.
     """
 
-    def __init__(self, directory: Path, pins: Pins | None = None, mirrors: Mirrors | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        pins: Pins | None = None,
+        mirrors: Mirrors | None = None,
+        *,
+        below: Path | None = None,
+    ) -> None:
         self.pins = pins or shipped()
         self.mirrors = mirrors or Mirrors.of_the_environment()
-        self.downloads = Downloads(directory)
+        self.downloads = Downloads(directory, below)
         self._lock = threading.Lock()
         self._indexes: dict[tuple[str, str], PackageIndex] = {}
 

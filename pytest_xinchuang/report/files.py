@@ -53,7 +53,7 @@ def write_reports(result: RunResult, directory: Path, language: str = LANGUAGES[
     for name, make in (("report.json", report_text), ("junit.xml", junit_text)):
         path, part = directory / name, directory / f".{name}.part"
         try:
-            with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            with part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.write(make(result, language))
                 file.flush()
                 os.fsync(file.fileno())

@@ -77,18 +77,20 @@ class _Table:
         shown = [(g.level or _("none").render(say)) + ("*" if g.with_waivers else "") for g in result.grades]
         grades = max(5, width_of(grade_heading), *(width_of(text) for text in shown)) if shown else 5
         rows = [
-            [render(_cell([r for r in result.of(grade.platform) if r.level is level]), say) for level in Level]
+            [render(level_cell([r for r in result.of(grade.platform) if r.level is level]), say) for level in Level]
             for grade in result.grades
         ]
         widths = [max(9, *(width_of(row[n]) + 1 for row in rows)) if rows else 9 for n in range(len(Level))]
         heads = "".join(padded(level.value, w) for level, w in zip(Level, widths, strict=True))
         first = f"{padded(heading, names)}  {padded(grade_heading, grades)}  {heads}"
         # Where a row would be broken, the evidence stands on a line of its own.
-        apart = any(width_of(first) + width_of(_how(grade).render(say)) > self.width for grade in result.grades)
+        apart = any(
+            width_of(first) + width_of(evidence_kind(grade).render(say)) > self.width for grade in result.grades
+        )
         self._line(first.rstrip() if apart else first + _("evidence").render(say), bold=True)
         for grade, text, row in zip(result.grades, shown, rows, strict=True):
             cells = "".join(padded(cell, w) for cell, w in zip(row, widths, strict=True))
-            how = _how(grade).render(say)
+            how = evidence_kind(grade).render(say)
             row_text = f"{padded(grade.platform, names)}  {padded(text, grades)}  {cells}"
             self._line(row_text.rstrip() if apart else row_text + how, **_colour(grade, result.of(grade.platform)))
             if apart:
@@ -155,7 +157,7 @@ def _names(names: Sequence[str]) -> Message:
     return joined([verbatim(name) for name in names], _(", "))
 
 
-def _how(grade: Grade) -> Message:
+def evidence_kind(grade: Grade) -> Message:
     """Of which kind the evidence is."""
     parts = [Fidelity(grade.fidelity).word]
     if grade.rootfs == "stand-in":
@@ -165,7 +167,7 @@ def _how(grade: Grade) -> Message:
     return joined(parts, _(", "))
 
 
-def _cell(results: list[RequirementResult]) -> Message:
+def level_cell(results: list[RequirementResult]) -> Message:
     mandatory = [r for r in results if r.mandatory]
     if not mandatory:
         return _("none")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_xinchuang.core.elsewhere import is_linux, no_sandbox
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.events import Planned, Surrounded
 from pytest_xinchuang.core.verdict import Cause, Verdict
@@ -68,6 +69,8 @@ class XcRun:
             packages=joined([verbatim(p) for p in session.packages], comma) if session.packages else _("none"),
         )
         told = [header]
+        if not is_linux():
+            told.append(_("xinchuang: {text}", text=no_sandbox().told))
         if session.assessed is not None and self.controller is not None:
             reports = verbatim(str(self.controller.assessor.directory))
             told.append(

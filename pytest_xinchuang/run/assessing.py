@@ -16,6 +16,7 @@ from pytest_xinchuang.assessor import bootstrap
 from pytest_xinchuang.assessor.assessed import Assessed
 from pytest_xinchuang.assessor.starting import Place, absolute, command, sealed_environment, sealed_path
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.elsewhere import is_linux
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.events import RunStarted, Surrounded, messages_of
 from pytest_xinchuang.core.locks import lock
@@ -230,6 +231,8 @@ def _with_reason(seen: Surrounded, why: Message) -> Surrounded:
 def _why_not(session: XcSession) -> Message:
     """Why a sealed process would not reach the decisions of this run; NOTHING: it would."""
     config = session.config
+    if not is_linux():
+        return _("it needs Linux")
     if flag(config, IN_PROCESS):
         return _("{option} was given", option=verbatim("--xc-in-process"))
     if os.environ.get(VARIABLE, "0") not in ("", "0"):

@@ -78,7 +78,7 @@ class Controller:
         """Where reports go by default is no part of a repository. A directory of the user's own choice may be anything."""
         if self.session.report_dir.name == DEFAULT_REPORTS:
             with contextlib.suppress(OSError):  # it is a convenience; what matters is told by the journal
-                (self.session.report_dir / ".gitignore").write_text("*\n", encoding="utf-8")
+                (self.session.report_dir / ".gitignore").write_text("*\n", encoding="utf-8", newline="\n")
 
     def _start(self) -> None:
         session = self.session

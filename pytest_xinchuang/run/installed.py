@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import csv
+import functools
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from importlib.metadata import Distribution, PackagePath, distributions
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -23,19 +27,35 @@ _OF_INSTALLERS = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
 
 
 _Stat = tuple[int, int, int, int, int]
-_digests: dict[Path, tuple[_Stat, str]] = {}
+_digests: dict[str, tuple[_Stat, str]] = {}
 """What files are, as long as the system says that nobody has written to them."""
 
 
-def digest_of(path: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A file of a distribution's record.
+
+    Attributes:
+        name: as the record has it.
+        path: where it is.
+        digest: SHA-256 in hexadecimal, as :func:`digest_of` writes it; "" for another algorithm; None: there is none.
+    """
+
+    name: str
+    path: str
+    digest: str | None
+
+
+def digest_of(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal; "" where it cannot be read."""
+    place = os.fspath(path)
     try:
-        seen = path.stat()
+        seen = os.stat(place)  # noqa: PTH116  (thousands at the end of each run)
         stat = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-        known = _digests.get(path)
+        known = _digests.get(place)
         if known is None or known[0] != stat:
-            with path.open("rb") as file:
-                known = _digests[path] = (stat, hashlib.file_digest(file, "sha256").hexdigest())
+            with open(place, "rb") as file:  # noqa: PTH123
+                known = _digests[place] = (stat, hashlib.file_digest(file, "sha256").hexdigest())
         return known[1]
     except OSError:
         return ""
@@ -45,10 +65,26 @@ def by_name() -> dict[str, Distribution]:
     """The distributions of the import path; where two have one name, the first is imported."""
     found: dict[str, Distribution] = {}
     for distribution in distributions():
-        name = distribution.metadata["Name"]
+        name = header(distribution, "Name")
         if name:
             found.setdefault(normal(name), distribution)
     return found
+
+
+def header(distribution: Distribution, name: str) -> str:
+    """A field of a distribution's metadata, "" where it has none. What else stands there is read and not parsed."""
+    return next(iter(_fields(_metadata(distribution), name)), "")
+
+
+def _metadata(distribution: Distribution) -> str:
+    # "": an .egg-info that is a file, as importlib.metadata knows it.
+    return next(filter(None, map(distribution.read_text, ("METADATA", "PKG-INFO", ""))), "")
+
+
+@functools.lru_cache(maxsize=1024)
+def _fields(metadata: str, name: str) -> tuple[str, ...]:
+    found = re.findall(rf"^{name}:(.*)$", metadata.partition("\n\n")[0], re.MULTILINE | re.IGNORECASE)
+    return tuple(field.strip() for field in found)
 
 
 def normal(name: str) -> str:
@@ -65,82 +101,118 @@ def needed(root: str, known: dict[str, Distribution]) -> list[str]:
         if name in found or name not in known:
             continue
         found.append(name)
-        for text in known[name].requires or ():
-            with contextlib.suppress(InvalidRequirement):
-                wanted = Requirement(text)
-                if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
-                    left.append(normal(wanted.name))
+        metadata = _metadata(known[name])
+        # Where the metadata is older than that field, an installer has written the requirements beside it.
+        texts = _fields(metadata, "Requires-Dist") or known[name].requires or ()
+        left += filter(None, map(_wanted, texts))
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _wanted(text: str) -> str:
+    """The name of what a distribution cannot do without; "" where it can, or where it is told in no way that is known."""
+    with contextlib.suppress(InvalidRequirement):
+        wanted = Requirement(text)
+        if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+            return normal(wanted.name)
+    return ""
+
+
+def files_of(distribution: Distribution) -> Sequence[Recorded]:
+    """What a distribution's record names; without one, what its installer has left in its place."""
+    text = distribution.read_text("RECORD")
+    if text is None:
+        return [Recorded(str(file), str(file.locate()), None) for file in distribution.files or ()]
+    return _lines(text, str(distribution.locate_file("")))
+
+
+@functools.lru_cache(maxsize=64)
+def _lines(record: str, base: str) -> tuple[Recorded, ...]:
+    rows = (row for row in csv.reader(record.splitlines()) if row)
+    return tuple(
+        Recorded(row[0], row[0] if row[0].startswith("/") else f"{base}/{row[0]}", _hexadecimal("".join(row[1:2])))
+        for row in rows
+    )
 
 
 def look_at(distribution: Distribution) -> Installed:
     """A distribution against its record."""
-    recorded = [f for f in distribution.files or () if not _is_made(str(f))]
     digests: dict[str, str] = {}
     changed: list[str] = []
-    for file in recorded:
-        if file.name in _OF_INSTALLERS or file.hash is None:
+    for file in files_of(distribution):
+        if file.digest is None or _is_made(file.name) or file.name.rpartition("/")[2] in _OF_INSTALLERS:
             continue
-        seen = digest_of(Path(str(file.locate())))
-        digests[str(file)] = seen
-        if not seen or seen != _hexadecimal(file):
-            changed.append(str(file))
-    return _installed(distribution.metadata["Name"], distribution.version, digests, changed, record=bool(digests))
+        seen = digests[file.name] = digest_of(file.path)
+        if not seen or seen != file.digest:
+            changed.append(file.name)
+    name, version = header(distribution, "Name"), header(distribution, "Version")
+    return _installed(name, version, digests, changed, record=bool(digests))
 
 
 def suite(known: dict[str, Distribution]) -> Installed:
     """The files of this very suite, which need not be those of the distribution of its name."""
     distribution = known.get(SUITE)
-    version = distribution.version if distribution else ""
-    recorded = {}
+    version = header(distribution, "Version") if distribution else ""
+    recorded: dict[str, str] = {}
     if distribution:
         # An installer may link to the files themselves: each counts by its own name.
         base = os.path.realpath(str(distribution.locate_file("")))
-        for file in distribution.files or ():
-            if file.hash is not None and not _is_made(str(file)):
-                recorded[Path(os.path.normpath(f"{base}/{file}"))] = _hexadecimal(file)
-    digests = {path: digest_of(path) for path in suite_files()}
-    names = {path: path.relative_to(PACKAGE.parent).as_posix() for path in digests}
-    record = PACKAGE / "__init__.py" in recorded
+        for file in files_of(distribution):
+            if file.digest is not None and not _is_made(file.name):
+                recorded[os.path.normpath(f"{base}/{file.name}")] = file.digest
+    digests = {path: digest_of(path) for path in _suite_paths()}
+    above = f"{PACKAGE.parent}/"
+    names = {path: path.removeprefix(above) for path in digests}
+    record = str(PACKAGE / "__init__.py") in recorded
     changed: list[str] = []
     if record:
         changed = [names[path] for path, seen in digests.items() if recorded.get(path) != seen]
-        missing = [path for path in recorded if path.is_relative_to(PACKAGE) and path not in digests]
-        changed += [path.relative_to(PACKAGE.parent).as_posix() for path in missing]
+        ours = f"{PACKAGE}/"
+        missing = [path for path in recorded if path.startswith(ours) and path not in digests]
+        changed += [path.removeprefix(above) for path in missing]
     return _installed(SUITE, version, {names[p]: d for p, d in digests.items()}, changed, record=record)
 
 
 def suite_files() -> Iterator[Path]:
     """Every file of the suite, as it is installed or checked out."""
+    return map(Path, _suite_paths())
+
+
+def _suite_paths() -> Iterator[str]:
     places = dict.fromkeys((PACKAGE, resources.conformance_dir(), resources.fixtures_dir()))
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for place in (*places, resources.platforms_file()):
-        for path in _below(place):
+        for path in _below(str(place)):
             if path not in seen:
                 seen.add(path)
                 yield path
 
 
-def _below(place: Path) -> Iterator[Path]:
+def _below(place: str) -> Iterator[str]:
     """Every file at or below a place, sorted, but for what Python makes."""
-    if not place.is_dir():
+    if not os.path.isdir(place):  # noqa: PTH112
         yield place
         return
     for directory, names, files in os.walk(place):
         names[:] = sorted(name for name in names if name != _MADE[0])
-        yield from (Path(directory, name) for name in sorted(files) if not name.endswith(_MADE[1:]))
+        yield from (f"{directory}/{name}" for name in sorted(files) if not name.endswith(_MADE[1:]))
 
 
 def _is_made(name: str) -> bool:
     return _MADE[0] in name.split("/") or name.endswith(_MADE[1:])
 
 
-def _hexadecimal(file: PackagePath) -> str:
-    """The digest of a record, as :func:`digest_of` writes it; "" for another algorithm than SHA-256."""
-    if file.hash is None or file.hash.mode != "sha256":
+def _hexadecimal(spec: str) -> str | None:
+    """The digest of a line of a record, ``sha256=...``, as :func:`digest_of` writes it."""
+    if not spec:
+        return None
+    mode, _equals, text = spec.partition("=")
+    if mode != "sha256":
         return ""
-    text = file.hash.value
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+    except ValueError:
+        return ""
 
 
 def _installed(name: str, version: str, digests: dict[str, str], changed: Iterable[str], *, record: bool) -> Installed:

@@ -12,6 +12,7 @@ import sysconfig
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import Distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from pytest_xinchuang.core.sealed import SUITE
 from pytest_xinchuang.core.surroundings import FixtureSeen, Installed, PluginSeen, Standing
 from pytest_xinchuang.messages import Message, _, joined, n_, told, verbatim
 from pytest_xinchuang.packages.base import entry_points, is_ours
-from pytest_xinchuang.run.installed import PACKAGE, by_name, digest_of, look_at, needed, normal, suite
+from pytest_xinchuang.run.installed import PACKAGE, by_name, digest_of, files_of, header, look_at, needed, normal, suite
 from pytest_xinchuang.run.own_fixtures import OwnFixtures
 from pytest_xinchuang.run.patched import Patches
 
@@ -239,12 +240,13 @@ def _plugins(config: pytest.Config, needed: Mapping[str, Distribution]) -> Itera
     """
     manager = config.pluginmanager
     of_distribution: dict[str, tuple[str, str]] = {}
-    for plugin, found in manager.list_plugin_distinfo():
-        of_distribution[_module(plugin).partition(".")[0]] = (normal(str(found.metadata["name"])), str(found.version))
+    for plugin, facade in manager.list_plugin_distinfo():
+        found: Any = facade  # it has what the distribution has
+        of_distribution[_module(plugin).partition(".")[0]] = (normal(header(found, "Name")), header(found, "Version"))
     if hasattr(config, "workerinput"):
         # A worker's own program has come over a pipe from pytest-xdist, and has no file.
         of_distribution["__channelexec__"] = ("pytest-xdist", "")
-    owners = {str(file.locate()): name for name in needed for file in needed[name].files or ()}
+    owners = {file.path: name for name in needed for file in files_of(needed[name])}
     hooks = _reaching(manager)
     seen: set[tuple[str, str]] = set()
     for name, plugin in manager.list_name_plugin():
@@ -253,7 +255,7 @@ def _plugins(config: pytest.Config, needed: Mapping[str, Distribution]) -> Itera
         module, file = _module(plugin), _file(plugin)
         of, version = of_distribution.get(module.partition(".")[0], ("", ""))
         if not of and (owner := owners.get(file)):
-            of, version = owner, needed[owner].version
+            of, version = owner, header(needed[owner], "Version")
         standing = _standing(plugin, name, of, file, needed)
         shown = f"{module}.{type(plugin).__name__}" if name.isdigit() else name
         if (shown, file) in seen:

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_xinchuang.assessor.assessed import Assessed
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.elsewhere import is_linux
 from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.core.events import SandboxOpened
 from pytest_xinchuang.core.near import near
@@ -290,7 +291,7 @@ class XcSession:
 
         What cannot be made is told by the checks that need it.
         """
-        if self.backend == "native":
+        if self.backend == "native" or not is_linux():
             return
         for platform in self.platforms:
             with contextlib.suppress(HostFault):

@@ -41,7 +41,7 @@ from pytest_xinchuang.toolchain.site import (
 )
 from pytest_xinchuang.toolchain.tree import Tree
 from pytest_xinchuang.tools.go import GoCause, GoCommand, read_failure, telling_lines
-from pytest_xinchuang.tools.process import Finished, Runner
+from pytest_xinchuang.tools.process import EXE, Finished, Runner
 from pytest_xinchuang.tools.versions import TIMEOUT_S as ANSWER_TIMEOUT_S
 from pytest_xinchuang.tools.versions import stamp, toolchains, version_of
 
@@ -90,7 +90,7 @@ def find_zig() -> str:
     """
     spec = importlib.util.find_spec("ziglang")
     if spec is not None and spec.origin:
-        program = Path(spec.origin).with_name("zig")
+        program = Path(spec.origin).with_name(f"zig{EXE}")
         if program.is_file():
             return str(program)
     if path := shutil.which("zig"):
@@ -226,7 +226,7 @@ class Builder:
             first = str(site.src / sources[0].parent.relative_to(tree.base))
             places = {"first": first, "tree": str(site.src), "here": first}
             words = [filled(word, places) for word in [*argv, *kind]]
-            names = [str(source.relative_to(tree.base)) for source in sources]
+            names = [source.relative_to(tree.base).as_posix() for source in sources]
             sights = Sights((*roots, site.src, site.here / "objects"), (site.out, site.tmp), layers_over(site, zig))
             if len(names) > 1:  # of several sources a compiler would write the last one's rules alone
                 for index, name in enumerate(names):

@@ -120,7 +120,9 @@ class Identities:
         except (OSError, ValueError):
             pass
         listed = {name: digest for name, digest in _lines(place) if name.startswith(f"{top}/")}
-        found = {str(path.relative_to(place.parent.parent)): path for path in package.rglob("*") if path.is_file()}
+        found = {
+            path.relative_to(place.parent.parent).as_posix(): path for path in package.rglob("*") if path.is_file()
+        }
         for name, path in found.items():
             if "__pycache__" not in path.parts and listed.get(name) != _sha256(path):
                 raise _altered(str(path))
@@ -146,7 +148,7 @@ def _record_of(program: Path) -> tuple[Path, str] | None:
     """The RECORD beside a package that lists the program, and its name there (PyPA, recording installed projects)."""
     for site in list(program.parents)[1:4]:
         for place in sorted(site.glob("*.dist-info/RECORD")):
-            name = str(program.relative_to(site))
+            name = program.relative_to(site).as_posix()
             top = name.split("/")[0]
             # A quick look: most records are of other packages.
             if f"\n{top}/" in f"\n{place.read_text(encoding='utf-8', errors='replace')}" and name in dict(

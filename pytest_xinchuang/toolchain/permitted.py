@@ -137,14 +137,16 @@ class FlagsOf:
         if not name:
             raise _refused(flag)
         place = self._absolute(flag, name)
-        return str(place.relative_to(self._tree)) if place.is_relative_to(self._tree) else None
+        return place.relative_to(self._tree).as_posix() if place.is_relative_to(self._tree) else None
 
     def _file(self, flag: str, name: str) -> str:
         """A file as the copy has it; one that is not there is left to the search path."""
         if not name:
             raise _refused(flag)
         place = self._absolute(flag, name)
-        return str(place.relative_to(self._tree)) if place.is_file() and place.is_relative_to(self._tree) else name
+        return (
+            place.relative_to(self._tree).as_posix() if place.is_file() and place.is_relative_to(self._tree) else name
+        )
 
 
 def _refused(flag: str) -> BuildFailed:

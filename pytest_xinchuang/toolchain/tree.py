@@ -64,7 +64,8 @@ class Tree:
         """Name below the base -> SHA-256."""
         with _readable():
             return {
-                str(path.relative_to(self.base)): hashlib.sha256(path.read_bytes()).hexdigest() for path in self.files
+                path.relative_to(self.base).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in self.files
             }
 
     def copy_to(self, place: Path, digests: Mapping[str, str]) -> Path:
@@ -80,7 +81,7 @@ class Tree:
             target.parent.mkdir(parents=True, exist_ok=True)
             with _readable():
                 data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != digests[str(name)]:
+            if hashlib.sha256(data).hexdigest() != digests[name.as_posix()]:
                 raise ToolchainFault(_("{path} was changed while it was being built", path=verbatim(str(path))))
             target.write_bytes(data)
         return place

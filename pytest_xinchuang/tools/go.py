@@ -19,7 +19,7 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
 from pytest_xinchuang.core.installing import install
 from pytest_xinchuang.messages import Message, _, verbatim
-from pytest_xinchuang.tools.process import UNSCALED, Finished, Runner, environment
+from pytest_xinchuang.tools.process import EXE, UNSCALED, Finished, Runner, environment
 from pytest_xinchuang.tools.versions import NO_TELEMETRY, stamp, toolchains, version_of
 
 TIMEOUT_S = 1200
@@ -60,7 +60,7 @@ def find_go() -> str:
     """
     spec = importlib.util.find_spec("go")
     for base in (spec.submodule_search_locations or []) if spec else []:
-        program = Path(base) / "bin" / "go"
+        program = Path(base) / "bin" / f"go{EXE}"
         if program.is_file():
             return str(program)
     if path := shutil.which("go"):

@@ -31,6 +31,9 @@ LOGGER = logging.getLogger("pytest_xinchuang.process")
 OUTPUT_LIMIT = 256 << 20
 """Bytes of each output that a program may write: several times what the largest module's package list takes."""
 
+EXE = ".exe" if sys.platform == "win32" else ""
+"""How the names of programs end."""
+
 DEVNULL, PIPE = subprocess.DEVNULL, subprocess.PIPE
 
 _SLICE_S = 0.2

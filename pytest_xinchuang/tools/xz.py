@@ -6,8 +6,10 @@ import io
 import lzma
 import zlib
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import IO, Any
 
 from pytest_xinchuang.messages import _
@@ -146,3 +148,32 @@ def decompressed_ahead(data: Any, pool: Executor) -> IO[bytes] | None:
     except (ValueError, IndexError):
         return None
     return None if blocks is None else io.BufferedReader(Ahead(data, blocks, pool), 1 << 20)
+
+
+def read_spans(data: Any, spans: Sequence[tuple[int, int]], pool: Executor) -> list[bytes] | None:
+    """Parts of what xz data hold, by (offset, size): no block is decompressed but those that they lie in.
+
+    None where the data are not of the kind that can be read by blocks, or hold less.
+    """
+    try:
+        blocks = xz_blocks(data)
+    except (ValueError, IndexError):
+        return None
+    begins = list(accumulate((block.size for block in blocks or ()), initial=0))
+    if not blocks or any(begin < 0 or begin + size > begins[-1] for begin, size in spans):
+        return None
+    wanted = [
+        number
+        for number, start in enumerate(begins[:-1])
+        if any(begin < begins[number + 1] and begin + size > start for begin, size in spans)
+    ]
+    plain = dict(zip(wanted, pool.map(lambda number: _plain(data, blocks[number]), wanted), strict=True))
+    found = []
+    for begin, size in spans:
+        parts = [
+            plain[n][max(begin - begins[n], 0) : begin + size - begins[n]]
+            for n in wanted
+            if begins[n] < begin + size and begins[n + 1] > begin
+        ]
+        found.append(b"".join(parts))
+    return found

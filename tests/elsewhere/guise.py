@@ -1,8 +1,8 @@
 """A Linux in the guise of Windows or macOS: ``python guise.py win32|darwin PROGRAM [ARGUMENT...]``, in a fresh interpreter.
 
-PROGRAM is ``xc``, ``pytest`` or the path of a script. What Python lacks there is taken away (modules, functions, constants),
-/proc and its like are not there, and no program can be started. The standard library and packages of others are loaded before:
-that these run on Windows and macOS is for their makers to see to.
+PROGRAM is ``xc``, ``pytest``, ``commands`` or the path of a script. What Python lacks there is taken away (modules, functions,
+constants), /proc and its like are not there, and no program but Python can be started. The standard library and packages of
+others are loaded before: that these run on Windows and macOS is for their makers to see to.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import fcntl
 import importlib
 import importlib.abc
 import io
+import json
 import mmap
 import os
 import platform
@@ -22,8 +23,11 @@ import select
 import shutil
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
@@ -87,6 +91,9 @@ def put_on(system: str) -> None:
     for name in (*STANDARD, *OF_OTHERS):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("clang.cindex").Index.create()  # which loads a library of another name there
+    disk_usage = shutil.disk_usage("/")
     _identity(system)
     for name in MODULES[system]:
         sys.modules.pop(name, None)
@@ -99,12 +106,26 @@ def put_on(system: str) -> None:
         _without(mmap, [name for name in dir(mmap) if name.startswith(("PROT_", "MAP_"))])
         _without(socket, ["AF_UNIX", "AF_VSOCK", "AF_NETLINK", "SOCK_CLOEXEC", "SOCK_NONBLOCK"])
         _without(select, ["poll", "epoll"])
+        change(subprocess, "Popen", WindowsPopen)
         change(io, "_WindowsConsoleIO", type("_WindowsConsoleIO", (io.RawIOBase,), {}))
         change(shutil, "_use_fd_functions", False)
+        change(shutil, "disk_usage", lambda _path: disk_usage)
     else:
         _without(select, ["epoll"])
         _without(socket, ["SOCK_CLOEXEC", "SOCK_NONBLOCK", "AF_VSOCK", "AF_NETLINK"])
+    change(tempfile, "_O_TMPFILE_WORKS", False)
     sys.addaudithook(_audit)
+
+
+class WindowsPopen(subprocess.Popen[bytes]):
+    """A program that is started with what Windows takes alone."""
+
+    def __init__(self, args: Any, bufsize: int = -1, creationflags: int = 0, **more: Any) -> None:
+        assert not more.keys() & {"pass_fds", "preexec_fn", "start_new_session", "process_group"}
+        super().__init__(args, bufsize, start_new_session=True, **more)
+
+    def kill(self) -> None:
+        self.send_signal(9)
 
 
 def change(module: Any, name: str, value: Any) -> None:
@@ -202,7 +223,30 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         if any(path == place or path.startswith(f"{place}/") for place in NOT_THERE):
             raise FileNotFoundError(2, "No such file or directory", path)
     if event in ("subprocess.Popen", "os.exec", "os.fork", "os.posix_spawn", "os.system"):
-        raise FileNotFoundError(2, "No such file or directory", str(arguments[0] if arguments else event))
+        program = str(arguments[0] if arguments else event)
+        if program != sys.executable:
+            raise FileNotFoundError(2, "No such file or directory", program)
+
+
+def commands(place: str) -> int:
+    """Runs the commands of ``xc`` in a JSON file, one after the other; writes exit code and outputs of each beside it."""
+    from pytest_xinchuang.tools import process
+
+    change(process, "EXE", "")  # the compilers that are looked for here are Linux's
+    from pytest_xinchuang.cli import main as xc
+
+    found: dict[str, list[Any]] = {}
+    wanted = json.loads(Path(place).read_text(encoding="utf-8"))
+    for name, words in wanted.items():
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
+        change(sys, "argv", ["C:/Scripts/xc.exe", *words])
+        with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+            code = xc(words)
+        for stream in streams:
+            stream.seek(0)
+        found[name] = [code, *(stream.read() for stream in streams)]
+    Path(f"{place}.out").write_text(json.dumps(found), encoding="utf-8")
+    return 0
 
 
 def main() -> int:
@@ -213,6 +257,8 @@ def main() -> int:
         from pytest_xinchuang.cli import main as xc
 
         return xc(arguments)
+    if program == "commands":
+        return commands(arguments[0])
     if program == "pytest":
         import pytest
 

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from tests.fuzz import measures, peers, readers, seeds, supply
+from tests.fuzz import measures, peers, provisioned, readers, seeds, supply
 from tests.fuzz.common import language_of, put
 from tests.fuzz.drive import Case, Target
 
@@ -87,6 +87,7 @@ TARGETS: dict[str, Target] = {
             prepare=lambda: (readers.chosen_platforms(), readers.finding_rules()),
         ),
         Target("cache", supply.read_entry, supply.cache_seeds),
+        Target("provisioned", provisioned.read_provisioned, provisioned.provisioned_seeds),
         Target("tls", peers.hear_server, peers.tls_seeds),
         Target("output", peers.read_output, peers.output_seeds),
         Target("commands", run_command, _command_seeds, prepare=readers.installed_packages),

@@ -19,6 +19,7 @@ import tests
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.report.json_report import report_schema
 from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
+from tests import warm
 from tests.integration.planned import CATALOGUE
 from tests.others import SWITCHED_OFF
 
@@ -49,7 +50,7 @@ def vendor(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     alone = (*SWITCHED_OFF, "-p", "no:randomly", "-p", "no:cacheprovider")
-    return pytester.runpytest_subprocess(*alone, "-W", "error", *arguments)
+    return warm.run(pytester, *alone, "-W", "error", *arguments)
 
 
 def report(pytester: pytest.Pytester) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pytest
 from pytest_xinchuang.core.journal import read_journal
 from pytest_xinchuang.report.json_report import report_schema
 from tests.integration.planned import CATALOGUE
+from tests.others import SWITCHED_OFF
 
 pytestmark = pytest.mark.sandbox
 
@@ -274,8 +275,9 @@ def test_nothing_of_a_vendor_reaches_a_sealed_run(
 
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("--forked",), ("--reruns=1",)], ids=str)
 def test_sealed_and_plain_give_the_same_grade(
-    vendor: pytest.Pytester, honest: dict[str, str], options: tuple[str, ...]
+    vendor: pytest.Pytester, honest: dict[str, str], options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(SWITCHED_OFF))  # with Hypothesis, as whoever has our extra for SM
     result, data = plain(vendor, *options)
     assert_both_say_the_same(vendor.path, honest)
     assert not data["run"]["sealed"]

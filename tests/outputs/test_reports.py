@@ -130,6 +130,8 @@ def test_xc_report(journal: Path, said: Said, snapshot: SnapshotAssertion, monke
     assert said("report", journal.name) == snapshot(name="of another suite")
     monkeypatch.setattr(proof, "prove", lambda *_of: None)
     assert said("report", journal.name) == snapshot
+    words = ("--format", "markdown", "--artifacts", "https://ci.example/1")
+    assert said("report", journal.name, *words) == snapshot(name="a comment")
     whole = journal.read_text(encoding="utf-8").splitlines(keepends=True)
     journal.write_text("".join(whole[:5]) + whole[5][:40], encoding="utf-8")
     assert said("report", journal.name) == snapshot(name="cut off")

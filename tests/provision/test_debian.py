@@ -118,3 +118,7 @@ def test_a_relation_that_is_none_is_refused(depends: str) -> None:
     with pytest.raises(DataFileError, match="not a relation to a package") as caught:
         PackageIndex(index(stanza("a", Provides=depends)))
     assert not english_in(caught.value.render("zh"))
+
+
+def test_a_field_before_every_package_is_nobodys() -> None:
+    assert names(index("Provides: a\n", stanza("b")), "b") == ["b"]

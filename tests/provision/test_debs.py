@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from pytest_xinchuang.core.errors import DataFileError
-from pytest_xinchuang.provision.debs import Wanted, read_index, unpack_all
+from pytest_xinchuang.provision.debs import Wanted, read_index, read_members, unpack_all
 from tests.messages.english import english_in
 from tests.provision.packages import D, F, H, Member, S, ar, deb, tar, written
 
@@ -87,6 +87,27 @@ def test_a_stream_of_several_blocks_is_read(tmp_path: Path) -> None:
     packed = subprocess.run(words, input=plain, stdout=subprocess.PIPE, check=True).stdout
     tree = unpacked(tmp_path, deb(content=packed))
     assert (tree / "a").read_text() == text and (tree / "b").read_text() == "b"
+
+
+@pytest.mark.tools
+@pytest.mark.skipif(shutil.which("xz") is None, reason="needs xz")
+@pytest.mark.parametrize("size", [1000, 100_000, 1 << 24])
+def test_members_are_read_without_the_others(tmp_path: Path, size: int) -> None:
+    texts = {name: "".join(f"{name}{n}" for n in range(50_000)) for name in "abc"}
+    plain = tar(*((f"./{name}", F, text) for name, text in texts.items()))
+    words = ["xz", "-c", f"--block-size={size}", "-T2"]
+    packed = subprocess.run(words, input=plain, stdout=subprocess.PIPE, check=True).stdout
+    ((package, file),) = written(tmp_path, [("p", deb(content=packed))])
+    spans = {name: (plain.index(text.encode()), len(text)) for name, text in texts.items()}
+    found = read_members(package, file, [spans["c"], spans["a"], (0, 0), (len(plain) - 1, 1)])
+    assert found == [texts["c"].encode(), texts["a"].encode(), b"", plain[-1:]]
+    for span in ((len(plain), 1), (0, len(plain) + 1), (-1, 1)):
+        assert read_members(package, file, [span]) is None
+
+
+def test_members_of_another_compression_are_not_known(tmp_path: Path) -> None:
+    ((package, file),) = written(tmp_path, [("p", deb(ending=".gz", content=gzip.compress(tar(("./a", F, "a")))))])
+    assert read_members(package, file, [(512, 1)]) is None
 
 
 def test_what_is_not_wanted_stays_away(tmp_path: Path) -> None:

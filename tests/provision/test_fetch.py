@@ -52,6 +52,13 @@ def test_a_file_is_fetched_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_what_a_cache_below_has_is_not_fetched(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / wish().sha256).write_bytes(DATA)
+    (file,) = Downloads(tmp_path / "d", tmp_path / "below").all([wish()])
+    assert file.parent.name == "below"
+
+
 def test_what_broke_off_is_continued(tmp_path: Path) -> None:
     with served({"/a": DATA}) as mirror:
         mirror.breaks = 6  # more often than a line without progress would be given

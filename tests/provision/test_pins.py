@@ -69,6 +69,10 @@ def packages(*rows: Any) -> dict[str, Any]:
     return {"pinned": {"rootfs": {"x": {"suite": "s", "arch": "amd64", "asked": [], "packages": list(rows)}}}}
 
 
+def of_an_entry(**changes: Any) -> dict[str, Any]:
+    return {"pinned": {"rootfs": {"x": {"suite": "s", "arch": "amd64", "asked": [], "packages": []} | changes}}}
+
+
 def of_an_index(**changes: Any) -> dict[str, Any]:
     path = "dists/s/main/binary-a/Packages.xz"
     return {"indexes": {"s/a": {"snapshot": "20260101T000000Z", "path": path, "size": 1, "sha256": SHA} | changes}}
@@ -87,6 +91,10 @@ BAD: dict[str, dict[str, Any]] = {
     "no digest": packages(["pool/a/a_1.deb", 1, "0"]),
     "too few": packages(["pool/a/a_1.deb"]),
     "no list": packages(3),
+    "no digest of a tree": of_an_entry(tree="sha256:x"),
+    "no places": of_an_entry(spans={"a": [-1, 1]}),
+    "one number": of_an_entry(spans={"a": [1]}),
+    "no numbers": of_an_entry(spans={"a": [True, "x"]}),
     "an index elsewhere": {
         "indexes": {"s/a": {"snapshot": "20260101T000000Z", "path": "../x", "size": 1, "sha256": SHA}}
     },

@@ -47,7 +47,7 @@ def written(tmp_path: Path, *names: str) -> Path:
 
 def taken(tmp_path: Path, archive: Path, trees: dict[tuple[str, str], str] | None = None) -> tuple[Cache, Taken]:
     cache = Cache(tmp_path / "second")
-    release = Release(archive, archive.name, "SHA-256 0, as it was given")
+    release = Release(archive, archive.name, "SHA-256 0, pinned")
     return cache, take_release(cache, release, lambda entry: entry.recipe == "7 x", trees or {}, lambda *_: None)
 
 
@@ -57,7 +57,7 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert found == Taken(["x", "y"], [])
     entry = cache.verified("rootfs", "x", "7 x")
     assert entry is not None and entry.stand_in and entry.facts == {"libc": "2.31"}
-    assert entry.source == "Debian, from release.tar (SHA-256 0, as it was given)"
+    assert entry.source == "Debian, from release.tar (SHA-256 0, pinned)"
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     assert (tmp_path / "release.tar.sha256").read_text() == f"{digest}  release.tar\n"
 
@@ -266,9 +266,9 @@ def test_a_file_is_what_is_said_of_it(tmp_path: Path) -> None:
     archive = written(tmp_path)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     downloads = Downloads(tmp_path / "d")
-    assert fetch_release(downloads, str(archive), digest).trust == f"SHA-256 {digest}, as it was given"
-    assert fetch_release(downloads, f"file://{archive}", f"sha256:{digest.upper()}").trust.endswith("as it was given")
-    assert fetch_release(downloads, str(archive)).trust == f"SHA-256 {digest}, as the file beside it says"
+    assert fetch_release(downloads, str(archive), digest).trust == f"SHA-256 {digest}, pinned"
+    assert fetch_release(downloads, f"file://{archive}", f"sha256:{digest.upper()}").trust.endswith("pinned")
+    assert fetch_release(downloads, str(archive)).trust == f"SHA-256 {digest}, by .sha256"
     with pytest.raises(DataFileError, match="its SHA-256 is"):
         fetch_release(downloads, str(archive), "0" * 64)
     beside = tmp_path / "release.tar.sha256"
@@ -276,7 +276,7 @@ def test_a_file_is_what_is_said_of_it(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="its SHA-256 is"):
         fetch_release(downloads, str(archive))
     beside.write_text("no digest")
-    assert fetch_release(downloads, str(archive)).trust == f"SHA-256 {digest}, for which nobody has vouched"
+    assert fetch_release(downloads, str(archive)).trust == f"SHA-256 {digest}, unpinned"
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_an_archive_of_a_server_that_tells_its_digest_itself(
         )
         release = fetch_release(Downloads(tmp_path / "d"), "https://host/r.tar")
     assert release.file.read_bytes() == data
-    vouched = "as the file beside it says" if beside else "for which nobody has vouched"
+    vouched = "by .sha256" if beside else "unpinned"
     assert release.trust == f"SHA-256 {digest}, {vouched}"
 
 

@@ -140,7 +140,7 @@ class Sources:
                 _("{label}: there is no Go file in it", label=label),
                 mend=_("name the directory of a module, with its go.mod"),
             )
-        below = "" if root == directory else str(directory.relative_to(root))
+        below = "" if root == directory else directory.relative_to(root).as_posix()
         request = GoRequest(
             root, below, version, path, tuple(self.options.targets), tuple(self.options.tags), self.options.cgo
         )

@@ -28,7 +28,7 @@ def write_snapshot(
     """
     part = output.with_name(output.name + ".part")
     total = 0
-    with part.open("w", encoding="utf-8") as file:
+    with part.open("w", encoding="utf-8", newline="\n") as file:
         file.write(_line("snapshot", {"schema": "xc-api/1", **header}))
         for path, name, source, variants in packages:
             merged: dict[str, tuple[list[str], list[str], list[Mapping[str, Any]]]] = {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +173,8 @@ def _keygen(context: Context) -> int:
     path = Path(context.options.file)
     private, public = new_key()
     path.touch(mode=0o600, exist_ok=False)
-    path.write_text(private, encoding="ascii")
-    path.with_name(path.name + ".pub").write_text(public, encoding="ascii")
+    path.write_text(private, encoding="ascii", newline="\n")
+    path.with_name(path.name + ".pub").write_text(public, encoding="ascii", newline="\n")
     context.say(_("wrote {file} (keep it) and {file}.pub (give it to those who verify)", file=verbatim(str(path))))
     return Exit.CLEAN
 
@@ -182,7 +184,7 @@ def _serve(context: Context) -> int:
 
     options = context.options
     root = _directory(options.mirror)
-    with Path(options.audit or "/dev/stderr").open("a", encoding="utf-8") as log:
+    with Path(options.audit).open("a", encoding="utf-8") if options.audit else nullcontext(sys.stderr) as log:
 
         def audit(entry: dict[str, Any]) -> None:
             log.write(json.dumps(entry, ensure_ascii=False) + "\n")

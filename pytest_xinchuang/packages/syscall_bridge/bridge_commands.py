@@ -88,14 +88,14 @@ def _init(context: Context) -> int:
     for name in names:
         shutil.copyfile(root / name, place / name)
     if kind == "c":
-        (target / "scenarios.c").write_text(NO_SCENARIOS, encoding="utf-8")
+        (target / "scenarios.c").write_text(NO_SCENARIOS, encoding="utf-8", newline="\n")
         sources = ", ".join(sorted([n for n in names if n.endswith(".c")] + ["scenarios.c"]))
         manifest = MANIFEST.format(kind="c", sources=sources, links=", links: [pthread, rt]")
         build = "cc -O2 *.c -o harness"
     else:
         manifest = MANIFEST.format(kind="go-cgo", sources="bridge", links="")
         build = "(cd bridge && go build -o ../harness .)"
-    (target / "xinchuang.yaml").write_text(manifest, encoding="utf-8")
+    (target / "xinchuang.yaml").write_text(manifest, encoding="utf-8", newline="\n")
     context.say(
         _("wrote {directory}: put your library where the template makes the calls", directory=verbatim(str(target)))
     )

@@ -167,7 +167,7 @@ def _below(root: Path, names: UapiArch) -> list[Path]:
 def _release(version_h: Path) -> str:
     """The release of linux/version.h: LINUX_VERSION_CODE is (a << 16) + (b << 8) + c, c at most 255."""
     try:
-        words = version_h.read_text(errors="replace").split()
+        words = version_h.read_text(encoding="utf-8", errors="replace").split()
     except OSError:
         return ""
     if "LINUX_VERSION_CODE" not in words[:-1]:

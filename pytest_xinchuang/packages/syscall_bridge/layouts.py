@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.optional import optional
+from pytest_xinchuang.core.remembered import by_content
 from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.syscall_bridge.headers import Headers, errors_of
@@ -301,7 +302,7 @@ def write_snapshot(layouts: Layouts, path: Path) -> None:
         texts = {",".join(archs): text for text, archs in by.items()}
         record: dict[str, Any] = {"name": name, "header": layouts.header[name], "layouts": texts}
         lines.append(json.dumps(record))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def shipped_layouts() -> Path:
@@ -309,6 +310,7 @@ def shipped_layouts() -> Path:
     return resources.fixtures_dir() / "syscalls" / "layouts.jsonl"
 
 
+@by_content
 def load_snapshot(path: Path) -> Layouts:
     """Read what ``write_snapshot`` wrote.
 

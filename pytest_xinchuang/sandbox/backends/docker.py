@@ -97,7 +97,7 @@ def owner_labels(run_id: str) -> dict[str, str]:
 def _machine_id() -> str:
     for name in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with contextlib.suppress(OSError):
-            if text := Path(name).read_text().strip():
+            if text := Path(name).read_text(encoding="utf-8").strip():
                 return text
     return host.node()
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 
+from pytest_xinchuang.core.elsewhere import demand_linux
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.sandbox.backend import Backend, BackendTable, Opening
 from pytest_xinchuang.sandbox.circumstances import Circumstances
 from pytest_xinchuang.sandbox.protocol import Sandbox
 
 
+def _here() -> None:
+    """All but Docker run on this kernel.
+
+    Raises:
+        HostFault: it is no Linux.
+    """
+    demand_linux(_("a sandbox"))
+
+
 def _user_mode(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
+    _here()
     from pytest_xinchuang.sandbox.backends.user_mode import open_user_mode
 
     return open_user_mode(run, platform, wanted)
@@ -24,12 +36,14 @@ def _docker(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
 
 
 def _system(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
+    _here()
     from pytest_xinchuang.sandbox.backends.system import open_system
 
     return open_system(run, platform, wanted)
 
 
 def _native(run: Opening, platform: Platform, _: Circumstances) -> Sandbox:
+    _here()
     from pytest_xinchuang.core.syscall_names import names_of
     from pytest_xinchuang.sandbox.agents import agent
     from pytest_xinchuang.sandbox.backends.direct import NativeTracer, open_native
@@ -49,12 +63,14 @@ def _native(run: Opening, platform: Platform, _: Circumstances) -> Sandbox:
 
 
 def _auto(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
+    _here()
     from pytest_xinchuang.sandbox.backends.automatic import open_automatic
 
     return open_automatic(run, platform, wanted)
 
 
 def _reference(run: Opening, wanted: Circumstances) -> Sandbox:
+    _here()
     from pytest_xinchuang.sandbox.backends.automatic import open_reference
 
     return open_reference(run, wanted)

@@ -98,7 +98,7 @@ class MemoryGroup:
 
 def _text(path: str | Path) -> str:
     try:
-        return Path(path).read_text(errors="replace")
+        return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
 from pytest_xinchuang.packages.sm_crypto.properties import check_properties
 from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
 from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_keys
-from pytest_xinchuang.packages.sm_crypto.vectors import Vector, load_directory
+from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
 from pytest_xinchuang.sandbox.local import local
 
 ROOT = Path(__file__).parents[3]
@@ -37,21 +38,38 @@ def scope(number: int) -> tuple[str, ...]:
     return ("sm4",)
 
 
-def vectors(number: int) -> list[Vector]:
-    loaded = load_directory(resources.fixtures_dir() / "vectors")
-    chosen = [one for one in loaded if one.name.startswith(scope(number))]
+@functools.cache
+def _bank() -> list[Loaded]:
+    return load_directory(resources.fixtures_dir() / "vectors")
+
+
+def vectors(*beginnings: str) -> list[Vector]:
+    """Those of the files whose names begin so."""
+    chosen = [one for one in _bank() if one.name.startswith(beginnings)]
     return [v for one in chosen for v in one.vectors() if not v.group.get("slow")]
 
 
-def command(number: int) -> list[str]:
-    return [sys.executable, "-m", "tests.mutants.sm.subject", str(number)]
+def command(number: int, *more: str) -> list[str]:
+    return [sys.executable, "-m", "tests.mutants.sm.subject", str(number), *more]
 
 
-def caught(number: int) -> tuple[dict[str, Message], list[str]]:
-    """Requirement -> what it says, of all that fail; and the vectors with the defect's own flag that show it."""
+def remember_points(file: Path) -> None:
+    """Have the reference answer every vector of SM2, and keep the points that it has computed."""
+    with SmClient(local(command(0, "to", str(file)), ROOT), timeout_s=20) as client:
+        run_vectors(client, vectors("sm2"))
+
+
+def caught(number: int, points: Path) -> tuple[dict[str, Message], list[str]]:
+    """Requirement -> what it says, of all that fail; and the vectors with the defect's own flag that show it.
+
+    Args:
+        points: what :func:`remember_points` has written.
+    """
     defect = next(d for d in load_bank().defects if d.id == number)
-    with SmClient(local(command(number), ROOT), timeout_s=20) as client:
-        chosen = vectors(number)
+    # How long it takes and what it does at once are its own.
+    more = () if defect.where in ("timing", "concurrency") else ("from", str(points))
+    with SmClient(local(command(number, *more), ROOT), timeout_s=20) as client:
+        chosen = vectors(*scope(number))
         result = run_vectors(client, chosen)
         failed = [s for s in result.seen if s.result is VectorResult.FAILED]
         told = {

@@ -1,4 +1,7 @@
-"""Known-bad subjects: the reference with one defect of the bank. ``python -m tests.mutants.sm.subject 27`` serves one."""
+"""Known-bad subjects: the reference with one defect of the bank. ``python -m tests.mutants.sm.subject 27`` serves one.
+
+Two more arguments, ``from FILE`` or ``to FILE``, name points that are not computed again: see remembered.py.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.packages.sm_crypto.certificates import Certificate, ChainJudge, parse
@@ -18,6 +22,7 @@ from pytest_xinchuang.sm.curve import N, P, Point
 from pytest_xinchuang.sm.sm2 import OID_SM2, Refused, Sm2, number32
 from pytest_xinchuang.sm.sm3 import HmacSm3, Sm3, sm3, x963kdf_sm3
 from pytest_xinchuang.sm.sm4 import Sm4
+from tests.mutants.sm.remembered import remember
 
 Defect = Callable[[ReferenceHarness], None]
 DEFECTS: dict[int, Defect] = {}
@@ -968,4 +973,6 @@ def make(number: int) -> ReferenceHarness:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        remember(Path(sys.argv[3]), writing=sys.argv[2] == "to")
     serve(make(int(sys.argv[1])), sys.stdin.buffer, sys.stdout.buffer)

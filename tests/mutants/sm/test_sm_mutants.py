@@ -10,7 +10,7 @@ import yaml
 from pytest_xinchuang.packages.sm_crypto.defects import load_bank
 from pytest_xinchuang.packages.sm_crypto.report import defect_table
 from tests.messages.english import english_in
-from tests.mutants.sm.running import caught
+from tests.mutants.sm.running import caught, remember_points
 from tests.mutants.sm.subject import DEFECTS
 
 HERE = Path(__file__).parent
@@ -32,10 +32,19 @@ def test_the_table_in_the_docs_is_this_one() -> None:
     assert (HERE.parents[2] / "docs" / "sm-defects.md").read_text() == defect_table(BANK, TABLE)
 
 
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Points of the curve that each subject would compute again."""
+    file = tmp_path_factory.mktemp("points") / "points"
+    remember_points(file)
+    assert file.stat().st_size > 100_000
+    return file
+
+
 @pytest.mark.parametrize("number", sorted(DEFECTS))
-def test_mutant_is_caught_by_its_requirement(number: int) -> None:
+def test_mutant_is_caught_by_its_requirement(number: int, points: Path) -> None:
     defect = next(d for d in BANK.defects if d.id == number)
-    told, own = caught(number)
+    told, own = caught(number, points)
     assert defect.requirement in told, told
     assert own, "no vector with the defect's own flag shows it"
     for text in told.values():
