@@ -34,6 +34,8 @@ FOREIGN = {
     "--collect-only": "pytest",
     "--snapshot-update": "syrupy",
     "--deselect": "pytest",
+    "--no-binary": "pip",
+    "--system-site-packages": "venv",
     "--ignore": "pytest",
     "--lf": "pytest",
     "--reruns": "pytest-rerunfailures",
