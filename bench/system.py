@@ -1,6 +1,6 @@
 """A real kernel of the target: booted, and restored from a snapshot of its boot, to the first command; then a small command.
 
-Beside qemu-user and Docker; what a guest takes of the host's memory; and the package mru warm, by qemu-user and by real kernels.
+Beside qemu-user and Docker; what a guest takes of the host's memory; and the package mru warm, by each of both.
 """
 
 from __future__ import annotations
