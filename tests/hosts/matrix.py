@@ -37,10 +37,11 @@ class Matrix:
         backend: str = "",
         platforms: Sequence[str] = (),
         units: Sequence[str] = (),
+        options: Sequence[str] = (),
         runner: Runner | None = None,
     ) -> None:
         self.declared, self.place = declared, place
-        self.backend, self.chosen = backend, platforms
+        self.backend, self.chosen, self.options = backend, platforms, options
         self.runner = runner or Runner()
         self.store = Store(load_platforms(platforms_file()), runner=self.runner)
         self.platforms = [self.store.platforms.get(name) for name in declared.platforms]
@@ -57,7 +58,11 @@ class Matrix:
         place = self.place / name
         tree = userland(self.cache, host.userland, self.declared.userlands[host.userland], host.arch, self.runner)
         platforms = host.platforms or self.chosen or self.declared.platforms
-        arguments = [f"--xc-platform={','.join(platforms)}", f"--xc-backend={self.backend or host.backend}"]
+        arguments = [
+            f"--xc-platform={','.join(platforms)}",
+            f"--xc-backend={self.backend or host.backend}",
+            *self.options,
+        ]
         ended = (
             self._machine(host, tree, arguments, place)
             if host.kind is Kind.MACHINE
@@ -110,6 +115,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--units", metavar="NAME[,NAME...]", default="", help="units of the subject instead of those declared"
     )
+    parser.add_argument(
+        "--in-process", action="store_true", help="with --xc-in-process: half the time where Python is slow"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep consoles, outputs and reports there")
     chosen = parser.parse_args(words)
     for name in chosen.hosts:
@@ -123,7 +131,12 @@ def main(words: Sequence[str]) -> int:
     rows = []
     try:
         matrix = Matrix(
-            declared, scratch, backend=chosen.backend, platforms=_names(chosen.platform), units=_names(chosen.units)
+            declared,
+            scratch,
+            backend=chosen.backend,
+            platforms=_names(chosen.platform),
+            units=_names(chosen.units),
+            options=["--xc-in-process"] if chosen.in_process else [],
         )
         for name in chosen.hosts or declared.hosts:
             rows.append(matrix.run(name))

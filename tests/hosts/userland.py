@@ -12,11 +12,12 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.provision.pins import host_architecture
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.tools.process import Runner
 from tests.hosts import packages
 from tests.hosts.declared import Userland
-from tests.hosts.product import PLACE
+from tests.hosts.product import PLACE, compile_all
 
 PIP_TIMEOUT_S = 900
 COPY_TIMEOUT_S = 300
@@ -58,9 +59,12 @@ def userland(cache: Cache, name: str, declared: Userland, arch: str, runner: Run
             _like_rpm(tree)
         if declared.wheels:
             _install_wheels(tree / _site(declared), declared, arch, runner)
+        if arch == host_architecture():  # another's Python does not run here
+            for place in ("/usr/lib", f"/{_site(declared)}"):
+                compile_all(tree, ["chroot", str(tree), "/usr/bin/python3"], runner, inside=place)
         return f"Debian {declared.suite} {arch}", {}
 
-    recipe = "2 " + json.dumps([arch, declared.model_dump(mode="json")])
+    recipe = "3 " + json.dumps([arch, declared.model_dump(mode="json")])
     return cache.tree("userland", cache.make("userland", f"{name}-{arch}", recipe, make).name)
 
 
