@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -103,7 +102,6 @@ type tracer struct {
 	ours               map[identity]string
 	fresh              map[int]string
 	pending            map[int]rewritten
-	escaped            atomic.Bool
 }
 
 // jobs are done by the thread that waits for processes: a tracer is a thread (ptrace(2)).
@@ -540,13 +538,13 @@ func (t *tracer) stopped(pid int, status syscall.WaitStatus) bool {
 	return true
 }
 
-// broken is why nothing can be said of a command, as the journal holds messages: it was not traced, or since this was asked
-// last a process was killed because it had got past us. nil: all is well.
-func (t *tracer) broken(c *command) any {
+// broken is why nothing can be said of a command, as the journal holds messages: it was not traced, or while it ran a process
+// was killed because it had got past the tracer. nil: all is well.
+func (c *command) broken() any {
 	why := ""
 	if c.untraced.Load() {
 		why = "trace processes"
-	} else if t != nil && t.escaped.Swap(false) {
+	} else if c.escaped.Load() {
 		why = "a program got past the tracer and was killed"
 	}
 	if why == "" {
@@ -785,7 +783,9 @@ func (t *tracer) began(pid int) {
 	delete(t.fresh, pid)
 	kind := t.kindOf(pid)
 	if kind == "" {
-		t.escaped.Store(true)
+		for _, c := range commands { // of whichever it was: `lock` is ours
+			c.escaped.Store(true)
+		}
 		syscall.Kill(pid, syscall.SIGKILL)
 		return
 	}
