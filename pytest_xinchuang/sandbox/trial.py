@@ -47,7 +47,7 @@ def refused() -> list[tuple[str, int]]:
         return found
     try:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-            with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - as the supervisor: functions of os alone
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 - as the supervisor: functions of os alone
                 file.write(text)
     except OSError as error:
         return [*found, ("map user ids into the namespace", error.errno or 0)]
