@@ -51,6 +51,48 @@ def build_kernel(supply: Supply, name: str, recipe: KernelRecipe, tree: Path) ->
     return f"Debian {recipe.suite} {recipe.package}", {"release": release}
 
 
+_MODULE = re.compile(
+    r"(usr/)?lib/modules/.*/(nvme|nvme-core|nvme-auth|nvme-keyring|ext4|jbd2|mbcache|crc16|libcrc32c|crc32c[-_](generic|cryptoapi)"
+    r")\.ko(\.[a-z0-9]+)?"
+)
+"""The modules that are looked at for a disk: those below, and what they need in Debian's kernels."""
+
+ON_DISK = ("nvme", "ext4")
+"""Modules by which a machine has a disk and a file system on it; what they need comes with them."""
+
+_LOADED_FIRST = ("crc32c_generic", "crc32c_cryptoapi", "libcrc32c")
+"""What a module asks for by request_module and not by its symbols (fs/ext4 and fs/jbd2 want a checksum's driver)."""
+
+
+def build_disk_modules(supply: Supply, name: str, recipe: KernelRecipe, tree: Path) -> tuple[str, dict[str, str]]:
+    """Fill ``tree`` with the modules of ``ON_DISK`` that a kernel has not built in, unpacked, in the order of loading.
+
+    Each module says itself what it needs (``depends=`` in its .modinfo: modinfo(8)); modules.dep is made at installation alone.
+    """
+    with tempfile.TemporaryDirectory(dir=tree.parent) as place:
+        scratch = Path(place)
+        wanted = Wanted(lambda member: _MODULE.fullmatch(member) is not None)
+        supply.unpack(supply.kernel(name, recipe), scratch, lambda _package: wanted)
+        found = {path.name.partition(".ko")[0].replace("-", "_"): path for path in sorted(scratch.rglob("*.ko*"))}
+        order: dict[str, bytes] = {}
+
+        def take(module: str) -> None:
+            if module in order or module not in found:  # built in
+                return
+            data = _decompressed(found[module])
+            for needed in re.findall(rb"\0depends=([^\0]*)\0", data)[:1]:
+                for other in filter(None, needed.decode("ascii", "replace").split(",")):
+                    take(other.replace("-", "_"))
+            order[module] = data
+
+        if any(module in found for module in ON_DISK):
+            for module in (*_LOADED_FIRST, *ON_DISK):
+                take(module)
+        for number, (module, data) in enumerate(order.items()):
+            _write(tree / f"disk-{number:02d}-{module}.ko", data)
+    return f"Debian {recipe.suite} {recipe.package}", {"modules": " ".join(order)}
+
+
 def _write(place: Path, data: bytes) -> None:
     place.write_bytes(data)
     place.chmod(0o644)

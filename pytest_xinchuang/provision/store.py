@@ -89,10 +89,10 @@ class Store:
                 asked = rootfs_recipe.packages
                 packages = self.supply.recipe(kind, name, rootfs_recipe.suite, rootfs_recipe.arch, asked)
                 return f"7 {_digest(rootfs_recipe)} {packages}"
-            case "kernel":
+            case "kernel" | "disk-modules":
                 # What it runs on is no part of what it is made of.
                 recipe = self.platforms.file.kernels[name]
-                packages = self.supply.recipe(kind, name, recipe.suite, recipe.arch, (recipe.package,))
+                packages = self.supply.recipe("kernel", name, recipe.suite, recipe.arch, (recipe.package,))
                 return f"3 {recipe.package} {packages}"
             case "emulator":
                 return f"3 {self.supply.pins.named(kind, name).digest} {' '.join(emulators.PROGRAMS)}"
@@ -219,6 +219,21 @@ class Store:
             return kernels.build_kernel(self.supply, name, recipe, tree)
 
         return self._make("kernel", name, self.made_of("kernel", name), build, force=force)
+
+    def disk_modules(self, kernel: KernelRef) -> tuple[Path, ...]:
+        """The modules that a kernel needs for an NVMe disk with an ext4 file system, in the order in which they are loaded.
+
+        None for a vendor's kernel: what it needs comes with it.
+        """
+        recipe = self.platforms.file.kernels.get(kernel.name)
+        if recipe is None:
+            return ()
+
+        def build(tree: Path) -> tuple[str, dict[str, str]]:
+            return kernels.build_disk_modules(self.supply, kernel.name, recipe, tree)
+
+        entry = self._make("disk-modules", kernel.name, self.made_of("disk-modules", kernel.name), build, force=False)
+        return tuple(sorted(self.cache.tree("disk-modules", entry.name).glob("*.ko")))
 
     def _kernel_ref(self, entry: Entry, recipe: KernelRecipe | None = None) -> KernelRef:
         tree = self.cache.tree("kernel", entry.name)

@@ -29,7 +29,7 @@ AGENT_SOURCE = Path(__file__).with_name("agent")
 TRACE_WORD = "xc:trace"
 """What the agent is told to be a tracer: followed by ``UID,FD``, the program and its argv."""
 
-_SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET = 1, 2, 3, 4, 5, 6, 7
+_SPAWN, _STDIN, _KILL, _PUT, _GET, _LIST, _RESET, _CONFIGURE = 1, 2, 3, 4, 5, 6, 7, 8
 _PIN = 20
 _STDOUT, _STDERR, _EXIT, _DONE, _DATA, _TRACE = 101, 102, 103, 104, 105, 106
 
@@ -172,12 +172,22 @@ class AgentSandbox:
                 self._lock.wait(left)
             return stream.answer is not None
 
-    def _ask(self, kind: int, payload: bytes = b"") -> tuple[dict[str, Any], bytes]:
+    def _configure(self, config: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+        """Have the agent of a virtual machine make it this run's; returns what it then says of itself.
+
+        Raises:
+            SandboxFault: it did not answer in time.
+        """
+        return self._ask(_CONFIGURE, json.dumps(config).encode(), timeout_s)[0]
+
+    def _ask(
+        self, kind: int, payload: bytes = b"", timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> tuple[dict[str, Any], bytes]:
         number = next(self._ids)
         stream = self._streams[number] = _Stream(1 << 30)
         try:
             self._send(kind, number, payload)
-            if not self._wait(stream, self._patience(ANSWER_TIMEOUT_S)) or stream.answer is None:
+            if not self._wait(stream, self._patience(timeout_s)) or stream.answer is None:
                 raise SandboxFault(self._dead or _("{name} did not answer", name=self.name))
             return stream.answer, bytes(stream.stdout)
         finally:

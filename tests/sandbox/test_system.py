@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.verdict import Fidelity
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.refs import KernelRef
 from pytest_xinchuang.provision.store import Store
@@ -22,6 +25,7 @@ from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from pytest_xinchuang.tools.process import PIPE, Runner
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -96,9 +100,151 @@ def test_what_tells_the_system_is_put_until_the_next_reset(reference: SystemSand
         reference.reset()
         held.kill()
         assert [reference.run(["cat", place]).stdout for place in places] == before
-    for place in ("/bin/sh", "/etc/../bin/sh", "/etc", "/etc/none/file", "/proc/1/comm", "/.xc/config.json"):
+    for place in ("/bin/sh", "/etc/../bin/sh", "/etc", "/etc/none/file", "/proc/1/comm", "/.xc/file"):
         with pytest.raises(OSError, match="in the sandbox"):
             reference.put(place, b"")
+
+
+def test_two_out_of_one_snapshot_have_nothing_of_a_run_in_common(
+    name: str, machines: Pool, platforms: Platforms, sandbox: Sandbox
+) -> None:
+    """Also what the platform demands of each: the calls that it lacks, its identity, its network."""
+    platform = platforms.get(name)
+    script = "head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/boot_id; date +%s; ls -A /xc /tmp"
+    said = []
+    for wanted in (Circumstances(), Circumstances(loopback=True, floor=False)):
+        with open_system(machines, platform, wanted) as other:
+            assert other.fingerprint.extra["started"] == "restored" or other.fingerprint.extra["accelerator"] == "kvm"
+            assert b"ID=" in other.run(["cat", "/etc/os-release"]).stdout
+            assert other.run(["sleep", "0.01"]).ok and other.run(["cat", "/sys/class/net/lo/flags"]).ok
+            said.append(other.run(["sh", "-c", script]).stdout.split())
+            assert abs(int(said[-1][17]) - time.time()) < 60
+            up = int(other.run(["cat", "/sys/class/net/lo/flags"]).stdout, 16) & 1
+            assert up == wanted.loopback and other.fingerprint.isolation["kernel_floor"] is wanted.floor
+    assert not {*said[0][:17]} >= {*said[1][:17]} and said[0][16] != said[1][16]
+
+
+def test_every_processor_has_its_timer(sandbox: Sandbox) -> None:
+    """One that is lost in a snapshot would let whatever sleeps there sleep for ever."""
+    script = "for n in 1 2 3 4; do (sleep 0.05; echo $n) & done; wait"
+    outcome = sandbox.run(["sh", "-c", script], limits=Limits(wall_s=5))
+    assert sorted(outcome.stdout.split()) == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_snapshot_that_was_changed_is_made_anew(platforms: Platforms, own: Store) -> None:
+    pool = Pool(own, "system")
+    kept = own.cache.root / "snapshots"
+    platform = platforms.get("hygon")
+    open_system(pool, platform, Circumstances()).close()
+    (one,) = kept.iterdir()
+    record = (one / "record.json").read_text()
+    for name in ("memory", "state"):
+        place = one / name
+        place.chmod(0o600)
+        with place.open("r+b") as file:
+            file.seek(0, os.SEEK_DATA)
+            file.seek(file.tell() + 4096)
+            file.write(b"forged")
+        with open_system(pool, platform, Circumstances()) as machine:
+            assert machine.run(["true"]).ok
+        assert b"forged" not in (one / "state").read_bytes() and (one / "record.json").read_text() != record
+        record = (one / "record.json").read_text()
+
+
+def test_where_no_snapshot_can_be_used_the_machine_boots(
+    platforms: Platforms, own: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise SandboxFault(verbatim("it does not come back"))
+
+    monkeypatch.setattr(SystemSandbox, "_restore", refuse)
+    with open_system(Pool(own, "system"), platforms.get("hygon"), Circumstances()) as machine:
+        assert machine.fingerprint.extra["started"] == "booted" and machine.run(["true"]).ok
+    assert not list((own.cache.root / "snapshots").iterdir())
+
+
+@pytest.mark.parametrize("when", ["it boots for a snapshot", "it runs"])
+def test_nothing_is_left_of_a_run_that_is_killed(when: str, own: Store, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from pytest_xinchuang.core import resources\n"
+        "from pytest_xinchuang.core.platform import Platforms\n"
+        "from pytest_xinchuang.provision.cache import Cache\n"
+        "from pytest_xinchuang.provision.store import Store\n"
+        "from pytest_xinchuang.sandbox.pool import Pool\n"
+        "platforms = Platforms([resources.platforms_file()])\n"
+        f"pool = Pool(Store(platforms, Cache(Path({str(own.cache.root)!r}))), 'system')\n"
+        "print('opens', flush=True)\n"
+        "pool.sandbox(platforms.get('hygon'))\n"
+        "print('opened', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    scratch = own.cache.root / "system"
+    running = Runner().start([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE)
+    assert running.stdin is not None and running.stdout is not None and running.stdout.readline() == b"opens\n"
+    if when == "it runs":
+        assert running.stdout.readline() == b"opened\n"
+    while not (found := list(scratch.glob("**/system-*/console"))):
+        time.sleep(0.05)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait(10)
+    running.stdin.close()
+    running.stdout.close()
+    for _turn in range(100):
+        if not [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(found[0].parent).encode() in _read(p)]:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("its qemu runs on")
+    with open_system(Pool(own, "system"), Platforms([resources.platforms_file()]).get("hygon"), Circumstances()) as one:
+        assert one.run(["true"]).ok and len(list(scratch.glob("system-*"))) == 1
+    assert not list(scratch.glob("system-*"))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_disk_is_empty_at_first_and_the_machines_own(name: str, machines: Pool, platforms: Platforms) -> None:
+    platform = platforms.get(name)
+    for _turn in range(2 if name == "hygon" else 1):
+        with open_system(machines, platform, Circumstances(), disk_mb=16) as machine:
+            assert machine.fingerprint.extra["disk"] == "whole" and machine.fingerprint.extra["disk_mb"] == 16
+            assert machine.run(["cat", "/sys/block/nvme0n1/size"]).stdout == b"32768\n"
+            script = "head -c 4 /dev/nvme0n1 | od -An -tx1; echo kept > /dev/nvme0n1; head -c 5 /dev/nvme0n1"
+            assert machine.run(["sh", "-c", script]).stdout == b" 00 00 00 00\nkept\n"
+            assert b"ext4" in machine.run(["cat", "/proc/filesystems"]).stdout
+
+
+def test_security_modules_can_be_asked(sandbox: Sandbox) -> None:
+    assert b"apparmor" in sandbox.run(["cat", "/sys/kernel/security/lsm"]).stdout
+    assert sandbox.run(["ls", "/sys/kernel/security/apparmor/features"]).ok
+
+
+def test_a_device_of_kvm_that_no_machine_survives_is_tried_once(
+    platforms: Platforms, own: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[bool] = []
+    start = SystemSandbox.__init__
+
+    def counted(self: SystemSandbox, spec: system.SystemSpec) -> None:
+        tried.append(spec.kvm)
+        if spec.kvm:
+            raise SandboxFault(verbatim("it died"))
+        start(self, spec)
+
+    monkeypatch.setattr(SystemSandbox, "__init__", counted)
+    monkeypatch.setattr(system, "kvm_works", lambda: True)
+    monkeypatch.setattr(system, "HOST_ARCH", Arch.AMD64)
+    for _turn in range(2):
+        with open_system(Pool(own, "system"), platforms.get("hygon"), Circumstances()) as machine:
+            said = machine.fingerprint.extra
+            assert said["accelerator"] == "tcg" and said["without_kvm"] == "it died"
+    assert tried == [True, False, False]
 
 
 CPUS = {
@@ -309,7 +455,7 @@ def test_a_panic_is_a_fault_that_tells_the_console(
 ) -> None:
     # An agent that is no program of the architecture: the kernel has nothing to run.
     platform = platforms.get("phytium")
-    monkeypatch.setattr(Builder, "go", lambda *_, **__: b"\x7fELF" + b"\0" * 100)
+    monkeypatch.setattr(system, "agent", lambda *_, **__: b"\x7fELF" + b"\0" * 100)
     with pytest.raises(SandboxFault, match="Kernel panic"):
         open_system(machines, platform, Circumstances())
 
@@ -319,6 +465,7 @@ def test_a_disk_that_is_full_is_a_fault(machines: Pool, platforms: Platforms, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(system, "write_files", full)
+    monkeypatch.setattr(system, "_snapshots", lambda *_: None)  # one that is restored writes none
     with pytest.raises(SandboxFault, match="No space left on device") as caught:
         open_system(machines, platforms.get("phytium"), Circumstances())
     assert "XC_CACHE" in caught.value.mend

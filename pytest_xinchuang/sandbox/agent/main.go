@@ -3,7 +3,8 @@
 //
 // A frame is a big-endian uint32 with the length of what follows, a byte with its type, a uint32 with the number of the
 // command, and the payload. To us: spawn (JSON), stdin (bytes; none closes it), kill, put (JSON line, then the content), get,
-// list, reset. From us: stdout, stderr, exit (JSON), done (JSON), data, trace (lines of text).
+// list, reset, configure (JSON; a virtual machine's, before anything else). From us: stdout, stderr, exit (JSON), done (JSON),
+// data, trace (lines of text).
 package main
 
 import (
@@ -30,6 +31,7 @@ import (
 
 const (
 	inSpawn, inStdin, inKill, inPut, inGet, inList, inReset = 1, 2, 3, 4, 5, 6, 7
+	inConfigure                                             = 8
 	outStdout, outStderr, outExit, outDone, outData         = 101, 102, 103, 104, 105
 	outTrace                                                = 106
 	inPin                                                   = 20
@@ -190,6 +192,10 @@ func spawn(id uint32, payload []byte) {
 	var request spawnRequest
 	if err := json.Unmarshal(payload, &request); err != nil || len(request.Argv) == 0 {
 		sendJSON(outExit, id, map[string]any{"broken": "a spawn request that cannot be read"})
+		return
+	}
+	if writableOnly && credential == nil {
+		sendJSON(outExit, id, map[string]any{"broken": "the machine is not configured"})
 		return
 	}
 	if writableOnly {
@@ -724,6 +730,8 @@ func main() {
 			list(id)
 		case inReset:
 			reset(id)
+		case inConfigure:
+			configure(id, payload)
 		case inPin:
 			pin(id, payload)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +15,17 @@ import (
 	"unsafe"
 )
 
-// systemConfig is what the host leaves in /.xc/config.json of a virtual machine.
+// systemConfig is what the host tells a virtual machine, whether it has just booted or comes out of a snapshot: all that
+// makes it this run's machine.
 type systemConfig struct {
-	UID       uint32   `json:"uid"`       // who commands run as
-	Absent    []uint32 `json:"absent"`    // system calls that answer ENOSYS
-	AuditArch uint32   `json:"auditArch"` // AUDIT_ARCH_*, linux/audit.h
-	Loopback  bool     `json:"loopback"`
+	UID       uint32            `json:"uid"`       // who commands run as
+	Absent    []uint32          `json:"absent"`    // system calls that answer ENOSYS
+	AuditArch uint32            `json:"auditArch"` // AUDIT_ARCH_*, linux/audit.h
+	Loopback  bool              `json:"loopback"`
+	Now       int64             `json:"now"`   // nanoseconds since 1970
+	Seed      []byte            `json:"seed"`  // for the kernel's random numbers
+	Files     map[string]string `json:"files"` // what tells what system this is
+	Disk      bool              `json:"disk"`  // whether there is one
 }
 
 const portName = "xc"
@@ -31,7 +37,6 @@ func beSystem(hello map[string]any) {
 		syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 		select {}
 	}
-	var config systemConfig
 	for _, m := range []struct{ what, where, kind, options string }{
 		{"proc", "/proc", "proc", ""},
 		{"sysfs", "/sys", "sysfs", ""},
@@ -53,14 +58,6 @@ func beSystem(hello map[string]any) {
 	}
 	os.Chmod("/dev/ptmx", 0o666)
 	os.Chmod("/", 0o755) // the first file system is anyone's (fs/ramfs, fs/shmem: 1777)
-	data, err := os.ReadFile("/.xc/config.json")
-	if err == nil {
-		err = json.Unmarshal(data, &config)
-	}
-	if err != nil {
-		say("the configuration cannot be read: %v", err)
-		ended()
-	}
 	syscall.Sethostname([]byte("xc"))
 	// No program of the root filesystem makes its user another: the file system says so (mount(2)), and the attribute of the
 	// threads (prctl(2)) where it cannot; programs may ask for the attribute, and a kernel has not set it.
@@ -71,7 +68,12 @@ func beSystem(hello map[string]any) {
 			ended()
 		}
 	}
-	credential = &syscall.Credential{Uid: config.UID, Gid: config.UID}
+	// Where the kernel has such a security module, its files are where its programs look for them.
+	if _, err := os.Stat("/sys/kernel/security"); err == nil {
+		if err := syscall.Mount("securityfs", "/sys/kernel/security", "securityfs", syscall.MS_NOSUID, ""); err != nil {
+			say("securityfs: %v", err)
+		}
+	}
 	writableOnly = true
 	for _, limit := range []struct {
 		which      int
@@ -86,20 +88,6 @@ func beSystem(hello map[string]any) {
 			say("setrlimit %d: %v", limit.which, err)
 		}
 	}
-	if config.Loopback {
-		if err := loopbackUp(); err != nil {
-			say("loopback: %v", err)
-		}
-	}
-	hello["loopback"] = config.Loopback
-	hello["page_size"] = os.Getpagesize()
-	hello["floor"] = "none"
-	if len(config.Absent) > 0 {
-		hello["floor"] = "whole"
-		if err := lacking(config.Absent, config.AuditArch); err != nil {
-			hello["floor"] = err.Error()
-		}
-	}
 	modules, _ := filepath.Glob("/.xc/modules/*.ko") // in the order of their names
 	for _, module := range modules {
 		if err := load(module); err != nil {
@@ -112,6 +100,154 @@ func beSystem(hello map[string]any) {
 		ended()
 	}
 	input, out = port, bufio.NewWriterSize(port, 1<<16)
+}
+
+// configure makes this run's machine of one that is as it was after its boot. Nothing has run here before.
+func configure(id uint32, payload []byte) {
+	var config systemConfig
+	err := json.Unmarshal(payload, &config)
+	if err == nil && (credential != nil || config.UID == 0) {
+		err = errors.New("configured already, or for root")
+	}
+	if err != nil {
+		say("the configuration cannot be used: %v", err)
+		ended()
+	}
+	told := map[string]any{"pid": os.Getpid(), "page_size": os.Getpagesize(), "loopback": config.Loopback, "floor": "none"}
+	told["entropy"] = said(reseed(config.Seed))
+	told["timers"] = said(revive())
+	now := syscall.NsecToTimeval(config.Now)
+	told["clock"] = said(syscall.Settimeofday(&now))
+	for path, text := range config.Files {
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = replace(path, []byte(text), 0o644)
+		}
+		if err != nil {
+			say("%s: %v", path, err)
+			ended()
+		}
+	}
+	if config.Loopback {
+		if err := loopbackUp(); err != nil {
+			say("loopback: %v", err)
+		}
+	}
+	if config.Disk {
+		told["disk"] = said(ownDisk(config.UID))
+	}
+	if len(config.Absent) > 0 {
+		told["floor"] = said(lacking(config.Absent, config.AuditArch))
+	}
+	credential = &syscall.Credential{Uid: config.UID, Gid: config.UID}
+	sendJSON(outDone, id, told)
+}
+
+// said is "whole", or why it is not.
+func said(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "whole"
+}
+
+// reseed gives the kernel random numbers of the host's, and has it make new keys of them at once (random(4)): two machines
+// out of one snapshot would give the same numbers.
+func reseed(seed []byte) error {
+	const addEntropy, reseedNow = 0x40085203, 0x5207 // RNDADDENTROPY, RNDRESEEDCRNG, linux/random.h
+	if len(seed) == 0 {
+		return errors.New("no seed")
+	}
+	file, err := os.OpenFile("/dev/urandom", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info := make([]byte, 8, 8+len(seed)) // struct rand_pool_info: bits of entropy, bytes
+	binary.NativeEndian.PutUint32(info, uint32(8*len(seed)))
+	binary.NativeEndian.PutUint32(info[4:], uint32(len(seed)))
+	info = append(info, seed...)
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), addEntropy, uintptr(unsafe.Pointer(&info[0]))); errno != 0 {
+		return errno
+	}
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), reseedNow, 0); errno != 0 && errno != syscall.EINVAL {
+		return errno // EINVAL: a kernel before 4.14, which takes what is added at once
+	}
+	return nil
+}
+
+// revive has every processor program its timer again. One that comes out of a snapshot may have lost it: qemu's LoongArch saves
+// the registers of the timer, and not that it runs, and a kernel that waits for it sets no other. A jump of the clock that
+// makes a timer of the wall clock due has a processor look at its timers (clock_was_set, kernel/time/hrtimer.c); the clock is
+// set to the right time after this. Whoever calls waits for ever if it does not help.
+func revive() error {
+	const (
+		absolute, closeOnExec = 1, 0x80000 // TFD_TIMER_ABSTIME, TFD_CLOEXEC
+		later, jump           = 10, 3600   // seconds
+	)
+	processors := runtime.NumCPU()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and so the thread ends with this function
+		stay := func(cpu int) error {
+			var mask [16]uint64
+			mask[cpu/64] = 1 << (cpu % 64)
+			_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
+			if errno != 0 {
+				return errno
+			}
+			return nil
+		}
+		now := time.Now().Unix()
+		for cpu := range processors {
+			if err := stay(cpu); err != nil {
+				done <- err
+				return
+			}
+			fd, _, errno := syscall.Syscall(syscall.SYS_TIMERFD_CREATE, 0 /* CLOCK_REALTIME */, closeOnExec, 0)
+			if errno != 0 {
+				done <- errno
+				return
+			}
+			defer syscall.Close(int(fd))
+			due := [4]int64{0, 0, now + later, 0} // struct itimerspec: no interval, then the moment
+			_, _, errno = syscall.Syscall6(syscall.SYS_TIMERFD_SETTIME, fd, absolute, uintptr(unsafe.Pointer(&due)), 0, 0, 0)
+			if errno != 0 {
+				done <- errno
+				return
+			}
+		}
+		// From each of them: who sets the clock has the others look, and not itself (smp_call_function_many).
+		for cpu := range processors {
+			at := syscall.Timeval{Sec: now + jump*int64(1+cpu)}
+			if err := errors.Join(stay(cpu), syscall.Settimeofday(&at)); err != nil {
+				done <- err
+				return
+			}
+		}
+		for cpu := range processors {
+			pause := syscall.Timespec{Nsec: 1_000_000}
+			if err := errors.Join(stay(cpu), syscall.Nanosleep(&pause, nil)); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	return <-done
+}
+
+const diskPlace = "/dev/nvme0n1"
+
+// ownDisk gives the disk to who commands run as.
+func ownDisk(uid uint32) error {
+	for range 250 {
+		if _, err := os.Stat(diskPlace); err == nil {
+			return os.Chown(diskPlace, int(uid), int(uid))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return errors.New(diskPlace + " does not come")
 }
 
 // say writes a line to the console, which the host keeps as a log.

@@ -7,85 +7,63 @@ signals, processes. Its clock is still an emulator's, unless the host has the ta
 from __future__ import annotations
 
 import contextlib
-import json
+import logging
 import os
 import platform as host
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.kernel_calls import Lacking, lacking_on
-from pytest_xinchuang.core.locks import lock as take
-from pytest_xinchuang.core.platform import Arch, Architecture, Platform
+from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.syscall_names import names_of
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, choose_language, system_error, told, verbatim
 from pytest_xinchuang.provision.cache import is_whole, note_digest
-from pytest_xinchuang.provision.refs import KernelRef, RootfsRef, SystemEmulatorRef
-from pytest_xinchuang.sandbox.agent_client import AgentSandbox
+from pytest_xinchuang.sandbox.agent_client import ANSWER_TIMEOUT_S, AgentSandbox
 from pytest_xinchuang.sandbox.agents import agent
 from pytest_xinchuang.sandbox.backend import Opening
 from pytest_xinchuang.sandbox.backends.initramfs import write_files, write_tree
+from pytest_xinchuang.sandbox.backends.kvm import Tried, device_works
+from pytest_xinchuang.sandbox.backends.monitor import Monitor
+from pytest_xinchuang.sandbox.backends.snapshots import Snapshot, Snapshots, key_of
+from pytest_xinchuang.sandbox.backends.virtual_machine import (
+    CONSOLE,
+    DISK,
+    LOG,
+    MEMORY_MB,
+    SystemSpec,
+    config,
+    escaped,
+    machine_argv,
+    made_of,
+    modules,
+    own_place,
+)
 from pytest_xinchuang.sandbox.call_log import CallLog
 from pytest_xinchuang.sandbox.circumstances import EMULATION_SCALE, HOST_ARCH, Circumstances, CpuVariant, identity_of
-from pytest_xinchuang.sandbox.protocol import BASE_ENV, SANDBOX_UID, Fingerprint
+from pytest_xinchuang.sandbox.protocol import BASE_ENV, Fingerprint
 from pytest_xinchuang.sandbox.tracing import read_agent
-from pytest_xinchuang.tools.process import DEVNULL, UNSCALED, Runner, Running
+from pytest_xinchuang.tools.process import DEVNULL, Running
 
-MEMORY_MB = 1536
-PROCESSORS = 2
-PREFIX, LOCK = "system-", "held"
-"""The directory of one machine, and the file in it that is locked while it runs."""
+LOGGER = logging.getLogger("pytest_xinchuang.system")
 
 BOOT_TIMEOUT_S = 90.0
 """Some 4 to 8 s on two free cores; a loaded machine takes several times that."""
 KVM_BOOT_TIMEOUT_S = 15.0
+RESTORE_TIMEOUT_S = 10.0
+"""Some 0.2 to 0.4 s on two free cores."""
 
 REFERENCE = "reference-amd64"
 """What the fingerprint calls the x86-64 reference instead of a platform."""
 
 CONSOLE_KEPT = 1 << 16
 """Bytes of the console's end that are kept as evidence."""
-
-
-@dataclass(frozen=True)
-class SystemSpec:
-    """What a virtual machine is made of.
-
-    Attributes:
-        absent_calls: numbers of system calls that answer ENOSYS: the platform's kernel has not got them.
-        floor: whether ``absent_calls`` are all that the platform's kernel is known to lack: not where nobody knows its release.
-        own_cpu: whether ``cpu_model`` is the platform's.
-        runner: scales our own time-outs; those of commands are scaled by ``timeout_scale``, for an emulator's slowness too.
-        without_kvm: why KVM, which is there, is not used.
-        reference: whether it is where the x86-64 runs are made, and stands for no platform.
-    """
-
-    platform: str
-    architecture: Architecture
-    rootfs: RootfsRef
-    kernel: KernelRef
-    emulator: SystemEmulatorRef
-    cpu_model: str
-    own_cpu: bool
-    agent: bytes
-    scratch: Path
-    timeout_scale: float = 1.0
-    runner: Runner = UNSCALED
-    identity: tuple[tuple[str, str], ...] = ()
-    absent_calls: tuple[int, ...] = ()
-    floor: bool = False
-    loopback: bool = False
-    kvm: bool = False
-    without_kvm: Message = NOTHING
-    reference: bool = False
-    keep: bool = False
 
 
 class SystemSandbox(AgentSandbox):
@@ -96,6 +74,20 @@ class SystemSandbox(AgentSandbox):
     """
 
     def __init__(self, spec: SystemSpec) -> None:
+        self._become(spec, spec.scratch)
+        try:
+            self._come_up()
+            self.fingerprint = self._describe()
+        except BaseException as error:
+            said = self.console()
+            self.close()
+            if isinstance(error, SandboxFault) and said:
+                raise SandboxFault(_with_console(error.what, said), mend=error.mend) from error
+            if isinstance(error, OSError | LookupError | ValueError):
+                raise SandboxFault(_("{name} could not be started: {why}", name=self.name, why=told(error))) from error
+            raise
+
+    def _become(self, spec: SystemSpec, scratch: Path) -> None:
         super().__init__(
             _("the machine of {platform}", platform=spec.platform),
             prefix=(),
@@ -107,34 +99,81 @@ class SystemSandbox(AgentSandbox):
         )
         self.spec = spec
         self._process: Running | None = None
-        ours, theirs = socket.socketpair()
-        self._socket: socket.socket | None = ours
-        spec.scratch.mkdir(parents=True, exist_ok=True)
-        sweep(spec.scratch)
-        self._place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=spec.scratch))
-        # Held while we live: who finds it free may remove the directory.
-        self._held = (self._place / LOCK).open("w")
-        take(self._held, wait=True)
+        self._socket: socket.socket | None = None
+        self._monitor: Monitor | None = None
+        self._place, self._held = own_place(scratch, spec.platform)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that is the machine."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def key(self) -> str:
+        """By what its snapshot is found."""
+        return key_of(made_of(self.spec))
+
+    # -- coming up
+
+    def _come_up(self) -> None:
+        """Restore the machine from its snapshot, which is made first where there is none; boot it where that cannot be."""
+        spec, self._restored = self.spec, False
+        if (snapshots := spec.snapshots) is not None:
+            key = self.key
+            with snapshots.held(key):
+                found = snapshots.find(key)
+                if found is None:
+                    found = self._make(snapshots, key)
+                if found is not None:
+                    try:
+                        self._restore(found)
+                        self._restored = True
+                    except SandboxFault as fault:
+                        # A machine that boots is as good: what was kept of another is not used again.
+                        LOGGER.info("%s: its snapshot cannot be used: %s", spec.platform, fault.what)
+                        snapshots.remove(key)
+                        self._end()
+                        (self._place / CONSOLE).unlink(missing_ok=True)
+        if not self._restored:
+            self._boot()
+            self._hello = self._configure(config(spec), ANSWER_TIMEOUT_S)
+
+    def _make(self, snapshots: Snapshots, key: str) -> Snapshot | None:
+        """Boot a machine for a snapshot of it; None where none can be made."""
+
+        def build(memory: Path, state: Path) -> None:
+            with Template(self.spec, self._place, memory) as template:
+                template.save(state)
+
         try:
-            with theirs:
-                self._boot(theirs)
-            threading.Thread(target=self._watch_boot, name=f"{spec.platform}-boot", daemon=True).start()
-            self._hello = self._await_agent(KVM_BOOT_TIMEOUT_S if spec.kvm else BOOT_TIMEOUT_S)
-            (self._place / "initramfs").unlink()
-            self.fingerprint = self._describe()
-        except BaseException as error:
-            said = self.console()
-            self.close()
-            if isinstance(error, SandboxFault) and said:
-                raise SandboxFault(_with_console(error.what, said), mend=error.mend) from error
-            raise
+            return snapshots.make(key, build, self._place)
+        except SandboxFault as fault:
+            LOGGER.info("%s: no snapshot could be made: %s", self.spec.platform, fault.what)
+            return None
+        finally:
+            shutil.rmtree(self._place / "snapshot", ignore_errors=True)
 
-    # -- booting
+    def _restore(self, snapshot: Snapshot) -> None:
+        self._start(memory=snapshot.memory, restored=True)
+        assert self._monitor is not None
+        self._monitor.execute("migrate-incoming", uri=f"file:{snapshot.state}")
+        self._monitor.migrated()
+        self._hello = self._configure(config(self.spec), RESTORE_TIMEOUT_S)
+        self._streams[0].answer = dict(self._hello)
+        for what in ("entropy", "timers", "clock"):
+            if (why := self._hello.get(what)) != "whole":
+                raise SandboxFault(
+                    _(
+                        "{name} cannot be restored: its {what} cannot be renewed: {why}",
+                        name=self.name,
+                        what=verbatim(what),
+                        why=verbatim(str(why)),
+                    )
+                )
 
-    def _boot(self, theirs: socket.socket) -> None:
+    def _boot(self) -> None:
+        """Boot the kernel, and wait for the agent."""
         spec = self.spec
-        machine = spec.architecture.system
-        assert machine is not None
         try:
             self._write_initramfs(self._place / "initramfs")
         except OSError as error:
@@ -149,41 +188,61 @@ class SystemSandbox(AgentSandbox):
                     directory=verbatim(str(spec.scratch)),
                 ),
             ) from error
-        # With init= a first process that cannot be run is a panic, not a shell on the console.
-        words = [f"console={machine.console}", "quiet", "panic=-1", "oops=panic", "init=/init"]
-        words += [f"earlycon={machine.early}"] if machine.early else []
-        argv = [
-            *spec.emulator.command(machine.program),
-            *("-L", str(spec.emulator.share / "qemu"), "-L", str(spec.emulator.share / "seabios")),
-            *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-            *("-M", machine.machine, "-cpu", self._cpu(), "-m", f"{MEMORY_MB}M", "-smp", str(PROCESSORS)),
-            *("-accel", "kvm" if spec.kvm else "tcg"),
-            *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"),
-            *("-serial", f"file:{self._place / 'console'}"),
-            *("-kernel", str(spec.kernel.image), "-initrd", str(self._place / "initramfs")),
-            *("-append", " ".join(words)),
-            *("-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,fd={theirs.fileno()}"),
-            *("-device", "virtserialport,chardev=agent,name=xc"),
-        ]
-        if machine.firmware:
-            argv += ["-bios", str(spec.emulator.share / machine.firmware)]
-        try:
-            with (self._place / "qemu").open("wb") as log:
-                self._process = spec.runner.start(
-                    argv,
-                    pass_fds=[theirs.fileno()],
-                    stdout=DEVNULL,
-                    stderr=log,
-                    cwd="/",
-                    env={},
-                    dies_with_us=True,
-                )
-        except OSError as error:
-            raise SandboxFault(
-                _("{argv} could not be started: {why}", argv=argv[3], why=system_error(error)),
-                mend=verbatim("xc doctor"),
-            ) from error
-        threading.Thread(target=self._read_all, name=f"{spec.platform}-reader", daemon=True).start()
+        self._start(memory=self._memory)
+        threading.Thread(target=self._watch_boot, name=f"{spec.platform}-boot", daemon=True).start()
+        self._await_agent(KVM_BOOT_TIMEOUT_S if spec.kvm else BOOT_TIMEOUT_S)
+        (self._place / "initramfs").unlink()
+
+    _memory: Path | None = None
+    """The file that is a booted machine's memory; None: it is nobody's but qemu's."""
+
+    def _start(self, memory: Path | None = None, *, restored: bool = False) -> None:
+        """Start qemu: with ``memory`` in a file, which it shares unless it is ``restored`` from it, and then with a monitor."""
+        spec, place = self.spec, self._place
+        ours, theirs = socket.socketpair()
+        our_monitor, their_monitor = socket.socketpair()
+        self._socket = ours
+        with theirs, their_monitor:
+            argv = [*machine_argv(spec, memory, shared=not restored), "-initrd", escaped(place / "initramfs")]
+            argv += [
+                "-serial",
+                f"file:{escaped(place / CONSOLE)}",
+                "-chardev",
+                f"socket,id=agent,fd={theirs.fileno()}",
+            ]
+            argv += ["-incoming", "defer"] if restored else []
+            if memory is not None:
+                argv += ["-chardev", f"socket,id=monitor,fd={their_monitor.fileno()}", "-mon", "monitor,mode=control"]
+            if spec.disk_mb:
+                with (place / DISK).open("wb") as disk:
+                    disk.truncate(spec.disk_mb << 20)
+                argv += ["-drive", f"file={escaped(place / DISK)},format=raw,if=none,id=disk"]
+                argv += ["-device", "nvme,drive=disk,serial=xc"]
+            if restored:
+                (place / "initramfs").touch()  # what the kernel once read of it is in the memory
+            try:
+                with (place / LOG).open("wb") as log:
+                    self._process = spec.runner.start(
+                        argv,
+                        pass_fds=[theirs.fileno(), their_monitor.fileno()],
+                        stdout=DEVNULL,
+                        stderr=log,
+                        cwd="/",
+                        env={},
+                        dies_with_us=True,
+                    )
+            except OSError as error:
+                our_monitor.close()
+                raise SandboxFault(
+                    _("{argv} could not be started: {why}", argv=argv[3], why=system_error(error)),
+                    mend=verbatim("xc doctor"),
+                ) from error
+        self._dead = NOTHING
+        threading.Thread(target=self._read_all, args=(ours,), name=f"{spec.platform}-reader", daemon=True).start()
+        if memory is not None:
+            self._monitor = Monitor(our_monitor, spec.runner.seconds(RESTORE_TIMEOUT_S))
+        else:
+            our_monitor.close()
 
     def _watch_boot(self) -> None:
         """A kernel that panics before it can reboot stands still: nobody has to wait for it."""
@@ -192,12 +251,8 @@ class SystemSandbox(AgentSandbox):
                 self._die(_with_console(_("{name} panicked", name=self.name), self.console()))
             time.sleep(0.5)
 
-    def _cpu(self) -> str:
-        # With KVM a feature that the host lacks would silently be missing: then it may not start at all.
-        return f"{self.spec.cpu_model},enforce" if self.spec.kvm and self.spec.own_cpu else self.spec.cpu_model
-
     def _write_initramfs(self, path: Path) -> None:
-        """The root filesystem, with the agent, the system's identity and the configuration on top of it."""
+        """The root filesystem, with the agent and the kernel's modules on top of it."""
         spec = self.spec
         base = spec.scratch / f"initramfs-{spec.rootfs.digest.rpartition(':')[2][:16]}.cpio"
         if not is_whole(base):
@@ -206,22 +261,8 @@ class SystemSandbox(AgentSandbox):
                 write_tree(spec.rootfs.path, whole)
             note_digest(part, base)
             part.rename(base)
-        assert spec.architecture.system is not None
-        config = {
-            "uid": SANDBOX_UID,
-            "absent": list(spec.absent_calls),
-            "auditArch": spec.architecture.system.audit_arch,
-            "loopback": spec.loopback,
-        }
-        files: dict[str, tuple[bytes, int]] = {
-            "/init": (spec.agent, 0o755),
-            "/.xc/config.json": (json.dumps(config).encode(), 0o644),
-        }
-        files |= {f"/.xc/modules/{module.name}": (module.read_bytes(), 0o644) for module in spec.kernel.modules}
-        for name, text in spec.identity:
-            # The kernel's own /proc tells of the CPU; os-release may be a link, which would be written through.
-            if not name.startswith("/proc/"):
-                files[name] = (text.encode(), 0o644)
+        files: dict[str, tuple[bytes, int]] = {"/init": (spec.agent, 0o755)}
+        files |= {f"/.xc/modules/{module.name}": (module.read_bytes(), 0o644) for module in modules(spec)}
         shutil.copyfile(base, path)
         with path.open("ab") as file:
             write_files(files, file)
@@ -289,7 +330,9 @@ class SystemSandbox(AgentSandbox):
                 "kernel": spec.kernel.name,
                 "kernel_digest": spec.kernel.digest,
                 "accelerator": "kvm" if spec.kvm else "tcg",
+                "started": "restored" if self._restored else "booted",
                 **({"without_kvm": spec.without_kvm} if spec.without_kvm else {}),
+                **({"disk_mb": spec.disk_mb, "disk": hello.get("disk")} if spec.disk_mb else {}),
                 "console": self.console()[-2000:],
             },
         )
@@ -301,21 +344,21 @@ class SystemSandbox(AgentSandbox):
             raise SandboxFault(_("the sandbox is closed"))
         self._socket.sendall(data)
 
-    def _read_all(self) -> None:
-        assert self._socket is not None
-        ours, what = self._socket, _("{name} stopped", name=self.name)
+    def _read_all(self, ours: socket.socket) -> None:
+        what = _("{name} stopped", name=self.name)
         try:
             while data := ours.recv(1 << 16):
                 self._take_bytes(data)
         except OSError as error:
             problem = system_error(error)
             what = _("{name} stopped ({problem})", name=self.name, problem=problem)
-        self._die(_with_console(what, self.console()))
+        if ours is self._socket:
+            self._die(_with_console(what, self.console()))
 
     def console(self) -> str:
         """The end of what the kernel wrote to its console, and of what the emulator said."""
         found = []
-        for name in ("console", "qemu"):
+        for name in (CONSOLE, LOG):
             with contextlib.suppress(OSError), (self._place / name).open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - CONSOLE_KEPT))
                 found.append(file.read().decode(errors="replace").replace("\r", ""))
@@ -330,28 +373,55 @@ class SystemSandbox(AgentSandbox):
 
     def close(self) -> None:
         self._die(_("the sandbox is closed"))
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
-            self._socket = None
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
+        self._end()
         if self.spec.keep:
-            told = _("xc: the console of {name} is in {file}", name=self.name, file=verbatim(f"{self._place}/console"))
+            told = _(
+                "xc: the console of {name} is in {file}", name=self.name, file=verbatim(f"{self._place}/{CONSOLE}")
+            )
             sys.stdout.write(told.render(choose_language()) + "\n")
         else:
             shutil.rmtree(self._place, ignore_errors=True)
-        self._held.close()
+        os.close(self._held)
+
+    def _end(self) -> None:
+        """End qemu, and our ways to it."""
+        ours, self._socket = self._socket, None
+        if ours is not None:
+            with contextlib.suppress(OSError):
+                ours.shutdown(socket.SHUT_RDWR)
+            ours.close()
+        if self._monitor is not None:
+            self._monitor.close()
+            self._monitor = None
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
 
-def sweep(scratch: Path) -> None:
-    """Remove the directories of machines whose run was killed."""
-    for place in scratch.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError), (place / LOCK).open() as file:
-            take(file)
-            shutil.rmtree(place, ignore_errors=True)
+class Template(SystemSandbox):
+    """A machine that boots to be saved, with its memory in the file ``memory``: its agent is told nothing, and runs nothing."""
+
+    def __init__(self, spec: SystemSpec, scratch: Path, memory: Path) -> None:
+        self._become(replace(spec, keep=False), scratch)
+        self._memory = memory
+        try:
+            with memory.open("wb") as file:
+                file.truncate(MEMORY_MB << 20)
+            self._boot()
+        except BaseException:
+            self.close()
+            raise
+
+    def save(self, state: Path) -> None:
+        """Stop the machine, and write the state of its devices.
+
+        Raises:
+            SandboxFault: qemu cannot.
+        """
+        assert self._monitor is not None
+        self._monitor.execute("migrate", uri=f"file:{state}")
+        self._monitor.migrated()
+        self._end()
 
 
 def _on_another_cpu(spec: SystemSpec) -> Message:
@@ -369,33 +439,20 @@ def _with_console(what: Message, console: str) -> Message:
     return _("{what}: {said}", what=what, said=verbatim(said)) if said else what
 
 
-KVM_CREATE_VM = 0xAE01
-"""linux/kvm.h: _IO(0xAE, 0x01)."""
-
-
-def kvm_works() -> bool:
-    """Whether a virtual machine can be made with KVM here: the device alone does not say so."""
-    try:
-        import fcntl
-
-        device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    except (ImportError, OSError):
-        return False
-    try:
-        os.close(fcntl.ioctl(device, KVM_CREATE_VM, 0))
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(device)
-
-
-def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> SystemSandbox:
+def open_system(run: Opening, platform: Platform, wanted: Circumstances, *, disk_mb: int = 0) -> SystemSandbox:
     """Boot the kernel of a platform: the imported one, or the stand-in with its page size, or another of its architecture.
+
+    Args:
+        disk_mb: MiB of an NVMe disk, which commands find as /dev/nvme0n1, empty and theirs.
 
     Raises:
         HostFault: it cannot be provisioned, does not boot, or cannot be had under these circumstances.
     """
+    return _open(run, _spec_of(run, platform, wanted, disk_mb), platform.arch)
+
+
+def _spec_of(run: Opening, platform: Platform, wanted: Circumstances, disk_mb: int = 0) -> SystemSpec:
+    """The machine of a platform under these circumstances, without KVM."""
     if platform.architecture.system is None:
         raise SandboxFault(
             _("platforms.yaml does not say how a kernel of {arch} boots", arch=platform.arch),
@@ -420,7 +477,7 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> Syst
     release = platform.system.kernel.value
     # A vendor's own kernel has what it has.
     lacking = lacking_on(platform) if wanted.floor and kernel.stand_in else Lacking()
-    spec = SystemSpec(
+    return SystemSpec(
         platform=platform.id,
         architecture=platform.architecture,
         rootfs=rootfs,
@@ -431,13 +488,15 @@ def open_system(run: Opening, platform: Platform, wanted: Circumstances) -> Syst
         agent=agent(run.store.cache, run.runner, platform.arch, platform.architecture),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
+        snapshots=_snapshots(run, disk_mb),
+        disk_mb=disk_mb,
+        disk_modules=run.store.disk_modules(kernel) if disk_mb else (),
         identity=tuple(identity_of(platform, rootfs.stand_in).items()),
         absent_calls=tuple(lacking.absent.values()),
         floor=wanted.floor and (release is not None or not kernel.stand_in),
         loopback=wanted.loopback,
         keep=run.keep,
     )
-    return _open(run, spec, platform.arch)
 
 
 def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
@@ -464,6 +523,7 @@ def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
         agent=agent(run.store.cache, run.runner, Arch.AMD64, architecture),
         scratch=run.store.cache.root / "system",
         runner=run.runner,
+        snapshots=_snapshots(run),
         loopback=wanted.loopback,
         reference=True,
         keep=run.keep,
@@ -471,16 +531,38 @@ def open_system_reference(run: Opening, wanted: Circumstances) -> SystemSandbox:
     return _open(run, spec, Arch.AMD64)
 
 
+def _snapshots(run: Opening, disk_mb: int = 0) -> Snapshots | None:
+    """Where snapshots are kept; none of a machine with a disk, which qemu does not save (hw/nvme: unmigratable)."""
+    return None if disk_mb else Snapshots(run.store.cache)
+
+
+kvm_works = device_works
+"""Whether the device makes a machine; that one runs shows when it boots, and is remembered (``kvm.Tried``)."""
+
+
 def _open(run: Opening, spec: SystemSpec, arch: Arch) -> SystemSandbox:
-    """Boot with KVM where it works, else without."""
+    """Boot with KVM where it works, else without; restored from a snapshot where there is none."""
     emulated = replace(spec, timeout_scale=EMULATION_SCALE * run.timeout_scale)
     if HOST_ARCH is not arch or not kvm_works():
         return SystemSandbox(emulated)
+    fast = _with_kvm(spec, arch, run.timeout_scale)
+    tried = Tried(spec.scratch, made_of(fast))
+    why = tried.known()
+    if not why:
+        try:
+            opened = SystemSandbox(fast)
+        except SandboxFault as fault:
+            # The device is there and a machine can be made, but not this one: nested, or with another CPU.
+            why = fault.what
+            tried.note(why)
+        else:
+            tried.note()
+            return opened
+    return SystemSandbox(replace(emulated, without_kvm=why))
+
+
+def _with_kvm(spec: SystemSpec, arch: Arch, timeout_scale: float) -> SystemSpec:
     # Under KVM an Arm or LoongArch machine has the host's CPU (target/arm/kvm.c).
     own = spec.own_cpu and arch is Arch.AMD64
-    try:
-        model = spec.cpu_model if arch is Arch.AMD64 else "host"
-        return SystemSandbox(replace(spec, kvm=True, cpu_model=model, own_cpu=own, timeout_scale=run.timeout_scale))
-    except SandboxFault as fault:
-        # The device is there and a machine can be made, but not this one: nested, or with another CPU.
-        return SystemSandbox(replace(emulated, without_kvm=fault.what))
+    model = spec.cpu_model if arch is Arch.AMD64 else "host"
+    return replace(spec, kvm=True, snapshots=None, cpu_model=model, own_cpu=own, timeout_scale=timeout_scale)
