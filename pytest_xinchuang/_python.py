@@ -34,7 +34,7 @@ _TEXTS = {
 
 def _system(path: str) -> "dict[str, str]":
     try:
-        with open(path) as file:  # noqa: PTH123
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
             pairs = [line.strip().partition("=")[::2] for line in file]
     except (OSError, UnicodeDecodeError):
         return {}

@@ -98,7 +98,7 @@ class HostReader:
 
     def file(self, path: str) -> str | None:
         try:
-            return Path(path).read_text(errors="replace").rstrip("\0\n")
+            return Path(path).read_text(encoding="utf-8", errors="replace").rstrip("\0\n")
         except OSError:
             return None
 

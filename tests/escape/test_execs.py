@@ -33,6 +33,7 @@ RIGHT = {
     **dict.fromkeys(("filter", "filter-of-another-call", "filter-that-logs", "stopped", "emulator"), "exit-126"),
     **dict.fromkeys(("race-path", "race-memory", "race-file"), "exit-0"),
     **dict.fromkeys(("untraced", "untraced-thread", "untraced-own", "call-32", "call-x32"), "ENOSYS"),
+    **dict.fromkeys(("no-words-there", "no-path", "no-stack"), "EFAULT"),
     "closed-descriptor": "ENOENT",
     "supervisor": "EACCES",
     "traced-by-itself": "EPERM",

@@ -16,7 +16,7 @@ ALL = 0x1FFFFFFFFFF
 DOCKERS = 0xA80425FB
 """The capabilities of root in a default container."""
 
-DEBIANS = Uname("x86_64", "6.1.0-37-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)")
+OF_DEBIAN = Uname("x86_64", "6.1.0-37-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Picture:
     there: frozenset[str] = frozenset({"/proc/self/ns/user"})
     programs: frozenset[str] = frozenset()
     environ: Mapping[str, str] = field(default_factory=dict)
-    uname: Uname = DEBIANS
+    uname: Uname = OF_DEBIAN
     user: int = 1000
     libc: str = "glibc 2.36"
     python: tuple[int, int] = (3, 11)

@@ -346,6 +346,7 @@ def test_a_killed_supervisor_is_a_fault_and_leaves_nothing(spec: QemuSpec) -> No
 def test_an_owner_that_dies_leaves_nothing(spec: QemuSpec) -> None:
     code = (
         "import sys, time\nfrom pytest_xinchuang.sandbox.backends.qemu import *\nfrom pathlib import Path\n"
+        "from pytest_xinchuang.core.platform import Arch\nfrom pytest_xinchuang.provision.refs import EmulatorRef, RootfsRef\n"
         f"s = QemuSandbox(QemuSpec('x', Arch.ARM64, RootfsRef('x', Path({str(spec.rootfs.path)!r}), 'd', '2.31', True, ()), "
         f"EmulatorRef(Path({str(spec.emulator.path if spec.emulator else '')!r}), 'd', 'v'), 'cortex-a72', '4.19.0'))\n"
         "s.start(['sleep', '1000'])\nprint(s._supervisor.pid, flush=True)\ntime.sleep(1000)\n"

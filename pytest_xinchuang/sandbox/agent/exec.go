@@ -587,7 +587,7 @@ func (t *tracer) asked(pid int) {
 // logged: a call that perhaps is an emulator's to its log.
 func (t *tracer) logged(pid int, state []uint64) {
 	var number uint64
-	ptrace(ptraceGetEventMsg, pid, 0, uintptr(unsafe.Pointer(&number)))
+	ptraceAt(ptraceGetEventMsg, pid, 0, unsafe.Pointer(&number))
 	if log := logOf(uint16(number)); log != nil {
 		if memory, err := t.memoryOf(pid); err == nil {
 			if value, ours := log.answer(memory, pid, state); ours {
@@ -705,6 +705,9 @@ func (t *tracer) layOut(pid int, stack uint64, words []string, kept []uint64) (u
 	if size > onAnyStack && size+onAnyStack > t.roomOn(pid, stack) {
 		return 0, nil, syscall.E2BIG
 	}
+	if stack < redZone+size+onAnyStack {
+		return 0, nil, syscall.EFAULT
+	}
 	place := (stack - redZone - size) &^ 15
 	block := make([]byte, 0, size)
 	at := place + table
@@ -776,7 +779,7 @@ func (t *tracer) failed(pid int) {
 // began: a process has a new program, of which no instruction has run.
 func (t *tracer) began(pid int) {
 	var former uint64
-	ptrace(ptraceGetEventMsg, pid, 0, uintptr(unsafe.Pointer(&former)))
+	ptraceAt(ptraceGetEventMsg, pid, 0, unsafe.Pointer(&former))
 	call, rewrote := t.pending[int(former)]
 	delete(t.pending, int(former))
 	name, first := t.fresh[pid]
@@ -926,7 +929,7 @@ func regset(request, pid int, note uintptr, data unsafe.Pointer, size uintptr) e
 		base unsafe.Pointer
 		size uintptr
 	}{data, size}
-	if number := ptrace(request, pid, note, uintptr(unsafe.Pointer(&vector))); number != 0 {
+	if number := ptraceAt(request, pid, note, unsafe.Pointer(&vector)); number != 0 {
 		return number
 	}
 	return nil

@@ -44,7 +44,7 @@ class Tried:
 
     def __init__(self, scratch: Path, what: object) -> None:
         try:
-            boot = _BOOT_ID.read_text().strip()
+            boot = _BOOT_ID.read_text(encoding="ascii").strip()
         except OSError:
             boot = str(os.getpid())
         name = hashlib.sha256(json.dumps([boot, what], sort_keys=True).encode()).hexdigest()[:32]
