@@ -30,6 +30,9 @@ MODULES = ("virtio_pci", "virtio_blk", "ext4", "overlay", "binfmt_misc", "virtio
 CPU = {"amd64": "Nehalem", "arm64": "cortex-a72", "loong64": "la464"}
 """Numpy's wheels need x86-64-v2; more would have to be emulated."""
 
+SLOWER = 8
+"""What time-outs are multiplied by: a machine whose processor is emulated boots another one within it in minutes."""
+
 RESULTS_MB = 64
 DISK_TIMEOUT_S = 300
 SPARE_MB = 1024

@@ -75,7 +75,8 @@ class Matrix:
         declared = self.declared.kernels[host.kernel]
         kernel = machine.kernel(self.cache, declared, host.arch, self.runner)
         image = machine.disk(self.cache, tree, *self._made(host), self.provisioned, self.runner)
-        return machine.run(self.store, host, declared, kernel, tree, image, self.payload, arguments, place)
+        scaled = [*arguments, f"--xc-timeout-scale={machine.SLOWER}"]
+        return machine.run(self.store, host, declared, kernel, tree, image, self.payload, scaled, place)
 
     def _container(self, host: Host, tree: Path, arguments: list[str], place: Path) -> machine.Ended:
         image = container.image(tree, *self._made(host), self.provisioned, host, self.runner)
