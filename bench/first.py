@@ -1,7 +1,7 @@
 """How soon the first grade comes: a prebuilt product from an empty cache and again, and the reference on five families.
 
-The product is two small programs, which need no tool chain; what is fetched is fetched apart and told apart. The reference builds
-its units: from an empty build cache, and again.
+The product is two small programs, which need no tool chain; what is fetched is told apart. The reference builds its units: from
+an empty build cache, and again.
 """
 
 from __future__ import annotations

@@ -22,5 +22,7 @@ SWITCHED_OFF = tuple(word for name in NAMES for word in ("-p", f"no:{name}"))
 OF_OURS = ("hypothesispytest", "syrupy")
 """Plugins that tests use and a run inside a test does not: the first imports all of Hypothesis at the end of every run."""
 
-INSIDE = (*SWITCHED_OFF, *(word for name in OF_OURS for word in ("-p", f"no:{name}")))
-"""What a run inside a test is told, unless it says otherwise."""
+LEFT_OUT = tuple(word for name in OF_OURS for word in ("-p", f"no:{name}"))
+
+INSIDE = (*SWITCHED_OFF, *LEFT_OUT)
+"""What a run inside a test is told, unless it says otherwise. The fixture ``pytester`` takes PYTEST_ADDOPTS away."""

@@ -6,7 +6,6 @@ import errno
 import importlib.metadata
 import json
 import shutil
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,9 +14,9 @@ from typing import Any
 from pytest_xinchuang.cli.features import HostFeature
 from pytest_xinchuang.core.errors import HostFault, MissingDependency, XcError
 from pytest_xinchuang.core.platform import Platform
-from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
+from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox import machine, trial
+from pytest_xinchuang.sandbox import machine
 from pytest_xinchuang.sandbox.backends.direct import differences
 from pytest_xinchuang.sandbox.backends.docker import connect
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
@@ -33,35 +32,31 @@ from pytest_xinchuang.sandbox.situation import (
     mend_for,
     mend_for_rootless,
     situation,
-    why_refused,
 )
+from pytest_xinchuang.sandbox.ways import Refused, refused
 from pytest_xinchuang.tools.host import Device
-from pytest_xinchuang.tools.process import Runner
 
-TRIAL_TIMEOUT_S = 10
 REMEMBERED = "doctor.json"
 """Where the cache keeps that a kernel has booted: it takes seconds, and comes to the same until something is changed."""
-
-Refused = list[tuple[Hindrance, Message]]
 
 
 def examine_ways(store: Store) -> list[HostFeature]:
     """Try each way; nothing is assumed from a version number that can be tried."""
     with ThreadPoolExecutor(1) as beside:
         booting = beside.submit(_system, store)
-        refused = _refused()
-        rootless = _rootless(store, refused)
+        found = refused()
+        rootless = _rootless(store, found)
         others = [_docker(), _native(store)]
         system, kvm = booting.result()
     ways = [rootless, system, *others]
-    chosen = replace(_auto(rootless, system, refused), needed=not others[-1].ok)
+    chosen = replace(_auto(rootless, system, found), needed=not others[-1].ok)
     return [
         chosen,
-        *(replace(each, needed=False) for each in (_user_namespaces(refused), _binfmt(refused), *ways, kvm)),
+        *(replace(each, needed=False) for each in (_user_namespaces(found), _binfmt(found), *ways, kvm)),
     ]
 
 
-def _auto(rootless: HostFeature, system: HostFeature, refused: Refused | None) -> HostFeature:
+def _auto(rootless: HostFeature, system: HostFeature, found: Refused | None) -> HostFeature:
     feature = _("what --xc-backend=auto takes")
     why = _("without a way that is whole, requirements stay open")
     if rootless.ok:
@@ -70,44 +65,35 @@ def _auto(rootless: HostFeature, system: HostFeature, refused: Refused | None) -
         better = rootless.feature
         told = _("{way}; {better} would be faster, and its line has the mend", way=system.feature, better=better)
         return HostFeature(feature, "ok", told, why)
-    if _hindrance(refused) is None and rootless.state == "unknown":
+    if _hindrance(found) is None and rootless.state == "unknown":
         return HostFeature(feature, "unknown", rootless.detail, why, rootless.mend)
     if system.state == "unknown":
         return HostFeature(feature, "unknown", system.detail, why, system.mend)
     return HostFeature(feature, "missing", _("none of them is whole"), why, rootless.mend)
 
 
-def _hindrance(refused: Refused | None) -> Hindrance | None:
+def _hindrance(found: Refused | None) -> Hindrance | None:
     """What keeps a rootless sandbox from starting at all."""
-    return next((each for each, _problem in refused or () if each not in WITHOUT_EFFECT), None)
+    return next((each for each, _problem in found or () if each not in WITHOUT_EFFECT), None)
 
 
-def _refused() -> Refused | None:
-    """What of a sandbox the kernel refuses, and its words; None: it could not be tried."""
-    argv = [sys.executable, "-I", "-S", trial.__file__]
-    done = Runner().run(argv, timeout_s=TRIAL_TIMEOUT_S, cwd="/")
-    if not done.ok:
-        return None
-    return [(why_refused(step, number), system_error(number)) for step, number in json.loads(done.text)]
-
-
-def _user_namespaces(refused: Refused | None) -> HostFeature:
+def _user_namespaces(found: Refused | None) -> HostFeature:
     feature, why = _("user namespaces"), _("the rootless sandbox is made of them")
-    if refused is None:
+    if found is None:
         return HostFeature(feature, "unknown", _("they could not be tried"), why, mend_for_rootless())
-    for hindrance, problem in refused:
+    for hindrance, problem in found:
         if hindrance not in WITHOUT_EFFECT:
             told = _("{why} ({problem})", why=hindrance.word, problem=problem)
             return HostFeature(feature, "missing", told, why, mend_for(hindrance))
     return HostFeature(feature, "ok", _("an unprivileged one can be made"), why)
 
 
-def _binfmt(refused: Refused | None) -> HostFeature:
+def _binfmt(found: Refused | None) -> HostFeature:
     host = situation()
     feature = _("Linux 6.7 or later")
     why = _("since 6.7 each user namespace has a binfmt_misc of its own: the kernel itself has children emulated")
     detail = verbatim(f"{host.machine} {host.release}")
-    lacks = {hindrance for hindrance, _problem in refused or ()}
+    lacks = {hindrance for hindrance, _problem in found or ()}
     if host.kernel >= (6, 7) and Hindrance.NO_BINFMT not in lacks:
         return HostFeature(feature, "ok", detail, why)
     return HostFeature(feature, "missing", detail, why, mend_for(_of_machine() or Hindrance.NO_BINFMT))
@@ -122,10 +108,10 @@ _CHILDREN = {"tracer": _("the tracer"), "binfmt_misc": verbatim("binfmt_misc")}
 _LAYERS = {"copy": _("a copy"), "overlay": verbatim("overlay"), "tmpfs": verbatim("tmpfs")}
 
 
-def _rootless(store: Store, refused: Refused | None) -> HostFeature:
+def _rootless(store: Store, found: Refused | None) -> HostFeature:
     feature = _("rootless sandbox with emulated children")
     why = _("scripts and child processes run on the platform's CPU too")
-    hindrance = _hindrance(refused) or Hindrance.UNKNOWN
+    hindrance = _hindrance(found) or Hindrance.UNKNOWN
     if _of_machine():
         return HostFeature(feature, "missing", Hindrance.MACHINE.word, why, mend_for(Hindrance.MACHINE))
     spec = _spec(store)

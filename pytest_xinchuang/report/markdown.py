@@ -124,7 +124,8 @@ class _Comment:
         results = self.result.of(grade.platform)
         failed = any(r.effective is Verdict.FAIL for r in results) or not grade.reaches_required
         sign = "❌" if failed else "⚠️" if grade.level in (None, "L0") else "✅"
-        level = f"{sign} **{grade.level or self.say(_('none'))}**" + ("\\*" if grade.with_waivers else "")
+        level = grade.level or self.say(_("none"))
+        level = f"{sign} **{level}**" + ("\\*" if grade.with_waivers else "")
         cells = [code(grade.platform, 80), level, *([grade.required_level or ""] if required else [])]
         cells += [self.say(level_cell([r for r in results if r.level is one])) for one in Level]
         return "| " + " | ".join([*cells, self.say(evidence_kind(grade))]) + " |"
@@ -152,12 +153,13 @@ class _Comment:
         return [*lines, "", "</details>", ""]
 
     def _requirement(self, r: RequirementResult) -> list[str]:
-        word = self.say(r.effective.word)
-        lines = [f"- **{word}** {r.level.value} {code(r.id, 60)} {code(self.say(both(r.title)), 160)}"]
+        word, title = self.say(r.effective.word), self.say(both(r.title))
+        lines = [f"- **{word}** {r.level.value} {code(r.id, 60)} {code(title, 160)}"]
         if r.reason:
             lines.append(f"  - {code(self.say(r.reason))}")
         if r.mend and (r.verdict is not Verdict.NOT_TESTED or r.advised):
-            lines.append(f"  - {self.say(_('mend: {mend}', mend=verbatim(code(self.say(r.mend)))))}")
+            mend = self.say(_("mend: {mend}", mend=verbatim(code(self.say(r.mend)))))
+            lines.append(f"  - {mend}")
         return lines
 
     def _tail(self) -> list[str]:

@@ -69,6 +69,10 @@ class XcRun:
             packages=joined([verbatim(p) for p in session.packages], comma) if session.packages else _("none"),
         )
         told = [header]
+        if session.backend == "auto" and session.packages and self.controller is not None:
+            from pytest_xinchuang.sandbox.ways import foreseen
+
+            told.append(_("xinchuang: sandboxes by {way}", way=foreseen()))
         if not is_linux():
             told.append(_("xinchuang: {text}", text=no_sandbox().told))
         if session.assessed is not None and self.controller is not None:

@@ -255,6 +255,8 @@ def _docker_missing(host: Situation) -> Message:
 
 
 def _docker_stopped(host: Situation) -> Message:
+    if host.container:
+        return _docker_missing(host)
     if host.systemd:
         return verbatim(host.as_root("systemctl start docker"))
     return verbatim(host.as_root("service docker start" if host.wsl else "dockerd &"))

@@ -21,7 +21,7 @@ CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
 """linux/sched.h."""
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 """linux/mount.h."""
-PIVOT_ROOT = 155 if os.uname().machine == "x86_64" else 41
+PIVOT_ROOT = 41 if sys.platform == "win32" or os.uname().machine != "x86_64" else 155
 """Numbers of pivot_root(2): of x86-64, and of asm-generic/unistd.h."""
 PLACE = "/tmp"
 """Where a private tmpfs is put in the trial's own mount namespace; FHS 3.0 demands the directory."""

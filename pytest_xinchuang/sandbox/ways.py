@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_xinchuang.core.errors import HostFault, SandboxFault
-from pytest_xinchuang.messages import Message, _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
+from pytest_xinchuang.sandbox import trial
 from pytest_xinchuang.sandbox.backend import Hindrances
 from pytest_xinchuang.sandbox.protocol import Sandbox
+from pytest_xinchuang.sandbox.situation import WITHOUT_EFFECT, Hindrance, hindrances, mend_for, why_refused
+from pytest_xinchuang.tools.process import Runner
+
+TRIAL_TIMEOUT_S = 10
+ROOTLESS = _("rootless qemu-user")
+KERNEL = _("a real kernel under qemu-system")
+
+Refused = list[tuple[Hindrance, Message]]
+"""What of a rootless sandbox the kernel refuses, with its words."""
+
+
+def refused() -> Refused | None:
+    """Try the steps of a rootless sandbox, without one; None: they could not be tried."""
+    done = Runner().run([sys.executable, "-I", "-S", trial.__file__], timeout_s=TRIAL_TIMEOUT_S, cwd="/")
+    if not done.ok:
+        return None
+    return [(why_refused(step, number), system_error(number)) for step, number in json.loads(done.text)]
+
+
+def foreseen() -> Message:
+    """Which way `auto` will take on this host, as far as can be told before anything is opened, and what would be quicker."""
+    found = refused()
+    if Hindrance.MACHINE in hindrances():
+        found = [(Hindrance.MACHINE, _("another architecture"))]
+    if found is None:
+        return _("it shows when the first sandbox opens")
+    against = next((hindrance for hindrance, _why in found if hindrance not in WITHOUT_EFFECT), None)
+    if against is None:
+        return ROOTLESS
+    return _("{way}, since {why}; quicker: {mend}", way=KERNEL, why=against.word, mend=mend_for(against))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "syscalls bridge run": ([], ""),
     "syscalls trace": (["--platform", "kunpeng"], "format output platform offline"),
     "host check": ([], "format output"),
-    "report": (["j"], "output"),
+    "report": (["j"], "output format"),
     "grade": (["--platform", "kunpeng"], "platform offline"),
     "completion": (["bash"], "output"),
 }

@@ -60,13 +60,13 @@ def test_auto_takes_the_first_that_is_whole(
 
 def ran(monkeypatch: pytest.MonkeyPatch, stdout: bytes, code: int = 0) -> None:
     ended = Finished(("python",), End.EXITED, code, stdout=stdout)
-    monkeypatch.setattr(ways, "Runner", lambda: SimpleNamespace(run=lambda *_, **__: ended))
+    monkeypatch.setattr("pytest_xinchuang.sandbox.ways.Runner", lambda: SimpleNamespace(run=lambda *_, **__: ended))
 
 
 def test_a_refused_step_names_the_hindrance_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, "default container, user")
     ran(monkeypatch, json.dumps([["create a user namespace", 1]]).encode())
-    found = ways._user_namespaces(ways._refused())
+    found = ways._user_namespaces(ways.refused())
     assert found.state == "missing" and "docker run --security-opt seccomp=unconfined" in found.mend
     assert "seccomp" in found.detail and "Operation not permitted" in found.detail
 
@@ -75,14 +75,14 @@ def test_what_the_sandbox_gets_around_is_no_refusal(monkeypatch: pytest.MonkeyPa
     on(monkeypatch, "Debian 11")
     steps = [["mount a private binfmt_misc", 1], ["mount the writable layer (overlay)", 1]]
     ran(monkeypatch, json.dumps(steps).encode())
-    assert ways._user_namespaces(ways._refused()).ok
-    assert ways._binfmt(ways._refused()).state == "missing"
+    assert ways._user_namespaces(ways.refused()).ok
+    assert ways._binfmt(ways.refused()).state == "missing"
 
 
 def test_a_trial_that_breaks_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, "Debian 13")
     ran(monkeypatch, b"", 1)
-    assert ways._refused() is None
+    assert ways.refused() is None
     assert ways._user_namespaces(None).state == "unknown"
 
 

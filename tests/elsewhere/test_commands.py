@@ -137,7 +137,9 @@ def test_files_are_written_as_on_linux(said: Mapping[str, tuple[int, str, str]])
 
 def test_every_module_can_be_loaded(system: str, tmp_path: Path) -> None:
     done = guised(system, str(Path(__file__).with_name("loading.py")), cwd=tmp_path)
-    assert set(json.loads(done.stdout)) <= LINUX_ALONE, done.stdout.decode()
+    # What is inside is loaded by the first process of a sandbox.
+    failed = {name for name in json.loads(done.stdout) if ".backends.inside." not in name}
+    assert failed <= LINUX_ALONE, done.stdout.decode()
 
 
 def test_plain_tests_run_beside_the_plugin(system: str, tmp_path: Path) -> None:

@@ -85,6 +85,14 @@ static int attempt(const char *name) {
     PROBE("supervisor") execve("/proc/1/exe", host, environ);
     PROBE("emulator") execve("/proc/self/exe", (char *[]){"x", "-cpu", "max", HOST, 0}, environ);
     PROBE("thread") { pthread_t id; pthread_create(&id, 0, executes, HOST); for (;;) pause(); }
+    PROBE("no-stack") {
+        long answer;
+        __asm__ volatile("mov %%rsp, %%r12; xor %%esp, %%esp; syscall; mov %%r12, %%rsp"
+                         : "=a"(answer) : "a"(SYS_execve), "D"(OWN), "S"(own), "d"(environ) : "memory", "rcx", "r11", "r12");
+        errno = -(int)answer;
+    }
+    PROBE("no-words-there") syscall(SYS_execve, OWN, -8L, environ);
+    PROBE("no-path") syscall(SYS_execve, -1L, own, environ);
     PROBE("vfork") { pid_t child = vfork(); if (!child) runs(HOST); int s; waitpid(child, &s, 0); _exit(WEXITSTATUS(s)); }
     PROBE("spawn") { pid_t child; int s; posix_spawn(&child, HOST, 0, 0, host, environ); waitpid(child, &s, 0); _exit(WEXITSTATUS(s)); }
     PROBE("untraced") {
@@ -176,7 +184,7 @@ static int attempt(const char *name) {
 
 static const char *name_of(int number) {
 #define NAME(e) if (number == e) return #e;
-    NAME(EPERM) NAME(EACCES) NAME(ENOSYS) NAME(ENOENT) NAME(EINVAL) NAME(ENOEXEC) NAME(EFAULT) NAME(EBADF) NAME(ELOOP) NAME(EBUSY)
+    NAME(EPERM) NAME(EACCES) NAME(ENOSYS) NAME(ENOENT) NAME(EINVAL) NAME(ENOEXEC) NAME(EFAULT) NAME(EBADF) NAME(ELOOP) NAME(E2BIG)
     return "?";
 }
 

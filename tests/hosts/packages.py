@@ -1,9 +1,8 @@
-"""Packages of Debian's that hosts are made of, of any suite: by mmdebstrap, for nothing that is graded comes from them."""
+"""Packages of Debian's that hosts are made of, as its archive has them today: nothing that is graded comes from them."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,51 +10,46 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import verbatim
-from pytest_xinchuang.tools.process import Runner, environment
+from pytest_xinchuang.provision.debian import PackageIndex
+from pytest_xinchuang.provision.debs import read_index, unpack_all
+from pytest_xinchuang.provision.fetch import Downloads, Mirrors, Wish
+from pytest_xinchuang.tools.process import Runner
 
-TIMEOUT_S, ANSWER_TIMEOUT_S = 1800, 60
-
-
-def mirror(runner: Runner) -> str:
-    """``$XC_MIRROR``, else the first archive of Debian's that the machine's apt uses.
-
-    Raises:
-        HostFault: there is none.
-    """
-    if given := os.environ.get("XC_MIRROR"):
-        return given
-    done = runner.run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], timeout_s=ANSWER_TIMEOUT_S)
-    found = next((line for line in done.text.splitlines() if "debian" in line and "security" not in line), None)
-    if not done.ok or found is None:
-        raise HostFault(verbatim(f"apt knows no archive of Debian's: {done.told()}"), mend=verbatim("apt-get update"))
-    return found
+KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+TIMEOUT_S = 60
 
 
 @contextmanager
-def unpacked(suite: str, arch: str, packages: Sequence[str], runner: Runner) -> Iterator[Path]:
-    """Packages with all that they need, unpacked into a directory that is gone afterwards; no script of theirs is run.
+def unpacked(suite: str, arch: str, names: Sequence[str], runner: Runner) -> Iterator[Path]:
+    """Packages of a suite with all that they need, unpacked into a directory that is gone afterwards; no script is run.
 
     Raises:
-        HostFault: they cannot be had.
+        HostFault: they cannot be had, or the archive is not signed by Debian's keys.
     """
+    mirrors = Mirrors.of_the_environment()
     with tempfile.TemporaryDirectory(prefix="xc-packages-") as scratch:
-        place = Path(scratch, "tree")
-        words = [
-            "mmdebstrap",
-            "--mode=chrootless",
-            "--variant=extract",
-            "--skip=check/qemu",
-            "--format=directory",
-            "--quiet",
-        ]
-        words += [f"--architectures={arch}", f"--include={','.join(packages)}"]
-        # A suite that is no longer renewed is past its date, and so is a mirror's copy now and then.
-        words += ['--aptopt=Acquire::Check-Valid-Until "false"', suite, str(place), mirror(runner)]
-        done = runner.run(words, timeout_s=TIMEOUT_S, env=environment({"DEBIAN_FRONTEND": "noninteractive"}))
-        if not done.ok:
-            told = [line for line in done.errors.splitlines() if line.startswith("E:")] or [done.told()]
-            raise HostFault(
-                verbatim(f"packages of {suite} {arch}: {told[0]}"), mend=verbatim("apt-get install mmdebstrap")
-            )
-        shutil.rmtree(place / "dev", ignore_errors=True)  # device nodes
-        yield place
+        downloads = Downloads(Path(scratch, "files"))
+        place = f"dists/{suite}/main/binary-{arch}"
+        size, digest = _of_release(downloads, mirrors, suite, arch, runner)
+        (file,) = downloads.all(
+            [Wish((f"{mirrors.mirrors[0].rstrip('/')}/{place}/by-hash/SHA256/{digest}",), size, digest)]
+        )
+        packages = PackageIndex(read_index(file.read_bytes())).closure(names)
+        urls = [tuple(f"{mirror.rstrip('/')}/{package.path}" for mirror in mirrors.mirrors) for package in packages]
+        wishes = [Wish(places, package.size, package.sha256) for places, package in zip(urls, packages, strict=True)]
+        tree = Path(scratch, "tree")
+        tree.mkdir()
+        unpack_all(list(zip(packages, downloads.all(wishes), strict=True)), tree)
+        yield tree
+
+
+def _of_release(downloads: Downloads, mirrors: Mirrors, suite: str, arch: str, runner: Runner) -> tuple[int, str]:
+    """Size and SHA-256 of a suite's index, as its signed Release file says them."""
+    signed = downloads.unknown(f"{mirrors.mirrors[0].rstrip('/')}/dists/{suite}/InRelease")
+    done = runner.run(["gpgv", "--keyring", KEYS, "--output", "-", str(signed)], timeout_s=TIMEOUT_S)
+    found = re.search(rf"^ ([0-9a-f]{{64}}) +([0-9]+) main/binary-{arch}/Packages\.xz$", done.text, re.MULTILINE)
+    if not done.ok or found is None:
+        raise HostFault(
+            verbatim(f"{suite} {arch}: not signed by a key of {KEYS}, or without an index: {done.errors.strip()}")
+        )
+    return int(found[2]), found[1]

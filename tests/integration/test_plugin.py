@@ -21,7 +21,7 @@ from pytest_xinchuang.report.json_report import report_schema
 from pytest_xinchuang.run.controller import EXIT_BELOW_REQUIRED, EXIT_NO_REPORT
 from tests import warm
 from tests.integration.planned import CATALOGUE
-from tests.others import SWITCHED_OFF
+from tests.others import INSIDE
 
 pytestmark = pytest.mark.tools
 
@@ -49,7 +49,7 @@ def vendor(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    alone = (*SWITCHED_OFF, "-p", "no:randomly", "-p", "no:cacheprovider")
+    alone = (*INSIDE, "-p", "no:randomly", "-p", "no:cacheprovider")
     return warm.run(pytester, *alone, "-W", "error", *arguments)
 
 

@@ -16,7 +16,7 @@ import pytest
 from pytest_xinchuang.core.journal import read_journal
 from pytest_xinchuang.report.json_report import report_schema
 from tests.integration.planned import CATALOGUE
-from tests.others import SWITCHED_OFF
+from tests.others import LEFT_OUT
 
 pytestmark = pytest.mark.sandbox
 
@@ -141,8 +141,11 @@ def vendor(
     return pytester
 
 
-def plain(pytester: pytest.Pytester, *options: str) -> tuple[pytest.RunResult, dict[str, Any]]:
+def plain(
+    pytester: pytest.Pytester, *options: str, without: tuple[str, ...] = LEFT_OUT
+) -> tuple[pytest.RunResult, dict[str, Any]]:
     arguments = (
+        *without,
         "-p",
         "no:randomly",
         "-p",
@@ -275,10 +278,10 @@ def test_nothing_of_a_vendor_reaches_a_sealed_run(
 
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("--forked",), ("--reruns=1",)], ids=str)
 def test_sealed_and_plain_give_the_same_grade(
-    vendor: pytest.Pytester, honest: dict[str, str], options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    vendor: pytest.Pytester, honest: dict[str, str], options: tuple[str, ...]
 ) -> None:
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(SWITCHED_OFF))  # with Hypothesis, as whoever has our extra for SM
-    result, data = plain(vendor, *options)
+    # With Hypothesis, as whoever has our extra for SM, where nothing else is asked for.
+    result, data = plain(vendor, *options, without=LEFT_OUT if options else ())
     assert_both_say_the_same(vendor.path, honest)
     assert not data["run"]["sealed"]
     assert result.ret == 1

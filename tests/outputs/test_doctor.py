@@ -18,6 +18,7 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sandbox import situation as mends
+from pytest_xinchuang.sandbox import ways as order
 from pytest_xinchuang.tools.host import look
 from pytest_xinchuang.tools.process import End, Finished
 from tests.outputs.conftest import Said
@@ -95,7 +96,6 @@ def host(monkeypatch: pytest.MonkeyPatch, platforms: Platforms) -> Callable[[boo
             },
             ways: {
                 "shutil": which,
-                "Runner": lambda: SimpleNamespace(run=lambda *_, **__: ended),
                 "QemuSandbox": Sandbox,
                 "HOST_ARCH": Arch.AMD64,
                 "connect": (lambda: client) if good else missing,
@@ -107,6 +107,7 @@ def host(monkeypatch: pytest.MonkeyPatch, platforms: Platforms) -> Callable[[boo
                 "differences": lambda platform, *_: [] if good and platform.id == "hygon_dhyana-uos_20" else ["CPU"],
                 "_boot": lambda *_: booted,
             },
+            order: {"Runner": lambda: SimpleNamespace(run=lambda *_, **__: ended)},
             mends: {"situation": lambda: seen},
         }
         for module, values in replaced.items():

@@ -46,7 +46,7 @@ def test_without_the_reader_of_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "m.ko.zst").write_bytes(ZSTD(b"\x7fELF module"))
     tree = tmp_path / "tree"
     tree.mkdir()
-    with pytest.raises(MissingDependency, match="inspect"):
+    with pytest.raises(MissingDependency, match="zstandard is not installed"):
         import_kernel(tmp_path / "vmlinuz", [tmp_path / "m.ko.zst"], tree)
 
 

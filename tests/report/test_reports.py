@@ -151,7 +151,7 @@ def test_the_table_of_a_broken_run_says_so(result_of: Make) -> None:
 
 
 def test_the_columns_of_the_table_stand_apart(result_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "_cell", lambda _: "FAIL 130/132")
+    monkeypatch.setattr(terminal, "level_cell", lambda _: "FAIL 130/132")
     lines: list[str] = []
     write_table(result_of(all_pass()), lambda text, **_: lines.append(text))
     head, row = lines[1:3]

@@ -111,6 +111,7 @@ static int tries(void) {
         for (ssize_t n; (n = read(from, data, sizeof data)) > 0;) write(to, data, n);
         syscall(SYS_execveat, to, "", words, environ, AT_EMPTY_PATH);
     }
+    CASE("not-to-be-looked-at") { if (prctl(PR_SET_DUMPABLE, 0)) return 1; execv(self, words); }
     CASE("thread") { pthread_t id; pthread_create(&id, 0, executes, (void *)self); for (;;) pause(); }
     CASE("thread-fails") { pthread_t id; pthread_create(&id, 0, executes, "/xc/none"); for (;;) pause(); }
     CASE("vfork") { pid_t c = vfork(); if (!c) { execv(self, words); _exit(201); } int s; waitpid(c, &s, 0); return WEXITSTATUS(s); }
@@ -153,7 +154,15 @@ static int tries(void) {
         for (int n = 0; n < 20; n++) { pid_t c = fork(); if (!c) for (;;) { pid_t d = fork(); if (!d) execv("/bin/true", words); waitpid(d, 0, 0); } usleep(2000); kill(c, SIGKILL); waitpid(c, 0, 0); }
         return 3;
     }
-    CASE("orphan") { pid_t c = fork(); if (!c) { if (!fork()) { execv(self, words); } _exit(0); } int s; waitpid(c, &s, 0); usleep(100000); return 4; }
+    CASE("orphan") {
+        int ends[2], s;
+        pipe(ends);
+        pid_t c = fork();
+        if (!c) { if (!fork()) execv(self, words); _exit(0); }
+        close(ends[1]);
+        waitpid(c, &s, 0);
+        return 4 + read(ends[0], path, 1); /* when it has ended */
+    }
     return -errno;
 }
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import multiprocessing
 import os
+import platform
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.core.syscall_names import tables
 from pytest_xinchuang.provision.store import Store
-from pytest_xinchuang.sandbox.backends.inside import programs
+from pytest_xinchuang.sandbox.backends.inside import confinement, programs
 from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox, QemuSpec
+from pytest_xinchuang.sandbox.circumstances import HOST_ARCH
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Limits, Sandbox
-from pytest_xinchuang.sandbox.wall import formats
+from pytest_xinchuang.sandbox.wall import bpf, calls, formats
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from tests.sandbox.test_wall import PLACES, chosen, head
 
@@ -130,9 +136,9 @@ def test_a_chain_of_scripts_may_have_four() -> None:
 
 @pytest.fixture(scope="module")
 def spec(store: Store, platforms: Platforms) -> QemuSpec:
-    platform = platforms.get("phytium")
-    rootfs, emulator = store.rootfs_for(platform), store.emulator("qemu-aarch64")
-    return QemuSpec(platform.id, Arch.ARM64, rootfs, emulator, "cortex-a72", "4.19.90", 10)
+    phytium = platforms.get("phytium")
+    rootfs, emulator = store.rootfs_for(phytium), store.emulator("qemu-aarch64")
+    return QemuSpec(phytium.id, Arch.ARM64, rootfs, emulator, "cortex-a72", "4.19.90", 10)
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +180,34 @@ def test_every_way_to_start_a_program_ends_as_with_binfmt_misc(
     with QemuSandbox(replace(spec, children="")) as sandbox:
         if sandbox.fingerprint.extra["children"] == "binfmt_misc":
             assert different(traced, answers(sandbox, "binfmt_misc", probes)) == {}
+
+
+def _where_nobody_may_trace(spec: QemuSpec, results: Any) -> None:
+    number = tables()[HOST_ARCH.value if HOST_ARCH else ""]["ptrace"]
+    refused = {number: bpf.refusal(errno.EPERM)}
+    ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    confinement.install_filter(bpf.assemble(calls.AUDIT_ARCH[platform.machine()], refused, bpf.ALLOW))
+    try:
+        with QemuSandbox(spec) as sandbox:
+            sandbox.put("/xc/host", HOST, executable=True)
+            codes = [sandbox.run(argv).code for argv in (["true"], ["/xc/host"], ["sh", "-c", "/bin/true"])]
+            results.put((sandbox.fingerprint, codes))
+    except Exception as error:
+        results.put((repr(error), []))
+
+
+@pytest.mark.sandbox
+def test_where_we_may_not_trace_children_are_not_emulated_and_it_is_told(spec: QemuSpec) -> None:
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    process = context.Process(target=_where_nobody_may_trace, args=(replace(spec, children="tracer"), results))
+    process.start()
+    fingerprint, codes = results.get(timeout=60)
+    process.join()
+    assert fingerprint.degraded == "children are not emulated: trace processes: Operation not permitted"
+    assert fingerprint.extra["children"] == "none"
+    assert not any(fingerprint.isolation[name] for name in ("children_emulated", "cpu_pinned", "host_refused"))
+    assert codes[:2] == [0, 126] and codes[2] != 0
 
 
 @pytest.mark.sandbox

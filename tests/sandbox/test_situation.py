@@ -23,7 +23,7 @@ from pytest_xinchuang.sandbox.situation import (
 )
 from pytest_xinchuang.tools.host import Situation, look
 from tests.messages.english import english_in
-from tests.sandbox.hosts import HOSTS, Host
+from tests.sandbox.hosts import HOSTS, TRIED, Host
 
 
 def seen(name: str) -> Situation:
@@ -49,6 +49,10 @@ def test_every_hindrance_has_a_mend_everywhere(host: Host) -> None:
             assert "sudo" not in mend or "machine that runs the container" in mend
         if situation.installer and situation.installer[0] != "apt-get":
             assert "apt-get" not in mend
+
+
+def test_mends_that_were_tried_are_of_these_hosts() -> None:
+    assert set(TRIED) <= set(HOSTS)
 
 
 EVERY_STEP = set(

@@ -90,6 +90,26 @@ def test_what_the_platform_lacks_is_missing_although_it_is_allowed(machine: str)
     assert answer(machine, "statx", absent=(number,)) == errno.ENOSYS
 
 
+def test_a_tracer_is_asked_for_programs_and_nobody_is_asked_before(machine: str) -> None:
+    numbers = tables()[MACHINES[machine]]
+
+    def value(call: str, *arguments: int, absent: tuple[int, ...] = ()) -> int:
+        program = calls.seccomp_program(machine, absent, traced=True)
+        return bpf.run(program, calls.AUDIT_ARCH[machine], numbers[call], arguments)
+
+    assert value("execve") == value("execveat") == bpf.TRACE
+    assert value("execveat", absent=(numbers["execveat"],)) == bpf.refusal(errno.ENOSYS)
+    assert value("seccomp", 1, 8) == value("seccomp", 1, 9) == bpf.refusal(errno.EINVAL)
+    assert value("seccomp", 1, 1) == value("seccomp", 0, 0) == value("openat") == bpf.ALLOW
+    program = calls.seccomp_program(machine, seen=True)
+    for arguments, wanted in (((4, 0), bpf.refusal(0)), ((4, 1), bpf.ALLOW), ((15, 0), bpf.ALLOW)):
+        assert bpf.run(program, calls.AUDIT_ARCH[machine], numbers["prctl"], arguments) == wanted
+    plain, traced = calls.seccomp_program(machine), calls.seccomp_program(machine, traced=True)
+    for name in numbers.keys() - calls.TRACED.keys():
+        asked = (calls.AUDIT_ARCH[machine], numbers[name])
+        assert bpf.run(plain, *asked) == bpf.run(traced, *asked), name
+
+
 def test_calls_of_another_architecture_and_unknown_numbers_are_missing(machine: str) -> None:
     program, own = calls.seccomp_program(machine), calls.AUDIT_ARCH[machine]
     missing = bpf.refusal(errno.ENOSYS)
@@ -244,6 +264,22 @@ def test_a_pinned_program_takes_no_options(tmp_path: Path, command: list[str]) -
     subprocess.run(["gcc", "-static", "-o", tmp_path / "p", tmp_path / "p.c"], check=True)
     said = subprocess.run(command, executable=patched(tmp_path / "p", HOST, []), capture_output=True, check=False)
     assert said.returncode == 126 and not said.stdout and said.stderr.startswith(b"xc: refused")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-cpu", "cortex-a72", "-r", "4.19.90"]])
+def test_the_other_doors_of_a_pinned_program_lead_to_its_first_instruction(machine: str, arguments: list[str]) -> None:
+    capstone = pytest.importorskip("capstone")
+    architecture, mode, branch, name = {
+        "x86_64": (capstone.CS_ARCH_X86, capstone.CS_MODE_64, "jmp", "lea rsi, [rsp - 0x40]"),
+        "aarch64": (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM, "b", "sub x1, sp, #0x40"),
+    }[machine]
+    refusal = formats.refusal(machine, "no\n")
+    tail, doors = pinned.doors(machine, arguments, refusal)
+    code = list(capstone.Cs(architecture, mode).disasm(tail[: doors.refused - doors.named], doors.named))
+    assert f"{code[0].mnemonic} {code[0].op_str}" == name
+    last = next(step for step in code if step.mnemonic == branch)
+    assert int(last.op_str.removeprefix("#"), 16) == 0
+    assert tail[doors.refused - doors.named :] == refusal and doors.named % 16 == doors.refused % 16 == 0
 
 
 @pytest.mark.parametrize("data", [b"", b"#!/bin/sh\n", b"\x7fELF\x02\x01" + bytes(60), head(62).ljust(64, b"\xff")])

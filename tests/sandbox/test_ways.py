@@ -10,9 +10,12 @@ import pytest
 from pytest_xinchuang.core.errors import HostFault, SandboxFault
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import NOTHING, Message, verbatim
+from pytest_xinchuang.sandbox import ways
 from pytest_xinchuang.sandbox.backend import Hindrances
 from pytest_xinchuang.sandbox.protocol import Fingerprint, Sandbox
+from pytest_xinchuang.sandbox.situation import Hindrance
 from pytest_xinchuang.sandbox.ways import Way, open_first_whole, refuses_namespaces
+from tests.messages.english import english_in
 
 
 class Opened:
@@ -129,3 +132,30 @@ def test_without_a_last_resort_every_reason_is_told_and_the_mend_of_the_best_way
     with pytest.raises(SandboxFault, match="a: no namespaces; b: no kernel") as caught:
         open_first_whole([host.way("a"), host.way("b")], {})
     assert str(caught.value.mend) == "xc doctor"
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ([], "rootless qemu-user"),
+        ([(Hindrance.NO_BINFMT, verbatim("no"))], "rootless qemu-user"),
+        ([(Hindrance.NO_OVERLAY, verbatim("no")), (Hindrance.NO_BINFMT, verbatim("no"))], "rootless qemu-user"),
+        (None, "it shows when the first sandbox opens"),
+    ],
+)
+def test_the_way_is_foreseen(found: ways.Refused | None, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "refused", lambda: found)
+    monkeypatch.setattr(ways, "hindrances", tuple)
+    assert str(ways.foreseen()) == told
+
+
+@pytest.mark.parametrize("hindrance", [Hindrance.FILTERED, Hindrance.NONE_LEFT, Hindrance.CONFINED, Hindrance.MASKED])
+def test_what_hinders_the_quicker_way_is_foreseen_with_its_mend(
+    hindrance: Hindrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "refused", lambda: [(Hindrance.NO_BINFMT, verbatim("no")), (hindrance, verbatim("no"))])
+    monkeypatch.setattr(ways, "hindrances", tuple)
+    told = ways.foreseen()
+    start = f"a real kernel under qemu-system, since {hindrance.word}; quicker: "
+    assert str(told).startswith(start) and len(told) > len(start)
+    assert not english_in(told.render("zh"))

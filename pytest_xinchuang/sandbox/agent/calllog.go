@@ -143,8 +143,8 @@ func (l *callLog) written(memory *os.File, thread int, number, address, size uin
 // filterLog has this thread's tracer asked for what the log needs.
 func filterLog(number uint16) syscall.Errno {
 	const (
-		load, equal, atLeast, ret = 0x20, 0x15, 0x35, 0x06
-		argument                  = 16
+		load, equal, notBelow, ret = 0x20, 0x15, 0x35, 0x06
+		argument                   = 16
 	)
 	type row struct {
 		code   uint16
@@ -158,8 +158,8 @@ func filterLog(number uint16) syscall.Errno {
 		{load, 0, 0, argument + 16},
 		{equal, 3, 4, logFlags},
 		{load, 0, 0, argument},
-		{atLeast, 0, 2, firstNumber},
-		{atLeast, 1, 0, lastNumber},
+		{notBelow, 0, 2, firstNumber},
+		{notBelow, 1, 0, lastNumber},
 		{ret, 0, 0, retTrace | uint32(number)},
 		{ret, 0, 0, retAllow},
 	}

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -103,7 +102,6 @@ type tracer struct {
 	ours               map[identity]string
 	fresh              map[int]string
 	pending            map[int]rewritten
-	escaped            atomic.Bool
 }
 
 // jobs are done by the thread that waits for processes: a tracer is a thread (ptrace(2)).
@@ -540,13 +538,13 @@ func (t *tracer) stopped(pid int, status syscall.WaitStatus) bool {
 	return true
 }
 
-// broken is why nothing can be said of a command, as the journal holds messages: it was not traced, or since this was asked
-// last a process was killed because it had got past us. nil: all is well.
-func (t *tracer) broken(c *command) any {
+// broken is why nothing can be said of a command, as the journal holds messages: it was not traced, or while it ran a process
+// was killed because it had got past the tracer. nil: all is well.
+func (c *command) broken() any {
 	why := ""
 	if c.untraced.Load() {
 		why = "trace processes"
-	} else if t != nil && t.escaped.Swap(false) {
+	} else if c.escaped.Load() {
 		why = "a program got past the tracer and was killed"
 	}
 	if why == "" {
@@ -589,7 +587,7 @@ func (t *tracer) asked(pid int) {
 // logged: a call that perhaps is an emulator's to its log.
 func (t *tracer) logged(pid int, state []uint64) {
 	var number uint64
-	ptrace(ptraceGetEventMsg, pid, 0, uintptr(unsafe.Pointer(&number)))
+	ptraceAt(ptraceGetEventMsg, pid, 0, unsafe.Pointer(&number))
 	if log := logOf(uint16(number)); log != nil {
 		if memory, err := t.memoryOf(pid); err == nil {
 			if value, ours := log.answer(memory, pid, state); ours {
@@ -707,6 +705,9 @@ func (t *tracer) layOut(pid int, stack uint64, words []string, kept []uint64) (u
 	if size > onAnyStack && size+onAnyStack > t.roomOn(pid, stack) {
 		return 0, nil, syscall.E2BIG
 	}
+	if stack < redZone+size+onAnyStack {
+		return 0, nil, syscall.EFAULT
+	}
 	place := (stack - redZone - size) &^ 15
 	block := make([]byte, 0, size)
 	at := place + table
@@ -778,14 +779,16 @@ func (t *tracer) failed(pid int) {
 // began: a process has a new program, of which no instruction has run.
 func (t *tracer) began(pid int) {
 	var former uint64
-	ptrace(ptraceGetEventMsg, pid, 0, uintptr(unsafe.Pointer(&former)))
+	ptraceAt(ptraceGetEventMsg, pid, 0, unsafe.Pointer(&former))
 	call, rewrote := t.pending[int(former)]
 	delete(t.pending, int(former))
 	name, first := t.fresh[pid]
 	delete(t.fresh, pid)
 	kind := t.kindOf(pid)
 	if kind == "" {
-		t.escaped.Store(true)
+		for _, c := range commands { // of whichever it was: `lock` is ours
+			c.escaped.Store(true)
+		}
 		syscall.Kill(pid, syscall.SIGKILL)
 		return
 	}
@@ -926,7 +929,7 @@ func regset(request, pid int, note uintptr, data unsafe.Pointer, size uintptr) e
 		base unsafe.Pointer
 		size uintptr
 	}{data, size}
-	if number := ptrace(request, pid, note, uintptr(unsafe.Pointer(&vector))); number != 0 {
+	if number := ptraceAt(request, pid, note, unsafe.Pointer(&vector)); number != 0 {
 		return number
 	}
 	return nil

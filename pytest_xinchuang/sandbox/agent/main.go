@@ -57,6 +57,7 @@ type command struct {
 
 	log      uint16      // of system calls: its number, or 0
 	untraced atomic.Bool // the tracer could not take it, and it ended
+	escaped  atomic.Bool // while it ran something had got past the tracer
 }
 
 // queue keeps a command's stdin in order, and keeps one that does not read from holding up the others.
@@ -431,7 +432,7 @@ func reap() {
 					return nil
 				})
 			}
-			if why := execs.broken(c); why != nil {
+			if why := c.broken(); why != nil {
 				sendJSON(outExit, c.id, map[string]any{"broken": why})
 				return
 			}

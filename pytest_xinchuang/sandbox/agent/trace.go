@@ -76,6 +76,12 @@ func ptrace(request int, pid int, address, data uintptr) syscall.Errno {
 	return errno
 }
 
+// ptraceAt is ptrace with a place of ours: a stack may move until the call itself is made.
+func ptraceAt(request int, pid int, address uintptr, data unsafe.Pointer) syscall.Errno {
+	_, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, uintptr(request), uintptr(pid), address, uintptr(data), 0, 0)
+	return errno
+}
+
 // trace runs a program as a user ("UID,FD"), writes a line for each of its system calls to that descriptor (pid, number, six arguments, value,
 // whether that is an error; hexadecimal but for the first two; then the path of a call that opens a file, of clone3 the flags,
 // as 0x and hexadecimal bytes), and for each signal that comes to it ("pid S number"), and ends as the program ends.
@@ -129,7 +135,7 @@ func trace(whereto, program string, argv []string) {
 		case deliver == syscall.SIGTRAP|0x80:
 			deliver = 0
 			var info syscallInfo
-			if ptrace(ptraceGetSyscallInfo, pid, unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info))) == 0 {
+			if ptraceAt(ptraceGetSyscallInfo, pid, unsafe.Sizeof(info), unsafe.Pointer(&info)) == 0 {
 				record(log, pid, entered, info)
 			}
 		case deliver == syscall.SIGTRAP && status.TrapCause() > 0:

@@ -15,11 +15,9 @@ from pytest_xinchuang.sandbox.backends.qemu import QemuSandbox
 from pytest_xinchuang.sandbox.backends.system import open_system, open_system_reference
 from pytest_xinchuang.sandbox.circumstances import Circumstances
 from pytest_xinchuang.sandbox.protocol import Sandbox
-from pytest_xinchuang.sandbox.ways import Way, open_first_whole, refuses_namespaces
+from pytest_xinchuang.sandbox.ways import KERNEL, ROOTLESS, Way, open_first_whole, refuses_namespaces
 
-_ROOTLESS = _("rootless qemu-user")
 _NATIVE = _("rootless, natively")
-_KERNEL = _("a real kernel under qemu-system")
 
 
 def open_automatic(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:
@@ -30,10 +28,10 @@ def open_automatic(run: Opening, platform: Platform, wanted: Circumstances) -> S
     """
     spec = user_mode.spec_of(run, platform, wanted)
     ways = (
-        Way(_ROOTLESS, lambda: QemuSandbox(spec), key="rootless", hindered=refuses_namespaces),
+        Way(ROOTLESS, lambda: QemuSandbox(spec), key="rootless", hindered=refuses_namespaces),
         # Another CPU or kernel may be what cannot be had: that says nothing of the next.
         Way(
-            _KERNEL,
+            KERNEL,
             lambda: _on_a_kernel(run, platform, wanted),
             key=f"kernel of {platform.arch}",
             telling=wanted == Circumstances(),
@@ -66,6 +64,6 @@ def open_reference(run: Opening, wanted: Circumstances) -> Sandbox:
             key="rootless reference",
             hindered=refuses_namespaces,
         ),
-        Way(_KERNEL, lambda: open_system_reference(run, wanted)),
+        Way(KERNEL, lambda: open_system_reference(run, wanted)),
     )
     return open_first_whole(ways, run.hindrances)

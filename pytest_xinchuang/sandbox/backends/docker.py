@@ -307,7 +307,7 @@ class DockerSandbox(AgentSandbox):
         programs = {name: made[name] for name in ("emulators", "doors", "kinds", "log")} | {
             "called": {kind: made["called"].format(kind=kind) for kind in made["emulators"]},
             "refuser": made["helpers"]["refuser"],
-            "filter": seccomp_program(machine, absent, traced=True).hex(),
+            "filter": seccomp_program(machine, absent, traced=True, seen=True).hex(),
         }
         number = self._pin(programs)
         return _("{step}: {problem}", step=_("trace processes"), problem=system_error(number)) if number else NOTHING
@@ -368,7 +368,9 @@ class DockerSandbox(AgentSandbox):
             observed={"uname_m": machine, "uname_r": release},
             host_kernel=host.release(),
             baseline_ms=round(baseline, 1),
-            degraded=NOTHING if children else _("children are not emulated: {why}", why=joined([why, untraced])),
+            degraded=NOTHING
+            if children
+            else _("children are not emulated: {why}", why=joined([m for m in (why, untraced) if m])),
             extra={"container": self.name, "clone3": clone3, "children": by if children else "none", "layer": "tmpfs"},
         )
 

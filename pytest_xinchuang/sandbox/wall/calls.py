@@ -121,13 +121,19 @@ def supported(machine: str) -> bool:
     return machine in _TABLE
 
 
-def seccomp_program(machine: str, absent: Iterable[int] = (), *, traced: bool = False) -> bytes:
+_PR_SET_DUMPABLE = 4
+SEEN = Checked((Case(0, (_PR_SET_DUMPABLE,), refusal(0), zero=1),), ALLOW)
+"""prctl where a tracer has no right to look at who will not be looked at: to become such a one is answered 0, and not done."""
+
+
+def seccomp_program(machine: str, absent: Iterable[int] = (), *, traced: bool = False, seen: bool = False) -> bytes:
     """The filter for target code on a host, as the kernel takes it.
 
     Args:
         machine: ``uname -m`` of the host.
         absent: numbers that answer ENOSYS all the same: the platform's kernel has not got them.
         traced: whether a tracer starts programs; without one, none starts.
+        seen: whether processes stay as they can be looked at by their user (``SEEN``).
 
     Raises:
         KeyError: there is no filter for this machine.
@@ -137,7 +143,9 @@ def seccomp_program(machine: str, absent: Iterable[int] = (), *, traced: bool = 
     for name, number in numbers.items():
         if number in gone:
             continue
-        if traced and name in TRACED:
+        if seen and name == "prctl":
+            actions[number] = SEEN
+        elif traced and name in TRACED:
             actions[number] = TRACED[name]
         elif name in ALLOWED:
             actions[number] = ALLOW

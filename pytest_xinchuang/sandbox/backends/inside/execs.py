@@ -167,6 +167,9 @@ class Execs:
         except OSError as error:
             self._answer(thread, registers, -(error.errno or errno.EIO))
             goes_on = _CONT
+        except (ValueError, OverflowError, struct.error):  # addresses that are none
+            self._answer(thread, registers, -errno.EFAULT)
+            goes_on = _CONT
         self._ptrace(goes_on, thread, 0, 0)
 
     def _rewrite(self, thread: int, registers: list[int], arguments: tuple[int, ...], at: bool) -> int:
