@@ -108,5 +108,5 @@ def test_the_hosts_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.registry
 def test_the_hosts_that_most_users_have() -> None:
     """Debian 12's kernel as an ordinary user, and a default container; all units and the other hosts are the nightly job's."""
-    units = "children,threads,tls,signal,dlopen"
+    units = "hello,children,threads,tls,signal,dlopen"
     assert matrix.main(["container", "debian-12", "--platform", "kunpeng", "--units", units]) == 0
