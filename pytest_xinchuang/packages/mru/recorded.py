@@ -86,7 +86,7 @@ class Recorded:
     runs: Mapping[str, Outcome]
 
     @property
-    def evidence(self) -> dict[str, Any]:
+    def evidence(self) -> dict[str, str]:
         """What the evidence of a comparison says of it."""
         return {"recorded": self.digest, "recorded_on": self.host}
 
@@ -123,6 +123,9 @@ def record(subject: Subject, rootfs_digest: str, emulated: bool, runs: Mapping[s
 def read_record(path: Path, subject: Subject, rootfs_digest: str) -> Recorded:
     """Read a file of ``xc reference``.
 
+    Args:
+        rootfs_digest: of the x86-64 root filesystem that this suite pins; "": it is not known.
+
     Raises:
         DataFileError: it is none, is damaged, or is of another subject, suite or root filesystem.
     """
@@ -137,7 +140,8 @@ def read_record(path: Path, subject: Subject, rootfs_digest: str) -> Recorded:
         raise DataFileError(_("{file}: {why}", file=verbatim(str(path)), why=system_error(error))) from error
     except (ValidationError, ValueError, RecursionError) as error:
         raise DataFileError(
-            _("{file}: no record of x86-64 runs ({schema})", file=verbatim(str(path)), schema=verbatim(SCHEMA)), mend=again
+            _("{file}: no record of x86-64 runs ({schema})", file=verbatim(str(path)), schema=verbatim(SCHEMA)),
+            mend=again,
         ) from error
     if _digest(raw) != file.digest:
         raise DataFileError(_("{file}: it was changed after it was recorded", file=verbatim(str(path))), mend=again)
@@ -147,7 +151,7 @@ def read_record(path: Path, subject: Subject, rootfs_digest: str) -> Recorded:
         (_("x86-64 root filesystem"), file.rootfs, rootfs_digest),
     )
     for what, there, here in facts:
-        if there != here:
+        if here and there != here:
             raise DataFileError(
                 _(
                     "{file}: recorded with another {what}: {there}, and here is {here}",
