@@ -270,6 +270,12 @@ class Store:
         for each in doing:
             each.result()
 
+    @property
+    def reference_digest(self) -> str:
+        """The pinned digest of the root filesystem of the x86-64 runs; "": it has a subject's packages, and is not pinned."""
+        name = self.platforms.file.reference
+        return "" if name is None or self.packages else self.supply.pins.trees.get(("rootfs", name), "")
+
     def rootfs(self, name: str, *, force: bool = False) -> RootfsRef:
         """A root filesystem by its own name, e.g. for the reference runs."""
         return self._ref(self.make_rootfs(name, force=force), None)

@@ -76,3 +76,35 @@ def test_a_program_that_the_platform_kills_is_graded_and_fails(tmp_path: Path) -
     assert report["grades"][0]["level"] == "L0", said.stdout
     assert "XC-MRU-005" in report["grades"][0]["blocking"]
     assert said.returncode == 1
+
+
+def test_x86_64_runs_that_were_recorded_are_compared_with(tmp_path: Path) -> None:
+    for machine, arch in ((62, "amd64"), (183, "arm64")):
+        (tmp_path / f"acme-{arch}").write_bytes(program(machine))
+    (tmp_path / "xinchuang.yaml").write_text(
+        'schema: xc-subject/1\nname: acme\nversion: "1"\n'
+        "units:\n  - {name: acme, kind: binary, files: {amd64: acme-amd64, arm64: acme-arm64}}\n"
+    )
+    words = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pytest_xinchuang.cli",
+        "reference",
+        "--platform",
+        "kunpeng",
+        "--output",
+        "r.json",
+    ]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    digest = json.loads((tmp_path / "r.json").read_text())["digest"]
+    assert f"xc: 2 runs, {digest}" in done.stderr
+    grade(tmp_path, "--reference", "r.json")
+    report = json.loads((tmp_path / ".xc/report.json").read_text())
+    assert {r["verdict"] for r in report["requirements"] if r["id"] == "XC-MRU-011"} == {"pass"}
+    assert f'"recorded": "{digest}"' in (tmp_path / ".xc/journal.ndjson").read_text()
+    (tmp_path / "acme-arm64").write_bytes(program(183) + b"\0")
+    refused = grade(tmp_path, "--reference", "r.json")
+    assert refused.returncode == 2
+    assert "recorded with another subject" in refused.stdout + refused.stderr

@@ -25,7 +25,7 @@ from pytest_xinchuang.sandbox.circumstances import Circumstances, CpuVariant
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Sandbox
 from pytest_xinchuang.toolchain.builder import Builder, Target
-from pytest_xinchuang.tools.process import PIPE, Runner
+from pytest_xinchuang.tools.process import DEVNULL, PIPE, Runner
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -181,7 +181,7 @@ def test_nothing_is_left_of_a_run_that_is_killed(when: str, own: Store, tmp_path
         "sys.stdin.read()\n"
     )
     scratch = own.cache.root / "system"
-    running = Runner().start([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE)
+    running = Runner().start([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
     assert running.stdin is not None and running.stdout is not None and running.stdout.readline() == b"opens\n"
     if when == "it runs":
         assert running.stdout.readline() == b"opened\n"
@@ -211,6 +211,10 @@ def _read(path: Path) -> bytes:
 
 def test_a_disk_is_empty_at_first_and_the_machines_own(name: str, machines: Pool, platforms: Platforms) -> None:
     platform = platforms.get(name)
+    if name == "loongson":  # its modules are in another package than its kernel, which is not taken yet
+        with pytest.raises(SandboxFault, match="has no disk"):
+            open_system(machines, platform, Circumstances(), disk_mb=16)
+        return
     for _turn in range(2 if name == "hygon" else 1):
         with open_system(machines, platform, Circumstances(), disk_mb=16) as machine:
             assert machine.fingerprint.extra["disk"] == "whole" and machine.fingerprint.extra["disk_mb"] == 16

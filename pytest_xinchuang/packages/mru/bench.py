@@ -10,6 +10,7 @@ from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.core.subject import Subject, Unit
+from pytest_xinchuang.packages.mru.recorded import Recorded
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox, logs_apart
 from pytest_xinchuang.sandbox.tracing import Trace, is_whole
@@ -30,14 +31,18 @@ class Bench:
     """Runs the units of ``subject`` on ``platform``.
 
     Attributes:
+        recorded: x86-64 runs of another machine, which are compared with instead of making them here.
         shown: behaviour that the manifest says does not apply -> the unit that showed it, and by what.
     """
 
-    def __init__(self, platform: Platform, subject: Subject, pool: Pool, builder: Builder) -> None:
+    def __init__(
+        self, platform: Platform, subject: Subject, pool: Pool, builder: Builder, recorded: Recorded | None = None
+    ) -> None:
         self.platform = platform
         self.subject = subject
         self.pool = pool
         self.builder = builder
+        self.recorded = recorded
         self.findings = load_findings()
         self.shown: dict[str, tuple[str, str]] = {}
         self._traced: tuple[Sandbox, Built, Outcome] | None = None
@@ -110,13 +115,24 @@ class Bench:
 
     def reference(self, unit: Unit, *, elsewhere: bool = False) -> Outcome | XcError:
         """The run of the unit's x86-64 twin (``elsewhere``: in another locale and time zone), or why it is missing."""
+        key = self.reference_key(unit, elsewhere=elsewhere)
+        if self.recorded is not None and key in self.recorded.runs:
+            return self.recorded.runs[key]
         runs = self.pool.shared.slot(ReferenceRuns, self.subject_digest)
-        key = f"{unit.name} elsewhere" if elsewhere else unit.name
-        if unit.kind in ("shell", "installer"):
-            key += f" on {self.platform.os_name}"
         if key not in runs:
             runs[key] = self._run_reference(unit, ELSEWHERE if elsewhere else {})
         return runs[key]
+
+    def reference_key(self, unit: Unit, *, elsewhere: bool = False) -> str:
+        """By what the x86-64 run of a unit is known; a script's depends on the system that it finds."""
+        key = f"{unit.name} elsewhere" if elsewhere else unit.name
+        return f"{key} on {self.platform.os_name}" if unit.kind in ("shell", "installer") else key
+
+    def recorded_evidence(self, unit: Unit, *, elsewhere: bool = False) -> dict[str, str]:
+        """Whose word the x86-64 run of a unit is, where it was not made here."""
+        if self.recorded is None or self.reference_key(unit, elsewhere=elsewhere) not in self.recorded.runs:
+            return {}
+        return self.recorded.evidence
 
     @property
     def reference_emulated(self) -> bool:
@@ -125,6 +141,8 @@ class Bench:
         Raises:
             HostFault: there are no x86-64 runs.
         """
+        if self.recorded is not None:
+            return self.recorded.emulated
         return self.pool.reference().fingerprint.emulated
 
     def run_variant(self, unit: Unit, on_x86: bool) -> Outcome:

@@ -229,7 +229,8 @@ class RunChecks:
                 _("the x86-64 run cannot serve as the reference: {end}", end=reference.describe()),
             )
         else:
-            twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence()}
+            whose = self.bench.recorded_evidence(unit)
+            twin = {"kind": "reference", "unit": unit.name, **reference.as_evidence(), **whose}
             record.saw((SAME_AS_X86,), fidelity, seen, twin)
         same = not isinstance(reference, XcError) and reference.stdout == outcome.stdout
         if expected is not None:

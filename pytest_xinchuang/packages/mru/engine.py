@@ -19,6 +19,7 @@ from pytest_xinchuang.packages.mru.artifacts import Inspections, inspect_artifac
 from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.packages.mru.findings import UnitFinding, UnitRecord, join_units
 from pytest_xinchuang.packages.mru.judge import RunJudge
+from pytest_xinchuang.packages.mru.recorded import Recorded
 from pytest_xinchuang.packages.mru.requirements import (
     ARTIFACTS,
     BEHAVES,
@@ -56,14 +57,20 @@ class MruEngine:
     """Decides about ``subject`` on ``platform``. Each observation is made once, when it is first needed."""
 
     def __init__(
-        self, platform: Platform, subject: Subject, catalogue: Catalogue, pool: Pool, builder: Builder
+        self,
+        platform: Platform,
+        subject: Subject,
+        catalogue: Catalogue,
+        pool: Pool,
+        builder: Builder,
+        recorded: Recorded | None = None,
     ) -> None:
         self.platform = platform
         self.subject = subject
         self.catalogue = catalogue
         self.pool = pool
         self.builder = builder
-        self.bench = Bench(platform, subject, pool, builder)
+        self.bench = Bench(platform, subject, pool, builder, recorded)
         self.findings = self.bench.findings
         self._elves: list[ElfObject] = []
         self._unread: list[str] = []

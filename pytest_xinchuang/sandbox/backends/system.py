@@ -137,6 +137,8 @@ class SystemSandbox(AgentSandbox):
         if not self._restored:
             self._boot()
             self._hello = self._configure(config(spec), ANSWER_TIMEOUT_S)
+        if spec.disk_mb and (why := self._hello.get("disk")) != "whole":
+            raise SandboxFault(_("{name} has no disk: {why}", name=self.name, why=verbatim(str(why))))
 
     def _make(self, snapshots: Snapshots, key: str) -> Snapshot | None:
         """Boot a machine for a snapshot of it; None where none can be made."""
