@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "syscalls trace": (["--platform", "kunpeng"], "format output platform offline"),
     "host check": ([], "format output"),
     "report": (["j"], "output format"),
+    "reference": (["--output", "f"], "output platform offline"),
     "grade": (["--platform", "kunpeng"], "platform offline"),
     "completion": (["bash"], "output"),
 }

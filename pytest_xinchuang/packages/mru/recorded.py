@@ -22,7 +22,7 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.subject import Subject
-from pytest_xinchuang.messages import Message, _, system_error, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
 
 SCHEMA = "xc-reference/1"
@@ -49,7 +49,7 @@ class RecordedRun(FrozenData):
         try:
             data = unpacker.decompress(base64.b64decode(self.stdout, validate=True), MOST_BYTES)
         except zlib.error as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(told(error)) from error
         if not unpacker.eof:
             raise ValueError(_("it is cut off, or holds too much"))
         stderr = self.stderr.encode()
