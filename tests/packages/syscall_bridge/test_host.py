@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.packages.syscall_bridge.host import State, check_host, probe_call, read_cgroup
 from pytest_xinchuang.packages.syscall_bridge.manifest import HostNeeds
+from pytest_xinchuang.tools.host import situation
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -67,7 +68,7 @@ def test_sysctls(tmp_path: Path) -> None:
         "sysctl fs.inotify.max_user_watches": State.UNKNOWN,
     }
     mend = next(n.mend for n in check_host(needs, root) if "max_map_count" in n.what)
-    assert mend == "sudo sysctl -w vm.max_map_count=262144"
+    assert mend == situation().as_root("sysctl -w vm.max_map_count=262144")
 
 
 def test_kernel(tmp_path: Path) -> None:
