@@ -25,11 +25,10 @@ from pytest_xinchuang.core.secrets import Redactor
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, told, verbatim
 from pytest_xinchuang.provision.trees import writing_mend
 
-DEFAULT_MIRRORS = ("https://deb.debian.org/debian", "http://deb.debian.org/debian")
-"""The second is for hosts that trust no certificate of the first: what is fetched is known by its digest anyway."""
+APT = Path("/etc/apt")
+"""Where the machine's own package manager keeps its sources (sources.list(5)), on a system of Debian's kind."""
 
-DEFAULT_SNAPSHOTS = "https://snapshot.debian.org/archive/debian"
-"""It keeps what mirrors have dropped."""
+_APT_FILES = (".list", ".sources")
 
 TIMEOUT_S = 30.0
 """Seconds without a byte after which a connection is given up."""
@@ -104,22 +103,36 @@ class Mirrors:
 
     Attributes:
         mirrors: roots of Debian archives (below them are ``dists`` and ``pool``), asked one after the other.
-        snapshots: the root of an archive of snapshots, which are below it by their time.
+        snapshots: the root of an archive of snapshots, which are below it by their time; "": none is known.
     """
 
-    mirrors: tuple[str, ...] = DEFAULT_MIRRORS
-    snapshots: str = DEFAULT_SNAPSHOTS
+    mirrors: tuple[str, ...] = ()
+    snapshots: str = ""
 
     @staticmethod
     def of_the_environment() -> Mirrors:
-        """``$XC_MIRROR`` (several are separated by spaces) before Debian's own, and ``$XC_SNAPSHOT`` for its archive."""
-        own = tuple(os.environ.get("XC_MIRROR", "").split())
-        return Mirrors(own + DEFAULT_MIRRORS, os.environ.get("XC_SNAPSHOT", "").strip() or DEFAULT_SNAPSHOTS)
+        """``$XC_MIRROR`` (several are separated by spaces) before those of the machine's apt, and ``$XC_SNAPSHOT``."""
+        own = (*os.environ.get("XC_MIRROR", "").split(), *_of_apt())
+        return Mirrors(tuple(dict.fromkeys(own)), os.environ.get("XC_SNAPSHOT", "").strip())
 
     def urls(self, path: str, snapshot: str, *, first: str = "") -> tuple[str, ...]:
         """Where a file of the archive may be; ``first`` is another name for it that mirrors have, and snapshots have not."""
         names = [f"{mirror.rstrip('/')}/{first or path}" for mirror in self.mirrors]
-        return (*names, f"{self.snapshots.rstrip('/')}/{snapshot}/{path}")
+        kept = [f"{self.snapshots.rstrip('/')}/{snapshot}/{path}"] if self.snapshots else []
+        return (*names, *kept)
+
+
+def _of_apt() -> list[str]:
+    """Roots of Debian's archive among the sources of the machine's apt: no security archive, no other distribution's."""
+    found: list[str] = []
+    for file in (APT / "sources.list", *sorted(APT.glob("sources.list.d/*"))):
+        with contextlib.suppress(OSError):
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.suffix in _APT_FILES else []
+            for line in lines:
+                kind, _space, rest = line.strip().partition(" ")
+                if kind in ("deb", "URIs:"):
+                    found += [word.rstrip("/") for word in rest.split() if word.rstrip("/").endswith("/debian")]
+    return found
 
 
 @dataclass
@@ -212,6 +225,11 @@ class Downloads:
 
     def _fetch(self, wish: Wish, file: IO[bytes]) -> None:
         failures: list[tuple[str, _Failed]] = []
+        if not wish.urls:
+            raise HostFault(
+                _("no mirror of Debian's archive is known on this machine"),
+                mend=_("export XC_MIRROR=<URL of a Debian mirror>, or xc provision --from ARCHIVE"),
+            )
         for url in wish.urls:
             site = _site(url)
             with self._lock:

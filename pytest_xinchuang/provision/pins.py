@@ -34,7 +34,7 @@ class Index:
     """A suite's index of packages for one architecture.
 
     Attributes:
-        snapshot: the time of an archive that had it, as snapshot.debian.org names it.
+        snapshot: the time of an archive that had it, as Debian's archive of snapshots names it.
         path: its place below the root of the archive.
     """
 

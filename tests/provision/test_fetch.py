@@ -16,7 +16,7 @@ import pytest
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.provision import fetch
-from pytest_xinchuang.provision.fetch import DEFAULT_MIRRORS, DEFAULT_SNAPSHOTS, Downloads, Mirrors, Wish
+from pytest_xinchuang.provision.fetch import Downloads, Mirrors, Wish
 from tests.messages.english import english_in
 from tests.provision.packages import served
 
@@ -192,9 +192,26 @@ def test_the_first_that_cannot_be_had_is_told(tmp_path: Path) -> None:
         Downloads(tmp_path).all([wish(f"{mirror.url}/a"), wish(f"{mirror.url}/gone", data=b"gone")])
 
 
-def test_places_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_mirror_the_mend_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(HostFault, match="no mirror of Debian's archive is known") as caught:
+        Downloads(tmp_path).one(wish())
+    assert "XC_MIRROR" in caught.value.mend
+
+
+def test_places_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "APT", tmp_path)
     monkeypatch.delenv("XC_SNAPSHOT", raising=False)
-    assert Mirrors.of_the_environment() == Mirrors(DEFAULT_MIRRORS, DEFAULT_SNAPSHOTS)
+    monkeypatch.delenv("XC_MIRROR", raising=False)
+    assert Mirrors.of_the_environment() == Mirrors((), "")
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text(
+        "# deb http://gone.test/debian x main\ndeb [a=b] http://a.test/debian/ x main\n"
+    )
+    (tmp_path / "sources.list.d/d.sources").write_text(
+        "URIs: http://b.test/debian\nURIs: http://b.test/debian-security\n"
+    )
+    (tmp_path / "sources.list.d/o.sources.disabled").write_text("URIs: http://c.test/debian\n")
+    assert Mirrors.of_the_environment().mirrors == ("http://a.test/debian", "http://b.test/debian")
     monkeypatch.setenv("XC_MIRROR", "https://one.test/debian/  file:///srv/debian")
     monkeypatch.setenv("XC_SNAPSHOT", "https://snapshots.test")
     urls = Mirrors.of_the_environment().urls("dists/x/Packages.xz", "20260101T000000Z", first="by-hash/y")
