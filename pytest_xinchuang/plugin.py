@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pytest_xinchuang.core import interruption
 from pytest_xinchuang.packages.base import loadable
 from pytest_xinchuang.run import fixtures, markers, options, stale
 from pytest_xinchuang.run.fixtures import (
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_xinchuang.core.errors import XcError
     from pytest_xinchuang.core.optional import without_needed
 
+    config.add_cleanup(interruption.watch())
     try:
         from pytest_xinchuang.run.active import XcRun
         from pytest_xinchuang.run.assessing import is_selection

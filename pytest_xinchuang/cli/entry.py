@@ -15,6 +15,7 @@ from pytest_xinchuang.cli import completion, data, grading, inspect, provisionin
 from pytest_xinchuang.commands.common import Commands, Context, Exit, top
 from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
+from pytest_xinchuang.core import interruption
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.optional import without_needed
 from pytest_xinchuang.gotest import commands as gotest
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             # A terminal without Chinese shows what it cannot as escapes: names, and output of other tools.
             stream.reconfigure(errors="backslashreplace")
     language = displayed(choose_language(_language_in(words)))
+    forget = interruption.watch()
     try:
         commands = commands_of(language)
         completion.complete(commands.parser)
@@ -59,15 +61,21 @@ def main(arguments: list[str] | None = None) -> int:
             language,
         )
     except KeyboardInterrupt:
-        speak(_("xc: interrupted"), language, error=True)
-        return Exit.INTERRUPTED
+        return _interrupted(language)
     except MemoryError:
         what = _("there is not enough memory; the command was not finished")
         return _fail(XcError(what, mend=_("give it more, or a smaller input")), language)
     except Exception as error:
         if isinstance(error, ImportError) and (fault := without_needed(error)) is not None:
             return _fail(fault, language)
-        return _unexpected(error, words, language)
+        return _interrupted(language) if interruption.seen() else _unexpected(error, words, language)
+    finally:
+        forget()
+
+
+def _interrupted(language: str) -> int:
+    speak(_("xc: interrupted"), language, error=True)
+    return Exit.INTERRUPTED
 
 
 def _fail(error: XcError, language: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from pytest_xinchuang.core import interruption
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
@@ -75,6 +76,8 @@ class InOrder:
         except XcError:
             raise
         except Exception as error:
+            if interruption.seen():
+                raise KeyboardInterrupt from error
             from pytest_xinchuang.core.mishap import mend_of, what_broke, write_report
 
             mend = mend_of(write_report(error, ["check", requirement_id]))

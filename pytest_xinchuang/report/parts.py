@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from pytest_xinchuang.core import interruption
 from pytest_xinchuang.core.grade import Grade, ReportPart, RunResult
 from pytest_xinchuang.messages import Message, _, verbatim
 
@@ -55,4 +56,6 @@ def _ask(part: Callable[[], T]) -> T | Message:
     try:
         return part()
     except Exception as error:
+        if interruption.seen():
+            raise KeyboardInterrupt from error
         return verbatim(f"{type(error).__name__}: {error}")
