@@ -189,6 +189,7 @@ def host_architecture() -> str:
             _(
                 "no emulator can be provisioned for a {machine} host; x86_64, aarch64 and loongarch64 are supported",
                 machine=machine,
-            )
+            ),
+            mend=_("grade on a machine of one of these; what runs nothing of the platform (xc inspect) works here"),
         )
     return known[machine]

@@ -20,6 +20,7 @@ from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.messages import _, system_error, verbatim
 from pytest_xinchuang.provision.cache import Cache, remove_tree
 from pytest_xinchuang.provision.progress import Progress
+from pytest_xinchuang.provision.trees import writing_mend
 from pytest_xinchuang.toolchain.compilers import Identities, Tool
 from pytest_xinchuang.toolchain.digests import Digests, stamp_of
 from pytest_xinchuang.toolchain.jail import Jail, Sights
@@ -504,7 +505,7 @@ class Builder:
         except OSError as error:
             raise ToolchainFault(
                 _("a build could not be kept in {root}: {why}", root=self.cache.root, why=system_error(error)),
-                mend=_("make room in {directory}, or export XC_CACHE=/another/directory", directory=self.cache.root),
+                mend=writing_mend(error, self.cache.root),
             ) from error
         finally:
             remove_tree(here)

@@ -26,6 +26,7 @@ from pytest_xinchuang.sandbox.backends.qemu_spec import QemuSpec as QemuSpec
 from pytest_xinchuang.sandbox.call_log import CallLog, read_pieces
 from pytest_xinchuang.sandbox.emulator_faults import Again
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Fingerprint, Limits, Outcome
+from pytest_xinchuang.sandbox.situation import mend_for, why_refused
 from pytest_xinchuang.sandbox.wall import calls, masks, pinned
 from pytest_xinchuang.sandbox.wall.emulation import emulation
 from pytest_xinchuang.sandbox.wall.groups import MemoryGroup
@@ -156,7 +157,7 @@ class QemuSandbox:
             step, problem = Message.from_data(answer["failed"]), system_error(answer["errno"])
             raise SandboxFault(
                 _("the sandbox could not {step}: {problem}", step=step, problem=problem),
-                mend=verbatim("xc doctor"),
+                mend=mend_for(why_refused(answer["failed"]["id"], answer["errno"])),
                 namespaces=True,
             )
         return answer
