@@ -10,6 +10,7 @@ import functools
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +81,8 @@ class Asker:
         self._runner = runner or Runner()
         self._find = find
         self._asked = 0
-        self._directory = tempfile.TemporaryDirectory(prefix="xc-flags-")
-        self._place = Path(self._directory.name)
+        self._place = Path(tempfile.mkdtemp(prefix="xc-flags-"))
+        weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
         self.clang_answer = functools.lru_cache(MOST_ASKED)(self._clang_answer)
         self.gcc_answer = functools.lru_cache(MOST_ASKED)(self._gcc_answer)
         self.rust_answer = functools.lru_cache(MOST_ASKED)(self._rust_answer)

@@ -103,11 +103,9 @@ class CLine:
             if compiler == "":
                 self.doubt = _("GCC takes -mcpu for -mtune on x86-64, and zig for the CPU")
             if compiler in ("", "zig"):
-                name, *more = (
-                    re.split(r"(?=[+-](?!64))", value) if value.startswith("x86-64") else re.split(r"(?=[+])", value)
-                )
+                name, *more = re.split(r"(?=\+)", value)
                 march = () if name in ("baseline", "generic", "x86-64") else (f"-march={name}",)
-                return (*march, *(f"-m{m[1:]}" if m[0] == "+" else f"-mno-{m[1:]}" for m in more))
+                return (*march, *(f"-m{m[1:]}" for m in more))
         return () if value == "baseline" and compiler == "zig" else (f"{option}={value}",)
 
     # -- asking

@@ -89,7 +89,7 @@ _NOTHING = {
         # are made by no compiler.
         "fp-armv8 neon fp asimd outline-atomics perfmon pmuv3 spe spe-eef ras rasv2 pan pan-rwv vh lor ccidx predres "
         "specres specres2 specrestrict ssbs bti sel2 nv mpam am amvs ecv fgt trbe tracev8.4 ete tlb-rmi tlbiw xs "
-        "uaops uao ras el2vmsa el3 contextidr-el2 id-idrs hcx brbe mec rme strict-align fix-cortex-a53-835769 harden- "
+        "uaops uao ras el2vmsa el3 contextidr-el2 id-idrs hcx brbe mec rme strict-align fix-cortex-a53-835769 harden-"
         "sls-retbr harden-sls-blr harden-sls-nocomdat ite chk clrbhb stepfwd pops spev1p2 sha1 psuaop crt-static "
         "reserve-x18 reserve-x27 tpidr-el0 tagged-globals no-bti-at-return-twice fmv dpb-none debugv8p9 s1pie s2pie "
         "s1poe s2poe sctlr2 tcr2 aie fpac mpamv2 fpmr pmuv3p9"

@@ -38,9 +38,9 @@ _HARMLESS = re.compile(
 )
 _Z = of(
     "relro norelro now lazy noexecstack execstack defs nodefs muldefs origin nodelete nodlopen nodump initfirst "
-    "interpose loadfltr nodefaultlib combreloc nocombreloc separate-code noseparate-code separate-loadable- "
+    "interpose loadfltr nodefaultlib combreloc nocombreloc separate-code noseparate-code separate-loadable-"
     "segments text notext textoff global nognustack unique nounique ibt ibtplt shstk lam-u48 lam-u57 force-ibt "
-    "retpolineplt keep-text-section-prefix nokeep-text-section-prefix copyreloc nocopyreloc nopack-relative- "
+    "retpolineplt keep-text-section-prefix nokeep-text-section-prefix copyreloc nocopyreloc nopack-relative-"
     "relocs undefs start-stop-gc nostart-stop-gc dead-reloc-in-nonalloc rodynamic wxneeded hazardplt ifunc-noplt "
     "memory-seal nomemory-seal sectionheader nosectionheader mark-plt nomark-plt indirect-extern-access "
     "noindirect-extern-access dynamic-undefined-weak nodynamic-undefined-weak call-nop report-relative-reloc "

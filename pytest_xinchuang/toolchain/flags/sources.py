@@ -16,9 +16,9 @@ from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.build_info import BuildInfo, read_build_info
 from pytest_xinchuang.inspect.elf import NotElf
-from pytest_xinchuang.messages import NOTHING, Message, _, n_, system_error, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, n_, system_error, told, verbatim
 from pytest_xinchuang.toolchain.flags.texts import of
-from pytest_xinchuang.toolchain.flags.words import FLAG_VARIABLES, RUST_VARIABLES, is_compiler, is_starter, split
+from pytest_xinchuang.toolchain.flags.words import RUST_VARIABLES, is_compiler, is_flag_variable, is_starter, split
 from pytest_xinchuang.tools.ar import MAGIC as AR
 from pytest_xinchuang.tools.ar import ar_members
 
@@ -90,7 +90,7 @@ def _of_database(text: str, path: Path) -> Iterator[Line]:
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise XcError(_("{path}: not JSON: {why}", path=str(path), why=verbatim(str(error)))) from error
+        raise XcError(_("{path}: not JSON: {why}", path=str(path), why=told(error))) from error
     if not isinstance(entries, list):
         raise XcError(_("{path}: not a compilation database: it is no list", path=str(path)))
     broken = 0
@@ -147,7 +147,7 @@ def _essential(words: Sequence[str]) -> tuple[str, ...]:
         if word in _PLACES:
             next(left, None)
         elif word.startswith("-"):
-            if not re.match(r"-(?:[DIUL].|isystem|iquote|idirafter|W(?!l,|a,))|-[cgS]$|-MM?[DP]?$", word):
+            if not re.match(r"-(?:D(?!CMAKE_).|[IUL].|isystem|iquote|idirafter|W(?!l,|a,))|-[cgS]$|-MM?[DP]?$", word):
                 found.append(word)
                 if word in (
                     "-target",
@@ -192,7 +192,7 @@ def _of_output(text: str, path: Path) -> Iterator[Line]:
         for words in mine:
             found += 1
             yield Line(_essential(_expanded(words, path.parent)), place)
-    mend = _("print the commands: make V=1 VERBOSE=1, ninja -v, cmake --build . --verbose, cargo build -v")
+    mend = _("print the commands: make V=1 VERBOSE=1, ninja -v, cargo build -v")
     if silent:
         why = n_("{n} line names what was made and not how", "{n} lines name what was made and not how", silent)
         yield Line(place=str(path), unread=why, mend=mend)
@@ -243,7 +243,7 @@ def _compiled(command: Sequence[str]) -> list[str]:
             return [*variables, *command[at:]]
         name, equals, _value = word.partition("=")
         if equals and name.isidentifier():
-            if name in FLAG_VARIABLES or name in RUST_VARIABLES or name.startswith("GO"):
+            if is_flag_variable(name) or name in RUST_VARIABLES or name.startswith("GO"):
                 variables.append(word)
         elif not (is_starter(word) or _SHELL.fullmatch(PurePosixPath(word).name)):
             return []
@@ -262,13 +262,13 @@ def _of_cache(text: str, name: str) -> Iterator[Line]:
     configs = [
         c for c in (cache.get("CMAKE_BUILD_TYPE") or cache.get("CMAKE_CONFIGURATION_TYPES", "")).split(";") if c
     ] or [""]
-    told = 0
+    known = 0
     for config in configs:
         for language in _LANGUAGES:
             key = f"CMAKE_{language}_FLAGS"
             if key not in cache and f"CMAKE_{language}_COMPILER" not in cache:
                 continue
-            told += 1
+            known += 1
             texts = [cache.get(key, ""), cache.get(f"{key}_{config.upper()}", "")]
             target = cache.get(f"CMAKE_{language}_COMPILER_TARGET", "")
             start = [w for w in (cache.get(f"CMAKE_{language}_COMPILER", ""),) if w and is_compiler(w)]
@@ -276,7 +276,7 @@ def _of_cache(text: str, name: str) -> Iterator[Line]:
         for kind in _LINKERS:
             key = f"CMAKE_{kind}_LINKER_FLAGS"
             yield from _cached([], [cache.get(key, ""), cache.get(f"{key}_{config.upper()}", "")], f"{name}: {key}")
-    if not told:
+    if not known:
         yield Line(
             place=name,
             unread=_("it tells no compiler's flags"),
@@ -301,7 +301,7 @@ def _of_cargo(text: str, path: Path) -> Iterator[Line]:
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise XcError(_("{path}: not TOML: {why}", path=str(path), why=verbatim(str(error)))) from error
+        raise XcError(_("{path}: not TOML: {why}", path=str(path), why=told(error))) from error
     places = {"build": data.get("build"), **{f"target.{k}": v for k, v in _table(data.get("target")).items()}}
     found = False
     for name, table in places.items():
@@ -312,7 +312,7 @@ def _of_cargo(text: str, path: Path) -> Iterator[Line]:
             triple = name.partition(".")[2]
             target = (f"--target={triple}",) if triple and not triple.startswith("cfg(") else ()
             yield Line(("rustc", *target, *words), f"{path}: {name}.rustflags")
-    variables = [f"{k}={v}" for k, v in _table(data.get("env")).items() if isinstance(v, str) and k in FLAG_VARIABLES]
+    variables = [f"{k}={v}" for k, v in _table(data.get("env")).items() if isinstance(v, str) and is_flag_variable(k)]
     if variables:
         found = True
         yield Line(tuple(variables), f"{path}: env")
@@ -356,21 +356,21 @@ def _of_object(data: bytes, name: str) -> Iterator[Line]:
         return
     machine = _MACHINES.get(info.machine, info.machine.lower())
     start = f"{machine}-linux-gnu-gcc"
-    told = list(_recorded(info, start))
-    for words in dict.fromkeys(told):
+    recorded = list(_recorded(info, start))
+    for words in dict.fromkeys(recorded):
         yield Line(words, name)
     if info.go is not None:
         yield from _of_go(info, name)
         return
     yield Line((start,), name)
-    why = _silence(info, bool(told))
+    why = _silence(info, bool(recorded))
     if why:
         yield Line(place=name, unread=why, mend=_INSPECT)
 
 
-def _silence(info: BuildInfo, told: bool) -> Message:
+def _silence(info: BuildInfo, recorded: bool) -> Message:
     """What an object does not tell of its build."""
-    if not told:
+    if not recorded:
         return _(
             "nothing in it tells the flags that it was built with (-g, -frecord-gcc-switches, -grecord-command-line)"
         )

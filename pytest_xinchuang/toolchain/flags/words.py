@@ -40,7 +40,7 @@ _HARMLESS_WITH_WORD = of(
 
 _HARMLESS = re.compile(
     r"""
-      -[IDULlFJ].* | -i(?:system|quote|dirafter|prefix|withprefix|sysroot|framework|nclude|macros).+ | -o.+
+      -[IDULlFJ].* | -i(?:system|quote|dirafter|prefix|withprefix|sysroot|framework|macros).+ | -include.+ | -o.+
     | -x(?:c|c\+\+|c-header|c\+\+-header|cpp-output|objective-c|objective-c\+\+
         |assembler|assembler-with-cpp|f77|f95|none|cuda|hip|ir)
     | -W(?!l,|a,|p,).* | -Wp,.* | -w | -O.* | -std=.* | --std=.* | -ansi | -pedantic.* | -trigraphs | -undef | -traditional.*
@@ -67,7 +67,7 @@ _HARMLESS = re.compile(
     """,
     re.X | re.S,
 )
-_MACHINE = re.compile(r"-m(?!llvm|crash)[A-Za-z0-9_][\w-]*(?:=[\w.,+:=-]*)?")
+_MACHINE = re.compile(r"-m(?!llvm|crash)[A-Za-z0-9_][\w.-]*(?:=[\w.,+:=-]*)?")
 _TRIPLE = re.compile(r"[\w.]+(?:-[\w.]+)*")
 _CC1_PAIRS = ("-target-feature", "-target-cpu", "-tune-cpu", "-target-abi")
 _FEATURE = re.compile(r"[+-]?[\w.+-]+")
@@ -81,13 +81,18 @@ _RUST = re.compile(
     re.S,
 )
 
-FLAG_VARIABLES = of(
-    "CFLAGS CXXFLAGS CPPFLAGS FFLAGS FCFLAGS LDFLAGS ASFLAGS CGO_CFLAGS CGO_CXXFLAGS CGO_CPPFLAGS CGO_LDFLAGS "
-    "CGO_FFLAGS OBJCFLAGS KCFLAGS KBUILD_CFLAGS EXTRA_CFLAGS HOSTCFLAGS NVCCFLAGS CFLAGS_EXTRA EXTRA_CXXFLAGS"
+_OTHER_FLAGS = frozenset(
+    {"MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "ARFLAGS", "CARGOFLAGS", "JAVAFLAGS", "RUSTDOCFLAGS", "RUSTFLAGS"}
 )
-"""Variables that hold flags for C compilers and what links."""
+"""Variables that hold flags of no C compiler."""
+
 RUST_VARIABLES = frozenset({"RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTDOCFLAGS"})
 _COMPILER_VARIABLES = frozenset({"CC", "CXX", "HOSTCC", "FC"})
+_HANDED_ON = re.compile(
+    r"-D(?:CMAKE_\w*FLAGS\w*(?::\w+)?|\w+_(?:link_)?args)=(.*)|--extra-(?:c|cxx|ld)flags=(.*)", re.S
+)
+"""Flags as CMake, Meson and the configure scripts of FFmpeg and QEMU are given them."""
+
 _ASSIGNED = re.compile(r"([A-Z][A-Z0-9_]*)\+?=(.*)", re.S)
 
 
@@ -132,6 +137,11 @@ def is_compiler(word: str) -> bool:
     """Whether a word is the name of a compiler, with or without its place."""
     name = PurePosixPath(word.replace("\\", "/")).name
     return bool(_COMPILER.fullmatch(name) or _OTHERS.fullmatch(name)) or name in ("go", "go.exe")
+
+
+def is_flag_variable(name: str) -> bool:
+    """Whether a variable of this name holds flags for C compilers and what links."""
+    return name.endswith("FLAGS") and not name.startswith("GO") and name not in _OTHER_FLAGS
 
 
 def is_starter(word: str) -> bool:
@@ -198,32 +208,38 @@ def _variable(name: str, value: str, parts: Parts) -> None:
         if words and is_compiler(words[0]) and parts.compiler in ("", "gcc", "clang", "zig"):
             _compiler(words[0], parts)
             _of_c([w for w in words[1:] if w not in ("cc", "c++")], parts)
-    elif name in FLAG_VARIABLES:
-        words_of = split(value)
-        if words_of is None:
-            parts.unknown.append((f"{name}={value}", _("its quotes do not match")))
-        else:
-            _of_c(words_of, parts)
-    elif name in RUST_VARIABLES:
+    elif name in RUST_VARIABLES or name.endswith("_RUSTFLAGS"):
         parts.compiler = parts.compiler or "rustc"
         parts.rust += value.split("\x1f") if name == "CARGO_ENCODED_RUSTFLAGS" else value.split()
         parts.given += parts.rust
     elif name.startswith("GO"):
         parts.settings[name] = value
+    elif is_flag_variable(name) or (value.startswith("-") and name not in _OTHER_FLAGS):
+        _text_of_c(f"{name}={value}", value, parts)
+
+
+def _text_of_c(word: str, text: str, parts: Parts) -> None:
+    """Flags of C that stand in one word."""
+    words = split(text)
+    if words is None:
+        parts.unknown.append((word, _("its quotes do not match")))
+    else:
+        _of_c(words, parts)
 
 
 def _of_go(words: Sequence[str], parts: Parts) -> None:
-    for word in words:
+    left = iter(words)
+    for word in left:
         if assigned := _ASSIGNED.fullmatch(word):
             _variable(assigned[1], assigned[2], parts)
         elif re.search(r"GO(?:AMD64|ARM64)_v\d", word):
             parts.unknown.append((word, _("it tells the assembler of another CPU")))
-        elif found := re.match(r"--?ldflags=(.*)", word, re.S):
-            inner = split(found[1]) or []
+        elif found := re.match(r"--?ldflags(?:=(.*)|$)", word, re.S):
+            inner = split(found[1] if found[1] is not None else next(left, "")) or []
             for at, name in enumerate(inner):
                 if re.fullmatch(r"--?extldflags(?:=.*)?", name, re.S):
                     text = name.partition("=")[2] or next(iter(inner[at + 1 : at + 2]), "")
-                    _of_c(split(text) or [], parts)
+                    _text_of_c(word, text, parts)
 
 
 def _of_c(words: Sequence[str], parts: Parts) -> None:
@@ -236,6 +252,8 @@ def _of_c(words: Sequence[str], parts: Parts) -> None:
 def _one(word: str, left: Iterator[str], parts: Parts) -> None:
     if assigned := _ASSIGNED.fullmatch(word):
         _variable(assigned[1], assigned[2], parts)
+    elif handed := _HANDED_ON.fullmatch(word):
+        _text_of_c(word, handed[1] or handed[2] or "", parts)
     elif word in ("-target", "--target") or word.startswith("--target="):
         target = word.partition("=")[2] or next(left, "")
         if _TRIPLE.fullmatch(target):
