@@ -1,0 +1,287 @@
+"""What is delivered, as the file systems that it becomes on the platform: one root for the layers of an image, for packages that
+are installed together, for a directory, for a wheel in its site-packages.
+
+The loader, and whoever chooses between files, knows such a root alone: not the archive that a file came in.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.images import Image, images
+from pytest_xinchuang.inspect.record import ElfRecord
+
+LINKS = 40
+"""Symbolic links that are followed in one path (Linux, MAXSYMLINKS)."""
+
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+"""OCI Image Format Specification 1.1, "Whiteouts": the file is removed; the directory hides all below it."""
+
+
+class Kind(StrEnum):
+    """What a root is."""
+
+    SYSTEM = "system"
+    """Its paths are those on the target: an image, packages, a root file system."""
+    TREE = "tree"
+    """A directory or archive that is put anywhere."""
+    PYTHON = "python"
+    """A wheel: its paths are below site-packages."""
+    CLASS_PATH = "class path"
+    """A jar: what is in it is looked up by name, and native files are copied out to be loaded."""
+
+
+@dataclass
+class Root:
+    """One file system.
+
+    Attributes:
+        arch: the architecture that the container says of itself, as it spells it; empty: it says nothing.
+        files: path without a leading slash -> the object there, None where it is none.
+        links: path -> target of the symbolic links.
+        texts: path -> content of the files that say something of the whole.
+        outer: the root in which the container of this one stands.
+    """
+
+    kind: Kind
+    place: str
+    arch: str = ""
+    files: dict[str, ElfRecord | None] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    outer: Root | None = None
+
+    @property
+    def records(self) -> list[ElfRecord]:
+        return [record for record in self.files.values() if record is not None]
+
+    def resolve(self, path: str) -> str | None:
+        """Where a path leads, links followed; None: nowhere, in circles, or out of the root."""
+        path = path.strip("/")
+        for _turn in range(LINKS):
+            here: list[str] = []
+            parts = [part for part in path.split("/") if part not in ("", ".")]
+            while parts:
+                part = parts.pop(0)
+                if part == "..":
+                    here = here[:-1]
+                    continue
+                here.append(part)
+                target = self.links.get("/".join(here))
+                if target is not None:
+                    stem = [] if target.startswith("/") else here[:-1]
+                    path = "/".join([*stem, target.strip("/"), *parts])
+                    break
+            else:
+                found = "/".join(here)
+                return found if found in self.files else None
+        return None
+
+    def at(self, path: str) -> ElfRecord | None:
+        """The object that a path leads to."""
+        found = self.resolve(path)
+        return self.files[found] if found is not None else None
+
+    def remove(self, path: str) -> None:
+        """What a layer above takes away: a file, or a directory with all that is in it."""
+        below = path + "/"
+        for known in (self.files, self.links):
+            for name in [n for n in known if n == path or n.startswith(below)]:
+                del known[name]  # type: ignore[attr-defined]
+
+    def empty(self, directory: str) -> None:
+        """What a layer's opaque directory hides: all that lower layers have in it."""
+        below = directory + "/" if directory else ""
+        for known in (self.files, self.links):
+            for name in [n for n in known if n.startswith(below)]:
+                del known[name]  # type: ignore[attr-defined]
+
+    def add(self, node: Node, prefix: str = "") -> None:
+        """Put what a container holds into this root, over what is there."""
+        objects = {_clean(record.path): record for record in node.objects}
+        for name in node.members:
+            path = prefix + _clean(name)
+            self.links.pop(path, None)
+            self.files[path] = objects.get(_clean(name))
+            self.texts.pop(path, None)
+        self.texts |= {prefix + _clean(name): text for name, text in node.texts.items()}
+        for name, target in node.links.items():
+            path = prefix + _clean(name)
+            self.files.pop(path, None)
+            self.links[path] = target
+
+
+class Delivery:
+    """All roots of an artifact, and which of them an object is in."""
+
+    def __init__(self, top: Node) -> None:
+        self.roots: list[Root] = []
+        self._of: dict[int, list[Root]] = {}
+        self._visit(top, None)
+        for root in self.roots:
+            for record in root.records:
+                self._of.setdefault(id(record), []).append(root)
+
+    def roots_of(self, record: ElfRecord) -> list[Root]:
+        """The roots that an object is in: several for a layer that images share, none where a layer above has removed it."""
+        return self._of.get(id(record), [])
+
+    def _root(self, kind: Kind, place: str, outer: Root | None, arch: str = "") -> Root:
+        root = Root(kind, place, arch, outer=outer)
+        self.roots.append(root)
+        return root
+
+    def _visit(self, node: Node, outer: Root | None) -> None:
+        if node.kind == "image":
+            self._image(node, outer)
+        elif node.kind in ("deb", "rpm"):
+            self._packages([node], outer)
+        elif node.kind != "static-archive":
+            root = self._root(_kind_of(node), node.place, outer)
+            root.add(node)
+            if root.kind is Kind.PYTHON:
+                _install(root)
+            elif root.kind is Kind.TREE and _is_system(root.files):
+                root.kind = Kind.SYSTEM
+            self._children(node.children, root)
+
+    def _children(self, children: Iterable[Node], outer: Root) -> None:
+        together: dict[str, list[Node]] = {"deb": [], "rpm": []}
+        for child in children:
+            if child.kind in together:
+                together[child.kind].append(child)
+            else:
+                self._visit(child, outer)
+        for nodes in together.values():
+            self._packages(nodes, outer)
+
+    def _packages(self, nodes: list[Node], outer: Root | None) -> None:
+        """Packages that stand beside each other are installed together, as far as one machine takes them."""
+        of_all = [node for node in nodes if architecture_of(node) in INDEPENDENT]
+        for arch in sorted({architecture_of(node) for node in nodes} - INDEPENDENT) or ([""] if of_all else []):
+            mine = [*of_all, *(node for node in nodes if architecture_of(node) == arch)]
+            root = self._root(Kind.SYSTEM, mine[-1].place, outer, arch)
+            for node in mine:
+                for part in (node, *node.children):
+                    if part is node or part.name.startswith("data.tar"):
+                        root.add(part)
+            for node in mine:
+                inner = [c for c in node.children if not c.name.startswith(("data.tar", "control.tar"))]
+                inner += [c for part in node.children if part.name.startswith("data.tar") for c in part.children]
+                if node not in of_all or not arch:
+                    self._children(inner, root)
+
+    def _image(self, node: Node, outer: Root | None) -> None:
+        layers = {child.name: child for child in node.children}
+        taken: set[str] = set()
+        for image in images(node):
+            root = self._root(Kind.SYSTEM, node.place, outer, image.arch)
+            for name in image.layers:
+                layer = layers.get(name)
+                if layer is None:
+                    continue
+                _apply(root, layer)
+                if name not in taken:
+                    taken.add(name)
+                    self._children(layer.children, root)
+        for child in node.children:
+            if child.name not in taken:
+                self._visit(child, outer)
+
+
+INDEPENDENT = frozenset({"", "all", "noarch"})
+
+
+def architecture_of(node: Node) -> str:
+    """The architecture that a deb or an rpm names; empty where it names none."""
+    return control_of(node).get("Architecture", "")
+
+
+def control_of(node: Node) -> dict[str, str]:
+    """The control fields of a deb, or the header of an rpm."""
+    for each in node.walk():
+        for name, text in each.texts.items():
+            if name.rpartition("/")[2] == "control":
+                lines = (line.partition(":") for line in text.decode(errors="replace").splitlines() if line[:1].strip())
+                return {key.strip(): value.strip() for key, _colon, value in lines}
+    return {}
+
+
+def _kind_of(node: Node) -> Kind:
+    if node.kind == "wheel":
+        return Kind.PYTHON
+    return Kind.CLASS_PATH if node.kind == "jar" else Kind.SYSTEM if node.kind == "cpio" else Kind.TREE
+
+
+_OF_SYSTEM = ("etc/os-release", "usr/lib/os-release", "etc/ld.so.cache", "etc/ld.so.conf", "etc/passwd")
+
+
+def _is_system(files: Iterable[str]) -> bool:
+    """Whether a directory or archive is a root file system: it has what only such a one has, at its place."""
+    files = set(files)
+    return any(name in files for name in _OF_SYSTEM) or any(
+        posixpath.dirname(name) in ("lib", "lib64", "usr/lib", "usr/lib64")
+        and posixpath.basename(name).startswith(("ld-linux", "ld-musl-"))
+        for name in files
+    )
+
+
+def _apply(root: Root, layer: Node) -> None:
+    """A layer over those below it. What its whiteouts name is of lower layers alone, wherever they stand in the archive."""
+    plain = []
+    for name in layer.members:
+        path = _clean(name)
+        directory, base = posixpath.split(path)
+        if base == OPAQUE:
+            root.empty(directory)
+        elif base.startswith(WHITEOUT):
+            root.remove(posixpath.join(directory, base[len(WHITEOUT) :]))
+        else:
+            plain.append(name)
+    for path in layer.removed:
+        root.empty(_clean(path)) if path.endswith("/") else root.remove(_clean(path))
+    directories = {parent for name in (*root.files, *root.links) for parent in _parents(name)}
+    for name in [*plain, *layer.links]:
+        if (path := _clean(name)) in directories:
+            root.remove(path)  # a file or a link in the place of a directory
+    above = Node(layer.kind, layer.place, layer.name, members=plain, links=layer.links, objects=layer.objects, texts=layer.texts)
+    root.add(above)
+
+
+def _install(root: Root) -> None:
+    """Move a wheel's ``NAME.data`` to where an installer puts it (PEP 427): ``scripts`` beside site-packages, ``data`` above."""
+    for known in (root.files, root.links):
+        for name in list(known):
+            top, _slash, rest = name.partition("/")
+            scheme, _slash, inside = rest.partition("/")
+            if top.endswith(".data") and inside:
+                there = {"purelib": "", "platlib": "", "scripts": "../../../bin/", "data": "../../../"}.get(scheme)
+                if there is not None:
+                    known[there + inside] = known.pop(name)  # type: ignore[attr-defined,index]
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _clean(name: str) -> str:
+    return name.removeprefix("./").strip("/")
+
+
+def reachable(roots: Iterable[Root]) -> Iterator[ElfRecord]:
+    """The objects that are there once all is unpacked, each once."""
+    seen: set[int] = set()
+    for root in roots:
+        for record in root.records:
+            if id(record) not in seen:
+                seen.add(id(record))
+                yield record
+
+
+__all__ = ["Delivery", "Image", "Kind", "Root", "architecture_of", "control_of", "reachable"]
