@@ -1,5 +1,5 @@
-"""What is delivered, as the file systems that it becomes on the platform: one root for the layers of an image, for packages that
-are installed together, for a directory, for a wheel in its site-packages.
+"""What is delivered, as the file systems that it becomes on the platform: one root for the layers of an image, for packages
+that are installed together, for a directory, for a wheel in its site-packages.
 
 The loader, and whoever chooses between files, knows such a root alone: not the archive that a file came in.
 """
@@ -91,14 +91,14 @@ class Root:
         below = path + "/"
         for known in (self.files, self.links):
             for name in [n for n in known if n == path or n.startswith(below)]:
-                del known[name]  # type: ignore[attr-defined]
+                del known[name]
 
     def empty(self, directory: str) -> None:
         """What a layer's opaque directory hides: all that lower layers have in it."""
         below = directory + "/" if directory else ""
         for known in (self.files, self.links):
             for name in [n for n in known if n.startswith(below)]:
-                del known[name]  # type: ignore[attr-defined]
+                del known[name]
 
     def add(self, node: Node, prefix: str = "") -> None:
         """Put what a container holds into this root, over what is there."""
@@ -108,6 +108,8 @@ class Root:
             self.links.pop(path, None)
             self.files[path] = objects.get(_clean(name))
             self.texts.pop(path, None)
+        for path, record in objects.items():
+            self.files.setdefault(prefix + path, record)  # a file that is delivered by itself
         self.texts |= {prefix + _clean(name): text for name, text in node.texts.items()}
         for name, target in node.links.items():
             path = prefix + _clean(name)
@@ -121,6 +123,7 @@ class Delivery:
     def __init__(self, top: Node) -> None:
         self.roots: list[Root] = []
         self._of: dict[int, list[Root]] = {}
+        self._known = {id(r) for node in top.walk() if node.kind != "static-archive" for r in node.objects}
         self._visit(top, None)
         for root in self.roots:
             for record in root.records:
@@ -129,6 +132,10 @@ class Delivery:
     def roots_of(self, record: ElfRecord) -> list[Root]:
         """The roots that an object is in: several for a layer that images share, none where a layer above has removed it."""
         return self._of.get(id(record), [])
+
+    def is_placed(self, record: ElfRecord) -> bool:
+        """Whether an object is a file of some root at all: the members of a static library are of none."""
+        return id(record) in self._known
 
     def _root(self, kind: Kind, place: str, outer: Root | None, arch: str = "") -> Root:
         root = Root(kind, place, arch, outer=outer)
@@ -248,20 +255,23 @@ def _apply(root: Root, layer: Node) -> None:
     for name in [*plain, *layer.links]:
         if (path := _clean(name)) in directories:
             root.remove(path)  # a file or a link in the place of a directory
-    above = Node(layer.kind, layer.place, layer.name, members=plain, links=layer.links, objects=layer.objects, texts=layer.texts)
+    above = Node(
+        layer.kind, layer.place, layer.name, members=plain, links=layer.links, objects=layer.objects, texts=layer.texts
+    )
     root.add(above)
 
 
 def _install(root: Root) -> None:
-    """Move a wheel's ``NAME.data`` to where an installer puts it (PEP 427): ``scripts`` beside site-packages, ``data`` above."""
-    for known in (root.files, root.links):
-        for name in list(known):
-            top, _slash, rest = name.partition("/")
-            scheme, _slash, inside = rest.partition("/")
-            if top.endswith(".data") and inside:
-                there = {"purelib": "", "platlib": "", "scripts": "../../../bin/", "data": "../../../"}.get(scheme)
-                if there is not None:
-                    known[there + inside] = known.pop(name)  # type: ignore[attr-defined,index]
+    """Move a wheel's ``NAME.data`` to where an installer puts it (PEP 427): ``scripts`` go beside site-packages."""
+    root.files = {_installed(name): record for name, record in root.files.items()}
+    root.links = {_installed(name): target for name, target in root.links.items()}
+
+
+def _installed(name: str) -> str:
+    top, _slash, rest = name.partition("/")
+    scheme, _slash, inside = rest.partition("/")
+    there = {"purelib": "", "platlib": "", "scripts": "../../../bin/", "data": "../../../"}.get(scheme)
+    return there + inside if top.endswith(".data") and inside and there is not None else name
 
 
 def _parents(path: str) -> Iterator[str]:
