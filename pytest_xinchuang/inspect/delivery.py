@@ -45,15 +45,24 @@ class Root:
         links: path -> target of the symbolic links.
         texts: path -> content of the files that say something of the whole.
         outer: the root in which the container of this one stands.
+        name: where in that.
     """
 
     kind: Kind
     place: str
     arch: str = ""
+    name: str = ""
     files: dict[str, ElfRecord | None] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
     outer: Root | None = None
+    _libcs: dict[str, str | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def inside(self) -> str:
+        """Its place in what is delivered, as a prefix of its paths: ``lib/outer.jar!META-INF/inner.jar!``."""
+        outer = self.outer.inside if self.outer is not None else ""
+        return f"{outer}{self.name}!" if self.name else outer
 
     @property
     def records(self) -> list[ElfRecord]:
@@ -85,6 +94,41 @@ class Root:
         """The object that a path leads to."""
         found = self.resolve(path)
         return self.files[found] if found is not None else None
+
+    def libc(self, machine: str) -> str | None:
+        """The C library that it brings for a machine, ``glibc`` or ``musl``: its programs use that and not the platform's."""
+        if machine not in self._libcs:
+            self._libcs[machine] = self._libc(machine) if self.kind is Kind.SYSTEM else None
+        return self._libcs[machine]
+
+    def _libc(self, machine: str) -> str | None:
+        for path, record in self.files.items():
+            if record is None or record.elf.machine != machine:
+                continue
+            name = posixpath.basename(path)
+            if name.startswith("ld-musl-") or (name == "libc.so" and record.elf.soname in (None, "libc.so")):
+                return "musl"
+            if record.elf.soname == "libc.so.6" and path.split("/")[0] in ("lib", "lib64", "usr"):
+                return "glibc"
+        return None
+
+    def libc_of(self, record: ElfRecord) -> str | None:
+        """The C library that comes with an object: this root's, that of an outer one, or that of a loader which it names."""
+        loader = self._loader_of(record)
+        if loader is not None and loader.elf.machine == record.elf.machine:
+            return "musl" if "musl" in loader.file_name else "glibc"
+        return self.libc(record.elf.machine) or (self.outer.libc_of(record) if self.outer is not None else None)
+
+    def _loader_of(self, record: ElfRecord) -> ElfRecord | None:
+        named = record.elf.interpreter
+        if named is None:
+            return None
+        if self.kind is Kind.SYSTEM:
+            return self.at(named)
+        # A tree is put anywhere: that a path of it is the end of the loader's is as much as can be seen.
+        parts = named.strip("/").split("/")
+        ends = ("/".join(parts[begin:]) for begin in range(len(parts) - 1))
+        return next((found for end in ends if (found := self.at(end)) is not None), None)
 
     def remove(self, path: str) -> None:
         """What a layer above takes away: a file, or a directory with all that is in it."""
@@ -122,23 +166,24 @@ class Delivery:
 
     def __init__(self, top: Node) -> None:
         self.roots: list[Root] = []
-        self._of: dict[int, list[Root]] = {}
+        self._of: dict[int, list[tuple[Root, str]]] = {}
         self._known = {id(r) for node in top.walk() if node.kind != "static-archive" for r in node.objects}
         self._visit(top, None)
         for root in self.roots:
-            for record in root.records:
-                self._of.setdefault(id(record), []).append(root)
+            for path, record in root.files.items():
+                if record is not None:
+                    self._of.setdefault(id(record), []).append((root, path))
 
-    def roots_of(self, record: ElfRecord) -> list[Root]:
-        """The roots that an object is in: several for a layer that images share, none where a layer above has removed it."""
+    def places_of(self, record: ElfRecord) -> list[tuple[Root, str]]:
+        """The roots that an object is in, and where: several for a layer that images share, none where it was removed."""
         return self._of.get(id(record), [])
 
     def is_placed(self, record: ElfRecord) -> bool:
         """Whether an object is a file of some root at all: the members of a static library are of none."""
         return id(record) in self._known
 
-    def _root(self, kind: Kind, place: str, outer: Root | None, arch: str = "") -> Root:
-        root = Root(kind, place, arch, outer=outer)
+    def _root(self, kind: Kind, place: str, outer: Root | None, *, arch: str = "", name: str = "") -> Root:
+        root = Root(kind, place, arch, name if outer is not None else "", outer=outer)
         self.roots.append(root)
         return root
 
@@ -148,7 +193,7 @@ class Delivery:
         elif node.kind in ("deb", "rpm"):
             self._packages([node], outer)
         elif node.kind != "static-archive":
-            root = self._root(_kind_of(node), node.place, outer)
+            root = self._root(_kind_of(node), node.place, outer, name=node.name)
             root.add(node)
             if root.kind is Kind.PYTHON:
                 _install(root)
@@ -171,7 +216,7 @@ class Delivery:
         of_all = [node for node in nodes if architecture_of(node) in INDEPENDENT]
         for arch in sorted({architecture_of(node) for node in nodes} - INDEPENDENT) or ([""] if of_all else []):
             mine = [*of_all, *(node for node in nodes if architecture_of(node) == arch)]
-            root = self._root(Kind.SYSTEM, mine[-1].place, outer, arch)
+            root = self._root(Kind.SYSTEM, mine[-1].place, outer, arch=arch)
             for node in mine:
                 for part in (node, *node.children):
                     if part is node or part.name.startswith("data.tar"):
@@ -186,7 +231,7 @@ class Delivery:
         layers = {child.name: child for child in node.children}
         taken: set[str] = set()
         for image in images(node):
-            root = self._root(Kind.SYSTEM, node.place, outer, image.arch)
+            root = self._root(Kind.SYSTEM, node.place, outer, arch=image.arch)
             for name in image.layers:
                 layer = layers.get(name)
                 if layer is None:
@@ -284,14 +329,4 @@ def _clean(name: str) -> str:
     return name.removeprefix("./").strip("/")
 
 
-def reachable(roots: Iterable[Root]) -> Iterator[ElfRecord]:
-    """The objects that are there once all is unpacked, each once."""
-    seen: set[int] = set()
-    for root in roots:
-        for record in root.records:
-            if id(record) not in seen:
-                seen.add(id(record))
-                yield record
-
-
-__all__ = ["Delivery", "Image", "Kind", "Root", "architecture_of", "control_of", "reachable"]
+__all__ = ["Delivery", "Image", "Kind", "Root", "architecture_of", "control_of"]

@@ -50,7 +50,6 @@ class Inspection:
     root: Node
     problems: list[ReadProblem] = field(default_factory=list)
     unread: int = 0
-    _roles: Roles | None = field(default=None, repr=False)
 
     @functools.cached_property
     def records(self) -> list[ElfRecord]:
@@ -61,11 +60,10 @@ class Inspection:
         """The roots that it becomes."""
         return Delivery(self.root)
 
-    def roles(self, architectures: Mapping[Any, Architecture]) -> Roles:
-        """The roles of its objects, by the words for these architectures."""
-        if self._roles is None:
-            self._roles = Roles(self.root, self.records, architectures)
-        return self._roles
+    @functools.cached_property
+    def modes(self) -> dict[int, int]:
+        """The permission bits of its objects by ``id``, as far as containers have them."""
+        return {id(r): node.modes[r.path] for node in self.root.walk() for r in node.objects if r.path in node.modes}
 
 
 class Inspector:
@@ -173,8 +171,7 @@ class Verdicts:
         closure = Closure(taken)
         check_closure(self.judge, closure)
         for root in delivered.roots:
-            mine = [r for r in root.records if delivered.choice(r) is Choice.TAKEN]
-            supply.check_supply(self.judge, root, Search(root), mine)
+            supply.check_supply(self.judge, root, Search(root), delivered.taken_of(root.records))
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
             packages.check_system(self.judge, inspection.root)
@@ -199,7 +196,7 @@ class Verdicts:
             packages.check_dotnet(judge, node)
         if not proceed:
             return
-        choices = [(record, delivered.choice(record)) for record in records]
+        choices = [(record, delivered.choice[id(record)]) for record in records]
         if not judged:
             supply.check_choices(judge, node, choices, self.architectures)
             packages.check_names(judge, [r for r, choice in choices if choice is not Choice.DATA], delivered.roles)
@@ -230,23 +227,25 @@ class _Delivered:
     """An inspection as one platform receives it: the roots that are for it, and what becomes of each object."""
 
     def __init__(self, inspection: Inspection, platform: Platform, architectures: Mapping[Any, Architecture]) -> None:
-        self.roles = inspection.roles(architectures)
-        self.roots = [root for root in inspection.delivery.roots if _is_for(root, platform, architectures)]
+        delivery = inspection.delivery
+        self.roots = [root for root in delivery.roots if _is_for(root, platform, architectures)]
         mine = {id(root) for root in self.roots}
         self._root: dict[int, Root] = {}
+        there: list[tuple[ElfRecord, str]] = []
         for record in inspection.records:
-            found = [root for root in inspection.delivery.roots_of(record) if id(root) in mine]
-            if found:
+            found = next(((root, path) for root, path in delivery.places_of(record) if id(root) in mine), None)
+            if found is not None:
                 self._root[id(record)] = found[0]
-        self._choices = self.roles.choices(platform)
-        self._inspection = inspection
+                there.append((record, found[0].inside + found[1]))
+            elif not delivery.is_placed(record):
+                there.append((record, record.place.removeprefix(inspection.root.place)))
+        self.roles = Roles(there, platform, architectures, inspection.modes)
+        self.choice = {id(record): self.roles.choice(record) for record in inspection.records}
+        self.taken = self.taken_of(inspection.records)
         self._closures: dict[int, Closure] = {}
-        self.taken = [r for r in inspection.records if self.choice(r) is Choice.TAKEN]
 
-    def choice(self, record: ElfRecord) -> Choice:
-        """What becomes of an object; one that an upper layer removes, or that another image has, is passed over."""
-        placed = id(record) in self._root or not self._inspection.delivery.is_placed(record)
-        return self._choices[id(record)] if placed else Choice.PASSED_OVER
+    def taken_of(self, records: Iterable[ElfRecord]) -> list[ElfRecord]:
+        return [record for record in records if self.choice[id(record)] is Choice.TAKEN]
 
     def around(self, record: ElfRecord, asks: str) -> Surroundings:
         """What stands around an object in its root."""
@@ -255,9 +254,8 @@ class _Delivered:
             return Surroundings(asks=asks)
         closure = self._closures.get(id(root))
         if closure is None:
-            there = [r for r in root.records if self.choice(r) is Choice.TAKEN]
-            closure = self._closures[id(root)] = Closure(there)
-        return Surroundings(closure.pulled(record), closure.shipped, asks, supply.brought_libc(root, record))
+            closure = self._closures[id(root)] = Closure(self.taken_of(root.records))
+        return Surroundings(closure.pulled(record), closure.shipped, asks, root.libc_of(record))
 
 
 def _is_for(root: Root, platform: Platform, architectures: Mapping[Any, Architecture]) -> bool:

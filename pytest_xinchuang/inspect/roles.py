@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Any
 
 from pytest_xinchuang.core.platform import Architecture, Platform
-from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.record import ElfRecord
 
 
@@ -91,50 +90,48 @@ class Role:
 
 
 class Roles:
-    """The roles of the objects of one artifact.
+    """The roles of the objects of one artifact on one platform.
 
     Args:
-        top: the artifact.
-        records: its objects, those alone that are there once it is unpacked.
+        records: the objects that are there once it is unpacked on the platform, and their paths in the whole delivery.
+        modes: their permission bits by ``id``, where they are known.
     """
 
-    def __init__(self, top: Node, records: Iterable[ElfRecord], architectures: Mapping[Any, Architecture]) -> None:
-        self._top = top
+    def __init__(
+        self,
+        records: Iterable[tuple[ElfRecord, str]],
+        platform: Platform,
+        architectures: Mapping[Any, Architecture],
+        modes: Mapping[int, int] | None = None,
+    ) -> None:
+        self._platform = platform
         self._words = _Words(architectures)
-        self._modes = {id(r): _mode(node, r) for node in top.walk() for r in node.objects}
-        self.by_name: dict[str, Role] = {}
+        self._modes = modes or {}
+        self._inside: dict[int, str] = {}
+        self._roles: dict[str, Role] = {}
         self._of: dict[int, Role] = {}
-        for record in records:
-            name, chosen = self._words.role(self._inside(record))
-            role = self.by_name.setdefault(name, Role(name))
+        self._native: set[str] = set()
+        for record, path in records:
+            name, chosen = self._words.role(path)
+            role = self._roles.setdefault(name, Role(name))
             role.chosen = role.chosen or chosen
             role.records.append(record)
-            self._of[id(record)] = role
+            self._inside[id(record)], self._of[id(record)] = path, role
+            if record.elf.machine == platform.architecture.elf_machine:
+                self._native.add(record.file_name)
 
     def named(self, record: ElfRecord) -> str | None:
         """The architecture that the path of an object names, None where it names none or several."""
-        return self._words.named(self._inside(record))
+        return self._words.named(self._inside.get(id(record), record.path))
 
-    def role_of(self, record: ElfRecord) -> Role:
-        return self._of[id(record)]
+    def choice(self, record: ElfRecord) -> Choice:
+        """What becomes of an object; one that is not there is passed over."""
+        role = self._of.get(id(record))
+        return Choice.PASSED_OVER if role is None else self._choice(record, role)
 
-    def choices(self, platform: Platform) -> dict[int, Choice]:
-        """What becomes of each object on a platform, by ``id``."""
-        machine = platform.architecture.elf_machine
-        native = {r.file_name for role in self.by_name.values() for r in role.records if r.elf.machine == machine}
-        return {
-            id(record): self._choice(record, role, platform, native)
-            for role in self.by_name.values()
-            for record in role.records
-        }
-
-    def _inside(self, record: ElfRecord) -> str:
-        top = self._top.place
-        return record.place[len(top) :] if record.place.startswith(top) and record.place != top else record.path
-
-    def _choice(self, record: ElfRecord, role: Role, platform: Platform, native: set[str]) -> Choice:
-        machine, libc = platform.architecture.elf_machine, platform.system.libc
-        inside = self._inside(record)
+    def _choice(self, record: ElfRecord, role: Role) -> Choice:
+        machine, libc = self._platform.architecture.elf_machine, self._platform.system.libc
+        inside = self._inside[id(record)]
         if self._words.other_system(inside) and record.elf.libc in (None, "bionic"):
             return Choice.PASSED_OVER
         if record.elf.machine == machine:
@@ -142,18 +139,18 @@ class Roles:
             return Choice.TAKEN if record.elf.libc in (None, libc) or not fits else Choice.PASSED_OVER
         if record.elf.machine in MACHINES_OF_DEVICES:
             return Choice.DATA
-        if any(r.elf.machine == machine and self._may_stand_for(r, platform) for r in role.records):
+        if any(r.elf.machine == machine and self._may_stand_for(r) for r in role.records):
             return Choice.PASSED_OVER
         if CROSS.search(inside) or (_FOR_ALL.search(inside) and self._cannot_start(record)):
             return Choice.DATA
         if role.chosen:
             return Choice.LACKING
-        return Choice.UNKNOWN if record.file_name in native else Choice.FOREIGN
+        return Choice.UNKNOWN if record.file_name in self._native else Choice.FOREIGN
 
-    def _may_stand_for(self, record: ElfRecord, platform: Platform) -> bool:
+    def _may_stand_for(self, record: ElfRecord) -> bool:
         """Whether whoever looks for the platform's file finds this one: its path names no other architecture."""
         named = self.named(record)
-        return named is None or named == platform.arch.value
+        return named is None or named == self._platform.arch.value
 
     def _cannot_start(self, record: ElfRecord) -> bool:
         """Whether nothing starts or loads it: it is no library, and may not be executed."""
@@ -161,10 +158,6 @@ class Roles:
         library = elf.kind == "dyn" and (elf.soname is not None or bool(elf.libraries)) and elf.interpreter is None
         mode = self._modes.get(id(record))
         return not library and mode is not None and not mode & 0o111
-
-
-def _mode(node: Node, record: ElfRecord) -> int | None:
-    return node.modes.get(record.path)
 
 
 class _Words:

@@ -68,7 +68,7 @@ def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRe
     """Whether the loader finds what each program needs, and what its libraries need."""
     told: set[tuple[str, str]] = set()
     foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
-    whole = own_libc(root, judge.platform.architecture.elf_machine) is not None
+    whole = root.libc(judge.platform.architecture.elf_machine) is not None
     for program in (record for record in taken if record.elf.interpreter is not None):
         for user, name, supply in search.closure(program):
             if (user.place, name) in told or supply.how is How.FOUND:
@@ -95,40 +95,3 @@ def _tell(
     elif how in (How.ABSENT, How.NEARBY) and whole:
         # Not each program of an image is ever started.
         judge.find("XC-DLV-007", Certainty.GUARDED, user.place, **params)
-
-
-def own_libc(root: Root, machine: str) -> str | None:
-    """The C library that a root brings for a machine, ``glibc`` or ``musl``: its programs use that and not the platform's."""
-    for path, record in root.files.items():
-        if record is None or record.elf.machine != machine or root.kind is not Kind.SYSTEM:
-            continue
-        name = posixpath.basename(path)
-        if name.startswith("ld-musl-") or (name == "libc.so" and record.elf.soname in (None, "libc.so")):
-            return "musl"
-        if record.elf.soname == "libc.so.6" and path.split("/")[0] in ("lib", "lib64", "usr"):
-            return "glibc"
-    return None
-
-
-def brought_libc(root: Root | None, record: ElfRecord) -> str | None:
-    """The C library that comes with an object: its root's, that of an outer one, or that of a loader which it names itself."""
-    while root is not None:
-        if found := own_libc(root, record.elf.machine):
-            return found
-        loader = _own_loader(root, record)
-        if loader is not None and loader.elf.machine == record.elf.machine:
-            return "musl" if "musl" in loader.file_name else "glibc"
-        root = root.outer
-    return None
-
-
-def _own_loader(root: Root, record: ElfRecord) -> ElfRecord | None:
-    named = record.elf.interpreter
-    if named is None:
-        return None
-    found = root.at(named) if root.kind is Kind.SYSTEM else None
-    if found is not None or root.kind is Kind.SYSTEM:
-        return found
-    # A tree is put anywhere: that its path is the end of the loader's is as much as can be seen.
-    ends = (p for p, each in root.files.items() if each is not None and "/" in p and named.endswith("/" + p))
-    return next((root.files[path] for path in ends), None)
