@@ -7,13 +7,17 @@ The loader, and whoever chooses between files, knows such a root alone: not the 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.images import Image, images
 from pytest_xinchuang.inspect.record import ElfRecord
+
+T = TypeVar("T")
 
 LINKS = 40
 """Symbolic links that are followed in one path (Linux, MAXSYMLINKS)."""
@@ -197,9 +201,19 @@ class Delivery:
             root.add(node)
             if root.kind is Kind.PYTHON:
                 _install(root)
-            elif root.kind is Kind.TREE and _is_system(root.files):
-                root.kind = Kind.SYSTEM
+            elif root.kind is Kind.TREE:
+                for prefix in _systems((*root.files, *root.links)):
+                    self._split(root, prefix)
             self._children(node.children, root)
+
+    def _split(self, tree: Root, prefix: str) -> None:
+        """Make a root of its own of a directory that is a root file system."""
+        if not prefix:
+            tree.kind = Kind.SYSTEM
+            return
+        root = self._root(Kind.SYSTEM, f"{tree.place}/{prefix.rstrip('/')}", tree, name=prefix.rstrip("/"))
+        root.files, root.links = _taken(tree.files, prefix), _taken(tree.links, prefix)
+        root.texts = _taken(tree.texts, prefix)
 
     def _children(self, children: Iterable[Node], outer: Root) -> None:
         together: dict[str, list[Node]] = {"deb": [], "rpm": []}
@@ -269,17 +283,30 @@ def _kind_of(node: Node) -> Kind:
     return Kind.CLASS_PATH if node.kind == "jar" else Kind.SYSTEM if node.kind == "cpio" else Kind.TREE
 
 
-_OF_SYSTEM = ("etc/os-release", "usr/lib/os-release", "etc/ld.so.cache", "etc/ld.so.conf", "etc/passwd")
+_OF_SYSTEM = re.compile(
+    r"(?P<root>(?:.*/)?)(?:(?:usr/lib|etc)/os-release|etc/(?:ld\.so\.(?:cache|conf)|passwd)"
+    r"|(?P<loader>(?:usr/)?lib(?:64)?/ld-(?:linux|musl)-[^/]*))"
+)
+"""What only a root file system has at its place. A program that brings its loader is none: that needs an /etc beside it."""
 
 
-def _is_system(files: Iterable[str]) -> bool:
-    """Whether a directory or archive is a root file system: it has what only such a one has, at its place."""
-    files = set(files)
-    return any(name in files for name in _OF_SYSTEM) or any(
-        posixpath.dirname(name) in ("lib", "lib64", "usr/lib", "usr/lib64")
-        and posixpath.basename(name).startswith(("ld-linux", "ld-musl-"))
-        for name in files
-    )
+def _systems(files: Iterable[str]) -> list[str]:
+    """The directories of a tree that are root file systems, with a slash at their end; "" is the tree itself."""
+    files = list(files)
+    found: set[str] = set()
+    for name in files:
+        match = _OF_SYSTEM.fullmatch(name)
+        if match is not None and (
+            not match["loader"] or any(other.startswith(match["root"] + "etc/") for other in files)
+        ):
+            found.add(match["root"])
+    # The shortest: /usr of one is no other.
+    return sorted(root for root in found if not any(root != other and root.startswith(other) for other in found))
+
+
+def _taken(known: dict[str, T], prefix: str) -> dict[str, T]:
+    """Take what is below a directory out of a table, by its paths there."""
+    return {path[len(prefix) :]: known.pop(path) for path in [path for path in known if path.startswith(prefix)]}
 
 
 def _apply(root: Root, layer: Node) -> None:

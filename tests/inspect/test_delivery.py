@@ -109,6 +109,26 @@ def test_packages_beside_each_other_are_installed_together(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("files", "kinds"),
+    [
+        ("etc/os-release usr/bin/a", {"": "system"}),
+        ("usr/lib/os-release bin/a", {"": "system"}),
+        (
+            "rootfs/etc/os-release rootfs/usr/lib/os-release rootfs/usr/bin/a config.json",
+            {"": "tree", "rootfs!": "system"},
+        ),
+        ("etc/x lib/ld-linux-aarch64.so.1 bin/a", {"": "system"}),
+        # A program with its loader beside it is put anywhere.
+        ("lib/ld-linux-aarch64.so.1 lib/libc.so.6 bin/a", {"": "tree"}),
+        ("app/lib/ld-musl-aarch64.so.1 other/etc/app.conf", {"": "tree"}),
+    ],
+)
+def test_which_directories_are_root_file_systems(files: str, kinds: dict[str, str]) -> None:
+    top = Node("directory", "top", "top", members=files.split())
+    assert {r.inside: r.kind.value for r in Delivery(top).roots} == kinds
+
+
+@pytest.mark.parametrize(
     ("links", "path", "there"),
     [
         ({}, "usr/lib/a", "usr/lib/a"),

@@ -88,7 +88,7 @@ def _tell(
         judge.find("XC-DLV-002", Certainty.CERTAIN, user.place, **params)
     elif how is How.NO_OBJECT:
         judge.find("XC-DLV-003", Certainty.CERTAIN, user.place, **params)
-    elif how is How.NEARBY and root.kind is not Kind.SYSTEM:
+    elif how is How.NEARBY and root.kind is not Kind.SYSTEM and not of_system:
         judge.find("XC-DLV-004", Certainty.GUARDED, user.place, **params)
     elif how is How.ABSENT and machine and not of_system:
         judge.find("XC-DLV-001", Certainty.CERTAIN if whole else Certainty.UNDECIDED, user.place, **params)
