@@ -190,12 +190,10 @@ class ElfObject:
             lib.startswith(("libc.musl-", "ld-musl-")) for lib in self.libraries
         ):
             return "musl"
-        if any(n.family == "GLIBC" for n in self.needed):
-            return "glibc"
-        # musl's own libc has the soname libc.so, and no symbol versions.
-        if "libc.so" in self.libraries and not self.needed:
+        # musl's libc has the soname libc.so. GCC's own libraries have versions called GLIBC there too.
+        if "libc.so" in self.libraries:
             return "musl"
-        return None
+        return "glibc" if any(n.family == "GLIBC" for n in self.needed) else None
 
     def world(self, architecture: Architecture) -> World:
         """The LoongArch ABI world, "new" elsewhere, with what tells it.

@@ -135,8 +135,8 @@ class Roles:
         if self._words.other_system(inside) and record.elf.libc in (None, "bionic"):
             return Choice.PASSED_OVER
         if record.elf.machine == machine:
-            fits = [r for r in role.records if r.elf.machine == machine and r.elf.libc in (None, libc)]
-            return Choice.TAKEN if record.elf.libc in (None, libc) or not fits else Choice.PASSED_OVER
+            fits = [r for r in role.records if r.elf.machine == machine and self._libc(r) in (None, libc)]
+            return Choice.TAKEN if self._libc(record) in (None, libc) or not fits else Choice.PASSED_OVER
         if record.elf.machine in MACHINES_OF_DEVICES:
             return Choice.DATA
         if any(r.elf.machine == machine and self._may_stand_for(r) for r in role.records):
@@ -146,6 +146,10 @@ class Roles:
         if role.chosen:
             return Choice.LACKING
         return Choice.UNKNOWN if record.file_name in self._native else Choice.FOREIGN
+
+    def _libc(self, record: ElfRecord) -> str | None:
+        """The C library that an object is for, by itself or by its path: a library in C++ may name none of musl's."""
+        return record.elf.libc or self._words.libc(self._inside[id(record)])
 
     def _may_stand_for(self, record: ElfRecord) -> bool:
         """Whether whoever looks for the platform's file finds this one: its path names no other architecture."""
@@ -171,6 +175,7 @@ class _Words:
         self._arch = _word("|".join(map(re.escape, known)))
         self._role = _word("|".join([*map(re.escape, known), *_LIBCS]), before="[-_.]?")
         self._cpu = _word(_CPUS, before="[-_.]?")
+        self._musl = _word("musl|linuxmusl|alpine|musllinux|musleabihf")
         self._system = _word("|".join(_SYSTEMS))
 
     def role(self, path: str) -> tuple[str, bool]:
@@ -194,6 +199,9 @@ class _Words:
     def platforms_in(self, text: str) -> set[str]:
         """The platforms' architectures that are named anywhere in a text."""
         return {self._aliases[word] for word in self._arch.findall(_plain(text)) if word in self._aliases}
+
+    def libc(self, path: str) -> str | None:
+        return "musl" if self._musl.search(_plain(path)) else None
 
     def other_system(self, path: str) -> bool:
         return self._system.search(_plain(path)) is not None

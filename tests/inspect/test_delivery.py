@@ -13,6 +13,7 @@ from pytest_xinchuang.inspect.delivery import Delivery, Kind, Root
 from pytest_xinchuang.inspect.images import images
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
+from pytest_xinchuang.inspect.rules import npm
 from pytest_xinchuang.inspect.search import How, Search
 from tests.inspect import containers
 from tests.inspect.test_rules import codes, elf, found
@@ -376,3 +377,89 @@ def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) ->
     assert codes(tools.deb("a.deb", control, brought), "kunpeng", platforms) == set()
     alone = {"opt/bin/app": app}
     assert codes(tools.deb("b.deb", control, alone), "kunpeng", platforms) == {"XC-ELF-006"}
+
+
+# -- npm and wheels
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "taken"),
+    [
+        (["linux"], "linux", True),
+        ("linux", "linux", True),
+        (["x64", "arm64"], "loong64", False),
+        (["!win32"], "linux", True),
+        (["!linux"], "linux", False),
+        (["linux", "!linux"], "linux", False),
+        (["any"], "linux", True),
+        ([], "linux", True),
+        ({"linux": 1}, "linux", True),
+        (["!arm", "x64"], "arm64", False),
+    ],
+)
+def test_what_npm_reads_in_a_list(wanted: object, value: str, taken: bool) -> None:
+    assert npm.accepts(wanted, value) is taken
+
+
+PREBUILT = '{"scripts": {"install": "prebuild-install || node-gyp rebuild"}}'
+
+
+@pytest.mark.parametrize(
+    ("manifest", "found"),
+    [
+        ('{"name": "x"}', set()),
+        ('{"os": ["linux"], "cpu": ["arm64"], "libc": ["glibc"]}', set()),
+        ('{"cpu": ["x64"]}', {"XC-PKG-010"}),
+        ('{"os": ["win32"]}', {"XC-PKG-010"}),
+        ('{"libc": ["musl"]}', {"XC-PKG-010"}),
+        (PREBUILT, {"XC-PKG-011"}),
+        ('{"scripts": {"postinstall": "node install.js"}}', {"XC-PKG-011"}),
+        ('{"scripts": {"install": "node-gyp-build", "test": "curl x"}}', set()),
+        ('{"optionalDependencies": {"@x/linux-x64": "1", "@x/linux-arm64": "1", "@x/darwin-x64": "1"}}', set()),
+        (
+            '{"optionalDependencies": {"@x/linux-x64": "1", "@x/linux-loong64": "1", "@x/win32-arm64": "1"}}',
+            {"XC-PKG-008"},
+        ),
+        ("[]", set()),
+        ("{", set()),
+        ('{"scripts": [], "optionalDependencies": 5, "cpu": 7}', set()),
+    ],
+)
+def test_whom_an_npm_package_is_for(manifest: str, found: set[str], tools: Tools, platforms: Platforms) -> None:
+    files = {"package/package.json": manifest.encode(), "package/x.node": tools.c(Arch.ARM64, LIBRARY, shared=True)}
+    assert codes(tools.file("x.tgz", tools.tar(files)), "kunpeng", platforms) == found
+    installed = {name.replace("package/", "app/node_modules/x/"): data for name, data in files.items()}
+    assert codes(tools.file("app.tgz", tools.tar(installed)), "kunpeng", platforms) == set()
+
+
+@pytest.mark.parametrize(
+    ("wheel", "files", "found"),
+    [
+        ("cp311-cp311", ["x.cpython-311-aarch64-linux-gnu.so"], set()),
+        ("cp311-cp311", ["x.cpython-311-x86_64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so", "x.cpython-311-aarch64-linux-gnu.so"], set()),
+        ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so", "x.abi3.so"], set()),
+        ("cp311-abi3", ["x.abi3.so"], set()),
+        ("cp313-cp313t", ["x.cpython-313t-aarch64-linux-gnu.so"], set()),
+        ("cp39.cp310-none", ["x.cpython-310-aarch64-linux-gnu.so"], set()),
+        ("py3-none", ["x.cpython-310-aarch64-linux-gnu.so", "x.cpython-311-aarch64-linux-gnu.so"], set()),
+        ("pp39-pypy39_pp73", ["x.pypy39-pp73-aarch64-linux-gnu.so"], set()),
+        ("cp311-cp311", ["libplain.so"], set()),
+    ],
+)
+def test_names_of_extension_modules(
+    wheel: str, files: list[str], found: set[str], tools: Tools, platforms: Platforms
+) -> None:
+    data = tools.c(Arch.ARM64, LIBRARY, shared=True)
+    path = tools.zip(f"x-1.0-{wheel}-manylinux2014_aarch64.whl", {f"x/{name}": data for name in files})
+    assert codes(path, "kunpeng", platforms) == found
+
+
+def test_a_file_for_another_libc_by_its_name_alone(tools: Tools, platforms: Platforms) -> None:
+    glibc = tools.c(Arch.ARM64, '#include <stdio.h>\nint f(void) { return puts(""); }\n', shared=True)
+    newer = tools.user_of(Arch.ARM64, "libstdc++.so.6", "GLIBCXX_3.4.32", "shiny")
+    both = {"prebuilds/linux-arm64/x.glibc.node": glibc, "prebuilds/linux-arm64/x.musl.node": newer}
+    assert codes(tools.zip("both.zip", both), "phytium", platforms) == set()
+    alone = {"prebuilds/linux-arm64/x.glibc.node": newer}
+    assert codes(tools.zip("one.zip", alone), "phytium", platforms) == {"XC-ELF-011"}
