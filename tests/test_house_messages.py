@@ -36,6 +36,7 @@ ALLOWED: dict[str, str] = {
     "gotest/result.py:TestVerdict": ID,
     "toolchain/flags/features.py": "names that compilers have for extensions",
     "toolchain/flags/linking.py": "words of a linker",
+    "toolchain/flags/sources.py": "names of programs",
     "toolchain/flags/words.py": "names of programs",
     "packages/mru/counterfactuals.py": "an os-release",
     "packages/sdk_ast/manifest.py": SCHEMA,

@@ -48,6 +48,7 @@ class BuildInfo:
         linked: it is a program or a shared library, and may have parts that tell nothing.
         switches: the strings of ``.GCC.command.line``.
         producers: DW_AT_producer of each unit, each once.
+        units: how many units its debugging information has.
         silent_units: units whose producer could not be read.
         comments: the strings of ``.comment``.
     """
@@ -56,6 +57,7 @@ class BuildInfo:
     linked: bool
     switches: list[str] = field(default_factory=list)
     producers: list[str] = field(default_factory=list)
+    units: int = 0
     silent_units: int = 0
     comments: list[str] = field(default_factory=list)
     go: GoBuildInfo | None = None
@@ -169,7 +171,7 @@ def _read_units(sections: _Sections, info: BuildInfo) -> None:
         elif producer:
             seen[producer] = None
         at = end
-    info.producers = list(seen)
+    info.producers, info.units = list(seen), units
 
 
 def _producer(sections: _Sections, data: bytes, at: int, wide: bool) -> str | None:

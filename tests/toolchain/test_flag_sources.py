@@ -58,7 +58,15 @@ def test_what_is_no_compilation_database_is_refused(text: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "[1]", '[{"file": "a.c"}]', '[{"file": 1, "command": "gcc \'"}]', '[{"arguments": [1]}]']
+    "text",
+    [
+        "[]",
+        '[{"file": "a.c", "command": "mycc -O2 -c a.c"}]',
+        "[1]",
+        '[{"file": "a.c"}]',
+        '[{"file": 1, "command": "gcc \'"}]',
+        '[{"arguments": [1]}]',
+    ],
 )
 def test_entries_that_tell_nothing_are_told(text: str, tmp_path: Path) -> None:
     assert unread(read_source(put(tmp_path / "compile_commands.json", text)))
@@ -101,7 +109,16 @@ def test_what_make_prints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hello\n", "  CC      a.o\n", "[ 50%] Building C object x.o\n", "gcc -O2 'a\n", "echo gcc -O2 a.c\n"]
+    "text",
+    [
+        "",
+        "hello\n",
+        "  CC      a.o\n",
+        "[ 50%] Building C object x.o\n",
+        "gcc -O2 'a\n",
+        "echo gcc -O2 a.c\n",
+        "gcc a.c\nmycc -c b.c\n",
+    ],
 )
 def test_output_that_tells_no_flags_is_told(text: str, tmp_path: Path) -> None:
     assert unread(read_source(put(tmp_path / "make.log", text)))

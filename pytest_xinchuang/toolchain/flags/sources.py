@@ -101,7 +101,9 @@ def _of_database(text: str, path: Path) -> Iterator[Line]:
             continue
         place = f"{path}: {entry.get('file', '?')}"
         directory = path.parent / str(entry.get("directory") or ".")
-        yield Line(_essential(_expanded(words, directory)), place)
+        known = is_compiler(words[0]) or is_starter(words[0])
+        unknown = NOTHING if known else _("{name} is no compiler that is known here", name=verbatim(words[0]))
+        yield Line(_essential(_expanded(words, directory)), place, unknown, _INSPECT)
     if broken or not entries:
         why = (
             n_("{n} entry tells no command", "{n} entries tell no command", broken) if broken else _("it has no entry")
@@ -189,6 +191,7 @@ def _of_output(text: str, path: Path) -> Iterator[Line]:
             continue
         mine = [words for command in commands if (words := _compiled(command))]
         silent += not mine and bool(_SILENT.match(line))
+        broken += not mine and any(map(_may_compile, commands))
         for words in mine:
             found += 1
             yield Line(_essential(_expanded(words, path.parent)), place)
@@ -232,6 +235,17 @@ def _commands(line: str) -> list[list[str]] | None:
     except ValueError:
         return None
     return [c for c in commands if c]
+
+
+_SOURCE = re.compile(r".*\.(?:c|cc|cpp|cxx|c\+\+|C|S|m|mm|f|f90|F90|cu)")
+_NO_COMPILER = of(
+    "echo printf rm mv cp ln install test [ sed awk grep cat touch mkdir python python3 perl tar git patch diff bash sh"
+)
+
+
+def _may_compile(command: Sequence[str]) -> bool:
+    """Whether a command of a name that is not known looks like a compiler's: it makes an object of a source."""
+    return "-c" in command and command[0] not in _NO_COMPILER and any(map(_SOURCE.fullmatch, command))
 
 
 def _compiled(command: Sequence[str]) -> list[str]:
@@ -375,7 +389,7 @@ def _silence(info: BuildInfo, recorded: bool) -> Message:
             "nothing in it tells the flags that it was built with (-g, -frecord-gcc-switches, -grecord-command-line)"
         )
     quiet = [p for p in info.producers if not _flags_of(p) and not p.startswith("GNU AS")]
-    if quiet and not info.switches:
+    if quiet and (not info.switches or info.units > 1):
         return _("{producer} has not recorded its flags", producer=verbatim(quiet[0][:80]))
     if info.silent_units:
         return n_(

@@ -21,6 +21,7 @@ _KINDS = {
     "gcc": "gcc", "g++": "gcc", "gfortran": "gcc", "gnat": "gcc", "gccgo": "gcc", "clang": "clang", "clang++": "clang",
     "clang-cl": "other", "flang": "clang", "cc": "", "c++": "", "cpp": "", "rustc": "rustc", "zig": "zig", "go": "go",
 }  # fmt: skip
+_LINKER = re.compile(r"(?:(?P<triple>[\w.]+(?:-[\w.]+)*)-)?(?:ld(?:\.(?:bfd|gold|lld))?|mold|lld)")
 _OTHERS = re.compile(
     r"(?:icc|icpc|icx|icpx|ifort|ifx|dpcpp|nvcc|nvc|nvc\+\+|nvfortran|pgcc|pgc\+\+|armclang|armflang|craycc|xlc|xlC|tcc|hipcc|dmd|ldc2"
     r"|gdc|swiftc|ghc|ocamlopt|cl)(?:\.exe)?"
@@ -101,7 +102,7 @@ class Parts:
     """One line, taken apart.
 
     Attributes:
-        compiler: gcc, clang, zig, rustc, go; other: one that is not here; empty: it is not said which.
+        compiler: gcc, clang, zig, rustc, go, ld; other: one that is not here; empty: it is not said which.
         named: the compiler, as it is named.
         machine: the first word of the target triple in the compiler's name.
         given: all words, for the rules that look at one alone.
@@ -134,9 +135,9 @@ def split(text: str) -> list[str] | None:
 
 
 def is_compiler(word: str) -> bool:
-    """Whether a word is the name of a compiler, with or without its place."""
+    """Whether a word is the name of a compiler or linker, with or without its place."""
     name = PurePosixPath(word.replace("\\", "/")).name
-    return bool(_COMPILER.fullmatch(name) or _OTHERS.fullmatch(name)) or name in ("go", "go.exe")
+    return any(p.fullmatch(name) for p in (_COMPILER, _OTHERS, _LINKER)) or name in ("go", "go.exe")
 
 
 def is_flag_variable(name: str) -> bool:
@@ -161,6 +162,8 @@ def take_apart(words: Sequence[str]) -> Parts:
     if parts.compiler == "rustc" or (not parts.compiler and _is_rust(left)):
         parts.compiler = "rustc"
         parts.given, parts.rust = left, [*parts.rust, *left]
+    elif parts.compiler == "ld":
+        parts.given, parts.linker = left, [(word, word) for word in left]
     elif parts.compiler == "go":
         parts.given = left
         _of_go(left, parts)
@@ -198,6 +201,8 @@ def _compiler(word: str, parts: Parts) -> None:
         parts.compiler, parts.machine = _KINDS[found["name"]], (found["triple"] or "").split("-")[0]
         if parts.compiler == "clang" and found["triple"]:
             parts.target = found["triple"]
+    elif found := _LINKER.fullmatch(name):
+        parts.compiler, parts.machine = "ld", (found["triple"] or "").split("-")[0]
     else:
         parts.compiler = "other"
 
