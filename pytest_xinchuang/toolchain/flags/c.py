@@ -9,6 +9,7 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.toolchain.flags.ask import Answer, Asker
+from pytest_xinchuang.toolchain.flags.features import is_of
 from pytest_xinchuang.toolchain.flags.found import DROP, Found
 from pytest_xinchuang.toolchain.flags.words import Parts
 from pytest_xinchuang.tools.versions import toolchains
@@ -17,6 +18,7 @@ Word = tuple[str, ...]
 
 _NATIVE = re.compile(r"-m(arch|cpu|tune)=native(?:\+.*)?")
 _CPU = re.compile(r"-m(?:arch|cpu)=")
+_CPU_OPTION = re.compile(r"-m(?:arch|cpu|tune)=")
 _ASSEMBLER = re.compile(
     r"--noexecstack|--execstack|--compress-debug-sections.*|--nocompress-debug-sections|-g.*|--g.*|-a.*|-I.*|-L.*|-W|--warn|--no-warn"
     r"|--fatal-warnings|--size-check=.*|--strip-local-absolute|--reduce-memory-overheads|--hash-size.*|--(?:no-)?pad-sections|-D|-k"
@@ -92,8 +94,11 @@ class CLine:
     def _meant(self, word: Word) -> Word:
         """A word as clang is told it: zig names CPUs with `_`, and on x86-64 by -mcpu, which for GCC is -mtune."""
         option, _equals, value = word[0].partition("=")
+        if self.arch is Arch.ARM64 and option in ("-mcpu", "-mtune"):
+            # GCC names clusters of two kinds of cores so, of which both have the same instructions.
+            value = re.sub(r"^([a-z0-9-]+)\.cortex-a\d+", r"\1", value)
         if option not in ("-mcpu", "-march") or not value:
-            return word
+            return (f"{option}={value}",) if value else word
         compiler = self.parts.compiler
         if compiler in ("", "zig") and "_" in value:
             value = value.replace("_", "-")
@@ -131,7 +136,9 @@ class CLine:
         if by_gcc is None:
             by_gcc = self._gcc([w for w in words if self._gcc([w]) is not None])
         for word in words:
-            if word not in taken and self._gcc([word]) is None:
+            # clang ignores some flags of other architectures, and GCC refuses them.
+            foreign = not _CPU_OPTION.match(word[0]) and any(is_of(word[0], a) for a in Arch if a is not self.arch)
+            if (word not in taken or foreign) and self._gcc([word]) is None:
                 self._refused(word)
         answers = [a for a in (by_clang, by_gcc) if a is not None]
         if len(taken) < len(words) and by_clang is None and by_gcc is None and taken:
@@ -145,9 +152,11 @@ class CLine:
         if any(f.object == flag for f in self.found.findings):
             return  # that it is refused is known by hand
         own = self.platform.architecture
+        if (gcc_only := OF_GCC.get(self.arch)) and gcc_only.fullmatch(word[0]) and self.parts.compiler != "clang":
+            return
         if word[0].startswith("-m"):
             for arch, target in OTHER_TARGETS.items():
-                if arch is not self.arch and self.asker.zig and self.asker.clang_answer(word, arch, target) is not None:
+                if arch is not self.arch and is_of(word[0], arch) and self._is_taken(word, arch, target):
                     reason = _(
                         "compilers for {arch} refuse it, it is a flag for {other}", arch=own.uname, other=arch.value
                     )
@@ -156,6 +165,9 @@ class CLine:
         elif (gcc := self.asker.some_gcc()) and self.asker.gcc_answer(gcc, word, None) is not None:
             return  # a flag of GCC that is of no architecture
         self.found.open(flag, _("no compiler here knows it for {arch}", arch=own.uname))
+
+    def _is_taken(self, word: Word, arch: Arch, target: str) -> bool:
+        return self.asker.zig is not None and self.asker.clang_answer(word, arch, target) is not None
 
     # -- comparing
 
@@ -240,6 +252,19 @@ class CLine:
             features = answer.features - (base.features if base else frozenset())
             self.found.uses(shown, features, frozenset(), _("the assembler takes it in code that is written by hand"))
 
+
+OF_GCC = {
+    Arch.ARM64: re.compile(
+        r"-m(?:no-)?(?:fix-cortex-a53-(?:835769|843419)|low-precision-(?:recip-sqrt|sqrt|div)|pc-relative-literal-loads|track-speculation"
+        r"|omit-leaf-frame-pointer|early-(?:ra|ldp-fusion)|late-ldp-fusion)(?:=\w+)?|-mtls-dialect=(?:trad|desc)|-mtls-size=\d+"
+        r"|-mstack-protector-guard(?:-reg|-offset)?=[\w-]+|-mcmodel=(?:tiny|small|large)"
+    ),
+    Arch.LOONG64: re.compile(
+        r"-m(?:no-)?(?:explicit-relocs|direct-extern-access|cond-move-(?:int|float)|check-zero-division|pass-mrelax-to-as|relax"
+        r"|annotate-tablejump|branch-cost|max-inline-memcpy-size|strict-align)(?:=\w+)?|-mcmodel=(?:normal|medium|extreme)"
+    ),
+}
+"""Flags that GCC has and clang may lack, and that make no other instructions (GCC, AArch64 and LoongArch options)."""
 
 OTHER_TARGETS = {Arch.AMD64: "x86_64-linux-gnu", Arch.ARM64: "aarch64-linux-gnu", Arch.LOONG64: "loongarch64-linux-gnu"}
 """An architecture -> how clang is told to make code for it."""

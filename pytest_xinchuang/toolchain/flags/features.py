@@ -144,6 +144,19 @@ LEVELS = {
 """The micro-architecture levels of the x86-64 psABI (chapter 3.1.1) as features of Linux."""
 
 
+def is_of(flag: str, arch: Arch) -> bool:
+    """Whether a flag names a CPU, or an extension that only this architecture has."""
+    name = re.sub(r"^-m(?:no-)?", "", flag)
+    if re.fullmatch(r"(?:arch|cpu|tune)=.*", name):
+        return True
+    others = [a for a in Arch if a is not arch]
+    return _is_named(name, arch) and not any(_is_named(name, other) for other in others)
+
+
+def _is_named(name: str, arch: Arch) -> bool:
+    return name in _NAMES[arch] or name in _NOTHING[arch]
+
+
 def of_compiler(names: Iterable[str], arch: Arch) -> tuple[frozenset[str], frozenset[str]]:
     """Linux's names of extensions that LLVM or rustc has named, and those that have none."""
     known: set[str] = set()
