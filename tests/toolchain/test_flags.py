@@ -96,6 +96,7 @@ C = [
     ("kunpeng", "-msse2", CERTAIN),
     (LA464, "-msse4.2", CERTAIN),
     ("zhaoxin", "-mlsx", CERTAIN),
+    ("zhaoxin", "clang -mlsx", CLEAN),  # ignored with a warning
     # Of GCC for another architecture than this host's, and of no instructions.
     ("kunpeng", "-mtls-dialect=desc", CLEAN),
     ("phytium", "-mcpu=cortex-a53 -mfix-cortex-a53-843419", CLEAN),

@@ -138,6 +138,7 @@ class CLine:
         for word in words:
             # clang ignores some flags of other architectures, and GCC refuses them.
             foreign = not _CPU_OPTION.match(word[0]) and any(is_of(word[0], a) for a in Arch if a is not self.arch)
+            foreign = foreign and self.parts.compiler not in ("clang", "zig")
             if (word not in taken or foreign) and self._gcc([word]) is None:
                 self._refused(word)
         answers = [a for a in (by_clang, by_gcc) if a is not None]
