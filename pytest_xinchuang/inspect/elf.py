@@ -246,8 +246,8 @@ class ElfObject:
             return "musl"
         if any(n.family == "GLIBC" for n in self.needed):
             return "glibc"
-        # musl's own libc has the soname libc.so, and no symbol versions.
-        if "libc.so" in self.libraries and not self.needed:
+        # musl's own libc has the soname libc.so, and no symbol versions; those of GCC's libraries may stand beside it.
+        if "libc.so" in self.libraries:
             return "musl"
         return None
 

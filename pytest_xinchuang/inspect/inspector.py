@@ -23,6 +23,7 @@ from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, 
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.links import check_links
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import Runner
@@ -155,6 +156,7 @@ class Verdicts:
         elf_rules.check_mixture(self.judge, mine)
         closure = Closure(mine)
         check_closure(self.judge, closure)
+        check_links(self.judge, inspection.root, mine)
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
             packages.check_system(self.judge, inspection.root, mine)
@@ -247,6 +249,7 @@ def describe(elf: ElfObject) -> dict[str, Any]:
         "interpreter": elf.interpreter,
         "soname": elf.soname,
         "libraries": list(elf.libraries),
+        "rpath": list(elf.rpath),
         "runpath": list(elf.runpath),
         "versions": sorted({n.version for n in elf.needed}),
         "load_alignments": sorted(set(elf.load_alignments)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +71,9 @@ def of_tree(platform: Platform, tree: Path) -> Inventory:
     found = dict(by_facts(platform))
     wanted = platform.architecture.elf_machine
     for directory in _directories(tree, platform.architecture.triplet):
-        for name in sorted(os.listdir(directory)):
-            if ".so" not in name or (file := in_tree(tree, str((directory / name).relative_to(tree)))) is None:
+        for path in sorted(directory.iterdir()):
+            name = path.name
+            if ".so" not in name or (file := in_tree(tree, str(path.relative_to(tree)))) is None:
                 continue
             try:
                 elf = read_elf(file.read_bytes(), name)

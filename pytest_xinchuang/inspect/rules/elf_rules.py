@@ -194,7 +194,7 @@ def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None
                 )
         elif needed.version != "GLIBC_PRIVATE":
             _look_up(judge, record, needed, around, known)
-    _check_private(judge, record, around, known)
+    _check_private(judge, record, around)
     _check_strangers(judge, record)
 
 
@@ -223,7 +223,7 @@ def _look_up(judge: Judge, record: ElfRecord, needed: Needed, around: Surroundin
     )
 
 
-def _check_private(judge: Judge, record: ElfRecord, around: Surroundings, known: Inventory) -> None:
+def _check_private(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
     """What glibc keeps for itself, asked for by its version or by its name alone."""
     elf = record.elf
     own = elf.soname is not None and (elf.soname in GLIBC_LIBRARIES or LOADER.fullmatch(elf.soname))
