@@ -26,12 +26,13 @@ GLIBC_LIBRARIES = (
 )
 LOADER = re.compile(r"ld-linux.*\.so\.\d|ld\.so\.1|ld64\.so\.\d")
 
-# Markers without a function: the release of glibc that has them, and the oldest whose stable branch was given them.
-MARKERS: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
-    "GLIBC_ABI_DT_RELR": ((2, 36), (2, 36)),
-    "GLIBC_ABI_GNU2_TLS": ((2, 43), (2, 38)),
-    "GLIBC_ABI_GNU_TLS": ((2, 43), (2, 38)),
-    "GLIBC_ABI_DT_X86_64_PLT": ((2, 43), (2, 33)),
+# Markers without a function: the machine that alone has them, the release of glibc that came with them, and the oldest
+# whose stable branch was given them.
+MARKERS: Mapping[str, tuple[str, tuple[int, int], tuple[int, int]]] = {
+    "GLIBC_ABI_DT_RELR": ("", (2, 36), (2, 36)),
+    "GLIBC_ABI_GNU2_TLS": ("EM_X86_64", (2, 43), (2, 38)),
+    "GLIBC_ABI_GNU_TLS": ("EM_386", (2, 43), (2, 38)),
+    "GLIBC_ABI_DT_X86_64_PLT": ("EM_X86_64", (2, 43), (2, 33)),
 }
 
 # libstdc++'s manual, "ABI Policy and Guidelines": GLIBCXX -> the major releases of GCC that have it as their last.
@@ -141,9 +142,12 @@ def _glibc(release: Number | None, platform: Platform) -> dict[str, Library]:
     base = version_key(platform.architecture.libc_base)
     reach = Reach(sure=release or base, most=release)
     marks: dict[str, bool | None] = {}
-    for mark, (since, branch) in MARKERS.items():
-        known = release is not None and (release >= since or release < branch)
-        marks[mark] = (release is not None and release >= since) if known else None
+    for mark, (machine, since, branch) in MARKERS.items():
+        if machine not in ("", platform.architecture.elf_machine):
+            marks[mark] = False
+        else:
+            known = release is not None and (release >= since or release < branch)
+            marks[mark] = (release is not None and release >= since) if known else None
     names = (
         *GLIBC_LIBRARIES,
         *(i.rpartition("/")[2] for group in platform.architecture.interpreters.values() for i in group),

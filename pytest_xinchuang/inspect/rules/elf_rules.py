@@ -83,8 +83,11 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
         )
         return False
     if elf.kind != "rel" and any(elf.padding):
-        # An AppImage's mark is known to stand there; who runs the program has to mind it all the same.
-        certainty = Certainty.NOTE if elf.padding[:2] == b"I\x02" else Certainty.UNDECIDED
+        # An AppImage's mark is known to stand there; who runs the program has to mind it all the same. The kernel looks at
+        # it in no program, glibc's loader in every library ("nonzero padding in e_ident").
+        refused = not elf.program and platform.system.libc == "glibc"
+        unseen = Certainty.NOTE if elf.padding[:2] == b"I\x02" else Certainty.UNDECIDED
+        certainty = Certainty.CERTAIN if refused else unseen
         judge.find("XC-ELF-008", certainty, record.place, padding=elf.padding.hex())
     if not _check_world(judge, record):
         return False
