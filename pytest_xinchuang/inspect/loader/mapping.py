@@ -92,16 +92,14 @@ def _broken(elf: ElfObject) -> list[Message]:
         found.append(_("it has no loadable segment"))
     for s in elf.segments:
         if s.size > s.memory:
-            found.append(
-                _("the segment at {address} has more bytes in the file than in memory", address=f"{s.address:#x}")
-            )
+            found.append(_("the segment at {address:#x} has more bytes in the file than in memory", address=s.address))
         # Up to the end of a page the rest reads as zeros; beyond it lies SIGBUS.
         elif s.size and _up(s.offset + s.size) > _up(elf.file_size):
             found.append(
                 _(
-                    "the file ends at {end}, before its segment at {address} does",
-                    end=f"{elf.file_size:#x}",
-                    address=f"{s.address:#x}",
+                    "the file ends at {end:#x}, before its segment at {address:#x} does",
+                    end=elf.file_size,
+                    address=s.address,
                 )
             )
     return found[:3]

@@ -320,6 +320,7 @@ def check_loader(judge: Judge, record: ElfRecord) -> None:
             refusal.code,
             refusal.certainty,
             record.place,
+            None,
             system=platform.system.title.message(),
             os=platform.os_name,
             arch=platform.arch,
