@@ -264,7 +264,9 @@ def with_facts(platforms: Platforms, platform: str, **facts: str | None) -> Plat
         ({"openssl": "3.0.12"}, "libssl.so.3", "OPENSSL_3.0.9", True),
         ({"openssl": "1.1.1f"}, "libssl.so.3", "OPENSSL_3.0.0", None),
         ({}, "libz.so.1", "ZLIB_1.2.3.4", True),
-        ({}, "libz.so.1", "ZLIB_1.2.9", None),
+        ({"libc_version": "2.28"}, "libz.so.1", "ZLIB_1.2.9", True),
+        ({"libc_version": "2.23"}, "libz.so.1", "ZLIB_1.2.9", None),
+        ({"libc_version": "2.38"}, "libz.so.1", "ZLIB_1.2.12", None),
     ],
 )
 def test_what_facts_tell_of_a_library(

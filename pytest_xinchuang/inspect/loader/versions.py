@@ -134,7 +134,11 @@ def by_facts(platform: Platform) -> dict[str, Library]:
         found |= _gcc(system.glibcxx_max.value)
     found |= _openssl(system.openssl.value)
     # Package managers of both kinds are linked with it; 1.2.8 of Ubuntu 16.04 is the oldest that a platform descends from.
-    found["libz.so.1"] = Library("libz.so.1", families={"ZLIB": Reach(sure=(1, 2, 7, 1))}, closed=True)
+    # Distributions of glibc 2.28 (August 2018) have zlib 1.2.11 (January 2017): Debian 10, RHEL 8, openEuler 20.03.
+    libc = system.libc_version.value
+    recent = system.libc == "glibc" and libc is not None and version_key(libc) >= (2, 28)
+    zlib = Reach(sure=(1, 2, 9) if recent else (1, 2, 7, 1))
+    found["libz.so.1"] = Library("libz.so.1", families={"ZLIB": zlib}, closed=True)
     return found
 
 
