@@ -136,6 +136,8 @@ class ElfObject:
         ifuncs: symbols or relocations that choose an implementation at load time.
         functions: of the unwind table and the symbol tables, in order of address; empty where there is neither.
         undefined: undefined symbols of a relocatable object, or of a freestanding one.
+        rpath: DT_RPATH, which counts for the libraries of libraries too, and only without ``runpath``.
+        nodeflib: DF_1_NODEFLIB: the system's directories are not searched.
         static_pie: a program that is position independent and needs no loader.
         file_size: bytes of the file.
         segments: what is mapped, in the order of the program headers.
@@ -144,9 +146,6 @@ class ElfObject:
         osabi: EI_OSABI.
         abi_version: EI_ABIVERSION.
         abi_system: the system of the ABI note; 0 is Linux, None where there is no note.
-        rpath: DT_RPATH, which counts only where there is no DT_RUNPATH.
-        runpath: DT_RUNPATH.
-        nodeflib: DF_1_NODEFLIB: neither the loader's cache nor the standard directories are searched.
         relr: has DT_RELR.
         relocations: the types of its dynamic relocations.
         unversioned: undefined symbols, not weak, that ask for no version: any loaded object may bring them.
@@ -205,11 +204,6 @@ class ElfObject:
         return self.kind == "exec" or (self.kind == "dyn" and (self.interpreter is not None or self.static_pie))
 
     @property
-    def search_paths(self) -> tuple[str, ...]:
-        """The directories that its own libraries are looked for in, DT_RPATH left out where DT_RUNPATH is given."""
-        return self.runpath or self.rpath
-
-    @property
     def is_go(self) -> bool:
         return self.go is not None
 
@@ -244,12 +238,10 @@ class ElfObject:
             lib.startswith(("libc.musl-", "ld-musl-")) for lib in self.libraries
         ):
             return "musl"
-        if any(n.family == "GLIBC" for n in self.needed):
-            return "glibc"
-        # musl's own libc has the soname libc.so, and no symbol versions; those of GCC's libraries may stand beside it.
+        # musl's libc has the soname libc.so. GCC's own libraries have versions called GLIBC there too.
         if "libc.so" in self.libraries:
             return "musl"
-        return None
+        return "glibc" if any(n.family == "GLIBC" for n in self.needed) else None
 
     def world(self, architecture: Architecture) -> World:
         """The LoongArch ABI world, "new" elsewhere, with what tells it.

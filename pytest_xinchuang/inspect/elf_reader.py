@@ -290,6 +290,11 @@ class ElfReader:
             bytes(self.data[strings.offset : strings.offset + strings.size]),
         )
 
+    def _paths(self, number: int) -> tuple[str, ...]:
+        """The directories of DT_RPATH or DT_RUNPATH."""
+        texts = [_string(self.strings, n) for n in self.tags.get(number, [])]
+        return tuple(part for text in texts for part in text.split(":") if part)
+
     def _needed_versions(self) -> tuple[Needed, ...]:
         raw = self._dynamic_bytes(DT_VERNEED, None) if self.tag(DT_VERNEED) is not None else b""
         by_index: dict[int, tuple[str, str, bool]] = {}
@@ -381,8 +386,9 @@ class ElfReader:
             interpreter=interpreter,
             soname=next((_string(self.strings, n) for n in self.tags.get(DT_SONAME, [])), None),
             libraries=tuple(_string(self.strings, n) for n in self.tags.get(DT_NEEDED, [])),
-            rpath=self._paths(DT_RPATH),
             runpath=self._paths(DT_RUNPATH),
+            rpath=self._paths(DT_RPATH),
+            nodeflib=bool(flags_1 & DF_1_NODEFLIB),
             needed=self._needed_versions(),
             imports=frozenset(undefined),
             load_alignments=tuple(s.align for s in by_kind.get(PT_LOAD, [])),
@@ -416,7 +422,6 @@ class ElfReader:
             detached=self._detached(by_kind),
             osabi=self.data[7],
             abi_version=self.data[8],
-            nodeflib=bool(flags_1 & DF_1_NODEFLIB),
             relr=DT_RELR in self.tags,
             relocations=self.relocations,
             unversioned=self._unversioned(),
@@ -430,10 +435,6 @@ class ElfReader:
         ]
         indexes = self._version_indexes() if wanted and DT_VERSYM in self.tags else ()
         return frozenset(name for name, n in wanted if n >= len(indexes) or indexes[n] & 0x7FFF <= 1)
-
-    def _paths(self, number: int) -> tuple[str, ...]:
-        texts = [_string(self.strings, n) for n in self.tags.get(number, [])]
-        return tuple(part for text in texts for part in text.split(":") if part)
 
     def _detached(self, by_kind: dict[int, list[_Segment]]) -> bool:
         """What `objcopy --only-keep-debug` leaves: a dynamic segment without bytes, or code whose sections have none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Platform
@@ -38,6 +38,7 @@ class Ground:
         page: bytes of a page.
         largest_page: that a kernel of the architecture can have.
         isa: x86-64: the bits of the ISA levels that the CPU has, as glibc counts them.
+        own: the libc came with the objects. Where its release cannot be told it is taken to be the one they are made for.
     """
 
     machine: str
@@ -47,6 +48,7 @@ class Ground:
     page: int | None
     largest_page: int
     isa: int | None
+    own: bool = False
 
     @classmethod
     def of(cls, platform: Platform) -> Ground:
@@ -64,4 +66,10 @@ class Ground:
 
     def at_least(self, *release: int) -> bool | None:
         """Whether the libc is of this release or a later one."""
-        return None if self.version is None else self.version >= release
+        if self.version is None:
+            return True if self.own else None
+        return self.version >= release
+
+    def with_own(self, libc: str, release: tuple[int, ...] | None) -> Ground:
+        """The same machine, where the objects bring a C library of this release."""
+        return replace(self, libc=libc, version=release, own=True)

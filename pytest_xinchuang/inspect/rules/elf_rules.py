@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
-from pytest_xinchuang.inspect.inventory import Inventory, inventory
+from pytest_xinchuang.inspect.inventory import Inventory
 from pytest_xinchuang.inspect.kinds import relro_word, world_word
 from pytest_xinchuang.inspect.loader.private import NEWEST_READ, PRIVATE
-from pytest_xinchuang.inspect.loader.refusal import Ground
 from pytest_xinchuang.inspect.loader.rules import DYNAMIC_MARK, refusals
 from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
+from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
 from pytest_xinchuang.messages import _
 
@@ -56,15 +56,19 @@ class Surroundings:
     Attributes:
         pulled: who needs this object, as " (pulled in by ...)" or nothing.
         shipped: names of libraries that come with it: their symbol versions are judged by themselves.
+        libc: the C library that comes with it, ``glibc`` or ``musl``: that of the platform is not asked then.
+        release: of that C library, where it can be told.
         asks: how another member of the same static library asks for the CPU's features: it may guard this one.
     """
 
     pulled: str = ""
     shipped: frozenset[str] = frozenset()
     asks: str = ""
+    libc: str | None = None
+    release: tuple[int, ...] | None = None
 
 
-def check_machine(judge: Judge, record: ElfRecord) -> bool:
+def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool:
     """Machine, world, loader and libc; False where nothing else of the object can be judged on this platform."""
     platform, elf = judge.platform, record.elf
     architecture = platform.architecture
@@ -96,7 +100,7 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
         judge.find("XC-ELF-009", Certainty.CERTAIN, record.place, abi=abi or "an unknown ABI", flags=f"{elf.flags:#x}")
         return False
     known = [i for group in architecture.interpreters.values() for i in group]
-    wanted_libc = platform.system.libc
+    wanted_libc = around.libc or platform.system.libc
     if elf.libc is not None and elf.libc != wanted_libc and elf.dynamic:
         judge.find(
             "XC-ELF-007",
@@ -107,7 +111,7 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
             wanted=wanted_libc,
         )
         return False
-    if elf.interpreter is not None and elf.interpreter not in known and elf.libc != "musl":
+    if elf.interpreter is not None and elf.interpreter not in known and elf.libc != "musl" and around.libc is None:
         judge.find(
             "XC-ELF-006",
             Certainty.CERTAIN,
@@ -174,14 +178,15 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
 def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
     """Symbol versions against the platform's libraries. Libraries that come along are judged by themselves."""
     system = judge.platform.system
-    if system.libc != "glibc" or record.elf.kind == "rel":
+    if (around.libc or system.libc) != "glibc" or record.elf.kind == "rel":
         # musl's loader looks at no version.
         return
     libc, cxx = system.libc_version.value, system.glibcxx_max.value
     cxxabi = CXXABI_OF.get(cxx or "")
-    known = inventory(judge.platform)
+    known = judge.inventory
     for needed in record.elf.needed:
-        if needed.library in around.shipped or needed.weak:
+        own = around.libc is not None and LIBC.match(needed.library) is not None
+        if needed.library in around.shipped or needed.weak or own:
             continue
         relr = needed.version == DYNAMIC_MARK
         asked = (2, 36) if relr else needed.number
@@ -195,7 +200,8 @@ def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None
                 _compare(
                     judge, record, needed, around, "XC-ELF-011", asked, cxxabi, "glibcxx_max", "libstdc++'s CXXABI"
                 )
-        elif needed.version != "GLIBC_PRIVATE":
+        elif needed.version != "GLIBC_PRIVATE" and around.libc is None:
+            # A root that brings its C library gets no library of the platform's.
             _look_up(judge, record, needed, around, known)
     _check_private(judge, record, around)
     _check_strangers(judge, record)
@@ -230,7 +236,7 @@ def _check_private(judge: Judge, record: ElfRecord, around: Surroundings) -> Non
     """What glibc keeps for itself, asked for by its version or by its name alone."""
     elf = record.elf
     own = elf.soname is not None and (elf.soname in GLIBC_LIBRARIES or LOADER.fullmatch(elf.soname))
-    if "libc.so.6" in around.shipped or own:
+    if around.libc is not None or "libc.so.6" in around.shipped or own:
         return  # A glibc that comes along, or a part of one.
     asked = {
         s for n in elf.needed if n.version == "GLIBC_PRIVATE" and not n.weak for s in (n.symbols or ("GLIBC_PRIVATE",))
@@ -312,10 +318,11 @@ def _compare(
         )
 
 
-def check_loader(judge: Judge, record: ElfRecord) -> None:
-    """What the kernel and the platform's loader refuse: segments, system, ABI tag, ISA level, relocations."""
+def check_loader(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    """What the kernel and the loader refuse: segments, system, ABI tag, ISA level, relocations."""
     platform = judge.platform
-    for refusal in refusals(record.elf, Ground.of(platform), record.path):
+    ground = judge.ground if around.libc is None else judge.ground.with_own(around.libc, around.release)
+    for refusal in refusals(record.elf, ground, record.path):
         judge.find(
             refusal.code,
             refusal.certainty,
@@ -341,15 +348,14 @@ def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None
     # glibc's default for x86-64 is an executable stack (stackinfo.h); elsewhere the kernel's and the loader's is not.
     asks = elf.exec_stack or (elf.exec_stack is None and elf.machine == "EM_X86_64" and bool(elf.segments))
     if asks and elf.kind in ("dyn", "exec") and not elf.detached:
-        libc = judge.platform.system.libc_version.value
         # Since glibc 2.41 dlopen refuses it; before, it makes the stack executable, which a security policy may refuse.
         # What is loaded when the program starts gets one there as well (glibc.rtld.execstack).
-        late = library and not around.pulled
-        refused = late and libc is not None and version_key(libc) >= (2, 41)
+        libc = around.release if around.libc is not None else judge.ground.version
+        refused = library and not around.pulled and libc is not None and libc >= (2, 41)
         judge.find("XC-ELF-023", Certainty.CERTAIN if refused else Certainty.GUARDED, record.place)
     if elf.text_relocations:
         judge.find("XC-ELF-024", Certainty.NOTE, record.place)
-    strange = [p for p in elf.search_paths if p.startswith(_BUILD_PLACES) or not p.startswith(("/", "$"))]
+    strange = [p for p in (*elf.rpath, *elf.runpath) if p.startswith(_BUILD_PLACES) or not p.startswith(("/", "$"))]
     if strange:
         judge.find("XC-ELF-025", Certainty.NOTE, record.place, runpath=", ".join(strange[:3]))
     program = elf.interpreter is not None
@@ -452,7 +458,7 @@ def check_mixture(judge: Judge, records: list[ElfRecord]) -> None:
 
 
 Rule = Callable[[Judge, ElfRecord], None]
-PLAIN_RULES: tuple[Rule, ...] = (check_loader, check_kernel_calls, check_marks)
+PLAIN_RULES: tuple[Rule, ...] = (check_kernel_calls, check_marks)
 
 
 def embeds(elf: ElfObject, data: bytes) -> dict[str, str]:
