@@ -73,8 +73,9 @@ def check_closure(judge: Judge, closure: Closure) -> None:
     for record in closure.records:
         for needed in record.elf.needed:
             provider = closure.by_name.get(needed.library)
-            lacks = provider is not None and provider.elf.provided and needed.version not in provider.elf.provided
-            if provider is not None and lacks and not needed.weak:
+            if provider is None or not provider.elf.provided or needed.weak:
+                continue
+            if needed.version not in provider.elf.provided:
                 judge.find(
                     "XC-ELF-014",
                     Certainty.CERTAIN,
