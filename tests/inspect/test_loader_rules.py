@@ -20,6 +20,7 @@ from pytest_xinchuang.inspect.loader.private import PRIVATE
 from pytest_xinchuang.inspect.loader.refusal import Ground
 from pytest_xinchuang.inspect.loader.rules import refusals
 from pytest_xinchuang.inspect.loader.versions import Library, Reach, by_facts, split
+from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_symbols
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
@@ -205,6 +206,25 @@ def test_relocation_types() -> None:
     assert said(elf(relocations=frozenset({1027, 1031, 1032})), ARM) == []
     assert said(elf(relocations=frozenset({263})), replace(ARM, version=None)) == [("XC-ELF-039", SURE)]
     assert said(elf(relocations=frozenset({1032})), replace(ARM, libc="musl", version=None)) == [("XC-ELF-039", OPEN)]
+
+
+def test_a_libc_that_comes_along_is_held_to_its_own_release(platforms: Platforms) -> None:
+    """A container's glibc of 2.41 on a platform of 2.28, and one whose release cannot be told."""
+    late = elf(machine="EM_LOONGARCH", relocations=frozenset({14}), relr=True, abi_system=0, abi_note=(9, 0, 0))
+    assert [code for code, _ in said(late, LOONG)] == ["XC-ELF-039"]
+    old = replace(LOONG, version=(2, 28))
+    assert {code for code, _ in said(late, old)} == {"XC-ELF-036", "XC-ELF-038", "XC-ELF-039"}
+    for release in ((2, 41), None):
+        assert said(late, old.with_own("glibc", release)) == []
+    assert {code for code, _ in said(late, replace(LOONG, version=(2, 41)).with_own("glibc", (2, 28)))} == {
+        *("XC-ELF-036", "XC-ELF-038", "XC-ELF-039")
+    }
+    judge = Judge(platforms.get("kunpeng"))
+    asks = elf(libraries=("libcrypto.so.1.1",), needed=(Needed("libcrypto.so.1.1", "OPENSSL_3.0.0", ()),))
+    check_symbols(judge, ElfRecord("x", "x", asks), Surroundings(libc="glibc", release=(2, 41)))
+    assert judge.findings == []
+    libc = elf(soname="libc.so.6", provided=frozenset({"GLIBC_2.17", "GLIBC_2.4", "GLIBC_PRIVATE"}))
+    assert Closure([ElfRecord("x", "libc.so.6", libc)]).glibc == (2, 17) and Closure([]).glibc is None
 
 
 # -- versions
