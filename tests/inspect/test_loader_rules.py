@@ -107,7 +107,7 @@ def test_headers_that_cannot_be_followed() -> None:
     assert said(mapped(TEXT, header_entry=64), ARM) == [("XC-ELF-034", SURE)]
     assert said(mapped(TEXT, file_size=0x1000), ARM) == [("XC-ELF-034", SURE)]
     assert said(mapped(TEXT, file_size=0x4001), ARM) == []  # the rest of the page reads as zeros
-    assert said(mapped(DATA, TEXT), ARM) == [("XC-ELF-034", OPEN)]
+    assert said(mapped(DATA, TEXT), ARM) == [("XC-ELF-034", OPEN)] and said(mapped(DATA, TEXT, kind="exec"), ARM) == []
     assert said(mapped(TEXT, file_size=0, detached=True), ARM) == []
     more = mapped(TEXT)
     assert said(replace(more, segments=(replace(more.segments[0], memory=1),)), ARM) == [("XC-ELF-034", SURE)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.platform import Confidence, Platform
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.loader.isa_level import levels
 
@@ -53,7 +53,8 @@ class Ground:
     @classmethod
     def of(cls, platform: Platform) -> Ground:
         system, page = platform.system, platform.page_size
-        features = platform.cpu.features.value
+        features = platform.cpu.features
+        known = features.value is not None and features.confidence is not Confidence.INFERRED
         return cls(
             machine=platform.architecture.elf_machine,
             libc=system.libc,
@@ -61,7 +62,7 @@ class Ground:
             kernel=version_key(system.kernel.value) if system.kernel.value else None,
             page=page.value if page is not None else None,
             largest_page=platform.architecture.max_page_size,
-            isa=levels(features) if features is not None else None,
+            isa=levels(features.value or ()) if known else None,
         )
 
     def at_least(self, *release: int) -> bool | None:
