@@ -33,6 +33,10 @@ NO_COMMANDS = {
 FOREIGN = {
     "--collect-only": "pytest",
     "--page-size": "patchelf",
+    "--nmagic": "ld",
+    "--remove-needed": "patchelf",
+    "--replace-needed": "patchelf",
+    "--pack-dyn-relocs": "lld",
     "--remove-section": "objcopy",
     "--snapshot-update": "syrupy",
     "--deselect": "pytest",
