@@ -1,0 +1,116 @@
+"""What guards an object's instructions: whether it asks about an extension at all, and what runs without having asked."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.isa_asks import AUXILIARY, Ask, Asks, imported_asking, may_try
+from pytest_xinchuang.inspect.isa_flow import Flows, decoding_of
+from pytest_xinchuang.inspect.isa_hits import EMULATED, Hits
+from pytest_xinchuang.inspect.isa_image import Image
+from pytest_xinchuang.inspect.isa_paths import Paths, Reached
+from pytest_xinchuang.inspect.isa_references import Index
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+
+BUDGET = 150_000
+"""Instructions of one object that are followed along its ways: half a second's."""
+
+_HWCAPS_PATH = re.compile(
+    r"(?:^|/)(?:glibc-hwcaps/|atomics/|haswell/|avx512_1/|avx2/|tls/"
+    r"|[^/]*[-_.](?:avx[0-9a-z]*|sse[0-9]*|neon|sve2?|lasx|lsx|aes_?ni|v?aes|p?clmul|vpclmul|sha_?ni|shaext|gfni|bmi2|fma[34]?|f16c|i8mm|bf16|dotprod"
+    r"|haswell|skylakex?|icelake|alderlake|cooperlake|cascadelake|sapphirerapids|zen[1-9]|x64-v[234]|x86-64-v[234]"
+    r"|armv[89][0-9._a-z]*)(?:[-_.0-9][^/]*)?\.so)"
+)
+"""Directories that a loader chooses by the CPU, and names of files that say which CPU they are for: who loads one has asked."""
+
+
+def whole_guard(elf: ElfObject, data: bytes, path: str) -> Message:
+    """Why an object's code may be guarded as a whole, told by anything but its code; empty when nothing says so."""
+    if elf.is_go:
+        return _("Go's run time asks the CPU")
+    if "_rtld_global_ro" in elf.exports:
+        return _("it is the loader, which is told the CPU's features by the kernel")
+    if _HWCAPS_PATH.search(path):
+        return _("the loader chooses it by the CPU's features (its path)")
+    if elf.relocatable and data.find(b"vermagic=") >= 0:
+        return _("the kernel replaces instructions of its modules by the CPU's features")
+    return NOTHING
+
+
+class Guards:
+    """What may guard each extension in one object."""
+
+    def __init__(self, elf: ElfObject, data: bytes, hits: Hits, whole: Message) -> None:
+        self.elf = elf
+        self.data = data
+        self.hits = hits
+        self.whole = whole
+
+    @cached_property
+    def _paths(self) -> Paths | None:
+        """The ways through a linked object whose functions are known."""
+        if self.whole or self.elf.relocatable or not self.elf.functions:
+            return None
+        image = Image(self.elf, self.data)
+        decoding = decoding_of(image, self.hits.uses)
+        if decoding is None:
+            return None
+        flows = Flows(image, decoding, BUDGET)
+        asks = Asks(image, flows, self.hits.questions)
+        return Paths(image, flows, asks, Index(image, [*image.starts, *asks.wanted()]))
+
+    @cached_property
+    def asks(self) -> list[Ask]:
+        """The ways in which the object asks."""
+        if self.whole:
+            return [Ask(self.whole)]
+        if self._paths is None:
+            return list(self._loose())
+        found = self._paths.asks.all(self._paths.index)
+        if self.hits.uncounted:
+            found.append(Ask(_("it asks the CPU in more places than are looked at")))
+        return [a for a in found if a.features is None or a.features]
+
+    def _loose(self) -> list[Ask]:
+        """What an object asks whose code cannot be followed: anything, where it asks at all."""
+        names = self.elf.imports | frozenset(self.elf.undefined)
+        found = [Ask(_("it imports {name}", name=verbatim(n))) for n in imported_asking(names)]
+        found += [Ask(_("it imports {name}", name=verbatim(n))) for n in AUXILIARY if n in names and n != "__getauxval"]
+        if self.elf.ifuncs:
+            found.append(Ask(_("it chooses implementations when it is loaded (ifunc)")))
+        if may_try(names):
+            found.append(Ask(_("it may try instructions under a handler for SIGILL")))
+        found += [
+            Ask(
+                _("it executes {instruction} at {address:#x}", instruction=q.name, address=q.address),
+                never=frozenset({EMULATED}),
+            )
+            for q in self.hits.questions[:1]
+        ]
+        if self.data.find(b"/proc/cpuinfo") >= 0:
+            found.append(Ask(_("it reads {file}", file="/proc/cpuinfo")))
+        return found
+
+    def about(self, feature: str) -> list[Ask]:
+        """The ways in which the object asks about one extension."""
+        return [a for a in self.asks if a.covers(feature)]
+
+    def reached(self, feature: str) -> list[Reached]:
+        """Instructions of one extension that run whatever the CPU has."""
+        if self._paths is None:
+            return []
+        used_in = {
+            h.function.address for h in self.hits.found if h.feature == feature and h.function is not None and h.sure
+        }
+        return self._paths.reached(feature, self.about(feature), used_in) if used_in else []
+
+    def text(self, address: int) -> str:
+        """The instruction at an address that was reached."""
+        return self._paths.flows.decoding.text(address) if self._paths is not None else ""
+
+    def function_at(self, address: int) -> str:
+        if self._paths is None or (function := self._paths.image.functions.of(address)) is None:
+            return f"{address:#x}"
+        return function.name or _("function at {address:#x}", address=function.address)
