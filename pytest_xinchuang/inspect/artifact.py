@@ -37,6 +37,9 @@ class Node:
         links: path -> target of the symbolic links in it.
         texts: contents of small files that say something of the whole (a control file, a wheel's tags, a pom.xml).
         objects: what ``on_object`` made of the ELF objects in it.
+        removed: paths that a layer takes away from those below it; one with a ``/`` at its end takes what is in a directory.
+        modes: permission bits of the files in it, where the container has them.
+        facts: what else it says of itself: ``libc``, the version of the glibc in it.
     """
 
     kind: str
@@ -47,6 +50,8 @@ class Node:
     links: dict[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
     objects: list[Any] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    modes: dict[str, int] = field(default_factory=dict)
     children: list[Node] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 

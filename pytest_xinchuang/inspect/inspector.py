@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -13,16 +14,19 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem
+from pytest_xinchuang.inspect.delivery import Delivery, Root
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.kinds import kind_word
-from pytest_xinchuang.inspect.rules import elf_rules, packages, wheels
+from pytest_xinchuang.inspect.roles import Choice, Roles
+from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import Runner
@@ -47,9 +51,19 @@ class Inspection:
     problems: list[ReadProblem] = field(default_factory=list)
     unread: int = 0
 
-    @property
+    @functools.cached_property
     def records(self) -> list[ElfRecord]:
         return list(self.root.all_objects())
+
+    @functools.cached_property
+    def delivery(self) -> Delivery:
+        """The roots that it becomes."""
+        return Delivery(self.root)
+
+    @functools.cached_property
+    def modes(self) -> dict[int, int]:
+        """The permission bits of its objects by ``id``, as far as containers have them."""
+        return {id(r): node.modes[r.path] for node in self.root.walk() for r in node.objects if r.path in node.modes}
 
 
 class Inspector:
@@ -150,69 +164,57 @@ class Verdicts:
 
     def of(self, inspection: Inspection) -> list[Finding]:
         """All findings about ``inspection``, in the order of its tree."""
-        self._node(inspection.root, chosen=False)
-        mine = [r for r in inspection.records if r.elf.machine == self.platform.architecture.elf_machine]
-        elf_rules.check_mixture(self.judge, mine)
-        closure = Closure(mine)
+        delivered = _Delivered(inspection, self.platform, self.architectures)
+        self._node(inspection.root, delivered, judged=False)
+        taken = delivered.taken
+        elf_rules.check_mixture(self.judge, taken)
+        closure = Closure(taken)
         check_closure(self.judge, closure)
+        for root in delivered.roots:
+            supply.check_supply(self.judge, root, Search(root), delivered.taken_of(root.records))
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
-            packages.check_system(self.judge, inspection.root, mine)
+            packages.check_system(self.judge, inspection.root)
         return self.judge.findings
 
-    def _node(self, node: Node, *, chosen: bool) -> None:
-        """One container, then what it holds. ``chosen``: an outer one picks objects by architecture: others are no fault."""
+    def _node(self, node: Node, delivered: _Delivered, *, judged: bool) -> None:
+        """One container, then what it holds. ``judged``: its tag has said once for all that its machine is another."""
         judge = self.judge
         records: list[ElfRecord] = list(node.objects)
         proceed = True
         if node.kind == "wheel":
             proceed = wheels.check_wheel(judge, node, records)
-            # A wheel with the wrong tag is judged by its tag: each object once more would be the same fault again.
-            chosen = chosen or any(
+            judged = judged or any(
                 f.code in ("XC-PKG-001", "XC-PKG-007") and node.place in f.object for f in judge.findings
             )
         elif node.kind in ("deb", "rpm"):
             proceed = packages.check_package(judge, node)
         elif node.kind == "image":
             proceed = packages.check_image(judge, node, self.architectures)
-        elif node.kind == "jar" or (
-            node.kind in ("zip", "tar", "compressed", "directory") and _several_machines(records)
-        ):
-            proceed = packages.check_choice(judge, node, records, self.architectures)
-            packages.check_names(judge, records, self.architectures)
-            chosen = True
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)
+            npm.check_npm(judge, node, self.architectures)
         if not proceed:
             return
-        closure = Closure(records)
-        shipped = closure.shipped
+        choices = [(record, delivered.choice[id(record)]) for record in records]
+        if not judged:
+            supply.check_choices(judge, node, choices, self.architectures)
+            packages.check_names(judge, [r for r, choice in choices if choice is not Choice.DATA], delivered.roles)
         asks = ""
         if node.kind == "static-archive":
             asks = next((f"{r.file_name}: {r.isa.asks}" for r in records if r.isa is not None and r.isa.asks), "")
-        for record in records:
-            if chosen and not self._would_be_chosen(record, records):
-                continue
-            self.record(record, Surroundings(closure.pulled(record), shipped, asks))
+        for record, choice in choices:
+            if choice is Choice.TAKEN or (choice is Choice.FOREIGN and not judged and node.kind != "jar"):
+                self.record(record, delivered.around(record, asks))
         for child in node.children:
-            self._node(child, chosen=chosen)
-
-    def _would_be_chosen(self, record: ElfRecord, others: list[ElfRecord]) -> bool:
-        """Whether an outer one that picks by machine and libc would take this object on the platform."""
-        if record.elf.machine != self.platform.architecture.elf_machine:
-            return False
-        wanted = self.platform.system.libc
-        if record.elf.libc in (None, wanted):
-            return True
-        # One for another libc is no fault where there is one for this.
-        return not any(o.elf.machine == record.elf.machine and o.elf.libc in (None, wanted) for o in others)
+            self._node(child, delivered, judged=judged)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
         if self.freestanding:
             elf_rules.check_freestanding(self.judge, record)
-        if not check_machine(self.judge, record):
+        if not check_machine(self.judge, record, around):
             return
         check_symbols(self.judge, record, around)
         elf_rules.check_loading(self.judge, record, around)
@@ -222,13 +224,55 @@ class Verdicts:
         check_go(self.judge, record)
 
 
+class _Delivered:
+    """An inspection as one platform receives it: the roots that are for it, and what becomes of each object."""
+
+    def __init__(self, inspection: Inspection, platform: Platform, architectures: Mapping[Any, Architecture]) -> None:
+        delivery = inspection.delivery
+        self.roots = [root for root in delivery.roots if _is_for(root, platform, architectures)]
+        mine = {id(root) for root in self.roots}
+        self._root: dict[int, Root] = {}
+        there: list[tuple[ElfRecord, str]] = []
+        for record in inspection.records:
+            found = next(((root, path) for root, path in delivery.places_of(record) if id(root) in mine), None)
+            if found is not None:
+                self._root[id(record)] = found[0]
+                there.append((record, found[0].inside + found[1]))
+            elif not delivery.is_placed(record):
+                there.append((record, record.place.removeprefix(inspection.root.place)))
+        self.roles = Roles(there, platform, architectures, inspection.modes)
+        self.choice = {id(record): self.roles.choice(record) for record in inspection.records}
+        self.taken = self.taken_of(inspection.records)
+        self._closures: dict[int, Closure] = {}
+
+    def taken_of(self, records: Iterable[ElfRecord]) -> list[ElfRecord]:
+        return [record for record in records if self.choice[id(record)] is Choice.TAKEN]
+
+    def around(self, record: ElfRecord, asks: str) -> Surroundings:
+        """What stands around an object in its root."""
+        root = self._root.get(id(record))
+        if root is None:
+            return Surroundings(asks=asks)
+        closure = self._closures.get(id(root))
+        if closure is None:
+            closure = self._closures[id(root)] = Closure(self.taken_of(root.records))
+        return Surroundings(closure.pulled(record), closure.shipped, asks, root.libc_of(record))
+
+
+def _is_for(root: Root, platform: Platform, architectures: Mapping[Any, Architecture]) -> bool:
+    """Whether a root is for the platform's architecture, as far as its container says."""
+    words = {alias: name for name, architecture in architectures.items() for alias in architecture.aliases}
+    here: Root | None = root
+    while here is not None:
+        if here.arch and words.get(here.arch, here.arch) != platform.arch:
+            return False
+        here = here.outer
+    return True
+
+
 def problems_as_findings(problems: Iterable[ReadProblem], platform: str) -> list[Finding]:
     """Problems of reading, as findings of one platform: undecided, for what was not read may be anything."""
     return [Finding(p.code, Certainty.UNDECIDED, p.place, platform, {"detail": p.detail}) for p in problems]
-
-
-def _several_machines(records: list[ElfRecord]) -> bool:
-    return len({r.elf.machine for r in records if r.elf.kind in ("dyn", "exec")}) > 1
 
 
 def _has_release(root: Node) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
+import json
 import lzma
 import struct
 import tarfile
@@ -19,6 +21,45 @@ def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def linked_tar(files: dict[str, bytes], links: dict[str, str]) -> bytes:
+    """A tar archive with symbolic links: path -> target."""
+    buffer = io.BytesIO(tar(files))
+    with tarfile.open(fileobj=buffer, mode="a") as archive:
+        for name, target in links.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    return buffer.getvalue()
+
+
+def saved_image(layers: list[bytes], arch: str) -> bytes:
+    """What ``docker save`` writes: layers as tar archives, the lowest first. They stand in the archive the other way round."""
+    names = [f"{hashlib.sha256(layer).hexdigest()}/layer.tar" for layer in layers]
+    config = json.dumps({"architecture": arch, "os": "linux"}).encode()
+    name = hashlib.sha256(config).hexdigest() + ".json"
+    manifest = json.dumps([{"Config": name, "Layers": names}]).encode()
+    files = dict(reversed(list(zip(names, layers, strict=True))))
+    return tar({**files, name: config, "manifest.json": manifest})
+
+
+def oci_layout(images: list[tuple[str, list[bytes]]]) -> bytes:
+    """An OCI layout of several images, (architecture, layers as compressed tar archives); layers may be shared."""
+    blobs: dict[str, bytes] = {}
+
+    def blob(data: bytes) -> dict[str, str]:
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = data
+        return {"digest": f"sha256:{digest}"}
+
+    manifests = []
+    for arch, layers in images:
+        config = blob(json.dumps({"architecture": arch, "os": "linux"}).encode())
+        manifest = json.dumps({"config": config, "layers": [blob(layer) for layer in layers]}).encode()
+        manifests.append({**blob(manifest), "platform": {"architecture": arch, "os": "linux"}})
+    index = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+    return tar({"oci-layout": b"{}", "index.json": index, **blobs})
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
