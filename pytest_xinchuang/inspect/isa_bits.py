@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -159,20 +160,47 @@ def _capstone() -> Any:
     with optional("inspect"):
         import capstone
 
-    engine = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
-    engine.detail = True
-    return engine
+    return capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
 
 
-def _number(name: str) -> int:
-    return int(name[1:]) if name[:1] in "wx" and name[1:].isdigit() else 64
+_REGISTER = re.compile(r"\b[wx](\d+)\b")
+_READS_ALL = re.compile(
+    r"^(?:st(?!add|set|clr|eor|[su]max|[su]min)|tst|cmp|cmn|ccm|cb|tb|b|ret|msr|prfm|dc|ic|at|tlbi|sys\b)"
+)
+"""A64 mnemonics whose first operand is no result."""
+_SECOND_IS_RESULT = re.compile(r"^(?:ld(?:add|set|clr|eor|[su]max|[su]min)|swp)")
+_TWO_RESULTS = re.compile(r"^(?:ldp|ldnp|ldpsw|ldxp|ldaxp)")
+
+
+def _arm_registers(word: int, here: int) -> tuple[set[int], set[int]] | None:
+    """The general registers that an instruction reads, and those that it writes: by its text, which tells aliases apart."""
+    found = next(iter(_capstone().disasm_lite(word.to_bytes(4, "little"), here)), None)
+    if found is None:
+        return None
+    mnemonic, text = found[2], found[3]
+    plain, _bracket, memory = text.partition("[")
+    operands = [{int(n) for n in _REGISTER.findall(part)} for part in plain.split(",")]
+    read = {int(n) for n in _REGISTER.findall(memory)}
+    results: list[int] = []
+    if not _READS_ALL.match(mnemonic):
+        results = [1] if _SECOND_IS_RESULT.match(mnemonic) else [0, 1] if _TWO_RESULTS.match(mnemonic) else [0]
+    written: set[int] = set()
+    for index, registers in enumerate(operands):
+        if index in results:
+            written |= registers
+        else:
+            read |= registers
+    # These keep part of what the register held.
+    if mnemonic in ("movk", "bfi", "bfxil", "bfm", "cas", "casa", "casl", "casal"):
+        read |= written
+    return read, written
 
 
 def _arm_looks(word: int, here: int, holding: frozenset[int], call: bool) -> Look:
-    instruction = next(iter(_capstone().disasm(word.to_bytes(4, "little"), here)), None)
-    if instruction is None:
+    registers = _arm_registers(word, here)
+    if registers is None:
         return None
-    read, written = ({_number(instruction.reg_name(r)) for r in some} for some in instruction.regs_access())
+    read, written = registers
     left = holding - written
     if call:
         return None if 0 in holding else (0, frozenset(r for r in left if r > 18))

@@ -26,6 +26,18 @@ _HWCAPS_PATH = re.compile(
 """Directories that a loader chooses by the CPU, and names of files that say which CPU they are for: who loads one has asked."""
 
 
+_MAX_VERMAGIC = 256
+
+
+def vermagic_of(elf: ElfObject, data: bytes) -> str:
+    """What a kernel module says of its kernel (``.modinfo``): release, and the options that change its layout; else nothing."""
+    at = data.find(b"\0vermagic=") if elf.relocatable else -1
+    if at < 0:
+        return ""
+    text = bytes(data[at + 10 : at + 10 + _MAX_VERMAGIC]).split(b"\0")[0]
+    return text.decode(errors="backslashreplace").strip()
+
+
 def whole_guard(elf: ElfObject, data: bytes, path: str) -> Message:
     """Why an object's code may be guarded as a whole, told by anything but its code; empty when nothing says so."""
     if elf.is_go:
@@ -34,7 +46,7 @@ def whole_guard(elf: ElfObject, data: bytes, path: str) -> Message:
         return _("it is the loader, which is told the CPU's features by the kernel")
     if _HWCAPS_PATH.search(path):
         return _("the loader chooses it by the CPU's features (its path)")
-    if elf.relocatable and data.find(b"vermagic=") >= 0:
+    if vermagic_of(elf, data):
         return _("the kernel replaces instructions of its modules by the CPU's features")
     return NOTHING
 

@@ -166,7 +166,7 @@ class Paths:
         _sites, named = references(self.image, entry, end)
         found = []
         for address in named.tolist():
-            pointed = self.image.pointers.get(address, 0)
+            pointed = self.image.pointer_at(address)
             found += [a for a in (address, pointed) if a in self.image.starts and a != entry]
         return list(dict.fromkeys(found))
 

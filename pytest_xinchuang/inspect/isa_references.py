@@ -15,6 +15,9 @@ CHUNK = 1 << 22
 NEAR = 6
 """Instructions after the one that computes a page's address in which its offset is added: compilers write both together."""
 
+EXTREME = 0xFFC003E0
+"""LoongArch's extreme code model, and its crt1.o, put the offset into a register of its own: ADDI.D of the zero register."""
+
 Pairs = tuple[Any, Any]
 """Two arrays of one length: the places of instructions, and the addresses that they name."""
 
@@ -141,7 +144,7 @@ def _pairs(
         there, register, page = there[fits], registers[fits], pages[fits]
         word = words[there]
         for mask, value, offset in forms:
-            same = ((word & mask) == value) & ((word >> 5 & 31) == register)
+            same = ((word & mask) == value) & (((word >> 5 & 31) == register) | (mask == EXTREME))
             sites.append(places[there[same]])
             named.append(page[same] + offset(word[same]))
     return _joined(sites, named)
@@ -180,6 +183,7 @@ def _loong64(raw: bytes, begin: int) -> Pairs:
     forms = (
         (0xFFC00000, 0x02C00000, lambda w: _signed(w >> 10, 12)),  # ADDI.D
         (0xFFC00000, 0x28C00000, lambda w: _signed(w >> 10, 12)),  # LD.D
+        (EXTREME, 0x02C00000, lambda w: _signed(w >> 10, 12)),  # ADDI.D of the zero register
         (0xFC000000, 0x4C000000, lambda w: 4 * _signed(w >> 10, 16)),  # JIRL
     )
     sites, named = _pairs(words, places, both, words[both] & 31, pages, forms)
