@@ -11,12 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.elf import ElfObject
-from pytest_xinchuang.inspect.isa_guards import Guards, vermagic_of, whole_guard
 from pytest_xinchuang.inspect.isa_hits import Hit, Hits
+from pytest_xinchuang.inspect.isa_whole import vermagic_of, whole_guard
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.inspect.isa_guards import Guards
 
 MAX_SITES = 8
 """Functions that are named for each extension; the others are counted."""
@@ -103,6 +107,8 @@ def scan_isa(elf: ElfObject, data: bytes, path: str = "") -> IsaScan:
     scanner = _scanner(elf)
     if scanner is None:
         return scan
+    with optional("inspect"):
+        from pytest_xinchuang.inspect.isa_guards import Guards
     hits = scanner(elf, data)
     scan.scanned = sum(c.size for c in elf.code)
     scan.reads_cpucfg = any(q.name == "CPUCFG" for q in hits.questions)
@@ -114,8 +120,8 @@ def scan_isa(elf: ElfObject, data: bytes, path: str = "") -> IsaScan:
     guards = Guards(elf, data, hits, whole)
     for feature, found in by_feature.items():
         scan.uses[feature] = _use(elf, guards, feature, found)
-    # What nothing was found of needs no guard: the object is not looked through for questions.
-    if by_feature and not scan.asks:
+    # What nothing was found of needs no guard, unless it is a part of something with others: then it may ask for them.
+    if (by_feature or elf.relocatable) and not scan.asks:
         scan.asks = next((a.how for a in guards.asks), NOTHING)
     return scan
 
