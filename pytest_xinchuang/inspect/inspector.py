@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem
-from pytest_xinchuang.inspect.delivery import Delivery, Root
+from pytest_xinchuang.inspect.delivered import Delivered, Inspection
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.isa import scan_isa
+from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.kinds import kind_word
-from pytest_xinchuang.inspect.roles import Choice, Roles
+from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
@@ -37,41 +37,13 @@ PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
 SCANNED_MACHINES = ("EM_X86_64", "EM_AARCH64", "EM_LOONGARCH")
 
 
-@dataclass
-class Inspection:
-    """What was read of one artifact.
-
-    Attributes:
-        root: the tree of containers; the objects in it are :class:`ElfRecord`.
-        problems: what could not be read. Whatever depends on it is unknown.
-        unread: problems beyond those that were kept.
-    """
-
-    root: Node
-    problems: list[ReadProblem] = field(default_factory=list)
-    unread: int = 0
-
-    @functools.cached_property
-    def records(self) -> list[ElfRecord]:
-        return list(self.root.all_objects())
-
-    @functools.cached_property
-    def delivery(self) -> Delivery:
-        """The roots that it becomes."""
-        return Delivery(self.root)
-
-    @functools.cached_property
-    def modes(self) -> dict[int, int]:
-        """The permission bits of its objects by ``id``, as far as containers have them."""
-        return {id(r): node.modes[r.path] for node in self.root.walk() for r in node.objects if r.path in node.modes}
-
-
 class Inspector:
     """Reads artifacts.
 
     Args:
         isa: scan the instructions of objects too.
         machines: e_machine names whose instructions are scanned; by default all that can be.
+        kept: keeps the bytes of the objects, for who looks at them again.
     """
 
     def __init__(
@@ -81,7 +53,9 @@ class Inspector:
         bounds: Bounds | None = None,
         machines: Iterable[str] = SCANNED_MACHINES,
         runner: Runner | None = None,
+        kept: Kept | None = None,
     ) -> None:
+        self.kept = kept
         self.isa = isa
         self.runner = runner
         self.bounds = bounds
@@ -104,6 +78,8 @@ class Inspector:
                 problems.append(ReadProblem("XC-BAD-001", place, error.what))
                 return
             node.objects.append(record)
+            if self.kept is not None:
+                self.kept.keep(record, data)
             _note_libc(node, name, data)
 
         walker = Walker(on_object, self.bounds, self.runner)
@@ -161,10 +137,12 @@ class Verdicts:
         self.architectures = architectures
         self.freestanding = freestanding
         self.judge = Judge(platform)
+        self._closures: dict[int, Closure] = {}
 
     def of(self, inspection: Inspection) -> list[Finding]:
         """All findings about ``inspection``, in the order of its tree."""
-        delivered = _Delivered(inspection, self.platform, self.architectures)
+        delivered = Delivered(inspection, self.platform, self.architectures)
+        self._closures.clear()
         self._node(inspection.root, delivered, judged=False)
         taken = delivered.taken
         elf_rules.check_mixture(self.judge, taken)
@@ -177,7 +155,7 @@ class Verdicts:
             packages.check_system(self.judge, inspection.root)
         return self.judge.findings
 
-    def _node(self, node: Node, delivered: _Delivered, *, judged: bool) -> None:
+    def _node(self, node: Node, delivered: Delivered, *, judged: bool) -> None:
         """One container, then what it holds. ``judged``: its tag has said once for all that its machine is another."""
         judge = self.judge
         records: list[ElfRecord] = list(node.objects)
@@ -206,9 +184,19 @@ class Verdicts:
             asks = next((f"{r.file_name}: {r.isa.asks}" for r in records if r.isa is not None and r.isa.asks), "")
         for record, choice in choices:
             if choice is Choice.TAKEN or (choice is Choice.FOREIGN and not judged and node.kind != "jar"):
-                self.record(record, delivered.around(record, asks))
+                self.record(record, self._around(record, delivered, asks))
         for child in node.children:
             self._node(child, delivered, judged=judged)
+
+    def _around(self, record: ElfRecord, delivered: Delivered, asks: str) -> Surroundings:
+        """What stands around an object in its root."""
+        root = delivered.root_of(record)
+        if root is None:
+            return Surroundings(asks=asks)
+        closure = self._closures.get(id(root))
+        if closure is None:
+            closure = self._closures[id(root)] = Closure(delivered.taken_of(root.records))
+        return Surroundings(closure.pulled(record), closure.shipped, asks, root.libc_of(record))
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
@@ -222,52 +210,6 @@ class Verdicts:
             rule(self.judge, record)
         check_isa(self.judge, record, around.asks)
         check_go(self.judge, record)
-
-
-class _Delivered:
-    """An inspection as one platform receives it: the roots that are for it, and what becomes of each object."""
-
-    def __init__(self, inspection: Inspection, platform: Platform, architectures: Mapping[Any, Architecture]) -> None:
-        delivery = inspection.delivery
-        self.roots = [root for root in delivery.roots if _is_for(root, platform, architectures)]
-        mine = {id(root) for root in self.roots}
-        self._root: dict[int, Root] = {}
-        there: list[tuple[ElfRecord, str]] = []
-        for record in inspection.records:
-            found = next(((root, path) for root, path in delivery.places_of(record) if id(root) in mine), None)
-            if found is not None:
-                self._root[id(record)] = found[0]
-                there.append((record, found[0].inside + found[1]))
-            elif not delivery.is_placed(record):
-                there.append((record, record.place.removeprefix(inspection.root.place)))
-        self.roles = Roles(there, platform, architectures, inspection.modes)
-        self.choice = {id(record): self.roles.choice(record) for record in inspection.records}
-        self.taken = self.taken_of(inspection.records)
-        self._closures: dict[int, Closure] = {}
-
-    def taken_of(self, records: Iterable[ElfRecord]) -> list[ElfRecord]:
-        return [record for record in records if self.choice[id(record)] is Choice.TAKEN]
-
-    def around(self, record: ElfRecord, asks: str) -> Surroundings:
-        """What stands around an object in its root."""
-        root = self._root.get(id(record))
-        if root is None:
-            return Surroundings(asks=asks)
-        closure = self._closures.get(id(root))
-        if closure is None:
-            closure = self._closures[id(root)] = Closure(self.taken_of(root.records))
-        return Surroundings(closure.pulled(record), closure.shipped, asks, root.libc_of(record))
-
-
-def _is_for(root: Root, platform: Platform, architectures: Mapping[Any, Architecture]) -> bool:
-    """Whether a root is for the platform's architecture, as far as its container says."""
-    words = {alias: name for name, architecture in architectures.items() for alias in architecture.aliases}
-    here: Root | None = root
-    while here is not None:
-        if here.arch and words.get(here.arch, here.arch) != platform.arch:
-            return False
-        here = here.outer
-    return True
 
 
 def problems_as_findings(problems: Iterable[ReadProblem], platform: str) -> list[Finding]:

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect import formats
-from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.inspect.walk import Bounds
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers
