@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_xinchuang.inspect.isa_bits import argument, bits_looked_at
+from pytest_xinchuang.inspect.isa_bits import argument, bits_looked_at, bytes_at
 from pytest_xinchuang.inspect.isa_features import (
     ARM_REGISTERS,
     AT_BASE_PLATFORM,
@@ -27,7 +27,7 @@ from pytest_xinchuang.inspect.isa_features import (
     with_kin,
 )
 from pytest_xinchuang.inspect.isa_flow import Call, Flow, Flows
-from pytest_xinchuang.inspect.isa_hits import EMULATED, Question
+from pytest_xinchuang.inspect.isa_hits import EMULATED, Hits, Question
 from pytest_xinchuang.inspect.isa_image import Image
 from pytest_xinchuang.inspect.isa_references import Index
 from pytest_xinchuang.messages import Message, _, verbatim
@@ -68,6 +68,9 @@ _ORDINARY = re.compile(
     r"|sysconf$|get_nprocs)"
 )
 
+MAX_BLOCKS_OF_HELPER = 4
+"""compiler-rt's init_have_lse_atomics has two."""
+
 _FIRST: dict[str, str | int] = {"EM_X86_64": "edi", "EM_AARCH64": 0, "EM_LOONGARCH": 4}
 """The register of a call's first argument."""
 
@@ -104,10 +107,11 @@ def may_try(names: frozenset[str]) -> bool:
 class Asks:
     """All the ways in which one linked object asks."""
 
-    def __init__(self, image: Image, flows: Flows, questions: tuple[Question, ...]) -> None:
+    def __init__(self, image: Image, flows: Flows, hits: Hits) -> None:
         self.image = image
         self.flows = flows
-        self.questions = questions
+        self.questions = hits.questions
+        self.helpers = hits.helpers
         self.elf = image.elf
 
     @cached_property
@@ -249,7 +253,7 @@ class Asks:
         flow = self._flow(site)
         if flow is None or not flow.whole:
             return None
-        if (function := self.image.functions.of(site)) is not None and self._is_libgcc(function.name, name):
+        if self._is_for_helpers(flow, name):
             return frozenset()
         calls = [c for b in flow.blocks.values() for c in b.calls]
         direct = [
@@ -278,10 +282,23 @@ class Asks:
         bits = bits_looked_at(self.image, flow, call.address)
         return frozenset(n for i, n in enumerate(names) if bits is None or bits >> i & 1)
 
-    @staticmethod
-    def _is_libgcc(function: str, name: str) -> bool:
-        """libgcc's outline atomics ask for LSE alone, for their own helpers, whose instructions are left out of the scan."""
-        return name == "__getauxval" or function in ("init_have_lse_atomics", "__init_have_lse_atomics")
+    def _is_for_helpers(self, flow: Flow, name: str) -> bool:
+        """Whether the answer goes to the helpers of outline atomics alone, whose instructions are left out of the scan.
+
+        libgcc asks under a name of its own; compiler-rt's constructor stores one byte, which nothing but the helpers read.
+        """
+        if name == "__getauxval":
+            return True
+        if self.elf.machine != "EM_AARCH64" or len(flow.blocks) > MAX_BLOCKS_OF_HELPER:
+            return False
+        stored = {a for b in flow.blocks.values() for a in bytes_at(self.image, b.begin, b.end, stored=True)}
+        return bool(stored) and stored <= self.helpers_read
+
+    @cached_property
+    def helpers_read(self) -> frozenset[int]:
+        """Where the helpers of outline atomics read whether there is LSE: right before the branch that tells them."""
+        found = (bytes_at(self.image, address - 16, address, stored=False) for address in self.helpers)
+        return frozenset(a for some in found for a in some)
 
     # -- others
 

@@ -34,6 +34,18 @@ def argument(image: Image, flow: Flow, address: int, register: str | int) -> int
     return value
 
 
+def bytes_at(image: Image, begin: int, end: int, *, stored: bool) -> Iterator[int]:
+    """Addresses of single bytes that AArch64 code loads, or stores, by a page and an offset."""
+    wanted = 0x39000000 if stored else 0x39400000  # STRB, LDRB
+    pages: dict[int, int] = {}
+    for here, word in _words(image, begin, end):
+        if word & 0x9F000000 == 0x90000000:  # ADRP
+            distance = (word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3
+            pages[word & 31] = (here & ~0xFFF) + ((distance - (distance >> 20 << 21)) << 12)
+        elif word & 0xFFC00000 == wanted and word >> 5 & 31 in pages:
+            yield pages[word >> 5 & 31] + (word >> 10 & 0xFFF)
+
+
 def _words(image: Image, begin: int, end: int) -> Iterator[tuple[int, int]]:
     raw = image.bytes_at(begin, max(end - begin, 0))
     for index, (word,) in enumerate(struct.iter_unpack("<I", raw[: len(raw) // 4 * 4])):

@@ -93,6 +93,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
     questions: list[Question] = []
     calls: list[tuple[int, int]] = []
     uses: dict[int, str] = {}
+    helpers: list[int] = []
     tables: Counter[str] = Counter()
     grouped: dict[tuple[str, int | None], Hit] = {}
     for part in elf.code:
@@ -110,7 +111,10 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
                     continue
                 feature = EMULATED
             helper = function is not None and function.name.startswith(("__aarch64_", "__arm_"))
-            if arm and (helper or outlined(words, index) or int(words[index]) == UNWINDER_CNTD):
+            if arm and outlined(words, index):
+                helpers.append(address)
+                continue
+            if arm and (helper or int(words[index]) == UNWINDER_CNTD):
                 continue
             uses[address] = feature
             key = (feature, function.address if function else None)
@@ -128,7 +132,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             else:
                 grouped[key] = replace(seen, count=seen.count + 1)
     few = tuple(questions[:MAX_QUESTIONS])
-    return Hits(list(grouped.values()), few, len(questions) > len(few), tuple(calls[:MAX_CALLS]), uses)
+    return Hits(list(grouped.values()), few, len(questions) > len(few), tuple(calls[:MAX_CALLS]), tuple(helpers), uses)
 
 
 def _kernel_calls(words: Any, base: int, arm: bool) -> list[tuple[int, int]]:

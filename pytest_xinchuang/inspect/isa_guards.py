@@ -36,7 +36,7 @@ class Guards:
         if decoding is None:
             return None
         flows = Flows(image, decoding, BUDGET)
-        asks = Asks(image, flows, self.hits.questions)
+        asks = Asks(image, flows, self.hits)
         return Paths(image, flows, asks, Index(image, [*image.starts, *asks.wanted()]))
 
     @cached_property

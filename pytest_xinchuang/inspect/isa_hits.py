@@ -55,6 +55,7 @@ class Hits:
     Attributes:
         questions: the instructions that ask the CPU; ``uncounted``: there are more of them.
         calls: (address, number) of system calls whose number stands right before them.
+        helpers: addresses of LSE instructions in the helpers of outline atomics, which are no hits.
         uses: address -> extension of single instructions, where the architecture's words are found all at once.
     """
 
@@ -62,6 +63,7 @@ class Hits:
     questions: tuple[Question, ...] = ()
     uncounted: bool = False
     calls: tuple[tuple[int, int], ...] = ()
+    helpers: tuple[int, ...] = ()
     uses: Mapping[int, str] = field(default_factory=dict)
 
 

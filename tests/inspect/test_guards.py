@@ -184,6 +184,14 @@ def test_each_way_to_ask(arch: Arch, level: str, tmp_path: Path, platforms: Plat
     assert not wrong
 
 
+@pytest.mark.tools
+def test_the_question_of_outline_atomics_guards_its_helpers_alone(tmp_path: Path, platforms: Platforms) -> None:
+    """compiler-rt's constructor asks for LSE, and so do all programs that are built with outline atomics."""
+    source = "long work(long *p) { __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST); return n < 5 ? add() : 0; }"
+    use = use_in(Arch.ARM64, source, tmp_path, platforms, "-O2", "-moutline-atomics", shared=True)
+    assert (use.certain, use.guarded) == (1, 0)
+
+
 OUT_OF_SIGHT = (
     "asks for CRC32",
     "asks for CRC32 before its use",
