@@ -292,12 +292,16 @@ class Asks:
         if self.elf.machine != "EM_AARCH64" or len(flow.blocks) > MAX_BLOCKS_OF_HELPER:
             return False
         stored = {a for b in flow.blocks.values() for a in bytes_at(self.image, b.begin, b.end, stored=True)}
-        return bool(stored) and stored <= self.helpers_read
+        if not stored or not stored <= self.helpers_read:
+            return False
+        index = Index(self.image, stored)
+        readers = [s for a in stored for s in index.to(a)]
+        return all(any(h - 12 <= reader < h for h in self.helpers) for reader in readers)
 
     @cached_property
     def helpers_read(self) -> frozenset[int]:
         """Where the helpers of outline atomics read whether there is LSE: right before the branch that tells them."""
-        found = (bytes_at(self.image, address - 16, address, stored=False) for address in self.helpers)
+        found = (bytes_at(self.image, address - 12, address, stored=False) for address in self.helpers)
         return frozenset(a for some in found for a in some)
 
     # -- others

@@ -136,6 +136,8 @@ def bits_looked_at(image: Image, flow: Flow, address: int) -> int | None:
     block = next((b for b in flow.blocks.values() if b.begin <= address < b.end), None)
     if block is None:
         return None
+    # What a constructor leaves in the register of results goes nowhere.
+    quiet = flow.entry in {root.address for root in image.constructors}
     bits = steps = 0
     seen: set[tuple[int, frozenset[int]]] = set()
     todo = [(address + 4, block, frozenset({0 if image.elf.machine == "EM_AARCH64" else 4}))]
@@ -155,7 +157,8 @@ def bits_looked_at(image: Image, flow: Flow, address: int) -> int | None:
             bits |= found[0]
             holding = found[1]
         if holding and (
-            block.leaves or (block.calls and block.calls[-1].address + 4 >= block.end and not block.following)
+            (block.leaves and not quiet)
+            or (block.calls and block.calls[-1].address + 4 >= block.end and not block.following)
         ):
             return None
         if holding:

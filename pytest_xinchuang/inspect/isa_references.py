@@ -159,6 +159,7 @@ def _arm64(raw: bytes, begin: int) -> Pairs:
     forms = (
         (0xFFC00000, 0x91000000, lambda w: w >> 10 & 0xFFF),  # ADD
         (0xFFC00000, 0xF9400000, lambda w: 8 * (w >> 10 & 0xFFF)),  # LDR of 64 bits
+        (0xFFC00000, 0x39400000, lambda w: w >> 10 & 0xFFF),  # LDRB
     )
     pages = (places[first] & ~0xFFF) + (immediate[first] << 12)
     sites, named = _pairs(words, places, first, words[first] & 31, pages, forms)

@@ -22,13 +22,16 @@ static inline long add(void) { long r; __asm__ volatile(".arch_extension lse\n\t
 """
 
 ARM = {
-    # AT_HWCAP is 16, with HWCAP_ATOMICS as bit 8 and HWCAP_CRC32 as bit 7; AT_PAGESZ is 6; AT_HWCAP2 is 26.
+    # AT_HWCAP is 16, with HWCAP_ATOMICS as bit 8 and HWCAP_CRC32 as bit 7; AT_PAGESZ is 6; AT_HWCAP2 is 26, bit 15 DGH.
     "asks for the page's size": ("certain", 'int main(void) { printf("%lu", getauxval(6)); return add(); }'),
     "asks for LSE": ("guarded", "int main(void) { if (getauxval(16) & 256) return add(); return 0; }"),
     "asks for LSE by a shift": ("guarded", "int main(void) { if (getauxval(16) >> 8 & 1) return add(); return 0; }"),
     "asks for CRC32": ("certain", 'int main(void) { if (getauxval(16) & 128) puts("crc"); return add(); }'),
     "asks for CRC32 before its use": ("certain", "int main(void) { if (getauxval(16) & 128) return add(); return 0; }"),
-    "asks for what is in AT_HWCAP2": ("certain", "int main(void) { if (getauxval(26) & 1) return add(); return 0; }"),
+    "asks for what is in AT_HWCAP2": (
+        "certain",
+        "int main(void) { if (getauxval(26) & 1 << 15) return add(); return 0; }",
+    ),
     "asks too late": ("certain", 'int main(void) { long r = add(); if (getauxval(16) & 256) puts("lse"); return r; }'),
     "asks, and does it all the same": (
         "certain",
@@ -47,6 +50,12 @@ ARM = {
         "certain",
         "int has; __attribute__((constructor)) static void ask(void) { has = getauxval(16) >> 8 & 1; }\n"
         "int main(void) { return add(); }",
+    ),
+    "asks in a constructor for another extension": (
+        "certain",
+        "static int has; __attribute__((constructor)) static void ask(void) { has = getauxval(16) >> 7 & 1; }\n"
+        "__attribute__((noinline)) long work(long *p) { return p[n] > 2 ? add() : 0; }\n"
+        "int main(int argc, char **argv) { return has ? work((long *)argv) : 0; }",
     ),
     "a constructor itself": (
         "certain",
@@ -86,9 +95,9 @@ ARM = {
         'int main(void) { unsigned long v; __asm__("mrs %0, ID_AA64ISAR0_EL1" : "=r"(v));\n'
         "    return v >> 20 & 15 ? add() : 0; }",
     ),
-    "an ID register of others": (
+    "an ID register that tells no extension": (
         "certain",
-        'int main(void) { unsigned long v; __asm__("mrs %0, ID_AA64PFR0_EL1" : "=r"(v));\n'
+        'int main(void) { unsigned long v; __asm__("mrs %0, MPIDR_EL1" : "=r"(v));\n'
         "    return v >> 20 & 15 ? add() : 0; }",
     ),
     "the kernel's list": (
@@ -143,6 +152,7 @@ LOONG = {
     # HWCAP_LOONGARCH_LASX is bit 5, HWCAP_LOONGARCH_CRC32 bit 6; word 2 of CPUCFG has LASX as bit 7.
     "asks for LASX": ("guarded", "int main(void) { return getauxval(16) & 32 ? add() : 0; }"),
     "asks for CRC32": ("certain", "int main(void) { return getauxval(16) & 64 ? add() : 0; }"),
+    "asks for LSX": ("certain", "int main(void) { return getauxval(16) & 16 ? add() : 0; }"),
     "asks the CPU": ("guarded", "int main(void) { return cpucfg(2) & 128 ? add() : 0; }"),
     "asks the CPU for caches": ("certain", "int main(void) { return cpucfg(16) & 1 ? add() : 0; }"),
     "asks for the page's size": ("certain", 'int main(void) { printf("%lu", getauxval(6)); return add(); }'),
@@ -184,20 +194,35 @@ def test_each_way_to_ask(arch: Arch, level: str, tmp_path: Path, platforms: Plat
     assert not wrong
 
 
+OUTLINED = r"""
+__attribute__((visibility("hidden"))) unsigned char have_lse;
+__attribute__((constructor)) static void init_have_lse(void) { have_lse = getauxval(16) >> 8 & 1; }
+__asm__(".text\n.type helper, %function\nhelper:\n.cfi_startproc\n\tadrp x16, have_lse\n\tldrb w16, [x16, :lo12:have_lse]\n"
+    "\tcbz w16, 1f\n\t.arch_extension lse\n\tldadd x0, x0, [x1]\n\tret\n1:\tret\n.cfi_endproc\n.size helper, .-helper\n");
+long helper(long, long *);
+"""
+
+
 @pytest.mark.tools
 def test_the_question_of_outline_atomics_guards_its_helpers_alone(tmp_path: Path, platforms: Platforms) -> None:
     """compiler-rt's constructor asks for LSE, and so do all programs that are built with outline atomics."""
-    source = "long work(long *p) { __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST); return n < 5 ? add() : 0; }"
-    use = use_in(Arch.ARM64, source, tmp_path, platforms, "-O2", "-moutline-atomics", shared=True)
+    source = OUTLINED + "long work(long *p) { helper(1, p); return n < 5 ? add() : 0; }"
+    use = use_in(Arch.ARM64, source, tmp_path, platforms, "-O2", shared=True)
     assert (use.certain, use.guarded) == (1, 0)
+    # Somebody else reads what it has found.
+    source = OUTLINED + "long work(long *p) { helper(1, p); return have_lse ? add() : 0; }"
+    use = use_in(Arch.ARM64, source, tmp_path, platforms, "-O2", shared=True)
+    assert (use.certain, use.guarded) == (0, 1)
 
 
 OUT_OF_SIGHT = (
+    "asks for LSX",
+    "asks in a constructor for another extension",
     "asks for CRC32",
     "asks for CRC32 before its use",
     "asks for what is in AT_HWCAP2",
     "asks for AES",
     "asks for the maker",
     "asks the CPU for caches",
-    "an ID register of others",
+    "an ID register that tells no extension",
 )
