@@ -156,7 +156,7 @@ class Asks:
         found: dict[str, list[int]] = {}
         step = 8 if self.elf.machine == "EM_X86_64" else 4
         for begin, end in self._tables:
-            for address in range(begin, min(end, begin + (1 << 20)), step):
+            for address in range(begin, min(end, begin + (1 << 19)), step):
                 if name := self.flows.stub(address):
                     found.setdefault(name, []).append(address)
         return found
@@ -190,7 +190,7 @@ class Asks:
         found = [s for s in found if not any(begin <= s < end for begin, end in self._tables)]
         if any(self.image.functions.of(s) is None for s in found):
             return None
-        if any(a in self.image.pointers.values() for a in self._stubs.get(name, ())):
+        if any(self.image.pointers.hold(a) for a in self._stubs.get(name, ())):
             return None  # the stub's address stands in a table
         return tuple(found)
 

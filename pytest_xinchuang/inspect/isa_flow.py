@@ -12,6 +12,9 @@ from pytest_xinchuang.inspect.isa_image import Image
 MAX_OPERATIONS = 6000
 """Instructions of one function that are followed; a longer one stays unknown."""
 
+MAX_BLOCKS = 1000
+"""Blocks of one function among which that are sought which every way goes through; in a larger one it is the first alone."""
+
 MAX_TAIL = 4
 """Jumps from function to function that are followed to learn whether a call comes back."""
 
@@ -291,6 +294,7 @@ class Flows:
             if any(f not in flow.blocks for f in each.following):
                 each.ends = True
                 each.following = [f for f in each.following if f in flow.blocks]
+        flow.whole = flow.entry in flow.blocks
         return flow
 
     def _tail_call(self, block: Block, call: Call, *, deep: bool, depth: int) -> None:
@@ -324,6 +328,8 @@ def on_every_way(flow: Flow) -> frozenset[int]:
                 todo.append(begin)
     ends |= following.keys() - ending
     found = {flow.entry}
+    if len(following) > MAX_BLOCKS:
+        return frozenset(found)
     here = flow.entry
     # The next block of the chain is the first one without which no end can be reached from here.
     for candidate in _ordered(flow.entry, following):

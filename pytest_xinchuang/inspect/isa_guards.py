@@ -17,6 +17,19 @@ BUDGET = 150_000
 """Instructions of one object that are followed along its ways: half a second's."""
 
 
+MAX_PARTS, MAX_SPAN = 256, 1 << 30
+"""Segments and executable sections of an object, and the memory that its code lies in, beyond which its ways are not followed:
+Chromium's library has 12 segments and spans 250 MiB."""
+
+
+def _is_orderly(elf: ElfObject) -> bool:
+    """Whether an object's code lies together, as linkers put it."""
+    places = [(f.address, f.address + f.size) for f in (elf.functions[0], elf.functions[-1])]
+    places += [(c.address, c.address + c.size) for c in elf.code]
+    low, high = min(p[0] for p in places), max(p[1] for p in places)
+    return len(elf.code) <= MAX_PARTS and high < 1 << 62 and high - low <= MAX_SPAN
+
+
 class Guards:
     """What may guard each extension in one object."""
 
@@ -29,9 +42,11 @@ class Guards:
     @cached_property
     def _paths(self) -> Paths | None:
         """The ways through a linked object whose functions are known."""
-        if self.whole or self.elf.relocatable or not self.elf.functions:
+        if self.whole or self.elf.relocatable or not self.elf.functions or not _is_orderly(self.elf):
             return None
         image = Image(self.elf, self.data)
+        if len(image.reader.segments) > MAX_PARTS:
+            return None
         decoding = decoding_of(image, self.hits.uses)
         if decoding is None:
             return None

@@ -64,6 +64,23 @@ class Root:
     name: str
 
 
+class Pointers:
+    """Slots and what they hold, in two arrays: large libraries have millions."""
+
+    def __init__(self, places: Any, targets: Any) -> None:
+        order = np.argsort(places, kind="stable")
+        self._places, self._targets = places[order], targets[order]
+
+    def get(self, slot: int) -> int:
+        """What is in a slot; 0 where there is none."""
+        at = int(np.searchsorted(self._places, slot)) if 0 <= slot < 1 << 63 else len(self._places)
+        return int(self._targets[at]) if at < len(self._places) and int(self._places[at]) == slot else 0
+
+    def hold(self, target: int) -> bool:
+        """Whether some slot holds ``target``."""
+        return bool((self._targets == target).any())
+
+
 class Image:
     """One linked object of 64 bits, little-endian."""
 
@@ -148,17 +165,18 @@ class Image:
         return self._strings[offset : end if end >= 0 else None].decode(errors="backslashreplace")
 
     @cached_property
-    def pointers(self) -> dict[int, int]:
+    def pointers(self) -> Pointers:
         """Address of a slot -> the address in the object that the loader puts there."""
         rows = self._relocations
-        kinds = rows["info"] & np.uint64(0xFFFFFFFF)
-        own = rows[kinds == np.uint64(RELATIVE.get(self.elf.machine, 0))]
-        found = dict(zip(own["offset"].tolist(), own["addend"].tolist(), strict=True))
-        for place, index, addend in self._symbolic:
-            symbol = self._symbols[index]
-            if int(symbol["section"]):
-                found[place] = int(symbol["value"]) + addend
-        return found
+        own = rows[(rows["info"] & np.uint64(0xFFFFFFFF)) == np.uint64(RELATIVE.get(self.elf.machine, 0))]
+        places, targets = [own["offset"].astype(np.int64)], [own["addend"]]
+        named = [
+            (p, int(self._symbols[i]["value"]) + a) for p, i, a in self._symbolic if int(self._symbols[i]["section"])
+        ]
+        fitting = [(p, t) for p, t in named if p < 1 << 63 and t < 1 << 63]
+        places.append(np.array([p for p, _t in fitting], dtype=np.int64))
+        targets.append(np.array([t for _p, t in fitting], dtype=np.int64))
+        return Pointers(np.concatenate(places), np.concatenate(targets))
 
     def pointer_at(self, slot: int) -> int:
         """The pointer in a slot: by its relocation, else as it stands in the file (packed or no relocations)."""

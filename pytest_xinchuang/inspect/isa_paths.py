@@ -86,7 +86,7 @@ class Paths:
     def _edges(self) -> Any:
         """Pairs of functions, by their numbers: whose code names which."""
         starts: Any = np.array(self.image.functions.starts, dtype=np.int64)
-        ends = starts + np.array([f.size for f in self.image.functions.all], dtype=np.int64)
+        ends = starts + np.array([min(f.size, 1 << 40) for f in self.image.functions.all], dtype=np.int64)
         if not len(starts):
             return starts, starts
         numbers: Any = np.searchsorted(starts, self.index.sites, side="right") - 1
@@ -181,7 +181,7 @@ class Paths:
             # struct PyModuleDef (Include/moduleobject.h): m_slots is its tenth word; a slot is a number and a pointer.
             slots = self.image.pointers.get(definition + 72)
             for number in range(8 if slots else 0):
-                place = (slots or 0) + 16 * number
+                place = slots + 16 * number
                 raw = self.image.bytes_at(place, 4)
                 kind = struct.unpack("<i", raw)[0] if len(raw) == 4 else 0
                 if kind not in (1, 2):

@@ -15,6 +15,9 @@ CHUNK = 1 << 22
 NEAR = 6
 """Instructions after the one that computes a page's address in which its offset is added: compilers write both together."""
 
+FAR = 1 << 30
+"""How far behind the code its data may lie."""
+
 EXTREME = 0xFFC003E0
 """LoongArch's extreme code model, and its crt1.o, put the offset into a register of its own: ADDI.D of the zero register."""
 
@@ -40,7 +43,9 @@ class Index:
     """
 
     def __init__(self, image: Image, wanted: Iterable[int]) -> None:
-        known = np.unique(np.fromiter(wanted, dtype=np.int64))
+        code_ends = [c.address + c.size for c in image.elf.code]
+        limit = max(code_ends, default=0) + FAR
+        known = np.unique(np.array([a for a in wanted if 0 <= a < limit], dtype=np.int64))
         sites, targets = [], []
         if len(known):
             span = _Span(known)
@@ -124,7 +129,11 @@ def _joined(sites: list[Any], named: list[Any]) -> Pairs:
 
 
 def _words(raw: bytes, begin: int) -> Pairs:
-    words = np.frombuffer(raw, dtype="<u4", count=len(raw) // 4).astype(np.int64)
+    words = (
+        np.frombuffer(raw[: len(raw) // 4 * 4], dtype="<u4").astype(np.int64)
+        if len(raw) >= 4
+        else np.zeros(0, np.int64)
+    )
     return words, np.arange(begin, begin + 4 * len(words), 4, dtype=np.int64)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
 from pathlib import Path
 
 import pytest
 
 from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.isa import Use, scan_isa
 from pytest_xinchuang.provision.cache import Cache
@@ -192,6 +195,31 @@ def test_each_way_to_ask(arch: Arch, level: str, tmp_path: Path, platforms: Plat
         if (use.certain > 0) != (wanted == "certain"):
             wrong.append((name, wanted, use))
     assert not wrong
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("arch", list(CASES), ids=str)
+def test_damaged_code_and_headers_end_no_scan(arch: Arch, tmp_path: Path, platforms: Platforms) -> None:
+    """Each damaged object is refused in words, or scanned, in a time that does not depend on what its fields claim."""
+    path = tmp_path / "u.c"
+    name = "asks for LSE" if arch is Arch.ARM64 else next(iter(CASES[arch][2]))
+    path.write_text(CASES[arch][1] + CASES[arch][2][name][1])
+    target = Target(arch, platforms.file.architectures[arch], "2.36" if arch is Arch.LOONG64 else "2.28")
+    whole = Builder(Cache()).c(target, [path], flags=["-w", "-O1"])
+    chance = random.Random(18)
+    wide = (b"\xff" * 8, bytes(8), (1 << 62).to_bytes(8, "little"), b"\xff" * 7 + b"\x7f")
+    began = time.monotonic()
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 4, 40))):
+            at = chance.randrange(min(len(data), 0x1000)) if chance.random() < 0.7 else chance.randrange(len(data))
+            data[at : at + 8] = chance.choice((*wide, chance.randbytes(8)))[: len(data) - at]
+        try:
+            elf = read_elf(bytes(data), "u")
+        except NotElf:
+            continue
+        scan_isa(elf, bytes(data))
+    assert time.monotonic() - began < 60
 
 
 OUTLINED = r"""
