@@ -273,7 +273,7 @@ class Asks:
         return with_kin(found)
 
     def _asked_in(self, flow: Flow, call: Call) -> frozenset[str] | None:
-        kind = argument(self.image, flow, call.address, _FIRST.get(self.elf.machine, 4))
+        kind = argument(self.image, flow, call.address, _FIRST[self.elf.machine])
         if kind is None or kind in (AT_PLATFORM, AT_BASE_PLATFORM):
             return None
         if kind not in (AT_HWCAP, AT_HWCAP2, AT_HWCAP3, AT_HWCAP4):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
@@ -368,16 +368,3 @@ def _avoidable(begin: int, block: int, following: dict[int, list[int]], ends: se
                 seen.add(other)
                 todo.append(other)
     return False
-
-
-def decoding_of(image: Image, uses: Mapping[int, str]) -> Decoding | None:
-    """The decoder of an object's machine; None where there is none. ``uses``: what the scan has found at which address."""
-    from pytest_xinchuang.inspect import isa_decode
-
-    if image.elf.machine == "EM_X86_64":
-        from pytest_xinchuang.inspect.isa_x86 import X86Decoding
-
-        return X86Decoding(image)
-    if image.elf.machine == "EM_AARCH64":
-        return isa_decode.Arm64Decoding(image, uses)
-    return isa_decode.Loong64Decoding(image, uses) if image.elf.machine == "EM_LOONGARCH" else None

@@ -6,7 +6,8 @@ from functools import cached_property
 
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_asks import AUXILIARY, Ask, Asks, imported_asking, may_try
-from pytest_xinchuang.inspect.isa_flow import Flows, decoding_of
+from pytest_xinchuang.inspect.isa_decode import Arm64Decoding, Loong64Decoding
+from pytest_xinchuang.inspect.isa_flow import Decoding, Flows
 from pytest_xinchuang.inspect.isa_hits import EMULATED, Hits
 from pytest_xinchuang.inspect.isa_image import Image
 from pytest_xinchuang.inspect.isa_paths import Paths, Reached
@@ -30,6 +31,17 @@ def _is_orderly(elf: ElfObject) -> bool:
     return len(elf.code) <= MAX_PARTS and high < 1 << 62 and high - low <= MAX_SPAN
 
 
+def _decoding(image: Image, hits: Hits) -> Decoding | None:
+    """The decoder of an object's machine; None where there is none."""
+    if image.elf.machine == "EM_X86_64":
+        from pytest_xinchuang.inspect.isa_x86 import X86Decoding
+
+        return X86Decoding(image)
+    if image.elf.machine == "EM_AARCH64":
+        return Arm64Decoding(image, hits.uses)
+    return Loong64Decoding(image, hits.uses) if image.elf.machine == "EM_LOONGARCH" else None
+
+
 class Guards:
     """What may guard each extension in one object."""
 
@@ -47,7 +59,7 @@ class Guards:
         image = Image(self.elf, self.data)
         if len(image.reader.segments) > MAX_PARTS:
             return None
-        decoding = decoding_of(image, self.hits.uses)
+        decoding = _decoding(image, self.hits)
         if decoding is None:
             return None
         flows = Flows(image, decoding, BUDGET)
