@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_bits import argument, bits_looked_at, bytes_at
 from pytest_xinchuang.inspect.isa_features import (
     ARM_REGISTERS,
@@ -54,6 +55,9 @@ which the loader has asked."""
 
 _TRYING = (("__sigsetjmp", "sigsetjmp"), ("siglongjmp",), ("sigaction", "signal", "__sysv_signal"))
 """What it takes to try an instruction under a handler for SIGILL, as PostgreSQL and older OpenSSL do."""
+
+TELLING_FILES = (b"/proc/cpuinfo", b"/proc/self/auxv")
+"""The kernel's files that tell what the CPU has."""
 
 _LIBC = ("GLIBC", "GLIBCXX", "CXXABI", "GCC", "LIBC", "GOMP", "CXXABI_TM")
 """Families of symbol versions whose functions tell nothing of the CPU, but for those above."""
@@ -104,6 +108,21 @@ def may_try(names: frozenset[str]) -> bool:
     return all(any(name in names for name in group) for group in _TRYING)
 
 
+def strangers_of(elf: ElfObject) -> list[str]:
+    """Foreign symbols of no C library and no compiler's run time that sound like questions about the CPU."""
+    ordinary = frozenset(s for n in elf.needed if n.family in _LIBC for s in n.symbols)
+    return [
+        name
+        for name in sorted(elf.imports - ordinary)
+        if name not in AUXILIARY and _SOUNDS_LIKE_ASKING.search(name) and not _ORDINARY.search(name)
+    ]
+
+
+def is_nameless_program(elf: ElfObject) -> bool:
+    """A static program without names, for which the kernel's answers lie on its stack: reading them calls nothing."""
+    return not elf.libraries and not elf.imports and not any(f.name for f in elf.functions)
+
+
 class Asks:
     """All the ways in which one linked object asks."""
 
@@ -115,18 +134,9 @@ class Asks:
         self.elf = image.elf
 
     @cached_property
-    def ordinary(self) -> frozenset[str]:
-        """Foreign symbols whose version says that they are of libc, or of the compilers' run time."""
-        return frozenset(s for n in self.elf.needed if n.family in _LIBC for s in n.symbols)
-
-    @cached_property
     def strangers(self) -> list[str]:
         """Foreign symbols that may be other libraries' ways to ask."""
-        return [
-            name
-            for name in sorted(self.elf.imports - self.ordinary)
-            if name not in AUXILIARY and _SOUNDS_LIKE_ASKING.search(name) and not _ORDINARY.search(name)
-        ]
+        return strangers_of(self.elf)
 
     @cached_property
     def places(self) -> dict[str, list[int]]:
@@ -165,7 +175,7 @@ class Asks:
     def _texts(self) -> dict[int, str]:
         """Address of a text in the object -> the file of the kernel that tells of the CPU."""
         found: dict[int, str] = {}
-        for text in (b"/proc/cpuinfo", b"/proc/self/auxv", b"/sys/devices/system/cpu/"):
+        for text in TELLING_FILES:
             at = self.image.data.find(text)
             while at >= 0 and len(found) < 8:
                 for segment in self.image.reader.segments:
@@ -317,14 +327,10 @@ class Asks:
     def _files(self, index: Index) -> Iterator[Ask]:
         for address, name in self._texts.items():
             sites = tuple(index.to(address))
-            # A list of CPUs tells how many there are; of what they have only the first two files tell.
-            if name != "/sys/devices/system/cpu":
-                yield Ask(_("it reads {file}", file=name), None, sites)
+            yield Ask(_("it reads {file}", file=name), None, sites)
 
     def _whole(self) -> Iterator[Ask]:
         if self.elf.ifuncs:
             yield Ask(_("it chooses implementations when it is loaded (ifunc)"), None, ())
-        linked = not self.elf.libraries and not self.elf.imports
-        if linked and self.elf.machine != "EM_X86_64" and not self.image.names:
-            # The kernel's answers lie on the stack of a new program: who reads them there calls nothing that has a name.
+        if self.elf.machine != "EM_X86_64" and is_nameless_program(self.elf):
             yield Ask(_("it is a static program without names, which may read the kernel's auxiliary vector"))

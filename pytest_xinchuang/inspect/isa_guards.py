@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 
 from pytest_xinchuang.inspect.elf import ElfObject
-from pytest_xinchuang.inspect.isa_asks import AUXILIARY, Ask, Asks, imported_asking, may_try
+from pytest_xinchuang.inspect.isa_asks import (
+    AUXILIARY,
+    TELLING_FILES,
+    Ask,
+    Asks,
+    imported_asking,
+    is_nameless_program,
+    may_try,
+    strangers_of,
+)
 from pytest_xinchuang.inspect.isa_decode import Arm64Decoding, Loong64Decoding
 from pytest_xinchuang.inspect.isa_flow import Decoding, Flows
 from pytest_xinchuang.inspect.isa_hits import EMULATED, Hits
@@ -71,12 +80,29 @@ class Guards:
         """The ways in which the object asks."""
         if self.whole:
             return [Ask(self.whole)]
+        if self._is_silent():
+            return []
         if self._paths is None:
             return list(self._loose())
         found = self._paths.asks.all(self._paths.index)
         if self.hits.uncounted:
             found.append(Ask(_("it asks the CPU in more places than are looked at")))
         return [a for a in found if a.features is None or a.features]
+
+    def _is_silent(self) -> bool:
+        """Whether nothing in the object can ask, by what it imports and holds: most objects, which are looked into no further."""
+        elf = self.elf
+        names = elf.imports | frozenset(elf.undefined) | frozenset(f.name for f in elf.functions if f.name)
+        return not (
+            self.hits.questions
+            or elf.ifuncs
+            or any(n in names for n in AUXILIARY)
+            or imported_asking(names)
+            or may_try(names)
+            or strangers_of(elf)
+            or is_nameless_program(elf)
+            or any(self.data.find(text) >= 0 for text in TELLING_FILES)
+        )
 
     def _loose(self) -> list[Ask]:
         """What an object asks whose code cannot be followed: anything, where it asks at all."""
