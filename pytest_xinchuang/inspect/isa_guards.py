@@ -90,7 +90,7 @@ class Guards:
         return [a for a in found if a.features is None or a.features]
 
     def _is_silent(self) -> bool:
-        """Whether nothing in the object can ask, by what it imports and holds: most objects, which are looked into no further."""
+        """Whether nothing in the object can ask, by what it imports and holds: most objects are looked into no further."""
         elf = self.elf
         names = elf.imports | frozenset(elf.undefined) | frozenset(f.name for f in elf.functions if f.name)
         return not (
