@@ -147,6 +147,11 @@ class Lacking:
         return frozenset(self.absent) | self.unsure
 
 
+def since_of(name: str, platform: Platform) -> str:
+    """The kernel release that brought a call to the platform's architecture."""
+    return LATER.get(platform.architecture.names["go"], {}).get(name) or LATE_CALLS[name]
+
+
 def lacking_on(platform: Platform) -> Lacking:
     """What the platform's kernel lacks by its release; nothing where that is not known."""
     kernel = platform.system.kernel.value

@@ -1,8 +1,9 @@
 """Which instruction set extensions an object's code uses, where, and whether anything guards them.
 
 The scan knows no platform: it names extensions, by the words of Linux's /proc/cpuinfo, and the rules compare them with what
-a CPU has. A use is certain only when nothing speaks for a guard: the object asks neither kernel nor CPU for features, and the
-instruction stands in a known function whose name is not one of a dispatch.
+a CPU has. A guard is a question about that very extension on the way to its use. A use is certain in two cases: the object
+asks nothing about the extension, neither kernel nor CPU nor others, and the instruction stands in a known function whose name
+is not one of a dispatch; or the instruction runs whatever the answer is (:mod:`pytest_xinchuang.inspect.isa_paths`).
 """
 
 from __future__ import annotations
@@ -10,32 +11,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_hits import Hit, Hits
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.inspect.isa_whole import vermagic_of, whole_guard
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.inspect.isa_guards import Guards
 
 MAX_SITES = 8
 """Functions that are named for each extension; the others are counted."""
 
-ASKING_IMPORTS = (
-    "getauxval",
-    "__getauxval",
-    "elf_aux_info",
-    "__cpu_model",
-    "__cpu_indicator_init",
-    "__aarch64_cpu_features",
-    "__init_cpu_features_resolver",
-    "android_getCpuFeatures",
-    "__riscv_hwprobe",
-    "_rtld_global_ro",
-)
-"""What an object imports to ask for the CPU's features: getauxval(3), libgcc, compiler-rt, Android's cpufeatures, and
-glibc's own parts, for which the loader has asked."""
+MIN_VARIANTS, MAX_MARKS = 24, 3
+"""So many functions with so few endings of their names are variants among which somebody chooses."""
 
-_TRYING_IMPORTS = (("__sigsetjmp", "sigsetjmp"), ("siglongjmp",), ("sigaction", "signal", "__sysv_signal"))
-"""What it takes to try an instruction under a handler for SIGILL, as PostgreSQL and older OpenSSL do."""
+EVERYWHERE = frozenset({"pni", "ssse3", "sse4_1", "sse4_2", "popcnt", "cx16"})
+"""Extensions that every x86-64 CPU of this century's platforms has: the ways to them are not followed."""
 
 _DISPATCH_NAME = re.compile(
     r"(?:^|[_.@])(?:"
@@ -46,10 +40,6 @@ _DISPATCH_NAME = re.compile(
     r"|arch_[a-z0-9_-]+|resolver|ifunc\w*|x86_64_v[234]"
     r")(?:[_.]|$|[0-9])",
     re.IGNORECASE,
-)
-
-_HWCAPS_PATH = re.compile(
-    r"(?:^|/)(?:glibc-hwcaps/|atomics/|haswell/|avx512_1/|avx2/|tls/|[^/]*[-_.](?:avx|sse|neon|sve|lasx|lsx)[^/]*\.so)"
 )
 
 
@@ -72,8 +62,9 @@ class Use:
     """Uses of one extension in one object.
 
     Attributes:
-        certain: instructions that nothing is known to guard.
-        guarded: instructions that something may guard.
+        certain: instructions that nothing guards.
+        guarded: instructions that something may guard, and ``guard`` what that is.
+        way: the functions from where running begins to the first certain instruction; empty where nothing was followed.
     """
 
     feature: str
@@ -81,6 +72,8 @@ class Use:
     guarded: int = 0
     sites: list[Site] = field(default_factory=list)
     guarded_sites: list[Site] = field(default_factory=list)
+    guard: Message = NOTHING
+    way: tuple[str, ...] = ()
 
 
 @dataclass
@@ -88,34 +81,19 @@ class IsaScan:
     """What was seen of one object.
 
     Attributes:
-        asks: how the object asks for the CPU's features; empty: it does not.
+        asks: how the object asks for the CPU's features at all; empty: it does not.
         reads_cpucfg: it reads LoongArch's configuration words, which say what the CPU has and not what the kernel enabled.
+        calls: number of a system call -> the first place where the code itself makes it.
+        vermagic: what a kernel module says of the kernel that it was built for; empty for others.
         scanned: bytes of code.
     """
 
     uses: dict[str, Use] = field(default_factory=dict)
     asks: str = ""
     reads_cpucfg: bool = False
+    calls: dict[int, int] = field(default_factory=dict)
+    vermagic: str = ""
     scanned: int = 0
-
-
-def guards(elf: ElfObject, path: str) -> str:
-    """Why an object's code may be guarded as a whole, told by anything but its code; empty when nothing says so."""
-    if elf.is_go:
-        return _("Go's run time asks the CPU")
-    if elf.ifuncs:
-        return _("it chooses implementations when it is loaded (ifunc)")
-    imported = elf.imports | frozenset(elf.undefined)
-    for name in ASKING_IMPORTS:
-        if name in imported and name != "__getauxval":
-            return _("it imports {name}", name=verbatim(name))
-    if all(any(name in imported for name in names) for names in _TRYING_IMPORTS):
-        return _("it may try instructions under a handler for SIGILL")
-    if "_rtld_global_ro" in elf.exports:
-        return _("it is the loader, which is told the CPU's features by the kernel")
-    if _HWCAPS_PATH.search(path):
-        return _("the loader chooses it by the CPU's features (its path)")
-    return ""
 
 
 def scan_isa(elf: ElfObject, data: bytes, path: str = "") -> IsaScan:
@@ -124,36 +102,84 @@ def scan_isa(elf: ElfObject, data: bytes, path: str = "") -> IsaScan:
     Raises:
         HostFault: the disassembler for this architecture is not installed.
     """
-    scan = IsaScan(asks=guards(elf, path or elf.name))
+    whole = whole_guard(elf, data, path or elf.name)
+    scan = IsaScan(asks=whole, vermagic=vermagic_of(elf, data))
     scanner = _scanner(elf)
     if scanner is None:
         return scan
+    with optional("inspect"):
+        from pytest_xinchuang.inspect.isa_guards import Guards
     hits = scanner(elf, data)
-    scan.reads_cpucfg = hits.reads_cpucfg
-    # libgcc's outline atomics ask by __getauxval for LSE alone, and their helpers were left out: nothing else is guarded.
-    if not scan.asks:
-        scan.asks = hits.asks
-    if not scan.asks and data.find(b"/proc/cpuinfo") >= 0:
-        scan.asks = _("it reads {file}", file="/proc/cpuinfo")
-    known = bool(elf.functions)
+    scan.scanned = sum(c.size for c in elf.code)
+    scan.reads_cpucfg = any(q.name == "CPUCFG" for q in hits.questions)
+    for address, number in hits.calls:
+        scan.calls.setdefault(number, address)
+    by_feature: dict[str, list[Hit]] = {}
     for hit in hits.found:
-        use = scan.uses.setdefault(hit.feature, Use(hit.feature))
-        name = _name(hit)
-        site = Site(name, hit.address, hit.text)
-        dispatched = hit.function is not None and bool(_DISPATCH_NAME.search(hit.function.name))
-        if scan.asks or dispatched or not hit.sure or (known and hit.function is None):
-            use.guarded += hit.count
-            _keep(use.guarded_sites, site)
+        by_feature.setdefault(hit.feature, []).append(hit)
+    guards = Guards(elf, data, hits, whole)
+    for feature, found in by_feature.items():
+        scan.uses[feature] = _use(elf, guards, feature, found)
+    # What nothing was found of needs no guard, unless it is a part of something with others: then it may ask for them.
+    if (by_feature or elf.relocatable) and not scan.asks:
+        scan.asks = next((a.how for a in guards.asks), NOTHING)
+    return scan
+
+
+def _use(elf: ElfObject, guards: Guards, feature: str, found: list[Hit]) -> Use:
+    """The uses of one extension, told apart by what may guard them."""
+    use = Use(feature)
+    asks = guards.about(feature)
+    left = []
+    chosen = not asks and _are_variants(found)
+    for hit in found:
+        if asks or chosen or _maybe(elf, hit):
+            left.append(hit)
         else:
             use.certain += hit.count
-            _keep(use.sites, site)
-    scan.scanned = sum(c.size for c in elf.code)
-    return scan
+            _keep_hit(use.sites, hit)
+    reached = guards.reached(feature) if left and feature not in EVERYWHERE else []
+    for each in sorted(reached, key=lambda r: (len(r.way), r.address)):
+        use.way = use.way or each.way
+        _keep(use.sites, Site(guards.function_at(each.address), each.address, guards.text(each.address)))
+    use.certain += len(reached)
+    for hit in left:
+        use.guarded += hit.count
+        _keep_hit(use.guarded_sites, hit)
+    use.guarded = max(use.guarded - len(reached), 0)
+    if left:
+        named = _("their functions are named like those of a dispatch, or they may be data")
+        use.guard = asks[0].how if asks else named
+    return use
+
+
+def _are_variants(found: list[Hit]) -> bool:
+    """Whether all functions with these instructions end in one of a few marks, as those of a library of variants do.
+
+    Java's libjsvml has each function several times (``_l9`` with AVX2, ``_z0`` with AVX-512), and the virtual machine looks
+    them up by name.
+    """
+    names = {h.function.name for h in found if h.function is not None and h.function.name}
+    marks = {name.rpartition("_")[2] for name in names if "_" in name.strip("_")}
+    stems = {name.rpartition("_")[0] for name in names}
+    return len(names) >= MIN_VARIANTS and len(marks) <= MAX_MARKS and len(stems) >= len(names) // MAX_MARKS
+
+
+def _maybe(elf: ElfObject, hit: Hit) -> bool:
+    """Whether an instruction may be none, or stands in a function that others are to call only where it runs."""
+    if not hit.sure or hit.function is None:
+        return not hit.sure or bool(elf.functions)
+    return bool(_DISPATCH_NAME.search(hit.function.name))
 
 
 def _keep(sites: list[Site], site: Site) -> None:
     if len(sites) < MAX_SITES and all(s.function != site.function for s in sites):
         sites.append(site)
+
+
+def _keep_hit(sites: list[Site], hit: Hit) -> None:
+    if len(sites) < MAX_SITES:
+        _keep(sites, Site(_name(hit), hit.address, hit.text))
 
 
 def _name(hit: Hit) -> str:

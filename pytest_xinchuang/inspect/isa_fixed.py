@@ -13,9 +13,17 @@ import numpy as np
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_arm64 import ARM64
-from pytest_xinchuang.inspect.isa_hits import Functions, Hit, Hits
+from pytest_xinchuang.inspect.isa_hits import (
+    EMULATED,
+    MAX_CALLS,
+    MAX_QUESTIONS,
+    NUMBER_BEFORE,
+    Functions,
+    Hit,
+    Hits,
+    Question,
+)
 from pytest_xinchuang.inspect.isa_loong64 import LOONG64
-from pytest_xinchuang.messages import _
 
 CHUNK = 1 << 22
 """Words looked at in one go: 16 MiB of code, so that temporaries stay small."""
@@ -72,48 +80,77 @@ class EncodingTable:
 
 
 @functools.cache
-def _table(machine: str) -> EncodingTable:
+def table_of(machine: str) -> EncodingTable:
+    """The encodings of AArch64 or LoongArch64."""
     return EncodingTable(ARM64 if machine == "EM_AARCH64" else LOONG64)
 
 
 def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
-    """The hits of ``elf``, and how its code asks for features (empty when it does not)."""
-    table = _table(elf.machine)
+    """The hits of ``elf``, and the instructions by which its code asks the CPU."""
+    table = table_of(elf.machine)
     functions = Functions(elf.functions)
-    asks = ""
-    reads_cpucfg = False
+    arm = elf.machine == "EM_AARCH64"
+    questions: list[Question] = []
+    calls: list[tuple[int, int]] = []
+    uses: dict[int, str] = {}
+    helpers: list[int] = []
     tables: Counter[str] = Counter()
     grouped: dict[tuple[str, int | None], Hit] = {}
     for part in elf.code:
         base = part.offset if elf.relocatable else part.address
         words = np.frombuffer(data, dtype="<u4", count=part.size // 4, offset=part.offset)
+        calls += _kernel_calls(words, base, arm)
         for index, encoding in table.find(words):
             address = base + 4 * index
             function = functions.of(address)
-            if encoding.feature == ASK:
+            feature = encoding.feature
+            if feature == ASK:
                 if function is not None or not functions.all:
-                    asks = _("it executes {instruction} at {address:#x}", instruction=encoding.name, address=address)
-                    reads_cpucfg |= encoding.name == "CPUCFG"
-                continue
-            arm = elf.machine == "EM_AARCH64"
+                    questions.append(Question(address, encoding.name, int(words[index])))
+                if not arm:
+                    continue
+                feature = EMULATED
             helper = function is not None and function.name.startswith(("__aarch64_", "__arm_"))
-            if arm and (helper or _outlined(words, index) or int(words[index]) == UNWINDER_CNTD):
+            if arm and outlined(words, index):
+                helpers.append(address)
                 continue
-            key = (encoding.feature, function.address if function else None)
+            if arm and (helper or int(words[index]) == UNWINDER_CNTD):
+                continue
+            uses[address] = feature
+            key = (feature, function.address if function else None)
             seen = grouped.get(key)
             text, sure = encoding.name, True
-            if function is None and functions.all and tables[encoding.feature] >= MAX_LOOSE:
+            if function is None and functions.all and tables[feature] >= MAX_LOOSE:
                 continue  # between functions stand tables: nothing there is ever certain, and some looks are enough
             if arm and (seen is None or function is None):
                 text, sure = _verify(words, index, address, function)
             if function is None and functions.all and not sure:
-                tables[encoding.feature] += 1  # a table between functions: its words are data
+                tables[feature] += 1  # a table between functions: its words are data
                 continue
             if seen is None:
-                grouped[key] = Hit(encoding.feature, address, text or encoding.name, function, sure=sure)
+                grouped[key] = Hit(feature, address, text or encoding.name, function, sure=sure)
             else:
                 grouped[key] = replace(seen, count=seen.count + 1)
-    return Hits(list(grouped.values()), asks, reads_cpucfg)
+    few = tuple(questions[:MAX_QUESTIONS])
+    return Hits(list(grouped.values()), few, len(questions) > len(few), tuple(calls[:MAX_CALLS]), tuple(helpers), uses)
+
+
+def _kernel_calls(words: Any, base: int, arm: bool) -> list[tuple[int, int]]:
+    """System calls whose number is set by one of the few instructions before: ``mov w8, #n`` or ``li.w $a7, n``."""
+    found = []
+    instruction = 0xD4000001 if arm else 0x002B0000
+    for index in np.flatnonzero(words == np.uint32(instruction)).tolist():
+        for before in range(index - 1, max(index - 1 - NUMBER_BEFORE, -1), -1):
+            word = int(words[before])
+            if arm and word & 0x7F80001F == 0x52800008:
+                found.append((base + 4 * index, word >> 5 & 0xFFFF))
+                break
+            if not arm and word & 0xFF8003FF in (0x0280000B, 0x0380000B):
+                found.append((base + 4 * index, word >> 10 & 0xFFF))
+                break
+            if int(words[before]) == instruction or (arm and word & 31 == 8 and word & 0x1C000000 == 0x10000000):
+                break  # another call, or another way to set the number
+    return found
 
 
 UNWINDER_CNTD = 0x04E0E3E0
@@ -123,7 +160,7 @@ config/aarch64/aarch64-unwind.h)."""
 CBZ_W16, CBZ_W16_MASK = 0x34000010, 0xFF00001F
 
 
-def _outlined(words: Any, index: int) -> bool:
+def outlined(words: Any, index: int) -> bool:
     """A helper of -moutline-atomics: `cbz w16, ...` on __aarch64_have_lse_atomics stands right before (libgcc, lse.S)."""
     return index > 0 and int(words[index - 1]) & CBZ_W16_MASK == CBZ_W16
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pytest_xinchuang.inspect.elf import Function
 
@@ -26,13 +26,45 @@ class Hit:
     count: int = 1
 
 
+EMULATED = "cpuid"
+"""Linux's name (HWCAP_CPUID) of what it gives to programs that read ID registers on arm64: an answer instead of SIGILL."""
+
+MAX_CALLS = 4096
+"""System calls of one object that are looked at."""
+
+NUMBER_BEFORE = 8
+"""Instructions before a system call among which that one is searched which sets its number."""
+
+MAX_QUESTIONS = 512
+"""Instructions that ask the CPU which are understood one by one."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """An instruction that asks the CPU what it has: its name, and on AArch64 and LoongArch the word that it is."""
+
+    address: int
+    name: str
+    word: int = 0
+
+
 @dataclass(frozen=True)
 class Hits:
-    """What a scanner of one architecture saw: the hits, and how the code asks for features (empty when it does not)."""
+    """What a scanner of one architecture saw.
+
+    Attributes:
+        questions: the instructions that ask the CPU; ``uncounted``: there are more of them.
+        calls: (address, number) of system calls whose number stands right before them.
+        helpers: addresses of LSE instructions in the helpers of outline atomics, which are no hits.
+        uses: address -> extension of single instructions, where the architecture's words are found all at once.
+    """
 
     found: list[Hit]
-    asks: str
-    reads_cpucfg: bool = False
+    questions: tuple[Question, ...] = ()
+    uncounted: bool = False
+    calls: tuple[tuple[int, int], ...] = ()
+    helpers: tuple[int, ...] = ()
+    uses: Mapping[int, str] = field(default_factory=dict)
 
 
 class Functions:

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from iced_x86 import CpuidFeature, Decoder, Formatter, FormatterSyntax
+from iced_x86 import CpuidFeature, Decoder, FlowControl, Formatter, FormatterSyntax, Mnemonic, OpKind
 
 from pytest_xinchuang.inspect.elf import CodeRange, ElfObject, Function
-from pytest_xinchuang.inspect.isa_hits import Hit, Hits
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.inspect.isa_flow import Kind, Operation
+from pytest_xinchuang.inspect.isa_hits import MAX_CALLS, MAX_QUESTIONS, NUMBER_BEFORE, Hit, Hits, Question
+from pytest_xinchuang.inspect.isa_image import Image
 
 FEATURES = {
     # iced's names of CPUID features -> Linux's names in /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h). What is not
@@ -45,14 +46,16 @@ def _formatter() -> Any:
 
 
 def scan_x86(elf: ElfObject, data: bytes) -> Hits:
-    """The hits of ``elf``, and how its code asks for features (empty when it does not)."""
+    """The hits of ``elf``, and the instructions by which its code asks the CPU."""
     codes: dict[int, tuple[str, ...]] = {}
     hits: list[Hit] = []
-    asks = ""
+    questions: list[Question] = []
+    calls: list[tuple[int, int]] = []
     for part in elf.code:
         for begin, end, function in _stretches(part, elf.functions):
             offset = part.offset + begin - _base(elf, part)
             raw = bytes(data[offset : offset + end - begin])
+            calls += _kernel_calls(raw, begin)
             invalid = False
             found: dict[str, list[Any]] = {}
             for instruction in Decoder(64, raw, ip=begin):
@@ -63,9 +66,7 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
                     if feature == ASK:
                         # Outside of a function two bytes of data may look like it.
                         if function is not None or not elf.functions:
-                            asks = _(
-                                "it executes {instruction} at {address:#x}", instruction="CPUID", address=instruction.ip
-                            )
+                            questions.append(Question(instruction.ip, "CPUID"))
                     elif feature == INVALID:
                         invalid = True
                     elif feature in found:
@@ -76,7 +77,22 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
             for feature, (count, first) in found.items():
                 text = _formatter().format(first)
                 hits.append(Hit(feature, first.ip, text, function, sure=not invalid, count=count))
-    return Hits(hits, asks)
+    few = tuple(questions[:MAX_QUESTIONS])
+    return Hits(hits, few, len(questions) > len(few), tuple(calls[:MAX_CALLS]))
+
+
+def _kernel_calls(raw: bytes, begin: int) -> list[tuple[int, int]]:
+    """System calls whose number is set right before: ``mov eax, n``."""
+    found = []
+    at = raw.find(b"\x0f\x05")
+    while at >= 0:
+        before = raw.rfind(b"\xb8", max(at - 4 * NUMBER_BEFORE, 0), at - 4)
+        if before >= 0 and raw[before - 1 : before] not in (b"\x49", b"\x41"):
+            number = int.from_bytes(raw[before + 1 : before + 5], "little")
+            if number < 1024:
+                found.append((begin + at, number))
+        at = raw.find(b"\x0f\x05", at + 2)
+    return found
 
 
 def _base(elf: ElfObject, part: CodeRange) -> int:
@@ -112,3 +128,81 @@ def _stretches(part: CodeRange, functions: tuple[Function, ...]) -> Iterator[tup
         here = end
     if limit - here > 16 or here == begin:
         yield here, limit, None
+
+
+RUN = 512
+"""Bytes that are read in one go."""
+
+_KINDS = {
+    FlowControl.NEXT: Kind.NEXT,
+    FlowControl.UNCONDITIONAL_BRANCH: Kind.JUMP,
+    FlowControl.INDIRECT_BRANCH: Kind.JUMP,
+    FlowControl.CONDITIONAL_BRANCH: Kind.BRANCH,
+    FlowControl.XBEGIN_XABORT_XEND: Kind.NEXT,
+    FlowControl.RETURN: Kind.RETURN,
+    FlowControl.CALL: Kind.CALL,
+    FlowControl.INDIRECT_CALL: Kind.CALL,
+    FlowControl.EXCEPTION: Kind.STOP,
+    FlowControl.INTERRUPT: Kind.NEXT,
+}
+_NOT_CALLS = (Mnemonic.SYSCALL, Mnemonic.SYSENTER, Mnemonic.VMCALL, Mnemonic.VMMCALL)
+_ENDING = (Mnemonic.HLT, Mnemonic.INT3, Mnemonic.UD2)
+
+
+class X86Decoding:
+    """x86-64, with iced."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self._codes: dict[int, tuple[str, ...]] = {}
+
+    def operations(self, address: int) -> Iterator[Operation]:
+        loaded: dict[int, int] = {}
+        while True:
+            raw = self.image.bytes_at(address, RUN)
+            decoder = Decoder(64, raw, ip=address)
+            begin = address
+            for instruction in decoder:
+                # The last instructions of a piece may be cut off: they are read again.
+                if len(raw) == RUN and instruction.ip + 15 > begin + RUN:
+                    break
+                if instruction.code == 0:
+                    return
+                address = instruction.ip + instruction.len
+                yield self._read(instruction, loaded)
+            if address == begin:
+                return
+
+    def _read(self, instruction: Any, loaded: dict[int, int]) -> Operation:
+        kind = _KINDS.get(instruction.flow_control, Kind.NEXT)
+        if instruction.mnemonic in _ENDING:
+            kind = Kind.STOP
+        elif kind is Kind.CALL and instruction.mnemonic in _NOT_CALLS:
+            kind = Kind.NEXT
+        features = self._codes.get(instruction.code)
+        if features is None:
+            features = self._codes[instruction.code] = tuple(
+                f for f in _features(instruction) if f not in (ASK, INVALID)
+            )
+        target = slot = None
+        if kind in (Kind.JUMP, Kind.BRANCH, Kind.CALL):
+            if instruction.is_ip_rel_memory_operand:
+                slot = instruction.ip_rel_memory_address
+            elif instruction.op0_kind == OpKind.REGISTER:
+                slot = loaded.get(instruction.op0_register)
+            elif instruction.flow_control not in (FlowControl.INDIRECT_BRANCH, FlowControl.INDIRECT_CALL):
+                target = instruction.near_branch_target or None
+        elif instruction.mnemonic == Mnemonic.MOV and instruction.is_ip_rel_memory_operand and not features:
+            # `mov rax, [rip+slot]`, and later `call rax`: how weak functions are called.
+            if instruction.op0_kind == OpKind.REGISTER:
+                loaded[instruction.op0_register] = instruction.ip_rel_memory_address
+        elif loaded and instruction.op_count and instruction.mnemonic not in (Mnemonic.TEST, Mnemonic.CMP):
+            loaded.pop(instruction.op0_register, None)
+        if kind is Kind.CALL:
+            loaded.clear()
+        return Operation(instruction.ip, instruction.len, kind, target, slot, features)
+
+    def text(self, address: int) -> str:
+        for instruction in Decoder(64, self.image.bytes_at(address, 15), ip=address):
+            return str(_formatter().format(instruction))
+        return ""

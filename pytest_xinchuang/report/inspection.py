@@ -47,8 +47,12 @@ class InspectionResult:
 
     @property
     def incomplete(self) -> bool:
-        """Something was not read, or a fact is missing, so that clean cannot be said."""
-        return any(f.certainty is Certainty.UNDECIDED for f in self.findings)
+        """Something was not read, a fact is missing, or only a run decides, so that clean cannot be said."""
+        return any(
+            f.certainty is Certainty.UNDECIDED
+            or (f.certainty is Certainty.GUARDED and self.catalogue.get(f.code).level is not None)
+            for f in self.findings
+        )
 
 
 WORDS: Mapping[str, Message] = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.kernel_calls import lacking_on, release_key, since_of
 from pytest_xinchuang.inspect.isa import Site, Use
+from pytest_xinchuang.inspect.isa_hits import EMULATED
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
-from pytest_xinchuang.messages import _, joined
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
 CODES = {
     "atomics": "XC-ISA-002",
@@ -19,6 +21,17 @@ CODES = {
     ),
 }
 """The code of an extension; XC-ISA-001 for all others."""
+
+
+ID_REGISTERS_SINCE = (4, 11)
+"""The kernel that answers programs which read ID registers on arm64 (Documentation/arch/arm64/cpu-feature-registers.rst)."""
+
+FALLS_BACK = frozenset({"rseq", "clone3", "faccessat2", "statx", "fchmodat2", "preadv2", "pwritev2", "copy_file_range"})
+"""Calls that the C libraries themselves make, with another way where the kernel has them not: a static program holds both."""
+
+
+LIBC_NAMES = ("libc.so.", "libc.musl", "ld-linux", "ld-musl", "ld.so", "libpthread.so.", "librt.so.")
+"""The C libraries themselves, which are there to make calls: what they do without one is theirs."""
 
 
 def code_of(feature: str) -> str:
@@ -44,7 +57,10 @@ def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
             command=_("add cpus.{cpu_name}.features to a platforms file of your own", cpu_name=judge.platform.cpu_name),
         )
         return
-    lacking = [use for feature, use in sorted(record.isa.uses.items()) if feature not in has]
+    _check_id_registers(judge, record)
+    check_calls(judge, record)
+    check_module(judge, record)
+    lacking = [use for feature, use in sorted(record.isa.uses.items()) if feature not in has and feature != EMULATED]
     for use in lacking:
         if use.certain and not asks:
             _certain(judge, record, use)
@@ -79,8 +95,84 @@ def _certain(judge: Judge, record: ElfRecord, use: Use) -> None:
         count=use.certain,
         sites=joined(site.shown for site in use.sites[:3]),
         cpu=judge.platform.cpu.title.message(),
-        guard="",
+        guard=_told_way(use),
     )
+
+
+def _told_way(use: Use) -> Message:
+    """The functions through which a use is reached without a guard, where they were followed."""
+    if len(use.way) < 2:
+        return NOTHING
+    return _("; nothing has asked on the way there: {way}", way=joined(map(verbatim, use.way[:5]), verbatim(" > ")))
+
+
+def _check_id_registers(judge: Judge, record: ElfRecord) -> None:
+    """Reads of ID registers, which are for kernels: programs get an answer from newer ones, and SIGILL from others."""
+    use = record.isa.uses.get(EMULATED) if record.isa is not None else None
+    if use is None:
+        return
+    kernel = judge.platform.system.kernel.value
+    if kernel is not None and release_key(kernel) >= ID_REGISTERS_SINCE:
+        return
+    certain = Certainty.UNDECIDED if kernel is None else Certainty.CERTAIN
+    judge.find(
+        "XC-ISA-009",
+        certain if use.certain else Certainty.GUARDED,
+        record.place,
+        {"sites": [_place(s) for s in (*use.sites, *use.guarded_sites)], "count": use.certain + use.guarded},
+        sites=next((s.shown for s in (*use.sites, *use.guarded_sites)), ""),
+        system=judge.platform.system.title.message(),
+        kernel=kernel or _("an unknown kernel"),
+    )
+
+
+def check_calls(judge: Judge, record: ElfRecord) -> None:
+    """System calls that the code makes itself, by number, and that the kernel lacks."""
+    kernel = judge.platform.system.kernel.value
+    if kernel is None or record.isa is None or record.elf.is_go:
+        return
+    for name, number in sorted(lacking_on(judge.platform).absent.items()):
+        address = record.isa.calls.get(number)
+        if address is None:
+            continue
+        static = record.elf.linking in ("static", "static-pie")
+        of_libc = (record.elf.soname or "").startswith(LIBC_NAMES)
+        judge.find(
+            "XC-SYS-001",
+            Certainty.NOTE if of_libc or (static and name in FALLS_BACK) else Certainty.GUARDED,
+            record.place,
+            call=name,
+            address=f"{address:#x}",
+            since=since_of(name, judge.platform),
+            system=judge.platform.system.title.message(),
+            kernel=kernel,
+        )
+
+
+def check_module(judge: Judge, record: ElfRecord) -> None:
+    """A kernel module against the kernel that it was built for."""
+    magic = record.isa.vermagic if record.isa is not None else ""
+    if not magic:
+        return
+    system = judge.platform.system
+    release = magic.split()[0]
+    kernel = system.kernel.value
+    same = kernel is not None and _same_series(release, kernel)
+    judge.find(
+        "XC-SYS-002",
+        Certainty.GUARDED if same else Certainty.UNDECIDED if kernel is None else Certainty.CERTAIN,
+        record.place,
+        vermagic=magic,
+        system=system.title.message(),
+        kernel=kernel or _("an unknown kernel"),
+    )
+
+
+def _same_series(release: str, kernel: str) -> bool:
+    """Whether a module's release may be one of the platform's: the numbers that both have are the same."""
+    ours, theirs = release_key(kernel), release_key(release.partition("-")[0])
+    length = min(len(ours), len(theirs), 3)
+    return ours[:length] == theirs[:length]
 
 
 def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> None:
@@ -89,8 +181,8 @@ def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> Non
     by_code: dict[str, list[Use]] = {}
     for use in uses:
         by_code.setdefault(code_of(use.feature), []).append(use)
-    why = record.isa.asks or asks or _("their functions are named like those of a dispatch, or they may be data")
     for code, group in by_code.items():
+        why = next((u.guard for u in group if u.guard), None) or asks or record.isa.asks
         evidence: dict[str, object] = {
             "asks": why,
             "uses": {

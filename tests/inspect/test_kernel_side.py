@@ -1,0 +1,166 @@
+"""What the kernel answers to: system registers, calls by number, modules by vermagic; and the exit status of what is open."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.cli.entry import main
+from pytest_xinchuang.core.finding import Certainty, Finding, load_findings
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
+from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.toolchain.builder import Builder, Target
+
+MRS = 'unsigned long v; __asm__ volatile("mrs %0, ID_AA64ISAR0_EL1" : "=r"(v));'
+ASKED = "unsigned long getauxval(unsigned long);\n"
+BARE = """
+long call(long number) {
+    (void)number;
+#ifdef __aarch64__
+    register long x8 __asm__("x8") = NUMBER; register long x0 __asm__("x0") = 0;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8) : "memory"); return x0;
+#else
+    long r; __asm__ volatile("syscall" : "=a"(r) : "a"(NUMBER) : "rcx", "r11", "memory"); return r;
+#endif
+}
+void _start(void) { call(NUMBER); for (;;) {} }
+"""
+
+
+def found(data: bytes, platform: str, platforms: Platforms, place: Path) -> list[Finding]:
+    path = place / "object"
+    path.write_bytes(data)
+    chosen = platforms.get(platform)
+    findings = Verdicts(chosen, platforms.file.architectures).of(Inspector().read(path))
+    catalogue = load_findings()
+    for finding in findings:
+        assert "{" not in catalogue.text(finding).render("zh")
+    return findings
+
+
+def built(source: str, arch: Arch, place: Path, platforms: Platforms, *flags: str, shared: bool = False) -> bytes:
+    path = place / "u.c"
+    path.write_text(source)
+    target = Target(arch, platforms.file.architectures[arch], "2.28")
+    return Builder(Cache()).c(target, [path], flags=["-w", "-O1", *flags], shared=shared)
+
+
+def only(findings: list[Finding], code: str) -> list[Certainty]:
+    return [f.certainty for f in findings if f.code == code]
+
+
+@pytest.mark.tools
+def test_id_registers_are_answered_since_4_11(tmp_path: Path, platforms: Platforms) -> None:
+    data = built(f"int main(void) {{ {MRS} return v & 1; }}\n", Arch.ARM64, tmp_path, platforms)
+    assert only(found(data, "phytium_d2000-kylin_desktop_v10", platforms, tmp_path), "XC-ISA-009") == [
+        Certainty.CERTAIN
+    ]
+    assert not only(found(data, "phytium", platforms, tmp_path), "XC-ISA-009")
+    assert only(found(data, "phytium_d2000-uos_desktop_20", platforms, tmp_path), "XC-ISA-009") == [Certainty.UNDECIDED]
+    # HWCAP_CPUID is bit 11 of AT_HWCAP.
+    source = f"{ASKED}int main(void) {{ if (!(getauxval(16) & 1 << 11)) return 0; {MRS} return v & 1; }}\n"
+    data = built(source, Arch.ARM64, tmp_path, platforms)
+    assert only(found(data, "phytium_d2000-kylin_desktop_v10", platforms, tmp_path), "XC-ISA-009") == [
+        Certainty.GUARDED
+    ]
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("line", "feature"), [
+    ("mrs x0, S3_3_C2_C4_0", "rng"),
+    (".inst 0xd503413f", "ssbs"),
+    (".inst 0xd53b42c0", "ssbs"),
+    (".inst 0xd503415f", "dit"),
+    (".inst 0xd51b42a0", "dit"),
+    (".inst 0xd50b7380", "specres"),
+    (".inst 0xd503323f", "xs"),
+    (".inst 0xd5031000", "wfxt"),
+    (".inst 0xd503477f", "sme"),
+])  # fmt: skip
+def test_system_registers_and_barriers(line: str, feature: str, tmp_path: Path, platforms: Platforms) -> None:
+    source = f'int main(void) {{ __asm__ volatile("{line}" ::: "x0"); return 0; }}\n'
+    findings = found(built(source, Arch.ARM64, tmp_path, platforms), "kunpeng", platforms, tmp_path)
+    assert [(f.certainty, f.params["feature"]) for f in findings if f.code.startswith("XC-ISA")] == [
+        (Certainty.CERTAIN, feature)
+    ]
+
+
+OF_ALL = (".inst 0xd503203f", ".inst 0xd503233f", ".inst 0xd5033f9f", ".inst 0xd53bd040", "mrs x0, cntvct_el0")
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("line", OF_ALL)
+def test_what_every_armv8_runs(line: str, tmp_path: Path, platforms: Platforms) -> None:
+    """NOP's neighbours, PACIASP, DSB SY, TPIDR_EL0 and the counter."""
+    source = f'int main(void) {{ __asm__ volatile("{line}" ::: "x0"); return 0; }}\n'
+    findings = found(built(source, Arch.ARM64, tmp_path, platforms), "kunpeng", platforms, tmp_path)
+    assert not [f for f in findings if f.code.startswith("XC-ISA")]
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("arch", "new", "old"), [(Arch.ARM64, "kunpeng920-kylin_v11", "kunpeng"),
+                                                  (Arch.AMD64, "hygon_c86-kylin_v11", "hygon_c86-kylin_v10_sp3")])  # fmt: skip
+def test_a_call_by_number(arch: Arch, new: str, old: str, tmp_path: Path, platforms: Platforms) -> None:
+    """io_uring_setup is 425 everywhere, since Linux 5.1; getpid is old."""
+    data = built(BARE, arch, tmp_path, platforms, "-nostdlib", "-static", "-DNUMBER=425")
+    findings = found(data, old, platforms, tmp_path)
+    assert only(findings, "XC-SYS-001") == [Certainty.GUARDED]
+    assert [f.params["call"] for f in findings if f.code == "XC-SYS-001"] == ["io_uring_setup"]
+    assert not only(found(data, new, platforms, tmp_path), "XC-SYS-001")
+    data = built(BARE, arch, tmp_path, platforms, "-nostdlib", "-static", "-DNUMBER=172")
+    assert not only(found(data, old, platforms, tmp_path), "XC-SYS-001")
+    # What a C library itself makes, with another way, is no more than worth knowing in a static program.
+    statx = "-DNUMBER=439"  # faccessat2
+    assert only(found(built(BARE, arch, tmp_path, platforms, "-nostdlib", "-static", statx), old, platforms, tmp_path),
+                "XC-SYS-001") == [Certainty.NOTE]  # fmt: skip
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("magic", "certainty"), [
+    ("4.19.90-89.11.v2401.ky10.aarch64 SMP mod_unload modversions aarch64", Certainty.GUARDED),
+    ("5.10.0-136.12.0.86.oe2203sp1.aarch64 SMP mod_unload modversions aarch64", Certainty.CERTAIN),
+    ("4.19.117-generic SMP mod_unload aarch64", Certainty.CERTAIN),
+    ("4 SMP", Certainty.GUARDED),
+])  # fmt: skip
+def test_a_kernel_module(magic: str, certainty: Certainty, tmp_path: Path, platforms: Platforms) -> None:
+    """Its instructions are the kernel's to replace; its vermagic says for which."""
+    source = (
+        f'const char magic[] __attribute__((section(".modinfo"), used)) = "license=GPL\\0vermagic={magic}";\n'
+        'int init(int *p) { int r; __asm__(".arch_extension lse\\n\\tldadd %w1, %w0, [%2]" : "=r"(r) : "r"(1), "r"(p));'
+        " return r; }\n"
+    )
+    findings = found(built(source, Arch.ARM64, tmp_path, platforms, "-c"), "phytium", platforms, tmp_path)
+    assert only(findings, "XC-SYS-002") == [certainty]
+    assert only(findings, "XC-ISA-002") == [Certainty.GUARDED]
+
+
+@pytest.mark.tools
+def test_what_only_a_run_decides_is_not_clean(
+    tmp_path: Path, platforms: Platforms, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asm = '__asm__(".arch_extension lse\\n\\tldadd %w1, %w0, [%2]" : "=r"(r) : "r"(1), "r"(p));'
+    source = f"{ASKED}int f(int *p) {{ int r = 0; if (getauxval(16) & 256) {asm} return r; }}\n"
+    path = tmp_path / "libf.so"
+    path.write_bytes(built(source, Arch.ARM64, tmp_path, platforms, shared=True))
+    assert main(["inspect", str(path), "--platform=phytium"]) == 3
+    assert main(["inspect", str(path), "--platform=kunpeng"]) == 0
+    assert main(["inspect", str(path), "--platform=phytium", "--strict"]) == 1
+    assert "XC-ISA-002" in capsys.readouterr().out
+
+
+def test_damaged_modules_and_texts_are_read_all_the_same(tmp_path: Path) -> None:
+    """A module whose vermagic never ends, and one that is empty."""
+    from pytest_xinchuang.inspect.elf_reader import read_elf
+    from pytest_xinchuang.inspect.isa_whole import vermagic_of
+
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 1, 183, 1, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0)
+    for tail, wanted in (
+        (b"\0vermagic=", ""),
+        (b"\0vermagic=" + b"5" * 9999, "5" * 256),
+        (b"\0vermagic=\xff\0", "\\xff"),
+    ):
+        data = head + tail
+        assert vermagic_of(read_elf(data, "m.ko"), data) == wanted
