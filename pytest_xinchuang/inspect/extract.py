@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.inspect import formats
+from pytest_xinchuang.inspect.formats.contained import CannotRead, TooMuch
+from pytest_xinchuang.inspect.formats.magic import kind_of
+from pytest_xinchuang.inspect.formats.members import members
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _, told
 from pytest_xinchuang.tools.process import Runner
@@ -43,7 +45,7 @@ def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[st
         inside = (p for p in sorted(path.rglob("*")) if p.is_file() and p.resolve().is_relative_to(root))
         return _bounded({p.relative_to(path).as_posix(): p.read_bytes() for p in inside}, path)
     data = path.read_bytes()
-    kind = formats.kind_of(data, path.name)
+    kind = kind_of(data, path.name)
     if kind in (None, "elf", "jar"):
         return _bounded({path.name: data}, path)
     try:
@@ -52,14 +54,14 @@ def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[st
         if {"manifest.json", "index.json"} & files.keys():
             files = _image(files, arch, account)
         return _bounded(files, path)
-    except (formats.CannotRead, formats.TooMuch) as error:
+    except (CannotRead, TooMuch) as error:
         raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
 
 
 def _files(kind: str, data: bytes, account: _Account) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     links: dict[str, str] = {}
-    for member in formats.members(kind, data, account):
+    for member in members(kind, data, account):
         name = member.name.removeprefix("./").lstrip("/")
         if ".." in name.split("/"):
             continue
@@ -71,12 +73,12 @@ def _files(kind: str, data: bytes, account: _Account) -> dict[str, bytes]:
         member.close()
         if kind == "deb":
             if name.startswith("data.tar"):
-                inner = formats.kind_of(content, name)
+                inner = kind_of(content, name)
                 found |= _files(str(inner), content, account)
             continue
         found[name] = content
         if sum(map(len, found.values())) > MAX_BYTES:
-            raise formats.TooMuch(_("more than {limit} MiB", limit=MAX_BYTES >> 20))
+            raise TooMuch(_("more than {limit} MiB", limit=MAX_BYTES >> 20))
     for name, target in links.items():
         leads = target.lstrip("/") if target.startswith("/") else _join(name, target)
         if leads in found:
@@ -90,8 +92,8 @@ def _image(files: dict[str, bytes], arch: str, account: _Account) -> dict[str, b
     for name in _layers(files, arch):
         data = files.get(name)
         if data is None:
-            raise formats.CannotRead(_("the layer {name} is not in the image", name=name))
-        kind = formats.kind_of(data, "")
+            raise CannotRead(_("the layer {name} is not in the image", name=name))
+        kind = kind_of(data, "")
         layer = _files(str(kind), data, account) if kind in ("tar", "compressed") else {}
         for path, content in layer.items():
             directory, _rest, last = path.rpartition("/")
@@ -121,8 +123,8 @@ def _layers(files: dict[str, bytes], arch: str) -> list[str]:
             if "layers" in index:
                 return [blob(layer) for layer in index["layers"]]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise formats.CannotRead(_("the image's manifest cannot be read: {why}", why=told(error))) from error
-    raise formats.CannotRead(_("the image's index leads to no manifest"))
+        raise CannotRead(_("the image's manifest cannot be read: {why}", why=told(error))) from error
+    raise CannotRead(_("the image's index leads to no manifest"))
 
 
 def _join(name: str, target: str) -> str:

@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
+from pytest_xinchuang.inspect.formats.behind import behind_program, payload
+from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, TooMuch
+from pytest_xinchuang.inspect.formats.image import settle
+from pytest_xinchuang.inspect.formats.magic import is_script, kind_of, unread_format
+from pytest_xinchuang.inspect.formats.members import members
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
 
@@ -92,7 +96,7 @@ class Walker:
         if stat.S_ISDIR(mode):
             node = Node("directory", place, path.name)
             self._directory(node, path)
-            formats.settle(node)
+            settle(node)
             return node
         if not stat.S_ISREG(mode):
             raise XcError(
@@ -117,12 +121,12 @@ class Walker:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise formats.TooMuch(_("took longer than {seconds:g} s", seconds=self._seconds))
+            raise TooMuch(_("took longer than {seconds:g} s", seconds=self._seconds))
 
     def _count_member(self) -> None:
         self._members += 1
         if self._members > self.bounds.members:
-            raise formats.TooMuch(_("more than {members} files", members=self.bounds.members))
+            raise TooMuch(_("more than {members} files", members=self.bounds.members))
         if not self._members % 64:
             self._check_time()
 
@@ -131,9 +135,9 @@ class Walker:
         self._expanded += size
         self._check_time()
         if self._expanded > self.bounds.expanded:
-            raise formats.TooMuch(_("expands to more than {value} MiB", value=self.bounds.expanded >> 20))
+            raise TooMuch(_("expands to more than {value} MiB", value=self.bounds.expanded >> 20))
         if so_far > self.bounds.ratio_from and so_far > self.bounds.ratio * max(compressed, 1):
-            raise formats.TooMuch(
+            raise TooMuch(
                 _(
                     "expands to more than {ratio} times its size ({value} MiB so far)",
                     ratio=self.bounds.ratio,
@@ -151,7 +155,7 @@ class Walker:
                 inside = os.path.relpath(path, root).replace(os.sep, "/")
                 try:
                     self._entry(node, path, inside, is_dir=name in names)
-                except formats.TooMuch as error:
+                except TooMuch as error:
                     self.problem("XC-BAD-003", node.place, told(error))
                     return
                 except OSError as error:
@@ -185,7 +189,7 @@ class Walker:
 
     def _blob(self, node: Node, name: str, data: bytes, depth: int, *, top: bool = False) -> None:
         """Look into one file: an object, a container, or neither."""
-        kind = formats.kind_of(data, name)
+        kind = kind_of(data, name)
         if kind is None:
             self._unknown(node, name, data, depth, top=top)
             if (is_text(name) and len(data) < 1 << 20 and len(node.texts) < 4096) or (
@@ -205,8 +209,8 @@ class Walker:
         if kind == "elf":
             self.on_object(node, name, data)
             try:
-                behind = formats.behind_program(data)
-            except formats.CannotRead as error:
+                behind = behind_program(data)
+            except CannotRead as error:
                 self.problem(error.code, place, told(error))
                 return
             if behind is None:
@@ -230,30 +234,30 @@ class Walker:
     def _unknown(self, node: Node, name: str, data: bytes, depth: int, *, top: bool) -> None:
         """Neither an object nor a container that is read: what it hides is told, or looked into."""
         place = node.place if top else node.within(name)
-        closed = formats.unread_format(data)
+        closed = unread_format(data)
         if closed is not None:
             self.problem("XC-BAD-006", place, _("{closed}, which is not read here", closed=closed))
-        elif formats.is_script(data):
+        elif is_script(data):
             if len(data) > self.bounds.object_bytes:
                 self._too_large(place, len(data))
                 return
             try:
-                payload = formats.payload(data, self)
-                if payload is None:
+                behind = payload(data, self)
+                if behind is None:
                     return
-                payload.peek(512)
-                with self._read(payload, place) as rest:
+                behind.peek(512)
+                with self._read(behind, place) as rest:
                     if rest is not None:
                         self._blob(node, name, rest, depth, top=top)
-            except formats.CannotRead as error:
+            except CannotRead as error:
                 self.problem(error.code, place, told(error))
 
     def _container(self, node: Node, data: bytes, depth: int) -> None:
         try:
-            for member in formats.members(node.kind, data, self):
+            for member in members(node.kind, data, self):
                 self._count_member()
                 self._member(node, member, depth)
-        except formats.TooMuch as error:
+        except TooMuch as error:
             if depth > 1:
                 # The outer one has to stop as well: the bound is of the whole.
                 self.problem("XC-BAD-003", node.place, told(error))
@@ -261,15 +265,15 @@ class Walker:
                     raise
             else:
                 self.problem("XC-BAD-003", node.place, told(error))
-        except formats.CannotRead as error:
+        except CannotRead as error:
             self.problem(error.code, node.place, told(error))
         except (OSError, ValueError, EOFError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError) as error:
             # What the standard library's readers raise on damaged archives, zlib.error and struct.error among ValueErrors
-            # and their own classes, which formats.members makes CannotRead of.
+            # and their own classes, which members makes CannotRead of.
             self.problem("XC-BAD-002", node.place, _("damaged: {error}", error=told(error)))
-        formats.settle(node)
+        settle(node)
 
-    def _member(self, node: Node, member: formats.ContainedFile, depth: int) -> None:
+    def _member(self, node: Node, member: ContainedFile, depth: int) -> None:
         name = member.name.removeprefix("./").rstrip("/")
         if name.startswith("/") or ".." in name.split("/"):
             self.problem("XC-BAD-004", node.within(name), _("its name leads out of the archive"))
@@ -283,18 +287,18 @@ class Walker:
         try:
             head = member.peek(512)
             named = is_text(name) or name.startswith("blobs/")
-            hides = formats.unread_format(head) is not None or formats.is_script(head)
-            if formats.kind_of(head, name) is None and not named and not hides:
+            hides = unread_format(head) is not None or is_script(head)
+            if kind_of(head, name) is None and not named and not hides:
                 return
             with self._read(member, node.within(name)) as data:
                 if data is not None:
                     self._blob(node, name, data, depth)
-        except formats.CannotRead as error:
+        except CannotRead as error:
             self.problem(error.code, node.within(name), told(error))
         finally:
             member.close()
 
-    def _read(self, member: formats.ContainedFile, place: str) -> _Held:
+    def _read(self, member: ContainedFile, place: str) -> _Held:
         """The whole of a member: in memory when it is small, else in a temporary file without a name."""
         held = _Held()
         limit = self.bounds.object_bytes
@@ -332,7 +336,7 @@ class Walker:
         try:
             file.write(data)
         except OSError as error:
-            raise formats.CannotRead(_("no room for it here: {why}", why=system_error(error)), "XC-BAD-006") from error
+            raise CannotRead(_("no room for it here: {why}", why=system_error(error)), "XC-BAD-006") from error
 
 
 class _Held:

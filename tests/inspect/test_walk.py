@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.platform import Platforms
-from pytest_xinchuang.inspect import formats
+from pytest_xinchuang.inspect.formats import squashfs
+from pytest_xinchuang.inspect.formats.behind import PYINSTALLER
+from pytest_xinchuang.inspect.formats.magic import UNREAD_FORMATS
 from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.inspect.walk import Bounds
 from pytest_xinchuang.sandbox.wall.formats import refuser
@@ -128,7 +130,7 @@ def test_a_damaged_payload_is_damaged(tmp_path: Path) -> None:
     assert [p.code for p in found.problems] == ["XC-BAD-002"]
 
 
-@pytest.mark.parametrize("magic", formats.UNREAD_FORMATS)
+@pytest.mark.parametrize("magic", UNREAD_FORMATS)
 def test_a_format_that_is_not_read_is_undecided_wherever_it_stands(magic: bytes, tmp_path: Path) -> None:
     data = magic + bytes(600)
     for name, outer in (("x", data), ("a.tar", containers.tar({"a.so": ELF, "x": data}))):
@@ -169,7 +171,7 @@ def test_what_a_program_carries_behind_itself_is_looked_into_or_undecided(tmp_pa
     for name, data in (("tool", ELF + packed), ("a.tar", containers.tar({"tool": ELF + packed}))):
         found = inspect(write(tmp_path, name, data))
         assert [r.path.rpartition("/")[2] for r in found.records] == ["tool", "x.so"] and not found.problems
-    frozen = ELF + bytes(5000) + formats.PYINSTALLER + bytes(80)
+    frozen = ELF + bytes(5000) + PYINSTALLER + bytes(80)
     assert [p.code for p in inspect(write(tmp_path, "frozen", frozen)).problems] == ["XC-BAD-006"]
 
 
@@ -303,7 +305,7 @@ def test_without_unsquashfs_a_squashfs_is_not_called_clean(tmp_path: Path, monke
 @pytest.mark.tools
 @pytest.mark.skipif(shutil.which("mksquashfs") is None, reason="needs squashfs-tools")
 def test_a_squashfs_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MAX_UNSQUASHED", 256 << 20)
+    monkeypatch.setattr(squashfs, "MAX_UNSQUASHED", 256 << 20)
     tree = tmp_path / "tree"
     tree.mkdir()
     with (tree / "zeros").open("wb") as file:
