@@ -20,6 +20,7 @@ from pytest_xinchuang.inspect.kinds import kind_word
 from pytest_xinchuang.inspect.rules import elf_rules, packages, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
+from pytest_xinchuang.inspect.rules.embedded import check_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
@@ -181,6 +182,8 @@ class Verdicts:
             proceed = packages.check_choice(judge, node, records, self.architectures)
             packages.check_names(judge, records, self.architectures)
             chosen = True
+        elif node.kind == "embedded":
+            records = check_embedded(judge, node, records)
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)

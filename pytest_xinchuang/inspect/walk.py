@@ -5,27 +5,36 @@ Everything is bounded (:class:`Bounds`), and a bad member is a :class:`ReadProbl
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import re
 import stat
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
-from pytest_xinchuang.inspect.formats.behind import behind_program, payload
-from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, TooMuch
+from pytest_xinchuang.inspect.formats import upx
+from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
+from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
+from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
+from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, decoded_by_script, embedded, encoded
 from pytest_xinchuang.inspect.formats.image import settle
-from pytest_xinchuang.inspect.formats.magic import is_script, kind_of, unread_format
+from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
 from pytest_xinchuang.inspect.formats.members import members
+from pytest_xinchuang.inspect.formats.streams import pieces
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
+
+Regions = list[tuple[int, int]]
+"""Ranges of bytes of a file."""
 
 OnObject = Callable[[Node, str, bytes], None]
 
@@ -45,6 +54,13 @@ KEPT_TEXTS = (
 )
 
 
+SCRIPTS = (".sh", ".bash", ".run", ".py", ".pl", ".rb", ".js", ".mjs", ".cjs", ".lua", ".tcl", ".php", ".ps1")
+MOST_TEXT = 1 << 20
+MOST_REGIONS = 1024
+HEAD = PROBED
+"""Bytes from which it is told what a member is."""
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What one artifact may cost.
@@ -55,6 +71,7 @@ class Bounds:
         expanded: bytes that decompression may give in all.
         ratio: expanded to compressed bytes of one stream, looked at from ``ratio_from`` bytes on: gzip can do 1030.
         object_bytes: the largest object that is read.
+        texts: bytes of the small files that are kept.
         seconds: wall-clock time, before it is scaled as time-outs are.
     """
 
@@ -65,6 +82,7 @@ class Bounds:
     ratio_from: int = 256 << 20
     object_bytes: int = 2 << 30
     seconds: float = 900.0
+    texts: int = 256 << 20
     in_memory: int = 64 << 20
 
 
@@ -81,6 +99,7 @@ class Walker:
         self._deadline = time.monotonic() + self._seconds
         self._expanded = 0
         self._members = 0
+        self._kept = 0
 
     def walk(self, path: Path, label: str = "") -> Node:
         """The tree of ``path``, which is called ``label`` (by default the path itself).
@@ -96,7 +115,7 @@ class Walker:
         if stat.S_ISDIR(mode):
             node = Node("directory", place, path.name)
             self._directory(node, path)
-            settle(node)
+            self._settle(node)
             return node
         if not stat.S_ISREG(mode):
             raise XcError(
@@ -105,8 +124,10 @@ class Walker:
             )
         node = Node("file", place, path.name)
         try:
-            with _mapped(path) as data:
-                self._blob(node, path.name, data, 0, top=True)
+            with (held := _mapped(path)) as data:
+                self._blob(node, path.name, data, 0, top=True, regions=held.regions)
+        except TooMuch as error:
+            self.problem("XC-BAD-003", place, told(error))
         except OSError as error:
             raise XcError(_("{place}: {why}", place=place, why=system_error(error))) from error
         return node
@@ -114,6 +135,9 @@ class Walker:
     # -- bounds
 
     def problem(self, code: str, place: str, detail: Message) -> None:
+        last = self.problems[-1] if self.problems else None
+        if last is not None and last.code == code and last.detail == detail and last.place.startswith(place):
+            return  # a member's, and the container's for that member
         if len(self.problems) < 1000:
             self.problems.append(ReadProblem(code, place, detail))
         else:
@@ -172,8 +196,9 @@ class Walker:
         elif stat.S_ISREG(mode) and not is_dir:
             self._count_member()
             node.members.append(inside)
-            with _mapped(path) as data:
-                self._blob(node, inside, data, 0)
+            node.modes[inside] = stat.S_IMODE(mode)
+            with (held := _mapped(path)) as data:
+                self._blob(node, inside, data, 0, regions=held.regions)
 
     def _check_loop(self, node: Node, path: Path, inside: str) -> None:
         try:
@@ -187,37 +212,28 @@ class Walker:
                 _("a symbolic link to {printable}, without end", printable=printable(str(path.readlink()))),
             )
 
-    def _blob(self, node: Node, name: str, data: bytes, depth: int, *, top: bool = False) -> None:
-        """Look into one file: an object, a container, or neither."""
+    def _blob(
+        self, node: Node, name: str, data: Any, depth: int, *, top: bool = False, regions: Regions | None = None
+    ) -> None:
+        """Look into one file: an object, a container, or neither. ``regions``: where it is not a hole."""
         kind = kind_of(data, name)
         if kind is None:
-            self._unknown(node, name, data, depth, top=top)
-            if (is_text(name) and len(data) < 1 << 20 and len(node.texts) < 4096) or (
-                node.kind in ("tar", "compressed", "directory")
-                and name.startswith("blobs/")
-                and data[:1] == b"{"
-                and len(data) < 1 << 20
-            ):
-                node.texts[name] = bytes(data)
+            self._keep_text(node, name, data)
+            self._unknown(node, name, data, depth, regions, top=top)
             return
         # A deb's inner archives are its own business: people know its files as the package's.
         transparent = node.kind == "deb" and name.startswith(("data.tar", "control.tar"))
         place = node.place if top or transparent else node.within(name)
         if len(data) > self.bounds.object_bytes:
             self._too_large(place, len(data))
-            return
-        if kind == "elf":
-            self.on_object(node, name, data)
-            try:
-                behind = behind_program(data)
-            except CannotRead as error:
-                self.problem(error.code, place, told(error))
-                return
-            if behind is None:
-                return
-            kind, top = behind, False
-        if depth >= self.bounds.depth:
-            self.problem("XC-BAD-005", place, _("more than {depth} archives in one another", depth=self.bounds.depth))
+        elif kind == "elf":
+            self._object(node, name, data, depth, top=top)
+        else:
+            self._child(node, kind, name, data, depth, place=place, top=top)
+
+    def _child(self, node: Node, kind: str, name: str, data: Any, depth: int, *, place: str, top: bool) -> None:
+        """Look into a container that stands in ``node``, or that is ``node`` itself."""
+        if self._too_deep(place, depth):
             return
         if top:
             child = node
@@ -227,30 +243,138 @@ class Walker:
             node.children.append(child)
         self._container(child, data, depth + 1)
 
+    def _too_deep(self, place: str, depth: int) -> bool:
+        if depth < self.bounds.depth:
+            return False
+        self.problem("XC-BAD-005", place, _("more than {depth} archives in one another", depth=self.bounds.depth))
+        return True
+
+    def _object(self, node: Node, name: str, data: Any, depth: int, *, top: bool) -> None:
+        """An ELF object, what it is once it is unpacked, and what it carries among its data and behind itself."""
+        place = node.place if top else node.within(name)
+        try:
+            if upx.is_packed(data):
+                self._packed(node, name, data, depth, place)
+                return
+            self.on_object(node, name, data)
+            if len(data) < 64:
+                return
+            with translated():
+                behind = behind_program(data)
+            end = len(data) if behind is None else behind[1]
+            if behind is None and (closed := looks_encrypted(data)) is not None:
+                raise CannotRead(closed, "XC-BAD-011")
+            self._embedded(node, name, embedded(data, 64, end), data, depth, place)
+            if behind is None:
+                return
+            kind, begin = behind
+            if kind in ("squashfs", "zip", "iso", "pyinstaller"):
+                self._child(node, kind, name, data, depth, place=place, top=False)
+            else:
+                self._rest(node, name, data, begin, depth, place)
+        except CannotRead as error:
+            self.problem(error.code, place, told(error))
+
+    def _packed(self, node: Node, name: str, data: Any, depth: int, place: str) -> None:
+        """A program of UPX: its own headers are what the kernel maps, the code that they name is compressed."""
+        self.on_object(node, name, upx.headers_alone(data))
+        if self._too_deep(place, depth):
+            return
+        child = Node("upx", place, name, node)
+        with translated():
+            program = upx.unpacked(data, self)
+        node.children.append(child)
+        self.on_object(child, name.rpartition("/")[2], program)
+        self._embedded(child, name, embedded(program, 64, len(program)), program, depth + 1, place)
+
+    def _rest(self, node: Node, name: str, data: Any, begin: int, depth: int, place: str) -> None:
+        """What stands behind something else, as a file of the same name."""
+        rest = rest_of(data, begin, self)
+        rest.peek(512)
+        with self._read(rest, place) as content:
+            if content is not None and not self._too_deep(place, depth):
+                self._blob(node, name, content, depth + 1)
+
+    def _embedded(
+        self, node: Node, name: str, found: Iterable[Hidden], data: Any, depth: int, place: str, base: int = 0
+    ) -> None:
+        """Objects and containers that a file has among its bytes: told as such, for whether they are used cannot be seen."""
+        child: Node | None = None
+        for number, hidden in enumerate(found):
+            if number >= MOST:
+                self.problem("XC-BAD-003", place, _("more than {members} files", members=MOST))
+                return
+            if child is None:
+                if self._too_deep(place, depth):
+                    return
+                child = Node("embedded", place, name, node)
+                node.children.append(child)
+            self._count_member()
+            inside = f"0x{base + hidden.begin:x}"
+            child.members.append(inside)
+            if hidden.content is not None:
+                self.expanded(len(hidden.content), len(hidden.content), hidden.end - hidden.begin)
+                self._blob(child, inside, hidden.content, depth + 1)
+                continue
+            member = ContainedFile(inside, partial(_part, data, hidden.begin, hidden.end), self)
+            member.peek(64)
+            with self._read(member, child.within(inside)) as content:
+                if content is not None:
+                    self._blob(child, inside, content, depth + 1)
+
     def _too_large(self, place: str, size: int) -> None:
         detail = _("{size} MiB, at most {most} are read", size=size >> 20, most=self.bounds.object_bytes >> 20)
         self.problem("XC-BAD-008", place, detail)
 
-    def _unknown(self, node: Node, name: str, data: bytes, depth: int, *, top: bool) -> None:
+    def _keep_text(self, node: Node, name: str, data: Any) -> None:
+        """Keep the content of a small file that says something of the whole."""
+        blob = node.kind in ("tar", "compressed", "directory") and is_blob(name) and bytes(data[:1]) == b"{"
+        if not (is_text(name) or blob) or len(data) >= MOST_TEXT:
+            return
+        self._kept += len(data)
+        if self._kept > self.bounds.texts:
+            raise TooMuch(_("more than {limit} MiB of texts that describe it", limit=self.bounds.texts >> 20))
+        node.texts[name] = bytes(data)
+
+    def _unknown(self, node: Node, name: str, data: Any, depth: int, regions: Regions | None, *, top: bool) -> None:
         """Neither an object nor a container that is read: what it hides is told, or looked into."""
         place = node.place if top else node.within(name)
         closed = unread_format(data)
-        if closed is not None:
-            self.problem("XC-BAD-006", place, _("{closed}, which is not read here", closed=closed))
-        elif is_script(data):
-            if len(data) > self.bounds.object_bytes:
-                self._too_large(place, len(data))
-                return
-            try:
+        try:
+            if closed is not None:
+                self.problem("XC-BAD-006", place, _("{closed}, which is not read here", closed=closed))
+            elif is_script(data):
+                if len(data) > self.bounds.object_bytes:
+                    self._too_large(place, len(data))
+                    return
                 behind = payload(data, self)
                 if behind is None:
+                    self._text(node, name, bytes(data), depth, place, script=True)
                     return
                 behind.peek(512)
                 with self._read(behind, place) as rest:
                     if rest is not None:
                         self._blob(node, name, rest, depth, top=top)
-            except CannotRead as error:
-                self.problem(error.code, place, told(error))
+            elif is_plain(data) and len(data) <= self.bounds.in_memory:
+                self._text(node, name, bytes(data), depth, place, script=name.endswith(SCRIPTS))
+            elif not is_inert(data, name):
+                begin = zip_at_end(data)
+                if begin is not None:
+                    self._child(node, "zip", name, data, depth, place=place, top=top)
+                ends = [
+                    (first, min(last, len(data) if begin is None else begin))
+                    for first, last in ([(0, len(data))] if regions is None else regions)
+                ]
+                found = (hidden for first, last in ends for hidden in embedded(data, first, last))
+                self._embedded(node, name, found, data, depth, place)
+        except CannotRead as error:
+            self.problem(error.code, place, told(error))
+
+    def _text(self, node: Node, name: str, text: bytes, depth: int, place: str, *, script: bool) -> None:
+        """What a text carries in letters."""
+        self._embedded(node, name, encoded(text), text, depth, place)
+        if script and decoded_by_script(text):
+            raise CannotRead(_("a script that decodes data of no kind that is known here"), "XC-BAD-006")
 
     def _container(self, node: Node, data: bytes, depth: int) -> None:
         try:
@@ -271,7 +395,11 @@ class Walker:
             # What the standard library's readers raise on damaged archives, zlib.error and struct.error among ValueErrors
             # and their own classes, which members makes CannotRead of.
             self.problem("XC-BAD-002", node.place, _("damaged: {error}", error=told(error)))
-        settle(node)
+        self._settle(node)
+
+    def _settle(self, node: Node) -> None:
+        for code, place, detail in settle(node):
+            self.problem(code, place, detail)
 
     def _member(self, node: Node, member: ContainedFile, depth: int) -> None:
         name = member.name.removeprefix("./").rstrip("/")
@@ -284,11 +412,14 @@ class Walker:
         node.members.append(name)
         if node.kind == "static-archive" and member.name in ("/", "//", "/SYM64/"):
             return
+        if member.mode is not None:
+            node.modes[name] = member.mode
         try:
-            head = member.peek(512)
-            named = is_text(name) or name.startswith("blobs/")
-            hides = unread_format(head) is not None or is_script(head)
-            if kind_of(head, name) is None and not named and not hides:
+            head = member.peek(HEAD)
+            if kind_of(head, name) is None and not is_text(name) and not is_blob(name) and is_inert(head, name):
+                return
+            if self._opaque(head, name):
+                self._stream(node, name, member, depth)
                 return
             with self._read(member, node.within(name)) as data:
                 if data is not None:
@@ -297,6 +428,25 @@ class Walker:
             self.problem(error.code, node.within(name), told(error))
         finally:
             member.close()
+
+    @staticmethod
+    def _opaque(head: bytes, name: str) -> bool:
+        """Whether a member is data of no kind that can be told from its beginning."""
+        known = kind_of(head, name) is not None or unread_format(head) is not None
+        return not known and not is_text(name) and not is_blob(name) and not is_script(head) and not is_plain(head)
+
+    def _stream(self, node: Node, name: str, member: ContainedFile, depth: int) -> None:
+        """Data that may be large and rarely hide anything: held only from where an object seems to begin."""
+        place = node.within(name)
+        begun = begin_hidden(member.chunks())
+        if begun is None:
+            return
+        first, rest = begun
+        held = ContainedFile(name, lambda: Pieces(rest), self)
+        held.peek(HEAD)
+        with self._read(held, place) as data:
+            if data is not None:
+                self._embedded(node, name, embedded(data, 0, len(data)), data, depth, place, first)
 
     def _read(self, member: ContainedFile, place: str) -> _Held:
         """The whole of a member: in memory when it is small, else in a temporary file without a name."""
@@ -345,6 +495,7 @@ class _Held:
     def __init__(self) -> None:
         self.stack = ExitStack()
         self.data: Any = None
+        self.regions: Regions | None = None
 
     def __enter__(self) -> Any:
         return self.data
@@ -358,13 +509,42 @@ def _mapped(path: Path) -> _Held:
     held = _Held()
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        if os.fstat(fd).st_size:
+        status = os.fstat(fd)
+        if status.st_size:
             held.data = held.stack.enter_context(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
+            if getattr(status, "st_blocks", status.st_size) * 512 < status.st_size // 2:
+                held.regions = _regions(fd, status.st_size)
         else:
             held.data = b""
     finally:
         os.close(fd)
     return held
+
+
+def _regions(fd: int, size: int) -> Regions | None:
+    """Where a sparse file has data; None where that is not told, or in too many places."""
+    found: Regions = []
+    at = 0
+    while at < size and len(found) < MOST_REGIONS:
+        try:
+            begin = os.lseek(fd, at, os.SEEK_DATA)
+            at = os.lseek(fd, begin, os.SEEK_HOLE)
+        except OSError as error:
+            # ENXIO: a hole up to the end.
+            return found if error.errno == errno.ENXIO else None
+        except AttributeError:
+            return None
+        found.append((begin, at))
+    return found if at >= size else None
+
+
+def _part(data: Any, begin: int, end: int) -> Pieces:
+    return Pieces(pieces(data, begin, end))
+
+
+def is_blob(name: str) -> bool:
+    """Whether a name is that of a blob of an OCI layout."""
+    return "blobs/" in name and re.search(r"(?:^|/)blobs/[a-z0-9+._-]+/[0-9a-f]{32,}$", name) is not None
 
 
 def is_text(name: str) -> bool:

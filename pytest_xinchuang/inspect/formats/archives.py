@@ -1,4 +1,4 @@
-"""Archives whose members stand one after the other: zip, tar, ar, cpio."""
+"""Archives whose members stand one after the other: zip, tar, ar; and compressed streams of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO
 
-from pytest_xinchuang.inspect.formats.contained import Account, CannotRead, ContainedFile, Part
+from pytest_xinchuang.inspect.formats.contained import CHUNK, Account, CannotRead, ContainedFile
+from pytest_xinchuang.inspect.formats.cpio import initrd
 from pytest_xinchuang.inspect.formats.magic import kind_of
-from pytest_xinchuang.inspect.formats.streams import as_file, decompressed
+from pytest_xinchuang.inspect.formats.streams import Chained, as_file, behind_zeros, decompressed
 from pytest_xinchuang.messages import _, told
 from pytest_xinchuang.tools.ar import ar_members
 from pytest_xinchuang.tools.compressed import compression
@@ -23,12 +24,14 @@ def zipped(data: bytes, account: Account) -> Iterator[ContainedFile]:
         for info in archive.infolist():
             if info.is_dir():
                 continue
-            if stat.S_ISLNK(info.external_attr >> 16):
+            mode = info.external_attr >> 16
+            if stat.S_ISLNK(mode):
                 target = archive.open(info).read(4096).decode("utf-8", "surrogateescape")
                 yield ContainedFile(info.filename, None, account, link=target)
                 continue
             opened = functools.partial(archive.open, info)
-            yield ContainedFile(info.filename, opened, account, compressed=info.compress_size)
+            bits = stat.S_IMODE(mode) if mode else None
+            yield ContainedFile(info.filename, opened, account, compressed=info.compress_size, mode=bits)
 
 
 def tar(data: bytes, account: Account) -> Iterator[ContainedFile]:
@@ -36,34 +39,58 @@ def tar(data: bytes, account: Account) -> Iterator[ContainedFile]:
 
 
 def _tar_stream(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
-    with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
-        for info in archive:
-            if info.issym():
-                yield ContainedFile(info.name, None, account, link=info.linkname)
-            elif info.islnk():
-                # The same file under another name: it was looked at under its first.
-                yield ContainedFile(info.name, None, account, link="/" + info.linkname.removeprefix("./"))
-            elif info.isfile():
-                yield ContainedFile(info.name, lambda info=info: archive.extractfile(info), account)  # type: ignore[misc,arg-type]
-            archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+    """An archive, and those that stand behind its end: ``tar --ignore-zeros`` and loaders of layers unpack them."""
+    rest: IO[bytes] | None = stream
+    while rest is not None:
+        with tarfile.open(fileobj=rest, mode="r|", errorlevel=2) as archive:
+            for info in archive:
+                if info.issym():
+                    yield ContainedFile(info.name, None, account, link=info.linkname)
+                elif info.islnk():
+                    # The same file under another name: it was looked at under its first.
+                    yield ContainedFile(info.name, None, account, link="/" + info.linkname.removeprefix("./"))
+                elif info.isfile():
+                    opened = functools.partial(archive.extractfile, info)
+                    yield ContainedFile(info.name, opened, account, mode=stat.S_IMODE(info.mode))  # type: ignore[arg-type]
+                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+            rest = _behind_end(archive.fileobj)  # type: ignore[arg-type]
+
+
+def _behind_end(stream: IO[bytes]) -> IO[bytes] | None:
+    """The archive behind the zeros that end one; None where there are zeros alone.
+
+    Raises:
+        CannotRead: there is something else: a header in the middle is damaged, or something hides there.
+    """
+    while chunk := stream.read(CHUNK):
+        at = behind_zeros(chunk, 0)
+        if at == len(chunk):
+            continue
+        block = chunk[at - at % 512 :] + stream.read(512)
+        if kind_of(block, "") != "tar":
+            raise CannotRead(_("damaged: there are data behind the end of the archive"))
+        return io.BufferedReader(Chained(block, stream))
+    return None
 
 
 def compressed(data: bytes, account: Account) -> Iterator[ContainedFile]:
-    """A compressed stream: of a tar or cpio archive, whose members are ours, or of one file."""
+    """A compressed stream: of a tar archive, whose members are ours, of an initrd, or of one file."""
     kind = compression(bytes(data[:4]))
     assert kind is not None
-    yield from _inside(decompressed(data, kind, account), account)
-
-
-def _inside(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
+    stream = decompressed(data, kind, account)
     head = stream.peek(512)[:512]  # type: ignore[attr-defined]
     inner = kind_of(head, "")
+    if inner == "cpio":
+        yield from initrd(data, account)
+        return
     if inner == "tar":
         yield from _tar_stream(stream, account)
-    elif inner == "cpio":
-        yield from cpio(stream, account)
     else:
-        yield ContainedFile("(content)", lambda: stream, account)
+        yield ContainedFile("(content)", lambda: stream, account, shared=True)
+    while stream.read(CHUNK):
+        pass
+    if behind_zeros(data, end := stream.raw.end) < len(data):  # type: ignore[attr-defined]
+        raise CannotRead(_("{n} bytes behind its compressed stream", n=len(data) - end))
 
 
 def ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
@@ -74,29 +101,3 @@ def ar(data: bytes, account: Account) -> Iterator[ContainedFile]:
             yield ContainedFile(member.name, lambda content=content: io.BytesIO(content), account)  # type: ignore[misc]
     except ValueError as error:
         raise CannotRead(_("damaged: {why}", why=told(error))) from error
-
-
-def cpio_file(data: bytes, account: Account) -> Iterator[ContainedFile]:
-    yield from cpio(as_file(data), account)
-
-
-def cpio(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
-    """cpio's "new ASCII" format (cpio(5))."""
-    while True:
-        header = stream.read(110)
-        if header[:6] not in (b"070701", b"070702"):
-            raise CannotRead(_("damaged: no cpio member where one is due"))
-        fields = [int(header[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
-        mode, size, length = fields[1], fields[6], fields[11]
-        if length > 4097:
-            raise CannotRead(_("damaged: a name of {length} bytes", length=length))
-        name = stream.read(length + (-(110 + length) % 4))[: length - 1].decode("utf-8", "surrogateescape")
-        if name == "TRAILER!!!":
-            return
-        part = Part(stream, size)
-        if stat.S_ISREG(mode):
-            yield ContainedFile(name, lambda part=part: part, account)  # type: ignore[misc]
-        elif stat.S_ISLNK(mode):
-            yield ContainedFile(name, None, account, link=part.read(4096).decode("utf-8", "surrogateescape"))
-        part.finish()
-        stream.read(-size % 4)

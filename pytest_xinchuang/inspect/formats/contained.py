@@ -42,7 +42,14 @@ class Account(Protocol):
 
 
 class ContainedFile:
-    """One file of a container. ``peek`` before ``chunks``; each is read once."""
+    """One file of a container. ``peek`` before ``chunks``; each is read once.
+
+    Attributes:
+        link: where it leads, if it is a symbolic link; a hard link leads to a path that begins with ``/``, the
+            container's root.
+        mode: its permission bits; None where the container has none.
+        shared: others read on from the same stream: it is not to be closed.
+    """
 
     def __init__(
         self,
@@ -52,9 +59,13 @@ class ContainedFile:
         *,
         link: str | None = None,
         compressed: int | None = None,
+        mode: int | None = None,
+        shared: bool = False,
     ) -> None:
         self.name = name
         self.link = link
+        self.mode = mode
+        self.shared = shared
         self._open = stream
         self._account = account
         self._compressed = compressed
@@ -80,7 +91,7 @@ class ContainedFile:
                 yield chunk
 
     def close(self) -> None:
-        if self._stream is not None and not isinstance(self._stream, Part):
+        if self._stream is not None and not self.shared:
             self._stream.close()
 
 
@@ -137,3 +148,29 @@ class Part(io.RawIOBase):
     def finish(self) -> None:
         while self._left:
             self.read(CHUNK)
+
+
+class Pieces(io.BufferedReader):
+    """A stream of what an iterator gives."""
+
+    def __init__(self, found: Iterator[bytes]) -> None:
+        super().__init__(_Pieces(found))
+
+
+class _Pieces(io.RawIOBase):
+    def __init__(self, found: Iterator[bytes]) -> None:
+        self._found = found
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            piece = next(self._found, None)
+            if piece is None:
+                return 0
+            self._left = piece
+        chunk, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(chunk)] = chunk
+        return len(chunk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_xinchuang.inspect.formats import archives, rpm, squashfs
+from pytest_xinchuang.inspect.formats import archives, asar, cpio, iso, pyinstaller, rpm, squashfs
 from pytest_xinchuang.inspect.formats.contained import Account, CannotRead, ContainedFile, translated
 from pytest_xinchuang.messages import _
 
@@ -24,9 +24,12 @@ def members(kind: str, data: bytes, account: Account) -> Iterator[ContainedFile]
         "deb": archives.ar,
         "static-archive": archives.ar,
         "rpm": rpm.rpm_package,
-        "cpio": archives.cpio_file,
+        "cpio": cpio.initrd,
         "compressed": archives.compressed,
         "squashfs": squashfs.squashfs_image,
+        "iso": iso.iso,
+        "asar": asar.asar,
+        "pyinstaller": pyinstaller.carchive,
     }.get(kind)
     if reader is None:
         raise CannotRead(_("of no kind that is known here"), "XC-BAD-006")

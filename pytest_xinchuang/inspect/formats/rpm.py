@@ -6,8 +6,8 @@ import io
 import struct
 from collections.abc import Iterator
 
-from pytest_xinchuang.inspect.formats.archives import cpio
 from pytest_xinchuang.inspect.formats.contained import Account, CannotRead, ContainedFile
+from pytest_xinchuang.inspect.formats.cpio import cpio
 from pytest_xinchuang.inspect.formats.streams import decompressed
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.compressed import compression
