@@ -24,7 +24,7 @@ from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
 from pytest_xinchuang.inspect.formats import upx
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
-from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
+from pytest_xinchuang.inspect.formats.entropy import looks_encrypted, without_code
 from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, decoded_by_script, embedded, encoded
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
@@ -55,6 +55,9 @@ KEPT_TEXTS = (
 
 
 SCRIPTS = (".sh", ".bash", ".run", ".py", ".pl", ".rb", ".js", ".mjs", ".cjs", ".lua", ".tcl", ".php", ".ps1")
+CORE = (b"\x04\0", b"\0\x04")
+"""ET_CORE, in either byte order."""
+
 MOST_TEXT = 1 << 20
 MOST_REGIONS = 1024
 HEAD = PROBED
@@ -256,15 +259,20 @@ class Walker:
             if upx.is_packed(data):
                 self._packed(node, name, data, depth, place)
                 return
-            self.on_object(node, name, data)
             if len(data) < 64:
+                self.on_object(node, name, data)
                 return
+            with translated():
+                closed = looks_encrypted(data)
+            if closed is not None:
+                self.on_object(node, name, without_code(data))
+                raise CannotRead(closed, "XC-BAD-011")
+            self.on_object(node, name, data)
             with translated():
                 behind = behind_program(data)
             end = len(data) if behind is None else behind[1]
-            if behind is None and (closed := looks_encrypted(data)) is not None:
-                raise CannotRead(closed, "XC-BAD-011")
-            self._embedded(node, name, embedded(data, 64, end), data, depth, place)
+            if bytes(data[16:18]) not in CORE:  # what was mapped when it died is in it
+                self._embedded(node, name, embedded(data, 64, end), data, depth, place)
             if behind is None:
                 return
             kind, begin = behind
@@ -277,7 +285,7 @@ class Walker:
 
     def _packed(self, node: Node, name: str, data: Any, depth: int, place: str) -> None:
         """A program of UPX: its own headers are what the kernel maps, the code that they name is compressed."""
-        self.on_object(node, name, upx.headers_alone(data))
+        self.on_object(node, name, without_code(data))
         if self._too_deep(place, depth):
             return
         child = Node("upx", place, name, node)

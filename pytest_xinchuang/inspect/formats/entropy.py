@@ -1,4 +1,4 @@
-"""Programs whose code is compressed or encrypted by something that is not known here."""
+"""Programs whose code is compressed or encrypted: what can be said of them all the same."""
 
 from __future__ import annotations
 
@@ -32,3 +32,20 @@ def looks_encrypted(data: Any) -> Message | None:
             if bits > MOST_BITS:
                 return _("its code is compressed or encrypted, by nothing that is known here")
     return None
+
+
+def without_code(data: Any) -> bytes:
+    """The same object with nothing that would be taken for code: no sections, and no segment that is executed."""
+    wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
+    phoff = struct.unpack_from(order + ("Q" if wide else "I"), data, 32 if wide else 28)[0]
+    _size, phentsize, phnum = struct.unpack_from(order + "HHH", data, 52 if wide else 40)
+    out = bytearray(data)
+    for n in range(phnum):
+        at = phoff + n * phentsize
+        place = at + (4 if wide else 24)
+        if place + 4 <= len(out) and struct.unpack_from(order + "I", out, at)[0] == 1:
+            struct.pack_into(order + "I", out, place, struct.unpack_from(order + "I", out, place)[0] & ~1)
+    where, names = (40, 58) if wide else (32, 46)
+    out[where : where + (8 if wide else 4)] = bytes(8 if wide else 4)
+    out[names : names + 6] = bytes(6)
+    return bytes(out)

@@ -67,12 +67,6 @@ def _tail(data: Any) -> int | None:
     return begin + at if at >= 0 and len(header) == 32 and sum(header[4:31]) % 251 == header[31] else None
 
 
-def headers_alone(data: Any) -> bytes:
-    """The beginning of the object up to its program headers' end: what is behind is no code that could be judged."""
-    _order, _wide, phoff, phentsize, phnum = _headers(data)
-    return bytes(data[: phoff + phentsize * phnum])
-
-
 def unpacked(data: Any, account: Account) -> bytes:
     """The program that is mapped once the decompressor is done: all that its segments load. Its sections are left out.
 
