@@ -103,6 +103,8 @@ class Walker:
         self._expanded = 0
         self._members = 0
         self._kept = 0
+        self._broken: Node | None = None
+        """The container whose last member could not be read: where they share a stream, it ends there, and that is told."""
 
     def walk(self, path: Path, label: str = "") -> Node:
         """The tree of ``path``, which is called ``label`` (by default the path itself).
@@ -138,9 +140,6 @@ class Walker:
     # -- bounds
 
     def problem(self, code: str, place: str, detail: Message) -> None:
-        last = self.problems[-1] if self.problems else None
-        if last is not None and last.code == code and last.detail == detail and last.place.startswith(place):
-            return  # a member's, and the container's for that member
         if len(self.problems) < 1000:
             self.problems.append(ReadProblem(code, place, detail))
         else:
@@ -398,7 +397,8 @@ class Walker:
             else:
                 self.problem("XC-BAD-003", node.place, told(error))
         except CannotRead as error:
-            self.problem(error.code, node.place, told(error))
+            if self._broken is not node:
+                self.problem(error.code, node.place, told(error))
         except (OSError, ValueError, EOFError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError) as error:
             # What the standard library's readers raise on damaged archives, zlib.error and struct.error among ValueErrors
             # and their own classes, which members makes CannotRead of.
@@ -420,6 +420,7 @@ class Walker:
         node.members.append(name)
         if node.kind == "static-archive" and member.name in ("/", "//", "/SYM64/"):
             return
+        self._broken = None
         if member.mode is not None:
             node.modes[name] = member.mode
         try:
@@ -434,6 +435,7 @@ class Walker:
                     self._blob(node, name, data, depth)
         except CannotRead as error:
             self.problem(error.code, node.within(name), told(error))
+            self._broken = node
         finally:
             member.close()
 

@@ -75,6 +75,8 @@ def behind_program(data: bytes) -> tuple[str, int] | None:
         return None
     head = bytes(data[begin : begin + 512])
     kind = kind_of(head, "") if head[:4] != b"PK\x05\x06" else None
+    if kind == "elf":
+        return None  # it is found as one among the program's data
     if kind is not None:
         return kind, begin
     own = bytes(data[-len(SIGNED) :]) == SIGNED or bytes(data[16:18]) in (b"\x04\0", b"\0\x04")

@@ -123,7 +123,7 @@ _BASE64 = re.compile(
 )
 _LEADS = (b"f0VMR", b"H4sI", b"UEsDB", b"/Td6W", b"KLUv/", b"Qlpo", b"aHNxc", b"ITxhc", b"7avu2", b"N3q8r")
 _NOT_BASE64 = re.compile(rb"\\n|[^A-Za-z0-9+/]")
-_LEAST = 256
+_LEAST = 160
 """Characters below which there is no room for an object, nor for a container of one."""
 
 _UU = re.compile(rb"^begin(-base64)? [0-7]{3,4} [^\r\n]+\r?\n", re.MULTILINE)

@@ -195,17 +195,25 @@ OPAQUE = ".wh..opq"
 """OCI Image Layer Filesystem Changeset: the whole name of an opaque directory's mark is ``.wh..wh..opq``."""
 
 
+def removed_by(name: str) -> list[str] | None:
+    """What a file of a layer takes away by its name: one path, what is in a directory, or nothing; None: it is no such mark."""
+    found = _WHITEOUT.fullmatch(name)
+    if found is None:
+        return None
+    if found["name"] == OPAQUE:
+        return [found["directory"] or "/"]
+    # aufs keeps files of its own under names that begin with two such marks.
+    return [] if found["name"].startswith(".wh.") else [found["directory"] + found["name"]]
+
+
 def _whiteouts(layer: Node) -> None:
     """Take the marks of what a layer removes out of its files."""
     kept = []
     for name in layer.members:
-        found = _WHITEOUT.fullmatch(name)
-        if found is None:
+        removed = removed_by(name)
+        if removed is None:
             kept.append(name)
-            continue
-        layer.modes.pop(name, None)
-        if found["name"] == OPAQUE:
-            layer.removed.append(found["directory"] or "/")
-        elif not found["name"].startswith(".wh."):  # aufs keeps files of its own under names that begin so
-            layer.removed.append(found["directory"] + found["name"])
+        else:
+            layer.modes.pop(name, None)
+            layer.removed += removed
     layer.members = kept

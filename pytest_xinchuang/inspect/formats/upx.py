@@ -78,6 +78,8 @@ def unpacked(data: Any, account: Account) -> bytes:
     info = _info(data)
     if info is None:
         raise CannotUnpack(_("its mark is not behind the program headers, as in shared libraries"))
+    if _tail(data) is None:
+        raise CannotUnpack(_("its last header is not there: it is cut off, or was changed"))
     total, block = struct.unpack_from(order + "II", data, info + 16)
     if not 0 < total <= MOST_UNPACKED or not block:
         raise CannotUnpack(_("{n} bytes, at most {most} are unpacked", n=total, most=MOST_UNPACKED))
