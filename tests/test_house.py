@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("report", "toolchain"),
     ("sandbox",),
     ("commands",),
-    ("building", "gotest", "harness", "packages"),
+    ("building", "gotest", "harness", "loading", "packages"),
     tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
     ("assessor",),
     ("cli", "run"),

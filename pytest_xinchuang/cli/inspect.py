@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,13 @@ from pytest_xinchuang.commands.common import (
 )
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.errors import UnknownName, XcError
+from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
 from pytest_xinchuang.messages import _, joined, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.core.finding import Finding, FindingCatalogue
     from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.inspect.delivered import Inspection
 
 
 def add_commands(commands: Commands) -> None:
@@ -47,6 +50,11 @@ def _fill_inspect(parser: XcParser) -> None:
     add_platform(parser, several=True, default="all", help=_("as for --xc-platform; all: all short names"))
     add_format(parser, "text", "json", "sarif")
     parser.add_argument("--no-isa", action="store_true", help=_("do not scan instructions"))
+    parser.add_argument(
+        "--load",
+        action="store_true",
+        help=_("open each library and start each program in the platform's sandbox, under its CPU"),
+    )
     parser.add_argument("--notes", action="store_true", help=_("show notes too"))
     parser.add_argument("--strict", action="store_true", help=_("findings that may be guarded are findings"))
     parser.add_argument("--freestanding", action="store_true", help=_("undefined symbols are findings"))
@@ -82,29 +90,34 @@ def _fill_flags(parser: XcParser) -> None:
 def _inspect(context: Context) -> int:
     from pytest_xinchuang.core.finding import Certainty, load_findings
     from pytest_xinchuang.inspect.compare import compare
-    from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+    from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
     from pytest_xinchuang.report.inspection import InspectionResult, as_json, as_sarif, as_text
 
     options = context.options
     chosen = context.selected()
-    machines = {p.architecture.elf_machine for p in chosen}
-    inspector = Inspector(isa=not options.no_isa, machines=machines)
-    inspections: dict[str, Inspection] = {}
-    errors: list[XcError] = []
-    for name in dict.fromkeys(options.paths):
-        try:
-            inspections[name] = inspector.read(Path(name))
-        except XcError as error:
-            errors.append(error)
-            context.tell(error.told)
-    findings: list[Finding] = []
-    for platform in chosen:
-        for inspection in inspections.values():
-            verdicts = Verdicts(platform, context.platforms.file.architectures, freestanding=options.freestanding)
-            findings += verdicts.of(inspection)
-            findings += problems_as_findings(inspection.problems, platform.id)
-        if options.compare:
-            findings += compare(platform.id, {n: i.records for n, i in inspections.items()})
+    with contextlib.ExitStack() as stack:
+        loading = stack.enter_context(_Loading(context)) if options.load else None
+        machines = {p.architecture.elf_machine for p in chosen}
+        kept = loading.kept if loading is not None else None
+        inspector = Inspector(isa=not options.no_isa, machines=machines, kept=kept)
+        inspections: dict[str, Inspection] = {}
+        errors: list[XcError] = []
+        for name in dict.fromkeys(options.paths):
+            try:
+                inspections[name] = inspector.read(Path(name))
+            except XcError as error:
+                errors.append(error)
+                context.tell(error.told)
+        findings: list[Finding] = []
+        for platform in chosen:
+            for inspection in inspections.values():
+                verdicts = Verdicts(platform, context.platforms.file.architectures, freestanding=options.freestanding)
+                findings += verdicts.of(inspection)
+                findings += problems_as_findings(inspection.problems, platform.id)
+                if loading is not None:
+                    findings += loading.findings(platform, inspection)
+            if options.compare:
+                findings += compare(platform.id, {n: i.records for n, i in inspections.items()})
     result = InspectionResult(chosen, inspections, tuple(findings), load_findings(), context.language)
     if inspections:
         makers = {"text": lambda r: as_text(r, notes=options.notes), "json": as_json, "sarif": as_sarif}
@@ -115,6 +128,35 @@ def _inspect(context: Context) -> int:
     if result.fails or (options.strict and guarded):
         return Exit.FINDINGS
     return Exit.INCOMPLETE if result.incomplete else Exit.CLEAN
+
+
+class _Loading:
+    """Opens what was inspected in the platforms' sandboxes."""
+
+    def __init__(self, context: Context) -> None:
+        from pytest_xinchuang.inspect.kept import Kept
+
+        self._context = context
+        self._directory = tempfile.TemporaryDirectory(prefix="xc-load-")
+        self.kept = Kept(Path(self._directory.name))
+        self._pool = context.pool(backend="auto")
+
+    def findings(self, platform: Platform, inspection: Inspection) -> list[Finding]:
+        from pytest_xinchuang.loading.engine import Loader
+        from pytest_xinchuang.loading.findings import findings_of, not_loaded
+
+        try:
+            loader = Loader(self._pool, platform, self._context.platforms.file.architectures, self.kept)
+            return findings_of(loader.load(inspection), platform, inspection.root.place)
+        except HostFault as fault:
+            return [not_loaded(fault, platform, inspection.root.place)]
+
+    def __enter__(self) -> _Loading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+        self._directory.cleanup()
 
 
 def _explain(context: Context) -> int:

@@ -115,6 +115,8 @@ class ElfObject:
         ifuncs: symbols or relocations that choose an implementation at load time.
         functions: of the unwind table and the symbol tables, in order of address; empty where there is neither.
         undefined: undefined symbols of a relocatable object, or of a freestanding one.
+        rpath: DT_RPATH, which counts for the libraries of libraries too, and only without ``runpath``.
+        nodeflib: DF_1_NODEFLIB: the system's directories are not searched.
         static_pie: a program that is position independent and needs no loader.
     """
 
@@ -150,6 +152,8 @@ class ElfObject:
     functions: tuple[Function, ...] = ()
     undefined: tuple[str, ...] = ()
     static_pie: bool = False
+    rpath: tuple[str, ...] = ()
+    nodeflib: bool = False
 
     @property
     def is_go(self) -> bool:
@@ -186,12 +190,10 @@ class ElfObject:
             lib.startswith(("libc.musl-", "ld-musl-")) for lib in self.libraries
         ):
             return "musl"
-        if any(n.family == "GLIBC" for n in self.needed):
-            return "glibc"
-        # musl's own libc has the soname libc.so, and no symbol versions.
-        if "libc.so" in self.libraries and not self.needed:
+        # musl's libc has the soname libc.so. GCC's own libraries have versions called GLIBC there too.
+        if "libc.so" in self.libraries:
             return "musl"
-        return None
+        return "glibc" if any(n.family == "GLIBC" for n in self.needed) else None
 
     def world(self, architecture: Architecture) -> World:
         """The LoongArch ABI world, "new" elsewhere, with what tells it.

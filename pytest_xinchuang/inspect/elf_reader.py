@@ -35,7 +35,8 @@ DT_SONAME, DT_RPATH, DT_TEXTREL, DT_JMPREL, DT_PLTRELSZ, DT_BIND_NOW, DT_RUNPATH
 )
 DT_GNU_HASH, DT_VERSYM, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
-DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS, DF_1_NOW, DF_1_PIE = 0x4, 0x8, 0x10, 0x1, 0x08000000
+DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 0x4, 0x8, 0x10
+DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 NT_GNU_ABI_TAG, NT_GNU_BUILD_ID = 1, 3
 STT_FUNC, STT_GNU_IFUNC = 2, 10
 SHF_EXECINSTR = 0x4
@@ -284,6 +285,11 @@ class ElfReader:
             bytes(self.data[strings.offset : strings.offset + strings.size]),
         )
 
+    def _paths(self, number: int) -> tuple[str, ...]:
+        """The directories of DT_RPATH or DT_RUNPATH."""
+        texts = [_string(self.strings, n) for n in self.tags.get(number, [])]
+        return tuple(part for text in texts for part in text.split(":") if part)
+
     def _needed_versions(self) -> tuple[Needed, ...]:
         raw = self._dynamic_bytes(DT_VERNEED, None) if self.tag(DT_VERNEED) is not None else b""
         by_index: dict[int, tuple[str, str]] = {}
@@ -368,13 +374,9 @@ class ElfReader:
             interpreter=interpreter,
             soname=next((_string(self.strings, n) for n in self.tags.get(DT_SONAME, [])), None),
             libraries=tuple(_string(self.strings, n) for n in self.tags.get(DT_NEEDED, [])),
-            runpath=tuple(
-                part
-                for number in (DT_RPATH, DT_RUNPATH)
-                for n in self.tags.get(number, [])
-                for part in _string(self.strings, n).split(":")
-                if part
-            ),
+            runpath=self._paths(DT_RUNPATH),
+            rpath=self._paths(DT_RPATH),
+            nodeflib=bool(flags_1 & DF_1_NODEFLIB),
             needed=self._needed_versions(),
             imports=frozenset(undefined),
             load_alignments=tuple(s.align for s in by_kind.get(PT_LOAD, [])),

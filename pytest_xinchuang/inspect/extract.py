@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.formats.contained import CannotRead, TooMuch
-from pytest_xinchuang.inspect.formats.image import images, removed_by
+from pytest_xinchuang.inspect.formats.image import removed_by
 from pytest_xinchuang.inspect.formats.magic import kind_of
 from pytest_xinchuang.inspect.formats.members import members
+from pytest_xinchuang.inspect.images import images
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import Runner
@@ -132,8 +134,8 @@ MAX_LINKS = 40
 
 def _image(saved: _Tree, arch: str, account: _Account) -> _Tree:
     """The file system of an OCI layout or docker-save archive: its layers on top of one another."""
-    found = [image for image in images(saved.files) if image.present]
-    mine = [image for image in found if not arch or image.architecture in ("", arch)]
+    node = Node("image", "", "", texts=saved.files, links=saved.links)
+    mine = [image for image in images(node) if image.present and (not arch or image.arch in ("", arch))]
     if not mine:
         raise CannotRead(_("the image's index leads to no manifest"))
     merged = _Tree()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,21 @@ from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem
+from pytest_xinchuang.inspect.delivered import Delivered, Inspection
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.isa import scan_isa
+from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.kinds import kind_word
-from pytest_xinchuang.inspect.rules import elf_rules, packages, wheels
+from pytest_xinchuang.inspect.roles import Choice
+from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
 from pytest_xinchuang.inspect.rules.embedded import check_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import Runner
@@ -34,31 +38,13 @@ PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
 SCANNED_MACHINES = ("EM_X86_64", "EM_AARCH64", "EM_LOONGARCH")
 
 
-@dataclass
-class Inspection:
-    """What was read of one artifact.
-
-    Attributes:
-        root: the tree of containers; the objects in it are :class:`ElfRecord`.
-        problems: what could not be read. Whatever depends on it is unknown.
-        unread: problems beyond those that were kept.
-    """
-
-    root: Node
-    problems: list[ReadProblem] = field(default_factory=list)
-    unread: int = 0
-
-    @property
-    def records(self) -> list[ElfRecord]:
-        return list(self.root.all_objects())
-
-
 class Inspector:
     """Reads artifacts.
 
     Args:
         isa: scan the instructions of objects too.
         machines: e_machine names whose instructions are scanned; by default all that can be.
+        kept: keeps the bytes of the objects, for who looks at them again.
     """
 
     def __init__(
@@ -68,7 +54,9 @@ class Inspector:
         bounds: Bounds | None = None,
         machines: Iterable[str] = SCANNED_MACHINES,
         runner: Runner | None = None,
+        kept: Kept | None = None,
     ) -> None:
+        self.kept = kept
         self.isa = isa
         self.runner = runner
         self.bounds = bounds
@@ -91,6 +79,8 @@ class Inspector:
                 problems.append(ReadProblem("XC-BAD-001", place, error.what))
                 return
             node.objects.append(record)
+            if self.kept is not None:
+                self.kept.keep(record, data)
             _note_libc(node, name, data)
 
         walker = Walker(on_object, self.bounds, self.runner)
@@ -148,74 +138,74 @@ class Verdicts:
         self.architectures = architectures
         self.freestanding = freestanding
         self.judge = Judge(platform)
+        self._closures: dict[int, Closure] = {}
 
     def of(self, inspection: Inspection) -> list[Finding]:
         """All findings about ``inspection``, in the order of its tree."""
-        self._node(inspection.root, chosen=False)
-        mine = [r for r in inspection.records if r.elf.machine == self.platform.architecture.elf_machine]
-        elf_rules.check_mixture(self.judge, mine)
-        closure = Closure(mine)
+        delivered = Delivered(inspection, self.platform, self.architectures)
+        self._closures.clear()
+        self._node(inspection.root, delivered, judged=False)
+        taken = delivered.taken
+        elf_rules.check_mixture(self.judge, taken)
+        closure = Closure(taken)
         check_closure(self.judge, closure)
+        for root in delivered.roots:
+            supply.check_supply(self.judge, root, Search(root), delivered.taken_of(root.records))
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
-            packages.check_system(self.judge, inspection.root, mine)
+            packages.check_system(self.judge, inspection.root)
         return self.judge.findings
 
-    def _node(self, node: Node, *, chosen: bool) -> None:
-        """One container, then what it holds. ``chosen``: an outer one picks objects by architecture: others are no fault."""
+    def _node(self, node: Node, delivered: Delivered, *, judged: bool) -> None:
+        """One container, then what it holds. ``judged``: its tag has said once for all that its machine is another."""
         judge = self.judge
         records: list[ElfRecord] = list(node.objects)
         proceed = True
         if node.kind == "wheel":
             proceed = wheels.check_wheel(judge, node, records)
-            # A wheel with the wrong tag is judged by its tag: each object once more would be the same fault again.
-            chosen = chosen or any(
+            judged = judged or any(
                 f.code in ("XC-PKG-001", "XC-PKG-007") and node.place in f.object for f in judge.findings
             )
         elif node.kind in ("deb", "rpm"):
             proceed = packages.check_package(judge, node)
         elif node.kind == "image":
             proceed = packages.check_image(judge, node, self.architectures)
-        elif node.kind == "jar" or (
-            node.kind in ("zip", "tar", "compressed", "directory") and _several_machines(records)
-        ):
-            proceed = packages.check_choice(judge, node, records, self.architectures)
-            packages.check_names(judge, records, self.architectures)
-            chosen = True
         elif node.kind == "embedded":
             records = check_embedded(judge, node, records)
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)
+            npm.check_npm(judge, node, self.architectures)
         if not proceed:
             return
-        closure = Closure(records)
-        shipped = closure.shipped
+        choices = [(record, delivered.choice[id(record)]) for record in records]
+        if not judged and node.kind != "embedded":
+            supply.check_choices(judge, node, choices, self.architectures)
+            packages.check_names(judge, [r for r, choice in choices if choice is not Choice.DATA], delivered.roles)
         asks = ""
         if node.kind == "static-archive":
             asks = next((f"{r.file_name}: {r.isa.asks}" for r in records if r.isa is not None and r.isa.asks), "")
-        for record in records:
-            if chosen and not self._would_be_chosen(record, records):
-                continue
-            self.record(record, Surroundings(closure.pulled(record), shipped, asks))
+        for record, choice in choices:
+            if choice is Choice.TAKEN or (choice is Choice.FOREIGN and not judged and node.kind != "jar"):
+                self.record(record, self._around(record, delivered, asks))
         for child in node.children:
-            self._node(child, chosen=chosen)
+            self._node(child, delivered, judged=judged)
 
-    def _would_be_chosen(self, record: ElfRecord, others: list[ElfRecord]) -> bool:
-        """Whether an outer one that picks by machine and libc would take this object on the platform."""
-        if record.elf.machine != self.platform.architecture.elf_machine:
-            return False
-        wanted = self.platform.system.libc
-        if record.elf.libc in (None, wanted):
-            return True
-        # One for another libc is no fault where there is one for this.
-        return not any(o.elf.machine == record.elf.machine and o.elf.libc in (None, wanted) for o in others)
+    def _around(self, record: ElfRecord, delivered: Delivered, asks: str) -> Surroundings:
+        """What stands around an object in its root."""
+        root = delivered.root_of(record)
+        if root is None:
+            return Surroundings(asks=asks)
+        closure = self._closures.get(id(root))
+        if closure is None:
+            closure = self._closures[id(root)] = Closure(delivered.taken_of(root.records))
+        return Surroundings(closure.pulled(record), closure.shipped, asks, root.libc_of(record))
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
         if self.freestanding:
             elf_rules.check_freestanding(self.judge, record)
-        if not check_machine(self.judge, record):
+        if not check_machine(self.judge, record, around):
             return
         check_symbols(self.judge, record, around)
         elf_rules.check_loading(self.judge, record, around)
@@ -228,10 +218,6 @@ class Verdicts:
 def problems_as_findings(problems: Iterable[ReadProblem], platform: str) -> list[Finding]:
     """Problems of reading, as findings of one platform: undecided, for what was not read may be anything."""
     return [Finding(p.code, Certainty.UNDECIDED, p.place, platform, {"detail": p.detail}) for p in problems]
-
-
-def _several_machines(records: list[ElfRecord]) -> bool:
-    return len({r.elf.machine for r in records if r.elf.kind in ("dyn", "exec")}) > 1
 
 
 def _has_release(root: Node) -> bool:

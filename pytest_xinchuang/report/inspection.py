@@ -11,7 +11,8 @@ from pytest_xinchuang import __version__
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.requirement import Requirement
-from pytest_xinchuang.inspect.inspector import Inspection, describe
+from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.inspector import describe
 from pytest_xinchuang.inspect.kinds import kind_word
 from pytest_xinchuang.messages import Message, _, joined, n_, verbatim
 from pytest_xinchuang.report.sarif import sarif_document

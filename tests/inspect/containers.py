@@ -24,6 +24,45 @@ def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
     return buffer.getvalue()
 
 
+def linked_tar(files: dict[str, bytes], links: dict[str, str]) -> bytes:
+    """A tar archive with symbolic links: path -> target."""
+    buffer = io.BytesIO(tar(files))
+    with tarfile.open(fileobj=buffer, mode="a") as archive:
+        for name, target in links.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    return buffer.getvalue()
+
+
+def saved_image(layers: list[bytes], arch: str) -> bytes:
+    """What ``docker save`` writes: layers as tar archives, the lowest first. They stand in the archive the other way round."""
+    names = [f"{hashlib.sha256(layer).hexdigest()}/layer.tar" for layer in layers]
+    config = json.dumps({"architecture": arch, "os": "linux"}).encode()
+    name = hashlib.sha256(config).hexdigest() + ".json"
+    manifest = json.dumps([{"Config": name, "Layers": names}]).encode()
+    files = dict(reversed(list(zip(names, layers, strict=True))))
+    return tar({**files, name: config, "manifest.json": manifest})
+
+
+def oci_layout(images: list[tuple[str, list[bytes]]]) -> bytes:
+    """An OCI layout of several images, (architecture, layers as compressed tar archives); layers may be shared."""
+    blobs: dict[str, bytes] = {}
+
+    def blob(data: bytes) -> dict[str, str]:
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = data
+        return {"digest": f"sha256:{digest}"}
+
+    manifests = []
+    for arch, layers in images:
+        config = blob(json.dumps({"architecture": arch, "os": "linux"}).encode())
+        manifest = json.dumps({"config": config, "layers": [blob(layer) for layer in layers]}).encode()
+        manifests.append({**blob(manifest), "platform": {"architecture": arch, "os": "linux"}})
+    index = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+    return tar({"oci-layout": b"{}", "index.json": index, **blobs})
+
+
 def zipped(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -124,15 +163,6 @@ def pyinstaller(files: dict[str, bytes]) -> bytes:
         ">8sIIII64s", b"MEI\x0c\x0b\x0a\x0b\x0e", len(body) + len(table) + 88, len(body), len(table), 311, b""
     )
     return body + table + cookie
-
-
-def saved_image(layers: list[bytes], arch: str) -> bytes:
-    """What ``docker save`` wrote before version 25."""
-    names = [f"{number:064x}/layer.tar" for number in range(len(layers))]
-    files = dict(zip(names, layers, strict=True))
-    files["c.json"] = json.dumps({"architecture": arch, "os": "linux"}).encode()
-    files["manifest.json"] = json.dumps([{"Config": "c.json", "RepoTags": ["a:1"], "Layers": names}]).encode()
-    return tar(files)
 
 
 def layout(images: dict[str, list[bytes]], prefix: str = "") -> dict[str, bytes]:

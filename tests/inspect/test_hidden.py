@@ -13,7 +13,8 @@ import pytest
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Platforms
-from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers
 

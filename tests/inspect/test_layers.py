@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.extract import extract
-from pytest_xinchuang.inspect.formats.image import images, removed_by
-from pytest_xinchuang.inspect.inspector import Inspection, Inspector
+from pytest_xinchuang.inspect.formats.image import removed_by
+from pytest_xinchuang.inspect.images import images
+from pytest_xinchuang.inspect.inspector import Inspector
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers
 
@@ -69,8 +72,8 @@ def test_an_image_for_two_platforms_keeps_their_layers_apart(tmp_path: Path) -> 
     mine, others = containers.tar({"app": ELF}), containers.tar({"app": OTHER})
     found = read(tmp_path, containers.tar(containers.layout({"arm64": [BASE, mine], "amd64": [others]})))
     assert sorted(layers(found.root)) == [("0", "0"), ("0", "1"), ("1", "0")]
-    told = images(found.root.texts)
-    assert [(i.system, i.architecture, len(i.layers), i.present) for i in told] == [
+    told = images(found.root)
+    assert [(i.os, i.arch, len(i.layers), i.present) for i in told] == [
         ("linux", "arm64", 2, True),
         ("linux", "amd64", 1, True),
     ]
@@ -78,17 +81,17 @@ def test_an_image_for_two_platforms_keeps_their_layers_apart(tmp_path: Path) -> 
 
 def test_a_platform_whose_manifest_was_left_out_is_not_present(tmp_path: Path) -> None:
     files = containers.layout({"arm64": [BASE], "amd64": [ABOVE]})
-    told = images(files)
+    told = images(Node("image", "", "", texts=files))
     lost = next(n for n, d in files.items() if b'"layers"' in d and told[1].layers[0].rpartition("/")[2].encode() in d)
     del files[lost]
     found = read(tmp_path, containers.tar(files))
-    assert [(i.architecture, i.present) for i in images(found.root.texts)] == [("arm64", True), ("amd64", False)]
+    assert [(i.arch, i.present) for i in images(found.root)] == [("arm64", True), ("amd64", False)]
     assert not found.problems
 
 
 def test_a_layer_that_is_not_there_or_cannot_be_read_is_told(tmp_path: Path) -> None:
     files = containers.layout({"arm64": [BASE, b"\1\0encrypted" * 4000]})
-    base = images(files)[0].layers[0]
+    base = images(Node("image", "", "", texts=files))[0].layers[0]
     found = read(tmp_path, containers.tar(files))
     assert [p.code for p in found.problems] == ["XC-BAD-006"] and "no kind" in found.problems[0].detail
     found = read(tmp_path, containers.tar({n: d for n, d in files.items() if n != base}))
@@ -103,7 +106,7 @@ def test_a_layer_that_older_engines_saved_once_is_found_by_its_link(tmp_path: Pa
     saved = containers.saved_image([BASE, ABOVE], "arm64")
     with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
         members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
-    first, second = sorted(n for n in members if n.endswith("layer.tar"))
+    first, second = json.loads(members["manifest.json"])[0]["Layers"]
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in members.items():

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.formats import unsquashfs
 from pytest_xinchuang.inspect.formats.magic import UNREAD_FORMATS
 from pytest_xinchuang.inspect.formats.pyinstaller import COOKIE
-from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.inspect.walk import Bounds
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers

@@ -28,10 +28,12 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_is_of_the_source_that_it_comes_with(platforms: Platforms) -> None:
-    record = json.loads((agents.BUILT / agents.RECORD).read_text())
-    assert record["source"] == agents.source_digest(), "the agent's source was changed: scripts/agents update"
+    record = json.loads(agents.programs().record.read_text())
+    assert record["source"] == agents.programs().source_digest(), (
+        "the agent's source was changed: scripts/prebuilt update"
+    )
     for arch, architecture in platforms.file.architectures.items():
-        data = agents.shipped(arch)
+        data = agents.programs().shipped(arch.value)
         assert data is not None and data[:4] == b"\x7fELF", arch
         assert int.from_bytes(data[18:20], "little") == {"amd64": 62, "arm64": 183, "loong64": 258}[arch.value]
         assert agents.agent(None, None, arch, architecture) == data  # type: ignore[arg-type]  # neither is asked
@@ -41,23 +43,23 @@ def test_each_is_of_the_source_that_it_comes_with(platforms: Platforms) -> None:
 def test_the_source_gives_the_same_bytes(platforms: Platforms) -> None:
     arch = Arch.LOONG64
     data = agents.built(Builder(Cache(), runner=Runner()), arch, platforms.file.architectures[arch])
-    record = json.loads((agents.BUILT / agents.RECORD).read_text())
-    if version_of(find_go(), "version") == record["go"]:
-        assert data == agents.shipped(arch)
+    record = json.loads(agents.programs().record.read_text())
+    if version_of(find_go(), "version") == record["by"]:
+        assert data == agents.programs().shipped(arch.value)
     assert data[:4] == b"\x7fELF"
 
 
 def test_one_of_another_source_is_not_used(copied: Path) -> None:
-    record = json.loads((copied / agents.RECORD).read_text())
-    (copied / agents.RECORD).write_text(json.dumps({**record, "source": "sha256:" + "0" * 64}))
-    assert agents.shipped(Arch.ARM64) is None
+    record = json.loads(agents.programs().record.read_text())
+    agents.programs().record.write_text(json.dumps({**record, "source": "sha256:" + "0" * 64}))
+    assert agents.programs().shipped(Arch.ARM64.value) is None
 
 
 def test_one_that_is_not_there_is_not_used(copied: Path) -> None:
     (copied / "arm64.xz").unlink()
-    assert agents.shipped(Arch.ARM64) is None
-    (copied / agents.RECORD).unlink()
-    assert agents.shipped(Arch.AMD64) is None
+    assert agents.programs().shipped(Arch.ARM64.value) is None
+    agents.programs().record.unlink()
+    assert agents.programs().shipped(Arch.AMD64.value) is None
 
 
 @pytest.mark.parametrize("how", ["cut", "other", "empty", "record"])
@@ -71,7 +73,7 @@ def test_a_damaged_one_is_told_and_never_used(how: str, copied: Path) -> None:
         case "empty":
             place.write_bytes(b"")
         case "record":
-            (copied / agents.RECORD).write_text("[]")
+            agents.programs().record.write_text("[]")
     with pytest.raises(HostFault, match="is damaged") as caught:
-        agents.shipped(Arch.ARM64)
+        agents.programs().shipped(Arch.ARM64.value)
     assert "pip install --force-reinstall" in caught.value.mend

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.images import images
 from pytest_xinchuang.messages import Message, _
 
 T = TypeVar("T")
@@ -17,27 +16,6 @@ T = TypeVar("T")
 HOLDERS = ("tar", "compressed", "zip", "directory")
 EMPTY_LAYER = 20 << 10
 """A layer of this size at most may be a tar archive with no file in it, plain or compressed."""
-
-MOST_DEPTH = 4
-
-
-@dataclass(frozen=True)
-class Image:
-    """One image of a layout or archive.
-
-    Attributes:
-        system: its operating system, by OCI's name.
-        architecture: by OCI's name; empty: it does not say.
-        layers: names of its layers' files, the lowest first.
-        sizes: bytes of each, None where that is not told.
-        present: its manifest is there; another platform's may have been left out of an archive.
-    """
-
-    system: str = "linux"
-    architecture: str = ""
-    layers: tuple[str, ...] = ()
-    sizes: tuple[int | None, ...] = ()
-    present: bool = True
 
 
 def prefixes(node: Node) -> list[str]:
@@ -66,61 +44,6 @@ def _load(text: bytes | None) -> Any:
         return json.loads(text) if text is not None else None
     except (ValueError, RecursionError):
         return None
-
-
-def images(texts: Mapping[str, bytes]) -> list[Image]:
-    """The images that the texts of a layout or archive tell of, in the order in which they are told.
-
-    ``index.json`` counts first: in what newer engines save it tells the platforms. ``manifest.json`` adds what is not in it.
-    """
-    found: list[Image] = []
-    index = _load(texts.get("index.json"))
-    for descriptor in _list(index.get("manifests") if isinstance(index, dict) else None):
-        found += _followed(texts, descriptor, 0)
-    known = {image.layers for image in found if image.present}
-    for item in _list(_load(texts.get("manifest.json"))):
-        layers = tuple(str(name) for name in _list(item.get("Layers"))) if isinstance(item, dict) else ()
-        if not isinstance(item, dict) or layers in known:
-            continue
-        config = _load(texts.get(str(item.get("Config", ""))))
-        system, architecture = _platform(config)
-        found.append(Image(system, architecture, layers, (None,) * len(layers)))
-    return found
-
-
-def _followed(texts: Mapping[str, bytes], descriptor: Any, depth: int) -> Iterator[Image]:
-    if not isinstance(descriptor, dict) or depth > MOST_DEPTH:
-        return
-    system, architecture = _platform(descriptor.get("platform"))
-    if architecture == "unknown":
-        return  # an attestation that goes with an image
-    blob = _load(texts.get(_blob(descriptor)))
-    if not isinstance(blob, dict):
-        yield Image(system, architecture, present=False)
-        return
-    for child in _list(blob.get("manifests")):
-        yield from _followed(texts, child, depth + 1)
-    if not isinstance(blob.get("layers"), list):
-        return
-    if not architecture and isinstance(blob.get("config"), dict):
-        system, architecture = _platform(_load(texts.get(_blob(blob["config"]))))
-    layers = [layer for layer in blob["layers"] if isinstance(layer, dict)]
-    sizes = tuple(s if isinstance(s := layer.get("size"), int) else None for layer in layers)
-    yield Image(system, architecture, tuple(_blob(layer) for layer in layers), sizes)
-
-
-def _platform(value: Any) -> tuple[str, str]:
-    if not isinstance(value, dict):
-        return "linux", ""
-    return str(value.get("os") or "linux"), str(value.get("architecture") or "")
-
-
-def _blob(descriptor: Mapping[str, Any]) -> str:
-    return f"blobs/{str(descriptor.get('digest', '')).replace(':', '/', 1)}"
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def settle(node: Node) -> Iterator[tuple[str, str, Message]]:
@@ -160,34 +83,23 @@ def _move(mine: dict[str, T], its: dict[str, T], prefix: str) -> None:
 
 def _layers(node: Node) -> Iterator[tuple[str, str, Message]]:
     children = {child.name: child for child in node.children}
-    found = images(node.texts)
+    found = images(node)
     told: set[str] = set()
     for number, image in enumerate(found):
         for place, (name, size) in enumerate(zip(image.layers, image.sizes, strict=True)):
-            real = _resolved(node, name)
-            layer = children.get(real)
+            layer = children.get(name)
             if layer is not None:
                 if "layer" not in layer.facts:
                     layer.facts |= {"layer": str(place), "image": str(number)}
                     _whiteouts(layer)
-            elif real not in told:
-                told.add(real)
-                if real not in node.members:
+            elif name not in told:
+                told.add(name)
+                if name not in node.members:
                     yield "XC-BAD-002", node.place, _("the layer {name} is not in the image", name=name)
                 elif size is None or size > EMPTY_LAYER:
                     yield "XC-BAD-006", node.place, _("the layer {name} is of no kind that is known here", name=name)
-    if not found or not any(image.present for image in found):
+    if not any(image.present for image in found):
         yield "XC-BAD-002", node.place, _("the image's index leads to no manifest")
-
-
-def _resolved(node: Node, name: str) -> str:
-    """Older engines save a layer that two images share once, and a link to it."""
-    for _step in range(8):
-        target = node.links.get(name)
-        if target is None:
-            break
-        name = posixpath.normpath(posixpath.join(posixpath.dirname(name), target)).lstrip("/")
-    return name
 
 
 _WHITEOUT = re.compile(r"(?P<directory>(?:.*/)?)\.wh\.(?P<name>[^/]+)", re.DOTALL)

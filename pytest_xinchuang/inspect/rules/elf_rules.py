@@ -9,6 +9,7 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
 from pytest_xinchuang.inspect.kinds import relro_word, world_word
+from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
 from pytest_xinchuang.messages import _
 
@@ -51,15 +52,17 @@ class Surroundings:
     Attributes:
         pulled: who needs this object, as " (pulled in by ...)" or nothing.
         shipped: names of libraries that come with it: their symbol versions are judged by themselves.
+        libc: the C library that comes with it, ``glibc`` or ``musl``: that of the platform is not asked then.
         asks: how another member of the same static library asks for the CPU's features: it may guard this one.
     """
 
     pulled: str = ""
     shipped: frozenset[str] = frozenset()
     asks: str = ""
+    libc: str | None = None
 
 
-def check_machine(judge: Judge, record: ElfRecord) -> bool:
+def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool:
     """Machine, world, loader and libc; False where nothing else of the object can be judged on this platform."""
     platform, elf = judge.platform, record.elf
     architecture = platform.architecture
@@ -88,7 +91,7 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
         judge.find("XC-ELF-009", Certainty.CERTAIN, record.place, abi=abi or "an unknown ABI", flags=f"{elf.flags:#x}")
         return False
     known = [i for group in architecture.interpreters.values() for i in group]
-    wanted_libc = platform.system.libc
+    wanted_libc = around.libc or platform.system.libc
     if elf.libc is not None and elf.libc != wanted_libc and elf.dynamic:
         judge.find(
             "XC-ELF-007",
@@ -99,7 +102,7 @@ def check_machine(judge: Judge, record: ElfRecord) -> bool:
             wanted=wanted_libc,
         )
         return False
-    if elf.interpreter is not None and elf.interpreter not in known and elf.libc != "musl":
+    if elf.interpreter is not None and elf.interpreter not in known and elf.libc != "musl" and around.libc is None:
         judge.find(
             "XC-ELF-006",
             Certainty.CERTAIN,
@@ -166,12 +169,12 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
 def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
     """Symbol versions against the platform's libc and libstdc++. Libraries that come along are judged by themselves."""
     system = judge.platform.system
-    if system.libc != "glibc":
+    if (around.libc or system.libc) != "glibc":
         return
     libc, cxx = system.libc_version.value, system.glibcxx_max.value
     cxxabi = CXXABI_OF.get(cxx or "")
     for needed in record.elf.needed:
-        if needed.library in around.shipped:
+        if needed.library in around.shipped or (around.libc is not None and LIBC.match(needed.library)):
             continue
         relr = needed.version == "GLIBC_ABI_DT_RELR"
         asked = (2, 36) if relr else needed.number
@@ -274,7 +277,7 @@ def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None
         judge.find("XC-ELF-023", Certainty.CERTAIN if refused else Certainty.GUARDED, record.place)
     if elf.text_relocations:
         judge.find("XC-ELF-024", Certainty.NOTE, record.place)
-    strange = [p for p in elf.runpath if p.startswith(_BUILD_PLACES) or not p.startswith(("/", "$"))]
+    strange = [p for p in (*elf.rpath, *elf.runpath) if p.startswith(_BUILD_PLACES) or not p.startswith(("/", "$"))]
     if strange:
         judge.find("XC-ELF-025", Certainty.NOTE, record.place, runpath=", ".join(strange[:3]))
     program = elf.interpreter is not None

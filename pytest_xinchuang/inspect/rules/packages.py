@@ -10,19 +10,13 @@ from typing import Any
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.delivery import control_of
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.images import images
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.roles import Roles
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import _, joined, verbatim
-
-
-def control_of(node: Node) -> Mapping[str, str]:
-    """The control fields of a deb or the header of an rpm."""
-    for each in node.walk():
-        for name, text in each.texts.items():
-            if name.rpartition("/")[2] == "control":
-                lines = (line.partition(":") for line in text.decode(errors="replace").splitlines() if line[:1].strip())
-                return {key.strip(): value.strip() for key, _, value in lines}
-    return {}
 
 
 def check_package(judge: Judge, node: Node) -> bool:
@@ -106,55 +100,13 @@ def check_dotnet(judge: Judge, node: Node) -> None:
             )
 
 
-def _by_architecture(
-    records: Iterable[ElfRecord], architectures: Mapping[Any, Architecture]
-) -> dict[str, list[ElfRecord]]:
-    known = {a.elf_machine: str(name) for name, a in architectures.items()}
-    found: dict[str, list[ElfRecord]] = {}
+def check_names(judge: Judge, records: Iterable[ElfRecord], roles: Roles) -> None:
+    """A file whose path names the platform's architecture and whose machine is another."""
     for record in records:
-        if record.elf.kind == "dyn":
-            found.setdefault(known.get(record.elf.machine, record.elf.machine), []).append(record)
-    return found
-
-
-def check_choice(judge: Judge, node: Node, records: list[ElfRecord], architectures: Mapping[Any, Architecture]) -> bool:
-    """A jar or archive that has native files for several machines has one for the platform; False where it has not."""
-    by_arch = _by_architecture(records, architectures)
-    if not by_arch or judge.arch_name in by_arch:
-        return True
-    code = "XC-JAR-001" if node.kind == "jar" else "XC-PKG-008"
-    names = judge.platform.architecture.names
-    judge.find(
-        code,
-        Certainty.CERTAIN,
-        node.place,
-        package=node.name,
-        have=", ".join(sorted(by_arch)),
-        wanted=judge.arch_name,
-        os_arch=names.get("os_arch", ""),
-    )
-    return False
-
-
-def check_names(judge: Judge, records: list[ElfRecord], architectures: Mapping[Any, Architecture]) -> None:
-    """A library whose path names one architecture and whose machine is another."""
-    for record in records:
-        named = architecture_named(record.path, architectures)
-        if named is not None and architectures[named].elf_machine != record.elf.machine:
-            if str(named) != judge.arch_name:
-                continue
-            judge.find("XC-JAR-003", Certainty.CERTAIN, record.place, named=str(named), machine=record.elf.machine)
-
-
-def architecture_named(text: str, architectures: Mapping[Any, Architecture]) -> Any:
-    """The one architecture whose word stands in ``text``, or None."""
-    lower = text.lower()
-    found = set()
-    for name, architecture in architectures.items():
-        for alias in architecture.aliases:
-            if re.search(rf"(?<![a-z0-9]){re.escape(alias)}(?![a-z0-9])", lower.replace("linux64", "linux-x64")):
-                found.add(name)
-    return found.pop() if len(found) == 1 else None
+        named = roles.named(record)
+        other = record.elf.machine != judge.platform.architecture.elf_machine
+        if other and named == judge.arch_name and record.elf.interpreter is None and record.elf.kind == "dyn":
+            judge.find("XC-JAR-003", Certainty.CERTAIN, record.place, named=named, machine=record.elf.machine)
 
 
 _CLASSIFIER = re.compile(r"<classifier>\s*([^<\s]+)\s*</classifier>")
@@ -198,7 +150,7 @@ def check_classifiers(judge: Judge, node: Node, architectures: Mapping[Any, Arch
 
 def check_image(judge: Judge, node: Node, architectures: Mapping[Any, Architecture]) -> bool:
     """An OCI layout's or docker-save archive's platforms; False where the image has none for this one."""
-    have = image_platforms(node)
+    have = {(image.os, image.arch) for image in images(node) if image.arch and image.present}
     wanted = judge.platform.architecture.names.get("oci", judge.arch_name)
     aliases = {alias: a.names.get("oci", "") for a in architectures.values() for alias in a.aliases}
     for system, arch in sorted(have):
@@ -220,49 +172,7 @@ def check_image(judge: Judge, node: Node, architectures: Mapping[Any, Architectu
     return True
 
 
-def image_platforms(node: Node) -> set[tuple[str, str]]:
-    """(os, architecture) of every image of an OCI layout or docker-save archive."""
-    found: set[tuple[str, str]] = set()
-
-    def load(name: str) -> Any:
-        text = node.texts.get(name)
-        try:
-            return json.loads(text) if text is not None else None
-        except ValueError:
-            return None
-
-    def follow(descriptor: Any, depth: int = 0) -> None:
-        if not isinstance(descriptor, dict) or depth > 4:
-            return
-        platform = descriptor.get("platform")
-        if isinstance(platform, dict) and platform.get("architecture") not in (None, "unknown"):
-            found.add((str(platform.get("os", "linux")), str(platform["architecture"])))
-            return
-        blob = load(f"blobs/{str(descriptor.get('digest', '')).replace(':', '/')}")
-        if isinstance(blob, dict):
-            for child in _list(blob.get("manifests")):
-                follow(child, depth + 1)
-            if isinstance(blob.get("config"), dict):
-                config = load(f"blobs/{str(blob['config'].get('digest', '')).replace(':', '/')}")
-                if isinstance(config, dict) and config.get("architecture"):
-                    found.add((str(config.get("os", "linux")), str(config["architecture"])))
-
-    index = load("index.json")
-    for descriptor in _list(index.get("manifests")) if isinstance(index, dict) else ():
-        follow(descriptor)
-    saved = load("manifest.json")
-    for item in saved if isinstance(saved, list) else ():
-        config = load(str(item.get("Config", ""))) if isinstance(item, dict) else None
-        if isinstance(config, dict) and config.get("architecture"):
-            found.add((str(config.get("os", "linux")), str(config["architecture"])))
-    return found
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def check_system(judge: Judge, node: Node, records: list[ElfRecord]) -> None:
+def check_system(judge: Judge, node: Node) -> None:
     """A root filesystem or image that carries another edition's os-release or glibc than the platform's."""
     release = next(
         (
@@ -294,4 +204,3 @@ def check_system(judge: Judge, node: Node, records: list[ElfRecord]) -> None:
             os=judge.platform.os_name,
             wanted=wanted or "unknown",
         )
-    del records

@@ -184,10 +184,42 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
         )
     else:
         _check_promise(judge, node, tags, records)
+    _check_extensions(judge, node, records)
     accepted = _accepted(judge, tags)
     if accepted:
         judge.find("XC-PKG-003", Certainty.CERTAIN, node.place, package=node.name, tags=shown, accepted=accepted)
     return not accepted
+
+
+_EXTENSION = re.compile(
+    r"(?P<stem>.*)\.(?P<python>cpython-(?P<number>[0-9]{2,3})[a-z]*|pypy(?P<pypy>[0-9]{2,3})-\w+|graalpy\w*-[\w-]+)"
+    r"(?:-(?P<arch>\w+)-linux-(?:gnu|musl)\w*)?\.so"
+)
+"""The name of an extension module: its stem, the interpreter's tag and the multiarch triplet (PEP 3149; CPython, SOABI)."""
+
+
+def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> None:
+    """Modules in whose place no interpreter that takes the wheel finds a file: named for another Python or architecture."""
+    from packaging.utils import parse_wheel_filename
+
+    pythons = {tag.interpreter for tag in parse_wheel_filename(node.name.rpartition("/")[2])[3]}
+    any_python = any(not name.startswith(("cp", "pp")) or name in ("cp3", "cp2") for name in pythons)
+    stems: dict[str, list[tuple[ElfRecord, str]]] = {}
+    for record in records:
+        match = _EXTENSION.fullmatch(record.path)
+        if match is None:
+            continue
+        machine = MACHINE_OF_TAG.get(match["arch"] or "", record.elf.machine)
+        number = (match["number"] and f"cp{match['number']}") or (match["pypy"] and f"pp{match['pypy']}")
+        fits = any_python or number is None or number in pythons
+        why = match["arch"] if machine != record.elf.machine else "" if fits else match["python"]
+        stems.setdefault(match["stem"], []).append((record, why or ""))
+    plain = {record.path.removesuffix(".so").removesuffix(".abi3") for record in records}
+    for stem, found in stems.items():
+        if stem not in plain and all(why for _record, why in found):
+            record, why = found[0]
+            shown = ", ".join(sorted(pythons))
+            judge.find("XC-PKG-009", Certainty.CERTAIN, record.place, package=node.name, named=why, pythons=shown)
 
 
 def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfRecord]) -> None:

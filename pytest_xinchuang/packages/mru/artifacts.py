@@ -7,7 +7,8 @@ from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform, PlatformsFile
 from pytest_xinchuang.core.subject import Artifact, Subject
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level
-from pytest_xinchuang.inspect.inspector import Inspection, Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.messages import _, joined
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVES, FITS, LOADS

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_xinchuang.building.shims import MANAGERS
 from pytest_xinchuang.core.platform import Architecture, Platform
-from pytest_xinchuang.inspect.rules.packages import architecture_named
+from pytest_xinchuang.inspect.roles import architecture_named
 from pytest_xinchuang.sandbox.protocol import Outcome
 
 

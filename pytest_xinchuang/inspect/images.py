@@ -1,0 +1,114 @@
+"""The images of an OCI layout or of what `docker save` writes: their platforms, and their layers from the bottom up.
+
+Sources: OCI Image Format Specification 1.1 (index.json, manifests, configurations, whiteouts); Docker Image Specification 1.2
+(manifest.json). What is not as they say is passed over: an image that cannot be followed has no layers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_xinchuang.inspect.artifact import Node
+
+DEPTH = 4
+"""Indexes in one another that are followed: engines write one, buildx two."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    Attributes:
+        os: by Go's names, as is ``arch``; empty where it does not say.
+        layers: the paths of its layers in the archive, the lowest first.
+        sizes: bytes of each, None where that is not told.
+        present: its manifest is there: an engine that keeps one platform of several saves the index of all.
+    """
+
+    os: str
+    arch: str
+    layers: tuple[str, ...] = ()
+    sizes: tuple[int | None, ...] = ()
+    present: bool = True
+
+
+def images(node: Node) -> list[Image]:
+    """The images of an archive or directory; attestations, which run nowhere, are left out."""
+    found = list(_of_layout(node))
+    # What newer engines save has both: manifest.json adds what index.json does not lead to.
+    known = {image.layers for image in found if image.layers}
+    return [*found, *(image for image in _saved(node) if image.layers not in known)]
+
+
+def _of_layout(node: Node) -> Iterator[Image]:
+    def follow(descriptor: Any, depth: int) -> Iterator[Image]:
+        if not isinstance(descriptor, dict) or depth > DEPTH:
+            return
+        said = descriptor.get("platform")
+        said = said if isinstance(said, dict) else {}
+        if said.get("architecture") == "unknown":
+            return
+        blob = _json(node, _blob(descriptor))
+        if isinstance(blob, dict) and _list(blob.get("manifests")):
+            for child in _list(blob.get("manifests")):
+                yield from follow(child, depth + 1)
+            return
+        present = isinstance(blob, dict)
+        blob = blob if isinstance(blob, dict) else {}
+        config = _json(node, _blob(blob.get("config")))
+        config = config if isinstance(config, dict) else {}
+        arch = said.get("architecture") or config.get("architecture") or ""
+        system = said.get("os") or config.get("os") or "linux"
+        told = [layer for layer in _list(blob.get("layers")) if isinstance(layer, dict)]
+        sizes = tuple(size if isinstance(size := layer.get("size"), int) else None for layer in told)
+        if arch or told:
+            yield Image(str(system), str(arch), tuple(_blob(layer) for layer in told), sizes, present)
+
+    index = _json(node, "index.json")
+    for descriptor in _list(index.get("manifests")) if isinstance(index, dict) else ():
+        yield from follow(descriptor, 0)
+
+
+def _saved(node: Node) -> Iterator[Image]:
+    for item in _list(_json(node, "manifest.json")):
+        if not isinstance(item, dict):
+            continue
+        config = _json(node, str(item.get("Config", "")))
+        config = config if isinstance(config, dict) else {}
+        layers = tuple(_linked(node, str(layer)) for layer in _list(item.get("Layers")))
+        system, arch = config.get("os") or "linux", config.get("architecture") or ""
+        yield Image(str(system), str(arch), layers, (None,) * len(layers))
+
+
+def _linked(node: Node, name: str) -> str:
+    """Older engines write a layer that several images share once, and links to it."""
+    target = node.links.get(name)
+    if target is None:
+        return name
+    parts = name.split("/")[:-1] if not target.startswith("/") else []
+    for part in target.strip("/").split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _blob(descriptor: Any) -> str:
+    digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    return f"blobs/{str(digest).replace(':', '/')}" if digest else ""
+
+
+def _json(node: Node, name: str) -> Any:
+    text = node.texts.get(name)
+    try:
+        return json.loads(text) if text is not None else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

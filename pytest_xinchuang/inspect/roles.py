@@ -1,0 +1,221 @@
+"""Which files of a delivery the platform takes: among files of one role whoever chooses takes that for its architecture.
+
+A role is what a file is there for: its path without the words for architectures, C libraries and CPU models. Where a role has a
+file for the platform, its others are no fault. Where it has none, that is a finding, wherever the files stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pytest_xinchuang.core.platform import Architecture, Platform
+from pytest_xinchuang.inspect.record import ElfRecord
+
+
+class Choice(StrEnum):
+    """What becomes of an object on a platform."""
+
+    TAKEN = "taken"
+    PASSED_OVER = "passed over"
+    """Another one of its role is for the platform, or it is for another operating system."""
+    LACKING = "lacking"
+    """Its role is chosen by architecture, and has nothing for the platform."""
+    UNKNOWN = "unknown"
+    """One of the same name is for the platform, and nothing in their paths says who takes which."""
+    DATA = "data"
+    """No processor of a platform runs it there: code for a device, firmware, a tool chain's file for its target."""
+    FOREIGN = "foreign"
+    """It is for another machine, and nobody chooses."""
+
+
+OTHERS = (
+    "i386", "i486", "i586", "i686", "x86_32", "x86-32", "x86", "ia32", "arm", "armv5", "armv6", "armv6l", "armv7",
+    "armv7l", "armhf", "armel", "aarch_32", "ppc64le", "ppc64el", "ppc64", "ppcle_64", "ppc_64", "ppc",
+    "powerpc64le", "s390x", "s390_64", "riscv64", "riscv", "riscv32", "mips64el", "mips64le", "mips64", "mipsel",
+    "mips", "sparcv9", "sparc_64", "sparc64", "ia64", "sw_64", "sw64", "wasm32", "universal2", "universal",
+)  # fmt: skip
+"""Words for architectures of no platform of ours, as Go, Debian, Maven, npm and Python spell them."""
+
+_LIBCS = (
+    "musl",
+    "glibc",
+    "gnu",
+    "linuxmusl",
+    "linuxgnu",
+    "alpine",
+    "manylinux",
+    "musllinux",
+    "musleabihf",
+    "gnueabihf",
+)
+_SYSTEMS = ("freebsd", "netbsd", "openbsd", "dragonfly", "sunos", "solaris", "illumos", "android", "darwin", "macos", "macosx",
+    "osx", "windows", "win32", "win64", "aix", "haiku")  # fmt: skip
+_CPUS = (
+    r"x86[-_]64[-_]v[234]|sse[0-9]+(?:[_.][0-9])?|ssse3|avx(?:2|512\w*)?|avx-?vnni|fma[34]?|haswell|skylakex?|icelake|alderlake"
+    r"|sandybridge|ivybridge|nehalem|cooperlake|cascadelake|sapphirerapids|zen[0-9]?|znver[0-9]|bulldozer|piledriver|bdver[0-9]"
+    r"|armv[89](?:\.[0-9])?(?:[-_][0-9]|-a)?|lse|neon|sve2?|sme|neoverse\w*|tsv110|cortex\w*|apple_m[0-9]|thunderx\w*|a64fx|lsx|lasx|la[24]64"
+)
+_HWCAPS = re.compile(r"(?:^|/)glibc-hwcaps/[^/]+(?=/)")
+
+CROSS = re.compile(
+    r"(?:^|/)[a-z0-9_]+-(?:[a-z0-9]+-)?linux-(?:gnu|musl)[a-z0-9]*/(?:lib|libc|sysroot|sys-root|include|bin|usr)/"
+)
+"""Where a cross compiler keeps its target's files: TRIPLET/lib, and not lib/TRIPLET as Debian's multiarch has it."""
+
+_FOR_ALL = re.compile(r"(?:^|[/!])(?:usr/(?:local/)?share|(?:usr/)?lib/firmware)/")
+"""Files that every architecture shares (FHS 3.0, 4.11; the kernel's firmware)."""
+
+MACHINES_OF_DEVICES = frozenset({"EM_NONE", "EM_BPF", *(f"machine {n}" for n in
+    (83, 92, 93, 94, 105, 106, 113, 140, 141, 144, 164, 167, 189, 190, 195, 205, 224, 244, 251))})  # fmt: skip
+"""What runs in the kernel or beside the processor (System V gABI, e_machine): BPF, which older compilers write as none; AVR,
+OpenRISC, ARC, Xtensa, MSP430, Blackfin, Nios II, TI's C6000, C2000 and PRU, Hexagon, NDS32, MicroBlaze, CUDA, ARC v2, Intel's
+and AMD's GPUs, Lanai, NEC's Vector Engine."""
+
+
+@dataclass
+class Role:
+    """The objects that are there for one thing.
+
+    Attributes:
+        chosen: the role is chosen by architecture: their paths have words for one.
+    """
+
+    name: str
+    chosen: bool = False
+    records: list[ElfRecord] = field(default_factory=list)
+
+
+class Roles:
+    """The roles of the objects of one artifact on one platform.
+
+    Args:
+        records: the objects that are there once it is unpacked on the platform, and their paths in the whole delivery.
+        modes: their permission bits by ``id``, where they are known.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[tuple[ElfRecord, str]],
+        platform: Platform,
+        architectures: Mapping[Any, Architecture],
+        modes: Mapping[int, int] | None = None,
+    ) -> None:
+        self._platform = platform
+        self._words = _Words(architectures)
+        self._modes = modes or {}
+        self._inside: dict[int, str] = {}
+        self._roles: dict[str, Role] = {}
+        self._of: dict[int, Role] = {}
+        self._native: set[str] = set()
+        for record, path in records:
+            name, chosen = self._words.role(path)
+            role = self._roles.setdefault(name, Role(name))
+            role.chosen = role.chosen or chosen
+            role.records.append(record)
+            self._inside[id(record)], self._of[id(record)] = path, role
+            if record.elf.machine == platform.architecture.elf_machine:
+                self._native.add(record.file_name)
+
+    def named(self, record: ElfRecord) -> str | None:
+        """The architecture that the path of an object names, None where it names none or several."""
+        return self._words.named(self._inside.get(id(record), record.path))
+
+    def choice(self, record: ElfRecord) -> Choice:
+        """What becomes of an object; one that is not there is passed over."""
+        role = self._of.get(id(record))
+        return Choice.PASSED_OVER if role is None else self._choice(record, role)
+
+    def _choice(self, record: ElfRecord, role: Role) -> Choice:
+        machine, libc = self._platform.architecture.elf_machine, self._platform.system.libc
+        inside = self._inside[id(record)]
+        if self._words.other_system(inside) and record.elf.libc in (None, "bionic"):
+            return Choice.PASSED_OVER
+        if record.elf.machine == machine:
+            fits = [r for r in role.records if r.elf.machine == machine and self._libc(r) in (None, libc)]
+            return Choice.TAKEN if self._libc(record) in (None, libc) or not fits else Choice.PASSED_OVER
+        if record.elf.machine in MACHINES_OF_DEVICES:
+            return Choice.DATA
+        if any(r.elf.machine == machine and self._may_stand_for(r) for r in role.records):
+            return Choice.PASSED_OVER
+        if CROSS.search(inside) or (_FOR_ALL.search(inside) and self._cannot_start(record)):
+            return Choice.DATA
+        if role.chosen:
+            return Choice.LACKING
+        return Choice.UNKNOWN if record.file_name in self._native else Choice.FOREIGN
+
+    def _libc(self, record: ElfRecord) -> str | None:
+        """The C library that an object is for, by itself or by its path: a library in C++ may name none of musl's."""
+        return record.elf.libc or self._words.libc(self._inside[id(record)])
+
+    def _may_stand_for(self, record: ElfRecord) -> bool:
+        """Whether whoever looks for the platform's file finds this one: its path names no other architecture."""
+        named = self.named(record)
+        return named is None or named == self._platform.arch.value
+
+    def _cannot_start(self, record: ElfRecord) -> bool:
+        """Whether nothing starts or loads it: it is no library, and may not be executed."""
+        elf = record.elf
+        library = elf.kind == "dyn" and (elf.soname is not None or bool(elf.libraries)) and elf.interpreter is None
+        mode = self._modes.get(id(record))
+        return not library and mode is not None and not mode & 0o111
+
+
+class _Words:
+    """The words that choosers know, as patterns."""
+
+    def __init__(self, architectures: Mapping[Any, Architecture]) -> None:
+        self._aliases: dict[str, str] = {
+            alias.lower(): str(name) for name, a in architectures.items() for alias in a.aliases
+        }
+        known = sorted({*self._aliases, *OTHERS}, key=len, reverse=True)
+        self._arch = _word("|".join(map(re.escape, known)))
+        self._role = _word("|".join([*map(re.escape, known), *_LIBCS]), before="[-_.]?")
+        self._cpu = _word(_CPUS, before="[-_.]?")
+        self._musl = _word("musl|linuxmusl|alpine|musllinux|musleabihf")
+        self._system = _word("|".join(_SYSTEMS))
+
+    def role(self, path: str) -> tuple[str, bool]:
+        """The role of a path, and whether the path has a word that tells an architecture."""
+        text = _HWCAPS.sub("", _plain(path))
+        head, slash, last = text.rpartition("/")
+        last, of_cpu = self._cpu.subn("", last)
+        chosen = of_cpu > 0 or self._arch.search(text) is not None
+        text = self._role.sub("", head + slash + last)
+        # A word at the beginning leaves the separator behind it: x86_64-lib.so and lib.so.
+        return re.sub(r"(?<=[/!])[-_.]+(?=[^/!])", "", f"/{text}"), chosen
+
+    def named(self, path: str) -> str | None:
+        for part in reversed(re.split("[/!]", _plain(path))):
+            words: list[str] = self._arch.findall(part)
+            found = {self._aliases.get(word, word) for word in words}
+            if found:
+                return found.pop() if len(found) == 1 else None
+        return None
+
+    def platforms_in(self, text: str) -> set[str]:
+        """The platforms' architectures that are named anywhere in a text."""
+        return {self._aliases[word] for word in self._arch.findall(_plain(text)) if word in self._aliases}
+
+    def libc(self, path: str) -> str | None:
+        return "musl" if self._musl.search(_plain(path)) else None
+
+    def other_system(self, path: str) -> bool:
+        return self._system.search(_plain(path)) is not None
+
+
+def _plain(path: str) -> str:
+    return path.lower().replace("linux64", "linux-x64").replace("linux32", "linux-x86")
+
+
+def _word(words: str, before: str = "") -> re.Pattern[str]:
+    return re.compile(rf"{before}(?<![a-z0-9])(?:{words})(?![a-z0-9])")
+
+
+def architecture_named(text: str, architectures: Mapping[Any, Architecture]) -> str | None:
+    """The one architecture of a platform that a text names, a URL for example; None where it names none or several."""
+    found = _Words(architectures).platforms_in(text)
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,110 @@
+"""Rules about packages for npm: for whom they say that they are, and what they fetch only when they are installed.
+
+Sources: npm's documentation of package.json (``os``, ``cpu``, ``libc``, ``optionalDependencies``, ``scripts``); for how the
+lists are read, npm-install-checks 7.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Architecture
+from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.roles import architecture_named
+from pytest_xinchuang.inspect.rules.judge import Judge
+
+_FETCHING = re.compile(
+    r"prebuild-install|node-pre-gyp|prebuildify-ci|cmake-js|neon-load|electron-download|\b(?:curl|wget)\b|https?://"
+    r"|\bdownload\w*|\bfetch\w*|\bpostinstall\.[cm]?js|\binstall\.[cm]?js|\binstall/[\w./-]+\.js"
+)
+"""Scripts of an installation that bring files from elsewhere, or are programs that may: `npm install` runs them."""
+
+STEPS = ("preinstall", "install", "postinstall")
+
+
+def check_npm(judge: Judge, node: Node, architectures: Mapping[Any, Architecture]) -> None:
+    """The package that a tarball of `npm pack` or a checkout is. What stands in node_modules was installed before."""
+    for name in ("package/package.json", "package.json"):
+        if name in node.texts:
+            break
+    else:
+        return
+    try:
+        said = json.loads(node.texts[name])
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(said, dict):
+        return
+    if _refused(judge, node, said):
+        return
+    _check_optional(judge, node, said, architectures)
+    _check_scripts(judge, node, posixpath.dirname(name), said)
+
+
+def _refused(judge: Judge, node: Node, said: dict[str, Any]) -> bool:
+    platform = judge.platform
+    mine = {"os": "linux", "cpu": platform.architecture.names.get("npm", ""), "libc": platform.system.libc}
+    for field, value in mine.items():
+        wanted = said.get(field)
+        if wanted is not None and not accepts(wanted, value):
+            shown = ", ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
+            judge.find(
+                "XC-PKG-010", Certainty.CERTAIN, node.place, package=node.name, field=field, wanted=shown, value=value
+            )
+            return True
+    return False
+
+
+def accepts(wanted: Any, value: str) -> bool:
+    """Whether npm takes a package that asks for ``wanted`` on a system of ``value``: a name or a list, ``!`` for not.
+
+    A list of exclusions alone accepts all others; ``any`` alone accepts everything, and so does what is no list of names.
+    """
+    words = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(words, list) or not words or words == ["any"]:
+        return True
+    names = [str(word) for word in words]
+    if f"!{value}" in names:
+        return False
+    return value in names or all(name.startswith("!") for name in names)
+
+
+def _check_optional(judge: Judge, node: Node, said: dict[str, Any], architectures: Mapping[Any, Architecture]) -> None:
+    """Packages of one family, one for each platform: npm installs that whose ``os`` and ``cpu`` fit, or says nothing."""
+    listed = said.get("optionalDependencies")
+    named = {name: architecture_named(name, architectures) for name in listed or ()} if isinstance(listed, dict) else {}
+    families: dict[str, set[str]] = {}
+    for name, arch in named.items():
+        if arch is not None and "linux" in name.lower():
+            families.setdefault(re.split(r"linux", name.lower())[0], set()).add(arch)
+    for have in families.values():
+        if len(have) > 0 and judge.arch_name not in have:
+            judge.find(
+                "XC-PKG-008",
+                Certainty.GUARDED,
+                node.place,
+                {"optionalDependencies": sorted(named)},
+                package=node.name,
+                have=", ".join(sorted(have)),
+                wanted=judge.arch_name,
+            )
+            return
+
+
+def _check_scripts(judge: Judge, node: Node, directory: str, said: dict[str, Any]) -> None:
+    scripts = said.get("scripts")
+    if not isinstance(scripts, dict):
+        return
+    for step in STEPS:
+        text = scripts.get(step)
+        if isinstance(text, str) and _FETCHING.search(text):
+            built = any(posixpath.join(directory, name) in node.members for name in ("binding.gyp", "CMakeLists.txt"))
+            judge.find(
+                "XC-PKG-011", Certainty.GUARDED, node.place, {"built": built}, package=node.name, step=step, script=text
+            )
+            return

@@ -1,0 +1,97 @@
+"""Rules about a root: which of its files the platform takes, and whether its programs find the libraries that they need."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Architecture
+from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.delivery import Kind, Root
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.roles import Choice
+from pytest_xinchuang.inspect.rules.closure import LIBC
+from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.search import How, Search
+
+SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
+"""What an installer builds from where it finds no file that was built before."""
+
+
+def check_choices(
+    judge: Judge,
+    node: Node,
+    choices: Sequence[tuple[ElfRecord, Choice]],
+    architectures: Mapping[Any, Architecture],
+) -> None:
+    """The objects of a container that the platform does not take, and that nobody takes in their place."""
+    lacking = [r for r, choice in choices if choice is Choice.LACKING]
+    if node.kind == "jar":
+        # Whoever loads a native file from a jar looks it up by os.arch.
+        lacking += [r for r, choice in choices if choice is Choice.FOREIGN]
+    if lacking:
+        _check_lacking(judge, node, lacking, architectures)
+    for record, choice in choices:
+        if choice is Choice.UNKNOWN:
+            judge.find("XC-DLV-005", Certainty.GUARDED, record.place, machine=record.elf.machine, name=record.file_name)
+        elif choice is Choice.DATA:
+            judge.find("XC-DLV-006", Certainty.NOTE, record.place, machine=record.elf.machine)
+
+
+def _check_lacking(
+    judge: Judge, node: Node, lacking: Sequence[ElfRecord], architectures: Mapping[Any, Architecture]
+) -> None:
+    known = {a.elf_machine: str(name) for name, a in architectures.items()}
+    have = sorted({known.get(record.elf.machine, record.elf.machine) for record in lacking})
+    certainty = Certainty.GUARDED if all(_is_built(node, record) for record in lacking) else Certainty.CERTAIN
+    judge.find(
+        "XC-JAR-001" if node.kind == "jar" else "XC-PKG-008",
+        certainty,
+        node.place,
+        {"files": [record.place for record in lacking[:50]]},
+        package=node.name,
+        have=", ".join(have),
+        wanted=judge.arch_name,
+        os_arch=judge.platform.architecture.names.get("os_arch", ""),
+    )
+
+
+def _is_built(node: Node, record: ElfRecord) -> bool:
+    """Whether an installer can build the file: ``prebuilds`` beside the sources of npm's package."""
+    before, found, _after = f"/{record.path}".rpartition("/prebuilds/")
+    return bool(found) and any(posixpath.join(before, name).strip("/") in node.members for name in SOURCES)
+
+
+def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRecord]) -> None:
+    """Whether the loader finds what each program needs, and what its libraries need."""
+    told: set[tuple[str, str]] = set()
+    foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
+    whole = root.libc(judge.platform.architecture.elf_machine) is not None
+    for program in (record for record in taken if record.elf.interpreter is not None):
+        for user, name, supply in search.closure(program):
+            if (user.place, name) in told or supply.how is How.FOUND:
+                continue
+            told.add((user.place, name))
+            if supply.how is How.ABSENT and supply.instead in foreign:
+                continue  # that it is for another machine was said
+            _tell(judge, root, user, name, supply.how, supply.instead, supply.machine, whole=whole)
+
+
+def _tell(
+    judge: Judge, root: Root, user: ElfRecord, name: str, how: How, instead: str, machine: str, *, whole: bool
+) -> None:
+    params: dict[str, Any] = {"library": name, "instead": instead, "machine": machine}
+    of_system = LIBC.match(name) is not None and not whole
+    if how is How.RENAMED and not of_system:
+        judge.find("XC-DLV-002", Certainty.CERTAIN, user.place, **params)
+    elif how is How.NO_OBJECT:
+        judge.find("XC-DLV-003", Certainty.CERTAIN, user.place, **params)
+    elif how is How.NEARBY and root.kind is not Kind.SYSTEM and not of_system:
+        judge.find("XC-DLV-004", Certainty.GUARDED, user.place, **params)
+    elif how is How.ABSENT and machine and not of_system:
+        judge.find("XC-DLV-001", Certainty.CERTAIN if whole else Certainty.UNDECIDED, user.place, **params)
+    elif how in (How.ABSENT, How.NEARBY) and whole:
+        # Not each program of an image is ever started.
+        judge.find("XC-DLV-007", Certainty.GUARDED, user.place, **params)

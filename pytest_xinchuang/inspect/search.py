@@ -1,0 +1,168 @@
+"""Where a loader finds the libraries that an object names, in the root that the object is delivered in.
+
+Sources: ld.so(8); glibc, elf/dl-load.c (`_dl_map_object`, `open_verify`); musl, ldso/dynlink.c. A file for another machine is
+passed over and the search goes on; a file that is no object ends it with an error.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pytest_xinchuang.inspect.delivery import Kind, Root
+from pytest_xinchuang.inspect.record import ElfRecord
+
+DEFAULT = ("lib64", "usr/lib64", "lib", "usr/lib")
+"""The directories that glibc's loader knows on 64-bit systems; musl has /lib, /usr/local/lib and /usr/lib."""
+
+DEPTH = 32
+"""Libraries in one another that are followed."""
+
+
+class How(StrEnum):
+    """How a needed library is delivered."""
+
+    FOUND = "found"
+    """On a path that the loader searches, for this machine."""
+    NEARBY = "nearby"
+    """In the delivery, and on no path that the loader searches by itself."""
+    RENAMED = "renamed"
+    """A file has this soname and another name, and no link leads to it: the loader looks for the name."""
+    NO_OBJECT = "no object"
+    """A file of this name stands where the loader looks, and is none."""
+    ABSENT = "absent"
+    """Nothing of this name for this machine is delivered: the system has to bring it."""
+
+
+@dataclass(frozen=True)
+class Supply:
+    """How one library is supplied, by whom, and what is there instead.
+
+    Attributes:
+        record: the object that supplies it, None where none does.
+        instead: the place of a file that is there and does not serve: for another machine, or under another name.
+        machine: the machine of that file, where it is an object.
+    """
+
+    how: How
+    record: ElfRecord | None = None
+    instead: str = ""
+    machine: str = ""
+
+
+class Search:
+    """Searches one root."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self._paths = {id(record): path for path, record in root.files.items() if record is not None}
+        self._by_name: dict[str, list[str]] = {}
+        for path in (*root.files, *root.links):
+            self._by_name.setdefault(posixpath.basename(path), []).append(path)
+        self._by_soname: dict[str, list[ElfRecord]] = {}
+        for record in root.records:
+            if record.elf.soname:
+                self._by_soname.setdefault(record.elf.soname, []).append(record)
+        self._system = tuple(dict.fromkeys(self._directories()))
+
+    def supply(self, user: ElfRecord, name: str, inherited: tuple[str, ...] = ()) -> Supply:
+        """How ``name`` is supplied to ``user``.
+
+        Args:
+            inherited: directories of DT_RPATH of the objects that have led to ``user``.
+        """
+        machine, other = user.elf.machine, Supply(How.ABSENT)
+        for directory in self._searched(user, inherited):
+            path = self.root.resolve(posixpath.join(directory, name))
+            if path is None:
+                continue
+            record = self.root.files[path]
+            if record is None:
+                return Supply(How.NO_OBJECT, instead=self._shown(path))
+            if record.elf.machine == machine and record.elf.bits == user.elf.bits:
+                return Supply(How.FOUND, record)
+            other = Supply(How.ABSENT, instead=record.place, machine=record.elf.machine)
+        nearby = self._nearby(name, machine)
+        if nearby is not None:
+            return nearby if nearby.record is not None or not other.instead else other
+        return other
+
+    def _nearby(self, name: str, machine: str) -> Supply | None:
+        other = None
+        for path in self._by_name.get(posixpath.basename(name), ()):
+            found = self.root.resolve(path)
+            record = self.root.files[found] if found is not None else None
+            if record is not None and record.elf.machine == machine:
+                return Supply(How.NEARBY, record)
+            if record is not None:
+                other = Supply(How.ABSENT, instead=record.place, machine=record.elf.machine)
+            elif found is not None and other is None and path.endswith((".so", name)):
+                other = Supply(How.NO_OBJECT, instead=self._shown(found))
+        for record in self._by_soname.get(name, ()):
+            if record.elf.machine == machine:
+                path = self._paths[id(record)]
+                # ldconfig makes the link once it is installed, in the directories that it knows.
+                linked = self.root.kind is Kind.SYSTEM and posixpath.dirname(path) in self._system
+                return Supply(How.FOUND, record) if linked else Supply(How.RENAMED, instead=record.place)
+        return other
+
+    def _shown(self, path: str) -> str:
+        return f"{self.root.place}/{path}" if self.root.kind is Kind.TREE else f"{self.root.place}!{path}"
+
+    def _searched(self, user: ElfRecord, inherited: tuple[str, ...]) -> Iterator[str]:
+        if "/" in user.path or self._paths.get(id(user)) is not None:
+            here = posixpath.dirname(self._paths.get(id(user), user.path))
+        else:
+            here = ""
+        if not user.elf.runpath:
+            yield from self.expanded(user.elf.rpath, here)
+            yield from inherited
+        yield from self.expanded(user.elf.runpath, here)
+        if self.root.kind is Kind.SYSTEM and not user.elf.nodeflib:
+            yield from self._system
+
+    def expanded(self, paths: tuple[str, ...], here: str) -> Iterator[str]:
+        """Search paths as directories of the root: $ORIGIN is the object's own; others lead anywhere but in a system's root."""
+        for path in paths:
+            whole = re.sub(r"\$(?:ORIGIN|\{ORIGIN\})", "/" + here, path)
+            whole = re.sub(r"\$(?:LIB|\{LIB\})", "lib64", whole)
+            if "$" in whole or not whole.startswith("/"):
+                continue
+            if "ORIGIN" in path or self.root.kind is Kind.SYSTEM:
+                yield posixpath.normpath(whole).strip("/")
+
+    def _directories(self) -> Iterator[str]:
+        yield from DEFAULT
+        for path in (*self.root.files, *self.root.links):
+            # Debian's multiarch: lib/TRIPLET, which its ld.so.conf.d names.
+            directory = posixpath.dirname(path)
+            if re.fullmatch(r"(?:usr/(?:local/)?)?lib/[a-z0-9_]+-linux-(?:gnu|musl)[a-z0-9]*", directory):
+                yield directory
+        for name, text in self.root.texts.items():
+            if name == "etc/ld.so.conf" or (name.startswith("etc/ld.so.conf.d/") and name.endswith(".conf")):
+                for line in text.decode(errors="replace").splitlines():
+                    word = line.partition("#")[0].strip()
+                    if word.startswith("/"):
+                        yield word.strip("/")
+        yield "usr/local/lib"
+        yield "usr/local/lib64"
+
+    def closure(self, program: ElfRecord) -> Iterator[tuple[ElfRecord, str, Supply]]:
+        """Each need of a program and of what it loads: (who, what, how), breadth first as the loader does."""
+        seen: set[str] = set()
+        queue: list[tuple[ElfRecord, tuple[str, ...], int]] = [(program, (), 0)]
+        while queue:
+            user, inherited, depth = queue.pop(0)
+            here = posixpath.dirname(self._paths.get(id(user), user.path))
+            mine = tuple(self.expanded(user.elf.rpath, here)) if not user.elf.runpath else ()
+            for name in user.elf.libraries:
+                if name in seen:
+                    continue
+                seen.add(name)
+                supply = self.supply(user, name, inherited)
+                yield user, name, supply
+                if supply.record is not None and depth < DEPTH:
+                    queue.append((supply.record, (*mine, *inherited), depth + 1))

@@ -1,0 +1,328 @@
+"""Opens the objects of a delivery in a platform's sandbox, under its CPU, and says what its loader says.
+
+A library is opened with all its symbols bound, a program is started up to ``main``. What the root filesystem stands in for is
+not the platform's: a library that it lacks, or an older one, says nothing, and the object stays open.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from pytest_xinchuang.core.linux import LinuxSignal
+from pytest_xinchuang.core.platform import Architecture, Platform
+from pytest_xinchuang.inspect.delivered import Delivered, Inspection
+from pytest_xinchuang.inspect.delivery import Kind, Root
+from pytest_xinchuang.inspect.disassembly import function_at, instruction_at
+from pytest_xinchuang.inspect.elf import NotElf
+from pytest_xinchuang.inspect.elf_reader import read_elf
+from pytest_xinchuang.inspect.kept import Kept
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.search import How, Search
+from pytest_xinchuang.loading import probes
+from pytest_xinchuang.loading.stub import stub
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.sandbox.protocol import WORK_DIR, Ended, Limits, Sandbox
+
+PLACE = f"{WORK_DIR}/d"
+PROBES = f"{WORK_DIR}/.probe"
+REPORT = f"{WORK_DIR}/.probe/report"
+
+AT_ONCE = 64
+"""Objects that one run of the probe is given."""
+SECONDS_EACH = 2.0
+MOST_PROGRAMS = 200
+"""Programs that are started for one platform; others are told as not started."""
+
+_HOSTS = re.compile(
+    r"_?_?Py[A-Z_]\w*|_Py\w+|napi_\w+|node_\w+|uv_\w+|_ZNK?(?:2v8|4node)\w+|R_\w+|Rf_\w+|lua_\w+|luaL_\w+|rb_\w+|ruby_\w+|zend_\w+"
+    r"|php_\w+|Perl_\w+|PL_\w+|ngx_\w+|ap_\w+|apr_\w+|errstart\w*|errfinish|pg_\w+|palloc\w*|SPI_\w+|CurrentMemoryContext|JNI_\w+"
+)
+"""Names that the program brings which a plug-in is for: Python, Node, R, Lua, Ruby, PHP, Perl, nginx, Apache, PostgreSQL."""
+
+OF_ANY_HOST = ("libpthread.so.0", "libdl.so.2", "libm.so.6", "librt.so.1")
+"""What each interpreter and each server has loaded before it opens a plug-in, so that those who need it may leave it unsaid."""
+
+_OF_FILE = re.compile(
+    r"ELF load command|invalid ELF header|ELF file|wrong ELF class|file too short|unexpected reloc|unsupported reloc"
+    r"|static TLS block|executable stack|segment prot|cannot make segment|only ET_DYN|object file has no (?:loadable|dynamic)"
+    r"|unsupported version|ABI version|OS ABI|unknown ELF|cannot apply additional memory protection|no GNU_|gABI"
+)
+"""What a loader says of a file alone: no other file that is missing here can be the cause."""
+_MISSING = re.compile(r"(?P<name>[^\s:]+): cannot open shared object file")
+
+
+class End(StrEnum):
+    """How opening an object ended."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"
+    """The loader refuses the file itself."""
+    DIED = "died"
+    """By a signal."""
+    LATE = "late"
+    """It is loaded, and a function that it needs is missed when it is first called."""
+    OPEN = "open"
+    """It was not decided: something is missing here that the platform may have, or it took too long."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """How one object was opened.
+
+    Attributes:
+        why: what the loader said, or why it was not decided.
+        signal: the number, of one that died.
+        culprit: the object that the signal struck in, if it was delivered; ``function`` and ``instruction`` are in it.
+    """
+
+    record: ElfRecord
+    end: End
+    why: Message = NOTHING
+    signal: int = 0
+    culprit: ElfRecord | None = None
+    function: str = ""
+    instruction: str = ""
+
+
+@dataclass
+class Loads:
+    """What came of all objects of a delivery on one platform, and where they were opened."""
+
+    opened: list[Opened] = field(default_factory=list)
+    sandbox: dict[str, Any] = field(default_factory=dict)
+
+
+class Loader:
+    """Opens deliveries for one platform.
+
+    Args:
+        kept: has the bytes of the objects.
+    """
+
+    def __init__(self, pool: Pool, platform: Platform, architectures: Mapping[Any, Architecture], kept: Kept) -> None:
+        self._pool, self._platform, self._architectures, self._kept = pool, platform, architectures, kept
+
+    def load(self, inspection: Inspection) -> Loads:
+        """Open all that the platform takes of an inspection.
+
+        Raises:
+            HostFault: there is no sandbox here.
+        """
+        sandbox = self._pool.sandbox(self._platform)
+        sandbox.reset()
+        result = Loads(sandbox={"backend": sandbox.fingerprint.backend, "cpu": sandbox.fingerprint.cpu_model})
+        delivered = Delivered(inspection, self._platform, self._architectures)
+        placed = _Placed()
+        searches: dict[int, Search] = {}
+        for number, root in enumerate(delivered.roots):
+            mine = [r for r in delivered.taken_of(root.records) if r.elf.kind in ("dyn", "exec")]
+            fit = []
+            for record in mine:
+                why = self._not_here(root, record)
+                if why:
+                    result.opened.append(Opened(record, End.OPEN, why))
+                else:
+                    fit.append(record)
+            self._place(sandbox, placed, root, number, fit)
+            searches[id(root)] = Search(root)
+        for name in (probes.OPEN, probes.START):
+            architecture = self._platform.architecture
+            data = probes.probe(self._pool.store.cache, self._pool.runner, name, self._platform.arch, architecture)
+            sandbox.put(f"{PROBES}/{name}", data, executable=True)
+        libraries: list[tuple[ElfRecord, str]] = []
+        programs: list[tuple[ElfRecord, str]] = []
+        for record, path in placed.of.values():
+            program = record.elf.interpreter is not None or record.elf.kind == "exec"
+            (programs if program else libraries).append((record, path))
+        result.opened += self._open(sandbox, placed, libraries, searches, delivered)
+        died = {id(each.record): each for each in result.opened if each.end is End.DIED}
+        for each in self._start(sandbox, placed, programs):
+            its = delivered.root_of(each.record)
+            if each.end is End.DIED and each.culprit is None and its is not None:
+                # A constructor of a library runs before the probe sees signals: the library by itself has told where.
+                needed = (supply.record for _user, _name, supply in searches[id(its)].closure(each.record))
+                by = next((died[id(r)] for r in needed if r is not None and id(r) in died), None)
+                if by is not None and by.signal == each.signal:
+                    each = replace(by, record=each.record)
+            result.opened.append(each)
+        return result
+
+    def _not_here(self, root: Root, record: ElfRecord) -> Message:
+        libc = self._platform.system.libc
+        if root.libc_of(record) is not None:
+            return _("it comes with a C library of its own, whose root file system is not entered here")
+        if record.elf.libc not in (None, libc) or libc != "glibc":
+            return _("there is no sandbox with its C library, {libc}", libc=verbatim(record.elf.libc or libc))
+        if self._kept.data(record) is None:
+            return _("it is too large to be kept")
+        return NOTHING
+
+    def _place(self, sandbox: Sandbox, placed: _Placed, root: Root, number: int, records: Sequence[ElfRecord]) -> None:
+        fit = {id(record) for record in records}
+        base = "" if root.kind is Kind.SYSTEM else f"{PLACE}/{number}"
+        for path in (*root.files, *root.links):
+            found = root.resolve(path)
+            record = root.files[found] if found is not None else None
+            if record is None or id(record) not in fit:
+                continue
+            data = self._kept.data(record)
+            assert data is not None
+            there = posixpath.normpath(f"{base}/{path}")
+            sandbox.put(there, data, executable=True)
+            placed.add(record, there, first=path == found)
+
+    # -- libraries
+
+    def _open(
+        self,
+        sandbox: Sandbox,
+        placed: _Placed,
+        items: Sequence[tuple[ElfRecord, str]],
+        searches: Mapping[int, Search],
+        delivered: Delivered,
+    ) -> Iterator[Opened]:
+        shipped = frozenset(name for record, _path in placed.of.values() for name in record.elf.exports)
+        for begin in range(0, len(items), AT_ONCE):
+            part = items[begin : begin + AT_ONCE]
+            lines = []
+            for number, (record, path) in enumerate(part):
+                root = delivered.root_of(record)
+                before = [*OF_ANY_HOST, *(_before(searches[id(root)], record, placed) if root is not None else ())]
+                names = self._of_host(record, shipped)
+                if names:
+                    host = f"{PROBES}/host-{begin + number}.so"
+                    sandbox.put(host, stub(record.elf.machine, posixpath.basename(host), names))
+                    before.insert(0, host)
+                lines.append("\t".join([*before, path]))
+            outcome = sandbox.run(
+                [f"{PROBES}/{probes.OPEN}"],
+                stdin="".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"),
+                limits=Limits(wall_s=30 + SECONDS_EACH * len(part)),
+            )
+            said = outcome.stdout.decode("utf-8", "surrogateescape").splitlines()
+            for (record, path), answer in zip(part, said, strict=False):
+                yield self._judged(record, path, answer, placed)
+            for record, _path in part[len(said) :]:
+                yield Opened(record, End.OPEN, _("the sandbox ended: {how}", how=outcome.describe()))
+
+    def _of_host(self, record: ElfRecord, shipped: frozenset[str]) -> list[str]:
+        """The names that a plug-in wants of its program, and that nothing which is loaded here brings."""
+        versioned = {symbol for needed in record.elf.needed for symbol in needed.symbols}
+        return sorted(n for n in record.elf.imports if n not in versioned and n not in shipped and _HOSTS.fullmatch(n))
+
+    def _judged(self, record: ElfRecord, path: str, answer: str, placed: _Placed) -> Opened:
+        word, _space, rest = answer.partition(" ")
+        if word in ("ok", "main"):
+            return Opened(record, End.LOADED)
+        if word == "lazy":
+            return replace(_refused(record, rest), end=End.LATE)
+        if word == "refused":
+            return _refused(record, rest)
+        if word == "signal":
+            number, found, offset, file = (rest.split(" ", 3) + [""] * 4)[:4]
+            return self._died(record, int(number), placed.at(file or path) if found == "1" else None, int(offset, 16))
+        if word == "time":
+            return Opened(record, End.OPEN, _("its constructors did not end in time"))
+        return Opened(record, End.OPEN, _("it ended its process: {answer}", answer=verbatim(answer)))
+
+    def _died(self, record: ElfRecord, signal: int, culprit: ElfRecord | None, address: int) -> Opened:
+        data = self._kept.data(culprit) if culprit is not None else None
+        if culprit is None or data is None:
+            return Opened(record, End.DIED, signal=signal)
+        try:
+            elf = read_elf(data, culprit.place)
+        except NotElf:
+            return Opened(record, End.DIED, signal=signal)
+        text = instruction_at(elf, data, address)
+        return Opened(record, End.DIED, NOTHING, signal, culprit, function_at(elf, address), text)
+
+    # -- programs
+
+    def _start(self, sandbox: Sandbox, placed: _Placed, items: Sequence[tuple[ElfRecord, str]]) -> Iterator[Opened]:
+        for number, (record, path) in enumerate(items):
+            if number >= MOST_PROGRAMS:
+                yield Opened(record, End.OPEN, _("at most {most} programs are started", most=MOST_PROGRAMS))
+            elif record.elf.interpreter is None:
+                yield self._whole(sandbox, record, path)
+            else:
+                yield self._to_main(sandbox, placed, record, path)
+
+    def _to_main(self, sandbox: Sandbox, placed: _Placed, record: ElfRecord, path: str) -> Opened:
+        sandbox.put(REPORT, b"")
+        outcome = sandbox.run(
+            [path],
+            env={"LD_PRELOAD": f"{PROBES}/{probes.START}", "LD_BIND_NOW": "1", "XC_PROBE": REPORT},
+            limits=Limits(wall_s=20),
+        )
+        report = sandbox.get(REPORT).decode("utf-8", "surrogateescape").splitlines()
+        if report:
+            return self._judged(record, path, report[0], placed)
+        if outcome.ended is Ended.SIGNALED and outcome.signal is not None:
+            return Opened(record, End.DIED, signal=outcome.signal)
+        if outcome.is_fault or outcome.code != 127:
+            return Opened(record, End.OPEN, _("it did not come to main: {how}", how=outcome.describe_with_tail()))
+        return _refused(record, outcome.stderr.decode(errors="replace").strip())
+
+    def _whole(self, sandbox: Sandbox, record: ElfRecord, path: str) -> Opened:
+        """A program without a loader has no place to stop it at: it is asked for its version, for a bounded time."""
+        outcome = sandbox.run([path, "--version"], limits=Limits(wall_s=10))
+        if outcome.ended is Ended.SIGNALED and outcome.signal in (LinuxSignal.SIGILL, LinuxSignal.SIGSYS):
+            return Opened(record, End.DIED, signal=outcome.signal or 0)
+        if outcome.ended in (Ended.EXITED, Ended.TIMED_OUT):
+            return Opened(record, End.LOADED)
+        return Opened(record, End.OPEN, outcome.describe_with_tail())
+
+
+class _Placed:
+    """Where objects stand in the sandbox."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, tuple[ElfRecord, str]] = {}
+        self._at: dict[str, ElfRecord] = {}
+
+    def add(self, record: ElfRecord, path: str, *, first: bool) -> None:
+        if first or id(record) not in self.of:
+            self.of[id(record)] = (record, path)
+        self._at[path] = record
+
+    def at(self, path: str) -> ElfRecord | None:
+        return self._at.get(path)
+
+    def path(self, record: ElfRecord) -> str | None:
+        found = self.of.get(id(record))
+        return found[1] if found is not None else None
+
+
+def _before(search: Search, record: ElfRecord, placed: _Placed) -> list[str]:
+    """What whoever loads an object has loaded before: its libraries that the loader does not find by itself."""
+    nearby: list[str] = []
+    for _user, _name, supply in search.closure(record):
+        if supply.how is How.NEARBY and supply.record is not None:
+            path = placed.path(supply.record)
+            if path is not None and path not in nearby:
+                nearby.insert(0, path)
+    return nearby
+
+
+def _refused(record: ElfRecord, said: str) -> Opened:
+    text = verbatim(re.sub(rf"(?:{re.escape(PLACE)}/\d+|{re.escape(WORK_DIR)})/", "", said)[:300])
+    missing = _MISSING.search(said)
+    if missing is not None:
+        return Opened(record, End.OPEN, _("the root filesystem here lacks {name}", name=verbatim(missing["name"])))
+    if _OF_FILE.search(said):
+        return Opened(record, End.REFUSED, text)
+    return Opened(record, End.OPEN, text)
+
+
+def in_words(opened: Iterable[Opened]) -> dict[str, int]:
+    """How many objects ended in which way."""
+    counts: dict[str, int] = {}
+    for each in opened:
+        counts[each.end.value] = counts.get(each.end.value, 0) + 1
+    return counts

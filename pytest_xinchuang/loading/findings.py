@@ -1,0 +1,62 @@
+"""What loading showed, as findings."""
+
+from __future__ import annotations
+
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.linux import LinuxSignal
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.loading.engine import End, Loads, Opened, in_words
+
+
+def findings_of(loads: Loads, platform: Platform, place: str) -> list[Finding]:
+    """One for each object that was refused, died or stayed open, and a note of how many were opened where."""
+    found = [finding for each in loads.opened if (finding := _finding(each, platform, loads)) is not None]
+    counts = in_words(loads.opened)
+    if counts:
+        params = {"loaded": str(counts.get(End.LOADED, 0)), "all": str(len(loads.opened)), **_where(loads)}
+        found.append(Finding("XC-LOD-004", Certainty.NOTE, place, platform.id, params, {"ends": counts}))
+    return found
+
+
+def not_loaded(fault: HostFault, platform: Platform, place: str) -> Finding:
+    """That nothing was opened, for there is no sandbox here."""
+    return Finding("XC-LOD-003", Certainty.UNDECIDED, place, platform.id, {"why": fault.what})
+
+
+def _where(loads: Loads) -> dict[str, str]:
+    return {"backend": str(loads.sandbox.get("backend", "")), "cpu": str(loads.sandbox.get("cpu", ""))}
+
+
+def _finding(opened: Opened, platform: Platform, loads: Loads) -> Finding | None:
+    record = opened.record
+    if opened.end is End.LOADED:
+        return None
+    params = {"why": opened.why, **_where(loads)}
+    if opened.end is End.REFUSED:
+        return Finding("XC-LOD-002", Certainty.CERTAIN, record.place, platform.id, params)
+    if opened.end is End.LATE:
+        return Finding("XC-LOD-005", Certainty.GUARDED, record.place, platform.id, params)
+    if opened.end is End.OPEN:
+        return Finding("XC-LOD-003", Certainty.UNDECIDED, record.place, platform.id, params)
+    culprit = opened.culprit
+    params |= {
+        "signal": _name(opened.signal),
+        "culprit": culprit.place if culprit is not None else "?",
+        "function": opened.function or "?",
+        "instruction": opened.instruction or "?",
+    }
+    # An instruction that the CPU lacks is the object's own doing, where the emulated CPU has no less than the real one; and one
+    # that says to be another model misleads who chooses by models. Any other signal may be for want of what is not here.
+    exact = platform.cpu.emulation is not None and platform.cpu.emulation.exact
+    certain = exact and opened.signal == LinuxSignal.SIGILL and (culprit is not None or record.elf.interpreter is None)
+    certainty = Certainty.CERTAIN if certain else Certainty.UNDECIDED
+    evidence = {"signal": opened.signal, "function": opened.function, "instruction": opened.instruction}
+    return Finding("XC-LOD-001", certainty, record.place, platform.id, params, evidence)
+
+
+def _name(number: int) -> str:
+    try:
+        return LinuxSignal(number).name
+    except ValueError:
+        return str(number)

@@ -1,0 +1,465 @@
+"""What is delivered as one file system: layers, packages, search paths, and who takes which file."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.delivery import Delivery, Kind, Root
+from pytest_xinchuang.inspect.images import images
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.roles import Choice, Roles
+from pytest_xinchuang.inspect.rules import npm
+from pytest_xinchuang.inspect.search import How, Search
+from tests.inspect import containers
+from tests.inspect.test_rules import codes, elf, found
+from tests.inspect.test_rules import tools as tools
+from tests.mutants.porting.tools import Tools
+
+PROGRAM = "int answer(void);\nint main(void) { return answer(); }\n"
+LIBRARY = "int answer(void) { return 42; }\n"
+ARM64_LOADER, X86_64_LOADER = "lib/ld-linux-aarch64.so.1", "lib64/ld-linux-x86-64.so.2"
+
+
+def obj(path: str, machine: str = "EM_AARCH64", **fields: object) -> ElfRecord:
+    return ElfRecord(f"top!{path}", path, elf(machine=machine, **fields))
+
+
+def program(path: str, *libraries: str, **fields: object) -> ElfRecord:
+    return obj(path, "EM_AARCH64", interpreter="/lib/ld-linux-aarch64.so.1", libraries=libraries, **fields)
+
+
+def root(*records: ElfRecord, kind: Kind = Kind.TREE, links: dict[str, str] | None = None, others: str = "") -> Root:
+    made = Root(kind, "top", links=links or {})
+    made.files.update({record.path: record for record in records})
+    made.files.update(dict.fromkeys(others.split()))
+    return made
+
+
+# -- roots
+
+
+def layered(*layers: dict[str, bytes], links: dict[str, str] | None = None) -> list[bytes]:
+    made = [containers.tar(files) for files in layers]
+    if links:
+        made[-1] = containers.linked_tar(layers[-1], links)
+    return made
+
+
+def paths(data: bytes, tmp_path: Path) -> list[set[str]]:
+    from pytest_xinchuang.inspect.walk import Walker
+
+    path = tmp_path / "image.tar"
+    path.write_bytes(data)
+    top = Walker(lambda *_: None).walk(path)
+    return [set(r.files) | set(r.links) for r in Delivery(top).roots]
+
+
+@pytest.mark.parametrize(
+    ("layers", "there"),
+    [
+        ([{"a": b"1"}, {"b": b"2"}], {"a", "b"}),
+        ([{"d/a": b"1", "d/b": b"2"}, {"d/.wh.a": b""}], {"d/b"}),
+        ([{"d/a": b"1", "e": b"2"}, {".wh.d": b""}], {"e"}),
+        # The directory is new: what it had goes, and what this layer puts there stays, wherever the mark stands in the archive.
+        ([{"d/a": b"1"}, {"d/b": b"2", "d/.wh..wh..opq": b""}], {"d/b"}),
+        ([{"d/a": b"1"}, {"d": b"now a file"}], {"d"}),
+        ([{"a": b"1"}, {".wh.a": b""}, {"a": b"again"}], {"a"}),
+        ([{"ab": b"1", "a/x": b"2"}, {".wh.a": b""}], {"ab"}),
+    ],
+)
+def test_the_layers_of_an_image_are_one_root(layers: list[dict[str, bytes]], there: set[str], tmp_path: Path) -> None:
+    assert paths(containers.saved_image(layered(*layers), "arm64"), tmp_path) == [there]
+    packed = [gzip.compress(layer) for layer in layered(*layers)]
+    assert paths(containers.oci_layout([("arm64", packed)]), tmp_path) == [there]
+
+
+def test_images_that_share_a_layer_have_a_root_each(tmp_path: Path) -> None:
+    common, one, two = layered({"etc/conf": b"c"}, {"one": b"1"}, {"two": b"2"})
+    found = paths(containers.oci_layout([("arm64", [common, one]), ("amd64", [common, two])]), tmp_path)
+    assert found == [{"etc/conf", "one"}, {"etc/conf", "two"}]
+
+
+@pytest.mark.parametrize("index", [b"[]", b"{", b'{"manifests": [1, {"digest": 5}]}', b"[" * 100_000])
+def test_an_index_that_leads_nowhere_has_no_images(index: bytes) -> None:
+    assert images(Node("image", "x", "x", texts={"index.json": index, "manifest.json": index})) == []
+
+
+def test_an_index_in_itself_has_an_end() -> None:
+    index = b'{"manifests": [{"digest": "sha256:a"}]}'
+    assert images(Node("image", "x", "x", texts={"index.json": index, "blobs/sha256/a": index})) == []
+
+
+def test_packages_beside_each_other_are_installed_together(tmp_path: Path) -> None:
+    from pytest_xinchuang.inspect.walk import Walker
+
+    for name, arch, files in [
+        ("libx.deb", "arm64", {"usr/lib/libx.so.1": b"x"}),
+        ("app.deb", "arm64", {"usr/bin/app": b"x"}),
+        ("conf.deb", "all", {"etc/app.conf": b"x"}),
+        ("app-amd64.deb", "amd64", {"usr/bin/app": b"y"}),
+    ]:
+        (tmp_path / name).write_bytes(containers.deb(files, f"Package: x\nArchitecture: {arch}\n"))
+    roots = {r.arch: set(r.files) for r in Delivery(Walker(lambda *_: None).walk(tmp_path)).roots if r.arch}
+    assert roots["arm64"] >= {"usr/lib/libx.so.1", "usr/bin/app", "etc/app.conf"}
+    assert "usr/lib/libx.so.1" not in roots["amd64"] and roots["amd64"] >= {"usr/bin/app", "etc/app.conf"}
+
+
+@pytest.mark.parametrize(
+    ("files", "kinds"),
+    [
+        ("etc/os-release usr/bin/a", {"": "system"}),
+        ("usr/lib/os-release bin/a", {"": "system"}),
+        (
+            "rootfs/etc/os-release rootfs/usr/lib/os-release rootfs/usr/bin/a config.json",
+            {"": "tree", "rootfs!": "system"},
+        ),
+        ("etc/x lib/ld-linux-aarch64.so.1 bin/a", {"": "system"}),
+        # A program with its loader beside it is put anywhere.
+        ("lib/ld-linux-aarch64.so.1 lib/libc.so.6 bin/a", {"": "tree"}),
+        ("app/lib/ld-musl-aarch64.so.1 other/etc/app.conf", {"": "tree"}),
+    ],
+)
+def test_which_directories_are_root_file_systems(files: str, kinds: dict[str, str]) -> None:
+    top = Node("directory", "top", "top", members=files.split())
+    assert {r.inside: r.kind.value for r in Delivery(top).roots} == kinds
+
+
+@pytest.mark.parametrize(
+    ("links", "path", "there"),
+    [
+        ({}, "usr/lib/a", "usr/lib/a"),
+        ({"lib": "usr/lib"}, "/lib/a", "usr/lib/a"),
+        ({"lib": "/usr/lib"}, "lib/a", "usr/lib/a"),
+        ({"usr/bin/x": "../lib/a"}, "usr/bin/x", "usr/lib/a"),
+        ({"usr/bin/x": "../../../../usr/lib/a"}, "usr/bin/x", "usr/lib/a"),
+        ({"one": "two", "two": "one"}, "one", None),
+        ({"out": "/nowhere"}, "out", None),
+    ],
+)
+def test_links_lead_through_the_root_and_not_out_of_it(links: dict[str, str], path: str, there: str | None) -> None:
+    assert root(links=links, others="usr/lib/a").resolve(path) == there
+
+
+# -- the search for libraries
+
+
+@pytest.mark.parametrize(
+    ("fields", "at", "how"),
+    [
+        ({"runpath": ("$ORIGIN/../lib",)}, "lib/libx.so.1", How.FOUND),
+        ({"runpath": ("${ORIGIN}/../lib",)}, "lib/libx.so.1", How.FOUND),
+        ({"rpath": ("$ORIGIN/../lib",)}, "lib/libx.so.1", How.FOUND),
+        # DT_RPATH does not count beside DT_RUNPATH.
+        ({"rpath": ("$ORIGIN/../lib",), "runpath": ("/opt/none",)}, "lib/libx.so.1", How.NEARBY),
+        ({}, "lib/libx.so.1", How.NEARBY),
+        ({"runpath": ("$ORIGIN/../lib",)}, "lib/libx.so.1.0.0", How.RENAMED),
+        ({"runpath": ("$ORIGIN/../lib",)}, "lib/other.so", How.ABSENT),
+    ],
+)
+def test_where_a_loader_finds_a_library_of_a_tree(fields: dict[str, object], at: str, how: How) -> None:
+    app = program("bin/app", "libx.so.1", **fields)
+    library = obj(at, soname="other.so" if how is How.ABSENT else "libx.so.1")
+    assert Search(root(app, library)).supply(app, "libx.so.1").how is how
+
+
+def test_where_a_loader_finds_a_library_of_a_system() -> None:
+    app = program("usr/bin/app", "libx.so.1")
+    for at, how in {
+        "usr/lib64/libx.so.1": How.FOUND,
+        "usr/lib/aarch64-linux-gnu/libx.so.1": How.FOUND,
+        "usr/lib64/libx.so.1.2": How.FOUND,  # ldconfig makes the link
+        "usr/lib64/app/libx.so.1": How.NEARBY,
+        "opt/x/lib/libx.so.1": How.NEARBY,
+    }.items():
+        there = root(app, obj(at, soname="libx.so.1"), kind=Kind.SYSTEM)
+        assert Search(there).supply(app, "libx.so.1").how is how, at
+    there.texts["etc/ld.so.conf.d/x.conf"] = b"# ours\n/opt/x/lib # here\n"
+    assert Search(there).supply(app, "libx.so.1").how is How.FOUND
+    hidden = program("usr/bin/app", "libx.so.1", nodeflib=True)
+    there = root(hidden, obj("usr/lib/libx.so.1", soname="libx.so.1"), kind=Kind.SYSTEM)
+    assert Search(there).supply(hidden, "libx.so.1").how is How.NEARBY
+
+
+def test_rpath_counts_for_the_libraries_of_libraries_and_runpath_does_not() -> None:
+    for field, how in (("rpath", How.FOUND), ("runpath", How.NEARBY)):
+        app = program("bin/app", "liba.so", **{field: ("$ORIGIN/../lib",)})
+        first, second = (
+            obj("lib/liba.so", soname="liba.so", libraries=("libb.so",)),
+            obj("lib/libb.so", soname="libb.so"),
+        )
+        found = {name: supply.how for _user, name, supply in Search(root(app, first, second)).closure(app)}
+        assert found == {"liba.so": How.FOUND, "libb.so": how}
+
+
+def test_a_file_for_another_machine_is_passed_over_and_one_that_is_none_ends_the_search() -> None:
+    app = program("bin/app", "libx.so.1", runpath=("$ORIGIN/a", "$ORIGIN/b"))
+    wrong, right = obj("bin/a/libx.so.1", "EM_X86_64"), obj("bin/b/libx.so.1")
+    assert Search(root(app, wrong, right)).supply(app, "libx.so.1").record is right
+    alone = Search(root(app, wrong)).supply(app, "libx.so.1")
+    assert (alone.how, alone.machine, alone.instead) == (How.ABSENT, "EM_X86_64", wrong.place)
+    text = root(app, right, others="bin/a/libx.so.1")
+    assert Search(text).supply(app, "libx.so.1").how is How.NO_OBJECT
+
+
+def test_libraries_in_a_circle_are_each_told_once() -> None:
+    app = program("bin/app", "liba.so", runpath=("$ORIGIN",))
+    one, two = obj("bin/liba.so", libraries=("libb.so",)), obj("bin/libb.so", libraries=("liba.so",))
+    assert len(list(Search(root(app, one, two)).closure(app))) == 2
+
+
+# -- roles
+
+
+def choices(platforms: Platforms, platform: str, *records: ElfRecord, modes: dict[str, int] | None = None) -> list[str]:
+    known = {id(record): modes[record.path] for record in records if modes and record.path in modes}
+    there = [(record, record.path) for record in records]
+    roles = Roles(there, platforms.get(platform), platforms.file.architectures, known)
+    return [roles.choice(record).value for record in records]
+
+
+X86, ARM = "EM_X86_64", "EM_AARCH64"
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        # No chooser: the one of another machine is a fault, wherever it stands.
+        ({"bin/server": ARM, "bin/helper": X86}, [Choice.TAKEN, Choice.FOREIGN]),
+        ({"a/b/server": ARM, "c/d/e/helper": X86}, [Choice.TAKEN, Choice.FOREIGN]),
+        # Chosen by the path, by the file's name, by a jar's name, by a CPU's.
+        ({"prebuilds/linux-x64/a.node": X86, "prebuilds/linux-arm64/a.node": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"liba-x86_64.so": X86, "liba-aarch64.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"n-linux-x86_64.jar!n.so": X86, "n-linux-aarch_64.jar!n.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"lib/ggml-haswell.so": X86, "lib/ggml-armv8.2_1.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"lib/libz.so.1": ARM, "lib/glibc-hwcaps/x86-64-v3/libz.so.1": X86}, [Choice.TAKEN, Choice.PASSED_OVER]),
+        ({"tool": ARM, "tool_amd64": X86}, [Choice.TAKEN, Choice.PASSED_OVER]),
+        # Its role has nothing for the platform.
+        ({"linux-x64/a.node": X86, "linux-arm64/b.node": ARM}, [Choice.LACKING, Choice.TAKEN]),
+        ({"linux-x64/a.node": X86, "linux-loong64/a.node": "EM_LOONGARCH"}, [Choice.LACKING, Choice.LACKING]),
+        # A file for the platform in the place of another's: whoever looks for arm64 finds nothing.
+        ({"linux-x64/a.node": ARM, "linux-s390x/a.node": "EM_S390"}, [Choice.TAKEN, Choice.LACKING]),
+        # The same name elsewhere, and no word for an architecture.
+        ({"one/a.so": X86, "two/a.so": ARM}, [Choice.UNKNOWN, Choice.TAKEN]),
+        # Words that are no architecture's.
+        ({"charm64/a": X86, "b": ARM}, [Choice.FOREIGN, Choice.TAKEN]),
+        ({"a-v2.so": X86, "a-v3.so": ARM}, [Choice.FOREIGN, Choice.TAKEN]),
+        # Code for devices, and a cross compiler's target.
+        ({"usr/lib/x/prog.bpf.o": "EM_BPF", "bin/a": ARM}, [Choice.DATA, Choice.TAKEN]),
+        ({"kernels/gfx90a.co": "machine 224", "bin/a": ARM}, [Choice.DATA, Choice.TAKEN]),
+        ({"usr/x86_64-linux-gnu/lib/libc.so.6": X86, "bin/a": ARM}, [Choice.DATA, Choice.TAKEN]),
+        ({"usr/lib/x86_64-linux-gnu/libc.so.6": X86, "bin/a": ARM}, [Choice.LACKING, Choice.TAKEN]),
+    ],
+)
+def test_who_takes_which_file(files: dict[str, str], wanted: list[Choice], platforms: Platforms) -> None:
+    records = [obj(path, machine) for path, machine in files.items()]
+    assert choices(platforms, "kunpeng", *records) == [choice.value for choice in wanted]
+
+
+def test_another_operating_systems_file_is_passed_over_unless_it_is_linuxs(platforms: Platforms) -> None:
+    theirs, ours = obj("freebsd-arm64/a.so"), obj("windows/a.so", needed=(), libraries=("ld-musl-aarch64.so.1",))
+    assert choices(platforms, "kunpeng", theirs, ours) == ["passed over", "taken"]
+
+
+def test_firmware_is_data_where_it_may_not_be_executed(platforms: Platforms) -> None:
+    firmware = obj("usr/share/qemu/fw_dynamic.elf", "EM_RISCV", kind="exec")
+    helper = obj("usr/share/app/helper", X86, kind="exec")
+    modes = {firmware.path: 0o644, helper.path: 0o755}
+    assert choices(platforms, "kunpeng", firmware, helper, modes=modes) == ["data", "foreign"]
+    # What is not known is not taken for data.
+    assert choices(platforms, "kunpeng", firmware) == ["foreign"]
+
+
+# -- the whole
+
+
+def both(tools: Tools, text: str, *flags: str, **more: object) -> dict[Arch, bytes]:
+    return {arch: tools.c(arch, text, *flags, **more) for arch in (Arch.ARM64, Arch.AMD64)}  # type: ignore[arg-type]
+
+
+def test_an_image_with_its_own_libc_is_held_to_that(tools: Tools, platforms: Platforms) -> None:
+    newer = tools.user_of(Arch.ARM64, "libc.so.6", "GLIBC_2.41", "shiny")
+    libc = tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_2.41", "shiny")
+    lacking = tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_2.40", "shiny")
+    base = {"lib/libc.so.6": libc, ARM64_LOADER: tools.c(Arch.ARM64, LIBRARY, shared=True)}
+
+    def image(name: str, *layers: dict[str, bytes]) -> Path:
+        return tools.file(name, containers.saved_image(layered(*layers), "arm64"))
+
+    app = {"app/plugin.so": newer}
+    assert codes(image("one.tar", {**base, **app}), "kunpeng", platforms) == set()
+    assert codes(image("two.tar", base, app), "kunpeng", platforms) == set()
+    assert codes(image("three.tar", {**base, "lib/libc.so.6": lacking}, app), "kunpeng", platforms) == {"XC-ELF-014"}
+    assert codes(image("none.tar", app), "kunpeng", platforms) == {"XC-ELF-010"}
+    # A layer above removes it: the platform's is no longer stood in for.
+    assert "XC-ELF-010" in codes(image("gone.tar", base, app, {"lib/.wh.libc.so.6": b""}), "kunpeng", platforms)
+
+
+def test_a_program_that_an_upper_layer_replaces_is_not_judged(tools: Tools, platforms: Platforms) -> None:
+    made = both(tools, "int main(void) { return 0; }\n")
+    wrong, right = {"app/server": made[Arch.AMD64]}, {"app/server": made[Arch.ARM64]}
+    replaced = tools.file("a.tar", containers.saved_image(layered(wrong, right), "arm64"))
+    assert codes(replaced, "kunpeng", platforms) == set()
+    kept = tools.file("b.tar", containers.saved_image(layered(right, wrong), "arm64"))
+    assert codes(kept, "kunpeng", platforms) == {"XC-ELF-001"}
+
+
+def test_each_platform_has_its_own_image_of_an_index(tools: Tools, platforms: Platforms) -> None:
+    made = both(tools, "int main(void) { return 0; }\n")
+    good = [("arm64", layered({"app": made[Arch.ARM64]})), ("amd64", layered({"app": made[Arch.AMD64]}))]
+    path = tools.file("good.tar", containers.oci_layout(good))
+    assert codes(path, "kunpeng", platforms) == set() and codes(path, "hygon", platforms) == set()
+    swapped = [("arm64", good[1][1]), ("amd64", good[0][1])]
+    path = tools.file("swapped.tar", containers.oci_layout(swapped))
+    assert codes(path, "kunpeng", platforms) == {"XC-ELF-001"} == codes(path, "hygon", platforms)
+
+
+def test_a_fat_jar_with_a_nested_jar_for_each_architecture(tools: Tools, platforms: Platforms) -> None:
+    made = both(tools, LIBRARY, shared=True)
+    inner = {
+        f"BOOT-INF/lib/netty-{word}.jar": containers.zipped({f"META-INF/native/libnetty_{word}.so": made[arch]})
+        for arch, word in ((Arch.ARM64, "linux-aarch_64"), (Arch.AMD64, "linux-x86_64"))
+    }
+    whole = tools.zip("app.jar", inner)
+    assert codes(whole, "kunpeng", platforms) == set() == codes(whole, "hygon", platforms)
+    assert codes(whole, "loongson", platforms) == {"XC-JAR-001"}
+
+
+def test_one_of_two_native_files_of_a_jar_lacks_the_platform(tools: Tools, platforms: Platforms) -> None:
+    made = both(tools, LIBRARY, shared=True)
+    files = {"native/linux-x86_64/liba.so": made[Arch.AMD64], "native/linux-x86_64/libb.so": made[Arch.AMD64]}
+    files["native/linux-aarch64/liba.so"] = made[Arch.ARM64]
+    (finding,) = found(tools.zip("half.jar", files), "kunpeng", platforms)
+    assert (finding.code, finding.certainty) == ("XC-JAR-001", "certain")
+    assert [name.rpartition("/")[2] for name in finding.evidence["files"]] == ["libb.so"]
+
+
+def test_prebuilt_files_that_an_installer_can_build_are_not_certain(tools: Tools, platforms: Platforms) -> None:
+    made = tools.c(Arch.AMD64, LIBRARY, shared=True)
+    files = {"node_modules/x/package.json": b"{}", "node_modules/x/prebuilds/linux-x64/x.node": made}
+    (alone,) = found(tools.zip("a.zip", files), "kunpeng", platforms)
+    assert (alone.code, alone.certainty) == ("XC-PKG-008", "certain")
+    (built,) = found(tools.zip("b.zip", {**files, "node_modules/x/binding.gyp": b"{}"}), "kunpeng", platforms)
+    assert (built.code, built.certainty) == ("XC-PKG-008", "guarded?")
+
+
+def test_the_loader_finds_what_is_delivered_or_it_is_told(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
+    stubs = {"libanswer.so.1": library}
+    app = tools.c(Arch.ARM64, PROGRAM, "-Wl,-rpath,$ORIGIN/../lib", stubs=stubs)
+    lost = tools.c(Arch.ARM64, PROGRAM, stubs=stubs)
+    wrong = tools.c(Arch.AMD64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
+    for name, files, wanted in [
+        ("good", {"bin/app": app, "lib/libanswer.so.1": library}, set()),
+        ("nowhere", {"bin/app": lost, "lib/libanswer.so.1": library}, {"XC-DLV-004"}),
+        ("renamed", {"bin/app": app, "lib/libanswer.so.1.0.0": library}, {"XC-DLV-002"}),
+        ("text", {"bin/app": app, "lib/libanswer.so.1": b"libanswer.so.1.0.0"}, {"XC-DLV-003"}),
+        ("wrong", {"bin/app": app, "lib/libanswer.so.1": wrong}, {"XC-ELF-001"}),
+    ]:
+        assert codes(tools.zip(f"{name}.zip", files), "kunpeng", platforms) == wanted, name
+    linked = containers.linked_tar(
+        {"bin/app": app, "lib/libanswer.so.1.0.0": library}, {"lib/libanswer.so.1": "libanswer.so.1.0.0"}
+    )
+    assert codes(tools.file("linked.tar", linked), "kunpeng", platforms) == set()
+
+
+def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) -> None:
+    # The path in the program is exchanged for one of the same length.
+    app = tools.c(Arch.ARM64, "int main(void) { return 0; }\n")
+    app = app.replace(b"/lib/ld-linux-aarch64.so.1\0", b"/opt/lib/ld-linux-arm.so.1\0")
+    loader = tools.c(Arch.ARM64, LIBRARY, shared=True)
+    control = "Package: app\nArchitecture: arm64\n"
+    brought = {"opt/bin/app": app, "opt/lib/ld-linux-arm.so.1": loader}
+    assert codes(tools.deb("a.deb", control, brought), "kunpeng", platforms) == set()
+    alone = {"opt/bin/app": app}
+    assert codes(tools.deb("b.deb", control, alone), "kunpeng", platforms) == {"XC-ELF-006"}
+
+
+# -- npm and wheels
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "taken"),
+    [
+        (["linux"], "linux", True),
+        ("linux", "linux", True),
+        (["x64", "arm64"], "loong64", False),
+        (["!win32"], "linux", True),
+        (["!linux"], "linux", False),
+        (["linux", "!linux"], "linux", False),
+        (["any"], "linux", True),
+        ([], "linux", True),
+        ({"linux": 1}, "linux", True),
+        (["!arm", "x64"], "arm64", False),
+    ],
+)
+def test_what_npm_reads_in_a_list(wanted: object, value: str, taken: bool) -> None:
+    assert npm.accepts(wanted, value) is taken
+
+
+PREBUILT = '{"scripts": {"install": "prebuild-install || node-gyp rebuild"}}'
+
+
+@pytest.mark.parametrize(
+    ("manifest", "found"),
+    [
+        ('{"name": "x"}', set()),
+        ('{"os": ["linux"], "cpu": ["arm64"], "libc": ["glibc"]}', set()),
+        ('{"cpu": ["x64"]}', {"XC-PKG-010"}),
+        ('{"os": ["win32"]}', {"XC-PKG-010"}),
+        ('{"libc": ["musl"]}', {"XC-PKG-010"}),
+        (PREBUILT, {"XC-PKG-011"}),
+        ('{"scripts": {"postinstall": "node install.js"}}', {"XC-PKG-011"}),
+        ('{"scripts": {"install": "node-gyp-build", "test": "curl x"}}', set()),
+        ('{"optionalDependencies": {"@x/linux-x64": "1", "@x/linux-arm64": "1", "@x/darwin-x64": "1"}}', set()),
+        (
+            '{"optionalDependencies": {"@x/linux-x64": "1", "@x/linux-loong64": "1", "@x/win32-arm64": "1"}}',
+            {"XC-PKG-008"},
+        ),
+        ("[]", set()),
+        ("{", set()),
+        ('{"scripts": [], "optionalDependencies": 5, "cpu": 7}', set()),
+    ],
+)
+def test_whom_an_npm_package_is_for(manifest: str, found: set[str], tools: Tools, platforms: Platforms) -> None:
+    files = {"package/package.json": manifest.encode(), "package/x.node": tools.c(Arch.ARM64, LIBRARY, shared=True)}
+    assert codes(tools.file("x.tgz", tools.tar(files)), "kunpeng", platforms) == found
+    installed = {name.replace("package/", "app/node_modules/x/"): data for name, data in files.items()}
+    assert codes(tools.file("app.tgz", tools.tar(installed)), "kunpeng", platforms) == set()
+
+
+@pytest.mark.parametrize(
+    ("wheel", "files", "found"),
+    [
+        ("cp311-cp311", ["x.cpython-311-aarch64-linux-gnu.so"], set()),
+        ("cp311-cp311", ["x.cpython-311-x86_64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so", "x.cpython-311-aarch64-linux-gnu.so"], set()),
+        ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so", "x.abi3.so"], set()),
+        ("cp311-abi3", ["x.abi3.so"], set()),
+        ("cp313-cp313t", ["x.cpython-313t-aarch64-linux-gnu.so"], set()),
+        ("cp39.cp310-none", ["x.cpython-310-aarch64-linux-gnu.so"], set()),
+        ("py3-none", ["x.cpython-310-aarch64-linux-gnu.so", "x.cpython-311-aarch64-linux-gnu.so"], set()),
+        ("pp39-pypy39_pp73", ["x.pypy39-pp73-aarch64-linux-gnu.so"], set()),
+        ("cp311-cp311", ["libplain.so"], set()),
+    ],
+)
+def test_names_of_extension_modules(
+    wheel: str, files: list[str], found: set[str], tools: Tools, platforms: Platforms
+) -> None:
+    data = tools.c(Arch.ARM64, LIBRARY, shared=True)
+    path = tools.zip(f"x-1.0-{wheel}-manylinux2014_aarch64.whl", {f"x/{name}": data for name in files})
+    assert codes(path, "kunpeng", platforms) == found
+
+
+def test_a_file_for_another_libc_by_its_name_alone(tools: Tools, platforms: Platforms) -> None:
+    glibc = tools.c(Arch.ARM64, '#include <stdio.h>\nint f(void) { return puts(""); }\n', shared=True)
+    newer = tools.user_of(Arch.ARM64, "libstdc++.so.6", "GLIBCXX_3.4.32", "shiny")
+    both = {"prebuilds/linux-arm64/x.glibc.node": glibc, "prebuilds/linux-arm64/x.musl.node": newer}
+    assert codes(tools.zip("both.zip", both), "phytium", platforms) == set()
+    alone = {"prebuilds/linux-arm64/x.glibc.node": newer}
+    assert codes(tools.zip("one.zip", alone), "phytium", platforms) == {"XC-ELF-011"}
