@@ -58,6 +58,7 @@ SCRIPTS = (".sh", ".bash", ".run", ".py", ".pl", ".rb", ".js", ".mjs", ".cjs", "
 CORE = (b"\x04\0", b"\0\x04")
 """ET_CORE, in either byte order."""
 
+MOST_SCRIPT = 256 << 20
 MOST_TEXT = 1 << 20
 MOST_REGIONS = 1024
 HEAD = PROBED
@@ -355,6 +356,9 @@ class Walker:
                     self._too_large(place, len(data))
                     return
                 behind = payload(data, self)
+                if behind is None and len(data) > MOST_SCRIPT:
+                    self._too_large(place, len(data))
+                    return
                 if behind is None:
                     self._text(node, name, bytes(data), depth, place, script=True)
                     return

@@ -7,6 +7,7 @@ import binascii
 import gzip
 import lzma
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,9 @@ HARMLESS = {
     "an object that is linked later": JUNK + BAD[:16] + b"\1\0" + BAD[18:],
     "a certificate": b"#!/bin/sh\nbase64 -d <<E | openssl x509\n" + PEM + b"E\n",
     "text of base64 letters": b"#!/bin/sh\n" + b"f0VMR is how it begins\n" * 20,
+    "a picture that a script decodes": b"#!/bin/sh\nbase64 -d <<E\n"
+    + base64.encodebytes(b"\x89PNG\r\n\x1a\n" + JUNK)
+    + b"E\n",
     "a script of words": b"#!/bin/sh\nbase64 -d $1\n" + b"echo word; " * 2000,
 }
 
@@ -253,3 +257,23 @@ def test_what_electron_keeps_beside_its_archive_is_not_missed_in_it(tmp_path: Pa
     deep = b'{"files":' * 5000 + b"{}" + b"}" * 5000
     path.write_bytes(struct.pack("<IIII", 4, len(deep) + 8, len(deep) + 4, len(deep)) + deep)
     assert [p.code for p in read(path).problems] == ["XC-BAD-002"]
+
+
+TEDIOUS = {
+    "magics": b"\0\1" + b"\x7fELF" * 500_000,
+    "identifications": b"\0\1" + BAD[:7] * 300_000,
+    "headers that overlap": b"\0\1" + (BAD[:56] + b"\xff\xff" + BAD[58:64]) * 60_000,
+    "spaces between quotes": b"#!/bin/sh\nbase64 -d\n" + (b"f0VMRgIB" + b"A" * 60 + b'"' + b" " * 500_000) * 4,
+    "a command again and again": b"#!/bin/sh\n" + b"openssl enc " * 200_000,
+    "beginnings of uuencode": b"#!/bin/sh\n" + b"begin 644 a\n" * 200_000,
+    "base64 again and again": b"#!/bin/sh\nbase64 -d\n" + (b"H4sI" + b"A" * 200 + b"\n.\n") * 20_000,
+    "long words": b"#!/bin/sh\nbase64 -d\n" + (b"A" * 59 + b" ") * 60_000,
+}
+
+
+@pytest.mark.parametrize("name", TEDIOUS)
+def test_what_was_made_to_take_long_does_not(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(TEDIOUS[name])
+    begun = time.process_time()
+    read(tmp_path / "x")
+    assert time.process_time() - begun < 8

@@ -12,7 +12,7 @@ from pytest_xinchuang.inspect.formats.contained import Account, CannotRead, Cont
 from pytest_xinchuang.inspect.formats.streams import pieces
 from pytest_xinchuang.messages import _, told
 
-MOST_HEADER = 64 << 20
+MOST_HEADER = 16 << 20
 
 
 def is_asar(data: bytes) -> bool:

@@ -20,6 +20,7 @@ MOST_PENDING = 100_000
 def cpio(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
     """cpio's "new ASCII" format (cpio(5)), up to its trailer."""
     pending: dict[tuple[int, int, int], list[str]] = {}
+    names = 0
     while True:
         header = stream.read(110)
         if header[:6] not in MAGIC:
@@ -31,15 +32,16 @@ def cpio(stream: IO[bytes], account: Account) -> Iterator[ContainedFile]:
         name = stream.read(length + (-(110 + length) % 4))[: length - 1].decode("utf-8", "surrogateescape")
         if name == "TRAILER!!!":
             # A file of several names whose content never came is empty.
-            for names in pending.values():
-                yield from _linked(names[0], names[1:], account)
+            for first, *others in filter(None, pending.values()):
+                yield from _linked(first, others, account)
             return
         part = Part(stream, size)
         if stat.S_ISREG(mode):
             # Of a file with several names, the last member alone has the content.
             inode = (fields[0], fields[7], fields[8])
             others = pending.setdefault(inode, []) if fields[4] > 1 else []
-            if fields[4] > 1 and not size and len(pending) < MOST_PENDING:
+            if fields[4] > 1 and not size and names < MOST_PENDING:
+                names += 1
                 others.append(name)
             else:
                 opened: Callable[[], IO[bytes]] = lambda part=part: part  # type: ignore[misc]  # noqa: E731

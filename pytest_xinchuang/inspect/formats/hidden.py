@@ -8,10 +8,11 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from pytest_xinchuang.inspect.formats.contained import CHUNK, CannotRead
+from pytest_xinchuang.inspect.formats.magic import is_inert, is_plain
 from pytest_xinchuang.messages import _
 
 MAGIC = b"\x7fELF"
@@ -22,6 +23,13 @@ What is made for others, an eBPF program or code for a GPU, is data to all platf
 
 EXECUTABLE = (2, 3)
 """ET_EXEC and ET_DYN."""
+
+_IDENT = re.compile(rb"\x7fELF[\x01\x02][\x01\x02]\x01")
+_IDENT_BYTES = 7
+
+MOST_LOOKS = 20_000
+MOST_HEADERS = 256
+"""Program headers; the largest known programs have some 20."""
 
 MOST = 64
 """Hidden things of one file that are looked into."""
@@ -37,20 +45,28 @@ class Hidden:
 
 
 def embedded(data: Any, begin: int, end: int) -> Iterator[Hidden]:
-    """The programs and shared libraries for any host between two bytes of a file, each with its likely end."""
-    at = begin
-    while at < end:
-        at = _find(data, MAGIC, at, end)
-        if at < 0:
-            return
-        size = _extent(bytes(data[at : min(at + 64, end)]), data, at, end)
-        if size:
-            yield Hidden(at, at + size)
-        at += size or len(MAGIC)
+    """The programs and shared libraries for any host between two bytes of a file, each with its likely end.
+
+    Raises:
+        CannotRead: more places look like the beginning of one than are looked at.
+    """
+    behind, looks = begin, 0
+    for at in range(begin, end, CHUNK):
+        chunk = bytes(data[at : min(at + CHUNK + _IDENT_BYTES - 1, end)])
+        # A plain search first, for it is far faster than that of an expression.
+        for found in _IDENT.finditer(chunk) if MAGIC in chunk else ():
+            first = at + found.start()
+            if first < behind:
+                continue
+            looks += 1
+            if looks > MOST_LOOKS:
+                raise CannotRead(_("more than {n} places that look like objects", n=MOST_LOOKS), "XC-BAD-003")
+            size = _extent(bytes(data[first : min(first + 64, end)]), data, first, end)
+            if size:
+                yield Hidden(first, first + size)
+                behind = first + size
 
 
-_IDENT = re.compile(rb"\x7fELF[\x01\x02][\x01\x02]\x01")
-_IDENT_BYTES = 7
 _TAIL = (1 << 16) + 22
 
 
@@ -79,16 +95,6 @@ def begin_hidden(chunks: Iterator[bytes]) -> tuple[int, Iterator[bytes]] | None:
     return None
 
 
-def _find(data: Any, wanted: bytes, begin: int, end: int) -> int:
-    """As ``find`` of bytes: that of a memory map is slow."""
-    overlap = len(wanted) - 1
-    for at in range(begin, end, CHUNK):
-        found = bytes(data[at : min(at + CHUNK + overlap, end)]).find(wanted)
-        if found >= 0:
-            return at + found
-    return -1
-
-
 def _extent(header: bytes, data: Any, at: int, end: int) -> int:
     """How many bytes an ELF object takes that begins at ``at``; 0: it is none, but bytes that look like its magic."""
     if len(header) < 64 or header[4] not in (1, 2) or header[5] not in (1, 2) or header[6] != 1:
@@ -100,7 +106,13 @@ def _extent(header: bytes, data: Any, at: int, end: int) -> int:
     )
     right = version == 1 and size == (64 if wide else 52) and phentsize == (56 if wide else 32)
     left = end - at
-    if not right or kind not in EXECUTABLE or machine not in HOSTS or not phnum or phoff + phnum * phentsize > left:
+    if (
+        not right
+        or kind not in EXECUTABLE
+        or machine not in HOSTS
+        or not 0 < phnum <= MOST_HEADERS
+        or phoff + phnum * phentsize > left
+    ):
         return 0
     # Without the sections where they lead out of what is there: they are not needed to run it.
     extent = phoff + phnum * phentsize
@@ -119,7 +131,7 @@ def _extent(header: bytes, data: Any, at: int, end: int) -> int:
 _BASE64 = re.compile(
     # The first bytes of ELF, gzip, zip, xz, zstd, bzip2, squashfs, ar, rpm and 7z, as base64 writes them.
     rb"(?<![A-Za-z0-9+/])(?:f0VMRg[EI]|H4sI|UEsDB|/Td6WFoA|KLUv/|Qlpo[MNO]|aHNxc|ITxhcmNoPgo|7avu2|N3q8ryc)"
-    rb"[A-Za-z0-9+/]{40,}(?:(?:\\?\r?\n|\\n|[\"']\s*\+?\s*[\"'])[ \t]*[A-Za-z0-9+/]+)*={0,2}"
+    rb"[A-Za-z0-9+/]{40,}(?:(?:\\?\r?\n|\\n|[\"']\s{0,64}\+?\s{0,64}[\"'])[ \t]*[A-Za-z0-9+/]+)*={0,2}"
 )
 _LEADS = (b"f0VMR", b"H4sI", b"UEsDB", b"/Td6W", b"KLUv/", b"Qlpo", b"aHNxc", b"ITxhc", b"7avu2", b"N3q8r")
 _NOT_BASE64 = re.compile(rb"\\n|[^A-Za-z0-9+/]")
@@ -139,7 +151,7 @@ def encoded(text: bytes) -> Iterator[Hidden]:
             if content and len(found.group()) >= _LEAST:
                 yield Hidden(found.start(), found.end(), content)
     if b"begin" in text:
-        for found in _UU.finditer(text):
+        for found in islice(_UU.finditer(text), MOST):
             end = text.find(b"\n====" if found.group(1) else b"\nend", found.end())
             lines = text[found.end() : end if end >= 0 else len(text)]
             content = from_base64(lines) if found.group(1) else _from_uu(lines)
@@ -172,8 +184,8 @@ def _from_uu(text: bytes) -> bytes:
 
 
 _DECODERS = re.compile(
-    rb"\bbase64 +(?:-d|-D|--decode|-di)\b|\bopenssl +(?:enc|base64)\b[^\n]* -d\b|\buudecode\b|b64decode|b85decode|a85decode"
-    rb"|\bxxd +-r|\bbasenc\b[^\n]* -d"
+    rb"\bbase64 +(?:-d|-D|--decode|-di)\b|\bopenssl +(?:enc|base64)\b[^\n]{0,200} -d\b|\buudecode\b"
+    rb"|b64decode|b85decode|a85decode|\bxxd +-r|\bbasenc\b[^\n]{0,200} -d"
 )
 _LONG = re.compile(rb"[A-Za-z0-9+/]{60,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
 _CLOSED = 4096
@@ -184,10 +196,15 @@ def decoded_by_script(text: bytes) -> bool:
     """Whether a script decodes a long text that it carries, which is of no kind that is known: it may be anything."""
     if _DECODERS.search(text) is None:
         return False
-    known = [(hidden.begin, hidden.end) for hidden in encoded(text)]
+    known = [(hidden.begin, hidden.end) for hidden in islice(encoded(text), MOST)]
     for found in _LONG.finditer(text):
         inside = any(begin <= found.start() < end for begin, end in known)
         pem = text[max(found.start() - 64, 0) : found.start()].rstrip().endswith(b"-----")
-        if len(found.group()) >= _CLOSED and not inside and not pem:
+        if len(found.group()) >= _CLOSED and not inside and not pem and not _is_data(from_base64(found.group())):
             return True
     return False
+
+
+def _is_data(content: bytes) -> bool:
+    """Whether what was decoded is a text, a picture, a font, or a certificate or key (DER)."""
+    return is_plain(content) or is_inert(content, "") or content[:2] == b"\x30\x82"

@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import MissingDependency
 from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.inspect.formats.contained import Account, CannotRead, ContainedFile, Pieces
+from pytest_xinchuang.inspect.formats.contained import Account, CannotRead, ContainedFile, Pieces, TooMuch
 from pytest_xinchuang.inspect.formats.unsquashfs import unsquashed
 from pytest_xinchuang.messages import _
 
@@ -30,6 +30,7 @@ EXTENDED = 7
 
 MOST_BLOCKS = 4 << 20
 MOST_DIRECTORY = 256 << 20
+MOST_ENTRIES = 1_000_000
 NO_FRAGMENT = 0xFFFFFFFF
 ALIKE = 64
 
@@ -81,6 +82,7 @@ class _Squashfs:
             raise CannotRead(_("a squashfs of another version than 4.0, or a damaged one"))
         if begin + self.used > len(data):
             raise CannotRead(_("damaged: cut off"))
+        self.entries = 0
         self._zstd: Any = None
         if compression == ZSTD:
             try:
@@ -177,6 +179,9 @@ class _Squashfs:
                 place, _difference, basic, length = struct.unpack("<HhHH", listing.take(8))
                 name = listing.take(length + 1).decode("utf-8", "surrogateescape")
                 left -= 9 + length
+                self.entries += 1
+                if self.entries > MOST_ENTRIES:
+                    raise TooMuch(_("more than {members} files", members=MOST_ENTRIES))
                 yield name, block << 16 | place, basic
 
     def _member(self, name: str, reference: int) -> ContainedFile:
