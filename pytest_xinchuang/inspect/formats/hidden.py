@@ -187,6 +187,7 @@ _DECODERS = re.compile(
     rb"\bbase64 +(?:-d|-D|--decode|-di)\b|\bopenssl +(?:enc|base64)\b[^\n]{0,200} -d\b|\buudecode\b"
     rb"|b64decode|b85decode|a85decode|\bxxd +-r|\bbasenc\b[^\n]{0,200} -d"
 )
+_WORDS = (b"base64", b"b64", b"openssl", b"uudecode", b"85decode", b"xxd", b"basenc")
 _LONG = re.compile(rb"[A-Za-z0-9+/]{60,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
 _CLOSED = 4096
 """Characters from which on something that a script decodes, and that is of no known kind, is worth a word."""
@@ -194,7 +195,7 @@ _CLOSED = 4096
 
 def decoded_by_script(text: bytes) -> bool:
     """Whether a script decodes a long text that it carries, which is of no kind that is known: it may be anything."""
-    if _DECODERS.search(text) is None:
+    if not any(word in text for word in _WORDS) or _DECODERS.search(text) is None:
         return False
     known = [(hidden.begin, hidden.end) for hidden in islice(encoded(text), MOST)]
     for found in _LONG.finditer(text):
