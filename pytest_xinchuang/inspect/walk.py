@@ -24,8 +24,9 @@ from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
 from pytest_xinchuang.inspect.formats import upx
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
+from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
 from pytest_xinchuang.inspect.formats.entropy import looks_encrypted, without_code
-from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, decoded_by_script, embedded, encoded
+from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, embedded
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
 from pytest_xinchuang.inspect.formats.members import members
@@ -383,7 +384,7 @@ class Walker:
 
     def _text(self, node: Node, name: str, text: bytes, depth: int, place: str, *, script: bool) -> None:
         """What a text carries in letters."""
-        self._embedded(node, name, encoded(text), text, depth, place)
+        self._embedded(node, name, encoded(text, script=script), text, depth, place)
         if script and decoded_by_script(text):
             raise CannotRead(_("a script that decodes data of no kind that is known here"), "XC-BAD-006")
 

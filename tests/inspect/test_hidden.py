@@ -89,6 +89,11 @@ def hiding(elf: bytes) -> dict[str, bytes]:
         "uu.sh": b"#!/bin/sh\nuudecode $0\n" + uuencoded(elf),
         "hex.sh": b"#!/bin/sh\nxxd -r -p <<E\n" + binascii.hexlify(elf) + b"\nE\n",
         "loader.py": b"import base64\nDATA = (\n'" + b"'\n    '".join(base64.encodebytes(elf).split()) + b"')\n",
+        "escapes.sh": b"#!/bin/sh\nprintf '" + b"".join(b"\\%03o" % c for c in elf) + b"' > app\n",
+        "escapes.py": b"open('app', 'wb').write(" + repr(elf).encode() + b")\n",
+        "numbers.js": b"write(new Uint8Array([" + b", ".join(b"%d" % c for c in elf) + b"]))",
+        "numbers.py": b"DATA = bytes([" + b",\n ".join(b"0x%02x" % c for c in elf) + b"])",
+        "b85.py": b'import base64\nD = base64.b85decode("' + base64.b85encode(packed) + b'")\n',
         "bundle.js": b'const d="' + base64.b64encode(elf) + b'"; run(Buffer.from(d, "base64"))',
         "inst.iso": iso({"app": elf, "readme.txt": b"read me"}),
         "frozen": GOOD + containers.pyinstaller({"lib/x.so": elf}),
@@ -141,6 +146,8 @@ HARMLESS = {
     "a picture that a script decodes": b"#!/bin/sh\nbase64 -d <<E\n"
     + base64.encodebytes(b"\x89PNG\r\n\x1a\n" + JUNK)
     + b"E\n",
+    "the magic in a program's text": b"#!/usr/bin/python3\nif data[:4] == b'\\x7fELF': ok()\nMAGIC = [127, 69, 76, 70]\n",
+    "a header of C": b"static const unsigned char helper[] = {" + b",".join(b"%d" % c for c in BAD) + b"};\n",
     "a script of words": b"#!/bin/sh\nbase64 -d $1\n" + b"echo word; " * 2000,
 }
 
@@ -172,6 +179,7 @@ CLOSED = {
     "ext4": ext4(),
     "EROFS": bytes(1024) + b"\xe2\xe1\xf5\xe0" + bytes(4000),
     "FAT": bytes(54) + b"FAT16   " + bytes(448) + b"\x55\xaa" + bytes(4000),
+    "UDF": bytes(32769) + b"BEA01" + bytes(4000),
     "btrfs": bytes(65600) + b"_BHRfS_M" + bytes(4000),
     "LUKS": b"LUKS\xba\xbe\0\2" + bytes(1000),
     "a script that decodes anything": b"#!/bin/sh\nbase64 -d <<E | openssl enc -d > app\n"
@@ -267,6 +275,10 @@ TEDIOUS = {
     "a command again and again": b"#!/bin/sh\n" + b"openssl enc " * 200_000,
     "beginnings of uuencode": b"#!/bin/sh\n" + b"begin 644 a\n" * 200_000,
     "base64 again and again": b"#!/bin/sh\nbase64 -d\n" + (b"H4sI" + b"A" * 200 + b"\n.\n") * 20_000,
+    "escapes": b"#!/bin/sh\n" + b"\\x7fELF" * 200_000,
+    "strings that begin": b"#!/bin/sh\n" + b"'\\x7fELF'\n" * 100_000,
+    "numbers": b"#!/bin/sh\n" + b"127,69,76,70," * 100_000,
+    "base85": b"#!/bin/sh\nb85decode\n" + (b"A" * 4000 + b" ") * 500,
     "long words": b"#!/bin/sh\nbase64 -d\n" + (b"A" * 59 + b" ") * 60_000,
 }
 

@@ -91,6 +91,7 @@ FILE_SYSTEMS = (
     (1024, b"\xe2\xe1\xf5\xe0", "EROFS"),
     (1024, b"\x10\x20\xf5\xf2", "F2FS"),
     (65600, b"_BHRfS_M", "btrfs"),
+    (32769, b"BEA01", "UDF"),
     (82, b"FAT32   ", "FAT"),
     (54, b"FAT1", "FAT"),
     (3, b"NTFS    ", "NTFS"),
