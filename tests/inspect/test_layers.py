@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.extract import extract
 from pytest_xinchuang.inspect.formats.image import removed_by
 from pytest_xinchuang.inspect.images import images
-from pytest_xinchuang.inspect.inspector import Inspector
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers
 
@@ -79,14 +81,19 @@ def test_an_image_for_two_platforms_keeps_their_layers_apart(tmp_path: Path) -> 
     ]
 
 
-def test_a_platform_whose_manifest_was_left_out_is_not_present(tmp_path: Path) -> None:
+def test_a_platform_whose_manifest_was_left_out_is_not_present(tmp_path: Path, platforms: Platforms) -> None:
     files = containers.layout({"arm64": [BASE], "amd64": [ABOVE]})
-    told = images(Node("image", "", "", texts=files))
-    lost = next(n for n, d in files.items() if b'"layers"' in d and told[1].layers[0].rpartition("/")[2].encode() in d)
+    all_of = images(Node("image", "", "", texts=files))
+    lost = next(
+        n for n, d in files.items() if b'"layers"' in d and all_of[1].layers[0].rpartition("/")[2].encode() in d
+    )
     del files[lost]
     found = read(tmp_path, containers.tar(files))
     assert [(i.arch, i.present) for i in images(found.root)] == [("arm64", True), ("amd64", False)]
     assert not found.problems
+    for name, codes in (("kunpeng", set()), ("zhaoxin", {"XC-IMG-001"})):
+        told = Verdicts(platforms.get(name), platforms.file.architectures).of(found)
+        assert {f.code for f in told if f.certainty is not Certainty.NOTE} == codes
 
 
 def test_a_layer_that_is_not_there_or_cannot_be_read_is_told(tmp_path: Path) -> None:

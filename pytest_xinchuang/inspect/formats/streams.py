@@ -165,7 +165,7 @@ class Decompressed(io.RawIOBase):
                 chunk = bytes(self._data[self._at : self._at + self._fed])
                 self._at += len(chunk)
                 if not chunk:
-                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+                    raise CannotRead(_("damaged: cut off"))
             given = self._frame.decompress(chunk, len(buffer))
             if given:
                 buffer[: len(given)] = given
