@@ -5,15 +5,12 @@ Everything is bounded (:class:`Bounds`), and a bad member is a :class:`ReadProbl
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
-import re
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,38 +27,19 @@ from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, 
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
 from pytest_xinchuang.inspect.formats.members import members
-from pytest_xinchuang.inspect.formats.streams import pieces
+from pytest_xinchuang.inspect.held import Held, Regions, mapped, part_of
+from pytest_xinchuang.inspect.names import SCRIPTS, is_blob, is_text
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
 
-Regions = list[tuple[int, int]]
-"""Ranges of bytes of a file."""
-
 OnObject = Callable[[Node, str, bytes], None]
 
-KEPT_TEXTS = (
-    "WHEEL",
-    "METADATA",
-    "pom.xml",
-    "pom.properties",
-    "MANIFEST.MF",
-    "index.json",
-    "manifest.json",
-    "oci-layout",
-    "repositories",
-    "os-release",
-    "control",
-    "package.json",
-)
 
-
-SCRIPTS = (".sh", ".bash", ".run", ".py", ".pl", ".rb", ".js", ".mjs", ".cjs", ".lua", ".tcl", ".php", ".ps1")
 CORE = (b"\x04\0", b"\0\x04")
 """ET_CORE, in either byte order."""
 
 MOST_SCRIPT = 256 << 20
 MOST_TEXT = 1 << 20
-MOST_REGIONS = 1024
 HEAD = PROBED
 """Bytes from which it is told what a member is."""
 
@@ -131,7 +109,7 @@ class Walker:
             )
         node = Node("file", place, path.name)
         try:
-            with (held := _mapped(path)) as data:
+            with (held := mapped(path)) as data:
                 self._blob(node, path.name, data, 0, top=True, regions=held.regions)
         except TooMuch as error:
             self.problem("XC-BAD-003", place, told(error))
@@ -201,7 +179,7 @@ class Walker:
             self._count_member()
             node.members.append(inside)
             node.modes[inside] = stat.S_IMODE(mode)
-            with (held := _mapped(path)) as data:
+            with (held := mapped(path)) as data:
                 self._blob(node, inside, data, 0, regions=held.regions)
 
     def _check_loop(self, node: Node, path: Path, inside: str) -> None:
@@ -325,7 +303,7 @@ class Walker:
                 self.expanded(len(hidden.content), len(hidden.content), hidden.end - hidden.begin)
                 self._blob(child, inside, hidden.content, depth + 1)
                 continue
-            member = ContainedFile(inside, partial(_part, data, hidden.begin, hidden.end), self)
+            member = ContainedFile(inside, partial(part_of, data, hidden.begin, hidden.end), self)
             member.peek(64)
             with self._read(member, child.within(inside)) as content:
                 if content is not None:
@@ -463,9 +441,9 @@ class Walker:
             if data is not None:
                 self._embedded(node, name, embedded(data, 0, len(data)), data, depth, place, first)
 
-    def _read(self, member: ContainedFile, place: str) -> _Held:
+    def _read(self, member: ContainedFile, place: str) -> Held:
         """The whole of a member: in memory when it is small, else in a temporary file without a name."""
-        held = _Held()
+        held = Held()
         limit = self.bounds.object_bytes
         total = 0
         parts: list[bytes] = []
@@ -502,69 +480,3 @@ class Walker:
             file.write(data)
         except OSError as error:
             raise CannotRead(_("no room for it here: {why}", why=system_error(error)), "XC-BAD-006") from error
-
-
-class _Held:
-    """Bytes with what has to be closed after them."""
-
-    def __init__(self) -> None:
-        self.stack = ExitStack()
-        self.data: Any = None
-        self.regions: Regions | None = None
-
-    def __enter__(self) -> Any:
-        return self.data
-
-    def __exit__(self, *_: object) -> None:
-        self.data = None
-        self.stack.close()
-
-
-def _mapped(path: Path) -> _Held:
-    held = _Held()
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        status = os.fstat(fd)
-        if status.st_size:
-            held.data = held.stack.enter_context(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
-            if getattr(status, "st_blocks", status.st_size) * 512 < status.st_size // 2:
-                held.regions = _regions(fd, status.st_size)
-        else:
-            held.data = b""
-    finally:
-        os.close(fd)
-    return held
-
-
-def _regions(fd: int, size: int) -> Regions | None:
-    """Where a sparse file has data; None where that is not told, or in too many places."""
-    found: Regions = []
-    at = 0
-    while at < size and len(found) < MOST_REGIONS:
-        try:
-            begin = os.lseek(fd, at, os.SEEK_DATA)
-            at = os.lseek(fd, begin, os.SEEK_HOLE)
-        except OSError as error:
-            # ENXIO: a hole up to the end.
-            return found if error.errno == errno.ENXIO else None
-        except AttributeError:
-            return None
-        found.append((begin, at))
-    return found if at >= size else None
-
-
-def _part(data: Any, begin: int, end: int) -> Pieces:
-    return Pieces(pieces(data, begin, end))
-
-
-def is_blob(name: str) -> bool:
-    """Whether a name is that of a blob of an OCI layout."""
-    return "blobs/" in name and re.search(r"(?:^|/)blobs/[a-z0-9+._-]+/[0-9a-f]{32,}$", name) is not None
-
-
-def is_text(name: str) -> bool:
-    """Whether a file of this name says something of the whole."""
-    last = name.rpartition("/")[2]
-    # Older Docker engines save an image's configuration under its digest.
-    saved = re.fullmatch(r"[0-9a-f]{64}\.json", name) is not None
-    return last in KEPT_TEXTS or saved or name.endswith((".runtimeconfig.json", ".pom"))

@@ -285,14 +285,14 @@ def test_an_unreadable_file_is_told_and_the_rest_is_read(tmp_path: Path, monkeyp
     tree.mkdir()
     for name in ("a.so", "b.so"):
         (tree / name).write_bytes(ELF)
-    real = walk._mapped
+    real = walk.mapped
 
     def refuse(path: Path) -> object:
         if path.name == "a.so":
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(walk, "_mapped", refuse)
+    monkeypatch.setattr(walk, "mapped", refuse)
     found = inspect(tree)
     assert [(p.code, p.detail) for p in found.problems] == [("XC-BAD-006", "Permission denied")]
     assert len(found.records) == 1
