@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_xinchuang.cli.drafting import draft
 from pytest_xinchuang.commands.common import (
     Commands,
     Context,
     Exit,
     add_format,
+    add_platform,
     completed_by,
     platform_names,
 )
@@ -47,8 +49,19 @@ def add_subject(commands: Commands) -> None:
             help=_("write a template, check a manifest, or print the JSON Schema of manifests"),
         )
         parser.add_argument(
-            "directory", nargs="?", default=".", help=_("where the manifest is (default: {default})", default=".")
+            "directory",
+            nargs="?",
+            help=_(
+                "where the manifest is (default: {default}, with --from the directory that PATH is in)", default="."
+            ),
         )
+        parser.add_argument(
+            "--from",
+            dest="product",
+            metavar="PATH",
+            help=_("init: what is delivered; its manifest is written from what is there, and programs are tried"),
+        )
+        add_platform(parser, several=True, default="all", help=_("where programs are tried; all: all short names"))
 
     commands.command("subject", _("write or check a manifest"), _subject, fill)
 
@@ -132,7 +145,10 @@ def _subject(context: Context) -> int:
     if options.action == "schema":
         context.write_json(subject_model(installed().sections).model_json_schema(by_alias=True))
         return Exit.CLEAN
-    directory = Path(options.directory)
+    if options.product is not None and options.action != "init":
+        raise XcError(_("--from is for init"), mend=verbatim(f"xc subject init --from {options.product}"))
+    beside = Path(options.product).absolute().parent if options.product is not None else Path()
+    directory = Path(options.directory) if options.directory is not None else beside
     if options.action == "init":
         template = resources.fixtures_dir() / "template"
         target = directory / MANIFEST
@@ -140,6 +156,12 @@ def _subject(context: Context) -> int:
             raise XcError(
                 _("{file} is already there", file=verbatim(str(target))), mend=verbatim(f"xc subject check {directory}")
             )
+        if options.product is not None:
+            if not Path(options.product).exists():
+                what = _("{path}: there is no such file or directory", path=verbatim(options.product))
+                raise XcError(what, mend=_("name what is delivered"))
+            draft(context, Path(options.product), directory)
+            return Exit.CLEAN
         directory.mkdir(parents=True, exist_ok=True)
         for name in (MANIFEST, "unit.c"):
             if not (directory / name).exists():

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pytest_xinchuang.assessor.starting import Place, absolute, command, sealed_environment
+from pytest_xinchuang.cli.drafting import draft
 from pytest_xinchuang.commands.common import (
     Commands,
     Context,
@@ -185,26 +186,7 @@ def _of_product(context: Context, product: Path) -> str:
     if (place / MANIFEST).is_file():
         context.tell(_("{manifest} is there, and is used", manifest=verbatim(str(place / MANIFEST))))
         return str(place)
-    return str(_draft(context, product, place))
-
-
-def _draft(context: Context, product: Path, place: Path) -> Path:
-    from pytest_xinchuang.building.drafting import Delivery, trial, write_manifest
-
-    context.options.quiet = True
-    platforms = context.selected()
-    delivery = Delivery(product, place, context.platforms.file.architectures)
-    platform = next((p for p in platforms if any(p.arch in one.programs for one in delivery.delivered)), None)
-    starts = []
-    if platform is not None:
-        pool = context.pool(backend=context.options.backend or "auto")
-        names = platform.architecture.names
-        try_one = trial(pool.sandbox(platform), names.get("oci", platform.arch.value))
-        starts = delivery.starts(platform.arch, try_one)
-        pool.close()
-    manifest = write_manifest(delivery.manifest(starts, context.language), place)
-    context.tell(_("wrote {manifest}: check what it says", manifest=verbatim(str(manifest))))
-    return manifest
+    return str(draft(context, product, place, context.options.backend or "auto"))
 
 
 def _named(suite: str | None) -> list[str]:

@@ -36,11 +36,16 @@ _MOST_DIGITS = 18
 
 @dataclass(frozen=True)
 class Needed:
-    """A symbol version that an object asks a library for, and the symbols that ask for it."""
+    """A symbol version that an object asks a library for, and the symbols that ask for it.
+
+    Attributes:
+        weak: a loader does without it: the need is flagged VER_FLG_WEAK, and every symbol that asks for it is weak.
+    """
 
     library: str
     version: str
     symbols: tuple[str, ...]
+    weak: bool = False
 
     @property
     def family(self) -> str:
@@ -75,6 +80,22 @@ class Function:
     address: int
     size: int
     name: str = ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A PT_LOAD: ``size`` bytes at ``offset`` of the file, mapped at ``address`` and followed by zeros up to ``memory`` bytes.
+
+    Attributes:
+        flags: p_flags, 1 to execute, 2 to write, 4 to read.
+    """
+
+    flags: int
+    offset: int
+    address: int
+    size: int
+    memory: int
+    align: int
 
 
 class WorldEvidence(StrEnum):
@@ -118,6 +139,17 @@ class ElfObject:
         rpath: DT_RPATH, which counts for the libraries of libraries too, and only without ``runpath``.
         nodeflib: DF_1_NODEFLIB: the system's directories are not searched.
         static_pie: a program that is position independent and needs no loader.
+        file_size: bytes of the file.
+        segments: what is mapped, in the order of the program headers.
+        header_entry: bytes of a program header.
+        detached: debug information that was split off: its segments have no bytes, and no loader takes it.
+        osabi: EI_OSABI.
+        abi_version: EI_ABIVERSION.
+        abi_system: the system of the ABI note; 0 is Linux, None where there is no note.
+        relr: has DT_RELR.
+        relocations: the types of its dynamic relocations.
+        unversioned: undefined symbols, not weak, that ask for no version: any loaded object may bring them.
+        isa_needed: the bits of the GNU property "x86 ISA needed": 1 baseline, 2, 4 and 8 the levels 2 to 4.
     """
 
     name: str
@@ -152,8 +184,24 @@ class ElfObject:
     functions: tuple[Function, ...] = ()
     undefined: tuple[str, ...] = ()
     static_pie: bool = False
+    file_size: int = 0
+    segments: tuple[Segment, ...] = ()
+    header_entry: int = 0
+    detached: bool = False
+    osabi: int = 0
+    abi_version: int = 0
+    abi_system: int | None = None
     rpath: tuple[str, ...] = ()
     nodeflib: bool = False
+    relr: bool = False
+    relocations: frozenset[int] = frozenset()
+    isa_needed: int = 0
+    unversioned: frozenset[str] = frozenset()
+
+    @property
+    def program(self) -> bool:
+        """Whether the kernel maps it; everything else is mapped by a loader."""
+        return self.kind == "exec" or (self.kind == "dyn" and (self.interpreter is not None or self.static_pie))
 
     @property
     def is_go(self) -> bool:

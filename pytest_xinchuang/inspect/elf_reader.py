@@ -8,10 +8,13 @@ its tests.
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf
+from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
+from pytest_xinchuang.inspect.elf_notes import Notes, read_notes
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
 from pytest_xinchuang.inspect.unwind import unwind_starts
 from pytest_xinchuang.messages import Message, _
@@ -20,7 +23,7 @@ KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 
 # System V gABI and its GNU extensions: p_type, sh_type, d_tag, note types.
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_TLS = 1, 2, 3, 4, 7
-PT_GNU_EH_FRAME, PT_GNU_STACK, PT_GNU_RELRO = 0x6474E550, 0x6474E551, 0x6474E552
+PT_GNU_EH_FRAME, PT_GNU_STACK, PT_GNU_RELRO, PT_GNU_PROPERTY = 0x6474E550, 0x6474E551, 0x6474E552, 0x6474E553
 SHT_SYMTAB, SHT_NOBITS, SHT_NOTE = 2, 8, 7
 DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ, DT_SYMENT = 1, 4, 5, 6, 7, 8, 10, 11
 DT_SONAME, DT_RPATH, DT_TEXTREL, DT_JMPREL, DT_PLTRELSZ, DT_BIND_NOW, DT_RUNPATH, DT_FLAGS = (
@@ -33,11 +36,12 @@ DT_SONAME, DT_RPATH, DT_TEXTREL, DT_JMPREL, DT_PLTRELSZ, DT_BIND_NOW, DT_RUNPATH
     29,
     30,
 )
+DT_REL, DT_RELSZ, DT_PLTREL, DT_RELR = 17, 18, 20, 36
 DT_GNU_HASH, DT_VERSYM, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 0x4, 0x8, 0x10
 DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
-NT_GNU_ABI_TAG, NT_GNU_BUILD_ID = 1, 3
+VER_FLG_WEAK, STB_WEAK = 0x2, 2
 STT_FUNC, STT_GNU_IFUNC = 2, 10
 SHF_EXECINSTR = 0x4
 PF_X = 0x1
@@ -69,6 +73,7 @@ class _Section:
     size: int
     link: int
     entry: int
+    align: int = 0
 
 
 def read_elf(data: bytes, name: str) -> ElfObject:
@@ -153,8 +158,8 @@ class ElfReader:
         if self.shstrndx < len(rows):
             names = bytes(self.data[rows[self.shstrndx][4] : rows[self.shstrndx][4] + rows[self.shstrndx][5]])
         return [
-            _Section(_string(names, n), kind, flags, address, offset, size, link, entry)
-            for n, kind, flags, address, offset, size, link, _info, _align, entry in rows
+            _Section(_string(names, n), kind, flags, address, offset, size, link, entry, align)
+            for n, kind, flags, address, offset, size, link, _info, align, entry in rows
         ]
 
     def section(self, name: str) -> _Section | None:
@@ -292,7 +297,7 @@ class ElfReader:
 
     def _needed_versions(self) -> tuple[Needed, ...]:
         raw = self._dynamic_bytes(DT_VERNEED, None) if self.tag(DT_VERNEED) is not None else b""
-        by_index: dict[int, tuple[str, str]] = {}
+        by_index: dict[int, tuple[str, str, bool]] = {}
         place, left = 0, min(self.tag(DT_VERNEEDNUM) or 0, len(raw) // 16)
         while left and place + 16 <= len(raw):
             _rest, count, library, first, following = struct.unpack_from(self.order + "HHIII", raw, place)
@@ -300,8 +305,12 @@ class ElfReader:
             for _rest in range(min(count, len(raw) // 16)):
                 if at + 16 > len(raw):
                     raise NotElf(self.name, _("a damaged ELF object: its version needs leave the file"))
-                _rest, _rest, other, name, more = struct.unpack_from(self.order + "IHHII", raw, at)
-                by_index[other & 0x7FFF] = (_string(self.strings, library), _string(self.strings, name))
+                _rest, version_flags, other, name, more = struct.unpack_from(self.order + "IHHII", raw, at)
+                by_index[other & 0x7FFF] = (
+                    _string(self.strings, library),
+                    _string(self.strings, name),
+                    bool(version_flags & VER_FLG_WEAK),
+                )
                 if not more:
                     break
                 at += more
@@ -310,13 +319,16 @@ class ElfReader:
             place += following
             left -= 1
         users: dict[int, list[str]] = {index: [] for index in by_index}
+        strong = set()
         indexes = self._version_indexes() if by_index else ()
-        for (name, _rest, section, _rest, _rest), index in zip(self.symbols, indexes, strict=False):
+        for (name, info, section, _rest, _rest), index in zip(self.symbols, indexes, strict=False):
             if section == 0 and name and (index & 0x7FFF) in users:
                 users[index & 0x7FFF].append(name)
+                if info >> 4 != STB_WEAK:
+                    strong.add(index & 0x7FFF)
         return tuple(
-            Needed(library, version, tuple(sorted(users[index])))
-            for index, (library, version) in sorted(by_index.items())
+            Needed(library, version, tuple(sorted(users[index])), weak and index not in strong)
+            for index, (library, version, weak) in sorted(by_index.items())
         )
 
     def _version_indexes(self) -> tuple[int, ...]:
@@ -355,7 +367,7 @@ class ElfReader:
             )
         flags, flags_1 = self.tag(DT_FLAGS) or 0, self.tag(DT_FLAGS_1) or 0
         undefined = tuple(name for name, _, index, _, _ in self.symbols if index == 0 and name)
-        notes = self._notes()
+        notes = self._notes(by_kind)
         stack = by_kind.get(PT_GNU_STACK)
         relro = "none"
         if PT_GNU_RELRO in by_kind:
@@ -392,33 +404,50 @@ class ElfReader:
             relro=relro,
             pie=kind == "dyn" and (bool(flags_1 & DF_1_PIE) or interpreter is not None),
             static_pie=kind == "dyn" and interpreter is None and bool(flags_1 & DF_1_PIE),
-            build_id=notes.get("build_id", b"").hex(),
-            abi_note=_abi_of(notes.get("abi", b""), self.order),
+            build_id=notes.build_id.hex(),
+            abi_note=notes.kernel,
+            abi_system=notes.system,
+            isa_needed=notes.isa_needed if self.machine == "EM_X86_64" else 0,
             compilers=self._compilers(),
             go=self._go(),
             ifuncs=any(info & 15 == STT_GNU_IFUNC for _, info, _, _, _ in (*self.symbols, *loose)) or self._irelative(),
             code=self._code(functions),
             functions=functions,
             undefined=tuple(sorted({name for name, _, index, _, _ in loose if index == 0 and name})),
+            file_size=len(self.data),
+            segments=tuple(
+                Segment(s.flags, s.offset, s.address, s.size, s.memory, s.align) for s in by_kind.get(PT_LOAD, [])
+            ),
+            header_entry=self.phentsize,
+            detached=self._detached(by_kind),
+            osabi=self.data[7],
+            abi_version=self.data[8],
+            relr=DT_RELR in self.tags,
+            relocations=self.relocations,
+            unversioned=self._unversioned(),
         )
 
-    def _notes(self) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        places = [(s.offset, s.size) for s in self.segments if s.kind == PT_NOTE]
-        places += [(s.offset, s.size) for s in self.sections if s.kind == SHT_NOTE]
-        for offset, size in places[:64]:
-            raw = bytes(self.data[offset : offset + min(size, 1 << 16)])
-            at = 0
-            while at + 12 <= len(raw):
-                named, described, kind = struct.unpack_from(self.order + "III", raw, at)
-                begin = at + 12 + (named + 3 & ~3)
-                owner, content = raw[at + 12 : at + 12 + named], raw[begin : begin + described]
-                if owner == b"GNU\0" and kind == NT_GNU_BUILD_ID:
-                    found.setdefault("build_id", content)
-                elif owner == b"GNU\0" and kind == NT_GNU_ABI_TAG:
-                    found.setdefault("abi", content)
-                at = begin + (described + 3 & ~3)
-        return found
+    def _unversioned(self) -> frozenset[str]:
+        wanted = [
+            (name, n)
+            for n, (name, info, index, _, _) in enumerate(self.symbols)
+            if not index and name and info >> 4 == 1
+        ]
+        indexes = self._version_indexes() if wanted and DT_VERSYM in self.tags else ()
+        return frozenset(name for name, n in wanted if n >= len(indexes) or indexes[n] & 0x7FFF <= 1)
+
+    def _detached(self, by_kind: dict[int, list[_Segment]]) -> bool:
+        """What `objcopy --only-keep-debug` leaves: a dynamic segment without bytes, or code whose sections have none."""
+        if any(s.size == 0 and s.memory for s in by_kind.get(PT_DYNAMIC, [])):
+            return True
+        code = [s for s in self.sections if s.flags & SHF_EXECINSTR and s.size]
+        debug = any(s.name.startswith((".debug_", ".zdebug_")) for s in self.sections)
+        return bool(debug and code and all(s.kind == SHT_NOBITS for s in code))
+
+    def _notes(self, by_kind: dict[int, list[_Segment]]) -> Notes:
+        places = [(s.offset, s.size, s.align) for kind in (PT_NOTE, PT_GNU_PROPERTY) for s in by_kind.get(kind, [])]
+        places += [(s.offset, s.size, s.align) for s in self.sections if s.kind == SHT_NOTE]
+        return read_notes(self.data, places, self.order, self.word)
 
     def _compilers(self) -> tuple[str, ...]:
         comment = self.section(".comment")
@@ -442,17 +471,35 @@ class ElfReader:
                     return found
         return None
 
+    @cached_property
+    def relocations(self) -> frozenset[int]:
+        """The types of the dynamic relocations, those of a PLT among them."""
+        found: set[int] = set()
+        explicit = self.tag(DT_PLTREL) != DT_REL
+        tables = ((DT_RELA, DT_RELASZ, True), (DT_REL, DT_RELSZ, False), (DT_JMPREL, DT_PLTRELSZ, explicit))
+        for address, size, addend in tables:
+            if self.tag(address) is None:
+                continue
+            raw = self._dynamic_bytes(address, self.tag(size) or 0)
+            step = self.word * (3 if addend else 2)
+            words = array("I", raw[: len(raw) // step * step])
+            if (self.order == "<") != (sys.byteorder == "little"):
+                words.byteswap()
+            # r_info is the second word of an entry; its type is the lower half of 64 bits, and the lowest byte of 32.
+            if self.wide:
+                found.update(words[2 if self.order == "<" else 3 :: step // 4])
+            else:
+                found.update(info & 0xFF for info in words[1 :: step // 4])
+        return frozenset(found)
+
     def _irelative(self) -> bool:
         wanted = R_IRELATIVE.get(self.machine)
         if wanted is None or not self.wide:
             return False
-        for address, size in ((DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)):
-            raw = self._dynamic_bytes(address, self.tag(size) or 0) if self.tag(address) is not None else b""
-            raw = raw[: len(raw) // 24 * 24]
-            if any(info & 0xFFFFFFFF == wanted for _, info, _ in struct.iter_unpack(self.order + "QQq", raw)):
-                return True
         # A static program has them in a section, between __rela_iplt_start and __rela_iplt_end.
-        return any(s.name in (".rela.plt", ".rela.iplt") and s.size for s in self.sections) and not self.tags
+        return wanted in self.relocations or (
+            not self.tags and any(s.name in (".rela.plt", ".rela.iplt") and s.size for s in self.sections)
+        )
 
     def _code(self, functions: tuple[Function, ...]) -> tuple[CodeRange, ...]:
         found = [
@@ -507,10 +554,3 @@ def _string(table: bytes, offset: int) -> str:
         return ""
     end = table.find(b"\0", offset, offset + MAX_STRING)
     return table[offset : end if end >= 0 else offset + MAX_STRING].decode(errors="backslashreplace")
-
-
-def _abi_of(raw: bytes, order: str) -> tuple[int, int, int] | None:
-    if len(raw) < 16:
-        return None
-    system, major, minor, patch = struct.unpack_from(order + "IIII", raw)
-    return (major, minor, patch) if system == 0 else None

@@ -199,7 +199,9 @@ class Verdicts:
         closure = self._closures.get(id(root))
         if closure is None:
             closure = self._closures[id(root)] = Closure(delivered.taken_of(root.records))
-        return Surroundings(closure.pulled(record), closure.shipped, asks, root.libc_of(record))
+        libc = root.libc_of(record)
+        release = closure.glibc if libc == "glibc" else None
+        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
@@ -208,6 +210,7 @@ class Verdicts:
         if not check_machine(self.judge, record, around):
             return
         check_symbols(self.judge, record, around)
+        elf_rules.check_loader(self.judge, record, around)
         elf_rules.check_loading(self.judge, record, around)
         for rule in PLAIN_RULES:
             rule(self.judge, record)
@@ -236,6 +239,7 @@ def describe(elf: ElfObject) -> dict[str, Any]:
         "interpreter": elf.interpreter,
         "soname": elf.soname,
         "libraries": list(elf.libraries),
+        "rpath": list(elf.rpath),
         "runpath": list(elf.runpath),
         "versions": sorted({n.version for n in elf.needed}),
         "load_alignments": sorted(set(elf.load_alignments)),

@@ -16,7 +16,10 @@ import yaml
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.commands.exits import Exit
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.toolchain.builder import Builder, Target
 
 
 def test_platforms_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,3 +211,38 @@ def test_a_full_disk_is_an_error_and_neither_clean_nor_a_finding(words: list[str
     assert done.returncode == Exit.ERROR
     assert done.stderr.startswith("xc: ") and "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr and "mend:" in done.stderr
+
+
+def test_a_manifest_of_what_is_delivered_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/readme").write_text("nothing that runs")
+    for words, told in (
+        (["--from", str(tmp_path / "none")], "there is no such file"),
+        (["--from", str(tmp_path / "dist")], "no program, library, package or image in it"),
+        ([str(tmp_path / "elsewhere"), "--from", str(tmp_path / "dist")], "is not below"),
+    ):
+        assert main(["subject", "init", *words]) == Exit.ERROR
+        assert told in capsys.readouterr().err
+    assert main(["subject", "check", "--from", str(tmp_path / "dist")]) == Exit.ERROR
+    assert "--from is for init" in capsys.readouterr().err
+    assert not (tmp_path / "xinchuang.yaml").exists()
+
+
+@pytest.mark.sandbox
+def test_an_untested_product_has_its_grade_by_two_commands(
+    tmp_path: Path, platforms: Platforms, pool: Pool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
+    source = tmp_path / "tool.c"
+    source.write_text('#include <stdio.h>\nint main(void) { return puts("tool 1.0") < 0; }\n')
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/tool-arm64").write_bytes(Builder(pool.store.cache).c(target, [source]))
+    (tmp_path / "dist/tool-arm64").chmod(0o755)
+    assert main(["subject", "init", "--from", str(tmp_path / "dist"), "--platform", "kunpeng"]) == 0
+    assert "check what it says" in capsys.readouterr().err
+    assert main(["subject", "check", str(tmp_path)]) == 0
+    written = (tmp_path / "xinchuang.yaml").read_text()
+    assert "dist/tool-arm64" in written and "--version" in written
+    assert main(["subject", "init", "--from", str(tmp_path / "dist")]) == Exit.ERROR

@@ -35,6 +35,16 @@ ARTIFACTS = {
         "void add(int *a, const int *b) { for (int i = 0; i < 64; i++) a[i] += b[i]; }\n",
         ("-O3", "-mavx2"),
     ),
+    "artifact_dies_when_loaded": (
+        Arch.ARM64,
+        "2.28",
+        "#include <sys/auxv.h>\nstatic int count;\n"
+        'static void add(void) { int r; __asm__ volatile(".arch_extension lse\\n\\tldadd %w1, %w0, [%2]"'
+        ' : "=r"(r) : "r"(1), "r"(&count)); }\n'
+        "static void (*volatile chosen)(void) = add;\n"
+        "__attribute__((constructor)) static void begin(void) { if (getauxval(AT_PAGESZ)) chosen(); }\n",
+        (),
+    ),
     "artifact_static_tls": (
         Arch.ARM64,
         "2.28",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.inspect.elf import Needed
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.messages import _, joined
 
@@ -29,6 +30,13 @@ class Closure:
     @property
     def shipped(self) -> frozenset[str]:
         return frozenset(self.by_name)
+
+    @property
+    def glibc(self) -> tuple[int, ...] | None:
+        """The release of the glibc among them, by the newest version that it defines."""
+        libc = self.by_name.get("libc.so.6")
+        defined = libc.elf.provided if libc is not None else ()
+        return max((n for version in defined if (n := Needed("", version, ()).number)), default=None)
 
     def pulled(self, record: ElfRecord) -> str:
         """Who brings this object in, as a chain from a program or module that nothing else needs."""
@@ -65,7 +73,9 @@ def check_closure(judge: Judge, closure: Closure) -> None:
     for record in closure.records:
         for needed in record.elf.needed:
             provider = closure.by_name.get(needed.library)
-            if provider is not None and provider.elf.provided and needed.version not in provider.elf.provided:
+            if provider is None or not provider.elf.provided or needed.weak:
+                continue
+            if needed.version not in provider.elf.provided:
                 judge.find(
                     "XC-ELF-014",
                     Certainty.CERTAIN,

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
+from pytest_xinchuang.inspect.inventory import Inventory
 from pytest_xinchuang.inspect.kinds import relro_word, world_word
+from pytest_xinchuang.inspect.loader.private import NEWEST_READ, PRIVATE
+from pytest_xinchuang.inspect.loader.rules import DYNAMIC_MARK, refusals
+from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
 from pytest_xinchuang.messages import _
@@ -53,6 +57,7 @@ class Surroundings:
         pulled: who needs this object, as " (pulled in by ...)" or nothing.
         shipped: names of libraries that come with it: their symbol versions are judged by themselves.
         libc: the C library that comes with it, ``glibc`` or ``musl``: that of the platform is not asked then.
+        release: of that C library, where it can be told.
         asks: how another member of the same static library asks for the CPU's features: it may guard this one.
     """
 
@@ -60,6 +65,7 @@ class Surroundings:
     shipped: frozenset[str] = frozenset()
     asks: str = ""
     libc: str | None = None
+    release: tuple[int, ...] | None = None
 
 
 def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool:
@@ -81,8 +87,11 @@ def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool
         )
         return False
     if elf.kind != "rel" and any(elf.padding):
-        # An AppImage's mark is known to stand there; who runs the program has to mind it all the same.
-        certainty = Certainty.NOTE if elf.padding[:2] == b"I\x02" else Certainty.UNDECIDED
+        # An AppImage's mark is known to stand there; who runs the program has to mind it all the same. The kernel looks at
+        # it in no program, glibc's loader in every library ("nonzero padding in e_ident").
+        refused = not elf.program and platform.system.libc == "glibc"
+        unseen = Certainty.NOTE if elf.padding[:2] == b"I\x02" else Certainty.UNDECIDED
+        certainty = Certainty.CERTAIN if refused else unseen
         judge.find("XC-ELF-008", certainty, record.place, padding=elf.padding.hex())
     if not _check_world(judge, record):
         return False
@@ -167,26 +176,103 @@ def _check_world(judge: Judge, record: ElfRecord) -> bool:
 
 
 def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
-    """Symbol versions against the platform's libc and libstdc++. Libraries that come along are judged by themselves."""
+    """Symbol versions against the platform's libraries. Libraries that come along are judged by themselves."""
     system = judge.platform.system
-    if (around.libc or system.libc) != "glibc":
+    if (around.libc or system.libc) != "glibc" or record.elf.kind == "rel":
+        # musl's loader looks at no version.
         return
     libc, cxx = system.libc_version.value, system.glibcxx_max.value
     cxxabi = CXXABI_OF.get(cxx or "")
+    known = judge.inventory
     for needed in record.elf.needed:
-        if needed.library in around.shipped or (around.libc is not None and LIBC.match(needed.library)):
+        own = around.libc is not None and LIBC.match(needed.library) is not None
+        if needed.library in around.shipped or needed.weak or own:
             continue
-        relr = needed.version == "GLIBC_ABI_DT_RELR"
+        relr = needed.version == DYNAMIC_MARK
         asked = (2, 36) if relr else needed.number
-        if not asked:
-            continue
-        if relr or needed.family == "GLIBC":
+        if asked and (relr or needed.family == "GLIBC") and needed.library not in _NOT_OF_GLIBC:
             code = "XC-ELF-012" if relr else "XC-ELF-010"
             _compare(judge, record, needed, around, code, asked, libc, "libc_version", "glibc")
-        elif needed.family == "GLIBCXX":
+        elif asked and needed.family == "GLIBCXX":
             _compare(judge, record, needed, around, "XC-ELF-011", asked, cxx, "glibcxx_max", "libstdc++")
-        elif needed.family == "CXXABI" and asked > (1, 3) and (cxxabi or not cxx):
-            _compare(judge, record, needed, around, "XC-ELF-011", asked, cxxabi, "glibcxx_max", "libstdc++'s CXXABI")
+        elif asked and needed.family == "CXXABI":
+            if asked > (1, 3) and (cxxabi or not cxx):
+                _compare(
+                    judge, record, needed, around, "XC-ELF-011", asked, cxxabi, "glibcxx_max", "libstdc++'s CXXABI"
+                )
+        elif needed.version != "GLIBC_PRIVATE" and around.libc is None:
+            # A root that brings its C library gets no library of the platform's.
+            _look_up(judge, record, needed, around, known)
+    _check_private(judge, record, around)
+    _check_strangers(judge, record)
+
+
+_NOT_OF_GLIBC = frozenset({"libcrypt.so.1"})
+"""Libraries that have versions called GLIBC_, and are not of the release that the platform's libc is of."""
+
+
+def _look_up(judge: Judge, record: ElfRecord, needed: Needed, around: Surroundings, known: Inventory) -> None:
+    """A version of any other family, in what is known of the platform's library."""
+    library = known.library(needed.library)
+    has = library.has(needed.version) if library is not None else None
+    if library is None and known.whole:
+        return  # The library itself is missing, which is told by itself.
+    if has is True:
+        return
+    judge.find(
+        "XC-ELF-041" if has is False else "XC-ELF-042",
+        Certainty.CERTAIN if has is False else Certainty.UNDECIDED,
+        record.place,
+        {"symbols": list(needed.symbols[:50]), "version": needed.version},
+        symbols=several(needed.symbols, 3) if needed.symbols else _("a version marker"),
+        version=needed.version,
+        library=needed.library,
+        system=judge.platform.system.title.message(),
+        pulled=around.pulled,
+    )
+
+
+def _check_private(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    """What glibc keeps for itself, asked for by its version or by its name alone."""
+    elf = record.elf
+    own = elf.soname is not None and (elf.soname in GLIBC_LIBRARIES or LOADER.fullmatch(elf.soname))
+    if around.libc is not None or "libc.so.6" in around.shipped or own:
+        return  # A glibc that comes along, or a part of one.
+    asked = {
+        s for n in elf.needed if n.version == "GLIBC_PRIVATE" and not n.weak for s in (n.symbols or ("GLIBC_PRIVATE",))
+    }
+    asked |= elf.unversioned & PRIVATE.keys()
+    if not asked:
+        return
+    text = judge.platform.system.libc_version.value
+    release = version_key(text) if text else None
+    gone = sorted(s for s in asked if release is not None and s in PRIVATE and not _is_in(s, release))
+    judge.find(
+        "XC-ELF-040",
+        Certainty.CERTAIN if gone else Certainty.UNDECIDED,
+        record.place,
+        {"symbols": sorted(asked)[:50]},
+        symbols=several(gone or sorted(asked), 3),
+        system=judge.platform.system.title.message(),
+        why=_("which its glibc {version} does not have", version=text)
+        if gone
+        else _("which any update of its glibc may change or drop"),
+    )
+
+
+def _is_in(symbol: str, release: tuple[int, ...]) -> bool:
+    first, last = PRIVATE[symbol]
+    # What the newest release that was read still has may be in later ones too.
+    return first <= release and (release <= last or last == NEWEST_READ)
+
+
+def _check_strangers(judge: Judge, record: ElfRecord) -> None:
+    """Versions of a library that the object does not need: glibc gives up unless something else has loaded it."""
+    elf = record.elf
+    strange = sorted({n.library for n in elf.needed} - {*elf.libraries, "libc.so.6"} - {elf.soname or ""})
+    strange = [name for name in strange if not LOADER.fullmatch(name)]
+    if strange:
+        judge.find("XC-ELF-043", Certainty.GUARDED, record.place, libraries=several(strange, 3))
 
 
 # What every libstdc++ that a platform can have provides: GCC 4.9's, which came before the oldest of them.
@@ -232,32 +318,21 @@ def _compare(
         )
 
 
-def check_alignment(judge: Judge, record: ElfRecord) -> None:
-    platform, elf = judge.platform, record.elf
-    if not elf.load_alignments:
-        return
-    least = min(elf.load_alignments)
-    fact, largest = platform.page_size, platform.architecture.max_page_size
-    if fact is not None and fact.value is not None:
-        if least < fact.value:
-            judge.find(
-                "XC-ELF-020",
-                Certainty.CERTAIN,
-                record.place,
-                align=f"{least:#x}",
-                page=f"{fact.value:#x}",
-                system=platform.system.title.message(),
-                arch=platform.arch,
-            )
-    elif least < largest:
+def check_loader(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    """What the kernel and the loader refuse: segments, system, ABI tag, ISA level, relocations."""
+    platform = judge.platform
+    ground = judge.ground if around.libc is None else judge.ground.with_own(around.libc, around.release)
+    for refusal in refusals(record.elf, ground, record.path):
         judge.find(
-            "XC-ELF-021",
-            Certainty.UNDECIDED,
+            refusal.code,
+            refusal.certainty,
             record.place,
-            align=f"{least:#x}",
-            page=f"{largest:#x}",
+            None,
+            system=platform.system.title.message(),
             os=platform.os_name,
             arch=platform.arch,
+            cpu=platform.cpu.title.message(),
+            **refusal.params,
         )
 
 
@@ -270,10 +345,13 @@ def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None
         late = not around.pulled and elf.tls_size > TLS_SURPLUS
         certainty = Certainty.CERTAIN if late else Certainty.GUARDED
         judge.find("XC-ELF-022", certainty, record.place, size=elf.tls_size, surplus=TLS_SURPLUS)
-    if elf.exec_stack and elf.kind != "rel":
-        libc = judge.platform.system.libc_version.value
+    # glibc's default for x86-64 is an executable stack (stackinfo.h); elsewhere the kernel's and the loader's is not.
+    asks = elf.exec_stack or (elf.exec_stack is None and elf.machine == "EM_X86_64" and bool(elf.segments))
+    if asks and elf.kind in ("dyn", "exec") and not elf.detached:
         # Since glibc 2.41 dlopen refuses it; before, it makes the stack executable, which a security policy may refuse.
-        refused = libc is not None and version_key(libc) >= (2, 41)
+        # What is loaded when the program starts gets one there as well (glibc.rtld.execstack).
+        libc = around.release if around.libc is not None else judge.ground.version
+        refused = library and not around.pulled and libc is not None and libc >= (2, 41)
         judge.find("XC-ELF-023", Certainty.CERTAIN if refused else Certainty.GUARDED, record.place)
     if elf.text_relocations:
         judge.find("XC-ELF-024", Certainty.NOTE, record.place)
@@ -380,7 +458,7 @@ def check_mixture(judge: Judge, records: list[ElfRecord]) -> None:
 
 
 Rule = Callable[[Judge, ElfRecord], None]
-PLAIN_RULES: tuple[Rule, ...] = (check_alignment, check_kernel_calls, check_marks)
+PLAIN_RULES: tuple[Rule, ...] = (check_kernel_calls, check_marks)
 
 
 def embeds(elf: ElfObject, data: bytes) -> dict[str, str]:

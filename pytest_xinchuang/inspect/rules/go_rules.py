@@ -22,6 +22,9 @@ def check_go(judge: Judge, record: ElfRecord) -> None:
         judge.find(
             "XC-GO-002", Certainty.CERTAIN, record.place, version=go.version, arch=platform.arch, minimum=minimum
         )
+    system = go.setting("GOOS")
+    if system not in (None, "", "linux"):
+        judge.find("XC-GO-006", Certainty.CERTAIN, record.place, version=go.version, system=system)
     limits = platform.cpu.go_env.value or {}
     for key in ("GOARM64", "GOAMD64"):
         value, limit = go.setting(key), limits.get(key)

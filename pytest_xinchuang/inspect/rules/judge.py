@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.inspect.inventory import Inventory, inventory
+from pytest_xinchuang.inspect.loader.refusal import Ground
 from pytest_xinchuang.inspect.record import ElfRecord as ElfRecord
 from pytest_xinchuang.messages import Message, _, joined
 
@@ -28,6 +31,16 @@ class Judge:
     ) -> None:
         shown = {key: value if isinstance(value, Message) else str(value) for key, value in params.items()}
         self.findings.append(Finding(code, certainty, place, self.platform.id, shown, evidence or {}))
+
+    @cached_property
+    def ground(self) -> Ground:
+        """The platform as its loaders go by it."""
+        return Ground.of(self.platform)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The platform's libraries."""
+        return inventory(self.platform)
 
     @property
     def arch_name(self) -> str:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from pytest_xinchuang.core.errors import XcError
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform, PlatformsFile
 from pytest_xinchuang.core.subject import Artifact, Subject
 from pytest_xinchuang.core.verdict import Cause, Fidelity, Level
 from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.inspect.kept import Kept
+from pytest_xinchuang.loading.engine import Loader
+from pytest_xinchuang.loading.findings import findings_of, not_loaded
 from pytest_xinchuang.messages import _, joined
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVES, FITS, LOADS
-from pytest_xinchuang.tools.process import Runner
+from pytest_xinchuang.sandbox.pool import Pool
 
 BY_LEVEL = {Level.L1: LOADS, Level.L2: FITS, Level.L3: BEHAVES}
 
@@ -20,7 +28,13 @@ _UNKNOWN_FACT = {"XC-ELF-013", "XC-ELF-021", "XC-ELF-002"}
 
 
 class Inspections(dict[str, Inspection]):
-    """Inspections of a subject's artifacts by file; platforms with the same file share one."""
+    """Inspections of a subject's artifacts by file; platforms with the same file share one, and the bytes of its objects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        directory = Path(tempfile.mkdtemp(prefix="xc-artifacts-"))
+        weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        self.kept = Kept(directory)
 
 
 def inspect_artifacts(
@@ -29,12 +43,12 @@ def inspect_artifacts(
     file: PlatformsFile,
     catalogue: FindingCatalogue,
     read: Inspections,
-    runner: Runner,
+    pool: Pool,
 ) -> list[UnitRecord]:
     """A record for each artifact. ``read`` keeps the inspections, for other platforms with the same file."""
     short = file.short_of(platform.id)
     return [
-        _one(subject, artifact, platform, short, file, catalogue, read, runner) for artifact in subject.file.artifacts
+        _one(subject, artifact, platform, short, file, catalogue, read, pool) for artifact in subject.file.artifacts
     ]
 
 
@@ -46,7 +60,7 @@ def _one(
     file: PlatformsFile,
     catalogue: FindingCatalogue,
     read: Inspections,
-    runner: Runner,
+    pool: Pool,
 ) -> UnitRecord:
     record = UnitRecord(f"artifact {artifact.name}", _("artifact {name}", name=artifact.name))
     name = artifact.file_for(platform, short)
@@ -66,7 +80,7 @@ def _one(
         return record
     try:
         if name not in read:
-            read[name] = Inspector(runner=runner).read(subject.path(name), name)
+            read[name] = Inspector(runner=pool.runner, kept=read.kept).read(subject.path(name), name)
     except XcError as error:
         record.blocked_by = record.undecided(LOADS, Cause.HOST, error.what, error.mend)
         return record
@@ -82,6 +96,11 @@ def _one(
         return record
     findings = Verdicts(platform, file.architectures).of(inspection)
     findings += problems_as_findings(inspection.problems, platform.id)
+    run = any(unit.artifact == artifact.name or unit.files.get(platform.arch) == name for unit in subject.file.units)
+    loaded = _loaded(inspection, platform, file, read.kept, pool)
+    # A unit that runs it decides what opening it left open. What was certain of an object by itself is told once.
+    known = {f.object for f in findings if f.certainty is Certainty.CERTAIN}
+    findings += [f for f in loaded if f.object not in known and not (run and f.certainty is Certainty.UNDECIDED)]
     told = [{"code": f.code, "certainty": f.certainty.value, "text": catalogue.text(f)} for f in findings]
     seen: dict[str, object] = {
         "kind": "inspection",
@@ -91,10 +110,18 @@ def _one(
         "findings": told[:200],
     }
     record.saw(BY_LEVEL.values(), Fidelity.STATIC, seen)
-    run = any(unit.artifact == artifact.name or unit.files.get(platform.arch) == name for unit in subject.file.units)
     for finding in findings:
         _take(record, finding, catalogue, run)
     return record
+
+
+def _loaded(inspection: Inspection, platform: Platform, file: PlatformsFile, kept: Kept, pool: Pool) -> list[Finding]:
+    """What the platform's loader says of the objects."""
+    place = inspection.root.place
+    try:
+        return findings_of(Loader(pool, platform, file.architectures, kept).load(inspection), platform, place)
+    except HostFault as fault:
+        return [not_loaded(fault, platform, place)]
 
 
 def _take(record: UnitRecord, finding: Finding, catalogue: FindingCatalogue, run: bool) -> None:

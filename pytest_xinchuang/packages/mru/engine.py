@@ -216,7 +216,7 @@ class MruEngine:
             records.append(own)
         read = self.pool.shared.slot(Inspections, self.bench.subject_digest)
         records += inspect_artifacts(
-            self.subject, self.platform, self.pool.store.platforms.file, self.findings, read, self.builder.runner
+            self.subject, self.platform, self.pool.store.platforms.file, self.findings, read, self.pool
         )
         self._look_at_artifacts(read)
         if self.subject.file.build_flags:

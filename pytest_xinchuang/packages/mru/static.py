@@ -40,10 +40,13 @@ REQUIREMENT_OF: dict[str, str] = {
     **dict.fromkeys(
         ("XC-ELF-001", "XC-ELF-002", "XC-ELF-004", "XC-ELF-006", "XC-ELF-007", "XC-ELF-008", "XC-ELF-009"), MACHINE
     ),
-    **dict.fromkeys(("XC-GO-002", "XC-GO-003"), MACHINE),
+    **dict.fromkeys(("XC-ELF-034", "XC-ELF-035", "XC-ELF-036", "XC-ELF-038", "XC-ELF-039"), MACHINE),
+    **dict.fromkeys(("XC-GO-002", "XC-GO-003", "XC-GO-006"), MACHINE),
     **dict.fromkeys(("XC-ELF-010", "XC-ELF-011", "XC-ELF-012", "XC-ELF-013"), SYMBOLS),
-    **dict.fromkeys(("XC-ELF-020", "XC-ELF-021"), ALIGNMENT),
+    **dict.fromkeys(("XC-ELF-040", "XC-ELF-041", "XC-ELF-042"), SYMBOLS),
+    **dict.fromkeys(("XC-ELF-020", "XC-ELF-021", "XC-ELF-032", "XC-ELF-033"), ALIGNMENT),
     **dict.fromkeys(("XC-ISA-001", "XC-ISA-002", "XC-ISA-003", "XC-ISA-004", "XC-ISA-006", "XC-ISA-007"), BASELINE),
+    "XC-ELF-037": BASELINE,
     "XC-GO-001": BASELINE,
 }
 """Finding code -> the requirement that it decides.
@@ -51,7 +54,13 @@ REQUIREMENT_OF: dict[str, str] = {
 Codes of findings that a program can guard against at run time are left out: the sandbox run decides those.
 """
 
-_CAUSES = {"XC-ELF-013": Cause.MISSING_FACT, "XC-ELF-021": Cause.MISSING_FACT, "XC-ELF-002": Cause.MISSING_FACT}
+_CAUSES = dict.fromkeys(
+    (
+        *("XC-ELF-002", "XC-ELF-013", "XC-ELF-021", "XC-ELF-032", "XC-ELF-035", "XC-ELF-036", "XC-ELF-037"),
+        *("XC-ELF-038", "XC-ELF-039", "XC-ELF-040", "XC-ELF-042"),
+    ),
+    Cause.MISSING_FACT,
+)
 
 
 def inspect(
