@@ -22,7 +22,7 @@ from pytest_xinchuang.inspect.formats import upx
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
-from pytest_xinchuang.inspect.formats.entropy import looks_encrypted, without_code
+from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
 from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, embedded
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
@@ -243,10 +243,9 @@ class Walker:
                 return
             with translated():
                 closed = looks_encrypted(data)
-            if closed is not None:
-                self.on_object(node, name, without_code(data))
-                raise CannotRead(closed, "XC-BAD-011")
             self.on_object(node, name, data)
+            if closed is not None:
+                raise CannotRead(closed, "XC-BAD-011")
             with translated():
                 behind = behind_program(data)
             end = len(data) if behind is None else behind[1]
@@ -264,7 +263,7 @@ class Walker:
 
     def _packed(self, node: Node, name: str, data: Any, depth: int, place: str) -> None:
         """A program of UPX: its own headers are what the kernel maps, the code that they name is compressed."""
-        self.on_object(node, name, without_code(data))
+        self.on_object(node, name, data)
         if self._too_deep(place, depth):
             return
         child = Node("upx", place, name, node)

@@ -89,6 +89,9 @@ def test_a_packed_program_is_judged_by_what_it_unpacks_to(tmp_path: Path) -> Non
     assert stub.isa is not None and not stub.isa.scanned, "its compressed code is no code"
     assert program.isa is not None and program.isa.scanned > 100
     assert program.elf.libraries == ("libc.so.6",) and not found.problems
+    assert stub.sha256 == hashlib.sha256((REAL / "nrv2e.upx").read_bytes()).hexdigest(), "it is the file that is loaded"
+    alone = Inspector().object((REAL / "nrv2e.upx").read_bytes(), "app")
+    assert alone.isa is None and alone.isa_fault is not None, "who does not unpack it cannot judge it"
     assert program.place == f"{REAL}/nrv2e.upx!nrv2e.upx"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_xinchuang.inspect.formats.contained import Account, CannotRead
+from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
 from pytest_xinchuang.inspect.formats.nrv import nrv
 from pytest_xinchuang.inspect.formats.unfilter import unfiltered
 from pytest_xinchuang.messages import Message, _, verbatim
@@ -37,6 +38,16 @@ class CannotUnpack(CannotRead):
 def is_packed(data: Any) -> bool:
     """Whether an ELF object is what UPX made: its mark stands behind the program headers, or in its header at the end."""
     return _info(data) is not None or _tail(data) is not None
+
+
+def is_code_packed(data: Any) -> bool:
+    """Whether what an object's headers name as code is none: UPX made it, or another packer."""
+    if len(data) < 64 or bytes(data[:4]) != b"\x7fELF":
+        return False
+    try:
+        return is_packed(data) or looks_encrypted(data) is not None
+    except struct.error:
+        return False
 
 
 def _headers(data: Any) -> tuple[str, bool, int, int, int]:
