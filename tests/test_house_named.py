@@ -32,6 +32,8 @@ NO_COMMANDS = {
 }
 FOREIGN = {
     "--collect-only": "pytest",
+    "--page-size": "patchelf",
+    "--remove-section": "objcopy",
     "--snapshot-update": "syrupy",
     "--deselect": "pytest",
     "--no-binary": "pip",

@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "shell": (["kunpeng"], "platform offline"),
     "rootfs": (["list"], "platform"),
     "kernel": (["list"], "platform"),
-    "subject": (["check"], ""),
+    "subject": (["check"], "platform"),
     "inspect": (["a"], "format output platform"),
     "explain": ([], "output"),
     "flags": (["kunpeng"], "platform"),
