@@ -196,6 +196,10 @@ class Delivery:
             self._image(node, outer)
         elif node.kind in ("deb", "rpm"):
             self._packages([node], outer)
+        elif node.kind == "upx" and outer is not None:
+            for record in node.objects:  # it runs in the place of the packed one, $ORIGIN and all
+                outer.files[f"{_clean(node.name)}!{record.path}"] = record
+            self._children(node.children, outer)
         elif node.kind != "static-archive":
             root = self._root(_kind_of(node), node.place, outer, name=node.name)
             root.add(node)

@@ -24,17 +24,23 @@ class Image:
     Attributes:
         os: by Go's names, as is ``arch``; empty where it does not say.
         layers: the paths of its layers in the archive, the lowest first.
+        sizes: bytes of each, None where that is not told.
+        present: its manifest is there: an engine that keeps one platform of several saves the index of all.
     """
 
     os: str
     arch: str
     layers: tuple[str, ...] = ()
+    sizes: tuple[int | None, ...] = ()
+    present: bool = True
 
 
 def images(node: Node) -> list[Image]:
     """The images of an archive or directory; attestations, which run nowhere, are left out."""
     found = list(_of_layout(node))
-    return found if any(image.layers for image in found) else [*found, *_saved(node)]
+    # What newer engines save has both: manifest.json adds what index.json does not lead to.
+    known = {image.layers for image in found if image.layers}
+    return [*found, *(image for image in _saved(node) if image.layers not in known)]
 
 
 def _of_layout(node: Node) -> Iterator[Image]:
@@ -50,14 +56,16 @@ def _of_layout(node: Node) -> Iterator[Image]:
             for child in _list(blob.get("manifests")):
                 yield from follow(child, depth + 1)
             return
+        present = isinstance(blob, dict)
         blob = blob if isinstance(blob, dict) else {}
         config = _json(node, _blob(blob.get("config")))
         config = config if isinstance(config, dict) else {}
         arch = said.get("architecture") or config.get("architecture") or ""
         system = said.get("os") or config.get("os") or "linux"
-        layers = tuple(_blob(layer) for layer in _list(blob.get("layers")))
-        if arch or layers:
-            yield Image(str(system), str(arch), layers)
+        told = [layer for layer in _list(blob.get("layers")) if isinstance(layer, dict)]
+        sizes = tuple(size if isinstance(size := layer.get("size"), int) else None for layer in told)
+        if arch or told:
+            yield Image(str(system), str(arch), tuple(_blob(layer) for layer in told), sizes, present)
 
     index = _json(node, "index.json")
     for descriptor in _list(index.get("manifests")) if isinstance(index, dict) else ():
@@ -71,7 +79,8 @@ def _saved(node: Node) -> Iterator[Image]:
         config = _json(node, str(item.get("Config", "")))
         config = config if isinstance(config, dict) else {}
         layers = tuple(_linked(node, str(layer)) for layer in _list(item.get("Layers")))
-        yield Image(str(config.get("os") or "linux"), str(config.get("architecture") or ""), layers)
+        system, arch = config.get("os") or "linux", config.get("architecture") or ""
+        yield Image(str(system), str(arch), layers, (None,) * len(layers))
 
 
 def _linked(node: Node, name: str) -> str:

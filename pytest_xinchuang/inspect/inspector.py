@@ -16,6 +16,8 @@ from pytest_xinchuang.inspect.artifact import Node, ReadProblem
 from pytest_xinchuang.inspect.delivered import Delivered, Inspection
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
+from pytest_xinchuang.inspect.formats.entropy import without_code
+from pytest_xinchuang.inspect.formats.upx import is_code_packed
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.kinds import kind_word
@@ -23,12 +25,13 @@ from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
+from pytest_xinchuang.inspect.rules.embedded import check_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.tools.process import Runner
 
 PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
@@ -73,7 +76,7 @@ class Inspector:
             top = node.kind == "file"
             place = node.place if top else node.within(name)
             try:
-                record = self.object(data, place, name)
+                record = self.object(data, place, name, unpacks=True)
             except NotElf as error:
                 problems.append(ReadProblem("XC-BAD-001", place, error.what))
                 return
@@ -96,17 +99,24 @@ class Inspector:
             )
         return Inspection(root, problems, walker.unread)
 
-    def object(self, data: bytes, place: str, path: str = "") -> ElfRecord:
-        """Read one object.
+    def object(self, data: bytes, place: str, path: str = "", *, unpacks: bool = False) -> ElfRecord:
+        """Read one object. Of one whose code is compressed no code is read.
+
+        Args:
+            unpacks: the caller looks into what is packed, or tells that it cannot be.
 
         Raises:
             NotElf: it is none, or a damaged one.
         """
-        elf = read_elf(data, place)
+        packed = is_code_packed(data)
+        seen = without_code(data) if packed else data
+        elf = read_elf(seen, place)
         scan, fault = None, None
-        if self.isa and elf.machine in self.machines and elf.kind != "core":
+        if packed and not unpacks:
+            fault = (_("its code is compressed, and is there only once it runs"), verbatim("upx -d"))
+        elif self.isa and elf.machine in self.machines and elf.kind != "core":
             try:
-                scan = scan_isa(elf, data, path or place)
+                scan = scan_isa(elf, seen, path or place)
             except HostFault as error:
                 fault = (error.what, error.mend)
         # Functions have served the scan, and are by far the largest part of an object.
@@ -169,6 +179,8 @@ class Verdicts:
             proceed = packages.check_package(judge, node)
         elif node.kind == "image":
             proceed = packages.check_image(judge, node, self.architectures)
+        elif node.kind == "embedded":
+            records = check_embedded(judge, node, records)
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)
@@ -176,7 +188,7 @@ class Verdicts:
         if not proceed:
             return
         choices = [(record, delivered.choice[id(record)]) for record in records]
-        if not judged:
+        if not judged and node.kind != "embedded":
             supply.check_choices(judge, node, choices, self.architectures)
             packages.check_names(judge, [r for r, choice in choices if choice is not Choice.DATA], delivered.roles)
         asks = ""

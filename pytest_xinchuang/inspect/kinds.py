@@ -12,6 +12,7 @@ _KINDS: Mapping[str, Message] = {
     "image": _("image"),
     "compressed": _("compressed file"),
     "static-archive": _("static-archive"),
+    "embedded": _("embedded data"),
 }
 """The kinds that are words; the others are names of formats."""
 

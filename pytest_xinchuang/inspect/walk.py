@@ -7,38 +7,41 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 import stat
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.inspect import formats
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
+from pytest_xinchuang.inspect.formats import upx
+from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
+from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
+from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
+from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
+from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, embedded
+from pytest_xinchuang.inspect.formats.image import settle
+from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
+from pytest_xinchuang.inspect.formats.members import members
+from pytest_xinchuang.inspect.held import Held, Regions, mapped, part_of
+from pytest_xinchuang.inspect.names import SCRIPTS, is_blob, is_text
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
 
 OnObject = Callable[[Node, str, bytes], None]
 
-KEPT_TEXTS = (
-    "WHEEL",
-    "METADATA",
-    "pom.xml",
-    "pom.properties",
-    "MANIFEST.MF",
-    "index.json",
-    "manifest.json",
-    "oci-layout",
-    "repositories",
-    "os-release",
-    "control",
-    "package.json",
-)
+
+CORE = (b"\x04\0", b"\0\x04")
+"""ET_CORE, in either byte order."""
+
+MOST_SCRIPT = 256 << 20
+MOST_TEXT = 1 << 20
+HEAD = PROBED
+"""Bytes from which it is told what a member is."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Bounds:
         expanded: bytes that decompression may give in all.
         ratio: expanded to compressed bytes of one stream, looked at from ``ratio_from`` bytes on: gzip can do 1030.
         object_bytes: the largest object that is read.
+        texts: bytes of the small files that are kept.
         seconds: wall-clock time, before it is scaled as time-outs are.
     """
 
@@ -61,6 +65,7 @@ class Bounds:
     ratio_from: int = 256 << 20
     object_bytes: int = 2 << 30
     seconds: float = 900.0
+    texts: int = 256 << 20
     in_memory: int = 64 << 20
 
 
@@ -77,6 +82,9 @@ class Walker:
         self._deadline = time.monotonic() + self._seconds
         self._expanded = 0
         self._members = 0
+        self._kept = 0
+        self._broken: Node | None = None
+        """The container whose last member could not be read: where they share a stream, it ends there, and that is told."""
 
     def walk(self, path: Path, label: str = "") -> Node:
         """The tree of ``path``, which is called ``label`` (by default the path itself).
@@ -92,7 +100,7 @@ class Walker:
         if stat.S_ISDIR(mode):
             node = Node("directory", place, path.name)
             self._directory(node, path)
-            formats.settle(node)
+            self._settle(node)
             return node
         if not stat.S_ISREG(mode):
             raise XcError(
@@ -101,8 +109,10 @@ class Walker:
             )
         node = Node("file", place, path.name)
         try:
-            with _mapped(path) as data:
-                self._blob(node, path.name, data, 0, top=True)
+            with (held := mapped(path)) as data:
+                self._blob(node, path.name, data, 0, top=True, regions=held.regions)
+        except TooMuch as error:
+            self.problem("XC-BAD-003", place, told(error))
         except OSError as error:
             raise XcError(_("{place}: {why}", place=place, why=system_error(error))) from error
         return node
@@ -117,12 +127,12 @@ class Walker:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise formats.TooMuch(_("took longer than {seconds:g} s", seconds=self._seconds))
+            raise TooMuch(_("took longer than {seconds:g} s", seconds=self._seconds))
 
     def _count_member(self) -> None:
         self._members += 1
         if self._members > self.bounds.members:
-            raise formats.TooMuch(_("more than {members} files", members=self.bounds.members))
+            raise TooMuch(_("more than {members} files", members=self.bounds.members))
         if not self._members % 64:
             self._check_time()
 
@@ -131,9 +141,9 @@ class Walker:
         self._expanded += size
         self._check_time()
         if self._expanded > self.bounds.expanded:
-            raise formats.TooMuch(_("expands to more than {value} MiB", value=self.bounds.expanded >> 20))
+            raise TooMuch(_("expands to more than {value} MiB", value=self.bounds.expanded >> 20))
         if so_far > self.bounds.ratio_from and so_far > self.bounds.ratio * max(compressed, 1):
-            raise formats.TooMuch(
+            raise TooMuch(
                 _(
                     "expands to more than {ratio} times its size ({value} MiB so far)",
                     ratio=self.bounds.ratio,
@@ -151,7 +161,7 @@ class Walker:
                 inside = os.path.relpath(path, root).replace(os.sep, "/")
                 try:
                     self._entry(node, path, inside, is_dir=name in names)
-                except formats.TooMuch as error:
+                except TooMuch as error:
                     self.problem("XC-BAD-003", node.place, told(error))
                     return
                 except OSError as error:
@@ -168,8 +178,9 @@ class Walker:
         elif stat.S_ISREG(mode) and not is_dir:
             self._count_member()
             node.members.append(inside)
-            with _mapped(path) as data:
-                self._blob(node, inside, data, 0)
+            node.modes[inside] = stat.S_IMODE(mode)
+            with (held := mapped(path)) as data:
+                self._blob(node, inside, data, 0, regions=held.regions)
 
     def _check_loop(self, node: Node, path: Path, inside: str) -> None:
         try:
@@ -183,37 +194,28 @@ class Walker:
                 _("a symbolic link to {printable}, without end", printable=printable(str(path.readlink()))),
             )
 
-    def _blob(self, node: Node, name: str, data: bytes, depth: int, *, top: bool = False) -> None:
-        """Look into one file: an object, a container, or neither."""
-        kind = formats.kind_of(data, name)
+    def _blob(
+        self, node: Node, name: str, data: Any, depth: int, *, top: bool = False, regions: Regions | None = None
+    ) -> None:
+        """Look into one file: an object, a container, or neither. ``regions``: where it is not a hole."""
+        kind = kind_of(data, name)
         if kind is None:
-            self._unknown(node, name, data, depth, top=top)
-            if (is_text(name) and len(data) < 1 << 20 and len(node.texts) < 4096) or (
-                node.kind in ("tar", "compressed", "directory")
-                and name.startswith("blobs/")
-                and data[:1] == b"{"
-                and len(data) < 1 << 20
-            ):
-                node.texts[name] = bytes(data)
+            self._keep_text(node, name, data)
+            self._unknown(node, name, data, depth, regions, top=top)
             return
         # A deb's inner archives are its own business: people know its files as the package's.
         transparent = node.kind == "deb" and name.startswith(("data.tar", "control.tar"))
         place = node.place if top or transparent else node.within(name)
         if len(data) > self.bounds.object_bytes:
             self._too_large(place, len(data))
-            return
-        if kind == "elf":
-            self.on_object(node, name, data)
-            try:
-                behind = formats.behind_program(data)
-            except formats.CannotRead as error:
-                self.problem(error.code, place, told(error))
-                return
-            if behind is None:
-                return
-            kind, top = behind, False
-        if depth >= self.bounds.depth:
-            self.problem("XC-BAD-005", place, _("more than {depth} archives in one another", depth=self.bounds.depth))
+        elif kind == "elf":
+            self._object(node, name, data, depth, top=top)
+        else:
+            self._child(node, kind, name, data, depth, place=place, top=top)
+
+    def _child(self, node: Node, kind: str, name: str, data: Any, depth: int, *, place: str, top: bool) -> None:
+        """Look into a container that stands in ``node``, or that is ``node`` itself."""
+        if self._too_deep(place, depth):
             return
         if top:
             child = node
@@ -223,37 +225,152 @@ class Walker:
             node.children.append(child)
         self._container(child, data, depth + 1)
 
+    def _too_deep(self, place: str, depth: int) -> bool:
+        if depth < self.bounds.depth:
+            return False
+        self.problem("XC-BAD-005", place, _("more than {depth} archives in one another", depth=self.bounds.depth))
+        return True
+
+    def _object(self, node: Node, name: str, data: Any, depth: int, *, top: bool) -> None:
+        """An ELF object, what it is once it is unpacked, and what it carries among its data and behind itself."""
+        place = node.place if top else node.within(name)
+        try:
+            if upx.is_packed(data):
+                self._packed(node, name, data, depth, place)
+                return
+            if len(data) < 64:
+                self.on_object(node, name, data)
+                return
+            with translated():
+                closed = looks_encrypted(data)
+            self.on_object(node, name, data)
+            if closed is not None:
+                raise CannotRead(closed, "XC-BAD-011")
+            with translated():
+                behind = behind_program(data)
+            end = len(data) if behind is None else behind[1]
+            if bytes(data[16:18]) not in CORE:  # what was mapped when it died is in it
+                self._embedded(node, name, embedded(data, 64, end), data, depth, place)
+            if behind is None:
+                return
+            kind, begin = behind
+            if kind in ("squashfs", "zip", "iso", "pyinstaller"):
+                self._child(node, kind, name, data, depth, place=place, top=False)
+            else:
+                self._rest(node, name, data, begin, depth, place)
+        except CannotRead as error:
+            self.problem(error.code, place, told(error))
+
+    def _packed(self, node: Node, name: str, data: Any, depth: int, place: str) -> None:
+        """A program of UPX: its own headers are what the kernel maps, the code that they name is compressed."""
+        self.on_object(node, name, data)
+        if self._too_deep(place, depth):
+            return
+        child = Node("upx", place, name, node)
+        with translated():
+            program = upx.unpacked(data, self)
+        node.children.append(child)
+        self.on_object(child, name.rpartition("/")[2], program)
+        self._embedded(child, name, embedded(program, 64, len(program)), program, depth + 1, place)
+
+    def _rest(self, node: Node, name: str, data: Any, begin: int, depth: int, place: str) -> None:
+        """What stands behind something else, as a file of the same name."""
+        rest = rest_of(data, begin, self)
+        rest.peek(512)
+        with self._read(rest, place) as content:
+            if content is not None and not self._too_deep(place, depth):
+                self._blob(node, name, content, depth + 1)
+
+    def _embedded(
+        self, node: Node, name: str, found: Iterable[Hidden], data: Any, depth: int, place: str, base: int = 0
+    ) -> None:
+        """Objects and containers that a file has among its bytes: told as such, for whether they are used cannot be seen."""
+        child: Node | None = None
+        for number, hidden in enumerate(found):
+            if number >= MOST:
+                self.problem("XC-BAD-003", place, _("more than {members} files", members=MOST))
+                return
+            if child is None:
+                if self._too_deep(place, depth):
+                    return
+                child = Node("embedded", place, name, node)
+                node.children.append(child)
+            self._count_member()
+            inside = f"0x{base + hidden.begin:x}"
+            child.members.append(inside)
+            if hidden.content is not None:
+                self.expanded(len(hidden.content), len(hidden.content), hidden.end - hidden.begin)
+                self._blob(child, inside, hidden.content, depth + 1)
+                continue
+            member = ContainedFile(inside, partial(part_of, data, hidden.begin, hidden.end), self)
+            member.peek(64)
+            with self._read(member, child.within(inside)) as content:
+                if content is not None:
+                    self._blob(child, inside, content, depth + 1)
+
     def _too_large(self, place: str, size: int) -> None:
         detail = _("{size} MiB, at most {most} are read", size=size >> 20, most=self.bounds.object_bytes >> 20)
         self.problem("XC-BAD-008", place, detail)
 
-    def _unknown(self, node: Node, name: str, data: bytes, depth: int, *, top: bool) -> None:
+    def _keep_text(self, node: Node, name: str, data: Any) -> None:
+        """Keep the content of a small file that says something of the whole."""
+        blob = node.kind in ("tar", "compressed", "directory") and is_blob(name) and bytes(data[:1]) == b"{"
+        if not (is_text(name) or blob) or len(data) >= MOST_TEXT:
+            return
+        self._kept += len(data)
+        if self._kept > self.bounds.texts:
+            raise TooMuch(_("more than {limit} MiB of texts that describe it", limit=self.bounds.texts >> 20))
+        node.texts[name] = bytes(data)
+
+    def _unknown(self, node: Node, name: str, data: Any, depth: int, regions: Regions | None, *, top: bool) -> None:
         """Neither an object nor a container that is read: what it hides is told, or looked into."""
         place = node.place if top else node.within(name)
-        closed = formats.unread_format(data)
-        if closed is not None:
-            self.problem("XC-BAD-006", place, _("{closed}, which is not read here", closed=closed))
-        elif formats.is_script(data):
-            if len(data) > self.bounds.object_bytes:
-                self._too_large(place, len(data))
-                return
-            try:
-                payload = formats.payload(data, self)
-                if payload is None:
+        closed = unread_format(data)
+        try:
+            if closed is not None:
+                self.problem("XC-BAD-006", place, _("{closed}, which is not read here", closed=closed))
+            elif is_script(data):
+                if len(data) > self.bounds.object_bytes:
+                    self._too_large(place, len(data))
                     return
-                payload.peek(512)
-                with self._read(payload, place) as rest:
+                behind = payload(data, self)
+                if behind is None and len(data) > MOST_SCRIPT:
+                    self._too_large(place, len(data))
+                    return
+                if behind is None:
+                    self._text(node, name, bytes(data), depth, place, script=True)
+                    return
+                behind.peek(512)
+                with self._read(behind, place) as rest:
                     if rest is not None:
                         self._blob(node, name, rest, depth, top=top)
-            except formats.CannotRead as error:
-                self.problem(error.code, place, told(error))
+            elif is_plain(data) and len(data) <= self.bounds.in_memory:
+                self._text(node, name, bytes(data), depth, place, script=name.endswith(SCRIPTS))
+            elif not is_inert(data, name):
+                begin = zip_at_end(data)
+                if begin is not None:
+                    self._child(node, "zip", name, data, depth, place=place, top=top)
+                ends = [
+                    (first, min(last, len(data) if begin is None else begin))
+                    for first, last in ([(0, len(data))] if regions is None else regions)
+                ]
+                found = (hidden for first, last in ends for hidden in embedded(data, first, last))
+                self._embedded(node, name, found, data, depth, place)
+        except CannotRead as error:
+            self.problem(error.code, place, told(error))
+
+    def _text(self, node: Node, name: str, text: bytes, depth: int, place: str, *, script: bool) -> None:
+        """What a text carries in letters."""
+        self._embedded(node, name, encoded(text, script=script), text, depth, place)
+        if script and decoded_by_script(text):
+            raise CannotRead(_("a script that decodes data of no kind that is known here"), "XC-BAD-006")
 
     def _container(self, node: Node, data: bytes, depth: int) -> None:
         try:
-            for member in formats.members(node.kind, data, self):
+            for member in members(node.kind, data, self):
                 self._count_member()
                 self._member(node, member, depth)
-        except formats.TooMuch as error:
+        except TooMuch as error:
             if depth > 1:
                 # The outer one has to stop as well: the bound is of the whole.
                 self.problem("XC-BAD-003", node.place, told(error))
@@ -261,15 +378,20 @@ class Walker:
                     raise
             else:
                 self.problem("XC-BAD-003", node.place, told(error))
-        except formats.CannotRead as error:
-            self.problem(error.code, node.place, told(error))
+        except CannotRead as error:
+            if self._broken is not node:
+                self.problem(error.code, node.place, told(error))
         except (OSError, ValueError, EOFError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError) as error:
             # What the standard library's readers raise on damaged archives, zlib.error and struct.error among ValueErrors
-            # and their own classes, which formats.members makes CannotRead of.
+            # and their own classes, which members makes CannotRead of.
             self.problem("XC-BAD-002", node.place, _("damaged: {error}", error=told(error)))
-        formats.settle(node)
+        self._settle(node)
 
-    def _member(self, node: Node, member: formats.ContainedFile, depth: int) -> None:
+    def _settle(self, node: Node) -> None:
+        for code, place, detail in settle(node):
+            self.problem(code, place, detail)
+
+    def _member(self, node: Node, member: ContainedFile, depth: int) -> None:
         name = member.name.removeprefix("./").rstrip("/")
         if name.startswith("/") or ".." in name.split("/"):
             self.problem("XC-BAD-004", node.within(name), _("its name leads out of the archive"))
@@ -280,23 +402,47 @@ class Walker:
         node.members.append(name)
         if node.kind == "static-archive" and member.name in ("/", "//", "/SYM64/"):
             return
+        self._broken = None
+        if member.mode is not None:
+            node.modes[name] = member.mode
         try:
-            head = member.peek(512)
-            named = is_text(name) or name.startswith("blobs/")
-            hides = formats.unread_format(head) is not None or formats.is_script(head)
-            if formats.kind_of(head, name) is None and not named and not hides:
+            head = member.peek(HEAD)
+            if kind_of(head, name) is None and not is_text(name) and not is_blob(name) and is_inert(head, name):
+                return
+            if self._opaque(head, name):
+                self._stream(node, name, member, depth)
                 return
             with self._read(member, node.within(name)) as data:
                 if data is not None:
                     self._blob(node, name, data, depth)
-        except formats.CannotRead as error:
+        except CannotRead as error:
             self.problem(error.code, node.within(name), told(error))
+            self._broken = node
         finally:
             member.close()
 
-    def _read(self, member: formats.ContainedFile, place: str) -> _Held:
+    @staticmethod
+    def _opaque(head: bytes, name: str) -> bool:
+        """Whether a member is data of no kind that can be told from its beginning."""
+        known = kind_of(head, name) is not None or unread_format(head) is not None
+        return not known and not is_text(name) and not is_blob(name) and not is_script(head) and not is_plain(head)
+
+    def _stream(self, node: Node, name: str, member: ContainedFile, depth: int) -> None:
+        """Data that may be large and rarely hide anything: held only from where an object seems to begin."""
+        place = node.within(name)
+        begun = begin_hidden(member.chunks())
+        if begun is None:
+            return
+        first, rest = begun
+        held = ContainedFile(name, lambda: Pieces(rest), self)
+        held.peek(HEAD)
+        with self._read(held, place) as data:
+            if data is not None:
+                self._embedded(node, name, embedded(data, 0, len(data)), data, depth, place, first)
+
+    def _read(self, member: ContainedFile, place: str) -> Held:
         """The whole of a member: in memory when it is small, else in a temporary file without a name."""
-        held = _Held()
+        held = Held()
         limit = self.bounds.object_bytes
         total = 0
         parts: list[bytes] = []
@@ -332,40 +478,4 @@ class Walker:
         try:
             file.write(data)
         except OSError as error:
-            raise formats.CannotRead(_("no room for it here: {why}", why=system_error(error)), "XC-BAD-006") from error
-
-
-class _Held:
-    """Bytes with what has to be closed after them."""
-
-    def __init__(self) -> None:
-        self.stack = ExitStack()
-        self.data: Any = None
-
-    def __enter__(self) -> Any:
-        return self.data
-
-    def __exit__(self, *_: object) -> None:
-        self.data = None
-        self.stack.close()
-
-
-def _mapped(path: Path) -> _Held:
-    held = _Held()
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if os.fstat(fd).st_size:
-            held.data = held.stack.enter_context(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
-        else:
-            held.data = b""
-    finally:
-        os.close(fd)
-    return held
-
-
-def is_text(name: str) -> bool:
-    """Whether a file of this name says something of the whole."""
-    last = name.rpartition("/")[2]
-    # Older Docker engines save an image's configuration under its digest.
-    saved = re.fullmatch(r"[0-9a-f]{64}\.json", name) is not None
-    return last in KEPT_TEXTS or saved or name.endswith((".runtimeconfig.json", ".pom"))
+            raise CannotRead(_("no room for it here: {why}", why=system_error(error)), "XC-BAD-006") from error

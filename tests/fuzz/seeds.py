@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import tarfile
@@ -171,6 +172,7 @@ def artifacts() -> list[Case]:
     """Small objects and containers of each kind."""
     folder = Path(__file__).parent.parent / "inspect" / "corpus"
     found = [Case(path.name, path.read_bytes()) for path in sorted(folder.iterdir()) if path.stat().st_size < 70_000]
+    found += [Case(path.name, path.read_bytes()) for path in sorted((folder.parent / "real").glob("*.[suix]*"))]
     elf = (folder / "elf-verneed-self").read_bytes()
     files = {"usr/bin/tool": elf, "usr/lib/os-release": b'ID=debian\nVERSION_ID="11"\n'}
     wheel = {
@@ -201,6 +203,10 @@ def artifacts() -> list[Case]:
     }
     found += [
         Case("tool", elf),
+        Case("app.asar", containers.asar({"node_modules/b.node": elf}, {"c": {"link": "d"}})),
+        Case("frozen", elf + containers.pyinstaller({"lib/x.so": elf})),
+        Case("initrd.img", containers.cpio({"a": b"b"}) + bytes(4) + gzip.compress(containers.cpio({"init": elf}))),
+        Case("self.sh", b"#!/bin/sh\nbase64 -d <<E >app\n" + base64.encodebytes(elf) + b"E\n"),
         Case("tool.tar", layer),
         Case("tool.zip", containers.zipped(files)),
         Case(

@@ -11,6 +11,7 @@ import lzma
 import struct
 import tarfile
 import zipfile
+import zlib
 
 
 def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
@@ -130,3 +131,53 @@ def compressed(data: bytes) -> dict[str, bytes]:
         "bz2": bz2.compress(data),
         "zst": zstandard.ZstdCompressor().compress(data),
     }
+
+
+def asar(files: dict[str, bytes], extra: dict[str, object] | None = None) -> bytes:
+    """Electron's archive, with directories as its header nests them."""
+    tree: dict[str, object] = {"files": {}}
+    body = b""
+    for name, data in files.items():
+        at: dict[str, object] = tree
+        *directories, last = name.split("/")
+        for directory in directories:
+            at = at["files"].setdefault(directory, {"files": {}})  # type: ignore[attr-defined]
+        at["files"][last] = {"size": len(data), "offset": str(len(body))}  # type: ignore[index]
+        body += data
+    tree["files"] |= extra or {}  # type: ignore[operator]
+    text = json.dumps(tree).encode()
+    padded = text + bytes(-len(text) % 4)
+    return struct.pack("<IIII", 4, len(padded) + 8, len(padded) + 4, len(text)) + padded + body
+
+
+def pyinstaller(files: dict[str, bytes]) -> bytes:
+    """PyInstaller's archive, as it stands behind its program."""
+    body, table = b"", b""
+    for name, data in files.items():
+        packed = zlib.compress(data)
+        raw = name.encode() + b"\0"
+        raw += bytes(-(18 + len(raw)) % 16)
+        table += struct.pack(">IIIIBc", 18 + len(raw), len(body), len(packed), len(data), 1, b"b") + raw
+        body += packed
+    cookie = struct.pack(
+        ">8sIIII64s", b"MEI\x0c\x0b\x0a\x0b\x0e", len(body) + len(table) + 88, len(body), len(table), 311, b""
+    )
+    return body + table + cookie
+
+
+def layout(images: dict[str, list[bytes]], prefix: str = "") -> dict[str, bytes]:
+    """The files of an OCI layout: architecture -> its layers."""
+    files: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
+
+    def blob(data: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        files[f"blobs/sha256/{digest}"] = data
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    manifests = []
+    for arch, layers in images.items():
+        platform = {"architecture": arch, "os": "linux"}
+        text = {"config": blob(json.dumps(platform).encode()), "layers": [blob(layer) for layer in layers]}
+        manifests.append(blob(json.dumps(text).encode()) | {"platform": platform})
+    files["index.json"] = json.dumps({"manifests": manifests}).encode()
+    return {f"{prefix}{name}": data for name, data in files.items()}

@@ -150,7 +150,10 @@ def check_classifiers(judge: Judge, node: Node, architectures: Mapping[Any, Arch
 
 def check_image(judge: Judge, node: Node, architectures: Mapping[Any, Architecture]) -> bool:
     """An OCI layout's or docker-save archive's platforms; False where the image has none for this one."""
-    have = {(image.os, image.arch) for image in images(node) if image.arch}
+    found = [image for image in images(node) if image.arch]
+    # Where a manifest is there at all, a platform without one was left out when the archive was written.
+    some = any(image.present for image in found)
+    have = {(image.os, image.arch) for image in found if image.present or not some}
     wanted = judge.platform.architecture.names.get("oci", judge.arch_name)
     aliases = {alias: a.names.get("oci", "") for a in architectures.values() for alias in a.aliases}
     for system, arch in sorted(have):

@@ -1,0 +1,153 @@
+"""ELF objects and containers that a text carries: as base64 or base85, in lines of uuencode, digits, escapes or numbers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden
+from pytest_xinchuang.inspect.formats.magic import is_inert, is_plain
+
+_BASE64 = re.compile(
+    # The first bytes of ELF, gzip, zip, xz, zstd, bzip2, squashfs, ar, rpm and 7z, as base64 writes them.
+    rb"(?<![A-Za-z0-9+/])(?:f0VMRg[EI]|H4sI|UEsDB|/Td6WFoA|KLUv/|Qlpo[MNO]|aHNxc|ITxhcmNoPgo|7avu2|N3q8ryc)"
+    rb"[A-Za-z0-9+/]{40,}(?:(?:\\?\r?\n|\\n|[\"']\s{0,64}\+?\s{0,64}[\"'])[ \t]*[A-Za-z0-9+/]+)*={0,2}"
+)
+_LEADS = (b"f0VMR", b"H4sI", b"UEsDB", b"/Td6W", b"KLUv/", b"Qlpo", b"aHNxc", b"ITxhc", b"7avu2", b"N3q8r")
+_NOT_BASE64 = re.compile(rb"\\n|[^A-Za-z0-9+/]")
+_LEAST = 160
+"""Characters below which there is no room for an object, nor for a container of one."""
+
+_UU = re.compile(rb"^begin(-base64)? [0-7]{3,4} [^\r\n]+\r?\n", re.MULTILINE)
+_HEX = re.compile(rb"(?<![0-9A-Fa-f])7[fF]454[cC]460[12]0[12]01[0-9A-Fa-f]{100,}(?:\\?\r?\n[0-9A-Fa-f]+)*")
+_HEX_LEADS = (b"7f454c46", b"7F454C46", b"7f454C46", b"7F454c46")
+
+
+_ESCAPED = re.compile(
+    rb"\\(?:x7[fF]|177)(?:ELF|\\x45\\x4[cC]\\x46|\\105\\114\\106)(?:\\(?:\r?\n|.)|[^\"'\\\n])*", re.DOTALL
+)
+"""ELF's magic in a string of C, of a shell's printf or of Python, and the rest of that string."""
+
+_NUMBERS = re.compile(
+    rb"\b(?:127,\s{0,9}69,\s{0,9}76,\s{0,9}70|0x7[fF],\s{0,9}0x45,\s{0,9}0x4[cC],\s{0,9}0x46)"
+    rb"(?:,\s{0,9}(?:0x)?[0-9A-Fa-f]{1,3})+"
+)
+_B85 = re.compile(rb"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{60,}(?:\r?\n[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+)*")
+_HEADER = 64
+"""Bytes of an ELF object's header."""
+
+
+def encoded(text: bytes, *, script: bool) -> Iterator[Hidden]:
+    """What a text carries: ELF objects and known containers. ``script``: it may write them out, and not only describe them."""
+    yield from _in_letters(text)
+    if not script:
+        return
+    if b"\\x7f" in text or b"\\x7F" in text or b"\\177" in text:
+        for found in islice(_ESCAPED.finditer(text), MOST):
+            content = _unescaped(found.group())
+            if len(content) >= _HEADER:
+                yield Hidden(found.start(), found.end(), content)
+    if b"127," in text or b"0x7" in text:
+        for found in islice(_NUMBERS.finditer(text), MOST):
+            content = _from_numbers(found.group())
+            if len(content) >= _HEADER:
+                yield Hidden(found.start(), found.end(), content)
+    if b"b85decode" in text:
+        for found in islice(_B85.finditer(text), MOST):
+            content = _from_b85(found.group()) if len(found.group()) >= _LEAST else b""
+            if content and not _is_data(content):
+                yield Hidden(found.start(), found.end(), content)
+
+
+def _unescaped(text: bytes) -> bytes:
+    try:
+        found: bytes = codecs.escape_decode(text)[0]
+    except ValueError:
+        return b""
+    return found
+
+
+def _from_numbers(text: bytes) -> bytes:
+    try:
+        return bytes(int(number, 0) for number in text.split(b",") if number.strip())
+    except ValueError:
+        return b""
+
+
+def _from_b85(text: bytes) -> bytes:
+    try:
+        return base64.b85decode(b"".join(text.split()))
+    except ValueError:
+        return b""
+
+
+def _in_letters(text: bytes) -> Iterator[Hidden]:
+    """Those that are written as base64, in lines of uuencode or in hexadecimal digits."""
+    if any(lead in text for lead in _LEADS):
+        for found in _BASE64.finditer(text):
+            content = from_base64(found.group())
+            if content and len(found.group()) >= _LEAST:
+                yield Hidden(found.start(), found.end(), content)
+    if b"begin" in text:
+        for found in islice(_UU.finditer(text), MOST):
+            end = text.find(b"\n====" if found.group(1) else b"\nend", found.end())
+            lines = text[found.end() : end if end >= 0 else len(text)]
+            content = from_base64(lines) if found.group(1) else _from_uu(lines)
+            if content:
+                yield Hidden(found.start(), found.end() + len(lines), content)
+    if any(lead in text for lead in _HEX_LEADS):
+        for found in _HEX.finditer(text):
+            digits = re.sub(rb"[^0-9A-Fa-f]", b"", found.group())
+            yield Hidden(found.start(), found.end(), bytes.fromhex(digits[: len(digits) // 2 * 2].decode()))
+
+
+def from_base64(text: bytes) -> bytes:
+    """What the characters stand for, whatever quotes and ends of lines are among them; a rest that is no group is left out."""
+    letters = _NOT_BASE64.sub(b"", text)
+    return base64.b64decode(letters[: len(letters) // 4 * 4] + _last(letters[len(letters) // 4 * 4 :]))
+
+
+def _last(rest: bytes) -> bytes:
+    return rest + b"=" * (4 - len(rest)) if len(rest) > 1 else b""
+
+
+def _from_uu(text: bytes) -> bytes:
+    found = bytearray()
+    for line in text.splitlines():
+        try:
+            found += binascii.a2b_uu(line)
+        except binascii.Error:
+            return b""
+    return bytes(found)
+
+
+_DECODERS = re.compile(
+    rb"\bbase64 +(?:-d|-D|--decode|-di)\b|\bopenssl +(?:enc|base64)\b[^\n]{0,200} -d\b|\buudecode\b"
+    rb"|b64decode|b85decode|a85decode|\bxxd +-r|\bbasenc\b[^\n]{0,200} -d"
+)
+_WORDS = (b"base64", b"b64", b"openssl", b"uudecode", b"85decode", b"xxd", b"basenc")
+_LONG = re.compile(rb"[A-Za-z0-9+/]{60,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
+_CLOSED = 4096
+"""Characters from which on something that a script decodes, and that is of no known kind, is worth a word."""
+
+
+def decoded_by_script(text: bytes) -> bool:
+    """Whether a script decodes a long text that it carries, which is of no kind that is known: it may be anything."""
+    if not any(word in text for word in _WORDS) or _DECODERS.search(text) is None:
+        return False
+    known = [(hidden.begin, hidden.end) for hidden in islice(encoded(text, script=True), MOST)]
+    for found in _LONG.finditer(text):
+        inside = any(begin <= found.start() < end for begin, end in known)
+        pem = text[max(found.start() - 64, 0) : found.start()].rstrip().endswith(b"-----")
+        if len(found.group()) >= _CLOSED and not inside and not pem and not _is_data(from_base64(found.group())):
+            return True
+    return False
+
+
+def _is_data(content: bytes) -> bool:
+    """Whether what was decoded is a text, a picture, a font, or a certificate or key (DER)."""
+    return is_plain(content) or is_inert(content, "") or content[:2] == b"\x30\x82"

@@ -1,0 +1,36 @@
+"""What the name of a file says of it."""
+
+from __future__ import annotations
+
+import re
+
+KEPT_TEXTS = (
+    "WHEEL",
+    "METADATA",
+    "pom.xml",
+    "pom.properties",
+    "MANIFEST.MF",
+    "index.json",
+    "manifest.json",
+    "oci-layout",
+    "repositories",
+    "os-release",
+    "control",
+    "package.json",
+)
+
+SCRIPTS = (".sh", ".bash", ".run", ".py", ".pl", ".rb", ".js", ".mjs", ".cjs", ".lua", ".tcl", ".php", ".ps1")
+"""Ends of names of texts that are run."""
+
+
+def is_blob(name: str) -> bool:
+    """Whether a name is that of a blob of an OCI layout."""
+    return "blobs/" in name and re.search(r"(?:^|/)blobs/[a-z0-9+._-]+/[0-9a-f]{32,}$", name) is not None
+
+
+def is_text(name: str) -> bool:
+    """Whether a file of this name says something of the whole."""
+    last = name.rpartition("/")[2]
+    # Older Docker engines save an image's configuration under its digest.
+    saved = re.fullmatch(r"[0-9a-f]{64}\.json", name) is not None
+    return last in KEPT_TEXTS or saved or name.endswith((".runtimeconfig.json", ".pom"))

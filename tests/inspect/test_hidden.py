@@ -1,0 +1,291 @@
+"""What stands inside of something else is looked into or told: another machine's program beside good files is never clean."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import lzma
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.sandbox.wall.formats import refuser
+from tests.inspect import containers
+
+BAD = refuser("x86_64", "no\n", bytes(7))
+GOOD = refuser("aarch64", "no\n", bytes(7))
+REAL = Path(__file__).parent / "real"
+JUNK = bytes(range(256)) * 40
+PEM = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(JUNK) + b"-----END CERTIFICATE-----\n"
+
+
+def read(path: Path) -> Inspection:
+    return Inspector().read(path)
+
+
+def told(path: Path, platforms: Platforms) -> set[tuple[str, Certainty]]:
+    """Codes of what is said of an artifact on a platform of arm64, notes left out."""
+    platform = platforms.get("kunpeng")
+    inspection = read(path)
+    found = Verdicts(platform, platforms.file.architectures).of(inspection)
+    found += problems_as_findings(inspection.problems, platform.id)
+    return {(f.code, f.certainty) for f in found if f.certainty is not Certainty.NOTE}
+
+
+def uuencoded(data: bytes) -> bytes:
+    lines = b"".join(binascii.b2a_uu(data[at : at + 45]) for at in range(0, len(data), 45))
+    return b"begin 755 app\n" + lines + b"`\nend\n"
+
+
+def iso(files: dict[str, bytes]) -> bytes:
+    """A plain ISO 9660 image without directories."""
+    block, first = 2048, 20
+    records, body, at = b"", b"", first
+
+    def record(name: bytes, extent: int, size: int, flags: int) -> bytes:
+        both = struct.pack("<I", extent) + struct.pack(">I", extent) + struct.pack("<I", size) + struct.pack(">I", size)
+        raw = bytes([0, 0]) + both + bytes(7) + bytes([flags, 0, 0, 1, 0, 0, 1, len(name)]) + name
+        raw += bytes(len(raw) % 2)
+        return bytes([len(raw)]) + raw[1:]
+
+    root = record(b"\0", 18, block, 2) + record(b"\1", 18, block, 2)
+    for name, data in files.items():
+        records += record(name.upper().encode() + b";1", at, len(data), 0)
+        body += data + bytes(-len(data) % block)
+        at += -(-len(data) // block)
+    volume = bytearray(block)
+    volume[:7] = b"\1CD001\1"
+    volume[128:132] = struct.pack("<H", block) + struct.pack(">H", block)
+    volume[156:190] = record(b"\0", 18, block, 2)
+    end = bytearray(block)
+    end[:7] = b"\xffCD001\1"
+    return bytes(16 * block) + volume + end + (root + records).ljust(2 * block, b"\0") + body
+
+
+def hiding(elf: bytes) -> dict[str, bytes]:
+    """A program in every place where one has been hidden."""
+    script = b"#!/bin/sh\nsed '1,/^__DATA__$/d' \"$0\" | base64 -d > /opt/app && exec /opt/app\nexit\n__DATA__\n"
+    kernel = containers.cpio({"kernel/x86/microcode/GenuineIntel.bin": b"x" * 100})
+    packed = gzip.compress(containers.tar({"bin/app": elf}))
+    return {
+        "app.asar": containers.asar({"node_modules/b.node": elf, "main.js": b"x()"}),
+        "initrd.img": kernel + containers.cpio({"bin/init": elf}),
+        "initrd-padded.img": kernel + bytes(512) + gzip.compress(containers.cpio({"bin/init": elf})),
+        "initrd-xz.img": kernel + bytes(64) + lzma.compress(containers.cpio({"bin/init": elf}), lzma.FORMAT_XZ),
+        "initrd-packed-twice.img": gzip.compress(kernel + bytes(4)) + gzip.compress(containers.cpio({"bin/init": elf})),
+        "initrd-other.img": gzip.compress(kernel) + bytes(8) + lzma.compress(containers.cpio({"bin/init": elf})),
+        "tool": GOOD.ljust(4096, b"\0") + elf + bytes(40),
+        "resources.bin": b"RES\0" + JUNK + elf + JUNK,
+        "self.sh": script + base64.encodebytes(elf),
+        "long-line.sh": script + base64.b64encode(elf),
+        "packed.sh": script + base64.encodebytes(packed),
+        "uu.sh": b"#!/bin/sh\nuudecode $0\n" + uuencoded(elf),
+        "hex.sh": b"#!/bin/sh\nxxd -r -p <<E\n" + binascii.hexlify(elf) + b"\nE\n",
+        "loader.py": b"import base64\nDATA = (\n'" + b"'\n    '".join(base64.encodebytes(elf).split()) + b"')\n",
+        "escapes.sh": b"#!/bin/sh\nprintf '" + b"".join(b"\\%03o" % c for c in elf) + b"' > app\n",
+        "escapes.py": b"open('app', 'wb').write(" + repr(elf).encode() + b")\n",
+        "numbers.js": b"write(new Uint8Array([" + b", ".join(b"%d" % c for c in elf) + b"]))",
+        "numbers.py": b"DATA = bytes([" + b",\n ".join(b"0x%02x" % c for c in elf) + b"])",
+        "b85.py": b'import base64\nD = base64.b85decode("' + base64.b85encode(packed) + b'")\n',
+        "bundle.js": b'const d="' + base64.b64encode(elf) + b'"; run(Buffer.from(d, "base64"))',
+        "inst.iso": iso({"app": elf, "readme.txt": b"read me"}),
+        "frozen": GOOD + containers.pyinstaller({"lib/x.so": elf}),
+        "appended": GOOD + gzip.compress(containers.tar({"bin/app": elf})),
+        "two.tar": containers.tar({"readme": b"read me"}) + containers.tar({"bin/app": elf}),
+        "module.jmod": b"JM\1\0" + containers.zipped({"lib/x.so": elf}),
+        "odd.dat": b"\1\2\0\3" + JUNK + containers.zipped({"lib/x.so": elf}),
+    }
+
+
+@pytest.mark.parametrize("name", hiding(BAD))
+@pytest.mark.parametrize("outer", ["directory", "tar", "zip"])
+def test_a_program_of_another_machine_is_not_clean_wherever_it_hides(
+    name: str, outer: str, tmp_path: Path, platforms: Platforms
+) -> None:
+    for elf, clean in ((BAD, False), (GOOD, True)):
+        files = {"server": GOOD, name: hiding(elf)[name]}
+        place = tmp_path / f"delivery-{clean}"
+        if outer == "directory":
+            place.mkdir()
+            for path, data in files.items():
+                (place / path).write_bytes(data)
+        else:
+            place.write_bytes(containers.tar(files) if outer == "tar" else containers.zipped(files))
+        found = told(place, platforms)
+        if name == "odd.dat" and outer != "directory":
+            # Its beginning is gone when its end shows what it is.
+            assert found == {("XC-BAD-006", Certainty.UNDECIDED)}
+        elif clean:
+            assert not found
+        else:
+            assert found and {code for code, _certainty in found} <= {"XC-ELF-001", "XC-BAD-010", "XC-PKG-008"}
+
+
+def test_an_object_for_each_machine_among_the_data_is_a_choice(tmp_path: Path, platforms: Platforms) -> None:
+    path = tmp_path / "tool"
+    path.write_bytes(GOOD.ljust(4096, b"\0") + BAD + bytes(100) + GOOD)
+    assert not told(path, platforms)
+
+
+HARMLESS = {
+    "a picture": b"\x89PNG\r\n\x1a\n" + JUNK + BAD,
+    "the magic alone": JUNK + b"\x7fELF" + JUNK,
+    "the identification alone": JUNK + BAD[:20] + bytes(400),
+    "code for a GPU": JUNK + BAD[:18] + struct.pack("<H", 190) + BAD[20:],
+    "an eBPF program": JUNK + BAD[:18] + struct.pack("<H", 247) + BAD[20:],
+    "an object that is linked later": JUNK + BAD[:16] + b"\1\0" + BAD[18:],
+    "a certificate": b"#!/bin/sh\nbase64 -d <<E | openssl x509\n" + PEM + b"E\n",
+    "text of base64 letters": b"#!/bin/sh\n" + b"f0VMR is how it begins\n" * 20,
+    "a picture that a script decodes": b"#!/bin/sh\nbase64 -d <<E\n"
+    + base64.encodebytes(b"\x89PNG\r\n\x1a\n" + JUNK)
+    + b"E\n",
+    "the magic in a program's text": b"#!/usr/bin/python3\nif data[:4] == b'\\x7fELF': ok()\nMAGIC = [127, 69, 76, 70]\n",
+    "a header of C": b"static const unsigned char helper[] = {" + b",".join(b"%d" % c for c in BAD) + b"};\n",
+    "a script of words": b"#!/bin/sh\nbase64 -d $1\n" + b"echo word; " * 2000,
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_only_looks_like_it_is_no_matter(name: str, tmp_path: Path, platforms: Platforms) -> None:
+    (tmp_path / "server").write_bytes(GOOD)
+    (tmp_path / "data").write_bytes(HARMLESS[name])
+    assert not told(tmp_path, platforms)
+
+
+def partitions() -> bytes:
+    table = bytearray(1024)
+    table[446:462] = b"\x80\0\0\0\x83\0\0\0" + struct.pack("<II", 2048, 4096)
+    table[510:512] = b"\x55\xaa"
+    return bytes(table)
+
+
+def ext4() -> bytes:
+    data = bytearray(4096)
+    data[1024 + 24 : 1024 + 28] = struct.pack("<I", 2)
+    data[1080:1082] = b"\x53\xef"
+    data[1100] = 1
+    return bytes(data)
+
+
+CLOSED = {
+    "a disk": partitions(),
+    "ext4": ext4(),
+    "EROFS": bytes(1024) + b"\xe2\xe1\xf5\xe0" + bytes(4000),
+    "FAT": bytes(54) + b"FAT16   " + bytes(448) + b"\x55\xaa" + bytes(4000),
+    "UDF": bytes(32769) + b"BEA01" + bytes(4000),
+    "btrfs": bytes(65600) + b"_BHRfS_M" + bytes(4000),
+    "LUKS": b"LUKS\xba\xbe\0\2" + bytes(1000),
+    "a script that decodes anything": b"#!/bin/sh\nbase64 -d <<E | openssl enc -d > app\n"
+    + base64.encodebytes(JUNK)
+    + b"E\n",
+    "data behind a program": GOOD + bytes(range(1, 256)) * 40,
+    "an initrd with something else": containers.cpio({"a": b"b"}) + b"\x04\x22\x4d\x18" + bytes(100),
+    "data behind an archive": containers.tar({"a": b"b"}) + JUNK,
+    "data behind a stream": lzma.compress(containers.tar({"a": b"b"})) + JUNK,
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_what_cannot_be_read_is_undecided(name: str, tmp_path: Path, platforms: Platforms) -> None:
+    for outer in ("directory", "tar"):
+        place = tmp_path / outer
+        if outer == "directory":
+            place.mkdir()
+            (place / "server").write_bytes(GOOD)
+            (place / "data").write_bytes(CLOSED[name])
+        else:
+            place.write_bytes(containers.tar({"server": GOOD, "data": CLOSED[name]}))
+        found = told(place, platforms)
+        assert found and all(certainty is Certainty.UNDECIDED for _code, certainty in found), (outer, found)
+
+
+def test_the_kernels_own_image_is_no_disk(tmp_path: Path, platforms: Platforms) -> None:
+    kernel = bytearray(partitions())
+    kernel[514:518] = b"HdrS"
+    (tmp_path / "vmlinuz").write_bytes(bytes(kernel))
+    (tmp_path / "server").write_bytes(GOOD)
+    assert not told(tmp_path, platforms)
+
+
+def test_a_signed_kernel_module_and_a_short_rest_are_no_matter(tmp_path: Path, platforms: Platforms) -> None:
+    signature = JUNK + b"~Module signature appended~\n"
+    for name, rest in (("a.ko", signature), ("b", b"check sum"), ("c", bytes(9000))):
+        (tmp_path / name).write_bytes(GOOD + rest)
+    assert not told(tmp_path, platforms)
+
+
+def test_many_hidden_objects_have_an_end(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"\0" + (BAD + bytes(16)) * 100)
+    found = read(tmp_path / "data")
+    assert len(found.records) == 64 and [p.code for p in found.problems] == ["XC-BAD-003"]
+
+
+def test_sparse_files_cost_what_is_in_them(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.write(b"\2\0")
+        file.seek(6 << 30)
+        file.write(BAD)
+        file.truncate(8 << 30)
+    assert [r.place for r in read(path).records] == [f"{path}!0x{6 << 30:x}"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"x": {"size": 10, "offset": "999999"}}, "leaves"),
+        ({"x": {"size": -1, "offset": "0"}}, "leaves"),
+        ({"x": {"size": 10, "offset": "-5"}}, "leaves"),
+        ({"x": {"size": "ten", "offset": "0"}}, "no place"),
+        ({"x": 5}, "neither"),
+        ({"x": {}}, "no place"),
+    ],
+)
+def test_a_bad_header_of_electrons_is_damaged(extra: dict[str, object], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "app.asar"
+    path.write_bytes(containers.asar({"a/b.node": BAD}, extra))
+    found = read(path)
+    assert [p.code for p in found.problems] == ["XC-BAD-002"] and said in found.problems[0].detail
+
+
+def test_what_electron_keeps_beside_its_archive_is_not_missed_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "app.asar"
+    path.write_bytes(
+        containers.asar({"a.node": BAD}, {"b.node": {"size": 9, "unpacked": True}, "c": {"link": "a.node"}})
+    )
+    found = read(path)
+    assert not found.problems and found.root.members == ["a.node"] and found.root.links == {"c": "/a.node"}
+    deep = b'{"files":' * 5000 + b"{}" + b"}" * 5000
+    path.write_bytes(struct.pack("<IIII", 4, len(deep) + 8, len(deep) + 4, len(deep)) + deep)
+    assert [p.code for p in read(path).problems] == ["XC-BAD-002"]
+
+
+TEDIOUS = {
+    "magics": b"\0\1" + b"\x7fELF" * 500_000,
+    "identifications": b"\0\1" + BAD[:7] * 300_000,
+    "headers that overlap": b"\0\1" + (BAD[:56] + b"\xff\xff" + BAD[58:64]) * 60_000,
+    "spaces between quotes": b"#!/bin/sh\nbase64 -d\n" + (b"f0VMRgIB" + b"A" * 60 + b'"' + b" " * 500_000) * 4,
+    "a command again and again": b"#!/bin/sh\n" + b"openssl enc " * 200_000,
+    "beginnings of uuencode": b"#!/bin/sh\n" + b"begin 644 a\n" * 200_000,
+    "base64 again and again": b"#!/bin/sh\nbase64 -d\n" + (b"H4sI" + b"A" * 200 + b"\n.\n") * 20_000,
+    "escapes": b"#!/bin/sh\n" + b"\\x7fELF" * 200_000,
+    "strings that begin": b"#!/bin/sh\n" + b"'\\x7fELF'\n" * 100_000,
+    "numbers": b"#!/bin/sh\n" + b"127,69,76,70," * 100_000,
+    "base85": b"#!/bin/sh\nb85decode\n" + (b"A" * 4000 + b" ") * 500,
+    "long words": b"#!/bin/sh\nbase64 -d\n" + (b"A" * 59 + b" ") * 60_000,
+}
+
+
+@pytest.mark.parametrize("name", TEDIOUS)
+def test_what_was_made_to_take_long_does_not(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(TEDIOUS[name])
+    begun = time.process_time()
+    read(tmp_path / "x")
+    assert time.process_time() - begun < 8
