@@ -416,7 +416,7 @@ def _rpm(data: bytes, account: Account) -> Iterator[ContainedFile]:
     yield from _cpio(stream, account)
 
 
-RPM_TAGS = {1000: "Package", 1001: "Version", 1002: "Release", 1022: "Architecture", 1000000: ""}
+RPM_TAGS = {1000: "Package", 1001: "Version", 1002: "Release", 1022: "Architecture", 1125: "Compressor", 1000000: ""}
 
 
 def _rpm_header(data: bytes, at: int) -> tuple[int, dict[str, str]]:

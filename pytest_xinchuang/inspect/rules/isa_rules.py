@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.isa import Site, Use
+from pytest_xinchuang.inspect.rules.cpu_rules import check_unsure
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.messages import _, joined
 
@@ -44,7 +45,9 @@ def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
             command=_("add cpus.{cpu_name}.features to a platforms file of your own", cpu_name=judge.platform.cpu_name),
         )
         return
-    lacking = [use for feature, use in sorted(record.isa.uses.items()) if feature not in has]
+    uses = [use for _feature, use in sorted(record.isa.uses.items())]
+    unsure = check_unsure(judge, record, uses, asks)
+    lacking = [use for use in uses if use.feature not in has and use.feature not in unsure]
     for use in lacking:
         if use.certain and not asks:
             _certain(judge, record, use)
