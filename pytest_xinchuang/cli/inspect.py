@@ -1,4 +1,4 @@
-"""`xc inspect`, `xc explain` and `xc flags`: what reads, and runs nothing."""
+"""`xc inspect`, `xc explain` and `xc flags`: what reads, and runs nothing of what it reads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,12 @@ def add_commands(commands: Commands) -> None:
         _explain,
         _fill_explain,
     )
-    commands.command("flags", _("check a build's flags against a platform's libc and CPU"), _flags, _fill_flags)
+    commands.command(
+        "flags",
+        _("check a build's flags against a platform's libc and CPU, by asking the compilers"),
+        _flags,
+        _fill_flags,
+    )
 
 
 def _fill_inspect(parser: XcParser) -> None:
@@ -84,7 +89,19 @@ def _fill_explain(parser: XcParser) -> None:
 
 def _fill_flags(parser: XcParser) -> None:
     add_place(parser, _("a platform, or a libc: {libcs}", libcs=verbatim("glibc, musl, liteos_m")))
-    parser.add_words("FLAG...", _("the flags"), options=True)
+    parser.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=_(
+            "read the flags from compile_commands.json, what make has printed, CMakeCache.txt, .cargo/config.toml, an object"
+        ),
+    )
+    parser.add_words(
+        "FLAG...", _("the flags; a compiler's name and variables like CFLAGS=... may stand before them"), options=True
+    )
 
 
 def _inspect(context: Context) -> int:
@@ -214,24 +231,35 @@ def _platform_of(context: Context, name: str) -> Platform:
 
 def _flags(context: Context) -> int:
     from pytest_xinchuang.core.finding import Certainty, load_findings
-    from pytest_xinchuang.toolchain.flags import LIBCS, check_flags
+    from pytest_xinchuang.toolchain.flags import LIBCS, Line, check_lines, read_source
 
     example = verbatim("xc flags kunpeng -- -O2 -march=native -lm")
     libc = context.place(example)
-    if not context.words:
+    sources = context.options.sources
+    if not context.words and not sources:
         raise XcError(_("no flags are given"), mend=example)
     platform: Platform | None = None
     if libc not in LIBCS:
         platform = _platform_of(context, libc)
         libc = platform.system.libc
-    findings = check_flags(context.words, libc, platform)
+    lines = [Line(tuple(context.words))] if context.words else []
+    lines += [line for source in sources for line in read_source(Path(source))]
+    findings = check_lines(lines, libc, platform)
     catalogue = load_findings()
-    words = {Certainty.CERTAIN: _("certain"), Certainty.GUARDED: _("guarded?"), Certainty.UNDECIDED: _("undecided")}
+    words = {
+        Certainty.CERTAIN: _("certain"),
+        Certainty.GUARDED: _("guarded?"),
+        Certainty.UNDECIDED: _("undecided"),
+        Certainty.NOTE: _("note"),
+    }
     for finding in findings:
         text = verbatim(catalogue.text(finding).render(context.language))
-        word = words.get(finding.certainty, verbatim(finding.certainty))
-        context.say(_("{certainty} {code} {text}", certainty=word, code=finding.code, text=text))
+        context.say(_("{certainty} {code} {text}", certainty=words[finding.certainty], code=finding.code, text=text))
         context.say(_("  mend: {mend}", mend=verbatim(catalogue.mend(finding).render(context.language))))
-    if not findings:
-        context.say(_("good"))
-    return Exit.FINDINGS if any(f.certainty is Certainty.CERTAIN for f in findings) else Exit.CLEAN
+    seen = {finding.certainty for finding in findings}
+    if Certainty.CERTAIN in seen:
+        return Exit.FINDINGS
+    if seen & {Certainty.GUARDED, Certainty.UNDECIDED}:
+        return Exit.INCOMPLETE
+    context.say(_("good"))
+    return Exit.CLEAN

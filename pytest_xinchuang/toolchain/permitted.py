@@ -57,6 +57,16 @@ _LINKER = re.compile(
 _SCRIPT = re.compile(r"(--?(?:version-script|dynamic-list)=)(.+)")
 
 
+def is_plain(flag: str) -> bool:
+    """Whether a compiler that is given a flag alone writes, loads and names no files for it."""
+    return bool(_FLAG.fullmatch(flag))
+
+
+def is_plain_of_linker(word: str) -> bool:
+    """The same of a word that a compiler hands on to the linker."""
+    return bool(_LINKER.fullmatch(word))
+
+
 class FlagsOf:
     """The flags of a build as its compiler is given them, which works in a copy of the files.
 

@@ -168,6 +168,7 @@ def test_each_code_is_used_somewhere() -> None:
     assert not [code for code, rule in load_findings().rules.items() if code not in source and rule.says is None]
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("platform", "flags", "codes"),
     [

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from tests.fuzz import measures, peers, provisioned, readers, seeds, supply
+from tests.fuzz import flags, measures, peers, provisioned, readers, seeds, supply
 from tests.fuzz.common import language_of, put
 from tests.fuzz.drive import Case, Target
 
@@ -86,6 +86,7 @@ TARGETS: dict[str, Target] = {
             seeds.artifacts,
             prepare=lambda: (readers.chosen_platforms(), readers.finding_rules()),
         ),
+        Target("flags", flags.read_flags, flags.flags_seeds),
         Target("cache", supply.read_entry, supply.cache_seeds),
         Target("provisioned", provisioned.read_provisioned, provisioned.provisioned_seeds),
         Target("tls", peers.hear_server, peers.tls_seeds),

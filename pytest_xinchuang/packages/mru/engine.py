@@ -38,7 +38,7 @@ from pytest_xinchuang.packages.mru.requirements import (
 )
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
-from pytest_xinchuang.toolchain.flags import check_flags
+from pytest_xinchuang.toolchain.flags import LACKS_FACT, Asker, check_flags
 
 _NOT_THERE = {
     BUILDS: _("no unit comes as source"),
@@ -231,9 +231,15 @@ class MruEngine:
         record = UnitRecord("(flags)", _("(flags)"))
         flags = self.subject.file.build_flags
         record.saw((FLAGS,), Fidelity.STATIC, {"kind": "flags", "flags": list(flags)})
-        for finding in check_flags(flags, self.platform.system.libc, self.platform):
+        asker = self.pool.shared.slot(Asker, "flags")
+        for finding in check_flags(flags, self.platform.system.libc, self.platform, asker):
             if finding.certainty is Certainty.CERTAIN:
                 record.fails(FLAGS, self.findings.coded(finding), self.findings.mend(finding))
+            elif finding.certainty is not Certainty.NOTE:
+                cause = Cause.MISSING_FACT if finding.evidence.get(LACKS_FACT) else Cause.HOST
+                if finding.certainty is Certainty.GUARDED:
+                    cause = Cause.FIDELITY  # what was built with it would tell
+                record.undecided(FLAGS, cause, self.findings.coded(finding), self.findings.mend(finding))
         return record
 
     def _observe(self, unit: Unit, record: UnitRecord, provided: frozenset[str]) -> None:
