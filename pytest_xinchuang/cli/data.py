@@ -1,42 +1,16 @@
-"""`xc platforms`, `xc subject` and `xc report`: the data that a run begins with, and what it leaves."""
+"""`xc subject` and `xc report`: the data that a run begins with, and what it leaves."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pytest_xinchuang.cli.drafting import draft
-from pytest_xinchuang.commands.common import (
-    Commands,
-    Context,
-    Exit,
-    add_format,
-    add_platform,
-    completed_by,
-    platform_names,
-)
+from pytest_xinchuang.commands.common import Commands, Context, Exit, add_platform
 from pytest_xinchuang.commands.context import as_json
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import _, joined, n_, verbatim
-
-
-def add_platforms(commands: Commands) -> None:
-    """Add ``xc platforms``."""
-
-    def fill(parser: XcParser) -> None:
-        parser.add_argument(
-            "action",
-            choices=["list", "show", "validate", "schema"],
-            nargs="?",
-            default="list",
-            help=_("what to do (default: {default}); show and schema write JSON", default=verbatim("list")),
-        )
-        name = parser.add_argument("name", nargs="?", help=_("a platform for show, a file for validate"))
-        completed_by(name, platform_names)
-        add_format(parser, "text", "json", json_flag=True)
-
-    commands.command("platforms", _("list, show or validate platforms"), _platforms, fill)
 
 
 def add_subject(commands: Commands) -> None:
@@ -87,54 +61,6 @@ def add_report(commands: Commands) -> None:
         parser.add_argument("--schema", action="store_true", help=_("print the JSON Schema of report.json instead"))
 
     commands.command("report", _("rebuild the reports of a journal"), _report, fill)
-
-
-def _platforms(context: Context) -> int:
-    from pytest_xinchuang.core.platform import Platforms, PlatformsFile
-
-    options = context.options
-    if options.action == "schema":
-        context.write_json(PlatformsFile.model_json_schema(by_alias=True))
-        return Exit.CLEAN
-    if options.action == "validate":
-        named = options.name or options.platforms_file
-        files = [resources.platforms_file(), *([Path(named)] if named else [])]
-        number = len(Platforms(files).ids)
-        context.say(
-            n_("{file}: good, {n} platform", "{file}: good, {n} platforms", number, file=verbatim(str(files[-1])))
-        )
-        return Exit.CLEAN
-    platforms = context.platforms
-    if options.action == "show":
-        if not options.name:
-            raise XcError(_("show needs a platform"), mend=verbatim("xc platforms show kunpeng"))
-        context.write_json(platforms.get(options.name).model_dump(mode="json"))
-        return Exit.CLEAN
-    short_of = platforms.file.short_of
-    chosen = [platforms.get(i) for i in platforms.ids]
-    if options.format == "json":
-        rows = [
-            {"id": p.id, "short": short_of(p.id), "arch": p.arch, "world": p.world, "rootfs": p.rootfs_name}
-            for p in chosen
-        ]
-        context.write_json(rows)
-        return Exit.CLEAN
-    width = max(len(p.id) for p in chosen)
-    no_stand_in = {"old": _("no stand-in (old world)"), "new": _("no stand-in (new world)")}
-    lines = [
-        _(
-            "{id} {short:<9} {arch:<8} {cpu}, {system}; {rootfs}",
-            id=verbatim(f"{p.id:<{width}} "),
-            short=verbatim(short_of(p.id) or ""),
-            arch=verbatim(p.arch),
-            cpu=p.cpu.title.message(),
-            system=p.system.title.message(),
-            rootfs=verbatim(p.rootfs_name or "") or no_stand_in[p.world],
-        )
-        for p in chosen
-    ]
-    context.write(context.lines(lines))
-    return Exit.CLEAN
 
 
 def _subject(context: Context) -> int:

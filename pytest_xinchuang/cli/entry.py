@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from pytest_xinchuang import __version__
-from pytest_xinchuang.cli import completion, data, grading, inspect, provisioning
+from pytest_xinchuang.cli import completion, data, grading, inspect, platforms, provisioning
 from pytest_xinchuang.commands.common import Commands, Context, Exit, top
 from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
@@ -128,7 +128,7 @@ def commands_of(language: str) -> Commands:
     text = _("Grades on Xinchuang platforms: provisioning, sandboxes, reports.")
     commands = top("xc", text, f"xc {__version__}", language)
     grading.add_grade(commands)
-    data.add_platforms(commands)
+    platforms.add_platforms(commands)
     provisioning.add_doctor(commands)
     provisioning.add_commands(commands)
     data.add_subject(commands)

@@ -18,7 +18,7 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.remembered import by_content
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import _, joined, verbatim
+from pytest_xinchuang.messages import Message, _, joined, verbatim
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.]*$")]
 RootfsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -44,6 +44,15 @@ class Confidence(StrEnum):
     INFERRED = "inferred"
     UNVERIFIED = "unverified"
 
+    @property
+    def word(self) -> Message:
+        return {
+            Confidence.MEASURED: _("measured"),
+            Confidence.SOURCED: _("sourced"),
+            Confidence.INFERRED: _("inferred"),
+            Confidence.UNVERIFIED: _("unverified"),
+        }[self]
+
 
 class Fact(FrozenData, Generic[ValueT]):
     """A value, where it comes from, and how far to trust it. ``null`` means: not known."""
@@ -51,12 +60,17 @@ class Fact(FrozenData, Generic[ValueT]):
     value: ValueT | None
     source: str = Field(min_length=3)
     confidence: Confidence
+    evidence: tuple[Name, ...] = Field(default=(), description="entries of conformance/evidence.yaml that show it")
 
     @model_validator(mode="after")
     def _unknown_is_unverified(self) -> Fact[ValueT]:
         if (self.value is None) != (self.confidence is Confidence.UNVERIFIED):
             raise ValueError(_("a value of null and the confidence 'unverified' go together, and only together"))
         return self
+
+
+NOT_GIVEN: Any = Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED)
+"""What an entry that does not speak of a fact says of it."""
 
 
 class Machine(FrozenData):
@@ -120,6 +134,10 @@ class Emulation(FrozenData):
 
     strict: Fact[str] = Field(description="a QEMU CPU model that has nothing that the real CPU lacks")
     exact: bool = Field(description="the strict model also lacks nothing that a program may use on the real CPU")
+    excess: tuple[str, ...] = Field(
+        default=(),
+        description="features that the strict model has and the CPU has not: a run shows nothing of code that uses them",
+    )
     superset: Fact[str] = Field(description="a model that has all that the real CPU has; what dies there dies for good")
     poorest: Fact[str] = Field(description="the strict model without its optional features")
     unmodelled: Fact[str] | None = Field(
@@ -142,7 +160,7 @@ class Cpu(FrozenData):
         description="regular expressions that /proc/cpuinfo of the real CPU matches"
     )
     cpuinfo: Fact[str] = Field(
-        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED),
+        default=NOT_GIVEN,
         description="/proc/cpuinfo of one processor; {features} stands for the list of features",
     )
     vendors: Fact[tuple[str, ...]] | None = Field(
@@ -150,9 +168,54 @@ class Cpu(FrozenData):
         description="x86-64: the vendor strings of CPUID that such CPUs have; the strict model has the first",
     )
     features: Fact[tuple[str, ...]]
+    unsure: Fact[tuple[str, ...]] | None = Field(
+        default=None, description="features of which the evidence disagrees; nothing is decided by them"
+    )
+    twins: tuple[Name, ...] = Field(
+        default=(), description="CPUs of the same core that /proc/cpuinfo does not tell from this one"
+    )
     emulation: Emulation
     go_env: Fact[dict[str, str]] = Field(description="GOARM64, GOAMD64: the highest level that the CPU runs")
     c_flags: Fact[tuple[str, ...]] = Field(description="flags for the C compiler that are safe on the CPU")
+
+    def has(self, feature: str) -> bool | None:
+        """Whether the CPU has a feature; None: its list is not known or inferred, or the evidence disagrees.
+
+        No verdict may be better than what this says: code that uses a feature of None neither passes nor fails by it.
+        """
+        known, unsure = self.features, self.unsure.value if self.unsure is not None else None
+        if known.value is None or known.confidence is Confidence.INFERRED or feature in (unsure or ()):
+            return None
+        return feature in known.value
+
+
+Compressor = Literal["none", "gzip", "bzip2", "lzma", "xz", "zstd"]
+
+
+class Software(FrozenData):
+    """What a system brings of its own, as far as packages ask for it: versions of what it installs by default."""
+
+    package_manager: Fact[Version] = Field(default=NOT_GIVEN, description="of dpkg or rpm, whichever `packaging` names")
+    compressors: Fact[tuple[Compressor, ...]] = Field(
+        default=NOT_GIVEN, description="how the members of a deb or the payload of an rpm may be compressed for it"
+    )
+    python: Fact[Version] = Field(default=NOT_GIVEN, description="of /usr/bin/python3")
+    java: Fact[Version] = Field(default=NOT_GIVEN, description="of the java that it installs by default: 8, 11, 17")
+    node: Fact[Version] = Field(default=NOT_GIVEN, description="of the nodejs of its repositories")
+    gcc: Fact[Version] = Field(default=NOT_GIVEN, description="of the gcc whose libstdc++ and libgomp it has")
+    systemd: Fact[Version] = NOT_GIVEN
+
+
+class OnArch(FrozenData):
+    """What is otherwise on one architecture of a system; what is not said is as the system has it."""
+
+    os_release: Fact[str] | None = None
+    kernel: Fact[Version] | None = None
+    libc_version: Fact[Version] | None = None
+    glibcxx_max: Fact[Version] | None = None
+    openssl: Fact[str] | None = None
+    software: Software | None = None
+    image: Fact[str] | None = None
 
 
 class OsProfile(FrozenData):
@@ -162,11 +225,9 @@ class OsProfile(FrozenData):
 
     title: Text
     identity: Fact[tuple[str, ...]] = Field(description="regular expressions that /etc/os-release matches")
-    os_release: Fact[str] = Field(
-        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED), description="/etc/os-release"
-    )
+    os_release: Fact[str] = Field(default=NOT_GIVEN, description="/etc/os-release")
     packaging: Fact[Literal["rpm", "deb"]] = Field(
-        default=Fact(value=None, source="not given", confidence=Confidence.UNVERIFIED),
+        default=NOT_GIVEN,
         description="which packages it installs; ID in os-release does not tell",
     )
     kernel: Fact[Version]
@@ -177,7 +238,18 @@ class OsProfile(FrozenData):
     page_size: dict[Arch, Fact[int]]
     abi_world: dict[Arch, Literal["old", "new"]] = Field(default_factory=dict)
     image: Fact[str]
+    software: Software = Software()
+    by_arch: dict[Arch, OnArch] = Field(
+        default_factory=dict,
+        description="what is otherwise on one architecture: editions of one name can differ in all",
+    )
     rootfs: dict[Arch, RootfsName | None] = Field(description="the stand-in root filesystem, by architecture")
+
+    def of(self, arch: Arch) -> OsProfile:
+        """The system as it is on one architecture."""
+        other = self.by_arch.get(arch, OnArch())
+        own = {name: fact for name in OnArch.model_fields if (fact := getattr(other, name)) is not None}
+        return self.model_copy(update={**own, "by_arch": {}})
 
 
 class RootfsRecipe(FrozenData):
@@ -311,6 +383,12 @@ class Platforms:
                 raise source.error(
                     heirs.origin(("cpus", name, "arch")), _("{arch}: no such architecture in this file", arch=cpu.arch)
                 )
+            for twin in cpu.twins:
+                if twin not in self.file.cpus:
+                    raise source.error(
+                        heirs.origin(("cpus", name, "twins")),
+                        _("{name}: no such CPU{near}", name=verbatim(repr(twin)), near=near(twin, self.file.cpus)),
+                    )
         for name, system in self.file.systems.items():
             for arch, rootfs in system.rootfs.items():
                 if rootfs is not None and rootfs not in self.file.rootfs:
@@ -385,7 +463,7 @@ class Platforms:
             cpu_name=cpu_name,
             cpu=cpu,
             os_name=os_name,
-            system=self.file.systems[os_name],
+            system=self.file.systems[os_name].of(cpu.arch),
             stand_ins=self._stand_ins(cpu.arch, self.file.systems[os_name]),
         )
 

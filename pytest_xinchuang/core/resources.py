@@ -35,6 +35,11 @@ def schemas_dir() -> Path:
     return _PACKAGE / "schemas"
 
 
+def probe_script() -> Path:
+    """The shell script that tells what a machine is."""
+    return _PACKAGE / "tools" / "probe.sh"
+
+
 def cache_dir() -> Path:
     """``$XC_CACHE``, else ``pytest-xinchuang`` in ``$XDG_CACHE_HOME``, else where the system has caches.
 

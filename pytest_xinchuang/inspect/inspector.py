@@ -22,7 +22,7 @@ from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.kinds import kind_word
 from pytest_xinchuang.inspect.roles import Choice
-from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, wheels
+from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, systems, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
 from pytest_xinchuang.inspect.rules.embedded import check_embedded
@@ -185,6 +185,7 @@ class Verdicts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)
             npm.check_npm(judge, node, self.architectures)
+        proceed = proceed and systems.check_systems(judge, node)
         if not proceed:
             return
         choices = [(record, delivered.choice[id(record)]) for record in records]

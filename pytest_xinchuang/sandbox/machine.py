@@ -359,3 +359,13 @@ def told_of(machine: Machine) -> Message | None:
             name=verbatim(machine.hypervisor),
         )
     return None
+
+
+def twins_of(platform: Platform, machine: Machine) -> Message | None:
+    """Which other chips the processor may be: those of the same core, where the kernel prints no chip's name."""
+    if platform.cpu.twins and "model name" not in _fields(machine.cpuinfo):
+        return _(
+            "the processor tells its core and no chip: it may be {names} as well",
+            names=joined(map(verbatim, platform.cpu.twins), _(", ")),
+        )
+    return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.cli import data
+from pytest_xinchuang.cli import platforms
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.commands.exits import Exit
 from pytest_xinchuang.core import mishap
@@ -23,7 +23,7 @@ def broken(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def raises(_context: object) -> int:
         raise error
 
-    monkeypatch.setattr(data, "_platforms", raises)
+    monkeypatch.setattr(platforms, "_list", raises)
 
 
 def reports(directory: Path) -> list[Path]:

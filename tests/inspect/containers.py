@@ -106,7 +106,7 @@ def cpio(files: dict[str, bytes]) -> bytes:
     return out
 
 
-def rpm(files: dict[str, bytes], name: str, arch: str) -> bytes:
+def rpm(files: dict[str, bytes], name: str, arch: str, compressor: str = "gzip") -> bytes:
     """A lead, an empty signature, a header with name, version and architecture, and a compressed cpio archive."""
 
     def header(tags: dict[int, str]) -> bytes:
@@ -119,7 +119,9 @@ def rpm(files: dict[str, bytes], name: str, arch: str) -> bytes:
     lead = b"\xed\xab\xee\xdb\x03\x00" + bytes(90)
     signature = header({})
     signature += bytes(-(len(lead) + len(signature)) % 8)
-    return lead + signature + header({1000: name, 1001: "1.0", 1022: arch}) + gzip.compress(cpio(files))
+    return (
+        lead + signature + header({1000: name, 1001: "1.0", 1022: arch, 1125: compressor}) + gzip.compress(cpio(files))
+    )
 
 
 def compressed(data: bytes) -> dict[str, bytes]:

@@ -159,6 +159,14 @@ def test_a_static_library_is_guarded_by_any_of_its_members(tools: Tools, platfor
         ({"GOARM64": "v8.0,crypto"}, "phytium", []),
         ({"GOARM64": "v8.1,lse"}, "kunpeng", []),
         ({"GOARM64": "v9.0"}, "kunpeng", ["XC-GO-001"]),
+        ({"GOARM64": "v8.2,crypto"}, "kunpeng", []),
+        ({"GOARM64": "v8.3"}, "phytium_d3000-kylin_v10_sp1", ["XC-GO-001"]),
+        # What the chip has is inferred, or the evidence disagrees.
+        ({"GOARM64": "v8.2"}, "phytium_s5000c-kylin_v10_sp1", ["XC-CPU-001"]),
+        ({"GOARM64": "v8.0"}, "phytium_s5000c-kylin_v10_sp1", []),
+        ({"GOARM64": "v8.0,crypto"}, "phytium_ft2000plus-kylin_v10_sp1", ["XC-GO-001"]),
+        ({"GOARM64": "v8.3"}, "kunpeng920_v2-openeuler_24_03", ["XC-CPU-001"]),
+        ({"GOARM64": "v8.2"}, "kunpeng920_v2-openeuler_24_03", []),
     ],
 )
 def test_go_levels(settings: dict[str, str], platform: str, wanted: list[str], platforms: Platforms) -> None:

@@ -18,7 +18,7 @@ from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.sandbox import machine, registers
 from pytest_xinchuang.sandbox.backends.direct import open_native
-from pytest_xinchuang.sandbox.machine import HostReader, doubts, look, told_of
+from pytest_xinchuang.sandbox.machine import HostReader, doubts, look, told_of, twins_of
 from tests.messages.english import english_in
 
 MOUNTS = """22 1 8:2 / / rw - ext4 /dev/sda2 rw
@@ -205,6 +205,18 @@ def test_a_hypervisor_is_told_and_an_emulating_one_is_not_native(platforms: Plat
     said = told_of(look(guest))
     assert said is not None and "under the hypervisor KVMKVMKVM" in said
     assert told_of(look(hygon())) is None
+
+
+def test_a_chip_that_cannot_be_told_from_its_siblings_is_told(platforms: Platforms) -> None:
+    fake = kunpeng()
+    assert twins_of(platforms.get("kunpeng"), look(fake)) is None
+    text = "processor\t: 0\nFeatures\t: fp\nCPU implementer\t: 0x70\nCPU part\t: 0x663\n"
+    fake.files["/proc/cpuinfo"] = text
+    said = twins_of(platforms.get("phytium"), look(fake))
+    assert said is not None and "phytium_ft2000_4, phytium_s2500" in said
+    assert not english_in(said.render("zh"))
+    fake.files["/proc/cpuinfo"] = "processor\t: 0\nmodel name\t: Phytium,D2000/8\n" + text.partition("\n")[2]
+    assert twins_of(platforms.get("phytium"), look(fake)) is None
 
 
 def test_containers_cover_the_device_tree_and_have_dmi_all_the_same(platforms: Platforms) -> None:

@@ -255,6 +255,7 @@ CPUS = {
     # Each CPU model that platforms.yaml names, by a platform that has it: a kernel may boot on one and not on another.
     "a64fx": "kunpeng",
     "neoverse-n1": "phytium_d3000-kylin_v10_sp3",
+    "neoverse-v1": "kunpeng920_v2-openeuler_24_03",
     "la464 without LASX": "loongson_2k3000-kylin_v11",
     "EPYC": "hygon_c86-uos_20",
     "YongFeng without AVX2": "zhaoxin",

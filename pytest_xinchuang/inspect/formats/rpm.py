@@ -28,7 +28,7 @@ def rpm_package(data: bytes, account: Account) -> Iterator[ContainedFile]:
     yield from cpio(stream, account)
 
 
-RPM_TAGS = {1000: "Package", 1001: "Version", 1002: "Release", 1022: "Architecture", 1000000: ""}
+RPM_TAGS = {1000: "Package", 1001: "Version", 1002: "Release", 1022: "Architecture", 1125: "Compressor", 1000000: ""}
 
 
 def _rpm_header(data: bytes, at: int) -> tuple[int, dict[str, str]]:

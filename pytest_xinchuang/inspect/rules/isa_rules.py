@@ -6,6 +6,7 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import lacking_on, release_key, since_of
 from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.isa_hits import EMULATED
+from pytest_xinchuang.inspect.rules.cpu_rules import check_unsure
 from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
@@ -60,7 +61,9 @@ def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
     _check_id_registers(judge, record)
     check_calls(judge, record)
     check_module(judge, record)
-    lacking = [use for feature, use in sorted(record.isa.uses.items()) if feature not in has and feature != EMULATED]
+    uses = [use for feature, use in sorted(record.isa.uses.items()) if feature != EMULATED]
+    unsure = check_unsure(judge, record, uses, asks)
+    lacking = [use for use in uses if use.feature not in has and use.feature not in unsure]
     for use in lacking:
         if use.certain and not asks:
             _certain(judge, record, use)

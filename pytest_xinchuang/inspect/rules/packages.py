@@ -59,9 +59,10 @@ def check_product(judge: Judge, node: Node, name: str, version: str) -> None:
             continue
         missing = [f for f in product["needs"].get(judge.arch_name, ()) if f not in has]
         if missing:
+            sure = any(judge.platform.cpu.has(f) is False for f in missing)
             judge.find(
                 "XC-PKG-005",
-                Certainty.CERTAIN,
+                Certainty.CERTAIN if sure else Certainty.UNDECIDED,
                 node.place,
                 package=name,
                 version=version,

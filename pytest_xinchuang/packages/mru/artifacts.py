@@ -24,7 +24,10 @@ from pytest_xinchuang.sandbox.pool import Pool
 
 BY_LEVEL = {Level.L1: LOADS, Level.L2: FITS, Level.L3: BEHAVES}
 
-_UNKNOWN_FACT = {"XC-ELF-013", "XC-ELF-021", "XC-ELF-002"}
+_UNDECIDED_BY = {
+    **dict.fromkeys(("XC-ELF-013", "XC-ELF-021", "XC-ELF-002", "XC-CPU-001"), Cause.MISSING_FACT),
+    "XC-CPU-002": Cause.FIDELITY,
+}
 
 
 class Inspections(dict[str, Inspection]):
@@ -128,7 +131,7 @@ def _take(record: UnitRecord, finding: Finding, catalogue: FindingCatalogue, run
     level = catalogue.get(finding.code).level
     reason, mend = catalogue.coded(finding), catalogue.mend(finding)
     if finding.certainty is Certainty.UNDECIDED:
-        cause = Cause.MISSING_FACT if finding.code in _UNKNOWN_FACT else Cause.HOST
+        cause = _UNDECIDED_BY.get(finding.code, Cause.HOST)
         record.undecided(BY_LEVEL.get(level or Level.L1, LOADS), cause, reason, mend)
     elif level is None:
         return

@@ -48,7 +48,7 @@ REQUIREMENT_OF: dict[str, str] = {
     **dict.fromkeys(
         ("XC-ISA-001", "XC-ISA-002", "XC-ISA-003", "XC-ISA-004", "XC-ISA-006", "XC-ISA-007", "XC-ISA-009"), BASELINE
     ),
-    "XC-ELF-037": BASELINE,
+    **dict.fromkeys(("XC-CPU-001", "XC-CPU-002", "XC-ELF-037"), BASELINE),
     "XC-GO-001": BASELINE,
 }
 """Finding code -> the requirement that it decides.
@@ -56,13 +56,16 @@ REQUIREMENT_OF: dict[str, str] = {
 Codes of findings that a program can guard against at run time are left out: the sandbox run decides those.
 """
 
-_CAUSES = dict.fromkeys(
-    (
-        *("XC-ELF-002", "XC-ELF-013", "XC-ELF-021", "XC-ELF-032", "XC-ELF-035", "XC-ELF-036", "XC-ELF-037"),
-        *("XC-ELF-038", "XC-ELF-039", "XC-ELF-040", "XC-ELF-042"),
+_CAUSES = {
+    **dict.fromkeys(
+        (
+            *("XC-ELF-002", "XC-ELF-013", "XC-ELF-021", "XC-ELF-032", "XC-ELF-035", "XC-ELF-036", "XC-ELF-037"),
+            *("XC-ELF-038", "XC-ELF-039", "XC-ELF-040", "XC-ELF-042", "XC-CPU-001"),
+        ),
+        Cause.MISSING_FACT,
     ),
-    Cause.MISSING_FACT,
-)
+    "XC-CPU-002": Cause.FIDELITY,
+}
 
 
 def inspect(

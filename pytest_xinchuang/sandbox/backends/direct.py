@@ -25,7 +25,7 @@ from typing import IO
 from pytest_xinchuang.core.errors import SandboxFault, XcError
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Fidelity
-from pytest_xinchuang.messages import NOTHING, Message, _, joined, system_error, verbatim
+from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
 from pytest_xinchuang.sandbox import machine
 from pytest_xinchuang.sandbox.agent_client import TRACE_WORD
 from pytest_xinchuang.sandbox.answers import still_running
@@ -431,7 +431,7 @@ def open_native(
         observed={},
         host_kernel=host.release(),
         baseline_ms=0.0,
-        degraded=machine.told_of(seen) or NOTHING,
+        degraded=joined(filter(None, (machine.told_of(seen), machine.twins_of(platform, seen)))),
         own_kernel=True,
         extra={"machine": seen.as_data()},
     )

@@ -232,7 +232,9 @@ def bf16_on_kunpeng(t: Tools, bad: bool) -> Planted:
 def server_requires_more(t: Tools, bad: bool) -> Planted:
     version = "5.0.9" if bad else "4.4.29"
     control = f"Package: mongodb-org-server\nVersion: {version}\nArchitecture: arm64\n"
-    return Planted("phytium", "XC-PKG-005", t.deb("mongodb.deb", control, {"usr/bin/mongod": t.c(ARM, HELLO)}))
+    return Planted(
+        "phytium_d2000-uos_desktop_20", "XC-PKG-005", t.deb("mongodb.deb", control, {"usr/bin/mongod": t.c(ARM, HELLO)})
+    )
 
 
 @row(27)

@@ -58,17 +58,17 @@ RUN = (
 
 @pytest.mark.parametrize("name", ["kunpeng", "loongson", "zhaoxin"])
 def test_a_package_is_inspected_and_its_program_run(name: str, maker: Maker) -> None:
-    names = {Arch.ARM64: "arm64.deb", Arch.LOONG64: "loong64.tar.gz", Arch.AMD64: "amd64.zip"}
+    names = {Arch.ARM64: "arm64.rpm", Arch.LOONG64: "loong64.tar.gz", Arch.AMD64: "amd64.zip"}
     for arch, file in names.items():
         files = maker.built(arch)
         data = {
-            "arm64.deb": lambda files=files: containers.deb(files, "Package: tool\nArchitecture: arm64\n"),
+            "arm64.rpm": lambda files=files: containers.rpm(files, "tool", "aarch64"),
             "loong64.tar.gz": lambda files=files: containers.tar(files, "w:gz"),
             "amd64.zip": lambda files=files: containers.zipped(files),
         }[file]()
         (maker.place / file).write_bytes(data)
     manifest = (
-        "artifacts:\n  - {name: tool, files: {arm64: arm64.deb, loongson: loong64.tar.gz, amd64: amd64.zip}}\n" + RUN
+        "artifacts:\n  - {name: tool, files: {arm64: arm64.rpm, loongson: loong64.tar.gz, amd64: amd64.zip}}\n" + RUN
     )
     decisions = maker.decide(manifest + "allowed_libraries: [libanswer.so.1]\n", name)
     open_ = {i: d.reason for i, d in decisions.items() if d.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)}

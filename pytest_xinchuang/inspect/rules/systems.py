@@ -1,0 +1,180 @@
+"""Rules about packages against the system that installs them: its package format, compressors, Python and glibc."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Confidence
+from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.messages import _, joined, verbatim
+
+SUFFIXES = {"": "none", "gz": "gzip", "bz2": "bzip2", "lzma": "lzma", "xz": "xz", "zst": "zstd"}
+"""What follows ``data.tar`` in a deb (deb(5)) -> how platforms.yaml calls the compressor."""
+
+ALWAYS = frozenset({"none", "gzip", "bzip2", "lzma", "xz"})
+"""What every dpkg since 1.15.6 (2010) and every rpm since 4.7 (2009) reads, and so every system of platforms.yaml."""
+
+DELIVERIES = frozenset({"directory", "tar", "zip", "compressed"})
+"""What holds packages that are to be installed."""
+
+NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
+"""Node.js and the glibc that its own builds ask for (BUILDING.md of each release), the newest first."""
+
+
+def check_systems(judge: Judge, node: Node) -> bool:
+    """What the platform's system says to one container; False where it cannot install it at all."""
+    if node.kind in ("deb", "rpm"):
+        if not check_family(judge, node):
+            return False
+        check_compressors(judge, node)
+    elif node.kind == "wheel":
+        check_python(judge, node)
+    check_node(judge, node)
+    return True
+
+
+def check_family(judge: Judge, node: Node) -> bool:
+    """A deb for a system of rpm packages, or the other way round, where none of the right kind comes along."""
+    fact = judge.platform.system.packaging
+    if fact.value is None or fact.value == node.kind:
+        return True
+    root = node
+    while root.parent is not None:
+        root = root.parent
+        if root.kind not in DELIVERIES:
+            return True  # a file of an image or of another package, which nobody is told to install
+    if any(other.kind == fact.value for other in root.walk()):
+        return False  # there is one of each kind: the other one is for this system
+    sure = fact.confidence is not Confidence.INFERRED
+    judge.find(
+        "XC-DIST-001",
+        Certainty.CERTAIN if sure else Certainty.UNDECIDED,
+        node.place,
+        package=node.name,
+        kind=node.kind,
+        wanted=fact.value,
+        system=judge.platform.system.title.message(),
+    )
+    return True
+
+
+def compressors_of(node: Node) -> dict[str, str]:
+    """Member or payload -> its compressor, by the names in a deb and the header of an rpm."""
+    if node.kind == "rpm":
+        control = node.texts.get("control", b"").decode(errors="replace")
+        found = re.search(r"^Compressor: *(\S+)", control, re.M)
+        return {"payload": found.group(1)} if found else {}
+    members = {*node.members, *(child.name for child in node.children)}
+    found_in = {}
+    for name in sorted(members):
+        match = re.fullmatch(r"((?:control|data)\.tar)(?:\.([a-z0-9]+))?", name)
+        if match:
+            suffix = match.group(2) or ""
+            found_in[name] = SUFFIXES.get(suffix, suffix)
+    return found_in
+
+
+def check_compressors(judge: Judge, node: Node) -> None:
+    """A compressor that the system's dpkg or rpm cannot read."""
+    fact = judge.platform.system.software.compressors
+    for member, compressor in compressors_of(node).items():
+        if compressor in ALWAYS:
+            continue
+        sure = fact.value is not None and fact.confidence is not Confidence.INFERRED
+        if sure and compressor in (fact.value or ()):
+            continue
+        judge.find(
+            "XC-DIST-002",
+            Certainty.CERTAIN if sure else Certainty.UNDECIDED,
+            node.place,
+            package=node.name,
+            member=member,
+            compressor=compressor,
+            system=judge.platform.system.title.message(),
+            why=_known(judge, compressor, sure=sure),
+        )
+
+
+def _known(judge: Judge, compressor: str, *, sure: bool) -> object:
+    system = judge.platform.system
+    fact = system.software.compressors
+    if sure:
+        return _("it reads {names}", names=joined(map(verbatim, fact.value or ()), _(", ")))
+    if fact.value is None:
+        return _("whether it reads {name} is not known", name=verbatim(compressor))
+    return _(
+        "whether it reads {name} is only inferred: {source}", name=verbatim(compressor), source=verbatim(fact.source)
+    )
+
+
+def _python_tags(name: str) -> Iterator[str]:
+    """The Python tags of a wheel's name (PEP 427)."""
+    parts = name.rpartition("/")[2].removesuffix(".whl").split("-")
+    if len(parts) in (5, 6):
+        yield from parts[-3].split(".")
+
+
+def check_python(judge: Judge, node: Node) -> None:
+    """A wheel that the system's own Python does not take: another one has to come along. Told, and no failure."""
+    fact = judge.platform.system.software.python
+    tags = [tag for tag in _python_tags(node.name) if re.fullmatch(r"cp3[0-9]+", tag)]
+    if fact.value is None or not tags or "abi3" in node.name:
+        return
+    own = f"cp{''.join(fact.value.split('.')[:2])}"
+    if own not in tags:
+        judge.find(
+            "XC-DIST-003",
+            Certainty.NOTE,
+            node.place,
+            package=node.name,
+            tags=", ".join(tags),
+            python=fact.value,
+            system=judge.platform.system.title.message(),
+        )
+
+
+def check_node(judge: Judge, node: Node) -> None:
+    """What the delivery's own package.json asks of Node.js, against the system's glibc. Told, and no failure."""
+    text = next((node.texts[n] for n in ("package/package.json", "package.json") if n in node.texts), None)
+    libc = judge.platform.system.libc_version.value if judge.platform.system.libc == "glibc" else None
+    if text is None or libc is None:
+        return
+    try:
+        package = json.loads(text)
+    except (ValueError, RecursionError):  # a million brackets are no package.json
+        return
+    engines = package.get("engines") if isinstance(package, dict) else None
+    least = _least(engines.get("node")) if isinstance(engines, dict) else None
+    if least is None:
+        return
+    asked = next((glibc for node_version, glibc in NODE_LIBC if least >= version_key(node_version)), None)
+    if asked is not None and version_key(libc) < version_key(asked):
+        judge.find(
+            "XC-DIST-004",
+            Certainty.NOTE,
+            node.place,
+            package=node.name,
+            node=".".join(map(str, least)),
+            glibc=asked,
+            system=judge.platform.system.title.message(),
+            libc=libc,
+        )
+
+
+def _least(value: Any) -> tuple[int, ...] | None:
+    """The least version of a range; of several that are joined by ``||``, the least of all. None: it has no lower end."""
+    if not isinstance(value, str) or len(value) > 200:
+        return None
+    found = []
+    for part in value.split("||"):
+        match = re.match(r"\s*(?:>=?|\^|~|=|v)*\s*v?([0-9]+(?:\.[0-9]+){0,2})", part)
+        if match is None:
+            return None
+        found.append(version_key(match.group(1)))
+    return min(found)
