@@ -206,7 +206,7 @@ def judged(
     judge = Judge(platforms.get(platform))
     use = Use(feature, certain, guarded, [Site("f", 16, "x")] * certain, [Site("g", 32, "y")] * guarded)
     machine = platforms.get(platform).architecture.elf_machine
-    check_isa(judge, ElfRecord("x", "x", elf(machine=machine), IsaScan({feature: use}, "getauxval", False, 100)))
+    check_isa(judge, ElfRecord("x", "x", elf(machine=machine), IsaScan({feature: use}, "getauxval", scanned=100)))
     assert all(REQUIREMENT_OF[f.code] == BASELINE for f in judge.findings)
     return [(f.code, f.certainty.value) for f in judge.findings]
 

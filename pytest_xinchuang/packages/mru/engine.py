@@ -211,7 +211,14 @@ class MruEngine:
         if objects := subject_objects(self.subject, rootfs):
             allowed = self.subject.file.allowed_libraries
             self._elves += static.inspect(
-                own, objects, self.platform, self.findings, allowed=allowed, shipped=frozenset(), provided=provided
+                own,
+                objects,
+                self.platform,
+                self.findings,
+                allowed=allowed,
+                shipped=frozenset(),
+                provided=provided,
+                of_rootfs=True,
             )
             records.append(own)
         read = self.pool.shared.slot(Inspections, self.bench.subject_digest)
@@ -268,6 +275,7 @@ class MruEngine:
             allowed=self.subject.file.allowed_libraries,
             shipped=built.shipped,
             provided=provided,
+            of_rootfs=unit.kind in ("c", "go-cgo", "rootfs"),
         )
         self._check_reproducible(unit, record, built)
         in_the_way = [f for r in (static.MACHINE, static.LIBRARIES, static.SYMBOLS) for f in record.of(r)]

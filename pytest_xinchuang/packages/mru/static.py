@@ -56,6 +56,9 @@ REQUIREMENT_OF: dict[str, str] = {
 Codes of findings that a program can guard against at run time are left out: the sandbox run decides those.
 """
 
+_OF_LIBRARIES = frozenset({"XC-ELF-041", "XC-ELF-042"})
+"""Versions of libraries other than those of the C and C++ run times."""
+
 _CAUSES = {
     **dict.fromkeys(
         (
@@ -77,8 +80,15 @@ def inspect(
     allowed: tuple[str, ...],
     shipped: frozenset[str],
     provided: frozenset[str],
+    of_rootfs: bool = False,
 ) -> list[ElfObject]:
-    """Inspect each object; findings and evidence go to ``record``. Returns the objects that could be read."""
+    """Inspect each object; findings and evidence go to ``record``. Returns the objects that could be read.
+
+    Args:
+        provided: the libraries of the root filesystem.
+        of_rootfs: the objects are of it, or were linked here with its libraries: which versions they ask of these is not
+            the product's doing.
+    """
     inspector = Inspector()
     read: list[ElfRecord] = []
     for name, data in objects.items():
@@ -97,7 +107,8 @@ def inspect(
         verdicts = Verdicts(platform, {})
         verdicts.record(each, Surroundings(closure.pulled(each), closure.shipped))
         for finding in verdicts.judge.findings:
-            _take(record, finding, findings)
+            if not (of_rootfs and finding.code in _OF_LIBRARIES and finding.params.get("library") in provided):
+                _take(record, finding, findings)
         if any(
             f.certainty is Certainty.CERTAIN and REQUIREMENT_OF.get(f.code) == MACHINE for f in verdicts.judge.findings
         ):
