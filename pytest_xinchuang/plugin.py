@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from pytest_xinchuang.core import interruption
 from pytest_xinchuang.packages.base import loadable
 from pytest_xinchuang.run import fixtures, markers, options, stale
 from pytest_xinchuang.run.fixtures import (
@@ -50,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if not hasattr(config, "workerinput") and (why := stale.refuse_to_keep_reports(config)):
         pytest.exit(why, returncode=stale.EXIT_NO_REPORT)
+    from pytest_xinchuang.core import interruption
     from pytest_xinchuang.core.errors import XcError
     from pytest_xinchuang.core.optional import without_needed
 

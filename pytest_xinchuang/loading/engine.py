@@ -50,7 +50,7 @@ OF_ANY_HOST = ("libpthread.so.0", "libdl.so.2", "libm.so.6", "librt.so.1")
 
 _OF_FILE = re.compile(
     r"ELF load command|invalid ELF header|ELF file|wrong ELF class|file too short|unexpected reloc|unsupported reloc"
-    r"|static TLS block|executable stack|segment prot|cannot make segment|only ET_DYN|object file has no (?:loadable|dynamic)"
+    r"|executable stack|segment prot|cannot make segment|only ET_DYN|object file has no (?:loadable|dynamic)"
     r"|unsupported version|ABI version|OS ABI|unknown ELF|cannot apply additional memory protection|no GNU_|gABI"
 )
 """What a loader says of a file alone: no other file that is missing here can be the cause."""

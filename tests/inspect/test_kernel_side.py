@@ -59,7 +59,7 @@ def test_id_registers_are_answered_since_4_11(tmp_path: Path, platforms: Platfor
         Certainty.CERTAIN
     ]
     assert not only(found(data, "phytium", platforms, tmp_path), "XC-ISA-009")
-    assert only(found(data, "phytium_d2000-uos_desktop_20", platforms, tmp_path), "XC-ISA-009") == [Certainty.UNDECIDED]
+    assert only(found(data, "phytium_d2000-uos_desktop_25", platforms, tmp_path), "XC-ISA-009") == [Certainty.UNDECIDED]
     # HWCAP_CPUID is bit 11 of AT_HWCAP.
     source = f"{ASKED}int main(void) {{ if (!(getauxval(16) & 1 << 11)) return 0; {MRS} return v & 1; }}\n"
     data = built(source, Arch.ARM64, tmp_path, platforms)

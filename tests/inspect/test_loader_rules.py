@@ -375,7 +375,8 @@ def test_the_texts_of_every_refusal_are_whole(platforms: Platforms) -> None:
     verdicts = Verdicts(platforms.get("kunpeng920-kylin_v10_sp1"), platforms.file.architectures)
     verdicts.record(ElfRecord("x", "x", bad), Surroundings())
     codes = {f.code for f in verdicts.judge.findings}
-    assert {f"XC-ELF-0{n}" for n in (32, 34, 35, 36, 38, 39, 40, 41, 42, 43)} <= codes
+    wanted = ("XC-ELF-032", "XC-ELF-034", "XC-ELF-035", "XC-ELF-036", "XC-ELF-038", "XC-ELF-039", "XC-ELF-040")
+    assert {*wanted, "XC-ELF-041", "XC-ELF-042", "XC-ELF-043"} <= codes
     for finding in verdicts.judge.findings:
         for text in (rules.text(finding), rules.mend(finding)):
             assert "{" not in str(text) + text.render("zh")

@@ -42,7 +42,7 @@ ARTIFACTS = {
         'static void add(void) { int r; __asm__ volatile(".arch_extension lse\\n\\tldadd %w1, %w0, [%2]"'
         ' : "=r"(r) : "r"(1), "r"(&count)); }\n'
         "static void (*volatile chosen)(void) = add;\n"
-        "__attribute__((constructor)) static void begin(void) { if (getauxval(AT_PAGESZ)) chosen(); }\n",
+        "__attribute__((constructor)) static void begin(void) { if (!(getauxval(AT_HWCAP) & 1 << 8)) chosen(); }\n",
         (),
     ),
     "artifact_static_tls": (

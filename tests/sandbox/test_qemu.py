@@ -469,7 +469,7 @@ def test_it_is_the_platforms_system_and_cpu(sandbox: Sandbox, platforms: Platfor
     assert sandbox.get("/etc/os-release").decode() == platform.system.os_release.value
     cpuinfo = sandbox.run(["cat", "/proc/cpuinfo"]).stdout.decode()
     assert platform.cpu.identity.value is not None
-    assert all(re.search(pattern, cpuinfo) for pattern in platform.cpu.identity.value)
+    assert all(re.search(pattern, cpuinfo, re.M) for pattern in platform.cpu.identity.value)
     assert sandbox.fingerprint.isolation["identity"]
 
 

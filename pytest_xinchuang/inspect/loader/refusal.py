@@ -60,7 +60,7 @@ class Ground:
             libc=system.libc,
             version=version_key(system.libc_version.value) if system.libc_version.value else None,
             kernel=version_key(system.kernel.value) if system.kernel.value else None,
-            page=page.value if page is not None else None,
+            page=page.value if page is not None and page.confidence is not Confidence.INFERRED else None,
             largest_page=platform.architecture.max_page_size,
             isa=levels(features.value or ()) if known else None,
         )

@@ -101,9 +101,9 @@ def _one(
     findings += problems_as_findings(inspection.problems, platform.id)
     run = any(unit.artifact == artifact.name or unit.files.get(platform.arch) == name for unit in subject.file.units)
     loaded = _loaded(inspection, platform, file, read.kept, pool)
-    # A unit that runs it decides what opening it left open. What was certain of an object by itself is told once.
+    # A unit that runs it decides what opening it left open, and so does what is certain of the object by itself.
     known = {f.object for f in findings if f.certainty is Certainty.CERTAIN}
-    findings += [f for f in loaded if f.object not in known and not (run and f.certainty is Certainty.UNDECIDED)]
+    findings += [f for f in loaded if f.certainty is not Certainty.UNDECIDED or not (run or f.object in known)]
     told = [{"code": f.code, "certainty": f.certainty.value, "text": catalogue.text(f)} for f in findings]
     seen: dict[str, object] = {
         "kind": "inspection",

@@ -115,6 +115,10 @@ class MruEngine:
             where = {"kind": "platform", "id": self.platform.id, "arch": self.platform.arch.value}
             reason = _NOT_THERE[requirement_id]
             return Decision(Verdict.NOT_APPLICABLE, reason=reason, evidence=(where, *units))
+        if not scope and requirement_id == REPRODUCIBLE and self.subject.file.units:
+            # Another build would tell, and it takes what the product is built of.
+            reason = _("what was delivered came built: what it was built of is not here")
+            return Decision(Verdict.INCONCLUSIVE, Cause.FIDELITY, reason, _("add units that come as source"))
         mend = requirement.mend.message()
         return join_units(requirement_id, scope, mend if scope else _how_to_show(requirement_id) or mend)
 
