@@ -19,6 +19,9 @@ KEPT_TEXTS = (
     "package.json",
 )
 
+_LD_SO_CONF = re.compile(r"(?:^|/)etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?$")
+"""Where a root file system names its loader's directories (ldconfig(8))."""
+
 SCRIPTS = (".sh", ".bash", ".run", ".py", ".pl", ".rb", ".js", ".mjs", ".cjs", ".lua", ".tcl", ".php", ".ps1")
 """Ends of names of texts that are run."""
 
@@ -33,4 +36,9 @@ def is_text(name: str) -> bool:
     last = name.rpartition("/")[2]
     # Older Docker engines save an image's configuration under its digest.
     saved = re.fullmatch(r"[0-9a-f]{64}\.json", name) is not None
-    return last in KEPT_TEXTS or saved or name.endswith((".runtimeconfig.json", ".pom"))
+    return (
+        last in KEPT_TEXTS
+        or saved
+        or name.endswith((".runtimeconfig.json", ".pom"))
+        or _LD_SO_CONF.search(name) is not None
+    )

@@ -113,10 +113,7 @@ class Search:
         return f"{self.root.place}/{path}" if self.root.kind is Kind.TREE else f"{self.root.place}!{path}"
 
     def _searched(self, user: ElfRecord, inherited: tuple[str, ...]) -> Iterator[str]:
-        if "/" in user.path or self._paths.get(id(user)) is not None:
-            here = posixpath.dirname(self._paths.get(id(user), user.path))
-        else:
-            here = ""
+        here = posixpath.dirname(self._paths.get(id(user), user.path))
         if not user.elf.runpath:
             yield from self.expanded(user.elf.rpath, here)
             yield from inherited

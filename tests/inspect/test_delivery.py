@@ -299,6 +299,17 @@ def test_an_image_with_its_own_libc_is_held_to_that(tools: Tools, platforms: Pla
     assert "XC-ELF-010" in codes(image("gone.tar", base, app, {"lib/.wh.libc.so.6": b""}), "kunpeng", platforms)
 
 
+def test_a_root_file_system_names_its_loaders_directories(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
+    app = tools.c(Arch.ARM64, PROGRAM, stubs={"libanswer.so.1": library})
+    libc = tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_2.17", "__libc_start_main")
+    names = {"lib/libc.so.6": libc, ARM64_LOADER: library, "usr/bin/app": app, "opt/x/lib/libanswer.so.1": library}
+    base = {**names, "etc/os-release": b"ID=x\n"}
+    conf = {"etc/ld.so.conf": b"include ld.so.conf.d/*.conf\n", "etc/ld.so.conf.d/x.conf": b"/opt/x/lib\n"}
+    assert "XC-DLV-007" in codes(tools.file("a.tar", containers.tar(base)), "kunpeng", platforms)
+    assert "XC-DLV-007" not in codes(tools.file("b.tar", containers.tar({**base, **conf})), "kunpeng", platforms)
+
+
 def test_a_program_that_an_upper_layer_replaces_is_not_judged(tools: Tools, platforms: Platforms) -> None:
     made = both(tools, "int main(void) { return 0; }\n")
     wrong, right = {"app/server": made[Arch.AMD64]}, {"app/server": made[Arch.ARM64]}
