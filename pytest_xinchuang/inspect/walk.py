@@ -362,7 +362,7 @@ class Walker:
     def _text(self, node: Node, name: str, text: bytes, depth: int, place: str, *, script: bool) -> None:
         """What a text carries in letters."""
         self._embedded(node, name, encoded(text, script=script), text, depth, place)
-        if script and decoded_by_script(text):
+        if script and decoded_by_script(text, name):
             raise CannotRead(_("a script that decodes data of no kind that is known here"), "XC-BAD-006")
 
     def _container(self, node: Node, data: bytes, depth: int) -> None:

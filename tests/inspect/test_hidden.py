@@ -6,6 +6,7 @@ import base64
 import binascii
 import gzip
 import lzma
+import random
 import struct
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.formats.encoded import decoded_by_script
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers
@@ -289,3 +291,26 @@ def test_what_was_made_to_take_long_does_not(name: str, tmp_path: Path) -> None:
     begun = time.process_time()
     read(tmp_path / "x")
     assert time.process_time() - begun < 8
+
+
+ANYTHING = random.Random(7).randbytes(8000)
+"""Bytes of no kind that is known."""
+
+
+@pytest.mark.parametrize(
+    ("name", "rest", "decodes"),
+    [
+        ("font.py", "font = load(data)\n", False),
+        ("font.py", "# the system's fonts; evaluate them\nfont = load(data)\n", False),
+        ("loader.py", "subprocess.run([write(data)])\n", True),
+        ("loader.py", "ctypes.CDLL(write(data))\n", True),
+        ("loader.py", "exec (data)\n", True),
+        ("loader.js", "require('child_process').spawnSync(write(data))\n", True),
+        # A script of a shell has nothing else to do with it.
+        ("install.sh", "", True),
+        ("install", "", True),
+    ],
+)
+def test_constants_of_modules_are_no_programs(name: str, rest: str, decodes: bool) -> None:
+    text = f"data = base64.b64decode('{base64.b64encode(ANYTHING).decode()}')\n{rest}"
+    assert decoded_by_script(text.encode(), name) is decodes

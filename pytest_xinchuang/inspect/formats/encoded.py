@@ -131,12 +131,21 @@ _DECODERS = re.compile(
 )
 _WORDS = (b"base64", b"b64", b"openssl", b"uudecode", b"85decode", b"xxd", b"basenc")
 _LONG = re.compile(rb"[A-Za-z0-9+/]{60,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
+_RUNS = re.compile(
+    rb"\b(?:chmod|subprocess|child_process|ctypes|CDLL|dlopen|memfd_create|marshal)\b"
+    rb"|\b(?:exec\w*|system|popen|spawn\w*|eval|fork)\s*\("
+)
+"""What a program with constants does with what it runs. Pictures and fonts among its constants are decoded too."""
+MODULES = (".py", ".js", ".mjs", ".cjs", ".rb", ".pl", ".php", ".lua", ".tcl")
+"""Ends of names of such programs."""
 _CLOSED = 4096
 """Characters from which on something that a script decodes, and that is of no known kind, is worth a word."""
 
 
-def decoded_by_script(text: bytes) -> bool:
+def decoded_by_script(text: bytes, name: str = "") -> bool:
     """Whether a script decodes a long text that it carries, which is of no kind that is known: it may be anything."""
+    if name.endswith(MODULES) and _RUNS.search(text) is None:
+        return False
     if not any(word in text for word in _WORDS) or _DECODERS.search(text) is None:
         return False
     known = [(hidden.begin, hidden.end) for hidden in islice(encoded(text, script=True), MOST)]
