@@ -7,6 +7,7 @@ import errno
 import hashlib
 import http.client
 import os
+import socket
 import ssl
 import threading
 import time
@@ -364,7 +365,9 @@ def _trouble(error: OSError | http.client.HTTPException, url: str) -> _Failed:
     why = told(cause)
     if type(cause).__name__ == "gaierror":
         proxied = _proxy(url)
-        return _Failed(Trouble.PROXY if proxied else Trouble.NAME, why)
+        # A resolver that did not answer may do so in a moment; one that does not know the name never will.
+        again = not proxied and getattr(cause, "errno", None) == socket.EAI_AGAIN
+        return _Failed(Trouble.PROXY if proxied else Trouble.NAME, why, again=again)
     if _proxy(url) and getattr(cause, "errno", None) in (
         None,
         errno.ECONNREFUSED,

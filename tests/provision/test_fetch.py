@@ -110,6 +110,22 @@ def test_a_place_that_gives_no_answer_is_not_asked_again(tmp_path: Path, monkeyp
     assert [url for url in asked if "nowhere" in url] == ["http://nowhere/a"]
 
 
+def test_a_resolver_that_did_not_answer_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, asked = fetch._opened, list[str]()
+
+    def first_fails(url: str, headers: dict[str, str]) -> object:
+        asked.append(url)
+        if len(asked) == 1:
+            raise urllib.error.URLError(socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
+        return opened(url, headers)
+
+    monkeypatch.setattr(fetch, "_opened", first_fails)
+    monkeypatch.setattr(fetch, "_PAUSE_S", 0.01)
+    with served({"/a": DATA}) as mirror:
+        assert Downloads(tmp_path).one(wish(f"{mirror.url}/a")).read_bytes() == DATA
+    assert len(asked) == 2
+
+
 def closed_port() -> str:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
