@@ -95,6 +95,8 @@ CASES = {
 @pytest.mark.parametrize("module", CASES)
 def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path, platforms: Platforms) -> None:
     extra, status, words = CASES[module]
+    if "/usr/include" in words and not list(Path("/usr/include").glob("**/asm/unistd.h")):
+        pytest.skip("no headers of Linux on this host")
     if "lse.so" in words:
         (tmp_path / "lse.c").write_text("int f(int *n) { return __atomic_fetch_add(n, 1, 5); }\n")
         target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.17")

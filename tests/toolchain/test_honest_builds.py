@@ -242,8 +242,11 @@ def test_a_build_reads_nothing_of_the_host(
     (place / "away").symlink_to(tmp_path)
     write(place, u_c=text.format(out=tmp_path) + "\nint main(void) { return 0; }\n")
     builder = Builder(Cache(), jail=Jail(Runner(), (way,)))
-    with pytest.raises(BuildFailed) as failed:
+    with pytest.raises((BuildFailed, ToolchainFault)) as failed:
         builder.c(arm64, [place / "u.c"], within=place)
+    if isinstance(failed.value, ToolchainFault) and not os.environ.get("CI"):
+        pytest.skip(f"this host has no {way.value}: {failed.value.what}")
+    assert isinstance(failed.value, BuildFailed)
     assert SECRET not in str(failed.value) + failed.value.output
 
 
