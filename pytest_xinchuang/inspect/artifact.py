@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_xinchuang.messages import Message
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ class Node:
     def within(self, name: str) -> str:
         return f"{self.place}!{printable(name)}" if self.kind != "directory" else f"{self.place}/{printable(name)}"
 
+    def json(self, name: str) -> Any:
+        """What a text of it says as JSON; None: there is no such text, or it is none."""
+        text = self.texts.get(name)
+        try:
+            return json.loads(text) if text is not None else None
+        except (ValueError, RecursionError):  # a million brackets are none
+            return None
+
     def walk(self) -> Iterator[Node]:
         yield self
         for child in self.children:
@@ -67,6 +78,11 @@ class Node:
     def all_objects(self) -> Iterator[Any]:
         for node in self.walk():
             yield from node.objects
+
+
+def taken(known: dict[str, T], prefix: str) -> dict[str, T]:
+    """Take what is below a directory, which ends with a slash, out of a table; by its paths there."""
+    return {path[len(prefix) :]: known.pop(path) for path in [path for path in known if path.startswith(prefix)]}
 
 
 def printable(name: str) -> str:

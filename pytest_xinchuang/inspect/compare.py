@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.kinds import relro_word
-from pytest_xinchuang.inspect.rules.judge import ElfRecord
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.messages import Message, _, verbatim
 
 

@@ -11,19 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
 
-from pytest_xinchuang.inspect.artifact import Node
-from pytest_xinchuang.inspect.images import Image, images
+from pytest_xinchuang.inspect.artifact import Node, taken
+from pytest_xinchuang.inspect.images import images
 from pytest_xinchuang.inspect.record import ElfRecord
-
-T = TypeVar("T")
 
 LINKS = 40
 """Symbolic links that are followed in one path (Linux, MAXSYMLINKS)."""
-
-WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
-"""OCI Image Format Specification 1.1, "Whiteouts": the file is removed; the directory hides all below it."""
 
 
 class Kind(StrEnum):
@@ -216,8 +210,8 @@ class Delivery:
             tree.kind = Kind.SYSTEM
             return
         root = self._root(Kind.SYSTEM, f"{tree.place}/{prefix.rstrip('/')}", tree, name=prefix.rstrip("/"))
-        root.files, root.links = _taken(tree.files, prefix), _taken(tree.links, prefix)
-        root.texts = _taken(tree.texts, prefix)
+        root.files, root.links = taken(tree.files, prefix), taken(tree.links, prefix)
+        root.texts = taken(tree.texts, prefix)
 
     def _children(self, children: Iterable[Node], outer: Root) -> None:
         together: dict[str, list[Node]] = {"deb": [], "rpm": []}
@@ -308,33 +302,15 @@ def _systems(files: Iterable[str]) -> list[str]:
     return sorted(root for root in found if not any(root != other and root.startswith(other) for other in found))
 
 
-def _taken(known: dict[str, T], prefix: str) -> dict[str, T]:
-    """Take what is below a directory out of a table, by its paths there."""
-    return {path[len(prefix) :]: known.pop(path) for path in [path for path in known if path.startswith(prefix)]}
-
-
 def _apply(root: Root, layer: Node) -> None:
-    """A layer over those below it. What its whiteouts name is of lower layers alone, wherever they stand in the archive."""
-    plain = []
-    for name in layer.members:
-        path = _clean(name)
-        directory, base = posixpath.split(path)
-        if base == OPAQUE:
-            root.empty(directory)
-        elif base.startswith(WHITEOUT):
-            root.remove(posixpath.join(directory, base[len(WHITEOUT) :]))
-        else:
-            plain.append(name)
+    """A layer over those below it; what it removes is of those alone."""
     for path in layer.removed:
         root.empty(_clean(path)) if path.endswith("/") else root.remove(_clean(path))
     directories = {parent for name in (*root.files, *root.links) for parent in _parents(name)}
-    for name in [*plain, *layer.links]:
+    for name in [*layer.members, *layer.links]:
         if (path := _clean(name)) in directories:
             root.remove(path)  # a file or a link in the place of a directory
-    above = Node(
-        layer.kind, layer.place, layer.name, members=plain, links=layer.links, objects=layer.objects, texts=layer.texts
-    )
-    root.add(above)
+    root.add(layer)
 
 
 def _install(root: Root) -> None:
@@ -358,6 +334,3 @@ def _parents(path: str) -> Iterator[str]:
 
 def _clean(name: str) -> str:
     return name.removeprefix("./").strip("/")
-
-
-__all__ = ["Delivery", "Image", "Kind", "Root", "architecture_of", "control_of"]

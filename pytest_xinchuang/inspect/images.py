@@ -6,7 +6,6 @@ Sources: OCI Image Format Specification 1.1 (index.json, manifests, configuratio
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -51,14 +50,14 @@ def _of_layout(node: Node) -> Iterator[Image]:
         said = said if isinstance(said, dict) else {}
         if said.get("architecture") == "unknown":
             return
-        blob = _json(node, _blob(descriptor))
+        blob = node.json(_blob(descriptor))
         if isinstance(blob, dict) and _list(blob.get("manifests")):
             for child in _list(blob.get("manifests")):
                 yield from follow(child, depth + 1)
             return
         present = isinstance(blob, dict)
         blob = blob if isinstance(blob, dict) else {}
-        config = _json(node, _blob(blob.get("config")))
+        config = node.json(_blob(blob.get("config")))
         config = config if isinstance(config, dict) else {}
         arch = said.get("architecture") or config.get("architecture") or ""
         system = said.get("os") or config.get("os") or "linux"
@@ -67,16 +66,16 @@ def _of_layout(node: Node) -> Iterator[Image]:
         if arch or told:
             yield Image(str(system), str(arch), tuple(_blob(layer) for layer in told), sizes, present)
 
-    index = _json(node, "index.json")
+    index = node.json("index.json")
     for descriptor in _list(index.get("manifests")) if isinstance(index, dict) else ():
         yield from follow(descriptor, 0)
 
 
 def _saved(node: Node) -> Iterator[Image]:
-    for item in _list(_json(node, "manifest.json")):
+    for item in _list(node.json("manifest.json")):
         if not isinstance(item, dict):
             continue
-        config = _json(node, str(item.get("Config", "")))
+        config = node.json(str(item.get("Config", "")))
         config = config if isinstance(config, dict) else {}
         layers = tuple(_linked(node, str(layer)) for layer in _list(item.get("Layers")))
         system, arch = config.get("os") or "linux", config.get("architecture") or ""
@@ -100,14 +99,6 @@ def _linked(node: Node, name: str) -> str:
 def _blob(descriptor: Any) -> str:
     digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
     return f"blobs/{str(digest).replace(':', '/')}" if digest else ""
-
-
-def _json(node: Node, name: str) -> Any:
-    text = node.texts.get(name)
-    try:
-        return json.loads(text) if text is not None else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def _list(value: Any) -> list[Any]:

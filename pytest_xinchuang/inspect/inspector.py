@@ -21,6 +21,7 @@ from pytest_xinchuang.inspect.formats.upx import is_code_packed
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.kinds import kind_word
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, systems, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
@@ -28,7 +29,7 @@ from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, 
 from pytest_xinchuang.inspect.rules.embedded import check_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _, verbatim

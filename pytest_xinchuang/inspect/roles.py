@@ -6,6 +6,7 @@ file for the platform, its others are no fault. Where it has none, that is a fin
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -84,7 +85,6 @@ class Role:
         chosen: the role is chosen by architecture: their paths have words for one.
     """
 
-    name: str
     chosen: bool = False
     records: list[ElfRecord] = field(default_factory=list)
 
@@ -105,7 +105,7 @@ class Roles:
         modes: Mapping[int, int] | None = None,
     ) -> None:
         self._platform = platform
-        self._words = _Words(architectures)
+        self._words = _words(architectures)
         self._modes = modes or {}
         self._inside: dict[int, str] = {}
         self._roles: dict[str, Role] = {}
@@ -113,7 +113,7 @@ class Roles:
         self._native: set[str] = set()
         for record, path in records:
             name, chosen = self._words.role(path)
-            role = self._roles.setdefault(name, Role(name))
+            role = self._roles.setdefault(name, Role())
             role.chosen = role.chosen or chosen
             role.records.append(record)
             self._inside[id(record)], self._of[id(record)] = path, role
@@ -167,10 +167,8 @@ class Roles:
 class _Words:
     """The words that choosers know, as patterns."""
 
-    def __init__(self, architectures: Mapping[Any, Architecture]) -> None:
-        self._aliases: dict[str, str] = {
-            alias.lower(): str(name) for name, a in architectures.items() for alias in a.aliases
-        }
+    def __init__(self, aliases: Mapping[str, str]) -> None:
+        self._aliases = aliases
         known = sorted({*self._aliases, *OTHERS}, key=len, reverse=True)
         self._arch = _word("|".join(map(re.escape, known)))
         self._role = _word("|".join([*map(re.escape, known), *_LIBCS]), before="[-_.]?")
@@ -207,6 +205,16 @@ class _Words:
         return self._system.search(_plain(path)) is not None
 
 
+def _words(architectures: Mapping[Any, Architecture]) -> _Words:
+    return _words_of(tuple((alias.lower(), str(name)) for name, a in architectures.items() for alias in a.aliases))
+
+
+@functools.cache
+def _words_of(aliases: tuple[tuple[str, str], ...]) -> _Words:
+    """Patterns are made once for all paths and platforms: the names of a package's dependencies are asked about one by one."""
+    return _Words(dict(aliases))
+
+
 def _plain(path: str) -> str:
     return path.lower().replace("linux64", "linux-x64").replace("linux32", "linux-x86")
 
@@ -217,5 +225,5 @@ def _word(words: str, before: str = "") -> re.Pattern[str]:
 
 def architecture_named(text: str, architectures: Mapping[Any, Architecture]) -> str | None:
     """The one architecture of a platform that a text names, a URL for example; None where it names none or several."""
-    found = _Words(architectures).platforms_in(text)
+    found = _words(architectures).platforms_in(text)
     return found.pop() if len(found) == 1 else None

@@ -20,10 +20,11 @@ from pytest_xinchuang.inspect.loader.private import PRIVATE
 from pytest_xinchuang.inspect.loader.refusal import Ground
 from pytest_xinchuang.inspect.loader.rules import refusals
 from pytest_xinchuang.inspect.loader.versions import Library, Reach, by_facts, split
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_symbols
 from pytest_xinchuang.inspect.rules.go_rules import check_go
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import Judge
 from tests.inspect.test_rules import elf
 
 ARM = Ground("EM_AARCH64", "glibc", (2, 28), (4, 19, 90), 0x10000, 0x10000, None)

@@ -13,10 +13,11 @@ from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, LinkedModule
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import architecture_named
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.go_rules import check_go
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.wheels import glibc_of, needed_policy
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target

@@ -11,8 +11,9 @@ from pytest_xinchuang.core.finding import Finding
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import IsaScan, Site, Use
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.systems import ALWAYS, SUFFIXES, _least
 from pytest_xinchuang.packages.mru.static import BASELINE, REQUIREMENT_OF
 from tests.inspect import containers

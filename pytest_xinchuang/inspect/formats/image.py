@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
 
-from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.artifact import Node, taken
 from pytest_xinchuang.inspect.images import images
 from pytest_xinchuang.messages import Message, _
-
-T = TypeVar("T")
 
 HOLDERS = ("tar", "compressed", "zip", "directory")
 EMPTY_LAYER = 20 << 10
@@ -21,29 +17,22 @@ EMPTY_LAYER = 20 << 10
 def prefixes(node: Node) -> list[str]:
     """Where in a container an image begins: "" for its root, else a directory that ends with ``/``."""
     found = []
-    for name, text in node.texts.items():
+    for name in node.texts:
         directory, _slash, last = name.rpartition("/")
         prefix = f"{directory}/" if directory else ""
-        if (last == "index.json" and _is_index(text)) or (last == "manifest.json" and _is_saved(text)):
+        if (last == "index.json" and _is_index(node.json(name))) or (
+            last == "manifest.json" and _is_saved(node.json(name))
+        ):
             found.append(prefix)
     return sorted(set(found))
 
 
-def _is_index(text: bytes) -> bool:
-    value = _load(text)
+def _is_index(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("manifests"), list)
 
 
-def _is_saved(text: bytes) -> bool:
-    value = _load(text)
+def _is_saved(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) and "Layers" in v for v in value)
-
-
-def _load(text: bytes | None) -> Any:
-    try:
-        return json.loads(text) if text is not None else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def settle(node: Node) -> Iterator[tuple[str, str, Message]]:
@@ -66,19 +55,13 @@ def _apart(node: Node, prefix: str) -> Node:
     inside = [name for name in node.members if name.startswith(prefix)]
     node.members = [name for name in node.members if not name.startswith(prefix)]
     child.members = [name.removeprefix(prefix) for name in inside]
-    _move(node.links, child.links, prefix)
-    _move(node.texts, child.texts, prefix)
-    _move(node.modes, child.modes, prefix)
+    child.links, child.texts = taken(node.links, prefix), taken(node.texts, prefix)
+    child.modes = taken(node.modes, prefix)
     child.children = [c for c in node.children if c.name.startswith(prefix)]
     for layer in child.children:
         layer.parent, layer.name = child, layer.name.removeprefix(prefix)
     node.children = [c for c in node.children if c not in child.children] + [child]
     return child
-
-
-def _move(mine: dict[str, T], its: dict[str, T], prefix: str) -> None:
-    for name in [name for name in mine if name.startswith(prefix)]:
-        its[name.removeprefix(prefix)] = mine.pop(name)
 
 
 def _layers(node: Node) -> Iterator[tuple[str, str, Message]]:

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.isa import Use
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import _, joined, verbatim
 
 

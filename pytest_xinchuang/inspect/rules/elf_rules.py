@@ -13,8 +13,9 @@ from pytest_xinchuang.inspect.kinds import relro_word, world_word
 from pytest_xinchuang.inspect.loader.private import NEWEST_READ, PRIVATE
 from pytest_xinchuang.inspect.loader.rules import DYNAMIC_MARK, refusals
 from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import LIBC
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
+from pytest_xinchuang.inspect.rules.judge import Judge, several
 from pytest_xinchuang.messages import _
 
 TLS_SURPLUS = 1664

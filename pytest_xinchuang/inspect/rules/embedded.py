@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.artifact import Node
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.judge import Judge
 
 
 def check_embedded(judge: Judge, node: Node, records: list[ElfRecord]) -> list[ElfRecord]:

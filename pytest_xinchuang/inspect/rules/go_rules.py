@@ -6,7 +6,8 @@ import re
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge, several
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.judge import Judge, several
 from pytest_xinchuang.messages import _, joined, verbatim
 
 _UNRELEASED = re.compile(r"-(?:0\.)?\d{14}-[0-9a-f]{12}(?:\+|$)|-(?:alpha|beta|rc|dev|pre)")

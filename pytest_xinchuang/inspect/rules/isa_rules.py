@@ -6,8 +6,9 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import lacking_on, release_key, since_of
 from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.isa_hits import EMULATED
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.cpu_rules import check_unsure
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 
 CODES = {

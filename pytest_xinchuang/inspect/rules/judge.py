@@ -9,7 +9,6 @@ from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.inventory import Inventory, inventory
 from pytest_xinchuang.inspect.loader.refusal import Ground
-from pytest_xinchuang.inspect.record import ElfRecord as ElfRecord
 from pytest_xinchuang.messages import Message, _, joined
 
 

@@ -6,7 +6,6 @@ lists are read, npm-install-checks 7.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Mapping
@@ -27,18 +26,17 @@ _FETCHING = re.compile(
 STEPS = ("preinstall", "install", "postinstall")
 
 
+def manifest_of(node: Node) -> tuple[str, dict[str, Any] | None]:
+    """The package.json of the package that a container is, and its name there; None: it is none that can be read."""
+    name = next((name for name in ("package/package.json", "package.json") if name in node.texts), "")
+    said = node.json(name)
+    return name, said if isinstance(said, dict) else None
+
+
 def check_npm(judge: Judge, node: Node, architectures: Mapping[Any, Architecture]) -> None:
     """The package that a tarball of `npm pack` or a checkout is. What stands in node_modules was installed before."""
-    for name in ("package/package.json", "package.json"):
-        if name in node.texts:
-            break
-    else:
-        return
-    try:
-        said = json.loads(node.texts[name])
-    except (ValueError, RecursionError):
-        return
-    if not isinstance(said, dict):
+    name, said = manifest_of(node)
+    if said is None:
         return
     if _refused(judge, node, said):
         return

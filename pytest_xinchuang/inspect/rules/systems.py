@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from pytest_xinchuang.core.platform import Confidence
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.npm import manifest_of
 from pytest_xinchuang.messages import _, joined, verbatim
 
 SUFFIXES = {"": "none", "gz": "gzip", "bz2": "bzip2", "lzma": "lzma", "xz": "xz", "zst": "zstd"}
@@ -141,15 +141,11 @@ def check_python(judge: Judge, node: Node) -> None:
 
 def check_node(judge: Judge, node: Node) -> None:
     """What the delivery's own package.json asks of Node.js, against the system's glibc. Told, and no failure."""
-    text = next((node.texts[n] for n in ("package/package.json", "package.json") if n in node.texts), None)
+    _name, package = manifest_of(node)
     libc = judge.platform.system.libc_version.value if judge.platform.system.libc == "glibc" else None
-    if text is None or libc is None:
+    if package is None or libc is None:
         return
-    try:
-        package = json.loads(text)
-    except (ValueError, RecursionError):  # a million brackets are no package.json
-        return
-    engines = package.get("engines") if isinstance(package, dict) else None
+    engines = package.get("engines")
     least = _least(engines.get("node")) if isinstance(engines, dict) else None
     if least is None:
         return

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
-from pytest_xinchuang.inspect.rules.judge import ElfRecord, Judge
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 
 Number = tuple[int, ...]

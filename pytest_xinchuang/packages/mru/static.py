@@ -10,9 +10,9 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.core.verdict import Cause, Fidelity
 from pytest_xinchuang.inspect.elf import ElfObject, NotElf
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, describe
+from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
-from pytest_xinchuang.inspect.rules.judge import ElfRecord
 from pytest_xinchuang.messages import Message, _, told
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 
