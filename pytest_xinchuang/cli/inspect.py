@@ -19,7 +19,7 @@ from pytest_xinchuang.commands.common import (
 )
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
-from pytest_xinchuang.core.errors import HostFault, UnknownName, XcError
+from pytest_xinchuang.core.errors import UnknownName, XcError
 from pytest_xinchuang.messages import _, joined, verbatim
 
 if TYPE_CHECKING:
@@ -159,14 +159,9 @@ class _Loading:
         self._pool = context.pool(backend="auto")
 
     def findings(self, platform: Platform, inspection: Inspection) -> list[Finding]:
-        from pytest_xinchuang.loading.engine import Loader
-        from pytest_xinchuang.loading.findings import findings_of, not_loaded
+        from pytest_xinchuang.loading.findings import loaded
 
-        try:
-            loader = Loader(self._pool, platform, self._context.platforms.file.architectures, self.kept)
-            return findings_of(loader.load(inspection), platform, inspection.root.place)
-        except HostFault as fault:
-            return [not_loaded(fault, platform, inspection.root.place)]
+        return loaded(self._pool, platform, self._context.platforms.file.architectures, self.kept, inspection)
 
     def __enter__(self) -> _Loading:
         return self

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.linux import LinuxSignal
-from pytest_xinchuang.core.platform import Platform
-from pytest_xinchuang.loading.engine import End, Loads, Opened, in_words
+from pytest_xinchuang.core.platform import Architecture, Platform
+from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.kept import Kept
+from pytest_xinchuang.loading.engine import End, Loader, Loads, Opened, in_words
+from pytest_xinchuang.sandbox.pool import Pool
+
+
+def loaded(
+    pool: Pool, platform: Platform, architectures: Mapping[Any, Architecture], kept: Kept, inspection: Inspection
+) -> list[Finding]:
+    """Open what a platform takes of an inspection, and say what that showed; undecided where there is no sandbox here."""
+    place = inspection.root.place
+    try:
+        return findings_of(Loader(pool, platform, architectures, kept).load(inspection), platform, place)
+    except HostFault as fault:
+        return [Finding("XC-LOD-003", Certainty.UNDECIDED, place, platform.id, {"why": fault.what})]
 
 
 def findings_of(loads: Loads, platform: Platform, place: str) -> list[Finding]:
@@ -17,11 +34,6 @@ def findings_of(loads: Loads, platform: Platform, place: str) -> list[Finding]:
         params = {"loaded": str(counts.get(End.LOADED, 0)), "all": str(len(loads.opened)), **_where(loads)}
         found.append(Finding("XC-LOD-004", Certainty.NOTE, place, platform.id, params, {"ends": counts}))
     return found
-
-
-def not_loaded(fault: HostFault, platform: Platform, place: str) -> Finding:
-    """That nothing was opened, for there is no sandbox here."""
-    return Finding("XC-LOD-003", Certainty.UNDECIDED, place, platform.id, {"why": fault.what})
 
 
 def _where(loads: Loads) -> dict[str, str]:

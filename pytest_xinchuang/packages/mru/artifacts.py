@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import HostFault, XcError
+from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform, PlatformsFile
 from pytest_xinchuang.core.subject import Artifact, Subject
@@ -15,8 +15,7 @@ from pytest_xinchuang.core.verdict import Cause, Fidelity, Level
 from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
 from pytest_xinchuang.inspect.kept import Kept
-from pytest_xinchuang.loading.engine import Loader
-from pytest_xinchuang.loading.findings import findings_of, not_loaded
+from pytest_xinchuang.loading.findings import loaded
 from pytest_xinchuang.messages import _, joined
 from pytest_xinchuang.packages.mru.findings import UnitRecord
 from pytest_xinchuang.packages.mru.requirements import BEHAVES, FITS, LOADS
@@ -100,10 +99,10 @@ def _one(
     findings = Verdicts(platform, file.architectures).of(inspection)
     findings += problems_as_findings(inspection.problems, platform.id)
     run = any(unit.artifact == artifact.name or unit.files.get(platform.arch) == name for unit in subject.file.units)
-    loaded = _loaded(inspection, platform, file, read.kept, pool)
+    opened = loaded(pool, platform, file.architectures, read.kept, inspection)
     # A unit that runs it decides what opening it left open, and so does what is certain of the object by itself.
     known = {f.object for f in findings if f.certainty is Certainty.CERTAIN}
-    findings += [f for f in loaded if f.certainty is not Certainty.UNDECIDED or not (run or f.object in known)]
+    findings += [f for f in opened if f.certainty is not Certainty.UNDECIDED or not (run or f.object in known)]
     told = [{"code": f.code, "certainty": f.certainty.value, "text": catalogue.text(f)} for f in findings]
     seen: dict[str, object] = {
         "kind": "inspection",
@@ -116,15 +115,6 @@ def _one(
     for finding in findings:
         _take(record, finding, catalogue, run)
     return record
-
-
-def _loaded(inspection: Inspection, platform: Platform, file: PlatformsFile, kept: Kept, pool: Pool) -> list[Finding]:
-    """What the platform's loader says of the objects."""
-    place = inspection.root.place
-    try:
-        return findings_of(Loader(pool, platform, file.architectures, kept).load(inspection), platform, place)
-    except HostFault as fault:
-        return [not_loaded(fault, platform, place)]
 
 
 def _take(record: UnitRecord, finding: Finding, catalogue: FindingCatalogue, run: bool) -> None:
