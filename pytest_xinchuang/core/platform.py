@@ -237,6 +237,10 @@ class OsProfile(FrozenData):
     openssl: Fact[str]
     page_size: dict[Arch, Fact[int]]
     abi_world: dict[Arch, Literal["old", "new"]] = Field(default_factory=dict)
+    package_arch: dict[Arch, Fact[str]] = Field(
+        default_factory=dict,
+        description="what its package manager calls an architecture, where that is not the usual name",
+    )
     image: Fact[str]
     software: Software = Software()
     by_arch: dict[Arch, OnArch] = Field(
@@ -331,6 +335,11 @@ class Platform(BaseModel):
     @property
     def page_size(self) -> Fact[int] | None:
         return self.system.page_size.get(self.arch)
+
+    def package_arch(self, kind: Literal["deb", "rpm"]) -> str:
+        """What packages for the platform give as their architecture."""
+        own = self.system.package_arch.get(self.arch)
+        return (own.value if own is not None else None) or self.architecture.names.get(kind, "")
 
     @property
     def rootfs_name(self) -> str | None:

@@ -30,6 +30,7 @@ from pytest_xinchuang.inspect.rules.embedded import check_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.needs import check_bpf, check_series, check_undefined
 from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _, verbatim
@@ -182,6 +183,8 @@ class Verdicts:
             proceed = packages.check_image(judge, node, self.architectures)
         elif node.kind == "embedded":
             records = check_embedded(judge, node, records)
+        for record in node.objects:
+            check_bpf(judge, record)
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)
@@ -212,7 +215,7 @@ class Verdicts:
             closure = self._closures[id(root)] = Closure(delivered.taken_of(root.records))
         libc = root.libc_of(record)
         release = closure.glibc if libc == "glibc" else None
-        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release)
+        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release, closure)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
@@ -221,6 +224,9 @@ class Verdicts:
         if not check_machine(self.judge, record, around):
             return
         check_symbols(self.judge, record, around)
+        if around.libc is None:
+            check_undefined(self.judge, record, around.closure)
+            check_series(self.judge, record, around.shipped)
         elf_rules.check_loader(self.judge, record, around)
         elf_rules.check_loading(self.judge, record, around)
         for rule in PLAIN_RULES:
