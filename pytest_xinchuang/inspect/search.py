@@ -67,6 +67,7 @@ class Search:
             if record.elf.soname:
                 self._by_soname.setdefault(record.elf.soname, []).append(record)
         self._system = tuple(dict.fromkeys(self._directories()))
+        self._named = re.split("[:;]", root.start.environment.get("LD_LIBRARY_PATH", ""))
 
     def supply(self, user: ElfRecord, name: str, inherited: tuple[str, ...] = ()) -> Supply:
         """How ``name`` is supplied to ``user``.
@@ -104,8 +105,10 @@ class Search:
         for record in self._by_soname.get(name, ()):
             if record.elf.machine == machine:
                 path = self._paths[id(record)]
-                # ldconfig makes the link once it is installed, in the directories that it knows.
-                linked = self.root.kind is Kind.SYSTEM and posixpath.dirname(path) in self._system
+                # ldconfig makes the link once it is installed, in the directories that it knows; an image is installed.
+                linked = (
+                    self.root.kind is Kind.SYSTEM and not self.root.whole and posixpath.dirname(path) in self._system
+                )
                 return Supply(How.FOUND, record) if linked else Supply(How.RENAMED, instead=record.place)
         return other
 
@@ -117,6 +120,7 @@ class Search:
         if not user.elf.runpath:
             yield from self.expanded(user.elf.rpath, here)
             yield from inherited
+        yield from (path.strip("/") for path in self._named if path.startswith("/"))
         yield from self.expanded(user.elf.runpath, here)
         if self.root.kind is Kind.SYSTEM and not user.elf.nodeflib:
             yield from self._system

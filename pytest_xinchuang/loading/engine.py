@@ -157,6 +157,8 @@ class Loader:
         libc = self._platform.system.libc
         if root.libc_of(record) is not None:
             return _("it comes with a C library of its own, whose root file system is not entered here")
+        if root.whole:
+            return _("it is part of an image, whose root file system is not entered here")
         if record.elf.libc not in (None, libc) or libc != "glibc":
             return _("there is no sandbox with its C library, {libc}", libc=verbatim(record.elf.libc or libc))
         if self._kept.data(record) is None:
