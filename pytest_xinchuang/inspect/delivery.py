@@ -61,7 +61,7 @@ class Root:
     texts: dict[str, bytes] = field(default_factory=dict)
     outer: Root | None = None
     whole: bool = False
-    start: Start = Start()
+    start: Start = field(default_factory=Start)
     _libcs: dict[str, str | None] = field(default_factory=dict, repr=False)
 
     @property

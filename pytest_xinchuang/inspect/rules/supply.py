@@ -22,8 +22,8 @@ SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
 
 
 OF_DEVICE = re.compile(r"lib(?:cuda|nvidia-|nvcuvid|ascend_|drv|dcmi|amdhip|rocm|cndrv|cnrt|mx|topsrt)[a-z_0-9-]*\.so")
-"""Libraries of a device's driver, which its engine mounts into a container: NVIDIA's container toolkit, Ascend's docker runtime,
-ROCm and DTK (Hygon's DCU), Cambricon, MetaX, Enflame."""
+"""Libraries of a device's driver, which its engine mounts into a container: NVIDIA's container toolkit,
+Ascend's docker runtime, ROCm and DTK (Hygon's DCU), Cambricon, MetaX, Enflame."""
 
 
 def check_choices(
