@@ -41,9 +41,10 @@ MOST_PROGRAMS = 200
 
 _HOSTS = re.compile(
     r"_?_?Py[A-Z_]\w*|_Py\w+|napi_\w+|node_\w+|uv_\w+|_ZNK?(?:2v8|4node)\w+|R_\w+|Rf_\w+|lua_\w+|luaL_\w+|rb_\w+|ruby_\w+|zend_\w+"
-    r"|php_\w+|Perl_\w+|PL_\w+|ngx_\w+|ap_\w+|apr_\w+|errstart\w*|errfinish|pg_\w+|palloc\w*|SPI_\w+|CurrentMemoryContext|JNI_\w+"
+    r"|php_\w+|Perl_\w+|PL_\w+|ngx_\w+|ap_\w+|apr_\w+|errstart\w*|errfinish|pg_\w+|palloc\w*|SPI_\w+|CurrentMemoryContext|JNI_\w+|ps_(?:p|l|get)\w+"
 )
-"""Names that the program brings which a plug-in is for: Python, Node, R, Lua, Ruby, PHP, Perl, nginx, Apache, PostgreSQL."""
+"""Names that the program brings which a plug-in is for: Python, Node, R, Lua, Ruby, PHP, Perl, nginx, Apache, PostgreSQL,
+and a debugger (proc_service.h)."""
 
 OF_ANY_HOST = ("libpthread.so.0", "libdl.so.2", "libm.so.6", "librt.so.1")
 """What each interpreter and each server has loaded before it opens a plug-in, so that those who need it may leave it unsaid."""
@@ -141,8 +142,7 @@ class Loader:
         for record, path in placed.of.values():
             root_of = delivered.root_of(record)
             via = entered[id(root_of)].via if root_of is not None else Via()
-            # Libraries may have an interpreter too, as libc has.
-            if record.elf.kind == "exec" or (record.elf.interpreter is not None and record.elf.soname is None):
+            if _is_started(record):
                 programs.append((record, path, via))
             else:
                 by_loader.setdefault(via, []).append((record, path))
@@ -315,6 +315,12 @@ class Loader:
         if outcome.ended in (Ended.EXITED, Ended.TIMED_OUT):
             return Opened(record, End.LOADED)
         return Opened(record, End.OPEN, outcome.describe_with_tail())
+
+
+def _is_started(record: ElfRecord) -> bool:
+    """Whether an object is a program; libraries may have an interpreter too, as libc has."""
+    elf = record.elf
+    return elf.kind == "exec" or elf.static_pie or (elf.interpreter is not None and elf.soname is None)
 
 
 class _Placed:

@@ -156,6 +156,8 @@ def test_a_static_program_is_started(tools: Tools, platforms: Platforms, pool: P
     good = tools.c(Arch.ARM64, begin.format(""), *flags)
     bad = tools.c(Arch.ARM64, begin.format('__asm__ volatile(".word 0");'), *flags)
     assert ends(tools, {"good": good, "bad": bad}, platforms, pool) == {"good": "loaded", "bad": "died"}
+    pie = tools.c(Arch.ARM64, begin.format(""), "-nostdlib", "-static-pie", "-ffreestanding")
+    assert ends(tools, {"pie": pie}, platforms, pool) == {"pie": "loaded"}
 
 
 def test_an_image_is_opened_by_its_own_loader(tools: Tools, platforms: Platforms, pool: Pool) -> None:
