@@ -31,7 +31,7 @@ ALLOWED: dict[str, str] = {
     "cli/completion.py:add_commands": "a line for a shell",
     "commands/wording.py": "what argparse says, to be recognised",
     "core/events.py:journal_schema": SCHEMA,
-    "core/platform.py:_may_inherit": SCHEMA,
+    "core/platform/cpus.py:may_inherit": SCHEMA,
     "core/validation.py": "what pydantic says of JSON, to be recognised",
     "gotest/result.py:TestVerdict": ID,
     "toolchain/flags/features.py": "names that compilers have for extensions",
