@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.platform import Arch, Confidence, Cpu, Fact, OsProfile, Platform, PlatformsFile
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 FORMAT = "xc-probe/1"
 _FIRST = f"format\t{FORMAT}"
@@ -92,6 +92,7 @@ class Comparison:
         cpus, systems: entries whose identity the machine matches.
         facts: compared with the first CPU and the first system of those.
         doubts: why the machine may not be what it tells.
+        unsupported: why no platform can be made of such a machine.
     """
 
     arch: Arch | None
@@ -99,6 +100,7 @@ class Comparison:
     systems: tuple[str, ...]
     facts: tuple[Compared, ...] = ()
     doubts: tuple[Message, ...] = field(default=())
+    unsupported: Message = NOTHING
 
     @property
     def differs(self) -> bool:
@@ -136,7 +138,8 @@ def compare(probe: Probe, file: PlatformsFile) -> Comparison:
     machine = probe.first("machine")
     arch = next((a for a, facts in file.architectures.items() if facts.uname == machine), None)
     if arch is None:
-        return Comparison(None, (), ())
+        family = file.unsupported_machine(machine)
+        return Comparison(None, (), (), unsupported=family.why.message() if family else NOTHING)
     cpus = tuple(_matching({n: c for n, c in file.cpus.items() if c.arch is arch}, probe.cpuinfo))
     systems = tuple(_matching({n: s for n, s in file.systems.items() if arch in s.rootfs}, probe.os_release))
     facts: list[Compared] = []

@@ -35,7 +35,7 @@ def test_the_script_goes_to_boards_without_python(capsys: pytest.CaptureFixture[
     ("lines", "code", "told"),
     [
         (SP3, 0, "same: systems.kylin_v10_sp3.page_size.arm64"),
-        (("page_size\t4096",), 1, "DIFFERS: systems.kylin_v10_sp3.page_size.arm64: here 65536 (inferred), there 4096"),
+        (("page_size\t4096",), 1, "DIFFERS: systems.kylin_v10_sp3.page_size.arm64: here 65536 (sourced), there 4096"),
         (SP3, 0, "not known here: systems.kylin_v10_sp3.software.compressors"),
         (SP3, 0, "docs/probe.md"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_xinchuang.core.platform.cpus import Architecture, Cpu, Emulation, Machine
 from pytest_xinchuang.core.platform.facts import NOT_GIVEN, Arch, Confidence, Fact, Name, RootfsName, Version
-from pytest_xinchuang.core.platform.file import KernelRecipe, PlatformsFile, RootfsRecipe, StandIns
+from pytest_xinchuang.core.platform.file import KernelRecipe, PlatformsFile, RootfsRecipe, StandIns, Unsupported
 from pytest_xinchuang.core.platform.registry import INHERITING, Platform, Platforms, load_platforms
 from pytest_xinchuang.core.platform.systems import Compressor, OnArch, OsProfile, Software
 
@@ -30,6 +30,7 @@ __all__ = [
     "RootfsRecipe",
     "Software",
     "StandIns",
+    "Unsupported",
     "Version",
     "load_platforms",
 ]

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.platform.cpus import Architecture, Cpu, may_inherit
-from pytest_xinchuang.core.platform.facts import Arch, Name, RootfsName, Version
+from pytest_xinchuang.core.platform.facts import Arch, Fact, Name, RootfsName, Version
 from pytest_xinchuang.core.platform.systems import OsProfile
 from pytest_xinchuang.core.requirement import Text
 
@@ -37,6 +37,16 @@ class KernelRecipe(FrozenData):
     expired_release: bool = Field(default=False, description="the Release file may be past its valid-until date")
 
 
+class Unsupported(FrozenData):
+    """A family of CPUs that users ask for and that no platform can be made of: told so, rather than guessed at."""
+
+    title: Text
+    names: tuple[Name, ...] = Field(description="what somebody may ask for as a CPU; none of them is one")
+    machines: tuple[str, ...] = Field(description="what `uname -m` prints there")
+    isa: Fact[str]
+    why: Text
+
+
 class PlatformsFile(FrozenData):
     """The whole of a platforms.yaml."""
 
@@ -46,11 +56,18 @@ class PlatformsFile(FrozenData):
     systems: dict[Name, OsProfile] = Field(default_factory=dict)
     rootfs: dict[RootfsName, RootfsRecipe] = Field(default_factory=dict)
     kernels: dict[RootfsName, KernelRecipe] = Field(default_factory=dict)
+    unsupported: dict[Name, Unsupported] = Field(
+        default_factory=dict, description="families of CPUs of which no platform can be made"
+    )
     shorts: dict[Name, str] = Field(default_factory=dict)
     ambiguous: dict[Name, tuple[Name, ...]] = Field(
         default_factory=dict, description="a name that several systems share -> these systems"
     )
     reference: str | None = Field(default=None, description="the root filesystem of the x86-64 reference runs")
+
+    def unsupported_machine(self, machine: str) -> Unsupported | None:
+        """What is known of a machine by its `uname -m`, where no platform can be made of it."""
+        return next((each for each in self.unsupported.values() if machine in each.machines), None)
 
     def short_of(self, platform_id: str) -> str | None:
         """The short name of a platform, where it has one."""

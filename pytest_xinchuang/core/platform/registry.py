@@ -109,6 +109,12 @@ class Platforms:
                         heirs.origin(("cpus", name, "twins")),
                         _("{name}: no such CPU{near}", name=verbatim(repr(twin)), near=near(twin, self.file.cpus)),
                     )
+        for name, family in self.file.unsupported.items():
+            if known := [each for each in family.names if each in self.file.cpus]:
+                raise source.error(
+                    ("unsupported", name, "names"),
+                    _("{name}: is a CPU of this file", name=verbatim(repr(known[0]))),
+                )
         for name, system in self.file.systems.items():
             for arch, rootfs in system.rootfs.items():
                 if rootfs is not None and rootfs not in self.file.rootfs:
@@ -163,6 +169,7 @@ class Platforms:
         combinations = self._combinations()
         platform_id = self.file.shorts.get(name, name)
         if platform_id not in combinations:
+            self._refuse_unsupported(platform_id)
             self._refuse_ambiguous(platform_id)
             known = [*self.file.shorts, *combinations]
             raise UnknownName(
@@ -197,6 +204,15 @@ class Platforms:
             reference=reference,
             reference_rootfs=None if reference is None else file.rootfs[reference],
         )
+
+    def _refuse_unsupported(self, platform_id: str) -> None:
+        cpu = platform_id.partition("-")[0]
+        for family in self.file.unsupported.values():
+            if cpu in family.names:
+                raise UnknownName(
+                    _("{name} is not supported: {why}", name=verbatim(repr(platform_id)), why=family.why.message()),
+                    mend=verbatim("xc platforms list"),
+                )
 
     def _refuse_ambiguous(self, platform_id: str) -> None:
         cpu, _dash, system = platform_id.rpartition("-")
