@@ -167,9 +167,10 @@ def _compare(context: Context) -> int:
             }
         )
     else:
+        none = _("none of platforms.yaml")
         lines: list[Message] = [
-            _("CPU: {names}", names=_named(found.cpus, _("none of platforms.yaml"))),
-            _("system: {names}", names=_named(found.systems, _("none of platforms.yaml"))),
+            _("CPU: {names}", names=_named(found.cpus, none)),
+            _("system: {names}", names=_named(found.systems, none)),
             *([_("not supported: {why}", why=found.unsupported)] if found.unsupported else []),
             *(_("doubt: {doubt}", doubt=doubt) for doubt in found.doubts),
         ]

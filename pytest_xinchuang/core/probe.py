@@ -202,6 +202,10 @@ def _of_cpu(name: str, cpu: Cpu, probe: Probe, cpus: Iterable[Cpu]) -> Iterator[
         if each.arch is cpu.arch
         for f in (*(each.features.value or ()), *((each.unsure.value or ()) if each.unsure else ()))
     } - _UNPRINTED
+    if cpu.features.value is None:
+        # All of it is news.
+        yield _compared(f"cpus.{name}.features", cpu.features, " ".join(sorted(told)), same=False)
+        return
     lacks, more = (known & universe) - told, (told & universe) - known
     seen = (
         " ".join([*sorted(told & known), *(f"+{f}" for f in sorted(more)), *(f"-{f}" for f in sorted(lacks))])

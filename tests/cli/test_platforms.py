@@ -65,6 +65,24 @@ def test_a_comparison_in_chinese(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert not english_in("\n".join(line for line in told.splitlines() if "features" not in line))
 
 
+@pytest.mark.parametrize("machine", ["mips64", "sw_64", "riscv64"])
+def test_a_machine_that_no_platform_can_be_made_of(
+    machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its owner is not asked to send a probe of what is known and not supported."""
+    path = tmp_path / "probe.txt"
+    path.write_bytes(f"format\txc-probe/1\nmachine\t{machine}\nend\tyes\n".encode())
+    assert main(["platforms", "compare", str(path)]) == 3
+    told = capsys.readouterr().out
+    assert ("not supported: " in told) is (machine != "riscv64") and ("please send it" in told) is (
+        machine == "riscv64"
+    )
+    main(["--language", "zh", "platforms", "compare", str(path)])
+    assert not english_in(capsys.readouterr().out)
+    main(["platforms", "compare", str(path), "--format", "json"])
+    assert bool(json.loads(capsys.readouterr().out)["unsupported"]) is (machine != "riscv64")
+
+
 @pytest.mark.parametrize("words", [["compare"], ["compare", "missing"], ["compare", "."]])
 def test_what_cannot_be_compared(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -116,6 +116,13 @@ def test_features_that_a_machine_lacks_or_has_more(platforms: Platforms) -> None
     assert {"+sve", "-jscvt", "-dcpop"} <= set(features.seen.split()) and "unheard_of" not in features.seen
 
 
+def test_all_features_of_a_cpu_that_has_no_list_are_news(platforms: Platforms) -> None:
+    data = probe("hrw_86", "qdrant_6512").replace(b"0xd01", b"0xd06").replace(b" dcpop", b" sve2 dcpop")
+    features = of(compare(read_probe(data), platforms.file), "features")
+    assert features.fact == "cpus.kunpeng950.features" and features.agreement is Agreement.NEW
+    assert {"fp", "sve2", "dcpop"} <= set(features.seen.split()) and "+" not in features.seen and not features.stronger
+
+
 def test_names_of_features_that_linux_writes_otherwise(platforms: Platforms) -> None:
     found = compare(read_probe(probe("spu_158", "packagekit_547", "x86_64")), platforms.file)
     assert (found.cpus, found.systems) == (("hygon_c86",), ("uos_20",))
