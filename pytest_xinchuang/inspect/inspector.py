@@ -91,7 +91,11 @@ class Inspector:
                 self.kept.keep(record, data)
             _note_libc(node, name, data)
 
-        walker = Walker(on_object, self.bounds, self.runner)
+        def on_wheel(node: Node, data: bytes) -> None:
+            if self.kept is not None:
+                self.kept.keep_wheel(node, data)
+
+        walker = Walker(on_object, self.bounds, self.runner, on_wheel)
         root = walker.walk(path, label)
         problems += walker.problems
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):

@@ -71,10 +71,21 @@ class Bounds:
 
 
 class Walker:
-    """Walks one artifact into a tree of nodes; ``on_object`` is called for each ELF object while its bytes are at hand."""
+    """Walks one artifact into a tree of nodes.
 
-    def __init__(self, on_object: OnObject, bounds: Bounds | None = None, runner: Runner | None = None) -> None:
+    Args:
+        on_object: is called for each ELF object while its bytes are at hand, ``on_wheel`` for each wheel.
+    """
+
+    def __init__(
+        self,
+        on_object: OnObject,
+        bounds: Bounds | None = None,
+        runner: Runner | None = None,
+        on_wheel: Callable[[Node, bytes], None] = lambda _node, _data: None,
+    ) -> None:
         self.on_object = on_object
+        self.on_wheel = on_wheel
         self.runner = runner or Runner()
         self.bounds = bounds or Bounds()
         self.problems: list[ReadProblem] = []
@@ -225,6 +236,8 @@ class Walker:
         else:
             child = Node(kind, place, name, node)
             node.children.append(child)
+        if kind == "wheel":
+            self.on_wheel(child, data)
         self._container(child, data, depth + 1)
 
     def _too_deep(self, place: str, depth: int) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from pytest_xinchuang.core.linux import LinuxSignal
@@ -24,6 +25,7 @@ from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.search import How, Search
 from pytest_xinchuang.loading import probes
+from pytest_xinchuang.loading.python import Imported, Python, by_path, wheels_of
 from pytest_xinchuang.loading.stub import stub
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
@@ -79,6 +81,7 @@ class Opened:
         why: what the loader said, or why it was not decided.
         signal: the number, of one that died.
         culprit: the object that the signal struck in, if it was delivered; ``function`` and ``instruction`` are in it.
+        missing: the library that the root filesystem lacks.
     """
 
     record: ElfRecord
@@ -88,14 +91,22 @@ class Opened:
     culprit: ElfRecord | None = None
     function: str = ""
     instruction: str = ""
+    missing: str = ""
 
 
 @dataclass
 class Loads:
-    """What came of all objects of a delivery on one platform, and where they were opened."""
+    """What came of all objects of a delivery on one platform, and where they were opened.
+
+    Attributes:
+        imported: what a real Python said of wheels.
+        stood_in: the plug-ins that were opened with a stand-in for their program alone.
+    """
 
     opened: list[Opened] = field(default_factory=list)
     sandbox: dict[str, Any] = field(default_factory=dict)
+    imported: list[Imported] = field(default_factory=list)
+    stood_in: list[ElfRecord] = field(default_factory=list)
 
 
 class Loader:
@@ -132,15 +143,15 @@ class Loader:
             self._place(sandbox, placed, root, number, fit)
             searches[id(root)] = Search(root)
         for name in (probes.OPEN, probes.START):
-            architecture = self._platform.architecture
-            data = probes.probe(self._pool.store.cache, self._pool.runner, name, self._platform.arch, architecture)
-            sandbox.put(f"{PROBES}/{name}", data, executable=True)
+            sandbox.put(f"{PROBES}/{name}", self._probe(name), executable=True)
         libraries: list[tuple[ElfRecord, str]] = []
         programs: list[tuple[ElfRecord, str]] = []
         for record, path in placed.of.values():
             program = record.elf.interpreter is not None or record.elf.kind == "exec"
             (programs if program else libraries).append((record, path))
         result.opened += self._open(sandbox, placed, libraries, searches, delivered)
+        shipped = _exports(placed)
+        result.stood_in = [record for record, _path in libraries if self._of_host(record, shipped)]
         died = {id(each.record): each for each in result.opened if each.end is End.DIED}
         for each in self._start(sandbox, placed, programs):
             its = delivered.root_of(each.record)
@@ -151,7 +162,33 @@ class Loader:
                 if by is not None and by.signal == each.signal:
                     each = replace(by, record=each.record)
             result.opened.append(each)
+        self._import(result, inspection, delivered)
         return result
+
+    def _import(self, result: Loads, inspection: Inspection, delivered: Delivered) -> None:
+        """What a real Python says of the extensions of wheels, in place of what was seen without one."""
+        taken = set(map(id, delivered.taken))
+        result.imported = Python(self._pool, self._platform, self._kept, partial(self._probe, probes.START)).imports(
+            inspection.root, taken
+        )
+        there = _Placed.of_files(by_path(list(wheels_of(inspection.root, taken))))
+        said: dict[int, Opened] = {}
+        for each in result.imported:
+            for record, text in each.refused:
+                said[id(record)] = Opened(record, End.OPEN, verbatim(text[:300]))
+            for record, line in each.died:
+                died = self._judged(record, "", line, there)
+                said[id(died.culprit or record)] = replace(died, record=died.culprit or record)
+        done = {number for each in result.imported for number in each.done}
+        result.stood_in = [r for r in result.stood_in if id(r) not in done and id(r) not in said]
+        result.opened = [
+            said.pop(id(o.record), Opened(o.record, End.LOADED) if id(o.record) in done and _is_of_stand_in(o) else o)
+            for o in result.opened
+        ]
+
+    def _probe(self, name: str) -> bytes:
+        architecture = self._platform.architecture
+        return probes.probe(self._pool.store.cache, self._pool.runner, name, self._platform.arch, architecture)
 
     def _not_here(self, root: Root, record: ElfRecord) -> Message:
         libc = self._platform.system.libc
@@ -187,7 +224,7 @@ class Loader:
         searches: Mapping[int, Search],
         delivered: Delivered,
     ) -> Iterator[Opened]:
-        shipped = frozenset(name for record, _path in placed.of.values() for name in record.elf.exports)
+        shipped = _exports(placed)
         for begin in range(0, len(items), AT_ONCE):
             part = items[begin : begin + AT_ONCE]
             lines = []
@@ -286,6 +323,13 @@ class _Placed:
         self.of: dict[int, tuple[ElfRecord, str]] = {}
         self._at: dict[str, ElfRecord] = {}
 
+    @classmethod
+    def of_files(cls, files: Mapping[str, ElfRecord]) -> _Placed:
+        placed = cls()
+        for path, record in files.items():
+            placed.add(record, path, first=False)
+        return placed
+
     def add(self, record: ElfRecord, path: str, *, first: bool) -> None:
         if first or id(record) not in self.of:
             self.of[id(record)] = (record, path)
@@ -297,6 +341,10 @@ class _Placed:
     def path(self, record: ElfRecord) -> str | None:
         found = self.of.get(id(record))
         return found[1] if found is not None else None
+
+
+def _exports(placed: _Placed) -> frozenset[str]:
+    return frozenset(name for record, _path in placed.of.values() for name in record.elf.exports)
 
 
 def _before(search: Search, record: ElfRecord, placed: _Placed) -> list[str]:
@@ -314,10 +362,18 @@ def _refused(record: ElfRecord, said: str) -> Opened:
     text = verbatim(re.sub(rf"(?:{re.escape(PLACE)}/\d+|{re.escape(WORK_DIR)})/", "", said)[:300])
     missing = _MISSING.search(said)
     if missing is not None:
-        return Opened(record, End.OPEN, _("the root filesystem here lacks {name}", name=verbatim(missing["name"])))
+        why = _("the root filesystem here lacks {name}", name=verbatim(missing["name"]))
+        return Opened(record, End.OPEN, why, missing=missing["name"])
     if _OF_FILE.search(said):
         return Opened(record, End.REFUSED, text)
     return Opened(record, End.OPEN, text)
+
+
+def _is_of_stand_in(opened: Opened) -> bool:
+    """Whether the end of an object may be for want of its program: neither the loader's doing, nor the CPU's."""
+    if opened.end is End.DIED:
+        return opened.signal != LinuxSignal.SIGILL
+    return opened.end is End.LATE or (opened.end is End.OPEN and not opened.missing)
 
 
 def in_words(opened: Iterable[Opened]) -> dict[str, int]:

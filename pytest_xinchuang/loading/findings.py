@@ -12,6 +12,8 @@ from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.loading.engine import End, Loader, Loads, Opened, in_words
+from pytest_xinchuang.loading.python import summary
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 
 
@@ -33,6 +35,16 @@ def findings_of(loads: Loads, platform: Platform, place: str) -> list[Finding]:
     if counts:
         params = {"loaded": str(counts.get(End.LOADED, 0)), "all": str(len(loads.opened)), **_where(loads)}
         found.append(Finding("XC-LOD-004", Certainty.NOTE, place, platform.id, params, {"ends": counts}))
+    if loads.stood_in:
+        count = {"count": str(len(loads.stood_in))}
+        plugins: dict[str, object] = {"plug-ins": [record.place for record in loads.stood_in[:50]]}
+        found.append(Finding("XC-LOD-028", Certainty.NOTE, loads.stood_in[0].place, platform.id, count, plugins))
+    for wheel, what in summary(loads.imported):
+        found.append(Finding("XC-LOD-026", Certainty.NOTE, wheel.place, platform.id, what))
+    for each in loads.imported:
+        for name, text in each.raised:
+            said = {"module": name, "why": verbatim(text[:300]), "by": each.by}
+            found.append(Finding("XC-LOD-027", Certainty.UNDECIDED, each.wheel.place, platform.id, said))
     return found
 
 
