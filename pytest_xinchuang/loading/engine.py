@@ -24,6 +24,7 @@ from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.search import How, Search
 from pytest_xinchuang.loading import probes
+from pytest_xinchuang.loading.nodejs import Required, require
 from pytest_xinchuang.loading.own import Entered, Via, enter
 from pytest_xinchuang.loading.python import Imported, Python, by_path, wheels_of
 from pytest_xinchuang.loading.stub import stub
@@ -100,14 +101,28 @@ class Loads:
     """What came of all objects of a delivery on one platform, and where they were opened.
 
     Attributes:
-        imported: what a real Python said of wheels.
+        imported: what a real Python said of wheels; ``required``, a real Node.js of its modules.
         stood_in: the plug-ins that were opened with a stand-in for their program alone.
     """
 
     opened: list[Opened] = field(default_factory=list)
     sandbox: dict[str, Any] = field(default_factory=dict)
     imported: list[Imported] = field(default_factory=list)
+    required: list[Required] = field(default_factory=list)
     stood_in: list[ElfRecord] = field(default_factory=list)
+
+    def take(self, said: dict[int, Opened], done: set[int]) -> None:
+        """Take what a real program said, by ``id``, in place of what was seen with a stand-in.
+
+        What died before with its place is told no better by a program that does not know the place.
+        """
+        self.stood_in = [record for record in self.stood_in if id(record) not in done and id(record) not in said]
+        for index, each in enumerate(self.opened):
+            new = said.get(id(each.record))
+            if new is not None and not (each.end is End.DIED and each.culprit is not None and new.culprit is None):
+                self.opened[index] = new
+            elif new is None and id(each.record) in done and _is_of_stand_in(each):
+                self.opened[index] = Opened(each.record, End.LOADED)
 
 
 class Loader:
@@ -173,7 +188,36 @@ class Loader:
                     each = replace(by, record=each.record)
             result.opened.append(each)
         self._import(result, inspection, delivered)
+        self._require(result, delivered, entered)
         return result
+
+    def _require(self, result: Loads, delivered: Delivered, entered: Mapping[int, Entered]) -> None:
+        """What a real Node.js says of its modules, in place of what was seen without one."""
+        modules = [
+            o.record
+            for o in result.opened
+            if o.record.file_name.endswith(".node")
+            and not o.missing
+            and (root := delivered.root_of(o.record)) is not None
+            and not entered[id(root)].own
+        ]
+
+        def place(sandbox: Sandbox) -> dict[int, str]:
+            placed = _Placed()
+            for here in entered.values():
+                mine = [r for r in delivered.taken_of(here.root.records) if not self._not_here(here, r)]
+                if any(r.file_name.endswith(".node") for r in mine):
+                    self._place(sandbox, placed, here, mine)
+            return {number: path for number, (_record, path) in placed.of.items()}
+
+        result.required = require(self._pool, self._platform, modules, place)
+        said = {
+            **{
+                id(r): Opened(r, End.OPEN, verbatim(text[:300])) for each in result.required for r, text in each.refused
+            },
+            **{id(r): Opened(r, End.DIED, signal=number) for each in result.required for r, number in each.died},
+        }
+        result.take(said, {number for each in result.required for number in each.done})
 
     def _import(self, result: Loads, inspection: Inspection, delivered: Delivered) -> None:
         """What a real Python says of the extensions of wheels, in place of what was seen without one."""
@@ -189,12 +233,7 @@ class Loader:
             for record, line in each.died:
                 died = self._judged(record, "", line, there)
                 said[id(died.culprit or record)] = replace(died, record=died.culprit or record)
-        done = {number for each in result.imported for number in each.done}
-        result.stood_in = [r for r in result.stood_in if id(r) not in done and id(r) not in said]
-        result.opened = [
-            said.pop(id(o.record), Opened(o.record, End.LOADED) if id(o.record) in done and _is_of_stand_in(o) else o)
-            for o in result.opened
-        ]
+        result.take(said, {number for each in result.imported for number in each.done})
 
     def _probe(self, name: str) -> bytes:
         architecture = self._platform.architecture

@@ -19,8 +19,8 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import installed_path
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.loading.interpreters import root_filesystems, with_packages
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
-from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.sandbox.protocol import WORK_DIR, Limits, Sandbox
 
@@ -40,8 +40,6 @@ LARGEST = 400 << 20
 """Bytes of the wheels that are unpacked in a sandbox."""
 MOST_MODULES = 500
 
-BACKENDS = ("auto", "qemu", "docker")
-"""Backends that give a platform any root filesystem at once."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _OF_VERSION = re.compile(r"\.(?:cpython-(?P<number>3[0-9]+)-[\w-]+|abi3)\.so$|\.so$")
@@ -144,7 +142,10 @@ class Python:
         left = list(wheels_of(root, taken))
         if not left:
             return []
-        for python, rootfs in self._candidates():
+        for rootfs, suite in root_filesystems(self._pool, self._platform):
+            python = SUITES.get(suite)
+            if python is None:
+                continue
             mine = [each for each in left if fits(each.node, python)]
             if not mine:
                 continue
@@ -157,35 +158,9 @@ class Python:
         why = _("there is no Python here of its version")
         return [*done, *(Imported(each.node, why=why, count=len(each.modules)) for each in left)]
 
-    def _candidates(self) -> Iterator[tuple[tuple[int, int], str]]:
-        """The Pythons that can be had, and the root filesystem of each; the platform's own first."""
-        own, recipes = self._platform.rootfs_name, self._pool.store.platforms.file.rootfs
-        if self._pool.backend not in BACKENDS or own is None or self._pool.image is not None:
-            return
-        if not self._pool.sandbox(self._platform).fingerprint.stand_in:
-            return
-        fit = [name for name, recipe in recipes.items() if recipe.arch == self._platform.arch and name != own]
-        for name in (own, *fit):
-            if recipes[name].suite in SUITES:
-                yield SUITES[recipes[name].suite], name
-
     def _by(self, rootfs: str, wheels: Sequence[Importing], others: Sequence[Node]) -> list[Imported]:
-        platform, store = self._platform, self._pool.store
-        system = platform.system.model_copy(update={"rootfs": {**platform.system.rootfs, platform.arch: rootfs}})
-        with_python = Store(
-            store.platforms,
-            store.cache,
-            store.progress,
-            offline=store.offline,
-            packages=(*store.packages, *PACKAGES),
-            runner=store.runner,
-            supply=store.supply,
-        )
-        pool = Pool(with_python, self._pool.backend, timeout_scale=self._pool.timeout_scale)
-        try:
-            return self._in(pool.sandbox(platform.model_copy(update={"system": system})), wheels, others)
-        finally:
-            pool.close()
+        with with_packages(self._pool, self._platform, rootfs, PACKAGES) as sandbox:
+            return self._in(sandbox, wheels, others)
 
     def _in(self, sandbox: Sandbox, wheels: Sequence[Importing], others: Sequence[Node]) -> list[Imported]:
         """Import wheels beside all that are delivered for the same Python."""
