@@ -456,7 +456,8 @@ def _is_of_stand_in(opened: Opened) -> bool:
     """Whether the end of an object may be for want of its program: neither the loader's doing, nor the CPU's."""
     if opened.end is End.DIED:
         return opened.signal != LinuxSignal.SIGILL
-    return opened.end is End.LATE or (opened.end is End.OPEN and not opened.missing)
+    # What the C library of this root filesystem lacks, another one's tells nothing of.
+    return opened.end is End.LATE or (opened.end is End.OPEN and "undefined symbol" in opened.why)
 
 
 def in_words(opened: Iterable[Opened]) -> dict[str, int]:

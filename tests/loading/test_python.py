@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,10 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.inspector import Inspector
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
-from pytest_xinchuang.loading.engine import Loader, Loads
+from pytest_xinchuang.loading.engine import End, Loader, Loads, Opened
 from pytest_xinchuang.loading.findings import findings_of
 from pytest_xinchuang.loading.python import Imported, Importing, fits, read_report, summary, wheels_of
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from tests.inspect import containers
 from tests.inspect.test_rules import elf
@@ -198,3 +200,35 @@ def test_what_an_error_says(line: str, refused: int, raised: int) -> None:
     result = Imported(wheel.node)
     read_report([f"begin\t{line.split(chr(9))[1]}", line], wheel, result)
     assert (len(result.refused), len(result.raised)) == (refused, raised)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"end": End.OPEN, "why": verbatim("x.so: undefined symbol: PyX")}, End.LOADED),
+        ({"end": End.OPEN, "why": verbatim("libc.so.6: version `GLIBC_2.33' not found")}, End.OPEN),
+        (
+            {"end": End.OPEN, "why": verbatim("the root filesystem here lacks libz.so.9"), "missing": "libz.so.9"},
+            End.OPEN,
+        ),
+        ({"end": End.REFUSED}, End.REFUSED),
+        ({"end": End.LATE}, End.LOADED),
+        ({"end": End.DIED, "signal": 11}, End.LOADED),
+        ({"end": End.DIED, "signal": 4}, End.DIED),
+    ],
+)
+def test_an_import_replaces_what_a_stand_in_may_be_to_blame_for(before: dict[str, Any], after: End) -> None:
+    each = record("a.so")
+    loads = Loads(opened=[Opened(each, **before)], stood_in=[each])
+    loads.take({}, {id(each)})
+    assert (loads.opened[0].end, loads.stood_in) == (after, [])
+
+
+def test_a_place_that_is_known_stays() -> None:
+    each = record("a.so")
+    loads = Loads(opened=[Opened(each, End.DIED, signal=4, culprit=each, function="f")])
+    loads.take({id(each): Opened(each, End.DIED, signal=4)}, set())
+    assert loads.opened[0].function == "f"
+    loads = Loads(opened=[Opened(each, End.LOADED)])
+    loads.take({id(each): Opened(each, End.DIED, signal=4)}, set())
+    assert loads.opened[0].end is End.DIED
