@@ -16,6 +16,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.brought import java_number
 from pytest_xinchuang.inspect.rules.interpreters import framework_of
+from pytest_xinchuang.inspect.rules.java import LEAST
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.kernels import check_kernel
 from pytest_xinchuang.loading.stub import stub
@@ -372,3 +373,16 @@ def test_the_kernel_that_a_run_time_asks_for(
     each = replace(elf(machine=chosen.architecture.elf_machine), go=info, compilers=(comment,) if comment else ())
     check_kernel(judge, ElfRecord("x", "x", each))
     assert [(f.code, f.certainty.value) for f in judge.findings] == expected
+
+
+def test_no_system_has_less_than_what_is_taken_for_granted(platforms: Platforms) -> None:
+    for name in platforms.ids:
+        software = platforms.get(name).system.software
+        assert java_number(software.java.value or "8") >= (LEAST,), name
+        assert int((software.node.value or "10").split(".")[0]) >= 10, name
+
+
+def test_an_older_system_may_have_an_older_node(tmp_path: Path, platforms: Platforms) -> None:
+    path = tree(tmp_path, {"package.json": b'{"engines": {"node": ">=8"}}'})
+    for name, expected in ((HYGON, []), ("hygon_dhyana-kylin_desktop_v10", [("XC-DIST-027", "undecided")])):
+        assert told(path, platforms.get(name), platforms, "XC-DIST-027") == expected

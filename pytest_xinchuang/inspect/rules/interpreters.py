@@ -19,8 +19,8 @@ from pytest_xinchuang.messages import Message, _, verbatim
 NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
 """Node.js and the glibc that its own builds ask for (BUILDING.md of each release), the newest first."""
 
-LEAST_NODE = 10
-"""What every Node.js is that comes with a system of platforms.yaml: those of Debian 10 and Red Hat 8 are of 10."""
+LEAST_NODE = (((2, 28), 10), ((0,), 4))
+"""What every Node.js is that comes with a system of a glibc: of Debian 10 and Red Hat 8, and of Ubuntu 16.04 before."""
 
 DOTNET_LIBC = ((10, "2.27"), (7, "2.23"))
 """Microsoft's builds of .NET and the glibc that they ask for (dotnet/core, supported-os.md; dotnet/runtime#109939)."""
@@ -132,7 +132,7 @@ def check_node(judge: Judge, node: Node, along: Brought) -> None:
         return
     _check_start(judge, node, least)
     fact = judge.platform.system.software.node
-    if least[0] <= LEAST_NODE or (_is_sure(fact) and least <= _padded(version_key(fact.value or ""), len(least))):
+    if least[0] <= _always(judge) or (_is_sure(fact) and least <= _padded(version_key(fact.value or ""), len(least))):
         return
     judge.find(
         "XC-DIST-027",
@@ -142,6 +142,13 @@ def check_node(judge: Judge, node: Node, along: Brought) -> None:
         node=shown(least),
         why=_known(judge, fact, "Node.js"),
     )
+
+
+def _always(judge: Judge) -> int:
+    """The Node.js of which every system has a later one that has a C library as new as the platform's."""
+    system = judge.platform.system
+    libc = version_key(system.libc_version.value or "0") if system.libc == "glibc" else (0,)
+    return next(node for since, node in LEAST_NODE if libc >= since)
 
 
 def _check_start(judge: Judge, node: Node, least: Number) -> None:
