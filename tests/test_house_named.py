@@ -49,6 +49,8 @@ FOREIGN = {
     "--number": "scripts/soak",
     "--list": "scripts/hosts",
     "--keep": "scripts/hosts",
+    "--undecided": "scripts/corpus",
+    "--fetch": "scripts/corpus",
     "--child": "a program of a bridge, docs/bridge.md",
     "--dist": "pytest-xdist",
     "--dynamic-linker": "ld",

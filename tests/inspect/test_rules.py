@@ -251,6 +251,8 @@ def test_a_wheel_that_needs_more_than_it_promises(tools: Tools, platforms: Platf
     findings = {f.code: f for f in found(path, "kunpeng920-kylin_v11", platforms)}
     assert findings["XC-PKG-002"].params["policy"] == "manylinux_2_34"
     assert findings["XC-PKG-002"].params["version"] == "GLIBC_2.34"
+    assert findings["XC-PKG-002"].certainty == "note", "a system of that glibc runs it all the same"
+    assert codes(path, "kunpeng", platforms) == {"XC-PKG-002", "XC-ELF-010"}
     newer = tools.zip("x-1.0-cp311-cp311-manylinux_2_34_aarch64.whl", {"x/a.so": module})
     assert codes(newer, "kunpeng920-kylin_v11", platforms) == set()
     assert "XC-PKG-003" in codes(newer, "kunpeng", platforms)
