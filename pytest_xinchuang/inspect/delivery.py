@@ -108,7 +108,8 @@ class Root:
         return self._libcs[machine]
 
     def _libc(self, machine: str) -> str | None:
-        for path, record in self.files.items():
+        linked = ((path, self.at(path)) for path in self.links if posixpath.basename(path).startswith("ld-musl-"))
+        for path, record in (*self.files.items(), *linked):
             if record is None or record.elf.machine != machine:
                 continue
             name = posixpath.basename(path)
