@@ -71,10 +71,8 @@ CROSS = re.compile(
 _GO_TESTS = re.compile(r"@v[0-9][^/!]*/(?:[^/!]+/)*testdata/")
 """What the tests of a published Go module read: the go command takes no package from below ``testdata``."""
 
-_FOR_ALL = re.compile(
-    r"(?:^|[/!])(?:usr/(?:local/)?share|(?:usr/)?lib/(?:firmware|[a-z0-9_]+-linux-(?:gnu|musl)[a-z0-9]*))/"
-)
-"""Files that every architecture shares (FHS 3.0, 4.11; the kernel's firmware), and those of one (Debian's multiarch)."""
+_FOR_ALL = re.compile(r"(?:^|[/!])(?:usr/(?:local/)?share|(?:usr/)?lib/firmware)/")
+"""Files that every architecture shares (FHS 3.0, 4.11; the kernel's firmware)."""
 
 MACHINES_OF_DEVICES = frozenset({"EM_NONE", "EM_BPF", *(f"machine {n}" for n in
     (83, 92, 93, 94, 105, 106, 113, 140, 141, 144, 164, 167, 189, 190, 195, 205, 224, 244, 251))})  # fmt: skip

@@ -38,7 +38,7 @@ class Truth:
     """What is so on one platform.
 
     Attributes:
-        codes: of a refusal, the findings that have to be told.
+        codes: of a refusal, the findings that have to be told; of ``A|B`` one or the other.
     """
 
     verdict: Verdict
@@ -54,9 +54,13 @@ class Truth:
         if text in ("clean", "undecided"):
             return Truth("clean" if text == "clean" else "undecided")
         codes = frozenset(text.split())
-        if not codes or codes - _codes():
+        if not codes or {code for word in codes for code in word.split("|")} - _codes():
             raise ValueError(f"neither clean nor undecided nor codes of findings: {text!r}")
         return Truth("refused", codes)
+
+    def told_by(self, codes: frozenset[str]) -> bool:
+        """Whether what has to be told is among codes."""
+        return all(codes & frozenset(word.split("|")) for word in self.codes)
 
     def __str__(self) -> str:
         return self.verdict if not self.codes else f"refused {' '.join(sorted(self.codes))}"

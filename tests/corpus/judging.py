@@ -79,7 +79,7 @@ LOADER = frozenset({"XC-LOD-001", "XC-LOD-002"})
 def compare(truth: Truth, found: Truth) -> Outcome:
     """Whether a verdict is right: of a refusal all codes that the truth has are told, and others may be told beside them."""
     if truth.verdict == found.verdict:
-        return Outcome.RIGHT if truth.codes <= found.codes or found.codes & LOADER else Outcome.WRONG
+        return Outcome.RIGHT if truth.told_by(found.codes) or found.codes & LOADER else Outcome.WRONG
     return Outcome.UNDECIDED if found.verdict == "undecided" else Outcome.WRONG
 
 

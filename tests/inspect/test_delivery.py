@@ -499,27 +499,6 @@ def test_words_for_the_c_library_and_for_32_bits(platforms: Platforms) -> None:
     assert [roles.choice(record) for record in records] == [Choice.TAKEN, Choice.PASSED_OVER]
 
 
-def test_a_program_of_another_machines_directory_that_may_not_be_executed_is_data(
-    tools: Tools, platforms: Platforms
-) -> None:
-    """Firmware for RISC-V, in a package for all architectures."""
-    program = tools.c(Arch.AMD64, "void _start(void) {}\n", "-nostdlib", "-static")
-    control = "Package: firmware\nArchitecture: all\nVersion: 1\n"
-    for directory, mode, wanted in [
-        ("usr/lib/x86_64-linux-gnu/fw", 0o644, set()),
-        ("usr/lib/x86_64-linux-gnu/fw", 0o755, {"XC-PKG-008"}),
-        ("usr/lib/fw-x86_64", 0o644, {"XC-PKG-008"}),
-    ]:
-        data = io.BytesIO()
-        with tarfile.open(fileobj=data, mode="w") as archive:
-            info = tarfile.TarInfo(f"{directory}/fw.elf")
-            info.size, info.mode = len(program), mode
-            archive.addfile(info, io.BytesIO(program))
-        parts = {"debian-binary": b"2.0\n", "control.tar": containers.tar({"control": control.encode()})}
-        path = tools.file("fw.deb", containers.ar({**parts, "data.tar": data.getvalue()}))
-        assert codes(path, "kunpeng", platforms) - {"XC-DIST-001"} == wanted, (directory, mode)
-
-
 def test_what_tests_of_a_go_module_read_is_data(tools: Tools, platforms: Platforms) -> None:
     made = tools.c(Arch.AMD64, LIBRARY, shared=True)
     data = tools.zip("data.zip", {"example.org/m@v1.0.0/internal/testdata/vdso.bin": made})

@@ -133,6 +133,14 @@ def test_the_unwinders_way_to_the_vector_length_is_no_sve(tools: Tools) -> None:
     assert not scan_isa(read_elf(data, "x"), data).uses
 
 
+def test_the_unwinders_way_to_untag_a_frame_is_no_mte(tools: Tools) -> None:
+    """LLVM's libunwind executes STG for frames that are said to be tagged; elsewhere it is an instruction of MTE."""
+    for name, wanted in (("_ZN9libunwind17DwarfInstructions13stepWithDwarfE", set()), ("step", {"mte"})):
+        text = f'void {name}(long *p) {{ __asm__(".inst 0xd9200800" :: "r"(p) : "memory"); }}\n'
+        data = tools.c(Arch.ARM64, text, shared=True)
+        assert set(scan_isa(read_elf(data, "x"), data).uses) == wanted
+
+
 @pytest.mark.tools
 def test_a_static_library_is_guarded_by_any_of_its_members(tools: Tools, platforms: Platforms) -> None:
     target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
