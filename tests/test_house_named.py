@@ -51,6 +51,8 @@ FOREIGN = {
     "--number": "scripts/soak",
     "--list": "scripts/hosts",
     "--keep": "scripts/hosts",
+    "--undecided": "scripts/corpus",
+    "--fetch": "scripts/corpus",
     "--child": "a program of a bridge, docs/bridge.md",
     "--dist": "pytest-xdist",
     "--dynamic-linker": "ld",

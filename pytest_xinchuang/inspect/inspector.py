@@ -219,7 +219,10 @@ class Verdicts:
             asks = next((f"{r.file_name}: {r.isa.asks}" for r in records if r.isa is not None and r.isa.asks), "")
         for record, choice in choices:
             if choice is Choice.TAKEN or (choice is Choice.FOREIGN and not judged and node.kind != "jar"):
+                begin = len(judge.findings)
                 self.record(record, self._around(record, delivered, asks))
+                if supply.is_tried(node, record):
+                    judge.soften(begin)
         for child in node.children:
             self._node(child, delivered, judged=judged)
 
