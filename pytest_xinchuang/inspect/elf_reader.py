@@ -40,6 +40,8 @@ DT_REL, DT_RELSZ, DT_PLTREL, DT_RELR = 17, 18, 20, 36
 DT_GNU_HASH, DT_VERSYM, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 0x4, 0x8, 0x10
+INITIAL_EXEC = {"EM_X86_64": 18, "EM_AARCH64": 1030, "EM_LOONGARCH": 11}
+"""The relocation of an offset from the thread pointer, which is fixed when the program starts (ELF psABIs: TPOFF64, TPREL)."""
 DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 VER_FLG_WEAK, STB_WEAK = 0x2, 2
 STT_FUNC, STT_GNU_IFUNC = 2, 10
@@ -397,7 +399,7 @@ class ElfReader:
             kind=kind,
             provided=self._provided_versions(),
             exports=frozenset(name for name, _, index, _, _ in self.symbols if index and name),
-            static_tls=bool(flags & DF_STATIC_TLS),
+            static_tls=bool(flags & DF_STATIC_TLS) or INITIAL_EXEC.get(self.machine) in self.relocations,
             tls_size=sum(s.memory for s in tls or ()),
             exec_stack=bool(stack[0].flags & PF_X) if stack else None,
             text_relocations=DT_TEXTREL in self.tags or bool(flags & DF_TEXTREL),

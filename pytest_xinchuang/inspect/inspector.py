@@ -35,6 +35,7 @@ from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.java import check_java
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.kernels import check_kernel
+from pytest_xinchuang.inspect.rules.needs import check_bpf, check_series, check_undefined
 from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _, verbatim
@@ -202,6 +203,8 @@ class Verdicts:
             proceed = packages.check_image(judge, node, self.architectures)
         elif node.kind == "embedded":
             records = check_embedded(judge, node, records)
+        for record in node.objects:
+            check_bpf(judge, record)
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)
@@ -238,7 +241,7 @@ class Verdicts:
         # copied out to the host.
         libc = root.libc_of(record) or (record.elf.libc if root.whole and record.elf.interpreter else None)
         release = closure.glibc if libc == "glibc" else None
-        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release)
+        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release, closure)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
@@ -247,6 +250,9 @@ class Verdicts:
         if not check_machine(self.judge, record, around):
             return
         check_symbols(self.judge, record, around)
+        if around.libc is None:
+            check_undefined(self.judge, record, around.closure)
+            check_series(self.judge, record, around.shipped)
         elf_rules.check_loader(self.judge, record, around)
         elf_rules.check_loading(self.judge, record, around)
         for rule in PLAIN_RULES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import Needed
@@ -27,6 +28,11 @@ class Closure:
                 provider = self.by_name.get(name)
                 if provider is not None and provider is not record:
                     self.needed_by.setdefault(provider.place, []).append(record)
+
+    @cached_property
+    def exports(self) -> frozenset[str]:
+        """What they define, all together."""
+        return frozenset().union(*(record.elf.exports for record in self.records))
 
     @property
     def shipped(self) -> frozenset[str]:

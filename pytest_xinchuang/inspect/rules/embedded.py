@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.roles import MACHINES_OF_DEVICES
 from pytest_xinchuang.inspect.rules.judge import Judge
 
 
@@ -17,7 +18,7 @@ def check_embedded(judge: Judge, node: Node, records: list[ElfRecord]) -> list[E
     wanted = judge.platform.architecture.elf_machine
     mine = [record for record in records if record.elf.machine == wanted]
     if not mine:
-        for record in records:
+        for record in (record for record in records if record.elf.machine not in MACHINES_OF_DEVICES):
             judge.find(
                 "XC-BAD-010",
                 Certainty.UNDECIDED,
