@@ -19,16 +19,20 @@ class Kept:
         self.left_out: set[str] = set()
         self._most, self._size = most_bytes, 0
 
-    def keep(self, record: ElfRecord, data: bytes) -> None:
+    def keep(self, digest: str, data: bytes) -> None:
         """Keep the bytes of an object, once for all objects that are the same."""
-        place = self.directory / record.sha256
+        place = self.directory / digest
         if place.exists():
             return
         if self._size + len(data) > self._most:
-            self.left_out.add(record.sha256)
+            self.left_out.add(digest)
             return
         self._size += len(data)
         place.write_bytes(data)
+
+    def has(self, record: ElfRecord) -> bool:
+        """Whether the bytes of an object were kept."""
+        return (self.directory / record.sha256).exists()
 
     def data(self, record: ElfRecord) -> bytes | None:
         """The bytes of an object; None: they were not kept."""

@@ -117,7 +117,7 @@ class Loader:
         sandbox = self._pool.sandbox(self._platform)
         sandbox.reset()
         result = Loads(sandbox={"backend": sandbox.fingerprint.backend, "cpu": sandbox.fingerprint.cpu_model})
-        delivered = Delivered(inspection, self._platform, self._architectures)
+        delivered = inspection.delivered(self._platform, self._architectures)
         placed = _Placed()
         searches: dict[int, Search] = {}
         for number, root in enumerate(delivered.roots):
@@ -130,7 +130,7 @@ class Loader:
                 else:
                     fit.append(record)
             self._place(sandbox, placed, root, number, fit)
-            searches[id(root)] = Search(root)
+            searches[id(root)] = inspection.search(root)
         for name in (probes.OPEN, probes.START):
             architecture = self._platform.architecture
             data = probes.probe(self._pool.store.cache, self._pool.runner, name, self._platform.arch, architecture)
@@ -159,7 +159,7 @@ class Loader:
             return _("it comes with a C library of its own, whose root file system is not entered here")
         if record.elf.libc not in (None, libc) or libc != "glibc":
             return _("there is no sandbox with its C library, {libc}", libc=verbatim(record.elf.libc or libc))
-        if self._kept.data(record) is None:
+        if not self._kept.has(record):
             return _("it is too large to be kept")
         return NOTHING
 
