@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
 from pytest_xinchuang.inspect.elf_notes import Notes, read_notes
@@ -267,11 +268,12 @@ class ElfReader:
         return self._symbols(raw, self.strings)
 
     def _symbols(self, raw: bytes, strings: bytes) -> list[tuple[str, int, int, int, int]]:
+        name = _names(strings)
         if self.wide:
             rows = struct.iter_unpack(self.order + "IBBHQQ", raw[: len(raw) // 24 * 24])
-            return [(_string(strings, n), info, index, value, size) for n, info, _, index, value, size in rows]
+            return [(name(n), info, index, value, size) for n, info, _, index, value, size in rows]
         rows = struct.iter_unpack(self.order + "IIIBBH", raw[: len(raw) // 16 * 16])
-        return [(_string(strings, n), info, index, value, size) for n, value, size, info, _, index in rows]
+        return [(name(n), info, index, value, size) for n, value, size, info, _, index in rows]
 
     @cached_property
     def static_symbols(self) -> list[tuple[str, int, int, int, int]]:
@@ -547,6 +549,21 @@ def _apart(ranges: list[CodeRange]) -> tuple[CodeRange, ...]:
             found.append(CodeRange(r.name, r.offset + skip, r.address + skip, r.size - skip))
             end = r.offset + r.size
     return tuple(found)
+
+
+def _names(table: bytes) -> Callable[[int], str]:
+    """What gives the string at an offset of a table, as ``_string`` does: at once where all of it is ASCII."""
+    try:
+        text = table.decode("ascii")
+    except UnicodeDecodeError:
+        return partial(_string, table)
+    find = text.find
+
+    def name(offset: int) -> str:
+        end = find("\0", offset, offset + MAX_STRING)
+        return text[offset : end if end >= 0 else offset + MAX_STRING]
+
+    return name
 
 
 def _string(table: bytes, offset: int) -> str:

@@ -64,7 +64,7 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
         moved = part.offset - base
         for begin, end, function in _stretches(base, base + part.size, elf.functions):
             first, last = begin + moved, end + moved
-            if _is_in(syscalls, first, last - 1):
+            if syscalls and _is_in(syscalls, first, last - 1):
                 calls += _kernel_calls(bytes(data[first:last]), begin)
             at = bisect_left(marks, last)
             if at and marks[at - 1] >= first:
@@ -84,8 +84,12 @@ def _stretch(raw: bytes, begin: int, function: Function | None) -> tuple[list[Hi
     questions: list[Question] = []
     invalid = False
     found: dict[str, list[Any]] = {}
+    known = _CODES.get
     for instruction in Decoder(64, raw, ip=begin):
-        for feature in _features_of(instruction):
+        features = known(instruction.code)
+        if features is None:
+            features = _features_of(instruction)
+        for feature in features:
             if feature == ASK:
                 questions.append(Question(instruction.ip, "CPUID"))
             elif feature == INVALID:

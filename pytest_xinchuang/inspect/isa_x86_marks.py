@@ -50,4 +50,4 @@ _MARKS = tuple(
 
 def marks_in(data: Any, begin: int, end: int) -> list[int]:
     """The places in a file, in order, where an instruction of an extension has one of the bytes that tell it."""
-    return sorted(found.start() for mark in _MARKS for found in mark.finditer(data, begin, end))
+    return sorted([found.start() for mark in _MARKS for found in mark.finditer(data, begin, end)])

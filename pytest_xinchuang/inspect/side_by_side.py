@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import heapq
 import multiprocessing
 import os
@@ -247,6 +248,7 @@ def _work(reader: ObjectReader, pipe: Connection, others: Sequence[Connection], 
         os._exit(1)
     for other in others:
         other.close()
+    gc.freeze()
     # Whatever goes wrong goes wrong again where it is told.
     with contextlib.suppress(BaseException):
         while True:
