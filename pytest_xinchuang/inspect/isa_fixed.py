@@ -133,7 +133,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             if function is None and functions.all and tables[feature] >= MAX_LOOSE:
                 continue  # between functions stand tables: nothing there is ever certain, and some looks are enough
             if arm and (seen is None or function is None):
-                text, sure = _verify(words, index, address, function)
+                text, sure = _verify(words, index, address, function, first_of_them=seen is None)
             if function is None and functions.all and not sure:
                 tables[feature] += 1  # a table between functions: its words are data
                 continue
@@ -183,23 +183,29 @@ def _capstone() -> Any:
     return capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
 
 
-def _verify(words: Any, index: int, address: int, function: Any) -> tuple[str, bool]:
+@functools.lru_cache(1 << 16)
+def _is_instruction(word: int) -> bool:
+    """Whether capstone knows a word, wherever it stands: no instruction of A64 depends on those before it."""
+    return next(iter(_capstone().disasm_lite(word.to_bytes(4, "little"), 0)), None) is not None
+
+
+def _verify(words: Any, index: int, address: int, function: Any, *, first_of_them: bool) -> tuple[str, bool]:
     """A second reader: the text of the instruction, and whether all words around it are instructions as well.
 
     A constant between instructions may look like one; its neighbours rarely do.
+
+    Args:
+        first_of_them: its text is wanted.
     """
     first = max(index - NEIGHBOURS, 0)
     last = min(index + NEIGHBOURS + 1, len(words))
     if function is not None:
         begin = index - (address - function.address) // 4
         first, last = max(first, begin), min(last, begin + (function.size + 3) // 4)
-    decoded = 0
-    text = ""
-    for at, _size, mnemonic, operands in _capstone().disasm_lite(
-        words[first:last].tobytes(), address - 4 * (index - first)
-    ):
-        decoded += 1
-        if at == address:
-            text = f"{mnemonic} {operands}".strip()
     # Where capstone ends, it met a word that is none, or one newer than it knows: then the table alone has spoken.
-    return text, decoded == last - first
+    known = [_is_instruction(word) for word in words[first:last].tolist()]
+    text = ""
+    if first_of_them and first <= index < last and all(known[: index + 1 - first]):
+        for _at, _size, mnemonic, operands in _capstone().disasm_lite(words[index : index + 1].tobytes(), address):
+            text = f"{mnemonic} {operands}".strip()
+    return text, all(known)
