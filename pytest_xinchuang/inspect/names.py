@@ -17,6 +17,7 @@ KEPT_TEXTS = (
     "os-release",
     "control",
     "package.json",
+    "release",
 )
 
 _LD_SO_CONF = re.compile(r"(?:^|/)etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?$")
