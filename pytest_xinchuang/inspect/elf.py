@@ -73,8 +73,7 @@ class CodeRange:
     size: int
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """Where a function stands; ``name`` is empty where the object was stripped of it."""
 
     address: int

@@ -34,11 +34,11 @@ class Closure:
         """What they define, all together."""
         return frozenset().union(*(record.elf.exports for record in self.records))
 
-    @property
+    @cached_property
     def shipped(self) -> frozenset[str]:
         return frozenset(self.by_name)
 
-    @property
+    @cached_property
     def glibc(self) -> tuple[int, ...] | None:
         """The release of the glibc among them, by the newest version that it defines."""
         libc = self.by_name.get("libc.so.6")
