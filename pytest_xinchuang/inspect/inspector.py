@@ -20,6 +20,7 @@ from pytest_xinchuang.inspect.formats.entropy import without_code
 from pytest_xinchuang.inspect.formats.upx import is_code_packed
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.kept import Kept
+from pytest_xinchuang.inspect.kernel_module import read_module
 from pytest_xinchuang.inspect.kinds import kind_word
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
@@ -30,6 +31,7 @@ from pytest_xinchuang.inspect.rules.embedded import check_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.modules import Kernels, check_module
 from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.messages import _, verbatim
@@ -123,7 +125,14 @@ class Inspector:
         # Functions have served the scan, and are by far the largest part of an object.
         slim = replace(elf, functions=())
         return ElfRecord(
-            place, path or place, slim, scan, fault, elf_rules.embeds(elf, data), hashlib.sha256(data).hexdigest()
+            place,
+            path or place,
+            slim,
+            scan,
+            fault,
+            elf_rules.embeds(elf, data),
+            hashlib.sha256(data).hexdigest(),
+            read_module(data, place) if elf.relocatable else None,
         )
 
 
@@ -149,11 +158,13 @@ class Verdicts:
         self.freestanding = freestanding
         self.judge = Judge(platform)
         self._closures: dict[int, Closure] = {}
+        self._kernels = Kernels()
 
     def of(self, inspection: Inspection) -> list[Finding]:
         """All findings about ``inspection``, in the order of its tree."""
         delivered = Delivered(inspection, self.platform, self.architectures)
         self._closures.clear()
+        self._kernels = Kernels(inspection.root)
         self._node(inspection.root, delivered, judged=False)
         taken = delivered.taken
         elf_rules.check_mixture(self.judge, taken)
@@ -227,6 +238,7 @@ class Verdicts:
             rule(self.judge, record)
         check_isa(self.judge, record, around.asks)
         check_go(self.judge, record)
+        check_module(self.judge, record, self._kernels)
 
 
 def problems_as_findings(problems: Iterable[ReadProblem], platform: str) -> list[Finding]:

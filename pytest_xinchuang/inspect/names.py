@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pytest_xinchuang.inspect.kernel_module import is_symvers
+
 KEPT_TEXTS = (
     "WHEEL",
     "METADATA",
@@ -41,4 +43,5 @@ def is_text(name: str) -> bool:
         or saved
         or name.endswith((".runtimeconfig.json", ".pom"))
         or _LD_SO_CONF.search(name) is not None
+        or is_symvers(name)
     )

@@ -28,6 +28,7 @@ from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
 from pytest_xinchuang.inspect.formats.members import members
 from pytest_xinchuang.inspect.held import Held, Regions, mapped, part_of
+from pytest_xinchuang.inspect.kernel_module import MOST_SYMVERS, is_symvers
 from pytest_xinchuang.inspect.names import SCRIPTS, is_blob, is_text
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
@@ -315,7 +316,10 @@ class Walker:
     def _keep_text(self, node: Node, name: str, data: Any) -> None:
         """Keep the content of a small file that says something of the whole."""
         blob = node.kind in ("tar", "compressed", "directory") and is_blob(name) and bytes(data[:1]) == b"{"
-        if not (is_text(name) or blob) or len(data) >= MOST_TEXT:
+        if node.kind == "compressed" and is_symvers(node.name):
+            name = node.name
+        most = MOST_SYMVERS if is_symvers(name) else MOST_TEXT
+        if not (is_text(name) or blob) or len(data) >= most:
             return
         self._kept += len(data)
         if self._kept > self.bounds.texts:

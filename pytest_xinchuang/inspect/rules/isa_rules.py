@@ -61,7 +61,6 @@ def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
         return
     _check_id_registers(judge, record)
     check_calls(judge, record)
-    check_module(judge, record)
     uses = [use for feature, use in sorted(record.isa.uses.items()) if feature != EMULATED]
     unsure = check_unsure(judge, record, uses, asks)
     lacking = [use for use in uses if use.feature not in has and use.feature not in unsure]
@@ -151,32 +150,6 @@ def check_calls(judge: Judge, record: ElfRecord) -> None:
             system=judge.platform.system.title.message(),
             kernel=kernel,
         )
-
-
-def check_module(judge: Judge, record: ElfRecord) -> None:
-    """A kernel module against the kernel that it was built for."""
-    magic = record.isa.vermagic if record.isa is not None else ""
-    if not magic:
-        return
-    system = judge.platform.system
-    release = magic.split()[0]
-    kernel = system.kernel.value
-    same = kernel is not None and _same_series(release, kernel)
-    judge.find(
-        "XC-SYS-002",
-        Certainty.GUARDED if same else Certainty.UNDECIDED if kernel is None else Certainty.CERTAIN,
-        record.place,
-        vermagic=magic,
-        system=system.title.message(),
-        kernel=kernel or _("an unknown kernel"),
-    )
-
-
-def _same_series(release: str, kernel: str) -> bool:
-    """Whether a module's release may be one of the platform's: the numbers that both have are the same."""
-    ours, theirs = release_key(kernel), release_key(release.partition("-")[0])
-    length = min(len(ours), len(theirs), 3)
-    return ours[:length] == theirs[:length]
 
 
 def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> None:
