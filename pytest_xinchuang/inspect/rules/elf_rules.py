@@ -16,7 +16,7 @@ from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge, several
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import _, verbatim
 
 TLS_SURPLUS = 1664
 """Bytes that glibc keeps free in the static TLS block for libraries that are opened late: TLS_STATIC_SURPLUS, 64 + 16 * 100
@@ -403,6 +403,7 @@ def check_marks(judge: Judge, record: ElfRecord) -> None:
             system=platform.system.title.message(),
             arch=platform.arch,
             page=f"{page:#x}" if page else _("an unknown size"),
+            allocator=verbatim(record.marks["jemalloc"]),
         )
     version = record.marks.get("luajit", "")
     if version and platform.arch == "arm64" and _tags_pointers(version):
@@ -467,6 +468,8 @@ def embeds(elf: ElfObject, data: bytes) -> dict[str, str]:
     found = {}
     if data.find(b": Unsupported system page size") >= 0:
         found["jemalloc"] = "jemalloc"
+    elif data.find(b"Compile-time page size does not divide the runtime one.") >= 0:
+        found["jemalloc"] = "mozjemalloc"
     at = data.find(b"LuaJIT 2.")
     if at >= 0 and elf.kind != "rel":
         text = bytes(data[at : at + 32]).split(b"\0")[0].split(b"\n")[0].decode(errors="replace")
