@@ -128,7 +128,8 @@ class ElfObject:
         provided: symbol versions that a library defines, its base version (the soname) left out.
         exports: names of the defined dynamic symbols.
         static_tls: DF_STATIC_TLS: it must be loaded when the program starts, or fit into what is left of the static block.
-        tls_size: bytes of thread-local storage for each thread.
+        tls_size: bytes of thread-local storage for each thread; ``tls_align``: what its place is a multiple of.
+        own_tls_offsets: it reaches that by the initial-exec model: at a distance from the thread's pointer that is fixed.
         exec_stack: asks for an executable stack; None where PT_GNU_STACK is missing.
         relro: ``none``, ``partial`` or ``full``.
         abi_note: the kernel of the "GNU/Linux x.y.z" note.
@@ -171,6 +172,8 @@ class ElfObject:
     exports: frozenset[str] = frozenset()
     static_tls: bool = False
     tls_size: int = 0
+    tls_align: int = 0
+    own_tls_offsets: bool = False
     exec_stack: bool | None = None
     text_relocations: bool = False
     relro: str = "none"

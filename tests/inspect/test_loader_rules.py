@@ -25,6 +25,7 @@ from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_symbols
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
 from tests.inspect.test_rules import elf
 
 ARM = Ground("EM_AARCH64", "glibc", (2, 28), (4, 19, 90), 0x10000, 0x10000, None)
@@ -47,6 +48,32 @@ def said(found: ElfObject, ground: Ground, path: str = "lib.so") -> list[tuple[s
 
 TEXT, DATA = (READ | EXECUTE, 0, 0, 0x5000), (READ | WRITE, 0x5000, 0x15000, 0x1000)
 PROGRAM = {"interpreter": "/lib/ld-linux-aarch64.so.1", "kind": "dyn"}
+
+
+@pytest.mark.parametrize(("libc", "fields", "pulled", "wanted"), [
+    ("glibc", {}, "", ("XC-ELF-022", MAY)),
+    ("glibc", {"tls_size": 1700}, "", ("XC-ELF-022", MAY)),  # rounding may make room for it
+    ("glibc", {"tls_size": 1729}, "", ("XC-ELF-022", SURE)),
+    ("glibc", {"tls_align": 128}, "", ("XC-ELF-022", SURE)),
+    ("glibc", {"tls_size": 1729}, " (pulled in by app)", ("XC-ELF-022", MAY)),
+    ("glibc", {"tls_size": 1729, "soname": "libjemalloc.so.2"}, "", ("XC-ELF-022", MAY)),
+    ("glibc", {"tls_size": 1729, "own_tls_offsets": False}, "", None),  # another library's variable
+    ("glibc", {"tls_size": 1729, "soname": "libc.so.6"}, "", None),
+    ("musl", {}, "", ("XC-ELF-054", SURE)),
+    ("musl", {"soname": "libx.so.1"}, "", ("XC-ELF-054", MAY)),
+    ("musl", {}, " (pulled in by app)", None),
+    ("musl", {"own_tls_offsets": False}, "", None),
+])  # fmt: skip
+def test_static_tls(
+    libc: str, fields: dict[str, object], pulled: str, wanted: tuple[str, Certainty] | None, platforms: Platforms
+) -> None:
+    """musl 1.2.3 was seen to refuse 8 bytes, and glibc 2.31 and 2.43 to take 1,664 to 1,712."""
+    made = elf(**{"static_tls": True, "own_tls_offsets": True, "tls_size": 8, "tls_align": 8, **fields})
+    judge = Judge(platforms.get("kunpeng"))
+    check_static_tls(judge, ElfRecord("x/lib.so", "lib.so", made), pulled=bool(pulled), libc=libc)
+    assert [(f.code, f.certainty) for f in judge.findings] == ([wanted] if wanted else [])
+    for finding in judge.findings:
+        assert "{" not in load_findings().text(finding).render("zh")
 
 
 def test_what_a_linker_makes_for_large_pages_is_mapped() -> None:

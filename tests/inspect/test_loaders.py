@@ -17,6 +17,7 @@ from pytest_xinchuang.inspect.elf_reader import (
     DT_SYMTAB,
     DT_VERNEED,
     PT_DYNAMIC,
+    PT_TLS,
     STB_WEAK,
     ElfReader,
     read_elf,
@@ -204,6 +205,21 @@ LEVEL = (
 )
 PRIVATE = LIB + 'extern void *_dl_sym(void *, const char *, void *);\nvoid *f(void) { return _dl_sym(0, "x", 0); }\n'
 
+THREADS = (
+    "static __thread char block[64];\nchar *use(int n) { block[n] = 7; return block + n; }\n"
+    "int answer(void) { return *use(1); }\n"
+)
+
+
+def static_tls(loader: Loader, size: int, align: int = 8) -> bytes:
+    """A library with so many bytes of thread-local storage in the static block."""
+
+    def change(fields: list[int]) -> None:
+        fields[6], fields[7] = size, align
+
+    return with_header(loader.lib("-ftls-model=initial-exec", "-fPIC", text=THREADS), PT_TLS, change)
+
+
 Make = Callable[[Loader], bytes]
 ALL, NONE = (lambda _libc: True), (lambda _libc: False)
 # What is opened -> how it is made, and the releases that refuse it, or let it crash.
@@ -229,6 +245,9 @@ CASES: dict[str, tuple[Make, Callable[[tuple[int, int]], bool]]] = {
     "asking weakly for a version that is not there": (lambda x: asking(x, "GLIBC_2.99", weak=True), NONE),
     # A marker of x86 alone.
     "asking for the marker of TLS descriptors": (lambda x: asking(x, "GLIBC_ABI_GNU2_TLS", weak=False), ALL),
+    "with static TLS that fits": (lambda x: static_tls(x, 1600), NONE),
+    "with static TLS that does not": (lambda x: static_tls(x, 1800), ALL),
+    "with static TLS of a large alignment": (lambda x: static_tls(x, 64, 128), ALL),
     "asking for what glibc keeps for itself": (lambda x: x.lib(text=PRIVATE), lambda libc: libc >= (2, 34)),
 }
 

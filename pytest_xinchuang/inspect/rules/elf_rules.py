@@ -16,11 +16,8 @@ from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge, several
+from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
 from pytest_xinchuang.messages import _, verbatim
-
-TLS_SURPLUS = 1664
-"""Bytes that glibc keeps free in the static TLS block for libraries that are opened late: TLS_STATIC_SURPLUS, 64 + 16 * 100
-(glibc 2.28, elf/dl-tls.c). Since 2.32 tunables divide the same amount."""
 
 _BUILD_PLACES = ("/home/", "/tmp/", "/build", "/root/", "/github/", "/var/tmp/")
 
@@ -341,11 +338,7 @@ def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None
     """Thread-local storage, stack, relocations, search paths."""
     elf = record.elf
     library = elf.kind == "dyn" and not elf.pie
-    if elf.static_tls and library and elf.tls_size:
-        # A library that a program of the artifact is linked with gets its place when the program starts.
-        late = not around.pulled and elf.tls_size > TLS_SURPLUS
-        certainty = Certainty.CERTAIN if late else Certainty.GUARDED
-        judge.find("XC-ELF-022", certainty, record.place, size=elf.tls_size, surplus=TLS_SURPLUS)
+    check_static_tls(judge, record, pulled=bool(around.pulled), libc=around.libc or judge.platform.system.libc)
     # glibc's default for x86-64 is an executable stack (stackinfo.h); elsewhere the kernel's and the loader's is not.
     asks = elf.exec_stack or (elf.exec_stack is None and elf.machine == "EM_X86_64" and bool(elf.segments))
     if asks and elf.kind in ("dyn", "exec") and not elf.detached:
