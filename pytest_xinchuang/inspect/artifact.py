@@ -43,7 +43,8 @@ class Node:
         removed: paths that a layer takes away from those below it; one with a ``/`` at its end takes what is in a directory.
         modes: permission bits of the files in it, where the container has them.
         facts: what else it says of itself: ``layer``, the place of a layer in its image from the bottom up; ``image``, which
-            image of several that is; ``libc``, the version of the glibc in it.
+            image of several that is; ``libc``, the version of the glibc in it; ``all``, ``data`` where all that is in it stands
+            among a program's data.
     """
 
     kind: str

@@ -27,7 +27,7 @@ from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, systems, wheels
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
-from pytest_xinchuang.inspect.rules.embedded import check_embedded
+from pytest_xinchuang.inspect.rules.embedded import check_embedded, is_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.judge import Judge
@@ -191,7 +191,8 @@ class Verdicts:
             proceed = packages.check_package(judge, node)
         elif node.kind == "image":
             proceed = packages.check_image(judge, node, self.architectures)
-        elif node.kind == "embedded":
+        hidden = is_embedded(node)
+        if hidden:
             records = check_embedded(judge, node, records)
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
@@ -201,7 +202,7 @@ class Verdicts:
         if not proceed:
             return
         choices = [(record, delivered.choice[id(record)]) for record in records]
-        if not judged and node.kind != "embedded":
+        if not judged and not hidden:
             supply.check_choices(judge, node, choices, self.architectures)
             packages.check_names(judge, [r for r, choice in choices if choice is not Choice.DATA], delivered.roles)
         asks = ""

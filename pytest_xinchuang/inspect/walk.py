@@ -19,6 +19,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
 from pytest_xinchuang.inspect.formats import upx
+from pytest_xinchuang.inspect.formats.among import among, debug_data
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
@@ -251,7 +252,7 @@ class Walker:
                 behind = behind_program(data)
             end = len(data) if behind is None else behind[1]
             if bytes(data[16:18]) not in CORE:  # what was mapped when it died is in it
-                self._embedded(node, name, embedded(data, 64, end), data, depth, place)
+                self._among(node, name, data, end, depth, place)
             if behind is None:
                 return
             kind, begin = behind
@@ -272,7 +273,15 @@ class Walker:
             program = upx.unpacked(data, self)
         node.children.append(child)
         self.on_object(child, name.rpartition("/")[2], program)
-        self._embedded(child, name, embedded(program, 64, len(program)), program, depth + 1, place)
+        self._among(child, name, program, len(program), depth + 1, place)
+
+    def _among(self, node: Node, name: str, data: Any, end: int, depth: int, place: str) -> None:
+        """What a program has among its data, as it is and compressed."""
+        plain = list(embedded(data, 64, end))
+        self._embedded(node, name, plain, data, depth, place)
+        ranges = [*debug_data(data), *((hidden.begin, hidden.end) for hidden in plain)]
+        with translated():
+            self._embedded(node, name, among(data, 64, end, ranges, self), data, depth, place, data_of_program=True)
 
     def _rest(self, node: Node, name: str, data: Any, begin: int, depth: int, place: str) -> None:
         """What stands behind something else, as a file of the same name."""
@@ -283,7 +292,16 @@ class Walker:
                 self._blob(node, name, content, depth + 1)
 
     def _embedded(
-        self, node: Node, name: str, found: Iterable[Hidden], data: Any, depth: int, place: str, base: int = 0
+        self,
+        node: Node,
+        name: str,
+        found: Iterable[Hidden],
+        data: Any,
+        depth: int,
+        place: str,
+        base: int = 0,
+        *,
+        data_of_program: bool = False,
     ) -> None:
         """Objects and containers that a file has among its bytes: told as such, for whether they are used cannot be seen."""
         child: Node | None = None
@@ -295,6 +313,8 @@ class Walker:
                 if self._too_deep(place, depth):
                     return
                 child = Node("embedded", place, name, node)
+                if data_of_program:
+                    child.facts["all"] = "data"
                 node.children.append(child)
             self._count_member()
             inside = f"0x{base + hidden.begin:x}"

@@ -27,3 +27,13 @@ def check_embedded(judge: Judge, node: Node, records: list[ElfRecord]) -> list[E
                 wanted=wanted,
             )
     return mine
+
+
+def is_embedded(node: Node) -> bool:
+    """Whether what a container holds stands among the bytes of a file: by itself, or in an archive there."""
+    here: Node | None = node
+    while here is not None:
+        if here.kind == "embedded":
+            return here is node or here.facts.get("all") == "data"
+        here = here.parent
+    return False
