@@ -19,6 +19,8 @@ KEPT_TEXTS = (
     "os-release",
     "control",
     "package.json",
+    "preinst",
+    "postinst",
 )
 
 _LD_SO_CONF = re.compile(r"(?:^|/)etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?$")

@@ -83,15 +83,17 @@ def _tell(
     judge: Judge, root: Root, user: ElfRecord, name: str, how: How, instead: str, machine: str, *, whole: bool
 ) -> None:
     params: dict[str, Any] = {"library": name, "instead": instead, "machine": machine}
+    # A script of a package may make what is missing.
+    sure = Certainty.UNDECIDED if root.computed else Certainty.CERTAIN
     of_system = LIBC.match(name) is not None and not whole
     if how is How.RENAMED and not of_system:
-        judge.find("XC-DLV-002", Certainty.CERTAIN, user.place, **params)
+        judge.find("XC-DLV-002", sure, user.place, **params)
     elif how is How.NO_OBJECT:
-        judge.find("XC-DLV-003", Certainty.CERTAIN, user.place, **params)
+        judge.find("XC-DLV-003", sure, user.place, **params)
     elif how is How.NEARBY and root.kind is not Kind.SYSTEM and not of_system:
         judge.find("XC-DLV-004", Certainty.GUARDED, user.place, **params)
     elif how is How.ABSENT and machine and not of_system:
-        judge.find("XC-DLV-001", Certainty.CERTAIN if whole else Certainty.UNDECIDED, user.place, **params)
+        judge.find("XC-DLV-001", sure if whole else Certainty.UNDECIDED, user.place, **params)
     elif how in (How.ABSENT, How.NEARBY) and whole:
         # Not each program of an image is ever started.
         judge.find("XC-DLV-007", Certainty.GUARDED, user.place, **params)
