@@ -241,6 +241,9 @@ def test_a_signed_kernel_module_and_a_short_rest_are_no_matter(tmp_path: Path, p
 
 
 @pytest.mark.parametrize("data", [
+    gzip.compress(BAD[:18] + struct.pack("<H", 190) + BAD[20:]), zstandard.compress(BAD[:18] + b"\xe0\0" + BAD[20:]),
+    gzip.compress(BAD[:18] + struct.pack("<H", 247) + BAD[20:]), gzip.compress(BAD[:16] + b"\1\0" + BAD[18:]),
+    zstandard.compress(b"!<arch>\n" + JUNK),
     gzip.compress(JUNK), lzma.compress(b"text " * 99), gzip.compress(b""), gzip.compress(b"\x7fELF"), b"\x1f\x8b\x08" * 99,
     gzip.compress(containers.tar({"page.1": b".TH"})), b"\xfd7zXZ\0\0\4" + JUNK, b"BZh91AY&SY" + JUNK,
     b"\x28\xb5\x2f\xfd" + JUNK, gzip.compress(gzip.compress(JUNK)),

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import ElfReader
 from pytest_xinchuang.inspect.formats.contained import CHUNK, Account, CannotRead, translated
-from pytest_xinchuang.inspect.formats.hidden import MOST_LOOKS, Hidden
+from pytest_xinchuang.inspect.formats.hidden import EXECUTABLE, HOSTS, MOST_LOOKS, Hidden
 from pytest_xinchuang.inspect.formats.magic import kind_of
 from pytest_xinchuang.inspect.formats.streams import Decompressed
 from pytest_xinchuang.messages import _
@@ -20,6 +20,9 @@ HEAD = 512
 """Bytes of what is expanded from which its kind is told."""
 LEAST = 64
 """Bytes of an ELF header."""
+
+NO_MATTER = (None, "compressed", "static-archive")
+"""Kinds of what is expanded that no program starts: an ar archive holds what is linked, or code for Intel's GPUs."""
 
 _BEGINS = {
     # RFC 1952: method, flags, time, extra flags, system; xz's stream flags; bzip2's first block.
@@ -97,7 +100,15 @@ def _leads_somewhere(data: Any, first: int, account: Account) -> bool:
         if len(head) < LEAST:
             return False
     kind = kind_of(bytes(head), "")
-    return kind not in (None, "compressed") and (kind != "elf" or len(head) >= LEAST)
+    return _is_for_host(head) if kind == "elf" else kind not in NO_MATTER
+
+
+def _is_for_host(head: bytearray) -> bool:
+    """Whether an object is a program or library for a processor that runs Linux: code for a GPU is data to all alike."""
+    if len(head) < LEAST or head[5] not in (1, 2):
+        return False
+    kind, machine = struct.unpack_from("<HH" if head[5] == 1 else ">HH", head, 16)
+    return kind in EXECUTABLE and machine in HOSTS
 
 
 def _end(data: Any, first: int, account: Account) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.roles import MACHINES_OF_DEVICES
 from pytest_xinchuang.inspect.rules.judge import Judge
 
 
@@ -15,6 +16,9 @@ def check_embedded(judge: Judge, node: Node, records: list[ElfRecord]) -> list[E
     unless one for the platform stands beside it.
     """
     wanted = judge.platform.architecture.elf_machine
+    records = [
+        record for record in records if record.elf.machine not in MACHINES_OF_DEVICES and record.elf.kind != "rel"
+    ]
     mine = [record for record in records if record.elf.machine == wanted]
     if not mine:
         for record in records:
