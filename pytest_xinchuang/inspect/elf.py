@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pytest_xinchuang.core.platform import Architecture
+from pytest_xinchuang.inspect.elf_dynamic import Odd
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.messages import Message, _
 
@@ -150,6 +151,7 @@ class ElfObject:
         relr: has DT_RELR.
         relocations: the types of its dynamic relocations.
         unversioned: undefined symbols, not weak, that ask for no version: any loaded object may bring them.
+        odd: what is odd in its headers and its dynamic segment.
         isa_needed: the bits of the GNU property "x86 ISA needed": 1 baseline, 2, 4 and 8 the levels 2 to 4.
     """
 
@@ -200,6 +202,7 @@ class ElfObject:
     relocations: frozenset[int] = frozenset()
     isa_needed: int = 0
     unversioned: frozenset[str] = frozenset()
+    odd: frozenset[Odd] = frozenset()
 
     @property
     def program(self) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
+from pytest_xinchuang.inspect.elf_dynamic import oddities
 from pytest_xinchuang.inspect.elf_notes import Notes, read_notes
 from pytest_xinchuang.inspect.elf_tls import own_offsets
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
@@ -428,6 +429,7 @@ class ElfReader:
             relr=DT_RELR in self.tags,
             relocations=self.relocations,
             unversioned=self._unversioned(),
+            odd=oddities(self),
         )
 
     def _unversioned(self) -> frozenset[str]:

@@ -11,10 +11,12 @@ import pytest
 from pytest_xinchuang.core.finding import Certainty, load_findings
 from pytest_xinchuang.core.platform import Confidence, Fact, Platform, Platforms
 from pytest_xinchuang.inspect.elf import ElfObject, Needed, Segment
+from pytest_xinchuang.inspect.elf_dynamic import Odd
 from pytest_xinchuang.inspect.elf_notes import read_notes
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.inspect.inspector import Verdicts
 from pytest_xinchuang.inspect.inventory import Inventory, inventory, of_tree
+from pytest_xinchuang.inspect.loader.dynamic import dynamic
 from pytest_xinchuang.inspect.loader.isa_level import levels, name_of
 from pytest_xinchuang.inspect.loader.private import PRIVATE
 from pytest_xinchuang.inspect.loader.refusal import Ground
@@ -74,6 +76,35 @@ def test_static_tls(
     assert [(f.code, f.certainty) for f in judge.findings] == ([wanted] if wanted else [])
     for finding in judge.findings:
         assert "{" not in load_findings().text(finding).render("zh")
+
+
+LATER, EARLIER = replace(ARM, version=(2, 38)), replace(ARM, version=(2, 28))
+
+
+@pytest.mark.parametrize(("fields", "ground", "path", "wanted"), [
+    ({"odd": {Odd.VERSION}}, ARM, "lib.so", [("XC-ELF-034", SURE)]),
+    ({"odd": {Odd.VERSION}, **PROGRAM}, ARM, "app", []),  # the kernel does not look
+    ({"odd": {Odd.VERSION}}, replace(ARM, libc="musl"), "lib.so", []),
+    ({"odd": {Odd.NO_DYNAMIC}}, replace(ARM, libc="musl"), "lib.so.1", [("XC-ELF-034", SURE)]),
+    ({"odd": {Odd.NO_DYNAMIC}}, ARM, "app", []),  # a static program of another compiler
+    ({"odd": {Odd.RELA_ENTRY}, **PROGRAM}, ARM, "app", [("XC-ELF-034", SURE)]),
+    ({"odd": {Odd.RELA_ENTRY}, "kind": "exec"}, ARM, "app", []),
+    ({"odd": {Odd.PIE}}, LATER, "lib.so", [("XC-ELF-055", SURE)]),
+    ({"odd": {Odd.PIE}}, EARLIER, "lib.so", []),
+    ({"odd": {Odd.PIE}}, replace(ARM, version=None), "lib.so", [("XC-ELF-055", OPEN)]),
+    ({"odd": {Odd.PIE}, "soname": "lib.so.1"}, LATER, "lib.so.1", [("XC-ELF-055", MAY)]),
+    ({"odd": {Odd.PIE}, **PROGRAM}, LATER, "tool.so", [("XC-ELF-055", MAY)]),
+    ({"odd": {Odd.PIE}, **PROGRAM}, LATER, "tool", []),
+    ({"kind": "exec"}, ARM, "module.node", [("XC-ELF-055", SURE)]),
+    ({"kind": "exec"}, replace(ARM, libc="musl"), "module.node", []),
+    ({"odd": {Odd.NO_OPEN}, "soname": "libx.so.1"}, ARM, "libx.so.1", [("XC-ELF-055", MAY)]),
+    ({}, ARM, "lib.so", []),
+])  # fmt: skip
+def test_headers_and_flags_that_a_loader_minds(
+    fields: dict[str, object], ground: Ground, path: str, wanted: list[tuple[str, Certainty]]
+) -> None:
+    found = [(r.code, r.certainty) for r in dynamic(elf(**fields), ground, path)]
+    assert found == wanted
 
 
 def test_what_a_linker_makes_for_large_pages_is_mapped() -> None:
