@@ -44,7 +44,8 @@ def mapped(*segments: tuple[int, int, int, int], align: int = 0x10000, **fields:
     return elf(segments=made, **kept)
 
 
-def said(found: ElfObject, ground: Ground, path: str = "lib.so") -> list[tuple[str, Certainty]]:
+def said(found: ElfObject, ground: Ground, path: str = "") -> list[tuple[str, Certainty]]:
+    path = path or ("app" if found.program else "lib.so")
     return [(r.code, r.certainty) for r in refusals(found, ground, path)]
 
 
