@@ -153,6 +153,7 @@ def _compare(context: Context) -> int:
                 "cpus": found.cpus,
                 "systems": found.systems,
                 "doubts": [str(doubt) for doubt in found.doubts],
+                "unsupported": str(found.unsupported),
                 "facts": [
                     {
                         "fact": each.fact,
@@ -166,9 +167,11 @@ def _compare(context: Context) -> int:
             }
         )
     else:
+        none = _("none of platforms.yaml")
         lines: list[Message] = [
-            _("CPU: {names}", names=_named(found.cpus, _("none of platforms.yaml"))),
-            _("system: {names}", names=_named(found.systems, _("none of platforms.yaml"))),
+            _("CPU: {names}", names=_named(found.cpus, none)),
+            _("system: {names}", names=_named(found.systems, none)),
+            *([_("not supported: {why}", why=found.unsupported)] if found.unsupported else []),
             *(_("doubt: {doubt}", doubt=doubt) for doubt in found.doubts),
         ]
         lines += [
@@ -184,7 +187,7 @@ def _compare(context: Context) -> int:
             if each.agreement is not Agreement.UNTOLD
         ]
         new = any(each.agreement is Agreement.NEW for each in found.facts)
-        if not whole or found.differs or new:
+        if (not whole or found.differs or new) and not found.unsupported:
             lines.append(_("it tells something that is not known here: please send it, docs/probe.md says how"))
         context.write(context.lines(lines))
     if found.differs:

@@ -346,6 +346,9 @@ class SandboxOpened(_Said):
     passed_over: tuple[str, ...] = Field(
         default=(), description="better ways to open a sandbox, each with the reason why the host does not allow it"
     )
+    contradicts: tuple[str, ...] = Field(
+        default=(), description="how a real machine contradicts what is written of the platform"
+    )
     own_kernel: StrictBool = False
     extra: dict[str, Any] = Field(default_factory=dict)
     variant: str = ""

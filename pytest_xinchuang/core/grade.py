@@ -200,6 +200,10 @@ def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, 
         return open_(needs_fidelity(item.min_fidelity, decision.fidelity), Cause.FIDELITY)
     if decision.fidelity > Fidelity.STATIC and (wrong := _wrong_machine(journal, platform)):
         return open_(wrong)
+    if decision.fidelity > Fidelity.STATIC and (against := _contradictions(journal, platform.id)):
+        told = _("the machine is not what is written of {platform}: {what}", platform=platform.id, what=joined(against))
+        right = _("take a machine that is as it is written; if this one is right, docs/probe.md says what to do")
+        return _Judged(Verdict.INCONCLUSIVE, Cause.HOST, told, right)
     best = ceiling(journal, platform.id)
     if best is not None and decision.fidelity > max(best, Fidelity.STATIC):
         if best < item.min_fidelity:
@@ -213,6 +217,12 @@ def _judge_decision(journal: Journal, platform: GradedPlatform, item: Required, 
 def needs_fidelity(least: Fidelity, seen: Fidelity) -> Message:
     """Why evidence does not do: it is of another kind than the requirement asks for."""
     return _("needs {least}; the evidence is {fidelity}", least=least.word, fidelity=seen.word)
+
+
+def _contradictions(journal: Journal, platform: str) -> tuple[Message, ...]:
+    """What real machines say against the facts of a platform, on which the verdicts rest."""
+    sandboxes = journal.sandboxes.get(platform, [])
+    return tuple(dict.fromkeys(each for s in sandboxes for each in s.said_all("contradicts")))
 
 
 def _wrong_machine(journal: Journal, platform: GradedPlatform) -> Message | None:

@@ -10,7 +10,18 @@ from pytest_xinchuang.core.syscall_names import tables
 
 LATE_CALLS: Mapping[str, str] = {
     # name -> first kernel release. Source: include/uapi/asm-generic/unistd.h, later scripts/syscall.tbl, and
-    # arch/x86/entry/syscalls/syscall_64.tbl, by release. The oldest kernel of platforms.yaml is 4.4.
+    # arch/x86/entry/syscalls/syscall_64.tbl, by release. The oldest kernel of platforms.yaml is 3.10.
+    "sched_setattr": "3.14",
+    "sched_getattr": "3.14",
+    "renameat2": "3.15",
+    "seccomp": "3.17",
+    "getrandom": "3.17",
+    "memfd_create": "3.17",
+    "bpf": "3.18",
+    "execveat": "3.19",
+    "userfaultfd": "4.3",
+    "membarrier": "4.3",
+    "mlock2": "4.4",
     "copy_file_range": "4.5",
     "preadv2": "4.6",
     "pwritev2": "4.6",

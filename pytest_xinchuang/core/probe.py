@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.core.platform import Arch, Confidence, Cpu, Fact, OsProfile, PlatformsFile
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.core.platform import Arch, Confidence, Cpu, Fact, OsProfile, Platform, PlatformsFile
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 FORMAT = "xc-probe/1"
 _FIRST = f"format\t{FORMAT}"
@@ -49,6 +49,8 @@ class Compared:
     Attributes:
         fact: its place in platforms.yaml, ``systems.kylin_v10_sp3.page_size.arm64``.
         ours, seen: both values as text; "" where there is none.
+        stronger: the machine has what the fact does not promise, so that a good run on it shows nothing of the platform:
+            a later kernel or libc, a feature more, pages of another size.
     """
 
     fact: str
@@ -56,6 +58,7 @@ class Compared:
     confidence: Confidence
     seen: str
     agreement: Agreement
+    stronger: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Comparison:
         cpus, systems: entries whose identity the machine matches.
         facts: compared with the first CPU and the first system of those.
         doubts: why the machine may not be what it tells.
+        unsupported: why no platform can be made of such a machine.
     """
 
     arch: Arch | None
@@ -96,6 +100,7 @@ class Comparison:
     systems: tuple[str, ...]
     facts: tuple[Compared, ...] = ()
     doubts: tuple[Message, ...] = field(default=())
+    unsupported: Message = NOTHING
 
     @property
     def differs(self) -> bool:
@@ -133,15 +138,28 @@ def compare(probe: Probe, file: PlatformsFile) -> Comparison:
     machine = probe.first("machine")
     arch = next((a for a, facts in file.architectures.items() if facts.uname == machine), None)
     if arch is None:
-        return Comparison(None, (), ())
+        family = file.unsupported_machine(machine)
+        return Comparison(None, (), (), unsupported=family.why.message() if family else NOTHING)
     cpus = tuple(_matching({n: c for n, c in file.cpus.items() if c.arch is arch}, probe.cpuinfo))
     systems = tuple(_matching({n: s for n, s in file.systems.items() if arch in s.rootfs}, probe.os_release))
     facts: list[Compared] = []
     if cpus:
-        facts += _of_cpu(cpus[0], file.cpus[cpus[0]], probe, file)
+        facts += _of_cpu(cpus[0], file.cpus[cpus[0]], probe, file.cpus.values())
     if systems:
         facts += _of_system(systems[0], file.systems[systems[0]].of(arch), arch, probe)
-    return Comparison(arch, cpus, systems, tuple(facts), tuple(_doubts(probe)))
+    return Comparison(arch, cpus, systems, tuple(facts), tuple(doubts(probe)))
+
+
+def beside(probe: Probe, platform: Platform, cpus: Iterable[Cpu] = ()) -> tuple[Compared, ...]:
+    """The facts of one platform beside what a machine tells that was recognised as it.
+
+    Args:
+        cpus: those whose features count as well, as for :func:`compare`.
+    """
+    return (
+        *_of_cpu(platform.cpu_name, platform.cpu, probe, (*cpus, platform.cpu)),
+        *_of_system(platform.os_name, platform.system, platform.arch, probe),
+    )
 
 
 def _matching(entries: Mapping[str, Any], text: str) -> Iterator[str]:
@@ -151,7 +169,8 @@ def _matching(entries: Mapping[str, Any], text: str) -> Iterator[str]:
             yield name
 
 
-def _doubts(probe: Probe) -> Iterator[Message]:
+def doubts(probe: Probe) -> Iterator[Message]:
+    """Why a machine may not be what it tells."""
     if container := probe.first("container"):
         yield _("it ran in a container ({name}): the kernel may be another system's", name=verbatim(container))
     virtual = probe.first("virtual")
@@ -161,7 +180,7 @@ def _doubts(probe: Probe) -> Iterator[Message]:
         yield _("its board is an emulator's")
 
 
-def _compared(place: str, fact: Fact[Any], seen: str, same: bool) -> Compared:
+def _compared(place: str, fact: Fact[Any], seen: str, same: bool, stronger: bool = False) -> Compared:
     ours = "" if fact.value is None else " ".join(fact.value) if isinstance(fact.value, tuple) else str(fact.value)
     if not seen:
         agreement = Agreement.UNTOLD
@@ -169,27 +188,32 @@ def _compared(place: str, fact: Fact[Any], seen: str, same: bool) -> Compared:
         agreement = Agreement.NEW
     else:
         agreement = Agreement.SAME if same else Agreement.DIFFERS
-    return Compared(place, ours, fact.confidence, seen, agreement)
+    return Compared(place, ours, fact.confidence, seen, agreement, stronger and agreement is Agreement.DIFFERS)
 
 
-def _of_cpu(name: str, cpu: Cpu, probe: Probe, file: PlatformsFile) -> Iterator[Compared]:
+def _of_cpu(name: str, cpu: Cpu, probe: Probe, cpus: Iterable[Cpu]) -> Iterator[Compared]:
     line = re.search(r"^(?:Features|flags|features)\s*: (.*)$", probe.cpuinfo, re.M)
     told = {_ALSO.get(word, word) for word in line.group(1).split()} if line else set()
     known = set(cpu.features.value or ())
     # Only words that some entry of the architecture uses: Linux lists a hundred that no rule asks about.
     universe = {
         f
-        for each in file.cpus.values()
+        for each in cpus
         if each.arch is cpu.arch
         for f in (*(each.features.value or ()), *((each.unsure.value or ()) if each.unsure else ()))
     } - _UNPRINTED
+    if cpu.features.value is None:
+        # All of it is news.
+        yield _compared(f"cpus.{name}.features", cpu.features, " ".join(sorted(told)), same=False)
+        return
     lacks, more = (known & universe) - told, (told & universe) - known
     seen = (
         " ".join([*sorted(told & known), *(f"+{f}" for f in sorted(more)), *(f"-{f}" for f in sorted(lacks))])
         if told
         else ""
     )
-    yield _compared(f"cpus.{name}.features", cpu.features, seen, not lacks and not more)
+    unsure = set(cpu.unsure.value or ()) if cpu.unsure is not None else set()
+    yield _compared(f"cpus.{name}.features", cpu.features, seen, not lacks and not more, bool(more - unsure))
 
 
 def _of_system(name: str, system: OsProfile, arch: Arch, probe: Probe) -> Iterator[Compared]:
@@ -199,12 +223,16 @@ def _of_system(name: str, system: OsProfile, arch: Arch, probe: Probe) -> Iterat
         ("libc_version", system.libc_version, _number(probe.first("libc.version"), r"glibc ([0-9.]+)")),
         ("openssl", system.openssl, _number(probe.first("openssl"), r"OpenSSL ([0-9][0-9a-z.]*)")),
     ):
-        yield _compared(f"{place}.{key}", fact, seen, _begins(seen, fact.value))
+        later = {"kernel": _series(seen) > _series(fact.value), "libc_version": _key(seen) > _key(fact.value or "")}
+        yield _compared(f"{place}.{key}", fact, seen, _begins(seen, fact.value), later.get(key, False))
     newest = max(probe.lines.get("libstdcxx.symbols", ()), key=_key, default="").removeprefix("GLIBCXX_")
-    yield _compared(f"{place}.glibcxx_max", system.glibcxx_max, newest, newest == system.glibcxx_max.value)
+    known = system.glibcxx_max.value
+    yield _compared(
+        f"{place}.glibcxx_max", system.glibcxx_max, newest, newest == known, _key(newest) > _key(known or "")
+    )
     if (page := system.page_size.get(arch)) is not None:
         seen = probe.first("page_size")
-        yield _compared(f"{place}.page_size.{arch}", page, seen, seen == str(page.value))
+        yield _compared(f"{place}.page_size.{arch}", page, seen, seen == str(page.value), stronger=True)
     kinds = [kind for kind in ("deb", "rpm") if probe.lines.get({"deb": "dpkg.version", "rpm": "rpm.version"}[kind])]
     # A deb system can have rpm as a tool: what its own packages are in decides.
     packaging = next((k for k in kinds if probe.lines.get(f"{k}.packages")), "")
@@ -249,6 +277,11 @@ def _number(text: str, pattern: str) -> str:
 def _begins(seen: str, ours: str | None) -> bool:
     """Whether a version is ours, or one of ours' line: 4.19.90-52.22 of 4.19.90, 1.1.1f of 1.1.1."""
     return ours is not None and re.match(re.escape(ours) + r"(?![0-9])", seen) is not None
+
+
+def _series(kernel: str | None) -> tuple[int, ...]:
+    """Which series a kernel is of: system calls are added between 4.19 and 5.10, not between 4.19.0 and 4.19.90."""
+    return _key(kernel or "")[:2]
 
 
 def _key(symbol: str) -> tuple[int, ...]:

@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_xinchuang.inspect.artifact import Node, taken
-from pytest_xinchuang.inspect.images import images
+from pytest_xinchuang.inspect.images import Start, images
 from pytest_xinchuang.inspect.maintainer import Effects, effects_of
 from pytest_xinchuang.inspect.record import ElfRecord
 
 LINKS = 40
 """Symbolic links that are followed in one path (Linux, MAXSYMLINKS)."""
+
+
+SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""``PATH`` in a container whose image says none (runc and containerd, default environment)."""
 
 
 class Kind(StrEnum):
@@ -46,6 +50,8 @@ class Root:
         outer: the root in which the container of this one stands.
         name: where in that.
         computed: scripts of its packages make files whose names cannot be read from them.
+        whole: it is all that its programs see: an image of which no layer is missing. What is not in it is not there.
+        start: what is started in it, where it is an image.
     """
 
     kind: Kind
@@ -57,6 +63,8 @@ class Root:
     texts: dict[str, bytes] = field(default_factory=dict)
     outer: Root | None = None
     computed: bool = False
+    whole: bool = False
+    start: Start = field(default_factory=Start)
     _libcs: dict[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
@@ -103,7 +111,8 @@ class Root:
         return self._libcs[machine]
 
     def _libc(self, machine: str) -> str | None:
-        for path, record in self.files.items():
+        linked = ((path, self.at(path)) for path in self.links if posixpath.basename(path).startswith("ld-musl-"))
+        for path, record in (*self.files.items(), *linked):
             if record is None or record.elf.machine != machine:
                 continue
             name = posixpath.basename(path)
@@ -115,12 +124,27 @@ class Root:
 
     def libc_of(self, record: ElfRecord) -> str | None:
         """The C library that comes with an object: this root's, that of an outer one, or that of a loader which it names."""
-        loader = self._loader_of(record)
+        loader = self.loader_of(record)
         if loader is not None and loader.elf.machine == record.elf.machine:
             return "musl" if "musl" in loader.file_name else "glibc"
         return self.libc(record.elf.machine) or (self.outer.libc_of(record) if self.outer is not None else None)
 
-    def _loader_of(self, record: ElfRecord) -> ElfRecord | None:
+    @property
+    def started(self) -> ElfRecord | None:
+        """The program that an image starts; None: it is no object, it is not there, or nothing is said.
+
+        An engine looks along ``PATH`` for a name without a slash, and in the working directory for one with it.
+        """
+        if not self.start.words:
+            return None
+        program, environment = self.start.words[0], self.start.environment
+        if "/" in program:
+            return self.at(posixpath.join("/", self.start.directory, program))
+        directories = environment.get("PATH", SEARCHED).split(":")
+        return next((found for each in directories if (found := self.at(posixpath.join(each, program)))), None)
+
+    def loader_of(self, record: ElfRecord) -> ElfRecord | None:
+        """The loader that a program names, where it is delivered."""
         named = record.elf.interpreter
         if named is None:
             return None
@@ -267,6 +291,8 @@ class Delivery:
         taken: set[str] = set()
         for image in images(node):
             root = self._root(Kind.SYSTEM, node.place, outer, arch=image.arch)
+            root.start = image.start
+            root.whole = bool(image.layers) and all(name in layers for name in image.layers)
             for name in image.layers:
                 layer = layers.get(name)
                 if layer is None:

@@ -6,14 +6,29 @@ Sources: OCI Image Format Specification 1.1 (index.json, manifests, configuratio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_xinchuang.inspect.artifact import Node
 
 DEPTH = 4
 """Indexes in one another that are followed: engines write one, buildx two."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an engine starts in an image, as its configuration says it.
+
+    Attributes:
+        words: the entry point and the command, as one list; empty: whoever starts it has to say.
+        environment: name -> value.
+        directory: where it is started.
+    """
+
+    words: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,7 @@ class Image:
         layers: the paths of its layers in the archive, the lowest first.
         sizes: bytes of each, None where that is not told.
         present: its manifest is there: an engine that keeps one platform of several saves the index of all.
+        start: what is started in it.
     """
 
     os: str
@@ -32,6 +48,7 @@ class Image:
     layers: tuple[str, ...] = ()
     sizes: tuple[int | None, ...] = ()
     present: bool = True
+    start: Start = Start()
 
 
 def images(node: Node) -> list[Image]:
@@ -64,7 +81,7 @@ def _of_layout(node: Node) -> Iterator[Image]:
         told = [layer for layer in _list(blob.get("layers")) if isinstance(layer, dict)]
         sizes = tuple(size if isinstance(size := layer.get("size"), int) else None for layer in told)
         if arch or told:
-            yield Image(str(system), str(arch), tuple(_blob(layer) for layer in told), sizes, present)
+            yield Image(str(system), str(arch), tuple(_blob(layer) for layer in told), sizes, present, _start(config))
 
     index = node.json("index.json")
     for descriptor in _list(index.get("manifests")) if isinstance(index, dict) else ():
@@ -79,7 +96,21 @@ def _saved(node: Node) -> Iterator[Image]:
         config = config if isinstance(config, dict) else {}
         layers = tuple(_linked(node, str(layer)) for layer in _list(item.get("Layers")))
         system, arch = config.get("os") or "linux", config.get("architecture") or ""
-        yield Image(str(system), str(arch), layers, (None,) * len(layers))
+        yield Image(str(system), str(arch), layers, (None,) * len(layers), start=_start(config))
+
+
+def _start(config: Mapping[str, Any]) -> Start:
+    """``config`` of an image's configuration: ``Entrypoint`` and ``Cmd`` are lists of words, ``Env`` one of NAME=VALUE."""
+    said = config.get("config")
+    said = said if isinstance(said, dict) else {}
+    words = [word for name in ("Entrypoint", "Cmd") for word in _list(said.get(name))]
+    pairs = (each.partition("=") for each in _list(said.get("Env")) if isinstance(each, str))
+    directory = said.get("WorkingDir")
+    return Start(
+        tuple(words) if all(isinstance(word, str) for word in words) else (),
+        {name: value for name, _equals, value in pairs},
+        directory if isinstance(directory, str) else "",
+    )
 
 
 def _linked(node: Node, name: str) -> str:

@@ -222,7 +222,9 @@ class Verdicts:
         closure = self._closures.get(id(root))
         if closure is None:
             closure = self._closures[id(root)] = Closure(delivered.taken_of(root.records))
-        libc = root.libc_of(record)
+        # The platform's C library is not in an image: of a program without one no version is asked. A library there may be
+        # copied out to the host.
+        libc = root.libc_of(record) or (record.elf.libc if root.whole and record.elf.interpreter else None)
         release = closure.glibc if libc == "glibc" else None
         return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release)
 

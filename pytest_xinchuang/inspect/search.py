@@ -18,6 +18,9 @@ from pytest_xinchuang.inspect.record import ElfRecord
 DEFAULT = ("lib64", "usr/lib64", "lib", "usr/lib")
 """The directories that glibc's loader knows on 64-bit systems; musl has /lib, /usr/local/lib and /usr/lib."""
 
+OF_MUSL = re.compile(r"lib(?:c|pthread|rt|m|dl|util|xnet)\.")
+"""Names that musl's loader takes for itself, and looks for no file (musl, ldso/dynlink.c, load_library: ``reserved``)."""
+
 DEPTH = 32
 """Libraries in one another that are followed."""
 
@@ -66,7 +69,15 @@ class Search:
         for record in root.records:
             if record.elf.soname:
                 self._by_soname.setdefault(record.elf.soname, []).append(record)
+        self._musls: dict[str, ElfRecord | None] = {}
         self._system = tuple(dict.fromkeys(self._directories()))
+        self._named = re.split("[:;]", root.start.environment.get("LD_LIBRARY_PATH", ""))
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """What is searched for each object: what the environment of an image names, and in a system's root the usual ones."""
+        named = (path.strip("/") for path in self._named if path.startswith("/"))
+        return (*named, *(self._system if self.root.kind is Kind.SYSTEM else ()))
 
     def supply(self, user: ElfRecord, name: str, inherited: tuple[str, ...] = ()) -> Supply:
         """How ``name`` is supplied to ``user``.
@@ -75,6 +86,8 @@ class Search:
             inherited: directories of DT_RPATH of the objects that have led to ``user``.
         """
         machine, other = user.elf.machine, Supply(How.ABSENT)
+        if OF_MUSL.match(name) and (itself := self._musl(machine)) is not None:
+            return Supply(How.FOUND, itself)
         for directory in self._searched(user, inherited):
             path = self.root.resolve(posixpath.join(directory, name))
             if path is None:
@@ -90,6 +103,15 @@ class Search:
             return nearby if nearby.record is not None or not other.instead else other
         return other
 
+    def _musl(self, machine: str) -> ElfRecord | None:
+        """musl's loader, which is its C library, where a root has it."""
+        if machine not in self._musls:
+            loaders = (r for r in self.root.records if posixpath.basename(self._paths[id(r)]).startswith("ld-musl-"))
+            linked = (self.root.at(path) for path in self.root.links if posixpath.basename(path).startswith("ld-musl-"))
+            found = (r for r in (*loaders, *linked) if r is not None and r.elf.machine == machine)
+            self._musls[machine] = next(found, None) if self.root.libc(machine) == "musl" else None
+        return self._musls[machine]
+
     def _nearby(self, name: str, machine: str) -> Supply | None:
         other = None
         for path in self._by_name.get(posixpath.basename(name), ()):
@@ -104,8 +126,10 @@ class Search:
         for record in self._by_soname.get(name, ()):
             if record.elf.machine == machine:
                 path = self._paths[id(record)]
-                # ldconfig makes the link once it is installed, in the directories that it knows.
-                linked = self.root.kind is Kind.SYSTEM and posixpath.dirname(path) in self._system
+                # ldconfig makes the link once it is installed, in the directories that it knows; an image is installed.
+                linked = (
+                    self.root.kind is Kind.SYSTEM and not self.root.whole and posixpath.dirname(path) in self._system
+                )
                 return Supply(How.FOUND, record) if linked else Supply(How.RENAMED, instead=record.place)
         return other
 
@@ -117,6 +141,7 @@ class Search:
         if not user.elf.runpath:
             yield from self.expanded(user.elf.rpath, here)
             yield from inherited
+        yield from (path.strip("/") for path in self._named if path.startswith("/"))
         yield from self.expanded(user.elf.runpath, here)
         if self.root.kind is Kind.SYSTEM and not user.elf.nodeflib:
             yield from self._system

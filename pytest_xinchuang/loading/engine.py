@@ -16,7 +16,6 @@ from typing import Any
 from pytest_xinchuang.core.linux import LinuxSignal
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.delivered import Delivered, Inspection
-from pytest_xinchuang.inspect.delivery import Kind, Root
 from pytest_xinchuang.inspect.disassembly import function_at, instruction_at
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
@@ -24,6 +23,7 @@ from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.search import How, Search
 from pytest_xinchuang.loading import probes
+from pytest_xinchuang.loading.own import Entered, Via, enter
 from pytest_xinchuang.loading.stub import stub
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
@@ -41,9 +41,10 @@ MOST_PROGRAMS = 200
 
 _HOSTS = re.compile(
     r"_?_?Py[A-Z_]\w*|_Py\w+|napi_\w+|node_\w+|uv_\w+|_ZNK?(?:2v8|4node)\w+|R_\w+|Rf_\w+|lua_\w+|luaL_\w+|rb_\w+|ruby_\w+|zend_\w+"
-    r"|php_\w+|Perl_\w+|PL_\w+|ngx_\w+|ap_\w+|apr_\w+|errstart\w*|errfinish|pg_\w+|palloc\w*|SPI_\w+|CurrentMemoryContext|JNI_\w+"
+    r"|php_\w+|Perl_\w+|PL_\w+|ngx_\w+|ap_\w+|apr_\w+|errstart\w*|errfinish|pg_\w+|palloc\w*|SPI_\w+|CurrentMemoryContext|JNI_\w+|ps_(?:p|l|get)\w+"
 )
-"""Names that the program brings which a plug-in is for: Python, Node, R, Lua, Ruby, PHP, Perl, nginx, Apache, PostgreSQL."""
+"""Names that the program brings which a plug-in is for: Python, Node, R, Lua, Ruby, PHP, Perl, nginx, Apache, PostgreSQL,
+and a debugger (proc_service.h)."""
 
 OF_ANY_HOST = ("libpthread.so.0", "libdl.so.2", "libm.so.6", "librt.so.1")
 """What each interpreter and each server has loaded before it opens a plug-in, so that those who need it may leave it unsaid."""
@@ -118,54 +119,67 @@ class Loader:
         sandbox.reset()
         result = Loads(sandbox={"backend": sandbox.fingerprint.backend, "cpu": sandbox.fingerprint.cpu_model})
         delivered = Delivered(inspection, self._platform, self._architectures)
-        placed = _Placed()
-        searches: dict[int, Search] = {}
+        placed, machine = _Placed(), self._platform.architecture.elf_machine
+        entered: dict[int, Entered] = {}
         for number, root in enumerate(delivered.roots):
-            mine = [r for r in delivered.taken_of(root.records) if r.elf.kind in ("dyn", "exec")]
+            here = entered[id(root)] = enter(root, machine, f"{PLACE}/{number}", f"{PROBES}/lib")
             fit = []
-            for record in mine:
-                why = self._not_here(root, record)
+            for record in (r for r in delivered.taken_of(root.records) if r.elf.kind in ("dyn", "exec")):
+                why = self._not_here(here, record)
                 if why:
                     result.opened.append(Opened(record, End.OPEN, why))
                 else:
                     fit.append(record)
-            self._place(sandbox, placed, root, number, fit)
-            searches[id(root)] = Search(root)
+            self._place(sandbox, placed, here, fit)
         for name in (probes.OPEN, probes.START):
             architecture = self._platform.architecture
             data = probes.probe(self._pool.store.cache, self._pool.runner, name, self._platform.arch, architecture)
             sandbox.put(f"{PROBES}/{name}", data, executable=True)
-        libraries: list[tuple[ElfRecord, str]] = []
-        programs: list[tuple[ElfRecord, str]] = []
+        # Since glibc 2.34 what it has is in libc, and an image may lack it.
+        sandbox.put(f"{PROBES}/lib/libdl.so.2", stub(machine, "libdl.so.2", []))
+        by_loader: dict[Via, list[tuple[ElfRecord, str]]] = {}
+        programs: list[tuple[ElfRecord, str, Via]] = []
         for record, path in placed.of.values():
-            program = record.elf.interpreter is not None or record.elf.kind == "exec"
-            (programs if program else libraries).append((record, path))
-        result.opened += self._open(sandbox, placed, libraries, searches, delivered)
+            root_of = delivered.root_of(record)
+            via = entered[id(root_of)].via if root_of is not None else Via()
+            if _is_started(record):
+                programs.append((record, path, via))
+            else:
+                by_loader.setdefault(via, []).append((record, path))
+        for via, libraries in by_loader.items():
+            if via.lists:
+                result.opened += self._listed(sandbox, libraries, via)
+            else:
+                result.opened += self._open(sandbox, placed, libraries, entered, delivered, via)
         died = {id(each.record): each for each in result.opened if each.end is End.DIED}
         for each in self._start(sandbox, placed, programs):
             its = delivered.root_of(each.record)
             if each.end is End.DIED and each.culprit is None and its is not None:
                 # A constructor of a library runs before the probe sees signals: the library by itself has told where.
-                needed = (supply.record for _user, _name, supply in searches[id(its)].closure(each.record))
+                needed = (supply.record for _user, _name, supply in entered[id(its)].search.closure(each.record))
                 by = next((died[id(r)] for r in needed if r is not None and id(r) in died), None)
                 if by is not None and by.signal == each.signal:
                     each = replace(by, record=each.record)
             result.opened.append(each)
         return result
 
-    def _not_here(self, root: Root, record: ElfRecord) -> Message:
-        libc = self._platform.system.libc
-        if root.libc_of(record) is not None:
+    def _not_here(self, here: Entered, record: ElfRecord) -> Message:
+        libc = here.libc or self._platform.system.libc
+        if here.own:
+            if why := here.lacking(record):
+                return why
+        elif here.root.libc_of(record) is not None:
             return _("it comes with a C library of its own, whose root file system is not entered here")
-        if record.elf.libc not in (None, libc) or libc != "glibc":
+        elif libc != "glibc":
+            return _("there is no sandbox with its C library, {libc}", libc=verbatim(record.elf.libc or libc))
+        if record.elf.libc not in (None, libc):
             return _("there is no sandbox with its C library, {libc}", libc=verbatim(record.elf.libc or libc))
         if self._kept.data(record) is None:
             return _("it is too large to be kept")
         return NOTHING
 
-    def _place(self, sandbox: Sandbox, placed: _Placed, root: Root, number: int, records: Sequence[ElfRecord]) -> None:
-        fit = {id(record) for record in records}
-        base = "" if root.kind is Kind.SYSTEM else f"{PLACE}/{number}"
+    def _place(self, sandbox: Sandbox, placed: _Placed, here: Entered, records: Sequence[ElfRecord]) -> None:
+        root, fit = here.root, {id(record) for record in records}
         for path in (*root.files, *root.links):
             found = root.resolve(path)
             record = root.files[found] if found is not None else None
@@ -173,7 +187,7 @@ class Loader:
                 continue
             data = self._kept.data(record)
             assert data is not None
-            there = posixpath.normpath(f"{base}/{path}")
+            there = posixpath.normpath(f"{here.base}/{path}")
             sandbox.put(there, data, executable=True)
             placed.add(record, there, first=path == found)
 
@@ -184,8 +198,9 @@ class Loader:
         sandbox: Sandbox,
         placed: _Placed,
         items: Sequence[tuple[ElfRecord, str]],
-        searches: Mapping[int, Search],
+        entered: Mapping[int, Entered],
         delivered: Delivered,
+        via: Via,
     ) -> Iterator[Opened]:
         shipped = frozenset(name for record, _path in placed.of.values() for name in record.elf.exports)
         for begin in range(0, len(items), AT_ONCE):
@@ -193,7 +208,10 @@ class Loader:
             lines = []
             for number, (record, path) in enumerate(part):
                 root = delivered.root_of(record)
-                before = [*OF_ANY_HOST, *(_before(searches[id(root)], record, placed) if root is not None else ())]
+                before = [
+                    *OF_ANY_HOST,
+                    *(_before(entered[id(root)].search, record, placed) if root is not None else ()),
+                ]
                 names = self._of_host(record, shipped)
                 if names:
                     host = f"{PROBES}/host-{begin + number}.so"
@@ -201,7 +219,7 @@ class Loader:
                     before.insert(0, host)
                 lines.append("\t".join([*before, path]))
             outcome = sandbox.run(
-                [f"{PROBES}/{probes.OPEN}"],
+                [*via.words, f"{PROBES}/{probes.OPEN}"],
                 stdin="".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"),
                 limits=Limits(wall_s=30 + SECONDS_EACH * len(part)),
             )
@@ -210,6 +228,22 @@ class Loader:
                 yield self._judged(record, path, answer, placed)
             for record, _path in part[len(said) :]:
                 yield Opened(record, End.OPEN, _("the sandbox ended: {how}", how=outcome.describe()))
+
+    def _listed(self, sandbox: Sandbox, items: Sequence[tuple[ElfRecord, str]], via: Via) -> Iterator[Opened]:
+        """What a loader says that loads and binds an object and starts nothing."""
+        for record, path in items:
+            outcome = sandbox.run([*via.words, path], limits=Limits(wall_s=20))
+            if outcome.ended is Ended.SIGNALED and outcome.signal is not None:
+                yield Opened(record, End.DIED, signal=outcome.signal)
+            elif outcome.ended is Ended.EXITED and outcome.code == 0:
+                yield Opened(record, End.LOADED)
+            elif outcome.ended is Ended.EXITED:
+                refused = _refused(record, outcome.stderr.decode(errors="replace").strip())
+                # All that a program needs is there, and it is bound before it starts; a library may be for a program's names.
+                unbound = record.elf.interpreter is not None and "symbol not found" in refused.why
+                yield replace(refused, end=End.REFUSED) if unbound else refused
+            else:
+                yield Opened(record, End.OPEN, outcome.describe_with_tail())
 
     def _of_host(self, record: ElfRecord, shipped: frozenset[str]) -> list[str]:
         """The names that a plug-in wants of its program, and that nothing which is loaded here brings."""
@@ -244,19 +278,23 @@ class Loader:
 
     # -- programs
 
-    def _start(self, sandbox: Sandbox, placed: _Placed, items: Sequence[tuple[ElfRecord, str]]) -> Iterator[Opened]:
-        for number, (record, path) in enumerate(items):
+    def _start(
+        self, sandbox: Sandbox, placed: _Placed, items: Sequence[tuple[ElfRecord, str, Via]]
+    ) -> Iterator[Opened]:
+        for number, (record, path, via) in enumerate(items):
             if number >= MOST_PROGRAMS:
                 yield Opened(record, End.OPEN, _("at most {most} programs are started", most=MOST_PROGRAMS))
             elif record.elf.interpreter is None:
                 yield self._whole(sandbox, record, path)
+            elif via.lists:
+                yield from self._listed(sandbox, [(record, path)], via)
             else:
-                yield self._to_main(sandbox, placed, record, path)
+                yield self._to_main(sandbox, placed, record, path, via)
 
-    def _to_main(self, sandbox: Sandbox, placed: _Placed, record: ElfRecord, path: str) -> Opened:
+    def _to_main(self, sandbox: Sandbox, placed: _Placed, record: ElfRecord, path: str, via: Via) -> Opened:
         sandbox.put(REPORT, b"")
         outcome = sandbox.run(
-            [path],
+            [*via.words, path],
             env={"LD_PRELOAD": f"{PROBES}/{probes.START}", "LD_BIND_NOW": "1", "XC_PROBE": REPORT},
             limits=Limits(wall_s=20),
         )
@@ -277,6 +315,12 @@ class Loader:
         if outcome.ended in (Ended.EXITED, Ended.TIMED_OUT):
             return Opened(record, End.LOADED)
         return Opened(record, End.OPEN, outcome.describe_with_tail())
+
+
+def _is_started(record: ElfRecord) -> bool:
+    """Whether an object is a program; libraries may have an interpreter too, as libc has."""
+    elf = record.elf
+    return elf.kind == "exec" or elf.static_pie or (elf.interpreter is not None and elf.soname is None)
 
 
 class _Placed:

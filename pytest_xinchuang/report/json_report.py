@@ -69,7 +69,9 @@ class GradeInfo(_Data):
     fidelity: Fidelity
     rootfs: Literal["vendor", "stand-in", "none"]
     facts: Literal["shipped", "overridden"] = Field(description="whose facts about the platform were believed")
-    differs: list[str] = Field(description="how the stand-in differs from the platform's own root filesystem")
+    differs: list[str] = Field(
+        description="how the stand-in differs from the platform's own root filesystem, or a real machine from its facts"
+    )
     passed_over: list[str] = Field(
         default=[], description="better ways to open a sandbox, each with the reason why the host does not allow it"
     )

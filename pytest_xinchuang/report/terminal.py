@@ -98,6 +98,15 @@ class _Table:
         for ways in dict.fromkeys(grade.passed_over for grade in result.grades if grade.passed_over):
             self.line(_("passed over on this host: {ways}", ways=joined(ways)), 2)
 
+        for grade in result.grades:
+            if grade.fidelity == "native" and grade.differs:
+                told = _(
+                    "{platform}: the machine differs from what is written of it: {what}",
+                    platform=grade.platform,
+                    what=joined(grade.differs),
+                )
+                self.line(told, 2, yellow=True)
+
     def _blocking(self, grade: Grade, results: list[RequirementResult]) -> None:
         if grade.level is None:
             self.line(_("{platform}: {why}", platform=grade.platform, why=grade.capped_by), red=True)

@@ -198,5 +198,6 @@ def fingerprint_event(fingerprint: Fingerprint, variant: str) -> SandboxOpened:
         differs=tuple(fingerprint.differs),
         degraded=fingerprint.degraded,
         passed_over=tuple(fingerprint.passed_over),
+        contradicts=tuple(fingerprint.contradicts),
     )
     return SandboxOpened(**asdict(fingerprint), variant=variant, messages=messages)

@@ -159,9 +159,10 @@ class Fingerprint:
             own), ``call_list`` (target code makes no system calls of the host but those of an allow-list), ``host_refused``
             (programs of the host's architecture cannot be started), ``memory_counted`` (the kernel counts all of the
             sandbox's memory, that of no process too), each true or false; none may be left out.
-        differs: how the root filesystem and the kernel differ from the platform's own.
+        differs: how the root filesystem and the kernel differ from the platform's own, or a real machine from its facts.
         degraded: what the host did not allow, for people; empty where nothing is amiss.
         passed_over: better ways to open a sandbox, each with the reason why this host does not allow it.
+        contradicts: how a real machine contradicts what is written of the platform; nothing that ran on it passes.
         own_kernel: whether the kernel is the platform's own; nothing is taken away from it.
         observed: what the target itself said: ``uname_m``, without which nothing passes, ``uname_r``, and ``page_size`` in
             bytes.
@@ -184,6 +185,7 @@ class Fingerprint:
     baseline_ms: float
     degraded: Message = NOTHING
     passed_over: tuple[Message, ...] = ()
+    contradicts: tuple[Message, ...] = ()
     own_kernel: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 

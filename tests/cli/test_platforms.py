@@ -35,7 +35,7 @@ def test_the_script_goes_to_boards_without_python(capsys: pytest.CaptureFixture[
     ("lines", "code", "told"),
     [
         (SP3, 0, "same: systems.kylin_v10_sp3.page_size.arm64"),
-        (("page_size\t4096",), 1, "DIFFERS: systems.kylin_v10_sp3.page_size.arm64: here 65536 (inferred), there 4096"),
+        (("page_size\t4096",), 1, "DIFFERS: systems.kylin_v10_sp3.page_size.arm64: here 65536 (sourced), there 4096"),
         (SP3, 0, "not known here: systems.kylin_v10_sp3.software.compressors"),
         (SP3, 0, "docs/probe.md"),
     ],
@@ -63,6 +63,24 @@ def test_a_comparison_in_chinese(tmp_path: Path, capsys: pytest.CaptureFixture[s
     told = capsys.readouterr().out
     # Names of features and versions stay.
     assert not english_in("\n".join(line for line in told.splitlines() if "features" not in line))
+
+
+@pytest.mark.parametrize("machine", ["mips64", "sw_64", "riscv64"])
+def test_a_machine_that_no_platform_can_be_made_of(
+    machine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its owner is not asked to send a probe of what is known and not supported."""
+    path = tmp_path / "probe.txt"
+    path.write_bytes(f"format\txc-probe/1\nmachine\t{machine}\nend\tyes\n".encode())
+    assert main(["platforms", "compare", str(path)]) == 3
+    told = capsys.readouterr().out
+    assert ("not supported: " in told) is (machine != "riscv64") and ("please send it" in told) is (
+        machine == "riscv64"
+    )
+    main(["--language", "zh", "platforms", "compare", str(path)])
+    assert not english_in(capsys.readouterr().out)
+    main(["platforms", "compare", str(path), "--format", "json"])
+    assert bool(json.loads(capsys.readouterr().out)["unsupported"]) is (machine != "riscv64")
 
 
 @pytest.mark.parametrize("words", [["compare"], ["compare", "missing"], ["compare", "."]])

@@ -12,7 +12,7 @@ import yaml
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.evidence import Evidence, Kind, facts_of, load_evidence, unfounded
-from pytest_xinchuang.core.platform import Confidence, Cpu, OsProfile, Platforms
+from pytest_xinchuang.core.platform import Arch, Confidence, Cpu, OsProfile, Platforms
 
 SHIPPED = resources.platforms_file()
 EVIDENCE = load_evidence()
@@ -123,6 +123,14 @@ BOARDS = {
     "a Hygon 3185 has no AES": ("cpus", "inst_0900f02_3185", "hygon_c86", False),
     "a KH-40000 is no KX-7000": ("cpus", "inst_00507b3", "zhaoxin_kx7000", False),
     "a KX-7000": ("cpus", "inst_00607b1", "zhaoxin_kx7000", True),
+    "a NeoKylin is no Kylin": ("systems", "neokylin_u6", "kylin_v10_sp1", False),
+    "an openKylin is no Kylin desktop": ("systems", "ruyi_63", "kylin_desktop_v10", False),
+    "a KeyarchOS is no Anolis, though it is like one": ("systems", "kos_machine", "anolis_8", False),
+    "Alibaba's system is no Anolis": ("systems", "lynis_1572", "anolis_8", False),
+    "a Loongnix server is no Loongnix 20": ("systems", "lns8_1", "loongnix_20", False),
+    "a Deepin 23 is no Deepin 25": ("systems", "deepin_23_board", "deepin_25", False),
+    "Anolis 23.0 is not 23.1, which has another kernel and libc": ("systems", "anolis_23_loong", "anolis_23_1", False),
+    "a 3B6000 is no 3C6000": ("cpus", "fastfetch_1529", "loongson_3c6000", False),
     "a D2000 that tells its name is no S2500": ("cpus", "hrw_24", "phytium_s2500", False),
 }
 
@@ -137,6 +145,29 @@ def test_a_hygon_7185_is_graded_as_one_without_aes(platforms: Platforms) -> None
     text = "vendor_id\t: HygonGenuine\ncpu family\t: 24\nmodel\t\t: 0\nmodel name\t: Hygon C86 7185 32-core Processor\n"
     assert matching(dict(platforms.file.cpus), text) == {"hygon_dhyana"}
     assert "aes" not in (platforms.file.cpus["hygon_dhyana"].features.value or ())
+
+
+def test_a_3b6000m_is_another_chip(platforms: Platforms) -> None:
+    """It has no LASX; whoever took it for a 3B6000 would pass code that dies on it."""
+    assert matching(dict(platforms.file.cpus), "processor\t: 0\nModel Name\t: Loongson-3B6000M\n") == set()
+
+
+def test_a_cpu_without_a_list_of_features_decides_nothing(platforms: Platforms) -> None:
+    for name in ("kunpeng950", "zhaoxin_kh50000"):
+        cpu = platforms.file.cpus[name]
+        assert {cpu.has(feature) for feature in ("sve", "sm4", "avx2", "aes", "fp")} == {
+            None
+        } and not cpu.emulation.exact
+
+
+def test_the_page_of_kylin_sp3_is_known_and_that_of_desktops_is_not(platforms: Platforms) -> None:
+    def page(system: str) -> tuple[int | None, Confidence]:
+        fact = platforms.file.systems[system].page_size[Arch.ARM64]
+        return fact.value, fact.confidence
+
+    assert page("kylin_v10_sp1") == page("kylin_v10_sp3") == (65536, Confidence.SOURCED)
+    assert page("kylin_v10_sp2") == page("openeuler_20_03") == (65536, Confidence.INFERRED)
+    assert page("kylin_desktop_v10_sp1") == (None, Confidence.UNVERIFIED)
 
 
 def test_an_entry_is_of_one_edition(platforms: Platforms) -> None:

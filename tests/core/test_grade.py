@@ -234,6 +234,16 @@ def test_rule_5_a_sandbox_that_does_not_say_what_it_is_proves_nothing(grade_of: 
     assert grade.level == "L0" and "does not say which machine it is" in str(grade.capped_by)
 
 
+def test_rule_5_a_machine_that_contradicts_the_facts_proves_nothing(grade_of: Grader) -> None:
+    """Verdicts rest on what is written of the platform: a machine that has more of something is none that it was written of."""
+    events = all_pass()
+    events[1] = {**SANDBOX, "contradicts": ["page_size is 65536, and 4096 on this machine"]}
+    grade = only(grade_of(events))
+    assert grade.level == "L0" and "page_size is 65536, and 4096 on this machine" in str(grade.capped_by)
+    events[1] = {**SANDBOX, "contradicts": []}
+    assert only(grade_of(events)).level != "L0"
+
+
 def test_rule_5_what_ran_in_no_sandbox_proves_nothing(grade_of: Grader) -> None:
     assert only(grade_of([e for e in all_pass() if e["kind"] != "sandbox"])).level == "L0"
 

@@ -142,7 +142,7 @@ def test_a_file_is_not_changed_by_those_after_it(tmp_path: Path) -> None:
     [
         (
             "cpus:\n  a: {inherits: kunpeng92}\n",
-            r"own.yaml:3: cpus.a.inherits: nothing in cpus is called 'kunpeng92' .*did you mean kunpeng920, kunpeng920_v2\?",
+            r"own.yaml:3: cpus.a.inherits: nothing in cpus is called 'kunpeng92' .*did you mean kunpeng920, kunpeng950, ",
         ),
         ("cpus:\n  a: {inherits: uos_20}\n", r"own.yaml:3: cpus.a.inherits: nothing in cpus is called 'uos_20'"),
         ("cpus:\n  a:\n    inherits: a\n", r"own.yaml:4: cpus.a.inherits: an entry cannot inherit from itself: a -> a"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,30 @@ def test_every_fact_has_a_source(platforms: Platforms) -> None:
     for system in platforms.file.systems.values():
         assert system.kernel.source
         assert system.libc_version.source
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("loongson_3a4000-kylin_v10_sp1", "'loongson_3a4000-kylin_v10_sp1' is not supported: Loongson's CPUs before"),
+        ("loongson_3b4000", "is not supported"),
+        ("sunway_sw3231-uos_20", "SW64"),
+    ],
+)
+def test_what_no_platform_can_be_made_of_is_told_so(platforms: Platforms, name: str, told: str) -> None:
+    """A near match would send its owner to a platform that is another architecture."""
+    with pytest.raises(UnknownName, match=re.escape(told)) as raised:
+        platforms.get(name)
+    assert "did you mean" not in str(raised.value)
+    for family in platforms.file.unsupported.values():
+        assert not set(family.names) & set(platforms.file.cpus)
+        assert not {each.uname for each in platforms.file.architectures.values()} & set(family.machines)
+
+
+def test_an_unsupported_cpu_that_is_one_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("schema: xc-platforms/1\nunsupported: {sunway: {names: [kunpeng920]}}\n")
+    with pytest.raises(
+        DataFileError, match=r"own.yaml:2: unsupported.sunway.names: 'kunpeng920': is a CPU of this file"
+    ):
+        Platforms([resources.platforms_file(), path])

@@ -80,11 +80,47 @@ def test_what_differs_is_told(without: str, line: str, fact: str, platforms: Pla
     assert found.differs and of(found, fact).agreement is Agreement.DIFFERS
 
 
+@pytest.mark.parametrize(
+    ("cpu", "system", "entries"),
+    [
+        ("hrw_86", "lynis_1572", ("kunpeng920", "alinux_3")),
+        ("hrw_86", "tailscale_9010", ("kunpeng920", "alinux_3")),
+        ("hrw_86", "alinux4_machine", ("kunpeng920", "alinux_4")),
+        ("hrw_24", "kos_machine", ("phytium_d2000", "kos_5_8")),
+        ("hrw_86", "ruyi_237", ("kunpeng920", "openeuler_25_03")),
+        ("hrw_116", "ruyi_63", ("phytium_d3000", "openkylin_2")),
+        ("hrw_86", "tencentos_33", ("kunpeng920", "tencentos_3")),
+        ("hrw_86", "oneinstack_565", ("kunpeng920", "tencentos_4")),
+        ("hrw_86", "deepin_23_board_2", ("kunpeng920", "deepin_23")),
+        ("fastfetch_1529", "lns8_1", ("loongson_3b6000", "loongnix_server_8")),
+        ("hygon_440", "neokylin_u6", ("hygon_c86", "neokylin_7")),
+        ("hygon_3450m", "neokylin_v7", ("hygon_c86_4g", "neokylin_7")),
+    ],
+)
+def test_probes_of_systems_that_users_ask_for(
+    cpu: str, system: str, entries: tuple[str, str], platforms: Platforms
+) -> None:
+    machine = {"fastfetch_1529": "loongarch64"}.get(cpu, "x86_64" if cpu.startswith("hygon") else "aarch64")
+    found = compare(read_probe(probe(cpu, system, machine)), platforms.file)
+    assert entries[0] in found.cpus and found.systems == (entries[1],)
+    features = next(iter(found.facts))
+    assert features.agreement in (Agreement.SAME, Agreement.UNTOLD) and features.fact.startswith(
+        f"cpus.{found.cpus[0]}."
+    )
+
+
 def test_features_that_a_machine_lacks_or_has_more(platforms: Platforms) -> None:
     data = probe("hrw_86", "qdrant_6512").replace(b" jscvt", b" sve").replace(b" dcpop", b" unheard_of")
     features = of(compare(read_probe(data), platforms.file), "features")
     assert features.agreement is Agreement.DIFFERS
     assert {"+sve", "-jscvt", "-dcpop"} <= set(features.seen.split()) and "unheard_of" not in features.seen
+
+
+def test_all_features_of_a_cpu_that_has_no_list_are_news(platforms: Platforms) -> None:
+    data = probe("hrw_86", "qdrant_6512").replace(b"0xd01", b"0xd06").replace(b" dcpop", b" sve2 dcpop")
+    features = of(compare(read_probe(data), platforms.file), "features")
+    assert features.fact == "cpus.kunpeng950.features" and features.agreement is Agreement.NEW
+    assert {"fp", "sve2", "dcpop"} <= set(features.seen.split()) and "+" not in features.seen and not features.stronger
 
 
 def test_names_of_features_that_linux_writes_otherwise(platforms: Platforms) -> None:
@@ -117,8 +153,11 @@ def test_a_machine_that_may_be_another(lines: list[str], told: str | None, platf
 
 
 def test_a_machine_of_no_entry(platforms: Platforms) -> None:
-    found = compare(read_probe(b"format\txc-probe/1\nmachine\tsw_64\nend\tyes\n"), platforms.file)
+    found = compare(read_probe(b"format\txc-probe/1\nmachine\triscv64\nend\tyes\n"), platforms.file)
     assert found == Comparison(None, (), ())
+    for machine, told in (("sw_64", "SW64"), ("mips64", "before the 3A5000 are MIPS64")):
+        found = compare(read_probe(f"format\txc-probe/1\nmachine\t{machine}\nend\tyes\n".encode()), platforms.file)
+        assert (found.arch, found.cpus, found.systems) == (None, (), ()) and told in found.unsupported
     found = compare(read_probe(b"format\txc-probe/1\nmachine\taarch64\nend\tyes\n"), platforms.file)
     assert (found.cpus, found.systems, found.facts) == ((), (), ())
 

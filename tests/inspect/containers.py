@@ -35,10 +35,13 @@ def linked_tar(files: dict[str, bytes], links: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def saved_image(layers: list[bytes], arch: str) -> bytes:
-    """What ``docker save`` writes: layers as tar archives, the lowest first. They stand in the archive the other way round."""
+def saved_image(layers: list[bytes], arch: str, **settings: object) -> bytes:
+    """What ``docker save`` writes: layers as tar archives, the lowest first. They stand in the archive the other way round.
+
+    ``settings`` are those of ``config``: Entrypoint, Cmd, Env, WorkingDir.
+    """
     names = [f"{hashlib.sha256(layer).hexdigest()}/layer.tar" for layer in layers]
-    config = json.dumps({"architecture": arch, "os": "linux"}).encode()
+    config = json.dumps({"architecture": arch, "os": "linux", "config": settings}).encode()
     name = hashlib.sha256(config).hexdigest() + ".json"
     manifest = json.dumps([{"Config": name, "Layers": names}]).encode()
     files = dict(reversed(list(zip(names, layers, strict=True))))

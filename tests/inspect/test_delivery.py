@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import Delivery, Kind, Root
@@ -299,6 +303,76 @@ def test_an_image_with_its_own_libc_is_held_to_that(tools: Tools, platforms: Pla
     assert "XC-ELF-010" in codes(image("gone.tar", base, app, {"lib/.wh.libc.so.6": b""}), "kunpeng", platforms)
 
 
+@pytest.mark.parametrize(
+    ("settings", "certain"),
+    [
+        ({"Entrypoint": ["/app/server"]}, True),
+        ({"Cmd": ["server"], "Env": ["PATH=/usr/bin:/app"]}, True),
+        ({"Entrypoint": ["./server"], "WorkingDir": "/app"}, True),
+        ({"Entrypoint": ["/usr/bin/other"]}, False),
+        ({"Cmd": ["server"]}, False),
+        ({"Entrypoint": None, "Cmd": "server", "Env": "PATH=/app"}, False),
+        ({"Entrypoint": [7], "Env": [7], "WorkingDir": []}, False),
+        ({}, False),
+    ],
+)
+def test_what_an_image_starts_needs_its_loader_and_libraries_there(
+    settings: dict[str, object], certain: bool, tools: Tools, platforms: Platforms
+) -> None:
+    app = {"app/server": tools.c(Arch.ARM64, "int main(void) { return 0; }\n")}
+    loader = {ARM64_LOADER: tools.c(Arch.ARM64, LIBRARY, shared=True)}
+    libc = {"lib/aarch64-linux-gnu/libc.so.6": tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_2.17", "__libc_start_main")}
+
+    def told(*layers: dict[str, bytes]) -> set[tuple[str, bool]]:
+        path = tools.file("image.tar", containers.saved_image(layered(*layers), "arm64", **settings))
+        findings = found(path, "kunpeng", platforms)
+        return {(f.code, f.certainty is Certainty.CERTAIN) for f in findings if f.certainty is not Certainty.NOTE}
+
+    assert told(app) == {("XC-DLV-008", certain), ("XC-DLV-007", certain)}
+    assert told({**app, **loader}) == {("XC-DLV-007", certain)}
+    whole = {**loader, **libc, **app}
+    assert told(whole) == set()
+    assert told(whole, {"lib/aarch64-linux-gnu/.wh.libc.so.6": b""}) == {("XC-DLV-007", certain)}
+
+
+def test_an_image_names_directories_of_libraries_by_its_environment(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
+    app = tools.c(Arch.ARM64, PROGRAM, stubs={"libanswer.so.1": library})
+    libc = tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_2.17", "__libc_start_main")
+    base = {"lib/libc.so.6": libc, ARM64_LOADER: tools.c(Arch.ARM64, LIBRARY, shared=True), "app": app}
+    there, elsewhere = {**base, "opt/x/libanswer.so.1": library}, {**base, "opt/x/libother.so.1": library}
+
+    def told(files: dict[str, bytes], **settings: object) -> set[str]:
+        image = containers.saved_image(layered(files), "arm64", Entrypoint=["/app"], **settings)
+        path = tools.file("image.tar", image)
+        return {f"{f.code} {f.certainty}" for f in found(path, "kunpeng", platforms) if f.code.startswith("XC-DLV")}
+
+    assert told(there, Env=["LD_LIBRARY_PATH=/opt/y:/opt/x"]) == set()
+    # ld.so.cache may name any directory.
+    assert told(there) == {f"XC-DLV-007 {Certainty.GUARDED}"}
+    assert told(elsewhere) == {f"XC-DLV-002 {Certainty.CERTAIN}"}
+    assert told(base) == {f"XC-DLV-007 {Certainty.CERTAIN}"}
+
+
+def test_a_drivers_library_is_mounted_into_a_container(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libcuda.so.1", shared=True)
+    app = tools.c(Arch.ARM64, PROGRAM, stubs={"libcuda.so.1": library})
+    libc = tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_2.17", "__libc_start_main")
+    files = {"lib/libc.so.6": libc, ARM64_LOADER: tools.c(Arch.ARM64, LIBRARY, shared=True), "app": app}
+    path = tools.file("image.tar", containers.saved_image(layered(files), "arm64", Entrypoint=["/app"]))
+    told = [(f.code, f.certainty) for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE]
+    assert told == [("XC-DLV-007", Certainty.GUARDED)]
+
+
+def test_an_image_with_a_layer_that_is_not_there_is_not_whole(tools: Tools, platforms: Platforms) -> None:
+    app = {"app": tools.c(Arch.ARM64, "int main(void) { return 0; }\n")}
+    image = containers.saved_image(layered({"x": b""}, app), "arm64", Entrypoint=["/app"])
+    with tarfile.open(fileobj=io.BytesIO(image)) as archive:
+        manifest = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+        kept = {m.name: archive.extractfile(m).read() for m in archive if m.name != manifest[0]["Layers"][0]}  # type: ignore[union-attr]
+    assert not codes(tools.file("image.tar", containers.tar(kept)), "kunpeng", platforms) & {"XC-DLV-007", "XC-DLV-008"}
+
+
 def test_a_root_file_system_names_its_loaders_directories(tools: Tools, platforms: Platforms) -> None:
     library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
     app = tools.c(Arch.ARM64, PROGRAM, stubs={"libanswer.so.1": library})
@@ -311,7 +385,7 @@ def test_a_root_file_system_names_its_loaders_directories(tools: Tools, platform
 
 
 def test_a_program_that_an_upper_layer_replaces_is_not_judged(tools: Tools, platforms: Platforms) -> None:
-    made = both(tools, "int main(void) { return 0; }\n")
+    made = both(tools, "void _start(void) {}\n", "-nostdlib", "-static")
     wrong, right = {"app/server": made[Arch.AMD64]}, {"app/server": made[Arch.ARM64]}
     replaced = tools.file("a.tar", containers.saved_image(layered(wrong, right), "arm64"))
     assert codes(replaced, "kunpeng", platforms) == set()
@@ -320,7 +394,7 @@ def test_a_program_that_an_upper_layer_replaces_is_not_judged(tools: Tools, plat
 
 
 def test_each_platform_has_its_own_image_of_an_index(tools: Tools, platforms: Platforms) -> None:
-    made = both(tools, "int main(void) { return 0; }\n")
+    made = both(tools, "void _start(void) {}\n", "-nostdlib", "-static")
     good = [("arm64", layered({"app": made[Arch.ARM64]})), ("amd64", layered({"app": made[Arch.AMD64]}))]
     path = tools.file("good.tar", containers.oci_layout(good))
     assert codes(path, "kunpeng", platforms) == set() and codes(path, "hygon", platforms) == set()

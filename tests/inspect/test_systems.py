@@ -193,7 +193,7 @@ def test_a_product_that_asks_for_what_is_only_inferred(tmp_path: Path, platforms
     path = tmp_path / "mongodb.deb"
     control = "Package: mongodb-org-server\nVersion: 5.0.9\nArchitecture: arm64\n"
     path.write_bytes(containers.deb({"usr/bin/mongod": b"x"}, control))
-    for cpu, sure in (("phytium_d2000", "certain"), ("phytium_s2500", "undecided")):
+    for cpu, sure in (("phytium_d2000", "certain"), ("phytium_s2500", "undecided"), ("kunpeng950", "undecided")):
         findings = found(path, f"{cpu}-uos_desktop_20", platforms)
         assert [(f.code, f.certainty.value) for f in findings] == [("XC-PKG-005", sure)]
 

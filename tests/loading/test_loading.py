@@ -13,6 +13,7 @@ from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.loading.engine import Loader, Loads
 from pytest_xinchuang.loading.findings import findings_of
 from pytest_xinchuang.sandbox.pool import Pool
+from tests.inspect import containers
 from tests.inspect.test_rules import tools as tools
 from tests.mutants.porting.tools import Tools
 
@@ -155,3 +156,40 @@ def test_a_static_program_is_started(tools: Tools, platforms: Platforms, pool: P
     good = tools.c(Arch.ARM64, begin.format(""), *flags)
     bad = tools.c(Arch.ARM64, begin.format('__asm__ volatile(".word 0");'), *flags)
     assert ends(tools, {"good": good, "bad": bad}, platforms, pool) == {"good": "loaded", "bad": "died"}
+    pie = tools.c(Arch.ARM64, begin.format(""), "-nostdlib", "-static-pie", "-ffreestanding")
+    assert ends(tools, {"pie": pie}, platforms, pool) == {"pie": "loaded"}
+
+
+def test_an_image_is_opened_by_its_own_loader(tools: Tools, platforms: Platforms, pool: Pool) -> None:
+    name = platforms.get("phytium").rootfs_name
+    assert name is not None
+    tree = pool.store.rootfs(name).path
+
+    def of_tree(name: str) -> bytes:
+        return next(path for path in tree.rglob(name) if path.is_file()).read_bytes()
+
+    library = tools.c(Arch.ARM64, GOOD, "-Wl,-soname,libanswer.so.1", shared=True)
+    dies = tools.c(Arch.ARM64, ATOMIC, "-Wl,-soname,libanswer.so.1", shared=True)
+    app = tools.c(Arch.ARM64, MAIN, stubs={"libanswer.so.1": library})
+    libc = {"lib/ld-linux-aarch64.so.1": of_tree("ld-linux-aarch64.so.1"), "lib/libc.so.6": of_tree("libc.so.6")}
+    dl = {"lib/libdl.so.2": of_tree("libdl.so.2")}
+
+    def opened(*layers: dict[str, bytes]) -> dict[str, str]:
+        path = tools.file("image.tar", containers.saved_image([containers.tar(files) for files in layers], "arm64"))
+        loads, _found = load(path, "phytium", platforms, pool, tools.where / "kept")
+        return {each.record.file_name: each.end.value for each in loads.opened}
+
+    good = opened(
+        {**libc, **dl}, {"usr/bin/app": app, "opt/x/libanswer.so.1": library, "usr/lib/libanswer.so.1": library}
+    )
+    assert good == dict.fromkeys(
+        ("ld-linux-aarch64.so.1", "libc.so.6", "libdl.so.2", "app", "libanswer.so.1"), "loaded"
+    )
+    bad = opened({**libc, **dl}, {"usr/bin/app": app, "usr/lib/libanswer.so.1": dies})
+    assert (bad["app"], bad["libanswer.so.1"], bad["libc.so.6"]) == ("died", "died", "loaded")
+    # What it lacks is not taken of the sandbox: neither a library, nor the C library, nor the loader.
+    assert opened({**libc, **dl}, {"usr/bin/app": app})["app"] == "open"
+    assert opened({**libc, **dl}, {"usr/bin/app": app, "opt/x/libanswer.so.1": library})["app"] == "open"
+    without = opened({**libc, **dl}, {"usr/bin/app": app, "usr/lib/libanswer.so.1": library, "lib/.wh.libc.so.6": b""})
+    assert without["app"] == "open"
+    assert opened({"usr/bin/app": app, "usr/lib/libanswer.so.1": library}) == {"app": "open", "libanswer.so.1": "open"}

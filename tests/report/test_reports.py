@@ -210,6 +210,19 @@ def without_names(text: str) -> str:
     return text
 
 
+def test_how_a_machine_differs_stands_below_the_grade(result_of: Make) -> None:
+    """Of an emulated run it does not: what stands in differs always, and report.json has it."""
+    differs = "systems.x.kernel is 4.19.90 by platforms.yaml (sourced), and 5.10.0 on this machine"
+    for fidelity in ("native", "emulated-user"):
+        events = [
+            {**e, "fidelity": fidelity, "differs": [differs]} if e["kind"] == "sandbox" else e for e in all_pass()
+        ]
+        told = " ".join("\n".join(table(result_of(events), "en")).split())
+        assert ("the machine differs from what is written of it: systems.x.kernel is 4.19.90" in told) is (
+            fidelity == "native"
+        )
+
+
 def test_one_journal_gives_the_terminal_in_either_language(result_of: Make) -> None:
     result = result_of(chinese())
     english, told = "\n".join(table(result, "en")), "\n".join(table(result, "zh"))

@@ -45,6 +45,18 @@ C = [
     (LA664, "-march=la664", CLEAN),
     (NO_LASX, "-mlasx", CERTAIN),
     (NO_LASX, "-march=loongarch64", CLEAN),
+    # Flags of one architecture without its letter, what sanitizers make of the code, and another compiler's spelling.
+    ("kunpeng", "-fcf-protection=full", CERTAIN),
+    ("loongson", "-O2 -fcf-protection", CERTAIN),
+    ("kunpeng", "-fcf-protection=none", CLEAN),
+    ("hygon", "-fcf-protection=full", CLEAN),
+    ("kunpeng", "-mbranch-protection=standard -fstack-clash-protection", CLEAN),
+    ("kunpeng", "-fsanitize=address", CLEAN),
+    ("kunpeng", "-fsanitize=hwaddress", CLEAN),
+    ("loongson", "-fsanitize=address,undefined", CLEAN),
+    ("zhaoxin", "-fsanitize=address -mavx2", CERTAIN),
+    ("zhaoxin", "/arch:AVX2", OPEN),
+    ("zhaoxin", "/arch/x.c", CLEAN),
     # The whole line counts, in its order.
     ("zhaoxin", "-march=haswell -mno-avx2 -mno-fma", CLEAN),
     ("zhaoxin", "-mno-avx2 -march=haswell -mavx2", CERTAIN),

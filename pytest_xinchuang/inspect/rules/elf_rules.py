@@ -105,7 +105,7 @@ def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool
             Certainty.CERTAIN,
             record.place,
             libc=elf.libc,
-            system=platform.system.title.message(),
+            system=platform.system.title.message() if around.libc is None else _("its root file system"),
             wanted=wanted_libc,
         )
         return False

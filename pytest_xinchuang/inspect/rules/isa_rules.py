@@ -35,7 +35,7 @@ FALLS_BACK = frozenset({"rseq", "clone3", "faccessat2", "statx", "fchmodat2", "p
 """Calls that the C libraries themselves make, with another way where the kernel has them not: a static program holds both."""
 
 
-LIBC_NAMES = ("libc.so.", "libc.musl", "ld-linux", "ld-musl", "ld.so", "libpthread.so.", "librt.so.")
+LIBC_NAMES = ("libc.so", "libc.musl", "ld-linux", "ld-musl", "ld.so", "libpthread.so.", "librt.so.")
 """The C libraries themselves, which are there to make calls: what they do without one is theirs."""
 
 
@@ -143,7 +143,7 @@ def check_calls(judge: Judge, record: ElfRecord) -> None:
         if address is None:
             continue
         static = record.elf.linking in ("static", "static-pie")
-        of_libc = (record.elf.soname or "").startswith(LIBC_NAMES)
+        of_libc = (record.elf.soname or record.file_name).startswith(LIBC_NAMES)
         judge.find(
             "XC-SYS-001",
             Certainty.NOTE if of_libc or (static and name in FALLS_BACK) else Certainty.GUARDED,

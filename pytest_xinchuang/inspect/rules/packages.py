@@ -54,9 +54,8 @@ def check_product(judge: Judge, node: Node, name: str, version: str) -> None:
             or version_key(number.group(1)) < version_key(product["since"])
         ):
             continue
-        has = judge.platform.cpu.features.value
-        if has is None:
-            continue
+        # A CPU of which no list of features is known may lack each of them.
+        has = judge.platform.cpu.features.value or ()
         missing = [f for f in product["needs"].get(judge.arch_name, ()) if f not in has]
         if missing:
             sure = any(judge.platform.cpu.has(f) is False for f in missing)

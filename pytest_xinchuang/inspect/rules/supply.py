@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,10 +15,15 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
-from pytest_xinchuang.inspect.search import How, Search
+from pytest_xinchuang.inspect.search import How, Search, Supply
 
 SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
 """What an installer builds from where it finds no file that was built before."""
+
+
+OF_DEVICE = re.compile(r"lib(?:cuda|nvidia-|nvcuvid|ascend_|drv|dcmi|amdhip|rocm|cndrv|cnrt|mx|topsrt)[a-z_0-9-]*\.so")
+"""Libraries of a device's driver, which its engine mounts into a container: NVIDIA's container toolkit,
+Ascend's docker runtime, ROCm and DTK (Hygon's DCU), Cambricon, MetaX, Enflame."""
 
 
 def check_choices(
@@ -68,26 +74,36 @@ def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRe
     """Whether the loader finds what each program needs, and what its libraries need."""
     told: set[tuple[str, str]] = set()
     foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
-    whole = root.libc(judge.platform.architecture.elf_machine) is not None
-    for program in (record for record in taken if record.elf.interpreter is not None):
+    whole = root.whole or root.libc(judge.platform.architecture.elf_machine) is not None
+    started = root.started
+    programs = [record for record in taken if record.elf.interpreter is not None]
+    for program in sorted(programs, key=lambda record: record is not started):
+        # Of an image one program is started for certain; not each of the others ever is.
+        certainty = Certainty.CERTAIN if program is started else Certainty.GUARDED
+        loader = root.loader_of(program)
+        if root.whole and (loader is None or loader.elf.machine != program.elf.machine):
+            judge.find("XC-DLV-008", certainty, program.place, interpreter=program.elf.interpreter)
         for user, name, supply in search.closure(program):
             if (user.place, name) in told or supply.how is How.FOUND:
                 continue
             told.add((user.place, name))
             if supply.how is How.ABSENT and supply.instead in foreign:
                 continue  # that it is for another machine was said
-            _tell(judge, root, user, name, supply.how, supply.instead, supply.machine, whole=whole)
+            # A library elsewhere in the image may be in ld.so.cache, and that of a driver is mounted.
+            certain = supply.how is not How.NEARBY and OF_DEVICE.match(name) is None
+            _tell(judge, root, user, name, supply, certainty if certain else Certainty.GUARDED, whole=whole)
 
 
 def _tell(
-    judge: Judge, root: Root, user: ElfRecord, name: str, how: How, instead: str, machine: str, *, whole: bool
+    judge: Judge, root: Root, user: ElfRecord, name: str, supply: Supply, missing: Certainty, *, whole: bool
 ) -> None:
-    params: dict[str, Any] = {"library": name, "instead": instead, "machine": machine}
+    how, machine = supply.how, supply.machine
+    params: dict[str, Any] = {"library": name, "instead": supply.instead, "machine": machine}
     # A script of a package may make what is missing.
     sure = Certainty.UNDECIDED if root.computed else Certainty.CERTAIN
     of_system = LIBC.match(name) is not None and not whole
     if how is How.RENAMED and not of_system:
-        judge.find("XC-DLV-002", sure, user.place, **params)
+        judge.find("XC-DLV-002", missing if root.whole else sure, user.place, **params)
     elif how is How.NO_OBJECT:
         judge.find("XC-DLV-003", sure, user.place, **params)
     elif how is How.NEARBY and root.kind is not Kind.SYSTEM and not of_system:
@@ -95,5 +111,4 @@ def _tell(
     elif how is How.ABSENT and machine and not of_system:
         judge.find("XC-DLV-001", sure if whole else Certainty.UNDECIDED, user.place, **params)
     elif how in (How.ABSENT, How.NEARBY) and whole:
-        # Not each program of an image is ever started.
-        judge.find("XC-DLV-007", Certainty.GUARDED, user.place, **params)
+        judge.find("XC-DLV-007", missing, user.place, **params)

@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import IO
 
 from pytest_xinchuang.core.errors import SandboxFault, XcError
-from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.platform import Cpu, Platform
 from pytest_xinchuang.core.verdict import Fidelity
 from pytest_xinchuang.messages import Message, _, joined, system_error, verbatim
 from pytest_xinchuang.sandbox import machine
@@ -31,6 +31,7 @@ from pytest_xinchuang.sandbox.agent_client import TRACE_WORD
 from pytest_xinchuang.sandbox.answers import still_running
 from pytest_xinchuang.sandbox.backends.qemu import QemuSpec
 from pytest_xinchuang.sandbox.emulator_faults import LOG_ENVIRONMENT, Again, classify, without_noise
+from pytest_xinchuang.sandbox.probed import probed
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR, Ended, Fingerprint, Limits, Outcome
 from pytest_xinchuang.sandbox.tracing import read_agent
 from pytest_xinchuang.tools.process import PIPE, UNSCALED, Runner, Running
@@ -386,17 +387,22 @@ def open_emulated(spec: QemuSpec, why: Message) -> DirectSandbox:
 
 
 def open_native(
-    platform: Platform, runner: Runner = UNSCALED, tracer: Callable[[], NativeTracer] | None = None
+    platform: Platform,
+    runner: Runner = UNSCALED,
+    tracer: Callable[[], NativeTracer] | None = None,
+    cpus: Iterable[Cpu] = (),
 ) -> DirectSandbox:
     """The host itself, when it is the platform: its files say so, and the processor and the kernel themselves.
 
     Args:
         tracer: as for :class:`DirectSandbox`.
+        cpus: as for :func:`probed`.
 
     Raises:
         SandboxFault: the host is not the platform, or cannot show that it is; the message says by what.
     """
-    seen = machine.look(machine.HostReader())
+    reader = machine.HostReader()
+    seen = machine.look(reader)
     wrong = differences(platform, host.machine(), seen.cpuinfo, _read("/etc/os-release"))
     wrong += [] if wrong else machine.doubts(platform, seen)
     if wrong:
@@ -404,6 +410,7 @@ def open_native(
             _("this host is not {id}: {names}", id=platform.id, names=joined(wrong)),
             mend=_("run it on the board, or use --xc-backend=qemu"),
         )
+    facts = probed(platform, cpus, reader)
     fingerprint = Fingerprint(
         backend="native",
         platform=platform.id,
@@ -412,7 +419,7 @@ def open_native(
         rootfs="host",
         rootfs_digest="",
         stand_in=False,
-        differs=(),
+        differs=facts.differs,
         emulator="",
         emulator_digest="",
         cpu_model=platform.cpu_name,
@@ -424,16 +431,17 @@ def open_native(
             "call_list": False,
             "host_refused": True,
             "memory_counted": False,
-            # A board has its own kernel and is what it is.
-            "kernel_floor": True,
+            # A board has its own kernel and is what it is; a container on it may be of another system.
+            "kernel_floor": facts.own_kernel,
             "identity": True,
         },
         observed={},
         host_kernel=host.release(),
         baseline_ms=0.0,
         degraded=joined(filter(None, (machine.told_of(seen), machine.twins_of(platform, seen)))),
-        own_kernel=True,
-        extra={"machine": seen.as_data()},
+        contradicts=facts.contradicts,
+        own_kernel=facts.own_kernel,
+        extra={"machine": seen.as_data(), "probe": facts.data},
     )
     return calibrated(DirectSandbox(fingerprint, [], Path("/"), runner.timeout_scale, runner, tracer))
 

@@ -59,7 +59,7 @@ def _native(run: Opening, platform: Platform, _: Circumstances) -> Sandbox:
             part.rename(program)
         return NativeTracer(program, names_of(platform.architecture.names["go"]))
 
-    return open_native(platform, run.runner, tracer)
+    return open_native(platform, run.runner, tracer, run.store.platforms.file.cpus.values())
 
 
 def _auto(run: Opening, platform: Platform, wanted: Circumstances) -> Sandbox:

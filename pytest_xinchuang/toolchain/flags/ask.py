@@ -48,7 +48,8 @@ _GO_TAGS = ("list", "-e", "-f", "{{context.GOARCH}} {{context.GOOS}} {{context.T
 
 _FEATURES = re.compile(r'"target-features"="([^"]*)"')
 _TRIPLE = re.compile(r'^target triple = "([^"]*)"', re.MULTILINE)
-_SIZES = re.compile(r"^@xc = .*\[2 x i32\] (.*?), align", re.MULTILINE)
+_SIZES = re.compile(r"^@xc = .*?\[2 x i32\] (\[[^\]]*\])", re.MULTILINE)
+"""A sanitizer puts the array into a structure with what guards it, or bytes in its place: what is not seen is not compared."""
 _ABI = re.compile(r'!"target-abi", !"([^"]*)"')
 _DEFINE = re.compile(r"^#define (\w+) ?(.*)$", re.MULTILINE)
 
@@ -132,7 +133,8 @@ class Asker:
         features, unknown = of_compiler(names, arch)
         abi = _abi_of(macros)
         for name, pattern in (("target", _TRIPLE), ("sizes", _SIZES), ("target-abi", _ABI)):
-            abi[name] = match[1] if (match := pattern.search(made)) else ""
+            if (match := pattern.search(made)) is not None or name != "sizes":
+                abi[name] = match[1] if match else ""
         return Answer(self.clang, features, unknown, abi)
 
     def _gcc_answer(self, program: str, words: tuple[str, ...], arch: Arch | None) -> Answer | None:

@@ -155,17 +155,25 @@ class CLine:
         own = self.platform.architecture
         if (gcc_only := OF_GCC.get(self.arch)) and gcc_only.fullmatch(word[0]) and self.parts.compiler != "clang":
             return
-        if word[0].startswith("-m"):
+        if word[0].startswith("-m") or OF_X86.fullmatch(word[0]):
             for arch, target in OTHER_TARGETS.items():
-                if arch is not self.arch and is_of(word[0], arch) and self._is_taken(word, arch, target):
+                of_other = is_of(word[0], arch) or (arch is Arch.AMD64 and OF_X86.fullmatch(word[0]) is not None)
+                if arch is not self.arch and of_other and self._is_taken(word, arch, target):
                     reason = _(
                         "compilers for {arch} refuse it, it is a flag for {other}", arch=own.uname, other=arch.value
                     )
                     self.found.add("XC-FLAG-001", Certainty.CERTAIN, flag, reason, DROP)
                     return
-        elif (gcc := self.asker.some_gcc()) and self.asker.gcc_answer(gcc, word, None) is not None:
+        elif self._is_of_none(word):
             return  # a flag of GCC that is of no architecture
         self.found.open(flag, _("no compiler here knows it for {arch}", arch=own.uname))
+
+    def _is_of_none(self, word: Word) -> bool:
+        """Whether some GCC takes a flag that clang takes for no architecture: that GCC's own says nothing of another's."""
+        if any(self._is_taken(word, arch, target) for arch, target in OTHER_TARGETS.items()):
+            return False
+        gcc = self.asker.some_gcc()
+        return gcc is not None and self.asker.gcc_answer(gcc, word, None) is not None
 
     def _is_taken(self, word: Word, arch: Arch, target: str) -> bool:
         return self.asker.zig is not None and self.asker.clang_answer(word, arch, target) is not None
@@ -266,6 +274,10 @@ OF_GCC = {
     ),
 }
 """Flags that GCC has and clang may lack, and that make no other instructions (GCC, AArch64 and LoongArch options)."""
+
+OF_X86 = re.compile(r"-fcf-protection(?:=(?!none|check)\w+)?")
+"""Flags without a machine's letter that compilers have for x86 alone: GCC and clang refuse them elsewhere (GCC manual, Program
+Instrumentation Options)."""
 
 OTHER_TARGETS = {Arch.AMD64: "x86_64-linux-gnu", Arch.ARM64: "aarch64-linux-gnu", Arch.LOONG64: "loongarch64-linux-gnu"}
 """An architecture -> how clang is told to make code for it."""

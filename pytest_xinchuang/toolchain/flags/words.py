@@ -297,6 +297,8 @@ def _one(word: str, left: Iterator[str], parts: Parts) -> None:
         parts.unknown.append((word, _("it changes what the compiler does, and it cannot be asked about it")))
     elif word.startswith("@"):
         parts.unknown.append((word, _("the file with more flags was not read")))
+    elif re.fullmatch(r"/(?:arch|favor|Q\w*|vlen|feature)[:=]\w[\w.+-]*", word):
+        parts.unknown.append((word, _("it is of another system's compiler")))
     elif _HARMLESS.fullmatch(word) or _FILE.fullmatch(word) or word.startswith("--param="):
         pass
     elif word == "-fast" or word.startswith("-x"):
