@@ -97,6 +97,7 @@ LATER, EARLIER = replace(ARM, version=(2, 38)), replace(ARM, version=(2, 28))
     ({"odd": {Odd.PIE}, **PROGRAM}, LATER, "tool.so", [("XC-ELF-055", MAY)]),
     ({"odd": {Odd.PIE}, **PROGRAM}, LATER, "tool", []),
     ({"kind": "exec"}, ARM, "module.node", [("XC-ELF-055", SURE)]),
+    ({"kind": "exec", "odd": {Odd.NO_DYNAMIC}}, ARM, "tool.so", []),
     ({"kind": "exec"}, replace(ARM, libc="musl"), "module.node", []),
     ({"odd": {Odd.NO_OPEN}, "soname": "libx.so.1"}, ARM, "libx.so.1", [("XC-ELF-055", MAY)]),
     ({}, ARM, "lib.so", []),
