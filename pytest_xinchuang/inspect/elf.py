@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pytest_xinchuang.core.platform import Architecture
-from pytest_xinchuang.inspect.elf_dynamic import Odd
+from pytest_xinchuang.inspect.elf_odd import Odd
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.messages import Message, _
 

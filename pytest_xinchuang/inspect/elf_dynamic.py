@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import struct
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_xinchuang.inspect.elf_reader import ElfReader
+from pytest_xinchuang.inspect.elf_odd import Odd, Tables
 
 PT_DYNAMIC = 2
 DT_RELA, DT_RELAENT, DT_PLTREL, DT_RELRENT, DT_RELR = 7, 9, 20, 37, 36
@@ -17,25 +14,7 @@ RELA_BYTES, RELR_BYTES = 24, 8
 """Bytes of a relocation and of a word of DT_RELR in objects of 64 bits (System V gABI)."""
 
 
-class Odd(StrEnum):
-    """One oddity."""
-
-    VERSION = "version"
-    """EI_VERSION or e_version is not 1."""
-    NO_DYNAMIC = "no dynamic segment"
-    RELA_ENTRY = "DT_RELAENT"
-    PLT_KIND = "DT_PLTREL"
-    RELR_ENTRY = "DT_RELRENT"
-    NEEDS = "Verneed"
-    """The first record of version needs is of an unknown version."""
-    DEFINITIONS = "Verdef"
-    BLOOM = "DT_GNU_HASH"
-    """The words of its filter are no power of two."""
-    NO_OPEN = "DF_1_NOOPEN"
-    PIE = "DF_1_PIE"
-
-
-def oddities(reader: ElfReader) -> frozenset[Odd]:
+def oddities(reader: Tables) -> frozenset[Odd]:
     """What is odd in an object of 64 bits."""
     if not reader.wide or reader.type not in (2, 3):
         return frozenset()

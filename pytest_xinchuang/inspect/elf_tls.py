@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_xinchuang.inspect.elf_reader import ElfReader
+from pytest_xinchuang.inspect.elf_odd import Tables
 
 DT_RELA, DT_RELASZ, DT_JMPREL, DT_PLTRELSZ = 7, 8, 23, 2
 TPOFF = {"EM_X86_64": 18, "EM_AARCH64": 1030, "EM_LOONGARCH": 11}
@@ -15,7 +13,7 @@ TPOFF = {"EM_X86_64": 18, "EM_AARCH64": 1030, "EM_LOONGARCH": 11}
 MOST = 4_000_000
 
 
-def own_offsets(reader: ElfReader) -> bool:
+def own_offsets(reader: Tables) -> bool:
     """Whether a relocation asks for the place of the object's own thread-local storage in that block.
 
     One that names another object's variable asks for that one's place. DF_STATIC_TLS does not say which.
@@ -31,5 +29,5 @@ def own_offsets(reader: ElfReader) -> bool:
     return False
 
 
-def _is_own(reader: ElfReader, number: int) -> bool:
+def _is_own(reader: Tables, number: int) -> bool:
     return number == 0 or (number < len(reader.symbols) and reader.symbols[number][2] != 0)

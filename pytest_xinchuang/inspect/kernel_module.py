@@ -24,10 +24,8 @@ VERSION_ENTRY = 64
 MAX_VERMAGIC = 256
 MOST_MODINFO = 1 << 20
 
-GPL = frozenset(
-    {"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
-)  # include/linux/license.h
-"""Licences that the kernel gives its GPL-only symbols to."""
+GPL = re.compile(r"GPL(?: v2| and additional rights)?|Dual (?:BSD|MIT|MPL)/GPL")
+"""Licences that the kernel gives its GPL-only symbols to (include/linux/license.h)."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +290,7 @@ def misfits(module: KernelModule, kernel: Kernel, beside: Iterable[KernelModule]
             unversioned.append(name)
         elif has.crc and wanted[name] != has.crc:
             differ.append(name)
-        if has.gpl and module.license not in GPL:
+        if has.gpl and GPL.fullmatch(module.license) is None:
             closed.append(name)
         if has.namespace and has.namespace not in module.namespaces:
             spaces.add(has.namespace)

@@ -11,8 +11,8 @@ import pytest
 from pytest_xinchuang.core.finding import Certainty, load_findings
 from pytest_xinchuang.core.platform import Confidence, Fact, Platform, Platforms
 from pytest_xinchuang.inspect.elf import ElfObject, Needed, Segment
-from pytest_xinchuang.inspect.elf_dynamic import Odd
 from pytest_xinchuang.inspect.elf_notes import read_notes
+from pytest_xinchuang.inspect.elf_odd import Odd
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.inspect.inspector import Verdicts
 from pytest_xinchuang.inspect.inventory import Inventory, inventory, of_tree

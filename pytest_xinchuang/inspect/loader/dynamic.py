@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import ElfObject
-from pytest_xinchuang.inspect.elf_dynamic import Odd
+from pytest_xinchuang.inspect.elf_odd import Odd
 from pytest_xinchuang.inspect.loader.refusal import Ground, Refusal
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 
