@@ -70,6 +70,7 @@ UNTOLD: dict[str, str] = {
     "cli/entry.py:commands_of": THEIRS,
     "core/installing.py:install": "a command",
     "core/optional.py:optional": "the name of a module",
+    "loading/inside/imports.py:imported": "it runs where nothing of the package can be imported",
     "messages/message.py:told": BEHIND,
     "messages/system.py:system_error": BEHIND,
     "sandbox/situation.py:_memory": "a command",

@@ -42,6 +42,8 @@ class Node:
         objects: what ``on_object`` made of the ELF objects in it.
         removed: paths that a layer takes away from those below it; one with a ``/`` at its end takes what is in a directory.
         modes: permission bits of the files in it, where the container has them.
+        classes: path -> class file format of Java's classes that need more than Java 8.
+        natives: path -> ``windows`` or ``macos`` of the libraries in it for these.
         facts: what else it says of itself: ``layer``, the place of a layer in its image from the bottom up; ``image``, which
             image of several that is; ``libc``, the version of the glibc in it; ``all``, ``data`` where all that is in it stands
             among a program's data.
@@ -57,6 +59,8 @@ class Node:
     objects: list[Any] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     modes: dict[str, int] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
+    natives: dict[str, str] = field(default_factory=dict)
     children: list[Node] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 

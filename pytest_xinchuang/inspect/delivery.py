@@ -376,11 +376,12 @@ def _apply(root: Root, layer: Node) -> None:
 
 def _install(root: Root) -> None:
     """Move a wheel's ``NAME.data`` to where an installer puts it (PEP 427): ``scripts`` go beside site-packages."""
-    root.files = {_installed(name): record for name, record in root.files.items()}
-    root.links = {_installed(name): target for name, target in root.links.items()}
+    root.files = {installed_path(name): record for name, record in root.files.items()}
+    root.links = {installed_path(name): target for name, target in root.links.items()}
 
 
-def _installed(name: str) -> str:
+def installed_path(name: str) -> str:
+    """Where an installer puts a file of a wheel, from site-packages (PEP 427)."""
     top, _slash, rest = name.partition("/")
     scheme, _slash, inside = rest.partition("/")
     there = {"purelib": "", "platlib": "", "scripts": "../../../bin/", "data": "../../../"}.get(scheme)

@@ -25,12 +25,17 @@ from pytest_xinchuang.inspect.kinds import kind_word
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, systems, wheels
+from pytest_xinchuang.inspect.rules.brought import brought
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
+from pytest_xinchuang.inspect.rules.elsewhere import check_elsewhere
 from pytest_xinchuang.inspect.rules.embedded import check_embedded, is_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
+from pytest_xinchuang.inspect.rules.interpreters import check_interpreters
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
+from pytest_xinchuang.inspect.rules.java import check_java
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.kernels import check_kernel
 from pytest_xinchuang.inspect.rules.modules import Kernels, check_module
 from pytest_xinchuang.inspect.search import Search
 from pytest_xinchuang.inspect.walk import Bounds, Walker
@@ -88,7 +93,11 @@ class Inspector:
                 self.kept.keep(record, data)
             _note_libc(node, name, data)
 
-        walker = Walker(on_object, self.bounds, self.runner)
+        def on_wheel(node: Node, data: bytes) -> None:
+            if self.kept is not None:
+                self.kept.keep_wheel(node, data)
+
+        walker = Walker(on_object, self.bounds, self.runner, on_wheel)
         root = walker.walk(path, label)
         problems += walker.problems
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):
@@ -159,23 +168,34 @@ class Verdicts:
         self.judge = Judge(platform)
         self._closures: dict[int, Closure] = {}
         self._kernels = Kernels()
+        self._nodes: list[Node] = []
 
     def of(self, inspection: Inspection) -> list[Finding]:
         """All findings about ``inspection``, in the order of its tree."""
         delivered = Delivered(inspection, self.platform, self.architectures)
         self._closures.clear()
         self._kernels = Kernels(inspection.root)
+        self._nodes.clear()
         self._node(inspection.root, delivered, judged=False)
         taken = delivered.taken
         elf_rules.check_mixture(self.judge, taken)
         closure = Closure(taken)
         check_closure(self.judge, closure)
+        self._run_times(inspection.root, delivered)
         for root in delivered.roots:
             supply.check_supply(self.judge, root, Search(root), delivered.taken_of(root.records))
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
             packages.check_system(self.judge, inspection.root)
         return self.judge.findings
+
+    def _run_times(self, root: Node, delivered: Delivered) -> None:
+        """What is run by something else: by what comes along, else by what the system has."""
+        machine = self.platform.architecture.elf_machine
+        along = brought(root, delivered.taken, whole=any(r.libc(machine) is not None for r in delivered.roots))
+        check_java(self.judge, self._nodes, along)
+        check_interpreters(self.judge, self._nodes, set(map(id, delivered.taken)), along)
+        check_elsewhere(self.judge, self._nodes, self.architectures)
 
     def _node(self, node: Node, delivered: Delivered, *, judged: bool) -> None:
         """One container, then what it holds. ``judged``: its tag has said once for all that its machine is another."""
@@ -201,6 +221,7 @@ class Verdicts:
         proceed = proceed and systems.check_systems(judge, node)
         if not proceed:
             return
+        self._nodes.append(node)
         choices = [(record, delivered.choice[id(record)]) for record in records]
         if not judged and not hidden:
             supply.check_choices(judge, node, choices, self.architectures)
@@ -210,7 +231,10 @@ class Verdicts:
             asks = next((f"{r.file_name}: {r.isa.asks}" for r in records if r.isa is not None and r.isa.asks), "")
         for record, choice in choices:
             if choice is Choice.TAKEN or (choice is Choice.FOREIGN and not judged and node.kind != "jar"):
+                begin = len(judge.findings)
                 self.record(record, self._around(record, delivered, asks))
+                if supply.is_tried(node, record):
+                    judge.soften(begin)
         for child in node.children:
             self._node(child, delivered, judged=judged)
 
@@ -242,6 +266,7 @@ class Verdicts:
         check_isa(self.judge, record, around.asks)
         check_go(self.judge, record)
         check_module(self.judge, record, self._kernels)
+        check_kernel(self.judge, record)
 
 
 def problems_as_findings(problems: Iterable[ReadProblem], platform: str) -> list[Finding]:

@@ -116,6 +116,8 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
                 continue
             if arm and (helper or int(words[index]) == UNWINDER_CNTD):
                 continue
+            if feature == "mte" and function is not None and UNWINDER_UNTAGS in function.name:
+                continue
             uses[address] = feature
             key = (feature, function.address if function else None)
             seen = grouped.get(key)
@@ -156,6 +158,10 @@ def _kernel_calls(words: Any, base: int, arm: bool) -> list[tuple[int, int]]:
 UNWINDER_CNTD = 0x04E0E3E0
 """``cntd x0``, by which libgcc's unwinder reads the vector length, for frames that have saved it alone (libgcc,
 config/aarch64/aarch64-unwind.h)."""
+
+UNWINDER_UNTAGS = "stepWithDwarf"
+"""A function of LLVM's libunwind, which each static program of Rust's has: it takes tags off a frame that is said to be tagged,
+and whose function has set them by the same instructions before (DwarfInstructions.hpp, the augmentation "G")."""
 
 CBZ_W16, CBZ_W16_MASK = 0x34000010, 0xFF00001F
 

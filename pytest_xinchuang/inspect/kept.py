@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.record import ElfRecord
 
 
@@ -17,18 +19,34 @@ class Kept:
     def __init__(self, directory: Path, most_bytes: int = 1 << 30) -> None:
         self.directory = directory
         self.left_out: set[str] = set()
+        self._wheels: dict[str, Path] = {}
         self._most, self._size = most_bytes, 0
 
     def keep(self, record: ElfRecord, data: bytes) -> None:
         """Keep the bytes of an object, once for all objects that are the same."""
-        place = self.directory / record.sha256
+        self._keep(record.sha256, data)
+
+    def keep_wheel(self, node: Node, data: bytes) -> None:
+        """Keep a wheel as a whole: an interpreter needs what is no object in it too."""
+        place = self._keep(hashlib.sha256(data).hexdigest(), data)
+        if place is not None:
+            self._wheels[node.place] = place
+
+    def _keep(self, digest: str, data: bytes) -> Path | None:
+        place = self.directory / digest
         if place.exists():
-            return
+            return place
         if self._size + len(data) > self._most:
-            self.left_out.add(record.sha256)
-            return
+            self.left_out.add(digest)
+            return None
         self._size += len(data)
         place.write_bytes(data)
+        return place
+
+    def wheel(self, node: Node) -> bytes | None:
+        """The bytes of a wheel; None: they were not kept."""
+        place = self._wheels.get(node.place)
+        return place.read_bytes() if place is not None else None
 
     def data(self, record: ElfRecord) -> bytes | None:
         """The bytes of an object; None: they were not kept."""

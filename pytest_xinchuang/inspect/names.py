@@ -21,6 +21,7 @@ KEPT_TEXTS = (
     "package.json",
     "preinst",
     "postinst",
+    "release",
 )
 
 _LD_SO_CONF = re.compile(r"(?:^|/)etc/ld\.so\.conf(?:\.d/[^/]+\.conf)?$")

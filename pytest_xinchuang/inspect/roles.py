@@ -34,7 +34,7 @@ class Choice(StrEnum):
 
 
 OTHERS = (
-    "i386", "i486", "i586", "i686", "x86_32", "x86-32", "x86", "ia32", "arm", "armv5", "armv6", "armv6l", "armv7",
+    "i386", "i486", "i586", "i686", "x86_32", "x86-32", "x86", "ia32", "arm", "armv5", "armv6", "arm32", "armv6l", "armv7",
     "armv7l", "armhf", "armel", "aarch_32", "ppc64le", "ppc64el", "ppc64", "ppcle_64", "ppc_64", "ppc",
     "powerpc64le", "s390x", "s390_64", "riscv64", "riscv", "riscv32", "mips64el", "mips64le", "mips64", "mipsel",
     "mips", "sparcv9", "sparc_64", "sparc64", "ia64", "sw_64", "sw64", "wasm32", "universal2", "universal",
@@ -47,14 +47,15 @@ _LIBCS = (
     "gnu",
     "linuxmusl",
     "linuxgnu",
+    "linuxglibc",
     "alpine",
     "manylinux",
     "musllinux",
     "musleabihf",
     "gnueabihf",
 )
-_SYSTEMS = ("freebsd", "netbsd", "openbsd", "dragonfly", "sunos", "solaris", "illumos", "android", "darwin", "macos", "macosx",
-    "osx", "windows", "win32", "win64", "aix", "haiku")  # fmt: skip
+_SYSTEMS = ("freebsd", "netbsd", "openbsd", "dragonfly", "dragonflybsd", "kfreebsd", "sunos", "solaris", "illumos",
+    "android", "darwin", "macos", "macosx", "osx", "windows", "win32", "win64", "aix", "haiku")  # fmt: skip
 _CPUS = (
     r"x86[-_]64[-_]v[234]|sse[0-9]+(?:[_.][0-9])?|ssse3|avx(?:2|512\w*)?|avx-?vnni|fma[34]?|haswell|skylakex?|icelake|alderlake"
     r"|sandybridge|ivybridge|nehalem|cooperlake|cascadelake|sapphirerapids|zen[0-9]?|znver[0-9]|bulldozer|piledriver|bdver[0-9]"
@@ -66,6 +67,9 @@ CROSS = re.compile(
     r"(?:^|/)[a-z0-9_]+-(?:[a-z0-9]+-)?linux-(?:gnu|musl)[a-z0-9]*/(?:lib|libc|sysroot|sys-root|include|bin|usr)/"
 )
 """Where a cross compiler keeps its target's files: TRIPLET/lib, and not lib/TRIPLET as Debian's multiarch has it."""
+
+_GO_TESTS = re.compile(r"@v[0-9][^/!]*/(?:[^/!]+/)*testdata/")
+"""What the tests of a published Go module read: the go command takes no package from below ``testdata``."""
 
 _FOR_ALL = re.compile(r"(?:^|[/!])(?:usr/(?:local/)?share|(?:usr/)?lib/firmware)/")
 """Files that every architecture shares (FHS 3.0, 4.11; the kernel's firmware)."""
@@ -83,10 +87,14 @@ class Role:
 
     Attributes:
         chosen: the role is chosen by architecture: their paths have words for one.
+        fits: one of them is for the platform and its C library.
+        natives: the static libraries that have what the platform's choosers find; "" where that is no member of one.
     """
 
     chosen: bool = False
     records: list[ElfRecord] = field(default_factory=list)
+    fits: bool = False
+    natives: set[str] = field(default_factory=set)
 
 
 class Roles:
@@ -108,17 +116,23 @@ class Roles:
         self._words = _words(architectures)
         self._modes = modes or {}
         self._inside: dict[int, str] = {}
+        self._whole: dict[int, str] = {}
         self._roles: dict[str, Role] = {}
         self._of: dict[int, Role] = {}
         self._native: set[str] = set()
         for record, path in records:
-            name, chosen = self._words.role(path)
+            whole, member, _name = path.partition(".a!")
+            name, chosen = self._words.role(whole + ".a" if member else path)
+            self._whole[id(record)] = whole if member else ""
             role = self._roles.setdefault(name, Role())
             role.chosen = role.chosen or chosen
             role.records.append(record)
             self._inside[id(record)], self._of[id(record)] = path, role
             if record.elf.machine == platform.architecture.elf_machine:
                 self._native.add(record.file_name)
+                role.fits = role.fits or self._libc(record) in (None, platform.system.libc)
+                if self._may_stand_for(record):
+                    role.natives.add(self._whole[id(record)])
 
     def named(self, record: ElfRecord) -> str | None:
         """The architecture that the path of an object names, None where it names none or several."""
@@ -134,12 +148,14 @@ class Roles:
         inside = self._inside[id(record)]
         if self._words.other_system(inside) and record.elf.libc in (None, "bionic"):
             return Choice.PASSED_OVER
+        if _GO_TESTS.search(inside):
+            return Choice.DATA
         if record.elf.machine == machine:
-            fits = [r for r in role.records if r.elf.machine == machine and self._libc(r) in (None, libc)]
-            return Choice.TAKEN if self._libc(record) in (None, libc) or not fits else Choice.PASSED_OVER
+            return Choice.TAKEN if self._libc(record) in (None, libc) or not role.fits else Choice.PASSED_OVER
         if record.elf.machine in MACHINES_OF_DEVICES:
             return Choice.DATA
-        if any(r.elf.machine == machine and self._may_stand_for(r) for r in role.records):
+        # A linker is given all members of a static library: one is no choice beside another.
+        if role.natives - ({self._whole[id(record)]} - {""}):
             return Choice.PASSED_OVER
         if CROSS.search(inside) or (_FOR_ALL.search(inside) and self._cannot_start(record)):
             return Choice.DATA
@@ -171,7 +187,8 @@ class _Words:
         self._aliases = aliases
         known = sorted({*self._aliases, *OTHERS}, key=len, reverse=True)
         self._arch = _word("|".join(map(re.escape, known)))
-        self._role = _word("|".join([*map(re.escape, known), *_LIBCS]), before="[-_.]?")
+        # native/ARM/lib.so and native/Linux/x86_64/lib.so are there for one thing.
+        self._role = _word("|".join([*map(re.escape, known), *_LIBCS, "linux"]), before="[-_.]?")
         self._cpu = _word(_CPUS, before="[-_.]?")
         self._musl = _word("musl|linuxmusl|alpine|musllinux|musleabihf")
         self._system = _word("|".join(_SYSTEMS))
@@ -184,7 +201,7 @@ class _Words:
         chosen = of_cpu > 0 or self._arch.search(text) is not None
         text = self._role.sub("", head + slash + last)
         # A word at the beginning leaves the separator behind it: x86_64-lib.so and lib.so.
-        return re.sub(r"(?<=[/!])[-_.]+(?=[^/!])", "", f"/{text}"), chosen
+        return re.sub(r"//+", "/", re.sub(r"(?<=[/!])[-_.]+(?=[^/!])", "", f"/{text}")), chosen
 
     def named(self, path: str) -> str | None:
         for part in reversed(re.split("[/!]", _plain(path))):

@@ -22,6 +22,7 @@ from pytest_xinchuang.inspect.formats import upx
 from pytest_xinchuang.inspect.formats.among import among, debug_data
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
+from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
 from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
 from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, embedded
@@ -72,10 +73,21 @@ class Bounds:
 
 
 class Walker:
-    """Walks one artifact into a tree of nodes; ``on_object`` is called for each ELF object while its bytes are at hand."""
+    """Walks one artifact into a tree of nodes.
 
-    def __init__(self, on_object: OnObject, bounds: Bounds | None = None, runner: Runner | None = None) -> None:
+    Args:
+        on_object: is called for each ELF object while its bytes are at hand, ``on_wheel`` for each wheel.
+    """
+
+    def __init__(
+        self,
+        on_object: OnObject,
+        bounds: Bounds | None = None,
+        runner: Runner | None = None,
+        on_wheel: Callable[[Node, bytes], None] = lambda _node, _data: None,
+    ) -> None:
         self.on_object = on_object
+        self.on_wheel = on_wheel
         self.runner = runner or Runner()
         self.bounds = bounds or Bounds()
         self.problems: list[ReadProblem] = []
@@ -182,6 +194,7 @@ class Walker:
             node.members.append(inside)
             node.modes[inside] = stat.S_IMODE(mode)
             with (held := mapped(path)) as data:
+                note_elsewhere(node, inside, bytes(data[:4096]))
                 self._blob(node, inside, data, 0, regions=held.regions)
 
     def _check_loop(self, node: Node, path: Path, inside: str) -> None:
@@ -225,6 +238,8 @@ class Walker:
         else:
             child = Node(kind, place, name, node)
             node.children.append(child)
+        if kind == "wheel":
+            self.on_wheel(child, data)
         self._container(child, data, depth + 1)
 
     def _too_deep(self, place: str, depth: int) -> bool:
@@ -431,6 +446,7 @@ class Walker:
             node.modes[name] = member.mode
         try:
             head = member.peek(HEAD)
+            note_elsewhere(node, name, head)
             if kind_of(head, name) is None and not is_text(name) and not is_blob(name) and is_inert(head, name):
                 return
             if self._opaque(head, name):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from pytest_xinchuang.core.linux import LinuxSignal
@@ -23,7 +24,9 @@ from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.search import How, Search
 from pytest_xinchuang.loading import probes
+from pytest_xinchuang.loading.nodejs import Required, require
 from pytest_xinchuang.loading.own import Entered, Via, enter
+from pytest_xinchuang.loading.python import Imported, Python, by_path, wheels_of
 from pytest_xinchuang.loading.stub import stub
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
@@ -80,6 +83,7 @@ class Opened:
         why: what the loader said, or why it was not decided.
         signal: the number, of one that died.
         culprit: the object that the signal struck in, if it was delivered; ``function`` and ``instruction`` are in it.
+        missing: the library that the root filesystem lacks.
     """
 
     record: ElfRecord
@@ -89,14 +93,36 @@ class Opened:
     culprit: ElfRecord | None = None
     function: str = ""
     instruction: str = ""
+    missing: str = ""
 
 
 @dataclass
 class Loads:
-    """What came of all objects of a delivery on one platform, and where they were opened."""
+    """What came of all objects of a delivery on one platform, and where they were opened.
+
+    Attributes:
+        imported: what a real Python said of wheels; ``required``, a real Node.js of its modules.
+        stood_in: the plug-ins that were opened with a stand-in for their program alone.
+    """
 
     opened: list[Opened] = field(default_factory=list)
     sandbox: dict[str, Any] = field(default_factory=dict)
+    imported: list[Imported] = field(default_factory=list)
+    required: list[Required] = field(default_factory=list)
+    stood_in: list[ElfRecord] = field(default_factory=list)
+
+    def take(self, said: dict[int, Opened], done: set[int]) -> None:
+        """Take what a real program said, by ``id``, in place of what was seen with a stand-in.
+
+        What died before with its place is told no better by a program that does not know the place.
+        """
+        self.stood_in = [record for record in self.stood_in if id(record) not in done and id(record) not in said]
+        for index, each in enumerate(self.opened):
+            new = said.get(id(each.record))
+            if new is not None and not (each.end is End.DIED and each.culprit is not None and new.culprit is None):
+                self.opened[index] = new
+            elif new is None and id(each.record) in done and _is_of_stand_in(each):
+                self.opened[index] = Opened(each.record, End.LOADED)
 
 
 class Loader:
@@ -132,9 +158,7 @@ class Loader:
                     fit.append(record)
             self._place(sandbox, placed, here, fit)
         for name in (probes.OPEN, probes.START):
-            architecture = self._platform.architecture
-            data = probes.probe(self._pool.store.cache, self._pool.runner, name, self._platform.arch, architecture)
-            sandbox.put(f"{PROBES}/{name}", data, executable=True)
+            sandbox.put(f"{PROBES}/{name}", self._probe(name), executable=True)
         # Since glibc 2.34 what it has is in libc, and an image may lack it.
         sandbox.put(f"{PROBES}/lib/libdl.so.2", stub(machine, "libdl.so.2", []))
         by_loader: dict[Via, list[tuple[ElfRecord, str]]] = {}
@@ -146,11 +170,13 @@ class Loader:
                 programs.append((record, path, via))
             else:
                 by_loader.setdefault(via, []).append((record, path))
+        shipped = _exports(placed)
         for via, libraries in by_loader.items():
             if via.lists:
                 result.opened += self._listed(sandbox, libraries, via)
             else:
                 result.opened += self._open(sandbox, placed, libraries, entered, delivered, via)
+                result.stood_in += [record for record, _path in libraries if self._of_host(record, shipped)]
         died = {id(each.record): each for each in result.opened if each.end is End.DIED}
         for each in self._start(sandbox, placed, programs):
             its = delivered.root_of(each.record)
@@ -161,7 +187,57 @@ class Loader:
                 if by is not None and by.signal == each.signal:
                     each = replace(by, record=each.record)
             result.opened.append(each)
+        self._import(result, inspection, delivered)
+        self._require(result, delivered, entered)
         return result
+
+    def _require(self, result: Loads, delivered: Delivered, entered: Mapping[int, Entered]) -> None:
+        """What a real Node.js says of its modules, in place of what was seen without one."""
+        modules = [
+            o.record
+            for o in result.opened
+            if o.record.file_name.endswith(".node")
+            and not o.missing
+            and (root := delivered.root_of(o.record)) is not None
+            and not entered[id(root)].own
+        ]
+
+        def place(sandbox: Sandbox) -> dict[int, str]:
+            placed = _Placed()
+            for here in entered.values():
+                mine = [r for r in delivered.taken_of(here.root.records) if not self._not_here(here, r)]
+                if any(r.file_name.endswith(".node") for r in mine):
+                    self._place(sandbox, placed, here, mine)
+            return {number: path for number, (_record, path) in placed.of.items()}
+
+        result.required = require(self._pool, self._platform, modules, place)
+        said = {
+            **{
+                id(r): Opened(r, End.OPEN, verbatim(text[:300])) for each in result.required for r, text in each.refused
+            },
+            **{id(r): Opened(r, End.DIED, signal=number) for each in result.required for r, number in each.died},
+        }
+        result.take(said, {number for each in result.required for number in each.done})
+
+    def _import(self, result: Loads, inspection: Inspection, delivered: Delivered) -> None:
+        """What a real Python says of the extensions of wheels, in place of what was seen without one."""
+        taken = set(map(id, delivered.taken))
+        result.imported = Python(self._pool, self._platform, self._kept, partial(self._probe, probes.START)).imports(
+            inspection.root, taken
+        )
+        there = _Placed.of_files(by_path(list(wheels_of(inspection.root, taken))))
+        said: dict[int, Opened] = {}
+        for each in result.imported:
+            for record, text in each.refused:
+                said[id(record)] = Opened(record, End.OPEN, verbatim(text[:300]))
+            for record, line in each.died:
+                died = self._judged(record, "", line, there)
+                said[id(died.culprit or record)] = replace(died, record=died.culprit or record)
+        result.take(said, {number for each in result.imported for number in each.done})
+
+    def _probe(self, name: str) -> bytes:
+        architecture = self._platform.architecture
+        return probes.probe(self._pool.store.cache, self._pool.runner, name, self._platform.arch, architecture)
 
     def _not_here(self, here: Entered, record: ElfRecord) -> Message:
         libc = here.libc or self._platform.system.libc
@@ -202,7 +278,7 @@ class Loader:
         delivered: Delivered,
         via: Via,
     ) -> Iterator[Opened]:
-        shipped = frozenset(name for record, _path in placed.of.values() for name in record.elf.exports)
+        shipped = _exports(placed)
         for begin in range(0, len(items), AT_ONCE):
             part = items[begin : begin + AT_ONCE]
             lines = []
@@ -330,6 +406,13 @@ class _Placed:
         self.of: dict[int, tuple[ElfRecord, str]] = {}
         self._at: dict[str, ElfRecord] = {}
 
+    @classmethod
+    def of_files(cls, files: Mapping[str, ElfRecord]) -> _Placed:
+        placed = cls()
+        for path, record in files.items():
+            placed.add(record, path, first=False)
+        return placed
+
     def add(self, record: ElfRecord, path: str, *, first: bool) -> None:
         if first or id(record) not in self.of:
             self.of[id(record)] = (record, path)
@@ -341,6 +424,10 @@ class _Placed:
     def path(self, record: ElfRecord) -> str | None:
         found = self.of.get(id(record))
         return found[1] if found is not None else None
+
+
+def _exports(placed: _Placed) -> frozenset[str]:
+    return frozenset(name for record, _path in placed.of.values() for name in record.elf.exports)
 
 
 def _before(search: Search, record: ElfRecord, placed: _Placed) -> list[str]:
@@ -358,10 +445,19 @@ def _refused(record: ElfRecord, said: str) -> Opened:
     text = verbatim(re.sub(rf"(?:{re.escape(PLACE)}/\d+|{re.escape(WORK_DIR)})/", "", said)[:300])
     missing = _MISSING.search(said)
     if missing is not None:
-        return Opened(record, End.OPEN, _("the root filesystem here lacks {name}", name=verbatim(missing["name"])))
+        why = _("the root filesystem here lacks {name}", name=verbatim(missing["name"]))
+        return Opened(record, End.OPEN, why, missing=missing["name"])
     if _OF_FILE.search(said):
         return Opened(record, End.REFUSED, text)
     return Opened(record, End.OPEN, text)
+
+
+def _is_of_stand_in(opened: Opened) -> bool:
+    """Whether the end of an object may be for want of its program: neither the loader's doing, nor the CPU's."""
+    if opened.end is End.DIED:
+        return opened.signal != LinuxSignal.SIGILL
+    # What the C library of this root filesystem lacks, another one's tells nothing of.
+    return opened.end is End.LATE or (opened.end is End.OPEN and "undefined symbol" in opened.why)
 
 
 def in_words(opened: Iterable[Opened]) -> dict[str, int]:

@@ -12,6 +12,8 @@ from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.loading.engine import End, Loader, Loads, Opened, in_words
+from pytest_xinchuang.loading.python import summary
+from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 
 
@@ -33,6 +35,22 @@ def findings_of(loads: Loads, platform: Platform, place: str) -> list[Finding]:
     if counts:
         params = {"loaded": str(counts.get(End.LOADED, 0)), "all": str(len(loads.opened)), **_where(loads)}
         found.append(Finding("XC-LOD-004", Certainty.NOTE, place, platform.id, params, {"ends": counts}))
+    if loads.stood_in:
+        count = {"count": str(len(loads.stood_in))}
+        plugins: dict[str, object] = {"plug-ins": [record.place for record in loads.stood_in[:50]]}
+        found.append(Finding("XC-LOD-028", Certainty.NOTE, loads.stood_in[0].place, platform.id, count, plugins))
+    for wheel, what in summary(loads.imported):
+        found.append(Finding("XC-LOD-026", Certainty.NOTE, wheel.place, platform.id, what))
+    for required in loads.required:
+        whole = len(required.done) == len(required.modules)
+        why = required.why or (_("all were loaded") if whole else _("the others did not come to their end"))
+        by = required.by or _("a stand-in for Node.js")
+        what = {"done": len(required.done), "all": len(required.modules), "by": by, "why": why}
+        found.append(Finding("XC-LOD-026", Certainty.NOTE, required.modules[0].place, platform.id, what))
+    for each in loads.imported:
+        for name, text in each.raised:
+            said = {"module": name, "why": verbatim(text[:300]), "by": each.by}
+            found.append(Finding("XC-LOD-027", Certainty.UNDECIDED, each.wheel.place, platform.id, said))
     return found
 
 
@@ -61,7 +79,8 @@ def _finding(opened: Opened, platform: Platform, loads: Loads) -> Finding | None
     # An instruction that the CPU lacks is the object's own doing, where the emulated CPU has no less than the real one; and one
     # that says to be another model misleads who chooses by models. Any other signal may be for want of what is not here.
     exact = platform.cpu.emulation is not None and platform.cpu.emulation.exact
-    certain = exact and opened.signal == LinuxSignal.SIGILL and (culprit is not None or record.elf.interpreter is None)
+    alone = record.elf.program and record.elf.interpreter is None
+    certain = exact and opened.signal == LinuxSignal.SIGILL and (culprit is not None or alone)
     certainty = Certainty.CERTAIN if certain else Certainty.UNDECIDED
     evidence = {"signal": opened.signal, "function": opened.function, "instruction": opened.instruction}
     return Finding("XC-LOD-001", certainty, record.place, platform.id, params, evidence)

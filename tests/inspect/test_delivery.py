@@ -432,6 +432,81 @@ def test_prebuilt_files_that_an_installer_can_build_are_not_certain(tools: Tools
     assert (built.code, built.certainty) == ("XC-PKG-008", "guarded?")
 
 
+def test_a_prebuilt_file_that_npm_tries_first_is_not_certain(tools: Tools, platforms: Platforms) -> None:
+    made = tools.c(Arch.ARM64, "int answer(void) { return 42; }\n", "-Wl,-z,max-page-size=4096", shared=True)
+    files = {"package/binding.gyp": b"{}", "package/prebuilds/linux-arm64/x.node": made}
+    tried = ("node-gyp-build", "cmake-ts nativeonly", "node ./script/install.js", "node src/cnoke/cnoke.js --prebuild")
+    for script in (*tried, "node-gyp-builder", "echo thanks", ""):
+        certainty = "guarded?" if script in tried else "certain"
+        said = json.dumps({"name": "x", "scripts": {"install": script}}).encode()
+        findings = found(tools.zip("x.zip", {**files, "package/package.json": said}), "phytium", platforms)
+        assert [f.certainty for f in findings if f.code == "XC-ELF-020"] == [certainty], script
+    (installed,) = found(
+        tools.zip("i.zip", {f"node_modules/x/{k.partition('/')[2]}": v for k, v in files.items()}), "phytium", platforms
+    )
+    assert (installed.code, installed.certainty) == ("XC-ELF-020", "certain"), "it was tried when it was installed"
+
+
+def test_npm_builds_what_has_a_binding_gyp_wherever_its_files_are(tools: Tools, platforms: Platforms) -> None:
+    files = {"package/package.json": b"{}", "package/lib/x-linux-x64.node": tools.c(Arch.AMD64, LIBRARY, shared=True)}
+    (alone,) = found(tools.zip("alone.zip", files), "kunpeng", platforms)
+    assert (alone.code, alone.certainty) == ("XC-PKG-008", "certain")
+    (built,) = found(tools.zip("built.zip", {**files, "package/binding.gyp": b"{}"}), "kunpeng", platforms)
+    assert (built.code, built.certainty) == ("XC-PKG-008", "guarded?")
+
+
+def test_files_for_other_systems_lack_nothing(tools: Tools, platforms: Platforms) -> None:
+    """JNA and JFFI: one directory for each system, and some of them for amd64 alone."""
+    made = both(tools, "int answer(void) { return 42; }\n", "-nostdlib", shared=True)
+    files = {"jni/aarch64-Linux/libj.so": made[Arch.ARM64]}
+    for name in ("x86_64-DragonFlyBSD", "x86_64-kFreeBSD"):
+        path = tools.zip(f"{name}.jar", {**files, f"jni/{name}/libj.so": made[Arch.AMD64]})
+        assert codes(path, "kunpeng", platforms) == set(), name
+    path = tools.zip("other.jar", {**files, "jni/x86_64-Dragon/libj.so": made[Arch.AMD64]})
+    assert codes(path, "kunpeng", platforms) == {"XC-JAR-001"}
+
+
+def test_the_word_linux_makes_no_other_role(tools: Tools, platforms: Platforms) -> None:
+    """Old releases of sqlite-jdbc: native/ARM/lib.so beside native/Linux/x86_64/lib.so."""
+    made = both(tools, LIBRARY, shared=True)
+    files = {"native/AArch64/liba.so": made[Arch.ARM64], "native/Linux/x86_64/liba.so": made[Arch.AMD64]}
+    assert codes(tools.zip("a.jar", files), "hygon", platforms) == set()
+    files = {"native/AArch64/liba.so": made[Arch.ARM64], "plugin/Linux/x86_64/liba.so": made[Arch.AMD64]}
+    assert codes(tools.zip("b.jar", files), "hygon", platforms) == {"XC-JAR-001"}
+
+
+def test_a_static_library_is_there_for_something_and_not_its_members(tools: Tools, platforms: Platforms) -> None:
+    """OpenSSL in a static library: it has other members on each architecture."""
+    made = {arch: tools.c(arch, "int answer(void) { return 42; }\n", "-c") for arch in (Arch.ARM64, Arch.AMD64)}
+    arm64 = containers.ar({"sum-armv8.o": made[Arch.ARM64], "all.o": made[Arch.ARM64]})
+    amd64 = containers.ar({"sum-x86_64.o": made[Arch.AMD64], "all.o": made[Arch.AMD64]})
+    mixed = containers.ar({"all-aarch64.o": made[Arch.ARM64], "all-x86_64.o": made[Arch.AMD64]})
+    good = tools.zip("good.zip", {"lib/a_linux_arm64.a": arm64, "lib/a_linux_amd64.a": amd64})
+    assert codes(good, "kunpeng", platforms) == set() == codes(good, "hygon", platforms)
+    assert codes(good, "loongson", platforms) == {"XC-PKG-008"}
+    assert codes(tools.zip("mixed.zip", {"lib/a.a": mixed}), "kunpeng", platforms), "a linker is given both"
+
+
+def test_words_for_the_c_library_and_for_32_bits(platforms: Platforms) -> None:
+    """Packages for npm that call their directories linuxglibc-x64 and linuxmusl-x64, or linux_arm32."""
+    architectures = platforms.file.architectures
+    for others, choice in (("linuxmusl-x64", Choice.PASSED_OVER), ("linux-x64-other", Choice.TAKEN)):
+        records = [obj(f"prebuilds/{name}/x.node", "EM_X86_64") for name in ("linuxglibc-x64", others)]
+        roles = Roles([(record, record.path) for record in records], platforms.get("hygon"), architectures)
+        assert [roles.choice(record) for record in records] == [Choice.TAKEN, choice]
+    records = [obj("build/linux_x64/x.node", "EM_X86_64"), obj("build/linux_arm32/x.node", "EM_ARM")]
+    roles = Roles([(record, record.path) for record in records], platforms.get("hygon"), architectures)
+    assert [roles.choice(record) for record in records] == [Choice.TAKEN, Choice.PASSED_OVER]
+
+
+def test_what_tests_of_a_go_module_read_is_data(tools: Tools, platforms: Platforms) -> None:
+    made = tools.c(Arch.AMD64, LIBRARY, shared=True)
+    data = tools.zip("data.zip", {"example.org/m@v1.0.0/internal/testdata/vdso.bin": made})
+    assert codes(data, "kunpeng", platforms) == set()
+    for name in ("example.org/m@v1.0.0/internal/vdso.bin", "testdata/vdso.bin"):
+        assert codes(tools.zip("code.zip", {name: made}), "kunpeng", platforms) == {"XC-ELF-001"}, name
+
+
 def test_the_loader_finds_what_is_delivered_or_it_is_told(tools: Tools, platforms: Platforms) -> None:
     library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
     stubs = {"libanswer.so.1": library}
@@ -499,6 +574,9 @@ PREBUILT = '{"scripts": {"install": "prebuild-install || node-gyp rebuild"}}'
         ('{"libc": ["musl"]}', {"XC-PKG-010"}),
         (PREBUILT, {"XC-PKG-011"}),
         ('{"scripts": {"postinstall": "node install.js"}}', {"XC-PKG-011"}),
+        ('{"scripts": {"postinstall": "node index.js --exec install"}}', {"XC-PKG-011"}),
+        ('{"scripts": {"postinstall": "node index.js --exec installed"}}', set()),
+        ('{"scripts": {"install": "install-from-cache --artifact x.node || node-gyp rebuild"}}', {"XC-PKG-011"}),
         ('{"scripts": {"install": "node-gyp-build", "test": "curl x"}}', set()),
         ('{"optionalDependencies": {"@x/linux-x64": "1", "@x/linux-arm64": "1", "@x/darwin-x64": "1"}}', set()),
         (

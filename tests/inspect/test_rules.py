@@ -133,6 +133,14 @@ def test_the_unwinders_way_to_the_vector_length_is_no_sve(tools: Tools) -> None:
     assert not scan_isa(read_elf(data, "x"), data).uses
 
 
+def test_the_unwinders_way_to_untag_a_frame_is_no_mte(tools: Tools) -> None:
+    """LLVM's libunwind executes STG for frames that are said to be tagged; elsewhere it is an instruction of MTE."""
+    for name, wanted in (("_ZN9libunwind17DwarfInstructions13stepWithDwarfE", set()), ("step", {"mte"})):
+        text = f'void {name}(long *p) {{ __asm__(".inst 0xd9200800" :: "r"(p) : "memory"); }}\n'
+        data = tools.c(Arch.ARM64, text, shared=True)
+        assert set(scan_isa(read_elf(data, "x"), data).uses) == wanted
+
+
 @pytest.mark.tools
 def test_a_static_library_is_guarded_by_any_of_its_members(tools: Tools, platforms: Platforms) -> None:
     target = Target(Arch.ARM64, platforms.file.architectures[Arch.ARM64], "2.28")
@@ -251,6 +259,8 @@ def test_a_wheel_that_needs_more_than_it_promises(tools: Tools, platforms: Platf
     findings = {f.code: f for f in found(path, "kunpeng920-kylin_v11", platforms)}
     assert findings["XC-PKG-002"].params["policy"] == "manylinux_2_34"
     assert findings["XC-PKG-002"].params["version"] == "GLIBC_2.34"
+    assert findings["XC-PKG-002"].certainty == "note", "a system of that glibc runs it all the same"
+    assert codes(path, "kunpeng", platforms) == {"XC-PKG-002", "XC-ELF-010"}
     newer = tools.zip("x-1.0-cp311-cp311-manylinux_2_34_aarch64.whl", {"x/a.so": module})
     assert codes(newer, "kunpeng920-kylin_v11", platforms) == set()
     assert "XC-PKG-003" in codes(newer, "kunpeng", platforms)

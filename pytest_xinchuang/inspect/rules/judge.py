@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from pytest_xinchuang.core.finding import Certainty, Finding
@@ -30,6 +31,12 @@ class Judge:
     ) -> None:
         shown = {key: value if isinstance(value, Message) else str(value) for key, value in params.items()}
         self.findings.append(Finding(code, certainty, place, self.platform.id, shown, evidence or {}))
+
+    def soften(self, begin: int) -> None:
+        """What is certain from ``begin`` on may be kept from happening: another file is made in the place of this one."""
+        for number, finding in enumerate(self.findings[begin:], begin):
+            if finding.certainty is Certainty.CERTAIN:
+                self.findings[number] = replace(finding, certainty=Certainty.GUARDED)
 
     @cached_property
     def ground(self) -> Ground:

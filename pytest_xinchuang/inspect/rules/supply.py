@@ -15,6 +15,7 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.npm import FETCHING, STEPS, manifest_of
 from pytest_xinchuang.inspect.search import How, Search, Supply
 
 SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
@@ -51,7 +52,7 @@ def _check_lacking(
 ) -> None:
     known = {a.elf_machine: str(name) for name, a in architectures.items()}
     have = sorted({known.get(record.elf.machine, record.elf.machine) for record in lacking})
-    certainty = Certainty.GUARDED if all(_is_built(node, record) for record in lacking) else Certainty.CERTAIN
+    certainty = Certainty.GUARDED if all(is_built(node, record) for record in lacking) else Certainty.CERTAIN
     judge.find(
         "XC-JAR-001" if node.kind == "jar" else "XC-PKG-008",
         certainty,
@@ -64,10 +65,32 @@ def _check_lacking(
     )
 
 
-def _is_built(node: Node, record: ElfRecord) -> bool:
-    """Whether an installer can build the file: ``prebuilds`` beside the sources of npm's package."""
+def is_built(node: Node, record: ElfRecord) -> bool:
+    """Whether an installer can build the file: ``prebuilds`` beside the sources of npm's package, or any file of a package that
+    npm builds by node-gyp when it is installed.
+    """
     before, found, _after = f"/{record.path}".rpartition("/prebuilds/")
-    return bool(found) and any(posixpath.join(before, name).strip("/") in node.members for name in SOURCES)
+    if found and any(posixpath.join(before, name).strip("/") in node.members for name in SOURCES):
+        return True
+    # What stands in node_modules was installed before, and is not built again.
+    return is_tried(node, record) or (record.path.startswith(PACKAGE) and f"{PACKAGE}binding.gyp" in node.members)
+
+
+def is_tried(node: Node, record: ElfRecord) -> bool:
+    """Whether a program that npm runs when it installs the package takes the file, or another one that it fetches or builds."""
+    if not record.path.startswith(PACKAGE):
+        return False
+    _name, said = manifest_of(node)
+    scripts = said.get("scripts") if said is not None else None
+    texts = [str(scripts.get(step, "")) for step in STEPS] if isinstance(scripts, dict) else []
+    return any(_TRYING.search(text) or FETCHING.search(text) for text in texts)
+
+
+PACKAGE = "package/"
+"""The directory of a tarball of `npm pack`."""
+
+_TRYING = re.compile(r"\b(?:node-gyp-build|cmake-js|cmake-ts|cnoke|pkg-prebuilds-verify)\b")
+"""Programs that look whether a file can be loaded, and build another one from the sources where it cannot."""
 
 
 def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRecord]) -> None:

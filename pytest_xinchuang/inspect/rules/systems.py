@@ -1,17 +1,13 @@
-"""Rules about packages against the system that installs them: its package format, compressors, Python and glibc."""
+"""Rules about packages against the system that installs them: its package format and compressors."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Confidence
 from pytest_xinchuang.inspect.artifact import Node
-from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.rules.judge import Judge
-from pytest_xinchuang.inspect.rules.npm import manifest_of
 from pytest_xinchuang.messages import _, joined, verbatim
 
 SUFFIXES = {"": "none", "gz": "gzip", "bz2": "bzip2", "lzma": "lzma", "xz": "xz", "zst": "zstd"}
@@ -23,9 +19,6 @@ ALWAYS = frozenset({"none", "gzip", "bzip2", "lzma", "xz"})
 DELIVERIES = frozenset({"directory", "tar", "zip", "compressed"})
 """What holds packages that are to be installed."""
 
-NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
-"""Node.js and the glibc that its own builds ask for (BUILDING.md of each release), the newest first."""
-
 
 def check_systems(judge: Judge, node: Node) -> bool:
     """What the platform's system says to one container; False where it cannot install it at all."""
@@ -33,9 +26,6 @@ def check_systems(judge: Judge, node: Node) -> bool:
         if not check_family(judge, node):
             return False
         check_compressors(judge, node)
-    elif node.kind == "wheel":
-        check_python(judge, node)
-    check_node(judge, node)
     return True
 
 
@@ -111,66 +101,3 @@ def _known(judge: Judge, compressor: str, *, sure: bool) -> object:
     return _(
         "whether it reads {name} is only inferred: {source}", name=verbatim(compressor), source=verbatim(fact.source)
     )
-
-
-def _python_tags(name: str) -> Iterator[str]:
-    """The Python tags of a wheel's name (PEP 427)."""
-    parts = name.rpartition("/")[2].removesuffix(".whl").split("-")
-    if len(parts) in (5, 6):
-        yield from parts[-3].split(".")
-
-
-def check_python(judge: Judge, node: Node) -> None:
-    """A wheel that the system's own Python does not take: another one has to come along. Told, and no failure."""
-    fact = judge.platform.system.software.python
-    tags = [tag for tag in _python_tags(node.name) if re.fullmatch(r"cp3[0-9]+", tag)]
-    if fact.value is None or not tags or "abi3" in node.name:
-        return
-    own = f"cp{''.join(fact.value.split('.')[:2])}"
-    if own not in tags:
-        judge.find(
-            "XC-DIST-003",
-            Certainty.NOTE,
-            node.place,
-            package=node.name,
-            tags=", ".join(tags),
-            python=fact.value,
-            system=judge.platform.system.title.message(),
-        )
-
-
-def check_node(judge: Judge, node: Node) -> None:
-    """What the delivery's own package.json asks of Node.js, against the system's glibc. Told, and no failure."""
-    _name, package = manifest_of(node)
-    libc = judge.platform.system.libc_version.value if judge.platform.system.libc == "glibc" else None
-    if package is None or libc is None:
-        return
-    engines = package.get("engines")
-    least = _least(engines.get("node")) if isinstance(engines, dict) else None
-    if least is None:
-        return
-    asked = next((glibc for node_version, glibc in NODE_LIBC if least >= version_key(node_version)), None)
-    if asked is not None and version_key(libc) < version_key(asked):
-        judge.find(
-            "XC-DIST-004",
-            Certainty.NOTE,
-            node.place,
-            package=node.name,
-            node=".".join(map(str, least)),
-            glibc=asked,
-            system=judge.platform.system.title.message(),
-            libc=libc,
-        )
-
-
-def _least(value: Any) -> tuple[int, ...] | None:
-    """The least version of a range; of several that are joined by ``||``, the least of all. None: it has no lower end."""
-    if not isinstance(value, str) or len(value) > 200:
-        return None
-    found = []
-    for part in value.split("||"):
-        match = re.match(r"\s*(?:>=?|\^|~|=|v)*\s*v?([0-9]+(?:\.[0-9]+){0,2})", part)
-        if match is None:
-            return None
-        found.append(version_key(match.group(1)))
-    return min(found)

@@ -231,9 +231,12 @@ def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfR
     number, tag = min(promised)
     if need.policy == "linux" or (need.policy.startswith("manylinux") and glibc_of(need.policy + "_x") > number):  # type: ignore[operator]
         place = need.asker.place if need.asker else node.place
-        judge.find(
-            "XC-PKG-002", Certainty.CERTAIN, place, package=node.name, tag=tag, version=need.version, policy=need.policy
-        )
+        # The promise is broken for others: a system of that glibc runs it all the same.
+        limit = judge.platform.system.libc_version.value if judge.platform.system.libc == "glibc" else None
+        runs = need.policy.startswith("manylinux") and limit is not None
+        kept = runs and glibc_of(need.policy + "_x") <= version_key(limit)  # type: ignore[operator, arg-type]
+        certainty = Certainty.NOTE if kept else Certainty.CERTAIN
+        judge.find("XC-PKG-002", certainty, place, package=node.name, tag=tag, version=need.version, policy=need.policy)
 
 
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}

@@ -1,4 +1,5 @@
-/* Preloaded into a program: lets it be loaded and its constructors run, and ends it where main would begin.
+/* Preloaded into a program: lets it be loaded and its constructors run, and ends it where main would begin; with XC_RUN it goes
+ * on, and only signals are told.
  *
  * The line goes to the file that XC_PROBE names: "main", or "signal NUMBER FOUND OFFSET FILE".
  */
@@ -7,8 +8,11 @@
 typedef int main_function(int, char **, char **);
 typedef int start_function(main_function *, int, char **, void (*)(void), void (*)(void), void (*)(void), void *);
 
+static int runs;
+
 __attribute__((constructor)) static void begin(void)
 {
+    runs = getenv("XC_RUN") != NULL;
     const char *name = getenv("XC_PROBE");
     int fd = name == NULL ? -1 : open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     unsetenv("LD_PRELOAD");
@@ -29,6 +33,5 @@ int __libc_start_main(main_function *program, int count, char **words, void (*in
                       void (*loader_fini)(void), void *stack_end)
 {
     start_function *real = (start_function *)dlsym(RTLD_NEXT, "__libc_start_main");
-    (void)program;
-    return real(reached, count, words, init, fini, loader_fini, stack_end);
+    return real(runs ? program : reached, count, words, init, fini, loader_fini, stack_end);
 }

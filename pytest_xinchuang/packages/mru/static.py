@@ -41,7 +41,7 @@ REQUIREMENT_OF: dict[str, str] = {
         ("XC-ELF-001", "XC-ELF-002", "XC-ELF-004", "XC-ELF-006", "XC-ELF-007", "XC-ELF-008", "XC-ELF-009"), MACHINE
     ),
     **dict.fromkeys(("XC-ELF-034", "XC-ELF-035", "XC-ELF-036", "XC-ELF-038", "XC-ELF-039"), MACHINE),
-    **dict.fromkeys(("XC-GO-002", "XC-GO-003", "XC-GO-006"), MACHINE),
+    **dict.fromkeys(("XC-GO-002", "XC-GO-003", "XC-GO-006", "XC-SYS-023"), MACHINE),
     **dict.fromkeys(("XC-ELF-010", "XC-ELF-011", "XC-ELF-012", "XC-ELF-013"), SYMBOLS),
     **dict.fromkeys(("XC-ELF-040", "XC-ELF-041", "XC-ELF-042"), SYMBOLS),
     **dict.fromkeys(("XC-ELF-020", "XC-ELF-021", "XC-ELF-032", "XC-ELF-033"), ALIGNMENT),
