@@ -210,6 +210,7 @@ def test_a_packer_that_is_not_known_is_seen_by_its_noise(tmp_path: Path) -> None
 SEEDS = {path.name: content(path) for path in sorted(REAL.iterdir()) if path.suffix != ".md"}
 
 
+@pytest.mark.tools  # a squashfs of a compression that is not read here is handed to unsquashfs, where there is one
 @settings(
     max_examples=300, deadline=4000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
