@@ -34,6 +34,7 @@ FOREIGN = {
     "--collect-only": "pytest",
     "--page-size": "patchelf",
     "--nmagic": "ld",
+    "--android-shlib": "upx",
     "--remove-needed": "patchelf",
     "--replace-needed": "patchelf",
     "--pack-dyn-relocs": "lld",

@@ -45,7 +45,8 @@ class Node:
         classes: path -> class file format of Java's classes that need more than Java 8.
         natives: path -> ``windows`` or ``macos`` of the libraries in it for these.
         facts: what else it says of itself: ``layer``, the place of a layer in its image from the bottom up; ``image``, which
-            image of several that is; ``libc``, the version of the glibc in it.
+            image of several that is; ``libc``, the version of the glibc in it; ``all``, ``data`` where all that is in it stands
+            among a program's data.
     """
 
     kind: str

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_xinchuang.inspect.artifact import Node, taken
 from pytest_xinchuang.inspect.images import Start, images
+from pytest_xinchuang.inspect.maintainer import Effects, effects_of
 from pytest_xinchuang.inspect.record import ElfRecord
 
 LINKS = 40
@@ -48,6 +49,7 @@ class Root:
         texts: path -> content of the files that say something of the whole.
         outer: the root in which the container of this one stands.
         name: where in that.
+        computed: scripts of its packages make files whose names cannot be read from them.
         whole: it is all that its programs see: an image of which no layer is missing. What is not in it is not there.
         start: what is started in it, where it is an image.
     """
@@ -60,6 +62,7 @@ class Root:
     links: dict[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
     outer: Root | None = None
+    computed: bool = False
     whole: bool = False
     start: Start = field(default_factory=Start)
     _libcs: dict[str, str | None] = field(default_factory=dict, repr=False)
@@ -166,21 +169,34 @@ class Root:
             for name in [n for n in known if n.startswith(below)]:
                 del known[name]
 
-    def add(self, node: Node, prefix: str = "") -> None:
-        """Put what a container holds into this root, over what is there."""
+    def add(self, node: Node, prefix: str = "", diverted: Mapping[str, str] | None = None) -> None:
+        """Put what a container holds into this root, over what is there; ``diverted``: path -> where its file goes instead."""
         objects = {_clean(record.path): record for record in node.objects}
+        other = diverted or {}
         for name in node.members:
-            path = prefix + _clean(name)
+            path = other.get(prefix + _clean(name), prefix + _clean(name))
             self.links.pop(path, None)
             self.files[path] = objects.get(_clean(name))
             self.texts.pop(path, None)
         for path, record in objects.items():
-            self.files.setdefault(prefix + path, record)  # a file that is delivered by itself
+            path = prefix + path
+            self.files.setdefault(other.get(path, path), record)  # a file that is delivered by itself
         self.texts |= {prefix + _clean(name): text for name, text in node.texts.items()}
         for name, target in node.links.items():
-            path = prefix + _clean(name)
+            path = other.get(prefix + _clean(name), prefix + _clean(name))
             self.files.pop(path, None)
             self.links[path] = target
+
+    def apply(self, effects: Effects) -> None:
+        """What the scripts of an installed package make."""
+        self.computed = self.computed or effects.computed
+        directories = {parent for name in (*self.files, *self.links) for parent in _parents(name)} | _DIRECTORIES
+        for path, target in effects.links.items():
+            if path in directories:
+                path = posixpath.join(path, posixpath.basename(target))
+            if path not in self.files or path in effects.forced:
+                self.files.pop(path, None)
+                self.links[path] = target
 
 
 class Delivery:
@@ -253,10 +269,17 @@ class Delivery:
         for arch in sorted({architecture_of(node) for node in nodes} - INDEPENDENT) or ([""] if of_all else []):
             mine = [*of_all, *(node for node in nodes if architecture_of(node) == arch)]
             root = self._root(Kind.SYSTEM, mine[-1].place, outer, arch=arch)
+            effects = {id(node): effects_of(_texts(node)) for node in mine}
             for node in mine:
+                diverted: dict[str, str] = {}
+                for other in mine:
+                    if other is not node:
+                        diverted |= effects[id(other)].diverted
                 for part in (node, *node.children):
                     if part is node or part.name.startswith("data.tar"):
-                        root.add(part)
+                        root.add(part, diverted=diverted)
+            for node in mine:
+                root.apply(effects[id(node)])
             for node in mine:
                 inner = [c for c in node.children if not c.name.startswith(("data.tar", "control.tar"))]
                 inner += [c for part in node.children if part.name.startswith("data.tar") for c in part.children]
@@ -282,6 +305,18 @@ class Delivery:
             if child.name not in taken:
                 self._visit(child, outer)
 
+
+def _texts(package: Node) -> dict[str, bytes]:
+    """The scripts and fields of a package: in a deb's control.tar, and in an rpm itself."""
+    controls = [child for child in package.children if child.name.startswith("control.tar")]
+    return {name: text for node in (controls or [package]) for name, text in node.texts.items()}
+
+
+_DIRECTORIES = frozenset(
+    ["etc", "usr", "opt"]
+    + [f"{top}{name}" for top in ("", "usr/", "usr/local/") for name in ("bin", "sbin", "lib", "lib64", "share")]
+)
+"""Directories that every system has (FHS 3.0)."""
 
 INDEPENDENT = frozenset({"", "all", "noarch"})
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pytest_xinchuang.core.platform import Architecture
+from pytest_xinchuang.inspect.elf_odd import Odd
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.messages import Message, _
 
@@ -128,7 +129,8 @@ class ElfObject:
         exports: names of the defined dynamic symbols.
         static_tls: DF_STATIC_TLS, or relocations of that kind, for not all linkers set it: it must be loaded when the program
             starts, or fit into what is left of the static block.
-        tls_size: bytes of thread-local storage for each thread.
+        tls_size: bytes of thread-local storage for each thread; ``tls_align``: what its place is a multiple of.
+        own_tls_offsets: it reaches that by the initial-exec model: at a distance from the thread's pointer that is fixed.
         exec_stack: asks for an executable stack; None where PT_GNU_STACK is missing.
         relro: ``none``, ``partial`` or ``full``.
         abi_note: the kernel of the "GNU/Linux x.y.z" note.
@@ -149,6 +151,7 @@ class ElfObject:
         relr: has DT_RELR.
         relocations: the types of its dynamic relocations.
         unversioned: undefined symbols, not weak, that ask for no version: any loaded object may bring them.
+        odd: what is odd in its headers and its dynamic segment.
         isa_needed: the bits of the GNU property "x86 ISA needed": 1 baseline, 2, 4 and 8 the levels 2 to 4.
     """
 
@@ -171,6 +174,8 @@ class ElfObject:
     exports: frozenset[str] = frozenset()
     static_tls: bool = False
     tls_size: int = 0
+    tls_align: int = 0
+    own_tls_offsets: bool = False
     exec_stack: bool | None = None
     text_relocations: bool = False
     relro: str = "none"
@@ -197,6 +202,7 @@ class ElfObject:
     relocations: frozenset[int] = frozenset()
     isa_needed: int = 0
     unversioned: frozenset[str] = frozenset()
+    odd: frozenset[Odd] = frozenset()
 
     @property
     def program(self) -> bool:

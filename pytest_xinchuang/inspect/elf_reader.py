@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
+from pytest_xinchuang.inspect.elf_dynamic import oddities
 from pytest_xinchuang.inspect.elf_notes import Notes, read_notes
+from pytest_xinchuang.inspect.elf_tls import own_offsets
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
 from pytest_xinchuang.inspect.unwind import unwind_starts
 from pytest_xinchuang.messages import Message, _
@@ -199,7 +201,7 @@ class ElfReader:
         values = self.tags.get(number)
         return values[0] if values else None
 
-    def _dynamic_bytes(self, address_tag: int, size: int | None) -> bytes:
+    def dynamic_bytes(self, address_tag: int, size: int | None) -> bytes:
         address = self.tag(address_tag)
         offset = self.offset_of(address) if address is not None else None
         if offset is None:
@@ -208,7 +210,7 @@ class ElfReader:
 
     @cached_property
     def strings(self) -> bytes:
-        return self._dynamic_bytes(DT_STRTAB, self.tag(DT_STRSZ) or 0)
+        return self.dynamic_bytes(DT_STRTAB, self.tag(DT_STRSZ) or 0)
 
     def _symbol_count(self) -> int:
         """How many dynamic symbols there are: by the hash table, which the loader itself relies on."""
@@ -266,7 +268,7 @@ class ElfReader:
         count = self._symbol_count()
         if not count:
             return []
-        raw = self._dynamic_bytes(DT_SYMTAB, count * (24 if self.wide else 16))
+        raw = self.dynamic_bytes(DT_SYMTAB, count * (24 if self.wide else 16))
         return self._symbols(raw, self.strings)
 
     def _symbols(self, raw: bytes, strings: bytes) -> list[tuple[str, int, int, int, int]]:
@@ -295,7 +297,7 @@ class ElfReader:
         return tuple(part for text in texts for part in text.split(":") if part)
 
     def _needed_versions(self) -> tuple[Needed, ...]:
-        raw = self._dynamic_bytes(DT_VERNEED, None) if self.tag(DT_VERNEED) is not None else b""
+        raw = self.dynamic_bytes(DT_VERNEED, None) if self.tag(DT_VERNEED) is not None else b""
         by_index: dict[int, tuple[str, str, bool]] = {}
         place, left = 0, min(self.tag(DT_VERNEEDNUM) or 0, len(raw) // 16)
         while left and place + 16 <= len(raw):
@@ -332,11 +334,11 @@ class ElfReader:
 
     def _version_indexes(self) -> tuple[int, ...]:
         count = len(self.symbols)
-        raw = self._dynamic_bytes(DT_VERSYM, 2 * count)
+        raw = self.dynamic_bytes(DT_VERSYM, 2 * count)
         return struct.unpack(f"{self.order}{len(raw) // 2}H", raw[: len(raw) // 2 * 2])
 
     def _provided_versions(self) -> frozenset[str]:
-        raw = self._dynamic_bytes(DT_VERDEF, None) if self.tag(DT_VERDEF) is not None else b""
+        raw = self.dynamic_bytes(DT_VERDEF, None) if self.tag(DT_VERDEF) is not None else b""
         found = set()
         place, left = 0, min(self.tag(DT_VERDEFNUM) or 0, len(raw) // 20)
         while left and place + 20 <= len(raw):
@@ -398,6 +400,8 @@ class ElfReader:
             exports=frozenset(name for name, _, index, _, _ in self.symbols if index and name),
             static_tls=bool(flags & DF_STATIC_TLS) or INITIAL_EXEC.get(self.machine) in self.relocations,
             tls_size=sum(s.memory for s in tls or ()),
+            tls_align=max((s.align for s in tls or ()), default=0),
+            own_tls_offsets=tls is not None and own_offsets(self),
             exec_stack=bool(stack[0].flags & PF_X) if stack else None,
             text_relocations=DT_TEXTREL in self.tags or bool(flags & DF_TEXTREL),
             relro=relro,
@@ -424,6 +428,7 @@ class ElfReader:
             relr=DT_RELR in self.tags,
             relocations=self.relocations,
             unversioned=self._unversioned(),
+            odd=oddities(self),
         )
 
     def _unversioned(self) -> frozenset[str]:
@@ -479,7 +484,7 @@ class ElfReader:
         for address, size, addend in tables:
             if self.tag(address) is None:
                 continue
-            raw = self._dynamic_bytes(address, self.tag(size) or 0)
+            raw = self.dynamic_bytes(address, self.tag(size) or 0)
             step = self.word * (3 if addend else 2)
             words = array("I", raw[: len(raw) // step * step])
             if (self.order == "<") != (sys.byteorder == "little"):

@@ -26,13 +26,14 @@ from pytest_xinchuang.inspect.rules.brought import brought
 from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check_from_system
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
 from pytest_xinchuang.inspect.rules.elsewhere import check_elsewhere
-from pytest_xinchuang.inspect.rules.embedded import check_embedded
+from pytest_xinchuang.inspect.rules.embedded import check_embedded, is_embedded
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.interpreters import check_interpreters
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.java import check_java
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.kernels import check_kernel
+from pytest_xinchuang.inspect.rules.modules import Kernels, check_module
 from pytest_xinchuang.inspect.rules.needs import check_bpf, check_series, check_undefined
 from pytest_xinchuang.inspect.side_by_side import SideBySide
 from pytest_xinchuang.inspect.walk import Bounds, Walker
@@ -171,12 +172,14 @@ class Verdicts:
         self.freestanding = freestanding
         self.judge = Judge(platform)
         self._closures: dict[int, Closure] = {}
+        self._kernels = Kernels()
         self._nodes: list[Node] = []
 
     def of(self, inspection: Inspection) -> list[Finding]:
         """All findings about ``inspection``, in the order of its tree."""
         delivered = inspection.delivered(self.platform, self.architectures)
         self._closures.clear()
+        self._kernels = Kernels(inspection.root)
         self._nodes.clear()
         self._node(inspection.root, delivered, judged=False)
         taken = delivered.taken
@@ -213,7 +216,8 @@ class Verdicts:
             proceed = packages.check_package(judge, node)
         elif node.kind == "image":
             proceed = packages.check_image(judge, node, self.architectures)
-        elif node.kind == "embedded":
+        hidden = is_embedded(node)
+        if hidden:
             records = check_embedded(judge, node, records)
         for record in node.objects:
             check_bpf(judge, record)
@@ -226,7 +230,7 @@ class Verdicts:
             return
         self._nodes.append(node)
         choices = [(record, delivered.choice[id(record)]) for record in records]
-        if not judged and node.kind != "embedded":
+        if not judged and not hidden:
             supply.check_choices(judge, node, choices, self.architectures)
             packages.check_names(judge, [r for r, choice in choices if choice is not Choice.DATA], delivered.roles)
         asks = ""
@@ -271,6 +275,7 @@ class Verdicts:
             rule(self.judge, record)
         check_isa(self.judge, record, around.asks)
         check_go(self.judge, record)
+        check_module(self.judge, record, self._kernels)
         check_kernel(self.judge, record)
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa_hits import Hit, Hits
-from pytest_xinchuang.inspect.isa_whole import vermagic_of, whole_guard
+from pytest_xinchuang.inspect.isa_vsyscall import vsyscall
+from pytest_xinchuang.inspect.isa_whole import whole_guard
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class IsaScan:
         asks: how the object asks for the CPU's features at all; empty: it does not.
         reads_cpucfg: it reads LoongArch's configuration words, which say what the CPU has and not what the kernel enabled.
         calls: number of a system call -> the first place where the code itself makes it.
-        vermagic: what a kernel module says of the kernel that it was built for; empty for others.
+        vsyscall: where its code first calls into the vsyscall page of x86-64, and which function of it.
         scanned: bytes of code.
     """
 
@@ -92,7 +93,7 @@ class IsaScan:
     asks: str = ""
     reads_cpucfg: bool = False
     calls: dict[int, int] = field(default_factory=dict)
-    vermagic: str = ""
+    vsyscall: tuple[int, str] | None = None
     scanned: int = 0
 
 
@@ -103,7 +104,7 @@ def scan_isa(elf: ElfObject, data: bytes, path: str = "") -> IsaScan:
         HostFault: the disassembler for this architecture is not installed.
     """
     whole = whole_guard(elf, data, path or elf.name)
-    scan = IsaScan(asks=whole, vermagic=vermagic_of(elf, data))
+    scan = IsaScan(asks=whole, vsyscall=vsyscall(elf, data))
     scanner = _scanner(elf)
     if scanner is None:
         return scan

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pytest_xinchuang.inspect.kernel_module import is_symvers
+
 KEPT_TEXTS = (
     "WHEEL",
     "METADATA",
@@ -17,6 +19,8 @@ KEPT_TEXTS = (
     "os-release",
     "control",
     "package.json",
+    "preinst",
+    "postinst",
     "release",
 )
 
@@ -42,4 +46,5 @@ def is_text(name: str) -> bool:
         or saved
         or name.endswith((".runtimeconfig.json", ".pom"))
         or _LD_SO_CONF.search(name) is not None
+        or is_symvers(name)
     )

@@ -13,6 +13,7 @@ from pytest_xinchuang.inspect.formats.entropy import without_code
 from pytest_xinchuang.inspect.formats.upx import is_code_packed
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.isa_whole import is_chosen_by_path
+from pytest_xinchuang.inspect.kernel_module import read_module
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules import elf_rules
 from pytest_xinchuang.messages import Message, _, verbatim
@@ -56,7 +57,8 @@ class ObjectReader:
         # Functions have served the scan, and are by far the largest part of an object.
         slim = replace(elf, functions=())
         digest = digest or hashlib.sha256(data).hexdigest()
-        return ElfRecord(place, path or place, slim, scan, fault, elf_rules.embeds(elf, data), digest)
+        module = read_module(data, place) if elf.relocatable else None
+        return ElfRecord(place, path or place, slim, scan, fault, elf_rules.embeds(elf, data), digest, module)
 
 
 Outcome = ElfRecord | Message

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.isa import IsaScan
+from pytest_xinchuang.inspect.kernel_module import KernelModule
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class ElfRecord:
         place: the object as a person finds it, ``outer!inner``.
         path: its path inside of the innermost container.
         isa: the scan of its code; None where it was not made, and ``isa_fault`` says why.
+        module: what it says as a kernel module; None: it is none.
         marks: texts that say what the object embeds: mark -> what was found.
     """
 
@@ -26,6 +28,7 @@ class ElfRecord:
     isa_fault: tuple[str, str] | None = None
     marks: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
+    module: KernelModule | None = None
 
     @property
     def file_name(self) -> str:

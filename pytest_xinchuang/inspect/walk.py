@@ -19,6 +19,7 @@ from typing import Any
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
 from pytest_xinchuang.inspect.formats import upx
+from pytest_xinchuang.inspect.formats.among import among, debug_data
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
 from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere
@@ -29,6 +30,7 @@ from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
 from pytest_xinchuang.inspect.formats.members import members
 from pytest_xinchuang.inspect.held import Held, Regions, mapped, part_of
+from pytest_xinchuang.inspect.kernel_module import MOST_SYMVERS, is_symvers
 from pytest_xinchuang.inspect.names import SCRIPTS, is_blob, is_text
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
@@ -265,7 +267,7 @@ class Walker:
                 behind = behind_program(data)
             end = len(data) if behind is None else behind[1]
             if bytes(data[16:18]) not in CORE:  # what was mapped when it died is in it
-                self._embedded(node, name, embedded(data, 64, end), data, depth, place)
+                self._among(node, name, data, end, depth, place)
             if behind is None:
                 return
             kind, begin = behind
@@ -286,7 +288,15 @@ class Walker:
             program = upx.unpacked(data, self)
         node.children.append(child)
         self.on_object(child, name.rpartition("/")[2], program)
-        self._embedded(child, name, embedded(program, 64, len(program)), program, depth + 1, place)
+        self._among(child, name, program, len(program), depth + 1, place)
+
+    def _among(self, node: Node, name: str, data: Any, end: int, depth: int, place: str) -> None:
+        """What a program has among its data, as it is and compressed."""
+        plain = list(embedded(data, 64, end))
+        self._embedded(node, name, plain, data, depth, place)
+        ranges = [*debug_data(data), *((hidden.begin, hidden.end) for hidden in plain)]
+        with translated():
+            self._embedded(node, name, among(data, 64, end, ranges, self), data, depth, place, data_of_program=True)
 
     def _rest(self, node: Node, name: str, data: Any, begin: int, depth: int, place: str) -> None:
         """What stands behind something else, as a file of the same name."""
@@ -297,7 +307,16 @@ class Walker:
                 self._blob(node, name, content, depth + 1)
 
     def _embedded(
-        self, node: Node, name: str, found: Iterable[Hidden], data: Any, depth: int, place: str, base: int = 0
+        self,
+        node: Node,
+        name: str,
+        found: Iterable[Hidden],
+        data: Any,
+        depth: int,
+        place: str,
+        base: int = 0,
+        *,
+        data_of_program: bool = False,
     ) -> None:
         """Objects and containers that a file has among its bytes: told as such, for whether they are used cannot be seen."""
         child: Node | None = None
@@ -309,6 +328,8 @@ class Walker:
                 if self._too_deep(place, depth):
                     return
                 child = Node("embedded", place, name, node)
+                if data_of_program:
+                    child.facts["all"] = "data"
                 node.children.append(child)
             self._count_member()
             inside = f"0x{base + hidden.begin:x}"
@@ -330,7 +351,10 @@ class Walker:
     def _keep_text(self, node: Node, name: str, data: Any) -> None:
         """Keep the content of a small file that says something of the whole."""
         blob = node.kind in ("tar", "compressed", "directory") and is_blob(name) and bytes(data[:1]) == b"{"
-        if not (is_text(name) or blob) or len(data) >= MOST_TEXT:
+        if node.kind == "compressed" and is_symvers(node.name):
+            name = node.name
+        most = MOST_SYMVERS if is_symvers(name) else MOST_TEXT
+        if not (is_text(name) or blob) or len(data) >= most:
             return
         self._kept += len(data)
         if self._kept > self.bounds.texts:

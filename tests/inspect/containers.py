@@ -85,10 +85,11 @@ def ar(files: dict[str, bytes]) -> bytes:
     return out
 
 
-def deb(files: dict[str, bytes], control: str) -> bytes:
+def deb(files: dict[str, bytes], control: str, scripts: dict[str, str] | None = None) -> bytes:
+    own = {f"./{name}": text.encode() for name, text in {"control": control, **(scripts or {})}.items()}
     members = {
         "debian-binary": b"2.0\n",
-        "control.tar.gz": tar({"./control": control.encode()}, "w:gz"),
+        "control.tar.gz": tar(own, "w:gz"),
         "data.tar.xz": tar({f"./{n}": d for n, d in files.items()}, "w:xz"),
     }
     out = b"!<arch>\n"
@@ -109,7 +110,9 @@ def cpio(files: dict[str, bytes]) -> bytes:
     return out
 
 
-def rpm(files: dict[str, bytes], name: str, arch: str, compressor: str = "gzip") -> bytes:
+def rpm(
+    files: dict[str, bytes], name: str, arch: str, compressor: str = "gzip", more: dict[int, str] | None = None
+) -> bytes:
     """A lead, an empty signature, a header with name, version and architecture, and a compressed cpio archive."""
 
     def header(tags: dict[int, str]) -> bytes:
@@ -123,7 +126,10 @@ def rpm(files: dict[str, bytes], name: str, arch: str, compressor: str = "gzip")
     signature = header({})
     signature += bytes(-(len(lead) + len(signature)) % 8)
     return (
-        lead + signature + header({1000: name, 1001: "1.0", 1022: arch, 1125: compressor}) + gzip.compress(cpio(files))
+        lead
+        + signature
+        + header({1000: name, 1001: "1.0", 1022: arch, 1125: compressor, **(more or {})})
+        + gzip.compress(cpio(files))
     )
 
 

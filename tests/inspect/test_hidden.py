@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bz2
 import gzip
 import lzma
 import random
@@ -12,12 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
+from pytest_xinchuang.inspect.walk import Bounds
 from pytest_xinchuang.sandbox.wall.formats import refuser
 from tests.inspect import containers
 
@@ -39,6 +42,15 @@ def told(path: Path, platforms: Platforms) -> set[tuple[str, Certainty]]:
     found = Verdicts(platform, platforms.file.architectures).of(inspection)
     found += problems_as_findings(inspection.problems, platform.id)
     return {(f.code, f.certainty) for f in found if f.certainty is not Certainty.NOTE}
+
+
+def with_data(data: bytes) -> bytes:
+    """A program with these bytes in its segment, among others."""
+    whole = bytearray(GOOD.ljust(4096, b"\0") + data + b"behind it")
+    (begin,) = struct.unpack_from("<Q", whole, 32)
+    struct.pack_into("<I", whole, begin + 4, 4)  # no code is in it
+    struct.pack_into("<QQ", whole, begin + 32, len(whole), len(whole))
+    return bytes(whole)
 
 
 def uuencoded(data: bytes) -> bytes:
@@ -84,6 +96,11 @@ def hiding(elf: bytes) -> dict[str, bytes]:
         "initrd-packed-twice.img": gzip.compress(kernel + bytes(4)) + gzip.compress(containers.cpio({"bin/init": elf})),
         "initrd-other.img": gzip.compress(kernel) + bytes(8) + lzma.compress(containers.cpio({"bin/init": elf})),
         "tool": GOOD.ljust(4096, b"\0") + elf + bytes(40),
+        "tool-gzip": with_data(gzip.compress(elf) + bytes(40)),
+        "tool-xz": with_data(lzma.compress(JUNK) + b"#" + lzma.compress(elf)),
+        "tool-bzip2": with_data(bz2.compress(elf) + bytes(40)),
+        "tool-zstd": with_data(zstandard.compress(elf) + bytes(40)),
+        "tool-tar": with_data(packed + b"#"),
         "resources.bin": b"RES\0" + JUNK + elf + JUNK,
         "self.sh": script + base64.encodebytes(elf),
         "long-line.sh": script + base64.b64encode(elf),
@@ -221,6 +238,47 @@ def test_a_signed_kernel_module_and_a_short_rest_are_no_matter(tmp_path: Path, p
     for name, rest in (("a.ko", signature), ("b", b"check sum"), ("c", bytes(9000))):
         (tmp_path / name).write_bytes(GOOD + rest)
     assert not told(tmp_path, platforms)
+
+
+@pytest.mark.parametrize("data", [
+    gzip.compress(BAD[:18] + struct.pack("<H", 190) + BAD[20:]), zstandard.compress(BAD[:18] + b"\xe0\0" + BAD[20:]),
+    gzip.compress(BAD[:18] + struct.pack("<H", 247) + BAD[20:]), gzip.compress(BAD[:16] + b"\1\0" + BAD[18:]),
+    zstandard.compress(b"!<arch>\n" + JUNK),
+    gzip.compress(JUNK), lzma.compress(b"text " * 99), gzip.compress(b""), gzip.compress(b"\x7fELF"), b"\x1f\x8b\x08" * 99,
+    gzip.compress(containers.tar({"page.1": b".TH"})), b"\xfd7zXZ\0\0\4" + JUNK, b"BZh91AY&SY" + JUNK,
+    b"\x28\xb5\x2f\xfd" + JUNK, gzip.compress(gzip.compress(JUNK)),
+])  # fmt: skip
+def test_compressed_data_of_a_program_are_no_matter(data: bytes, tmp_path: Path, platforms: Platforms) -> None:
+    (tmp_path / "server").write_bytes(with_data(data))
+    assert not told(tmp_path, platforms)
+
+
+def test_a_compressed_program_among_data_is_undecided(tmp_path: Path, platforms: Platforms) -> None:
+    """Whether it is started cannot be seen: an agent may carry one for each machine."""
+    both = containers.tar({"linux-amd64/helper": BAD, "linux-arm64/helper": GOOD})
+    for data, wanted in (
+        (gzip.compress(BAD), {("XC-BAD-010", Certainty.UNDECIDED)}),
+        (gzip.compress(containers.tar({"bin/app": BAD})), {("XC-BAD-010", Certainty.UNDECIDED)}),
+        (gzip.compress(GOOD), set()),
+        (gzip.compress(both), set()),
+        (
+            gzip.compress(BAD + random.Random(1).randbytes(9000))[:-3000] + bytes(6000),
+            {("XC-BAD-002", Certainty.UNDECIDED)},
+        ),
+    ):
+        (tmp_path / "server").write_bytes(with_data(data))
+        assert told(tmp_path, platforms) == wanted
+
+
+def test_compressed_data_without_end_are_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "tool"
+    path.write_bytes(with_data(gzip.compress(BAD + bytes(1 << 30), 1)))
+    begun = time.monotonic()
+    found = Inspector(bounds=Bounds(expanded=64 << 20)).read(path)
+    assert "XC-BAD-003" in {p.code for p in found.problems}
+    assert time.monotonic() - begun < 30
+    path.write_bytes(with_data(b"\x1f\x8b\x08\0\0\0\0\0\0\3" * 30_000))
+    assert "XC-BAD-003" in {p.code for p in read(path).problems}
 
 
 def test_many_hidden_objects_have_an_end(tmp_path: Path) -> None:

@@ -164,3 +164,54 @@ def test_damaged_modules_and_texts_are_read_all_the_same(tmp_path: Path) -> None
     ):
         data = head + tail
         assert vermagic_of(read_elf(data, "m.ko"), data) == wanted
+
+
+OLD_TIME = '__asm__(".text\\n.globl now\\n.type now,@function\\nnow: {load}\\n\\t{call}\\n\\tret\\n.size now,.-now");\n'
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("load", "call", "function"), [
+    ("mov $0xffffffffff600400, %rax", "call *%rax", "time"),
+    ("movabs $0xffffffffff600000, %rax\\n\\tsub $8, %rsp", "call *%rax\\n\\tadd $8, %rsp", "gettimeofday"),
+    ("mov $0xffffffffff600800, %r11\\n\\txor %edi, %edi", "jmp *%r11", "getcpu"),
+    ("mov $0xffffffffff600400, %rcx", "call *%rax", ""),
+    ("mov $0xffffffffff600400, %rax", "cmp %rax, %rdi", ""),
+    ("mov $0xffffffffff600400, %rax", "call *%r8", ""),
+    ("mov $0x600400, %rax", "call *%rax", ""),
+])  # fmt: skip
+def test_calls_into_the_vsyscall_page(
+    load: str, call: str, function: str, tmp_path: Path, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As glibc 2.12's time() does; a program that only compares with the address does not."""
+    from pytest_xinchuang.inspect.rules import isa_rules
+
+    data = built(OLD_TIME.format(load=load, call=call), Arch.AMD64, tmp_path, platforms, shared=True)
+    findings = found(data, "hygon", platforms, tmp_path)
+    told = [(f.certainty, f.params["function"]) for f in findings if f.code == "XC-SYS-015"]
+    assert told == ([(Certainty.UNDECIDED, function)] if function else [])
+    root = tmp_path / "root/boot"
+    root.mkdir(parents=True)
+    monkeypatch.setattr(isa_rules, "own_rootfs", lambda platform: tmp_path / "root")
+    for text, wanted in (
+        ("CONFIG_X86=y\nCONFIG_X86_VSYSCALL_EMULATION=y\nCONFIG_LEGACY_VSYSCALL_XONLY=y\n", []),
+        ("CONFIG_X86=y\nCONFIG_X86_VSYSCALL_EMULATION=y\nCONFIG_LEGACY_VSYSCALL_NONE=y\n", [Certainty.CERTAIN]),
+        ("CONFIG_X86=y\n# CONFIG_X86_VSYSCALL_EMULATION is not set\n", [Certainty.CERTAIN]),
+        ("CONFIG_ARM64=y\n", [Certainty.UNDECIDED]),
+    ):
+        (root / "config-4.19.90").write_text(text)
+        assert only(found(data, "hygon", platforms, tmp_path), "XC-SYS-015") == (wanted if function else [])
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("text", "name"), [
+    ("<jemalloc>: Unsupported system page size\\n", "jemalloc"),
+    ("(malloc) Compile-time page size does not divide the runtime one.\\n", "mozjemalloc"),
+    ("page size", ""),
+])  # fmt: skip
+def test_allocators_for_one_page_size(text: str, name: str, tmp_path: Path, platforms: Platforms) -> None:
+    source = f'const char *said(void) {{ return "{text}"; }}\n'
+    data = built(source, Arch.ARM64, tmp_path, platforms, shared=True)
+    told = [f.params["allocator"] for f in found(data, "kunpeng", platforms, tmp_path) if f.code == "XC-ELF-027"]
+    page = platforms.get("kunpeng").page_size
+    assert page is not None
+    assert told == ([name] if name and page.value != 4096 else [])

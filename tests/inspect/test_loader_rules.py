@@ -12,9 +12,11 @@ from pytest_xinchuang.core.finding import Certainty, load_findings
 from pytest_xinchuang.core.platform import Confidence, Fact, Platform, Platforms
 from pytest_xinchuang.inspect.elf import ElfObject, Needed, Segment
 from pytest_xinchuang.inspect.elf_notes import read_notes
+from pytest_xinchuang.inspect.elf_odd import Odd
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.inspect.inspector import Verdicts
 from pytest_xinchuang.inspect.inventory import Inventory, inventory, of_tree
+from pytest_xinchuang.inspect.loader.dynamic import dynamic
 from pytest_xinchuang.inspect.loader.isa_level import levels, name_of
 from pytest_xinchuang.inspect.loader.private import PRIVATE
 from pytest_xinchuang.inspect.loader.refusal import Ground
@@ -25,6 +27,7 @@ from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_symbols
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
 from tests.inspect.test_rules import elf
 
 ARM = Ground("EM_AARCH64", "glibc", (2, 28), (4, 19, 90), 0x10000, 0x10000, None)
@@ -41,12 +44,69 @@ def mapped(*segments: tuple[int, int, int, int], align: int = 0x10000, **fields:
     return elf(segments=made, **kept)
 
 
-def said(found: ElfObject, ground: Ground, path: str = "lib.so") -> list[tuple[str, Certainty]]:
+def said(found: ElfObject, ground: Ground, path: str = "") -> list[tuple[str, Certainty]]:
+    path = path or ("app" if found.program else "lib.so")
     return [(r.code, r.certainty) for r in refusals(found, ground, path)]
 
 
 TEXT, DATA = (READ | EXECUTE, 0, 0, 0x5000), (READ | WRITE, 0x5000, 0x15000, 0x1000)
 PROGRAM = {"interpreter": "/lib/ld-linux-aarch64.so.1", "kind": "dyn"}
+
+
+@pytest.mark.parametrize(("libc", "fields", "pulled", "wanted"), [
+    ("glibc", {}, "", ("XC-ELF-022", MAY)),
+    ("glibc", {"tls_size": 1700}, "", ("XC-ELF-022", MAY)),  # rounding may make room for it
+    ("glibc", {"tls_size": 1729}, "", ("XC-ELF-022", SURE)),
+    ("glibc", {"tls_align": 128}, "", ("XC-ELF-022", SURE)),
+    ("glibc", {"tls_size": 1729}, " (pulled in by app)", ("XC-ELF-022", MAY)),
+    ("glibc", {"tls_size": 1729, "soname": "libjemalloc.so.2"}, "", ("XC-ELF-022", MAY)),
+    ("glibc", {"tls_size": 1729, "own_tls_offsets": False}, "", None),  # another library's variable
+    ("glibc", {"tls_size": 1729, "soname": "libc.so.6"}, "", None),
+    ("musl", {}, "", ("XC-ELF-054", SURE)),
+    ("musl", {"soname": "libx.so.1"}, "", ("XC-ELF-054", MAY)),
+    ("musl", {}, " (pulled in by app)", None),
+    ("musl", {"own_tls_offsets": False}, "", None),
+])  # fmt: skip
+def test_static_tls(
+    libc: str, fields: dict[str, object], pulled: str, wanted: tuple[str, Certainty] | None, platforms: Platforms
+) -> None:
+    """musl 1.2.3 was seen to refuse 8 bytes, and glibc 2.31 and 2.43 to take 1,664 to 1,712."""
+    made = elf(**{"static_tls": True, "own_tls_offsets": True, "tls_size": 8, "tls_align": 8, **fields})
+    judge = Judge(platforms.get("kunpeng"))
+    check_static_tls(judge, ElfRecord("x/lib.so", "lib.so", made), pulled=bool(pulled), libc=libc)
+    assert [(f.code, f.certainty) for f in judge.findings] == ([wanted] if wanted else [])
+    for finding in judge.findings:
+        assert "{" not in load_findings().text(finding).render("zh")
+
+
+LATER, EARLIER = replace(ARM, version=(2, 38)), replace(ARM, version=(2, 28))
+
+
+@pytest.mark.parametrize(("fields", "ground", "path", "wanted"), [
+    ({"odd": {Odd.VERSION}}, ARM, "lib.so", [("XC-ELF-034", SURE)]),
+    ({"odd": {Odd.VERSION}, **PROGRAM}, ARM, "app", []),  # the kernel does not look
+    ({"odd": {Odd.VERSION}}, replace(ARM, libc="musl"), "lib.so", []),
+    ({"odd": {Odd.NO_DYNAMIC}}, replace(ARM, libc="musl"), "lib.so.1", [("XC-ELF-034", SURE)]),
+    ({"odd": {Odd.NO_DYNAMIC}}, ARM, "app", []),  # a static program of another compiler
+    ({"odd": {Odd.RELA_ENTRY}, **PROGRAM}, ARM, "app", [("XC-ELF-034", SURE)]),
+    ({"odd": {Odd.RELA_ENTRY}, "kind": "exec"}, ARM, "app", []),
+    ({"odd": {Odd.PIE}}, LATER, "lib.so", [("XC-ELF-055", SURE)]),
+    ({"odd": {Odd.PIE}}, EARLIER, "lib.so", []),
+    ({"odd": {Odd.PIE}}, replace(ARM, version=None), "lib.so", [("XC-ELF-055", OPEN)]),
+    ({"odd": {Odd.PIE}, "soname": "lib.so.1"}, LATER, "lib.so.1", [("XC-ELF-055", MAY)]),
+    ({"odd": {Odd.PIE}, **PROGRAM}, LATER, "tool.so", [("XC-ELF-055", MAY)]),
+    ({"odd": {Odd.PIE}, **PROGRAM}, LATER, "tool", []),
+    ({"kind": "exec"}, ARM, "module.node", [("XC-ELF-055", SURE)]),
+    ({"kind": "exec", "odd": {Odd.NO_DYNAMIC}}, ARM, "tool.so", []),
+    ({"kind": "exec"}, replace(ARM, libc="musl"), "module.node", []),
+    ({"odd": {Odd.NO_OPEN}, "soname": "libx.so.1"}, ARM, "libx.so.1", [("XC-ELF-055", MAY)]),
+    ({}, ARM, "lib.so", []),
+])  # fmt: skip
+def test_headers_and_flags_that_a_loader_minds(
+    fields: dict[str, object], ground: Ground, path: str, wanted: list[tuple[str, Certainty]]
+) -> None:
+    found = [(r.code, r.certainty) for r in dynamic(elf(**fields), ground, path)]
+    assert found == wanted
 
 
 def test_what_a_linker_makes_for_large_pages_is_mapped() -> None:

@@ -17,6 +17,7 @@ from pytest_xinchuang.inspect.elf_reader import (
     DT_SYMTAB,
     DT_VERNEED,
     PT_DYNAMIC,
+    PT_TLS,
     STB_WEAK,
     ElfReader,
     read_elf,
@@ -204,6 +205,49 @@ LEVEL = (
 )
 PRIVATE = LIB + 'extern void *_dl_sym(void *, const char *, void *);\nvoid *f(void) { return _dl_sym(0, "x", 0); }\n'
 
+THREADS = (
+    "static __thread char block[64];\nchar *use(int n) { block[n] = 7; return block + n; }\n"
+    "int answer(void) { return *use(1); }\n"
+)
+
+
+def static_tls(loader: Loader, size: int, align: int = 8) -> bytes:
+    """A library with so many bytes of thread-local storage in the static block."""
+
+    def change(fields: list[int]) -> None:
+        fields[6], fields[7] = size, align
+
+    return with_header(loader.lib("-ftls-model=initial-exec", "-fPIC", text=THREADS), PT_TLS, change)
+
+
+def with_tag(data: bytes, tag: int, value: int, instead_of: int = 0) -> bytes:
+    """A value of the dynamic segment; ``instead_of`` names the entry that is taken for it."""
+    segment = next(s for s in ElfReader(data, "x").segments if s.kind == PT_DYNAMIC)
+    for at in range(segment.offset, segment.offset + segment.size, 16):
+        if struct.unpack_from("<Q", data, at)[0] == (instead_of or tag):
+            return with_bytes(data, at, struct.pack("<QQ", tag, value))
+    raise AssertionError(tag)
+
+
+def at_tag(data: bytes, tag: int, place: int, new: bytes) -> bytes:
+    """Bytes of the table that a tag names."""
+    reader = ElfReader(data, "x")
+    offset = reader.offset_of(reader.tag(tag) or 0)
+    assert offset is not None
+    return with_bytes(data, offset + place, new)
+
+
+def without_dynamic(fields: list[int]) -> None:
+    fields[0] = 0
+
+
+FLAGS_1, RELA_ENTRY, GNU_HASH = 0x6FFFFFFB, 9, 0x6FFFFEF5
+
+
+def flagged(loader: Loader, flag: int) -> bytes:
+    return with_tag(loader.lib("-Wl,-z,now"), FLAGS_1, 1 | flag)
+
+
 Make = Callable[[Loader], bytes]
 ALL, NONE = (lambda _libc: True), (lambda _libc: False)
 # What is opened -> how it is made, and the releases that refuse it, or let it crash.
@@ -229,6 +273,19 @@ CASES: dict[str, tuple[Make, Callable[[tuple[int, int]], bool]]] = {
     "asking weakly for a version that is not there": (lambda x: asking(x, "GLIBC_2.99", weak=True), NONE),
     # A marker of x86 alone.
     "asking for the marker of TLS descriptors": (lambda x: asking(x, "GLIBC_ABI_GNU2_TLS", weak=False), ALL),
+    "with static TLS that fits": (lambda x: static_tls(x, 1600), NONE),
+    "with static TLS that does not": (lambda x: static_tls(x, 1800), ALL),
+    "with static TLS of a large alignment": (lambda x: static_tls(x, 64, 128), ALL),
+    "of another version of ELF": (lambda x: with_bytes(x.lib(), 20, b"\2"), ALL),
+    "identified as of another version": (lambda x: with_bytes(x.lib(), 6, b"\2"), ALL),
+    "without a dynamic segment": (lambda x: with_header(x.lib(), PT_DYNAMIC, without_dynamic), ALL),
+    "with relocations of 16 bytes": (lambda x: with_tag(x.lib(), RELA_ENTRY, 16), ALL),
+    "with a PLT of another kind": (lambda x: with_tag(x.lib(), 20, 17), ALL),
+    "with needs of a second version": (lambda x: at_tag(x.lib(), DT_VERNEED, 0, b"\2"), ALL),
+    "with a filter of three words": (lambda x: at_tag(x.lib(), GNU_HASH, 8, b"\3"), ALL),
+    "flagged as a program": (lambda x: flagged(x, 0x08000000), lambda libc: libc >= (2, 30)),
+    "flagged as not to be opened": (lambda x: flagged(x, 0x40), ALL),
+    "at fixed addresses": (lambda x: with_bytes(x.lib(), 16, b"\2"), ALL),
     "asking for what glibc keeps for itself": (lambda x: x.lib(text=PRIVATE), lambda libc: libc >= (2, 34)),
 }
 

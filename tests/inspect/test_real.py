@@ -12,10 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, TooMuch
 from pytest_xinchuang.inspect.formats.members import members
 from pytest_xinchuang.inspect.formats.upx import is_packed, unpacked
-from pytest_xinchuang.inspect.inspector import Inspector
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.walk import Bounds, Walker
 from pytest_xinchuang.sandbox.wall.formats import refuser
 
@@ -30,6 +33,12 @@ LOADED = {
 
 SORTER = "b977e0c733b9cebb6697df78ec67461ca2b31af062b92e4aec2bdfaa1d816d05"
 """The same of the program that the other files hold."""
+
+LIBRARIES = {
+    "amd64": "3d2250176013f4d14bf89d9e0ac0c54cdf9be1c0a4b7affa37ce75675b73340d",
+    "arm64": "9e3f1f9e2385d90bf33b546a631b36f1935d41d14d3af2e77eea34e8fb76c73f",
+}
+"""SHA-256 of the executable segment of the libraries before they were packed."""
 
 
 def content(path: Path) -> bytes:
@@ -95,6 +104,59 @@ def test_a_packed_program_is_judged_by_what_it_unpacks_to(tmp_path: Path) -> Non
     assert program.place == f"{REAL}/nrv2e.upx!nrv2e.upx"
 
 
+@pytest.mark.parametrize(
+    ("arch", "platform", "code"), [("amd64", "zhaoxin", "XC-ISA-003"), ("arm64", "phytium", "XC-ISA-002")]
+)
+def test_a_packed_library_is_judged_by_what_it_unpacks_to(
+    arch: str, platform: str, code: str, platforms: Platforms
+) -> None:
+    """The loader runs its decompressor first, as DT_INIT or the first constructor; then what it had in that place."""
+    path = REAL / f"{arch}.upx-library"
+    found = Inspector().read(path)
+    data = unpacked(path.read_bytes(), account())
+    text = b"".join(data[s.offset : s.offset + s.size] for s in read_elf(data, "x").segments if s.flags & 1)
+    assert hashlib.sha256(text).hexdigest() == LIBRARIES[arch]
+    stub, library = found.records
+    assert not found.problems
+    assert library.elf.exports >= {"sum", "f0", "f59"} and library.elf.libraries == stub.elf.libraries
+    findings = Verdicts(platforms.get(platform), platforms.file.architectures).of(found)
+    # Certain, for the constructor is known again.
+    assert [(f.object, f.certainty) for f in findings if f.code == code] == [(library.place, Certainty.CERTAIN)]
+
+
+HOSTILE_LIBRARY: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda data: data[: len(data) // 2],
+    "its last header leads elsewhere": lambda data: data[:-4] + b"\x10\0\0\0",
+    "its last header leads out": lambda data: data[:-4] + b"\xff\xff\xff\xff",
+    "headers that are none": lambda data: put(data, 24, b"\xff" * 40),
+    "a size beyond all bounds": lambda data: put(data, 4, b"\xff\xff\xff\x0f"),
+    "a size too small": lambda data: put(data, 4, b"\x40\0\0\0"),
+    "no blocks": lambda data: put(data, 12, bytes(12)),
+    "a marked copy of its sections": lambda data: marked(data),
+}
+
+
+def put(data: bytes, place: int, new: bytes) -> bytes:
+    """``new`` at a place from where p_info begins."""
+    at = struct.unpack("<I", data[-4:])[0] + place
+    return data[:at] + new + data[at + len(new) :]
+
+
+def marked(data: bytes) -> bytes:
+    entry = struct.unpack_from("<Q", data, 24)[0]
+    data = data[:40] + struct.pack("<Q", 64) + data[48:60] + struct.pack("<H", 1) + data[62:]
+    return data[: entry - 20] + b"\1" + data[entry - 19 :]
+
+
+@pytest.mark.parametrize("name", HOSTILE_LIBRARY)
+def test_a_packed_library_that_cannot_be_unpacked_is_undecided(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "lib.so"
+    path.write_bytes(HOSTILE_LIBRARY[name]((REAL / "amd64.upx-library").read_bytes()))
+    found = Inspector().read(path)
+    assert {p.code for p in found.problems} in ({"XC-BAD-011"}, {"XC-BAD-001"}), found.problems
+    assert all(r.isa is None or not r.isa.scanned for r in found.records)
+
+
 HOSTILE: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda data: data[: len(data) // 2],
     "its mark is gone from its beginning": lambda data: data.replace(b"UPX!", b"ABC!", 1),
@@ -148,6 +210,7 @@ def test_a_packer_that_is_not_known_is_seen_by_its_noise(tmp_path: Path) -> None
 SEEDS = {path.name: content(path) for path in sorted(REAL.iterdir()) if path.suffix != ".md"}
 
 
+@pytest.mark.tools  # a squashfs of a compression that is not read here is handed to unsquashfs, where there is one
 @settings(
     max_examples=300, deadline=4000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

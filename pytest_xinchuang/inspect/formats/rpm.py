@@ -17,9 +17,11 @@ def rpm_package(data: bytes, account: Account) -> Iterator[ContainedFile]:
     """An RPM package (LSB, rpm file format): lead, signature, header, and a compressed cpio archive."""
     at, _rest = _rpm_header(data, 96)
     at = (at + 7) // 8 * 8
-    at, tags = _rpm_header(data, at)
+    begin, (at, tags) = at, _rpm_header(data, at)
     text = "".join(f"{key}: {value}\n" for key, value in tags.items())
     yield ContainedFile("control", lambda: io.BytesIO(text.encode()), account)
+    for name, script in _scripts(data, begin).items():
+        yield ContainedFile(name, lambda script=script: io.BytesIO(script), account)  # type: ignore[misc]
     payload = data[at:]
     kind = compression(bytes(payload[:4])) or ("lzma" if payload[:1] == b"\x5d" else None)
     stream = decompressed(payload, kind, account) if kind else io.BufferedReader(io.BytesIO(bytes(payload)))
@@ -29,6 +31,32 @@ def rpm_package(data: bytes, account: Account) -> Iterator[ContainedFile]:
 
 
 RPM_TAGS = {1000: "Package", 1001: "Version", 1002: "Release", 1022: "Architecture", 1125: "Compressor", 1000000: ""}
+
+
+SCRIPTS = {"preinst": ((1151, 1153), (1023, 1085)), "postinst": ((1024, 1086), (1152, 1154))}
+"""A script's name as a deb has it -> the tags of %pretrans and %pre, of %post and %posttrans, and of what runs each."""
+
+MOST_SCRIPT = 1 << 20
+
+
+def _scripts(data: bytes, at: int) -> dict[str, bytes]:
+    """The scripts that an installer runs, with what runs them as their first line."""
+    count, size = struct.unpack_from(">II", data, at + 8)
+    begin = at + 16 + 16 * count
+    texts: dict[int, bytes] = {}
+    wanted = {tag for pairs in SCRIPTS.values() for pair in pairs for tag in pair}
+    for index in range(count):
+        tag, kind, offset, _count = struct.unpack_from(">IIII", data, at + 16 + 16 * index)
+        if tag in wanted and kind in (6, 8):
+            raw = bytes(data[begin + offset : min(begin + offset + MOST_SCRIPT, begin + size)])
+            texts[tag] = raw.split(b"\0")[0]
+    found = {}
+    for name, pairs in SCRIPTS.items():
+        parts = [(texts.get(program, b"/bin/sh"), texts[tag]) for tag, program in pairs if texts.get(tag)]
+        if parts:
+            strange = next((program for program, _text in parts if not program.endswith(b"sh")), parts[0][0])
+            found[name] = b"\n".join([b"#!" + strange, *(text for _program, text in parts)]) + b"\n"
+    return found
 
 
 def _rpm_header(data: bytes, at: int) -> tuple[int, dict[str, str]]:

@@ -15,6 +15,7 @@ from pytest_xinchuang.inspect.formats.contained import Account, CannotRead
 from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
 from pytest_xinchuang.inspect.formats.nrv import nrv
 from pytest_xinchuang.inspect.formats.unfilter import unfiltered
+from pytest_xinchuang.inspect.formats.upx_library import Broken, first_block, rebuilt
 from pytest_xinchuang.messages import Message, _, verbatim
 
 MAGIC = b"UPX!"
@@ -22,6 +23,8 @@ TAIL = 2 * 4096 + 73
 """Where UPX itself looks for its last header."""
 
 MOST_UNPACKED = 256 << 20
+MOST_RATIO = 250
+"""Of a library to its packed file: its room is made before its blocks are read."""
 MOST_NRV = 24 << 20
 """Compressed bytes of UCL's methods that are expanded here, at about 1 MiB a second; the others are many times as fast."""
 
@@ -87,14 +90,24 @@ def unpacked(data: Any, account: Account) -> bytes:
     """
     order, wide, _phoff, _size, _n = _headers(data)
     info = _info(data)
-    if info is None:
-        raise CannotUnpack(_("its mark is not behind the program headers, as in shared libraries"))
-    if _tail(data) is None:
+    tail = _tail(data)
+    if tail is None:
         raise CannotUnpack(_("its last header is not there: it is cut off, or was changed"))
-    total, block = struct.unpack_from(order + "II", data, info + 16)
+    try:
+        first = info + 12 if info is not None else first_block(data, tail)
+    except Broken as error:
+        raise CannotUnpack(error.what) from error
+    total, block = struct.unpack_from(order + "II", data, first + 4)
     if not 0 < total <= MOST_UNPACKED or not block:
         raise CannotUnpack(_("{n} bytes, at most {most} are unpacked", n=total, most=MOST_UNPACKED))
-    blocks = _Blocks(data, order, info + 24, min(block, MOST_UNPACKED), account)
+    if info is None and total > len(data) * MOST_RATIO:
+        raise CannotUnpack(_("{n} bytes, at most {most} are unpacked", n=total, most=len(data) * MOST_RATIO))
+    blocks = _Blocks(data, order, first + 12, min(block, MOST_UNPACKED), account)
+    if info is None:
+        try:
+            return _without_sections(bytearray(rebuilt(data, first, total, blocks.read)), wide=wide)
+        except Broken as error:
+            raise CannotUnpack(error.what) from error
     head = blocks.read()
     if bytes(head[:6]) != bytes(data[:6]) or bytes(head[16:20]) != bytes(data[16:20]) or len(head) < 64:
         raise CannotUnpack(_("it begins with no header of the same machine"))
@@ -113,7 +126,11 @@ def unpacked(data: Any, account: Account) -> bytes:
         out[first : first + size] = b"".join(parts)
     if not out:
         raise CannotUnpack(_("it begins with no header of the same machine"))
-    # What is not loaded was not unpacked, and the section headers are among it.
+    return _without_sections(out, wide=wide)
+
+
+def _without_sections(out: bytearray, *, wide: bool) -> bytes:
+    """What is not loaded was not unpacked, and the section headers are among it."""
     where, names = (40, 58) if wide else (32, 46)
     out[where : where + (8 if wide else 4)] = bytes(8 if wide else 4)
     out[names : names + 6] = bytes(6)

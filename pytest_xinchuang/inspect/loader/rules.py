@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.loader import isa_level
+from pytest_xinchuang.inspect.loader.dynamic import dynamic
 from pytest_xinchuang.inspect.loader.mapping import mapping
 from pytest_xinchuang.inspect.loader.refusal import Ground, Refusal
 from pytest_xinchuang.inspect.loader.relocations import GLIBC, MUSL
@@ -43,6 +44,7 @@ def refusals(elf: ElfObject, ground: Ground, path: str = "") -> Iterator[Refusal
         return
     yield from _system(elf, ground)
     yield from mapping(elf, ground)
+    yield from dynamic(elf, ground, path)
     yield from _tag(elf, ground)
     # glibc takes a library from such a directory on a CPU of that level alone.
     if "glibc-hwcaps/" not in path:

@@ -18,11 +18,8 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import LIBC, Closure
 from pytest_xinchuang.inspect.rules.judge import Judge, several
 from pytest_xinchuang.inspect.rules.needs import other_series
-from pytest_xinchuang.messages import _
-
-TLS_SURPLUS = 1664
-"""Bytes that glibc keeps free in the static TLS block for libraries that are opened late: TLS_STATIC_SURPLUS, 64 + 16 * 100
-(glibc 2.28, elf/dl-tls.c). Since 2.32 tunables divide the same amount."""
+from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
+from pytest_xinchuang.messages import _, verbatim
 
 _BUILD_PLACES = ("/home/", "/tmp/", "/build", "/root/", "/github/", "/var/tmp/")
 
@@ -345,12 +342,7 @@ def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None
     """Thread-local storage, stack, relocations, search paths."""
     elf = record.elf
     library = elf.kind == "dyn" and not elf.pie
-    # The C library is always loaded at the start.
-    if elf.static_tls and library and elf.tls_size and elf.soname not in GLIBC_LIBRARIES:
-        # A library that a program of the artifact is linked with gets its place when the program starts.
-        late = not around.pulled and elf.tls_size > TLS_SURPLUS
-        certainty = Certainty.CERTAIN if late else Certainty.GUARDED
-        judge.find("XC-ELF-022", certainty, record.place, size=elf.tls_size, surplus=TLS_SURPLUS)
+    check_static_tls(judge, record, pulled=bool(around.pulled), libc=around.libc or judge.platform.system.libc)
     # glibc's default for x86-64 is an executable stack (stackinfo.h); elsewhere the kernel's and the loader's is not.
     asks = elf.exec_stack or (elf.exec_stack is None and elf.machine == "EM_X86_64" and bool(elf.segments))
     if asks and elf.kind in ("dyn", "exec") and not elf.detached:
@@ -408,6 +400,7 @@ def check_marks(judge: Judge, record: ElfRecord) -> None:
             system=platform.system.title.message(),
             arch=platform.arch,
             page=f"{page:#x}" if page else _("an unknown size"),
+            allocator=verbatim(record.marks["jemalloc"]),
         )
     version = record.marks.get("luajit", "")
     if version and platform.arch == "arm64" and _tags_pointers(version):
@@ -474,6 +467,8 @@ def embeds(elf: ElfObject, data: bytes) -> dict[str, str]:
     found = {}
     if data.find(b": Unsupported system page size") >= 0:
         found["jemalloc"] = "jemalloc"
+    elif data.find(b"Compile-time page size does not divide the runtime one.") >= 0:
+        found["jemalloc"] = "mozjemalloc"
     at = data.find(b"LuaJIT 2.")
     if at >= 0 and elf.kind != "rel":
         text = bytes(data[at : at + 32]).split(b"\0")[0].split(b"\n")[0].decode(errors="replace")

@@ -16,6 +16,9 @@ def check_embedded(judge: Judge, node: Node, records: list[ElfRecord]) -> list[E
     unless one for the platform stands beside it.
     """
     wanted = judge.platform.architecture.elf_machine
+    records = [
+        record for record in records if record.elf.machine not in MACHINES_OF_DEVICES and record.elf.kind != "rel"
+    ]
     mine = [record for record in records if record.elf.machine == wanted]
     if not mine:
         for record in (record for record in records if record.elf.machine not in MACHINES_OF_DEVICES):
@@ -28,3 +31,13 @@ def check_embedded(judge: Judge, node: Node, records: list[ElfRecord]) -> list[E
                 wanted=wanted,
             )
     return mine
+
+
+def is_embedded(node: Node) -> bool:
+    """Whether what a container holds stands among the bytes of a file: by itself, or in an archive there."""
+    here: Node | None = node
+    while here is not None:
+        if here.kind == "embedded":
+            return here is node or here.facts.get("all") == "data"
+        here = here.parent
+    return False

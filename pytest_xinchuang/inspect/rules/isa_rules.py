@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import lacking_on, release_key, since_of
+from pytest_xinchuang.inspect.inventory import own_rootfs
 from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.isa_hits import EMULATED
 from pytest_xinchuang.inspect.record import ElfRecord
@@ -61,7 +64,7 @@ def check_isa(judge: Judge, record: ElfRecord, asks: str = "") -> None:
         return
     _check_id_registers(judge, record)
     check_calls(judge, record)
-    check_module(judge, record)
+    check_vsyscall(judge, record)
     uses = [use for feature, use in sorted(record.isa.uses.items()) if feature != EMULATED]
     unsure = check_unsure(judge, record, uses, asks)
     lacking = [use for use in uses if use.feature not in has and use.feature not in unsure]
@@ -153,30 +156,36 @@ def check_calls(judge: Judge, record: ElfRecord) -> None:
         )
 
 
-def check_module(judge: Judge, record: ElfRecord) -> None:
-    """A kernel module against the kernel that it was built for."""
-    magic = record.isa.vermagic if record.isa is not None else ""
-    if not magic:
+def check_vsyscall(judge: Judge, record: ElfRecord) -> None:
+    """Calls into the vsyscall page, which a kernel has or has not by its configuration (CONFIG_LEGACY_VSYSCALL_NONE)."""
+    if record.isa is None or record.isa.vsyscall is None:
         return
-    system = judge.platform.system
-    release = magic.split()[0]
-    kernel = system.kernel.value
-    same = kernel is not None and _same_series(release, kernel)
+    tree = own_rootfs(judge.platform)
+    there = legacy_vsyscall(tree) if tree is not None else None
+    if there:
+        return
+    address, function = record.isa.vsyscall
     judge.find(
-        "XC-SYS-002",
-        Certainty.GUARDED if same else Certainty.UNDECIDED if kernel is None else Certainty.CERTAIN,
+        "XC-SYS-015",
+        Certainty.UNDECIDED if there is None else Certainty.CERTAIN,
         record.place,
-        vermagic=magic,
-        system=system.title.message(),
-        kernel=kernel or _("an unknown kernel"),
+        address=f"{address:#x}",
+        function=function,
+        system=judge.platform.system.title.message(),
+        why=_("its kernel was built without that page")
+        if there is False
+        else _("whether its kernel has that page is not known"),
     )
 
 
-def _same_series(release: str, kernel: str) -> bool:
-    """Whether a module's release may be one of the platform's: the numbers that both have are the same."""
-    ours, theirs = release_key(kernel), release_key(release.partition("-")[0])
-    length = min(len(ours), len(theirs), 3)
-    return ours[:length] == theirs[:length]
+def legacy_vsyscall(tree: Path) -> bool | None:
+    """Whether all kernels of a root filesystem have the vsyscall page, by /boot/config-*; None: it does not say."""
+    none = []
+    for path in sorted(tree.glob("boot/config-*")):
+        text = path.read_text(errors="replace") if path.is_file() and not path.is_symlink() else ""
+        if "CONFIG_X86_VSYSCALL_EMULATION" in text:
+            none.append("\nCONFIG_X86_VSYSCALL_EMULATION=y" not in text or "\nCONFIG_LEGACY_VSYSCALL_NONE=y" in text)
+    return None if not none else not any(none)
 
 
 def _guarded(judge: Judge, record: ElfRecord, uses: list[Use], asks: str) -> None:

@@ -122,14 +122,16 @@ def _tell(
 ) -> None:
     how, machine = supply.how, supply.machine
     params: dict[str, Any] = {"library": name, "instead": supply.instead, "machine": machine}
+    # A script of a package may make what is missing.
+    sure = Certainty.UNDECIDED if root.computed else Certainty.CERTAIN
     of_system = LIBC.match(name) is not None and not whole
     if how is How.RENAMED and not of_system:
-        judge.find("XC-DLV-002", missing if root.whole else Certainty.CERTAIN, user.place, **params)
+        judge.find("XC-DLV-002", missing if root.whole else sure, user.place, **params)
     elif how is How.NO_OBJECT:
-        judge.find("XC-DLV-003", Certainty.CERTAIN, user.place, **params)
+        judge.find("XC-DLV-003", sure, user.place, **params)
     elif how is How.NEARBY and root.kind is not Kind.SYSTEM and not of_system:
         judge.find("XC-DLV-004", Certainty.GUARDED, user.place, **params)
     elif how is How.ABSENT and machine and not of_system:
-        judge.find("XC-DLV-001", Certainty.CERTAIN if whole else Certainty.UNDECIDED, user.place, **params)
+        judge.find("XC-DLV-001", sure if whole else Certainty.UNDECIDED, user.place, **params)
     elif how in (How.ABSENT, How.NEARBY) and whole:
         judge.find("XC-DLV-007", missing, user.place, **params)

@@ -1,0 +1,119 @@
+"""Compressed programs and archives among the data of an object: what a program writes out and starts, or unpacks in memory."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pytest_xinchuang.inspect.elf import NotElf
+from pytest_xinchuang.inspect.elf_reader import ElfReader
+from pytest_xinchuang.inspect.formats.contained import CHUNK, Account, CannotRead, translated
+from pytest_xinchuang.inspect.formats.hidden import EXECUTABLE, HOSTS, MOST_LOOKS, Hidden
+from pytest_xinchuang.inspect.formats.magic import kind_of
+from pytest_xinchuang.inspect.formats.streams import Decompressed
+from pytest_xinchuang.messages import _
+from pytest_xinchuang.tools.compressed import compression
+
+HEAD = 512
+"""Bytes of what is expanded from which its kind is told."""
+LEAST = 64
+"""Bytes of an ELF header."""
+
+NO_MATTER = (None, "compressed", "static-archive")
+"""Kinds of what is expanded that no program starts: an ar archive holds what is linked, or code for Intel's GPUs."""
+
+_BEGINS = {
+    # RFC 1952: method, flags, time, extra flags, system; xz's stream flags; bzip2's first block.
+    b"\x1f\x8b\x08": re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL),
+    b"\xfd7zXZ\0": re.compile(rb"\xfd7zXZ\0\0[\x00\x01\x04\x0a]", re.DOTALL),
+    b"\x28\xb5\x2f\xfd": re.compile(rb"\x28\xb5\x2f\xfd.{5}", re.DOTALL),
+    b"1AY&SY": re.compile(rb"BZh[1-9]1AY&SY", re.DOTALL),
+}
+_BEFORE = {b"1AY&SY": 4}
+_LONGEST = 16
+
+
+def among(data: Any, begin: int, end: int, taken: Sequence[tuple[int, int]], account: Account) -> Iterator[Hidden]:
+    """The compressed objects and containers between two bytes; what else is compressed there is data.
+
+    Args:
+        taken: ranges that are looked into by themselves.
+
+    Raises:
+        CannotRead: more places look like the beginning of one than are looked at, or one is damaged.
+    """
+    behind = begin
+    for looks, first in enumerate(sorted(_candidates(data, begin, end))):
+        if looks > MOST_LOOKS:
+            raise CannotRead(_("more than {n} places that look like compressed data", n=MOST_LOOKS), "XC-BAD-003")
+        if (
+            first < behind
+            or any(low <= first < high for low, high in taken)
+            or not _leads_somewhere(data, first, account)
+        ):
+            continue
+        behind = _end(data, first, account)
+        yield Hidden(first, behind)
+
+
+def debug_data(data: Any) -> list[tuple[int, int]]:
+    """Where the compressed symbols of an object's functions stand (MiniDebugInfo), which are an object that nobody loads."""
+    try:
+        section = ElfReader(data, "").section(".gnu_debugdata")
+    except (NotElf, struct.error, IndexError, OverflowError):
+        return []
+    return [(section.offset, section.offset + section.size)] if section is not None else []
+
+
+def _candidates(data: Any, begin: int, end: int) -> Iterator[int]:
+    for at in range(begin, end, CHUNK):
+        chunk = bytes(data[max(at - _LONGEST, begin) : min(at + CHUNK, end)])
+        base = max(at - _LONGEST, begin)
+        for word, form in _BEGINS.items():
+            found = chunk.find(word)
+            while found >= 0:
+                first = found - _BEFORE.get(word, 0)
+                if first >= 0 and form.match(chunk, first) and base + first + _LONGEST <= end:
+                    yield base + first
+                found = chunk.find(word, found + 1)
+
+
+def _stream(data: Any, first: int, account: Account) -> Decompressed:
+    kind = compression(bytes(data[first : first + 4]))
+    assert kind is not None
+    return Decompressed(data, kind, account, first)
+
+
+def _leads_somewhere(data: Any, first: int, account: Account) -> bool:
+    """Whether what begins there expands to the beginning of an object or of a container."""
+    stream, head = _stream(data, first, account), bytearray()
+    block = bytearray(HEAD)
+    try:
+        with translated():
+            while len(head) < HEAD and (n := stream.readinto(block)):
+                head += block[:n]
+    except CannotRead as error:
+        if error.code == "XC-BAD-006":
+            raise  # it cannot be read here at all
+        if len(head) < LEAST:
+            return False
+    kind = kind_of(bytes(head), "")
+    return _is_for_host(head) if kind == "elf" else kind not in NO_MATTER
+
+
+def _is_for_host(head: bytearray) -> bool:
+    """Whether an object is a program or library for a processor that runs Linux: code for a GPU is data to all alike."""
+    if len(head) < LEAST or head[5] not in (1, 2):
+        return False
+    kind, machine = struct.unpack_from("<HH" if head[5] == 1 else ">HH", head, 16)
+    return kind in EXECUTABLE and machine in HOSTS
+
+
+def _end(data: Any, first: int, account: Account) -> int:
+    stream, block = _stream(data, first, account), bytearray(CHUNK)
+    with translated():
+        while stream.readinto(block):
+            pass
+    return int(stream.end)
