@@ -61,7 +61,11 @@ class _Section(NamedTuple):
 
 
 def bpf_needs(data: Any) -> dict[str, str]:
-    """What the object uses -> since which kernel that is; nothing of an object that cannot be followed."""
+    """What the object uses -> since which kernel that is; nothing of an object that cannot be followed.
+
+    ``helper N``, ``type NAME`` of a program, ``data`` (global), ``btf`` (relocations against the kernel's), ``kfunc``, ``jmp32``,
+    ``atomics`` (others than an addition), ``movsx``.
+    """
     order = "<" if bytes(data[5:6]) == b"\x01" else ">"
     try:
         sections = _sections(data, order)
@@ -72,12 +76,12 @@ def bpf_needs(data: Any) -> dict[str, str]:
         if section.kind == _PROGBITS and section.flags & _EXEC and section.data:
             prefix = section.name.lstrip("?").split("/")[0].removesuffix(".s")
             if prefix in _SECTIONS:
-                found[f"programs of the type {prefix}"] = _SECTIONS[prefix]
+                found[f"type {prefix}"] = _SECTIONS[prefix]
             found |= _instructions(section.data, order)
     if _global_data(sections, order):
-        found["global data"] = "5.2"
+        found["data"] = "5.2"
     if any(section.name == ".BTF.ext" and _relocated(section.data, order) for section in sections):
-        found["relocations against the kernel's own BTF"] = "5.2"
+        found["btf"] = "5.2"
     return {f"{MARK}{what}": since for what, since in sorted(found.items())}
 
 
@@ -109,15 +113,15 @@ def _instructions(code: bytes, order: str) -> dict[str, str]:
         if opcode == 0x85 and source == 0 and immediate > 0:
             since = next((release for first, release in reversed(_HELPERS) if immediate >= first), "")
             if since:
-                found[f"the helper of number {immediate}"] = since
+                found[f"helper {immediate}"] = since
         elif opcode == 0x85 and source == 2:
-            found["calls of kernel functions"] = "5.13"
+            found["kfunc"] = "5.13"
         elif opcode & 7 == 6:
-            found["32-bit jumps (-mcpu=v3)"] = "5.1"
+            found["jmp32"] = "5.1"
         elif opcode in (0xDB, 0xC3) and immediate != 0:
-            found["atomic operations other than an addition"] = "5.12"
+            found["atomics"] = "5.12"
         elif opcode in (0xBF, 0xBC) and offset in (8, 16, 32):
-            found["sign-extending moves (-mcpu=v4)"] = "6.6"
+            found["movsx"] = "6.6"
     return found
 
 

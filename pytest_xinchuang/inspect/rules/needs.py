@@ -13,7 +13,7 @@ from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.judge import Judge, several
-from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 
 VERSIONED = frozenset(
     [
@@ -111,8 +111,31 @@ def check_bpf(judge: Judge, record: ElfRecord) -> None:
                 "XC-SYS-003",
                 Certainty.GUARDED,
                 record.place,
-                uses=mark.removeprefix(MARK),
+                uses=_of_bpf(mark.removeprefix(MARK)),
                 since=since,
                 system=judge.platform.system.title.message(),
                 kernel=kernel,
             )
+
+
+def _of_bpf(what: str) -> Message:
+    """What an eBPF object uses, in words."""
+    word, _space, name = what.partition(" ")
+    match word:
+        case "type":
+            return _("programs of the type {name}", name=verbatim(name))
+        case "helper":
+            return _("the helper of number {number}", number=name)
+        case "data":
+            return _("global data")
+        case "btf":
+            return _("relocations against the kernel's own BTF")
+        case "kfunc":
+            return _("calls of kernel functions")
+        case "jmp32":
+            return _("32-bit jumps (-mcpu=v3)")
+        case "atomics":
+            return _("atomic operations other than an addition")
+        case "movsx":
+            return _("sign-extending moves (-mcpu=v4)")
+    raise ValueError(what)
