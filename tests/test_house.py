@@ -42,6 +42,9 @@ RUNNER = "tools/process.py"
 ALONE = ("sandbox/backends/supervisor.py", "toolchain/jailer.py")
 """Run by themselves in a namespace, where nothing of the package can be imported."""
 
+FORKS = "inspect/side_by_side.py"
+"""Forks itself, and starts no program."""
+
 OF_PYTEST = {"run", "plugin"}
 """The rooms that may know of pytest."""
 STARTS_PYTEST = "assessor/bootstrap.py"
@@ -202,7 +205,7 @@ def starts_programs(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_programs_are_started_by_the_runner_alone(path: Path) -> None:
-    if str(path.relative_to(ROOT)) not in (RUNNER, *ALONE):
+    if str(path.relative_to(ROOT)) not in (RUNNER, FORKS, *ALONE):
         assert not starts_programs(path.read_text()), f"use {RUNNER}"
 
 

@@ -109,6 +109,7 @@ def _inspect(context: Context) -> int:
     from pytest_xinchuang.inspect.compare import compare
     from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
     from pytest_xinchuang.report.inspection import InspectionResult, as_json, as_sarif, as_text
+    from pytest_xinchuang.tools.processors import processors
 
     options = context.options
     chosen = context.selected()
@@ -116,7 +117,7 @@ def _inspect(context: Context) -> int:
         loading = stack.enter_context(_Loading(context)) if options.load else None
         machines = {p.architecture.elf_machine for p in chosen}
         kept = loading.kept if loading is not None else None
-        inspector = Inspector(isa=not options.no_isa, machines=machines, kept=kept)
+        inspector = Inspector(isa=not options.no_isa, machines=machines, kept=kept, jobs=processors())
         inspections: dict[str, Inspection] = {}
         errors: list[XcError] = []
         for name in dict.fromkeys(options.paths):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -124,12 +125,14 @@ LIBC_FUNCTIONS: Mapping[str, str] = {
 }
 
 
+@functools.lru_cache(4096)
 def release_key(text: str) -> tuple[int, ...]:
     """``4.19.90`` as (4, 19, 90)."""
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def calls_after(kernel: str, arch: str) -> dict[str, int]:
+@functools.cache
+def calls_after(kernel: str, arch: str) -> Mapping[str, int]:
     """The calls that a kernel of this release lacks: name -> number. Vendors may have backported some: a conservative floor.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,10 +18,26 @@ Way = Literal["S", "E", "H", "D", "F", "R"]
 """How it is found: static, emulated run, table of facts, difference from x86-64, faked identity, real hardware or kernel."""
 
 
+class Tried(FrozenData):
+    """What this suite said of a report that was searched out after it was written, before anything was mended for it.
+
+    Attributes:
+        what: what was tried: the artifact that was reported where registries have it, else one that was built like it.
+        seen: what was said of it, and of its twin that is right.
+        ended: whether that was right, or what was missing was mended; ``native``: a board alone tells.
+    """
+
+    when: date
+    what: Text
+    seen: Text
+    ended: Literal["right", "mended", "native"]
+
+
 class PortingRow(FrozenData):
     """One failure.
 
     Attributes:
+        tried: the log, for reports that were searched out to try the suite on them.
         codes: findings that name it.
         requirements: requirements of the catalogue that it fails.
         native: what to run on a board, where emulation cannot decide it all.
@@ -34,6 +51,7 @@ class PortingRow(FrozenData):
     mend: Text
     native: Text | None = None
     references: tuple[Annotated[str, StringConstraints(min_length=3)], ...]
+    tried: Tried | None = None
 
     @model_validator(mode="after")
     def _found_or_native(self) -> PortingRow:

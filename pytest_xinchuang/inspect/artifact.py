@@ -93,4 +93,6 @@ def taken(known: dict[str, T], prefix: str) -> dict[str, T]:
 def printable(name: str) -> str:
     """A name that a terminal and a JSON file can carry: bytes that are no text and control characters are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

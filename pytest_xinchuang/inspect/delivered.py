@@ -12,6 +12,7 @@ from pytest_xinchuang.inspect.artifact import Node, ReadProblem
 from pytest_xinchuang.inspect.delivery import Delivery, Root
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
+from pytest_xinchuang.inspect.search import Search
 
 
 @dataclass
@@ -38,6 +39,28 @@ class Inspection:
         return Delivery(self.root)
 
     @functools.cached_property
+    def _delivered(self) -> dict[str, Delivered]:
+        return {}
+
+    def delivered(self, platform: Platform, architectures: Mapping[Any, Architecture]) -> Delivered:
+        """What a platform receives of it."""
+        found = self._delivered.get(platform.id)
+        if found is None or found.platform is not platform:
+            found = self._delivered[platform.id] = Delivered(self, platform, architectures)
+        return found
+
+    @functools.cached_property
+    def _searches(self) -> dict[int, Search]:
+        return {}
+
+    def search(self, root: Root) -> Search:
+        """The search of a loader in one of its roots, which is the same on all platforms."""
+        found = self._searches.get(id(root))
+        if found is None:
+            found = self._searches[id(root)] = Search(root)
+        return found
+
+    @functools.cached_property
     def modes(self) -> dict[int, int]:
         """The permission bits of its objects by ``id``, as far as containers have them."""
         return {id(r): node.modes[r.path] for node in self.root.walk() for r in node.objects if r.path in node.modes}
@@ -47,12 +70,14 @@ class Delivered:
     """An inspection as one platform receives it: the roots that are for it, and what becomes of each object.
 
     Attributes:
+        platform: the one that receives it.
         roots: those that are for the platform's architecture, as far as their containers say.
         choice: what becomes of an object, by ``id``.
         taken: the objects that the platform loads or runs.
     """
 
     def __init__(self, inspection: Inspection, platform: Platform, architectures: Mapping[Any, Architecture]) -> None:
+        self.platform = platform
         delivery = inspection.delivery
         self.roots = [root for root in delivery.roots if _is_for(root, platform, architectures)]
         mine = {id(root) for root in self.roots}

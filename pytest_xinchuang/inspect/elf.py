@@ -74,8 +74,7 @@ class CodeRange:
     size: int
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """Where a function stands; ``name`` is empty where the object was stripped of it."""
 
     address: int
@@ -128,7 +127,8 @@ class ElfObject:
         kind: ``exec``, ``dyn``, ``rel`` or ``core``, or the number of another e_type.
         provided: symbol versions that a library defines, its base version (the soname) left out.
         exports: names of the defined dynamic symbols.
-        static_tls: DF_STATIC_TLS: it must be loaded when the program starts, or fit into what is left of the static block.
+        static_tls: DF_STATIC_TLS, or relocations of that kind, for not all linkers set it: it must be loaded when the program
+            starts, or fit into what is left of the static block.
         tls_size: bytes of thread-local storage for each thread; ``tls_align``: what its place is a multiple of.
         own_tls_offsets: it reaches that by the initial-exec model: at a distance from the thread's pointer that is fixed.
         exec_stack: asks for an executable stack; None where PT_GNU_STACK is missing.

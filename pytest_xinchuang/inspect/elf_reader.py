@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
 from pytest_xinchuang.inspect.elf_dynamic import oddities
@@ -42,6 +43,8 @@ DT_REL, DT_RELSZ, DT_PLTREL, DT_RELR = 17, 18, 20, 36
 DT_GNU_HASH, DT_VERSYM, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 0x4, 0x8, 0x10
+INITIAL_EXEC = {"EM_X86_64": 18, "EM_AARCH64": 1030, "EM_LOONGARCH": 11}
+"""The relocation of an offset from the thread pointer, which is fixed when the program starts (ELF psABIs: TPOFF64, TPREL)."""
 DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 VER_FLG_WEAK, STB_WEAK = 0x2, 2
 STT_FUNC, STT_GNU_IFUNC = 2, 10
@@ -269,16 +272,12 @@ class ElfReader:
         return self._symbols(raw, self.strings)
 
     def _symbols(self, raw: bytes, strings: bytes) -> list[tuple[str, int, int, int, int]]:
-        found = []
+        name = _names(strings)
         if self.wide:
-            raw = raw[: len(raw) // 24 * 24]
-            for n, info, _, index, value, size in struct.iter_unpack(self.order + "IBBHQQ", raw):
-                found.append((_string(strings, n), info, index, value, size))
-        else:
-            raw = raw[: len(raw) // 16 * 16]
-            for n, value, size, info, _, index in struct.iter_unpack(self.order + "IIIBBH", raw):
-                found.append((_string(strings, n), info, index, value, size))
-        return found
+            rows = struct.iter_unpack(self.order + "IBBHQQ", raw[: len(raw) // 24 * 24])
+            return [(name(n), info, index, value, size) for n, info, _, index, value, size in rows]
+        rows = struct.iter_unpack(self.order + "IIIBBH", raw[: len(raw) // 16 * 16])
+        return [(name(n), info, index, value, size) for n, value, size, info, _, index in rows]
 
     @cached_property
     def static_symbols(self) -> list[tuple[str, int, int, int, int]]:
@@ -399,7 +398,7 @@ class ElfReader:
             kind=kind,
             provided=self._provided_versions(),
             exports=frozenset(name for name, _, index, _, _ in self.symbols if index and name),
-            static_tls=bool(flags & DF_STATIC_TLS),
+            static_tls=bool(flags & DF_STATIC_TLS) or INITIAL_EXEC.get(self.machine) in self.relocations,
             tls_size=sum(s.memory for s in tls or ()),
             tls_align=max((s.align for s in tls or ()), default=0),
             own_tls_offsets=tls is not None and own_offsets(self),
@@ -519,27 +518,32 @@ class ElfReader:
         ]
         # What is mapped executable counts, whatever the section headers say: they are believed only where the entry point
         # and every known function lie in a section that they call executable.
-        inside = [(c.address, c.address + c.size) for c in found]
         starts = [f.address for f in functions] + ([self.entry] if self.entry else [])
-        believed = bool(found) and all(any(a <= start < b for a, b in inside) for start in starts)
+        for code in sorted(found, key=lambda c: c.size, reverse=True):
+            begin, end = code.address, code.address + code.size
+            starts = [start for start in starts if not begin <= start < end]
+        believed = bool(found) and not starts
         return _apart(found if self.type == 1 or believed else segments)
 
     def _functions(self, everything: list[tuple[str, int, int, int, int]]) -> tuple[Function, ...]:
-        names: dict[int, Function] = {}
+        unnamed: dict[int, int] = {}
         frame = next((s for s in self.segments if s.kind == PT_GNU_EH_FRAME), None)
         if frame is not None and self.wide:
-            for address, size in unwind_starts(self.data, self.order, frame.offset, frame.address, self.offset_of):
-                names[address] = Function(address, size)
-        base = {i: s.address for i, s in enumerate(self.sections)} if self.type == 1 else {}
-        for name, info, index, value, size in (*self.symbols, *everything):
-            if info & 15 in (STT_FUNC, STT_GNU_IFUNC) and index and size:
-                address = value + base.get(index, 0)
-                if self.type == 1 and index < len(self.sections):
-                    # Relocatable sections all start at address 0: their place in the file tells them apart.
-                    address = value + self.sections[index].offset
-                if not (address in names and names[address].name):
-                    names[address] = Function(address, size, name)
-        return tuple(names[address] for address in sorted(names))
+            unnamed.update(unwind_starts(self.data, self.order, frame.offset, frame.address, self.offset_of))
+        named: dict[int, tuple[int, str]] = {}
+        # Relocatable sections all start at address 0: their place in the file tells them apart.
+        moved = [s.offset for s in self.sections] if self.type == 1 else []
+        for symbols in (self.symbols, everything):
+            for name, info, index, address, size in symbols:
+                if info & 15 in (STT_FUNC, STT_GNU_IFUNC) and index and size:
+                    if index < len(moved):
+                        address += moved[index]
+                    if address not in named or not named[address][1]:
+                        named[address] = size, name
+        found = [Function(address, size) for address, size in unnamed.items() if address not in named]
+        found += [Function(address, size, name) for address, (size, name) in named.items()]
+        found.sort()
+        return tuple(found)
 
 
 def _apart(ranges: list[CodeRange]) -> tuple[CodeRange, ...]:
@@ -552,6 +556,21 @@ def _apart(ranges: list[CodeRange]) -> tuple[CodeRange, ...]:
             found.append(CodeRange(r.name, r.offset + skip, r.address + skip, r.size - skip))
             end = r.offset + r.size
     return tuple(found)
+
+
+def _names(table: bytes) -> Callable[[int], str]:
+    """What gives the string at an offset of a table, as ``_string`` does: at once where all of it is ASCII."""
+    try:
+        text = table.decode("ascii")
+    except UnicodeDecodeError:
+        return partial(_string, table)
+    find = text.find
+
+    def name(offset: int) -> str:
+        end = find("\0", offset, offset + MAX_STRING)
+        return text[offset : end if end >= 0 else offset + MAX_STRING]
+
+    return name
 
 
 def _string(table: bytes, offset: int) -> str:

@@ -34,13 +34,25 @@ class Held:
         self.stack.close()
 
 
-def mapped(path: Path) -> Held:
+class MappedFile(mmap.mmap):
+    """A file that is mapped into memory as a whole.
+
+    Attributes:
+        path: by which a process with our working directory finds it.
+    """
+
+    path: str
+
+
+def mapped(path: Path | str) -> Held:
+    """A file in memory."""
     held = Held()
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         status = os.fstat(fd)
         if status.st_size:
-            held.data = held.stack.enter_context(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
+            held.data = held.stack.enter_context(MappedFile(fd, 0, access=mmap.ACCESS_READ))
+            held.data.path = os.fspath(path)
             if getattr(status, "st_blocks", status.st_size) * 512 < status.st_size // 2:
                 held.regions = _regions(fd, status.st_size)
         else:

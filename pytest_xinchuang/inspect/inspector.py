@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem
 from pytest_xinchuang.inspect.delivered import Delivered, Inspection
-from pytest_xinchuang.inspect.elf import ElfObject, NotElf
-from pytest_xinchuang.inspect.elf_reader import read_elf
-from pytest_xinchuang.inspect.formats.entropy import without_code
-from pytest_xinchuang.inspect.formats.upx import is_code_packed
-from pytest_xinchuang.inspect.isa import scan_isa
+from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.kept import Kept
-from pytest_xinchuang.inspect.kernel_module import read_module
 from pytest_xinchuang.inspect.kinds import kind_word
+from pytest_xinchuang.inspect.objects import SCANNED_MACHINES, ObjectReader, Task
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules import elf_rules, npm, packages, supply, systems, wheels
@@ -37,15 +34,14 @@ from pytest_xinchuang.inspect.rules.java import check_java
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.kernels import check_kernel
 from pytest_xinchuang.inspect.rules.modules import Kernels, check_module
-from pytest_xinchuang.inspect.search import Search
+from pytest_xinchuang.inspect.rules.needs import check_bpf, check_series, check_undefined
+from pytest_xinchuang.inspect.side_by_side import SideBySide
 from pytest_xinchuang.inspect.walk import Bounds, Walker
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.process import Runner
 
 PACKAGE_KINDS = ("wheel", "jar", "deb", "rpm", "image")
 """Containers that are judged as such, be there no object in them."""
-
-SCANNED_MACHINES = ("EM_X86_64", "EM_AARCH64", "EM_LOONGARCH")
 
 
 class Inspector:
@@ -55,6 +51,7 @@ class Inspector:
         isa: scan the instructions of objects too.
         machines: e_machine names whose instructions are scanned; by default all that can be.
         kept: keeps the bytes of the objects, for who looks at them again.
+        jobs: processes that read objects side by side, where there are many of them; what is read is the same.
     """
 
     def __init__(
@@ -65,12 +62,13 @@ class Inspector:
         machines: Iterable[str] = SCANNED_MACHINES,
         runner: Runner | None = None,
         kept: Kept | None = None,
+        jobs: int = 1,
     ) -> None:
         self.kept = kept
-        self.isa = isa
         self.runner = runner
         self.bounds = bounds
-        self.machines = frozenset(machines)
+        self.reader = ObjectReader(isa, frozenset(machines))
+        self.jobs = jobs
 
     def read(self, path: Path, label: str = "") -> Inspection:
         """Read an artifact: a file, a package, an archive, an image or a directory; it is called ``label`` in what is found.
@@ -78,27 +76,35 @@ class Inspector:
         Raises:
             XcError: there is nothing there that can be opened.
         """
-        problems: list[ReadProblem] = []
+        met: list[_Met] = []
 
-        def on_object(node: Node, name: str, data: bytes) -> None:
-            top = node.kind == "file"
-            place = node.place if top else node.within(name)
-            try:
-                record = self.object(data, place, name, unpacks=True)
-            except NotElf as error:
-                problems.append(ReadProblem("XC-BAD-001", place, error.what))
-                return
-            node.objects.append(record)
+        def on_object(node: Node, name: str, data: Any) -> None:
+            place = node.place if node.kind == "file" else node.within(name)
+            digest = hashlib.sha256(data).hexdigest()
             if self.kept is not None:
-                self.kept.keep(record, data)
-            _note_libc(node, name, data)
+                self.kept.keep(digest, data)
+            source = getattr(data, "path", None)
+            if source is None and isinstance(data, bytes):
+                source = data
+            task = Task(source, len(data), place, name, digest)
+            met.append(_Met(node, place, _libc_in(name, data)))
+            reading.add(task, data)
 
         def on_wheel(node: Node, data: bytes) -> None:
             if self.kept is not None:
                 self.kept.keep_wheel(node, data)
 
-        walker = Walker(on_object, self.bounds, self.runner, on_wheel)
-        root = walker.walk(path, label)
+        with _rarely_collected(), SideBySide(self.reader, self.jobs) as reading:
+            walker = Walker(on_object, self.bounds, self.runner, on_wheel)
+            root = walker.walk(path, label)
+            outcomes = reading.outcomes()
+        problems: list[ReadProblem] = []
+        for each, outcome in zip(met, outcomes, strict=True):
+            if isinstance(outcome, ElfRecord):
+                each.node.objects.append(outcome)
+                _note_libc(each)
+            else:
+                problems.append(ReadProblem("XC-BAD-001", each.place, outcome))
         problems += walker.problems
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):
             # Nothing wrong was found for want of evidence.
@@ -111,48 +117,47 @@ class Inspector:
             )
         return Inspection(root, problems, walker.unread)
 
-    def object(self, data: bytes, place: str, path: str = "", *, unpacks: bool = False) -> ElfRecord:
-        """Read one object. Of one whose code is compressed no code is read.
-
-        Args:
-            unpacks: the caller looks into what is packed, or tells that it cannot be.
+    def object(self, data: bytes, place: str, path: str = "") -> ElfRecord:
+        """Read one object.
 
         Raises:
             NotElf: it is none, or a damaged one.
         """
-        packed = is_code_packed(data)
-        seen = without_code(data) if packed else data
-        elf = read_elf(seen, place)
-        scan, fault = None, None
-        if packed and not unpacks:
-            fault = (_("its code is compressed, and is there only once it runs"), verbatim("upx -d"))
-        elif self.isa and elf.machine in self.machines and elf.kind != "core":
-            try:
-                scan = scan_isa(elf, seen, path or place)
-            except HostFault as error:
-                fault = (error.what, error.mend)
-        # Functions have served the scan, and are by far the largest part of an object.
-        slim = replace(elf, functions=())
-        return ElfRecord(
-            place,
-            path or place,
-            slim,
-            scan,
-            fault,
-            elf_rules.embeds(elf, data),
-            hashlib.sha256(data).hexdigest(),
-            read_module(data, place) if elf.relocatable else None,
-        )
+        return self.reader.read(data, place, path)
 
 
-def _note_libc(node: Node, name: str, data: bytes) -> None:
-    """The glibc version of a root filesystem goes to all the containers that it stands in."""
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Symbols are many small objects that are no garbage: to look through them over and over takes a tenth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], 50_000) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@dataclass(frozen=True)
+class _Met:
+    """An object on the way of a walk. ``libc``: the version of glibc that it is the C library of."""
+
+    node: Node
+    place: str
+    libc: str
+
+
+def _libc_in(name: str, data: Any) -> str:
     if re.search(r"(?:^|/)libc(?:-2\.\d+)?\.so(?:\.6)?$", name) is None:
-        return
+        return ""
     found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", data)
-    here: Node | None = node
-    while found and here is not None:
-        here.facts.setdefault("libc", found.group(1).decode())
+    return found.group(1).decode() if found else ""
+
+
+def _note_libc(met: _Met) -> None:
+    """The glibc version of a root filesystem goes to all the containers that it stands in."""
+    here: Node | None = met.node
+    while met.libc and here is not None:
+        here.facts.setdefault("libc", met.libc)
         here = here.parent
 
 
@@ -172,7 +177,7 @@ class Verdicts:
 
     def of(self, inspection: Inspection) -> list[Finding]:
         """All findings about ``inspection``, in the order of its tree."""
-        delivered = Delivered(inspection, self.platform, self.architectures)
+        delivered = inspection.delivered(self.platform, self.architectures)
         self._closures.clear()
         self._kernels = Kernels(inspection.root)
         self._nodes.clear()
@@ -183,7 +188,7 @@ class Verdicts:
         check_closure(self.judge, closure)
         self._run_times(inspection.root, delivered)
         for root in delivered.roots:
-            supply.check_supply(self.judge, root, Search(root), delivered.taken_of(root.records))
+            supply.check_supply(self.judge, root, inspection.search(root), delivered.taken_of(root.records))
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
             packages.check_system(self.judge, inspection.root)
@@ -214,6 +219,8 @@ class Verdicts:
         hidden = is_embedded(node)
         if hidden:
             records = check_embedded(judge, node, records)
+        for record in node.objects:
+            check_bpf(judge, record)
         if node.texts:
             packages.check_classifiers(judge, node, self.architectures)
             packages.check_dotnet(judge, node)
@@ -250,7 +257,7 @@ class Verdicts:
         # copied out to the host.
         libc = root.libc_of(record) or (record.elf.libc if root.whole and record.elf.interpreter else None)
         release = closure.glibc if libc == "glibc" else None
-        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release)
+        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release, closure)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
@@ -259,6 +266,9 @@ class Verdicts:
         if not check_machine(self.judge, record, around):
             return
         check_symbols(self.judge, record, around)
+        if around.libc is None:
+            check_undefined(self.judge, record, around.closure)
+            check_series(self.judge, record, around.shipped)
         elf_rules.check_loader(self.judge, record, around)
         elf_rules.check_loading(self.judge, record, around)
         for rule in PLAIN_RULES:

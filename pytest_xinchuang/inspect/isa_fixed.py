@@ -52,23 +52,26 @@ ASK = "?"
 
 
 class EncodingTable:
-    """Encodings with a look-up by the eleven highest bits, which most words fail at once."""
+    """Encodings with a look-up by the upper half of a word, which most words fail at once."""
 
     def __init__(self, rows: Sequence[tuple[str, str, int, int]]) -> None:
         self.encodings = [Encoding(*row) for row in rows]
-        self.lookup = np.zeros(2048, dtype=bool)
-        tops = np.arange(2048, dtype=np.uint32) << np.uint32(21)
-        for e in self.encodings:
-            self.lookup |= (tops & np.uint32(e.mask & 0xFFE00000)) == np.uint32(e.value & 0xFFE00000)
+        self._masks = np.array([e.mask >> 16 for e in self.encodings], dtype=np.uint16)
+        self._values = np.array([e.value >> 16 for e in self.encodings], dtype=np.uint16)
+        tops = np.arange(1 << 16, dtype=np.uint16)
+        self.lookup = np.zeros(1 << 16, dtype=bool)
+        for mask, value in zip(self._masks, self._values, strict=True):
+            self.lookup |= (tops & mask) == value
 
     def find(self, words: Any) -> list[tuple[int, Encoding]]:
         """(index, encoding) of the words that are in the table, in order; a word belongs to its first encoding."""
         found: list[tuple[int, Encoding]] = []
         for start in range(0, len(words), CHUNK):
             part = words[start : start + CHUNK]
-            candidates = np.flatnonzero(self.lookup[part >> np.uint32(21)])
+            candidates = np.flatnonzero(self.lookup[part.view("<u2")[1::2]])
             left = part[candidates]
-            for e in self.encodings:
+            for number in self._possible(left):
+                e = self.encodings[number]
                 if not len(left):
                     break
                 matches = (left & np.uint32(e.mask)) == np.uint32(e.value)
@@ -77,6 +80,12 @@ class EncodingTable:
                 found += [(start + int(i), e) for i in candidates[matches][:MAX_HITS]]
                 candidates, left = candidates[~matches], left[~matches]
         return sorted(found, key=lambda item: item[0])
+
+    def _possible(self, words: Any) -> list[int]:
+        """The numbers of the encodings that the upper half of any of the words fits, in their order."""
+        tops = np.unique(words >> np.uint32(16)).astype(np.uint16)
+        possible: list[int] = np.flatnonzero(((tops[:, None] & self._masks) == self._values).any(axis=0)).tolist()
+        return possible
 
 
 @functools.cache
@@ -96,6 +105,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
     helpers: list[int] = []
     tables: Counter[str] = Counter()
     grouped: dict[tuple[str, int | None], Hit] = {}
+    counts: Counter[tuple[str, int | None]] = Counter()
     for part in elf.code:
         base = part.offset if elf.relocatable else part.address
         words = np.frombuffer(data, dtype="<u4", count=part.size // 4, offset=part.offset)
@@ -125,16 +135,16 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             if function is None and functions.all and tables[feature] >= MAX_LOOSE:
                 continue  # between functions stand tables: nothing there is ever certain, and some looks are enough
             if arm and (seen is None or function is None):
-                text, sure = _verify(words, index, address, function)
+                text, sure = _verify(words, index, address, function, first_of_them=seen is None)
             if function is None and functions.all and not sure:
                 tables[feature] += 1  # a table between functions: its words are data
                 continue
+            counts[key] += 1
             if seen is None:
                 grouped[key] = Hit(feature, address, text or encoding.name, function, sure=sure)
-            else:
-                grouped[key] = replace(seen, count=seen.count + 1)
     few = tuple(questions[:MAX_QUESTIONS])
-    return Hits(list(grouped.values()), few, len(questions) > len(few), tuple(calls[:MAX_CALLS]), tuple(helpers), uses)
+    found = [replace(hit, count=counts[key]) for key, hit in grouped.items()]
+    return Hits(found, few, len(questions) > len(few), tuple(calls[:MAX_CALLS]), tuple(helpers), uses)
 
 
 def _kernel_calls(words: Any, base: int, arm: bool) -> list[tuple[int, int]]:
@@ -179,23 +189,29 @@ def _capstone() -> Any:
     return capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
 
 
-def _verify(words: Any, index: int, address: int, function: Any) -> tuple[str, bool]:
+@functools.lru_cache(1 << 16)
+def _is_instruction(word: int) -> bool:
+    """Whether capstone knows a word, wherever it stands: no instruction of A64 depends on those before it."""
+    return next(iter(_capstone().disasm_lite(word.to_bytes(4, "little"), 0)), None) is not None
+
+
+def _verify(words: Any, index: int, address: int, function: Any, *, first_of_them: bool) -> tuple[str, bool]:
     """A second reader: the text of the instruction, and whether all words around it are instructions as well.
 
     A constant between instructions may look like one; its neighbours rarely do.
+
+    Args:
+        first_of_them: its text is wanted.
     """
     first = max(index - NEIGHBOURS, 0)
     last = min(index + NEIGHBOURS + 1, len(words))
     if function is not None:
         begin = index - (address - function.address) // 4
         first, last = max(first, begin), min(last, begin + (function.size + 3) // 4)
-    decoded = 0
-    text = ""
-    for at, _size, mnemonic, operands in _capstone().disasm_lite(
-        words[first:last].tobytes(), address - 4 * (index - first)
-    ):
-        decoded += 1
-        if at == address:
-            text = f"{mnemonic} {operands}".strip()
     # Where capstone ends, it met a word that is none, or one newer than it knows: then the table alone has spoken.
-    return text, decoded == last - first
+    known = [_is_instruction(word) for word in words[first:last].tolist()]
+    text = ""
+    if first_of_them and first <= index < last and all(known[: index + 1 - first]):
+        for _at, _size, mnemonic, operands in _capstone().disasm_lite(words[index : index + 1].tobytes(), address):
+            text = f"{mnemonic} {operands}".strip()
+    return text, all(known)

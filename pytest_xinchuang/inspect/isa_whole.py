@@ -28,13 +28,18 @@ def vermagic_of(elf: ElfObject, data: bytes) -> str:
     return text.decode(errors="backslashreplace").strip()
 
 
+def is_chosen_by_path(path: str) -> bool:
+    """Whether an object stands where a loader chooses it by the CPU's features."""
+    return _HWCAPS_PATH.search(path) is not None
+
+
 def whole_guard(elf: ElfObject, data: bytes, path: str) -> Message:
     """Why an object's code may be guarded as a whole, told by anything but its code; empty when nothing says so."""
     if elf.is_go:
         return _("Go's run time asks the CPU")
     if "_rtld_global_ro" in elf.exports:
         return _("it is the loader, which is told the CPU's features by the kernel")
-    if _HWCAPS_PATH.search(path):
+    if is_chosen_by_path(path):
         return _("the loader chooses it by the CPU's features (its path)")
     if vermagic_of(elf, data):
         return _("the kernel replaces instructions of its modules by the CPU's features")

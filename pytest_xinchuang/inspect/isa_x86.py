@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from iced_x86 import CpuidFeature, Decoder, FlowControl, Formatter, FormatterSyntax, Mnemonic, OpKind
 
-from pytest_xinchuang.inspect.elf import CodeRange, ElfObject, Function
+from pytest_xinchuang.inspect.elf import ElfObject, Function
 from pytest_xinchuang.inspect.isa_flow import Kind, Operation
 from pytest_xinchuang.inspect.isa_hits import MAX_CALLS, MAX_QUESTIONS, NUMBER_BEFORE, Hit, Hits, Question
 from pytest_xinchuang.inspect.isa_image import Image
+from pytest_xinchuang.inspect.isa_x86_marks import marks_in
 
 FEATURES = {
     # iced's names of CPUID features -> Linux's names in /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h). What is not
@@ -33,6 +37,9 @@ FEATURES = {
     "FSGSBASE": "fsgsbase",
 }  # fmt: skip
 
+MAX_LENGTH = 15
+"""Bytes of an instruction (Intel SDM volume 2, 2.3.11)."""
+
 ASK, INVALID = "?", "!"
 """Pseudo-features: the instruction asks the CPU what it has; the bytes are no instruction."""
 
@@ -47,56 +54,99 @@ def _formatter() -> Any:
 
 def scan_x86(elf: ElfObject, data: bytes) -> Hits:
     """The hits of ``elf``, and the instructions by which its code asks the CPU."""
-    codes: dict[int, tuple[str, ...]] = {}
     hits: list[Hit] = []
     questions: list[Question] = []
     calls: list[tuple[int, int]] = []
     for part in elf.code:
-        for begin, end, function in _stretches(part, elf.functions):
-            offset = part.offset + begin - _base(elf, part)
-            raw = bytes(data[offset : offset + end - begin])
-            calls += _kernel_calls(raw, begin)
-            invalid = False
-            found: dict[str, list[Any]] = {}
-            for instruction in Decoder(64, raw, ip=begin):
-                features = codes.get(instruction.code)
-                if features is None:
-                    features = codes[instruction.code] = _features(instruction)
-                for feature in features:
-                    if feature == ASK:
-                        # Outside of a function two bytes of data may look like it.
-                        if function is not None or not elf.functions:
-                            questions.append(Question(instruction.ip, "CPUID"))
-                    elif feature == INVALID:
-                        invalid = True
-                    elif feature in found:
-                        found[feature][0] += 1
-                    else:
-                        found[feature] = [1, instruction.copy()]
-            # A function with an undecodable place holds data: what looks like an instruction there may be none.
-            for feature, (count, first) in found.items():
-                text = _formatter().format(first)
-                hits.append(Hit(feature, first.ip, text, function, sure=not invalid, count=count))
+        marks = marks_in(data, part.offset, part.offset + part.size)
+        syscalls = _places(data, b"\x0f\x05", part.offset, part.offset + part.size)
+        base = part.offset if elf.relocatable else part.address
+        moved = part.offset - base
+        for begin, end, function in _stretches(base, base + part.size, elf.functions):
+            first, last = begin + moved, end + moved
+            if syscalls and _is_in(syscalls, first, last - 1):
+                calls += _kernel_calls(bytes(data[first:last]), begin)
+            at = bisect_left(marks, last)
+            if at and marks[at - 1] >= first:
+                seen = min(marks[at - 1] + MAX_LENGTH, last)
+                if not _PLAIN.issuperset(map(_CODE, Decoder(64, bytes(data[first:seen]), ip=begin))):
+                    found, asked = _stretch(bytes(data[first:last]), begin, function)
+                    hits += found
+                    # Outside of a function two bytes of data may look like it.
+                    if function is not None or not elf.functions:
+                        questions += asked
     few = tuple(questions[:MAX_QUESTIONS])
     return Hits(hits, few, len(questions) > len(few), tuple(calls[:MAX_CALLS]))
+
+
+def _stretch(raw: bytes, begin: int, function: Function | None) -> tuple[list[Hit], list[Question]]:
+    """What stands in one stretch of code."""
+    questions: list[Question] = []
+    invalid = False
+    found: dict[str, list[Any]] = {}
+    known = _CODES.get
+    for instruction in Decoder(64, raw, ip=begin):
+        features = known(instruction.code)
+        if features is None:
+            features = _features_of(instruction)
+        for feature in features:
+            if feature == ASK:
+                questions.append(Question(instruction.ip, "CPUID"))
+            elif feature == INVALID:
+                invalid = True
+            elif feature in found:
+                found[feature][0] += 1
+            else:
+                found[feature] = [1, instruction.copy()]
+    # A function with an undecodable place holds data: what looks like an instruction there may be none.
+    hits = [
+        Hit(feature, first.ip, _formatter().format(first), function, sure=not invalid, count=count)
+        for feature, (count, first) in found.items()
+    ]
+    return hits, questions
+
+
+_CODE = attrgetter("code")
+_PLAIN = {0}
+"""Codes of instructions that are of no extension, as far as they were met; and of bytes that are no instruction."""
+_CODES: dict[int, tuple[str, ...]] = {}
+"""What codes are of, as far as they were met."""
+
+
+def _features_of(instruction: Any) -> tuple[str, ...]:
+    features = _CODES.get(instruction.code)
+    if features is None:
+        features = _CODES[instruction.code] = _features(instruction)
+        if not features:
+            _PLAIN.add(instruction.code)
+    return features
+
+
+def _places(data: Any, wanted: bytes, begin: int, end: int) -> list[int]:
+    """Where some bytes stand."""
+    found = []
+    at = data.find(wanted, begin, end)
+    while at >= 0:
+        found.append(at)
+        at = data.find(wanted, at + len(wanted), end)
+    return found
+
+
+def _is_in(places: list[int], begin: int, end: int) -> bool:
+    at = bisect_left(places, begin)
+    return at < len(places) and places[at] < end
 
 
 def _kernel_calls(raw: bytes, begin: int) -> list[tuple[int, int]]:
     """System calls whose number is set right before: ``mov eax, n``."""
     found = []
-    at = raw.find(b"\x0f\x05")
-    while at >= 0:
+    for at in _places(raw, b"\x0f\x05", 0, len(raw)):
         before = raw.rfind(b"\xb8", max(at - 4 * NUMBER_BEFORE, 0), at - 4)
         if before >= 0 and raw[before - 1 : before] not in (b"\x49", b"\x41"):
             number = int.from_bytes(raw[before + 1 : before + 5], "little")
             if number < 1024:
                 found.append((begin + at, number))
-        at = raw.find(b"\x0f\x05", at + 2)
     return found
-
-
-def _base(elf: ElfObject, part: CodeRange) -> int:
-    return part.offset if elf.relocatable else part.address
 
 
 def _features(instruction: Any) -> tuple[str, ...]:
@@ -112,15 +162,14 @@ def _features(instruction: Any) -> tuple[str, ...]:
     return names
 
 
-def _stretches(part: CodeRange, functions: tuple[Function, ...]) -> Iterator[tuple[int, int, Function | None]]:
+def _stretches(begin: int, limit: int, functions: tuple[Function, ...]) -> Iterator[tuple[int, int, Function | None]]:
     """(begin, end, function) of every stretch of code; None for what lies between known functions."""
-    begin, limit = part.address, part.address + part.size
-    if functions and part.address == 0:  # a relocatable object: by place in the file
-        begin, limit = part.offset, part.offset + part.size
     here = begin
-    for function in functions:
-        if function.address < here or function.address >= limit:
+    for function in islice(functions, bisect_left(functions, begin, key=attrgetter("address")), None):
+        if function.address < here:
             continue
+        if function.address >= limit:
+            break
         if function.address - here > 16:
             yield here, function.address, None
         end = min(function.address + function.size, limit)
@@ -154,7 +203,6 @@ class X86Decoding:
 
     def __init__(self, image: Image) -> None:
         self.image = image
-        self._codes: dict[int, tuple[str, ...]] = {}
 
     def operations(self, address: int) -> Iterator[Operation]:
         loaded: dict[int, int] = {}
@@ -179,11 +227,9 @@ class X86Decoding:
             kind = Kind.STOP
         elif kind is Kind.CALL and instruction.mnemonic in _NOT_CALLS:
             kind = Kind.NEXT
-        features = self._codes.get(instruction.code)
-        if features is None:
-            features = self._codes[instruction.code] = tuple(
-                f for f in _features(instruction) if f not in (ASK, INVALID)
-            )
+        features = _features_of(instruction)
+        if features and features[0] in (ASK, INVALID):  # these stand alone
+            features = ()
         target = slot = None
         if kind in (Kind.JUMP, Kind.BRANCH, Kind.CALL):
             if instruction.is_ip_rel_memory_operand:

@@ -22,9 +22,9 @@ class Kept:
         self._wheels: dict[str, Path] = {}
         self._most, self._size = most_bytes, 0
 
-    def keep(self, record: ElfRecord, data: bytes) -> None:
+    def keep(self, digest: str, data: bytes) -> None:
         """Keep the bytes of an object, once for all objects that are the same."""
-        self._keep(record.sha256, data)
+        self._keep(digest, data)
 
     def keep_wheel(self, node: Node, data: bytes) -> None:
         """Keep a wheel as a whole: an interpreter needs what is no object in it too."""
@@ -47,6 +47,10 @@ class Kept:
         """The bytes of a wheel; None: they were not kept."""
         place = self._wheels.get(node.place)
         return place.read_bytes() if place is not None else None
+
+    def has(self, record: ElfRecord) -> bool:
+        """Whether the bytes of an object were kept."""
+        return (self.directory / record.sha256).exists()
 
     def data(self, record: ElfRecord) -> bytes | None:
         """The bytes of an object; None: they were not kept."""

@@ -180,6 +180,10 @@ class Roles:
         return not library and mode is not None and not mode & 0o111
 
 
+_PATHS = 1 << 14
+"""Paths of which it is kept what their words say."""
+
+
 class _Words:
     """The words that choosers know, as patterns."""
 
@@ -188,22 +192,26 @@ class _Words:
         known = sorted({*self._aliases, *OTHERS}, key=len, reverse=True)
         self._arch = _word("|".join(map(re.escape, known)))
         # native/ARM/lib.so and native/Linux/x86_64/lib.so are there for one thing.
-        self._role = _word("|".join([*map(re.escape, known), *_LIBCS, "linux"]), before="[-_.]?")
+        self._roles = _word("|".join([*map(re.escape, known), *_LIBCS, "linux"]), before="[-_.]?")
         self._cpu = _word(_CPUS, before="[-_.]?")
         self._musl = _word("musl|linuxmusl|alpine|musllinux|musleabihf")
         self._system = _word("|".join(_SYSTEMS))
+        # Each platform asks the same of each path.
+        self.role = functools.lru_cache(_PATHS)(self._role_of)
+        self.named = functools.lru_cache(_PATHS)(self._named)
 
-    def role(self, path: str) -> tuple[str, bool]:
+    def _role_of(self, path: str) -> tuple[str, bool]:
         """The role of a path, and whether the path has a word that tells an architecture."""
         text = _HWCAPS.sub("", _plain(path))
         head, slash, last = text.rpartition("/")
         last, of_cpu = self._cpu.subn("", last)
         chosen = of_cpu > 0 or self._arch.search(text) is not None
-        text = self._role.sub("", head + slash + last)
+        text = self._roles.sub("", head + slash + last)
         # A word at the beginning leaves the separator behind it: x86_64-lib.so and lib.so.
         return re.sub(r"//+", "/", re.sub(r"(?<=[/!])[-_.]+(?=[^/!])", "", f"/{text}")), chosen
 
-    def named(self, path: str) -> str | None:
+    def _named(self, path: str) -> str | None:
+        """The architecture that a path names last, None where it names none or several there."""
         for part in reversed(re.split("[/!]", _plain(path))):
             words: list[str] = self._arch.findall(part)
             found = {self._aliases.get(word, word) for word in words}

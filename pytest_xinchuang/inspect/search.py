@@ -71,6 +71,7 @@ class Search:
                 self._by_soname.setdefault(record.elf.soname, []).append(record)
         self._musls: dict[str, ElfRecord | None] = {}
         self._system = tuple(dict.fromkeys(self._directories()))
+        self._known: dict[tuple[int, str, tuple[str, ...]], tuple[ElfRecord, Supply]] = {}
         self._named = re.split("[:;]", root.start.environment.get("LD_LIBRARY_PATH", ""))
 
     @property
@@ -85,6 +86,13 @@ class Search:
         Args:
             inherited: directories of DT_RPATH of the objects that have led to ``user``.
         """
+        key = (id(user), name, inherited)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = user, self._supply(user, name, inherited)
+        return known[1]
+
+    def _supply(self, user: ElfRecord, name: str, inherited: tuple[str, ...]) -> Supply:
         machine, other = user.elf.machine, Supply(How.ABSENT)
         if OF_MUSL.match(name) and (itself := self._musl(machine)) is not None:
             return Supply(How.FOUND, itself)
@@ -158,9 +166,9 @@ class Search:
 
     def _directories(self) -> Iterator[str]:
         yield from DEFAULT
-        for path in (*self.root.files, *self.root.links):
+        # In the order of the files, for it is that of the search.
+        for directory in dict.fromkeys(map(posixpath.dirname, (*self.root.files, *self.root.links))):
             # Debian's multiarch: lib/TRIPLET, which its ld.so.conf.d names.
-            directory = posixpath.dirname(path)
             if re.fullmatch(r"(?:usr/(?:local/)?)?lib/[a-z0-9_]+-linux-(?:gnu|musl)[a-z0-9]*", directory):
                 yield directory
         for name, text in self.root.texts.items():

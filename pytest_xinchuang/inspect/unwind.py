@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 # LSB Core, exception frames: DW_EH_PE_datarel | DW_EH_PE_sdata4, and DW_EH_PE_udata4 for the count.
 _TABLE, _COUNT = 0x3B, 0x03
@@ -18,16 +19,14 @@ def unwind_starts(
     count = int(struct.unpack_from(order + "I", data, offset + 8)[0])
     count = min(count, (len(data) - offset - 12) // 8)
     rows = struct.iter_unpack(order + "ii", data[offset + 12 : offset + 12 + 8 * count])
-    base = None
-    for start, frame in rows:
-        # The frame description entries lie in one section: one look-up of where that is mapped serves all.
-        if base is None:
-            place = at(address + frame)
-            if place is None:
-                return
-            base = place - frame
+    first = next(rows, None)
+    # The frame description entries lie in one section: one look-up of where that is mapped serves all.
+    place = at(address + first[1]) if first is not None else None
+    if first is None or place is None:
+        return
+    base = place - first[1] + 12
+    length, last = struct.Struct(order + "I").unpack_from, len(data) - 4
+    for start, frame in chain((first,), rows):
         here = base + frame
-        if here < 0 or here + 16 > len(data):
-            continue
-        size = int(struct.unpack_from(order + "I", data, here + 12)[0])
-        yield address + start, size
+        if 12 <= here <= last:
+            yield address + start, length(data, here)[0]

@@ -144,7 +144,7 @@ class Loader:
         sandbox = self._pool.sandbox(self._platform)
         sandbox.reset()
         result = Loads(sandbox={"backend": sandbox.fingerprint.backend, "cpu": sandbox.fingerprint.cpu_model})
-        delivered = Delivered(inspection, self._platform, self._architectures)
+        delivered = inspection.delivered(self._platform, self._architectures)
         placed, machine = _Placed(), self._platform.architecture.elf_machine
         entered: dict[int, Entered] = {}
         for number, root in enumerate(delivered.roots):
@@ -250,7 +250,7 @@ class Loader:
             return _("there is no sandbox with its C library, {libc}", libc=verbatim(record.elf.libc or libc))
         if record.elf.libc not in (None, libc):
             return _("there is no sandbox with its C library, {libc}", libc=verbatim(record.elf.libc or libc))
-        if self._kept.data(record) is None:
+        if not self._kept.has(record):
             return _("it is too large to be kept")
         return NOTHING
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import mmap
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from pytest_xinchuang.provision.archive import unpack_package
 from pytest_xinchuang.provision.debian import Package
 from pytest_xinchuang.tools.ar import MAGIC, ar_members
 from pytest_xinchuang.tools.compressed import DAMAGE, compression, decompressing
+from pytest_xinchuang.tools.processors import processors
 from pytest_xinchuang.tools.xz import decompressed_ahead, read_spans
 
 _AHEAD = 2
@@ -49,8 +49,7 @@ class Wanted:
 
 def threads() -> int:
     """How many threads decompress beside each other: as many as there are processors for us, and 8 at most."""
-    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(8, ours or 1))
+    return processors()
 
 
 def unpack_all(

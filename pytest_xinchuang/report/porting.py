@@ -17,6 +17,12 @@ _WAYS = {
     "R": _("board"),
 }
 
+_ENDED = {
+    "right": _("that was right"),
+    "mended": _("the suite was mended"),
+    "native": _("only a board decides"),
+}
+
 _HEAD = _(
     """# Porting failures, and how each is found
 
@@ -26,7 +32,8 @@ hand.
 These are failures that people have reported on Kunpeng, Phytium, Hygon, Zhaoxin and Loongson machines. Each is found by a
 finding of `xc inspect` or of a run (`xc explain CODE` tells more), or by a requirement of the grade. **needs native** marks
 what only a board or a kernel of the platform decides, and says what to run there. `tests/mutants/porting/` plants each failure
-that can be found without a board, and its twin that is right.
+that can be found without a board, and its twin that is right. **tried** marks reports that were searched out to try the suite
+on what it was not made for, and tells what it said before anything was mended.
 """
 )
 
@@ -51,5 +58,15 @@ def as_markdown(rows: Sequence[PortingRow], findings: FindingCatalogue, language
         if row.native is not None:
             lines.append(_("- **needs native**: {native}", native=getattr(row.native, language)))
         lines.append(_("- reported in: {references}", references=joined(map(verbatim, row.references), _(", "))))
+        if row.tried is not None:
+            lines.append(
+                _(
+                    "- **tried** ({when}) on {what}: {seen}; {ended}",
+                    when=verbatim(row.tried.when.isoformat()),
+                    what=getattr(row.tried.what, language),
+                    seen=getattr(row.tried.seen, language),
+                    ended=_ENDED[row.tried.ended],
+                )
+            )
         parts.append("\n".join(line.render(language) for line in lines) + "\n")
     return "\n".join(parts)

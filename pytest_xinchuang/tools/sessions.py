@@ -13,7 +13,7 @@ from typing import Any, Protocol
 KILLED = 9
 """SIGKILL, also where the host has none."""
 
-_PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG = 1
 """prctl(2)."""
 
 
@@ -58,7 +58,7 @@ def _preparation(limits: Mapping[int, int] | None, dies_with_us: bool) -> Callab
             # A shell has what it starts in the background ignore it; in a session of its own nobody but we sends it.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             if prctl is not None:
-                prctl(_PR_SET_PDEATHSIG, KILLED, 0, 0, 0)
+                prctl(PR_SET_PDEATHSIG, KILLED, 0, 0, 0)
             if os.getppid() != us:  # we were killed before the signal was asked for
                 os._exit(1)
 

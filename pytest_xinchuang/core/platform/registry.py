@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -51,6 +51,11 @@ class Platform(BaseModel):
     @property
     def page_size(self) -> Fact[int] | None:
         return self.system.page_size.get(self.arch)
+
+    def package_arch(self, kind: Literal["deb", "rpm"]) -> str:
+        """What packages for the platform give as their architecture."""
+        own = self.system.package_arch.get(self.arch)
+        return (own.value if own is not None else None) or self.architecture.names.get(kind, "")
 
     @property
     def rootfs_name(self) -> str | None:

@@ -59,6 +59,10 @@ class OsProfile(FrozenData):
     openssl: Fact[str]
     page_size: dict[Arch, Fact[int]]
     abi_world: dict[Arch, Literal["old", "new"]] = Field(default_factory=dict)
+    package_arch: dict[Arch, Fact[str]] = Field(
+        default_factory=dict,
+        description="what its package manager calls an architecture, where that is not the usual name",
+    )
     image: Fact[str]
     software: Software = Software()
     by_arch: dict[Arch, OnArch] = Field(

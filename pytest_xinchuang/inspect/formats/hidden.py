@@ -16,7 +16,10 @@ MAGIC = b"\x7fELF"
 HOSTS = frozenset({2, 3, 8, 20, 21, 22, 40, 43, 50, 62, 183, 243, 258, 0x9026, 0x9916})
 """e_machine of the processors that run Linux (elf.h; the last two are Alpha and Sunway).
 
-What is made for others, an eBPF program or code for a GPU, is data to all platforms alike."""
+What is made for others, as code for a GPU, is data to all platforms alike. eBPF objects are taken for what they ask of kernels.
+"""
+BPF = 247
+RELOCATABLE = 1
 
 EXECUTABLE = (2, 3)
 """ET_EXEC and ET_DYN."""
@@ -42,7 +45,7 @@ class Hidden:
 
 
 def embedded(data: Any, begin: int, end: int) -> Iterator[Hidden]:
-    """The programs and shared libraries for any host between two bytes of a file, each with its likely end.
+    """The programs, shared libraries and eBPF objects between two bytes of a file, each with its likely end.
 
     Raises:
         CannotRead: more places look like the beginning of one than are looked at.
@@ -103,6 +106,8 @@ def _extent(header: bytes, data: Any, at: int, end: int) -> int:
     )
     right = version == 1 and size == (64 if wide else 52) and phentsize == (56 if wide else 32)
     left = end - at
+    if machine == BPF and kind == RELOCATABLE and wide and version == 1 and size == 64 and shentsize == 64:
+        return shoff + shnum * shentsize if 0 < shnum <= MOST_HEADERS and 0 < shoff <= left - shnum * shentsize else 0
     if (
         not right
         or kind not in EXECUTABLE

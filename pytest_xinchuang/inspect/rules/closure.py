@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import Needed
@@ -28,11 +29,16 @@ class Closure:
                 if provider is not None and provider is not record:
                     self.needed_by.setdefault(provider.place, []).append(record)
 
-    @property
+    @cached_property
+    def exports(self) -> frozenset[str]:
+        """What they define, all together."""
+        return frozenset().union(*(record.elf.exports for record in self.records))
+
+    @cached_property
     def shipped(self) -> frozenset[str]:
         return frozenset(self.by_name)
 
-    @property
+    @cached_property
     def glibc(self) -> tuple[int, ...] | None:
         """The release of the glibc among them, by the newest version that it defines."""
         libc = self.by_name.get("libc.so.6")

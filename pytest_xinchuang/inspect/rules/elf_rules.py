@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
+from pytest_xinchuang.inspect.bpf import bpf_needs
 from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
 from pytest_xinchuang.inspect.inventory import Inventory
 from pytest_xinchuang.inspect.kinds import relro_word, world_word
@@ -14,8 +15,9 @@ from pytest_xinchuang.inspect.loader.private import NEWEST_READ, PRIVATE
 from pytest_xinchuang.inspect.loader.rules import DYNAMIC_MARK, refusals
 from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
 from pytest_xinchuang.inspect.record import ElfRecord
-from pytest_xinchuang.inspect.rules.closure import LIBC
+from pytest_xinchuang.inspect.rules.closure import LIBC, Closure
 from pytest_xinchuang.inspect.rules.judge import Judge, several
+from pytest_xinchuang.inspect.rules.needs import other_series
 from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
 from pytest_xinchuang.messages import _, verbatim
 
@@ -56,6 +58,7 @@ class Surroundings:
         shipped: names of libraries that come with it: their symbol versions are judged by themselves.
         libc: the C library that comes with it, ``glibc`` or ``musl``: that of the platform is not asked then.
         release: of that C library, where it can be told.
+        closure: the objects of its root.
         asks: how another member of the same static library asks for the CPU's features: it may guard this one.
     """
 
@@ -64,6 +67,7 @@ class Surroundings:
     asks: str = ""
     libc: str | None = None
     release: tuple[int, ...] | None = None
+    closure: Closure | None = None
 
 
 def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool:
@@ -215,8 +219,8 @@ def _look_up(judge: Judge, record: ElfRecord, needed: Needed, around: Surroundin
     has = library.has(needed.version) if library is not None else None
     if library is None and known.whole:
         return  # The library itself is missing, which is told by itself.
-    if has is True:
-        return
+    if has is True or (has is None and other_series(known, needed.library)):
+        return  # That the system has another series of it is told by itself.
     judge.find(
         "XC-ELF-041" if has is False else "XC-ELF-042",
         Certainty.CERTAIN if has is False else Certainty.UNDECIDED,
@@ -457,7 +461,9 @@ PLAIN_RULES: tuple[Rule, ...] = (check_kernel_calls, check_marks)
 
 
 def embeds(elf: ElfObject, data: bytes) -> dict[str, str]:
-    """Marks of run times and allocators in an object's bytes."""
+    """Marks of run times and allocators in an object's bytes; of an eBPF object, what it asks of a kernel."""
+    if elf.machine == "EM_BPF":
+        return bpf_needs(data)
     found = {}
     if data.find(b": Unsupported system page size") >= 0:
         found["jemalloc"] = "jemalloc"

@@ -23,8 +23,7 @@ def check_package(judge: Judge, node: Node) -> bool:
     """A deb's or an rpm's architecture; False where the package is not for this platform."""
     control = control_of(node)
     found = control.get("Architecture", "")
-    kind = "deb" if node.kind == "deb" else "rpm"
-    wanted = judge.platform.architecture.names.get(kind, "")  # type: ignore[call-overload]
+    wanted = judge.platform.package_arch("deb" if node.kind == "deb" else "rpm")
     check_product(judge, node, control.get("Package", ""), control.get("Version", ""))
     if found and found not in (wanted, "all", "noarch"):
         judge.find("XC-PKG-004", Certainty.CERTAIN, node.place, package=node.name, found_arch=found, wanted=wanted)

@@ -88,6 +88,9 @@ ALLOWED = frozenset(
 )
 """Libraries that every manylinux system has (PEP 600, with PEP 599's list); libatomic since 2_24."""
 
+OLDEST_TAG = {"EM_X86_64": (2, 5), "EM_386": (2, 5), "i386": (2, 5)}
+"""The oldest glibc of a tag that pip takes: 2.17 but for these (packaging.tags: no older manylinux has other architectures)."""
+
 MUSL_ALLOWED = re.compile(r"^(libc\.so|libc\.musl-.*\.so\.1|ld-musl-.*|libz\.so\.1)$")
 
 
@@ -224,7 +227,8 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
 
 
 def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfRecord]) -> None:
-    promised = [(n, t) for t in tags if (n := glibc_of(t)) is not None]
+    # A tag of its own fault is told by itself: there is no such promise.
+    promised = [(n, t) for t in tags if (n := glibc_of(t)) is not None and n >= oldest_tag(judge)]
     if not promised or not records:
         return
     need = needed_policy(records)
@@ -268,6 +272,11 @@ def glibc_of(tag: str) -> Number | None:
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
+def oldest_tag(judge: Judge) -> Number:
+    """The oldest glibc of a manylinux tag that pip on the platform takes."""
+    return OLDEST_TAG.get(judge.platform.architecture.elf_machine, (2, 17))
+
+
 def _accepted(judge: Judge, tags: list[str]) -> Message:
     """What pip on the platform would take, where it takes none of these tags; else nothing."""
     platform = judge.platform
@@ -281,7 +290,10 @@ def _accepted(judge: Judge, tags: list[str]) -> Message:
         if not tag.endswith("_" + name):
             continue
         number = glibc_of(tag)
-        if tag == f"linux_{name}" or (number is not None and (limit is None or number <= version_key(limit))):
+        if tag == f"linux_{name}":
+            return NOTHING
+        if number is not None and oldest_tag(judge) <= number and (limit is None or number <= version_key(limit)):
             return NOTHING
     newest = f"manylinux_{'_'.join((limit or '2.17').split('.')[:2])}_{name}"
-    return _("{tag} or older", tag=newest)
+    oldest = f"manylinux_{'_'.join(map(str, oldest_tag(judge)))}_{name}"
+    return _("{tag} or older, down to {oldest}", tag=newest, oldest=oldest)

@@ -21,6 +21,7 @@ from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.provision.store import Store
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
+from tests.mutants.porting import reported  # noqa: F401  its rows add themselves
 from tests.mutants.porting.planted import ROWS
 from tests.mutants.porting.tools import Planted, Tools
 

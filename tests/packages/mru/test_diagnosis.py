@@ -25,6 +25,15 @@ def outcome(stderr: str = "", stdout: str = "") -> Outcome:
         ('Exception in thread "main" java.lang.UnsatisfiedLinkError: no x in java.library.path', "XC-RUN-005"),
         ("./x: /lib/libc.so.6: version `GLIBC_2.34' not found (required by ./x)", "XC-RUN-010"),
         ("This program can only be run on AMD64 processors with v3 microarchitecture support.", "XC-RUN-011"),
+        ("SIGILL: illegal instruction", "XC-RUN-012"),
+        ("#  SIGILL (0x4) at pc=0x00007f8f12b60981, pid=4, tid=5", "XC-RUN-012"),
+        ("./run.sh: line 3:  7 Illegal instruction     (core dumped) ./server", "XC-RUN-012"),
+        ("the illegal instruction set of the tax office", None),
+        (
+            "./v2rayN: symbol lookup error: libSkiaSharp.so: undefined symbol: png_init_filter_functions_lsx",
+            "XC-RUN-013",
+        ),
+        ("dotnet: error while loading shared libraries: unexpected reloc type 0x0e", "XC-RUN-014"),
         ("everything is well", None),
     ],
 )

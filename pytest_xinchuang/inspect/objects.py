@@ -1,0 +1,107 @@
+"""Reads one object: its headers, its instructions, what it embeds. What it says is the same in whichever process it is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.inspect.elf import NotElf
+from pytest_xinchuang.inspect.elf_reader import read_elf
+from pytest_xinchuang.inspect.formats.entropy import without_code
+from pytest_xinchuang.inspect.formats.upx import is_code_packed
+from pytest_xinchuang.inspect.isa import scan_isa
+from pytest_xinchuang.inspect.isa_whole import is_chosen_by_path
+from pytest_xinchuang.inspect.kernel_module import read_module
+from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules import elf_rules
+from pytest_xinchuang.messages import Message, _, verbatim
+
+SCANNED_MACHINES = ("EM_X86_64", "EM_AARCH64", "EM_LOONGARCH")
+
+
+@dataclass(frozen=True)
+class ObjectReader:
+    """How objects are read.
+
+    Attributes:
+        isa: scan the instructions of objects too.
+        machines: e_machine names whose instructions are scanned.
+    """
+
+    isa: bool = True
+    machines: frozenset[str] = frozenset(SCANNED_MACHINES)
+
+    def read(self, data: bytes, place: str, path: str = "", *, unpacks: bool = False, digest: str = "") -> ElfRecord:
+        """Read one object. Of one whose code is compressed no code is read.
+
+        Args:
+            unpacks: the caller looks into what is packed, or tells that it cannot be.
+            digest: of ``data``, where the caller knows it.
+
+        Raises:
+            NotElf: it is none, or a damaged one.
+        """
+        packed = is_code_packed(data)
+        seen = without_code(data) if packed else data
+        elf = read_elf(seen, place)
+        scan, fault = None, None
+        if packed and not unpacks:
+            fault = (_("its code is compressed, and is there only once it runs"), verbatim("upx -d"))
+        elif self.isa and elf.machine in self.machines and elf.kind != "core":
+            try:
+                scan = scan_isa(elf, seen, path or place)
+            except HostFault as error:
+                fault = (error.what, error.mend)
+        # Functions have served the scan, and are by far the largest part of an object.
+        slim = replace(elf, functions=())
+        digest = digest or hashlib.sha256(data).hexdigest()
+        module = read_module(data, place) if elf.relocatable else None
+        return ElfRecord(place, path or place, slim, scan, fault, elf_rules.embeds(elf, data), digest, module)
+
+
+Outcome = ElfRecord | Message
+"""What reading an object gave: a record, or what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """An object that is to be read, as a part of what unpacks it.
+
+    Attributes:
+        source: its bytes, or the path of a file that is it; None: it is at hand only now.
+        size: its bytes.
+    """
+
+    source: bytes | str | None
+    size: int
+    place: str
+    name: str
+    digest: str
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        """What its record depends on, but for its names."""
+        return self.digest, is_chosen_by_path(self.name or self.place)
+
+    def outcome(self, reader: ObjectReader, data: bytes) -> Outcome:
+        """Read it from its bytes, or from a map of its file."""
+        try:
+            return reader.read(data, self.place, self.name, unpacks=True, digest=self.digest)
+        except NotElf as error:
+            return error.what
+
+    def named(self, other: Outcome) -> Outcome:
+        """What an object with the same content gave, under this one's names."""
+        if not isinstance(other, ElfRecord):
+            return other
+        return replace(other, place=self.place, path=self.name or self.place, elf=replace(other.elf, name=self.place))
+
+
+def preloaded(machines: Iterable[str]) -> None:
+    """Import what the scan of these machines needs, before processes are forked that share it."""
+    if "EM_X86_64" in machines:
+        import pytest_xinchuang.inspect.isa_x86
+    import pytest_xinchuang.inspect.isa_fixed
+    import pytest_xinchuang.inspect.isa_guards  # noqa: F401

@@ -1,0 +1,127 @@
+"""What several processes have read is what one has read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.finding import Finding
+from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.inspect import side_by_side
+from pytest_xinchuang.inspect.delivered import Inspection
+from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
+from pytest_xinchuang.inspect.objects import ObjectReader, Outcome, Task
+from pytest_xinchuang.sandbox.wall.formats import refuser
+
+REAL = Path(__file__).parent / "real"
+
+pytestmark = [
+    pytest.mark.tools,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are started for the first object, whatever threads the tests' own runner has."""
+    monkeypatch.setattr(side_by_side, "WORTH", 0)
+    monkeypatch.setattr(side_by_side, "can_fork", lambda: True)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Objects in a directory and in an archive, the same ones under other names, and damaged ones between them."""
+    tree = tmp_path / "tree"
+    for number, path in enumerate(sorted(p for p in REAL.iterdir() if p.is_file())):
+        place = tree / f"d{number % 3}" / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+        if path.read_bytes()[:4] == b"\x7fELF":
+            other = tree / "lib" / "avx2" / f"again-{path.name}"
+            other.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, other)
+            (tree / f"damaged-{path.name}").write_bytes(path.read_bytes()[: 70 + number])
+    for machine in ("x86_64", "aarch64"):
+        for name in (f"{machine}.so", f"lib/avx2/{machine}.so", f"z/{machine}-again.so"):
+            place = tree / name
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(refuser(machine, "no\n", b"\x01" + bytes(6)))
+    with zipfile.ZipFile(tree / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(REAL.iterdir()):
+            if path.is_file():
+                archive.write(path, f"inner/{path.name}")
+    return tree
+
+
+def _findings(inspection: Inspection) -> list[Finding]:
+    platforms = Platforms([resources.platforms_file()])
+    names = ("kunpeng", "hygon", "loongson")
+    return [f for n in names for f in Verdicts(platforms.get(n), platforms.file.architectures).of(inspection)]
+
+
+def test_the_same_is_read(tree: Path) -> None:
+    alone, together = Inspector().read(tree, "tree"), Inspector(jobs=3).read(tree, "tree")
+    assert len(alone.records) > 20
+    assert together.records == alone.records
+    assert together.problems == alone.problems
+    assert _findings(together) == _findings(alone)
+
+
+def test_an_object_is_named_and_judged_by_its_own_place(tree: Path) -> None:
+    for jobs in (1, 2):
+        records = [r for r in Inspector(jobs=jobs).read(tree, str(tree)).records if "!" not in r.place]
+        assert any("/avx2/" in record.place for record in records)
+        for record in records:
+            data = Path(record.place).read_bytes()
+            assert record == ObjectReader().read(data, record.place, record.path, unpacks=True)
+
+
+def test_what_a_process_that_died_had_is_read_here(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Inspector().read(tree, "tree")
+    us = os.getpid()
+    seen: list[str] = []
+
+    def read(reader: ObjectReader, task: Task) -> Outcome:
+        if os.getpid() != us and len(seen) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen.append(task.place)
+        return original(reader, task)
+
+    original = side_by_side._read
+    monkeypatch.setattr(side_by_side, "_read", read)
+    monkeypatch.setattr(side_by_side, "BATCH", 1)
+    assert Inspector(jobs=2).read(tree, "tree").records == expected.records
+    assert seen
+
+
+def test_a_fault_of_the_reader_is_told_here(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(reader: ObjectReader, task: Task) -> Outcome:
+        raise MemoryError
+
+    monkeypatch.setattr(side_by_side, "_read", read)
+    with pytest.raises(MemoryError):
+        Inspector(jobs=2).read(tree, "tree")
+
+
+def test_a_file_that_goes_away_is_undecided(tree: Path) -> None:
+    with side_by_side.SideBySide(ObjectReader(), 2) as reading:
+        for number in range(3):
+            path = tree / f"gone-{number}"
+            reading.add(Task(str(path), 100, str(path), path.name, f"{number:064x}"), b"")
+        assert all(isinstance(outcome, str) for outcome in reading.outcomes())
+
+
+def test_no_process_is_left(tree: Path) -> None:
+    with side_by_side.SideBySide(ObjectReader(), 2) as reading:
+        path = next(p for p in sorted(REAL.iterdir()) if p.is_file())
+        reading.add(Task(str(path), 100, "x", "x", "0" * 64), path.read_bytes())
+        started = [worker.process for worker in reading._workers]
+    assert len(started) == 2
+    assert not any(process.is_alive() for process in started)
