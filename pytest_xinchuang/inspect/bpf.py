@@ -63,8 +63,8 @@ class _Section(NamedTuple):
 def bpf_needs(data: Any) -> dict[str, str]:
     """What the object uses -> since which kernel that is; nothing of an object that cannot be followed.
 
-    ``helper N``, ``type NAME`` of a program, ``data`` (global), ``btf`` (relocations against the kernel's), ``kfunc``, ``jmp32``,
-    ``atomics`` (others than an addition), ``movsx``.
+    ``helper N``, ``type NAME`` of a program, ``data`` (global), ``btf`` (relocations against the kernel's), ``kfunc``,
+    ``jmp32``, ``atomics`` (others than an addition), ``movsx``.
     """
     order = "<" if bytes(data[5:6]) == b"\x01" else ">"
     try:
