@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -88,6 +89,15 @@ class Node:
 def taken(known: dict[str, T], prefix: str) -> dict[str, T]:
     """Take what is below a directory, which ends with a slash, out of a table; by its paths there."""
     return {path[len(prefix) :]: known.pop(path) for path in [path for path in known if path.startswith(prefix)]}
+
+
+def above(path: str) -> Iterator[str]:
+    """The directories that a path lies in, the nearest first, and "" at last; it may be absolute."""
+    directory, before = posixpath.dirname(path), path
+    while directory not in ("", before):
+        yield directory
+        directory, before = posixpath.dirname(directory), directory
+    yield ""
 
 
 def printable(name: str) -> str:

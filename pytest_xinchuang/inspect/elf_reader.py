@@ -17,7 +17,7 @@ from functools import cached_property, partial
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
 from pytest_xinchuang.inspect.elf_dynamic import oddities
 from pytest_xinchuang.inspect.elf_notes import Notes, read_notes
-from pytest_xinchuang.inspect.elf_tls import own_offsets
+from pytest_xinchuang.inspect.elf_tls import INITIAL_EXEC, own_offsets
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
 from pytest_xinchuang.inspect.unwind import unwind_starts
 from pytest_xinchuang.messages import Message, _
@@ -43,8 +43,6 @@ DT_REL, DT_RELSZ, DT_PLTREL, DT_RELR = 17, 18, 20, 36
 DT_GNU_HASH, DT_VERSYM, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 0x4, 0x8, 0x10
-INITIAL_EXEC = {"EM_X86_64": 18, "EM_AARCH64": 1030, "EM_LOONGARCH": 11}
-"""The relocation of an offset from the thread pointer, which is fixed when the program starts (ELF psABIs: TPOFF64, TPREL)."""
 DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 VER_FLG_WEAK, STB_WEAK = 0x2, 2
 STT_FUNC, STT_GNU_IFUNC = 2, 10
@@ -69,7 +67,9 @@ class _Segment:
 
 
 @dataclass(frozen=True)
-class _Section:
+class Section:
+    """A section header. ``info`` is sh_info: of relocations, the number of the section that they are for."""
+
     name: str
     kind: int
     flags: int
@@ -79,6 +79,7 @@ class _Section:
     link: int
     entry: int
     align: int = 0
+    info: int = 0
 
 
 def read_elf(data: bytes, name: str) -> ElfObject:
@@ -150,7 +151,7 @@ class ElfReader:
         return found
 
     @cached_property
-    def sections(self) -> list[_Section]:
+    def sections(self) -> list[Section]:
         """The section headers; none where they are missing or damaged, which a loader does not mind either."""
         form = "IIQQQQIIQQ" if self.wide else "IIIIIIIIII"
         try:
@@ -163,11 +164,11 @@ class ElfReader:
         if self.shstrndx < len(rows):
             names = bytes(self.data[rows[self.shstrndx][4] : rows[self.shstrndx][4] + rows[self.shstrndx][5]])
         return [
-            _Section(_string(names, n), kind, flags, address, offset, size, link, entry, align)
-            for n, kind, flags, address, offset, size, link, _info, align, entry in rows
+            Section(_string(names, n), kind, flags, address, offset, size, link, entry, align, info)
+            for n, kind, flags, address, offset, size, link, info, align, entry in rows
         ]
 
-    def section(self, name: str) -> _Section | None:
+    def section(self, name: str) -> Section | None:
         return next((s for s in self.sections if s.name == name), None)
 
     def offset_of(self, address: int) -> int | None:

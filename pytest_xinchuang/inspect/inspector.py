@@ -149,7 +149,7 @@ class _Met:
 def _libc_in(name: str, data: Any) -> str:
     if re.search(r"(?:^|/)libc(?:-2\.\d+)?\.so(?:\.6)?$", name) is None:
         return ""
-    found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", data)
+    found = re.search(rb"GNU C Library .{0,200}?version (\d+\.\d+)", data)
     return found.group(1).decode() if found else ""
 
 

@@ -15,6 +15,7 @@ SCRIPTS = ("preinst", "postinst")
 """Of a deb; those of an rpm (%pre and %pretrans, %post and %posttrans) are read under the same names."""
 
 MOST = 1 << 20
+"""Bytes of a script that are read: of a longer one it is left open what it makes."""
 MOST_COMMANDS = 10_000
 
 _JOINTS = re.compile(r"\|\||&&|;;|[;|&\n(){}]")
@@ -51,6 +52,7 @@ def effects_of(texts: Mapping[str, bytes]) -> Effects:
     found = Effects()
     for name, text in sorted(texts.items()):
         if name.rpartition("/")[2] in SCRIPTS:
+            found.computed = found.computed or len(text) > MOST
             _read(text[:MOST].decode(errors="replace"), found)
     return found
 
@@ -111,18 +113,16 @@ def _placed(name: str, words: list[str], plain: list[str], found: Effects) -> No
         relevant = [word for word in plain if _computes(word) or _FILES.search(word)]
         found.computed = found.computed or bool(relevant)
         return
-    target, place = plain[-2], plain[-1]
-    if place.endswith("/") or len(plain) > 2:
-        place = posixpath.join(place, posixpath.basename(target))
+    targets, place = plain[:-1], plain[-1]
+    into = place.endswith("/") or len(targets) > 1
     if not place.startswith("/"):
         found.computed = found.computed or bool(_FILES.search(place))
         return
     if name == "mv":
-        found.computed = found.computed or bool(_FILES.search(target) or _FILES.search(place))
+        found.computed = found.computed or any(map(_FILES.search, plain))
         return
-    for each in plain[:-1]:
-        link = place if len(plain) == 2 else posixpath.join(plain[-1], posixpath.basename(each))
-        path = link.strip("/")
+    for each in targets:
+        path = (posixpath.join(place, posixpath.basename(each)) if into else place).strip("/")
         found.links[path] = each
         if "f" in options or name != "ln":
             found.forced.add(path)

@@ -19,6 +19,7 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import installed_path
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.wheels import wheel_tags
 from pytest_xinchuang.loading.interpreters import root_filesystems, with_packages
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
@@ -40,9 +41,9 @@ LARGEST = 400 << 20
 """Bytes of the wheels that are unpacked in a sandbox."""
 MOST_MODULES = 500
 
-
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
-_OF_VERSION = re.compile(r"\.(?:cpython-(?P<number>3[0-9]+)-[\w-]+|abi3)\.so$|\.so$")
+_CPYTHON = re.compile(r"cp3([0-9]{0,3})")
+_EXTENSION = re.compile(r"\.(?:cpython-3[0-9]+-[\w-]+|abi3)\.so$|\.so$")
 
 
 @dataclass
@@ -94,7 +95,7 @@ def wheels_of(root: Node, taken: set[int]) -> Iterator[Importing]:
         paths = {installed_path(record.path): record for record in mine}
         modules = {}
         for path, record in paths.items():
-            match = _OF_VERSION.search(path)
+            match = _EXTENSION.search(path)
             name = path[: match.start()].replace("/", ".") if match is not None else ""
             if _NAME.fullmatch(name) and f"PyInit_{name.rpartition('.')[2]}" in record.elf.exports:
                 modules[name] = record
@@ -106,16 +107,17 @@ def wheels_of(root: Node, taken: set[int]) -> Iterator[Importing]:
 
 def fits(node: Node, python: tuple[int, int]) -> bool:
     """Whether a wheel's tags are for a Python (PEP 425)."""
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+    from packaging.utils import InvalidWheelFilename
 
     try:
-        tags = parse_wheel_filename(node.name.rpartition("/")[2])[3]
+        tags = wheel_tags(node)
     except InvalidWheelFilename:
         return False
     for tag in tags:
         if tag.interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
             return True
-        if tag.abi == "abi3" and tag.interpreter.startswith("cp3") and int(tag.interpreter[3:] or 0) <= python[1]:
+        least = _CPYTHON.fullmatch(tag.interpreter) if tag.abi == "abi3" else None
+        if least is not None and int(least[1] or 0) <= python[1]:
             return True
     return False
 

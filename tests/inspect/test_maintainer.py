@@ -9,7 +9,7 @@ import pytest
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
-from pytest_xinchuang.inspect.maintainer import MOST_COMMANDS, Effects, effects_of
+from pytest_xinchuang.inspect.maintainer import MOST, MOST_COMMANDS, Effects, effects_of
 from tests.inspect import containers
 from tests.inspect.test_rules import tools as tools
 from tests.mutants.porting.tools import Tools
@@ -126,3 +126,12 @@ def test_a_link_into_a_directory_is_none_in_its_place(tmp_path: Path) -> None:
     root.apply(effects("ln -s /opt/x/b /usr/lib\nln -sf /opt/x/b /usr/lib/a.so\nln -s /opt/x/b /opt/x/b\n"))
     assert root.links == {"usr/lib/b": "/opt/x/b", "usr/lib/a.so": "/opt/x/b"}
     assert root.resolve("usr/lib/a.so") == root.resolve("usr/lib/b") == "opt/x/b"
+
+
+def test_a_script_that_is_longer_than_what_is_read_leaves_it_open(tmp_path: Path, platforms: Platforms) -> None:
+    long = "#!/bin/sh\n" + ": " * (MOST // 2) + "\nln -s /opt/a/x /usr/lib/x\n"
+    assert effects_of({"postinst": long.encode()}).computed
+    path = tmp_path / "a.deb"
+    path.write_bytes(containers.deb({"./usr/a": b"a"}, "Package: a\nArchitecture: amd64\n", {"postinst": long}))
+    (root,) = Inspector(isa=False).read(path).delivery.roots
+    assert root.computed

@@ -131,6 +131,10 @@ def test_which_python_takes_a_wheel() -> None:
     assert takes("a-1-cp38-abi3-linux_aarch64.whl", 9) and not takes("a-1-cp311-abi3-linux_aarch64.whl", 9)
     assert takes("a-1-py3-none-any.whl", 9) and takes("a-1-py2.py3-none-any.whl", 11)
     assert not takes("a-1-pp39-pypy39_pp73-linux_aarch64.whl", 9) and not takes("a.whl", 9)
+    # Names that no builder gives: of no number, and of sets whose product is past all bounds.
+    assert not takes("a-1-cp3x-abi3-linux_aarch64.whl", 9) and not takes("a-1-cp3\u0663-abi3-linux_aarch64.whl", 9)
+    many = ".".join(f"t{n}" for n in range(9000))
+    assert not takes(f"a-1-{many}-{many}-{many}.whl", 9)
 
 
 def record(path: str, *exports: str) -> ElfRecord:

@@ -22,6 +22,12 @@ NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
 LEAST_NODE = (((2, 28), 10), ((0,), 4))
 """What every Node.js is that comes with a system of a glibc: of Debian 10 and Red Hat 8, and of Ubuntu 16.04 before."""
 
+RELEASES = 30
+"""Releases of a feature version of Python; 3.8 has had most, 21."""
+
+ANY = 1 << 16
+"""A number in the place of those that are not told: above that of any release."""
+
 DOTNET_LIBC = ((10, "2.27"), (7, "2.23"))
 """Microsoft's builds of .NET and the glibc that they ask for (dotnet/core, supported-os.md; dotnet/runtime#109939)."""
 
@@ -85,7 +91,7 @@ def _fits(asked: str, python: Number) -> bool:
         allowed = SpecifierSet(asked)
     except InvalidSpecifier:
         return True
-    return any(allowed.contains(f"{python[0]}.{python[1]}.{patch}") for patch in range(30))
+    return any(allowed.contains(f"{python[0]}.{python[1]}.{patch}") for patch in range(RELEASES))
 
 
 def check_python(judge: Judge, node: Node, along: Brought) -> None:
@@ -146,13 +152,12 @@ def check_node(judge: Judge, node: Node, along: Brought) -> None:
 
 def _always(judge: Judge) -> int:
     """The Node.js of which every system has a later one that has a C library as new as the platform's."""
-    system = judge.platform.system
-    libc = version_key(system.libc_version.value or "0") if system.libc == "glibc" else (0,)
+    libc = version_key(judge.glibc or "0")
     return next(node for since, node in LEAST_NODE if libc >= since)
 
 
 def _check_start(judge: Judge, node: Node, least: Number) -> None:
-    libc = judge.platform.system.libc_version.value if judge.platform.system.libc == "glibc" else None
+    libc = judge.glibc
     asked = next((glibc for node_version, glibc in NODE_LIBC if least >= version_key(node_version)), None)
     if libc is not None and asked is not None and version_key(libc) < version_key(asked):
         judge.find(
@@ -169,7 +174,7 @@ def _check_start(judge: Judge, node: Node, least: Number) -> None:
 
 def _padded(number: Number, length: int) -> Number:
     """A version of a system to compare with a longer one: 18 may be any 18."""
-    return number if len(number) >= length else (*number, *(1 << 16,) * (length - len(number)))
+    return number if len(number) >= length else (*number, *(ANY,) * (length - len(number)))
 
 
 def _is_sure(fact: Fact[Any]) -> bool:
@@ -190,26 +195,36 @@ def _known(judge: Judge, fact: Fact[Any], name: str) -> Message:
     return _("{system} has {name} {version}", system=system, name=verbatim(name), version=fact.value)
 
 
-_BOUND = re.compile(r"_ZNK?2v8\w+")
-_REGISTERS = re.compile(r"node_register_module_v([0-9]+)")
+_OF_V8 = re.compile(r"_ZNK?(?:2v8|4node)\w+")
+_REGISTERS = re.compile(r"node_register_module_v([0-9]{1,4})")
+
+
+def is_bound(record: ElfRecord) -> bool:
+    """Whether a module is bound to one Node.js: it uses V8 or Node.js itself, and not Node-API alone."""
+    return any(_OF_V8.match(name) for name in record.elf.imports)
+
+
+def abis_of(record: ElfRecord) -> list[int]:
+    """The values of NODE_MODULE_VERSION that a module says it is for, by the function that registers it."""
+    return sorted({int(m[1]) for name in record.elf.exports if (m := _REGISTERS.fullmatch(name))})
 
 
 def _check_abi(judge: Judge, modules: Sequence[ElfRecord], along: Brought) -> None:
     """Modules that are bound to one Node.js: they use V8 itself and not Node-API, whose binary interface is stable."""
     if along.has("node") or along.whole:
         return
-    bound = [r for r in modules if any(_BOUND.match(name) for name in r.elf.imports)]
+    bound = [r for r in modules if is_bound(r)]
     if not bound:
         return
     first = bound[0]
-    numbers = sorted({m[1] for r in bound for name in r.elf.exports if (m := _REGISTERS.fullmatch(name))})
+    numbers = sorted({number for r in bound for number in abis_of(r)})
     judge.find(
         "XC-DIST-028",
         Certainty.UNDECIDED,
         first.place,
         {"modules": [r.place for r in bound[:50]]},
         others=len(bound) - 1,
-        abi=", ".join(numbers) if numbers else _("not told"),
+        abi=", ".join(map(str, numbers)) if numbers else _("not told"),
         why=_known(judge, judge.platform.system.software.node, "Node.js"),
     )
 
@@ -243,8 +258,7 @@ def check_dotnet_runtime(judge: Judge, node: Node, along: Brought) -> None:
             continue
         number = version_key(re.match(r"[0-9.]*", version)[0])  # type: ignore[index]
         asked = next((glibc for since, glibc in DOTNET_LIBC if number[:1] >= (since,)), None)
-        system = judge.platform.system
-        libc = system.libc_version.value if system.libc == "glibc" else None
+        system, libc = judge.platform.system, judge.glibc
         if asked and libc and version_key(libc) < version_key(asked):
             why = _(
                 "Microsoft's builds of it need glibc {glibc}, and {system} has {libc}",
