@@ -6,8 +6,8 @@ import sys
 from array import array
 
 from pytest_xinchuang.inspect.elf_odd import Tables
+from pytest_xinchuang.inspect.elf_tags import DT_JMPREL, DT_PLTRELSZ, DT_RELA, DT_RELASZ
 
-DT_RELA, DT_RELASZ, DT_JMPREL, DT_PLTRELSZ = 7, 8, 23, 2
 INITIAL_EXEC = {"EM_X86_64": 18, "EM_AARCH64": 1030, "EM_LOONGARCH": 11}
 """The relocation that is the distance of a variable from the thread pointer: the initial-exec model (ELF psABIs:
 R_X86_64_TPOFF64, R_AARCH64_TLS_TPREL, R_LARCH_TLS_TPREL64)."""

@@ -104,7 +104,7 @@ class Inspector:
                 each.node.objects.append(outcome)
                 _note_libc(each)
             else:
-                problems.append(ReadProblem("XC-BAD-001", each.place, outcome))
+                problems.append(outcome)
         problems += walker.problems
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):
             # Nothing wrong was found for want of evidence.

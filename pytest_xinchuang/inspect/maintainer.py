@@ -69,8 +69,26 @@ def _read(text: str, found: Effects) -> None:
         _command(words, found)
 
 
+_DOCUMENT = re.compile(r"(?<!<)<<-?\s*([\"'\\]?)([A-Za-z_]\w*)\1?")
+_SHELL = re.compile(r"^\s*(?:\S*/)?(?:ba|da|k|z)?sh\b")
+
+
+def _without_documents(text: str) -> str:
+    """A script without its here-documents (POSIX, 2.7.4): they are what a command reads, unless that is a shell."""
+    kept, end = [], ""
+    for line in text.split("\n"):
+        if end:
+            end = "" if line.strip() == end else end
+            continue
+        kept.append(line)
+        begun = _DOCUMENT.search(line)
+        if begun is not None and _SHELL.match(line) is None:
+            end = begun[2]
+    return text if end else "\n".join(kept)
+
+
 def _commands(text: str) -> Iterator[list[str]]:
-    text = re.sub(r"\\\n", " ", text)
+    text = _without_documents(re.sub(r"\\\n", " ", text))
     text = re.sub(r"(?m)(?:^|(?<=\s))#.*$", "", text)
     for part in _JOINTS.split(text):
         try:

@@ -19,7 +19,7 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import installed_path
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
-from pytest_xinchuang.inspect.rules.wheels import wheel_tags
+from pytest_xinchuang.inspect.rules.wheels import takes_wheel
 from pytest_xinchuang.loading.interpreters import root_filesystems, with_packages
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
@@ -42,7 +42,6 @@ LARGEST = 400 << 20
 MOST_MODULES = 500
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
-_CPYTHON = re.compile(r"cp3([0-9]{0,3})")
 _EXTENSION = re.compile(r"\.(?:cpython-3[0-9]+-[\w-]+|abi3)\.so$|\.so$")
 
 
@@ -105,23 +104,6 @@ def wheels_of(root: Node, taken: set[int]) -> Iterator[Importing]:
             yield Importing(node, [top for top in tops if f"{top}/__init__.py" in known], modules, paths)
 
 
-def fits(node: Node, python: tuple[int, int]) -> bool:
-    """Whether a wheel's tags are for a Python (PEP 425)."""
-    from packaging.utils import InvalidWheelFilename
-
-    try:
-        tags = wheel_tags(node)
-    except InvalidWheelFilename:
-        return False
-    for tag in tags:
-        if tag.interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
-            return True
-        least = _CPYTHON.fullmatch(tag.interpreter) if tag.abi == "abi3" else None
-        if least is not None and int(least[1] or 0) <= python[1]:
-            return True
-    return False
-
-
 def _is_for(node: Node, taken: set[int]) -> bool:
     """Whether a wheel is for the platform: it has objects for it, or none at all."""
     return not node.objects or any(id(record) in taken for record in node.objects)
@@ -148,11 +130,11 @@ class Python:
             python = SUITES.get(suite)
             if python is None:
                 continue
-            mine = [each for each in left if fits(each.node, python)]
+            mine = [each for each in left if takes_wheel(python, each.node)]
             if not mine:
                 continue
             left = [each for each in left if each not in mine]
-            others = [n for n in root.walk() if n.kind == "wheel" and fits(n, python) and _is_for(n, taken)]
+            others = [n for n in root.walk() if n.kind == "wheel" and takes_wheel(python, n) and _is_for(n, taken)]
             try:
                 done += self._by(rootfs, mine, others)
             except HostFault as fault:

@@ -30,6 +30,9 @@ def effects(text: str, first: str = "#!/bin/sh\n") -> Effects:
      {"usr/bin/e": "/etc/alternatives/editor", "etc/alternatives/editor": "/usr/bin/vi",
       "usr/x.1": "/etc/alternatives/x.1", "etc/alternatives/x.1": "/usr/vi.1"}),
     ("# ln -s /a /usr/b\necho 'ln -s'; ldconfig; mkdir -p /opt/x; install -d /opt/y; rm -f /usr/lib/z", {}),
+    ("cat > /etc/a <<-'EOF'\n\tln -s /a /usr/b\n\tEOF\nln -s /c /usr/d", {"usr/d": "/c"}),
+    ("sh <<EOF\nln -s /a /usr/b\nEOF", {"usr/b": "/a"}),
+    ("n=$((1 <<shift))\nln -s /a /usr/b", {"usr/b": "/a"}),
     ("cp /usr/share/a.conf /etc/a.conf", {"etc/a.conf": "/usr/share/a.conf"}),
 ])  # fmt: skip
 def test_commands_of_constants_are_understood(text: str, links: dict[str, str]) -> None:

@@ -14,9 +14,10 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.inspector import Inspector
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.wheels import takes_wheel
 from pytest_xinchuang.loading.engine import End, Loader, Loads, Opened
 from pytest_xinchuang.loading.findings import findings_of
-from pytest_xinchuang.loading.python import Imported, Importing, fits, read_report, summary, wheels_of
+from pytest_xinchuang.loading.python import Imported, Importing, read_report, summary, wheels_of
 from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from tests.inspect import containers
@@ -125,7 +126,7 @@ def test_each_architecture_has_a_python(
 
 def test_which_python_takes_a_wheel() -> None:
     def takes(name: str, minor: int) -> bool:
-        return fits(Node("wheel", name, f"dist/{name}"), (3, minor))
+        return takes_wheel((3, minor), Node("wheel", name, f"dist/{name}"))
 
     assert takes("a-1-cp39-cp39-linux_aarch64.whl", 9) and not takes("a-1-cp39-cp39-linux_aarch64.whl", 11)
     assert takes("a-1-cp38-abi3-linux_aarch64.whl", 9) and not takes("a-1-cp311-abi3-linux_aarch64.whl", 9)

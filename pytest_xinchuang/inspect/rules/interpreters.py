@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_xinchuang.core.finding import Certainty
@@ -14,6 +14,7 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.brought import Brought, Number
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.npm import manifest_of
+from pytest_xinchuang.inspect.rules.wheels import cpythons_of, takes_wheel
 from pytest_xinchuang.messages import Message, _, verbatim
 
 NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
@@ -54,20 +55,10 @@ def check_interpreters(judge: Judge, nodes: Sequence[Node], taken: set[int], alo
 # -- Python
 
 
-def _python_tags(name: str) -> Iterator[str]:
-    """The Python tags of a wheel's name (PEP 427)."""
-    parts = name.rpartition("/")[2].removesuffix(".whl").split("-")
-    if len(parts) in (5, 6):
-        yield from parts[-3].split(".")
-
-
 def _takes(node: Node, python: Number) -> tuple[bool, str]:
     """Whether a Python takes a wheel, by the tags of its name and by what it says of itself; and what that asks for."""
-    tags = [tag for tag in _python_tags(node.name) if re.fullmatch(r"cp3[0-9]+", tag)]
-    own = f"cp{python[0]}{python[1]}"
-    if tags and "abi3" not in node.name and own not in tags:
-        return False, ", ".join(tags)
-    if "abi3" in node.name and tags and all((3, int(tag[3:])) > python[:2] for tag in tags):
+    tags = cpythons_of(node)
+    if tags and not takes_wheel(python, node):
         return False, ", ".join(tags)
     asked = _requires(node)
     return (asked is None or _fits(asked, python)), asked or ""

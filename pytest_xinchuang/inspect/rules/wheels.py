@@ -177,6 +177,37 @@ def wheel_tags(node: Node) -> frozenset[Tag]:
     return parse_wheel_filename(name)[3]
 
 
+_CPYTHON = re.compile(r"cp3([0-9]{0,3})")
+
+
+def takes_wheel(python: Number, node: Node) -> bool:
+    """Whether a Python 3 takes a wheel by the interpreters and binary interfaces in its name (PEP 425)."""
+    from packaging.utils import InvalidWheelFilename
+
+    try:
+        tags = wheel_tags(node)
+    except InvalidWheelFilename:
+        return False
+    for tag in tags:
+        if tag.interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
+            return True
+        least = _CPYTHON.fullmatch(tag.interpreter) if tag.abi == "abi3" else None
+        if least is not None and int(least[1] or 0) <= python[1]:
+            return True
+    return False
+
+
+def cpythons_of(node: Node) -> list[str]:
+    """The tags of CPython 3 in a wheel's name, the oldest first; none where it is of no version, or no wheel's."""
+    from packaging.utils import InvalidWheelFilename
+
+    try:
+        named = {tag.interpreter for tag in wheel_tags(node)}
+    except InvalidWheelFilename:
+        return []
+    return sorted((name for name in named if re.fullmatch(r"cp3[0-9]{1,3}", name)), key=lambda name: int(name[3:]))
+
+
 def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
     """Tags against objects and platform; False where the wheel is for other platforms altogether."""
     from packaging.utils import InvalidWheelFilename
