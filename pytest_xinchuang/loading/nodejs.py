@@ -86,6 +86,8 @@ def require(
         except HostFault as fault:
             result.why = fault.what
         found.append(result)
+    if modules[MOST:]:
+        found.append(Required(why=_("at most {most} modules are loaded", most=MOST), modules=list(modules[MOST:])))
     if left:
         found.append(Required(why=_("there is no Node.js here of its version"), modules=left))
     return found

@@ -37,9 +37,12 @@ _REPORT = f"{WORK_DIR}/.probe/imports"
 
 SECONDS_EACH, SECONDS_ALL = 30, 300
 """For one module, and for all of a delivery."""
+SECONDS_BEGIN, SECONDS_WHEEL = 60, 20
+"""What an emulated Python takes to start, and then for a wheel."""
 LARGEST = 400 << 20
 """Bytes of the wheels that are unpacked in a sandbox."""
 MOST_MODULES = 500
+"""Modules that are imported, those of all wheels together."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _EXTENSION = re.compile(r"\.(?:cpython-3[0-9]+-[\w-]+|abi3)\.so$|\.so$")
@@ -169,7 +172,7 @@ class Python:
         outcome = sandbox.run(
             ["/usr/bin/python3", "-B", f"{WORK_DIR}/.probe/imports.py", _ASKED],
             env={"LD_PRELOAD": f"{WORK_DIR}/.probe/start", "XC_PROBE": _REPORT, "XC_RUN": "1", "HOME": WORK_DIR},
-            limits=Limits(wall_s=min(SECONDS_ALL, 60 + 20 * len(able)), memory_mb=2048),
+            limits=Limits(wall_s=min(SECONDS_ALL, SECONDS_BEGIN + SECONDS_WHEEL * len(able)), memory_mb=2048),
         )
         lines = sandbox.get(_REPORT).decode("utf-8", "replace").splitlines()
         ready = next((line.partition("\t")[2] for line in lines if line.startswith("ready\t")), "")
