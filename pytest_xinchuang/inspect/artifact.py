@@ -64,6 +64,7 @@ class Node:
     natives: dict[str, str] = field(default_factory=dict)
     children: list[Node] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    _said: dict[str, tuple[bytes, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def within(self, name: str) -> str:
         return f"{self.place}!{printable(name)}" if self.kind != "directory" else f"{self.place}/{printable(name)}"
@@ -71,10 +72,12 @@ class Node:
     def json(self, name: str) -> Any:
         """What a text of it says as JSON; None: there is no such text, or it is none."""
         text = self.texts.get(name)
-        try:
-            return json.loads(text) if text is not None else None
-        except (ValueError, RecursionError):  # a million brackets are none
+        if text is None:
             return None
+        known = self._said.get(name)
+        if known is None or known[0] is not text:
+            known = self._said[name] = text, _as_json(text)
+        return known[1]
 
     def walk(self) -> Iterator[Node]:
         yield self
@@ -84,6 +87,13 @@ class Node:
     def all_objects(self) -> Iterator[Any]:
         for node in self.walk():
             yield from node.objects
+
+
+def _as_json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # a million brackets are none
+        return None
 
 
 def taken(known: dict[str, T], prefix: str) -> dict[str, T]:

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import dropwhile
 
 SCRIPTS = ("preinst", "postinst")
 """Of a deb; those of an rpm (%pre and %pretrans, %post and %posttrans) are read under the same names."""
@@ -22,6 +23,7 @@ _JOINTS = re.compile(r"\|\||&&|;;|[;|&\n(){}]")
 _WORDS_BEFORE = frozenset(
     {"if", "then", "else", "elif", "do", "while", "until", "!", "exec", "command", "time", "eval", "sudo"}
 )
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=\S*")
 _MAKERS = frozenset(
     {"tar", "unzip", "cpio", "curl", "wget", "base64", "bsdtar", "python", "python3", "perl", "gunzip", "rsync"}
 )
@@ -95,15 +97,12 @@ def _commands(text: str) -> Iterator[list[str]]:
             words = shlex.split(part)
         except ValueError:  # a quotation that a joint has cut, or that is not closed
             words = part.split()
-        while words and (words[0] in _WORDS_BEFORE or re.fullmatch(r"[A-Za-z_]\w*=\S*", words[0])):
-            words = words[1:]
-        if words:
-            yield [word for word in words if not re.match(r"\d?[<>]", word)]
+        command = dropwhile(lambda word: word in _WORDS_BEFORE or _ASSIGNMENT.fullmatch(word) is not None, words)
+        if words := [word for word in command if not re.match(r"\d?[<>]", word)]:
+            yield words
 
 
 def _command(words: list[str], found: Effects) -> None:
-    if not words:
-        return
     name = posixpath.basename(words[0])
     plain = [word for word in words[1:] if not word.startswith("-")]
     if name == "dpkg-divert":

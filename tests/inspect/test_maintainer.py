@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,12 @@ def test_a_script_that_is_longer_than_what_is_read_leaves_it_open(tmp_path: Path
     path.write_bytes(containers.deb({"./usr/a": b"a"}, "Package: a\nArchitecture: amd64\n", {"postinst": long}))
     (root,) = Inspector(isa=False).read(path).delivery.roots
     assert root.computed
+
+
+@pytest.mark.parametrize(
+    "text", ["if " * 300_000, "<<A " * 200_000, "A=1 " * 200_000, "ln -s \\\n" * 100_000, "#" * MOST]
+)
+def test_scripts_that_were_made_to_take_long_do_not(text: str) -> None:
+    begun = time.process_time()
+    effects(text)
+    assert time.process_time() - begun < 10

@@ -23,6 +23,9 @@ NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
 LEAST_NODE = (((2, 28), 10), ((0,), 4))
 """What every Node.js is that comes with a system of a glibc: of Debian 10 and Red Hat 8, and of Ubuntu 16.04 before."""
 
+LONGEST_RANGE = 200
+"""Characters of a range of versions; the longest real ones have some 50."""
+
 RELEASES = 30
 """Releases of a feature version of Python; 3.8 has had most, 21."""
 
@@ -65,12 +68,12 @@ def _takes(node: Node, python: Number) -> tuple[bool, str]:
 
 
 def _requires(node: Node) -> str | None:
-    """Requires-Python of a wheel's METADATA (core metadata, 1.2)."""
+    """Requires-Python of a wheel's METADATA (core metadata, 1.2); None: it asks for none, or for more than is read."""
     for name, text in node.texts.items():
         if name.endswith(".dist-info/METADATA") and name.count("/") == 1:
             head = re.split(r"\r?\n\r?\n", text.decode(errors="replace"))[0]
-            found = re.search(r"^Requires-Python:[ \t]*(\S.*?)\s*$", head, re.M)
-            return found[1] if found else None
+            found = re.search(r"^Requires-Python:[ \t]*(\S.*)$", head, re.M)
+            return found[1].strip() if found and len(found[1]) <= LONGEST_RANGE else None
     return None
 
 
@@ -222,7 +225,7 @@ def _check_abi(judge: Judge, modules: Sequence[ElfRecord], along: Brought) -> No
 
 def _least(value: Any) -> Number | None:
     """The least version of a range; of several that are joined by ``||``, the least of all. None: it has no lower end."""
-    if not isinstance(value, str) or len(value) > 200:
+    if not isinstance(value, str) or len(value) > LONGEST_RANGE:
         return None
     found = []
     for part in value.split("||"):
