@@ -133,11 +133,11 @@ class Python:
             python = SUITES.get(suite)
             if python is None:
                 continue
-            mine = [each for each in left if takes_wheel(python, each.node)]
+            mine = [each for each in left if takes_wheel(python, each.node.name)]
             if not mine:
                 continue
             left = [each for each in left if each not in mine]
-            others = [n for n in root.walk() if n.kind == "wheel" and takes_wheel(python, n) and _is_for(n, taken)]
+            others = [n for n in root.walk() if n.kind == "wheel" and takes_wheel(python, n.name) and _is_for(n, taken)]
             try:
                 done += self._by(rootfs, mine, others)
             except HostFault as fault:

@@ -60,8 +60,8 @@ def check_interpreters(judge: Judge, nodes: Sequence[Node], taken: set[int], alo
 
 def _takes(node: Node, python: Number) -> tuple[bool, str]:
     """Whether a Python takes a wheel, by the tags of its name and by what it says of itself; and what that asks for."""
-    tags = cpythons_of(node)
-    if tags and not takes_wheel(python, node):
+    tags = cpythons_of(node.name)
+    if tags and not takes_wheel(python, node.name):
         return False, ", ".join(tags)
     asked = _requires(node)
     return (asked is None or _fits(asked, python)), asked or ""

@@ -163,15 +163,15 @@ LONGEST_NAME = 255
 """Characters of a wheel's name. A file system has no longer ones (Linux, NAME_MAX), an archive may: sets of tags multiply."""
 
 
-def wheel_tags(node: Node) -> frozenset[Tag]:
-    """The tags in a wheel's name (PEP 425), of each set every one.
+def wheel_tags(wheel: str) -> frozenset[Tag]:
+    """The tags in a wheel's file name (PEP 425), of each set every one.
 
     Raises:
         InvalidWheelFilename: it is not the name of a wheel.
     """
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-    name = node.name.rpartition("/")[2]
+    name = wheel.rpartition("/")[2]
     if len(name) > LONGEST_NAME:
         raise InvalidWheelFilename(f"{name[:50]}...: {len(name)} characters")
     return parse_wheel_filename(name)[3]
@@ -180,12 +180,12 @@ def wheel_tags(node: Node) -> frozenset[Tag]:
 _CPYTHON = re.compile(r"cp3([0-9]{0,3})")
 
 
-def takes_wheel(python: Number, node: Node) -> bool:
-    """Whether a Python 3 takes a wheel by the interpreters and binary interfaces in its name (PEP 425)."""
+def takes_wheel(python: Number, wheel: str) -> bool:
+    """Whether a Python 3 takes a wheel by the interpreters and binary interfaces in its file name (PEP 425)."""
     from packaging.utils import InvalidWheelFilename
 
     try:
-        tags = wheel_tags(node)
+        tags = wheel_tags(wheel)
     except InvalidWheelFilename:
         return False
     for tag in tags:
@@ -197,12 +197,12 @@ def takes_wheel(python: Number, node: Node) -> bool:
     return False
 
 
-def cpythons_of(node: Node) -> list[str]:
+def cpythons_of(wheel: str) -> list[str]:
     """The tags of CPython 3 in a wheel's name, the oldest first; none where it is of no version, or no wheel's."""
     from packaging.utils import InvalidWheelFilename
 
     try:
-        named = {tag.interpreter for tag in wheel_tags(node)}
+        named = {tag.interpreter for tag in wheel_tags(wheel)}
     except InvalidWheelFilename:
         return []
     return sorted((name for name in named if re.fullmatch(r"cp3[0-9]{1,3}", name)), key=lambda name: int(name[3:]))
@@ -213,7 +213,7 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
     from packaging.utils import InvalidWheelFilename
 
     try:
-        tags = sorted({tag.platform for tag in wheel_tags(node)})
+        tags = sorted({tag.platform for tag in wheel_tags(node.name)})
     except InvalidWheelFilename as error:
         judge.find(
             "XC-BAD-002", Certainty.UNDECIDED, node.place, detail=_("not the name of a wheel: {why}", why=told(error))
@@ -257,7 +257,7 @@ _EXTENSION = re.compile(
 
 def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> None:
     """Modules in whose place no interpreter that takes the wheel finds a file: named for another Python or architecture."""
-    pythons = {tag.interpreter for tag in wheel_tags(node)}
+    pythons = {tag.interpreter for tag in wheel_tags(node.name)}
     any_python = any(not name.startswith(("cp", "pp")) or name in ("cp3", "cp2") for name in pythons)
     stems: dict[str, list[tuple[ElfRecord, str]]] = {}
     for record in records:
