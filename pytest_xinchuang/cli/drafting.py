@@ -50,11 +50,12 @@ def draft(context: Context, product: Path, place: Path, backend: str = "auto") -
 def _imports(delivery: Delivery, pool: Pool, platform: Platform) -> list[Start]:
     """How the wheels are imported by the Python that is added to the platform's root filesystem: a manifest names no other."""
     from pytest_xinchuang.building.drafting import import_trial
+    from pytest_xinchuang.inspect.rules.wheels import takes_wheel
     from pytest_xinchuang.loading.interpreters import root_filesystems, with_packages
-    from pytest_xinchuang.loading.python import PACKAGES, SUITES, fits
+    from pytest_xinchuang.loading.python import PACKAGES, SUITES
 
     rootfs, suite = next(root_filesystems(pool, platform), ("", ""))
-    fitting = [w for w in delivery.wheels(platform.arch) if suite in SUITES and fits(w, SUITES[suite])]
+    fitting = [w for w in delivery.wheels(platform.arch) if suite in SUITES and takes_wheel(SUITES[suite], w)]
     if not fitting:
         return delivery.imports(platform.arch, {})
     with with_packages(pool, platform, rootfs, PACKAGES) as sandbox:

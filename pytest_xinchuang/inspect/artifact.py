@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -63,6 +64,7 @@ class Node:
     natives: dict[str, str] = field(default_factory=dict)
     children: list[Node] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    _said: dict[str, tuple[bytes, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def within(self, name: str) -> str:
         return f"{self.place}!{printable(name)}" if self.kind != "directory" else f"{self.place}/{printable(name)}"
@@ -70,10 +72,12 @@ class Node:
     def json(self, name: str) -> Any:
         """What a text of it says as JSON; None: there is no such text, or it is none."""
         text = self.texts.get(name)
-        try:
-            return json.loads(text) if text is not None else None
-        except (ValueError, RecursionError):  # a million brackets are none
+        if text is None:
             return None
+        known = self._said.get(name)
+        if known is None or known[0] is not text:
+            known = self._said[name] = text, _as_json(text)
+        return known[1]
 
     def walk(self) -> Iterator[Node]:
         yield self
@@ -85,9 +89,25 @@ class Node:
             yield from node.objects
 
 
+def _as_json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # a million brackets are none
+        return None
+
+
 def taken(known: dict[str, T], prefix: str) -> dict[str, T]:
     """Take what is below a directory, which ends with a slash, out of a table; by its paths there."""
     return {path[len(prefix) :]: known.pop(path) for path in [path for path in known if path.startswith(prefix)]}
+
+
+def above(path: str) -> Iterator[str]:
+    """The directories that a path lies in, the nearest first, and "" at last; it may be absolute."""
+    directory, before = posixpath.dirname(path), path
+    while directory not in ("", before):
+        yield directory
+        directory, before = posixpath.dirname(directory), directory
+    yield ""
 
 
 def printable(name: str) -> str:

@@ -8,7 +8,10 @@ types, 5.2).
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import Any
+
+from pytest_xinchuang.inspect.elf import NotElf
+from pytest_xinchuang.inspect.elf_reader import SHF_EXECINSTR, SHT_SYMTAB, ElfReader, Section
 
 MARK = "bpf: "
 """What the names of these marks begin with."""
@@ -46,18 +49,8 @@ _SECTIONS = {
 }
 """What a program section's name begins with, up to a slash -> the release whose programs of that type are."""
 
-_MOST = 4096
-_PROGBITS, _SYMTAB, _REL, _EXEC = 1, 2, 9, 4
+_PROGBITS, _REL = 1, 9
 _DATA = (".data", ".rodata", ".bss")
-
-
-class _Section(NamedTuple):
-    name: str
-    kind: int
-    flags: int
-    data: bytes
-    link: int
-    info: int
 
 
 def bpf_needs(data: Any) -> dict[str, str]:
@@ -66,41 +59,36 @@ def bpf_needs(data: Any) -> dict[str, str]:
     ``helper N``, ``type NAME`` of a program, ``data`` (global), ``btf`` (relocations against the kernel's), ``kfunc``,
     ``jmp32``, ``atomics`` (others than an addition), ``movsx``.
     """
-    order = "<" if bytes(data[5:6]) == b"\x01" else ">"
     try:
-        sections = _sections(data, order)
-    except (struct.error, IndexError):
+        reader = ElfReader(data, "")
+        sections = reader.sections if reader.wide else []
+    except (NotElf, struct.error, IndexError, OverflowError):
         return {}
     found: dict[str, str] = {}
+    # Each byte once: any number of headers can name the same ones.
+    read: set[tuple[int, int]] = set()
+    left = len(data)
     for section in sections:
-        if section.kind == _PROGBITS and section.flags & _EXEC and section.data:
-            prefix = section.name.lstrip("?").split("/")[0].removesuffix(".s")
-            if prefix in _SECTIONS:
-                found[f"type {prefix}"] = _SECTIONS[prefix]
-            found |= _instructions(section.data, order)
-    if _global_data(sections, order):
+        place = (section.offset, section.size)
+        if section.kind != _PROGBITS or not section.flags & SHF_EXECINSTR or not section.size or section.size > left:
+            continue
+        prefix = section.name.lstrip("?").split("/")[0].removesuffix(".s")
+        if prefix in _SECTIONS:
+            found[f"type {prefix}"] = _SECTIONS[prefix]
+        if place not in read:
+            read.add(place)
+            left -= section.size
+            found |= _instructions(_content(reader, section), reader.order)
+    if _global_data(reader, sections):
         found["data"] = "5.2"
-    if any(section.name == ".BTF.ext" and _relocated(section.data, order) for section in sections):
+    extension = reader.section(".BTF.ext") if sections else None
+    if extension is not None and _relocated(_content(reader, extension), reader.order):
         found["btf"] = "5.2"
     return {f"{MARK}{what}": since for what, since in sorted(found.items())}
 
 
-def _sections(data: Any, order: str) -> list[_Section]:
-    at = struct.unpack_from(order + "Q", data, 40)[0]
-    size, count, names_at = struct.unpack_from(order + "3H", data, 58)
-    headers = [struct.unpack_from(order + "IIQQQQIIQQ", data, at + size * n) for n in range(min(count, _MOST))]
-
-    def content(header: tuple[int, ...]) -> bytes:
-        return bytes(data[header[4] : header[4] + header[5]]) if header[1] != 8 else b""
-
-    names = content(headers[names_at])
-    return [
-        _Section(_name(names, h[0]), h[1], h[2], content(h) if h[1] in (1, 2, 9) else b"", h[6], h[7]) for h in headers
-    ]
-
-
-def _name(names: bytes, at: int) -> str:
-    return names[at : names.find(b"\0", at)].decode(errors="replace")
+def _content(reader: ElfReader, section: Section) -> bytes:
+    return bytes(reader.data[section.offset : section.offset + section.size])
 
 
 def _instructions(code: bytes, order: str) -> dict[str, str]:
@@ -125,24 +113,27 @@ def _instructions(code: bytes, order: str) -> dict[str, str]:
     return found
 
 
-def _global_data(sections: list[_Section], order: str) -> bool:
+def _global_data(reader: ElfReader, sections: list[Section]) -> bool:
     """A program refers to a variable: the loader makes a map of its section, which programs address directly."""
+    symbols = next((_content(reader, section) for section in sections if section.kind == SHT_SYMTAB), b"")
+    left = len(reader.data)
     for section in sections:
-        if section.kind != _REL or not _is_program(sections, section.info) or section.link >= len(sections):
+        if section.kind != _REL or not _is_program(sections, section.info) or section.size > left:
             continue
-        symbols = sections[section.link].data
-        for at in range(0, len(section.data) - 15, 16):
-            index = struct.unpack_from(order + "Q", section.data, at + 8)[0] >> 32
+        left -= section.size
+        relocations = _content(reader, section)
+        for at in range(0, len(relocations) - 15, 16):
+            index = struct.unpack_from(reader.order + "Q", relocations, at + 8)[0] >> 32
             if 24 * index + 24 > len(symbols):
                 continue
-            place = struct.unpack_from(order + "H", symbols, 24 * index + 6)[0]
+            place = struct.unpack_from(reader.order + "H", symbols, 24 * index + 6)[0]
             if place < len(sections) and sections[place].name.startswith(_DATA):
                 return True
     return False
 
 
-def _is_program(sections: list[_Section], index: int) -> bool:
-    return index < len(sections) and bool(sections[index].flags & _EXEC)
+def _is_program(sections: list[Section], index: int) -> bool:
+    return index < len(sections) and bool(sections[index].flags & SHF_EXECINSTR)
 
 
 def _relocated(extension: bytes, order: str) -> bool:

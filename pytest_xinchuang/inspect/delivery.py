@@ -20,7 +20,6 @@ from pytest_xinchuang.inspect.record import ElfRecord
 LINKS = 40
 """Symbolic links that are followed in one path (Linux, MAXSYMLINKS)."""
 
-
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """``PATH`` in a container whose image says none (runc and containerd, default environment)."""
 
@@ -190,6 +189,8 @@ class Root:
     def apply(self, effects: Effects) -> None:
         """What the scripts of an installed package make."""
         self.computed = self.computed or effects.computed
+        if not effects.links:
+            return  # as of most packages
         directories = {parent for name in (*self.files, *self.links) for parent in _parents(name)} | _DIRECTORIES
         for path, target in effects.links.items():
             if path in directories:

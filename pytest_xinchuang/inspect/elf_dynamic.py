@@ -5,11 +5,21 @@ from __future__ import annotations
 import struct
 
 from pytest_xinchuang.inspect.elf_odd import Odd, Tables
+from pytest_xinchuang.inspect.elf_tags import (
+    DF_1_NOOPEN,
+    DF_1_PIE,
+    DT_FLAGS_1,
+    DT_GNU_HASH,
+    DT_PLTREL,
+    DT_RELA,
+    DT_RELAENT,
+    DT_RELR,
+    DT_RELRENT,
+    DT_VERDEF,
+    DT_VERNEED,
+    PT_DYNAMIC,
+)
 
-PT_DYNAMIC = 2
-DT_RELA, DT_RELAENT, DT_PLTREL, DT_RELRENT, DT_RELR = 7, 9, 20, 37, 36
-DT_GNU_HASH, DT_FLAGS_1, DT_VERDEF, DT_VERNEED = 0x6FFFFEF5, 0x6FFFFFFB, 0x6FFFFFFC, 0x6FFFFFFE
-DF_1_NOOPEN, DF_1_PIE = 0x40, 0x08000000
 RELA_BYTES, RELR_BYTES = 24, 8
 """Bytes of a relocation and of a word of DT_RELR in objects of 64 bits (System V gABI)."""
 

@@ -10,49 +10,71 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
 from pytest_xinchuang.inspect.elf_dynamic import oddities
 from pytest_xinchuang.inspect.elf_notes import Notes, read_notes
-from pytest_xinchuang.inspect.elf_tls import own_offsets
+from pytest_xinchuang.inspect.elf_strings import MAX_STRING, string_at, strings_of
+from pytest_xinchuang.inspect.elf_tags import (
+    DF_1_NODEFLIB,
+    DF_1_NOW,
+    DF_1_PIE,
+    DF_BIND_NOW,
+    DF_STATIC_TLS,
+    DF_TEXTREL,
+    DT_BIND_NOW,
+    DT_FLAGS,
+    DT_FLAGS_1,
+    DT_GNU_HASH,
+    DT_HASH,
+    DT_JMPREL,
+    DT_NEEDED,
+    DT_PLTREL,
+    DT_PLTRELSZ,
+    DT_REL,
+    DT_RELA,
+    DT_RELASZ,
+    DT_RELR,
+    DT_RELSZ,
+    DT_RPATH,
+    DT_RUNPATH,
+    DT_SONAME,
+    DT_STRSZ,
+    DT_STRTAB,
+    DT_SYMTAB,
+    DT_TEXTREL,
+    DT_VERDEF,
+    DT_VERDEFNUM,
+    DT_VERNEED,
+    DT_VERNEEDNUM,
+    DT_VERSYM,
+    PT_DYNAMIC,
+    PT_GNU_EH_FRAME,
+    PT_GNU_PROPERTY,
+    PT_GNU_RELRO,
+    PT_GNU_STACK,
+    PT_INTERP,
+    PT_LOAD,
+    PT_NOTE,
+    PT_TLS,
+)
+from pytest_xinchuang.inspect.elf_tls import INITIAL_EXEC, own_offsets
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_info
 from pytest_xinchuang.inspect.unwind import unwind_starts
 from pytest_xinchuang.messages import Message, _
 
 KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 
-# System V gABI and its GNU extensions: p_type, sh_type, d_tag, note types.
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_TLS = 1, 2, 3, 4, 7
-PT_GNU_EH_FRAME, PT_GNU_STACK, PT_GNU_RELRO, PT_GNU_PROPERTY = 0x6474E550, 0x6474E551, 0x6474E552, 0x6474E553
+# System V gABI: sh_type, symbol bindings and types, and flags.
 SHT_SYMTAB, SHT_NOBITS, SHT_NOTE = 2, 8, 7
-DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ, DT_SYMENT = 1, 4, 5, 6, 7, 8, 10, 11
-DT_SONAME, DT_RPATH, DT_TEXTREL, DT_JMPREL, DT_PLTRELSZ, DT_BIND_NOW, DT_RUNPATH, DT_FLAGS = (
-    14,
-    15,
-    22,
-    23,
-    2,
-    24,
-    29,
-    30,
-)
-DT_REL, DT_RELSZ, DT_PLTREL, DT_RELR = 17, 18, 20, 36
-DT_GNU_HASH, DT_VERSYM, DT_FLAGS_1 = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB
-DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
-DF_TEXTREL, DF_BIND_NOW, DF_STATIC_TLS = 0x4, 0x8, 0x10
-INITIAL_EXEC = {"EM_X86_64": 18, "EM_AARCH64": 1030, "EM_LOONGARCH": 11}
-"""The relocation of an offset from the thread pointer, which is fixed when the program starts (ELF psABIs: TPOFF64, TPREL)."""
-DF_1_NOW, DF_1_NODEFLIB, DF_1_PIE = 0x1, 0x800, 0x08000000
 VER_FLG_WEAK, STB_WEAK = 0x2, 2
 STT_FUNC, STT_GNU_IFUNC = 2, 10
 SHF_EXECINSTR = 0x4
 PF_X = 0x1
 R_IRELATIVE = {"EM_X86_64": 37, "EM_AARCH64": 1032, "EM_LOONGARCH": 12}
 
-MAX_STRING = 4096
 MAX_SYMBOLS = 4_000_000
 """Far above the largest known tables (Chromium's debug builds have some 1.5 million)."""
 
@@ -69,7 +91,9 @@ class _Segment:
 
 
 @dataclass(frozen=True)
-class _Section:
+class Section:
+    """A section header. ``info`` is sh_info: of relocations, the number of the section that they are for."""
+
     name: str
     kind: int
     flags: int
@@ -79,6 +103,7 @@ class _Section:
     link: int
     entry: int
     align: int = 0
+    info: int = 0
 
 
 def read_elf(data: bytes, name: str) -> ElfObject:
@@ -150,7 +175,7 @@ class ElfReader:
         return found
 
     @cached_property
-    def sections(self) -> list[_Section]:
+    def sections(self) -> list[Section]:
         """The section headers; none where they are missing or damaged, which a loader does not mind either."""
         form = "IIQQQQIIQQ" if self.wide else "IIIIIIIIII"
         try:
@@ -163,11 +188,11 @@ class ElfReader:
         if self.shstrndx < len(rows):
             names = bytes(self.data[rows[self.shstrndx][4] : rows[self.shstrndx][4] + rows[self.shstrndx][5]])
         return [
-            _Section(_string(names, n), kind, flags, address, offset, size, link, entry, align)
-            for n, kind, flags, address, offset, size, link, _info, align, entry in rows
+            Section(string_at(names, n), kind, flags, address, offset, size, link, entry, align, info)
+            for n, kind, flags, address, offset, size, link, info, align, entry in rows
         ]
 
-    def section(self, name: str) -> _Section | None:
+    def section(self, name: str) -> Section | None:
         return next((s for s in self.sections if s.name == name), None)
 
     def offset_of(self, address: int) -> int | None:
@@ -272,7 +297,7 @@ class ElfReader:
         return self._symbols(raw, self.strings)
 
     def _symbols(self, raw: bytes, strings: bytes) -> list[tuple[str, int, int, int, int]]:
-        name = _names(strings)
+        name = strings_of(strings)
         if self.wide:
             rows = struct.iter_unpack(self.order + "IBBHQQ", raw[: len(raw) // 24 * 24])
             return [(name(n), info, index, value, size) for n, info, _, index, value, size in rows]
@@ -293,7 +318,7 @@ class ElfReader:
 
     def _paths(self, number: int) -> tuple[str, ...]:
         """The directories of DT_RPATH or DT_RUNPATH."""
-        texts = [_string(self.strings, n) for n in self.tags.get(number, [])]
+        texts = [string_at(self.strings, n) for n in self.tags.get(number, [])]
         return tuple(part for text in texts for part in text.split(":") if part)
 
     def _needed_versions(self) -> tuple[Needed, ...]:
@@ -308,8 +333,8 @@ class ElfReader:
                     raise NotElf(self.name, _("a damaged ELF object: its version needs leave the file"))
                 _rest, version_flags, other, name, more = struct.unpack_from(self.order + "IHHII", raw, at)
                 by_index[other & 0x7FFF] = (
-                    _string(self.strings, library),
-                    _string(self.strings, name),
+                    string_at(self.strings, library),
+                    string_at(self.strings, name),
                     bool(version_flags & VER_FLG_WEAK),
                 )
                 if not more:
@@ -344,7 +369,7 @@ class ElfReader:
         while left and place + 20 <= len(raw):
             _, flags, _, _, _, first, following = struct.unpack_from(self.order + "HHHHIII", raw, place)
             if not flags & 1 and place + first + 8 <= len(raw):
-                found.add(_string(self.strings, struct.unpack_from(self.order + "I", raw, place + first)[0]))
+                found.add(string_at(self.strings, struct.unpack_from(self.order + "I", raw, place + first)[0]))
             if not following:
                 break
             place += following
@@ -385,8 +410,8 @@ class ElfReader:
             little_endian=self.order == "<",
             flags=self.flags,
             interpreter=interpreter,
-            soname=next((_string(self.strings, n) for n in self.tags.get(DT_SONAME, [])), None),
-            libraries=tuple(_string(self.strings, n) for n in self.tags.get(DT_NEEDED, [])),
+            soname=next((string_at(self.strings, n) for n in self.tags.get(DT_SONAME, [])), None),
+            libraries=tuple(string_at(self.strings, n) for n in self.tags.get(DT_NEEDED, [])),
             runpath=self._paths(DT_RUNPATH),
             rpath=self._paths(DT_RPATH),
             nodeflib=bool(flags_1 & DF_1_NODEFLIB),
@@ -556,25 +581,3 @@ def _apart(ranges: list[CodeRange]) -> tuple[CodeRange, ...]:
             found.append(CodeRange(r.name, r.offset + skip, r.address + skip, r.size - skip))
             end = r.offset + r.size
     return tuple(found)
-
-
-def _names(table: bytes) -> Callable[[int], str]:
-    """What gives the string at an offset of a table, as ``_string`` does: at once where all of it is ASCII."""
-    try:
-        text = table.decode("ascii")
-    except UnicodeDecodeError:
-        return partial(_string, table)
-    find = text.find
-
-    def name(offset: int) -> str:
-        end = find("\0", offset, offset + MAX_STRING)
-        return text[offset : end if end >= 0 else offset + MAX_STRING]
-
-    return name
-
-
-def _string(table: bytes, offset: int) -> str:
-    if offset >= len(table):
-        return ""
-    end = table.find(b"\0", offset, offset + MAX_STRING)
-    return table[offset : end if end >= 0 else offset + MAX_STRING].decode(errors="backslashreplace")

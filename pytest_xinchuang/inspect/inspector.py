@@ -104,7 +104,7 @@ class Inspector:
                 each.node.objects.append(outcome)
                 _note_libc(each)
             else:
-                problems.append(ReadProblem("XC-BAD-001", each.place, outcome))
+                problems.append(outcome)
         problems += walker.problems
         if not problems and not any(n.objects or n.texts or n.kind in PACKAGE_KINDS for n in root.walk()):
             # Nothing wrong was found for want of evidence.
@@ -149,7 +149,7 @@ class _Met:
 def _libc_in(name: str, data: Any) -> str:
     if re.search(r"(?:^|/)libc(?:-2\.\d+)?\.so(?:\.6)?$", name) is None:
         return ""
-    found = re.search(rb"GNU C Library .*?version (\d+\.\d+)", data)
+    found = re.search(rb"GNU C Library .{0,200}?version (\d+\.\d+)", data)
     return found.group(1).decode() if found else ""
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pytest_xinchuang.inspect.elf import ElfObject
-from pytest_xinchuang.inspect.elf_reader import (
+from pytest_xinchuang.inspect.elf_reader import ElfReader
+from pytest_xinchuang.inspect.elf_tags import (
     DT_JMPREL,
     DT_PLTRELSZ,
     DT_RELA,
@@ -19,7 +20,6 @@ from pytest_xinchuang.inspect.elf_reader import (
     DT_STRSZ,
     DT_STRTAB,
     DT_SYMTAB,
-    ElfReader,
 )
 from pytest_xinchuang.inspect.isa_hits import Functions
 

@@ -58,5 +58,7 @@ def vsyscall(elf: ElfObject, data: bytes) -> tuple[int, str] | None:
 
 def _has(code: bytes, way: bytes, *, high: bool) -> bool:
     at = code.find(way)
-    # Without the prefix it is a call through another register.
-    return at >= 0 and (high or code[at - 1 : at] != b"\x41")
+    # Behind this prefix it is a call through another register.
+    while at > 0 and not high and code[at - 1] == 0x41:
+        at = code.find(way, at + 1)
+    return at >= 0

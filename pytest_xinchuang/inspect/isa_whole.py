@@ -16,7 +16,8 @@ _HWCAPS_PATH = re.compile(
 """Directories that a loader chooses by the CPU, and names of files that say which CPU they are for: who loads one has asked."""
 
 
-_MAX_VERMAGIC = 256
+MAX_VERMAGIC = 256
+"""Characters of a vermagic; those of kernels have less than 100."""
 
 
 def vermagic_of(elf: ElfObject, data: bytes) -> str:
@@ -24,7 +25,7 @@ def vermagic_of(elf: ElfObject, data: bytes) -> str:
     at = data.find(b"\0vermagic=") if elf.relocatable else -1
     if at < 0:
         return ""
-    text = bytes(data[at + 10 : at + 10 + _MAX_VERMAGIC]).split(b"\0")[0]
+    text = bytes(data[at + 10 : at + 10 + MAX_VERMAGIC]).split(b"\0")[0]
     return text.decode(errors="backslashreplace").strip()
 
 

@@ -5,23 +5,25 @@ Facts from Linux: kernel/module/version.c, include/linux/module.h, scripts/mod/m
 
 from __future__ import annotations
 
-import lzma
+import io
 import re
 import struct
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import STB_WEAK, ElfReader
+from pytest_xinchuang.inspect.formats.contained import CannotRead, translated
+from pytest_xinchuang.inspect.isa_whole import MAX_VERMAGIC
+from pytest_xinchuang.provision.places import in_tree
+from pytest_xinchuang.tools.compressed import compression, decompressing
 
 SHN_ABS = 0xFFF1
-LEAST_ENTRY = 8
-"""Bytes of a CRC in ``__versions`` on 64-bit kernels, behind which the name stands; an entry has 64."""
-VERSION_ENTRY = 64
+CRC_BYTES, VERSION_ENTRY = 8, 64
+"""Bytes of a CRC in ``__versions`` on 64-bit kernels, behind which the name stands, and of a whole entry."""
 
-MAX_VERMAGIC = 256
 MOST_MODINFO = 1 << 20
 
 GPL = re.compile(r"GPL(?: v2| and additional rights)?|Dual (?:BSD|MIT|MPL)/GPL")
@@ -102,7 +104,7 @@ def _versions(reader: ElfReader) -> dict[str, int] | None:
     raw = _content(reader, "__versions")
     for at in range(0, len(raw) - VERSION_ENTRY + 1, VERSION_ENTRY):
         crc = struct.unpack_from(reader.order + "I", raw, at)[0]
-        words = raw[at + LEAST_ENTRY : at + VERSION_ENTRY].split(b"\0")
+        words = raw[at + CRC_BYTES : at + VERSION_ENTRY].split(b"\0")
         # A name that does not fit stands there as its digest.
         if words[0] and not (words[0] == b"sha256" and any(words[1:])):
             found[_text(words[0])] = crc
@@ -230,22 +232,27 @@ def of_tree(tree: Path) -> list[Kernel]:
     for pattern in ("usr/src/kernels/*/Module.symvers", "usr/src/linux-headers-*/Module.symvers", "boot/symvers-*",
                     "lib/modules/*/symvers*", "usr/lib/modules/*/symvers*"):  # fmt: skip
         for path in sorted(tree.glob(pattern)):
-            if path.is_file() and not path.is_symlink() and path.stat().st_size <= MOST_SYMVERS:
-                kernel = read_symvers(_expanded(path.read_bytes()), str(path.relative_to(tree)))
+            name = str(path.relative_to(tree))
+            # What a link means there, and never this machine's own kernel.
+            file = in_tree(tree, name)
+            if file is not None and file.stat().st_size <= MOST_SYMVERS:
+                kernel = read_symvers(_expanded(file.read_bytes()), name)
                 if kernel is not None and all(kernel.symbols != other.symbols for other in found):
                     found.append(kernel)
     return found
 
 
 def _expanded(data: bytes) -> bytes:
+    """A table that may be compressed; nothing where it cannot be read whole: of a part it would be told that symbols lack."""
+    kind = compression(data[:4])
+    if kind is None:
+        return data
     try:
-        if data[:2] == b"\x1f\x8b":
-            return zlib.decompressobj(31).decompress(data, MOST_SYMVERS)
-        if data[:6] == b"\xfd7zXZ\0":
-            return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(data, MOST_SYMVERS)
-    except (zlib.error, lzma.LZMAError):
+        with translated():
+            text: bytes = decompressing(io.BytesIO(data), kind).read(MOST_SYMVERS + 1)
+    except (CannotRead, XcError):
         return b""
-    return data
+    return text if len(text) <= MOST_SYMVERS else b""
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,20 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import dropwhile
 
 SCRIPTS = ("preinst", "postinst")
 """Of a deb; those of an rpm (%pre and %pretrans, %post and %posttrans) are read under the same names."""
 
 MOST = 1 << 20
+"""Bytes of a script that are read: of a longer one it is left open what it makes."""
 MOST_COMMANDS = 10_000
 
 _JOINTS = re.compile(r"\|\||&&|;;|[;|&\n(){}]")
 _WORDS_BEFORE = frozenset(
     {"if", "then", "else", "elif", "do", "while", "until", "!", "exec", "command", "time", "eval", "sudo"}
 )
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=\S*")
 _MAKERS = frozenset(
     {"tar", "unzip", "cpio", "curl", "wget", "base64", "bsdtar", "python", "python3", "perl", "gunzip", "rsync"}
 )
@@ -51,6 +54,7 @@ def effects_of(texts: Mapping[str, bytes]) -> Effects:
     found = Effects()
     for name, text in sorted(texts.items()):
         if name.rpartition("/")[2] in SCRIPTS:
+            found.computed = found.computed or len(text) > MOST
             _read(text[:MOST].decode(errors="replace"), found)
     return found
 
@@ -67,23 +71,38 @@ def _read(text: str, found: Effects) -> None:
         _command(words, found)
 
 
+_DOCUMENT = re.compile(r"(?<!<)<<-?\s*([\"'\\]?)([A-Za-z_]\w*)\1?")
+_SHELL = re.compile(r"^\s*(?:\S*/)?(?:ba|da|k|z)?sh\b")
+
+
+def _without_documents(text: str) -> str:
+    """A script without its here-documents (POSIX, 2.7.4): they are what a command reads, unless that is a shell."""
+    kept, end = [], ""
+    for line in text.split("\n"):
+        if end:
+            end = "" if line.strip() == end else end
+            continue
+        kept.append(line)
+        begun = _DOCUMENT.search(line)
+        if begun is not None and _SHELL.match(line) is None:
+            end = begun[2]
+    return text if end else "\n".join(kept)
+
+
 def _commands(text: str) -> Iterator[list[str]]:
-    text = re.sub(r"\\\n", " ", text)
+    text = _without_documents(re.sub(r"\\\n", " ", text))
     text = re.sub(r"(?m)(?:^|(?<=\s))#.*$", "", text)
     for part in _JOINTS.split(text):
         try:
             words = shlex.split(part)
         except ValueError:  # a quotation that a joint has cut, or that is not closed
             words = part.split()
-        while words and (words[0] in _WORDS_BEFORE or re.fullmatch(r"[A-Za-z_]\w*=\S*", words[0])):
-            words = words[1:]
-        if words:
-            yield [word for word in words if not re.match(r"\d?[<>]", word)]
+        command = dropwhile(lambda word: word in _WORDS_BEFORE or _ASSIGNMENT.fullmatch(word) is not None, words)
+        if words := [word for word in command if not re.match(r"\d?[<>]", word)]:
+            yield words
 
 
 def _command(words: list[str], found: Effects) -> None:
-    if not words:
-        return
     name = posixpath.basename(words[0])
     plain = [word for word in words[1:] if not word.startswith("-")]
     if name == "dpkg-divert":
@@ -111,18 +130,16 @@ def _placed(name: str, words: list[str], plain: list[str], found: Effects) -> No
         relevant = [word for word in plain if _computes(word) or _FILES.search(word)]
         found.computed = found.computed or bool(relevant)
         return
-    target, place = plain[-2], plain[-1]
-    if place.endswith("/") or len(plain) > 2:
-        place = posixpath.join(place, posixpath.basename(target))
+    targets, place = plain[:-1], plain[-1]
+    into = place.endswith("/") or len(targets) > 1
     if not place.startswith("/"):
         found.computed = found.computed or bool(_FILES.search(place))
         return
     if name == "mv":
-        found.computed = found.computed or bool(_FILES.search(target) or _FILES.search(place))
+        found.computed = found.computed or any(map(_FILES.search, plain))
         return
-    for each in plain[:-1]:
-        link = place if len(plain) == 2 else posixpath.join(plain[-1], posixpath.basename(each))
-        path = link.strip("/")
+    for each in targets:
+        path = (posixpath.join(place, posixpath.basename(each)) if into else place).strip("/")
         found.links[path] = each
         if "f" in options or name != "ln":
             found.forced.add(path)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.inspect.artifact import ReadProblem
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.formats.entropy import without_code
@@ -14,9 +15,9 @@ from pytest_xinchuang.inspect.formats.upx import is_code_packed
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.isa_whole import is_chosen_by_path
 from pytest_xinchuang.inspect.kernel_module import read_module
+from pytest_xinchuang.inspect.marks import is_named_luajit, marks_of
 from pytest_xinchuang.inspect.record import ElfRecord
-from pytest_xinchuang.inspect.rules import elf_rules
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import _, verbatim
 
 SCANNED_MACHINES = ("EM_X86_64", "EM_AARCH64", "EM_LOONGARCH")
 
@@ -58,11 +59,11 @@ class ObjectReader:
         slim = replace(elf, functions=())
         digest = digest or hashlib.sha256(data).hexdigest()
         module = read_module(data, place) if elf.relocatable else None
-        return ElfRecord(place, path or place, slim, scan, fault, elf_rules.embeds(elf, data), digest, module)
+        return ElfRecord(place, path or place, slim, scan, fault, marks_of(elf, data), digest, module)
 
 
-Outcome = ElfRecord | Message
-"""What reading an object gave: a record, or what is wrong with it."""
+Outcome = ElfRecord | ReadProblem
+"""What reading an object gave: a record, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,21 @@ class Task:
     digest: str
 
     @property
-    def key(self) -> tuple[str, bool]:
-        """What its record depends on, but for its names."""
-        return self.digest, is_chosen_by_path(self.name or self.place)
+    def key(self) -> tuple[str, bool, bool]:
+        """What its record depends on, but for the names that it tells: what the names decide is in it."""
+        return self.digest, is_chosen_by_path(self.name or self.place), is_named_luajit(self.place)
 
     def outcome(self, reader: ObjectReader, data: bytes) -> Outcome:
         """Read it from its bytes, or from a map of its file."""
         try:
             return reader.read(data, self.place, self.name, unpacks=True, digest=self.digest)
         except NotElf as error:
-            return error.what
+            return ReadProblem("XC-BAD-001", self.place, error.what)
 
     def named(self, other: Outcome) -> Outcome:
         """What an object with the same content gave, under this one's names."""
         if not isinstance(other, ElfRecord):
-            return other
+            return replace(other, place=self.place)
         return replace(other, place=self.place, path=self.name or self.place, elf=replace(other.elf, name=self.place))
 
 

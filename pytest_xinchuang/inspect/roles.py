@@ -68,8 +68,8 @@ CROSS = re.compile(
 )
 """Where a cross compiler keeps its target's files: TRIPLET/lib, and not lib/TRIPLET as Debian's multiarch has it."""
 
-_GO_TESTS = re.compile(r"@v[0-9][^/!]*/(?:[^/!]+/)*testdata/")
-"""What the tests of a published Go module read: the go command takes no package from below ``testdata``."""
+_GO_MODULE = re.compile(r"@v[0-9][^/@]*/")
+"""The directory of a published Go module (Go Modules Reference, module zip files)."""
 
 _FOR_ALL = re.compile(r"(?:^|[/!])(?:usr/(?:local/)?share|(?:usr/)?lib/firmware)/")
 """Files that every architecture shares (FHS 3.0, 4.11; the kernel's firmware)."""
@@ -148,7 +148,7 @@ class Roles:
         inside = self._inside[id(record)]
         if self._words.other_system(inside) and record.elf.libc in (None, "bionic"):
             return Choice.PASSED_OVER
-        if _GO_TESTS.search(inside):
+        if _is_of_go_tests(inside):
             return Choice.DATA
         if record.elf.machine == machine:
             return Choice.TAKEN if self._libc(record) in (None, libc) or not role.fits else Choice.PASSED_OVER
@@ -178,6 +178,12 @@ class Roles:
         library = elf.kind == "dyn" and (elf.soname is not None or bool(elf.libraries)) and elf.interpreter is None
         mode = self._modes.get(id(record))
         return not library and mode is not None and not mode & 0o111
+
+
+def _is_of_go_tests(path: str) -> bool:
+    """Whether the tests of a published Go module read a file: the go command takes no package from below ``testdata``."""
+    parts = ((part, part.rfind("/testdata/")) for part in path.split("!"))
+    return any(at >= 0 and _GO_MODULE.search(part, 0, at + 1) is not None for part, at in parts)
 
 
 _PATHS = 1 << 14

@@ -72,13 +72,13 @@ class Search:
         self._musls: dict[str, ElfRecord | None] = {}
         self._system = tuple(dict.fromkeys(self._directories()))
         self._known: dict[tuple[int, str, tuple[str, ...]], tuple[ElfRecord, Supply]] = {}
-        self._named = re.split("[:;]", root.start.environment.get("LD_LIBRARY_PATH", ""))
+        said = re.split("[:;]", root.start.environment.get("LD_LIBRARY_PATH", ""))
+        self._named = tuple(path.strip("/") for path in said if path.startswith("/"))
 
     @property
     def directories(self) -> tuple[str, ...]:
         """What is searched for each object: what the environment of an image names, and in a system's root the usual ones."""
-        named = (path.strip("/") for path in self._named if path.startswith("/"))
-        return (*named, *(self._system if self.root.kind is Kind.SYSTEM else ()))
+        return (*self._named, *(self._system if self.root.kind is Kind.SYSTEM else ()))
 
     def supply(self, user: ElfRecord, name: str, inherited: tuple[str, ...] = ()) -> Supply:
         """How ``name`` is supplied to ``user``.
@@ -149,7 +149,7 @@ class Search:
         if not user.elf.runpath:
             yield from self.expanded(user.elf.rpath, here)
             yield from inherited
-        yield from (path.strip("/") for path in self._named if path.startswith("/"))
+        yield from self._named
         yield from self.expanded(user.elf.runpath, here)
         if self.root.kind is Kind.SYSTEM and not user.elf.nodeflib:
             yield from self._system

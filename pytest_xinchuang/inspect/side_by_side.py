@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault
+from pytest_xinchuang.inspect.artifact import ReadProblem
 from pytest_xinchuang.inspect.held import mapped
 from pytest_xinchuang.inspect.objects import ObjectReader, Outcome, Task, preloaded
 from pytest_xinchuang.messages import system_error
@@ -81,7 +82,7 @@ class SideBySide:
         self._reader, self._jobs = reader, jobs
         self._seen = 0
         self._outcomes: list[Outcome | None] = []
-        self._same: dict[tuple[str, bool], int] = {}
+        self._same: dict[tuple[str, bool, bool], int] = {}
         self._copies: list[tuple[int, int, Task]] = []
         self._workers: list[_Worker] = []
         self._small: _Batch = _Batch([], [])
@@ -236,7 +237,7 @@ def _read(reader: ObjectReader, task: Task) -> Outcome:
         with mapped(task.source) as data:
             return task.outcome(reader, data)
     except OSError as error:  # it has just been there
-        return system_error(error)
+        return ReadProblem("XC-BAD-006", task.place, system_error(error))
 
 
 def _work(reader: ObjectReader, pipe: Connection, others: Sequence[Connection], parent: int) -> None:

@@ -31,6 +31,8 @@ from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, i
 from pytest_xinchuang.inspect.formats.members import members
 from pytest_xinchuang.inspect.held import Held, Regions, mapped, part_of
 from pytest_xinchuang.inspect.kernel_module import MOST_SYMVERS, is_symvers
+from pytest_xinchuang.inspect.maintainer import MOST as MOST_READ
+from pytest_xinchuang.inspect.maintainer import SCRIPTS as MAINTAINER_SCRIPTS
 from pytest_xinchuang.inspect.names import SCRIPTS, is_blob, is_text
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
@@ -354,7 +356,9 @@ class Walker:
         if node.kind == "compressed" and is_symvers(node.name):
             name = node.name
         most = MOST_SYMVERS if is_symvers(name) else MOST_TEXT
-        if not (is_text(name) or blob) or len(data) >= most:
+        if name.rpartition("/")[2] in MAINTAINER_SCRIPTS:
+            data = data[: MOST_READ + 1]  # of a longer one it is left open what it makes
+        elif not (is_text(name) or blob) or len(data) >= most:
             return
         self._kept += len(data)
         if self._kept > self.bounds.texts:

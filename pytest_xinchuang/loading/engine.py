@@ -20,6 +20,7 @@ from pytest_xinchuang.inspect.delivered import Delivered, Inspection
 from pytest_xinchuang.inspect.disassembly import function_at, instruction_at
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import read_elf
+from pytest_xinchuang.inspect.hosts import OF_HOSTS
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.search import How, Search
@@ -41,13 +42,6 @@ AT_ONCE = 64
 SECONDS_EACH = 2.0
 MOST_PROGRAMS = 200
 """Programs that are started for one platform; others are told as not started."""
-
-_HOSTS = re.compile(
-    r"_?_?Py[A-Z_]\w*|_Py\w+|napi_\w+|node_\w+|uv_\w+|_ZNK?(?:2v8|4node)\w+|R_\w+|Rf_\w+|lua_\w+|luaL_\w+|rb_\w+|ruby_\w+|zend_\w+"
-    r"|php_\w+|Perl_\w+|PL_\w+|ngx_\w+|ap_\w+|apr_\w+|errstart\w*|errfinish|pg_\w+|palloc\w*|SPI_\w+|CurrentMemoryContext|JNI_\w+|ps_(?:p|l|get)\w+"
-)
-"""Names that the program brings which a plug-in is for: Python, Node, R, Lua, Ruby, PHP, Perl, nginx, Apache, PostgreSQL,
-and a debugger (proc_service.h)."""
 
 OF_ANY_HOST = ("libpthread.so.0", "libdl.so.2", "libm.so.6", "librt.so.1")
 """What each interpreter and each server has loaded before it opens a plug-in, so that those who need it may leave it unsaid."""
@@ -324,7 +318,9 @@ class Loader:
     def _of_host(self, record: ElfRecord, shipped: frozenset[str]) -> list[str]:
         """The names that a plug-in wants of its program, and that nothing which is loaded here brings."""
         versioned = {symbol for needed in record.elf.needed for symbol in needed.symbols}
-        return sorted(n for n in record.elf.imports if n not in versioned and n not in shipped and _HOSTS.fullmatch(n))
+        return sorted(
+            n for n in record.elf.imports if n not in versioned and n not in shipped and OF_HOSTS.fullmatch(n)
+        )
 
     def _judged(self, record: ElfRecord, path: str, answer: str, placed: _Placed) -> Opened:
         word, _space, rest = answer.partition(" ")

@@ -6,13 +6,13 @@ signal struck is not told here: Node.js takes all handlers back when it starts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.interpreters import abis_of, is_bound
 from pytest_xinchuang.loading.interpreters import root_filesystems, with_packages
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
@@ -25,10 +25,9 @@ PACKAGES = ("nodejs",)
 MOST = 20
 """Modules that are loaded; each starts a Node.js."""
 SECONDS = 40.0
+"""For one of them."""
 
 LOAD = "process.dlopen({exports: {}}, process.argv[1])"
-_REGISTERS = re.compile(r"node_register_module_v([0-9]+)")
-_OF_V8 = re.compile(r"_ZNK?(?:2v8|4node)\w+")
 
 
 @dataclass
@@ -52,10 +51,9 @@ class Required:
 
 def abi_of(record: ElfRecord) -> int | None:
     """The one NODE_MODULE_VERSION that takes a module: 0 for any, None where it is not told."""
-    if not any(_OF_V8.match(name) for name in record.elf.imports):
+    if not is_bound(record):
         return 0
-    found = [int(m[1]) for name in record.elf.exports if (m := _REGISTERS.fullmatch(name)) and len(m[1]) < 5]
-    return found[0] if found else None
+    return next(iter(abis_of(record)), None)
 
 
 def require(
@@ -88,6 +86,8 @@ def require(
         except HostFault as fault:
             result.why = fault.what
         found.append(result)
+    if modules[MOST:]:
+        found.append(Required(why=_("at most {most} modules are loaded", most=MOST), modules=list(modules[MOST:])))
     if left:
         found.append(Required(why=_("there is no Node.js here of its version"), modules=left))
     return found

@@ -19,6 +19,7 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import installed_path
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.wheels import takes_wheel
 from pytest_xinchuang.loading.interpreters import root_filesystems, with_packages
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.sandbox.pool import Pool
@@ -36,13 +37,15 @@ _REPORT = f"{WORK_DIR}/.probe/imports"
 
 SECONDS_EACH, SECONDS_ALL = 30, 300
 """For one module, and for all of a delivery."""
+SECONDS_BEGIN, SECONDS_WHEEL = 60, 20
+"""What an emulated Python takes to start, and then for a wheel."""
 LARGEST = 400 << 20
 """Bytes of the wheels that are unpacked in a sandbox."""
 MOST_MODULES = 500
-
+"""Modules that are imported, those of all wheels together."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
-_OF_VERSION = re.compile(r"\.(?:cpython-(?P<number>3[0-9]+)-[\w-]+|abi3)\.so$|\.so$")
+_EXTENSION = re.compile(r"\.(?:cpython-3[0-9]+-[\w-]+|abi3)\.so$|\.so$")
 
 
 @dataclass
@@ -94,7 +97,7 @@ def wheels_of(root: Node, taken: set[int]) -> Iterator[Importing]:
         paths = {installed_path(record.path): record for record in mine}
         modules = {}
         for path, record in paths.items():
-            match = _OF_VERSION.search(path)
+            match = _EXTENSION.search(path)
             name = path[: match.start()].replace("/", ".") if match is not None else ""
             if _NAME.fullmatch(name) and f"PyInit_{name.rpartition('.')[2]}" in record.elf.exports:
                 modules[name] = record
@@ -102,22 +105,6 @@ def wheels_of(root: Node, taken: set[int]) -> Iterator[Importing]:
             tops = sorted({name.partition(".")[0] for name in modules if "." in name})
             known = {installed_path(member) for member in node.members}
             yield Importing(node, [top for top in tops if f"{top}/__init__.py" in known], modules, paths)
-
-
-def fits(wheel: str, python: tuple[int, int]) -> bool:
-    """Whether the tags of a wheel, by its file name, are for a Python (PEP 425)."""
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
-    try:
-        tags = parse_wheel_filename(wheel.rpartition("/")[2])[3]
-    except InvalidWheelFilename:
-        return False
-    for tag in tags:
-        if tag.interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
-            return True
-        if tag.abi == "abi3" and tag.interpreter.startswith("cp3") and int(tag.interpreter[3:] or 0) <= python[1]:
-            return True
-    return False
 
 
 def _is_for(node: Node, taken: set[int]) -> bool:
@@ -146,11 +133,11 @@ class Python:
             python = SUITES.get(suite)
             if python is None:
                 continue
-            mine = [each for each in left if fits(each.node.name, python)]
+            mine = [each for each in left if takes_wheel(python, each.node.name)]
             if not mine:
                 continue
             left = [each for each in left if each not in mine]
-            others = [n for n in root.walk() if n.kind == "wheel" and fits(n.name, python) and _is_for(n, taken)]
+            others = [n for n in root.walk() if n.kind == "wheel" and takes_wheel(python, n.name) and _is_for(n, taken)]
             try:
                 done += self._by(rootfs, mine, others)
             except HostFault as fault:
@@ -185,7 +172,7 @@ class Python:
         outcome = sandbox.run(
             ["/usr/bin/python3", "-B", f"{WORK_DIR}/.probe/imports.py", _ASKED],
             env={"LD_PRELOAD": f"{WORK_DIR}/.probe/start", "XC_PROBE": _REPORT, "XC_RUN": "1", "HOME": WORK_DIR},
-            limits=Limits(wall_s=min(SECONDS_ALL, 60 + 20 * len(able)), memory_mb=2048),
+            limits=Limits(wall_s=min(SECONDS_ALL, SECONDS_BEGIN + SECONDS_WHEEL * len(able)), memory_mb=2048),
         )
         lines = sandbox.get(_REPORT).decode("utf-8", "replace").splitlines()
         ready = next((line.partition("\t")[2] for line in lines if line.startswith("ready\t")), "")

@@ -11,6 +11,7 @@ from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.finding import Certainty, Finding, load_findings
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
+from pytest_xinchuang.inspect.rules import judge
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
@@ -183,15 +184,13 @@ def test_calls_into_the_vsyscall_page(
     load: str, call: str, function: str, tmp_path: Path, platforms: Platforms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As glibc 2.12's time() does; a program that only compares with the address does not."""
-    from pytest_xinchuang.inspect.rules import isa_rules
-
     data = built(OLD_TIME.format(load=load, call=call), Arch.AMD64, tmp_path, platforms, shared=True)
     findings = found(data, "hygon", platforms, tmp_path)
     told = [(f.certainty, f.params["function"]) for f in findings if f.code == "XC-SYS-015"]
     assert told == ([(Certainty.UNDECIDED, function)] if function else [])
     root = tmp_path / "root/boot"
     root.mkdir(parents=True)
-    monkeypatch.setattr(isa_rules, "own_rootfs", lambda platform: tmp_path / "root")
+    monkeypatch.setattr(judge, "own_rootfs", lambda platform: tmp_path / "root")
     for text, wanted in (
         ("CONFIG_X86=y\nCONFIG_X86_VSYSCALL_EMULATION=y\nCONFIG_LEGACY_VSYSCALL_XONLY=y\n", []),
         ("CONFIG_X86=y\nCONFIG_X86_VSYSCALL_EMULATION=y\nCONFIG_LEGACY_VSYSCALL_NONE=y\n", [Certainty.CERTAIN]),

@@ -11,17 +11,8 @@ import pytest
 
 from pytest_xinchuang.core.finding import Certainty, load_findings
 from pytest_xinchuang.core.platform import Arch, Confidence, Fact, Platform, Platforms
-from pytest_xinchuang.inspect.elf_reader import (
-    DT_RELA,
-    DT_RELR,
-    DT_SYMTAB,
-    DT_VERNEED,
-    PT_DYNAMIC,
-    PT_TLS,
-    STB_WEAK,
-    ElfReader,
-    read_elf,
-)
+from pytest_xinchuang.inspect.elf_reader import STB_WEAK, ElfReader, read_elf
+from pytest_xinchuang.inspect.elf_tags import DT_RELA, DT_RELR, DT_SYMTAB, DT_VERNEED, PT_DYNAMIC, PT_TLS
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings
 from pytest_xinchuang.provision.store import Store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
-from pytest_xinchuang.inspect.maintainer import MOST_COMMANDS, Effects, effects_of
+from pytest_xinchuang.inspect.maintainer import MOST, MOST_COMMANDS, Effects, effects_of
 from tests.inspect import containers
 from tests.inspect.test_rules import tools as tools
 from tests.mutants.porting.tools import Tools
@@ -30,6 +31,9 @@ def effects(text: str, first: str = "#!/bin/sh\n") -> Effects:
      {"usr/bin/e": "/etc/alternatives/editor", "etc/alternatives/editor": "/usr/bin/vi",
       "usr/x.1": "/etc/alternatives/x.1", "etc/alternatives/x.1": "/usr/vi.1"}),
     ("# ln -s /a /usr/b\necho 'ln -s'; ldconfig; mkdir -p /opt/x; install -d /opt/y; rm -f /usr/lib/z", {}),
+    ("cat > /etc/a <<-'EOF'\n\tln -s /a /usr/b\n\tEOF\nln -s /c /usr/d", {"usr/d": "/c"}),
+    ("sh <<EOF\nln -s /a /usr/b\nEOF", {"usr/b": "/a"}),
+    ("n=$((1 <<shift))\nln -s /a /usr/b", {"usr/b": "/a"}),
     ("cp /usr/share/a.conf /etc/a.conf", {"etc/a.conf": "/usr/share/a.conf"}),
 ])  # fmt: skip
 def test_commands_of_constants_are_understood(text: str, links: dict[str, str]) -> None:
@@ -126,3 +130,21 @@ def test_a_link_into_a_directory_is_none_in_its_place(tmp_path: Path) -> None:
     root.apply(effects("ln -s /opt/x/b /usr/lib\nln -sf /opt/x/b /usr/lib/a.so\nln -s /opt/x/b /opt/x/b\n"))
     assert root.links == {"usr/lib/b": "/opt/x/b", "usr/lib/a.so": "/opt/x/b"}
     assert root.resolve("usr/lib/a.so") == root.resolve("usr/lib/b") == "opt/x/b"
+
+
+def test_a_script_that_is_longer_than_what_is_read_leaves_it_open(tmp_path: Path, platforms: Platforms) -> None:
+    long = "#!/bin/sh\n" + ": " * (MOST // 2) + "\nln -s /opt/a/x /usr/lib/x\n"
+    assert effects_of({"postinst": long.encode()}).computed
+    path = tmp_path / "a.deb"
+    path.write_bytes(containers.deb({"./usr/a": b"a"}, "Package: a\nArchitecture: amd64\n", {"postinst": long}))
+    (root,) = Inspector(isa=False).read(path).delivery.roots
+    assert root.computed
+
+
+@pytest.mark.parametrize(
+    "text", ["if " * 300_000, "<<A " * 200_000, "A=1 " * 200_000, "ln -s \\\n" * 100_000, "#" * MOST]
+)
+def test_scripts_that_were_made_to_take_long_do_not(text: str) -> None:
+    begun = time.process_time()
+    effects(text)
+    assert time.process_time() - begun < 10

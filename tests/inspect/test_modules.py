@@ -22,7 +22,7 @@ from pytest_xinchuang.inspect.kernel_module import (
     read_symvers,
     release_of,
 )
-from pytest_xinchuang.inspect.rules import modules
+from pytest_xinchuang.inspect.rules import judge
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
 
@@ -147,7 +147,7 @@ def test_the_table_of_the_platforms_own_kernel_decides(
     tree.mkdir()
     (root / f"boot/symvers-{RELEASE}.gz").write_bytes(gzip.compress(TABLE.encode()))
     assert [(k.release, len(k.symbols)) for k in of_tree(root)] == [(RELEASE, 5)]
-    monkeypatch.setattr(modules, "own_rootfs", lambda platform: root)
+    monkeypatch.setattr(judge, "own_rootfs", lambda platform: root)
     put = tree / "m.ko"
     for versions, needs, wanted in (
         (FITS, ("printk",), []),
@@ -201,6 +201,22 @@ def test_names_of_kernels_and_of_their_tables() -> None:
     )
     assert kernel_of("usr/share/doc/kernel-4.txt") == kernel_of("boot/config-6.1") == ""
     assert module_name("drivers/a/a-b.ko.xz") == module_name("a_b") == "a_b"
+
+
+def test_tables_behind_links_and_cut_off_ones(tmp_path: Path) -> None:
+    """A link in a root filesystem means what it means there; of a part of a table it would be told that symbols lack."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for place in (root / "boot", outside):
+        place.mkdir(parents=True)
+    whole = gzip.compress(TABLE.encode())
+    (outside / f"symvers-{RELEASE}").write_bytes(TABLE.encode())
+    (root / f"boot/symvers-{RELEASE}").symlink_to(outside / f"symvers-{RELEASE}")
+    assert of_tree(root) == []
+    (root / "boot").rename(root / "own")
+    (root / "boot").symlink_to("/own")
+    (root / f"own/symvers-{RELEASE}").unlink()
+    (root / f"own/symvers-{RELEASE}.gz").write_bytes(whole[:-20])
+    assert of_tree(root) == []
 
 
 def test_damaged_tables_and_modules() -> None:

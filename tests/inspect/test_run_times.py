@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import pytest
 
 from pytest_xinchuang.core.finding import Finding
 from pytest_xinchuang.core.platform import Confidence, Fact, Platform, Platforms
+from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.formats.elsewhere import class_version, library_of
 from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.brought import java_number
-from pytest_xinchuang.inspect.rules.interpreters import framework_of
+from pytest_xinchuang.inspect.rules.interpreters import _takes, framework_of
 from pytest_xinchuang.inspect.rules.java import LEAST
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.kernels import check_kernel
+from pytest_xinchuang.inspect.rules.npm import fetches
 from pytest_xinchuang.loading.stub import stub
 from tests.inspect import containers
 from tests.inspect.test_rules import elf
@@ -154,6 +157,15 @@ def test_all_jars_of_a_delivery_are_one_finding(tmp_path: Path, platforms: Platf
 )
 def test_class_versions(head: bytes, expected: int | None) -> None:
     assert class_version(head) == expected
+
+
+def test_texts_that_were_made_to_take_long_do_not() -> None:
+    begun = time.process_time()
+    assert not fetches("node a " * 100_000)
+    node = Node("wheel", "a.whl", "a-1-py3-none-any.whl")
+    node.texts["a-1.dist-info/METADATA"] = b"Requires-Python: >=3" + b" " * 900_000 + b"x"
+    assert _takes(node, (3, 9)) == (True, "")
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1.8.0_402", (8, 0, 402)), ("17.0.9", (17, 0, 9)), ("8", (8,))])

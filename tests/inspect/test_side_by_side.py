@@ -15,6 +15,7 @@ from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.finding import Finding
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.inspect import side_by_side
+from pytest_xinchuang.inspect.artifact import ReadProblem
 from pytest_xinchuang.inspect.delivered import Inspection
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.objects import ObjectReader, Outcome, Task
@@ -110,12 +111,14 @@ def test_a_fault_of_the_reader_is_told_here(tree: Path, monkeypatch: pytest.Monk
         Inspector(jobs=2).read(tree, "tree")
 
 
-def test_a_file_that_goes_away_is_undecided(tree: Path) -> None:
+def test_a_file_that_goes_away_is_undecided(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "WORTH", 0)
     with side_by_side.SideBySide(ObjectReader(), 2) as reading:
         for number in range(3):
             path = tree / f"gone-{number}"
             reading.add(Task(str(path), 100, str(path), path.name, f"{number:064x}"), b"")
-        assert all(isinstance(outcome, str) for outcome in reading.outcomes())
+        outcomes = reading.outcomes()
+    assert [each.code for each in outcomes if isinstance(each, ReadProblem)] == ["XC-BAD-006"] * 3
 
 
 def test_no_process_is_left(tree: Path) -> None:

@@ -14,9 +14,10 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.inspector import Inspector
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.wheels import takes_wheel
 from pytest_xinchuang.loading.engine import End, Loader, Loads, Opened
 from pytest_xinchuang.loading.findings import findings_of
-from pytest_xinchuang.loading.python import Imported, Importing, fits, read_report, summary, wheels_of
+from pytest_xinchuang.loading.python import Imported, Importing, read_report, summary, wheels_of
 from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.sandbox.pool import Pool
 from tests.inspect import containers
@@ -125,12 +126,16 @@ def test_each_architecture_has_a_python(
 
 def test_which_python_takes_a_wheel() -> None:
     def takes(name: str, minor: int) -> bool:
-        return fits(f"dist/{name}", (3, minor))
+        return takes_wheel((3, minor), f"dist/{name}")
 
     assert takes("a-1-cp39-cp39-linux_aarch64.whl", 9) and not takes("a-1-cp39-cp39-linux_aarch64.whl", 11)
     assert takes("a-1-cp38-abi3-linux_aarch64.whl", 9) and not takes("a-1-cp311-abi3-linux_aarch64.whl", 9)
     assert takes("a-1-py3-none-any.whl", 9) and takes("a-1-py2.py3-none-any.whl", 11)
     assert not takes("a-1-pp39-pypy39_pp73-linux_aarch64.whl", 9) and not takes("a.whl", 9)
+    # Names that no builder gives: of no number, and of sets whose product is past all bounds.
+    assert not takes("a-1-cp3x-abi3-linux_aarch64.whl", 9) and not takes("a-1-cp3\u0663-abi3-linux_aarch64.whl", 9)
+    many = ".".join(f"t{n}" for n in range(9000))
+    assert not takes(f"a-1-{many}-{many}-{many}.whl", 9)
 
 
 def record(path: str, *exports: str) -> ElfRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from pytest_xinchuang.inspect.elf import NotElf
@@ -18,6 +19,7 @@ from pytest_xinchuang.tools.compressed import compression
 
 HEAD = 512
 """Bytes of what is expanded from which its kind is told."""
+
 LEAST = 64
 """Bytes of an ELF header."""
 
@@ -32,7 +34,10 @@ _BEGINS = {
     b"1AY&SY": re.compile(rb"BZh[1-9]1AY&SY", re.DOTALL),
 }
 _BEFORE = {b"1AY&SY": 4}
+"""Bytes before the word at which the stream begins."""
+
 _LONGEST = 16
+"""Bytes in which each of the forms fits."""
 
 
 def among(data: Any, begin: int, end: int, taken: Sequence[tuple[int, int]], account: Account) -> Iterator[Hidden]:
@@ -45,9 +50,8 @@ def among(data: Any, begin: int, end: int, taken: Sequence[tuple[int, int]], acc
         CannotRead: more places look like the beginning of one than are looked at, or one is damaged.
     """
     behind = begin
-    for looks, first in enumerate(sorted(_candidates(data, begin, end))):
-        if looks > MOST_LOOKS:
-            raise CannotRead(_("more than {n} places that look like compressed data", n=MOST_LOOKS), "XC-BAD-003")
+    places = sorted(set(islice(_candidates(data, begin, end), MOST_LOOKS + 1)))
+    for first in places[:MOST_LOOKS]:
         if (
             first < behind
             or any(low <= first < high for low, high in taken)
@@ -56,15 +60,20 @@ def among(data: Any, begin: int, end: int, taken: Sequence[tuple[int, int]], acc
             continue
         behind = _end(data, first, account)
         yield Hidden(first, behind)
+    if len(places) > MOST_LOOKS:
+        raise CannotRead(_("more than {n} places that look like compressed data", n=MOST_LOOKS), "XC-BAD-003")
 
 
 def debug_data(data: Any) -> list[tuple[int, int]]:
-    """Where the compressed symbols of an object's functions stand (MiniDebugInfo), which are an object that nobody loads."""
+    """Where the compressed symbols of an object's functions begin (MiniDebugInfo), which are an object that nobody loads.
+
+    Only what begins there is one: a section header can name any bytes.
+    """
     try:
         section = ElfReader(data, "").section(".gnu_debugdata")
     except (NotElf, struct.error, IndexError, OverflowError):
         return []
-    return [(section.offset, section.offset + section.size)] if section is not None else []
+    return [(section.offset, section.offset + 1)] if section is not None else []
 
 
 def _candidates(data: Any, begin: int, end: int) -> Iterator[int]:

@@ -37,6 +37,7 @@ SCRIPTS = {"preinst": ((1151, 1153), (1023, 1085)), "postinst": ((1024, 1086), (
 """A script's name as a deb has it -> the tags of %pretrans and %pre, of %post and %posttrans, and of what runs each."""
 
 MOST_SCRIPT = 1 << 20
+"""Bytes of one script; of a longer one it is told later that it was not read whole."""
 
 
 def _scripts(data: bytes, at: int) -> dict[str, bytes]:
@@ -47,7 +48,7 @@ def _scripts(data: bytes, at: int) -> dict[str, bytes]:
     wanted = {tag for pairs in SCRIPTS.values() for pair in pairs for tag in pair}
     for index in range(count):
         tag, kind, offset, _count = struct.unpack_from(">IIII", data, at + 16 + 16 * index)
-        if tag in wanted and kind in (6, 8):
+        if tag in wanted and tag not in texts and kind in (6, 8):
             raw = bytes(data[begin + offset : min(begin + offset + MOST_SCRIPT, begin + size)])
             texts[tag] = raw.split(b"\0")[0]
     found = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_xinchuang.inspect.elf_tags import DT_INIT, DT_RELA, DT_RELASZ, PT_DYNAMIC, PT_LOAD
 from pytest_xinchuang.messages import Message, _
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
     Read = Callable[[], bytes]
 
-PT_LOAD, PT_DYNAMIC, PF_W = 1, 2, 2
-DT_RELA, DT_RELASZ, DT_INIT = 7, 8, 12
+PF_W = 2
 HEADER, ENTRY = 64, 56
 """Bytes of an ELF header and of a program header of 64 bits."""
 OLD_BEGIN = 12

@@ -53,9 +53,8 @@ def dynamic(elf: ElfObject, ground: Ground, path: str) -> Iterator[Refusal]:
 
 def _closed(elf: ElfObject, ground: Ground) -> tuple[Message, bool] | None:
     """Why dlopen refuses an object, and whether that is known of this release; None: it does not."""
-    if (
-        elf.kind == "exec" and Odd.NO_DYNAMIC not in elf.odd
-    ):  # a static one was meant for nothing else, whatever its name
+    # A static program was meant for nothing else, whatever its name.
+    if elf.kind == "exec" and Odd.NO_DYNAMIC not in elf.odd:
         return _("it is a program at fixed addresses (ET_EXEC)"), True
     if Odd.PIE in elf.odd and ground.at_least(2, 30) is not False:
         return _("it is a program ({flag}), which glibc opens no more since 2.30", flag=verbatim("DF_1_PIE")), (

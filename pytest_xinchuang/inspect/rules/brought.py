@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.artifact import Node, above
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.record import ElfRecord
 
@@ -68,14 +68,10 @@ def _versions(name: str, node: Node, record: ElfRecord) -> Sequence[Number]:
         match = _PYTHON.search(record.path)
         return [version_key(match[1])] if match else []
     if name == "java":
-        directory = posixpath.dirname(record.path)
-        while True:
+        for directory in above(record.path):
             text = node.texts.get(posixpath.join(directory, "release"), b"").decode(errors="replace")
             if match := _JAVA_VERSION.search(text):
                 return [java_number(match[1])]
-            if not directory:
-                return []
-            directory = posixpath.dirname(directory)
     return []
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import LATE_CALLS, LIBC_FUNCTIONS, lacking_on
-from pytest_xinchuang.inspect.bpf import bpf_needs
-from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, ElfObject, Needed, WorldEvidence, version_key
+from pytest_xinchuang.inspect.elf import OBJECT_ABI_MASK, Needed, WorldEvidence, version_key
 from pytest_xinchuang.inspect.inventory import Inventory
 from pytest_xinchuang.inspect.kinds import relro_word, world_word
 from pytest_xinchuang.inspect.loader.private import NEWEST_READ, PRIVATE
@@ -458,24 +457,3 @@ def check_mixture(judge: Judge, records: list[ElfRecord]) -> None:
 
 Rule = Callable[[Judge, ElfRecord], None]
 PLAIN_RULES: tuple[Rule, ...] = (check_kernel_calls, check_marks)
-
-
-def embeds(elf: ElfObject, data: bytes) -> dict[str, str]:
-    """Marks of run times and allocators in an object's bytes; of an eBPF object, what it asks of a kernel."""
-    if elf.machine == "EM_BPF":
-        return bpf_needs(data)
-    found = {}
-    if data.find(b": Unsupported system page size") >= 0:
-        found["jemalloc"] = "jemalloc"
-    elif data.find(b"Compile-time page size does not divide the runtime one.") >= 0:
-        found["jemalloc"] = "mozjemalloc"
-    at = data.find(b"LuaJIT 2.")
-    if at >= 0 and elf.kind != "rel":
-        text = bytes(data[at : at + 32]).split(b"\0")[0].split(b"\n")[0].decode(errors="replace")
-        if (
-            "luajit" in elf.name.lower()
-            or data.find(b"bad light userdata pointer") >= 0
-            or data.find(b"luaJIT_BC_") >= 0
-        ):
-            found["luajit"] = text.strip()
-    return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Architecture
-from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.artifact import Node, above
 from pytest_xinchuang.inspect.roles import OTHERS
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.npm import accepts
@@ -89,7 +89,4 @@ def _check_modules(judge: Judge, node: Node) -> None:
 
 def _package_of(node: Node, path: str) -> str:
     """The directory of the package that a module is part of: the nearest with a package.json."""
-    directory = posixpath.dirname(path)
-    while directory and f"{directory}/package.json" not in node.texts:
-        directory = posixpath.dirname(directory)
-    return directory
+    return next((directory for directory in above(path) if posixpath.join(directory, "package.json") in node.texts), "")

@@ -13,15 +13,13 @@ def check_embedded(judge: Judge, node: Node, records: list[ElfRecord]) -> list[E
     """Those of the objects that are judged as any other: the ones for the platform's machine.
 
     That its program writes one for another machine to a file and starts it cannot be seen, nor that it does not: undecided,
-    unless one for the platform stands beside it.
+    unless one for the platform stands beside it. What is for a device or the kernel, or is linked first, is none.
     """
     wanted = judge.platform.architecture.elf_machine
-    records = [
-        record for record in records if record.elf.machine not in MACHINES_OF_DEVICES and record.elf.kind != "rel"
-    ]
+    records = [r for r in records if r.elf.machine not in MACHINES_OF_DEVICES and r.elf.kind != "rel"]
     mine = [record for record in records if record.elf.machine == wanted]
     if not mine:
-        for record in (record for record in records if record.elf.machine not in MACHINES_OF_DEVICES):
+        for record in records:
             judge.find(
                 "XC-BAD-010",
                 Certainty.UNDECIDED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_xinchuang.core.finding import Certainty
@@ -14,6 +14,7 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.brought import Brought, Number
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.npm import manifest_of
+from pytest_xinchuang.inspect.rules.wheels import cpythons_of, takes_wheel
 from pytest_xinchuang.messages import Message, _, verbatim
 
 NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
@@ -21,6 +22,15 @@ NODE_LIBC = (("18", "2.28"), ("16", "2.17"))
 
 LEAST_NODE = (((2, 28), 10), ((0,), 4))
 """What every Node.js is that comes with a system of a glibc: of Debian 10 and Red Hat 8, and of Ubuntu 16.04 before."""
+
+LONGEST_RANGE = 200
+"""Characters of a range of versions; the longest real ones have some 50."""
+
+RELEASES = 30
+"""Releases of a feature version of Python; 3.8 has had most, 21."""
+
+ANY = 1 << 16
+"""A number in the place of those that are not told: above that of any release."""
 
 DOTNET_LIBC = ((10, "2.27"), (7, "2.23"))
 """Microsoft's builds of .NET and the glibc that they ask for (dotnet/core, supported-os.md; dotnet/runtime#109939)."""
@@ -48,32 +58,22 @@ def check_interpreters(judge: Judge, nodes: Sequence[Node], taken: set[int], alo
 # -- Python
 
 
-def _python_tags(name: str) -> Iterator[str]:
-    """The Python tags of a wheel's name (PEP 427)."""
-    parts = name.rpartition("/")[2].removesuffix(".whl").split("-")
-    if len(parts) in (5, 6):
-        yield from parts[-3].split(".")
-
-
 def _takes(node: Node, python: Number) -> tuple[bool, str]:
     """Whether a Python takes a wheel, by the tags of its name and by what it says of itself; and what that asks for."""
-    tags = [tag for tag in _python_tags(node.name) if re.fullmatch(r"cp3[0-9]+", tag)]
-    own = f"cp{python[0]}{python[1]}"
-    if tags and "abi3" not in node.name and own not in tags:
-        return False, ", ".join(tags)
-    if "abi3" in node.name and tags and all((3, int(tag[3:])) > python[:2] for tag in tags):
+    tags = cpythons_of(node.name)
+    if tags and not takes_wheel(python, node.name):
         return False, ", ".join(tags)
     asked = _requires(node)
     return (asked is None or _fits(asked, python)), asked or ""
 
 
 def _requires(node: Node) -> str | None:
-    """Requires-Python of a wheel's METADATA (core metadata, 1.2)."""
+    """Requires-Python of a wheel's METADATA (core metadata, 1.2); None: it asks for none, or for more than is read."""
     for name, text in node.texts.items():
         if name.endswith(".dist-info/METADATA") and name.count("/") == 1:
             head = re.split(r"\r?\n\r?\n", text.decode(errors="replace"))[0]
-            found = re.search(r"^Requires-Python:[ \t]*(\S.*?)\s*$", head, re.M)
-            return found[1] if found else None
+            found = re.search(r"^Requires-Python:[ \t]*(\S.*)$", head, re.M)
+            return found[1].strip() if found and len(found[1]) <= LONGEST_RANGE else None
     return None
 
 
@@ -85,7 +85,7 @@ def _fits(asked: str, python: Number) -> bool:
         allowed = SpecifierSet(asked)
     except InvalidSpecifier:
         return True
-    return any(allowed.contains(f"{python[0]}.{python[1]}.{patch}") for patch in range(30))
+    return any(allowed.contains(f"{python[0]}.{python[1]}.{patch}") for patch in range(RELEASES))
 
 
 def check_python(judge: Judge, node: Node, along: Brought) -> None:
@@ -146,13 +146,12 @@ def check_node(judge: Judge, node: Node, along: Brought) -> None:
 
 def _always(judge: Judge) -> int:
     """The Node.js of which every system has a later one that has a C library as new as the platform's."""
-    system = judge.platform.system
-    libc = version_key(system.libc_version.value or "0") if system.libc == "glibc" else (0,)
+    libc = version_key(judge.glibc or "0")
     return next(node for since, node in LEAST_NODE if libc >= since)
 
 
 def _check_start(judge: Judge, node: Node, least: Number) -> None:
-    libc = judge.platform.system.libc_version.value if judge.platform.system.libc == "glibc" else None
+    libc = judge.glibc
     asked = next((glibc for node_version, glibc in NODE_LIBC if least >= version_key(node_version)), None)
     if libc is not None and asked is not None and version_key(libc) < version_key(asked):
         judge.find(
@@ -169,7 +168,7 @@ def _check_start(judge: Judge, node: Node, least: Number) -> None:
 
 def _padded(number: Number, length: int) -> Number:
     """A version of a system to compare with a longer one: 18 may be any 18."""
-    return number if len(number) >= length else (*number, *(1 << 16,) * (length - len(number)))
+    return number if len(number) >= length else (*number, *(ANY,) * (length - len(number)))
 
 
 def _is_sure(fact: Fact[Any]) -> bool:
@@ -190,33 +189,43 @@ def _known(judge: Judge, fact: Fact[Any], name: str) -> Message:
     return _("{system} has {name} {version}", system=system, name=verbatim(name), version=fact.value)
 
 
-_BOUND = re.compile(r"_ZNK?2v8\w+")
-_REGISTERS = re.compile(r"node_register_module_v([0-9]+)")
+_OF_V8 = re.compile(r"_ZNK?(?:2v8|4node)\w+")
+_REGISTERS = re.compile(r"node_register_module_v([0-9]{1,4})")
+
+
+def is_bound(record: ElfRecord) -> bool:
+    """Whether a module is bound to one Node.js: it uses V8 or Node.js itself, and not Node-API alone."""
+    return any(_OF_V8.match(name) for name in record.elf.imports)
+
+
+def abis_of(record: ElfRecord) -> list[int]:
+    """The values of NODE_MODULE_VERSION that a module says it is for, by the function that registers it."""
+    return sorted({int(m[1]) for name in record.elf.exports if (m := _REGISTERS.fullmatch(name))})
 
 
 def _check_abi(judge: Judge, modules: Sequence[ElfRecord], along: Brought) -> None:
     """Modules that are bound to one Node.js: they use V8 itself and not Node-API, whose binary interface is stable."""
     if along.has("node") or along.whole:
         return
-    bound = [r for r in modules if any(_BOUND.match(name) for name in r.elf.imports)]
+    bound = [r for r in modules if is_bound(r)]
     if not bound:
         return
     first = bound[0]
-    numbers = sorted({m[1] for r in bound for name in r.elf.exports if (m := _REGISTERS.fullmatch(name))})
+    numbers = sorted({number for r in bound for number in abis_of(r)})
     judge.find(
         "XC-DIST-028",
         Certainty.UNDECIDED,
         first.place,
         {"modules": [r.place for r in bound[:50]]},
         others=len(bound) - 1,
-        abi=", ".join(numbers) if numbers else _("not told"),
+        abi=", ".join(map(str, numbers)) if numbers else _("not told"),
         why=_known(judge, judge.platform.system.software.node, "Node.js"),
     )
 
 
 def _least(value: Any) -> Number | None:
     """The least version of a range; of several that are joined by ``||``, the least of all. None: it has no lower end."""
-    if not isinstance(value, str) or len(value) > 200:
+    if not isinstance(value, str) or len(value) > LONGEST_RANGE:
         return None
     found = []
     for part in value.split("||"):
@@ -243,8 +252,7 @@ def check_dotnet_runtime(judge: Judge, node: Node, along: Brought) -> None:
             continue
         number = version_key(re.match(r"[0-9.]*", version)[0])  # type: ignore[index]
         asked = next((glibc for since, glibc in DOTNET_LIBC if number[:1] >= (since,)), None)
-        system = judge.platform.system
-        libc = system.libc_version.value if system.libc == "glibc" else None
+        system, libc = judge.platform.system, judge.glibc
         if asked and libc and version_key(libc) < version_key(asked):
             why = _(
                 "Microsoft's builds of it need glibc {glibc}, and {system} has {libc}",

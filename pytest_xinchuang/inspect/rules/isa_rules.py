@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import lacking_on, release_key, since_of
-from pytest_xinchuang.inspect.inventory import own_rootfs
 from pytest_xinchuang.inspect.isa import Site, Use
 from pytest_xinchuang.inspect.isa_hits import EMULATED
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.cpu_rules import check_unsure
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
+from pytest_xinchuang.provision.places import in_tree
 
 CODES = {
     "atomics": "XC-ISA-002",
@@ -160,7 +160,7 @@ def check_vsyscall(judge: Judge, record: ElfRecord) -> None:
     """Calls into the vsyscall page, which a kernel has or has not by its configuration (CONFIG_LEGACY_VSYSCALL_NONE)."""
     if record.isa is None or record.isa.vsyscall is None:
         return
-    tree = own_rootfs(judge.platform)
+    tree = judge.own_rootfs
     there = legacy_vsyscall(tree) if tree is not None else None
     if there:
         return
@@ -178,11 +178,17 @@ def check_vsyscall(judge: Judge, record: ElfRecord) -> None:
     )
 
 
+MOST_CONFIG = 4 << 20
+"""Bytes of a kernel's configuration; that of a distribution has some 300 KiB."""
+
+
 def legacy_vsyscall(tree: Path) -> bool | None:
     """Whether all kernels of a root filesystem have the vsyscall page, by /boot/config-*; None: it does not say."""
     none = []
     for path in sorted(tree.glob("boot/config-*")):
-        text = path.read_text(errors="replace") if path.is_file() and not path.is_symlink() else ""
+        # What a link means there, and never this machine's own configuration.
+        file = in_tree(tree, str(path.relative_to(tree)))
+        text = file.read_text(errors="replace") if file is not None and file.stat().st_size <= MOST_CONFIG else ""
         if "CONFIG_X86_VSYSCALL_EMULATION" in text:
             none.append("\nCONFIG_X86_VSYSCALL_EMULATION=y" not in text or "\nCONFIG_LEGACY_VSYSCALL_NONE=y" in text)
     return None if not none else not any(none)

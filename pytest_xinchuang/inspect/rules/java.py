@@ -50,7 +50,8 @@ def asked(node: Node, release: int | None) -> Asked | None:
     Args:
         release: the Java that runs it, whose versions of classes a multi-release jar gives; None where it is not known.
     """
-    seen = {name: version - _OF_FORMAT for name, version in node.classes.items() if _is_loaded(node, name, release)}
+    own = release if release is not None and is_multi_release(node) else None
+    seen = {name: version - _OF_FORMAT for name, version in node.classes.items() if _is_loaded(name, own)}
     if not seen:
         return None
     example, most = max(seen.items(), key=lambda item: (item[1], item[0]))
@@ -63,14 +64,15 @@ def asked(node: Node, release: int | None) -> Asked | None:
     return Asked(ranked[newer // 2] if newer * 2 > every else LEAST, most, example)
 
 
-def _is_loaded(node: Node, name: str, release: int | None) -> bool:
+def _is_loaded(name: str, release: int | None) -> bool:
+    """Whether a Java of this release may load a class; None: it takes no version of its own from this container."""
     if name.rpartition("/")[2] in _UNUSED:
         return False
     versioned = _VERSIONED.match(name)
     if versioned is None:
         return True
     number = versioned[1]
-    return release is not None and len(number) < 6 and 9 <= int(number) <= release and is_multi_release(node)
+    return release is not None and len(number) < 6 and 9 <= int(number) <= release
 
 
 def _manifest(node: Node) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Platform
-from pytest_xinchuang.inspect.inventory import Inventory, inventory
+from pytest_xinchuang.inspect.inventory import Inventory, inventory, own_rootfs
 from pytest_xinchuang.inspect.loader.refusal import Ground
 from pytest_xinchuang.messages import Message, _, joined
 
@@ -47,6 +48,16 @@ class Judge:
     def inventory(self) -> Inventory:
         """The platform's libraries."""
         return inventory(self.platform)
+
+    @cached_property
+    def own_rootfs(self) -> Path | None:
+        """The platform's own root filesystem, where one was imported."""
+        return own_rootfs(self.platform)
+
+    @property
+    def glibc(self) -> str | None:
+        """The version of the system's glibc; None where it is not known, or it has another C library."""
+        return self.platform.system.libc_version.value if self.platform.system.libc == "glibc" else None
 
     @property
     def arch_name(self) -> str:

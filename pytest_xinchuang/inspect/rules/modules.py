@@ -9,7 +9,6 @@ from pathlib import Path
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.kernel_calls import release_key
 from pytest_xinchuang.inspect.artifact import Node
-from pytest_xinchuang.inspect.inventory import own_rootfs
 from pytest_xinchuang.inspect.kernel_module import (
     Kernel,
     KernelModule,
@@ -65,7 +64,7 @@ def check_module(judge: Judge, record: ElfRecord, kernels: Kernels) -> None:
     module = record.module
     if module is None:
         return
-    tree = own_rootfs(judge.platform)
+    tree = judge.own_rootfs
     own = _of_tree(tree) if tree is not None else []
     tables = own or [kernel for kernel in kernels.tables if kernel.release == module.release]
     if tables and _check_tables(judge, record, module, tables, kernels):

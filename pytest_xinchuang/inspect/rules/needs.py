@@ -7,6 +7,7 @@ import re
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.bpf import MARK
 from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.inspect.hosts import OF_HOSTS
 from pytest_xinchuang.inspect.inventory import Inventory
 from pytest_xinchuang.inspect.loader.private import PRIVATE
 from pytest_xinchuang.inspect.loader.versions import GLIBC_LIBRARIES, LOADER
@@ -30,11 +31,10 @@ VERSIONED = frozenset(
 )
 """Libraries of a system whose every function has a version: what was linked with them asks for it."""
 
-_OF_PROGRAMS = re.compile(
-    r"_?Py[A-Z_]|_?Py$|napi_|node_|uv_|_Z\w*(?:2v8|4node|4Napi)|rb_|lua_|luaL_|Perl_|PL_|R_|Rf_|zend_|php_|mono_|jl_|caml_|"
-    r"Tcl_|__(?:asan|ubsan|tsan|msan|lsan|hwasan|sanitizer|sancov|gcov|llvm|cyg)_|__start_|__stop_"
+_OF_OTHERS = re.compile(
+    r"_Z\w*(?:2v8|4node|4Napi)|mono_|jl_|caml_|Tcl_|__(?:asan|ubsan|tsan|msan|lsan|hwasan|sanitizer|sancov|gcov|llvm|cyg)_|__start_|__stop_"
 )
-"""Functions of interpreters and of what a compiler adds: the program that opens an extension has them."""
+"""Functions of interpreters for which nothing stands in, and of what a compiler adds: the program has them."""
 
 
 def check_undefined(judge: Judge, record: ElfRecord, closure: Closure | None) -> None:
@@ -48,7 +48,7 @@ def check_undefined(judge: Judge, record: ElfRecord, closure: Closure | None) ->
     own = elf.soname in GLIBC_LIBRARIES or not record.file_name.startswith("lib")
     if own or not elf.soname or not elf.needed or not elf.libraries:
         return
-    names = {name for name in elf.unversioned - PRIVATE.keys() if _OF_PROGRAMS.match(name) is None}
+    names = {name for name in elf.unversioned - PRIVATE.keys() if not _is_of_program(name)}
     if not names:
         return
     around = closure if closure is not None else Closure([record])
@@ -63,6 +63,10 @@ def check_undefined(judge: Judge, record: ElfRecord, closure: Closure | None) ->
             {"symbols": missing[:50]},
             symbols=several(list(map(verbatim, missing)), 3),
         )
+
+
+def _is_of_program(name: str) -> bool:
+    return OF_HOSTS.fullmatch(name) is not None or _OF_OTHERS.match(name) is not None
 
 
 def _told(library: str, closure: Closure) -> bool:

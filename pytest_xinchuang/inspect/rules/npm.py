@@ -17,13 +17,21 @@ from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.roles import architecture_named
 from pytest_xinchuang.inspect.rules.judge import Judge
 
-FETCHING = re.compile(
+_FETCHING = re.compile(
     r"prebuild-install|install-from-cache|node-pre-gyp|prebuildify-ci|cmake-js|neon-load|electron-download|\b(?:curl|wget)\b|https?://"
     r"|\bnode\s+\S+\s(?:.*\s)?install\b|\bdownload\w*|\bfetch\w*|\bpostinstall\.[cm]?js|\binstall\.[cm]?js|\binstall/[\w./-]+\.js"
 )
 """Scripts of an installation that bring files from elsewhere, or are programs that may: `npm install` runs them."""
 
+MOST_SCRIPT = 8192
+"""Characters of a step that are looked at: it is a command, and what it names is in a file."""
+
 STEPS = ("preinstall", "install", "postinstall")
+
+
+def fetches(text: str) -> bool:
+    """Whether a step of an installation brings files from elsewhere, or may."""
+    return _FETCHING.search(text[:MOST_SCRIPT]) is not None
 
 
 def manifest_of(node: Node) -> tuple[str, dict[str, Any] | None]:
@@ -100,7 +108,7 @@ def _check_scripts(judge: Judge, node: Node, directory: str, said: dict[str, Any
         return
     for step in STEPS:
         text = scripts.get(step)
-        if isinstance(text, str) and FETCHING.search(text):
+        if isinstance(text, str) and fetches(text):
             built = any(posixpath.join(directory, name) in node.members for name in ("binding.gyp", "CMakeLists.txt"))
             judge.find(
                 "XC-PKG-011", Certainty.GUARDED, node.place, {"built": built}, package=node.name, step=step, script=text

@@ -15,7 +15,7 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
-from pytest_xinchuang.inspect.rules.npm import FETCHING, STEPS, manifest_of
+from pytest_xinchuang.inspect.rules.npm import STEPS, fetches, manifest_of
 from pytest_xinchuang.inspect.search import How, Search, Supply
 
 SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
@@ -83,7 +83,7 @@ def is_tried(node: Node, record: ElfRecord) -> bool:
     _name, said = manifest_of(node)
     scripts = said.get("scripts") if said is not None else None
     texts = [str(scripts.get(step, "")) for step in STEPS] if isinstance(scripts, dict) else []
-    return any(_TRYING.search(text) or FETCHING.search(text) for text in texts)
+    return any(_TRYING.search(text) or fetches(text) for text in texts)
 
 
 PACKAGE = "package/"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.artifact import Node
@@ -13,6 +14,9 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
+
+if TYPE_CHECKING:
+    from packaging.tags import Tag
 
 Number = tuple[int, ...]
 
@@ -155,12 +159,61 @@ def _musl_policy(closure: Closure) -> NeededPolicy:
     return NeededPolicy("musllinux_1_2")
 
 
-def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
-    """Tags against objects and platform; False where the wheel is for other platforms altogether."""
+LONGEST_NAME = 255
+"""Characters of a wheel's name. A file system has no longer ones (Linux, NAME_MAX), an archive may: sets of tags multiply."""
+
+
+def wheel_tags(wheel: str) -> frozenset[Tag]:
+    """The tags in a wheel's file name (PEP 425), of each set every one.
+
+    Raises:
+        InvalidWheelFilename: it is not the name of a wheel.
+    """
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+    name = wheel.rpartition("/")[2]
+    if len(name) > LONGEST_NAME:
+        raise InvalidWheelFilename(f"{name[:50]}...: {len(name)} characters")
+    return parse_wheel_filename(name)[3]
+
+
+_CPYTHON = re.compile(r"cp3([0-9]{0,3})")
+
+
+def takes_wheel(python: Number, wheel: str) -> bool:
+    """Whether a Python 3 takes a wheel by the interpreters and binary interfaces in its file name (PEP 425)."""
+    from packaging.utils import InvalidWheelFilename
+
     try:
-        tags = sorted({t.platform for t in parse_wheel_filename(node.name.rpartition("/")[2])[3]})
+        tags = wheel_tags(wheel)
+    except InvalidWheelFilename:
+        return False
+    for tag in tags:
+        if tag.interpreter in ("py3", f"py3{python[1]}", f"cp3{python[1]}"):
+            return True
+        least = _CPYTHON.fullmatch(tag.interpreter) if tag.abi == "abi3" else None
+        if least is not None and int(least[1] or 0) <= python[1]:
+            return True
+    return False
+
+
+def cpythons_of(wheel: str) -> list[str]:
+    """The tags of CPython 3 in a wheel's name, the oldest first; none where it is of no version, or no wheel's."""
+    from packaging.utils import InvalidWheelFilename
+
+    try:
+        named = {tag.interpreter for tag in wheel_tags(wheel)}
+    except InvalidWheelFilename:
+        return []
+    return sorted((name for name in named if re.fullmatch(r"cp3[0-9]{1,3}", name)), key=lambda name: int(name[3:]))
+
+
+def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
+    """Tags against objects and platform; False where the wheel is for other platforms altogether."""
+    from packaging.utils import InvalidWheelFilename
+
+    try:
+        tags = sorted({tag.platform for tag in wheel_tags(node.name)})
     except InvalidWheelFilename as error:
         judge.find(
             "XC-BAD-002", Certainty.UNDECIDED, node.place, detail=_("not the name of a wheel: {why}", why=told(error))
@@ -204,9 +257,7 @@ _EXTENSION = re.compile(
 
 def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> None:
     """Modules in whose place no interpreter that takes the wheel finds a file: named for another Python or architecture."""
-    from packaging.utils import parse_wheel_filename
-
-    pythons = {tag.interpreter for tag in parse_wheel_filename(node.name.rpartition("/")[2])[3]}
+    pythons = {tag.interpreter for tag in wheel_tags(node.name)}
     any_python = any(not name.startswith(("cp", "pp")) or name in ("cp3", "cp2") for name in pythons)
     stems: dict[str, list[tuple[ElfRecord, str]]] = {}
     for record in records:
@@ -236,7 +287,7 @@ def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfR
     if need.policy == "linux" or (need.policy.startswith("manylinux") and glibc_of(need.policy + "_x") > number):  # type: ignore[operator]
         place = need.asker.place if need.asker else node.place
         # The promise is broken for others: a system of that glibc runs it all the same.
-        limit = judge.platform.system.libc_version.value if judge.platform.system.libc == "glibc" else None
+        limit = judge.glibc
         runs = need.policy.startswith("manylinux") and limit is not None
         kept = runs and glibc_of(need.policy + "_x") <= version_key(limit)  # type: ignore[operator, arg-type]
         certainty = Certainty.NOTE if kept else Certainty.CERTAIN
