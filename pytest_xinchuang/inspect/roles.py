@@ -138,6 +138,10 @@ class Roles:
         """The architecture that the path of an object names, None where it names none or several."""
         return self._words.named(self._inside.get(id(record), record.path))
 
+    def names_any(self, path: str) -> bool:
+        """Whether a path has a word that choosers know: an architecture, a CPU, or another system."""
+        return self._words.role(path)[1] or self._words.other_system(path)
+
     def choice(self, record: ElfRecord) -> Choice:
         """What becomes of an object; one that is not there is passed over."""
         role = self._of.get(id(record))
@@ -146,7 +150,7 @@ class Roles:
     def _choice(self, record: ElfRecord, role: Role) -> Choice:
         machine, libc = self._platform.architecture.elf_machine, self._platform.system.libc
         inside = self._inside[id(record)]
-        if self._words.other_system(inside) and record.elf.libc in (None, "bionic"):
+        if self._words.other_system(inside) and not _says_linux(record):
             return Choice.PASSED_OVER
         if _GO_TESTS.search(inside):
             return Choice.DATA
@@ -178,6 +182,12 @@ class Roles:
         library = elf.kind == "dyn" and (elf.soname is not None or bool(elf.libraries)) and elf.interpreter is None
         mode = self._modes.get(id(record))
         return not library and mode is not None and not mode & 0o111
+
+
+def _says_linux(record: ElfRecord) -> bool:
+    """Whether an object says of itself that it is for Linux, and not for the system that a word of its path names."""
+    go = record.elf.go
+    return record.elf.libc not in (None, "bionic") or (go is not None and go.setting("GOOS") == "linux")
 
 
 _PATHS = 1 << 14

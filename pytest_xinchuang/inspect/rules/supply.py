@@ -99,6 +99,9 @@ def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRe
     foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
     whole = root.whole or root.libc(judge.platform.architecture.elf_machine) is not None
     started = root.started
+    if root.lacks_start:
+        # A volume may bring it, and whoever starts the image may name something else.
+        judge.find("XC-DLV-009", Certainty.UNDECIDED, root.place, program=root.start.words[0])
     programs = [record for record in taken if record.elf.interpreter is not None]
     for program in sorted(programs, key=lambda record: record is not started):
         # Of an image one program is started for certain; not each of the others ever is.
@@ -129,6 +132,8 @@ def _tell(
         judge.find("XC-DLV-002", missing if root.whole else sure, user.place, **params)
     elif how is How.NO_OBJECT:
         judge.find("XC-DLV-003", sure, user.place, **params)
+    elif how is How.NOWHERE and not of_system:
+        judge.find("XC-DLV-003", Certainty.UNDECIDED, user.place, **params)
     elif how is How.NEARBY and root.kind is not Kind.SYSTEM and not of_system:
         judge.find("XC-DLV-004", Certainty.GUARDED, user.place, **params)
     elif how is How.ABSENT and machine and not of_system:
