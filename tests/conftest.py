@@ -87,6 +87,11 @@ def mutants_dir() -> Path:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes are named by how many they are: what gzip writes has the time in it, and two workers would collect two tests."""
+    return f"{len(val)} bytes of {argname}" if isinstance(val, bytes) and len(val) > 16 else None
+
+
 def pytest_collection_finish() -> None:
     """What stays to the end is not looked at by the garbage collector again.
 

@@ -1,7 +1,8 @@
 """A manifest for a product that has none: what is delivered for which architecture, and how its programs can be started.
 
 A program becomes a unit only where a run has shown how: it ends well with an argument that asks for its version, or the
-platform cannot even load it. What nobody knows how to start is named in the manifest, and is no unit: it is inspected alone.
+platform cannot even load it. A wheel becomes one where the Python of the root filesystem is of a version that it is for, and
+imports it. What nobody knows how to start is named in the manifest, and is no unit: it is inspected alone.
 """
 
 from __future__ import annotations
@@ -31,8 +32,14 @@ MOST_ENTRIES = 1000
 VERSION_WORDS = ("--version", "-version", "version", "-V")
 """What programs take for the question which version they are (GNU Coding Standards, 4.8.1, and the usual others)."""
 TRY_S = 5.0
+IMPORT_S = 60.0
+"""Seconds for the import of one wheel: large ones read some hundred modules."""
+MOST_MODULES = 20
+"""Modules at the top of a wheel that are imported."""
+PYTHON = "/usr/bin/python3"
 _NOT_A_NAME = re.compile(r"[^a-z0-9_-]+")
 _LIBRARY = re.compile(r"\.so(\.[0-9]+)*$")
+_MODULE = re.compile(r"(?!__)([A-Za-z_][A-Za-z0-9_]*)(?:/__init__\.py|\.py|(?:\.[A-Za-z0-9_-]+)?\.so)")
 _UNPACKED = f"{WORK_DIR}/it"
 _NOT_LOADED = 127
 """What glibc's and musl's loaders, and shells, exit with where a program cannot be loaded."""
@@ -46,21 +53,28 @@ class Delivered:
         files: architecture -> path relative to the manifest.
         programs: architecture -> paths of programs inside of it.
         single: whether it is, for each architecture, one program and nothing else.
+        wheels: architecture -> the modules at the top of a wheel.
     """
 
     name: str
     files: dict[Arch, str] = field(default_factory=dict)
     programs: dict[Arch, list[str]] = field(default_factory=dict)
     single: bool = True
+    wheels: dict[Arch, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Start:
-    """How a program of something delivered is started; ``words`` None: nobody knows."""
+    """How a program of something delivered is started; ``words`` None: nobody knows.
+
+    Attributes:
+        imports: ``program`` is what Python imports, and ``words`` the whole command.
+    """
 
     delivered: Delivered
     program: str
     words: tuple[str, ...] | None
+    imports: bool = False
 
 
 class Delivery:
@@ -113,6 +127,8 @@ class Delivery:
             single = inspection.root.kind == "file"
             one.programs[arch] = [entry.name for _program in programs] if single else programs
             one.single = one.single and single and bool(programs)
+            if inspection.root.kind == "wheel":
+                one.wheels[arch] = _modules(inspection.root.members)
 
     def _of(self, role: str, archs: Sequence[Arch]) -> Delivered:
         """What has this role, and nothing for these architectures yet."""
@@ -150,6 +166,31 @@ class Delivery:
                 found.append(Start(one, program, words))
         return found
 
+    def wheels(self, arch: Arch) -> list[str]:
+        """The wheels for an architecture, by their paths."""
+        return [one.files[arch] for one in self.delivered if one.wheels.get(arch)]
+
+    def imports(self, arch: Arch, try_with: Mapping[str, Callable[[Path, Sequence[str]], Outcome]]) -> list[Start]:
+        """How the wheels for an architecture are imported, by trying.
+
+        Args:
+            try_with: a wheel -> what runs a command on (its path, the words, with ``{here}`` where it is unpacked), for the
+                wheels that are for the Python which is there.
+        """
+        found: list[Start] = []
+        for one in self.delivered:
+            modules = one.wheels.get(arch, ())
+            if not modules:
+                continue
+            names, file = ", ".join(modules), one.files[arch]
+            code = f"import sys; sys.path.insert(0, sys.argv[1]); import {names}; print('imported {names}')"
+            # -B: the bytecode that root would write beside Python's own modules is no doing of the wheel's.
+            words = (PYTHON, "-B", "-c", code, "{here}")
+            try_one = try_with.get(file)
+            good = try_one is not None and _shows(try_one(self._place / file, words))
+            found.append(Start(one, f"import {names}", words if good else None, imports=True))
+        return found
+
     def manifest(self, starts: Iterable[Start], language: str) -> str:
         """The manifest, with what is not known in remarks at its head."""
         import yaml
@@ -161,15 +202,23 @@ class Delivery:
                 unknown.append(f"{one.name}: {start.program}")
                 continue
             name = one.name if one.single else _plain(f"{one.name}-{start.program.rpartition('/')[2]}")
+            if start.imports:
+                name = f"{one.name}-import"
             while name in taken:
                 name += "-again"
             taken.add(name)
-            what: dict[str, object] = {"kind": "artifact", "artifact": one.name, "program": start.program}
-            if one.single:
-                what = {"kind": "binary", "files": _files(one)}
-            units.append({"name": name, **what, "args": list(start.words)})
+            what: dict[str, object] = {"kind": "artifact", "artifact": one.name}
+            if start.imports:
+                what |= {"command": list(start.words)}
+            elif one.single:
+                what = {"kind": "binary", "files": _files(one), "args": list(start.words)}
+            else:
+                what |= {"program": start.program, "args": list(start.words)}
+            units.append({"name": name, **what})
         data: dict[str, object] = {"schema": "xc-subject/1", "name": self.name, "version": "0"}
         data["artifacts"] = [{"name": one.name, "files": _files(one)} for one in self.delivered]
+        if any(start.imports and start.words is not None for start in starts):
+            data["rootfs_packages"] = ["python3"]
         if units:
             data["units"] = units
         remarks = [_("Written from what is there: check it, and say how each program is started.")]
@@ -182,6 +231,12 @@ class Delivery:
         told = [line for remark in remarks for line in render(remark, language).splitlines()]
         body: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=4096)
         return "".join(f"# {line}\n" for line in told) + body
+
+
+def _modules(members: Iterable[str]) -> tuple[str, ...]:
+    """The modules and packages at the top of a wheel, by the files that stand there (PEP 427)."""
+    found = {match[1] for name in members if (match := _MODULE.fullmatch(name.removeprefix("./")))}
+    return tuple(sorted(found))[:MOST_MODULES]
 
 
 def _files(one: Delivered) -> dict[str, str]:
@@ -239,15 +294,37 @@ def trial(sandbox: Sandbox, arch: str) -> Callable[[Path, str, str], Outcome]:
         if there != [file]:
             there[:] = [file]
             libraries.clear()
-            sandbox.reset()
-            for path, data in extract(file, arch).items():
-                sandbox.put(f"{_UNPACKED}/{path}", data, executable=True)
+            for path in _put(sandbox, file, arch):
                 if _LIBRARY.search(path):
-                    libraries.add(f"{_UNPACKED}/{path}".rpartition("/")[0])
+                    libraries.add(path.rpartition("/")[0])
         env = {"LD_LIBRARY_PATH": ":".join(sorted(libraries))} if libraries else {}
         return sandbox.run([f"{_UNPACKED}/{program}", word], env=env, limits=Limits(wall_s=TRY_S))
 
     return run
+
+
+def import_trial(sandbox: Sandbox, arch: str) -> Callable[[Path, Sequence[str]], Outcome]:
+    """Runs commands on wheels, in a sandbox that has the Python for it.
+
+    Args:
+        arch: the architecture by OCI's name.
+    """
+
+    def run(file: Path, words: Sequence[str]) -> Outcome:
+        _put(sandbox, file, arch)
+        return sandbox.run([word.replace("{here}", _UNPACKED) for word in words], limits=Limits(wall_s=IMPORT_S))
+
+    return run
+
+
+def _put(sandbox: Sandbox, file: Path, arch: str) -> list[str]:
+    """Unpack what is delivered in an empty sandbox; returns where its files are."""
+    sandbox.reset()
+    places = []
+    for path, data in extract(file, arch).items():
+        places.append(f"{_UNPACKED}/{path}")
+        sandbox.put(places[-1], data, executable=True)
+    return places
 
 
 def write_manifest(text: str, place: Path) -> Path:

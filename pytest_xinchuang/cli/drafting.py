@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_xinchuang.commands.common import Context
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import _, verbatim
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.building.drafting import Delivery, Start
+    from pytest_xinchuang.core.platform import Platform
+    from pytest_xinchuang.sandbox.pool import Pool
 
 
 def draft(context: Context, product: Path, place: Path, backend: str = "auto") -> Path:
@@ -33,8 +39,24 @@ def draft(context: Context, product: Path, place: Path, backend: str = "auto") -
             names = platform.architecture.names
             try_one = trial(pool.sandbox(platform), names.get("oci", platform.arch.value))
             starts = delivery.starts(platform.arch, try_one)
+            starts += _imports(delivery, pool, platform)
         finally:
             pool.close()
     manifest = write_manifest(delivery.manifest(starts, context.language), place)
     context.tell(_("wrote {manifest}: check what it says", manifest=verbatim(str(manifest))))
     return manifest
+
+
+def _imports(delivery: Delivery, pool: Pool, platform: Platform) -> list[Start]:
+    """How the wheels are imported by the Python that is added to the platform's root filesystem: a manifest names no other."""
+    from pytest_xinchuang.building.drafting import import_trial
+    from pytest_xinchuang.loading.interpreters import root_filesystems, with_packages
+    from pytest_xinchuang.loading.python import PACKAGES, SUITES, fits
+
+    rootfs, suite = next(root_filesystems(pool, platform), ("", ""))
+    fitting = [w for w in delivery.wheels(platform.arch) if suite in SUITES and fits(w, SUITES[suite])]
+    if not fitting:
+        return delivery.imports(platform.arch, {})
+    with with_packages(pool, platform, rootfs, PACKAGES) as sandbox:
+        try_one = import_trial(sandbox, platform.architecture.names.get("oci", platform.arch.value))
+        return delivery.imports(platform.arch, dict.fromkeys(fitting, try_one))

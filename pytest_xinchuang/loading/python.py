@@ -104,12 +104,12 @@ def wheels_of(root: Node, taken: set[int]) -> Iterator[Importing]:
             yield Importing(node, [top for top in tops if f"{top}/__init__.py" in known], modules, paths)
 
 
-def fits(node: Node, python: tuple[int, int]) -> bool:
-    """Whether a wheel's tags are for a Python (PEP 425)."""
+def fits(wheel: str, python: tuple[int, int]) -> bool:
+    """Whether the tags of a wheel, by its file name, are for a Python (PEP 425)."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     try:
-        tags = parse_wheel_filename(node.name.rpartition("/")[2])[3]
+        tags = parse_wheel_filename(wheel.rpartition("/")[2])[3]
     except InvalidWheelFilename:
         return False
     for tag in tags:
@@ -146,11 +146,11 @@ class Python:
             python = SUITES.get(suite)
             if python is None:
                 continue
-            mine = [each for each in left if fits(each.node, python)]
+            mine = [each for each in left if fits(each.node.name, python)]
             if not mine:
                 continue
             left = [each for each in left if each not in mine]
-            others = [n for n in root.walk() if n.kind == "wheel" and fits(n, python) and _is_for(n, taken)]
+            others = [n for n in root.walk() if n.kind == "wheel" and fits(n.name, python) and _is_for(n, taken)]
             try:
                 done += self._by(rootfs, mine, others)
             except HostFault as fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,59 @@ def test_a_manifest_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(XcError, match="cannot be written"):
         write_manifest("theirs", tmp_path)
     assert (tmp_path / "xinchuang.yaml").read_text() == "mine"
+
+
+WHEEL = {
+    "demo/__init__.py": b"",
+    "demo/core.py": b"",
+    "_fast.cpython-39-aarch64-linux-gnu.so": b"",
+    "helper.py": b"",
+    "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
+    "demo-1.0.data/scripts/tool": b"#!python\n",
+    "two-words.py": b"",
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "unit"),
+    [
+        (ended(0, said=b"imported\n"), True),
+        (ended(None, Ended.SIGNALED), True),
+        (ended(1), False),
+        (ended(0), False),
+        (None, False),
+    ],
+)
+def test_a_wheel_is_a_unit_where_an_import_was_seen(
+    outcome: Outcome | None, unit: bool, dist: Path, platforms: Platforms
+) -> None:
+    (dist / "demo-1.0-py3-none-any.whl").write_bytes(containers.zipped(WHEEL))
+    found = delivery(dist, platforms)
+    assert found.wheels(Arch.ARM64) == ["dist/demo-1.0-py3-none-any.whl"]
+    asked: list[tuple[str, str]] = []
+
+    def try_one(file: Path, words: Sequence[str]) -> Outcome:
+        assert outcome is not None
+        asked.append((file.name, words[-1]))
+        return outcome
+
+    with_python = {} if outcome is None else {"dist/demo-1.0-py3-none-any.whl": try_one}
+    text = found.manifest(found.imports(Arch.ARM64, with_python), "en")
+    data = yaml.safe_load(text)
+    assert asked == ([] if outcome is None else [("demo-1.0-py3-none-any.whl", "{here}")])
+    if not unit:
+        assert "units" not in data and "rootfs_packages" not in data
+        assert "how these are started: demo-1-0-py3-none-any-whl: import _fast, demo, helper" in text
+        return
+    assert data["rootfs_packages"] == ["python3"]
+    (made,) = data["units"]
+    assert (made["name"], made["kind"]) == ("demo-1-0-py3-none-any-whl-import", "artifact")
+    assert "import _fast, demo, helper;" in made["command"][3] and made["command"][-1] == "{here}"
+    load_subject(write_manifest(text, dist.parent).parent)
+
+
+def test_what_is_no_wheel_is_imported_by_nobody(dist: Path, platforms: Platforms) -> None:
+    (dist / "app.jar").write_bytes(containers.zipped({"META-INF/MANIFEST.MF": b"Manifest-Version: 1.0\n", "a.py": b""}))
+    found = delivery(dist, platforms)
+    assert found.wheels(Arch.ARM64) == [] and found.imports(Arch.ARM64, {}) == []

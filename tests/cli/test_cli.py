@@ -20,6 +20,7 @@ from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder, Target
+from tests.inspect import containers
 
 
 def test_platforms_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,9 +241,16 @@ def test_an_untested_product_has_its_grade_by_two_commands(
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist/tool-arm64").write_bytes(Builder(pool.store.cache).c(target, [source]))
     (tmp_path / "dist/tool-arm64").chmod(0o755)
+    wheel = {
+        "demo.py": b"",
+        "demo-1.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "demo-1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1\n",
+    }
+    (tmp_path / "dist/demo-1-py3-none-any.whl").write_bytes(containers.zipped(wheel))
     assert main(["subject", "init", "--from", str(tmp_path / "dist"), "--platform", "kunpeng"]) == 0
     assert "check what it says" in capsys.readouterr().err
     assert main(["subject", "check", str(tmp_path)]) == 0
     written = (tmp_path / "xinchuang.yaml").read_text()
     assert "dist/tool-arm64" in written and "--version" in written
+    assert "import demo" in written and "Nobody knows" not in written
     assert main(["subject", "init", "--from", str(tmp_path / "dist")]) == Exit.ERROR

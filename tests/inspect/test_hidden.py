@@ -257,10 +257,10 @@ def test_a_compressed_program_among_data_is_undecided(tmp_path: Path, platforms:
     """Whether it is started cannot be seen: an agent may carry one for each machine."""
     both = containers.tar({"linux-amd64/helper": BAD, "linux-arm64/helper": GOOD})
     for data, wanted in (
-        (gzip.compress(BAD), {("XC-BAD-010", Certainty.UNDECIDED)}),
-        (gzip.compress(containers.tar({"bin/app": BAD})), {("XC-BAD-010", Certainty.UNDECIDED)}),
-        (gzip.compress(GOOD), set()),
-        (gzip.compress(both), set()),
+        (gzip.compress(BAD, mtime=0), {("XC-BAD-010", Certainty.UNDECIDED)}),
+        (gzip.compress(containers.tar({"bin/app": BAD}), mtime=0), {("XC-BAD-010", Certainty.UNDECIDED)}),
+        (gzip.compress(GOOD, mtime=0), set()),
+        (gzip.compress(both, mtime=0), set()),
         (
             gzip.compress(BAD + random.Random(1).randbytes(9000))[:-3000] + bytes(6000),
             {("XC-BAD-002", Certainty.UNDECIDED)},

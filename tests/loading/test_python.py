@@ -125,7 +125,7 @@ def test_each_architecture_has_a_python(
 
 def test_which_python_takes_a_wheel() -> None:
     def takes(name: str, minor: int) -> bool:
-        return fits(Node("wheel", name, f"dist/{name}"), (3, minor))
+        return fits(f"dist/{name}", (3, minor))
 
     assert takes("a-1-cp39-cp39-linux_aarch64.whl", 9) and not takes("a-1-cp39-cp39-linux_aarch64.whl", 11)
     assert takes("a-1-cp38-abi3-linux_aarch64.whl", 9) and not takes("a-1-cp311-abi3-linux_aarch64.whl", 9)
