@@ -138,6 +138,11 @@ class Roles:
         """The architecture that the path of an object names, None where it names none or several."""
         return self._words.named(self._inside.get(id(record), record.path))
 
+    def beside(self, record: ElfRecord) -> str:
+        """The name of the platform's file in the role of an object, else its own: whoever chooses by it may find another."""
+        machine = self._platform.architecture.elf_machine
+        return next((r.file_name for r in self._of[id(record)].records if r.elf.machine == machine), record.file_name)
+
     def names_any(self, path: str) -> bool:
         """Whether a path has a word that choosers know: an architecture, a CPU, or another system."""
         return self._words.role(path)[1] or self._words.other_system(path)

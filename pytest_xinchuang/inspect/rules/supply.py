@@ -12,7 +12,7 @@ from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import Kind, Root
 from pytest_xinchuang.inspect.record import ElfRecord
-from pytest_xinchuang.inspect.roles import Choice
+from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.npm import FETCHING, STEPS, manifest_of
@@ -32,6 +32,7 @@ def check_choices(
     node: Node,
     choices: Sequence[tuple[ElfRecord, Choice]],
     architectures: Mapping[Any, Architecture],
+    roles: Roles,
 ) -> None:
     """The objects of a container that the platform does not take, and that nobody takes in their place."""
     lacking = [r for r, choice in choices if choice is Choice.LACKING]
@@ -42,7 +43,9 @@ def check_choices(
         _check_lacking(judge, node, lacking, architectures)
     for record, choice in choices:
         if choice is Choice.UNKNOWN:
-            judge.find("XC-DLV-005", Certainty.GUARDED, record.place, machine=record.elf.machine, name=record.file_name)
+            judge.find(
+                "XC-DLV-005", Certainty.GUARDED, record.place, machine=record.elf.machine, name=roles.beside(record)
+            )
         elif choice is Choice.DATA:
             judge.find("XC-DLV-006", Certainty.NOTE, record.place, machine=record.elf.machine)
 
