@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +92,36 @@ class Delivered:
                 there.append((record, record.place.removeprefix(inspection.root.place)))
         self.roles = Roles(there, platform, architectures, inspection.modes)
         self.choice = {id(record): self.roles.choice(record) for record in inspection.records}
+        for record in self._named(inspection.root):
+            # Nobody looks further: what others are there decides nothing.
+            if self.choice[id(record)] in (Choice.PASSED_OVER, Choice.UNKNOWN):
+                fits = record.elf.machine == platform.architecture.elf_machine
+                self.choice[id(record)] = Choice.TAKEN if fits else Choice.FOREIGN
+        left = {id(record) for record in self._left(inspection.records)}
+        for record in self._linked() if left else ():
+            if id(record) in left:
+                self.choice[id(record)] = Choice.UNKNOWN
         self.taken = self.taken_of(inspection.records)
+
+    def _named(self, top: Node) -> list[ElfRecord]:
+        """The objects that are named by themselves, whatever words are in their paths: a file that was given alone, and what an
+        image starts.
+        """
+        alone = top.objects if top.kind == "file" else []
+        return [*alone, *(started for root in self.roots if (started := root.started) is not None)]
+
+    def _left(self, records: Iterable[ElfRecord]) -> Iterator[ElfRecord]:
+        """The objects for other machines in whose place another one is taken."""
+        machine = self.platform.architecture.elf_machine
+        return (r for r in records if self.choice[id(r)] is Choice.PASSED_OVER and r.elf.machine != machine)
+
+    def _linked(self) -> Iterator[ElfRecord]:
+        """The objects to which a link leads whose path names no architecture: whoever follows it chooses no more."""
+        for root in self.roots:
+            for path in root.links:
+                record = root.at(path)
+                if record is not None and not self.roles.names_any(path):
+                    yield record
 
     def taken_of(self, records: Iterable[ElfRecord]) -> list[ElfRecord]:
         """Those of the objects that the platform takes."""

@@ -134,13 +134,24 @@ class Root:
 
         An engine looks along ``PATH`` for a name without a slash, and in the working directory for one with it.
         """
+        return next((found for path in self._starts() if (found := self.at(path))), None)
+
+    @property
+    def lacks_start(self) -> bool:
+        """Whether it is an image whose layers are all there, and what it starts, a program or a script, is not in it."""
+        paths = list(self._starts())
+        return self.whole and bool(paths) and all(self.resolve(path) is None for path in paths)
+
+    def _starts(self) -> Iterator[str]:
+        """Where what an image starts may be."""
         if not self.start.words:
-            return None
-        program, environment = self.start.words[0], self.start.environment
+            return
+        program = self.start.words[0]
         if "/" in program:
-            return self.at(posixpath.join("/", self.start.directory, program))
-        directories = environment.get("PATH", SEARCHED).split(":")
-        return next((found for each in directories if (found := self.at(posixpath.join(each, program)))), None)
+            yield posixpath.join("/", self.start.directory, program)
+            return
+        for each in self.start.environment.get("PATH", SEARCHED).split(":"):
+            yield posixpath.join(each, program)
 
     def loader_of(self, record: ElfRecord) -> ElfRecord | None:
         """The loader that a program names, where it is delivered."""
@@ -279,6 +290,8 @@ class Delivery:
                 for part in (node, *node.children):
                     if part is node or part.name.startswith("data.tar"):
                         root.add(part, diverted=diverted)
+                    elif part.name.startswith("control.tar"):
+                        _keep_scripts(root, node, part)
             for node in mine:
                 root.apply(effects[id(node)])
             for node in mine:
@@ -305,6 +318,14 @@ class Delivery:
         for child in node.children:
             if child.name not in taken:
                 self._visit(child, outer)
+
+
+def _keep_scripts(root: Root, package: Node, control: Node) -> None:
+    """Put a package's scripts that are programs to where dpkg keeps and starts them (dpkg, lib/dpkg/db-ctrl-access.c)."""
+    name = control_of(package).get("Package", "")
+    for record in control.objects:
+        root.files[f"var/lib/dpkg/info/{name}.{_clean(record.path)}"] = record
+        root.computed = True  # nobody reads what a program makes
 
 
 def _texts(package: Node) -> dict[str, bytes]:
@@ -377,8 +398,13 @@ def _apply(root: Root, layer: Node) -> None:
 
 def _install(root: Root) -> None:
     """Move a wheel's ``NAME.data`` to where an installer puts it (PEP 427): ``scripts`` go beside site-packages."""
-    root.files = {installed_path(name): record for name, record in root.files.items()}
-    root.links = {installed_path(name): target for name, target in root.links.items()}
+    root.files = {_installed(name): record for name, record in root.files.items()}
+    root.links = {_installed(name): target for name, target in root.links.items()}
+
+
+def _installed(name: str) -> str:
+    """Where a file of a wheel lies below the prefix of its Python: what is beside ``lib`` has a path of the root too."""
+    return posixpath.normpath(posixpath.join("lib/python/site-packages", installed_path(name)))
 
 
 def installed_path(name: str) -> str:

@@ -231,7 +231,7 @@ class Verdicts:
         self._nodes.append(node)
         choices = [(record, delivered.choice[id(record)]) for record in records]
         if not judged and not hidden:
-            supply.check_choices(judge, node, choices, self.architectures)
+            supply.check_choices(judge, node, choices, self.architectures, delivered.roles)
             packages.check_names(judge, [r for r, choice in choices if choice is not Choice.DATA], delivered.roles)
         asks = ""
         if node.kind == "static-archive":

@@ -138,6 +138,15 @@ class Roles:
         """The architecture that the path of an object names, None where it names none or several."""
         return self._words.named(self._inside.get(id(record), record.path))
 
+    def beside(self, record: ElfRecord) -> str:
+        """The name of the platform's file in the role of an object, else its own: whoever chooses by it may find another."""
+        machine = self._platform.architecture.elf_machine
+        return next((r.file_name for r in self._of[id(record)].records if r.elf.machine == machine), record.file_name)
+
+    def names_any(self, path: str) -> bool:
+        """Whether a path has a word that choosers know: an architecture, a CPU, or another system."""
+        return self._words.role(path)[1] or self._words.other_system(path)
+
     def choice(self, record: ElfRecord) -> Choice:
         """What becomes of an object; one that is not there is passed over."""
         role = self._of.get(id(record))
@@ -146,7 +155,7 @@ class Roles:
     def _choice(self, record: ElfRecord, role: Role) -> Choice:
         machine, libc = self._platform.architecture.elf_machine, self._platform.system.libc
         inside = self._inside[id(record)]
-        if self._words.other_system(inside) and record.elf.libc in (None, "bionic"):
+        if self._words.other_system(inside) and not _says_linux(record):
             return Choice.PASSED_OVER
         if _is_of_go_tests(inside):
             return Choice.DATA
@@ -184,6 +193,12 @@ def _is_of_go_tests(path: str) -> bool:
     """Whether the tests of a published Go module read a file: the go command takes no package from below ``testdata``."""
     parts = ((part, part.rfind("/testdata/")) for part in path.split("!"))
     return any(at >= 0 and _GO_MODULE.search(part, 0, at + 1) is not None for part, at in parts)
+
+
+def _says_linux(record: ElfRecord) -> bool:
+    """Whether an object says of itself that it is for Linux, and not for the system that a word of its path names."""
+    go = record.elf.go
+    return record.elf.libc not in (None, "bionic") or (go is not None and go.setting("GOOS") == "linux")
 
 
 _PATHS = 1 << 14

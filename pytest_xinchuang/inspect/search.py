@@ -36,6 +36,8 @@ class How(StrEnum):
     """A file has this soname and another name, and no link leads to it: the loader looks for the name."""
     NO_OBJECT = "no object"
     """A file of this name stands where the loader looks, and is none."""
+    NOWHERE = "nowhere"
+    """A link of this name stands there and leads to nothing that is delivered beside it: it was meant to come along."""
     ABSENT = "absent"
     """Nothing of this name for this machine is delivered: the system has to bring it."""
 
@@ -131,6 +133,8 @@ class Search:
                 other = Supply(How.ABSENT, instead=record.place, machine=record.elf.machine)
             elif found is not None and other is None and path.endswith((".so", name)):
                 other = Supply(How.NO_OBJECT, instead=self._shown(found))
+            elif found is None and other is None and self._is_lost(path):
+                other = Supply(How.NOWHERE, instead=self._shown(path))
         for record in self._by_soname.get(name, ()):
             if record.elf.machine == machine:
                 path = self._paths[id(record)]
@@ -140,6 +144,10 @@ class Search:
                 )
                 return Supply(How.FOUND, record) if linked else Supply(How.RENAMED, instead=record.place)
         return other
+
+    def _is_lost(self, path: str) -> bool:
+        """Whether a link leads to nothing in a tree that is put anywhere; what an absolute one names may be the system's."""
+        return self.root.kind is Kind.TREE and not self.root.links.get(path, "/").startswith("/")
 
     def _shown(self, path: str) -> str:
         return f"{self.root.place}/{path}" if self.root.kind is Kind.TREE else f"{self.root.place}!{path}"

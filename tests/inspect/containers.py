@@ -12,6 +12,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 
 
 def tar(files: dict[str, bytes], mode: str = "w") -> bytes:
@@ -85,8 +86,9 @@ def ar(files: dict[str, bytes]) -> bytes:
     return out
 
 
-def deb(files: dict[str, bytes], control: str, scripts: dict[str, str] | None = None) -> bytes:
-    own = {f"./{name}": text.encode() for name, text in {"control": control, **(scripts or {})}.items()}
+def deb(files: dict[str, bytes], control: str, scripts: Mapping[str, str | bytes] | None = None) -> bytes:
+    told = {"control": control, **(scripts or {})}
+    own = {f"./{name}": text.encode() if isinstance(text, str) else text for name, text in told.items()}
     members = {
         "debian-binary": b"2.0\n",
         "control.tar.gz": tar(own, "w:gz"),

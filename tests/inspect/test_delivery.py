@@ -14,6 +14,7 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import Delivery, Kind, Root
+from pytest_xinchuang.inspect.go_build_info import GoBuildInfo
 from pytest_xinchuang.inspect.images import images
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
@@ -267,6 +268,9 @@ def test_who_takes_which_file(files: dict[str, str], wanted: list[Choice], platf
 def test_another_operating_systems_file_is_passed_over_unless_it_is_linuxs(platforms: Platforms) -> None:
     theirs, ours = obj("freebsd-arm64/a.so"), obj("windows/a.so", needed=(), libraries=("ld-musl-aarch64.so.1",))
     assert choices(platforms, "kunpeng", theirs, ours) == ["passed over", "taken"]
+    for system, wanted in (("linux", "foreign"), ("android", "passed over")):
+        go = GoBuildInfo("go1.22", "x", (), (("GOOS", system),))
+        assert choices(platforms, "kunpeng", obj("android/agent", X86, needed=(), go=go)) == [wanted]
 
 
 def test_firmware_is_data_where_it_may_not_be_executed(platforms: Platforms) -> None:
@@ -326,7 +330,8 @@ def test_what_an_image_starts_needs_its_loader_and_libraries_there(
     def told(*layers: dict[str, bytes]) -> set[tuple[str, bool]]:
         path = tools.file("image.tar", containers.saved_image(layered(*layers), "arm64", **settings))
         findings = found(path, "kunpeng", platforms)
-        return {(f.code, f.certainty is Certainty.CERTAIN) for f in findings if f.certainty is not Certainty.NOTE}
+        there = [f for f in findings if f.certainty is not Certainty.NOTE and f.code != "XC-DLV-009"]
+        return {(f.code, f.certainty is Certainty.CERTAIN) for f in there}
 
     assert told(app) == {("XC-DLV-008", certain), ("XC-DLV-007", certain)}
     assert told({**app, **loader}) == {("XC-DLV-007", certain)}
@@ -626,3 +631,110 @@ def test_a_file_for_another_libc_by_its_name_alone(tools: Tools, platforms: Plat
     assert codes(tools.zip("both.zip", both), "phytium", platforms) == set()
     alone = {"prebuilds/linux-arm64/x.glibc.node": newer}
     assert codes(tools.zip("one.zip", alone), "phytium", platforms) == {"XC-ELF-011"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "above", "there"),
+    [
+        ({"Entrypoint": ["/srv/app"]}, {}, True),
+        ({"Cmd": ["app"], "Env": ["PATH=/usr/bin:/srv"]}, {}, True),
+        ({"Entrypoint": ["./app"], "WorkingDir": "/srv"}, {}, True),
+        ({"Entrypoint": ["/srv/run.sh"]}, {}, True),
+        ({}, {}, True),
+        ({"Entrypoint": ["/srv/ap"]}, {}, False),
+        ({"Cmd": ["app"]}, {}, False),
+        ({"Entrypoint": ["./app"], "WorkingDir": "/opt"}, {}, False),
+        ({"Cmd": ["/bin/sh", "-c", "/srv/app"]}, {}, False),
+        ({"Entrypoint": ["/srv/app"]}, {"srv/.wh.app": b""}, False),
+        ({"Entrypoint": ["/srv/app"]}, {".wh.srv": b""}, False),
+    ],
+)
+def test_what_an_image_starts_is_in_it(
+    settings: dict[str, object], above: dict[str, bytes], there: bool, tools: Tools, platforms: Platforms
+) -> None:
+    app = tools.c(Arch.ARM64, "void _start(void) {}\n", "-nostdlib", "-static")
+    layers = layered({"srv/app": app, "srv/run.sh": b"#!/srv/app\n"}, {"etc/name": b"x\n", **above})
+    path = tools.file("image.tar", containers.saved_image(layers, "arm64", **settings))
+    told = [(f.code, f.certainty) for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE]
+    assert told == ([] if there else [("XC-DLV-009", Certainty.UNDECIDED)])
+
+
+def test_what_an_image_starts_is_for_the_platform_though_its_role_has_another(
+    tools: Tools, platforms: Platforms
+) -> None:
+    made = both(tools, "void _start(void) {}\n", "-nostdlib", "-static")
+    files = {"lib/app-x86_64": made[Arch.AMD64], "lib/app-aarch64": made[Arch.ARM64]}
+    for target, wanted in (("app-aarch64", set()), ("app-x86_64", {"XC-ELF-001"})):
+        layer = containers.linked_tar(files, {"app": f"lib/{target}"})
+        path = tools.file(f"{target}.tar", containers.saved_image([layer], "arm64", Entrypoint=["/app"]))
+        assert codes(path, "kunpeng", platforms) == wanted, target
+
+
+def test_a_file_given_alone_is_judged_whatever_its_name_says(tools: Tools, platforms: Platforms) -> None:
+    made = both(tools, "void _start(void) {}\n", "-nostdlib", "-static")
+    assert codes(tools.file("app-android", made[Arch.AMD64]), "kunpeng", platforms) == {"XC-ELF-001"}
+    assert codes(tools.file("app-freebsd", made[Arch.ARM64]), "kunpeng", platforms) == set()
+
+
+def test_a_librarys_link_that_leads_nowhere_is_not_left_to_the_system(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
+    app = tools.c(Arch.ARM64, PROGRAM, "-Wl,-rpath,$ORIGIN/../lib", stubs={"libanswer.so.1": library})
+    for name, target, wanted in (
+        ("good", "libanswer.so.1.0", set()),
+        ("lost", "libanswer.so.1.1", {("XC-DLV-003", Certainty.UNDECIDED)}),
+        ("system", "/usr/lib64/libanswer.so.1", set()),
+    ):
+        files = {"bin/app": app, **({"lib/libanswer.so.1.0": library} if name == "good" else {})}
+        path = tools.file(f"{name}.tar", containers.linked_tar(files, {"lib/libanswer.so.1": target}))
+        told = {(f.code, f.certainty) for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE}
+        assert told == wanted, name
+
+
+@pytest.mark.parametrize("size", [1024, 10240])
+def test_an_empty_layer_is_a_layer(size: int, tools: Tools, platforms: Platforms) -> None:
+    """WORKDIR / makes one: an image with it is as whole as one without."""
+    app = {"app": tools.c(Arch.ARM64, "int main(void) { return 0; }\n")}
+    static = {"app": tools.c(Arch.ARM64, "void _start(void) {}\n", "-nostdlib", "-static")}
+    for name, files, wanted in (("bad", app, {"XC-DLV-007", "XC-DLV-008"}), ("good", static, set())):
+        layers = [*layered(files), bytes(size)]
+        saved = tools.file(f"{name}.tar", containers.saved_image(layers, "arm64", Entrypoint=["/app"]))
+        assert codes(saved, "kunpeng", platforms) == wanted, name
+        layout = tools.file(f"{name}-oci.tar", containers.oci_layout([("arm64", layers)]))
+        assert codes(layout, "kunpeng", platforms) == wanted, name
+
+
+def test_a_link_without_a_word_for_an_architecture_has_chosen(tools: Tools, platforms: Platforms) -> None:
+    made = both(tools, "void _start(void) {}\n", "-nostdlib", "-static")
+    files = {"a/app-x86_64": made[Arch.AMD64], "a/app-aarch64": made[Arch.ARM64]}
+    for link, target, wanted in (
+        ("bin/app", "../a/app-aarch64", set()),
+        ("bin/app", "../a/app-x86_64", {"XC-DLV-005"}),
+        ("bin/x86_64/app", "../../a/app-x86_64", set()),
+        ("bin/freebsd/app", "../../a/app-x86_64", set()),
+    ):
+        path = tools.file("a.tar", containers.linked_tar(files, {link: target}))
+        told = [f for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE]
+        assert {f.code for f in told} == wanted, (link, target)
+        assert all(f.params["name"] == "app-aarch64" for f in told)
+
+
+def test_a_wheels_data_lie_beside_the_directory_of_its_modules(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.ARM64, LIBRARY, "-Wl,-soname,libanswer.so.1", shared=True)
+    app = tools.c(Arch.ARM64, PROGRAM, "-Wl,-rpath,$ORIGIN/../lib", stubs={"libanswer.so.1": library})
+    tag = "py3-none-manylinux_2_17_aarch64"
+    meta = {"a-1.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n".encode()}
+    for name, where, wanted in (
+        ("good", "a-1.data/data/lib/libanswer.so.1", set()),
+        ("bad", "a-1.data/data/share/libanswer.so.1", {"XC-DLV-004"}),
+    ):
+        path = tools.zip(f"{name}/a-1-{tag}.whl", {**meta, "a-1.data/scripts/app": app, where: library})
+        assert codes(path, "kunpeng", platforms) == wanted, name
+
+
+def test_a_packages_script_may_be_a_program(tools: Tools, platforms: Platforms) -> None:
+    made = both(tools, "void _start(void) {}\n", "-nostdlib", "-static")
+    control = "Package: app\nVersion: 1\nArchitecture: arm64\nMaintainer: a\nDescription: a\n"
+    for arch, wanted in ((Arch.ARM64, set()), (Arch.AMD64, {"XC-ELF-001"})):
+        package = containers.deb({"opt/app": made[Arch.ARM64]}, control, {"postinst": made[arch]})
+        path = tools.file(f"{arch}.deb", package)
+        assert codes(path, "phytium_d2000-uos_desktop_20", platforms) == wanted, arch

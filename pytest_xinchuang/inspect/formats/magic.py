@@ -6,6 +6,7 @@ import re
 
 from pytest_xinchuang.inspect.formats.asar import is_asar
 from pytest_xinchuang.inspect.formats.iso import is_iso
+from pytest_xinchuang.inspect.names import is_blob
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.compressed import compression
 
@@ -42,7 +43,12 @@ def kind_of(data: bytes, name: str) -> str | None:
         return "iso"
     if compression(head):
         return "compressed"
-    return None
+    return "tar" if _is_empty_tar(data, name) else None
+
+
+def _is_empty_tar(data: bytes, name: str) -> bool:
+    """Two blocks of zeros end a tar archive and are all of one without members (tar(5)), as ``WORKDIR /`` makes a layer."""
+    return (name.endswith(".tar") or is_blob(name)) and bytes(data[:1024]) == bytes(1024)
 
 
 def _is_old_tar(data: bytes) -> bool:

@@ -12,7 +12,7 @@ from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import Kind, Root
 from pytest_xinchuang.inspect.record import ElfRecord
-from pytest_xinchuang.inspect.roles import Choice
+from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.npm import STEPS, fetches, manifest_of
@@ -32,6 +32,7 @@ def check_choices(
     node: Node,
     choices: Sequence[tuple[ElfRecord, Choice]],
     architectures: Mapping[Any, Architecture],
+    roles: Roles,
 ) -> None:
     """The objects of a container that the platform does not take, and that nobody takes in their place."""
     lacking = [r for r, choice in choices if choice is Choice.LACKING]
@@ -42,7 +43,9 @@ def check_choices(
         _check_lacking(judge, node, lacking, architectures)
     for record, choice in choices:
         if choice is Choice.UNKNOWN:
-            judge.find("XC-DLV-005", Certainty.GUARDED, record.place, machine=record.elf.machine, name=record.file_name)
+            judge.find(
+                "XC-DLV-005", Certainty.GUARDED, record.place, machine=record.elf.machine, name=roles.beside(record)
+            )
         elif choice is Choice.DATA:
             judge.find("XC-DLV-006", Certainty.NOTE, record.place, machine=record.elf.machine)
 
@@ -99,6 +102,9 @@ def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRe
     foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
     whole = root.whole or root.libc(judge.platform.architecture.elf_machine) is not None
     started = root.started
+    if root.lacks_start:
+        # A volume may bring it, and whoever starts the image may name something else.
+        judge.find("XC-DLV-009", Certainty.UNDECIDED, root.place, program=root.start.words[0])
     programs = [record for record in taken if record.elf.interpreter is not None]
     for program in sorted(programs, key=lambda record: record is not started):
         # Of an image one program is started for certain; not each of the others ever is.
@@ -129,6 +135,8 @@ def _tell(
         judge.find("XC-DLV-002", missing if root.whole else sure, user.place, **params)
     elif how is How.NO_OBJECT:
         judge.find("XC-DLV-003", sure, user.place, **params)
+    elif how is How.NOWHERE and not of_system:
+        judge.find("XC-DLV-003", Certainty.UNDECIDED, user.place, **params)
     elif how is How.NEARBY and root.kind is not Kind.SYSTEM and not of_system:
         judge.find("XC-DLV-004", Certainty.GUARDED, user.place, **params)
     elif how is How.ABSENT and machine and not of_system:
