@@ -46,7 +46,7 @@ def oddities(reader: Tables) -> frozenset[Odd]:
     table = reader.dynamic_bytes(DT_GNU_HASH, 16)
     if len(table) == 16:
         words = struct.unpack_from(reader.order + "I", table, 8)[0]
-        if words & (words - 1) or not words:
+        if words & (words - 1):  # of none at all the assertion says nothing (glibc, elf/dl-setup_hash.c)
             found.add(Odd.BLOOM)
     flags = reader.tag(DT_FLAGS_1) or 0
     found |= {odd for flag, odd in ((DF_1_NOOPEN, Odd.NO_OPEN), (DF_1_PIE, Odd.PIE)) if flags & flag}

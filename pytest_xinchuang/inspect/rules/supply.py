@@ -22,7 +22,9 @@ SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
 """What an installer builds from where it finds no file that was built before."""
 
 
-OF_DEVICE = re.compile(r"lib(?:cuda|nvidia-|nvcuvid|ascend_|drv|dcmi|amdhip|rocm|cndrv|cnrt|mx|topsrt)[a-z_0-9-]*\.so")
+OF_DEVICE = re.compile(
+    r"lib(?:cuda|nvidia-|nvcuvid|ascend_|drvdsmi|dcmi|amdhip|rocm|cndrv|cnrt|mxc-|mxsml|mcruntime|topsrt)[a-z_0-9-]*\.so"
+)
 """Libraries of a device's driver, which its engine mounts into a container: NVIDIA's container toolkit,
 Ascend's docker runtime, ROCm and DTK (Hygon's DCU), Cambricon, MetaX, Enflame."""
 
