@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np  # noqa: F401 - it can be loaded once in a process: a pytester must not be the first, which unloads what it loaded
 import pytest
 
 from pytest_xinchuang.core import resources
