@@ -217,7 +217,7 @@ class Delivery:
             units.append({"name": name, **what})
         data: dict[str, object] = {"schema": "xc-subject/1", "name": self.name, "version": "0"}
         data["artifacts"] = [{"name": one.name, "files": _files(one)} for one in self.delivered]
-        if any(start.imports and start.words is not None for start in starts):
+        if any("command" in unit for unit in units):
             data["rootfs_packages"] = ["python3"]
         if units:
             data["units"] = units

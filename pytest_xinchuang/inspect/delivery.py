@@ -24,6 +24,10 @@ SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """``PATH`` in a container whose image says none (runc and containerd, default environment)."""
 
 
+LOADERS = {libc: re.compile(rf"ld-{name}-[\w-]+\.so\.\d") for libc, name in (("glibc", "linux"), ("musl", "musl"))}
+"""How the loaders of C libraries are called (glibc, shlib-versions; musl, Makefile: LDSO_PATHNAME)."""
+
+
 class Kind(StrEnum):
     """What a root is."""
 
@@ -120,6 +124,14 @@ class Root:
             if record.elf.soname == "libc.so.6" and path.split("/")[0] in ("lib", "lib64", "usr"):
                 return "glibc"
         return None
+
+    def loader(self, machine: str, libc: str) -> str | None:
+        """The path of a C library's loader for a machine, ``glibc``'s or ``musl``'s, be it a file or a link."""
+        pattern = LOADERS[libc]
+        named = (path for path in (*self.files, *self.links) if pattern.fullmatch(posixpath.basename(path)))
+        return next(
+            (path for path in named if (found := self.at(path)) is not None and found.elf.machine == machine), None
+        )
 
     def libc_of(self, record: ElfRecord) -> str | None:
         """The C library that comes with an object: this root's, that of an outer one, or that of a loader which it names."""

@@ -116,10 +116,8 @@ class Search:
     def _musl(self, machine: str) -> ElfRecord | None:
         """musl's loader, which is its C library, where a root has it."""
         if machine not in self._musls:
-            loaders = (r for r in self.root.records if posixpath.basename(self._paths[id(r)]).startswith("ld-musl-"))
-            linked = (self.root.at(path) for path in self.root.links if posixpath.basename(path).startswith("ld-musl-"))
-            found = (r for r in (*loaders, *linked) if r is not None and r.elf.machine == machine)
-            self._musls[machine] = next(found, None) if self.root.libc(machine) == "musl" else None
+            path = self.root.loader(machine, "musl") if self.root.libc(machine) == "musl" else None
+            self._musls[machine] = self.root.at(path) if path is not None else None
         return self._musls[machine]
 
     def _nearby(self, name: str, machine: str) -> Supply | None:

@@ -142,7 +142,7 @@ class Loader:
         placed, machine = _Placed(), self._platform.architecture.elf_machine
         entered: dict[int, Entered] = {}
         for number, root in enumerate(delivered.roots):
-            here = entered[id(root)] = enter(root, machine, f"{PLACE}/{number}", f"{PROBES}/lib")
+            here = entered[id(root)] = enter(inspection.search(root), machine, f"{PLACE}/{number}", f"{PROBES}/lib")
             fit = []
             for record in (r for r in delivered.taken_of(root.records) if r.elf.kind in ("dyn", "exec")):
                 why = self._not_here(here, record)

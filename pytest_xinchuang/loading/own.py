@@ -6,15 +6,12 @@ Sources: ld.so(8), ``--library-path`` and ``--inhibit-cache``; musl, ldso/dynlin
 from __future__ import annotations
 
 import posixpath
-import re
 from dataclasses import dataclass
 
 from pytest_xinchuang.inspect.delivery import Kind, Root
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.search import How, Search
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
-
-_LOADER = re.compile(r"ld-(?:linux|musl)-[\w-]+\.so\.\d")
 
 
 @dataclass(frozen=True)
@@ -58,17 +55,18 @@ class Entered:
         return _("its root file system lacks {name}", name=verbatim(missing)) if missing else NOTHING
 
 
-def enter(root: Root, machine: str, place: str, more: str) -> Entered:
-    """Where a root stands in a sandbox, and which loader opens what is in it.
+def enter(search: Search, machine: str, place: str, more: str) -> Entered:
+    """Where the root of a search stands in a sandbox, and which loader opens what is in it.
 
     Args:
         place: a directory of its own, for all but what is installed into the sandbox's root.
         more: a directory of libraries that what opens objects needs, searched after all others.
     """
-    search, libc = Search(root), root.libc(machine)
+    root = search.root
+    libc = root.libc(machine)
     if libc is None and not root.whole:
         return Entered(root, search, "" if root.kind is Kind.SYSTEM else place)
-    loader = next((path for path in (*root.files, *root.links) if _is_loader(root, path, machine)), None)
+    loader = root.loader(machine, libc or "glibc")
     if loader is None:
         return Entered(root, search, place, own=True, libc=libc)
     known = {posixpath.dirname(name) for name in (*root.files, *root.links)}
@@ -80,10 +78,3 @@ def enter(root: Root, machine: str, place: str, more: str) -> Entered:
     options = ("--library-path", ":".join([*(f"{place}/{directory}" for directory in directories), more]))
     words = (f"{place}/{loader}", *options, "--list") if musl else (f"{place}/{loader}", "--inhibit-cache", *options)
     return Entered(root, search, place, own=True, libc=libc, via=Via(words, musl))
-
-
-def _is_loader(root: Root, path: str, machine: str) -> bool:
-    if _LOADER.fullmatch(posixpath.basename(path)) is None:
-        return False
-    found = root.at(path)
-    return found is not None and found.elf.machine == machine
