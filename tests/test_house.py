@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("report", "toolchain"),
     ("sandbox",),
     ("commands",),
-    ("building", "gotest", "harness", "loading", "packages"),
+    ("advise", "building", "gotest", "harness", "loading", "packages"),
     tuple(sorted(name for name in HOUSE.rooms if name.startswith("packages."))),
     ("assessor",),
     ("cli", "run"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from pytest_xinchuang import __version__
-from pytest_xinchuang.cli import completion, data, grading, inspect, platforms, provisioning
+from pytest_xinchuang.cli import advise, completion, data, grading, inspect, platforms, provisioning
 from pytest_xinchuang.commands.common import Commands, Context, Exit, top
 from pytest_xinchuang.commands.parser import UsageError
 from pytest_xinchuang.commands.voice import speak
@@ -133,6 +133,7 @@ def commands_of(language: str) -> Commands:
     provisioning.add_commands(commands)
     data.add_subject(commands)
     inspect.add_commands(commands)
+    advise.add_commands(commands)
     gotest.add_commands(commands)
     for name, add_commands in _package_commands():
         try:

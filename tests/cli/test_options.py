@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "kernel": (["list"], "platform"),
     "subject": (["check"], "platform"),
     "inspect": (["a"], "format output platform"),
+    "advise": (["."], "format output platform offline"),
     "explain": ([], "output"),
     "flags": (["kunpeng"], "platform"),
     "go-test": (["m@v1"], "format output platform offline"),

@@ -1,0 +1,10 @@
+"""The surveys that there are, in the order in which their parts are told."""
+
+from __future__ import annotations
+
+from pytest_xinchuang.advise.work import Survey
+
+
+def all_surveys() -> tuple[Survey, ...]:
+    """One of each."""
+    return ()
