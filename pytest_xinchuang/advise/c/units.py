@@ -1,0 +1,65 @@
+"""Translation units: what a build hands to a compiler, one source at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+from pytest_xinchuang.messages import Message
+
+
+class Language(StrEnum):
+    """What a compiler takes a source for (clang's ``-x``)."""
+
+    C = "c"
+    CXX = "c++"
+    ASSEMBLER = "assembler"
+    """Not preprocessed: ``.s``."""
+    ASSEMBLER_WITH_CPP = "assembler-with-cpp"
+    """``.S``."""
+
+
+_BY_SUFFIX = {
+    ".c": Language.C,
+    ".s": Language.ASSEMBLER,
+    ".S": Language.ASSEMBLER_WITH_CPP,
+    ".sx": Language.ASSEMBLER_WITH_CPP,
+    **dict.fromkeys((".cc", ".cp", ".cxx", ".cpp", ".CPP", ".c++", ".C"), Language.CXX),
+}
+"""GCC manual, Options Controlling the Kind of Output."""
+
+
+def language_of(name: str) -> Language | None:
+    """The language of a source by its suffix; None: it is no translation unit."""
+    return _BY_SUFFIX.get(PurePosixPath(name).suffix)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A translation unit.
+
+    Attributes:
+        source: the file, as a name in the tree; one that a build has made has its absolute path.
+        directory: where the compiler is run: a name in the tree ("" is its root), or an absolute path.
+        words: the compiler's flags, without its name, the source, ``-c`` and what says where results go.
+    """
+
+    source: str
+    directory: str
+    words: tuple[str, ...]
+    language: Language
+
+
+@dataclass(frozen=True)
+class Units:
+    """The translation units of a tree for one triple.
+
+    Attributes:
+        found: how they were found: from compile_commands.json, by running make, guessed.
+        guessed: nothing of the tree's own says how they are compiled: what fails may fail by our guess.
+    """
+
+    units: tuple[Unit, ...]
+    found: Message
+    guessed: bool = False
