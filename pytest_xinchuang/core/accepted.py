@@ -21,7 +21,7 @@ from pytest_xinchuang.core.data import FrozenData, GlobPattern
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.finding import Finding, FindingCode
 from pytest_xinchuang.core.yamlfile import YamlFile
-from pytest_xinchuang.messages import Message, _, system_error, verbatim
+from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
 
 SUPPRESSIONS = "xc-suppressions.yaml"
 """Where suppressions of a tree stand, if nobody names another file."""
@@ -100,9 +100,7 @@ def read_baseline(path: Path) -> frozenset[str]:
             _("{path}: cannot be read: {why}", path=verbatim(str(path)), why=system_error(error))
         ) from error
     except (ValueError, RecursionError) as error:
-        raise DataFileError(
-            _("{path}: no JSON: {why}", path=verbatim(str(path)), why=verbatim(str(error)[:200]))
-        ) from error
+        raise DataFileError(_("{path}: no JSON: {why}", path=verbatim(str(path)), why=told(error))) from error
     try:
         if data["schema"] != "xc-advice/1":
             raise KeyError("schema")
@@ -133,14 +131,14 @@ def accept(
     notes = []
     for each in suppressions:
         matching = [f for f in found if _is_for(each, f)]
-        told = {"code": each.code, "path": verbatim(each.path)}
+        parts = {"code": each.code, "path": verbatim(each.path)}
         if each.expires < day:
             if matching:
                 date = each.expires.isoformat()
-                notes.append(_("the suppression of {code} in {path} expired on {date}", **told, date=date))
+                notes.append(_("the suppression of {code} in {path} expired on {date}", **parts, date=date))
             continue
         if not matching:
-            notes.append(_("the suppression of {code} in {path} is for nothing that was found", **told))
+            notes.append(_("the suppression of {code} in {path} is for nothing that was found", **parts))
         for finding in matching:
             until = each.expires.isoformat()
             why[fingerprint(finding)] = _("suppressed until {date}: {reason}", date=until, reason=verbatim(each.reason))
