@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import lzma
 import random
 import re
 import sys
 import tarfile
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +25,10 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.fetch import Downloads, Mirrors, Wish
 
 LIST = Path(__file__).with_name("sources.yaml")
-SUITE = "forky"
+SUITES = ("trixie", "bookworm")
+"""Those whose archives are looked at, the first one that has them."""
+TRUTH_SUITE = "forky"
+"""The suite that says for what a package builds: the first that has loong64."""
 ARCHES = ("amd64", "arm64", "loong64")
 
 NAMED = (
@@ -112,54 +118,74 @@ def _paragraphs(path: Path) -> Iterator[dict[str, str]]:
                 found[key] = value.strip()
 
 
-def _index(name: str) -> Path:
+def _index(suite: str, name: str) -> Path:
     return Downloads(Cache().root / "indexes").unknown(
-        f"{Mirrors.of_the_environment().mirrors[0].rstrip('/')}/dists/{SUITE}/main/{name}/"
+        f"{Mirrors.of_the_environment().mirrors[0].rstrip('/')}/dists/{suite}/main/{name}/"
         f"{'Sources' if name == 'source' else 'Packages'}.xz"
     )
 
 
+def _is_there(path: str) -> bool:
+    """Whether the archive has a file today."""
+    url = f"{Mirrors.of_the_environment().mirrors[0].rstrip('/')}/{urllib.parse.quote(path)}"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=30) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+class _Archive:
+    """What the indexes say."""
+
+    def __init__(self) -> None:
+        self.built: dict[str, set[str]] = {
+            arch: {
+                p.get("Source", p["Package"]).split()[0]
+                for p in _paragraphs(_index(TRUTH_SUITE, f"binary-{arch}"))
+                if p.get("Architecture") != "all"
+            }
+            for arch in ARCHES
+        }
+        self.sources: dict[str, dict[str, str]] = {}
+        self.older: dict[str, list[dict[str, str]]] = {}
+        for suite in SUITES:
+            for entry in _paragraphs(_index(suite, "source")):
+                self.older.setdefault(entry["Package"], []).append(entry)
+                self.sources.setdefault(entry["Package"], entry)
+
+    def made(self, name: str, why: str) -> Source | None:
+        """The newest source of a name that the archive has, in one archive file; None: there is none."""
+        for entry in self.older.get(name, ()):
+            files = [line.split() for line in entry["Checksums-Sha256"].split("\n") if line]
+            archives = [f for f in files if _ARCHIVE.search(f[2]) and ".debian.tar" not in f[2]]
+            if len(archives) == 1 and _is_there(path := f"{entry['Directory']}/{archives[0][2]}"):
+                sha256, size, _file = archives[0]
+                builds = tuple(arch for arch in ARCHES if name in self.built[arch])
+                return Source(name, entry["Version"], path, int(size), sha256, why, builds)
+        return None
+
+    def fits(self, name: str) -> bool:
+        """Whether it needs nothing that most machines have not got."""
+        entry = self.sources[name]
+        needs = re.split(r",\s*", f"{entry.get('Build-Depends', '')},{entry.get('Build-Depends-Arch', '')}")
+        return all(_USUAL.match(need.strip()) for need in needs if need.strip())
+
+
 def pick() -> None:
     """Choose, and write the list."""
-    built: dict[str, set[str]] = {
-        arch: {
-            p.get("Source", p["Package"]).split()[0]
-            for p in _paragraphs(_index(f"binary-{arch}"))
-            if p.get("Architecture") != "all"
-        }
-        for arch in ARCHES
-    }
-    sources = {p["Package"]: p for p in _paragraphs(_index("source"))}
-
-    def made(name: str, why: str) -> Source | None:
-        entry = sources[name]
-        files = [line.split() for line in entry["Checksums-Sha256"].split("\n") if line]
-        archives = [f for f in files if _ARCHIVE.search(f[2]) and ".debian.tar" not in f[2]]
-        if len(archives) != 1:
-            return None
-        sha256, size, file = archives[0]
-        builds = tuple(arch for arch in ARCHES if name in built[arch])
-        return Source(name, entry["Version"], f"{entry['Directory']}/{file}", int(size), sha256, why, builds)
-
-    def fits(name: str) -> bool:
-        found = made(name, "")
-        entry = sources[name]
-        needs = re.split(r",\s*", f"{entry.get('Build-Depends', '')},{entry.get('Build-Depends-Arch', '')}")
-        unusual = [n for n in needs if n.strip() and not _USUAL.match(n.strip())]
-        return found is not None and LEAST < found.size < MOST and not unusual
-
-    chance = random.Random(SEED)
-    both = sorted(built["amd64"] & built["arm64"] & built["loong64"] & sources.keys())
-    portable = [n for n in both if "any" in sources[n].get("Architecture", "").split() and fits(n)]
-    alone = sorted((built["amd64"] & sources.keys()) - built["arm64"] - built["loong64"])
-    x86 = [n for n in alone if "signed" not in n and (m := made(n, "")) is not None and LEAST < m.size < MOST]
-    chosen = [made(n, "named") for n in NAMED if n in sources]
-    chosen += [made(n, "random") for n in chance.sample(portable, RANDOM)]
-    chosen += [made(n, "x86") for n in chance.sample(x86, RANDOM)]
-    lines = [json.dumps({**vars(s), "builds": list(s.builds)}) for s in chosen if s is not None]
-    head = f"# Written by `python -m bench.sources pick`: {SUITE}, seed {SEED}. `builds`: for what Debian builds it.\n"
-    head += "sources:\n"
-    LIST.write_text(head + "".join(f"- {line}\n" for line in lines), encoding="utf-8")
+    archive, chance = _Archive(), random.Random(SEED)
+    known = archive.sources.keys()
+    both = sorted(archive.built["amd64"] & archive.built["arm64"] & archive.built["loong64"] & known)
+    portable = [n for n in both if "any" in archive.sources[n].get("Architecture", "").split() and archive.fits(n)]
+    alone = sorted((archive.built["amd64"] & known) - archive.built["arm64"] - archive.built["loong64"])
+    chosen = [found for n in NAMED if (found := archive.made(n, "named"))]
+    for names, why in ((portable, "random"), (alone, "x86")):
+        drawn = (archive.made(n, why) for n in chance.sample(names, len(names)) if "signed" not in n)
+        chosen += itertools.islice((s for s in drawn if s and LEAST < s.size < MOST), RANDOM)
+    lines = [json.dumps({**vars(s), "builds": list(s.builds)}) for s in chosen]
+    head = f"# Written by `python -m bench.sources pick`: seed {SEED}. `builds`: for what Debian builds it ({TRUTH_SUITE}).\n"
+    LIST.write_text(f"{head}sources:\n" + "".join(f"- {line}\n" for line in lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
