@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.advise.c.answers import Answers
-from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.diagnostics import Answer, Diagnostic, Place
 from pytest_xinchuang.advise.c.said import FORM, diagnostics_in
 from pytest_xinchuang.advise.c.targets import Targets
 from pytest_xinchuang.advise.c.units import Language, Unit
@@ -36,14 +36,15 @@ _SLACK_S = 30
 """Seconds in which the wall is built and taken down."""
 BATCH = 400
 """Units that are asked about before it is told how far we are."""
-MOST_ERRORS = 300
-"""Errors after which clang stops: the headers for x86-64 alone bring some 100 on another machine."""
+MOST_ERRORS = 5000
+"""Errors after which clang stops: <immintrin.h> alone brings some 2,600 on another machine, and what follows counts too."""
 LARGEST_OUTPUT = 64 << 20
 """Bytes of IR or of an object that are read back."""
 
-CHECK = ("-O0", "-c")
+CHECK = ("-O0", "-c", "-Wimplicit-function-declaration", "-Wno-error=implicit-function-declaration")
 """Whole compilation without optimisation: what an assembler's statement says, and which features an intrinsic needs, is checked
-when code is made, and not by -fsyntax-only."""
+when code is made, and not by -fsyntax-only. A function that is not declared is a warning, as in GCC before 14: the linker
+decides."""
 
 _HOST = tuple(Path(name) for name in ("/usr", "/bin", "/lib", "/lib64"))
 """Where Python, and the headers of this host, find what they need."""
@@ -232,7 +233,9 @@ class Compilers:
         if code not in (0, 1):
             return Answer(unit, triple, ok=False, lost=_("clang broke (exit code {code})", code=code))
         text = _text(out / f"{index}.said")
-        said = diagnostics_in(text, self.source(unit), lambda path: self._named(path, unit))
+        said = _distinct(
+            diagnostics_in(text, self.source(unit), lambda path: self._named(path, unit)), f"{self.targets.lib}/"
+        )
         if code == 1 and not any(d.stops for d in said):
             return Answer(unit, triple, ok=False, lost=_("clang refused it without a word"))
         output = b""
@@ -260,6 +263,20 @@ class Compilers:
 
 _UNASKED = 1 << 20
 """Stands for the exit code of what was not begun."""
+
+
+def _distinct(said: Iterable[Diagnostic], lib: str) -> tuple[Diagnostic, ...]:
+    """Diagnostics, with one alone of all that one ``#include`` of a header of the compiler or of libc brings."""
+    found: list[Diagnostic] = []
+    known: set[tuple[Place, ...]] = set()
+    for diagnostic in said:
+        if diagnostic.place.file.startswith(lib) and diagnostic.stops:
+            way = tuple(place for place in diagnostic.included if not place.file.startswith(lib))
+            if way in known:
+                continue
+            known.add(way)
+        found.append(diagnostic)
+    return tuple(found)
 
 
 def _text(path: Path) -> str:

@@ -18,8 +18,8 @@ import sys
 import time
 from typing import Any
 
-MOST_SAID = 1 << 20
-"""Bytes that a compiler may print: some thousand errors."""
+MOST_SAID = 4 << 20
+"""Bytes that a compiler may print: some ten thousand errors."""
 MOST_MEMORY = 4 << 30
 """Bytes of a compiler's address space; the largest unit of Chromium takes some 2 GiB."""
 LARGEST_OUTPUT = 256 << 20
