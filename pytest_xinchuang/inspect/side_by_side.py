@@ -24,7 +24,7 @@ from pytest_xinchuang.messages import system_error
 from pytest_xinchuang.tools.sessions import KILLED, PR_SET_PDEATHSIG
 
 WORTH = 8 << 20
-"""Bytes of objects from which on processes are started for those that follow."""
+"""Bytes of objects from which on processes are started for those that follow, be they two or more."""
 
 MOST = 64 << 20
 """Bytes of objects in memory that wait to be read."""
@@ -99,9 +99,11 @@ class SideBySide:
             self._copies.append((number, first, replace(task, source=None)))
             return
         self._seen += task.size
-        if self._seen > WORTH and self._jobs > 1 and not self._workers:
+        many = self._seen > WORTH and self._jobs > 1 and _is_sent(task)
+        alone = many and not self._workers and not self._waiting and not self._small.tasks
+        if many and not self._workers and not alone:
             self._start()
-        if not self._workers or not _is_sent(task):
+        if not alone and (not self._workers or not _is_sent(task)):
             self._outcomes[number] = task.outcome(self._reader, data)
             self._serve()
             return
@@ -112,6 +114,8 @@ class SideBySide:
             self._small.places.append(number)
             if self._small.size > BATCH or len(self._small.tasks) >= MOST_TASKS:
                 self._put_small()
+        if alone:
+            return  # it waits for a second one: processes for a single object take longer than they save
         self._serve()
         while self._held > MOST:
             self._serve(block=True)
