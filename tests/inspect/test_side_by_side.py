@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -82,6 +83,34 @@ def test_an_object_is_named_and_judged_by_its_own_place(tree: Path) -> None:
         for record in records:
             data = Path(record.place).read_bytes()
             assert record == ObjectReader().read(data, record.place, record.path, unpacks=True)
+
+
+@pytest.mark.parametrize("way", ["memory", "no memory", "no descriptors", "no room"])
+def test_large_objects_of_an_archive_are_the_same_by_each_way(
+    way: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = Inspector().read(tree / "all.zip", "all")
+    sizes: list[int] = []
+
+    def written(memory: int, data: bytes) -> None:
+        sizes.append(len(data))
+        original(memory, data)
+        if way == "no room":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    original = side_by_side._written
+    monkeypatch.setattr(side_by_side, "_written", written)
+    monkeypatch.setattr(side_by_side, "BATCH", 1)
+    if way == "no memory":
+        monkeypatch.delattr(os, "memfd_create")
+    if way == "no descriptors":
+        monkeypatch.setattr(side_by_side, "DESCRIPTORS", "/nowhere")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    together = Inspector(jobs=2).read(tree / "all.zip", "all")
+    assert together.records == expected.records
+    assert together.problems == expected.problems
+    assert bool(sizes) is (way in ("memory", "no room"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_what_a_process_that_died_had_is_read_here(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
