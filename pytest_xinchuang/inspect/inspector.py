@@ -16,8 +16,10 @@ from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem
 from pytest_xinchuang.inspect.delivered import Delivered, Inspection
 from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.formats.occurrences import Occurrences
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.kinds import kind_word
+from pytest_xinchuang.inspect.marks import TEXTS
 from pytest_xinchuang.inspect.objects import SCANNED_MACHINES, ObjectReader, Task
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
@@ -78,7 +80,7 @@ class Inspector:
         """
         met: list[_Met] = []
 
-        def on_object(node: Node, name: str, data: Any) -> None:
+        def on_object(node: Node, name: str, data: Any, marks: Occurrences | None) -> None:
             place = node.place if node.kind == "file" else node.within(name)
             digest = hashlib.sha256(data).hexdigest()
             if self.kept is not None:
@@ -86,7 +88,8 @@ class Inspector:
             source = getattr(data, "path", None)
             if source is None and isinstance(data, bytes):
                 source = data
-            task = Task(source, len(data), place, name, digest)
+            marked = marks is None or any(marks.known(text) != [] for text in TEXTS)
+            task = Task(source, len(data), place, name, digest, marked)
             met.append(_Met(node, place, _libc_in(name, data)))
             reading.add(task, data)
 

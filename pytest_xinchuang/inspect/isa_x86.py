@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -247,6 +247,9 @@ class X86Decoding:
         if kind is Kind.CALL:
             loaded.clear()
         return Operation(instruction.ip, instruction.len, kind, target, slot, features)
+
+    def stubs(self, begin: int, end: int) -> Iterable[int]:
+        return range(begin, end, 8)
 
     def text(self, address: int) -> str:
         for instruction in Decoder(64, self.image.bytes_at(address, 15), ip=address):

@@ -58,6 +58,11 @@ def uuencoded(data: bytes) -> bytes:
     return b"begin 755 app\n" + lines + b"`\nend\n"
 
 
+def lines_of(length: int, letters: bytes) -> bytes:
+    """A text in lines of so many letters. 44 is the least in which the first line of base64 is known by gzip's mark."""
+    return b"".join(letters[at : at + length] + b"\n" for at in range(0, len(letters), length))
+
+
 def iso(files: dict[str, bytes]) -> bytes:
     """A plain ISO 9660 image without directories."""
     block, first = 2048, 20
@@ -105,13 +110,16 @@ def hiding(elf: bytes) -> dict[str, bytes]:
         "self.sh": script + base64.encodebytes(elf),
         "long-line.sh": script + base64.b64encode(elf),
         "packed.sh": script + base64.encodebytes(packed),
+        "lines-of-44.sh": script + lines_of(44, base64.b64encode(packed)),
         "uu.sh": b"#!/bin/sh\nuudecode $0\n" + uuencoded(elf),
+        "app.uu": uuencoded(elf),
         "hex.sh": b"#!/bin/sh\nxxd -r -p <<E\n" + binascii.hexlify(elf) + b"\nE\n",
         "loader.py": b"import base64\nDATA = (\n'" + b"'\n    '".join(base64.encodebytes(elf).split()) + b"')\n",
         "escapes.sh": b"#!/bin/sh\nprintf '" + b"".join(b"\\%03o" % c for c in elf) + b"' > app\n",
         "escapes.py": b"open('app', 'wb').write(" + repr(elf).encode() + b")\n",
         "numbers.js": b"write(new Uint8Array([" + b", ".join(b"%d" % c for c in elf) + b"]))",
         "numbers.py": b"DATA = bytes([" + b",\n ".join(b"0x%02x" % c for c in elf) + b"])",
+        "NUMBERS.js": b"write(new Uint8Array([" + b",".join(b"0x%02X" % c for c in elf) + b"]))",
         "b85.py": b'import base64\nD = base64.b85decode("' + base64.b85encode(packed) + b'")\n',
         "bundle.js": b'const d="' + base64.b64encode(elf) + b'"; run(Buffer.from(d, "base64"))',
         "inst.iso": iso({"app": elf, "readme.txt": b"read me"}),
@@ -372,3 +380,11 @@ ANYTHING = random.Random(7).randbytes(8000)
 def test_constants_of_modules_are_no_programs(name: str, rest: str, decodes: bool) -> None:
     text = f"data = base64.b64decode('{base64.b64encode(ANYTHING).decode()}')\n{rest}"
     assert decoded_by_script(text.encode(), name) is decodes
+
+
+def test_a_text_that_is_decoded_has_lines_of_sixty_letters() -> None:
+    script = b"#!/bin/sh\nbase64 -d > /opt/app <<E\n"
+    letters = base64.b64encode(ANYTHING)
+    assert decoded_by_script(script + lines_of(60, letters) + b"E\n")
+    assert not decoded_by_script(script + lines_of(59, letters) + b"E\n")
+    assert not decoded_by_script(lines_of(60, letters))

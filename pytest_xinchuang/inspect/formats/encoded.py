@@ -18,6 +18,12 @@ _BASE64 = re.compile(
     rb"[A-Za-z0-9+/]{40,}(?:(?:\\?\r?\n|\\n|[\"']\s{0,64}\+?\s{0,64}[\"'])[ \t]*[A-Za-z0-9+/]+)*={0,2}"
 )
 _LEADS = (b"f0VMR", b"H4sI", b"UEsDB", b"/Td6W", b"KLUv/", b"Qlpo", b"aHNxc", b"ITxhc", b"7avu2", b"N3q8r")
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+"""The alphabet of base64 (RFC 4648, table 1), hexadecimal digits among it."""
+_AS_A = bytes(ord("a") if byte in _LETTERS else ord(" ") for byte in range(256))
+_ROW = 44
+"""Letters in a row without which neither base64 nor hexadecimal digits of what is looked for stand in a text: four of gzip's
+that lead, and forty."""
 _NOT_BASE64 = re.compile(rb"\\n|[^A-Za-z0-9+/]")
 _LEAST = 160
 """Characters below which there is no room for an object, nor for a container of one."""
@@ -46,12 +52,12 @@ def encoded(text: bytes, *, script: bool) -> Iterator[Hidden]:
     yield from _in_letters(text)
     if not script:
         return
-    if b"\\x7f" in text or b"\\x7F" in text or b"\\177" in text:
+    if b"\\x7" in text or b"\\177" in text:
         for found in islice(_ESCAPED.finditer(text), MOST):
             content = _unescaped(found.group())
             if len(content) >= _HEADER:
                 yield Hidden(found.start(), found.end(), content)
-    if b"127," in text or b"0x7" in text:
+    if _may_be_numbers(text):
         for found in islice(_NUMBERS.finditer(text), MOST):
             content = _from_numbers(found.group())
             if len(content) >= _HEADER:
@@ -61,6 +67,12 @@ def encoded(text: bytes, *, script: bool) -> Iterator[Hidden]:
             content = _from_b85(found.group()) if len(found.group()) >= _LEAST else b""
             if content and not _is_data(content):
                 yield Hidden(found.start(), found.end(), content)
+
+
+def _may_be_numbers(text: bytes) -> bool:
+    """Whether the first and the third byte of ELF's magic stand among numbers: a plain search first, for it is far faster."""
+    decimal = b"127," in text and b"76," in text
+    return decimal or (b"0x7" in text and (b"0x7f," in text or b"0x7F," in text))
 
 
 def _unescaped(text: bytes) -> bytes:
@@ -87,22 +99,28 @@ def _from_b85(text: bytes) -> bytes:
 
 def _in_letters(text: bytes) -> Iterator[Hidden]:
     """Those that are written as base64, in lines of uuencode or in hexadecimal digits."""
-    if any(lead in text for lead in _LEADS):
+    in_a_row = _has_row(text, _ROW)
+    if in_a_row and any(lead in text for lead in _LEADS):
         for found in _BASE64.finditer(text):
             content = from_base64(found.group())
             if content and len(found.group()) >= _LEAST:
                 yield Hidden(found.start(), found.end(), content)
-    if b"begin" in text:
+    if text.startswith(b"begin") or b"\nbegin" in text:
         for found in islice(_UU.finditer(text), MOST):
             end = text.find(b"\n====" if found.group(1) else b"\nend", found.end())
             lines = text[found.end() : end if end >= 0 else len(text)]
             content = from_base64(lines) if found.group(1) else _from_uu(lines)
             if content:
                 yield Hidden(found.start(), found.end() + len(lines), content)
-    if any(lead in text for lead in _HEX_LEADS):
+    if in_a_row and any(lead in text for lead in _HEX_LEADS):
         for found in _HEX.finditer(text):
             digits = re.sub(rb"[^0-9A-Fa-f]", b"", found.group())
             yield Hidden(found.start(), found.end(), bytes.fromhex(digits[: len(digits) // 2 * 2].decode()))
+
+
+def _has_row(text: bytes, least: int) -> bool:
+    """Whether so many letters of base64 stand in a row anywhere: few texts have that, and it is told at the speed of memory."""
+    return text.translate(_AS_A).find(b"a" * least) >= 0
 
 
 def from_base64(text: bytes) -> bytes:
@@ -130,6 +148,8 @@ _DECODERS = re.compile(
     rb"|b64decode|b85decode|a85decode|\bxxd +-r|\bbasenc\b[^\n]{0,200} -d"
 )
 _WORDS = (b"base64", b"b64", b"openssl", b"uudecode", b"85decode", b"xxd", b"basenc")
+_LINE = 60
+"""Letters of the first line of a long text."""
 _LONG = re.compile(rb"[A-Za-z0-9+/]{60,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
 _RUNS = re.compile(
     rb"\b(?:chmod|subprocess|child_process|ctypes|CDLL|dlopen|memfd_create|marshal)\b"
@@ -144,9 +164,10 @@ _CLOSED = 4096
 
 def decoded_by_script(text: bytes, name: str = "") -> bool:
     """Whether a script decodes a long text that it carries, which is of no kind that is known: it may be anything."""
-    if name.endswith(MODULES) and _RUNS.search(text) is None:
+    # What costs least comes first: most scripts have no such text.
+    if not _has_row(text, _LINE) or not any(word in text for word in _WORDS) or _DECODERS.search(text) is None:
         return False
-    if not any(word in text for word in _WORDS) or _DECODERS.search(text) is None:
+    if name.endswith(MODULES) and _RUNS.search(text) is None:
         return False
     known = [(hidden.begin, hidden.end) for hidden in islice(encoded(text, script=True), MOST)]
     for found in _LONG.finditer(text):
