@@ -73,6 +73,7 @@ class Root:
         files: path without a leading slash -> the object there, None where it is none.
         links: path -> target of the symbolic links.
         texts: path -> content of the files that say something of the whole.
+        scripts: path -> first line of the files that the kernel runs by what that names.
         outer: the root in which the container of this one stands.
         name: where in that.
         computed: scripts of its packages make files whose names cannot be read from them.
@@ -89,6 +90,7 @@ class Root:
     files: dict[str, ElfRecord | None] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
+    scripts: dict[str, bytes] = field(default_factory=dict)
     outer: Root | None = None
     computed: bool = False
     whole: bool = False
@@ -181,31 +183,6 @@ class Root:
             return "musl" if "musl" in loader.file_name else "glibc"
         return self.libc(record.elf.machine) or (self.outer.libc_of(record) if self.outer is not None else None)
 
-    @property
-    def started(self) -> ElfRecord | None:
-        """The program that an image starts; None: it is no object, it is not there, or nothing is said.
-
-        An engine looks along ``PATH`` for a name without a slash, and in the working directory for one with it.
-        """
-        return next((found for path in self._starts() if (found := self.at(path))), None)
-
-    @property
-    def lacks_start(self) -> bool:
-        """Whether it is an image whose layers are all there, and what it starts, a program or a script, is not in it."""
-        paths = list(self._starts())
-        return self.whole and bool(paths) and all(self.resolve(path) is None for path in paths)
-
-    def _starts(self) -> Iterator[str]:
-        """Where what an image starts may be."""
-        if not self.start.words:
-            return
-        program = self.start.words[0]
-        if "/" in program:
-            yield posixpath.join("/", self.start.directory, program)
-            return
-        for each in self.start.environment.get("PATH", SEARCHED).split(":"):
-            yield posixpath.join(each, program)
-
     def loader_of(self, record: ElfRecord) -> ElfRecord | None:
         """The loader that a program names, where it is delivered."""
         named = record.elf.interpreter
@@ -241,10 +218,12 @@ class Root:
             self.links.pop(path, None)
             self.files[path] = objects.get(_clean(name))
             self.texts.pop(path, None)
+            self.scripts.pop(path, None)
         for path, record in objects.items():
             path = prefix + path
             self.files.setdefault(other.get(path, path), record)  # a file that is delivered by itself
         self.texts |= {prefix + _clean(name): text for name, text in node.texts.items()}
+        self.scripts |= {prefix + _clean(name): line for name, line in node.scripts.items()}
         for name, target in node.links.items():
             path = other.get(prefix + _clean(name), prefix + _clean(name))
             self.files.pop(path, None)

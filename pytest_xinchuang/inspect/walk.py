@@ -22,7 +22,7 @@ from pytest_xinchuang.inspect.formats import upx
 from pytest_xinchuang.inspect.formats.among import among, debug_data
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
-from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere
+from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere, note_script
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
 from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
 from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, embedded
@@ -197,6 +197,7 @@ class Walker:
             node.modes[inside] = stat.S_IMODE(mode)
             with (held := mapped(path)) as data:
                 note_elsewhere(node, inside, bytes(data[:4096]))
+                note_script(node, inside, bytes(data[:HEAD]))
                 self._blob(node, inside, data, 0, regions=held.regions)
 
     def _check_loop(self, node: Node, path: Path, inside: str) -> None:
@@ -451,6 +452,7 @@ class Walker:
         try:
             head = member.peek(HEAD)
             note_elsewhere(node, name, head)
+            note_script(node, name, head)
             if kind_of(head, name) is None and not is_text(name) and not is_blob(name) and is_inert(head, name):
                 return
             if self._opaque(head, name):

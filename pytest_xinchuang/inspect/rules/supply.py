@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Architecture
-from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.artifact import Node, printable
 from pytest_xinchuang.inspect.delivery import Doubt, Kind, Root
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
@@ -17,6 +17,7 @@ from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.npm import STEPS, fetches, manifest_of
 from pytest_xinchuang.inspect.search import How, Search, Supply
+from pytest_xinchuang.inspect.starting import startup_of
 from pytest_xinchuang.messages import Message, _, verbatim
 
 SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
@@ -104,14 +105,17 @@ def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRe
     told: set[tuple[str, str]] = set()
     foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
     whole = root.whole or root.libc(judge.platform.architecture.elf_machine) is not None
-    started = root.started
-    if root.lacks_start:
+    startup = startup_of(root)
+    started = {id(program) for program in startup.programs}
+    if startup.lacking:
         # A volume may bring it, and whoever starts the image may name something else.
-        judge.find("XC-DLV-009", Certainty.UNDECIDED, root.place, program=root.start.words[0])
+        judge.find("XC-DLV-009", Certainty.UNDECIDED, root.place, program=startup.lacking)
+    for fault in startup.faults:
+        judge.find("XC-DLV-011", Certainty.CERTAIN, root.place, script=printable(fault.script), why=fault.why)
     programs = [record for record in taken if record.elf.interpreter is not None]
-    for program in sorted(programs, key=lambda record: record is not started):
-        # Of an image one program is started for certain; not each of the others ever is.
-        certainty = Certainty.CERTAIN if program is started else Certainty.GUARDED
+    for program in sorted(programs, key=lambda record: id(record) not in started):
+        # Of an image some programs are started for certain; not each of the others ever is.
+        certainty = Certainty.CERTAIN if id(program) in started else Certainty.GUARDED
         loader = root.loader_of(program)
         if root.whole and (loader is None or loader.elf.machine != program.elf.machine):
             judge.find("XC-DLV-008", certainty, program.place, interpreter=program.elf.interpreter)
