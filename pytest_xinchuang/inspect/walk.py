@@ -18,7 +18,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
-from pytest_xinchuang.inspect.formats import upx
+from pytest_xinchuang.inspect.formats import sqlite, upx
 from pytest_xinchuang.inspect.formats.among import among, debug_data
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
@@ -29,6 +29,7 @@ from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, 
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
 from pytest_xinchuang.inspect.formats.members import members
+from pytest_xinchuang.inspect.formats.sqlite import is_sqlite
 from pytest_xinchuang.inspect.held import Held, Regions, mapped, part_of
 from pytest_xinchuang.inspect.kernel_module import MOST_SYMVERS, is_symvers
 from pytest_xinchuang.inspect.maintainer import MOST as MOST_READ
@@ -335,7 +336,7 @@ class Walker:
                     child.facts["all"] = "data"
                 node.children.append(child)
             self._count_member()
-            inside = f"0x{base + hidden.begin:x}"
+            inside = hidden.name or f"0x{base + hidden.begin:x}"
             child.members.append(inside)
             if hidden.content is not None:
                 self.expanded(len(hidden.content), len(hidden.content), hidden.end - hidden.begin)
@@ -390,6 +391,8 @@ class Walker:
                         self._blob(node, name, rest, depth, top=top)
             elif is_plain(data) and len(data) <= self.bounds.in_memory:
                 self._text(node, name, bytes(data), depth, place, script=name.endswith(SCRIPTS))
+            elif is_sqlite(data):
+                self._embedded(node, name, sqlite.values(data, self), data, depth, place, data_of_program=True)
             elif not is_inert(data, name):
                 begin = zip_at_end(data)
                 if begin is not None:
@@ -471,6 +474,7 @@ class Walker:
     def _opaque(head: bytes, name: str) -> bool:
         """Whether a member is data of no kind that can be told from its beginning."""
         known = kind_of(head, name) is not None or unread_format(head) is not None
+        known = known or is_sqlite(head)
         return not known and not is_text(name) and not is_blob(name) and not is_script(head) and not is_plain(head)
 
     def _stream(self, node: Node, name: str, member: ContainedFile, depth: int) -> None:
