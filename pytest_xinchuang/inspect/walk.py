@@ -21,6 +21,7 @@ from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
 from pytest_xinchuang.inspect.formats import sqlite, upx
 from pytest_xinchuang.inspect.formats.among import among, debug_data
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
+from pytest_xinchuang.inspect.formats.choosers import is_chooser
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
 from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere, note_script
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
@@ -360,7 +361,7 @@ class Walker:
         most = MOST_SYMVERS if is_symvers(name) else MOST_TEXT
         if name.rpartition("/")[2] in MAINTAINER_SCRIPTS:
             data = data[: MOST_READ + 1]  # of a longer one it is left open what it makes
-        elif not (is_text(name) or blob) or len(data) >= most:
+        elif not (is_text(name) or blob or is_chooser(node, name, data)) or len(data) >= most:
             return
         self._kept += len(data)
         if self._kept > self.bounds.texts:
