@@ -172,7 +172,7 @@ def test_words_of_which_nothing_is_known_are_told() -> None:
 
 
 CONTROL = "Package: app\nVersion: 1\nArchitecture: arm64\n"
-POST = 1024
+POST, POSTTRANS = 1024, 1152
 
 
 def told(path: Path, platforms: Platforms) -> list[tuple[str, Certainty]]:
@@ -244,6 +244,15 @@ def test_a_library_that_the_package_takes_away_when_it_is_installed(
         else:
             path.write_bytes(containers.rpm(files, "app", "aarch64", more={POST: script}))
         assert told(path, platforms) == wanted, script
+
+
+def test_each_script_of_an_rpm_ends_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.rpm"
+    more = {POST: "ln -s /opt/a /usr/bin/a\nexit 0\n", POSTTRANS: "rm -f /usr/lib/libx.so\n"}
+    path.write_bytes(containers.rpm({"usr/lib/libx.so": b"x"}, "app", "aarch64", more=more))
+    (root,) = Inspector(isa=False).read(path).delivery.roots
+    assert root.doubts["usr/lib/libx.so"].sure and "usr/lib/libx.so" not in root.files
+    assert root.links == {"usr/bin/a": "/opt/a"}
 
 
 @pytest.mark.tools
