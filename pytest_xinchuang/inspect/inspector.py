@@ -213,7 +213,8 @@ class Verdicts:
         if node.kind == "wheel":
             proceed = wheels.check_wheel(judge, node, records)
             judged = judged or any(
-                f.code in ("XC-PKG-001", "XC-PKG-007") and node.place in f.object for f in judge.findings
+                f.code in ("XC-PKG-001", "XC-PKG-007") and f.certainty is Certainty.CERTAIN and node.place in f.object
+                for f in judge.findings
             )
         elif node.kind in ("deb", "rpm"):
             proceed = packages.check_package(judge, node)

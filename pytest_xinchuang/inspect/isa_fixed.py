@@ -24,6 +24,9 @@ from pytest_xinchuang.inspect.isa_hits import (
     Question,
 )
 from pytest_xinchuang.inspect.isa_loong64 import LOONG64
+from pytest_xinchuang.inspect.isa_wrappers import ARM64 as OF_ARM64
+from pytest_xinchuang.inspect.isa_wrappers import LOONG64 as OF_LOONG64
+from pytest_xinchuang.inspect.isa_wrappers import wrapped_calls
 
 CHUNK = 1 << 22
 """Words looked at in one go: 16 MiB of code, so that temporaries stay small."""
@@ -104,6 +107,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
     arm = elf.machine == "EM_AARCH64"
     questions: list[Question] = []
     calls: list[tuple[int, int]] = []
+    unset: list[int] = []
     uses: dict[int, str] = {}
     helpers: list[int] = []
     tables: Counter[str] = Counter()
@@ -113,6 +117,8 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
         base = part.offset if elf.relocatable else part.address
         words = np.frombuffer(data, dtype="<u4", count=part.size // 4, offset=part.offset)
         calls += _kernel_calls(words, base, arm)
+        traps = np.flatnonzero(words == np.uint32(SVC if arm else SYSCALL)).tolist()
+        unset += {base + 4 * at for at in traps} - dict(calls).keys()
         known = _Known(words)
         seen_there = table.find(words)
         places = np.array([index for index, _encoding in seen_there], dtype=np.int64)
@@ -149,15 +155,21 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             counts[key] += 1
             if seen is None:
                 grouped[key] = Hit(feature, address, text or encoding.name, function, sure=sure)
+    if unset and not elf.is_go:
+        calls += wrapped_calls(elf, data, sorted(unset), OF_ARM64 if arm else OF_LOONG64)
     few = tuple(questions[:MAX_QUESTIONS])
     found = [replace(hit, count=counts[key]) for key, hit in grouped.items()]
     return Hits(found, few, len(questions) > len(few), tuple(calls[:MAX_CALLS]), tuple(helpers), uses)
 
 
+SVC, SYSCALL = 0xD4000001, 0x002B0000
+"""``svc #0`` and ``syscall 0``, by which programs call Linux."""
+
+
 def _kernel_calls(words: Any, base: int, arm: bool) -> list[tuple[int, int]]:
     """System calls whose number is set by one of the few instructions before: ``mov w8, #n`` or ``li.w $a7, n``."""
     found = []
-    instruction = 0xD4000001 if arm else 0x002B0000
+    instruction = SVC if arm else SYSCALL
     for index in np.flatnonzero(words == np.uint32(instruction)).tolist():
         for before in range(index - 1, max(index - 1 - NUMBER_BEFORE, -1), -1):
             word = int(words[before])

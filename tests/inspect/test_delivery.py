@@ -20,6 +20,7 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules import npm
 from pytest_xinchuang.inspect.search import How, Search
+from pytest_xinchuang.inspect.starting import interpreter_of
 from tests.inspect import containers
 from tests.inspect.test_rules import codes, elf, found
 from tests.inspect.test_rules import tools as tools
@@ -644,7 +645,6 @@ def test_a_file_for_another_libc_by_its_name_alone(tools: Tools, platforms: Plat
         ({"Entrypoint": ["/srv/ap"]}, {}, False),
         ({"Cmd": ["app"]}, {}, False),
         ({"Entrypoint": ["./app"], "WorkingDir": "/opt"}, {}, False),
-        ({"Cmd": ["/bin/sh", "-c", "/srv/app"]}, {}, False),
         ({"Entrypoint": ["/srv/app"]}, {"srv/.wh.app": b""}, False),
         ({"Entrypoint": ["/srv/app"]}, {".wh.srv": b""}, False),
     ],
@@ -738,3 +738,70 @@ def test_a_packages_script_may_be_a_program(tools: Tools, platforms: Platforms) 
         package = containers.deb({"opt/app": made[Arch.ARM64]}, control, {"postinst": made[arch]})
         path = tools.file(f"{arch}.deb", package)
         assert codes(path, "phytium_d2000-uos_desktop_20", platforms) == wanted, arch
+
+
+@pytest.mark.parametrize(("line", "wanted"), [
+    (b"#!/bin/sh\n", ("/bin/sh", "")), (b"#! /usr/bin/env\tpython3 -u \n", ("/usr/bin/env", "python3 -u")),
+    (b"#!/bin/sh\r\n", ("/bin/sh\r", "")), (b"#!/bin/sh -e\r\n", ("/bin/sh", "-e\r")), (b"#!\n", ("", "")),
+    (b"#!/bin/sh", ("/bin/sh", "")),
+    (b"#!" + b"/a" * 200, ("", "")), (b"#!/bin/x " + b"a" * 400, ("/bin/x", "a" * 247)),
+])  # fmt: skip
+def test_the_first_line_of_a_script_is_read_as_the_kernel_reads_it(line: bytes, wanted: tuple[str, str]) -> None:
+    assert interpreter_of(line) == wanted
+
+
+def scripted(tools: Tools) -> dict[str, bytes]:
+    """The programs of an image by which scripts are run, linked statically."""
+    program = tools.c(Arch.ARM64, "void _start(void) { for (;;) ; }\n", "-nostdlib", "-static")
+    return {"bin/sh": program, "usr/bin/env": program, "usr/bin/python3": program, "usr/local/bin/node": program}
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("first", "lacking"), [
+    ("#!/bin/sh\n", False), ("#!/bin/sh -e\n", False), ("#! /usr/bin/env python3\n", False), ("#!/usr/bin/env node\n", False),
+    ("#!/usr/bin/env -S python3 -u\n", False), ("#!/usr/bin/env -S A=1 python3\n", False), ("#!/usr/bin/python3", False),
+    ("#!/bin/bash\n", True), ("#!/bin/sh\r\n", True), ("#!/bin/sh -e\r\n", True), ("#!/usr/bin/env python3\r\n", True),
+    ("#!/usr/bin/env bash\n", True), ("#!/usr/bin/env python3 -u\n", True), ("#!/usr/bin/env -S bash -e\n", True),
+    ("#!\n", True),
+])  # fmt: skip
+def test_what_runs_the_script_that_an_image_starts(
+    first: str, lacking: bool, tools: Tools, platforms: Platforms
+) -> None:
+    files = {**scripted(tools), "entry": first.encode() + b"exec true\n" if first.endswith("\n") else first.encode()}
+
+    def told(files: dict[str, bytes], *above: dict[str, bytes], **settings: object) -> list[tuple[str, Certainty]]:
+        path = tools.file("image.tar", containers.saved_image(layered(files, *above), "arm64", **settings))
+        return [(f.code, f.certainty) for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE]
+
+    wanted = [("XC-DLV-011", Certainty.CERTAIN)] if lacking else []
+    assert told(files, Entrypoint=["/entry"]) == wanted
+    assert told(files, Cmd=["entry"], Env=["PATH=/:/usr/bin:/usr/local/bin"]) == wanted
+    # Through another script; and it is not what is started.
+    assert told({**files, "first": b"#!/entry\n"}, Entrypoint=["/first"]) == wanted
+    assert told(files, Entrypoint=["/bin/sh"]) == []
+    assert told(files, {".wh.entry": b""}, Entrypoint=["/entry"]) == [("XC-DLV-009", Certainty.UNDECIDED)]
+
+
+@pytest.mark.tools
+def test_what_runs_a_script_has_to_run_itself(tools: Tools, platforms: Platforms) -> None:
+    shell = tools.c(Arch.ARM64, "int main(void) { return 0; }\n")
+    other = tools.c(Arch.LOONG64, "void _start(void) { for (;;) ; }\n", "-nostdlib", "-static")
+    entry = {"entry": b"#!/bin/bash\n"}
+
+    def told(files: dict[str, bytes], *words: str) -> set[tuple[str, Certainty]]:
+        path = tools.file("image.tar", containers.saved_image(layered(files), "arm64", Entrypoint=list(words)))
+        return {(f.code, f.certainty) for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE}
+
+    # Its loader is not there; it is for another machine; the scripts run each other without an end.
+    assert ("XC-DLV-008", Certainty.CERTAIN) in told({**entry, "bin/bash": shell}, "/entry")
+    assert ("XC-ELF-001", Certainty.CERTAIN) in told({**entry, "bin/bash": other}, "/entry")
+    assert told({"entry": b"#!/entry\n"}, "/entry") == {("XC-DLV-011", Certainty.CERTAIN)}
+    # The shell's form.
+    static = scripted(tools)
+    assert told({"bin/sh": static["bin/sh"], "app": static["bin/sh"]}, "/bin/sh", "-c", "exec /app --x") == set()
+    assert told({"app": static["bin/sh"]}, "/bin/sh", "-c", "exec /app --x") == {("XC-DLV-011", Certainty.CERTAIN)}
+    assert told({"bin/sh": static["bin/sh"]}, "/bin/sh", "-c", "exec /app") == {("XC-DLV-009", Certainty.UNDECIDED)}
+    assert told({"bin/sh": static["bin/sh"]}, "/bin/sh", "-c", "cd /a && ./app") == set()
+    assert ("XC-DLV-008", Certainty.CERTAIN) in told(
+        {"bin/sh": static["bin/sh"], "app": shell}, "/bin/sh", "-c", "/app"
+    )

@@ -7,9 +7,12 @@ import binascii
 import bz2
 import gzip
 import lzma
+import pickle
 import random
 import struct
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,9 +47,9 @@ def told(path: Path, platforms: Platforms) -> set[tuple[str, Certainty]]:
     return {(f.code, f.certainty) for f in found if f.certainty is not Certainty.NOTE}
 
 
-def with_data(data: bytes) -> bytes:
+def with_data(data: bytes, program: bytes = GOOD) -> bytes:
     """A program with these bytes in its segment, among others."""
-    whole = bytearray(GOOD.ljust(4096, b"\0") + data + b"behind it")
+    whole = bytearray(program.ljust(4096, b"\0") + data + b"behind it")
     (begin,) = struct.unpack_from("<Q", whole, 32)
     struct.pack_into("<I", whole, begin + 4, 4)  # no code is in it
     struct.pack_into("<QQ", whole, begin + 32, len(whole), len(whole))
@@ -388,3 +391,56 @@ def test_a_text_that_is_decoded_has_lines_of_sixty_letters() -> None:
     assert decoded_by_script(script + lines_of(60, letters) + b"E\n")
     assert not decoded_by_script(script + lines_of(59, letters) + b"E\n")
     assert not decoded_by_script(lines_of(60, letters))
+
+
+def large(program: bytes) -> bytes:
+    """A program that takes several pages."""
+    return with_data(bytes(range(256)) * 64, program)
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, lzma.compress, zstandard.compress, bz2.compress])
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_program_in_a_database(
+    packed: Callable[[bytes], bytes], journal: str, platforms: Platforms, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zip"
+    other = [("XC-BAD-010", Certainty.UNDECIDED)]
+    for values, wanted in (
+        ((b"x" * 5000, packed(large(BAD))), other),
+        ((base64.b64encode(large(BAD)).decode(),), other),
+        ((containers.tar({"bin/app": BAD}),), other),
+        ((packed(large(GOOD)), packed(large(BAD))), []),
+        ((packed(b"text " * 1000), None, 7, 1.5, "text", b"y" * 9000), []),
+    ):
+        path.write_bytes(
+            containers.zipped({"good": GOOD, "data/store.db": containers.database(*values, journal=journal, page=512)})
+        )
+        assert sorted(told(path, platforms)) == wanted, values
+        # By itself too.
+        (tmp_path / "store.db").write_bytes(containers.database(*values, journal=journal))
+        assert bool(told(tmp_path / "store.db", platforms)) is bool(wanted) or not wanted
+
+
+def test_a_database_that_cannot_be_read_is_open(platforms: Platforms, tmp_path: Path) -> None:
+    whole = containers.database(large(BAD))
+    path = tmp_path / "a.zip"
+    for damaged in (
+        whole[:3000],
+        whole[:100],
+        whole[:4096] + bytes(len(whole) - 4096),
+        whole.replace(b"CREATE", b"CREASE"),
+    ):
+        path.write_bytes(containers.zipped({"good": GOOD, "store.db": damaged}))
+        assert {certainty for _code, certainty in told(path, platforms)} == {Certainty.UNDECIDED}
+
+
+def test_programs_in_what_python_and_git_keep(platforms: Platforms, tmp_path: Path) -> None:
+    """Pickles and arrays have a program's bytes as they are; a pack of Git's has them compressed, and is open."""
+    path = tmp_path / "a.zip"
+    for name, data, wanted in (
+        ("a.pkl", pickle.dumps({"app": large(BAD)}), "XC-BAD-010"),
+        ("a.pkl", pickle.dumps({"app": JUNK}), ""),
+        ("pack-1.pack", b"PACK\0\0\0\2\0\0\0\1" + zlib.compress(large(BAD)), "XC-BAD-006"),
+    ):
+        path.write_bytes(containers.zipped({"good": GOOD, name: data}))
+        assert [code for code, _certainty in told(path, platforms)] == ([wanted] if wanted else [])

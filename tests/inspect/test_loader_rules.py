@@ -24,7 +24,7 @@ from pytest_xinchuang.inspect.loader.rules import refusals
 from pytest_xinchuang.inspect.loader.versions import Library, Reach, by_facts, split
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
-from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_symbols
+from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_loading, check_symbols
 from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
@@ -77,6 +77,21 @@ def test_static_tls(
     assert [(f.code, f.certainty) for f in judge.findings] == ([wanted] if wanted else [])
     for finding in judge.findings:
         assert "{" not in load_findings().text(finding).render("zh")
+
+
+@pytest.mark.parametrize(("libc", "user", "wanted"), [
+    ("glibc", PROGRAM, []), ("musl", PROGRAM, []),
+    ("glibc", {"kind": "dyn"}, [("XC-ELF-022", MAY)]), ("musl", {"kind": "dyn"}, [("XC-ELF-054", MAY)]),
+])  # fmt: skip
+def test_static_tls_of_what_is_loaded_when_the_program_starts(
+    libc: str, user: dict[str, object], wanted: list[tuple[str, Certainty]], platforms: Platforms
+) -> None:
+    fields = {"static_tls": True, "own_tls_offsets": True, "tls_size": 4096, "tls_align": 8, "soname": "libx.so.1"}
+    library = ElfRecord("x/libx.so.1", "libx.so.1", elf(kind="dyn", **fields))
+    around = Closure([library, ElfRecord("x/user", "user", elf(**user, libraries=("libx.so.1",)))])
+    judge = Judge(platforms.get("kunpeng"))
+    check_loading(judge, library, Surroundings(around.pulled(library), libc=libc, closure=around))
+    assert [(f.code, f.certainty) for f in judge.findings if f.code in ("XC-ELF-022", "XC-ELF-054")] == wanted
 
 
 LATER, EARLIER = replace(ARM, version=(2, 38)), replace(ARM, version=(2, 28))

@@ -37,11 +37,15 @@ MOST = 64
 
 @dataclass(frozen=True)
 class Hidden:
-    """Something inside of a file: from byte ``begin`` on, ``content`` if it had to be decoded, else the file's own bytes."""
+    """Something inside of a file: from byte ``begin`` on, ``content`` if it had to be decoded, else the file's own bytes.
+
+    ``name``: how a person finds what has no place of its own in the file.
+    """
 
     begin: int
     end: int
     content: bytes | None = None
+    name: str = ""
 
 
 def embedded(data: Any, begin: int, end: int, magics: Iterable[int] | None = None) -> Iterator[Hidden]:

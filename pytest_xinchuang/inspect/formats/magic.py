@@ -87,6 +87,7 @@ UNREAD_FORMATS = {
     b"\x85\x19\x03\x20": _("a file system ({name})", name="JFFS2"),
     b"sqsh": _("a squashfs in big endian order"),
     b"\x27\x05\x19\x56": _("an image of U-Boot's"),
+    b"PACK\0\0\0\x02": _("a pack of Git's"),
 }
 """First bytes of containers that are known and not read (file(1)'s magic): what they hold is unknown, and may be anything.
 

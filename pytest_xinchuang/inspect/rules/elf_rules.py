@@ -337,11 +337,22 @@ def check_loader(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
         )
 
 
+def _check_static_tls(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    libc = around.libc or judge.platform.system.libc
+    pulled = bool(around.pulled)
+    if around.closure is not None and pulled:
+        if around.closure.comes_at_start(record):
+            return  # it gets its place when the program starts, whatever it wants
+        # What a plug-in is linked with is opened late along with it: musl refuses that, glibc may.
+        pulled = libc != "musl"
+    check_static_tls(judge, record, pulled=pulled, libc=libc)
+
+
 def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
     """Thread-local storage, stack, relocations, search paths."""
     elf = record.elf
     library = elf.kind == "dyn" and not elf.pie
-    check_static_tls(judge, record, pulled=bool(around.pulled), libc=around.libc or judge.platform.system.libc)
+    _check_static_tls(judge, record, around)
     # glibc's default for x86-64 is an executable stack (stackinfo.h); elsewhere the kernel's and the loader's is not.
     asks = elf.exec_stack or (elf.exec_stack is None and elf.machine == "EM_X86_64" and bool(elf.segments))
     if asks and elf.kind in ("dyn", "exec") and not elf.detached:

@@ -11,6 +11,7 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.choosers import choosers
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
@@ -221,10 +222,11 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
         return True
     shown = ".".join(tags)
     if tags == ["any"]:
-        for record in records:
+        certainty = _certainty_of_any(judge, node, records)
+        for record in records if certainty is not None else ():
             judge.find(
                 "XC-PKG-007",
-                Certainty.CERTAIN,
+                certainty or Certainty.CERTAIN,
                 node.place,
                 package=node.name,
                 tag="any",
@@ -246,6 +248,39 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
     if accepted:
         judge.find("XC-PKG-003", Certainty.CERTAIN, node.place, package=node.name, tags=shown, accepted=accepted)
     return not accepted
+
+
+def _certainty_of_any(judge: Judge, node: Node, records: list[ElfRecord]) -> Certainty | None:
+    """How certain it is that a wheel for every platform is none; None: its Python chooses among files for architectures.
+
+    It chooses where each file has a word for its architecture in its path and a source asks for the machine. That the
+    platform's own is not among them is told of their roles.
+    """
+    own = judge.platform.architecture
+    words = {record.place: _words_of(record.path) for record in records}
+    if not records or not all(words.values()) or len({record.elf.machine for record in records}) < 2:
+        return Certainty.CERTAIN
+    mine = [record for record in records if record.elf.machine == own.elf_machine]
+    asking = choosers(node)
+    if not mine:
+        return None if asking else Certainty.CERTAIN
+    said = {chooser.may_choose(own) for chooser in asking}
+    if True in said:
+        return None
+    # Without a word of its own it uses what the machine is called, and so the path has to.
+    called = own.names.get("wheel", own.uname)
+    return None if None in said and all(called in record.path for record in mine) else Certainty.UNDECIDED
+
+
+def _words_of(path: str) -> bool:
+    return _ARCHITECTURES.search(path) is not None
+
+
+_ARCHITECTURES = re.compile(
+    r"(?:^|[/_.-])(?:amd64|x86[_-]64|x64|arm64|aarch_?64|loong(?:arch)?_?64|i[3-6]86|x86|armv?[5-8]?\w{0,2}|ppc64\w*|s390x|riscv64|"
+    r"win(?:32|64)|mips\w*)(?=$|[/_.-])"
+)
+"""Words for architectures in a path."""
 
 
 _EXTENSION = re.compile(
