@@ -188,7 +188,8 @@ class Verdicts:
         check_closure(self.judge, closure)
         self._run_times(inspection.root, delivered)
         for root in delivered.roots:
-            supply.check_supply(self.judge, root, inspection.search(root), delivered.taken_of(root.records))
+            mine = delivered.taken_of(root.records)
+            supply.check_supply(self.judge, root, inspection.search(root), mine, closure.shipped)
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
             packages.check_system(self.judge, inspection.root)

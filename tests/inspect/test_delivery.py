@@ -534,6 +534,28 @@ def test_the_loader_finds_what_is_delivered_or_it_is_told(tools: Tools, platform
     assert codes(tools.file("linked.tar", linked), "kunpeng", platforms) == set()
 
 
+def test_a_library_that_nothing_brings_leaves_a_program_open(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.LOONG64, LIBRARY, "-Wl,-soname,libanswer.so.7", shared=True)
+    app = tools.c(Arch.LOONG64, PROGRAM, "-Wl,-rpath,$ORIGIN/../lib", stubs={"libanswer.so.7": library})
+    unknown = {("XC-DLV-010", Certainty.UNDECIDED)}
+    control = "Package: app\nVersion: 1\nArchitecture: loong64\nDepends: libanswer7\n"
+    uos = "loongson_3a5000-uos_desktop_25"
+    known = tools.c(Arch.LOONG64, LIBRARY, "-Wl,-soname,libz.so.1", shared=True)
+    for name, path, platform, wanted in (
+        ("alone", tools.file("app", app), "loongson", unknown),
+        ("archive", tools.zip("a.zip", {"bin/app": app}), "loongson", unknown),
+        ("below", tools.zip("b.zip", {"bin/app": app, "lib/libanswer.so.7": library}), "loongson", set()),
+        # What a package depends on is its package manager's to bring, and a plug-in's is its program's.
+        ("deb", tools.deb("app.deb", control, {"usr/bin/app": app}), uos, set()),
+        ("library", tools.file("libuse.so", tools.c(Arch.LOONG64, PROGRAM.replace("main", "use"), shared=True,
+                                                    stubs={"libanswer.so.7": library})), "loongson", set()),
+        ("known", tools.file("known", tools.c(Arch.LOONG64, PROGRAM, stubs={"libz.so.1": known})), "loongson", set()),
+    ):  # fmt: skip
+        told = [f for f in found(path, platform, platforms) if f.certainty is not Certainty.NOTE]
+        assert {(f.code, f.certainty) for f in told} == wanted, name
+        assert all(f.params["library"] == "libanswer.so.7" for f in told)
+
+
 def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) -> None:
     # The path in the program is exchanged for one of the same length.
     app = tools.c(Arch.ARM64, "int main(void) { return 0; }\n")
@@ -702,7 +724,7 @@ def test_a_librarys_link_that_leads_nowhere_is_not_left_to_the_system(tools: Too
     for name, target, wanted in (
         ("good", "libanswer.so.1.0", set()),
         ("lost", "libanswer.so.1.1", {("XC-DLV-003", Certainty.UNDECIDED)}),
-        ("system", "/usr/lib64/libanswer.so.1", set()),
+        ("system", "/usr/lib64/libanswer.so.1", {("XC-DLV-010", Certainty.UNDECIDED)}),
     ):
         files = {"bin/app": app, **({"lib/libanswer.so.1.0": library} if name == "good" else {})}
         path = tools.file(f"{name}.tar", containers.linked_tar(files, {"lib/libanswer.so.1": target}))
