@@ -183,6 +183,16 @@ class Root:
             return "musl" if "musl" in loader.file_name else "glibc"
         return self.libc(record.elf.machine) or (self.outer.libc_of(record) if self.outer is not None else None)
 
+    def has_loader_below(self, record: ElfRecord) -> bool:
+        """Whether the loader that a program names stands below another directory: whose content may be what is installed."""
+        if record.elf.interpreter is None or self.kind is not Kind.TREE:
+            return False
+        end = "/" + record.elf.interpreter.strip("/")
+        return any(
+            each is not None and each.elf.machine == record.elf.machine and f"/{path}".endswith(end)
+            for path, each in self.files.items()
+        )
+
     def loader_of(self, record: ElfRecord) -> ElfRecord | None:
         """The loader that a program names, where it is delivered."""
         named = record.elf.interpreter

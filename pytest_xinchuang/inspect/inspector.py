@@ -29,7 +29,7 @@ from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
 from pytest_xinchuang.inspect.rules.elsewhere import check_elsewhere
 from pytest_xinchuang.inspect.rules.embedded import check_embedded, is_embedded
-from pytest_xinchuang.inspect.rules.go_rules import check_go
+from pytest_xinchuang.inspect.rules.go_rules import check_go, check_system
 from pytest_xinchuang.inspect.rules.interpreters import check_interpreters
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.java import check_java
@@ -191,7 +191,8 @@ class Verdicts:
         check_closure(self.judge, closure)
         self._run_times(inspection.root, delivered)
         for root in delivered.roots:
-            supply.check_supply(self.judge, root, inspection.search(root), delivered.taken_of(root.records))
+            mine = delivered.taken_of(root.records)
+            supply.check_supply(self.judge, root, inspection.search(root), mine, closure.shipped)
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
             packages.check_system(self.judge, inspection.root)
@@ -261,13 +262,14 @@ class Verdicts:
         # copied out to the host.
         libc = root.libc_of(record) or (record.elf.libc if root.whole and record.elf.interpreter else None)
         release = closure.glibc if libc == "glibc" else None
-        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release, closure)
+        below = root.has_loader_below(record)
+        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release, closure, below)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
         if self.freestanding:
             elf_rules.check_freestanding(self.judge, record)
-        if not check_machine(self.judge, record, around):
+        if not (check_system(self.judge, record) and check_machine(self.judge, record, around)):
             return
         check_symbols(self.judge, record, around)
         if around.libc is None:

@@ -241,6 +241,8 @@ X86, ARM = "EM_X86_64", "EM_AARCH64"
         ({"prebuilds/linux-x64/a.node": X86, "prebuilds/linux-arm64/a.node": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
         ({"liba-x86_64.so": X86, "liba-aarch64.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
         ({"n-linux-x86_64.jar!n.so": X86, "n-linux-aarch_64.jar!n.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"linux-64/a.so": X86, "linux-aarch64/a.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"tool-linux-64": X86, "other-linux-arm64": ARM}, [Choice.LACKING, Choice.TAKEN]),
         ({"lib/ggml-haswell.so": X86, "lib/ggml-armv8.2_1.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
         ({"lib/libz.so.1": ARM, "lib/glibc-hwcaps/x86-64-v3/libz.so.1": X86}, [Choice.TAKEN, Choice.PASSED_OVER]),
         ({"tool": ARM, "tool_amd64": X86}, [Choice.TAKEN, Choice.PASSED_OVER]),
@@ -533,6 +535,28 @@ def test_the_loader_finds_what_is_delivered_or_it_is_told(tools: Tools, platform
     assert codes(tools.file("linked.tar", linked), "kunpeng", platforms) == set()
 
 
+def test_a_library_that_nothing_brings_leaves_a_program_open(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.LOONG64, LIBRARY, "-Wl,-soname,libanswer.so.7", shared=True)
+    app = tools.c(Arch.LOONG64, PROGRAM, "-Wl,-rpath,$ORIGIN/../lib", stubs={"libanswer.so.7": library})
+    unknown = {("XC-DLV-012", Certainty.UNDECIDED)}
+    control = "Package: app\nVersion: 1\nArchitecture: loong64\nDepends: libanswer7\n"
+    uos = "loongson_3a5000-uos_desktop_25"
+    known = tools.c(Arch.LOONG64, LIBRARY, "-Wl,-soname,libz.so.1", shared=True)
+    for name, path, platform, wanted in (
+        ("alone", tools.file("app", app), "loongson", unknown),
+        ("archive", tools.zip("a.zip", {"bin/app": app}), "loongson", unknown),
+        ("below", tools.zip("b.zip", {"bin/app": app, "lib/libanswer.so.7": library}), "loongson", set()),
+        # What a package depends on is its package manager's to bring, and a plug-in's is its program's.
+        ("deb", tools.deb("app.deb", control, {"usr/bin/app": app}), uos, set()),
+        ("library", tools.file("libuse.so", tools.c(Arch.LOONG64, PROGRAM.replace("main", "use"), shared=True,
+                                                    stubs={"libanswer.so.7": library})), "loongson", set()),
+        ("known", tools.file("known", tools.c(Arch.LOONG64, PROGRAM, stubs={"libz.so.1": known})), "loongson", set()),
+    ):  # fmt: skip
+        told = [f for f in found(path, platform, platforms) if f.certainty is not Certainty.NOTE]
+        assert {(f.code, f.certainty) for f in told} == wanted, name
+        assert all(f.params["library"] == "libanswer.so.7" for f in told)
+
+
 def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) -> None:
     # The path in the program is exchanged for one of the same length.
     app = tools.c(Arch.ARM64, "int main(void) { return 0; }\n")
@@ -541,6 +565,11 @@ def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) ->
     control = "Package: app\nArchitecture: arm64\n"
     brought = {"opt/bin/app": app, "opt/lib/ld-linux-arm.so.1": loader}
     assert codes(tools.deb("a.deb", control, brought), "kunpeng920-uos_desktop_20", platforms) == set()
+    # Below another directory it may be that one's content which is installed.
+    for path, wanted in (("opt/lib", set()), ("app-1/opt/lib", {"guarded?"}), ("app-1/lib", {"certain"})):
+        tree = tools.zip("tree.zip", {"app-1/opt/bin/app": app, f"{path}/ld-linux-arm.so.1": loader})
+        told = [f for f in found(tree, "kunpeng", platforms) if f.code == "XC-ELF-006"]
+        assert {f.certainty.value for f in told} == wanted, path
     alone = {"opt/bin/app": app}
     assert codes(tools.deb("b.deb", control, alone), "kunpeng920-uos_desktop_20", platforms) == {"XC-ELF-006"}
 
@@ -589,6 +618,11 @@ PREBUILT = '{"scripts": {"install": "prebuild-install || node-gyp rebuild"}}'
             '{"optionalDependencies": {"@x/linux-x64": "1", "@x/linux-loong64": "1", "@x/win32-arm64": "1"}}',
             {"XC-PKG-008"},
         ),
+        (
+            '{"optionalDependencies": {"x-linux-64": "1", "x-linux-32": "1", "x-darwin-64": "1"}}',
+            {"XC-PKG-008"},
+        ),
+        ('{"optionalDependencies": {"x-linux-64": "1", "x-linux-arm64": "1", "x-darwin-64": "1"}}', set()),
         ("[]", set()),
         ("{", set()),
         ('{"scripts": [], "optionalDependencies": 5, "cpu": 7}', set()),
@@ -611,6 +645,14 @@ def test_whom_an_npm_package_is_for(manifest: str, found: set[str], tools: Tools
         ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so", "x.abi3.so"], set()),
         ("cp311-abi3", ["x.abi3.so"], set()),
         ("cp313-cp313t", ["x.cpython-313t-aarch64-linux-gnu.so"], set()),
+        # Another build, another C library, another system: no Python that takes the wheel looks for a file of that name.
+        ("cp313-cp313", ["x.cpython-313t-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp313-cp313t", ["x.cpython-313-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp310-cp310", ["x.cpython-310d-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp36-cp36m", ["x.cpython-36m-aarch64-linux-gnu.so"], set()),
+        ("cp310-cp310", ["x.cpython-310-aarch64-linux-musl.so"], {"XC-PKG-009"}),
+        ("cp310-cp310", ["x.cpython-310-darwin.so"], {"XC-PKG-009"}),
+        ("cp310-cp310", ["x.cpython-310-aarch64-linux-musl.so", "x.cpython-310-aarch64-linux-gnu.so"], set()),
         ("cp39.cp310-none", ["x.cpython-310-aarch64-linux-gnu.so"], set()),
         ("py3-none", ["x.cpython-310-aarch64-linux-gnu.so", "x.cpython-311-aarch64-linux-gnu.so"], set()),
         ("pp39-pypy39_pp73", ["x.pypy39-pp73-aarch64-linux-gnu.so"], set()),
@@ -682,7 +724,7 @@ def test_a_librarys_link_that_leads_nowhere_is_not_left_to_the_system(tools: Too
     for name, target, wanted in (
         ("good", "libanswer.so.1.0", set()),
         ("lost", "libanswer.so.1.1", {("XC-DLV-003", Certainty.UNDECIDED)}),
-        ("system", "/usr/lib64/libanswer.so.1", set()),
+        ("system", "/usr/lib64/libanswer.so.1", {("XC-DLV-012", Certainty.UNDECIDED)}),
     ):
         files = {"bin/app": app, **({"lib/libanswer.so.1.0": library} if name == "good" else {})}
         path = tools.file(f"{name}.tar", containers.linked_tar(files, {"lib/libanswer.so.1": target}))

@@ -124,6 +124,22 @@ def hiding(elf: bytes) -> dict[str, bytes]:
         "numbers.py": b"DATA = bytes([" + b",\n ".join(b"0x%02x" % c for c in elf) + b"])",
         "NUMBERS.js": b"write(new Uint8Array([" + b",".join(b"0x%02X" % c for c in elf) + b"]))",
         "b85.py": b'import base64\nD = base64.b85decode("' + base64.b85encode(packed) + b'")\n',
+        "b32.py": b'import base64\nD = base64.b32decode("' + base64.b32encode(packed) + b'")\n',
+        "b32.sh": b"#!/bin/sh\nbase32 -d <<E > app\n" + base64.b32encode(elf) + b"\nE\n",
+        "a85.py": b"import base64\nD = base64.a85decode(" + repr(base64.a85encode(packed)).encode() + b")\n",
+        "zlib.py": b'import base64, zlib\nD = zlib.decompress(base64.b64decode("'
+        + base64.b64encode(zlib.compress(elf + bytes(range(256)), 9))
+        + b'"))\n',
+        "inflate.js": b'run(zlib.inflateSync(Buffer.from("'
+        + base64.b64encode(zlib.compress(elf + bytes(range(256)), 1))
+        + b'", "base64")))\n',
+        "echoes.sh": b"#!/bin/sh\n: > t\n"
+        + b"".join(b"echo '%s' >> t\n" % line for line in base64.encodebytes(elf).split())
+        + b"base64 -d t > app\n",
+        "sums.sh": b"#!/bin/sh\n"
+        + b"".join(b'P="${P}%s"\n' % line for line in base64.encodebytes(packed).split())
+        + b'echo "$P" | base64 -d | tar xz\n',
+        "tool.pyc": b"\xa7\r\r\n" + bytes(12) + b"s" + struct.pack("<I", len(elf)) + elf + b"N" * 9,
         "bundle.js": b'const d="' + base64.b64encode(elf) + b'"; run(Buffer.from(d, "base64"))',
         "inst.iso": iso({"app": elf, "readme.txt": b"read me"}),
         "frozen": GOOD + containers.pyinstaller({"lib/x.so": elf}),
@@ -171,6 +187,14 @@ HARMLESS = {
     "code for a GPU": JUNK + BAD[:18] + struct.pack("<H", 190) + BAD[20:],
     "an eBPF program": JUNK + BAD[:18] + struct.pack("<H", 247) + BAD[20:],
     "an object that is linked later": JUNK + BAD[:16] + b"\1\0" + BAD[18:],
+    "data for zlib": b"import base64, zlib\nD = zlib.decompress(base64.b64decode('"
+    + base64.b64encode(zlib.compress(JUNK))
+    + b"'))\n",
+    "words in base32": b"#!/bin/sh\nbase32 -d <<E\n" + base64.b32encode(b"nothing but words " * 40) + b"\nE\n",
+    "a picture in lines": b"#!/bin/sh\n"
+    + b"".join(b"echo %s >> t\n" % line for line in base64.encodebytes(b"\x89PNG\r\n\x1a\n" + JUNK).split())
+    + b"base64 -d t\n",
+    "a signature": b"-----BEGIN PGP SIGNATURE-----\n\n" + base64.encodebytes(JUNK) + b"-----END PGP SIGNATURE-----\n",
     "a certificate": b"#!/bin/sh\nbase64 -d <<E | openssl x509\n" + PEM + b"E\n",
     "text of base64 letters": b"#!/bin/sh\n" + b"f0VMR is how it begins\n" * 20,
     "a picture that a script decodes": b"#!/bin/sh\nbase64 -d <<E\n"
@@ -211,6 +235,12 @@ CLOSED = {
     "FAT": bytes(54) + b"FAT16   " + bytes(448) + b"\x55\xaa" + bytes(4000),
     "UDF": bytes(32769) + b"BEA01" + bytes(4000),
     "btrfs": bytes(65600) + b"_BHRfS_M" + bytes(4000),
+    "a message of PGP": b"-----BEGIN PGP MESSAGE-----\n\n" + base64.encodebytes(JUNK) + b"-----END PGP MESSAGE-----\n",
+    "a file of age": b"age-encryption.org/v1\n-> X25519 x\n" + JUNK,
+    "what openssl enc writes": b"Salted__" + JUNK,
+    "lines that a script puts together": b"#!/bin/sh\n"
+    + b"".join(b"echo %s >> t\n" % line for line in base64.encodebytes(random.Random(3).randbytes(6000)).split())
+    + b"base64 -d t | openssl enc -d -aes256 > app\n",
     "LUKS": b"LUKS\xba\xbe\0\2" + bytes(1000),
     "a script that decodes anything": b"#!/bin/sh\nbase64 -d <<E | openssl enc -d > app\n"
     + base64.encodebytes(JUNK)
@@ -350,6 +380,10 @@ TEDIOUS = {
     "strings that begin": b"#!/bin/sh\n" + b"'\\x7fELF'\n" * 100_000,
     "numbers": b"#!/bin/sh\n" + b"127,69,76,70," * 100_000,
     "base85": b"#!/bin/sh\nb85decode\n" + (b"A" * 4000 + b" ") * 500,
+    "lines of one frame": b"#!/bin/sh\nbase64 -d\n" + (b"echo " + b"A" * 60 + b" >> t\n") * 60_000,
+    "letters and quotes": b"#!/bin/sh\na85decode\n" + (b"'" + b"\\" * 159) * 5_000,
+    "zlib again and again": b"#!/bin/sh\nzlib\n" + (b"eJw" + b"A" * 200 + b"\n.\n") * 20_000,
+    "base32": b"#!/bin/sh\nbase32 -d\n" + (b"A" * 4000 + b" ") * 500,
     "long words": b"#!/bin/sh\nbase64 -d\n" + (b"A" * 59 + b" ") * 60_000,
 }
 

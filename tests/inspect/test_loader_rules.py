@@ -25,7 +25,6 @@ from pytest_xinchuang.inspect.loader.versions import Library, Reach, by_facts, s
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_loading, check_symbols
-from pytest_xinchuang.inspect.rules.go_rules import check_go
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
 from tests.inspect.test_rules import elf
@@ -199,9 +198,18 @@ def test_another_system() -> None:
 
 def test_go_for_another_system(platforms: Platforms) -> None:
     for system, wanted in (("freebsd", ["XC-GO-006"]), ("linux", []), ("android", ["XC-GO-006"])):
-        judge = Judge(platforms.get("kunpeng"))
-        check_go(judge, ElfRecord("x", "x", elf(go=GoBuildInfo("go1.22", "x", (), (("GOOS", system),)))))
-        assert [f.code for f in judge.findings] == wanted
+        # OpenBSD's and Solaris' need a libc.so like musl's, with loaders of their own: the system is told, and it alone.
+        for more in ({}, {"osabi": 9}, {"libraries": ("libc.so",), "interpreter": "/usr/libexec/ld.so"}):
+            verdicts = Verdicts(platforms.get("kunpeng"), platforms.file.architectures)
+            record = ElfRecord("x", "x", elf(go=GoBuildInfo("go1.22", "x", (), (("GOOS", system),)), **more))
+            verdicts.record(record, Surroundings())
+            told = [f.code for f in verdicts.judge.findings if f.certainty is not NOTE]
+            assert told == (wanted or told) and ("XC-GO-006" in told) is bool(wanted)
+    assert elf(libraries=("libc.so",), interpreter="/lib/amd64/ld.so.1").libc is None
+    assert (
+        elf(libraries=("libc.so",), interpreter="/opt/x/lib/libc.so").libc == elf(libraries=("libc.so",)).libc == "musl"
+    )
+    assert elf(interpreter="/opt/x/ld-musl-aarch64.so.1").libc == "musl"
 
 
 @pytest.mark.parametrize(
@@ -358,6 +366,13 @@ def with_facts(platforms: Platforms, platform: str, **facts: str | None) -> Plat
         ({"openssl": "3.0"}, "libssl.so.3", "OPENSSL_3.0.8", None),
         ({"openssl": "3.0"}, "libssl.so.3", "OPENSSL_3.5.0", False),
         ({"openssl": "3.0.12"}, "libssl.so.3", "OPENSSL_3.0.9", True),
+        # What patchelf --replace-needed libssl.so.1.1 libssl.so.3 leaves behind, and versions of other architectures.
+        ({"openssl": "3.0.12"}, "libssl.so.3", "OPENSSL_1_1_0", False),
+        ({"openssl": "3.0"}, "libcrypto.so.3", "OPENSSL_1_1_1", False),
+        ({"openssl": None}, "libcrypto.so.3", "OPENSSL_1_1_1", False),
+        ({"openssl": "1.1.1f"}, "libcrypto.so.1.1", "OPENSSL_1.0.2", False),
+        ({"libc_version": "2.28"}, "libc.so.6", "GLIBC_2.2.5", False),
+        ({"libc_version": None}, "libm.so.6", "GLIBC_2.4", False),
         ({"openssl": "1.1.1f"}, "libssl.so.3", "OPENSSL_3.0.0", None),
         ({}, "libz.so.1", "ZLIB_1.2.3.4", True),
         ({"libc_version": "2.28"}, "libz.so.1", "ZLIB_1.2.9", True),
@@ -395,6 +410,9 @@ def test_every_family_is_looked_up(platforms: Platforms) -> None:
     assert judged(platform, needs("libasound.so.2", "ALSA_0.9", "f", weak=True)) == []
     assert judged(platform, needs("libc.so.6", "GLIBC_2.36", "arc4random", weak=True)) == []
     assert judged(platform, needs("libc.so.6", "GLIBC_2.36", "arc4random")) == [("XC-ELF-010", SURE)]
+    assert judged(platform, needs("libc.so.6", "GLIBC_2.4", "f")) == [("XC-ELF-041", SURE)]
+    assert judged(platform, needs("libc.so.6", "GLIBC_2.17", "f")) == []
+    assert judged(platform, needs("libssl.so.3", "OPENSSL_1_1_0", "f"))[0] == ("XC-ELF-041", SURE)
     assert judged(platform, needs("libcrypt.so.1", "XCRYPT_4.4", "f")) == [("XC-ELF-042", OPEN)]
     stranger = replace(needs("libx.so.1", "GCC_3.0", "f"), libraries=("libc.so.6",))
     assert ("XC-ELF-043", MAY) in judged(platform, stranger)

@@ -59,6 +59,7 @@ class Surroundings:
         release: of that C library, where it can be told.
         closure: the objects of its root.
         asks: how another member of the same static library asks for the CPU's features: it may guard this one.
+        loader_below: the loader that it names comes along, below another directory than the root.
     """
 
     pulled: str = ""
@@ -67,6 +68,7 @@ class Surroundings:
     libc: str | None = None
     release: tuple[int, ...] | None = None
     closure: Closure | None = None
+    loader_below: bool = False
 
 
 def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool:
@@ -115,7 +117,8 @@ def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool
     if elf.interpreter is not None and elf.interpreter not in known and elf.libc != "musl" and around.libc is None:
         judge.find(
             "XC-ELF-006",
-            Certainty.CERTAIN,
+            # Where it is delivered below another directory, that directory's content may be what is installed.
+            Certainty.GUARDED if around.loader_below else Certainty.CERTAIN,
             record.place,
             interpreter=elf.interpreter,
             known=", ".join(known),
@@ -191,7 +194,10 @@ def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None
             continue
         relr = needed.version == DYNAMIC_MARK
         asked = (2, 36) if relr else needed.number
-        if asked and (relr or needed.family == "GLIBC") and needed.library not in _NOT_OF_GLIBC:
+        library = known.library(needed.library)
+        if asked and library is not None and library.never(needed.version):
+            _look_up(judge, record, needed, around, known)
+        elif asked and (relr or needed.family == "GLIBC") and needed.library not in _NOT_OF_GLIBC:
             code = "XC-ELF-012" if relr else "XC-ELF-010"
             _compare(judge, record, needed, around, code, asked, libc, "libc_version", "glibc")
         elif asked and needed.family == "GLIBCXX":

@@ -15,6 +15,7 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.needs import other_series
 from pytest_xinchuang.inspect.rules.npm import STEPS, fetches, manifest_of
 from pytest_xinchuang.inspect.search import How, Search, Supply
 from pytest_xinchuang.inspect.starting import startup_of
@@ -100,8 +101,14 @@ _TRYING = re.compile(r"\b(?:node-gyp-build|cmake-js|cmake-ts|cnoke|pkg-prebuilds
 """Programs that look whether a file can be loaded, and build another one from the sources where it cannot."""
 
 
-def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRecord]) -> None:
-    """Whether the loader finds what each program needs, and what its libraries need."""
+def check_supply(
+    judge: Judge, root: Root, search: Search, taken: Sequence[ElfRecord], shipped: frozenset[str] = frozenset()
+) -> None:
+    """Whether the loader finds what each program needs, and what its libraries need.
+
+    Args:
+        shipped: names of the libraries of the whole delivery.
+    """
     told: set[tuple[str, str]] = set()
     foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
     whole = root.whole or root.libc(judge.platform.architecture.elf_machine) is not None
@@ -131,6 +138,8 @@ def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRe
             # A library elsewhere in the image may be in ld.so.cache, and that of a driver is mounted.
             certain = supply.how is not How.NEARBY and OF_DEVICE.match(name) is None
             _tell(judge, root, user, name, supply, certainty if certain else Certainty.GUARDED, whole=whole)
+            if supply.how is How.ABSENT and not whole and not supply.machine and name not in shipped:
+                _tell_unknown(judge, root, user, name)
     if root.takes is not None and taken:
         _tell_doubt(judge, root.place, taken[0].path, _("what is delivered"), root.takes)
     if root.doubts:
@@ -181,6 +190,17 @@ def _tell_doubt(judge: Judge, place: str, name: str, instead: str | Message, dou
         command=verbatim(doubt.command),
         what=what,
     )
+
+
+def _tell_unknown(judge: Judge, root: Root, user: ElfRecord, name: str) -> None:
+    """A library that nothing brings to a program which is put anywhere: a package's are its package manager's to bring."""
+    asked = any(needed.library == name and not needed.weak for needed in user.elf.needed)
+    if root.kind is not Kind.TREE or LIBC.match(name) is not None or name in judge.inventory.libraries:
+        return
+    if asked or other_series(judge.inventory, name):
+        return  # that its versions are not known is told, or which series of it there is
+    system = judge.platform.system.title.message()
+    judge.find("XC-DLV-012", Certainty.UNDECIDED, user.place, library=name, system=system)
 
 
 def _tell(

@@ -284,8 +284,8 @@ _ARCHITECTURES = re.compile(
 
 
 _EXTENSION = re.compile(
-    r"(?P<stem>.*)\.(?P<python>cpython-(?P<number>[0-9]{2,3})[a-z]*|pypy(?P<pypy>[0-9]{2,3})-\w+|graalpy\w*-[\w-]+)"
-    r"(?:-(?P<arch>\w+)-linux-(?:gnu|musl)\w*)?\.so"
+    r"(?P<stem>.*)\.(?P<python>cpython-(?P<number>[0-9]{2,3})(?P<flags>[a-z]*)|pypy(?P<pypy>[0-9]{2,3})-\w+|graalpy\w*-[\w-]+)"
+    r"(?:-(?:(?P<arch>\w+)-linux-(?P<libc>gnu|musl)\w*|(?P<system>darwin|cygwin|freebsd\w*|netbsd\w*)))?\.so"
 )
 """The name of an extension module: its stem, the interpreter's tag and the multiarch triplet (PEP 3149; CPython, SOABI)."""
 
@@ -294,6 +294,7 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
     """Modules in whose place no interpreter that takes the wheel finds a file: named for another Python or architecture."""
     pythons = {tag.interpreter for tag in wheel_tags(node.name)}
     any_python = any(not name.startswith(("cp", "pp")) or name in ("cp3", "cp2") for name in pythons)
+    abis = {tag.abi for tag in wheel_tags(node.name)}
     stems: dict[str, list[tuple[ElfRecord, str]]] = {}
     for record in records:
         match = _EXTENSION.fullmatch(record.path)
@@ -302,14 +303,31 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
         machine = MACHINE_OF_TAG.get(match["arch"] or "", record.elf.machine)
         number = (match["number"] and f"cp{match['number']}") or (match["pypy"] and f"pp{match['pypy']}")
         fits = any_python or number is None or number in pythons
-        why = match["arch"] if machine != record.elf.machine else "" if fits else match["python"]
-        stems.setdefault(match["stem"], []).append((record, why or ""))
+        if machine != record.elf.machine:
+            why = match["arch"]
+        elif match["system"] or (match["libc"] == "musl" and judge.platform.system.libc == "glibc"):
+            # No Python of glibc has musl's name there. The other way round some have: before CPython 3.13 it was always gnu.
+            why = match["system"] or match["libc"]
+        elif fits and not any_python and match["number"] and _is_of_other_build(match["number"] + match["flags"], abis):
+            why = match["python"]
+        else:
+            why = "" if fits else match["python"]
+        stems.setdefault(match["stem"], []).append((record, why))
     plain = {record.path.removesuffix(".so").removesuffix(".abi3") for record in records}
     for stem, found in stems.items():
         if stem not in plain and all(why for _record, why in found):
             record, why = found[0]
             shown = ", ".join(sorted(pythons))
             judge.find("XC-PKG-009", Certainty.CERTAIN, record.place, package=node.name, named=why, pythons=shown)
+
+
+def _is_of_other_build(number: str, abis: set[str]) -> bool:
+    """Whether a file is for another build of its Python than those that the wheel is for: for debugging, or without the GIL.
+
+    ``m`` and ``u``, which stood there until 3.7, are of every usual build (PEP 3149).
+    """
+    exact = {abi.rstrip("mu") for abi in abis if re.match(r"cp[0-9]", abi)}
+    return bool(exact) and f"cp{number}".rstrip("mu") not in exact
 
 
 def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfRecord]) -> None:
