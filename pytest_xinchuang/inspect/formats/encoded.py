@@ -131,7 +131,9 @@ def _inflated(hidden: Hidden) -> Iterator[Hidden]:
     yield Hidden(hidden.begin, hidden.end, whole)
 
 
-_RUN = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
+_FRAMED = 40
+"""Letters of a line that a script puts together with others, and the fewest in a row of anything that it decodes."""
+_RUN = re.compile(rb"[A-Za-z0-9+/]{%d,}={0,2}" % _FRAMED)
 _SHORT = re.compile(rb"[A-Za-z0-9+/]{2,}={0,2}")
 MOST_FRAME = 200
 """Characters around a line's letters."""
@@ -261,8 +263,6 @@ _DECODERS = re.compile(
     rb"|b64decode|b32decode|b85decode|a85decode|\bxxd +-r|\bbasenc\b[^\n]{0,200} -d|\bbase32 +(?:-d|-D|--decode|-di)\b"
 )
 _WORDS = (b"base64", b"b64", b"base32", b"b32", b"openssl", b"uudecode", b"85decode", b"xxd", b"basenc")
-_LINE = 60
-"""Letters of the first line of a long text."""
 _LONG = re.compile(rb"[A-Za-z0-9+/]{60,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
 _RUNS = re.compile(
     rb"\b(?:chmod|subprocess|child_process|ctypes|CDLL|dlopen|memfd_create|marshal)\b"
@@ -278,7 +278,7 @@ _CLOSED = 4096
 def decoded_by_script(text: bytes, name: str = "") -> bool:
     """Whether a script decodes a long text that it carries, which is of no kind that is known: it may be anything."""
     # What costs least comes first: most scripts have no such text.
-    if not _has_row(text, _LINE) or not any(word in text for word in _WORDS) or _DECODERS.search(text) is None:
+    if not _has_row(text, _FRAMED) or not any(word in text for word in _WORDS) or _DECODERS.search(text) is None:
         return False
     if name.endswith(MODULES) and _RUNS.search(text) is None:
         return False
