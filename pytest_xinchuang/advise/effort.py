@@ -15,6 +15,9 @@ MINUTES: Mapping[str, int] = {
     "XC-ADV-062": 20,  # a later version, where there is one
     "XC-ADV-063": 60,  # assembler written again in Go
     "XC-ADV-064": 45,
+    "XC-ADV-070": 45,
+    "XC-ADV-071": 20,
+    "XC-ADV-073": 5,
 }
 """Finding's code -> minutes."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pytest_xinchuang.advise.golang.survey import GoSurvey
+from pytest_xinchuang.advise.rust.survey import RustSurvey
 from pytest_xinchuang.advise.work import Survey
 
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (GoSurvey(),)
+    return (GoSurvey(), RustSurvey())

@@ -68,17 +68,21 @@ def _modules(tree: SourceTree, jail: GoJail) -> list[GoModule]:
         except XcError:
             continue
         uses = said.get("Use")
-        for use in uses if isinstance(uses, list) else []:
-            directory = tree.relative(str(use.get("DiskPath", "")), str(PurePosixPath(name).parent))
-            if directory is not None:
-                listed["" if directory == "." else directory] = tree.root / name
-    found = []
+        paths = (
+            [str(use.get("DiskPath", "")) for use in uses if isinstance(use, dict)] if isinstance(uses, list) else []
+        )
+        places = [tree.relative(path, str(PurePosixPath(name).parent)) for path in paths]
+        found = ["" if place == "." else place for place in places if place is not None]
+        # One that names what is not here, as in a module of a proxy, stops every build in it: its modules stand alone.
+        if len(found) == len(paths) and all(f"{place}/go.mod".lstrip("/") in tree for place in found):
+            listed |= dict.fromkeys(found, tree.root / name)
+    modules = []
     for name in tree.named("go.mod"):
         if _source(name):
-            directory = str(str(PurePosixPath(name).parent))
+            directory = str(PurePosixPath(name).parent)
             directory = "" if directory == "." else directory
-            found.append(GoModule(directory, listed.get(directory)))
-    return found
+            modules.append(GoModule(directory, listed.get(directory)))
+    return modules
 
 
 def _source(name: str) -> bool:

@@ -195,6 +195,11 @@ def test_modules_of_a_workspace_see_each_other(advise: Advise) -> None:
     assert (found.parts[0].judged, found.parts[0].total) == (2, 2)
 
 
+def test_a_workspace_that_names_what_is_not_here_is_passed_over(advise: Advise) -> None:
+    found = advise({"go.work": "go 1.21\n\nuse (\n\t.\n\t./none\n)\n", "a.go": "package e\n"})["kunpeng"]
+    assert found.standing is Standing.BUILDS and found.parts[0].total == 1
+
+
 def test_a_module_that_is_not_here_is_no_fault_of_the_tree(advise: Advise) -> None:
     found = advise(
         {
