@@ -348,6 +348,7 @@ def test_the_plugin_holds_hooks_alone() -> None:
 _SHOWN = "chooses the line of a tool's output that is shown, and decides nothing"
 _GO = "the one reader of the go command's words, which types them; no subject can write them (tests/tools/test_go.py)"
 LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
+    ("advise/rust/cargo.py", "_why"): _SHOWN,
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("loading/nodejs.py", "_load"): "only the loader's words, which Node.js hands on, tell that a name is missing",
     ("provision/archive.py", "_why"): "words what is wrong with an archive that has been refused before",

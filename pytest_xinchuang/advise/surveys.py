@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pytest_xinchuang.advise.c.survey import CSurvey
+from pytest_xinchuang.advise.golang.survey import GoSurvey
+from pytest_xinchuang.advise.rust.survey import RustSurvey
 from pytest_xinchuang.advise.work import Survey
 
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (CSurvey(),)
+    return (CSurvey(), GoSurvey(), RustSurvey())
