@@ -1,0 +1,201 @@
+"""What compiled code does: the same units as IR for x86-64 and for each platform's architecture, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_xinchuang.advise.c import hollow, link
+from pytest_xinchuang.advise.c.compiler import Compilers, Question
+from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.ir import Module
+from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
+from pytest_xinchuang.advise.c.pairs import AS_WRITTEN, Pairs
+from pytest_xinchuang.advise.c.units import Language, Unit, Units
+from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.triple import Triple, triple_of
+from pytest_xinchuang.advise.work import Work
+from pytest_xinchuang.core.advice import Part, Surveyed
+from pytest_xinchuang.core.finding import Finding
+from pytest_xinchuang.core.platform import Arch, Platform
+from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.messages import Message, _
+
+_ASSEMBLER = (Language.ASSEMBLER, Language.ASSEMBLER_WITH_CPP)
+_OPTIMISED = ("-O2", "-S", "-emit-llvm")
+"""As builds compile: what is still needed then is needed by what is linked."""
+
+
+@dataclass(frozen=True)
+class Deeds:
+    """Compares what code does.
+
+    Attributes:
+        compilers: what compiles.
+        units: a tree's translation units for a triple, the same for all.
+    """
+
+    tree: SourceTree
+    work: Work
+    compilers: Compilers
+    units: Callable[[Triple], Units]
+
+    def surveyed(self) -> Surveyed:
+        """What is said of each platform.
+
+        Raises:
+            ToolchainFault: zig is missing or broke.
+        """
+        said = Surveyed()
+        for triple, platforms in _groups(self.work.platforms).items():
+            if triple.arch is self.work.baseline.arch:
+                continue
+            self._of(triple, platforms, said)
+        return said
+
+    def _of(self, triple: Triple, platforms: Sequence[Platform], said: Surveyed) -> None:
+        units = self.units(triple)
+        written = [u for u in units.units if u.language not in _ASSEMBLER]
+        base = self._ir(written, self.work.baseline)
+        here = self._ir(written, triple)
+        pairs = Pairs(triple, base, here)
+        both = sum(pair.both for pair in pairs)
+        part = Part(
+            _("what C and C++ code does"),
+            judged=both,
+            total=len(written),
+            by=self.compilers.by,
+            found=units.found,
+            why=_reasons(base, here),
+        )
+        names = [p.id for p in platforms]
+        if written:
+            said.add(names, part)
+        for empty in hollow.empties(pairs):
+            said.findings += [_hollow(empty, name) for name in names]
+        self._link(units, pairs, platforms, said)
+
+    def _ir(self, units: Sequence[Unit], triple: Triple, words: tuple[str, ...] = AS_WRITTEN) -> list[Answer]:
+        cut = f"-fdebug-prefix-map={self.tree.root}/="
+        own = triple.arch is Arch.AMD64
+        return self.compilers.ask([Question(u, triple, (*words, cut), output=True, machine=own) for u in units])
+
+    def _link(self, units: Units, pairs: Pairs, platforms: Sequence[Platform], said: Surveyed) -> None:
+        assembled = self._assembled([u for u in units.units if u.language in _ASSEMBLER], pairs.triple)
+        lacking, libraries = link.needs(pairs, assembled)
+        symbols = LibcSymbols(self.compilers.targets.lib)
+        newest = symbols.of(self.work.baseline) or frozenset()
+        for triple, group in _by_libc(platforms).items():
+            there = symbols.of(triple)
+            if there is None:
+                continue
+            older = frozenset(libraries & newest - there)
+            here = self._still(pairs, lacking - there | older)
+            for found in link.missing(
+                self.tree, pairs, assembled, here - older, guessed=units.guessed, older=here & older
+            ):
+                said.findings += [_missing(found, p, triple) for p in group]
+
+    def _still(self, pairs: Pairs, names: Iterable[str]) -> frozenset[str]:
+        """Those of some symbols that the platform's code needs when it is optimised: dead branches are gone then."""
+        wanted = frozenset(names)
+        if not wanted:
+            return wanted
+        using = [p.unit for p in pairs if p.here is not None and wanted & p.here.needed]
+        left: set[str] = set()
+        for answer in self._ir(using, pairs.triple, _OPTIMISED):
+            if answer.ok:
+                left |= Module(answer.output.decode(errors="replace")).declared
+        return wanted & left
+
+    def _assembled(self, units: Sequence[Unit], triple: Triple) -> list[link.Assembled]:
+        sides = []
+        for side in (self.work.baseline, triple):
+            own = side.arch is Arch.AMD64
+            sides.append(self.compilers.ask([Question(u, side, ("-c",), output=True, machine=own) for u in units]))
+        return [
+            link.Assembled(
+                b.unit.source, link.defined_by(b.output) if b.ok else None, link.defined_by(h.output) if h.ok else None
+            )
+            for b, h in zip(*sides, strict=True)
+        ]
+
+
+def _groups(platforms: Iterable[Platform]) -> dict[Triple, list[Platform]]:
+    """Platforms by architecture and kind of C library; the oldest library stands for all: code does the same with each."""
+    groups: dict[tuple[Arch, str], list[Platform]] = {}
+    for platform in platforms:
+        triple = triple_of(platform)
+        groups.setdefault((triple.arch, triple.libc), []).append(platform)
+    return {min((triple_of(p) for p in group), key=_age): group for group in groups.values()}
+
+
+def _age(triple: Triple) -> tuple[bool, tuple[int, ...]]:
+    return not triple.libc_version, version_key(triple.libc_version or "0")
+
+
+def _by_libc(platforms: Iterable[Platform]) -> Mapping[Triple, list[str]]:
+    groups: dict[Triple, list[str]] = {}
+    for platform in platforms:
+        groups.setdefault(triple_of(platform), []).append(platform.id)
+    return groups
+
+
+def _reasons(base: Sequence[Answer], here: Sequence[Answer]) -> tuple[tuple[Message, int], ...]:
+    """Why units were not compared -> how many."""
+    reasons: dict[Message, int] = {}
+    for b, h in zip(base, here, strict=True):
+        if b.ok and h.ok:
+            continue
+        lost = b.lost or h.lost
+        why = lost or (_("it does not compile for the platform") if b.ok else _("it does not compile for x86-64"))
+        reasons[why] = reasons.get(why, 0) + 1
+    return tuple(reasons.items())
+
+
+def _hollow(empty: hollow.Empty, platform: str) -> Finding:
+    english, chinese = empty.returns
+    advice, advice_zh = empty.mend
+    words = "; ".join(empty.words)[:200]
+    return Finding(
+        empty.code,
+        empty.certainty,
+        empty.place,
+        platform,
+        params={
+            "name": empty.name,
+            "does": english,
+            "does_zh": chinese,
+            "words": words or "-",
+            "calls": str(empty.users.calls),
+            "advice": advice,
+            "advice_zh": advice_zh,
+        },
+        evidence={
+            "symbol": empty.symbol,
+            "x86_64": list(empty.words),
+            "purposes": sorted(empty.purposes),
+            "calls": empty.users.calls,
+            "called_at": empty.users.places,
+            "used_as": sorted(empty.users.uses),
+            "no_line_of_its_own": empty.forgotten,
+        },
+    )
+
+
+def _missing(found: link.Missing, platform: str, triple: Triple) -> Finding:
+    return Finding(
+        found.code,
+        found.certainty,
+        found.place,
+        platform,
+        params={
+            "symbol": found.symbol,
+            "units": str(found.users),
+            "definers": ", ".join(found.definers[:3]) or "-",
+            "named": f"; {found.named} names it too" if found.named else "",
+            "named_zh": f"；{found.named} 也提到它" if found.named else "",
+            "libc": f"{triple.libc} {triple.libc_version}",
+        },
+        evidence={"program": found.program, "defined_for_x86_64_by": list(found.definers), "named_by": found.named},
+    )

@@ -1,0 +1,175 @@
+"""Functions that have a body for x86-64 and none for a platform: they compile, link, and do nothing.
+
+That a function is hollow is measured, in the compiler's IR for both. Whether that is a fault is another question: a probe that
+says "this machine has no AVX2", a hint that others need not give, and an arm that somebody wrote for others are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pytest_xinchuang.advise.c.flow import Hollow, Returned, Use, follow, hollow, origins
+from pytest_xinchuang.advise.c.ir import Function
+from pytest_xinchuang.advise.c.machine import COUNTERPART, Purpose, mend, purpose_of, purposes, words_of
+from pytest_xinchuang.advise.c.pairs import Pair, Pairs, in_tree, place_of
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Arch
+
+NOTHING_DONE = "XC-ADV-020"
+LEFT_OUT = "XC-ADV-021"
+NO_BARRIER = "XC-ADV-022"
+
+_MOST_USERS = 200
+"""Places at which a function is called that are looked at."""
+
+
+@dataclass
+class Users:
+    """How a platform's code uses a function.
+
+    Attributes:
+        uses: of what it returns.
+        calls: how many; ``always``: those on each way through their function.
+        address: it is called through pointers, too.
+        places: of calls, as findings name them.
+    """
+
+    uses: set[Use] = field(default_factory=set)
+    calls: int = 0
+    always: int = 0
+    address: bool = False
+    places: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Empty:
+    """A hollow function, and what is known of it.
+
+    Attributes:
+        place: ``FILE:LINE`` of its definition.
+        purposes: what its body for x86-64 does that only such a machine can.
+        words: that body's assembler and intrinsics.
+        forgotten: nobody wrote anything for other machines: each line that is compiled is one of x86-64's too.
+    """
+
+    code: str
+    certainty: Certainty
+    name: str
+    symbol: str
+    place: str
+    hollow: Hollow
+    purposes: frozenset[Purpose]
+    words: tuple[str, ...]
+    users: Users
+    forgotten: bool
+    arch: Arch
+
+    @property
+    def returns(self) -> tuple[str, str]:
+        """What it does, in English and in Chinese."""
+        match self.hollow.returned:
+            case Returned.VOID:
+                return "does nothing", "什么也不做"
+            case Returned.CONSTANT:
+                return f"always returns {self.hollow.value}", f"总是返回 {self.hollow.value}"
+            case Returned.ARGUMENT:
+                return "returns its argument unchanged", "原样返回其参数"
+            case _:
+                return "returns an undefined value", "返回未定义的值"
+
+    @property
+    def mend(self) -> tuple[str, str]:
+        """What to write for this machine, in English and in Chinese."""
+        return mend(self.purposes, self.arch)
+
+
+def empties(pairs: Pairs) -> list[Empty]:
+    """The hollow functions of a tree for one triple, each place once."""
+    found: dict[tuple[str, str], Empty] = {}
+    for pair in pairs:
+        for empty in _of(pairs, pair):
+            known = found.get((empty.place, empty.name))
+            if known is None or _RANK.index(empty.certainty) < _RANK.index(known.certainty):
+                found[empty.place, empty.name] = empty
+    return list(found.values())
+
+
+_RANK = (Certainty.CERTAIN, Certainty.GUARDED, Certainty.UNDECIDED, Certainty.NOTE)
+
+
+def _of(pairs: Pairs, pair: Pair) -> Iterator[Empty]:
+    if pair.here is None or pair.base is None:
+        return
+    here, base = pair.here.module, pair.base.module
+    for function in here.functions.values():
+        other = base.functions.get(function.name)
+        if other is None:
+            continue
+        what = hollow(function)
+        if what is None or hollow(other) is not None:
+            continue
+        file, line = here.place(function)
+        if not in_tree(file):
+            continue
+        does = frozenset(purposes(base, other, pairs.base_of))
+        users = _users(pairs, pair, function)
+        forgotten = here.lines(function) <= base.lines(other)
+        judged = _judged(does, what, other, users, forgotten)
+        if judged is not None:
+            code, certainty = judged
+            yield Empty(
+                code, certainty, here.title(function), function.name, place_of(file, line), what, does,
+                tuple(words_of(other)[:6]), users, forgotten, pairs.arch,
+            )  # fmt: skip
+
+
+def _users(pairs: Pairs, pair: Pair, function: Function) -> Users:
+    said = Users()
+    for _pair, module, user, label, instruction in pairs.users(function.name, pair if function.local else None):
+        if user.name == function.name:
+            continue
+        if instruction.callee != function.name or function.name in instruction.arguments:
+            said.address = True
+            continue
+        said.calls += 1
+        said.always += user.always(label)
+        file, line = module.spot(instruction)
+        if len(said.places) < 12:
+            said.places.append(place_of(file, line))
+        if instruction.result:
+            said.uses |= follow(user, [instruction.result]).uses
+        if said.calls >= _MOST_USERS:
+            break
+    if pair.here is not None and pair.here.module.named_by_data(function.name):
+        said.address = True
+    return said
+
+
+def _judged(
+    does: frozenset[Purpose], what: Hollow, other: Function, users: Users, forgotten: bool
+) -> tuple[str, Certainty] | None:
+    """Under which code, and how surely, a hollow function is told; None: it is right.
+
+    Args:
+        other: its body for x86-64.
+    """
+    void = what.returned is Returned.VOID
+    if does and does <= {Purpose.HINT}:
+        return None
+    if not does:
+        # No instruction of x86-64: an arm that somebody wrote is a decision, one that nobody wrote may be forgotten.
+        return (NOTHING_DONE, Certainty.GUARDED) if forgotten else (LEFT_OUT, Certainty.NOTE)
+    if Purpose.PROBE in does and not does & COUNTERPART:
+        return LEFT_OUT, Certainty.NOTE
+    if not void and users.uses and users.uses <= {Use.CONDITION}:
+        return LEFT_OUT, Certainty.NOTE
+    if void and does <= {Purpose.FENCE, Purpose.HINT}:
+        return NO_BARRIER, Certainty.GUARDED
+    if void or not does & COUNTERPART or users.address:
+        return NOTHING_DONE, Certainty.GUARDED
+    if not any(purpose_of(i) & COUNTERPART for i in origins(other)):
+        return NOTHING_DONE, Certainty.GUARDED
+    computed = Use.DATA in users.uses and not users.uses & {Use.CONDITION, Use.STORED} and users.always
+    handed_out = not users.calls and not other.local and forgotten
+    return NOTHING_DONE, Certainty.CERTAIN if computed or handed_out else Certainty.GUARDED
