@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_xinchuang.advise.c import hollow, link
+from pytest_xinchuang.advise.c import hazards, hollow, link, signs, warned
 from pytest_xinchuang.advise.c.compiler import Compilers, Question
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.ir import Module
 from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
 from pytest_xinchuang.advise.c.pairs import AS_WRITTEN, Pairs
 from pytest_xinchuang.advise.c.units import Language, Unit, Units
+from pytest_xinchuang.advise.c.warned import WARNINGS
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
@@ -56,8 +57,8 @@ class Deeds:
     def _of(self, triple: Triple, platforms: Sequence[Platform], said: Surveyed) -> None:
         units = self.units(triple)
         written = [u for u in units.units if u.language not in _ASSEMBLER]
-        base = self._ir(written, self.work.baseline)
-        here = self._ir(written, triple)
+        base = self._ir(written, self.work.baseline, (*AS_WRITTEN, *WARNINGS))
+        here = self._ir(written, triple, (*AS_WRITTEN, *WARNINGS))
         pairs = Pairs(triple, base, here)
         both = sum(pair.both for pair in pairs)
         part = Part(
@@ -73,6 +74,12 @@ class Deeds:
             said.add(names, part)
         for empty in hollow.empties(pairs):
             said.findings += [_hollow(empty, name) for name in names]
+        for sign in signs.signs(pairs):
+            said.findings += [_sign(sign, name) for name in names]
+        for warning in warned.warned(pairs, base, here):
+            said.findings += [_warning(warning, name) for name in names]
+        for hazard in hazards.hazards(pairs):
+            said.findings += [_hazard(hazard, p) for p in platforms if _concerns(hazard, p)]
         self._link(units, pairs, platforms, said)
 
     def _ir(self, units: Sequence[Unit], triple: Triple, words: tuple[str, ...] = AS_WRITTEN) -> list[Answer]:
@@ -198,4 +205,43 @@ def _missing(found: link.Missing, platform: str, triple: Triple) -> Finding:
             "libc": f"{triple.libc} {triple.libc_version}",
         },
         evidence={"program": found.program, "defined_for_x86_64_by": list(found.definers), "named_by": found.named},
+    )
+
+
+def _sign(sign: signs.Sign, platform: str) -> Finding:
+    return Finding(
+        signs.NEGATIVE_CHAR,
+        sign.certainty,
+        sign.place,
+        platform,
+        params={
+            "name": sign.name,
+            "test": sign.test,
+            "source": f"; its value comes from {sign.source}" if sign.source else "",
+            "source_zh": f"；其值来自{sign.source_zh}" if sign.source_zh else "",
+        },
+        evidence={"x86_64": "sext i8", "here": "zext i8", "source": sign.source},
+    )
+
+
+def _warning(warning: warned.Warned, platform: str) -> Finding:
+    params = {"text": warning.text, "option": warning.option, "units": str(warning.units)}
+    evidence = {"option": warning.option, "text": warning.text, "units": warning.units}
+    return Finding(warning.code, warning.certainty, warning.place, platform, params=params, evidence=evidence)
+
+
+def _concerns(hazard: hazards.Hazard, platform: Platform) -> bool:
+    """Whether a hazard is one of this platform: its pages may be of the size that the code takes them for."""
+    return not hazard.pages or platform.page_size is None or platform.page_size.value != hazard.pages
+
+
+def _hazard(hazard: hazards.Hazard, platform: Platform) -> Finding:
+    pages = platform.page_size.value if platform.page_size is not None else None
+    return Finding(
+        hazard.code,
+        hazard.certainty,
+        hazard.place,
+        platform.id,
+        params={"name": hazard.name, "what": hazard.what, "pages": str(pages or "?")},
+        evidence=dict(hazard.evidence),
     )

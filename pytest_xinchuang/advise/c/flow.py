@@ -269,8 +269,48 @@ def _is_local(function: Function, place: str) -> bool:
     return any(i.result == place and i.code == "alloca" for i in function.instructions)
 
 
+def comparisons(function: Function, start: str) -> tuple[Instruction, ...]:
+    """The comparisons and switches to which a value comes as it is: through locals, and wider types, and no arithmetic."""
+    values, places = {start}, set[str]()
+    changed = True
+    while changed:
+        changed = False
+        for i in function.instructions:
+            if (
+                i.code == "load"
+                and (found := _LOAD.match(i.text))
+                and found["place"] in places
+                and i.result not in values
+            ):
+                values.add(i.result)
+                changed = True
+            elif i.code == "store" and (found := _STORE.match(i.text)):
+                held = found["value"].split()[-1] in values and found["place"] not in places
+                if held and _is_local(function, found["place"]):
+                    places.add(found["place"])
+                    changed = True
+            elif i.code in ("sext", "zext", "freeze") and i.result not in values and i.values and i.values[0] in values:
+                values.add(i.result)
+                changed = True
+    return tuple(
+        i for i in function.instructions if i.code in ("icmp", "switch") and i.values and i.values[0] in values
+    )
+
+
 def origins(function: Function) -> tuple[Instruction, ...]:
-    """The calls and loads of what is no local, from which the result of a function is computed."""
+    """The calls from which the result of a function is computed, those among them that write to its locals."""
+    starts = [v for i in function.instructions if i.code == "ret" for v in i.values]
+    if function.structure_return:
+        starts.append(function.structure_return)
+    found = made_of(function, starts)
+    seen = {i.result for i in found if i.code == "alloca"}
+    calls = [i for i in found if i.code in ("call", "cmpxchg", "atomicrmw")]
+    # What assembler and calls write through pointers to locals comes from them too.
+    return (*calls, *(i for i in function.instructions if i.code == "call" and i not in calls and seen & set(i.values)))
+
+
+def made_of(function: Function, starts: Iterable[str]) -> tuple[Instruction, ...]:
+    """The instructions that values are computed by, through the locals that they were stored to."""
     makers: Mapping[str, Instruction] = {i.result: i for i in function.instructions if i.result}
     stored: dict[str, list[str]] = {}
     for i in function.instructions:
@@ -278,29 +318,14 @@ def origins(function: Function) -> tuple[Instruction, ...]:
             words = found["value"].split()
             if words and words[-1].startswith("%"):
                 stored.setdefault(found["place"], []).append(words[-1])
-    todo = [v for i in function.instructions if i.code == "ret" for v in i.values]
-    if function.structure_return:
-        todo.append(function.structure_return)
-    seen: set[str] = set()
-    sources: list[Instruction] = []
+    todo, seen, said = list(starts), set[str](), list[Instruction]()
     while todo and len(seen) < _MOST_STEPS:
         now = todo.pop()
         if now in seen:
             continue
         seen.add(now)
         todo += stored.get(now, ())
-        maker = makers.get(now)
-        if maker is None:
-            continue
-        if maker.code in ("call", "cmpxchg", "atomicrmw"):
-            sources.append(maker)
-        todo += maker.values
-    # What assembler and calls write through pointers to locals comes from them too.
-    for i in function.instructions:
-        if (
-            i.code == "call"
-            and i not in sources
-            and any(v in seen and v in makers and makers[v].code == "alloca" for v in i.values)
-        ):
-            sources.append(i)
-    return tuple(sources)
+        if (maker := makers.get(now)) is not None:
+            said.append(maker)
+            todo += maker.values
+    return tuple(said)

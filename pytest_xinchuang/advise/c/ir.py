@@ -315,6 +315,12 @@ class Module:
                     if name in instruction.symbols:
                         yield function, label, instruction
 
+    def has_high_bytes(self, name: str) -> bool:
+        """Whether a variable is an array of bytes of which one, as it is initialized, has its highest bit set."""
+        word = re.escape(name)
+        found = re.search(rf'^@(?:{word}|"{word}") = [^\n]*?\[\d+ x i8\] c"([^\n]*?)"(?:, |$)', self.text, re.M)
+        return found is not None and re.search(r"\\[89A-Fa-f][0-9A-Fa-f]", found[1]) is not None
+
     def named_by_data(self, name: str) -> bool:
         """Whether the initial value of a variable, or an alias, names it: then it may be called from anywhere."""
         word = re.compile(rf'@(?:{re.escape(name)}|"{re.escape(name)}")(?![\w.$-])')

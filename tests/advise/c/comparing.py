@@ -14,15 +14,23 @@ from tests.advise.c.trees import ARM, LOONG, X86, platforms, tree_of, work_of
 
 
 def surveyed(
-    root: Path, files: dict[str, str], *names: str, guessed: bool = False, leave: tuple[str, ...] = ()
+    root: Path,
+    files: dict[str, str],
+    *names: str,
+    guessed: bool = False,
+    leave: tuple[str, ...] = (),
+    words: tuple[str, ...] = ("-Iinclude",),
 ) -> Surveyed:
-    """Compare a tree; ``leave``: sources that are no units."""
+    """Compare a tree.
+
+    Args:
+        leave: sources that are no units.
+        words: flags of each unit.
+    """
     tree = tree_of(root / "tree", files)
     work = work_of(root, *(names or (ARM, LOONG)))
     units = tuple(
-        Unit(name, "", ("-Iinclude",), language)
-        for name in tree.files
-        if (language := language_of(name)) and name not in leave
+        Unit(name, "", words, language) for name in tree.files if (language := language_of(name)) and name not in leave
     )
     return Deeds(tree, work, Compilers(tree, work), lambda _triple: Units(units, verbatim("test"), guessed)).surveyed()
 
