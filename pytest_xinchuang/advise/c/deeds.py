@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pytest_xinchuang.advise.c import hazards, hollow, link, signs, warned
 from pytest_xinchuang.advise.c.compiler import Compilers, Question
 from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.emulated import Emulated
 from pytest_xinchuang.advise.c.ir import Module
 from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
 from pytest_xinchuang.advise.c.pairs import AS_WRITTEN, Pairs
+from pytest_xinchuang.advise.c.programs import programs
+from pytest_xinchuang.advise.c.trial import tried
 from pytest_xinchuang.advise.c.units import Language, Unit, Units
 from pytest_xinchuang.advise.c.warned import WARNINGS
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.advice import Part, Surveyed
-from pytest_xinchuang.core.finding import Finding
+from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.messages import Message, _
@@ -33,13 +36,15 @@ class Deeds:
 
     Attributes:
         compilers: what compiles.
-        units: a tree's translation units for a triple, the same for all.
+        units: a tree's translation units for a triple.
+        words: flags beyond their own that units are compiled with, for libraries' headers.
     """
 
     tree: SourceTree
     work: Work
     compilers: Compilers
     units: Callable[[Triple], Units]
+    words: Callable[[Sequence[Unit]], Sequence[tuple[str, ...]]] = lambda units: [()] * len(units)
 
     def surveyed(self) -> Surveyed:
         """What is said of each platform.
@@ -55,10 +60,20 @@ class Deeds:
         return said
 
     def _of(self, triple: Triple, platforms: Sequence[Platform], said: Surveyed) -> None:
-        units = self.units(triple)
+        units, theirs = self.units(triple), self.units(self.work.baseline)
+        own = units is not theirs and units.units != theirs.units
         written = [u for u in units.units if u.language not in _ASSEMBLER]
-        base = self._ir(written, self.work.baseline, (*AS_WRITTEN, *WARNINGS))
-        here = self._ir(written, triple, (*AS_WRITTEN, *WARNINGS))
+        # Where the build was seen to run for each, a source is one unit: its flags are those of either.
+        mine = {u.source: u for u in written}
+        alone = [u for u in theirs.units if own and u.language not in _ASSEMBLER and u.source not in mine]
+        by_source = {u.source: u for u in theirs.units}
+        base = self._ir(
+            [by_source.get(u.source, u) if own else u for u in written] + alone,
+            self.work.baseline,
+            (*AS_WRITTEN, *WARNINGS),
+        )
+        here = self._ir(written, triple, (*AS_WRITTEN, *WARNINGS), own=own)
+        here += [Answer(u, triple, ok=False) for u in alone]
         pairs = Pairs(triple, base, here)
         both = sum(pair.both for pair in pairs)
         part = Part(
@@ -67,28 +82,55 @@ class Deeds:
             total=len(written),
             by=self.compilers.by,
             found=units.found,
-            why=_reasons(base, here),
+            why=_reasons(base[: len(written)], here[: len(written)]),
         )
         names = [p.id for p in platforms]
         if written:
             said.add(names, part)
-        for empty in hollow.empties(pairs):
-            said.findings += [_hollow(empty, name) for name in names]
-        for sign in signs.signs(pairs):
-            said.findings += [_sign(sign, name) for name in names]
-        for warning in warned.warned(pairs, base, here):
-            said.findings += [_warning(warning, name) for name in names]
-        for hazard in hazards.hazards(pairs):
-            said.findings += [_hazard(hazard, p) for p in platforms if _concerns(hazard, p)]
+        told = _Told(platforms)
+        empty: dict[int, list[str]] = {}
+        accesses: list[hazards.Access] = []
+        for number, pair in enumerate(pairs):
+            empty[number] = hollow.candidates(pair)
+            accesses += hazards.accesses(pair)
+            for sign in signs.signs(pair):
+                told.add(_sign(sign))
+            for warning in warned.warned(pair, base[number], here[number]):
+                told.add(_warning(warning))
+            for hazard in hazards.hazards(pair, triple.arch):
+                told.hazard(hazard)
+        for hazard in hazards.publications(accesses):
+            told.hazard(hazard)
+        for found in hollow.empties(pairs, empty):
+            told.add(_hollow(found))
         self._link(units, pairs, platforms, said)
+        findings = told.findings()
+        if self.work.running is not None:
+            places = [f.object for f in findings if f.certainty in (Certainty.GUARDED, Certainty.CERTAIN)]
+            findings = tried(findings, programs(pairs, places), Emulated(self.tree, self.work))
+        said.findings += findings
 
-    def _ir(self, units: Sequence[Unit], triple: Triple, words: tuple[str, ...] = AS_WRITTEN) -> list[Answer]:
+    def _ir(
+        self, units: Sequence[Unit], triple: Triple, words: tuple[str, ...] = AS_WRITTEN, *, own: bool = False
+    ) -> list[Answer]:
+        """The units as IR.
+
+        Args:
+            own: their flags are those of a build for this machine.
+        """
         cut = f"-fdebug-prefix-map={self.tree.root}/="
-        own = triple.arch is Arch.AMD64
-        return self.compilers.ask([Question(u, triple, (*words, cut), output=True, machine=own) for u in units])
+        machine = own or triple.arch is Arch.AMD64
+        beyond = self.words(units)
+        return self.compilers.ask(
+            [
+                Question(u, triple, (*words, cut, *more), output=True, machine=machine)
+                for u, more in zip(units, beyond, strict=True)
+            ]
+        )
 
     def _link(self, units: Units, pairs: Pairs, platforms: Sequence[Platform], said: Surveyed) -> None:
-        assembled = self._assembled([u for u in units.units if u.language in _ASSEMBLER], pairs.triple)
+        sources = dict.fromkeys((*units.units, *self.units(self.work.baseline).units))
+        assembled = self._assembled([u for u in sources if u.language in _ASSEMBLER], pairs.triple)
         lacking, libraries = link.needs(pairs, assembled)
         symbols = LibcSymbols(self.compilers.targets.lib)
         newest = symbols.of(self.work.baseline) or frozenset()
@@ -128,6 +170,33 @@ class Deeds:
         ]
 
 
+@dataclass
+class _Told:
+    """Findings, each place once under each code and the surest of them, for some platforms."""
+
+    platforms: Sequence[Platform]
+    _found: dict[tuple[str, str, str], Finding] = field(default_factory=dict)
+
+    def add(self, finding: Finding, platforms: Sequence[Platform] | None = None) -> None:
+        for platform in self.platforms if platforms is None else platforms:
+            key = (platform.id, finding.code, finding.object)
+            known = self._found.get(key)
+            if known is None or _SURE.index(finding.certainty) < _SURE.index(known.certainty):
+                self._found[key] = replace(finding, platform=platform.id)
+
+    def hazard(self, hazard: hazards.Hazard) -> None:
+        """A hazard, for those that it is one of: a platform's pages may be of the size that the code takes them for."""
+        for platform in self.platforms:
+            if not hazard.pages or platform.page_size is None or platform.page_size.value != hazard.pages:
+                self.add(_hazard(hazard, platform), [platform])
+
+    def findings(self) -> list[Finding]:
+        return list(self._found.values())
+
+
+_SURE = (Certainty.CERTAIN, Certainty.GUARDED, Certainty.UNDECIDED, Certainty.NOTE)
+
+
 def _groups(platforms: Iterable[Platform]) -> dict[Triple, list[Platform]]:
     """Platforms by architecture and kind of C library; the oldest library stands for all: code does the same with each."""
     groups: dict[tuple[Arch, str], list[Platform]] = {}
@@ -160,7 +229,7 @@ def _reasons(base: Sequence[Answer], here: Sequence[Answer]) -> tuple[tuple[Mess
     return tuple(reasons.items())
 
 
-def _hollow(empty: hollow.Empty, platform: str) -> Finding:
+def _hollow(empty: hollow.Empty) -> Finding:
     english, chinese = empty.returns
     advice, advice_zh = empty.mend
     words = "; ".join(empty.words)[:200]
@@ -168,7 +237,7 @@ def _hollow(empty: hollow.Empty, platform: str) -> Finding:
         empty.code,
         empty.certainty,
         empty.place,
-        platform,
+        "",
         params={
             "name": empty.name,
             "does": english,
@@ -208,12 +277,12 @@ def _missing(found: link.Missing, platform: str, triple: Triple) -> Finding:
     )
 
 
-def _sign(sign: signs.Sign, platform: str) -> Finding:
+def _sign(sign: signs.Sign) -> Finding:
     return Finding(
         signs.NEGATIVE_CHAR,
         sign.certainty,
         sign.place,
-        platform,
+        "",
         params={
             "name": sign.name,
             "test": sign.test,
@@ -224,15 +293,10 @@ def _sign(sign: signs.Sign, platform: str) -> Finding:
     )
 
 
-def _warning(warning: warned.Warned, platform: str) -> Finding:
-    params = {"text": warning.text, "option": warning.option, "units": str(warning.units)}
-    evidence = {"option": warning.option, "text": warning.text, "units": warning.units}
-    return Finding(warning.code, warning.certainty, warning.place, platform, params=params, evidence=evidence)
-
-
-def _concerns(hazard: hazards.Hazard, platform: Platform) -> bool:
-    """Whether a hazard is one of this platform: its pages may be of the size that the code takes them for."""
-    return not hazard.pages or platform.page_size is None or platform.page_size.value != hazard.pages
+def _warning(warning: warned.Warned) -> Finding:
+    params = {"text": warning.text, "option": warning.option}
+    evidence = {"option": warning.option, "text": warning.text}
+    return Finding(warning.code, warning.certainty, warning.place, "", params=params, evidence=evidence)
 
 
 def _hazard(hazard: hazards.Hazard, platform: Platform) -> Finding:

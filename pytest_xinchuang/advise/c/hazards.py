@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.advise.c.flow import Use, follow, made_of
 from pytest_xinchuang.advise.c.ir import Function, Instruction, Module
-from pytest_xinchuang.advise.c.pairs import Pairs, in_tree, place_of
+from pytest_xinchuang.advise.c.pairs import Pair, in_tree, place_of
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch
 
@@ -42,28 +42,20 @@ class Hazard:
     evidence: Mapping[str, str] = field(default_factory=dict)
 
 
-def hazards(pairs: Pairs) -> list[Hazard]:
-    """Those of a tree for one triple, each place once."""
-    found: dict[tuple[str, str], Hazard] = {}
-    for hazard in (*_publications(pairs), *_in_functions(pairs)):
-        found.setdefault((hazard.code, hazard.place), hazard)
-    return list(found.values())
-
-
-def _in_functions(pairs: Pairs) -> Iterator[Hazard]:
-    for pair in pairs:
-        if pair.here is None:
-            continue
-        module = pair.here.module
-        base = pair.base.module if pair.base is not None else None
-        for function in module.functions.values():
-            if "inttoptr" in function.body:
-                yield from _tags(module, function, pairs.arch)
-            if _MAPS.search(function.body):
-                yield from _pages(module, function)
-            other = base.functions.get(function.name) if base is not None else None
-            if base is not None and other is not None and "x86_fp80" in other.body:
-                yield from _long_doubles(base, other)
+def hazards(pair: Pair, arch: Arch) -> Iterator[Hazard]:
+    """Those within functions of a unit."""
+    if pair.here is None:
+        return
+    module = pair.here.module
+    base = pair.base.module if pair.base is not None else None
+    for function in module.functions.values():
+        if "inttoptr" in function.body:
+            yield from _tags(module, function, arch)
+        if _MAPS.search(function.body):
+            yield from _pages(module, function)
+        other = base.functions.get(function.name) if base is not None else None
+        if base is not None and other is not None and "x86_fp80" in other.body:
+            yield from _long_doubles(base, other)
 
 
 def _tags(module: Module, function: Function, arch: Arch) -> Iterator[Hazard]:
@@ -183,35 +175,42 @@ def _long_doubles(base: Module, other: Function) -> Iterator[Hazard]:
 
 
 @dataclass(frozen=True)
-class _Access:
-    """What a function does with memory that others see: a flag that is volatile, and the plain data around it."""
+class Access:
+    """What a function does with memory that others see: a flag that is volatile, and the plain data around it.
+
+    Attributes:
+        flag: a global variable, or a structure with the number of its field; ``data`` likewise.
+        writes: it writes the data, then the flag; else it waits for the flag, and reads the data.
+    """
 
     flag: str
     data: frozenset[str]
+    writes: bool
     place: str
     name: str
 
 
-def _publications(pairs: Pairs) -> Iterator[Hazard]:
+def accesses(pair: Pair) -> Iterator[Access]:
+    """Those of a unit."""
+    if pair.here is None:
+        return
+    module = pair.here.module
+    for function in module.functions.values():
+        if " volatile " in function.body:
+            yield from _writes(module, function)
+            yield from _waits(module, function)
+
+
+def publications(found: Sequence[Access]) -> Iterator[Hazard]:
     """Data that is written plainly, then a volatile flag; and elsewhere the flag is waited for, then the data read."""
-    writers: list[_Access] = []
-    readers: list[_Access] = []
-    for pair in pairs:
-        if pair.here is None or " volatile " not in pair.here.text:
-            continue
-        module = pair.here.module
-        for function in module.functions.values():
-            if " volatile " in function.body:
-                writers += _writes(module, function)
-                readers += _waits(module, function)
-    for writer in writers:
-        for reader in readers:
-            if writer.flag == reader.flag and writer.data & reader.data:
-                what = ", ".join(sorted(writer.data & reader.data)[:3])
-                evidence = {"flag": writer.flag, "read_at": reader.place, "read_in": reader.name}
-                words = f"{writer.flag} / {what}"
-                yield Hazard(PUBLICATION, Certainty.GUARDED, writer.place, writer.name, words, evidence=evidence)
-                break
+    for writer in found:
+        readers = (r for r in found if not r.writes and r.flag == writer.flag and r.data & writer.data)
+        reader = next(readers, None) if writer.writes else None
+        if reader is not None:
+            what = ", ".join(sorted(writer.data & reader.data)[:3])
+            evidence = {"flag": writer.flag, "read_at": reader.place, "read_in": reader.name}
+            words = f"{what}; {writer.flag}"
+            yield Hazard(PUBLICATION, Certainty.GUARDED, writer.place, writer.name, words, evidence=evidence)
 
 
 def _orders(module: Module, i: Instruction) -> bool:
@@ -229,7 +228,7 @@ def _orders(module: Module, i: Instruction) -> bool:
     )
 
 
-def _writes(module: Module, function: Function) -> Iterator[_Access]:
+def _writes(module: Module, function: Function) -> Iterator[Access]:
     shown = _shown(function)
     for block in function.blocks.values():
         data: set[str] = set()
@@ -239,14 +238,14 @@ def _writes(module: Module, function: Function) -> Iterator[_Access]:
                 if i.volatile and key and data - {key}:
                     file, line = module.spot(i)
                     if in_tree(file):
-                        yield _Access(key, frozenset(data - {key}), place_of(file, line), module.title(function))
+                        yield Access(key, frozenset(data - {key}), True, place_of(file, line), module.title(function))
                 elif key and not i.volatile:
                     data.add(key)
             elif _orders(module, i):
                 data.clear()
 
 
-def _waits(module: Module, function: Function) -> Iterator[_Access]:
+def _waits(module: Module, function: Function) -> Iterator[Access]:
     if any(_orders(module, i) for i in function.instructions):
         # What stands before the wait does no harm, and what stands behind may be the barrier: it is taken for one.
         return
@@ -257,7 +256,7 @@ def _waits(module: Module, function: Function) -> Iterator[_Access]:
             continue
         if data - {key} and Use.CONDITION in follow(function, [i.result]).uses:
             file, line = module.spot(i)
-            yield _Access(key, frozenset(data - {key}), place_of(file, line), module.title(function))
+            yield Access(key, frozenset(data - {key}), False, place_of(file, line), module.title(function))
 
 
 _FIELD = re.compile(r"(?:inbounds |nuw |nusw )*(%(?:struct|class|union)\.[\w.$:]+), ptr [^,]+((?:, i\d+ \d+)+)$")

@@ -6,7 +6,7 @@ says "this machine has no AVX2", a hint that others need not give, and an arm th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.advise.c.flow import Hollow, Returned, Use, follow, hollow, origins
@@ -84,33 +84,45 @@ class Empty:
         return mend(self.purposes, self.arch)
 
 
-def empties(pairs: Pairs) -> list[Empty]:
-    """The hollow functions of a tree for one triple, each place once."""
-    found: dict[tuple[str, str], Empty] = {}
-    for pair in pairs:
-        for empty in _of(pairs, pair):
-            known = found.get((empty.place, empty.name))
+def candidates(pair: Pair) -> list[str]:
+    """The functions of a unit that compute nothing for the platform and something for x86-64."""
+    if pair.here is None or pair.base is None:
+        return []
+    base = pair.base.module.functions
+    return [
+        name
+        for name, function in pair.here.module.functions.items()
+        if name in base and hollow(function) is not None and hollow(base[name]) is None
+    ]
+
+
+def empties(pairs: Pairs, found: Mapping[int, Sequence[str]]) -> list[Empty]:
+    """The hollow functions of a tree for one triple, each place once.
+
+    Args:
+        found: the number of a unit -> its candidates.
+    """
+    said: dict[tuple[str, str], Empty] = {}
+    for number, names in found.items():
+        for empty in _of(pairs, pairs[number], names):
+            known = said.get((empty.place, empty.name))
             if known is None or _RANK.index(empty.certainty) < _RANK.index(known.certainty):
-                found[empty.place, empty.name] = empty
-    return list(found.values())
+                said[empty.place, empty.name] = empty
+    return list(said.values())
 
 
 _RANK = (Certainty.CERTAIN, Certainty.GUARDED, Certainty.UNDECIDED, Certainty.NOTE)
 
 
-def _of(pairs: Pairs, pair: Pair) -> Iterator[Empty]:
+def _of(pairs: Pairs, pair: Pair, names: Sequence[str]) -> Iterator[Empty]:
     if pair.here is None or pair.base is None:
         return
     here, base = pair.here.module, pair.base.module
-    for function in here.functions.values():
-        other = base.functions.get(function.name)
-        if other is None:
-            continue
+    for name in names:
+        function, other = here.functions[name], base.functions[name]
         what = hollow(function)
-        if what is None or hollow(other) is not None:
-            continue
         file, line = here.place(function)
-        if not in_tree(file):
+        if what is None or not in_tree(file):
             continue
         does = frozenset(purposes(base, other, pairs.base_of))
         users = _users(pairs, pair, function)
@@ -119,7 +131,7 @@ def _of(pairs: Pairs, pair: Pair) -> Iterator[Empty]:
         if judged is not None:
             code, certainty = judged
             yield Empty(
-                code, certainty, here.title(function), function.name, place_of(file, line), what, does,
+                code, certainty, here.title(function), name, place_of(file, line), what, does,
                 tuple(words_of(other)[:6]), users, forgotten, pairs.arch,
             )  # fmt: skip
 

@@ -16,9 +16,7 @@ MOST_IR = 256 << 20
 """Bytes of a unit's IR that are read: the largest of SQLite's amalgamation and of LLVM's own sources stay below 64 MiB."""
 
 _NAME = r'[\w.$-]+|"(?:[^"\\]|\\.)*"'
-_DEFINE = re.compile(
-    rf"^define (?P<head>[^\n]*?)@(?P<name>{_NAME})\((?P<rest>[^\n]*)\{{\n(?P<body>.*?)^\}}", re.M | re.S
-)
+_HEAD = re.compile(rf"define (?P<head>[^\n]*?)@(?P<name>{_NAME})\((?P<rest>[^\n]*)\{{$")
 _DECLARE = re.compile(rf"^declare (?P<head>[^\n]*?)@(?P<name>{_NAME})\(", re.M)
 _GLOBAL = re.compile(rf"^@(?P<name>{_NAME}) = (?P<rest>[^\n]*)", re.M)
 _MODULE_ASM = re.compile(r'^module asm "(.*)"$', re.M)
@@ -180,8 +178,12 @@ class Function:
             after[label] = frozenset(name.strip('"') for name in names)
         return after
 
-    def always(self, label: str) -> bool:
-        """Whether each way through the function that comes to a return goes through this block."""
+    def always(self, label: str, ends: tuple[str, ...] = ("ret",)) -> bool:
+        """Whether each way through the function that comes to a return goes through this block.
+
+        Args:
+            ends: the instructions that count as a return; ``unreachable`` stands behind a call that does not come back.
+        """
         entry = next(iter(self.blocks))
         if label == entry:
             return True
@@ -192,7 +194,7 @@ class Function:
                 continue
             seen.add(now)
             block = self.blocks.get(now, ())
-            if block and block[-1].code == "ret":
+            if block and block[-1].code in ends:
                 return False
             todo += self.follows.get(now, ())
         return True
@@ -233,30 +235,51 @@ class Module:
     def __init__(self, text: str) -> None:
         self.text = text[:MOST_IR]
         self.functions: dict[str, Function] = {}
-        for found in _DEFINE.finditer(self.text):
-            function = _function(found)
-            if function.linkage != "available_externally":
-                self.functions[function.name] = function
+        self._tail = ""
+        rest = self._bodies()
         declared, weak, variables = set(), set(), set()
-        for found in _DECLARE.finditer(self.text):
+        for found in _DECLARE.finditer(rest):
             name = _plain(found["name"])
             if not name.startswith("llvm."):
                 declared.add(name)
                 if found["head"].startswith("extern_weak "):
                     weak.add(name)
-        for found in _GLOBAL.finditer(self.text):
+        for found in _GLOBAL.finditer(rest):
             name, first = _plain(found["name"]), found["rest"].split(" ", 1)[0]
             if name.startswith("llvm."):
                 continue
             if first in ("external", "extern_weak"):
                 declared.add(name)
                 weak |= {name} if first == "extern_weak" else set()
-            elif first != "available_externally":
+            elif first != "available_externally" and not found["rest"].startswith(("private ", "internal ")):
                 variables.add(name)
-        self.asm = "\n".join(unescaped(line) for line in _MODULE_ASM.findall(self.text))
+        self._outside = rest
+        self.asm = "\n".join(unescaped(line) for line in _MODULE_ASM.findall(rest))
         self.declared = frozenset(declared)
         self.weak = frozenset(weak)
         self.variables = frozenset(variables)
+
+    def _bodies(self) -> str:
+        """Take the functions; what stands outside of them and of the metadata is left."""
+        text, left, at = self.text, [], 0
+        while True:
+            start = text.find("\ndefine ", at)
+            if start < 0:
+                break
+            left.append(text[at:start])
+            line = text.find("\n", start + 1)
+            end = text.find("\n}", line)
+            if line < 0 or end < 0:
+                return "".join(left)
+            at = end + 2
+            if (head := _HEAD.match(text, start + 1, line)) is not None:
+                function = _function(head, text[line + 1 : end + 1])
+                if function.linkage != "available_externally":
+                    self.functions[function.name] = function
+        end = text.find("\n!", at)
+        self._tail = text[end if end >= 0 else len(text) :]
+        left.append(text[at : end if end >= 0 else len(text)])
+        return "".join(left)
 
     @cached_property
     def exported(self) -> frozenset[str]:
@@ -268,9 +291,9 @@ class Module:
     @cached_property
     def _metadata(self) -> tuple[dict[str, tuple[str, int, str]], dict[str, tuple[int, str]], dict[str, str]]:
         """Functions' names, lines and files; locations' lines and scopes; scopes' files."""
-        files = {found[1]: unescaped(found[2]) for found in _FILE.finditer(self.text)}
+        files = {found[1]: unescaped(found[2]) for found in _FILE.finditer(self._tail)}
         places, scopes = {}, {}
-        for found in _SUBPROGRAM.finditer(self.text):
+        for found in _SUBPROGRAM.finditer(self._tail):
             line, file = re.search(r"\bline: (\d+)", found[2]), re.search(r"\bfile: (!\d+)", found[2])
             title = _TITLE.search(found[2])
             places[found[1]] = (
@@ -278,10 +301,10 @@ class Module:
                 int(line[1]) if line else 0,
                 files.get(file[1], "") if file else "",
             )
-        for found in _SCOPE_FILE.finditer(self.text):
+        for found in _SCOPE_FILE.finditer(self._tail):
             if file := re.search(r"\bfile: (!\d+)", found[2]):
                 scopes[found[1]] = files.get(file[1], "")
-        locations = {found[1]: (int(found[2]), found[3]) for found in _LOCATION.finditer(self.text)}
+        locations = {found[1]: (int(found[2]), found[3]) for found in _LOCATION.finditer(self._tail)}
         return places, locations, scopes
 
     def place(self, function: Function) -> tuple[str, int]:
@@ -318,19 +341,19 @@ class Module:
     def has_high_bytes(self, name: str) -> bool:
         """Whether a variable is an array of bytes of which one, as it is initialized, has its highest bit set."""
         word = re.escape(name)
-        found = re.search(rf'^@(?:{word}|"{word}") = [^\n]*?\[\d+ x i8\] c"([^\n]*?)"(?:, |$)', self.text, re.M)
+        found = re.search(rf'^@(?:{word}|"{word}") = [^\n]*?\[\d+ x i8\] c"([^\n]*?)"(?:, |$)', self._outside, re.M)
         return found is not None and re.search(r"\\[89A-Fa-f][0-9A-Fa-f]", found[1]) is not None
 
     def named_by_data(self, name: str) -> bool:
         """Whether the initial value of a variable, or an alias, names it: then it may be called from anywhere."""
         word = re.compile(rf'@(?:{re.escape(name)}|"{re.escape(name)}")(?![\w.$-])')
-        return any(word.search(found["rest"]) for found in _GLOBAL.finditer(self.text))
+        return any(word.search(found["rest"]) for found in _GLOBAL.finditer(self._outside))
 
 
 _PARAMETER = re.compile(r"(?:^|, )(?P<type>[^,()]+(?:\([^()]*\)[^,()]*)*) (?P<name>%[\w.$-]+)(?=, |$)")
 
 
-def _function(found: re.Match[str]) -> Function:
+def _function(found: re.Match[str], body: str) -> Function:
     words = found["head"].split()
     linkage = next((word for word in words if word in _LINKAGES), "external")
     given, rest = _bracketed(found["rest"])
@@ -342,7 +365,7 @@ def _function(found: re.Match[str]) -> Function:
         returns=_type_of(found["head"]),
         parameters=tuple(name for _type, name in parameters),
         structure_return=next((name for kind, name in parameters if "sret(" in kind), ""),
-        body=found["body"],
+        body=body,
         at=at[1] if at else "",
     )
 

@@ -103,7 +103,7 @@ def missing(
         guessed: it was guessed which units there are.
         older: symbols that only a newer C library than the platform's has.
     """
-    programs = _programs(pairs)
+    programs = closures(pairs)
     said = []
     for symbol in sorted({*lacking, *older}):
         users = [p for p in pairs if p.here is not None and symbol in p.here.needed]
@@ -158,7 +158,7 @@ def _named(tree: SourceTree, pairs: Pairs, assembled: Iterable[Assembled], symbo
     return ""
 
 
-def _programs(pairs: Pairs) -> dict[str, frozenset[str]]:
+def closures(pairs: Pairs) -> dict[str, frozenset[str]]:
     """Units with a ``main`` -> the sources that a program is linked of with them: what defines what it needs, and so on."""
     by_symbol: dict[str, list[Pair]] = {}
     for pair in pairs:

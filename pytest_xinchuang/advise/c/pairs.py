@@ -24,29 +24,36 @@ class Side:
 
     def __init__(self, text: bytes) -> None:
         self._packed = zlib.compress(text, 1)
-
-    @property
-    def text(self) -> str:
-        return zlib.decompress(self._packed).decode(errors="replace")
+        self._linked: tuple[frozenset[str], frozenset[str]] | None = None
 
     @property
     def module(self) -> Module:
         """It, as it is read; the last few are kept."""
-        return _module(self)
+        module = _module(self)
+        if self._linked is None:
+            self._linked = module.exported, module.declared - module.weak
+        return module
 
-    @functools.cached_property
+    def read(self) -> Module:
+        """Read it anew."""
+        return Module(zlib.decompress(self._packed).decode(errors="replace"))
+
+    @property
     def exported(self) -> frozenset[str]:
-        return self.module.exported
+        """What others may link with."""
+        return (self._linked or (self.module.exported, frozenset[str]()))[0]
 
-    @functools.cached_property
+    @property
     def needed(self) -> frozenset[str]:
         """What it needs of others and cannot do without."""
-        return self.module.declared - self.module.weak
+        if self._linked is None:
+            return self.module.declared - self.module.weak
+        return self._linked[1]
 
 
 @functools.lru_cache(8)
 def _module(side: Side) -> Module:
-    return Module(side.text)
+    return side.read()
 
 
 @dataclass(frozen=True)

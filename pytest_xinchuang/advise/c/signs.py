@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pytest_xinchuang.advise.c.flow import Use, comparisons, follow, made_of
 from pytest_xinchuang.advise.c.ir import Function, Instruction, Module
-from pytest_xinchuang.advise.c.pairs import Pair, Pairs, in_tree, place_of
+from pytest_xinchuang.advise.c.pairs import Pair, in_tree, place_of
 from pytest_xinchuang.core.finding import Certainty
 
 NEGATIVE_CHAR = "XC-ADV-030"
@@ -39,17 +39,8 @@ class Sign:
     source_zh: str
 
 
-def signs(pairs: Pairs) -> list[Sign]:
-    """The tests of a tree for one triple, each place once."""
-    found: dict[str, Sign] = {}
-    for pair in pairs:
-        for sign in _of(pair):
-            if sign.place not in found or sign.certainty is Certainty.CERTAIN:
-                found[sign.place] = sign
-    return list(found.values())
-
-
-def _of(pair: Pair) -> Iterator[Sign]:
+def signs(pair: Pair) -> Iterator[Sign]:
+    """The tests of a unit."""
     if pair.base is None or pair.here is None:
         return
     here, base = pair.here.module, pair.base.module

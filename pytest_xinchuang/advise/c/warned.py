@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_xinchuang.advise.c.diagnostics import Answer, Diagnostic
-from pytest_xinchuang.advise.c.pairs import Pair, Pairs
+from pytest_xinchuang.advise.c.pairs import Pair
 from pytest_xinchuang.core.finding import Certainty
 
 UNDEFINED = "XC-ADV-031"
@@ -46,7 +46,6 @@ class Warned:
 
     Attributes:
         place: ``FILE:LINE`` in the tree.
-        units: how many units have it.
     """
 
     code: str
@@ -54,32 +53,25 @@ class Warned:
     place: str
     option: str
     text: str
-    units: int
 
 
-def warned(pairs: Pairs, base: list[Answer], here: list[Answer]) -> list[Warned]:
-    """The warnings of a tree for one triple, each place once.
+def warned(pair: Pair, base: Answer, here: Answer) -> Iterator[Warned]:
+    """The warnings of a unit for the platform alone.
 
     Args:
-        base: answers for x86-64, in the order of the units; ``here``: those for the triple.
+        base: the answer for x86-64; ``here``: the one for the platform.
     """
-    found: dict[tuple[str, str], Warned] = {}
-    for pair, b, h in zip(pairs, base, here, strict=True):
-        if not b.ok or not h.ok:
+    if not base.ok or not here.ok:
+        return
+    there = {_key(d) for d in base.diagnostics}
+    for d in here.diagnostics:
+        rule = _OPTIONS.get(d.option)
+        if rule is None or _key(d) in there or d.place.file.startswith(("/", "<")):
             continue
-        there = {_key(d) for d in b.diagnostics}
-        for d in h.diagnostics:
-            rule = _OPTIONS.get(d.option)
-            if rule is None or _key(d) in there or d.place.file.startswith(("/", "<")):
-                continue
-            code, certainty = rule
-            if certainty is Certainty.CERTAIN and not _compiled_for_base(pair, d):
-                certainty = Certainty.GUARDED
-            place = f"{d.place.file}:{d.place.line}"
-            known = found.get((code, place))
-            units = 1 + (known.units if known else 0)
-            found[code, place] = Warned(code, certainty, place, d.option, d.text, units)
-    return list(found.values())
+        code, certainty = rule
+        if certainty is Certainty.CERTAIN and not _compiled_for_base(pair, d):
+            certainty = Certainty.GUARDED
+        yield Warned(code, certainty, f"{d.place.file}:{d.place.line}", d.option, d.text)
 
 
 def _key(d: Diagnostic) -> tuple[str, str, int, int]:
