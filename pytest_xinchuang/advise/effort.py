@@ -9,7 +9,14 @@ from pytest_xinchuang.core.finding import Certainty, Finding
 USUAL = 30
 """Minutes for a cause whose kind is not in the table."""
 
-MINUTES: Mapping[str, int] = {}
+MINUTES: Mapping[str, int] = {
+    "XC-ADV-020": 60,
+    "XC-ADV-025": 240,
+    "XC-ADV-026": 60,
+    "XC-ADV-027": 60,
+    "XC-ADV-030": 10,
+    "XC-ADV-031": 30,
+}
 """Finding's code -> minutes."""
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.advise.c.code import CodeSurvey
 from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.work import Survey
 
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (CSurvey(),)
+    return CSurvey(), CodeSurvey()

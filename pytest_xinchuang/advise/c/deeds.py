@@ -11,6 +11,7 @@ from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.emulated import Emulated
 from pytest_xinchuang.advise.c.ir import Module
 from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
+from pytest_xinchuang.advise.c.machines import machines_of
 from pytest_xinchuang.advise.c.pairs import AS_WRITTEN, Pairs
 from pytest_xinchuang.advise.c.programs import programs
 from pytest_xinchuang.advise.c.trial import tried
@@ -55,8 +56,9 @@ class Deeds:
         said = Surveyed()
         for triple, platforms in _groups(self.work.platforms).items():
             if triple.arch is self.work.baseline.arch:
-                continue
-            self._of(triple, platforms, said)
+                self._of_base(platforms, said)
+            else:
+                self._of(triple, platforms, said)
         return said
 
     def _of(self, triple: Triple, platforms: Sequence[Platform], said: Surveyed) -> None:
@@ -103,12 +105,19 @@ class Deeds:
             told.hazard(hazard)
         for found in hollow.empties(pairs, empty):
             told.add(_hollow(found))
-        self._link(units, pairs, platforms, said)
+        self._link(units, pairs, here, platforms, said)
         findings = told.findings()
         if self.work.running is not None:
             places = [f.object for f in findings if f.certainty in (Certainty.GUARDED, Certainty.CERTAIN)]
             findings = tried(findings, programs(pairs, places), Emulated(self.tree, self.work))
         said.findings += findings
+
+    def _of_base(self, platforms: Sequence[Platform], said: Surveyed) -> None:
+        """x86-64 itself: its code does what it does, and only the age of the C library may be in the way."""
+        triple = self.work.baseline
+        units = self.units(triple)
+        answers = self._ir([u for u in units.units if u.language not in _ASSEMBLER], triple, (*AS_WRITTEN, *WARNINGS))
+        self._link(units, Pairs(triple, answers, answers), answers, platforms, said)
 
     def _ir(
         self, units: Sequence[Unit], triple: Triple, words: tuple[str, ...] = AS_WRITTEN, *, own: bool = False
@@ -128,7 +137,9 @@ class Deeds:
             ]
         )
 
-    def _link(self, units: Units, pairs: Pairs, platforms: Sequence[Platform], said: Surveyed) -> None:
+    def _link(
+        self, units: Units, pairs: Pairs, here: Sequence[Answer], platforms: Sequence[Platform], said: Surveyed
+    ) -> None:
         sources = dict.fromkeys((*units.units, *self.units(self.work.baseline).units))
         assembled = self._assembled([u for u in sources if u.language in _ASSEMBLER], pairs.triple)
         lacking, libraries = link.needs(pairs, assembled)
@@ -139,11 +150,32 @@ class Deeds:
             if there is None:
                 continue
             older = frozenset(libraries & newest - there)
-            here = self._still(pairs, lacking - there | older)
-            for found in link.missing(
-                self.tree, pairs, assembled, here - older, guessed=units.guessed, older=here & older
-            ):
-                said.findings += [_missing(found, p, triple) for p in group]
+            still = self._still(pairs, lacking - there | older)
+            found = link.missing(
+                self.tree,
+                pairs,
+                assembled,
+                still - older,
+                guessed=units.guessed,
+                older=still & older,
+                outside=self._outside(here),
+                told=lambda source: not self._for_others(source, pairs.arch),
+            )
+            for each in found:
+                said.findings += [_missing(each, p, triple) for p in group]
+
+    def _outside(self, answers: Sequence[Answer]) -> list[str]:
+        """The headers of libraries that units read."""
+        lib = f"{self.compilers.targets.lib}/"
+        names = dict.fromkeys(
+            name for a in answers for name in a.read if name.startswith("/") and not name.startswith(lib)
+        )
+        return list(names)
+
+    def _for_others(self, source: str, arch: Arch) -> bool:
+        """Whether a source is for other machines by its name: a build leaves it out, and nothing is said of it for certain."""
+        machines = machines_of(source, {p.arch: p.architecture for p in self.work.platforms})
+        return bool(machines) and arch.value not in machines
 
     def _still(self, pairs: Pairs, names: Iterable[str]) -> frozenset[str]:
         """Those of some symbols that the platform's code needs when it is optimised: dead branches are gone then."""
@@ -266,14 +298,19 @@ def _missing(found: link.Missing, platform: str, triple: Triple) -> Finding:
         found.place,
         platform,
         params={
-            "symbol": found.symbol,
+            "symbol": ", ".join(found.symbols[:5]) + (" ..." if len(found.symbols) > 5 else ""),
             "units": str(found.users),
             "definers": ", ".join(found.definers[:3]) or "-",
             "named": f"; {found.named} names it too" if found.named else "",
             "named_zh": f"；{found.named} 也提到它" if found.named else "",
             "libc": f"{triple.libc} {triple.libc_version}",
         },
-        evidence={"program": found.program, "defined_for_x86_64_by": list(found.definers), "named_by": found.named},
+        evidence={
+            "symbols": list(found.symbols[:100]),
+            "program": found.program,
+            "defined_for_x86_64_by": list(found.definers),
+            "named_by": found.named,
+        },
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytest_xinchuang.advise.c.pairs import Pair, Pairs, in_tree, place_of
-from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.tree import LARGEST_TEXT, SourceTree
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import ElfReader
@@ -34,19 +35,20 @@ _LISTS = tuple(
 
 @dataclass(frozen=True)
 class Missing:
-    """A symbol that is needed and not there.
+    """Symbols that are needed and not there: those of one file, or one that no file has.
 
     Attributes:
-        place: ``FILE:LINE`` of the first use.
-        users: how many units need it.
-        definers: the files that define it for x86-64.
-        named: a file of the tree that is no unit and names it.
-        program: the unit with the ``main`` that is linked with it; "" where none is.
+        symbols: sorted; ``place`` is where the first is used.
+        place: ``FILE:LINE``.
+        users: how many units need one of them.
+        definers: the files that define them for x86-64.
+        named: a file that is no unit of the tree and names one: it may define it.
+        program: the unit with the ``main`` that is linked with a user; "" where none is.
     """
 
     code: str
     certainty: Certainty
-    symbol: str
+    symbols: tuple[str, ...]
     place: str
     users: int
     definers: tuple[str, ...] = ()
@@ -95,6 +97,8 @@ def missing(
     *,
     guessed: bool,
     older: Collection[str] = (),
+    outside: Collection[str] = (),
+    told: Callable[[str], bool] = lambda _source: False,
 ) -> list[Missing]:
     """What is to be said of symbols that are lacking.
 
@@ -102,28 +106,44 @@ def missing(
         lacking: what the platform alone lacks, its C library has not got either, and optimised code still needs.
         guessed: it was guessed which units there are.
         older: symbols that only a newer C library than the platform's has.
+        outside: headers outside of the tree that units read: a library's.
+        told: whether it is told for certain already that a unit does not compile for the platform: what it defines is missing
+            because of that.
     """
     programs = closures(pairs)
-    said = []
-    for symbol in sorted({*lacking, *older}):
-        users = [p for p in pairs if p.here is not None and symbol in p.here.needed]
-        program = next((name for name, closure in programs.items() if any(p.unit.source in closure for p in users)), "")
-        place = _first_place(pairs, symbol)
-        if symbol in older:
-            sure = Certainty.CERTAIN if program else Certainty.GUARDED
-            said.append(Missing(LIBC_TOO_OLD, sure, symbol, place, len(users), program=program))
-            continue
+    named = _named(tree, pairs, assembled, lacking, outside)
+    failed = {p.unit.source for p in pairs if p.base is not None and p.here is None}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for symbol in sorted(lacking):
         definers = _definers(pairs, assembled, symbol)
-        named = _named(tree, pairs, assembled, symbol)
+        if not any(d in failed and told(d) for d in definers):
+            groups.setdefault(definers or (f"={symbol}",), []).append(symbol)
+    said = []
+    for key, symbols in groups.items():
+        definers = () if key[0].startswith("=") else key
+        users, program = _users(pairs, programs, symbols)
+        if not users:
+            continue
+        other = next((named[s] for s in symbols if s in named), "")
+        assembler = any(d.endswith((".S", ".s", ".sx")) for d in definers)
+        linked = program or (definers and (not guessed or assembler))
+        sure = Certainty.CERTAIN if linked and not other else Certainty.GUARDED
         code = X86_ALONE if definers else NOWHERE
-        linked = (
-            program
-            or (definers and not guessed)
-            or (definers and any(d.endswith((".S", ".s", ".sx")) for d in definers))
-        )
-        sure = Certainty.CERTAIN if linked and not named else Certainty.GUARDED
-        said.append(Missing(code, sure, symbol, place, len(users), definers, named, program))
+        place = _first_place(pairs, symbols[0])
+        said.append(Missing(code, sure, tuple(symbols), place, len(users), definers, other, program))
+    for symbol in sorted(older):
+        users, program = _users(pairs, programs, [symbol])
+        sure = Certainty.CERTAIN if program else Certainty.GUARDED
+        place = _first_place(pairs, symbol)
+        said.append(Missing(LIBC_TOO_OLD, sure, (symbol,), place, len(users), program=program))
     return said
+
+
+def _users(pairs: Pairs, programs: Mapping[str, frozenset[str]], symbols: Collection[str]) -> tuple[list[Pair], str]:
+    """The units that need one of some symbols, and a program that one is linked into."""
+    users = [p for p in pairs if p.here is not None and not p.here.needed.isdisjoint(symbols)]
+    sources = {p.unit.source for p in users}
+    return users, next((name for name, closure in programs.items() if sources & closure), "")
 
 
 def _first_place(pairs: Pairs, symbol: str) -> str:
@@ -141,21 +161,39 @@ def _definers(pairs: Pairs, assembled: Iterable[Assembled], symbol: str) -> tupl
     return (*units, *(a.source for a in assembled if symbol in (a.base or ())))
 
 
-def _named(tree: SourceTree, pairs: Pairs, assembled: Iterable[Assembled], symbol: str) -> str:
-    """A file that may define it: it names it, and was not compiled for the platform as a unit of the tree.
+def _named(
+    tree: SourceTree,
+    pairs: Pairs,
+    assembled: Iterable[Assembled],
+    symbols: Collection[str],
+    outside: Iterable[str],
+) -> dict[str, str]:
+    """Symbols -> a file that may define them: it names them, and was not compiled for the platform as a unit of the tree.
 
     A unit that does not compile for the platform is told by itself; one that does not compile for x86-64 either may define it.
     """
+    if not symbols:
+        return {}
     known = {p.unit.source for p in pairs if p.base is not None or p.here is not None}
     known |= {a.source for a in assembled if a.base is not None or a.here is not None}
-    word = re.compile(rf"(?<![\w.$]){re.escape(symbol)}(?![\w$])")
-    for file in tree.files:
-        if file in known or file.endswith(_LISTS):
-            continue
-        text = tree.text(file)
-        if text and symbol in text and word.search(text):
-            return file
-    return ""
+    wanted, found = set(symbols), dict[str, str]()
+    texts = [(file, tree.text(file)) for file in tree.files if file not in known and not file.endswith(_LISTS)]
+    texts += [(file, _text(Path(file))) for file in outside]
+    for file, text in texts:
+        if text:
+            for name in wanted.intersection(_WORD.findall(text)):
+                found.setdefault(name, file)
+    return found
+
+
+_WORD = re.compile(r"[A-Za-z_][\w$]*")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes()[:LARGEST_TEXT].decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def closures(pairs: Pairs) -> dict[str, frozenset[str]]:

@@ -10,7 +10,7 @@ from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from tests.advise.c.comparing import surveyed, told
 from tests.advise.c.test_hollow import both
-from tests.advise.c.trees import ARM, LOONG, platforms
+from tests.advise.c.trees import ARM, LOONG, X86, platforms
 
 _SUM_S = ".text\n.globl sum_fast\nsum_fast:\n  lea (%rdi,%rsi), %rax\n  ret\n"
 _MAIN = "long sum_fast(long, long);\nint main(int argc, char **argv) {\n  (void)argv;\n  return (int)sum_fast(argc, 2);\n}\n"
@@ -57,6 +57,17 @@ int main(int n, char **v) {
 
 
 @pytest.mark.tools
+def test_a_unit_that_does_not_compile_is_not_told_again_for_each_of_its_functions(tmp_path: Path) -> None:
+    body = "#include <immintrin.h>\nlong sum_fast(long a, long b) { return a + b; }\nlong more(void) { return 1; }\n"
+    main = _MAIN.replace("return (int)sum", "extern long more(void); return (int)more() + (int)sum")
+    assert told(surveyed(tmp_path, {"sum.c": body, "main.c": main})) == set()
+    (tmp_path / "x86").mkdir()
+    said = surveyed(tmp_path / "x86", {"sum_avx2.c": body, "main.c": main})
+    assert told(said) == both("XC-ADV-025", "certain", "main.c:4")
+    assert said.findings[0].params["symbol"] == "more, sum_fast"
+
+
+@pytest.mark.tools
 def test_a_source_that_is_no_unit_may_define_it(tmp_path: Path) -> None:
     files = {"sum.S": _SUM_S, "main.c": _MAIN, "arm/sum.S": ".globl sum_fast\nsum_fast:\n  add x0, x0, x1\n  ret\n"}
     said = surveyed(tmp_path, files, leave=("arm/sum.S",))
@@ -99,6 +110,7 @@ def test_a_function_of_a_newer_glibc(tmp_path: Path) -> None:
     assert tuple(map(int, libc.split("."))) < (2, 36)
     assert told(surveyed(tmp_path, {"main.c": main}, ARM)) == {(ARM, *place)}
     assert told(surveyed(tmp_path, {"main.c": main.replace("arc4random", "rand")}, ARM)) == set()
+    assert told(surveyed(tmp_path, {"main.c": main}, X86)) == {(X86, *place)}
 
 
 def _abilists(root: Path) -> Path:
