@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pytest_xinchuang.advise.c.baseline import Baseline
 from pytest_xinchuang.advise.c.causes import Reader
@@ -31,6 +32,8 @@ class CodeSurvey:
         return any(language_of(f) for f in tree.files)
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
+        # What another survey has laid into its scratch directory is its own.
+        work = replace(work, scratch=work.scratch / self.name)
         compilers = Compilers(tree, work)
         lib = compilers.targets.lib
         gatherer = Gatherer(tree, work, lib, self._recorders)

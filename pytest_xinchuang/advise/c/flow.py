@@ -141,6 +141,19 @@ def hollow(function: Function) -> Hollow | None:
     return Hollow(Returned.CONSTANT if kind == "constant" else Returned.ARGUMENT, text)
 
 
+def only_registers(function: Function) -> bool:
+    """Whether all that a function writes for others are constants and addresses of functions: which code is to be used."""
+    locals_ = {i.result for i in function.instructions if i.code == "alloca"}
+    written = False
+    for i in function.instructions:
+        if i.code != "store" or (found := _STORE.match(i.text)) is None or found["place"] in locals_:
+            continue
+        written = True
+        if found["value"].split()[-1].startswith("%"):
+            return False
+    return written
+
+
 class Use(StrEnum):
     """What a value is used for."""
 

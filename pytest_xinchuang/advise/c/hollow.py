@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.advise.c.flow import Hollow, Returned, Use, follow, hollow, origins
+from pytest_xinchuang.advise.c.flow import Hollow, Returned, Use, follow, hollow, only_registers, origins
 from pytest_xinchuang.advise.c.ir import Function
 from pytest_xinchuang.advise.c.machine import COUNTERPART, Purpose, mend, purpose_of, purposes, words_of
 from pytest_xinchuang.advise.c.pairs import Pair, Pairs, in_tree, place_of
@@ -126,7 +126,14 @@ def _of(pairs: Pairs, pair: Pair, names: Sequence[str]) -> Iterator[Empty]:
             continue
         does = frozenset(purposes(base, other, pairs.base_of))
         users = _users(pairs, pair, function)
-        forgotten = here.lines(function) <= base.lines(other)
+        own, theirs = here.lines(function), base.lines(other)
+        if (
+            not does
+            and own == theirs
+            and not any(i.callee and not i.callee.startswith("llvm.") for i in other.instructions)
+        ):
+            continue  # the same statements: what differs is how the two machines hand over structures
+        forgotten = own <= theirs
         judged = _judged(does, what, other, users, forgotten)
         if judged is not None:
             code, certainty = judged
@@ -171,7 +178,8 @@ def _judged(
         return None
     if not does:
         # No instruction of x86-64: an arm that somebody wrote is a decision, one that nobody wrote may be forgotten.
-        return (NOTHING_DONE, Certainty.GUARDED) if forgotten else (LEFT_OUT, Certainty.NOTE)
+        chooses = void and only_registers(other)
+        return (NOTHING_DONE, Certainty.GUARDED) if forgotten and not chooses else (LEFT_OUT, Certainty.NOTE)
     if Purpose.PROBE in does and not does & COUNTERPART:
         return LEFT_OUT, Certainty.NOTE
     if not void and users.uses and users.uses <= {Use.CONDITION}:

@@ -194,6 +194,36 @@ int run(Counter &c) { c.up(); return c.get(); }
     assert told(surveyed(tmp_path, {"counter.cc": source})) == both("XC-ADV-020", "guarded?", "counter.cc:3")
 
 
+def test_what_chooses_code_for_x86_may_choose_nothing_elsewhere(tmp_path: Path) -> None:
+    source = """\
+int sum_c(const int *p), sum_sse(const int *p);
+int (*sum)(const int *) = sum_c;
+extern int has_sse;
+void choose(void) {
+#ifdef __x86_64__
+  if (has_sse) sum = sum_sse;
+#endif
+}
+void twice(int *p) {
+#ifdef __x86_64__
+  *p = *p * 2;
+#endif
+}
+"""
+    assert told(surveyed(tmp_path, {"sum.c": source})) == both("XC-ADV-020", "guarded?", "sum.c:9")
+
+
+def test_a_structure_that_is_handed_over_in_another_way_is_no_hollow_function(tmp_path: Path) -> None:
+    source = """\
+typedef struct { unsigned long low, high; } Pair;
+typedef union { unsigned long one; Pair both; } Wide;
+Wide same(Wide w) { return w; }
+Pair of(Wide w) { Pair p = w.both; return p; }
+unsigned long one(Pair p) { Wide w; w.both = p; return w.one; }
+"""
+    assert not surveyed(tmp_path, {"pair.c": source}).findings
+
+
 def test_the_same_function_of_a_header_is_told_once(tmp_path: Path) -> None:
     header = _RDTSC.replace("uint64_t ticks", "static inline uint64_t ticks")
     use = '#include "tick.h"\nuint64_t NAME(uint64_t t) { return ticks() - t; }\n'
