@@ -11,6 +11,7 @@ USUAL = 30
 
 MINUTES: Mapping[str, int] = {
     "XC-ADV-020": 60,
+    "XC-ADV-023": 60,
     "XC-ADV-025": 240,
     "XC-ADV-026": 60,
     "XC-ADV-027": 60,

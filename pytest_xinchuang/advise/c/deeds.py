@@ -95,6 +95,8 @@ class Deeds:
         for number, pair in enumerate(pairs):
             empty[number] = hollow.candidates(pair)
             accesses += hazards.accesses(pair)
+            for variable in hollow.unset(pair, triple.arch):
+                told.add(_unset(variable))
             for sign in signs.signs(pair):
                 told.add(_sign(sign))
             for warning in warned.warned(pair, base[number], here[number]):
@@ -288,6 +290,25 @@ def _hollow(empty: hollow.Empty) -> Finding:
             "used_as": sorted(empty.users.uses),
             "no_line_of_its_own": empty.forgotten,
         },
+    )
+
+
+def _unset(unset: hollow.Unset) -> Finding:
+    advice, advice_zh = unset.mend
+    return Finding(
+        hollow.UNSET,
+        unset.certainty,
+        unset.place,
+        "",
+        params={
+            "name": unset.name,
+            "variable": unset.variable,
+            "value": unset.value,
+            "words": "; ".join(unset.words)[:200],
+            "advice": advice,
+            "advice_zh": advice_zh,
+        },
+        evidence={"x86_64": list(unset.words), "purposes": sorted(unset.purposes)},
     )
 
 

@@ -141,6 +141,58 @@ def hollow(function: Function) -> Hollow | None:
     return Hollow(Returned.CONSTANT if kind == "constant" else Returned.ARGUMENT, text)
 
 
+def constants_in(function: Function, local: str) -> frozenset[str] | None:
+    """The constants that are all that is ever stored to a local; None: something else may be in it."""
+    found: set[str] = set()
+    for i in function.instructions:
+        if local not in i.values or i.code == "alloca":
+            continue
+        store = _STORE.match(i.text) if i.code == "store" else None
+        load = _LOAD.match(i.text) if i.code == "load" else None
+        if store is not None and store["place"] == local:
+            words = store["value"].split()
+            if local in words or words[-1].startswith("%"):
+                return None
+            found.add(words[-1])
+        elif not (load is not None and load["place"] == local) and not i.callee.startswith(HARMLESS):
+            return None  # its address is handed on
+    return frozenset(found)
+
+
+def writers_of(function: Function, local: str) -> tuple[Instruction, ...]:
+    """The calls and assembler by which what is stored to a local is computed."""
+    values = []
+    direct = []
+    for i in function.instructions:
+        if i.code == "store" and (found := _STORE.match(i.text)) and found["place"] == local:
+            values += [word for word in found["value"].split()[-1:] if word.startswith("%")]
+        elif i.code == "call" and local in i.values:
+            direct.append(i)
+    return (*direct, *(i for i in made_of(function, values) if i.code in ("call", "cmpxchg", "atomicrmw")))
+
+
+def loads_of(function: Function, local: str) -> tuple[tuple[str, Instruction], ...]:
+    """Where a local is read: the block and the instruction."""
+    return tuple(
+        (label, i)
+        for label, block in function.blocks.items()
+        for i in block
+        if i.code == "load" and (found := _LOAD.match(i.text)) and found["place"] == local
+    )
+
+
+def hands_out(function: Function) -> tuple[Instruction, ...]:
+    """The calls and assembler by which is computed what a function writes to memory that is not its own."""
+    locals_ = {i.result for i in function.instructions if i.code == "alloca"}
+    values, direct = [], []
+    for i in function.instructions:
+        if i.code == "store" and (found := _STORE.match(i.text)) and found["place"] not in locals_:
+            values += [word for word in found["value"].split()[-1:] if word.startswith("%")]
+        elif i.assembler is not None and "=*" in i.text and set(i.values) - locals_:
+            direct.append(i)
+    return (*direct, *(i for i in made_of(function, values) if i.code in ("call", "cmpxchg", "atomicrmw")))
+
+
 def only_registers(function: Function) -> bool:
     """Whether all that a function writes for others are constants and addresses of functions: which code is to be used."""
     locals_ = {i.result for i in function.instructions if i.code == "alloca"}

@@ -6,11 +6,24 @@ says "this machine has no AVX2", a hint that others need not give, and an arm th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.advise.c.flow import Hollow, Returned, Use, follow, hollow, only_registers, origins
-from pytest_xinchuang.advise.c.ir import Function
+from pytest_xinchuang.advise.c.flow import (
+    Hollow,
+    Returned,
+    Use,
+    constants_in,
+    follow,
+    hands_out,
+    hollow,
+    loads_of,
+    only_registers,
+    origins,
+    writers_of,
+)
+from pytest_xinchuang.advise.c.ir import Function, Module
 from pytest_xinchuang.advise.c.machine import COUNTERPART, Purpose, mend, purpose_of, purposes, words_of
 from pytest_xinchuang.advise.c.pairs import Pair, Pairs, in_tree, place_of
 from pytest_xinchuang.core.finding import Certainty
@@ -19,6 +32,7 @@ from pytest_xinchuang.core.platform import Arch
 NOTHING_DONE = "XC-ADV-020"
 LEFT_OUT = "XC-ADV-021"
 NO_BARRIER = "XC-ADV-022"
+UNSET = "XC-ADV-023"
 
 _MOST_USERS = 200
 """Places at which a function is called that are looked at."""
@@ -186,10 +200,73 @@ def _judged(
         return LEFT_OUT, Certainty.NOTE
     if void and does <= {Purpose.FENCE, Purpose.HINT}:
         return NO_BARRIER, Certainty.GUARDED
-    if void or not does & COUNTERPART or users.address:
+    results = hands_out(other) if void else origins(other)
+    if users.address or not any(purpose_of(i) & COUNTERPART - {Purpose.FENCE} for i in results):
         return NOTHING_DONE, Certainty.GUARDED
-    if not any(purpose_of(i) & COUNTERPART for i in origins(other)):
-        return NOTHING_DONE, Certainty.GUARDED
-    computed = Use.DATA in users.uses and not users.uses & {Use.CONDITION, Use.STORED} and users.always
-    handed_out = not users.calls and not other.local and forgotten
-    return NOTHING_DONE, Certainty.CERTAIN if computed or handed_out else Certainty.GUARDED
+    if void:
+        computed = users.always and forgotten
+    else:
+        computed = users.always and Use.DATA in users.uses and not users.uses & {Use.CONDITION, Use.STORED}
+    offered = not users.calls and not other.local and forgotten
+    return NOTHING_DONE, Certainty.CERTAIN if computed or offered else Certainty.GUARDED
+
+
+@dataclass(frozen=True)
+class Unset:
+    """A variable that an instruction of x86-64 sets, and that is a constant on the platform.
+
+    Attributes:
+        place: ``FILE:LINE`` where it is first read.
+        name: of the function; ``variable``: its own.
+    """
+
+    certainty: Certainty
+    place: str
+    name: str
+    variable: str
+    value: str
+    words: tuple[str, ...]
+    purposes: frozenset[Purpose]
+    arch: Arch
+
+    @property
+    def mend(self) -> tuple[str, str]:
+        """What to write for this machine, in English and in Chinese."""
+        return mend(self.purposes, self.arch)
+
+
+def unset(pair: Pair, arch: Arch) -> Iterator[Unset]:
+    """The variables of a unit that only x86-64 sets, in functions that do other things as well."""
+    if pair.here is None or pair.base is None:
+        return
+    here, base = pair.here.module, pair.base.module
+    for function in here.functions.values():
+        other = base.functions.get(function.name)
+        if other is None or not _MACHINE.search(other.body) or hollow(function) is not None:
+            continue
+        for local in (i.result for i in other.instructions if i.code == "alloca" and i.result):
+            yield from _unset(here, function, base, other, local, arch)
+
+
+_MACHINE = re.compile(r"\basm |@llvm\.(?:x86|readcyclecounter)")
+
+
+def _unset(here: Module, function: Function, base: Module, other: Function, local: str, arch: Arch) -> Iterator[Unset]:
+    constants, loads = constants_in(function, local), loads_of(function, local)
+    if constants is None or len(constants) != 1 or not loads:
+        return
+    writers = [i for i in writers_of(other, local) if purpose_of(i)]
+    does = frozenset(p for i in writers for p in purpose_of(i))
+    uses = follow(function, [i.result for _label, i in loads]).uses
+    if not does & COUNTERPART - {Purpose.FENCE} or (Purpose.PROBE in does - COUNTERPART and Purpose.CLOCK not in does):
+        return
+    file, line = here.spot(loads[0][1])
+    if not uses or uses <= {Use.CONDITION} or not in_tree(file):
+        return
+    forgotten = here.lines(function) <= base.lines(other)
+    sure = forgotten and Use.DATA in uses and not uses & {Use.CONDITION} and any(function.always(b) for b, _i in loads)
+    words = tuple(" ".join((i.assembler or i.callee).split()) for i in writers)
+    yield Unset(
+        Certainty.CERTAIN if sure else Certainty.GUARDED, place_of(file, line), here.title(function),
+        local.strip('%"').partition(".addr")[0], min(constants), words[:6], does, arch,
+    )  # fmt: skip

@@ -156,7 +156,7 @@ class Function:
         for line in _lines(self.body):
             if not line.startswith(" "):
                 label = line.partition(":")[0]
-                if not blocks[""] and len(blocks) == 1:
+                if list(blocks) == [""] and not now:
                     blocks.clear()
                 now = blocks.setdefault(label.strip('"'), [])
             elif (found := _INSTRUCTION.match(line.strip())) is not None:

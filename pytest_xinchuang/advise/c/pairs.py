@@ -15,8 +15,11 @@ from pytest_xinchuang.advise.c.units import Language, Unit
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.core.platform import Arch
 
-AS_WRITTEN = ("-O0", "-Xclang", "-disable-O0-optnone", "-S", "-emit-llvm", "-gline-tables-only")
-"""clang's words for IR in which each function, call and local of the source is still there, with its line."""
+AS_WRITTEN = (
+    *("-O0", "-Xclang", "-disable-O0-optnone", "-S", "-emit-llvm"),
+    *("-gline-tables-only", "-fno-discard-value-names"),
+)
+"""clang's words for IR in which each function, call and local of the source is still there, with its line and its name."""
 
 
 class Side:

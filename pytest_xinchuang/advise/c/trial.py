@@ -15,7 +15,9 @@ from pytest_xinchuang.core.finding import Certainty, Finding
 ARGUMENTS: tuple[tuple[str, ...], ...] = ((), ("-a", "-b", "x"))
 """What programs are started with: nothing, and options as getopt(3) takes them."""
 
-SHOWN = frozenset({hollow.NOTHING_DONE, signs.NEGATIVE_CHAR, warned.UNDEFINED, warned.OTHERWISE, hazards.LONG_DOUBLE})
+SHOWN = frozenset(
+    {hollow.NOTHING_DONE, hollow.UNSET, signs.NEGATIVE_CHAR, warned.UNDEFINED, warned.OTHERWISE, hazards.LONG_DOUBLE}
+)
 """What qemu-user shows: it keeps the order of x86-64 and its page size, so that it shows neither barriers nor pages."""
 
 

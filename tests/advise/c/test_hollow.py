@@ -191,7 +191,7 @@ struct Counter {
 };
 int run(Counter &c) { c.up(); return c.get(); }
 """
-    assert told(surveyed(tmp_path, {"counter.cc": source})) == both("XC-ADV-020", "guarded?", "counter.cc:3")
+    assert told(surveyed(tmp_path, {"counter.cc": source})) == both("XC-ADV-020", "certain", "counter.cc:3")
 
 
 def test_what_chooses_code_for_x86_may_choose_nothing_elsewhere(tmp_path: Path) -> None:
@@ -211,6 +211,62 @@ void twice(int *p) {
 }
 """
     assert told(surveyed(tmp_path, {"sum.c": source})) == both("XC-ADV-020", "guarded?", "sum.c:9")
+
+
+def test_a_time_that_is_written_through_a_pointer(tmp_path: Path) -> None:
+    source = """\
+#include <stdint.h>
+void stamp(uint64_t *t) {
+#ifdef __x86_64__
+  uint32_t lo, hi;
+  __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+  *t = ((uint64_t)hi << 32) | lo;
+#endif
+}
+"""
+    assert told(surveyed(tmp_path, {"stamp.c": source})) == both("XC-ADV-020", "certain", "stamp.c:2")
+
+
+_PART = """\
+#include <stdint.h>
+#include <stdio.h>
+uint64_t log_ticks(const char *what) {
+  uint64_t t = 0;
+#ifdef __x86_64__
+  uint32_t lo, hi;
+  __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+  t = ((uint64_t)hi << 32) | lo;
+#endif
+  printf("%s at %lu\\n", what, (unsigned long)t);
+  return t;
+}
+"""
+
+
+def test_a_variable_that_only_x86_sets_in_a_function_that_does_more(tmp_path: Path) -> None:
+    said = surveyed(tmp_path, {"log.c": _PART})
+    assert told(said) == both("XC-ADV-023", "certain", "log.c:10")
+    assert {(f.params["variable"], f.params["value"]) for f in said.findings} == {("t", "0")}
+
+
+def test_its_twins_that_set_it_or_only_ask_whether_it_is_there(tmp_path: Path) -> None:
+    set_ = _PART.replace("#endif", "#else\n  t = (uint64_t)clock();\n#endif").replace(
+        "#include <stdio.h>", "#include <stdio.h>\n#include <time.h>"
+    )
+    assert told(surveyed(tmp_path, {"log.c": set_})) == set()
+    probe = """\
+#include <stdio.h>
+int run(void) {
+  unsigned a = 7, b = 0, c = 0, d = 0;
+#ifdef __x86_64__
+  __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+#endif
+  printf("%u\\n", a);
+  return b & 32 ? 2 : 1;
+}
+"""
+    (tmp_path / "probe").mkdir()
+    assert told(surveyed(tmp_path / "probe", {"run.c": probe})) == set()
 
 
 def test_a_structure_that_is_handed_over_in_another_way_is_no_hollow_function(tmp_path: Path) -> None:
