@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.advise.c.code import CodeSurvey
 from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.golang.survey import GoSurvey
 from pytest_xinchuang.advise.rust.survey import RustSurvey
@@ -10,4 +11,4 @@ from pytest_xinchuang.advise.work import Survey
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (CSurvey(), GoSurvey(), RustSurvey())
+    return CSurvey(), CodeSurvey(), GoSurvey(), RustSurvey()

@@ -33,6 +33,11 @@ def _fill(parser: XcParser) -> None:
     add_format(parser, "text", "json", "sarif", "junit", "markdown")
     parser.add_argument("--notes", action="store_true", help=_("show notes too"))
     parser.add_argument("--no-build", action="store_true", help=_("read the tree, and run nothing of its build"))
+    parser.add_argument(
+        "--run",
+        action="store_true",
+        help=_("build programs of the tree in which a doubt stands, run them on x86-64 and the platform, and compare"),
+    )
     parser.add_argument("--offline", action="store_true", help=_("fetch nothing"))
     parser.add_argument(
         "--time-budget", type=float, metavar="SECONDS", help=_("judge what fits into so much time; the rest is open")
@@ -58,7 +63,7 @@ def _advise(context: Context) -> int:
     from pytest_xinchuang.advise.surveys import all_surveys
     from pytest_xinchuang.advise.tree import SourceTree
     from pytest_xinchuang.advise.triple import baseline
-    from pytest_xinchuang.advise.work import Budget, Work
+    from pytest_xinchuang.advise.work import Budget, Running, Work
     from pytest_xinchuang.core.accepted import accept
     from pytest_xinchuang.core.finding import load_findings
     from pytest_xinchuang.core.platform import Arch
@@ -68,6 +73,10 @@ def _advise(context: Context) -> int:
     chosen = context.selected()
     tree = SourceTree(Path(options.tree))
     baseline_of, suppressions = _acceptance(context, tree.root)
+    running = None
+    if options.run:
+        pool = context.pool()
+        running = Running(pool, context.builder(pool))
     with tempfile.TemporaryDirectory(prefix="xc-advise-") as scratch:
         work = Work(
             platforms=chosen,
@@ -78,6 +87,7 @@ def _advise(context: Context) -> int:
             offline=options.offline,
             build=not options.no_build,
             tell=_teller(context),
+            running=running,
         )
         advice = advise(tree, work, all_surveys())
     accepted = accept(

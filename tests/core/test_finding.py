@@ -14,7 +14,7 @@ def test_the_shipped_findings_say_what_they_did() -> None:
     rules = FindingCatalogue(*resources.finding_files()).rules
     text = json.dumps({c: r.model_dump(mode="json") for c, r in rules.items()}, sort_keys=True, ensure_ascii=False)
     assert (
-        hashlib.sha256(text.encode()).hexdigest() == "d135621609211c75b06bf559807fd66df37a61f6873f300667a28913c5047cb9"
+        hashlib.sha256(text.encode()).hexdigest() == "2d1d35ad2284f0c964b50ed5be9c32b91e2bbddfdd9eb2087727ed4d928dee79"
     )
 
 
