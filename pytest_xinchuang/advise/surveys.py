@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.advise.builds.record import recorded
+from pytest_xinchuang.advise.builds.survey import BuildsSurvey
 from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.work import Survey
 
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (CSurvey(),)
+    return (BuildsSurvey(), CSurvey((recorded,)))
