@@ -45,7 +45,7 @@ def survey_canonical(tree: SourceTree, work: Work, builds: Iterable[Build], surv
     for triple, guise in wanted.items():
         place = work.scratch / "builds" / f"canonical-{len(answers)}"
         try:
-            site = open_site(tree, guise, work, place, work.baseline)
+            site = open_site(tree, guise, work, place, work.baseline, compiles=False)
         except XcError:
             return  # each build has said so
         for file in files:

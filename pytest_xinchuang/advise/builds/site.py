@@ -164,8 +164,10 @@ def _calls(log: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(found)
 
 
-def open_site(tree: SourceTree, guise: Guise, work: Work, place: Path, baseline: Triple) -> Site:
-    """Copy the tree and have zig make what every program of the guise needs.
+def open_site(
+    tree: SourceTree, guise: Guise, work: Work, place: Path, baseline: Triple, *, compiles: bool = True
+) -> Site:
+    """Copy the tree and have zig make what every program of the guise needs, where programs are compiled.
 
     Raises:
         XcError: there is no zig, or no room, or the tree is too large.
@@ -187,7 +189,8 @@ def open_site(tree: SourceTree, guise: Guise, work: Work, place: Path, baseline:
         why = system_error(error) if isinstance(error, OSError) and error.strerror else told(error)
         raise ToolchainFault(_("the tree could not be copied for a build: {why}", why=why)) from error
     site = Site(tree, guise, work, place, zig, cache, baseline)
-    _warm(site)
+    if compiles:
+        _warm(site)
     return site
 
 
