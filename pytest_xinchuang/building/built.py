@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.building.shims import REQUESTS, shims
 from pytest_xinchuang.core.errors import BuildFailed, XcError
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.core.subject import Library, Subject, Unit
@@ -18,6 +17,7 @@ from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.provision.places import in_tree
 from pytest_xinchuang.provision.refs import RootfsRef
 from pytest_xinchuang.sandbox.protocol import BASE_ENV, WORK_DIR
+from pytest_xinchuang.sandbox.shims import REQUESTS, shims
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.process import Runner
 

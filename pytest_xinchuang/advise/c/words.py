@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_JOINED_OR_NEXT = ("-D", "-U", "-I", "-iquote", "-isystem", "-idirafter", "-include", "-imacros", "-F")
+_JOINED_OR_NEXT = ("-D", "-U", "-I", "-iquote", "-isystem", "-idirafter", "-include", "-imacros", "-ivfsoverlay", "-F")
 """Flags whose value is the rest of the word, or the next word (GCC manual, Preprocessor Options, Directory Options)."""
 
 PATHS = ("-I", "-iquote", "-isystem", "-idirafter", "-include", "-imacros")

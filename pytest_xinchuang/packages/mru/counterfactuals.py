@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_xinchuang.building.built import Built
-from pytest_xinchuang.building.shims import uname_shim
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
@@ -20,6 +19,7 @@ from pytest_xinchuang.packages.mru.bench import Bench
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.emulators import not_emulated
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome, Sandbox
+from pytest_xinchuang.sandbox.shims import uname_shim
 from pytest_xinchuang.sandbox.tracing import Trace
 
 FOREIGN_VENDOR = "GenuineIntel"

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_xinchuang.building.shims import MANAGERS
 from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.roles import architecture_named
 from pytest_xinchuang.sandbox.protocol import Outcome
+from pytest_xinchuang.sandbox.shims import MANAGERS
 
 
 @dataclass(frozen=True)

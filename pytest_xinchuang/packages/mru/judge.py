@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 
 from pytest_xinchuang.building.built import Built
-from pytest_xinchuang.building.shims import REQUESTS
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.subject import Unit
@@ -38,6 +37,7 @@ from pytest_xinchuang.packages.mru.requirements import (
 )
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Outcome, Sandbox
+from pytest_xinchuang.sandbox.shims import REQUESTS
 from pytest_xinchuang.sandbox.situation import instead_of
 from pytest_xinchuang.sandbox.tracing import Trace
 

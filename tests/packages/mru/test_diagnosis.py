@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_xinchuang.building.shims import shims
 from pytest_xinchuang.core.finding import load_findings
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.packages.mru.diagnosis import what_it_said
 from pytest_xinchuang.packages.mru.installers import wrong_requests
 from pytest_xinchuang.sandbox.protocol import Ended, Outcome
+from pytest_xinchuang.sandbox.shims import shims
 
 
 def outcome(stderr: str = "", stdout: str = "") -> Outcome:

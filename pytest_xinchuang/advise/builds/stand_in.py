@@ -1,0 +1,598 @@
+"""Stands in for one program of a build: a compiler, an archiver, uname. Which one is the name that it is called by.
+
+Beside its links stands ``../guise.json`` (see ``guise.py``): which machine answers, and where calls are written down. It uses
+the standard library alone and imports nothing of this package, for it runs behind the wall with the tree's own programs.
+
+A source of the tree is not compiled in the step that makes the product: its call is written down, clang is asked for its
+flags, and an empty object takes its place. Which sources compile is found by others from what was written down. What a build
+tries out (conftest, CMake's scratch, what comes from standard input) is compiled and linked for the target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import struct
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+OWN = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0] if sys.argv else "")))
+MARK = b"\nxc-call:"
+"""Behind the bytes of an object that stands in for a compiled one: its call, as JSON."""
+MOST_LOGGED = 64 << 20
+"""Bytes of what is written down: an endless loop of calls fills no disk."""
+
+SOURCES = {
+    ".c": "c", ".i": "c", ".cc": "c++", ".cp": "c++", ".cxx": "c++", ".cpp": "c++", ".CPP": "c++", ".c++": "c++", ".C": "c++",
+    ".ii": "c++", ".s": "assembler", ".S": "assembler-with-cpp", ".sx": "assembler-with-cpp",
+}  # fmt: skip
+"""GCC manual, Options Controlling the Kind of Output."""
+
+APART = frozenset(
+    {
+        "-o", "-I", "-D", "-U", "-L", "-l", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-iprefix",
+        "-iwithprefix", "-isysroot", "-x", "-MF", "-MT", "-MQ", "-T", "-u", "-z", "-e", "-B", "-Xlinker", "-Xassembler",
+        "-Xpreprocessor", "-Xclang", "-target", "--param", "--sysroot", "-aux-info", "-A", "-arch", "-framework",
+    }
+)  # fmt: skip
+"""Options whose argument may be a word of its own (GCC manual, Option Summary)."""
+
+NOT_COMPILED = frozenset(["-E", "-M", "-MM", "-S", "-fsyntax-only", "-dM"])
+SCRATCH = re.compile(
+    r"(?:^|/)(?:CMakeScratch|CMakeTmp|TryCompile-[^/]*|CompilerId[^/]*|meson-private|conftest[^/]*)(?:/|$)"
+)
+"""Where CMake, meson and configure scripts try things out."""
+
+ANY_MACHINE = re.compile(r"-m(?:arch|tune|cpu)=native|-mtune=generic")
+"""What GCC takes on every platform, and clang does not, when it compiles for another machine."""
+ASKED_OF_CLANG = re.compile(r"-m(?!acosx)[a-z0-9].*")
+
+CXX_SYMBOL = re.compile(r"_Z|__cxa_|__gxx_|_Unwind_|__dynamic_cast")
+
+
+def main() -> int:
+    name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
+    with open(f"{OWN}/guise.json", encoding="utf-8") as file:
+        guise: dict[str, Any] = json.load(file)
+    kind = guise["programs"].get(name, "cc")
+    return int(HANDLERS[kind](guise, name, words))
+
+
+def say(text: object) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def note(guise: dict[str, Any], **what: Any) -> None:
+    """Write down a call."""
+    with open(guise["log"], "ab") as file:
+        if file.tell() < MOST_LOGGED:
+            file.write(json.dumps(what).encode() + b"\n")
+
+
+def run(argv: Sequence[str], *, quiet: bool = False) -> int:
+    """Run a program to its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if quiet:
+                null = os.open("/dev/null", os.O_RDWR)
+                for stream in (0, 1, 2):
+                    os.dup2(null, stream)
+            os.execv(argv[0], list(argv))
+        except OSError as error:
+            os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+        os._exit(127)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+def real(name: str) -> str | None:
+    """The system's own program of a name."""
+    for place in ("/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"):
+        if os.access(f"{place}/{name}", os.X_OK):
+            return f"{place}/{name}"
+    return None
+
+
+def hand_on(name: str, words: Sequence[str]) -> int:
+    program = real(name)
+    if program is None:
+        sys.stderr.write(f"{name}: not found\n")
+        return 127
+    os.execv(program, [program, *words])
+    return 127
+
+
+# -- what says which machine it is
+
+
+def uname(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    """uname(1) of GNU coreutils."""
+    note(guise, t="uname")
+    fields = {"s": "Linux", "n": "localhost", "r": guise["kernel"], "v": "#1 SMP", "m": guise["uname"]}
+    fields |= {"p": guise["uname"], "i": guise["uname"], "o": "GNU/Linux"}
+    long = {"kernel-name": "s", "nodename": "n", "kernel-release": "r", "kernel-version": "v", "machine": "m"}
+    long |= {"processor": "p", "hardware-platform": "i", "operating-system": "o", "all": "a"}
+    wanted = "".join(long.get(w[2:], "") if w.startswith("--") else w[1:] for w in words if w.startswith("-")) or "s"
+    if not set(wanted) <= {*fields, "a"}:
+        return hand_on(name, words)
+    say(" ".join(value for letter, value in fields.items() if letter in wanted or "a" in wanted))
+    return 0
+
+
+def arch(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    return hand_on(name, words) if words else uname(guise, name, ["-m"])
+
+
+def package_manager(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    """dpkg and rpm, as far as they are asked for the architecture."""
+    if name == "rpm" and words and words[0] in ("-E", "--eval"):
+        text = " ".join(words[1:])
+        for macro in ("_arch", "_target_cpu", "_host_cpu", "_build_cpu", "_build_arch"):
+            text = text.replace(f"%{{{macro}}}", guise["rpm"]).replace(f"%{macro}", guise["rpm"])
+        note(guise, t="uname")
+        say(text)
+        return 0
+    if "--print-architecture" in words:
+        note(guise, t="uname")
+        say(guise["deb"])
+        return 0
+    if name == "dpkg-architecture" and any(w in ("-qDEB_HOST_ARCH", "-qDEB_BUILD_ARCH") for w in words):
+        note(guise, t="uname")
+        say(guise["deb"])
+        return 0
+    return hand_on(name, words)
+
+
+def getconf(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    if words in (["PAGESIZE"], ["PAGE_SIZE"]) and guise.get("page"):
+        say(guise["page"])
+        return 0
+    return hand_on(name, words)
+
+
+def lscpu(guise: dict[str, Any], _name: str, _words: list[str]) -> int:
+    note(guise, t="uname")
+    say(f"Architecture:        {guise['uname']}\nByte Order:          Little Endian")
+    return 0
+
+
+# -- compilers
+
+
+class Call:
+    """The words of a compiler's call, sorted.
+
+    Attributes:
+        flags: all but sources, objects and ``-o``, in their order.
+        inputs: (file, language; None is an object or a library).
+    """
+
+    def __init__(self, words: Sequence[str], cxx: bool) -> None:
+        self.words = expanded(words)
+        self.flags: list[str] = []
+        self.inputs: list[tuple[str, str | None]] = []
+        self.out: str | None = None
+        language: str | None = None
+        queue = list(self.words)
+        while queue:
+            word = queue.pop(0)
+            if word == "-o" and queue:
+                self.out = queue.pop(0)
+            elif word.startswith("-o") and len(word) > 2 and not word.startswith("-obj"):
+                self.out = word[2:]
+            elif word == "-x" and queue:
+                language = queue.pop(0)
+                language = None if language == "none" else language
+            elif word.startswith("-x") and len(word) > 2:
+                language = None if word == "-xnone" else word[2:]
+            elif word in APART and queue:
+                self.flags += [word, queue.pop(0)]
+            elif word == "-" or not word.startswith("-"):
+                known = language or SOURCES.get(os.path.splitext(word)[1])
+                self.inputs.append((word, "c++" if cxx and known == "c" else known))
+            else:
+                self.flags.append(word)
+
+    @property
+    def sources(self) -> list[tuple[str, str]]:
+        return [(name, language) for name, language in self.inputs if language is not None]
+
+    @property
+    def links(self) -> bool:
+        return "-c" not in self.flags and not NOT_COMPILED.intersection(self.flags)
+
+    def after(self, option: str) -> str | None:
+        """The argument of an option that is given as a word of its own."""
+        for word, following in zip(self.flags, self.flags[1:], strict=False):
+            if word == option:
+                return following
+        return next((w[len(option) :] for w in self.flags if w.startswith(option) and w != option), None)
+
+
+def expanded(words: Sequence[str]) -> list[str]:
+    """Words with those of ``@FILE`` in its place."""
+    found: list[str] = []
+    for word in words:
+        if word.startswith("@") and len(word) > 1 and os.path.isfile(word[1:]):
+            import shlex
+
+            with open(word[1:], encoding="utf-8", errors="replace") as file:
+                found += shlex.split(file.read())
+        else:
+            found.append(word)
+    return found
+
+
+def compiler(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    """A C or C++ compiler."""
+    cxx = guise["cxx"].get(name, "++" in name)
+    call = Call(words, cxx)
+    here = os.getcwd()
+
+    def done(kind: str, code: int, refused: Sequence[str] = ()) -> int:
+        note(guise, t="cc", n=name, a=call.words, d=here, c=code, k=kind, r=list(refused), x=cxx)
+        return code
+
+    if not call.inputs:
+        return done("asked", asked(guise, call, cxx))
+    refused, passed_over = weighed(guise, call)
+    kept = may_stand_in(guise, call, here)
+    if not kept:
+        # What tries an option is answered as the platform's own GCC does.
+        refused += passed_over
+    if refused:
+        for word in refused:
+            sys.stderr.write(f"{name}: error: {word}\n")
+        return done("refused", 1, refused)
+    if kept:
+        return done("kept", stand_in(guise, call, here, cxx), passed_over)
+    return done("tried", compiled(guise, call, cxx))
+
+
+def asked(guise: dict[str, Any], call: Call, cxx: bool) -> int:
+    """A question about the compiler itself."""
+    if "-dumpmachine" in call.flags or "-print-multiarch" in call.flags or "--print-multiarch" in call.flags:
+        say(guise["gnu"])
+        return 0
+    return run([guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], *call.words])
+
+
+def weighed(guise: dict[str, Any], call: Call) -> tuple[list[str], list[str]]:
+    """The machine's own options of a call that x86-64 takes, and the target does not.
+
+    Returns:
+        Those that clang refuses for the target, and those that it passes over and GCC does not have there.
+    """
+    refused, passed_over = [], []
+    for word in dict.fromkeys(call.flags):
+        if not ASKED_OF_CLANG.fullmatch(word) or ANY_MACHINE.fullmatch(word):
+            continue
+        if answer(guise, guise["other"], word) != TAKEN:
+            continue
+        here = answer(guise, guise["clang"], word)
+        if here == REFUSED:
+            refused.append(word)
+        elif here == PASSED_OVER or (guise["clang"] != guise["other"] and word in OF_X86):
+            passed_over.append(word)
+    return refused, passed_over
+
+
+TAKEN, PASSED_OVER, REFUSED = "taken", "passed over", "refused"
+
+OF_X86 = frozenset(
+    {"-m64", "-m32", "-mx32", "-mno-red-zone", "-mred-zone", "-mstackrealign", "-masm=intel", "-masm=att"}
+)
+"""Options of which clang says nothing, and that GCC has for x86 and not for AArch64 or LoongArch (GCC manual, x86 Options,
+AArch64 Options, LoongArch Options)."""
+
+
+def answer(guise: dict[str, Any], target: str, word: str) -> str:
+    """What clang says of an option for a target; asked once."""
+    place = f"{guise['state']}/{hashlib.sha256(f'{target} {word}'.encode()).hexdigest()[:24]}"
+    try:
+        with open(place, encoding="ascii") as file:
+            return file.read()
+    except OSError:
+        argv = [guise["zig"], "clang", f"--target={target}", "-fsyntax-only", "-x", "c", "/dev/null", word]
+        found = TAKEN if run([*argv, "-Werror=unused-command-line-argument"], quiet=True) == 0 else PASSED_OVER
+        if found == PASSED_OVER and run(argv, quiet=True):
+            found = REFUSED
+        write(f"{place}.{os.getpid()}", found.encode())
+        os.replace(f"{place}.{os.getpid()}", place)
+        return found
+
+
+def may_stand_in(guise: dict[str, Any], call: Call, here: str) -> bool:
+    """Whether an empty object will do: a source of the tree in the step that makes the product, or what comes of such."""
+    if guise["tries"] or NOT_COMPILED.intersection(call.flags) or call.out == "/dev/null" or SCRATCH.search(here):
+        return False
+    for name, language in call.inputs:
+        path = os.path.normpath(os.path.join(here, name))
+        if name == "-" or SCRATCH.search(path):
+            return False
+        if language is not None and not (path.startswith(guise["tree"] + "/") and os.path.isfile(path)):
+            return False
+        if language is None and not os.path.exists(path):
+            return False  # the linker shall say so
+    return True
+
+
+def stand_in(guise: dict[str, Any], call: Call, here: str, cxx: bool) -> int:
+    """Write empty objects, or a program that tells when it is started."""
+    with open(guise["object"], "rb") as file:
+        empty = file.read()
+    told = {"a": call.words, "d": here, "x": cxx}
+    for name, _language in call.sources:
+        out = call.out if call.out and not call.links else os.path.splitext(os.path.basename(name))[0] + ".o"
+        if not call.links:
+            write(out, empty + MARK + json.dumps(told | {"s": name}).encode())
+        rules(call, name, call.out or out)
+    if call.links:
+        out = call.out or "a.out"
+        if any(w in call.flags for w in ("-shared", "-r", "-Wl,-r", "--shared")):
+            write(out, empty)
+        else:
+            write(out, f"#!{OWN}/bin/xc-started\n{json.dumps(told)}\n".encode())
+        os.chmod(out, 0o755)
+    return 0
+
+
+def rules(call: Call, source: str, out: str) -> None:
+    """The rule for make that was asked for: of the source alone."""
+    if not any(w in call.flags for w in ("-MD", "-MMD")):
+        return
+    place = call.after("-MF") or os.path.splitext(call.out or os.path.basename(source))[0] + ".d"
+    if place != "/dev/null":
+        write(place, f"{call.after('-MT') or call.after('-MQ') or out}: {source}\n".encode())
+
+
+def write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+PLAIN = re.compile(r"-O.*|-g.*|-s|-flto.*|-march=.*|-mtune=.*|-mcpu=.*")
+"""What makes no difference for whether something exists, and would have zig make its parts anew."""
+
+
+def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
+    """Compile and link for the target."""
+    own = [w for w in call.words if not PLAIN.fullmatch(w)]
+    plain = [guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], "-O2", "-s"]
+    if "-S" in call.flags:
+        plain[3] = guise["clang"]  # with a version in the target's name zig writes no assembly
+    if ("-", None) in call.inputs:
+        own[own.index("-") : own.index("-")] = ["-x", "c++" if cxx else "c"]  # clang takes nothing from there without
+    of_cxx = cxx or any(language == "c++" for _, language in call.sources)
+    code = linked_cxx(guise, call, plain) if call.links and of_cxx else run([*plain, *own])
+    out = call.out or "a.out"
+    if code == 0 and call.links and out != "/dev/null" and not SCRATCH.search(os.path.join(os.getcwd(), out)):
+        started_by_us(out)
+    return code
+
+
+def started_by_us(out: str) -> None:
+    """Have a program of the target told of when it is started."""
+    with open(out, "rb") as file:
+        head = file.read(18)
+    if head[:4] == b"\x7fELF" and os.access(out, os.X_OK) and b".so" not in os.path.basename(out).encode():
+        os.replace(out, f"{out}.xc")
+        write(out, f"#!{OWN}/bin/xc-started\n{json.dumps({'elf': os.path.abspath(out) + '.xc'})}\n".encode())
+        os.chmod(out, 0o755)
+
+
+def linked_cxx(guise: dict[str, Any], call: Call, plain: list[str]) -> int:
+    """Link without the C++ library, which zig would take minutes to make: symbols of C++ are taken for there."""
+    base = f"{guise['state']}/link.{os.getpid()}"
+    objects, symbols = [], set()
+    for index, (name, language) in enumerate(call.inputs):
+        if language is None:
+            objects.append(name)
+            continue
+        objects.append(f"{base}.{index}.o")
+        flags = [w for w in call.flags if not PLAIN.fullmatch(w) and not w.startswith(("-Wl,", "-l"))]
+        code = run([*plain, *flags, "-c", "-x", language, name, "-o", objects[-1]])
+        if code:
+            return code
+        symbols |= {s for s in undefined(objects[-1]) if CXX_SYMBOL.match(s)}
+    write(f"{base}.s", "".join(f".weak {s}\n{s}:\n" for s in sorted(symbols)).encode())
+    links = [w for w in call.flags if w.startswith(("-l", "-L", "-Wl,", "-pthread", "-static", "-shared", "-fPIC"))]
+    libraries = [w for w in links if w not in ("-lstdc++", "-lc++", "-lm", "-lgcc_s")]
+    out = call.out or "a.out"
+    return run([plain[0], "cc", *plain[2:], *objects, f"{base}.s", *libraries, "-lm", "-o", out])
+
+
+def undefined(path: str) -> set[str]:
+    """The symbols that an object needs (System V gABI, chapter 4; ELF64, little-endian)."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        (offset,) = struct.unpack_from("<Q", data, 40)
+        size, number = struct.unpack_from("<HH", data, 58)
+        sections = [struct.unpack_from("<IIQQQQII", data, offset + index * size) for index in range(number)]
+        found = set()
+        for section in sections:
+            if section[1] != 2:  # SHT_SYMTAB
+                continue
+            names = sections[section[6]][4]
+            for at in range(section[4], section[4] + section[5], 24):
+                name, _info, _other, where = struct.unpack_from("<IBBH", data, at)
+                if where == 0 and name:
+                    found.add(data[names + name : data.index(b"\0", names + name)].decode(errors="replace"))
+        return found
+    except (OSError, struct.error, ValueError, IndexError):
+        return set()
+
+
+# -- the other tools of a tool chain
+
+
+def archiver(guise: dict[str, Any], _name: str, words: list[str]) -> int:
+    return run([guise["zig"], "ar", *words])
+
+
+def indexer(guise: dict[str, Any], _name: str, words: list[str]) -> int:
+    return run([guise["zig"], "ranlib", *words]) if words else 0
+
+
+def nothing(_guise: dict[str, Any], _name: str, words: list[str]) -> int:
+    """strip: nothing is left to be stripped; with -o it copies."""
+    if "-o" in words[:-1]:
+        files = [w for i, w in enumerate(words) if not w.startswith("-") and (i == 0 or words[i - 1] != "-o")]
+        if files and os.path.isfile(files[0]):
+            with open(files[0], "rb") as file:
+                write(words[words.index("-o") + 1], file.read())
+    return 0
+
+
+def assembler(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    if not words or words[0].startswith("--"):
+        say("GNU assembler (stand-in)")
+        return 0
+    note(guise, t="as", n=name, a=words, d=os.getcwd())
+    return run([guise["zig"], "cc", "-target", guise["zig_target"], "-c", "-x", "assembler", *words])
+
+
+def linker(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    note(guise, t="ld", n=name, a=words, d=os.getcwd())
+    if not words or any(w in ("-v", "--version", "-V", "--help") for w in words):
+        return run([guise["zig"], "ld.lld", *(words or ["--version"])])
+    call = Call(words, cxx=False)
+    with open(guise["object"], "rb") as file:
+        write(call.out or "a.out", file.read())
+    return 0
+
+
+def copier(_guise: dict[str, Any], _name: str, words: list[str]) -> int:
+    """objcopy: the copy is the same."""
+    files = [w for w in words if not w.startswith("-") and os.path.isfile(w)]
+    if files and not words[-1].startswith("-") and words[-1] != files[0]:
+        with open(files[0], "rb") as file:
+            write(words[-1], file.read())
+    return 0
+
+
+def reader(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    """What reads objects: an empty one tells it nothing."""
+    note(guise, t="reads", n=name)
+    return hand_on(name, words)
+
+
+def gone(guise: dict[str, Any], name: str, _words: list[str]) -> int:
+    """A program that the platform has not."""
+    note(guise, t="gone", n=name)
+    sys.stderr.write(f"{name}: not found\n")
+    return 127
+
+
+# -- programs that the build has made
+
+
+def started(guise: dict[str, Any], _name: str, words: list[str]) -> int:
+    """A program that the build has made and now starts: run where the host can."""
+    path = words[0] if words else ""
+    try:
+        with open(path, encoding="utf-8") as file:
+            file.readline()
+            told = json.loads(file.readline())
+    except (OSError, ValueError):
+        told = {"elf": path}
+    program = told.get("elf")
+    if program is None:
+        program = made_for_host(guise, told, path)
+    elif not guise["host"]:
+        program = None
+    note(guise, t="started", n=path, c=None if program else 126)
+    if program is None:
+        sys.stderr.write(f"{path}: ENOEXEC\n")
+        return 126
+    os.execv(program, [path, *words[1:]])
+    return 127
+
+
+def made_for_host(guise: dict[str, Any], told: dict[str, Any], path: str) -> str | None:
+    """Compile for this host what a build has made of its own sources, in order to run it; None: that fails.
+
+    What generators write is taken for the same on both machines: it is a help to get on, and the log says that it happened.
+    """
+    out = f"{guise['state']}/{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:24]}.host"
+    if os.path.exists(out):
+        return out
+    link = Call(told["a"], told["x"])
+    calls: list[dict[str, Any]] = [told | {"s": name} for name, _ in link.sources]
+    for name, language in link.inputs:
+        if language is None:
+            calls += calls_in(os.path.join(told["d"], name))
+    if any(c["x"] for c in calls) or told["x"]:
+        return None
+    objects, here = list[str](), os.getcwd()
+    for index, call in enumerate(calls):
+        objects.append(f"{out}.{index}.o")
+        flags = [
+            w for w in Call(call["a"], cxx=False).flags if w not in ("-MD", "-MMD", "-MP") and not PLAIN.fullmatch(w)
+        ]
+        flags = [w for w in without(flags, ("-MF", "-MT", "-MQ")) if not w.startswith(("-Wl,", "-l", "-L", "-m"))]
+        argv = [
+            guise["zig"],
+            "cc",
+            "-target",
+            guise["host_target"],
+            "-O2",
+            "-s",
+            "-w",
+            *flags,
+            "-c",
+            call["s"],
+            "-o",
+            objects[-1],
+        ]
+        os.chdir(call["d"])
+        failed = run(argv, quiet=True)
+        os.chdir(here)
+        if failed:
+            return None
+    libraries = [w for w in link.flags if w.startswith("-l")]
+    argv = [guise["zig"], "cc", "-target", guise["host_target"], "-O2", "-s", *objects, *libraries, "-o", out]
+    return None if run(argv, quiet=True) else out
+
+
+def without(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Words without some options and their arguments."""
+    found, skip = [], False
+    for word in words:
+        if skip or word in options:
+            skip = word in options and not skip
+            continue
+        found.append(word)
+    return found
+
+
+def calls_in(path: str) -> list[dict[str, Any]]:
+    """The calls behind an object, or behind each member of an archive."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return []
+    found = []
+    for piece in data.split(MARK)[1:]:
+        try:
+            found.append(json.JSONDecoder().raw_decode(piece.decode(errors="replace"))[0])
+        except ValueError:
+            continue
+    return found
+
+
+HANDLERS = {
+    "cc": compiler, "ar": archiver, "ranlib": indexer, "strip": nothing, "as": assembler, "ld": linker, "objcopy": copier,
+    "reads": reader,
+    "uname": uname, "arch": arch, "package": package_manager, "getconf": getconf, "lscpu": lscpu, "gone": gone,
+    "started": started,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    sys.exit(main())

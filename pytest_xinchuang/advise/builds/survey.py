@@ -1,0 +1,163 @@
+"""The survey of builds: CMake, meson, configure scripts and make are run as each platform would run them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from pytest_xinchuang.advise.builds.canonical import survey_canonical
+from pytest_xinchuang.advise.builds.judge import Judged, Words, compare
+from pytest_xinchuang.advise.builds.kinds import Build, builds_of
+from pytest_xinchuang.advise.builds.record import Outcome, all_outcomes
+from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop
+from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.triple import Triple, triple_of
+from pytest_xinchuang.advise.work import Work
+from pytest_xinchuang.core.advice import Part, Surveyed
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.messages import Message, _, verbatim
+
+BUILD_FILES = (
+    "CMakeLists.txt",
+    "*.cmake",
+    "Makefile*",
+    "makefile",
+    "GNUmakefile",
+    "*.mk",
+    "meson.build",
+    "configure",
+    "configure.ac",
+    "*.am",
+)
+"""Where an option may stand that a generated makefile hands to a compiler."""
+
+
+_WORD = re.compile(r"[^\s()\"';,\[\]]+")
+"""A word of a build file, without what quotes or separates it."""
+
+
+class BuildsSurvey:
+    """Runs the tree's own builds."""
+
+    name = "builds"
+
+    def applies(self, tree: SourceTree) -> bool:
+        return bool(builds_of(tree)) or _ungenerated(tree) is not None
+
+    def survey(self, tree: SourceTree, work: Work) -> Surveyed:
+        surveyed = Surveyed()
+        builds = builds_of(tree)
+        if (script := _ungenerated(tree)) is not None:
+            why = _("configure is not made yet: run {command} before", command=verbatim("autoreconf -fi"))
+            surveyed.add(
+                (p.id for p in work.platforms), Part(_("build: {file}", file=verbatim(script)), 0, 1, why=((why, 1),))
+            )
+        if not work.build:
+            for build in builds:
+                part = Part(
+                    build.name, 0, 1, why=((_("builds are not run ({option})", option=verbatim("--no-build")), 1),)
+                )
+                surveyed.add((p.id for p in work.platforms), part)
+            return surveyed
+        done = all_outcomes(tree, work)
+        words = Words({p.architecture.uname: p.architecture for p in work.platforms}.values())
+        for platform in work.platforms:
+            for part, findings in _of_platform(tree, work.baseline, platform, builds, done, words):
+                surveyed.add((platform.id,), part)
+                surveyed.findings += findings
+        survey_canonical(tree, work, builds, surveyed)
+        return surveyed
+
+
+def _ungenerated(tree: SourceTree) -> str | None:
+    """A configure.ac whose configure script has to be made first."""
+    found = [f for f in tree.named("configure.ac", "configure.in") if f.count("/") == 0]
+    return found[0] if found and not tree.named("configure") else None
+
+
+def _of_platform(
+    tree: SourceTree,
+    baseline: Triple,
+    platform: Platform,
+    builds: Iterable[Build],
+    done: Mapping[Triple, tuple[Outcome, ...] | Message],
+    words: Words,
+) -> Iterator[tuple[Part, list[Finding]]]:
+    base, other = done[baseline], done[triple_of(platform)]
+    for index, build in enumerate(builds):
+        lost = other if not isinstance(other, tuple) else base if not isinstance(base, tuple) else None
+        if lost is not None or not isinstance(base, tuple) or not isinstance(other, tuple):
+            judged = Judged(why=lost if isinstance(lost, str) else _("it does not come to its end"))
+        else:
+            judged = compare(base[index].ran, other[index].ran, words)
+        findings = list(_findings(tree, platform, build, judged))
+        if isinstance(other, tuple):
+            findings += _passed_over(tree, platform, build, other[index].ran)
+        sure = not judged.why and all(certainty is Certainty.CERTAIN for _stop, certainty in judged.stops)
+        part = Part(
+            build.name,
+            judged=int(sure),
+            total=1,
+            by=verbatim(build.kind),
+            found=_("run for {machine}", machine=platform.architecture.uname),
+            why=((judged.why, 1),)
+            if judged.why
+            else ()
+            if sure
+            else ((_("it stops, and not for certain because of the machine"), 1),),
+        )
+        yield part, findings
+
+
+def _findings(tree: SourceTree, platform: Platform, build: Build, judged: Judged) -> Iterator[Finding]:
+    machine = platform.architecture.uname
+    told: Counter[tuple[str, str, int]] = Counter()
+    for stop, certainty in judged.stops:
+        if stop.kind is Kind.REFUSED:
+            for word in stop.refused:
+                place = _place_of(tree, stop, build, word)
+                if not told[(word, place, 0)]:
+                    params = {"option": word, "machine": machine, "file": build.file}
+                    yield Finding(
+                        "XC-ADV-041",
+                        certainty,
+                        place,
+                        platform.id,
+                        params,
+                        {"target": stop.target, "build": build.file},
+                    )
+                told[(word, place, 0)] += 1
+            continue
+        if told[(stop.kind.value, stop.file, stop.line)] and stop.line:
+            continue
+        told[(stop.kind.value, stop.file, stop.line)] += 1
+        params = {"machine": machine, "said": stop.said, "file": build.file, "target": stop.target}
+        evidence = {"target": stop.target, "build": build.file, "said": stop.said}
+        code = "XC-ADV-040" if stop.kind is Kind.SAID else "XC-ADV-043"
+        yield Finding(code, certainty, _own(tree, stop, build), platform.id, params, evidence)
+
+
+def _passed_over(tree: SourceTree, platform: Platform, build: Build, ran: Ran) -> Iterator[Finding]:
+    """The options that clang passes over for the platform, and that its GCC has not."""
+    kept = (c for c in ran.calls if c.get("t") == "cc" and c.get("k") == "kept")
+    for word in sorted({str(w) for call in kept for w in call.get("r") or ()}):
+        params = {"option": word, "machine": platform.architecture.uname, "file": build.file}
+        place = _place_of(tree, Stop(Kind.REFUSED, build.file, 0, word), build, word)
+        yield Finding("XC-ADV-044", Certainty.GUARDED, place, platform.id, params, {"build": build.file})
+
+
+def _own(tree: SourceTree, stop: Stop, build: Build) -> str:
+    """The place of a stop, where it is a file of the tree; else what describes the build."""
+    return stop.place if stop.file in tree else build.file
+
+
+def _place_of(tree: SourceTree, stop: Stop, build: Build, word: str) -> str:
+    """Where an option is written: the recipe's file where it names it, else the first build file that does."""
+    first = [stop.file] if stop.file in tree else []
+    for name in [*first, *tree.named(*BUILD_FILES)]:
+        for number, line in enumerate((tree.text(name) or "").splitlines(), 1):
+            if word in _WORD.findall(line.partition("#")[0]):
+                return f"{name}:{number}"
+    return stop.place if stop.file in tree else build.file

@@ -1,0 +1,266 @@
+"""Builds are run as each platform: what stops there is told at its place, and its twin with an arm for all stays clean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.advise.builds.record import recorded
+from pytest_xinchuang.advise.builds.survey import BuildsSurvey
+from pytest_xinchuang.advise.c.units import Language
+from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.triple import triple_of
+from pytest_xinchuang.core.advice import Standing
+from pytest_xinchuang.core.platform import Platforms
+from tests.advise.builds.trees import ASKED, said, told, whole, work_for, written
+
+pytestmark = pytest.mark.tools
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where zig keeps what it makes, and builds are kept."""
+    return tmp_path_factory.mktemp("kept")
+
+
+C = "int f(void) { return 0; }\n"
+CMAKE = """cmake_minimum_required(VERSION 3.13)
+project(p C)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(CPU x86)
+{arm}else()
+  message(FATAL_ERROR "unknown processor ${{CMAKE_SYSTEM_PROCESSOR}}")
+endif()
+configure_file(config.h.in config.h)
+add_library(p STATIC a.c)
+target_include_directories(p PRIVATE ${{CMAKE_CURRENT_BINARY_DIR}})
+{more}"""
+
+
+def cmake(arm: str = "", more: str = "") -> dict[str, str]:
+    return {
+        "CMakeLists.txt": CMAKE.format(arm=arm, more=more),
+        "config.h.in": '#define CPU "@CPU@"\n',
+        "a.c": '#include "config.h"\n' + C,
+    }
+
+
+def test_cmake_that_knows_no_other_processor(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    found = said(platforms, tmp_path, cmake(), BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-040", "certain", "CMakeLists.txt:6")], name
+        assert found[name].standing is Standing.STOPPED
+    assert not found["hygon"].findings and whole([found["hygon"]])
+
+
+def test_cmake_with_an_arm_for_each(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    arm = 'elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|loongarch64")\n  set(CPU other)\n'
+    found = said(platforms, tmp_path, cmake(arm), BuildsSurvey(), kept=kept)
+    assert not any(a.findings for a in found.values()) and whole(list(found.values()))
+    tree = SourceTree(tmp_path / "tree")
+    work = work_for(platforms, tmp_path / "scratch", kept=kept)
+    for platform in work.platforms:
+        units = recorded(tree, work, triple_of(platform))
+        assert units is not None and not units.guessed
+        (unit,) = units.units
+        assert (unit.source, unit.language) == ("a.c", Language.C)
+        assert unit.words[0] == "-ivfsoverlay" and "xc-build/config.h" in Path(unit.words[1]).read_text()
+        assert f"-I{tree.root}/xc-build" in unit.words
+
+
+def test_cmake_that_lacks_a_package_everywhere_is_not_judged(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    arm = "elseif(TRUE)\n  set(CPU any)\n"
+    found = said(platforms, tmp_path, cmake(arm, "find_package(Nowhere REQUIRED)\n"), BuildsSurvey(), kept=kept)
+    for advice in found.values():
+        assert not advice.findings and advice.standing is Standing.OPEN and advice.parts[0].why
+
+
+def test_cmake_that_gives_an_option_to_every_compiler(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    arm = "elseif(TRUE)\n  set(CPU any)\n"
+    found = said(
+        platforms, tmp_path, cmake(arm, "target_compile_options(p PRIVATE -mavx2)\n"), BuildsSurvey(), kept=kept
+    )
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-041", "certain", "CMakeLists.txt:13")], name
+    assert not found["hygon"].findings
+
+
+def test_cmake_that_asks_the_compiler_first(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    arm = "elseif(TRUE)\n  set(CPU any)\n"
+    more = (
+        "include(CheckCCompilerFlag)\ncheck_c_compiler_flag(-mavx2 HAS_AVX2)\n"
+        "if(HAS_AVX2)\n  target_compile_options(p PRIVATE -mavx2)\nendif()\n"
+    )
+    found = said(platforms, tmp_path, cmake(arm, more), BuildsSurvey(), kept=kept)
+    assert not any(a.findings for a in found.values()) and whole(list(found.values()))
+
+
+MAKEFILE = """ARCH := $(shell uname -m)
+ifeq ($(ARCH),x86_64)
+FLAGS = -DX86
+{arm}else
+$(error unsupported machine $(ARCH))
+endif
+all: a.o table.h
+a.o: a.c
+\t$(CC) $(FLAGS) -c a.c -o a.o
+gen: gen.c
+\t$(CC) -o gen gen.c
+table.h: gen
+\t./gen > table.h
+"""
+GEN = '#include <stdio.h>\nint main(void) { puts("#define T 1"); return 0; }\n'
+
+
+def test_a_makefile_that_knows_no_other_machine(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    files = {"Makefile": MAKEFILE.format(arm=""), "a.c": C, "gen.c": GEN}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-040", "certain", "Makefile:5")], name
+    assert not found["hygon"].findings and whole([found["hygon"]])
+
+
+def test_a_makefile_with_an_arm_for_one(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    files = {"Makefile": MAKEFILE.format(arm="else ifeq ($(ARCH),aarch64)\nFLAGS = -DARM\n"), "a.c": C, "gen.c": GEN}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert not found["kunpeng"].findings and whole([found["kunpeng"]]), "its generator is run"
+    assert told(found["loongson"]) == [("XC-ADV-040", "certain", "Makefile:7")]
+    tree, work = SourceTree(tmp_path / "tree"), work_for(platforms, tmp_path / "scratch", kept=kept)
+    units = recorded(tree, work, triple_of(work.platforms[0]))
+    assert units is not None and {u.source for u in units.units} == {"a.c", "gen.c"}
+    assert "-DARM" in next(u for u in units.units if u.source == "a.c").words
+    assert "table.h" in Path(units.units[0].words[1]).read_text()
+
+
+def test_an_option_that_the_compiler_refuses(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = "CFLAGS = -O2 -mavx2\nall: a.o\na.o: a.c\n\t$(CC) $(CFLAGS) -c a.c -o a.o\n"
+    found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-041", "certain", "Makefile:1")], name
+    assert not found["hygon"].findings and whole([found["hygon"]])
+
+
+def test_an_option_that_gcc_has_for_x86_alone(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = "CFLAGS = -O2 -m64 -msse4.2\nall: a.o\na.o: a.c\n\t$(CC) $(CFLAGS) -c a.c -o a.o\n"
+    found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-044", "guarded?", "Makefile:1")] * 2, name
+        assert found[name].standing is Standing.OPEN
+    assert not found["hygon"].findings and whole([found["hygon"]])
+
+
+def test_an_option_that_is_tried_first_is_answered_as_gcc_does(
+    platforms: Platforms, tmp_path: Path, kept: Path
+) -> None:
+    makefile = (
+        "ifeq ($(shell $(CC) -msse4.2 -E - < /dev/null > /dev/null 2>&1 && echo yes),yes)\nCFLAGS = -msse4.2\nendif\n"
+        "all: a.o\na.o: a.c\n\t$(CC) $(CFLAGS) -c a.c -o a.o\n"
+    )
+    found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
+    assert not any(a.findings for a in found.values()) and whole(list(found.values()))
+    tree, work = SourceTree(tmp_path / "tree"), work_for(platforms, tmp_path / "scratch", kept=kept)
+    words = [u.units[0].words for p in work.platforms if (u := recorded(tree, work, triple_of(p)))]
+    assert ["-msse4.2" in w for w in words] == [False, False, True]
+
+
+def test_options_that_every_compiler_takes(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = "CFLAGS = -O2 -march=native -mtune=generic -Wall\nall: a.o\na.o: a.c\n\t$(CC) $(CFLAGS) -c a.c -o a.o\n"
+    found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
+    assert not any(a.findings for a in found.values()) and whole(list(found.values()))
+
+
+def test_a_file_that_only_x86_64_has(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = "ARCH := $(shell uname -m)\nall: arch/$(ARCH).o\narch/%.o: arch/%.c\n\t$(CC) -c $< -o $@\n"
+    found = said(
+        platforms, tmp_path, {"Makefile": makefile, "arch/x86_64.c": C, "arch/aarch64.c": C}, BuildsSurvey(), kept=kept
+    )
+    assert not found["kunpeng"].findings
+    assert told(found["loongson"]) == [("XC-ADV-043", "certain", "Makefile")]
+
+
+def test_what_is_broken_everywhere_is_no_fault_of_a_platform(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    found = said(platforms, tmp_path, {"Makefile": "all:\n\texit 1\n"}, BuildsSurvey(), kept=kept)
+    for advice in found.values():
+        assert not advice.findings and advice.standing is Standing.OPEN
+
+
+def test_nothing_is_run_where_that_was_asked_for(platforms: Platforms, tmp_path: Path) -> None:
+    found = said(platforms, tmp_path, {"Makefile": "$(shell touch ran)\nall:\n"}, BuildsSurvey(), build=False)
+    assert all(a.standing is Standing.OPEN and a.parts[0].why for a in found.values())
+
+
+def test_a_build_sees_nothing_of_the_tree_itself_and_ends(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    makefile = f"all:\n\ttouch {tmp_path}/tree/written; cat {secret} && exit 1 || true\n"
+    said(platforms, tmp_path, {"Makefile": makefile}, BuildsSurvey(), kept=kept)
+    assert not (tmp_path / "tree/written").exists()
+
+
+CONFIGURE = """#!/bin/sh
+# Generated by GNU Autoconf 2.69.
+host=
+for word do case $word in --host=*) host=${word#--host=} ;; esac; done
+host=`/bin/sh ./config.sub $host` || { echo "configure: error: config.sub failed" >&2; exit 1; }
+case $host in
+ARMS) ;;
+*) echo "configure:9: error: unsupported host $host" > config.log
+   echo "configure: error: unsupported host $host" >&2; exit 1 ;;
+esac
+cat > conftest.c <<EOF
+int main(void) { return 0; }
+EOF
+gcc conftest.c -o conftest || exit 1
+printf 'all: a.o\\na.o: a.c\\n\\t$(CC) -c a.c -o a.o\\n' > Makefile
+"""
+OLD = """#!/bin/sh
+timestamp='2009-11-20'
+case $1 in
+x86_64-*) echo x86_64-pc-linux-gnu ;;
+KNOWN) echo $1 ;;
+*) echo "Invalid configuration \\`$1'" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_a_configure_script_that_refuses(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    files = {
+        "configure": CONFIGURE.replace("ARMS", "x86_64*|aarch64*"),
+        "config.sub": OLD.replace("KNOWN", "*-linux-gnu"),
+        "a.c": C,
+    }
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert told(found["loongson"]) == [("XC-ADV-040", "certain", "configure:9")]
+    for name in ("kunpeng", "hygon"):
+        assert not found[name].findings and whole([found[name]]), name
+
+
+def test_a_config_sub_that_is_too_old(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    files = {"configure": CONFIGURE.replace("ARMS", "*"), "config.sub": OLD.replace("KNOWN", "aarch64-*"), "a.c": C}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert told(found["loongson"]) == [("XC-ADV-042", "certain", "config.sub")]
+    (finding,) = found["loongson"].findings
+    assert finding.params["date"] == "2009-11-20" and finding.params["since"] == "2020-12-22"
+    assert whole([found["loongson"]]), "what comes after it was seen too"
+    assert not found["kunpeng"].findings
+
+
+def test_a_config_sub_that_no_script_uses_is_none_of_the_build(
+    platforms: Platforms, tmp_path: Path, kept: Path
+) -> None:
+    files = {"Makefile": "all: a.o\n", "a.c": C, "old/config.sub": OLD}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert not any(a.findings for a in found.values())
+
+
+def test_a_build_is_run_once_and_taken_from_what_is_kept(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    tree = SourceTree(written(tmp_path / "tree", {"Makefile": "all: a.o\n", "a.c": C}))
+    for number in range(2):
+        scratch = tmp_path / f"scratch{number}"
+        scratch.mkdir()
+        work = work_for(platforms, scratch, kept=kept)
+        units = [recorded(tree, work, triple_of(p)) for p in work.platforms]
+        assert all(u is not None and [x.source for x in u.units] == ["a.c"] for u in units)
+        assert any((scratch / "builds").rglob("state")) is False, "nothing of the run itself is left"
+    assert len(ASKED) == len(units)
