@@ -39,7 +39,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 """(importing room, imported room) that the floors do not allow, with the reason; one that is no longer needed has to go."""
 
 RUNNER = "tools/process.py"
-ALONE = ("sandbox/backends/supervisor.py", "toolchain/jailer.py")
+ALONE = ("sandbox/backends/supervisor.py", "toolchain/jailer.py", "advise/python/evaluate.py")
 """Run by themselves in a namespace, where nothing of the package can be imported."""
 
 FORKS = "inspect/side_by_side.py"
