@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core import resources
+from pytest_xinchuang.core.advice import Surveyed
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Architecture, Platform, load_platforms
 from pytest_xinchuang.inspect.inspector import Inspector
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
+from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.walk import Bounds
 
 _MAGIC = b"\x7fELF"
@@ -96,3 +100,74 @@ def natives_of(tree: SourceTree) -> Natives:
         if inspection.problems and not inspection.records and not archive:
             lost.append(name)
     return Natives(tuple(found), tuple(lost))
+
+
+def tell_load(judge: Judge, tree: SourceTree, files: list[Native], place: str, library: str, *, guarded: bool) -> None:
+    """A native file that code loads, which the tree ships for x86-64 and not for the platform.
+
+    Args:
+        guarded: what goes wrong is caught, or it may be that nobody comes there.
+    """
+    gone = natives_of(tree).lacking(judge.platform, files)
+    if not gone or any(n.machine == judge.platform.architecture.elf_machine for n in files):
+        return
+    made = _is_made(tree, library)
+    judge.find(
+        "XC-ADV-082",
+        Certainty.GUARDED if guarded or made else Certainty.CERTAIN,
+        place,
+        {"files": [n.path for n in gone[:50]]},
+        library=library,
+        file=gone[0].path,
+        machine=judge.platform.architecture.uname,
+    )
+
+
+_MAKERS = (
+    "Makefile",
+    "makefile",
+    "GNUmakefile",
+    "CMakeLists.txt",
+    "meson.build",
+    "setup.py",
+    "*.mk",
+    "*.sh",
+    "SConstruct",
+)
+"""What may make a library in the tree."""
+
+
+def _is_made(tree: SourceTree, library: str) -> bool:
+    """Whether something in the tree may build it: its build names it."""
+    stem = library.split(".so")[0].removeprefix("lib")
+    return any(stem in (tree.text(name) or "") for name in tree.named(*_MAKERS))
+
+
+def tell_shipped(tree: SourceTree, work: Work, before: Surveyed, whose: Callable[[str], bool]) -> Surveyed:
+    """Native files that are chosen by the machine's name, of which there is one for x86-64 and none for a platform.
+
+    Args:
+        before: what was said already: a file that code loads is not told again.
+        whose: whether a path is of the language that asks.
+    """
+    said = Surveyed()
+    shipped = natives_of(tree)
+    mine = [native for native in shipped.all if whose(native.path)]
+    for platform in work.platforms:
+        told = {str(path) for f in before.findings if f.platform == platform.id for path in f.evidence.get("files", ())}
+        judge = Judge(platform)
+        roles = [n for n in shipped.lacking(platform, mine) if n.path not in told]
+        places: dict[str, list[Native]] = {}
+        for native in roles:
+            places.setdefault(native.path.partition("!")[0] if "!" in native.path else native.path, []).append(native)
+        for place, natives in places.items():
+            judge.find(
+                "XC-ADV-083",
+                Certainty.GUARDED,
+                place,
+                {"files": [n.path for n in natives[:50]]},
+                file=natives[0].path,
+                machine=platform.architecture.uname,
+            )
+        said.findings += judge.findings
+    return said

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.advise.java.survey import JavaSurvey
 from pytest_xinchuang.advise.python.survey import PythonSurvey
 from pytest_xinchuang.advise.work import Survey
 
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (PythonSurvey(),)
+    return (PythonSurvey(), JavaSurvey())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.advise.natives import Native, natives_of
+from pytest_xinchuang.advise.natives import natives_of, tell_load
 from pytest_xinchuang.advise.python.source import Source, read_source
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Work
@@ -211,44 +211,3 @@ def _loads(judge: Judge, tree: SourceTree, sources: list[Source]) -> None:
             guarded = load.guarded or source.aside
             place = f"{source.name}:{load.line}"
             tell_load(judge, tree, shipped.named(load.library), place, load.library, guarded=guarded)
-
-
-def tell_load(judge: Judge, tree: SourceTree, files: list[Native], place: str, library: str, *, guarded: bool) -> None:
-    """A native file that code loads, which the tree ships for x86-64 and not for the platform.
-
-    Args:
-        guarded: what goes wrong is caught, or it may be that nobody comes there.
-    """
-    gone = natives_of(tree).lacking(judge.platform, files)
-    if not gone or any(n.machine == judge.platform.architecture.elf_machine for n in files):
-        return
-    made = _is_made(tree, library)
-    judge.find(
-        "XC-ADV-082",
-        Certainty.GUARDED if guarded or made else Certainty.CERTAIN,
-        place,
-        {"files": [n.path for n in gone[:50]]},
-        library=library,
-        file=gone[0].path,
-        machine=judge.platform.architecture.uname,
-    )
-
-
-_MAKERS = (
-    "Makefile",
-    "makefile",
-    "GNUmakefile",
-    "CMakeLists.txt",
-    "meson.build",
-    "setup.py",
-    "*.mk",
-    "*.sh",
-    "SConstruct",
-)
-"""What may make a library in the tree."""
-
-
-def _is_made(tree: SourceTree, library: str) -> bool:
-    """Whether something in the tree may build it: its build names it."""
-    stem = library.split(".so")[0].removeprefix("lib")
-    return any(stem in (tree.text(name) or "") for name in tree.named(*_MAKERS))

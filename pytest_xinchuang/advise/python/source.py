@@ -12,8 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-X86 = frozenset({"x86_64", "amd64", "x64", "x86-64", "linux-x86_64", "linux-amd64"})
-"""What those who compare call the machine on which they work."""
+from pytest_xinchuang.advise.arms import KNOWN_X86, names_machine
 
 _SOURCES = {
     "platform": {"machine", "processor", "uname"},
@@ -40,8 +39,8 @@ class Decision:
     kind: str
 
     def knows(self, uname: str, aliases: frozenset[str]) -> bool:
-        """Whether a machine is among them; a word that is a beginning of its name is."""
-        return any(n in aliases or n == f"linux-{uname}" or (len(n) > 2 and uname.startswith(n)) for n in self.names)
+        """Whether a machine is among them."""
+        return names_machine(self.names, uname, aliases)
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class _Reader:
         if table is None or not isinstance(node.ctx, ast.Load) or not self.of_machine(node.slice):
             return
         names = frozenset(text.lower() for key in table.keys if key is not None for text in _texts(key))
-        if names & X86:
+        if names & KNOWN_X86:
             self.found.decisions.append(Decision(node.lineno, node.end_lineno or node.lineno, names, "table"))
 
     # -- statements
@@ -260,7 +259,7 @@ class _Reader:
                 self._decide(node, frozenset(names))
 
     def _decide(self, node: ast.stmt, names: frozenset[str]) -> None:
-        if names & X86 or any(n.startswith("x86") for n in names):
+        if names & KNOWN_X86 or any(n.startswith("x86") for n in names):
             known = {(d.line, d.end) for d in self.found.decisions}
             if not any(line <= node.lineno and (node.end_lineno or 0) <= end for line, end in known):
                 self.found.decisions.append(Decision(node.lineno, node.end_lineno or node.lineno, names, "refusal"))

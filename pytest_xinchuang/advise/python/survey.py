@@ -25,8 +25,5 @@ class PythonSurvey:
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         said = survey_code(tree, work) if tree.named("*.py") else Surveyed()
-        packages = survey_packages(tree, work, self.registry)
-        for platform, parts in packages.parts.items():
-            said.parts.setdefault(platform, []).extend(parts)
-        said.findings += packages.findings
+        said.join(survey_packages(tree, work, self.registry))
         return said
