@@ -25,7 +25,9 @@ _MAGIC = b"\x7fELF"
 _SUFFIXES = (".jar", ".war", ".aar", ".whl", ".nupkg")
 """Archives whose natives are looked up by whoever runs them."""
 
-_BOUNDS = Bounds(expanded=2 << 30, object_bytes=256 << 20, seconds=60.0)
+_SECONDS = 60.0
+"""For one file, before it is scaled as time-outs are."""
+_BOUNDS = Bounds(expanded=2 << 30, object_bytes=256 << 20, seconds=_SECONDS)
 """For one file: what a source tree ships is small beside what a delivery holds."""
 _LARGEST = 512 << 20
 """Bytes of a file that is opened."""

@@ -66,7 +66,7 @@ def read_xml(text: str) -> Element:
     try:
         parser.Parse(text.encode(errors="replace"), True)
     except expat.ExpatError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError("no XML") from error
     if not top.children:
         raise ValueError("no element")
     return top.children[0]

@@ -155,7 +155,13 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
         _natives(judge, tree, found)
         said.add(
             [platform.id],
-            Part(_("Java"), len(found.read), len(sources), by=verbatim(f"javac {java.version}"), why=tuple(why)),
+            Part(
+                _("Java"),
+                len(found.read),
+                len(sources),
+                by=_("javac of {version}", version=verbatim(java.version)),
+                why=tuple(why),
+            ),
         )
         said.findings += judge.findings
     return said

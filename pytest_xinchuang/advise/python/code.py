@@ -37,14 +37,14 @@ class Run:
     """How something of a file ended for one machine.
 
     Attributes:
-        what: a function's name; "": a statement at the top of the file.
+        function: its name; "": a statement at the top of the file.
         error: the exception's type; "": it came to its end.
         at: the line that raised.
         explicit: that line says ``raise``, exits, or looks a machine up in a table.
         value: what a function returned.
     """
 
-    what: str
+    function: str
     line: int
     end: int
     error: str
@@ -154,8 +154,8 @@ def _decisions(judge: Judge, sources: list[Source], base: Runs, there: Runs) -> 
             settled.append((run.line, run.end))
             if run.error:
                 _raised(judge, source, run, sources)
-            elif run.what and before.value != "None" and run.value == "None":
-                what = _("{function} returns nothing", function=verbatim(f"{run.what}()"))
+            elif run.function and before.value != "None" and run.value == "None":
+                what = _("{function} returns nothing", function=verbatim(f"{run.function}()"))
                 _find(judge, source, run.line, Certainty.GUARDED, what)
         for decision in source.decisions:
             if decision.knows(uname, aliases) or any(a <= decision.line <= b for a, b in settled):
@@ -171,16 +171,16 @@ def _decisions(judge: Judge, sources: list[Source], base: Runs, there: Runs) -> 
 def _raised(judge: Judge, source: Source, run: Run, sources: list[Source]) -> None:
     """Something that raises on the platform alone. It stops the product where nobody catches it, and somebody comes there."""
     stem = source.name.rpartition("/")[2].removesuffix(".py")
-    if run.what:
-        ways = [s.calls[run.what] for s in sources if run.what in s.calls]
+    if run.function:
+        ways = [s.calls[run.function] for s in sources if run.function in s.calls]
     else:
         module = source.name.split("/")[-2] if stem == "__init__" and "/" in source.name else stem
         ways = [s.imports[module] for s in sources if module in s.imports]
     # Whom nobody of the tree comes to, others do; where every way there is guarded, it may be meant so.
     sure = run.explicit and not (ways and all(ways))
     what = (
-        _("{function} raises {error}", function=verbatim(f"{run.what}()"), error=verbatim(run.error))
-        if run.what
+        _("{function} raises {error}", function=verbatim(f"{run.function}()"), error=verbatim(run.error))
+        if run.function
         else _("the module raises {error} when it is loaded", error=verbatim(run.error))
     )
     _find(judge, source, run.at, Certainty.CERTAIN if sure else Certainty.GUARDED, what, {"message": run.message})

@@ -62,7 +62,7 @@ class Absent:
         return (object,)
 
 
-Uname = collections.namedtuple("Uname", "system node release version machine processor")
+Uname = collections.namedtuple("Uname", ("system", "node", "release", "version", "machine", "processor"))
 
 
 def pretend(machine: str) -> None:
@@ -164,7 +164,7 @@ def attempt(what: str, node: ast.stmt, file: str, lines: dict[int, ast.AST], run
         place = lines.get(said["at"])
         looked = isinstance(error, KeyError) and isinstance(place, ast.Subscript)
         said["explicit"] = isinstance(place, ast.Raise | ast.Assert) or isinstance(error, SystemExit) or looked
-        said["message"] = str(error)[:LARGEST_VALUE]
+        said["message"] = repr(error)[:LARGEST_VALUE]
     return said
 
 
