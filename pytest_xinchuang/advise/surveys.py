@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pytest_xinchuang.advise.java.survey import JavaSurvey
+from pytest_xinchuang.advise.node.survey import NodeSurvey
 from pytest_xinchuang.advise.python.survey import PythonSurvey
 from pytest_xinchuang.advise.work import Survey
 
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (PythonSurvey(), JavaSurvey())
+    return (PythonSurvey(), JavaSurvey(), NodeSurvey())

@@ -51,7 +51,6 @@ class Run:
     at: int
     explicit: bool
     value: str
-    message: str
 
 
 Runs = Mapping[str, Mapping[tuple[str, int], Run]]
@@ -136,7 +135,6 @@ def _run(said: Mapping[str, Any]) -> Run:
         int(said["at"]),
         bool(said["explicit"]),
         str(said["value"]),
-        str(said.get("message", "")),
     )
 
 
@@ -183,7 +181,7 @@ def _raised(judge: Judge, source: Source, run: Run, sources: list[Source]) -> No
         if run.function
         else _("the module raises {error} when it is loaded", error=verbatim(run.error))
     )
-    _find(judge, source, run.at, Certainty.CERTAIN if sure else Certainty.GUARDED, what, {"message": run.message})
+    _find(judge, source, run.at, Certainty.CERTAIN if sure else Certainty.GUARDED, what)
 
 
 def _find(
@@ -192,14 +190,13 @@ def _find(
     line: int,
     certainty: Certainty,
     what: Message,
-    evidence: dict[str, object] | None = None,
 ) -> None:
     if source.aside:
         certainty = Certainty.NOTE
     place = f"{source.name}:{line}"
     if any(f.object == place and f.code == "XC-ADV-081" for f in judge.findings):
         return
-    judge.find("XC-ADV-081", certainty, place, evidence, what=what, machine=judge.platform.architecture.uname)
+    judge.find("XC-ADV-081", certainty, place, what=what, machine=judge.platform.architecture.uname)
 
 
 def _loads(judge: Judge, tree: SourceTree, sources: list[Source]) -> None:

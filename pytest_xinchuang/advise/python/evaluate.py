@@ -2,7 +2,7 @@
 
 Started as ``python -I -S evaluate.py ORDERS RESULTS``: ORDERS is a JSON file, ``{"root": DIR, "files": [NAME, ...],
 "machine": NAME, "seconds": N}``; to RESULTS goes a line of JSON for each file: ``{"file": NAME, "ran": [{"what": NAME,
-"line": N, "end": N, "error": TYPE or null, "at": LINE, "explicit": BOOL, "value": TEXT or null, "message": TEXT}, ...]}``.
+"line": N, "end": N, "error": TYPE or null, "at": LINE, "explicit": BOOL, "value": TEXT or null}, ...]}``.
 It imports nothing of this package.
 
 Every statement at the top of a file is run by itself, with stand-ins for what is not Python's own; then every function that
@@ -164,7 +164,6 @@ def attempt(what: str, node: ast.stmt, file: str, lines: dict[int, ast.AST], run
         place = lines.get(said["at"])
         looked = isinstance(error, KeyError) and isinstance(place, ast.Subscript)
         said["explicit"] = isinstance(place, ast.Raise | ast.Assert) or isinstance(error, SystemExit) or looked
-        said["message"] = repr(error)[:LARGEST_VALUE]
     return said
 
 

@@ -387,9 +387,7 @@ def _pipfile(lock: Lock, text: str, _tree: SourceTree) -> None:
         for name, entry in (data.get(section) or {}).items():
             version = str(entry.get("version", "")).removeprefix("==")
             plain = not any(key in entry for key in ("git", "path", "file"))
-            lock.packages.append(
-                Pinned(normalized(name), version, f"{lock.name}:{lines[name] if name in lines else 1}", None, plain)
-            )
+            lock.packages.append(Pinned(normalized(name), version, f"{lock.name}:{lines.get(name) or 1}", None, plain))
             lock.edges.append(Edge(ROOT, normalized(name), version, str(entry.get("markers", "")), aside))
 
 
