@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.advise.dotnet.survey import DotnetSurvey
+from pytest_xinchuang.advise.fortran.survey import FortranSurvey
 from pytest_xinchuang.advise.java.survey import JavaSurvey
 from pytest_xinchuang.advise.node.survey import NodeSurvey
 from pytest_xinchuang.advise.python.survey import PythonSurvey
@@ -10,4 +12,4 @@ from pytest_xinchuang.advise.work import Survey
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (PythonSurvey(), JavaSurvey(), NodeSurvey())
+    return (PythonSurvey(), JavaSurvey(), NodeSurvey(), DotnetSurvey(), FortranSurvey())

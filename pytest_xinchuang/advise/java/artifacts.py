@@ -70,6 +70,24 @@ def builds_of(tree: SourceTree) -> list[str]:
     return tree.named(*_BUILDS)
 
 
+def plain_of(tree: SourceTree) -> set[str]:
+    """The dependencies without a classifier, as GROUP:NAME: of Maven's files by their elements, of Gradle's by coordinates."""
+    found: set[str] = set()
+    for name in tree.named("pom.xml"):
+        try:
+            root = read_xml(tree.text(name) or "")
+        except ValueError:
+            continue
+        for one in root.walk():
+            if one.name == "dependency" and not one.said("classifier") and one.said("scope") not in ("test", "import"):
+                found.add(f"{one.said('groupId')}:{one.said('artifactId')}")
+    for name in tree.named("*.gradle", "*.gradle.kts"):
+        for match in _COORDINATE.finditer(tree.text(name) or ""):
+            if not match[4] and f"{match[1]}:{match[2]}" not in PROGRAMS:
+                found.add(f"{match[1]}:{match[2]}")
+    return found
+
+
 def artifacts_of(tree: SourceTree) -> tuple[list[Artifact], list[str]]:
     """The artifacts with classifiers of Linux, and the files that cannot be read."""
     found: dict[Artifact, None] = {}
@@ -172,6 +190,11 @@ def _of_gradle(name: str, tree: SourceTree) -> Iterator[Artifact]:
 def survey_artifacts(tree: SourceTree, work: Work, registry: Registry) -> Surveyed:
     """Judge each artifact for each platform."""
     said = Surveyed()
+    plain = len(plain_of(tree))
+    if plain:
+        lost = _("which native files are in it is known when it is fetched: xc inspect judges what was built")
+        part = Part(_("Java dependencies"), 0, plain, why=((lost, plain),))
+        said.add((p.id for p in work.platforms), part)
     artifacts, broken = artifacts_of(tree)
     if not artifacts and not broken:
         return said

@@ -34,5 +34,11 @@ class JavaSurvey:
             except XcError as fault:
                 lost = Part(_("Java"), 0, len(sources), why=((fault.what, len(sources)),))
                 said.add((p.id for p in work.platforms), lost)
+        others = len(tree.named("*.kt", "*.scala", "*.groovy"))
+        if others:
+            why = _("it is not read for what asks for os.arch or loads native files")
+            said.add(
+                (p.id for p in work.platforms), Part(_("Kotlin, Scala and Groovy"), 0, others, why=((why, others),))
+            )
         said.join(tell_shipped(tree, work, said, lambda path: "/resources/" in f"/{path}" or ".jar!" in path))
         return said

@@ -91,3 +91,10 @@ BOMB = '<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><project>&b;</pr
 def test_what_is_no_pom_is_not_judged(tmp_path: Path, text: str) -> None:
     said = asked(tmp_path, central(), pom__xml=text)
     assert said.judged("kunpeng") == [(0, 1)] and "cannot be read" in said.why("kunpeng")
+
+
+def test_dependencies_that_nobody_opens_are_never_clean(tmp_path: Path) -> None:
+    one = "<dependency><groupId>g</groupId><artifactId>a</artifactId><version>1</version></dependency>"
+    files = {"pom__xml": f"<project><dependencies>{one}</dependencies></project>", "A__kt": "class A"}
+    said = asked(tmp_path, central(), build__gradle='dependencies { implementation("g:b:1") }', **files)
+    assert said.judged("kunpeng") == [(0, 2), (0, 1)] and not said.said.findings
