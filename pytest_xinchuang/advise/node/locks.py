@@ -62,7 +62,34 @@ _BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, Recursio
 
 def locks_of(tree: SourceTree) -> list[Lock]:
     """The lock files of a tree."""
-    return [_read(name, tree) for name in tree.named(*_READERS)]
+    found = [_read(name, tree) for name in tree.named(*_READERS)]
+    locked = {posixpath.dirname(lock.name) for lock in found}
+    manifests = [n for n in tree.named("package.json") if not _is_below(posixpath.dirname(n), locked)]
+    return found + [lock for n in manifests if (lock := _manifest(n, tree)).packages or lock.broken]
+
+
+def _is_below(directory: str, locked: set[str]) -> bool:
+    """Whether a directory, or one above it, has a lock file: that of a workspace locks all of it."""
+    return directory in locked or (directory != "" and _is_below(posixpath.dirname(directory), locked))
+
+
+def _manifest(name: str, tree: SourceTree) -> Lock:
+    """What a package.json asks for where no lock file says which versions are installed."""
+    lock, text = Lock(name, told=False), tree.text(name)
+    try:
+        data = json.loads(text or "")
+        asked = {**(data.get("dependencies") or {}), **(data.get("optionalDependencies") or {})}
+        variants = tuple(data.get("optionalDependencies") or ())
+        own = str(data.get("name") or name)
+        lines = _lines(text or "", r'\s*"([^"]+)":')
+        for needed in asked:
+            lock.packages.append(Package(str(needed), "", f"{name}:{lines.get(needed) or 1}", None))
+        if variants:
+            place = f"{name}:{lines.get('optionalDependencies') or 1}"
+            lock.packages.append(Package(own, str(data.get("version", "")), place, None, variants=variants))
+    except _BROKEN:
+        return Lock(name, broken=True)
+    return lock
 
 
 def _read(name: str, tree: SourceTree) -> Lock:

@@ -40,6 +40,8 @@ def survey_packages(tree: SourceTree, work: Work) -> Surveyed:
             _judge(judge, lock, base, mine)
             if lock.told:
                 judged += len(lock.packages)
+            elif lock.name.endswith("package.json"):
+                why[_("no lock file says which version is installed")] += len(lock.packages)
             else:
                 why[_("the lock does not say for which machines packages are")] += len(lock.packages)
         total = judged + sum(+n for n in why.values())
@@ -68,7 +70,7 @@ def _judge(judge: Judge, lock: Lock, base: Mapping[str, str], mine: Mapping[str,
         if package.limits and not package.optional and _fits(package, base) and not _fits(package, mine):
             limits = "; ".join(f"{key}: {', '.join(words)}" for key, words in package.limits)
             _tell(judge, package, Certainty.CERTAIN, _("it says that it is for {limits}", limits=verbatim(limits)))
-        elif package.variants:
+        elif package.variants and _fits(package, mine):
             _variants(judge, package, known, base, mine, told=lock.told)
         if len(judge.findings) == before and package.script is not False and package.needs & FETCHERS:
             _tell_script(judge, package, mine, base)
@@ -111,13 +113,13 @@ def _variants(
     other = other or next((v for name in package.variants for v in known.get(name, ()) if "wasm" in v.name), None)
     if other is not None:
         what = _("{name}, for every machine, may serve instead", name=verbatim(other.name))
-    elif package.script and package.needs & FETCHERS:
-        what = _("it may be built when it is installed")
+    elif package.script:
+        what = _("what is run when it is installed may build it, or fetch another one")
     elif package.optional:
         what = _("it is optional itself, and what asks for it may do without")
     else:
         what = _("none of its packages is for this machine")
-    sure = other is None and not package.optional and not (package.script and package.needs & FETCHERS)
+    sure = other is None and not package.optional and not package.script
     _tell(judge, package, Certainty.CERTAIN if sure else Certainty.GUARDED, what)
 
 

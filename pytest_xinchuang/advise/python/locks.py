@@ -6,6 +6,7 @@ file format; PEP 508 (environment markers).
 
 from __future__ import annotations
 
+import ast
 import functools
 import json
 import posixpath
@@ -174,6 +175,7 @@ _BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, Recursio
 """What reading a file raises that is not what its name says: a hostile one too."""
 
 
+@functools.lru_cache(4)
 def locks_of(tree: SourceTree) -> list[Lock]:
     """The lock files of a tree; a requirements file beside another lock is read too, for both may be installed from."""
     found: list[Lock] = []
@@ -184,7 +186,46 @@ def locks_of(tree: SourceTree) -> list[Lock]:
     included: set[str] = set()
     texts = [n for n in tree.named("requirements*.txt", "*.txt") if _is_requirements(n)]
     lists = [(n, _guarded(n, tree, functools.partial(_requirements, tree=tree, name=n, seen=included))) for n in texts]
-    return found + [lock for n, lock in lists if n not in included and (lock.packages or lock.broken)]
+    found += [lock for n, lock in lists if n not in included and (lock.packages or lock.broken)]
+    locked = {posixpath.dirname(lock.name) for lock in found}
+    plain = [n for n in tree.named("pyproject.toml", "setup.py") if not locked.intersection((posixpath.dirname(n), ""))]
+    asked = [_guarded(n, tree, _project if n.endswith(".toml") else _setup) for n in plain]
+    return found + [lock for lock in asked if lock.packages or lock.broken]
+
+
+def _project(lock: Lock, text: str, tree: SourceTree) -> None:
+    """What a pyproject.toml asks for where no lock file pins it."""
+    data = tomllib.loads(text)
+    project = data.get("project") or {}
+    lock.python = str(project.get("requires-python", ""))
+    requirements = [str(each) for each in project.get("dependencies") or ()]
+    _plain(lock, text, requirements)
+    if not requirements:
+        for name, markers in _direct(lock.name, tree).items():
+            if name != "python":
+                lock.packages.append(Pinned(name, "", f"{lock.name}:1"))
+                lock.edges += [Edge(ROOT, name, "", marker) for marker in markers]
+
+
+def _setup(lock: Lock, text: str, _tree: SourceTree) -> None:
+    """What the ``install_requires`` of a setup.py says, where it is a list of texts."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except SyntaxError:
+        return  # what Python cannot read is told of the sources
+    for node in nodes:
+        if isinstance(node, ast.keyword) and node.arg == "install_requires":
+            values = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            _plain(lock, text, values)
+
+
+def _plain(lock: Lock, text: str, requirements: Iterable[str]) -> None:
+    lines = text.splitlines()
+    for requirement in requirements:
+        number = next((n for n, line in enumerate(lines, 1) if requirement in line), 1)
+        for target, version, marker, extra in _required(requirement):
+            lock.packages.append(Pinned(target, version, f"{lock.name}:{number}", None, " @ " not in requirement))
+            lock.edges.append(Edge(ROOT, target, version, marker, extra))
 
 
 def _is_requirements(name: str) -> bool:

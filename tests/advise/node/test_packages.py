@@ -50,7 +50,7 @@ def test_nothing_for_linux_on_x64_is_no_difference(tmp_path: Path) -> None:
     ("parent", "more"),
     [
         ({"optional": True}, {}),
-        ({"hasInstallScript": True, "dependencies": {"node-gyp-build": "4"}}, {}),
+        ({"hasInstallScript": True}, {}),
         ({}, {"node_modules/@fast/wasm": {"version": "1.0", "cpu": ["wasm32"], "optional": True}}),
     ],
 )
@@ -60,6 +60,17 @@ def test_what_may_do_without_is_not_certain(tmp_path: Path, parent: dict[str, An
         text = text.replace('"@fast/linux-x64": "1.0"', '"@fast/linux-x64": "1.0", "@fast/wasm": "1.0"')
     said = asked(tmp_path, **{"package-lock__json": text})
     assert said.may("kunpeng") == [FAST] and not said.certain("kunpeng")
+
+
+def test_what_is_not_installed_on_the_platform_lacks_nothing_there(tmp_path: Path) -> None:
+    below = {
+        "node_modules/@fast/linux-x64": {
+            "version": "1.0", "cpu": ["x64"], "os": ["linux"], "optional": True,
+            "optionalDependencies": {"@fast/lib-linux-x64": "1.0"},
+        },
+        "node_modules/@fast/lib-linux-x64": {"version": "1.0", "cpu": ["x64"], "os": ["linux"], "optional": True},
+    }  # fmt: skip
+    assert not asked(tmp_path, **{"package-lock__json": npm("x64", "arm64", "loong64", more=below)}).said.findings
 
 
 def test_a_lock_that_was_written_on_one_machine(tmp_path: Path) -> None:
@@ -167,3 +178,17 @@ def test_yarn_of_old_knows_names_alone(tmp_path: Path) -> None:
 def test_what_is_no_lock_file_is_told_and_never_clean(tmp_path: Path, name: str, text: str) -> None:
     said = asked(tmp_path, **{name: text})
     assert said.judged("kunpeng") == [(0, 1)] and not said.said.findings
+
+
+def test_without_a_lock_nothing_is_judged(tmp_path: Path) -> None:
+    names = {f"@fast/linux-{m}": "1" for m in ("x64", "arm64")}
+    text = json.dumps({"name": "fast", "dependencies": {"a": "1"}, "optionalDependencies": names}, indent=2)
+    said = asked(tmp_path, package__json=text)
+    assert said.judged("kunpeng") == [(0, 4)] and not said.found("kunpeng")
+    assert said.may("loongson") == [("XC-ADV-090", "package.json:6")]
+
+
+def test_a_lock_of_a_workspace_locks_what_is_below_it(tmp_path: Path) -> None:
+    files = {"package-lock.json": npm("x64", "arm64", "loong64"), "a/package.json": '{"dependencies": {"x": "1"}}'}
+    said = ask(NodeSurvey(), tmp_path, files)
+    assert said.judged("loongson") == [(4, 4)]

@@ -202,3 +202,15 @@ def test_an_index_that_does_not_answer_leaves_it_open(tmp_path: Path) -> None:
 def test_what_is_no_lock_file_is_told_and_never_clean(tmp_path: Path, name: str, text: str) -> None:
     said = ask(PythonSurvey(), tmp_path, {name: text})
     assert said.judged("kunpeng") == [(0, 1)] and name in said.why("kunpeng")
+
+
+PYPROJECT = '[project]\nname = "p"\ndependencies = [\n  "fast==1.0",\n  "loose>=2",\n]\n'
+SETUP = "from setuptools import setup\nsetup(install_requires=['fast==1.0', 'loose'])\n"
+
+
+@pytest.mark.parametrize(("name", "text", "line"), [("pyproject.toml", PYPROJECT, 4), ("setup.py", SETUP, 2)])
+def test_what_no_lock_pins(tmp_path: Path, name: str, text: str, line: int) -> None:
+    known = index({"fast": [f"fast-1.0-{X86}", f"fast-1.0-{ARM}"]})
+    said = ask(PythonSurvey(known), tmp_path, {name: text}, offline=False)
+    assert said.certain("loongson") == [("XC-ADV-080", f"{name}:{line}")] and not said.found("kunpeng")
+    assert said.judged("loongson")[-1] == (1, 2) and "no version" in said.why("loongson")
