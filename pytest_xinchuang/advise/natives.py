@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core import resources
@@ -165,7 +166,7 @@ def tell_shipped(tree: SourceTree, work: Work, before: Surveyed, whose: Callable
         for place, natives in places.items():
             judge.find(
                 "XC-ADV-083",
-                Certainty.GUARDED,
+                Certainty.NOTE if is_aside(place) else Certainty.GUARDED,
                 place,
                 {"files": [n.path for n in natives[:50]]},
                 file=natives[0].path,

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.registries import Registry, asked
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Work
@@ -93,7 +94,7 @@ def artifacts_of(tree: SourceTree) -> tuple[list[Artifact], list[str]]:
     found: dict[Artifact, None] = {}
     broken = []
     poms: dict[str, Element] = {}
-    for name in tree.named("pom.xml"):
+    for name in (n for n in tree.named("pom.xml") if not is_aside(n)):
         try:
             poms[name] = read_xml(tree.text(name) or "")
         except ValueError:

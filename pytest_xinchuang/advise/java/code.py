@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_xinchuang.advise.arms import KNOWN_X86, names_machine
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.natives import natives_of, tell_load
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Work
@@ -38,10 +39,6 @@ _OPTIONS = (
     "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
 )
-_ASIDE = frozenset(
-    {"test", "tests", "androidtest", "jmh", "benchmark", "benchmarks", "examples", "example", "samples", "it"}
-)
-"""Directories of what no product needs."""
 MOST_JARS = 200
 """Jars of a tree that its sources are compiled with."""
 
@@ -254,10 +251,6 @@ def _ended(said: list[str]) -> Ended:
     return Ended(value=said[1] if len(said) > 1 else "")
 
 
-def _is_aside(name: str) -> bool:
-    return bool(_ASIDE.intersection(part.lower() for part in name.split("/")[:-1]))
-
-
 def _decisions(judge: Judge, found: Read, base: Mapping[Method, Ended], there: Mapping[Method, Ended]) -> None:
     arch = _os_arch(judge.platform.architecture)
     settled: dict[str, list[tuple[int, int]]] = {}
@@ -291,7 +284,7 @@ def _find(judge: Judge, name: str, line: int, certainty: Certainty, what: Messag
     place = f"{name}:{line}"
     if any(f.object == place and f.code == "XC-ADV-081" for f in judge.findings):
         return
-    certainty = Certainty.NOTE if _is_aside(name) else certainty
+    certainty = Certainty.NOTE if is_aside(name) else certainty
     judge.find("XC-ADV-081", certainty, place, evidence, what=what, machine=_os_arch(judge.platform.architecture))
 
 
@@ -299,7 +292,7 @@ def _loads(judge: Judge, tree: SourceTree, found: Read) -> None:
     if found.loads:
         shipped = natives_of(tree)
         for name, line, library, guarded in found.loads:
-            files, aside = shipped.named(library), guarded or _is_aside(name)
+            files, aside = shipped.named(library), guarded or is_aside(name)
             tell_load(judge, tree, files, f"{name}:{line}", library, guarded=aside)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.advice import Part, Surveyed
@@ -31,8 +32,6 @@ ALL_S = 30.0
 """Seconds for all files under one name."""
 MOST_FILES = 200
 """Files that are loaded; the largest trees have some dozen that ask for the machine."""
-_ASIDE = frozenset({"test", "tests", "__tests__", "spec", "doc", "docs", "examples", "example", "benchmark", "bench"})
-"""Directories of what no product needs."""
 _ASKS = re.compile(r"\barch\b")
 _MODULE = re.compile(r"^\s*(?:import\b[^(]*?\bfrom\b|import\s*['\"]|export\s)", re.M)
 """A module of ECMAScript by its own words: an import or an export at the beginning of a line."""
@@ -59,7 +58,7 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
     names = [n for n in tree.named("*.js", "*.cjs", "*.mjs", "*.ts", "*.mts", "*.cts") if not n.endswith(".min.js")]
     if not names:
         return said
-    asking = [n for n in names if _asks(tree.text(n)) and not _is_aside(n)]
+    asking = [n for n in names if _asks(tree.text(n)) and not is_aside(n)]
     why: Counter[Message] = Counter()
     scripts: list[str] = []
     for name in asking:
@@ -102,10 +101,6 @@ def _npm(architecture: Architecture) -> str:
 
 def _asks(text: str | None) -> bool:
     return text is not None and _ASKS.search(text) is not None and re.search(r"\b(?:process|os)\b", text) is not None
-
-
-def _is_aside(name: str) -> bool:
-    return bool(_ASIDE.intersection(name.lower().split("/")[:-1])) or ".test." in name or ".spec." in name
 
 
 def _evaluated(

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
 
 MOST_PACKAGES = 50_000
@@ -62,9 +63,11 @@ _BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, Recursio
 
 def locks_of(tree: SourceTree) -> list[Lock]:
     """The lock files of a tree."""
-    found = [_read(name, tree) for name in tree.named(*_READERS)]
+    found = [_read(name, tree) for name in tree.named(*_READERS) if not is_aside(name)]
     locked = {posixpath.dirname(lock.name) for lock in found}
-    manifests = [n for n in tree.named("package.json") if not _is_below(posixpath.dirname(n), locked)]
+    manifests = [
+        n for n in tree.named("package.json") if not is_aside(n) and not _is_below(posixpath.dirname(n), locked)
+    ]
     return found + [lock for n in manifests if (lock := _manifest(n, tree)).packages or lock.broken]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.natives import natives_of, tell_load
 from pytest_xinchuang.advise.python.source import Source, read_source
 from pytest_xinchuang.advise.tree import SourceTree
@@ -61,7 +62,12 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
     """Read all files of Python, run what asks for the machine, and compare each platform with x86-64."""
     said = Surveyed()
     names = [n for n in tree.named("*.py", "*.pyw") if not n.endswith(".in")]
-    sources = [read_source(n, t) if (t := tree.text(n)) is not None else Source(n, broken=True) for n in names]
+    sources: list[Source] = []
+    for name in names:
+        if work.budget.spent:
+            break
+        text = tree.text(name)
+        sources.append(read_source(name, text) if text is not None else Source(name, broken=True))
     asking = [s.name for s in sources if s.asks and not s.broken][:MOST_FILES]
     machines = dict.fromkeys([work.baseline.architecture.uname, *(p.architecture.uname for p in work.platforms)])
     runs: dict[str, Runs] = {m: {} for m in machines}
@@ -76,14 +82,17 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
     why: Counter[Message] = Counter()
     if broken:
         why[_("Python cannot read it")] = len(broken)
+    if len(sources) < len(names):
+        why[_("there was no time left")] = len(names) - len(sources)
     for platform in work.platforms:
         judge = Judge(platform)
         _decisions(judge, sources, runs[work.baseline.architecture.uname], runs[platform.architecture.uname])
         _loads(judge, tree, sources)
         by = _("Python {version}", version=verbatim(sysconfig.get_python_version()))
-        part = Part(_("Python"), len(sources) - len(broken), len(sources), by=by, why=tuple(why.items()))
-        if lost is not None and any(s.decisions for s in sources):
-            part = Part(part.name, part.judged, part.total, by, why=(*part.why, (lost, len(asking))))
+        part = Part(_("Python"), len(sources) - len(broken), len(names), by=by, why=tuple(why.items()))
+        if lost is not None:
+            left = part.judged - sum(s.asks and not s.broken for s in sources)
+            part = Part(part.name, left, part.total, by, why=(*part.why, (lost, part.judged - left)))
         said.add([platform.id], part)
         said.findings += judge.findings
     return said
@@ -191,7 +200,7 @@ def _find(
     certainty: Certainty,
     what: Message,
 ) -> None:
-    if source.aside:
+    if is_aside(source.name):
         certainty = Certainty.NOTE
     place = f"{source.name}:{line}"
     if any(f.object == place and f.code == "XC-ADV-081" for f in judge.findings):
@@ -205,6 +214,6 @@ def _loads(judge: Judge, tree: SourceTree, sources: list[Source]) -> None:
     shipped = natives_of(tree)
     for source in sources:
         for load in source.loads:
-            guarded = load.guarded or source.aside
+            guarded = load.guarded or is_aside(source.name)
             place = f"{source.name}:{load.line}"
             tell_load(judge, tree, shipped.named(load.library), place, load.library, guarded=guarded)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
 
 ROOT = ""
@@ -180,15 +181,21 @@ def locks_of(tree: SourceTree) -> list[Lock]:
     """The lock files of a tree; a requirements file beside another lock is read too, for both may be installed from."""
     found: list[Lock] = []
     for name in tree.named(*_READERS, "pylock.*.toml"):
+        if is_aside(name):
+            continue
         base = posixpath.basename(name)
         reader = _READERS.get(base, _pylock)
         found.append(_guarded(name, tree, reader))
     included: set[str] = set()
-    texts = [n for n in tree.named("requirements*.txt", "*.txt") if _is_requirements(n)]
+    texts = [n for n in tree.named("requirements*.txt", "*.txt") if _is_requirements(n) and not is_aside(n)]
     lists = [(n, _guarded(n, tree, functools.partial(_requirements, tree=tree, name=n, seen=included))) for n in texts]
     found += [lock for n, lock in lists if n not in included and (lock.packages or lock.broken)]
     locked = {posixpath.dirname(lock.name) for lock in found}
-    plain = [n for n in tree.named("pyproject.toml", "setup.py") if not locked.intersection((posixpath.dirname(n), ""))]
+    plain = [
+        n
+        for n in tree.named("pyproject.toml", "setup.py")
+        if not is_aside(n) and not locked.intersection((posixpath.dirname(n), ""))
+    ]
     asked = [_guarded(n, tree, _project if n.endswith(".toml") else _setup) for n in plain]
     return found + [lock for lock in asked if lock.packages or lock.broken]
 

@@ -76,17 +76,6 @@ class Source:
     calls: dict[str, bool] = field(default_factory=dict)
     imports: dict[str, bool] = field(default_factory=dict)
 
-    @property
-    def aside(self) -> bool:
-        """Whether it is of tests, examples or documentation, which no product needs."""
-        parts = self.name.lower().split("/")
-        base = parts[-1]
-        return bool(ASIDE.intersection(parts[:-1])) or base.startswith("test_") or base in ("conftest.py", "tests.py")
-
-
-ASIDE = frozenset({"test", "tests", "testing", "doc", "docs", "examples", "example", "samples", "benchmarks", "bench"})
-"""Directories of what no product needs."""
-
 
 def read_source(name: str, text: str) -> Source:
     """Read one file."""

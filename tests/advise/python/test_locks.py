@@ -214,3 +214,8 @@ def test_what_no_lock_pins(tmp_path: Path, name: str, text: str, line: int) -> N
     said = ask(PythonSurvey(known), tmp_path, {name: text}, offline=False)
     assert said.certain("loongson") == [("XC-ADV-080", f"{name}:{line}")] and not said.found("kunpeng")
     assert said.judged("loongson")[-1] == (1, 2) and "no version" in said.why("loongson")
+
+
+def test_locks_of_tests_are_no_product(tmp_path: Path) -> None:
+    files = {"uv.lock": uv(X86, ARM, LOONG), "tests/fixtures/uv.lock": uv(X86)}
+    assert not ask(PythonSurvey(), tmp_path, files).said.findings
