@@ -21,6 +21,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
 from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.provision.store import Store
+from pytest_xinchuang.tools.processors import processors
 
 ROUNDS = 5
 LARGE_ROUNDS = 3
@@ -55,8 +56,8 @@ def measure(rounds: int) -> Result:
     platform = platforms.get("kunpeng")
 
     def ours(path: Path, *, isa: bool) -> None:
-        # As the command does: instructions of the platform's machine alone.
-        inspector = Inspector(isa=isa, machines=[platform.architecture.elf_machine])
+        # As the command does: instructions of the platform's machine alone, and on all processors what is worth it.
+        inspector = Inspector(isa=isa, machines=[platform.architecture.elf_machine], jobs=processors())
         Verdicts(platform, platforms.file.architectures).of(inspector.read(path))
 
     readers: dict[str, Callable[[Path], None]] = {

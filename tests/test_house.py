@@ -39,8 +39,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 """(importing room, imported room) that the floors do not allow, with the reason; one that is no longer needed has to go."""
 
 RUNNER = "tools/process.py"
-ALONE = ("sandbox/backends/supervisor.py", "toolchain/jailer.py", "advise/python/evaluate.py")
-"""Run by themselves in a namespace, where nothing of the package can be imported."""
+ALONE = ("advise/c/worker.py", "advise/python/evaluate.py", "sandbox/backends/supervisor.py", "toolchain/jailer.py")
+"""Run by themselves behind a wall, where nothing of the package can be imported."""
 
 FORKS = "inspect/side_by_side.py"
 """Forks itself, and starts no program."""
@@ -348,6 +348,7 @@ def test_the_plugin_holds_hooks_alone() -> None:
 _SHOWN = "chooses the line of a tool's output that is shown, and decides nothing"
 _GO = "the one reader of the go command's words, which types them; no subject can write them (tests/tools/test_go.py)"
 LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
+    ("advise/rust/cargo.py", "_why"): _SHOWN,
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("loading/nodejs.py", "_load"): "only the loader's words, which Node.js hands on, tell that a name is missing",
     ("provision/archive.py", "_why"): "words what is wrong with an archive that has been refused before",

@@ -8,6 +8,11 @@ def test_units_build_for_the_platform(xc_check):
     xc_check.decide()
 
 
+@pytest.mark.xc_requirement("XC-MRU-009")
+def test_source_trees_build_for_the_platform(xc_check):
+    xc_check.decide()
+
+
 @pytest.mark.xc_requirement("XC-MRU-001")
 def test_objects_are_of_the_right_machine_and_world(xc_check):
     xc_check.decide()

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from pytest_xinchuang.advise.c.code import CodeSurvey
+from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.dotnet.survey import DotnetSurvey
 from pytest_xinchuang.advise.fortran.survey import FortranSurvey
+from pytest_xinchuang.advise.golang.survey import GoSurvey
 from pytest_xinchuang.advise.java.survey import JavaSurvey
 from pytest_xinchuang.advise.node.survey import NodeSurvey
 from pytest_xinchuang.advise.python.survey import PythonSurvey
+from pytest_xinchuang.advise.rust.survey import RustSurvey
 from pytest_xinchuang.advise.work import Survey
 
 
 def all_surveys() -> tuple[Survey, ...]:
     """One of each."""
-    return (PythonSurvey(), JavaSurvey(), NodeSurvey(), DotnetSurvey(), FortranSurvey())
+    return (
+        CSurvey(),
+        CodeSurvey(),
+        GoSurvey(),
+        RustSurvey(),
+        JavaSurvey(),
+        PythonSurvey(),
+        NodeSurvey(),
+        DotnetSurvey(),
+        FortranSurvey(),
+    )

@@ -12,6 +12,8 @@ from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.core.advice import Surveyed
 from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.sandbox.pool import Pool
+from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.toolchain.jail import Jail
 from pytest_xinchuang.tools.process import Runner
 from pytest_xinchuang.tools.processors import processors
@@ -43,6 +45,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Running:
+    """Where programs of the tree are built and run: ``--run``."""
+
+    pool: Pool
+    builder: Builder
+
+
+@dataclass(frozen=True)
 class Work:
     """What a survey is handed beside the tree.
 
@@ -53,6 +63,7 @@ class Work:
         kept: a directory where results are kept between runs, by content; None: nothing is kept.
         offline: nothing may be fetched, from registries either.
         build: the tree's own build may be run, behind the wall; False: it is read alone.
+        running: where programs of the tree may be run; None: none is.
         tell: is told what is being done now: a name and how much of how much.
     """
 
@@ -66,6 +77,7 @@ class Work:
     budget: Budget = field(default_factory=Budget)
     offline: bool = False
     build: bool = True
+    running: Running | None = None
     tell: Callable[[str, int, int], None] = lambda _what, _done, _total: None
 
 

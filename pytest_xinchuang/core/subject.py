@@ -168,6 +168,10 @@ class SubjectFile(FrozenData):
     artifacts: tuple[Artifact, ...] = Field(
         default=(), description="what is delivered: inspected, and run by units of kind artifact"
     )
+    source_trees: tuple[str, ...] = Field(
+        default=(),
+        description="directories with the product's source: compilers and build tools say what stops its port",
+    )
     rootfs_packages: tuple[PackageName, ...] = Field(
         default=(),
         description="packages that the stand-in root filesystem gets besides its own: an interpreter or a run time",
@@ -199,8 +203,8 @@ class SubjectFile(FrozenData):
 
     @model_validator(mode="after")
     def _has_something(self) -> SubjectFile:
-        if not (self.units or self.artifacts or self.given):
-            wanted = ["units", "artifacts", *(section.key for section in self.sections)]
+        if not (self.units or self.artifacts or self.source_trees or self.given):
+            wanted = ["units", "artifacts", "source_trees", *(section.key for section in self.sections)]
             first = joined([verbatim(f"'{key}'") for key in wanted[:-1]], _(", "))
             raise ValueError(
                 _("there is nothing to look at: give {first} or '{last}'", first=first, last=verbatim(wanted[-1]))
@@ -278,6 +282,7 @@ def named_files(file: SubjectFile) -> list[NamedFile]:
         found += [NamedFile(("units", index), name) for name in files_of(unit)]
     for index, artifact in enumerate(file.artifacts):
         found += [NamedFile(("artifacts", index), name) for name in artifact.files.values()]
+    found += [NamedFile(("source_trees", index), name) for index, name in enumerate(file.source_trees)]
     for section, value in file.given:
         names = [name for unit in section.programs(value) for name in files_of(unit)]
         found += [NamedFile((section.key,), name) for name in (*names, *section.files(value))]

@@ -44,6 +44,8 @@ class Node:
         removed: paths that a layer takes away from those below it; one with a ``/`` at its end takes what is in a directory.
         modes: permission bits of the files in it, where the container has them.
         classes: path -> class file format of Java's classes that need more than Java 8.
+        scripts: path -> the beginning of the scripts in it, with the line that names what runs them; of other texts that may be
+            executed, where the container has modes, nothing.
         natives: path -> ``windows`` or ``macos`` of the libraries in it for these.
         facts: what else it says of itself: ``layer``, the place of a layer in its image from the bottom up; ``image``, which
             image of several that is; ``libc``, the version of the glibc in it; ``all``, ``data`` where all that is in it stands
@@ -62,6 +64,7 @@ class Node:
     modes: dict[str, int] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
     natives: dict[str, str] = field(default_factory=dict)
+    scripts: dict[str, bytes] = field(default_factory=dict)
     children: list[Node] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     _said: dict[str, tuple[bytes, Any]] = field(default_factory=dict, repr=False, compare=False)

@@ -13,6 +13,7 @@ from pytest_xinchuang.inspect.delivery import Delivery, Root
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.search import Search
+from pytest_xinchuang.inspect.starting import startup_of
 
 
 @dataclass
@@ -108,7 +109,7 @@ class Delivered:
         image starts.
         """
         alone = top.objects if top.kind == "file" else []
-        return [*alone, *(started for root in self.roots if (started := root.started) is not None)]
+        return [*alone, *(program for root in self.roots for program in startup_of(root).programs)]
 
     def _left(self, records: Iterable[ElfRecord]) -> Iterator[ElfRecord]:
         """The objects for other machines in whose place another one is taken."""

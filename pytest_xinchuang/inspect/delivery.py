@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_xinchuang.inspect.artifact import Node, taken
 from pytest_xinchuang.inspect.images import Start, images
-from pytest_xinchuang.inspect.maintainer import Effects, effects_of
+from pytest_xinchuang.inspect.maintainer import SCRIPTS, diverted_by, effects_of
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.script_state import KEPT, Became, Change, Effects
+from pytest_xinchuang.inspect.script_state import Delivered as Installed
 
 LINKS = 40
 """Symbolic links that are followed in one path (Linux, MAXSYMLINKS)."""
@@ -41,6 +43,27 @@ class Kind(StrEnum):
     """A jar: what is in it is looked up by name, and native files are copied out to be loaded."""
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Why a path may lead nowhere once the scripts of packages have run.
+
+    Attributes:
+        command: the one that takes the file or link away, or makes it.
+        package: the place of the package whose script has it.
+        sure: it is so for certain: the path is among neither the files nor the links.
+        made: it is there where the command has run, and not where it has been taken away.
+        record: the object that was delivered there.
+        target: that of the link that was.
+    """
+
+    command: str
+    package: str
+    sure: bool
+    made: bool = False
+    record: ElfRecord | None = None
+    target: str | None = None
+
+
 @dataclass
 class Root:
     """One file system.
@@ -50,11 +73,14 @@ class Root:
         files: path without a leading slash -> the object there, None where it is none.
         links: path -> target of the symbolic links.
         texts: path -> content of the files that say something of the whole.
+        scripts: path -> first line of the files that the kernel runs by what that names.
         outer: the root in which the container of this one stands.
         name: where in that.
         computed: scripts of its packages make files whose names cannot be read from them.
         whole: it is all that its programs see: an image of which no layer is missing. What is not in it is not there.
         start: what is started in it, where it is an image.
+        doubts: path -> what scripts of its packages do to it.
+        takes: what a script takes away of which no word says what that is: nothing is sure to be there.
     """
 
     kind: Kind
@@ -64,10 +90,13 @@ class Root:
     files: dict[str, ElfRecord | None] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
+    scripts: dict[str, bytes] = field(default_factory=dict)
     outer: Root | None = None
     computed: bool = False
     whole: bool = False
     start: Start = field(default_factory=Start)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    takes: Doubt | None = None
     _libcs: dict[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
@@ -82,6 +111,17 @@ class Root:
 
     def resolve(self, path: str) -> str | None:
         """Where a path leads, links followed; None: nowhere, in circles, or out of the root."""
+        return self._resolved(path, [])
+
+    def doubt(self, path: str) -> Doubt | None:
+        """What scripts do to a file or link that a path leads through, or would lead through without them."""
+        if not self.doubts:
+            return None  # as with most roots
+        met: list[Doubt] = []
+        self._resolved(path, met)
+        return next((each for each in met if each.sure), met[0] if met else None)
+
+    def _resolved(self, path: str, met: list[Doubt]) -> str | None:
         path = path.strip("/")
         for _turn in range(LINKS):
             here: list[str] = []
@@ -93,13 +133,16 @@ class Root:
                     continue
                 here.append(part)
                 target = self.links.get("/".join(here))
+                if self.doubts and (doubt := self.doubts.get("/".join(here))) is not None:
+                    met.append(doubt)
+                    target = doubt.target if doubt.sure else target
                 if target is not None:
                     stem = [] if target.startswith("/") else here[:-1]
                     path = "/".join([*stem, target.strip("/"), *parts])
                     break
             else:
                 found = "/".join(here)
-                return found if found in self.files else None
+                return found if found in self.files and not any(doubt.sure for doubt in met) else None
         return None
 
     def at(self, path: str) -> ElfRecord | None:
@@ -140,30 +183,15 @@ class Root:
             return "musl" if "musl" in loader.file_name else "glibc"
         return self.libc(record.elf.machine) or (self.outer.libc_of(record) if self.outer is not None else None)
 
-    @property
-    def started(self) -> ElfRecord | None:
-        """The program that an image starts; None: it is no object, it is not there, or nothing is said.
-
-        An engine looks along ``PATH`` for a name without a slash, and in the working directory for one with it.
-        """
-        return next((found for path in self._starts() if (found := self.at(path))), None)
-
-    @property
-    def lacks_start(self) -> bool:
-        """Whether it is an image whose layers are all there, and what it starts, a program or a script, is not in it."""
-        paths = list(self._starts())
-        return self.whole and bool(paths) and all(self.resolve(path) is None for path in paths)
-
-    def _starts(self) -> Iterator[str]:
-        """Where what an image starts may be."""
-        if not self.start.words:
-            return
-        program = self.start.words[0]
-        if "/" in program:
-            yield posixpath.join("/", self.start.directory, program)
-            return
-        for each in self.start.environment.get("PATH", SEARCHED).split(":"):
-            yield posixpath.join(each, program)
+    def has_loader_below(self, record: ElfRecord) -> bool:
+        """Whether the loader that a program names stands below another directory: whose content may be what is installed."""
+        if record.elf.interpreter is None or self.kind is not Kind.TREE:
+            return False
+        end = "/" + record.elf.interpreter.strip("/")
+        return any(
+            each is not None and each.elf.machine == record.elf.machine and f"/{path}".endswith(end)
+            for path, each in self.files.items()
+        )
 
     def loader_of(self, record: ElfRecord) -> ElfRecord | None:
         """The loader that a program names, where it is delivered."""
@@ -200,27 +228,68 @@ class Root:
             self.links.pop(path, None)
             self.files[path] = objects.get(_clean(name))
             self.texts.pop(path, None)
+            self.scripts.pop(path, None)
         for path, record in objects.items():
             path = prefix + path
             self.files.setdefault(other.get(path, path), record)  # a file that is delivered by itself
         self.texts |= {prefix + _clean(name): text for name, text in node.texts.items()}
+        self.scripts |= {prefix + _clean(name): line for name, line in node.scripts.items()}
         for name, target in node.links.items():
             path = other.get(prefix + _clean(name), prefix + _clean(name))
             self.files.pop(path, None)
             self.links[path] = target
 
-    def apply(self, effects: Effects) -> None:
-        """What the scripts of an installed package make."""
+    def apply(self, effects: Effects, package: str = "", foreign: Container[str] = ()) -> None:
+        """What the scripts of an installed package make, and what they take away.
+
+        Args:
+            package: the place of the package.
+            foreign: paths of which it is not sure that they are there when the scripts run: of packages that may come later.
+        """
         self.computed = self.computed or effects.computed
-        if not effects.links:
-            return  # as of most packages
-        directories = {parent for name in (*self.files, *self.links) for parent in _parents(name)} | _DIRECTORIES
-        for path, target in effects.links.items():
-            if path in directories:
-                path = posixpath.join(path, posixpath.basename(target))
-            if path not in self.files or path in effects.forced:
-                self.files.pop(path, None)
-                self.links[path] = target
+        if effects.takes:
+            self.takes = Doubt(effects.takes, package, sure=False)
+        before, links = (
+            {path: self.files.get(path) for path in effects.changes},
+            dict(self.links) if effects.changes else {},
+        )
+        for path, change in effects.changes.items():
+            if path in foreign:
+                change = Change(change.outcomes | {KEPT}, change.command)
+            self._become(path, change, package, before, links)
+
+    def _become(
+        self, path: str, change: Change, package: str, before: Mapping[str, ElfRecord | None], links: Mapping[str, str]
+    ) -> None:
+        ways = {outcome.how for outcome in change.outcomes}
+        left = ways - {Became.GONE, Became.NONE}
+        if not left or Became.OTHER in left:
+            self._taken(path, change, package, sure=not left or ways == {Became.OTHER})
+            return
+        made = sorted((o for o in change.outcomes if o.how in (Became.LINK, Became.FILE)), key=lambda o: o.target)
+        if Became.KEPT not in left and made:
+            was = path in self.files or path in self.links
+            record, target = self.files.pop(path, None), self.links.pop(path, None)
+            first = made[0]
+            if first.how is Became.FILE:
+                self.files[path] = before[first.target] if first.target in before else self.files.get(first.target)
+            else:
+                self.links[path] = first.target
+            if was and first.how is Became.LINK and self.resolve(path) is None:
+                # Where it leads now is not delivered.
+                self.doubts[path] = Doubt(change.command, package, sure=False, record=record, target=target)
+        if left != ways and Became.THERE not in left:
+            known = path in links or Became.KEPT in left
+            self.doubts[path] = Doubt(change.command, package, sure=False, made=not known, record=self.files.get(path))
+
+    def _taken(self, path: str, change: Change, package: str, *, sure: bool) -> None:
+        if path not in self.files and path not in self.links:
+            return
+        record, target = self.files.get(path), self.links.get(path)
+        self.doubts[path] = Doubt(change.command, package, sure, record=record, target=target)
+        if sure:
+            self.files.pop(path, None)
+            self.links.pop(path, None)
 
 
 class Delivery:
@@ -235,6 +304,10 @@ class Delivery:
             for path, record in root.files.items():
                 if record is not None:
                     self._of.setdefault(id(record), []).append((root, path))
+            for path, doubt in root.doubts.items():
+                # What a script takes away was delivered all the same.
+                if doubt.record is not None and id(doubt.record) not in self._of:
+                    self._of[id(doubt.record)] = [(root, path)]
 
     def places_of(self, record: ElfRecord) -> list[tuple[Root, str]]:
         """The roots that an object is in, and where: several for a layer that images share, none where it was removed."""
@@ -293,19 +366,22 @@ class Delivery:
         for arch in sorted({architecture_of(node) for node in nodes} - INDEPENDENT) or ([""] if of_all else []):
             mine = [*of_all, *(node for node in nodes if architecture_of(node) == arch)]
             root = self._root(Kind.SYSTEM, mine[-1].place, outer, arch=arch)
-            effects = {id(node): effects_of(_texts(node)) for node in mine}
+            diverts = {id(node): diverted_by(_texts(node)) for node in mine}
+            owners: dict[str, Node] = {}
             for node in mine:
                 diverted: dict[str, str] = {}
                 for other in mine:
                     if other is not node:
-                        diverted |= effects[id(other)].diverted
+                        diverted |= diverts[id(other)]
                 for part in (node, *node.children):
                     if part is node or part.name.startswith("data.tar"):
                         root.add(part, diverted=diverted)
+                        names = map(_clean, (*part.members, *part.links))
+                        owners |= dict.fromkeys((diverted.get(name, name) for name in names), node)
                     elif part.name.startswith("control.tar"):
                         _keep_scripts(root, node, part)
             for node in mine:
-                root.apply(effects[id(node)])
+                _run_scripts(root, node, owners)
             for node in mine:
                 inner = [c for c in node.children if not c.name.startswith(("data.tar", "control.tar"))]
                 inner += [c for part in node.children if part.name.startswith("data.tar") for c in part.children]
@@ -332,6 +408,22 @@ class Delivery:
                 self._visit(child, outer)
 
 
+def _run_scripts(root: Root, node: Node, owners: Mapping[str, Node]) -> None:
+    """Have the scripts of a package do to a root what they do."""
+    texts = _texts(node)
+    if not any(name.rpartition("/")[2] in SCRIPTS for name in texts):
+        return  # as of most packages
+    own = {path for path, owner in owners.items() if owner is node}
+    there = Installed({*root.files, *root.links}, root.links, own, root.arch, node.kind == "rpm")
+    needed = re.findall(
+        r"[\w.+-]+", " ".join(control_of(node).get(key, "") for key in ("Depends", "Pre-Depends", "Requires"))
+    )
+    # What it depends on is there before its scripts run; other packages may come after it.
+    before = {*needed}
+    foreign = {p for p, owner in owners.items() if owner is not node and control_of(owner).get("Package") not in before}
+    root.apply(effects_of(texts, there), node.place, foreign)
+
+
 def _keep_scripts(root: Root, package: Node, control: Node) -> None:
     """Put a package's scripts that are programs to where dpkg keeps and starts them (dpkg, lib/dpkg/db-ctrl-access.c)."""
     name = control_of(package).get("Package", "")
@@ -345,12 +437,6 @@ def _texts(package: Node) -> dict[str, bytes]:
     controls = [child for child in package.children if child.name.startswith("control.tar")]
     return {name: text for node in (controls or [package]) for name, text in node.texts.items()}
 
-
-_DIRECTORIES = frozenset(
-    ["etc", "usr", "opt"]
-    + [f"{top}{name}" for top in ("", "usr/", "usr/local/") for name in ("bin", "sbin", "lib", "lib64", "share")]
-)
-"""Directories that every system has (FHS 3.0)."""
 
 INDEPENDENT = frozenset({"", "all", "noarch"})
 

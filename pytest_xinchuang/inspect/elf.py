@@ -240,12 +240,12 @@ class ElfObject:
         """``glibc``, ``musl`` or ``bionic`` (Android's) where interpreter, libraries or symbol versions say so."""
         if any(n.family == "LIBC" for n in self.needed) or (self.interpreter or "").startswith("/system/bin/linker"):
             return "bionic"
-        if (self.interpreter or "").startswith("/lib/ld-musl-") or any(
-            lib.startswith(("libc.musl-", "ld-musl-")) for lib in self.libraries
-        ):
+        loader = (self.interpreter or "").rpartition("/")[2]
+        if loader.startswith("ld-musl-") or any(lib.startswith(("libc.musl-", "ld-musl-")) for lib in self.libraries):
             return "musl"
-        # musl's libc has the soname libc.so. GCC's own libraries have versions called GLIBC there too.
-        if "libc.so" in self.libraries:
+        # musl's libc has the soname libc.so, and is its own loader. GCC's own libraries have versions called GLIBC there too.
+        # OpenBSD's and Solaris' programs need a libc.so as well, with loaders called ld.so and ld.so.1.
+        if "libc.so" in self.libraries and loader in ("", "libc.so"):
             return "musl"
         return "glibc" if any(n.family == "GLIBC" for n in self.needed) else None
 

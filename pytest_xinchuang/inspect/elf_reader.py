@@ -10,13 +10,16 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from pytest_xinchuang.inspect.elf import MACHINES, CodeRange, ElfObject, Function, Needed, NotElf, Segment
 from pytest_xinchuang.inspect.elf_dynamic import oddities
 from pytest_xinchuang.inspect.elf_notes import Notes, read_notes
-from pytest_xinchuang.inspect.elf_strings import MAX_STRING, string_at, strings_of
+from pytest_xinchuang.inspect.elf_strings import MAX_STRING, string_at
+from pytest_xinchuang.inspect.elf_symbols import STT_GNU_IFUNC, Symbol, functions_in, functions_of, symbols_in
 from pytest_xinchuang.inspect.elf_tags import (
     DF_1_NODEFLIB,
     DF_1_NOW,
@@ -65,12 +68,12 @@ from pytest_xinchuang.inspect.go_build_info import GoBuildInfo, read_go_build_in
 from pytest_xinchuang.inspect.unwind import unwind_starts
 from pytest_xinchuang.messages import Message, _
 
-KINDS = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
+ET_CORE = 4
+KINDS = {1: "rel", 2: "exec", 3: "dyn", ET_CORE: "core"}
 
-# System V gABI: sh_type, symbol bindings and types, and flags.
+# System V gABI: sh_type, symbol bindings, and flags.
 SHT_SYMTAB, SHT_NOBITS, SHT_NOTE = 2, 8, 7
 VER_FLG_WEAK, STB_WEAK = 0x2, 2
-STT_FUNC, STT_GNU_IFUNC = 2, 10
 SHF_EXECINSTR = 0x4
 PF_X = 0x1
 R_IRELATIVE = {"EM_X86_64": 37, "EM_AARCH64": 1032, "EM_LOONGARCH": 12}
@@ -107,7 +110,7 @@ class Section:
 
 
 def read_elf(data: bytes, name: str) -> ElfObject:
-    """Read an ELF object.
+    """Read an ELF object, with where its code and its functions stand.
 
     Raises:
         NotElf: the bytes are no ELF object, or a broken one; the message says how.
@@ -135,9 +138,14 @@ class ElfReader:
         self.machine = MACHINES.get(machine, f"machine {machine}")
         self.word = 8 if self.wide else 4
 
-    def read(self) -> ElfObject:
+    def read(self, *, code: bool = True) -> ElfObject:
+        """The object. ``code``: with its code and its functions, which are most of the work.
+
+        Raises:
+            NotElf: it is a broken one; the message says how.
+        """
         try:
-            return self._read()
+            return self._read(code=code)
         except (struct.error, IndexError, OverflowError) as error:
             raise NotElf(self.name, _("a damaged ELF object: {error}", error=error)) from error
 
@@ -288,33 +296,32 @@ class ElfReader:
         return None
 
     @cached_property
-    def symbols(self) -> list[tuple[str, int, int, int, int]]:
+    def symbols(self) -> list[Symbol]:
         """Dynamic symbols: name, info, section index, value, size. The first is the null symbol."""
         count = self._symbol_count()
         if not count:
             return []
         raw = self.dynamic_bytes(DT_SYMTAB, count * (24 if self.wide else 16))
-        return self._symbols(raw, self.strings)
-
-    def _symbols(self, raw: bytes, strings: bytes) -> list[tuple[str, int, int, int, int]]:
-        name = strings_of(strings)
-        if self.wide:
-            rows = struct.iter_unpack(self.order + "IBBHQQ", raw[: len(raw) // 24 * 24])
-            return [(name(n), info, index, value, size) for n, info, _, index, value, size in rows]
-        rows = struct.iter_unpack(self.order + "IIIBBH", raw[: len(raw) // 16 * 16])
-        return [(name(n), info, index, value, size) for n, value, size, info, _, index in rows]
+        return symbols_in(raw, self.strings, self.order, wide=self.wide)
 
     @cached_property
-    def static_symbols(self) -> list[tuple[str, int, int, int, int]]:
+    def _static_table(self) -> tuple[bytes, bytes] | None:
+        """The symbols that no loader reads, and their names."""
         table = next((s for s in self.sections if s.kind == SHT_SYMTAB), None)
         if table is None or table.link >= len(self.sections):
-            return []
+            return None
         strings = self.sections[table.link]
         size = min(table.size, MAX_SYMBOLS * 24)
-        return self._symbols(
+        return (
             bytes(self.data[table.offset : table.offset + size]),
             bytes(self.data[strings.offset : strings.offset + strings.size]),
         )
+
+    @cached_property
+    def static_symbols(self) -> list[Symbol]:
+        if self._static_table is None:
+            return []
+        return symbols_in(*self._static_table, self.order, wide=self.wide)
 
     def _paths(self, number: int) -> tuple[str, ...]:
         """The directories of DT_RPATH or DT_RUNPATH."""
@@ -378,7 +385,7 @@ class ElfReader:
 
     # -- the whole
 
-    def _read(self) -> ElfObject:
+    def _read(self, *, code: bool) -> ElfObject:
         kind = KINDS.get(self.type, str(self.type))
         by_kind: dict[int, list[_Segment]] = {}
         for segment in self.segments:
@@ -400,9 +407,8 @@ class ElfReader:
             now = DT_BIND_NOW in self.tags or flags & DF_BIND_NOW or flags_1 & DF_1_NOW
             relro = "full" if now else "partial"
         tls = by_kind.get(PT_TLS)
-        everything = self.static_symbols
-        loose = everything if kind == "rel" or PT_DYNAMIC not in by_kind else []
-        functions = self._functions(everything)
+        loose = self.static_symbols if kind == "rel" or PT_DYNAMIC not in by_kind else []
+        functions = self._functions(loose) if code else ()
         return ElfObject(
             name=self.name,
             machine=self.machine,
@@ -439,7 +445,7 @@ class ElfReader:
             compilers=self._compilers(),
             go=self._go(),
             ifuncs=any(info & 15 == STT_GNU_IFUNC for _, info, _, _, _ in (*self.symbols, *loose)) or self._irelative(),
-            code=self._code(functions),
+            code=self._code(functions) if code else (),
             functions=functions,
             undefined=tuple(sorted({name for name, _, index, _, _ in loose if index == 0 and name})),
             file_size=len(self.data),
@@ -543,32 +549,26 @@ class ElfReader:
         ]
         # What is mapped executable counts, whatever the section headers say: they are believed only where the entry point
         # and every known function lie in a section that they call executable.
-        starts = [f.address for f in functions] + ([self.entry] if self.entry else [])
-        for code in sorted(found, key=lambda c: c.size, reverse=True):
-            begin, end = code.address, code.address + code.size
-            starts = [start for start in starts if not begin <= start < end]
+        starts = [f.address for f in functions]
+        if self.entry:
+            insort(starts, self.entry)
+        for code in found:
+            del starts[bisect_left(starts, code.address) : bisect_left(starts, code.address + code.size)]
         believed = bool(found) and not starts
         return _apart(found if self.type == 1 or believed else segments)
 
-    def _functions(self, everything: list[tuple[str, int, int, int, int]]) -> tuple[Function, ...]:
-        unnamed: dict[int, int] = {}
+    def _functions(self, loose: list[Symbol]) -> tuple[Function, ...]:
+        """The functions that symbols and the unwind table name. ``loose``: the static symbols, where they were read."""
+        static = loose
+        if not loose and self._static_table is not None:
+            static = functions_in(*self._static_table, self.order, wide=self.wide)
         frame = next((s for s in self.segments if s.kind == PT_GNU_EH_FRAME), None)
+        listed: dict[int, int] = {}
         if frame is not None and self.wide:
-            unnamed.update(unwind_starts(self.data, self.order, frame.offset, frame.address, self.offset_of))
-        named: dict[int, tuple[int, str]] = {}
+            listed = dict(unwind_starts(self.data, self.order, frame.offset, frame.address, self.offset_of))
         # Relocatable sections all start at address 0: their place in the file tells them apart.
         moved = [s.offset for s in self.sections] if self.type == 1 else []
-        for symbols in (self.symbols, everything):
-            for name, info, index, address, size in symbols:
-                if info & 15 in (STT_FUNC, STT_GNU_IFUNC) and index and size:
-                    if index < len(moved):
-                        address += moved[index]
-                    if address not in named or not named[address][1]:
-                        named[address] = size, name
-        found = [Function(address, size) for address, size in unnamed.items() if address not in named]
-        found += [Function(address, size, name) for address, (size, name) in named.items()]
-        found.sort()
-        return tuple(found)
+        return functions_of(chain(self.symbols, static), moved, listed)
 
 
 def _apart(ranges: list[CodeRange]) -> tuple[CodeRange, ...]:

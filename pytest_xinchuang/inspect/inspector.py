@@ -16,8 +16,10 @@ from pytest_xinchuang.core.platform import Architecture, Platform
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem
 from pytest_xinchuang.inspect.delivered import Delivered, Inspection
 from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.formats.occurrences import Occurrences
 from pytest_xinchuang.inspect.kept import Kept
 from pytest_xinchuang.inspect.kinds import kind_word
+from pytest_xinchuang.inspect.marks import TEXTS
 from pytest_xinchuang.inspect.objects import SCANNED_MACHINES, ObjectReader, Task
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice
@@ -27,7 +29,7 @@ from pytest_xinchuang.inspect.rules.closure import Closure, check_closure, check
 from pytest_xinchuang.inspect.rules.elf_rules import PLAIN_RULES, Surroundings, check_machine, check_symbols
 from pytest_xinchuang.inspect.rules.elsewhere import check_elsewhere
 from pytest_xinchuang.inspect.rules.embedded import check_embedded, is_embedded
-from pytest_xinchuang.inspect.rules.go_rules import check_go
+from pytest_xinchuang.inspect.rules.go_rules import check_go, check_system
 from pytest_xinchuang.inspect.rules.interpreters import check_interpreters
 from pytest_xinchuang.inspect.rules.isa_rules import check_isa
 from pytest_xinchuang.inspect.rules.java import check_java
@@ -78,7 +80,7 @@ class Inspector:
         """
         met: list[_Met] = []
 
-        def on_object(node: Node, name: str, data: Any) -> None:
+        def on_object(node: Node, name: str, data: Any, marks: Occurrences | None) -> None:
             place = node.place if node.kind == "file" else node.within(name)
             digest = hashlib.sha256(data).hexdigest()
             if self.kept is not None:
@@ -86,7 +88,8 @@ class Inspector:
             source = getattr(data, "path", None)
             if source is None and isinstance(data, bytes):
                 source = data
-            task = Task(source, len(data), place, name, digest)
+            marked = marks is None or any(marks.known(text) != [] for text in TEXTS)
+            task = Task(source, len(data), place, name, digest, marked)
             met.append(_Met(node, place, _libc_in(name, data)))
             reading.add(task, data)
 
@@ -188,7 +191,8 @@ class Verdicts:
         check_closure(self.judge, closure)
         self._run_times(inspection.root, delivered)
         for root in delivered.roots:
-            supply.check_supply(self.judge, root, inspection.search(root), delivered.taken_of(root.records))
+            mine = delivered.taken_of(root.records)
+            supply.check_supply(self.judge, root, inspection.search(root), mine, closure.shipped)
         check_from_system(self.judge, closure, inspection.root.place)
         if inspection.root.facts.get("libc") or _has_release(inspection.root):
             packages.check_system(self.judge, inspection.root)
@@ -210,7 +214,8 @@ class Verdicts:
         if node.kind == "wheel":
             proceed = wheels.check_wheel(judge, node, records)
             judged = judged or any(
-                f.code in ("XC-PKG-001", "XC-PKG-007") and node.place in f.object for f in judge.findings
+                f.code in ("XC-PKG-001", "XC-PKG-007") and f.certainty is Certainty.CERTAIN and node.place in f.object
+                for f in judge.findings
             )
         elif node.kind in ("deb", "rpm"):
             proceed = packages.check_package(judge, node)
@@ -257,13 +262,14 @@ class Verdicts:
         # copied out to the host.
         libc = root.libc_of(record) or (record.elf.libc if root.whole and record.elf.interpreter else None)
         release = closure.glibc if libc == "glibc" else None
-        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release, closure)
+        below = root.has_loader_below(record)
+        return Surroundings(closure.pulled(record), closure.shipped, asks, libc, release, closure, below)
 
     def record(self, record: ElfRecord, around: Surroundings) -> None:
         """One object by itself."""
         if self.freestanding:
             elf_rules.check_freestanding(self.judge, record)
-        if not check_machine(self.judge, record, around):
+        if not (check_system(self.judge, record) and check_machine(self.judge, record, around)):
             return
         check_symbols(self.judge, record, around)
         if around.libc is None:

@@ -164,9 +164,8 @@ class Asks:
     def _stubs(self) -> dict[str, list[int]]:
         """Foreign function -> its stubs in the procedure linkage tables."""
         found: dict[str, list[int]] = {}
-        step = 8 if self.elf.machine == "EM_X86_64" else 4
         for begin, end in self._tables:
-            for address in range(begin, min(end, begin + (1 << 19)), step):
+            for address in self.flows.decoding.stubs(begin, min(end, begin + (1 << 19))):
                 if name := self.flows.stub(address):
                     found.setdefault(name, []).append(address)
         return found

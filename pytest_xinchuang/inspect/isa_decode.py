@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.inspect.isa_fixed import table_of
-from pytest_xinchuang.inspect.isa_flow import Kind, Operation
+from pytest_xinchuang.inspect.isa_flow import MAX_STUB, Kind, Operation
 from pytest_xinchuang.inspect.isa_image import Image
 
 RUN = 64
@@ -53,6 +53,9 @@ class FixedDecoding:
     def _read(self, word: int, here: int, registers: dict[int, tuple[int, int | None]]) -> Operation:
         raise NotImplementedError
 
+    def stubs(self, begin: int, end: int) -> Iterable[int]:
+        return range(begin, end, 4)
+
     def text(self, address: int) -> str:
         words = np.frombuffer(self.image.bytes_at(address, 4), dtype="<u4")
         return next((e.name for _index, e in table_of(self.image.elf.machine).find(words)), "")
@@ -68,6 +71,21 @@ def _capstone() -> object:
 
 class Arm64Decoding(FixedDecoding):
     """AArch64."""
+
+    def stubs(self, begin: int, end: int) -> Iterable[int]:
+        """As many instructions before a jump through a register as a stub has, where one of them names a page: ADRP."""
+        if not self.image.is_mapped_as_one(begin, end):
+            return super().stubs(begin, end)
+        raw = self.image.bytes_at(begin, end - begin + 4 * MAX_STUB)
+        words = np.frombuffer(raw, dtype="<u4", count=len(raw) // 4)
+        paged = (words & np.uint32(0x9F000000)) == np.uint32(0x90000000)
+        last = min(len(words), (end - begin + 3) // 4)
+        found: set[int] = set()
+        for jump in np.flatnonzero((words & np.uint32(0xFEDFF000)) == np.uint32(0xD61F0000)).tolist():
+            for first in range(max(jump - MAX_STUB + 1, 0), min(jump, last)):
+                if paged[first:jump].any():
+                    found.add(begin + 4 * first)
+        return sorted(found)
 
     def _read(self, word: int, here: int, registers: dict[int, tuple[int, int | None]]) -> Operation:
         top = word >> 26

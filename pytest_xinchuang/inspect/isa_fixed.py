@@ -24,6 +24,9 @@ from pytest_xinchuang.inspect.isa_hits import (
     Question,
 )
 from pytest_xinchuang.inspect.isa_loong64 import LOONG64
+from pytest_xinchuang.inspect.isa_wrappers import ARM64 as OF_ARM64
+from pytest_xinchuang.inspect.isa_wrappers import LOONG64 as OF_LOONG64
+from pytest_xinchuang.inspect.isa_wrappers import wrapped_calls
 
 CHUNK = 1 << 22
 """Words looked at in one go: 16 MiB of code, so that temporaries stay small."""
@@ -68,7 +71,8 @@ class EncodingTable:
         found: list[tuple[int, Encoding]] = []
         for start in range(0, len(words), CHUNK):
             part = words[start : start + CHUNK]
-            candidates = np.flatnonzero(self.lookup[part.view("<u2")[1::2]])
+            # Clipped, for a number of 16 bits is always in the table: without a look whether it is.
+            candidates = np.flatnonzero(np.take(self.lookup, part.view("<u2")[1::2], mode="clip"))
             left = part[candidates]
             for number in self._possible(left):
                 e = self.encodings[number]
@@ -83,7 +87,9 @@ class EncodingTable:
 
     def _possible(self, words: Any) -> list[int]:
         """The numbers of the encodings that the upper half of any of the words fits, in their order."""
-        tops = np.unique(words >> np.uint32(16)).astype(np.uint16)
+        seen = np.zeros(1 << 16, dtype=bool)
+        seen[words >> np.uint32(16)] = True
+        tops = np.flatnonzero(seen).astype(np.uint16)
         possible: list[int] = np.flatnonzero(((tops[:, None] & self._masks) == self._values).any(axis=0)).tolist()
         return possible
 
@@ -101,6 +107,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
     arm = elf.machine == "EM_AARCH64"
     questions: list[Question] = []
     calls: list[tuple[int, int]] = []
+    unset: list[int] = []
     uses: dict[int, str] = {}
     helpers: list[int] = []
     tables: Counter[str] = Counter()
@@ -110,21 +117,27 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
         base = part.offset if elf.relocatable else part.address
         words = np.frombuffer(data, dtype="<u4", count=part.size // 4, offset=part.offset)
         calls += _kernel_calls(words, base, arm)
-        for index, encoding in table.find(words):
+        traps = np.flatnonzero(words == np.uint32(SVC if arm else SYSCALL)).tolist()
+        unset += {base + 4 * at for at in traps} - dict(calls).keys()
+        known = _Known(words)
+        seen_there = table.find(words)
+        places = np.array([index for index, _encoding in seen_there], dtype=np.int64)
+        there, before = words[places].tolist(), words[np.maximum(places - 1, 0)].tolist()
+        for (index, encoding), word, previous in zip(seen_there, there, before, strict=True):
             address = base + 4 * index
             function = functions.of(address)
             feature = encoding.feature
             if feature == ASK:
                 if function is not None or not functions.all:
-                    questions.append(Question(address, encoding.name, int(words[index])))
+                    questions.append(Question(address, encoding.name, word))
                 if not arm:
                     continue
                 feature = EMULATED
             helper = function is not None and function.name.startswith(("__aarch64_", "__arm_"))
-            if arm and outlined(words, index):
+            if arm and index and is_outlined(previous):
                 helpers.append(address)
                 continue
-            if arm and (helper or int(words[index]) == UNWINDER_CNTD):
+            if arm and (helper or word == UNWINDER_CNTD):
                 continue
             if feature == "mte" and function is not None and UNWINDER_UNTAGS in function.name:
                 continue
@@ -135,22 +148,28 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             if function is None and functions.all and tables[feature] >= MAX_LOOSE:
                 continue  # between functions stand tables: nothing there is ever certain, and some looks are enough
             if arm and (seen is None or function is None):
-                text, sure = _verify(words, index, address, function, first_of_them=seen is None)
+                text, sure = _verify(known, index, address, function, first_of_them=seen is None)
             if function is None and functions.all and not sure:
                 tables[feature] += 1  # a table between functions: its words are data
                 continue
             counts[key] += 1
             if seen is None:
                 grouped[key] = Hit(feature, address, text or encoding.name, function, sure=sure)
+    if unset and not elf.is_go:
+        calls += wrapped_calls(elf, data, sorted(unset), OF_ARM64 if arm else OF_LOONG64)
     few = tuple(questions[:MAX_QUESTIONS])
     found = [replace(hit, count=counts[key]) for key, hit in grouped.items()]
     return Hits(found, few, len(questions) > len(few), tuple(calls[:MAX_CALLS]), tuple(helpers), uses)
 
 
+SVC, SYSCALL = 0xD4000001, 0x002B0000
+"""``svc #0`` and ``syscall 0``, by which programs call Linux."""
+
+
 def _kernel_calls(words: Any, base: int, arm: bool) -> list[tuple[int, int]]:
     """System calls whose number is set by one of the few instructions before: ``mov w8, #n`` or ``li.w $a7, n``."""
     found = []
-    instruction = 0xD4000001 if arm else 0x002B0000
+    instruction = SVC if arm else SYSCALL
     for index in np.flatnonzero(words == np.uint32(instruction)).tolist():
         for before in range(index - 1, max(index - 1 - NUMBER_BEFORE, -1), -1):
             word = int(words[before])
@@ -176,9 +195,9 @@ and whose function has set them by the same instructions before (DwarfInstructio
 CBZ_W16, CBZ_W16_MASK = 0x34000010, 0xFF00001F
 
 
-def outlined(words: Any, index: int) -> bool:
+def is_outlined(before: int) -> bool:
     """A helper of -moutline-atomics: `cbz w16, ...` on __aarch64_have_lse_atomics stands right before (libgcc, lse.S)."""
-    return index > 0 and int(words[index - 1]) & CBZ_W16_MASK == CBZ_W16
+    return before & CBZ_W16_MASK == CBZ_W16
 
 
 @functools.cache
@@ -195,7 +214,24 @@ def _is_instruction(word: int) -> bool:
     return next(iter(_capstone().disasm_lite(word.to_bytes(4, "little"), 0)), None) is not None
 
 
-def _verify(words: Any, index: int, address: int, function: Any, *, first_of_them: bool) -> tuple[str, bool]:
+class _Known:
+    """Which words of some code are instructions. The last ones in a row that are all such are not asked about again."""
+
+    def __init__(self, words: Any) -> None:
+        self.words = words
+        self._begin = self._end = 0
+
+    def are_all(self, first: int, last: int) -> bool:
+        """Whether the words from ``first`` to before ``last`` are instructions."""
+        goes_on = self._begin <= first <= self._end
+        left = self.words[max(first, self._end) if goes_on else first : last]
+        if not all(map(_is_instruction, left.tolist())):
+            return False
+        self._begin, self._end = (self._begin, max(self._end, last)) if goes_on else (first, last)
+        return True
+
+
+def _verify(known: _Known, index: int, address: int, function: Any, *, first_of_them: bool) -> tuple[str, bool]:
     """A second reader: the text of the instruction, and whether all words around it are instructions as well.
 
     A constant between instructions may look like one; its neighbours rarely do.
@@ -204,14 +240,14 @@ def _verify(words: Any, index: int, address: int, function: Any, *, first_of_the
         first_of_them: its text is wanted.
     """
     first = max(index - NEIGHBOURS, 0)
-    last = min(index + NEIGHBOURS + 1, len(words))
+    last = min(index + NEIGHBOURS + 1, len(known.words))
     if function is not None:
         begin = index - (address - function.address) // 4
         first, last = max(first, begin), min(last, begin + (function.size + 3) // 4)
     # Where capstone ends, it met a word that is none, or one newer than it knows: then the table alone has spoken.
-    known = [_is_instruction(word) for word in words[first:last].tolist()]
     text = ""
-    if first_of_them and first <= index < last and all(known[: index + 1 - first]):
-        for _at, _size, mnemonic, operands in _capstone().disasm_lite(words[index : index + 1].tobytes(), address):
+    if first_of_them and first <= index < last and known.are_all(first, index + 1):
+        word = known.words[index : index + 1].tobytes()
+        for _at, _size, mnemonic, operands in _capstone().disasm_lite(word, address):
             text = f"{mnemonic} {operands}".strip()
-    return text, all(known)
+    return text, known.are_all(first, last)

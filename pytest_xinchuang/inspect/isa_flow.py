@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
@@ -14,6 +14,9 @@ MAX_OPERATIONS = 6000
 
 MAX_BLOCKS = 1000
 """Blocks of one function among which that are sought which every way goes through; in a larger one it is the first alone."""
+
+MAX_STUB = 5
+"""Instructions of a stub up to its jump: a landing pad, a page, a load, an addition, the jump."""
 
 MAX_TAIL = 4
 """Jumps from function to function that are followed to learn whether a call comes back."""
@@ -70,6 +73,9 @@ class Decoding(Protocol):
 
     def operations(self, address: int) -> Iterator[Operation]:
         """Instructions from ``address`` on, until what is no instruction."""
+
+    def stubs(self, begin: int, end: int) -> Iterable[int]:
+        """The addresses of a procedure linkage table at which a stub may begin."""
 
     def text(self, address: int) -> str:
         """The instruction at ``address``."""
@@ -156,7 +162,7 @@ class Flows:
             for count, operation in enumerate(self.decoding.operations(address)):
                 if operation.kind is Kind.JUMP and operation.slot is not None:
                     self._stubs[address] = self.image.slots.get(operation.slot, "")
-                if operation.kind is not Kind.NEXT or count >= 4:
+                if operation.kind is not Kind.NEXT or count >= MAX_STUB - 1:
                     break
         return self._stubs[address]
 

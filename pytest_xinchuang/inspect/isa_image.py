@@ -96,6 +96,15 @@ class Image:
         offset = self.reader.offset_of(address)
         return bytes(self.data[offset : offset + size]) if offset is not None else b""
 
+    def is_mapped_as_one(self, begin: int, end: int) -> bool:
+        """Whether the bytes from ``begin`` to ``end`` stand in the file as they do in memory."""
+        place = self.reader.offset_of
+        first = place(begin)
+        return first is not None and all(
+            place(edge) == first + edge - begin
+            for edge in (end - 1, *(s.address for s in self.reader.segments if begin < s.address < end))
+        )
+
     def word_at(self, address: int) -> int:
         raw = self.bytes_at(address, 8)
         return int(struct.unpack("<Q", raw)[0]) if len(raw) == 8 else 0
@@ -205,11 +214,8 @@ class Image:
     @cached_property
     def opened(self) -> list[Root]:
         """Exported functions that run as soon as the library is used at all."""
-        return [
-            Root(address, name)
-            for name, address in sorted(self.names.items())
-            if name in self.elf.exports and name.startswith(LOADED_BY_NAME)
-        ]
+        names = sorted(name for name in self.names if name.startswith(LOADED_BY_NAME) and name in self.elf.exports)
+        return [Root(self.names[name], name) for name in names]
 
     def _called(self, address: int) -> str:
         function = self.functions.of(address)

@@ -129,12 +129,14 @@ def _joined(sites: list[Any], named: list[Any]) -> Pairs:
 
 
 def _words(raw: bytes, begin: int) -> Pairs:
-    words = (
-        np.frombuffer(raw[: len(raw) // 4 * 4], dtype="<u4").astype(np.int64)
-        if len(raw) >= 4
-        else np.zeros(0, np.int64)
-    )
+    """The words of some code, and their places."""
+    words = np.frombuffer(raw, dtype="<u4", count=len(raw) // 4)
     return words, np.arange(begin, begin + 4 * len(words), 4, dtype=np.int64)
+
+
+def _those(words: Any, mask: int, value: int) -> Any:
+    """Where the words of one form stand. In 32 bits, for that is the whole of the code."""
+    return np.flatnonzero((words & np.uint32(mask)) == np.uint32(value))
 
 
 def _signed(values: Any, bits: int) -> Any:
@@ -151,7 +153,7 @@ def _pairs(
         there = first + near
         fits = there < len(words)
         there, register, page = there[fits], registers[fits], pages[fits]
-        word = words[there]
+        word = words[there].astype(np.int64)
         for mask, value, offset in forms:
             same = ((word & mask) == value) & (((word >> 5 & 31) == register) | (mask == EXTREME))
             sites.append(places[there[same]])
@@ -161,34 +163,41 @@ def _pairs(
 
 def _arm64(raw: bytes, begin: int) -> Pairs:
     words, places = _words(raw, begin)
-    jumps = np.flatnonzero((words & 0x7C000000) == 0x14000000)  # B, BL
-    near = np.flatnonzero((words & 0x9F000000) == 0x10000000)  # ADR
-    first = np.flatnonzero((words & 0x9F000000) == 0x90000000)  # ADRP
-    immediate = _signed((words >> 5 & 0x7FFFF) << 2 | words >> 29 & 3, 21)
+    jumps = _those(words, 0x7C000000, 0x14000000)  # B, BL
+    near = _those(words, 0x9F000000, 0x10000000)  # ADR
+    first = _those(words, 0x9F000000, 0x90000000)  # ADRP
     forms = (
         (0xFFC00000, 0x91000000, lambda w: w >> 10 & 0xFFF),  # ADD
         (0xFFC00000, 0xF9400000, lambda w: 8 * (w >> 10 & 0xFFF)),  # LDR of 64 bits
         (0xFFC00000, 0x39400000, lambda w: w >> 10 & 0xFFF),  # LDRB
     )
-    pages = (places[first] & ~0xFFF) + (immediate[first] << 12)
-    sites, named = _pairs(words, places, first, words[first] & 31, pages, forms)
+    jumping, upper = words[jumps].astype(np.int64), words[first].astype(np.int64)
+    pages = (places[first] & ~0xFFF) + (_immediate(upper) << 12)
+    sites, named = _pairs(words, places, first, upper & 31, pages, forms)
     return _joined(
         [places[jumps], places[near], sites],
-        [places[jumps] + 4 * _signed(words[jumps], 26), places[near] + immediate[near], named],
+        [places[jumps] + 4 * _signed(jumping, 26), places[near] + _immediate(words[near].astype(np.int64)), named],
     )
+
+
+def _immediate(words: Any) -> Any:
+    """The distance in ADR and ADRP (Arm ARM, C6.2.10)."""
+    return _signed((words >> 5 & 0x7FFFF) << 2 | words >> 29 & 3, 21)
 
 
 def _loong64(raw: bytes, begin: int) -> Pairs:
     words, places = _words(raw, begin)
-    jumps = np.flatnonzero((words & 0xF8000000) == 0x50000000)  # B, BL
-    distance = 4 * _signed((words[jumps] & 0x3FF) << 16 | words[jumps] >> 10 & 0xFFFF, 26)
-    near = np.flatnonzero((words & 0xFE000000) == 0x18000000)  # PCADDI
-    first = np.flatnonzero((words & 0xFC000000) == 0x1C000000)  # PCADDU12I, PCADDU18I
-    aligned = np.flatnonzero((words & 0xFE000000) == 0x1A000000)  # PCALAU12I
+    jumps = _those(words, 0xF8000000, 0x50000000)  # B, BL
+    jumping = words[jumps].astype(np.int64)
+    distance = 4 * _signed((jumping & 0x3FF) << 16 | jumping >> 10 & 0xFFFF, 26)
+    near = _those(words, 0xFE000000, 0x18000000)  # PCADDI
+    first = _those(words, 0xFC000000, 0x1C000000)  # PCADDU12I, PCADDU18I
+    aligned = _those(words, 0xFE000000, 0x1A000000)  # PCALAU12I
     both = np.concatenate([first, aligned])
-    upper = _signed(words[both] >> 5, 20)
-    wide = (words[both] & 0xFE000000) == 0x1E000000
-    origin = np.where((words[both] & 0xFE000000) == 0x1A000000, places[both] & ~0xFFF, places[both])
+    adding = words[both].astype(np.int64)
+    upper = _signed(adding >> 5, 20)
+    wide = (adding & 0xFE000000) == 0x1E000000
+    origin = np.where((adding & 0xFE000000) == 0x1A000000, places[both] & ~0xFFF, places[both])
     pages = origin + np.where(wide, upper << 18, upper << 12)
     forms = (
         (0xFFC00000, 0x02C00000, lambda w: _signed(w >> 10, 12)),  # ADDI.D
@@ -196,8 +205,8 @@ def _loong64(raw: bytes, begin: int) -> Pairs:
         (EXTREME, 0x02C00000, lambda w: _signed(w >> 10, 12)),  # ADDI.D of the zero register
         (0xFC000000, 0x4C000000, lambda w: 4 * _signed(w >> 10, 16)),  # JIRL
     )
-    sites, named = _pairs(words, places, both, words[both] & 31, pages, forms)
+    sites, named = _pairs(words, places, both, adding & 31, pages, forms)
     return _joined(
         [places[jumps], places[near], sites],
-        [places[jumps] + distance, places[near] + 4 * _signed(words[near] >> 5, 20), named],
+        [places[jumps] + distance, places[near] + 4 * _signed(words[near].astype(np.int64) >> 5, 20), named],
     )

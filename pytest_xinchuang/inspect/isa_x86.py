@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from iced_x86 import CpuidFeature, Decoder, FlowControl, Formatter, FormatterSyntax, Mnemonic, OpKind
+from iced_x86 import (
+    CpuidFeature,
+    Decoder,
+    FlowControl,
+    Formatter,
+    FormatterSyntax,
+    Mnemonic,
+    OpKind,
+    Register,
+    RegisterExt,
+)
 
 from pytest_xinchuang.inspect.elf import ElfObject, Function
 from pytest_xinchuang.inspect.isa_flow import Kind, Operation
 from pytest_xinchuang.inspect.isa_hits import MAX_CALLS, MAX_QUESTIONS, NUMBER_BEFORE, Hit, Hits, Question
 from pytest_xinchuang.inspect.isa_image import Image
+from pytest_xinchuang.inspect.isa_wrappers import Does, Machine, Place, Step, wrapped_calls
 from pytest_xinchuang.inspect.isa_x86_marks import marks_in
 
 FEATURES = {
@@ -57,6 +68,7 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
     hits: list[Hit] = []
     questions: list[Question] = []
     calls: list[tuple[int, int]] = []
+    unset: list[int] = []
     for part in elf.code:
         marks = marks_in(data, part.offset, part.offset + part.size)
         syscalls = _places(data, b"\x0f\x05", part.offset, part.offset + part.size)
@@ -65,7 +77,10 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
         for begin, end, function in _stretches(base, base + part.size, elf.functions):
             first, last = begin + moved, end + moved
             if syscalls and _is_in(syscalls, first, last - 1):
-                calls += _kernel_calls(bytes(data[first:last]), begin)
+                set_before = _kernel_calls(bytes(data[first:last]), begin)
+                calls += set_before
+                mine = (at - moved for at in syscalls[bisect_left(syscalls, first) : bisect_left(syscalls, last)])
+                unset += set(mine) - dict(set_before).keys()
             at = bisect_left(marks, last)
             if at and marks[at - 1] >= first:
                 seen = min(marks[at - 1] + MAX_LENGTH, last)
@@ -75,6 +90,8 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
                     # Outside of a function two bytes of data may look like it.
                     if function is not None or not elf.functions:
                         questions += asked
+    if unset and not elf.is_go:
+        calls += wrapped_calls(elf, data, sorted(unset), WRAPPERS)
     few = tuple(questions[:MAX_QUESTIONS])
     return Hits(hits, few, len(questions) > len(few), tuple(calls[:MAX_CALLS]))
 
@@ -179,6 +196,88 @@ def _stretches(begin: int, limit: int, functions: tuple[Function, ...]) -> Itera
         yield here, limit, None
 
 
+def _steps(raw: bytes, begin: int) -> Iterator[Step]:
+    """What each instruction does to registers and to what is spilled to the stack."""
+    for instruction in Decoder(64, raw, ip=begin):
+        if instruction.code == 0:
+            return
+        yield _step(instruction)
+
+
+_MOVES = (Mnemonic.MOV, Mnemonic.MOVSXD, Mnemonic.MOVZX)
+_TOP = (-1, 0)
+"""The place of what was pushed last."""
+
+
+def _step(instruction: Any) -> Step:
+    at, mnemonic, flow = instruction.ip, instruction.mnemonic, instruction.flow_control
+    if mnemonic == Mnemonic.SYSCALL:
+        return Step(at, Does.TRAPS)
+    if flow == FlowControl.CALL or flow == FlowControl.INDIRECT_CALL:
+        return Step(at, Does.CALLS, value=instruction.near_branch_target if flow == FlowControl.CALL else 0)
+    if flow == FlowControl.UNCONDITIONAL_BRANCH:
+        return Step(at, Does.JUMPS, value=instruction.near_branch_target)
+    if flow == FlowControl.CONDITIONAL_BRANCH:
+        return Step(at, Does.BRANCHES, value=instruction.near_branch_target)
+    if flow in (FlowControl.RETURN, FlowControl.INDIRECT_BRANCH, FlowControl.EXCEPTION):
+        return Step(at, Does.ENDS)
+    if mnemonic in (Mnemonic.TEST, Mnemonic.CMP, Mnemonic.NOP, Mnemonic.ENDBR64) or not instruction.op_count:
+        return Step(at, Does.NOTHING)
+    if mnemonic == Mnemonic.PUSH:
+        if instruction.op0_kind == OpKind.REGISTER:
+            return Step(at, Does.MOVES, _TOP, _full(instruction.op0_register))
+        return (
+            Step(at, Does.SETS, _TOP, value=instruction.immediate(0))
+            if _is_immediate(instruction, 0)
+            else Step(at, Does.SPOILS, _TOP)
+        )
+    to = _place(instruction, 0)
+    if mnemonic == Mnemonic.POP:
+        return Step(at, Does.MOVES, to, _TOP)
+    if mnemonic in _MOVES and _is_immediate(instruction, 1):
+        return Step(at, Does.SETS, to, value=instruction.immediate(1) & 0xFFFFFFFF)
+    if mnemonic in _MOVES:
+        return Step(at, Does.MOVES, to, _place(instruction, 1))
+    if mnemonic == Mnemonic.XOR and instruction.op0_register == instruction.op1_register != 0:
+        return Step(at, Does.SETS, to, value=0)
+    return Step(at, Does.SPOILS, to)
+
+
+def _is_immediate(instruction: Any, operand: int) -> bool:
+    return bool(OpKind.IMMEDIATE8 <= instruction.op_kind(operand) <= OpKind.IMMEDIATE32TO64)
+
+
+def _place(instruction: Any, operand: int) -> Place:
+    """A register as a whole, or a place on the stack; anything else is one place that is never known."""
+    kind = instruction.op_kind(operand)
+    if kind == OpKind.REGISTER:
+        return _full(instruction.op_register(operand))
+    if (
+        kind == OpKind.MEMORY
+        and instruction.memory_base in (Register.RSP, Register.RBP)
+        and not instruction.memory_index
+    ):
+        displacement = instruction.memory_displacement
+        return int(instruction.memory_base), displacement - (1 << 64) if displacement >> 63 else displacement
+    return -2
+
+
+@functools.cache
+def _full(register: Any) -> int:
+    """The 64-bit register that one is a part of."""
+    return int(RegisterExt.full_register(register))
+
+
+WRAPPERS = Machine(
+    _steps,
+    (Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9),
+    Register.RAX,
+    frozenset(
+        {Register.RAX, Register.RDI, Register.RSI, Register.RDX, Register.RCX}
+        | {Register.R8, Register.R9, Register.R10, Register.R11}
+    ),
+)
+
 RUN = 512
 """Bytes that are read in one go."""
 
@@ -247,6 +346,9 @@ class X86Decoding:
         if kind is Kind.CALL:
             loaded.clear()
         return Operation(instruction.ip, instruction.len, kind, target, slot, features)
+
+    def stubs(self, begin: int, end: int) -> Iterable[int]:
+        return range(begin, end, 8)
 
     def text(self, address: int) -> str:
         for instruction in Decoder(64, self.image.bytes_at(address, 15), ip=address):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.inspect.artifact import ReadProblem
 from pytest_xinchuang.inspect.elf import NotElf
-from pytest_xinchuang.inspect.elf_reader import read_elf
+from pytest_xinchuang.inspect.elf_reader import ET_CORE, ElfReader
 from pytest_xinchuang.inspect.formats.entropy import without_code
 from pytest_xinchuang.inspect.formats.upx import is_code_packed
 from pytest_xinchuang.inspect.isa import scan_isa
@@ -34,23 +34,36 @@ class ObjectReader:
     isa: bool = True
     machines: frozenset[str] = frozenset(SCANNED_MACHINES)
 
-    def read(self, data: bytes, place: str, path: str = "", *, unpacks: bool = False, digest: str = "") -> ElfRecord:
+    def read(
+        self,
+        data: bytes,
+        place: str,
+        path: str = "",
+        *,
+        unpacks: bool = False,
+        digest: str = "",
+        marked: bool = True,
+    ) -> ElfRecord:
         """Read one object. Of one whose code is compressed no code is read.
 
         Args:
             unpacks: the caller looks into what is packed, or tells that it cannot be.
             digest: of ``data``, where the caller knows it.
+            marked: a text may be there by which it is known what an object embeds.
 
         Raises:
             NotElf: it is none, or a damaged one.
         """
         packed = is_code_packed(data)
         seen = without_code(data) if packed else data
-        elf = read_elf(seen, place)
+        reader = ElfReader(seen, place)
+        closed = packed and not unpacks
+        scanned = self.isa and not closed and reader.machine in self.machines and reader.type != ET_CORE
+        elf = reader.read(code=scanned)
         scan, fault = None, None
-        if packed and not unpacks:
+        if closed:
             fault = (_("its code is compressed, and is there only once it runs"), verbatim("upx -d"))
-        elif self.isa and elf.machine in self.machines and elf.kind != "core":
+        elif scanned:
             try:
                 scan = scan_isa(elf, seen, path or place)
             except HostFault as error:
@@ -59,7 +72,7 @@ class ObjectReader:
         slim = replace(elf, functions=())
         digest = digest or hashlib.sha256(data).hexdigest()
         module = read_module(data, place) if elf.relocatable else None
-        return ElfRecord(place, path or place, slim, scan, fault, marks_of(elf, data), digest, module)
+        return ElfRecord(place, path or place, slim, scan, fault, marks_of(elf, data, marked=marked), digest, module)
 
 
 Outcome = ElfRecord | ReadProblem
@@ -73,6 +86,7 @@ class Task:
     Attributes:
         source: its bytes, or the path of a file that is it; None: it is at hand only now.
         size: its bytes.
+        marked: a text may be among them by which it is known what an object embeds.
     """
 
     source: bytes | str | None
@@ -80,6 +94,7 @@ class Task:
     place: str
     name: str
     digest: str
+    marked: bool = True
 
     @property
     def key(self) -> tuple[str, bool, bool]:
@@ -89,7 +104,7 @@ class Task:
     def outcome(self, reader: ObjectReader, data: bytes) -> Outcome:
         """Read it from its bytes, or from a map of its file."""
         try:
-            return reader.read(data, self.place, self.name, unpacks=True, digest=self.digest)
+            return reader.read(data, self.place, self.name, unpacks=True, digest=self.digest, marked=self.marked)
         except NotElf as error:
             return ReadProblem("XC-BAD-001", self.place, error.what)
 

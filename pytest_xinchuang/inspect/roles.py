@@ -262,7 +262,11 @@ def _words_of(aliases: tuple[tuple[str, str], ...]) -> _Words:
 
 
 def _plain(path: str) -> str:
-    return path.lower().replace("linux64", "linux-x64").replace("linux32", "linux-x86")
+    return _BY_BITS.sub(lambda found: "linux-x64" if found[1] == "64" else "linux-x86", path.lower())
+
+
+_BY_BITS = re.compile(r"linux[-_]?(64|32)(?![a-z0-9])(?![-_]?(?:arm|aarch))")
+"""How conda and npm's older families call x86 on Linux: linux-64 beside linux-aarch64, esbuild-linux-64."""
 
 
 def _word(words: str, before: str = "") -> re.Pattern[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pytest_xinchuang.inspect.delivery import Kind, Root
+from pytest_xinchuang.inspect.delivery import Doubt, Kind, Root
 from pytest_xinchuang.inspect.record import ElfRecord
 
 DEFAULT = ("lib64", "usr/lib64", "lib", "usr/lib")
@@ -50,12 +50,14 @@ class Supply:
         record: the object that supplies it, None where none does.
         instead: the place of a file that is there and does not serve: for another machine, or under another name.
         machine: the machine of that file, where it is an object.
+        doubt: what a script of a package does to it, or to a link that leads to it.
     """
 
     how: How
     record: ElfRecord | None = None
     instead: str = ""
     machine: str = ""
+    doubt: Doubt | None = None
 
 
 class Search:
@@ -98,17 +100,28 @@ class Search:
         machine, other = user.elf.machine, Supply(How.ABSENT)
         if OF_MUSL.match(name) and (itself := self._musl(machine)) is not None:
             return Supply(How.FOUND, itself)
+        doubt, unsure = None, None
         for directory in self._searched(user, inherited):
             path = self.root.resolve(posixpath.join(directory, name))
+            met = self.root.doubt(posixpath.join(directory, name))
+            doubt = doubt or (met if _is_for(met, user) else None)
             if path is None:
                 continue
             record = self.root.files[path]
             if record is None:
                 return Supply(How.NO_OBJECT, instead=self._shown(path))
             if record.elf.machine == machine and record.elf.bits == user.elf.bits:
-                return Supply(How.FOUND, record)
+                if met is None:
+                    return Supply(How.FOUND, record)
+                unsure = unsure or Supply(How.FOUND, record, instead=self._shown(path), doubt=met)
+                continue
             other = Supply(How.ABSENT, instead=record.place, machine=record.elf.machine)
+        if unsure is not None:
+            return unsure
         nearby = self._nearby(name, machine)
+        doubt = doubt or self._doubt_of_soname(user, name)
+        if doubt is not None and (nearby is None or nearby.how is not How.FOUND):
+            return Supply(How.ABSENT, instead=doubt.record.place if doubt.record is not None else name, doubt=doubt)
         if nearby is not None:
             return nearby if nearby.record is not None or not other.instead else other
         return other
@@ -140,8 +153,19 @@ class Search:
                 linked = (
                     self.root.kind is Kind.SYSTEM and not self.root.whole and posixpath.dirname(path) in self._system
                 )
-                return Supply(How.FOUND, record) if linked else Supply(How.RENAMED, instead=record.place)
+                met = self.root.doubts.get(path)
+                there = Supply(How.FOUND, record, instead=record.place if met is not None else "", doubt=met)
+                return there if linked else Supply(How.RENAMED, instead=record.place)
         return other
+
+    def _doubt_of_soname(self, user: ElfRecord, name: str) -> Doubt | None:
+        """What takes the file away to which ldconfig would have made a link."""
+        for path, doubt in self.root.doubts.items():
+            record = doubt.record
+            known = doubt.sure and posixpath.dirname(path) in self._system
+            if known and record is not None and record.elf.soname == name and _is_for(doubt, user):
+                return doubt
+        return None
 
     def _is_lost(self, path: str) -> bool:
         """Whether a link leads to nothing in a tree that is put anywhere; what an absolute one names may be the system's."""
@@ -202,3 +226,8 @@ class Search:
                 yield user, name, supply
                 if supply.record is not None and depth < DEPTH:
                     queue.append((supply.record, (*mine, *inherited), depth + 1))
+
+
+def _is_for(doubt: Doubt | None, user: ElfRecord) -> bool:
+    """Whether what a script does to a path has to do with an object that needs what is there."""
+    return doubt is not None and (doubt.record is None or doubt.record.elf.machine == user.elf.machine)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault
@@ -24,7 +25,7 @@ from pytest_xinchuang.messages import system_error
 from pytest_xinchuang.tools.sessions import KILLED, PR_SET_PDEATHSIG
 
 WORTH = 8 << 20
-"""Bytes of objects from which on processes are started for those that follow."""
+"""Bytes of objects from which on processes are started for those that follow, be they two or more."""
 
 MOST = 64 << 20
 """Bytes of objects in memory that wait to be read."""
@@ -47,11 +48,41 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1 and not multiprocessing.current_process().daemon
 
 
+DESCRIPTORS = "/proc/self/fd"
+"""Where a process finds its open files (proc(5)), those that it has from us among them."""
+
+
 @dataclass(eq=False)
 class _Worker:
+    """A process. ``memory``: a file in memory that it has from us, for one object at a time; None: there can be none."""
+
     process: Any
     pipe: Connection
+    memory: int | None
     given: list[_Batch] = field(default_factory=list)
+
+    def close(self) -> None:
+        self.pipe.close()
+        if self.memory is not None:
+            os.close(self.memory)
+
+    def send(self, batch: _Batch) -> None:
+        """Hand over a batch. The bytes of a large object go by the memory: through the pipe they would be copied five times."""
+        tasks = batch.tasks
+        if self.memory is not None and batch.held > BATCH and len(tasks) == 1:
+            data = tasks[0].source
+            assert isinstance(data, bytes)
+            try:
+                _written(self.memory, data)
+                tasks = [replace(tasks[0], source=f"{DESCRIPTORS}/{self.memory}")]
+            except OSError:  # there is no room for it
+                os.ftruncate(self.memory, 0)
+        self.pipe.send(tasks)
+
+    def forget(self, batch: _Batch) -> None:
+        """Give back the room that the bytes of a batch took."""
+        if self.memory is not None and batch.held > BATCH:
+            os.ftruncate(self.memory, 0)
 
 
 @dataclass(eq=False)
@@ -99,9 +130,11 @@ class SideBySide:
             self._copies.append((number, first, replace(task, source=None)))
             return
         self._seen += task.size
-        if self._seen > WORTH and self._jobs > 1 and not self._workers:
+        many = self._seen > WORTH and self._jobs > 1 and _is_sent(task)
+        alone = many and not self._workers and not self._waiting and not self._small.tasks
+        if many and not self._workers and not alone:
             self._start()
-        if not self._workers or not _is_sent(task):
+        if not alone and (not self._workers or not _is_sent(task)):
             self._outcomes[number] = task.outcome(self._reader, data)
             self._serve()
             return
@@ -112,6 +145,8 @@ class SideBySide:
             self._small.places.append(number)
             if self._small.size > BATCH or len(self._small.tasks) >= MOST_TASKS:
                 self._put_small()
+        if alone:
+            return  # it waits for a second one: processes for a single object take longer than they save
         self._serve()
         while self._held > MOST:
             self._serve(block=True)
@@ -132,7 +167,7 @@ class SideBySide:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
-            worker.pipe.close()
+            worker.close()
             worker.process.kill()
         for worker in self._workers:
             worker.process.join()
@@ -149,6 +184,7 @@ class SideBySide:
         context = multiprocessing.get_context("fork")
         for _number in range(self._jobs):
             ours, theirs = context.Pipe()
+            memory = _memory()
             others = [worker.pipe for worker in self._workers]
             process = context.Process(
                 target=_work, args=(self._reader, theirs, [ours, *others], os.getpid()), daemon=True
@@ -156,11 +192,11 @@ class SideBySide:
             try:
                 process.start()
             except OSError:  # no more processes or memory for us
-                ours.close()
+                _Worker(process, ours, memory).close()
                 theirs.close()
                 break
             theirs.close()
-            self._workers.append(_Worker(process, ours))
+            self._workers.append(_Worker(process, ours, memory))
         if not self._workers:
             self._jobs = 1
 
@@ -184,7 +220,9 @@ class SideBySide:
             except (OSError, EOFError):
                 self._lost(worker)
                 continue
-            self._take(worker.given.pop(0), outcomes)
+            batch = worker.given.pop(0)
+            worker.forget(batch)
+            self._take(batch, outcomes)
         self._hand_out()
 
     def _take(self, batch: _Batch, outcomes: Sequence[Outcome]) -> None:
@@ -196,13 +234,14 @@ class SideBySide:
         for worker in list(self._workers):
             while self._waiting and len(worker.given) < AHEAD:
                 batch = self._waiting[0][2]
-                # Who waits for large bytes to be taken must not wait for who waits for an answer to be taken.
+                # Who waits for large bytes to be taken must not wait for who waits for an answer to be taken; and a process
+                # has the bytes of one object at a time.
                 if worker.given and (batch.held or worker.given[-1].held):
                     break
                 heapq.heappop(self._waiting)
                 worker.given.append(batch)
                 try:
-                    worker.pipe.send(batch.tasks)
+                    worker.send(batch)
                 except OSError:
                     self._lost(worker)
                     break
@@ -213,7 +252,7 @@ class SideBySide:
     def _lost(self, worker: _Worker) -> None:
         """A process has died: what it had is read here, where what kills it is seen."""
         self._workers.remove(worker)
-        worker.pipe.close()
+        worker.close()
         worker.process.kill()
         worker.process.join()
         for batch in worker.given:
@@ -221,6 +260,26 @@ class SideBySide:
 
     def _read_here(self, batch: _Batch) -> None:
         self._take(batch, [_read(self._reader, task) for task in batch.tasks])
+
+
+def _memory() -> int | None:
+    """A file in memory, for a process that is forked next."""
+    try:
+        memory = os.memfd_create("xc-inspect")
+    except (OSError, AttributeError):
+        return None
+    if Path(DESCRIPTORS, str(memory)).exists():
+        return memory
+    os.close(memory)
+    return None
+
+
+def _written(memory: int, data: bytes) -> None:
+    """Make ``data`` the content of a file."""
+    at = 0
+    while at < len(data):
+        at += os.pwrite(memory, memoryview(data)[at:], at)
+    os.ftruncate(memory, len(data))
 
 
 def _is_sent(task: Task) -> bool:

@@ -18,26 +18,34 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node, ReadProblem, printable
-from pytest_xinchuang.inspect.formats import upx
-from pytest_xinchuang.inspect.formats.among import among, debug_data
+from pytest_xinchuang.inspect.formats import sqlite, upx
+from pytest_xinchuang.inspect.formats.among import MARKS, among, debug_data
 from pytest_xinchuang.inspect.formats.behind import behind_program, payload, rest_of, zip_at_end
+from pytest_xinchuang.inspect.formats.choosers import is_chooser
 from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile, Pieces, TooMuch, translated
-from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere
+from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere, note_script
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
 from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
-from pytest_xinchuang.inspect.formats.hidden import MOST, Hidden, begin_hidden, embedded
+from pytest_xinchuang.inspect.formats.hidden import MAGIC, MOST, Hidden, begin_hidden, embedded
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
 from pytest_xinchuang.inspect.formats.members import members
+from pytest_xinchuang.inspect.formats.occurrences import Occurrences
+from pytest_xinchuang.inspect.formats.sqlite import is_sqlite
 from pytest_xinchuang.inspect.held import Held, Regions, mapped, part_of
 from pytest_xinchuang.inspect.kernel_module import MOST_SYMVERS, is_symvers
 from pytest_xinchuang.inspect.maintainer import MOST as MOST_READ
 from pytest_xinchuang.inspect.maintainer import SCRIPTS as MAINTAINER_SCRIPTS
+from pytest_xinchuang.inspect.marks import TEXTS
 from pytest_xinchuang.inspect.names import SCRIPTS, is_blob, is_text
 from pytest_xinchuang.messages import Message, _, system_error, told
 from pytest_xinchuang.tools.process import Runner
 
-OnObject = Callable[[Node, str, bytes], None]
+OnObject = Callable[[Node, str, bytes, Occurrences | None], None]
+"""Is called with a container, the name of an object in it, its bytes, and where ``SOUGHT`` stand in them, if that is known."""
+
+SOUGHT = {**MARKS, **TEXTS}
+"""What is sought in each object: in one pass, for it is the whole of the object that is read."""
 
 
 CORE = (b"\x04\0", b"\0\x04")
@@ -197,6 +205,7 @@ class Walker:
             node.modes[inside] = stat.S_IMODE(mode)
             with (held := mapped(path)) as data:
                 note_elsewhere(node, inside, bytes(data[:4096]))
+                note_script(node, inside, bytes(data[:HEAD]))
                 self._blob(node, inside, data, 0, regions=held.regions)
 
     def _check_loop(self, node: Node, path: Path, inside: str) -> None:
@@ -258,18 +267,19 @@ class Walker:
                 self._packed(node, name, data, depth, place)
                 return
             if len(data) < 64:
-                self.on_object(node, name, data)
+                self.on_object(node, name, data, None)
                 return
             with translated():
                 closed = looks_encrypted(data)
-            self.on_object(node, name, data)
+            marks = Occurrences(SOUGHT, data, 0, len(data))
+            self.on_object(node, name, data, marks)
             if closed is not None:
                 raise CannotRead(closed, "XC-BAD-011")
             with translated():
                 behind = behind_program(data)
             end = len(data) if behind is None else behind[1]
             if bytes(data[16:18]) not in CORE:  # what was mapped when it died is in it
-                self._among(node, name, data, end, depth, place)
+                self._among(node, name, data, end, marks, depth, place)
             if behind is None:
                 return
             kind, begin = behind
@@ -282,23 +292,26 @@ class Walker:
 
     def _packed(self, node: Node, name: str, data: Any, depth: int, place: str) -> None:
         """A program of UPX: its own headers are what the kernel maps, the code that they name is compressed."""
-        self.on_object(node, name, data)
+        self.on_object(node, name, data, None)
         if self._too_deep(place, depth):
             return
         child = Node("upx", place, name, node)
         with translated():
             program = upx.unpacked(data, self)
         node.children.append(child)
-        self.on_object(child, name.rpartition("/")[2], program)
-        self._among(child, name, program, len(program), depth + 1, place)
+        marks = Occurrences(SOUGHT, program, 0, len(program))
+        self.on_object(child, name.rpartition("/")[2], program, marks)
+        self._among(child, name, program, len(program), marks, depth + 1, place)
 
-    def _among(self, node: Node, name: str, data: Any, end: int, depth: int, place: str) -> None:
+    def _among(self, node: Node, name: str, data: Any, end: int, marks: Occurrences, depth: int, place: str) -> None:
         """What a program has among its data, as it is and compressed."""
-        plain = list(embedded(data, 64, end))
+        plain = list(embedded(data, 64, end, marks.known(MAGIC)))
         self._embedded(node, name, plain, data, depth, place)
         ranges = [*debug_data(data), *((hidden.begin, hidden.end) for hidden in plain)]
         with translated():
-            self._embedded(node, name, among(data, 64, end, ranges, self), data, depth, place, data_of_program=True)
+            self._embedded(
+                node, name, among(data, 64, end, marks, ranges, self), data, depth, place, data_of_program=True
+            )
 
     def _rest(self, node: Node, name: str, data: Any, begin: int, depth: int, place: str) -> None:
         """What stands behind something else, as a file of the same name."""
@@ -334,7 +347,7 @@ class Walker:
                     child.facts["all"] = "data"
                 node.children.append(child)
             self._count_member()
-            inside = f"0x{base + hidden.begin:x}"
+            inside = hidden.name or f"0x{base + hidden.begin:x}"
             child.members.append(inside)
             if hidden.content is not None:
                 self.expanded(len(hidden.content), len(hidden.content), hidden.end - hidden.begin)
@@ -358,7 +371,7 @@ class Walker:
         most = MOST_SYMVERS if is_symvers(name) else MOST_TEXT
         if name.rpartition("/")[2] in MAINTAINER_SCRIPTS:
             data = data[: MOST_READ + 1]  # of a longer one it is left open what it makes
-        elif not (is_text(name) or blob) or len(data) >= most:
+        elif not (is_text(name) or blob or is_chooser(node, name, data)) or len(data) >= most:
             return
         self._kept += len(data)
         if self._kept > self.bounds.texts:
@@ -389,6 +402,8 @@ class Walker:
                         self._blob(node, name, rest, depth, top=top)
             elif is_plain(data) and len(data) <= self.bounds.in_memory:
                 self._text(node, name, bytes(data), depth, place, script=name.endswith(SCRIPTS))
+            elif is_sqlite(data):
+                self._embedded(node, name, sqlite.values(data, self), data, depth, place, data_of_program=True)
             elif not is_inert(data, name):
                 begin = zip_at_end(data)
                 if begin is not None:
@@ -451,6 +466,7 @@ class Walker:
         try:
             head = member.peek(HEAD)
             note_elsewhere(node, name, head)
+            note_script(node, name, head)
             if kind_of(head, name) is None and not is_text(name) and not is_blob(name) and is_inert(head, name):
                 return
             if self._opaque(head, name):
@@ -469,6 +485,7 @@ class Walker:
     def _opaque(head: bytes, name: str) -> bool:
         """Whether a member is data of no kind that can be told from its beginning."""
         known = kind_of(head, name) is not None or unread_format(head) is not None
+        known = known or is_sqlite(head)
         return not known and not is_text(name) and not is_blob(name) and not is_script(head) and not is_plain(head)
 
     def _stream(self, node: Node, name: str, member: ContainedFile, depth: int) -> None:

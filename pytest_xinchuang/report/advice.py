@@ -1,18 +1,24 @@
-"""What is said of a source tree as text, JSON and SARIF: pure functions of it."""
+"""What is said of a source tree as text, JSON, SARIF, JUnit and Markdown: pure functions of it."""
 
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from junit_xml import TestCase, TestSuite
+
 from pytest_xinchuang import __version__
+from pytest_xinchuang.core.accepted import NOTHING_ACCEPTED, Accepted, fingerprint
 from pytest_xinchuang.core.advice import Advice, Part, Standing
 from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.messages import Message, _, n_, verbatim
 from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif_rules, told
+from pytest_xinchuang.report.junit import clean, strict_suite
+from pytest_xinchuang.report.markdown import code
 from pytest_xinchuang.report.sarif import place_of, sarif_document
 
 _SHOWN = 12
@@ -25,6 +31,7 @@ class AdviceResult:
 
     Attributes:
         tree: the tree as the user named it.
+        accepted: what of the findings somebody has accepted: it is shown, and nobody complains of it.
     """
 
     tree: str
@@ -32,27 +39,40 @@ class AdviceResult:
     advice: tuple[Advice, ...]
     catalogue: FindingCatalogue
     language: str = "en"
+    accepted: Accepted = NOTHING_ACCEPTED
 
     @property
     def stopped(self) -> bool:
-        return any(a.standing is Standing.STOPPED for a in self.advice)
+        """Something stops the tree on a platform, and nobody has accepted it."""
+        return any(self.accepted.of(f) is None for a in self.advice for f in a.stoppers)
 
     @property
     def open(self) -> bool:
-        return any(a.standing is Standing.OPEN for a in self.advice)
+        """Something was not judged, or only a run decides, and nobody has accepted it."""
+        return any(
+            not a.parts
+            or not all(part.whole for part in a.parts)
+            or any(self.accepted.of(f) is None for f in a.findings if f.certainty in _OPEN)
+            for a in self.advice
+        )
 
     def findings(self, advice: Advice) -> list[Finding]:
         """In the order in which they are told."""
         return sorted(advice.findings, key=lambda f: (ORDER.index(f.certainty), f.code, f.object))
 
 
-def summary(advice: Advice) -> Message:
+_OPEN = (Certainty.GUARDED, Certainty.UNDECIDED)
+
+
+def summary(advice: Advice, accepted: Accepted = NOTHING_ACCEPTED) -> Message:
     """How a tree stands on a platform, in one line."""
     if advice.standing is Standing.BUILDS:
         return _("builds as it is")
     causes = len(advice.stoppers)
     if causes:
-        return n_("{n} cause stops it, {time}", "{n} causes stop it, {time}", causes, time=_time(advice.minutes))
+        line = n_("{n} cause stops it, {time}", "{n} causes stop it, {time}", causes, time=_time(advice.minutes))
+        known = sum(accepted.of(f) is not None for f in advice.stoppers)
+        return _("{line}; {n} of them accepted", line=line, n=known) if known else line
     if not any(part.judged for part in advice.parts):
         return _("nothing of it was judged")
     return _("nothing was seen that stops it, and not all of it was judged")
@@ -88,7 +108,7 @@ def as_text(result: AdviceResult, *, notes: bool = False) -> str:
         cpu, system = platform.cpu.title.message(), platform.system.title.message()
         named = _("{platform} ({cpu}, {system})", platform=platform.id, cpu=cpu, system=system)
         lines.append("") if lines else None
-        line(_("{platform}: {summary}", platform=named, summary=summary(advice)))
+        line(_("{platform}: {summary}", platform=named, summary=summary(advice, result.accepted)))
         for part in advice.parts:
             for text in part_told(part):
                 line(text, 2)
@@ -99,10 +119,13 @@ def as_text(result: AdviceResult, *, notes: bool = False) -> str:
             if notes or finding.certainty is not Certainty.NOTE:
                 mend = result.catalogue.mend(finding).render(result.language)
                 groups.setdefault((finding.certainty, finding.code, mend), []).append(finding)
-        for (certainty, code, mend), group in groups.items():
-            title = getattr(result.catalogue.get(code).title, result.language)
-            lines.append(f"  {WORDS[certainty].render(result.language)} {code} {title}")
-            lines += [f"      {result.catalogue.text(f).render(result.language)}" for f in group[:_SHOWN]]
+        for (certainty, name, mend), group in groups.items():
+            title = getattr(result.catalogue.get(name).title, result.language)
+            lines.append(f"  {WORDS[certainty].render(result.language)} {name} {title}")
+            for finding in group[:_SHOWN]:
+                line(result.catalogue.text(finding), 6)
+                if why := result.accepted.of(finding):
+                    line(why, 8)
             if len(group) > _SHOWN:
                 lines.append(f"      ... +{len(group) - _SHOWN}")
             line(_("mend: {mend}", mend=verbatim(mend)), 6)
@@ -123,7 +146,7 @@ def as_json(result: AdviceResult) -> str:
                 "platform": advice.platform,
                 "standing": advice.standing.value,
                 "minutes": advice.minutes,
-                "summary": _both(summary(advice)),
+                "summary": _both(summary(advice, result.accepted)),
                 "parts": [_part(part) for part in advice.parts],
                 "findings": [_finding(result, f) for f in result.findings(advice)],
             }
@@ -150,7 +173,10 @@ def _part(part: Part) -> dict[str, Any]:
 
 def _finding(result: AdviceResult, finding: Finding) -> dict[str, Any]:
     level = result.catalogue.get(finding.code).level
+    why = result.accepted.of(finding)
     return {
+        "fingerprint": fingerprint(finding),
+        "accepted": _both(why) if why else None,
         "code": finding.code,
         "certainty": finding.certainty.value,
         "level": level.value if level else None,
@@ -171,10 +197,84 @@ def as_sarif(result: AdviceResult) -> str:
             "level": SARIF_LEVELS[f.certainty],
             "message": {"text": told(result.catalogue, f).render(result.language)},
             "locations": [{"physicalLocation": place_of(f.object)}],
-            "partialFingerprints": {"xc/v1": f"{f.code}:{f.platform}:{f.object.rpartition(':')[0] or f.object}"},
+            "partialFingerprints": {"xc/v1": fingerprint(f)},
             "properties": {"platform": f.platform, "certainty": f.certainty.value},
+            **_suppressed(result, f),
         }
         for a in result.advice
         for f in result.findings(a)
     ]
     return sarif_document("xc advise", sarif_rules(result.catalogue, codes, result.language), results)
+
+
+def _suppressed(result: AdviceResult, finding: Finding) -> dict[str, Any]:
+    """SARIF 2.1.0, 3.27.23: who accepts a result outside of the source, and why."""
+    why = result.accepted.of(finding)
+    if why is None:
+        return {}
+    return {"suppressions": [{"kind": "external", "justification": why.render(result.language)}]}
+
+
+def as_junit(result: AdviceResult) -> str:
+    """JUnit: a suite for each platform, a case for each part and each finding.
+
+    What was not judged, or what only a run decides, is an ``<error>``: a skipped case counts as harmless nearly everywhere.
+    """
+    root = ElementTree.Element("testsuites")
+    for advice in result.advice:
+        cases = [_part_case(part, advice, result) for part in advice.parts] or [_nothing_case(advice, result)]
+        cases += [_finding_case(f, result) for f in result.findings(advice)]
+        suite = TestSuite(f"advise.{advice.platform}", cases)
+        root.append(strict_suite(suite.build_xml_doc(), "advise", len(root)))
+    ElementTree.indent(root, " ")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _part_case(part: Part, advice: Advice, result: AdviceResult) -> TestCase:
+    first, *others = [clean(line.render(result.language)) for line in part_told(part)]
+    case = TestCase(clean(part.name.render(result.language)), f"advise.{advice.platform}")
+    if not part.whole:
+        case.add_error_info(first, "\n".join(others) or first)
+    return case
+
+
+def _nothing_case(advice: Advice, result: AdviceResult) -> TestCase:
+    case = TestCase("-", f"advise.{advice.platform}")
+    text = clean(summary(advice).render(result.language))
+    case.add_error_info(text, text)
+    return case
+
+
+def _finding_case(finding: Finding, result: AdviceResult) -> TestCase:
+    case = TestCase(clean(f"{finding.code} {finding.object}"), f"advise.{finding.platform}")
+    text = clean(result.catalogue.text(finding).render(result.language))
+    more = clean(told(result.catalogue, finding).render(result.language))
+    if why := result.accepted.of(finding):
+        case.add_skipped_info(clean(why.render(result.language)), more)
+    elif finding.certainty is Certainty.CERTAIN:
+        case.add_failure_info(text, more)
+    elif finding.certainty in _OPEN:
+        case.add_error_info(text, more)
+    return case
+
+
+def as_markdown(result: AdviceResult) -> str:
+    """A comment for merge requests: a table of platforms, then what stops each; bounded, and safe whatever sources say."""
+    say = result.language
+    heads = [_("platform"), _("standing"), _("judged")]
+    rows = ["| " + " | ".join(head.render(say) for head in heads) + " |", "| --- | --- | --- |"]
+    for advice in result.advice:
+        judged, total = sum(p.judged for p in advice.parts), sum(p.total for p in advice.parts)
+        text = summary(advice, result.accepted).render(say)
+        rows.append(f"| {code(advice.platform)} | {text} | {judged}/{total} |")
+    for advice in result.advice:
+        new = [f for f in result.findings(advice) if f in advice.stoppers and result.accepted.of(f) is None]
+        if not new:
+            continue
+        rows += ["", f"**{code(advice.platform)}**", ""]
+        for finding in new[:_SHOWN]:
+            text, mend = result.catalogue.text(finding).render(say), result.catalogue.mend(finding).render(say)
+            rows.append(f"- {finding.code} {code(text)}: {code(mend)}")
+        if len(new) > _SHOWN:
+            rows.append(f"- +{len(new) - _SHOWN}")
+    return "\n".join(rows) + "\n"

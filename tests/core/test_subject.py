@@ -40,7 +40,7 @@ def test_the_digest_follows_content(tmp_path: Path) -> None:
         (HEAD, "there is nothing to look at"),
         (
             HEAD + "units: []\n",
-            "give 'units', 'artifacts', 'sm_crypto', 'sdk', 'supply_chain', 'syscall_bridge' or 'host'",
+            "give 'units', 'artifacts', 'source_trees', 'sm_crypto', 'sdk', 'supply_chain', 'syscall_bridge' or 'host'",
         ),
         (HEAD + UNIT + "  - {name: a, kind: c, sources: [a.c]}\n", "two units are called 'a'"),
         (HEAD + "units: [{name: a, kind: c}]\n", "needs 'sources'"),

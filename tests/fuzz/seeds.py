@@ -168,6 +168,20 @@ def _head_of_a_tar(size: int) -> bytes:
     return info.tobuf() + b"\x7fELF"
 
 
+_SCRIPT = """#!/bin/sh
+set -e
+D=/usr/bin
+f() { mv "$D/$1" /usr/lib/ || return 1; }
+case "$1" in configure|abort-*) [ -e /etc/x ] || ln -s "$D/tool" /usr/bin/x;; *) exit 0;; esac
+for i in $D/*; do rm -f "$i"; done
+find /usr -name 'lib*' | xargs rm -f
+if test -f /usr/bin/tool && ! grep -q a /etc/b; then f tool; else dpkg-divert --add --rename /usr/bin/tool; fi
+update-alternatives --install /usr/bin/e e $D/tool 1
+cat <<EOF >/usr/bin/tool
+EOF
+"""
+
+
 def artifacts() -> list[Case]:
     """Small objects and containers of each kind."""
     folder = Path(__file__).parent.parent / "inspect" / "corpus"
@@ -213,7 +227,20 @@ def artifacts() -> list[Case]:
             "tool.deb",
             containers.deb(files, "Package: tool\nVersion: 1\nArchitecture: arm64\nDepends: libc6 (>= 2.31)\n"),
         ),
+        Case(
+            "scripts.deb",
+            containers.deb(files, "Package: tool\nVersion: 1\nArchitecture: arm64\n", {"postinst": _SCRIPT}),
+        ),
         Case("tool.rpm", containers.rpm(files, "tool", "aarch64")),
+        Case("tool.db", containers.database(elf, gzip.compress(elf, mtime=0), "text" * 100, page=512)),
+        Case(
+            "started.tar",
+            containers.saved_image(
+                [containers.tar({"bin/sh": elf, "entry": b"#!/usr/bin/env -S sh -e\n", "usr/bin/env": elf})],
+                "arm64",
+                Entrypoint=["/bin/sh", "-c", "exec /entry --now"],
+            ),
+        ),
         Case("tool.cpio", containers.cpio(files)),
         Case("libtool.a", containers.ar({"a.o": elf})),
         Case("pkg-1-cp311-cp311-manylinux_2_17_aarch64.whl", containers.zipped(wheel)),

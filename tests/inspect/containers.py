@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import lzma
+import sqlite3
 import struct
 import tarfile
 import zipfile
@@ -194,3 +195,18 @@ def layout(images: dict[str, list[bytes]], prefix: str = "") -> dict[str, bytes]
         manifests.append(blob(json.dumps(text).encode()) | {"platform": platform})
     files["index.json"] = json.dumps({"manifests": manifests}).encode()
     return {f"{prefix}{name}": data for name, data in files.items()}
+
+
+def database(*values: object, journal: str = "delete", page: int = 4096) -> bytes:
+    """A database of SQLite with these values in a table whose names have to be quoted."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"PRAGMA page_size={page}")
+    connection.execute('CREATE TABLE "a ""b" (id INTEGER PRIMARY KEY, "the data", twice AS (id * 2))')
+    connection.execute('CREATE VIEW v AS SELECT randomblob(1000000000) FROM "a ""b"')
+    connection.executemany('INSERT INTO "a ""b" ("the data") VALUES (?)', [(value,) for value in values])
+    connection.commit()
+    raw = bytearray(connection.serialize())
+    connection.close()
+    if journal == "wal":
+        raw[18:20] = b"\2\2"
+    return bytes(raw)

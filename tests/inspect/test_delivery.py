@@ -20,6 +20,7 @@ from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules import npm
 from pytest_xinchuang.inspect.search import How, Search
+from pytest_xinchuang.inspect.starting import interpreter_of
 from tests.inspect import containers
 from tests.inspect.test_rules import codes, elf, found
 from tests.inspect.test_rules import tools as tools
@@ -240,6 +241,8 @@ X86, ARM = "EM_X86_64", "EM_AARCH64"
         ({"prebuilds/linux-x64/a.node": X86, "prebuilds/linux-arm64/a.node": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
         ({"liba-x86_64.so": X86, "liba-aarch64.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
         ({"n-linux-x86_64.jar!n.so": X86, "n-linux-aarch_64.jar!n.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"linux-64/a.so": X86, "linux-aarch64/a.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
+        ({"tool-linux-64": X86, "other-linux-arm64": ARM}, [Choice.LACKING, Choice.TAKEN]),
         ({"lib/ggml-haswell.so": X86, "lib/ggml-armv8.2_1.so": ARM}, [Choice.PASSED_OVER, Choice.TAKEN]),
         ({"lib/libz.so.1": ARM, "lib/glibc-hwcaps/x86-64-v3/libz.so.1": X86}, [Choice.TAKEN, Choice.PASSED_OVER]),
         ({"tool": ARM, "tool_amd64": X86}, [Choice.TAKEN, Choice.PASSED_OVER]),
@@ -532,6 +535,28 @@ def test_the_loader_finds_what_is_delivered_or_it_is_told(tools: Tools, platform
     assert codes(tools.file("linked.tar", linked), "kunpeng", platforms) == set()
 
 
+def test_a_library_that_nothing_brings_leaves_a_program_open(tools: Tools, platforms: Platforms) -> None:
+    library = tools.c(Arch.LOONG64, LIBRARY, "-Wl,-soname,libanswer.so.7", shared=True)
+    app = tools.c(Arch.LOONG64, PROGRAM, "-Wl,-rpath,$ORIGIN/../lib", stubs={"libanswer.so.7": library})
+    unknown = {("XC-DLV-012", Certainty.UNDECIDED)}
+    control = "Package: app\nVersion: 1\nArchitecture: loong64\nDepends: libanswer7\n"
+    uos = "loongson_3a5000-uos_desktop_25"
+    known = tools.c(Arch.LOONG64, LIBRARY, "-Wl,-soname,libz.so.1", shared=True)
+    for name, path, platform, wanted in (
+        ("alone", tools.file("app", app), "loongson", unknown),
+        ("archive", tools.zip("a.zip", {"bin/app": app}), "loongson", unknown),
+        ("below", tools.zip("b.zip", {"bin/app": app, "lib/libanswer.so.7": library}), "loongson", set()),
+        # What a package depends on is its package manager's to bring, and a plug-in's is its program's.
+        ("deb", tools.deb("app.deb", control, {"usr/bin/app": app}), uos, set()),
+        ("library", tools.file("libuse.so", tools.c(Arch.LOONG64, PROGRAM.replace("main", "use"), shared=True,
+                                                    stubs={"libanswer.so.7": library})), "loongson", set()),
+        ("known", tools.file("known", tools.c(Arch.LOONG64, PROGRAM, stubs={"libz.so.1": known})), "loongson", set()),
+    ):  # fmt: skip
+        told = [f for f in found(path, platform, platforms) if f.certainty is not Certainty.NOTE]
+        assert {(f.code, f.certainty) for f in told} == wanted, name
+        assert all(f.params["library"] == "libanswer.so.7" for f in told)
+
+
 def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) -> None:
     # The path in the program is exchanged for one of the same length.
     app = tools.c(Arch.ARM64, "int main(void) { return 0; }\n")
@@ -540,6 +565,11 @@ def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) ->
     control = "Package: app\nArchitecture: arm64\n"
     brought = {"opt/bin/app": app, "opt/lib/ld-linux-arm.so.1": loader}
     assert codes(tools.deb("a.deb", control, brought), "kunpeng920-uos_desktop_20", platforms) == set()
+    # Below another directory it may be that one's content which is installed.
+    for path, wanted in (("opt/lib", set()), ("app-1/opt/lib", {"guarded?"}), ("app-1/lib", {"certain"})):
+        tree = tools.zip("tree.zip", {"app-1/opt/bin/app": app, f"{path}/ld-linux-arm.so.1": loader})
+        told = [f for f in found(tree, "kunpeng", platforms) if f.code == "XC-ELF-006"]
+        assert {f.certainty.value for f in told} == wanted, path
     alone = {"opt/bin/app": app}
     assert codes(tools.deb("b.deb", control, alone), "kunpeng920-uos_desktop_20", platforms) == {"XC-ELF-006"}
 
@@ -588,6 +618,11 @@ PREBUILT = '{"scripts": {"install": "prebuild-install || node-gyp rebuild"}}'
             '{"optionalDependencies": {"@x/linux-x64": "1", "@x/linux-loong64": "1", "@x/win32-arm64": "1"}}',
             {"XC-PKG-008"},
         ),
+        (
+            '{"optionalDependencies": {"x-linux-64": "1", "x-linux-32": "1", "x-darwin-64": "1"}}',
+            {"XC-PKG-008"},
+        ),
+        ('{"optionalDependencies": {"x-linux-64": "1", "x-linux-arm64": "1", "x-darwin-64": "1"}}', set()),
         ("[]", set()),
         ("{", set()),
         ('{"scripts": [], "optionalDependencies": 5, "cpu": 7}', set()),
@@ -610,6 +645,14 @@ def test_whom_an_npm_package_is_for(manifest: str, found: set[str], tools: Tools
         ("cp311-cp311", ["x.cpython-39-aarch64-linux-gnu.so", "x.abi3.so"], set()),
         ("cp311-abi3", ["x.abi3.so"], set()),
         ("cp313-cp313t", ["x.cpython-313t-aarch64-linux-gnu.so"], set()),
+        # Another build, another C library, another system: no Python that takes the wheel looks for a file of that name.
+        ("cp313-cp313", ["x.cpython-313t-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp313-cp313t", ["x.cpython-313-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp310-cp310", ["x.cpython-310d-aarch64-linux-gnu.so"], {"XC-PKG-009"}),
+        ("cp36-cp36m", ["x.cpython-36m-aarch64-linux-gnu.so"], set()),
+        ("cp310-cp310", ["x.cpython-310-aarch64-linux-musl.so"], {"XC-PKG-009"}),
+        ("cp310-cp310", ["x.cpython-310-darwin.so"], {"XC-PKG-009"}),
+        ("cp310-cp310", ["x.cpython-310-aarch64-linux-musl.so", "x.cpython-310-aarch64-linux-gnu.so"], set()),
         ("cp39.cp310-none", ["x.cpython-310-aarch64-linux-gnu.so"], set()),
         ("py3-none", ["x.cpython-310-aarch64-linux-gnu.so", "x.cpython-311-aarch64-linux-gnu.so"], set()),
         ("pp39-pypy39_pp73", ["x.pypy39-pp73-aarch64-linux-gnu.so"], set()),
@@ -644,7 +687,6 @@ def test_a_file_for_another_libc_by_its_name_alone(tools: Tools, platforms: Plat
         ({"Entrypoint": ["/srv/ap"]}, {}, False),
         ({"Cmd": ["app"]}, {}, False),
         ({"Entrypoint": ["./app"], "WorkingDir": "/opt"}, {}, False),
-        ({"Cmd": ["/bin/sh", "-c", "/srv/app"]}, {}, False),
         ({"Entrypoint": ["/srv/app"]}, {"srv/.wh.app": b""}, False),
         ({"Entrypoint": ["/srv/app"]}, {".wh.srv": b""}, False),
     ],
@@ -682,7 +724,7 @@ def test_a_librarys_link_that_leads_nowhere_is_not_left_to_the_system(tools: Too
     for name, target, wanted in (
         ("good", "libanswer.so.1.0", set()),
         ("lost", "libanswer.so.1.1", {("XC-DLV-003", Certainty.UNDECIDED)}),
-        ("system", "/usr/lib64/libanswer.so.1", set()),
+        ("system", "/usr/lib64/libanswer.so.1", {("XC-DLV-012", Certainty.UNDECIDED)}),
     ):
         files = {"bin/app": app, **({"lib/libanswer.so.1.0": library} if name == "good" else {})}
         path = tools.file(f"{name}.tar", containers.linked_tar(files, {"lib/libanswer.so.1": target}))
@@ -738,3 +780,70 @@ def test_a_packages_script_may_be_a_program(tools: Tools, platforms: Platforms) 
         package = containers.deb({"opt/app": made[Arch.ARM64]}, control, {"postinst": made[arch]})
         path = tools.file(f"{arch}.deb", package)
         assert codes(path, "phytium_d2000-uos_desktop_20", platforms) == wanted, arch
+
+
+@pytest.mark.parametrize(("line", "wanted"), [
+    (b"#!/bin/sh\n", ("/bin/sh", "")), (b"#! /usr/bin/env\tpython3 -u \n", ("/usr/bin/env", "python3 -u")),
+    (b"#!/bin/sh\r\n", ("/bin/sh\r", "")), (b"#!/bin/sh -e\r\n", ("/bin/sh", "-e\r")), (b"#!\n", ("", "")),
+    (b"#!/bin/sh", ("/bin/sh", "")),
+    (b"#!" + b"/a" * 200, ("", "")), (b"#!/bin/x " + b"a" * 400, ("/bin/x", "a" * 247)),
+])  # fmt: skip
+def test_the_first_line_of_a_script_is_read_as_the_kernel_reads_it(line: bytes, wanted: tuple[str, str]) -> None:
+    assert interpreter_of(line) == wanted
+
+
+def scripted(tools: Tools) -> dict[str, bytes]:
+    """The programs of an image by which scripts are run, linked statically."""
+    program = tools.c(Arch.ARM64, "void _start(void) { for (;;) ; }\n", "-nostdlib", "-static")
+    return {"bin/sh": program, "usr/bin/env": program, "usr/bin/python3": program, "usr/local/bin/node": program}
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("first", "lacking"), [
+    ("#!/bin/sh\n", False), ("#!/bin/sh -e\n", False), ("#! /usr/bin/env python3\n", False), ("#!/usr/bin/env node\n", False),
+    ("#!/usr/bin/env -S python3 -u\n", False), ("#!/usr/bin/env -S A=1 python3\n", False), ("#!/usr/bin/python3", False),
+    ("#!/bin/bash\n", True), ("#!/bin/sh\r\n", True), ("#!/bin/sh -e\r\n", True), ("#!/usr/bin/env python3\r\n", True),
+    ("#!/usr/bin/env bash\n", True), ("#!/usr/bin/env python3 -u\n", True), ("#!/usr/bin/env -S bash -e\n", True),
+    ("#!\n", True),
+])  # fmt: skip
+def test_what_runs_the_script_that_an_image_starts(
+    first: str, lacking: bool, tools: Tools, platforms: Platforms
+) -> None:
+    files = {**scripted(tools), "entry": first.encode() + b"exec true\n" if first.endswith("\n") else first.encode()}
+
+    def told(files: dict[str, bytes], *above: dict[str, bytes], **settings: object) -> list[tuple[str, Certainty]]:
+        path = tools.file("image.tar", containers.saved_image(layered(files, *above), "arm64", **settings))
+        return [(f.code, f.certainty) for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE]
+
+    wanted = [("XC-DLV-011", Certainty.CERTAIN)] if lacking else []
+    assert told(files, Entrypoint=["/entry"]) == wanted
+    assert told(files, Cmd=["entry"], Env=["PATH=/:/usr/bin:/usr/local/bin"]) == wanted
+    # Through another script; and it is not what is started.
+    assert told({**files, "first": b"#!/entry\n"}, Entrypoint=["/first"]) == wanted
+    assert told(files, Entrypoint=["/bin/sh"]) == []
+    assert told(files, {".wh.entry": b""}, Entrypoint=["/entry"]) == [("XC-DLV-009", Certainty.UNDECIDED)]
+
+
+@pytest.mark.tools
+def test_what_runs_a_script_has_to_run_itself(tools: Tools, platforms: Platforms) -> None:
+    shell = tools.c(Arch.ARM64, "int main(void) { return 0; }\n")
+    other = tools.c(Arch.LOONG64, "void _start(void) { for (;;) ; }\n", "-nostdlib", "-static")
+    entry = {"entry": b"#!/bin/bash\n"}
+
+    def told(files: dict[str, bytes], *words: str) -> set[tuple[str, Certainty]]:
+        path = tools.file("image.tar", containers.saved_image(layered(files), "arm64", Entrypoint=list(words)))
+        return {(f.code, f.certainty) for f in found(path, "kunpeng", platforms) if f.certainty is not Certainty.NOTE}
+
+    # Its loader is not there; it is for another machine; the scripts run each other without an end.
+    assert ("XC-DLV-008", Certainty.CERTAIN) in told({**entry, "bin/bash": shell}, "/entry")
+    assert ("XC-ELF-001", Certainty.CERTAIN) in told({**entry, "bin/bash": other}, "/entry")
+    assert told({"entry": b"#!/entry\n"}, "/entry") == {("XC-DLV-011", Certainty.CERTAIN)}
+    # The shell's form.
+    static = scripted(tools)
+    assert told({"bin/sh": static["bin/sh"], "app": static["bin/sh"]}, "/bin/sh", "-c", "exec /app --x") == set()
+    assert told({"app": static["bin/sh"]}, "/bin/sh", "-c", "exec /app --x") == {("XC-DLV-011", Certainty.CERTAIN)}
+    assert told({"bin/sh": static["bin/sh"]}, "/bin/sh", "-c", "exec /app") == {("XC-DLV-009", Certainty.UNDECIDED)}
+    assert told({"bin/sh": static["bin/sh"]}, "/bin/sh", "-c", "cd /a && ./app") == set()
+    assert ("XC-DLV-008", Certainty.CERTAIN) in told(
+        {"bin/sh": static["bin/sh"], "app": shell}, "/bin/sh", "-c", "/app"
+    )

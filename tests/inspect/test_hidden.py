@@ -7,9 +7,12 @@ import binascii
 import bz2
 import gzip
 import lzma
+import pickle
 import random
 import struct
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,9 +47,9 @@ def told(path: Path, platforms: Platforms) -> set[tuple[str, Certainty]]:
     return {(f.code, f.certainty) for f in found if f.certainty is not Certainty.NOTE}
 
 
-def with_data(data: bytes) -> bytes:
+def with_data(data: bytes, program: bytes = GOOD) -> bytes:
     """A program with these bytes in its segment, among others."""
-    whole = bytearray(GOOD.ljust(4096, b"\0") + data + b"behind it")
+    whole = bytearray(program.ljust(4096, b"\0") + data + b"behind it")
     (begin,) = struct.unpack_from("<Q", whole, 32)
     struct.pack_into("<I", whole, begin + 4, 4)  # no code is in it
     struct.pack_into("<QQ", whole, begin + 32, len(whole), len(whole))
@@ -56,6 +59,11 @@ def with_data(data: bytes) -> bytes:
 def uuencoded(data: bytes) -> bytes:
     lines = b"".join(binascii.b2a_uu(data[at : at + 45]) for at in range(0, len(data), 45))
     return b"begin 755 app\n" + lines + b"`\nend\n"
+
+
+def lines_of(length: int, letters: bytes) -> bytes:
+    """A text in lines of so many letters. 44 is the least in which the first line of base64 is known by gzip's mark."""
+    return b"".join(letters[at : at + length] + b"\n" for at in range(0, len(letters), length))
 
 
 def iso(files: dict[str, bytes]) -> bytes:
@@ -105,14 +113,33 @@ def hiding(elf: bytes) -> dict[str, bytes]:
         "self.sh": script + base64.encodebytes(elf),
         "long-line.sh": script + base64.b64encode(elf),
         "packed.sh": script + base64.encodebytes(packed),
+        "lines-of-44.sh": script + lines_of(44, base64.b64encode(packed)),
         "uu.sh": b"#!/bin/sh\nuudecode $0\n" + uuencoded(elf),
+        "app.uu": uuencoded(elf),
         "hex.sh": b"#!/bin/sh\nxxd -r -p <<E\n" + binascii.hexlify(elf) + b"\nE\n",
         "loader.py": b"import base64\nDATA = (\n'" + b"'\n    '".join(base64.encodebytes(elf).split()) + b"')\n",
         "escapes.sh": b"#!/bin/sh\nprintf '" + b"".join(b"\\%03o" % c for c in elf) + b"' > app\n",
         "escapes.py": b"open('app', 'wb').write(" + repr(elf).encode() + b")\n",
         "numbers.js": b"write(new Uint8Array([" + b", ".join(b"%d" % c for c in elf) + b"]))",
         "numbers.py": b"DATA = bytes([" + b",\n ".join(b"0x%02x" % c for c in elf) + b"])",
+        "NUMBERS.js": b"write(new Uint8Array([" + b",".join(b"0x%02X" % c for c in elf) + b"]))",
         "b85.py": b'import base64\nD = base64.b85decode("' + base64.b85encode(packed) + b'")\n',
+        "b32.py": b'import base64\nD = base64.b32decode("' + base64.b32encode(packed) + b'")\n',
+        "b32.sh": b"#!/bin/sh\nbase32 -d <<E > app\n" + base64.b32encode(elf) + b"\nE\n",
+        "a85.py": b"import base64\nD = base64.a85decode(" + repr(base64.a85encode(packed)).encode() + b")\n",
+        "zlib.py": b'import base64, zlib\nD = zlib.decompress(base64.b64decode("'
+        + base64.b64encode(zlib.compress(elf + bytes(range(256)), 9))
+        + b'"))\n',
+        "inflate.js": b'run(zlib.inflateSync(Buffer.from("'
+        + base64.b64encode(zlib.compress(elf + bytes(range(256)), 1))
+        + b'", "base64")))\n',
+        "echoes.sh": b"#!/bin/sh\n: > t\n"
+        + b"".join(b"echo '%s' >> t\n" % line for line in base64.encodebytes(elf).split())
+        + b"base64 -d t > app\n",
+        "sums.sh": b"#!/bin/sh\n"
+        + b"".join(b'P="${P}%s"\n' % line for line in base64.encodebytes(packed).split())
+        + b'echo "$P" | base64 -d | tar xz\n',
+        "tool.pyc": b"\xa7\r\r\n" + bytes(12) + b"s" + struct.pack("<I", len(elf)) + elf + b"N" * 9,
         "bundle.js": b'const d="' + base64.b64encode(elf) + b'"; run(Buffer.from(d, "base64"))',
         "inst.iso": iso({"app": elf, "readme.txt": b"read me"}),
         "frozen": GOOD + containers.pyinstaller({"lib/x.so": elf}),
@@ -160,6 +187,14 @@ HARMLESS = {
     "code for a GPU": JUNK + BAD[:18] + struct.pack("<H", 190) + BAD[20:],
     "an eBPF program": JUNK + BAD[:18] + struct.pack("<H", 247) + BAD[20:],
     "an object that is linked later": JUNK + BAD[:16] + b"\1\0" + BAD[18:],
+    "data for zlib": b"import base64, zlib\nD = zlib.decompress(base64.b64decode('"
+    + base64.b64encode(zlib.compress(JUNK))
+    + b"'))\n",
+    "words in base32": b"#!/bin/sh\nbase32 -d <<E\n" + base64.b32encode(b"nothing but words " * 40) + b"\nE\n",
+    "a picture in lines": b"#!/bin/sh\n"
+    + b"".join(b"echo %s >> t\n" % line for line in base64.encodebytes(b"\x89PNG\r\n\x1a\n" + JUNK).split())
+    + b"base64 -d t\n",
+    "a signature": b"-----BEGIN PGP SIGNATURE-----\n\n" + base64.encodebytes(JUNK) + b"-----END PGP SIGNATURE-----\n",
     "a certificate": b"#!/bin/sh\nbase64 -d <<E | openssl x509\n" + PEM + b"E\n",
     "text of base64 letters": b"#!/bin/sh\n" + b"f0VMR is how it begins\n" * 20,
     "a picture that a script decodes": b"#!/bin/sh\nbase64 -d <<E\n"
@@ -200,6 +235,12 @@ CLOSED = {
     "FAT": bytes(54) + b"FAT16   " + bytes(448) + b"\x55\xaa" + bytes(4000),
     "UDF": bytes(32769) + b"BEA01" + bytes(4000),
     "btrfs": bytes(65600) + b"_BHRfS_M" + bytes(4000),
+    "a message of PGP": b"-----BEGIN PGP MESSAGE-----\n\n" + base64.encodebytes(JUNK) + b"-----END PGP MESSAGE-----\n",
+    "a file of age": b"age-encryption.org/v1\n-> X25519 x\n" + JUNK,
+    "what openssl enc writes": b"Salted__" + JUNK,
+    "lines that a script puts together": b"#!/bin/sh\n"
+    + b"".join(b"echo %s >> t\n" % line for line in base64.encodebytes(random.Random(3).randbytes(6000)).split())
+    + b"base64 -d t | openssl enc -d -aes256 > app\n",
     "LUKS": b"LUKS\xba\xbe\0\2" + bytes(1000),
     "a script that decodes anything": b"#!/bin/sh\nbase64 -d <<E | openssl enc -d > app\n"
     + base64.encodebytes(JUNK)
@@ -339,6 +380,10 @@ TEDIOUS = {
     "strings that begin": b"#!/bin/sh\n" + b"'\\x7fELF'\n" * 100_000,
     "numbers": b"#!/bin/sh\n" + b"127,69,76,70," * 100_000,
     "base85": b"#!/bin/sh\nb85decode\n" + (b"A" * 4000 + b" ") * 500,
+    "lines of one frame": b"#!/bin/sh\nbase64 -d\n" + (b"echo " + b"A" * 60 + b" >> t\n") * 60_000,
+    "letters and quotes": b"#!/bin/sh\na85decode\n" + (b"'" + b"\\" * 159) * 5_000,
+    "zlib again and again": b"#!/bin/sh\nzlib\n" + (b"eJw" + b"A" * 200 + b"\n.\n") * 20_000,
+    "base32": b"#!/bin/sh\nbase32 -d\n" + (b"A" * 4000 + b" ") * 500,
     "long words": b"#!/bin/sh\nbase64 -d\n" + (b"A" * 59 + b" ") * 60_000,
 }
 
@@ -372,3 +417,64 @@ ANYTHING = random.Random(7).randbytes(8000)
 def test_constants_of_modules_are_no_programs(name: str, rest: str, decodes: bool) -> None:
     text = f"data = base64.b64decode('{base64.b64encode(ANYTHING).decode()}')\n{rest}"
     assert decoded_by_script(text.encode(), name) is decodes
+
+
+def test_a_text_that_is_decoded_has_lines_of_sixty_letters() -> None:
+    script = b"#!/bin/sh\nbase64 -d > /opt/app <<E\n"
+    letters = base64.b64encode(ANYTHING)
+    assert decoded_by_script(script + lines_of(60, letters) + b"E\n")
+    assert not decoded_by_script(script + lines_of(59, letters) + b"E\n")
+    assert not decoded_by_script(lines_of(60, letters))
+
+
+def large(program: bytes) -> bytes:
+    """A program that takes several pages."""
+    return with_data(bytes(range(256)) * 64, program)
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, lzma.compress, zstandard.compress, bz2.compress])
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_program_in_a_database(
+    packed: Callable[[bytes], bytes], journal: str, platforms: Platforms, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zip"
+    other = [("XC-BAD-010", Certainty.UNDECIDED)]
+    for values, wanted in (
+        ((b"x" * 5000, packed(large(BAD))), other),
+        ((base64.b64encode(large(BAD)).decode(),), other),
+        ((containers.tar({"bin/app": BAD}),), other),
+        ((packed(large(GOOD)), packed(large(BAD))), []),
+        ((packed(b"text " * 1000), None, 7, 1.5, "text", b"y" * 9000), []),
+    ):
+        path.write_bytes(
+            containers.zipped({"good": GOOD, "data/store.db": containers.database(*values, journal=journal, page=512)})
+        )
+        assert sorted(told(path, platforms)) == wanted, values
+        # By itself too.
+        (tmp_path / "store.db").write_bytes(containers.database(*values, journal=journal))
+        assert bool(told(tmp_path / "store.db", platforms)) is bool(wanted) or not wanted
+
+
+def test_a_database_that_cannot_be_read_is_open(platforms: Platforms, tmp_path: Path) -> None:
+    whole = containers.database(large(BAD))
+    path = tmp_path / "a.zip"
+    for damaged in (
+        whole[:3000],
+        whole[:100],
+        whole[:4096] + bytes(len(whole) - 4096),
+        whole.replace(b"CREATE", b"CREASE"),
+    ):
+        path.write_bytes(containers.zipped({"good": GOOD, "store.db": damaged}))
+        assert {certainty for _code, certainty in told(path, platforms)} == {Certainty.UNDECIDED}
+
+
+def test_programs_in_what_python_and_git_keep(platforms: Platforms, tmp_path: Path) -> None:
+    """Pickles and arrays have a program's bytes as they are; a pack of Git's has them compressed, and is open."""
+    path = tmp_path / "a.zip"
+    for name, data, wanted in (
+        ("a.pkl", pickle.dumps({"app": large(BAD)}), "XC-BAD-010"),
+        ("a.pkl", pickle.dumps({"app": JUNK}), ""),
+        ("pack-1.pack", b"PACK\0\0\0\2\0\0\0\1" + zlib.compress(large(BAD)), "XC-BAD-006"),
+    ):
+        path.write_bytes(containers.zipped({"good": GOOD, name: data}))
+        assert [code for code, _certainty in told(path, platforms)] == ([wanted] if wanted else [])

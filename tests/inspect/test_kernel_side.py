@@ -10,7 +10,9 @@ import pytest
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.finding import Certainty, Finding, load_findings
 from pytest_xinchuang.core.platform import Arch, Platforms
+from pytest_xinchuang.inspect.elf_reader import read_elf
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts
+from pytest_xinchuang.inspect.isa import scan_isa
 from pytest_xinchuang.inspect.rules import judge
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
@@ -214,3 +216,60 @@ def test_allocators_for_one_page_size(text: str, name: str, tmp_path: Path, plat
     page = platforms.get("kunpeng").page_size
     assert page is not None
     assert told == ([name] if name and page.value != 4096 else [])
+
+
+TRAPS = {
+    Arch.AMD64: 'register long r __asm__("rax") = n;'
+    ' __asm__ volatile("syscall" : "+r"(r) : "D"(a), "S"(b) : "rcx", "r11", "memory");',
+    Arch.ARM64: 'register long k __asm__("x8") = n; register long r __asm__("x0") = a; register long s __asm__("x1") = b;'
+    ' __asm__ volatile("svc #0" : "+r"(r) : "r"(k), "r"(s) : "memory");',
+    Arch.LOONG64: 'register long k __asm__("$a7") = n; register long r __asm__("$a0") = a; register long s __asm__("$a1") = b;'
+    ' __asm__ volatile("syscall 0" : "+r"(r) : "r"(k), "r"(s) : "memory");',
+}  # fmt: skip
+"""A system call of a number that stands in a variable."""
+
+KEEP = "__attribute__((noinline, noclone)) "
+
+
+def calls_of(source: str, arch: Arch, tmp_path: Path, platforms: Platforms, *flags: str) -> set[int]:
+    data = built(source, arch, tmp_path, platforms, "-nostdlib", "-static", "-fno-sanitize=all", *flags)
+    return set(scan_isa(read_elf(data, "x"), data).calls)
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("arch", list(TRAPS))
+@pytest.mark.parametrize("flags", [("-O0",), ("-O2",), ("-Os", "-s"), ("-O1", "-s")])
+def test_a_call_whose_number_the_caller_of_a_wrapper_hands_over(
+    arch: Arch, flags: tuple[str, ...], tmp_path: Path, platforms: Platforms
+) -> None:
+    first = f"{KEEP}long call(long n, long a, long b) {{ {TRAPS[arch]} return r; }}\n"
+    last = f"{KEEP}long call(long a, long b, long n) {{ {TRAPS[arch]} return r; }}\n"
+    body = "void _start(void) {{ long x[16]; long f = {0}; call({1}, 0); for (;;) x[0] = f; }}\n"
+    told = calls_of(first + body.format("call(425, 4, (long)x)", "172, 0"), arch, tmp_path, platforms, *flags)
+    assert told == {425, 172}
+    told = calls_of(last + body.format("call(4, (long)x, 434)", "0, 0"), arch, tmp_path, platforms, *flags)
+    assert told == {434, 0}
+    # Through another wrapper; what is computed stays open, and a number among the other arguments is none.
+    outer = f"{KEEP}long outer(long n, long a) {{ return call(n, a, 425) + 1; }}\nvolatile long number;\n"
+    told = calls_of(first + outer + body.format("outer(437, 1)", "number, 0"), arch, tmp_path, platforms, *flags)
+    assert told == {437}
+
+
+OF_LIBC = {
+    Arch.AMD64: "movq %rdi,%rax; movq %rsi,%rdi; movq %rdx,%rsi; movq %rcx,%rdx; movq %r8,%r10; movq %r9,%r8; movq 8(%rsp),%r9;"
+    " syscall; cmpq $-4095,%rax; ret",
+    Arch.ARM64: "uxtw x8,w0; mov x0,x1; mov x1,x2; mov x2,x3; mov x3,x4; mov x4,x5; mov x5,x6; mov x6,x7; svc #0; ret",
+    Arch.LOONG64: "move $t0,$a0; move $a0,$a1; move $a1,$a2; move $a2,$a3; move $a3,$a4; move $a7,$t0; syscall 0; jr $ra",
+}
+"""What the function `syscall` of C libraries does."""
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("arch", list(TRAPS))
+def test_a_call_through_the_function_of_a_libc_that_is_linked_in(
+    arch: Arch, tmp_path: Path, platforms: Platforms
+) -> None:
+    libc = f'__asm__(".text\\n.globl syscall\\nsyscall: {OF_LIBC[arch]}");\nlong syscall(long, ...);\n'
+    body = "void _start(void) {{ long p[200]; if (syscall({0}, 8, p) < 0) syscall(93, 1); for (;;) ; }}\n"
+    for number in (425, 172):
+        assert calls_of(libc + body.format(number), arch, tmp_path, platforms, "-s") == {number, 93}

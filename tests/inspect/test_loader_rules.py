@@ -24,8 +24,7 @@ from pytest_xinchuang.inspect.loader.rules import refusals
 from pytest_xinchuang.inspect.loader.versions import Library, Reach, by_facts, split
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.rules.closure import Closure
-from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_symbols
-from pytest_xinchuang.inspect.rules.go_rules import check_go
+from pytest_xinchuang.inspect.rules.elf_rules import Surroundings, check_loading, check_symbols
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.rules.static_tls import check_static_tls
 from tests.inspect.test_rules import elf
@@ -77,6 +76,21 @@ def test_static_tls(
     assert [(f.code, f.certainty) for f in judge.findings] == ([wanted] if wanted else [])
     for finding in judge.findings:
         assert "{" not in load_findings().text(finding).render("zh")
+
+
+@pytest.mark.parametrize(("libc", "user", "wanted"), [
+    ("glibc", PROGRAM, []), ("musl", PROGRAM, []),
+    ("glibc", {"kind": "dyn"}, [("XC-ELF-022", MAY)]), ("musl", {"kind": "dyn"}, [("XC-ELF-054", MAY)]),
+])  # fmt: skip
+def test_static_tls_of_what_is_loaded_when_the_program_starts(
+    libc: str, user: dict[str, object], wanted: list[tuple[str, Certainty]], platforms: Platforms
+) -> None:
+    fields = {"static_tls": True, "own_tls_offsets": True, "tls_size": 4096, "tls_align": 8, "soname": "libx.so.1"}
+    library = ElfRecord("x/libx.so.1", "libx.so.1", elf(kind="dyn", **fields))
+    around = Closure([library, ElfRecord("x/user", "user", elf(**user, libraries=("libx.so.1",)))])
+    judge = Judge(platforms.get("kunpeng"))
+    check_loading(judge, library, Surroundings(around.pulled(library), libc=libc, closure=around))
+    assert [(f.code, f.certainty) for f in judge.findings if f.code in ("XC-ELF-022", "XC-ELF-054")] == wanted
 
 
 LATER, EARLIER = replace(ARM, version=(2, 38)), replace(ARM, version=(2, 28))
@@ -184,9 +198,18 @@ def test_another_system() -> None:
 
 def test_go_for_another_system(platforms: Platforms) -> None:
     for system, wanted in (("freebsd", ["XC-GO-006"]), ("linux", []), ("android", ["XC-GO-006"])):
-        judge = Judge(platforms.get("kunpeng"))
-        check_go(judge, ElfRecord("x", "x", elf(go=GoBuildInfo("go1.22", "x", (), (("GOOS", system),)))))
-        assert [f.code for f in judge.findings] == wanted
+        # OpenBSD's and Solaris' need a libc.so like musl's, with loaders of their own: the system is told, and it alone.
+        for more in ({}, {"osabi": 9}, {"libraries": ("libc.so",), "interpreter": "/usr/libexec/ld.so"}):
+            verdicts = Verdicts(platforms.get("kunpeng"), platforms.file.architectures)
+            record = ElfRecord("x", "x", elf(go=GoBuildInfo("go1.22", "x", (), (("GOOS", system),)), **more))
+            verdicts.record(record, Surroundings())
+            told = [f.code for f in verdicts.judge.findings if f.certainty is not NOTE]
+            assert told == (wanted or told) and ("XC-GO-006" in told) is bool(wanted)
+    assert elf(libraries=("libc.so",), interpreter="/lib/amd64/ld.so.1").libc is None
+    assert (
+        elf(libraries=("libc.so",), interpreter="/opt/x/lib/libc.so").libc == elf(libraries=("libc.so",)).libc == "musl"
+    )
+    assert elf(interpreter="/opt/x/ld-musl-aarch64.so.1").libc == "musl"
 
 
 @pytest.mark.parametrize(
@@ -343,6 +366,13 @@ def with_facts(platforms: Platforms, platform: str, **facts: str | None) -> Plat
         ({"openssl": "3.0"}, "libssl.so.3", "OPENSSL_3.0.8", None),
         ({"openssl": "3.0"}, "libssl.so.3", "OPENSSL_3.5.0", False),
         ({"openssl": "3.0.12"}, "libssl.so.3", "OPENSSL_3.0.9", True),
+        # What patchelf --replace-needed libssl.so.1.1 libssl.so.3 leaves behind, and versions of other architectures.
+        ({"openssl": "3.0.12"}, "libssl.so.3", "OPENSSL_1_1_0", False),
+        ({"openssl": "3.0"}, "libcrypto.so.3", "OPENSSL_1_1_1", False),
+        ({"openssl": None}, "libcrypto.so.3", "OPENSSL_1_1_1", False),
+        ({"openssl": "1.1.1f"}, "libcrypto.so.1.1", "OPENSSL_1.0.2", False),
+        ({"libc_version": "2.28"}, "libc.so.6", "GLIBC_2.2.5", False),
+        ({"libc_version": None}, "libm.so.6", "GLIBC_2.4", False),
         ({"openssl": "1.1.1f"}, "libssl.so.3", "OPENSSL_3.0.0", None),
         ({}, "libz.so.1", "ZLIB_1.2.3.4", True),
         ({"libc_version": "2.28"}, "libz.so.1", "ZLIB_1.2.9", True),
@@ -380,6 +410,9 @@ def test_every_family_is_looked_up(platforms: Platforms) -> None:
     assert judged(platform, needs("libasound.so.2", "ALSA_0.9", "f", weak=True)) == []
     assert judged(platform, needs("libc.so.6", "GLIBC_2.36", "arc4random", weak=True)) == []
     assert judged(platform, needs("libc.so.6", "GLIBC_2.36", "arc4random")) == [("XC-ELF-010", SURE)]
+    assert judged(platform, needs("libc.so.6", "GLIBC_2.4", "f")) == [("XC-ELF-041", SURE)]
+    assert judged(platform, needs("libc.so.6", "GLIBC_2.17", "f")) == []
+    assert judged(platform, needs("libssl.so.3", "OPENSSL_1_1_0", "f"))[0] == ("XC-ELF-041", SURE)
     assert judged(platform, needs("libcrypt.so.1", "XCRYPT_4.4", "f")) == [("XC-ELF-042", OPEN)]
     stranger = replace(needs("libx.so.1", "GCC_3.0", "f"), libraries=("libc.so.6",))
     assert ("XC-ELF-043", MAY) in judged(platform, stranger)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.core.finding import Finding
+from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.elf import ElfObject
 from pytest_xinchuang.inspect.elf_reader import read_elf
@@ -283,3 +283,48 @@ def test_how_a_program_was_linked(tools: Tools) -> None:
     }
     assert {name: read_elf(data, name).linking for name, data in made.items()} == {name: name for name in made}
     assert read_elf(made["static"], "x").data_model == "LP64"
+
+
+CHOOSER = b"""import ctypes, os, platform
+HERE = os.path.dirname(__file__)
+NAMES = {"x86_64": "linux-x64", "aarch64": "linux-arm64", "loongarch64": "linux-loong64"}
+lib = ctypes.CDLL(os.path.join(HERE, NAMES[platform.machine()], "libx.so"))
+"""
+DIRECT = (
+    b"import os\nfrom platform import machine\nPATH = os.path.join(os.path.dirname(__file__), machine(), 'libx.so')\n"
+)
+NONE = b"# platform.machine() says aarch64\nimport ctypes\nlib = ctypes.CDLL('linux-arm64/libx.so')\n"
+TWO = CHOOSER.replace(b', "loongarch64": "linux-loong64"', b"")
+
+
+@pytest.mark.tools
+def test_a_pure_wheel_with_a_directory_for_each_architecture(tools: Tools, platforms: Platforms) -> None:
+    objects = {arch: tools.c(arch, LIB, shared=True) for arch in (Arch.AMD64, Arch.ARM64, Arch.LOONG64)}
+    short = {Arch.AMD64: "linux-x64", Arch.ARM64: "linux-arm64", Arch.LOONG64: "linux-loong64"}
+    long = {Arch.AMD64: "x86_64", Arch.ARM64: "aarch64", Arch.LOONG64: "loongarch64"}
+    certain, maybe = ("XC-PKG-007", Certainty.CERTAIN), ("XC-PKG-007", Certainty.UNDECIDED)
+    lacking = ("XC-PKG-008", Certainty.CERTAIN)
+    two, three = [Arch.AMD64, Arch.ARM64], list(objects)
+    for source, names, archs, platform, wanted in (
+        (CHOOSER, short, three, "loongson", set()), (CHOOSER, short, two, "kunpeng", set()),
+        (CHOOSER, short, two, "loongson", {lacking}), (DIRECT, long, three, "loongson", set()),
+        (DIRECT, short, three, "loongson", {maybe}), (TWO, short, three, "loongson", {maybe}),
+        (NONE, short, three, "kunpeng", {maybe}), (NONE, short, two, "loongson", {certain}),
+        (CHOOSER, short, [Arch.ARM64], "kunpeng", {certain}),
+        (b"def machine(:", short, three, "kunpeng", {maybe}),
+    ):  # fmt: skip
+        files = {f"x/{names[arch]}/libx.so": objects[arch] for arch in archs}
+        path = tools.zip("x-1.0-py3-none-any.whl", {"x/__init__.py": source, **files})
+        told = {(f.code, f.certainty) for f in found(path, platform, platforms) if f.certainty is not Certainty.NOTE}
+        assert told == wanted, (source, archs, platform)
+
+
+def test_what_a_program_is_linked_with_comes_when_it_starts() -> None:
+    program = ElfRecord("app", "app", elf(interpreter="/lib/ld.so", kind="exec", libraries=("libmid.so.1",)))
+    middle = ElfRecord("mid", "libmid.so.1", elf(soname="libmid.so.1", kind="dyn", libraries=("libtls.so.1",)))
+    library = ElfRecord("tls", "libtls.so.1", elf(soname="libtls.so.1", kind="dyn"))
+    plugin = ElfRecord("plugin", "plugin.so", elf(kind="dyn", libraries=("libtls.so.1",)))
+    assert Closure([program, middle, library]).comes_at_start(library)
+    assert not Closure([program, middle, library, plugin]).comes_at_start(library)
+    assert not Closure([middle, library]).comes_at_start(library)
+    assert not Closure([program, library]).comes_at_start(library)

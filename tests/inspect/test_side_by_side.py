@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -31,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes are started for the first object, whatever threads the tests' own runner has."""
+    """Processes are started for the first two objects, whatever threads the tests' own runner has."""
     monkeypatch.setattr(side_by_side, "WORTH", 0)
     monkeypatch.setattr(side_by_side, "can_fork", lambda: True)
 
@@ -84,6 +85,34 @@ def test_an_object_is_named_and_judged_by_its_own_place(tree: Path) -> None:
             assert record == ObjectReader().read(data, record.place, record.path, unpacks=True)
 
 
+@pytest.mark.parametrize("way", ["memory", "no memory", "no descriptors", "no room"])
+def test_large_objects_of_an_archive_are_the_same_by_each_way(
+    way: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = Inspector().read(tree / "all.zip", "all")
+    sizes: list[int] = []
+
+    def written(memory: int, data: bytes) -> None:
+        sizes.append(len(data))
+        original(memory, data)
+        if way == "no room":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    original = side_by_side._written
+    monkeypatch.setattr(side_by_side, "_written", written)
+    monkeypatch.setattr(side_by_side, "BATCH", 1)
+    if way == "no memory":
+        monkeypatch.delattr(os, "memfd_create")
+    if way == "no descriptors":
+        monkeypatch.setattr(side_by_side, "DESCRIPTORS", "/nowhere")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    together = Inspector(jobs=2).read(tree / "all.zip", "all")
+    assert together.records == expected.records
+    assert together.problems == expected.problems
+    assert bool(sizes) is (way in ("memory", "no room"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_what_a_process_that_died_had_is_read_here(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = Inspector().read(tree, "tree")
     us = os.getpid()
@@ -124,7 +153,42 @@ def test_a_file_that_goes_away_is_undecided(tree: Path, monkeypatch: pytest.Monk
 def test_no_process_is_left(tree: Path) -> None:
     with side_by_side.SideBySide(ObjectReader(), 2) as reading:
         path = next(p for p in sorted(REAL.iterdir()) if p.is_file())
-        reading.add(Task(str(path), 100, "x", "x", "0" * 64), path.read_bytes())
+        for number in range(2):
+            reading.add(Task(str(path), 100, "x", "x", f"{number:064x}"), path.read_bytes())
         started = [worker.process for worker in reading._workers]
     assert len(started) == 2
     assert not any(process.is_alive() for process in started)
+
+
+@pytest.mark.parametrize("size", [100, side_by_side.BATCH + 1])
+def test_no_process_is_started_for_a_single_object(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "WORTH", 1000)
+    path = next(p for p in sorted(REAL.iterdir()) if p.is_file())
+    data = path.read_bytes()
+
+    def task(number: int, size: int) -> Task:
+        return Task(str(path), size, f"place-{number}", f"name-{number}", f"{number:064x}")
+
+    with side_by_side.SideBySide(ObjectReader(), 2) as reading:
+        for number in range(5):
+            reading.add(task(number, 100), data)  # these are not worth it together
+        reading.add(task(5, 1000 + size), data)
+        reading.add(task(5, 1000 + size), data)  # the same once more
+        assert not reading._workers
+        outcomes = reading.outcomes()
+        assert not reading._workers
+    assert len(outcomes) == 7
+    assert [outcome.place for outcome in outcomes] == [f"place-{number}" for number in (0, 1, 2, 3, 4, 5, 5)]
+    assert outcomes == [task(n, 0).outcome(ObjectReader(), data) for n in (0, 1, 2, 3, 4, 5, 5)]
+
+
+def test_a_waiting_object_is_read_where_nothing_can_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "can_fork", lambda: False)
+    path = next(p for p in sorted(REAL.iterdir()) if p.is_file())
+    tasks = [Task(str(path), 100, f"place-{n}", f"name-{n}", f"{n:064x}") for n in range(3)]
+    with side_by_side.SideBySide(ObjectReader(), 2) as reading:
+        for task in tasks:
+            reading.add(task, path.read_bytes())
+        assert not reading._workers
+        outcomes = reading.outcomes()
+    assert outcomes == [task.outcome(ObjectReader(), path.read_bytes()) for task in tasks]

@@ -31,6 +31,7 @@ class Diagnostic:
         text: in its own words, without the option behind them.
         option: the warning option that governs it, e.g. "-Wconstant-conversion"; "" for an error.
         included: how the compiler came there, the unit's own ``#include`` first.
+        notes: the places of the notes behind it: where a macro is defined, what else was declared.
     """
 
     severity: str
@@ -38,6 +39,7 @@ class Diagnostic:
     text: str
     option: str = ""
     included: tuple[Place, ...] = ()
+    notes: tuple[Place, ...] = ()
 
     @property
     def stops(self) -> bool:
@@ -52,6 +54,7 @@ class Answer:
         ok: it compiles.
         diagnostics: in their order.
         output: what it wrote (LLVM IR, an object), where that was asked for.
+        read: the files that it read, the source first, without the compiler's own: names in the tree, and absolute paths.
         lost: why nothing is known: the compiler broke or did not end in time, which is never the source's fault.
     """
 
@@ -60,4 +63,5 @@ class Answer:
     ok: bool
     diagnostics: tuple[Diagnostic, ...] = ()
     output: bytes = b""
+    read: tuple[str, ...] = ()
     lost: Message = NOTHING

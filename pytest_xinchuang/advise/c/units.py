@@ -58,8 +58,12 @@ class Units:
     Attributes:
         found: how they were found: from compile_commands.json, by running make, guessed.
         guessed: nothing of the tree's own says how they are compiled: what fails may fail by our guess.
+        own: they are those of a build for this very triple, and not of one for another machine.
+        lost: how many more there are whose source is not there or whose command cannot be understood.
     """
 
     units: tuple[Unit, ...]
     found: Message
     guessed: bool = False
+    own: bool = False
+    lost: int = 0

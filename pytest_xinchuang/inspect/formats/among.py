@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 import struct
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,9 @@ from typing import Any
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import ElfReader
 from pytest_xinchuang.inspect.formats.contained import CHUNK, Account, CannotRead, translated
-from pytest_xinchuang.inspect.formats.hidden import EXECUTABLE, HOSTS, MOST_LOOKS, Hidden
+from pytest_xinchuang.inspect.formats.hidden import EXECUTABLE, HOSTS, MAGIC, MOST_LOOKS, Hidden
 from pytest_xinchuang.inspect.formats.magic import kind_of
+from pytest_xinchuang.inspect.formats.occurrences import Occurrences
 from pytest_xinchuang.inspect.formats.streams import Decompressed
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.tools.compressed import compression
@@ -40,17 +42,24 @@ _LONGEST = 16
 """Bytes in which each of the forms fits."""
 
 
-def among(data: Any, begin: int, end: int, taken: Sequence[tuple[int, int]], account: Account) -> Iterator[Hidden]:
+MARKS = {MAGIC: 0, **dict.fromkeys(_BEGINS, 0)}
+"""The marks of objects and of compressed streams, as :class:`Occurrences` takes them."""
+
+
+def among(
+    data: Any, begin: int, end: int, marks: Occurrences, taken: Sequence[tuple[int, int]], account: Account
+) -> Iterator[Hidden]:
     """The compressed objects and containers between two bytes; what else is compressed there is data.
 
     Args:
+        marks: where the ``MARKS`` stand, between these or more bytes.
         taken: ranges that are looked into by themselves.
 
     Raises:
         CannotRead: more places look like the beginning of one than are looked at, or one is damaged.
     """
     behind = begin
-    places = sorted(set(islice(_candidates(data, begin, end), MOST_LOOKS + 1)))
+    places = list(islice(_candidates(data, begin, end, marks), MOST_LOOKS + 1))
     for first in places[:MOST_LOOKS]:
         if (
             first < behind
@@ -76,17 +85,17 @@ def debug_data(data: Any) -> list[tuple[int, int]]:
     return [(section.offset, section.offset + 1)] if section is not None else []
 
 
-def _candidates(data: Any, begin: int, end: int) -> Iterator[int]:
-    for at in range(begin, end, CHUNK):
-        chunk = bytes(data[max(at - _LONGEST, begin) : min(at + CHUNK, end)])
-        base = max(at - _LONGEST, begin)
-        for word, form in _BEGINS.items():
-            found = chunk.find(word)
-            while found >= 0:
-                first = found - _BEFORE.get(word, 0)
-                if first >= 0 and form.match(chunk, first) and base + first + _LONGEST <= end:
-                    yield base + first
-                found = chunk.find(word, found + 1)
+def _candidates(data: Any, begin: int, end: int, marks: Occurrences) -> Iterator[int]:
+    """Where a compressed stream seems to begin, in the order of the file."""
+    return heapq.merge(*(_begins(data, begin, end, word, marks) for word in _BEGINS))
+
+
+def _begins(data: Any, begin: int, end: int, word: bytes, marks: Occurrences) -> Iterator[int]:
+    form, before = _BEGINS[word], _BEFORE.get(word, 0)
+    for place in marks.of(word):
+        first = place - before
+        if begin <= first <= end - _LONGEST and form.match(bytes(data[first : first + _LONGEST])):
+            yield first
 
 
 def _stream(data: Any, first: int, account: Account) -> Decompressed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from pytest_xinchuang.inspect.artifact import Node
+from pytest_xinchuang.inspect.formats.magic import is_plain
 
 JAVA_8 = 52
 """The class file format of Java 8; each Java since has the next number (JVMS 4.1, table 4.1-A)."""
@@ -29,6 +30,22 @@ def note_elsewhere(node: Node, name: str, head: bytes) -> None:
             node.classes[name] = version
     elif name.endswith(LIBRARIES) and (system := library_of(head)):
         node.natives[name] = system
+
+
+LINE = 256
+"""Bytes of a script's beginning that the kernel looks at (Linux 5.1, BINPRM_BUF_SIZE; 128 before)."""
+MOST_SCRIPTS = 100_000
+"""Scripts of one container that are kept."""
+
+
+def note_script(node: Node, name: str, head: bytes) -> None:
+    """Keep the first line of a script, and that a text has none that its mode lets the kernel execute."""
+    if len(node.scripts) >= MOST_SCRIPTS:
+        return
+    if head[:2] == b"#!":
+        node.scripts[name] = head[:LINE].partition(b"\n")[0] + (b"\n" if b"\n" in head[:LINE] else b"")
+    elif node.modes.get(name, 0) & 0o111 and head and is_plain(head):
+        node.scripts[name] = b""
 
 
 def class_version(head: bytes) -> int | None:

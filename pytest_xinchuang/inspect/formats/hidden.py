@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -37,34 +37,45 @@ MOST = 64
 
 @dataclass(frozen=True)
 class Hidden:
-    """Something inside of a file: from byte ``begin`` on, ``content`` if it had to be decoded, else the file's own bytes."""
+    """Something inside of a file: from byte ``begin`` on, ``content`` if it had to be decoded, else the file's own bytes.
+
+    ``name``: how a person finds what has no place of its own in the file.
+    """
 
     begin: int
     end: int
     content: bytes | None = None
+    name: str = ""
 
 
-def embedded(data: Any, begin: int, end: int) -> Iterator[Hidden]:
+def embedded(data: Any, begin: int, end: int, magics: Iterable[int] | None = None) -> Iterator[Hidden]:
     """The programs, shared libraries and eBPF objects between two bytes of a file, each with its likely end.
+
+    Args:
+        magics: where ELF's magic stands, there and maybe around, where that is known already.
 
     Raises:
         CannotRead: more places look like the beginning of one than are looked at.
     """
     behind, looks = begin, 0
+    for first in _idents(data, begin, end) if magics is None else magics:
+        if first < behind or _IDENT.match(bytes(data[first : min(first + _IDENT_BYTES, end)])) is None:
+            continue
+        looks += 1
+        if looks > MOST_LOOKS:
+            raise CannotRead(_("more than {n} places that look like objects", n=MOST_LOOKS), "XC-BAD-003")
+        size = _extent(bytes(data[first : min(first + 64, end)]), data, first, end)
+        if size:
+            yield Hidden(first, first + size)
+            behind = first + size
+
+
+def _idents(data: Any, begin: int, end: int) -> Iterator[int]:
     for at in range(begin, end, CHUNK):
         chunk = bytes(data[at : min(at + CHUNK + _IDENT_BYTES - 1, end)])
         # A plain search first, for it is far faster than that of an expression.
         for found in _IDENT.finditer(chunk) if MAGIC in chunk else ():
-            first = at + found.start()
-            if first < behind:
-                continue
-            looks += 1
-            if looks > MOST_LOOKS:
-                raise CannotRead(_("more than {n} places that look like objects", n=MOST_LOOKS), "XC-BAD-003")
-            size = _extent(bytes(data[first : min(first + 64, end)]), data, first, end)
-            if size:
-                yield Hidden(first, first + size)
-                behind = first + size
+            yield at + found.start()
 
 
 _TAIL = (1 << 16) + 22

@@ -56,7 +56,7 @@ def _apart(node: Node, prefix: str) -> Node:
     node.members = [name for name in node.members if not name.startswith(prefix)]
     child.members = [name.removeprefix(prefix) for name in inside]
     child.links, child.texts = taken(node.links, prefix), taken(node.texts, prefix)
-    child.modes = taken(node.modes, prefix)
+    child.modes, child.scripts = taken(node.modes, prefix), taken(node.scripts, prefix)
     child.classes, child.natives = taken(node.classes, prefix), taken(node.natives, prefix)
     child.children = [c for c in node.children if c.name.startswith(prefix)]
     for layer in child.children:

@@ -79,6 +79,7 @@ UNREAD_FORMATS = {
     b"<<< ": "a VDI disk image",
     b"\x3a\xff\x26\xed": _("a sparse image of Android's"),
     b"LUKS\xba\xbe": _("an encrypted disk (LUKS)"),
+    b"Salted__": _("encrypted by OpenSSL"),
     b"XFSB": _("a file system ({name})", name="XFS"),
     b"-rom1fs-": _("a file system ({name})", name="romfs"),
     b"\x45\x3d\xcd\x28": _("a file system ({name})", name="cramfs"),
@@ -87,10 +88,19 @@ UNREAD_FORMATS = {
     b"\x85\x19\x03\x20": _("a file system ({name})", name="JFFS2"),
     b"sqsh": _("a squashfs in big endian order"),
     b"\x27\x05\x19\x56": _("an image of U-Boot's"),
+    b"PACK\0\0\0\x02": _("a pack of Git's"),
 }
 """First bytes of containers that are known and not read (file(1)'s magic): what they hold is unknown, and may be anything.
 
 Those of Windows and macOS alone (cabinet, MSI, xar) are left out: to ship them beside one's packages is no fault."""
+
+ENCRYPTED = (
+    b"-----BEGIN PGP MESSAGE-----",
+    b"age-encryption.org/v1\n",
+    b"-----BEGIN AGE ENCRYPTED FILE-----",
+    b"$ANSIBLE_VAULT;",
+)
+"""First words of encrypted files (RFC 9580, 6.2; age's format, 1; Ansible Vault's), most of them texts."""
 
 FILE_SYSTEMS = (
     (1080, b"\x53\xef", "ext4"),
@@ -115,6 +125,8 @@ _PRINTABLE = re.compile(rb"[\t\n\r\x20-\x7e]+")
 def unread_format(data: bytes) -> str | None:
     """The name of a container format that is known here but cannot be read; ``PROBED`` bytes are enough, 16 for most."""
     head = bytes(data[:256])
+    if head.startswith(ENCRYPTED):
+        return _("encrypted")
     if _PRINTABLE.fullmatch(head):
         return None
     found = next((text for magic, text in UNREAD_FORMATS.items() if head.startswith(magic)), None)
@@ -158,7 +170,7 @@ _INERT = (
     b"\0asm",
     b"\0\0\1\0",  # icons
 )
-_INERT_NAMES = (".pyc", ".mo", ".class")
+_INERT_NAMES = (".mo", ".class")
 
 
 def is_inert(data: bytes, name: str) -> bool:

@@ -56,7 +56,10 @@ def _scripts(data: bytes, at: int) -> dict[str, bytes]:
         parts = [(texts.get(program, b"/bin/sh"), texts[tag]) for tag, program in pairs if texts.get(tag)]
         if parts:
             strange = next((program for program, _text in parts if not program.endswith(b"sh")), parts[0][0])
-            found[name] = b"\n".join([b"#!" + strange, *(text for _program, text in parts)]) + b"\n"
+            bodies = [text for _program, text in parts]
+            if len(parts) > 1 and strange.endswith(b"sh"):
+                bodies = [b"(\n" + text + b"\n)" for text in bodies]  # what one exits from is itself alone
+            found[name] = b"\n".join([b"#!" + strange, *bodies]) + b"\n"
     return found
 
 

@@ -82,12 +82,16 @@ class Reach:
     Attributes:
         sure: every version up to this one is there.
         most: no version above it is.
+        least: no version below it is, in any release.
     """
 
     sure: Number | None = None
     most: Number | None = None
+    least: Number | None = None
 
     def has(self, number: Number) -> bool | None:
+        if self.least is not None and number < self.least:
+            return False
         if self.sure is not None and number <= self.sure:
             return True
         return False if self.most is not None and number > self.most else None
@@ -111,6 +115,12 @@ class Library:
     families: Mapping[str, Reach] = field(default_factory=dict)
     closed: bool = False
     markers: Mapping[str, bool | None] = field(default_factory=dict)
+
+    def never(self, version: str) -> bool:
+        """Whether no release of it ever defined a version: what the family began with came after it."""
+        family, number = split(version)
+        least = self.families[family].least if family in self.families and self.versions is None else None
+        return least is not None and number is not None and number < least
 
     def has(self, version: str) -> bool | None:
         """Whether it defines a version; None: not known."""
@@ -144,7 +154,7 @@ def by_facts(platform: Platform) -> dict[str, Library]:
 
 def _glibc(release: Number | None, platform: Platform) -> dict[str, Library]:
     base = version_key(platform.architecture.libc_base)
-    reach = Reach(sure=release or base, most=release)
+    reach = Reach(sure=release or base, most=release, least=base)
     marks: dict[str, bool | None] = {}
     for mark, (machine, since, branch) in MARKERS.items():
         if machine not in ("", platform.architecture.elf_machine):
@@ -191,10 +201,11 @@ def _gcc(glibcxx: str | None) -> dict[str, Library]:
 
 
 def _openssl(release: str | None) -> dict[str, Library]:
-    """A soname bounds the versions by itself: no libcrypto.so.1.1 has OPENSSL_3.0.0."""
+    """A soname bounds the versions by itself: no libcrypto.so.1.1 has OPENSSL_3.0.0, and no libcrypto.so.3 OPENSSL_1_1_0
+    (util/libcrypto.num and util/libssl.num of OpenSSL 1.1.1 and 3.0)."""
     found = {}
     for soname, series, end in (("1.1", (1, 1), (1, 1, 1, 99)), ("3", (3,), (3, 99))):
-        reach = Reach(most=end)
+        reach = Reach(most=end, least=series)
         mine = _openssl_reach(release, series)
         for name in (f"libssl.so.{soname}", f"libcrypto.so.{soname}"):
             installed = True if mine is not None else None
@@ -210,4 +221,4 @@ def _openssl_reach(release: str | None, series: Number) -> Reach | None:
         number = (*number, ord(parts.group(2)) - ord("a") + 1)
     # A release that is given in part, as 1.1.1 or 3.0, says nothing of what comes behind it.
     whole = bool(parts.group(2)) or (series == (3,) and len(number) > 2)
-    return Reach(number, number) if whole else Reach((*number, 0), (*number, 99))
+    return Reach(number, number, series) if whole else Reach((*number, 0), (*number, 99), series)

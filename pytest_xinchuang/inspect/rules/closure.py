@@ -56,6 +56,23 @@ class Closure:
             return ""
         return _(" (pulled in by {names})", names=" -> ".join(r.file_name for r in reversed(chain[1:])))
 
+    def comes_at_start(self, record: ElfRecord) -> bool:
+        """Whether all that needs a library comes from programs that are linked with it: it is loaded when they start.
+
+        What a library needs that nothing is linked with is opened late along with it.
+        """
+        seen, todo, started = {record.place}, [record], False
+        while todo:
+            here = todo.pop()
+            users = self.needed_by.get(here.place, ())
+            if not users and here is not record:
+                if here.elf.interpreter is None and here.elf.kind != "exec":
+                    return False
+                started = True
+            todo += [user for user in users if user.place not in seen]
+            seen |= {user.place for user in users}
+        return started
+
     def reach(self, root: ElfRecord) -> dict[str, tuple[str, ...]]:
         """Every library name in the closure of ``root``, with the chain of objects that leads to it."""
         found: dict[str, tuple[str, ...]] = {}

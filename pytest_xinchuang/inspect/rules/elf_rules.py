@@ -59,6 +59,7 @@ class Surroundings:
         release: of that C library, where it can be told.
         closure: the objects of its root.
         asks: how another member of the same static library asks for the CPU's features: it may guard this one.
+        loader_below: the loader that it names comes along, below another directory than the root.
     """
 
     pulled: str = ""
@@ -67,6 +68,7 @@ class Surroundings:
     libc: str | None = None
     release: tuple[int, ...] | None = None
     closure: Closure | None = None
+    loader_below: bool = False
 
 
 def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool:
@@ -115,7 +117,8 @@ def check_machine(judge: Judge, record: ElfRecord, around: Surroundings) -> bool
     if elf.interpreter is not None and elf.interpreter not in known and elf.libc != "musl" and around.libc is None:
         judge.find(
             "XC-ELF-006",
-            Certainty.CERTAIN,
+            # Where it is delivered below another directory, that directory's content may be what is installed.
+            Certainty.GUARDED if around.loader_below else Certainty.CERTAIN,
             record.place,
             interpreter=elf.interpreter,
             known=", ".join(known),
@@ -191,7 +194,10 @@ def check_symbols(judge: Judge, record: ElfRecord, around: Surroundings) -> None
             continue
         relr = needed.version == DYNAMIC_MARK
         asked = (2, 36) if relr else needed.number
-        if asked and (relr or needed.family == "GLIBC") and needed.library not in _NOT_OF_GLIBC:
+        library = known.library(needed.library)
+        if asked and library is not None and library.never(needed.version):
+            _look_up(judge, record, needed, around, known)
+        elif asked and (relr or needed.family == "GLIBC") and needed.library not in _NOT_OF_GLIBC:
             code = "XC-ELF-012" if relr else "XC-ELF-010"
             _compare(judge, record, needed, around, code, asked, libc, "libc_version", "glibc")
         elif asked and needed.family == "GLIBCXX":
@@ -337,11 +343,22 @@ def check_loader(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
         )
 
 
+def _check_static_tls(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    libc = around.libc or judge.platform.system.libc
+    pulled = bool(around.pulled)
+    if around.closure is not None and pulled:
+        if around.closure.comes_at_start(record):
+            return  # it gets its place when the program starts, whatever it wants
+        # What a plug-in is linked with is opened late along with it: musl refuses that, glibc may.
+        pulled = libc != "musl"
+    check_static_tls(judge, record, pulled=pulled, libc=libc)
+
+
 def check_loading(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
     """Thread-local storage, stack, relocations, search paths."""
     elf = record.elf
     library = elf.kind == "dyn" and not elf.pie
-    check_static_tls(judge, record, pulled=bool(around.pulled), libc=around.libc or judge.platform.system.libc)
+    _check_static_tls(judge, record, around)
     # glibc's default for x86-64 is an executable stack (stackinfo.h); elsewhere the kernel's and the loader's is not.
     asks = elf.exec_stack or (elf.exec_stack is None and elf.machine == "EM_X86_64" and bool(elf.segments))
     if asks and elf.kind in ("dyn", "exec") and not elf.detached:

@@ -14,6 +14,16 @@ _UNRELEASED = re.compile(r"-(?:0\.)?\d{14}-[0-9a-f]{12}(?:\+|$)|-(?:alpha|beta|r
 """The tail of a pseudo-version (Go modules reference, pseudo-versions), or of a pre-release."""
 
 
+def check_system(judge: Judge, record: ElfRecord) -> bool:
+    """The system that a Go program was built for; False where it is another one, and nothing else of it matters."""
+    go = record.elf.go
+    system = go.setting("GOOS") if go is not None else None
+    if go is None or system in (None, "", "linux") or record.elf.machine != judge.platform.architecture.elf_machine:
+        return True
+    judge.find("XC-GO-006", Certainty.CERTAIN, record.place, version=go.version, system=system)
+    return False
+
+
 def check_go(judge: Judge, record: ElfRecord) -> None:
     go = record.elf.go
     if go is None:
@@ -24,9 +34,6 @@ def check_go(judge: Judge, record: ElfRecord) -> None:
         judge.find(
             "XC-GO-002", Certainty.CERTAIN, record.place, version=go.version, arch=platform.arch, minimum=minimum
         )
-    system = go.setting("GOOS")
-    if system not in (None, "", "linux"):
-        judge.find("XC-GO-006", Certainty.CERTAIN, record.place, version=go.version, system=system)
     for key in ("GOARM64", "GOAMD64"):
         if value := go.setting(key):
             _check_level(judge, record, key, value)

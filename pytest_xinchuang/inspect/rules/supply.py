@@ -9,14 +9,17 @@ from typing import Any
 
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Architecture
-from pytest_xinchuang.inspect.artifact import Node
-from pytest_xinchuang.inspect.delivery import Kind, Root
+from pytest_xinchuang.inspect.artifact import Node, printable
+from pytest_xinchuang.inspect.delivery import Doubt, Kind, Root
 from pytest_xinchuang.inspect.record import ElfRecord
 from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules.closure import LIBC
 from pytest_xinchuang.inspect.rules.judge import Judge
+from pytest_xinchuang.inspect.rules.needs import other_series
 from pytest_xinchuang.inspect.rules.npm import STEPS, fetches, manifest_of
 from pytest_xinchuang.inspect.search import How, Search, Supply
+from pytest_xinchuang.inspect.starting import startup_of
+from pytest_xinchuang.messages import Message, _, verbatim
 
 SOURCES = ("binding.gyp", "CMakeLists.txt", "Cargo.toml", "setup.py")
 """What an installer builds from where it finds no file that was built before."""
@@ -98,31 +101,106 @@ _TRYING = re.compile(r"\b(?:node-gyp-build|cmake-js|cmake-ts|cnoke|pkg-prebuilds
 """Programs that look whether a file can be loaded, and build another one from the sources where it cannot."""
 
 
-def check_supply(judge: Judge, root: Root, search: Search, taken: Sequence[ElfRecord]) -> None:
-    """Whether the loader finds what each program needs, and what its libraries need."""
+def check_supply(
+    judge: Judge, root: Root, search: Search, taken: Sequence[ElfRecord], shipped: frozenset[str] = frozenset()
+) -> None:
+    """Whether the loader finds what each program needs, and what its libraries need.
+
+    Args:
+        shipped: names of the libraries of the whole delivery.
+    """
     told: set[tuple[str, str]] = set()
     foreign = {finding.object for finding in judge.findings if finding.code == "XC-ELF-001"}
     whole = root.whole or root.libc(judge.platform.architecture.elf_machine) is not None
-    started = root.started
-    if root.lacks_start:
+    startup = startup_of(root)
+    started = {id(program) for program in startup.programs}
+    if startup.lacking:
         # A volume may bring it, and whoever starts the image may name something else.
-        judge.find("XC-DLV-009", Certainty.UNDECIDED, root.place, program=root.start.words[0])
+        judge.find("XC-DLV-009", Certainty.UNDECIDED, root.place, program=startup.lacking)
+    for fault in startup.faults:
+        judge.find("XC-DLV-011", Certainty.CERTAIN, root.place, script=printable(fault.script), why=fault.why)
     programs = [record for record in taken if record.elf.interpreter is not None]
-    for program in sorted(programs, key=lambda record: record is not started):
-        # Of an image one program is started for certain; not each of the others ever is.
-        certainty = Certainty.CERTAIN if program is started else Certainty.GUARDED
+    for program in sorted(programs, key=lambda record: id(record) not in started):
+        # Of an image some programs are started for certain; not each of the others ever is.
+        certainty = Certainty.CERTAIN if id(program) in started else Certainty.GUARDED
         loader = root.loader_of(program)
         if root.whole and (loader is None or loader.elf.machine != program.elf.machine):
             judge.find("XC-DLV-008", certainty, program.place, interpreter=program.elf.interpreter)
         for user, name, supply in search.closure(program):
-            if (user.place, name) in told or supply.how is How.FOUND:
+            if (user.place, name) in told or (supply.how is How.FOUND and supply.doubt is None):
                 continue
             told.add((user.place, name))
+            if supply.doubt is not None:
+                _tell_doubt(judge, user.place, name, supply.instead, supply.doubt)
+                continue
             if supply.how is How.ABSENT and supply.instead in foreign:
                 continue  # that it is for another machine was said
             # A library elsewhere in the image may be in ld.so.cache, and that of a driver is mounted.
             certain = supply.how is not How.NEARBY and OF_DEVICE.match(name) is None
             _tell(judge, root, user, name, supply, certainty if certain else Certainty.GUARDED, whole=whole)
+            if supply.how is How.ABSENT and not whole and not supply.machine and name not in shipped:
+                _tell_unknown(judge, root, user, name)
+    if root.takes is not None and taken:
+        _tell_doubt(judge, root.place, taken[0].path, _("what is delivered"), root.takes)
+    if root.doubts:
+        _check_doubts(judge, root, search, taken, told)
+
+
+def _check_doubts(
+    judge: Judge, root: Root, search: Search, taken: Sequence[ElfRecord], told: set[tuple[str, str]]
+) -> None:
+    """What scripts of packages take away of what libraries need, and of what links are there for."""
+    for record in taken:
+        if record.elf.interpreter is None:
+            for user, name, supply in search.closure(record):
+                if supply.doubt is not None and (user.place, name) not in told:
+                    told.add((user.place, name))
+                    _tell_doubt(judge, user.place, name, supply.instead, supply.doubt)
+    for record in taken:
+        named = record.elf.interpreter
+        doubt = root.doubt(named) if named is not None else None
+        if named is not None and doubt is not None:
+            _tell_doubt(judge, record.place, named, named, doubt)
+    for path, target in root.links.items():
+        met = root.doubt(path)
+        if path in root.doubts or met is None or met.record is None:
+            continue
+        if not is_library(met.record):
+            _tell_doubt(judge, f"{root.place}!{path}", target, met.record.place, met)
+
+
+def is_library(record: ElfRecord) -> bool:
+    """Whether nobody starts an object: it is shared, and names no loader."""
+    return record.elf.kind == "dyn" and record.elf.interpreter is None and not record.elf.pie
+
+
+def _tell_doubt(judge: Judge, place: str, name: str, instead: str | Message, doubt: Doubt) -> None:
+    if doubt.sure:
+        what = _("takes {file} away", file=instead)
+    elif doubt.made:
+        what = _("makes {file} only under a condition that is not known here", file=instead)
+    else:
+        what = _("may take {file} away, under a condition that is not known here", file=instead)
+    judge.find(
+        "XC-DLV-010",
+        Certainty.CERTAIN if doubt.sure else Certainty.UNDECIDED,
+        place,
+        needed=name,
+        package=doubt.package,
+        command=verbatim(doubt.command),
+        what=what,
+    )
+
+
+def _tell_unknown(judge: Judge, root: Root, user: ElfRecord, name: str) -> None:
+    """A library that nothing brings to a program which is put anywhere: a package's are its package manager's to bring."""
+    asked = any(needed.library == name and not needed.weak for needed in user.elf.needed)
+    if root.kind is not Kind.TREE or LIBC.match(name) is not None or name in judge.inventory.libraries:
+        return
+    if asked or other_series(judge.inventory, name):
+        return  # that its versions are not known is told, or which series of it there is
+    system = judge.platform.system.title.message()
+    judge.find("XC-DLV-012", Certainty.UNDECIDED, user.place, library=name, system=system)
 
 
 def _tell(

@@ -11,6 +11,7 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.inspect.record import ElfRecord
+from pytest_xinchuang.inspect.rules.choosers import choosers
 from pytest_xinchuang.inspect.rules.closure import Closure
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
@@ -221,10 +222,11 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
         return True
     shown = ".".join(tags)
     if tags == ["any"]:
-        for record in records:
+        certainty = _certainty_of_any(judge, node, records)
+        for record in records if certainty is not None else ():
             judge.find(
                 "XC-PKG-007",
-                Certainty.CERTAIN,
+                certainty or Certainty.CERTAIN,
                 node.place,
                 package=node.name,
                 tag="any",
@@ -248,9 +250,42 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
     return not accepted
 
 
+def _certainty_of_any(judge: Judge, node: Node, records: list[ElfRecord]) -> Certainty | None:
+    """How certain it is that a wheel for every platform is none; None: its Python chooses among files for architectures.
+
+    It chooses where each file has a word for its architecture in its path and a source asks for the machine. That the
+    platform's own is not among them is told of their roles.
+    """
+    own = judge.platform.architecture
+    words = {record.place: _words_of(record.path) for record in records}
+    if not records or not all(words.values()) or len({record.elf.machine for record in records}) < 2:
+        return Certainty.CERTAIN
+    mine = [record for record in records if record.elf.machine == own.elf_machine]
+    asking = choosers(node)
+    if not mine:
+        return None if asking else Certainty.CERTAIN
+    said = {chooser.may_choose(own) for chooser in asking}
+    if True in said:
+        return None
+    # Without a word of its own it uses what the machine is called, and so the path has to.
+    called = own.names.get("wheel", own.uname)
+    return None if None in said and all(called in record.path for record in mine) else Certainty.UNDECIDED
+
+
+def _words_of(path: str) -> bool:
+    return _ARCHITECTURES.search(path) is not None
+
+
+_ARCHITECTURES = re.compile(
+    r"(?:^|[/_.-])(?:amd64|x86[_-]64|x64|arm64|aarch_?64|loong(?:arch)?_?64|i[3-6]86|x86|armv?[5-8]?\w{0,2}|ppc64\w*|s390x|riscv64|"
+    r"win(?:32|64)|mips\w*)(?=$|[/_.-])"
+)
+"""Words for architectures in a path."""
+
+
 _EXTENSION = re.compile(
-    r"(?P<stem>.*)\.(?P<python>cpython-(?P<number>[0-9]{2,3})[a-z]*|pypy(?P<pypy>[0-9]{2,3})-\w+|graalpy\w*-[\w-]+)"
-    r"(?:-(?P<arch>\w+)-linux-(?:gnu|musl)\w*)?\.so"
+    r"(?P<stem>.*)\.(?P<python>cpython-(?P<number>[0-9]{2,3})(?P<flags>[a-z]*)|pypy(?P<pypy>[0-9]{2,3})-\w+|graalpy\w*-[\w-]+)"
+    r"(?:-(?:(?P<arch>\w+)-linux-(?P<libc>gnu|musl)\w*|(?P<system>darwin|cygwin|freebsd\w*|netbsd\w*)))?\.so"
 )
 """The name of an extension module: its stem, the interpreter's tag and the multiarch triplet (PEP 3149; CPython, SOABI)."""
 
@@ -259,6 +294,7 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
     """Modules in whose place no interpreter that takes the wheel finds a file: named for another Python or architecture."""
     pythons = {tag.interpreter for tag in wheel_tags(node.name)}
     any_python = any(not name.startswith(("cp", "pp")) or name in ("cp3", "cp2") for name in pythons)
+    abis = {tag.abi for tag in wheel_tags(node.name)}
     stems: dict[str, list[tuple[ElfRecord, str]]] = {}
     for record in records:
         match = _EXTENSION.fullmatch(record.path)
@@ -267,14 +303,31 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
         machine = MACHINE_OF_TAG.get(match["arch"] or "", record.elf.machine)
         number = (match["number"] and f"cp{match['number']}") or (match["pypy"] and f"pp{match['pypy']}")
         fits = any_python or number is None or number in pythons
-        why = match["arch"] if machine != record.elf.machine else "" if fits else match["python"]
-        stems.setdefault(match["stem"], []).append((record, why or ""))
+        if machine != record.elf.machine:
+            why = match["arch"]
+        elif match["system"] or (match["libc"] == "musl" and judge.platform.system.libc == "glibc"):
+            # No Python of glibc has musl's name there. The other way round some have: before CPython 3.13 it was always gnu.
+            why = match["system"] or match["libc"]
+        elif fits and not any_python and match["number"] and _is_of_other_build(match["number"] + match["flags"], abis):
+            why = match["python"]
+        else:
+            why = "" if fits else match["python"]
+        stems.setdefault(match["stem"], []).append((record, why))
     plain = {record.path.removesuffix(".so").removesuffix(".abi3") for record in records}
     for stem, found in stems.items():
         if stem not in plain and all(why for _record, why in found):
             record, why = found[0]
             shown = ", ".join(sorted(pythons))
             judge.find("XC-PKG-009", Certainty.CERTAIN, record.place, package=node.name, named=why, pythons=shown)
+
+
+def _is_of_other_build(number: str, abis: set[str]) -> bool:
+    """Whether a file is for another build of its Python than those that the wheel is for: for debugging, or without the GIL.
+
+    ``m`` and ``u``, which stood there until 3.7, are of every usual build (PEP 3149).
+    """
+    exact = {abi.rstrip("mu") for abi in abis if re.match(r"cp[0-9]", abi)}
+    return bool(exact) and f"cp{number}".rstrip("mu") not in exact
 
 
 def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfRecord]) -> None:

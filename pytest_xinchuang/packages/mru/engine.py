@@ -33,9 +33,11 @@ from pytest_xinchuang.packages.mru.requirements import (
     LOADS,
     PLAIN_RUN,
     REPRODUCIBLE,
+    SOURCE_BUILDS,
     STARTS,
     VENDOR,
 )
+from pytest_xinchuang.packages.mru.sources import advised
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.toolchain.flags import LACKS_FACT, Asker, check_flags
@@ -46,6 +48,7 @@ _NOT_THERE = {
     FITS: _("the manifest lists no artifacts"),
     BEHAVES: _("the manifest lists no artifacts"),
     FLAGS: _("the manifest lists no build_flags"),
+    SOURCE_BUILDS: _("the manifest lists no source_trees"),
     IDENTITY: _("no unit is a script or an installer"),
     INSTALLER: _("no unit is an installer"),
     VENDOR: _("programs do not ask for a vendor's name on this architecture"),
@@ -132,9 +135,11 @@ class MruEngine:
             return requirement_id in ARTIFACTS
         if record.name == "(flags)":
             return requirement_id == FLAGS
+        if record.name.startswith("source "):
+            return requirement_id == SOURCE_BUILDS
         if unit is None:  # the subject's own objects in the root filesystem: inspected, not run
             return requirement_id in static.STATIC
-        if requirement_id in (*ARTIFACTS, FLAGS):
+        if requirement_id in (*ARTIFACTS, FLAGS, SOURCE_BUILDS):
             return False
         if requirement_id == INSTALLER or unit.kind == "installer":
             return unit.kind == "installer" and requirement_id in (INSTALLER, IDENTITY)
@@ -232,6 +237,7 @@ class MruEngine:
         self._look_at_artifacts(read)
         if self.subject.file.build_flags:
             records.append(self._check_flags())
+        records += advised(self.subject, self.platform, self.findings, self.pool, self.builder)
         for unit in self.subject.file.units:
             record = UnitRecord(unit.name)
             records.append(record)

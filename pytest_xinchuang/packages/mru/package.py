@@ -54,4 +54,6 @@ class MruPackage(Package):
         add_commands(commands)
 
     def concerns(self, subject: SubjectFile) -> bool:
-        return bool(subject.units or subject.artifacts or subject.rootfs_objects or subject.build_flags)
+        return bool(
+            subject.units or subject.artifacts or subject.source_trees or subject.rootfs_objects or subject.build_flags
+        )

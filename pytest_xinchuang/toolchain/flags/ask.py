@@ -46,6 +46,9 @@ ABI_MACROS = (
 
 _GO_TAGS = ("list", "-e", "-f", "{{context.GOARCH}} {{context.GOOS}} {{context.ToolTags}}", "unsafe")
 
+_CPU = "-target-cpu"
+"""cc1's own option for a CPU, which ``-Xclang`` hands on: past the driver, which would tell of its features."""
+
 _FEATURES = re.compile(r'"target-features"="([^"]*)"')
 _TRIPLE = re.compile(r'^target triple = "([^"]*)"', re.MULTILINE)
 _SIZES = re.compile(r"^@xc = .*?\[2 x i32\] (\[[^\]]*\])", re.MULTILINE)
@@ -129,8 +132,17 @@ class Asker:
         if made is None or (macros := self._run([*argv, "-w", "-dM", "-E", "-x", "c", "-"])) is None:
             return None
         found = _FEATURES.search(made)
-        names = [n[1:] for n in found[1].split(",") if n.startswith("+")] if found else []
-        features, unknown = of_compiler(names, arch)
+        told = found[1].split(",") if found else []
+        features, unknown = of_compiler([n[1:] for n in told if n.startswith("+")], arch)
+        if _CPU in words:
+            # What the CPU has is not among the features then, on AArch64 and LoongArch: code is made with it all the same.
+            option = "-mcpu" if arch is Arch.ARM64 else "-march"
+            last = words[len(words) - words[::-1].index(_CPU) + 1]
+            mine = self.clang_answer((f"{option}={last}",), arch, target)
+            if mine is None:
+                return None
+            without = of_compiler([n[1:] for n in told if n.startswith("-")], arch)[0]
+            features, unknown = features | mine.features - without, unknown | mine.unknown
         abi = _abi_of(macros)
         for name, pattern in (("target", _TRIPLE), ("sizes", _SIZES), ("target-abi", _ABI)):
             if (match := pattern.search(made)) is not None or name != "sizes":

@@ -124,6 +124,8 @@ class CLine:
         program = self.asker.gcc(self.platform.architecture)
         if program is None or self.parts.compiler in ("clang", "zig") or self.parts.target:
             return None
+        if any(word[0] == "-Xclang" for word in self.parts.asked):
+            return None  # the line is clang's: no GCC has that option
         return self.asker.gcc_answer(program, tuple(w for word in words for w in word), self.arch)
 
     def _ask(self, words: list[Word]) -> None:

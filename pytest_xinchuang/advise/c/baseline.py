@@ -1,0 +1,111 @@
+"""What x86-64 makes of the units: what does not compile there is not judged, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_xinchuang.advise.c.causes import Reader, missing_headers
+from pytest_xinchuang.advise.c.compiler import CHECK, Compilers, Question
+from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.host import HostHeaders
+from pytest_xinchuang.advise.c.units import Unit
+from pytest_xinchuang.advise.triple import Triple
+from pytest_xinchuang.messages import Message, _, verbatim
+
+ROUNDS = 8
+"""Times that missing headers are put in place by empty ones: each brings to light those behind it."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A unit, as x86-64 compiles it.
+
+    Attributes:
+        answer: for x86-64.
+        words: flags beyond its own with which it was compiled, for libraries' headers of this host.
+        stubs: headers that had to be empty to see further; its answer is then of little worth.
+    """
+
+    unit: Unit
+    answer: Answer
+    words: tuple[str, ...] = ()
+    stubs: tuple[str, ...] = ()
+    stubbed: Answer | None = None
+
+    def why(self, reader: Reader) -> Message:
+        """Why it is not judged."""
+        if self.answer.lost:
+            return self.answer.lost
+        missing = missing_headers(self.answer, reader)
+        if missing:
+            return _("{header} is missing", header=verbatim(missing[0]))
+        return _("it does not compile for x86-64 either")
+
+
+class Baseline:
+    """Compiles units for x86-64, each once."""
+
+    def __init__(self, compilers: Compilers, reader: Reader, triple: Triple) -> None:
+        self._compilers, self._reader, self._triple = compilers, reader, triple
+        self.host = HostHeaders(compilers.work.scratch, compilers.targets.lib)
+        self._known: dict[tuple[Unit, bool], Compiled] = {}
+
+    def compile(self, units: Sequence[Unit], *, machine: bool) -> list[Compiled]:
+        """The units as x86-64 compiles them, in their order.
+
+        Args:
+            machine: whether their flags of one machine are those of x86-64.
+        """
+        new = [unit for unit in dict.fromkeys(units) if (unit, machine) not in self._known]
+        done = {c.unit: c for c in self._plain(new, machine)}
+        done |= {c.unit: c for c in self._with_host(self._failed(done.values()), machine)}
+        done |= {c.unit: c for c in self._with_stubs(self._failed(done.values()), machine)}
+        self._known |= {(unit, machine): compiled for unit, compiled in done.items()}
+        return [self._known[unit, machine] for unit in units]
+
+    def _failed(self, compiled: Iterable[Compiled]) -> list[Compiled]:
+        return [
+            c for c in compiled if not c.answer.ok and not c.answer.lost and missing_headers(c.answer, self._reader)
+        ]
+
+    def _ask(self, units: Sequence[Unit], words: tuple[str, ...], machine: bool) -> list[Answer]:
+        return self._compilers.ask([Question(unit, self._triple, (*CHECK, *words), machine=machine) for unit in units])
+
+    def _plain(self, units: Sequence[Unit], machine: bool) -> list[Compiled]:
+        return [Compiled(unit, answer) for unit, answer in zip(units, self._ask(units, (), machine), strict=True)]
+
+    def _with_host(self, failed: Sequence[Compiled], machine: bool) -> list[Compiled]:
+        """With what this host has of libraries' headers; where that changes nothing, as before."""
+        words = self.host.words() if failed else ()
+        if not words:
+            return []
+        answers = self._ask([c.unit for c in failed], words, machine)
+        return [
+            Compiled(c.unit, answer, words)
+            for c, answer in zip(failed, answers, strict=True)
+            if answer.ok or missing_headers(answer, self._reader) != missing_headers(c.answer, self._reader)
+        ]
+
+    def _with_stubs(self, failed: Sequence[Compiled], machine: bool) -> list[Compiled]:
+        """With empty headers in the place of missing ones, until none is missing: what is seen then is seen on both sides."""
+        current = list(failed)
+        done: list[Compiled] = []
+        stubs: set[str] = set()
+        for _round in range(ROUNDS):
+            missing = {n for c in current for n in missing_headers(c.stubbed or c.answer, self._reader)}
+            if not missing - stubs:
+                break
+            stubs |= missing
+            words = (*self.host.words(), *self.host.stubs(stubs))
+            answers = self._ask([c.unit for c in current], words, machine)
+            after = [
+                replace(c, words=words, stubs=tuple(sorted(stubs)), stubbed=answer)
+                for c, answer in zip(current, answers, strict=True)
+                if not answer.lost
+            ]
+            done += after
+            current = [c for c in after if c.stubbed is not None and missing_headers(c.stubbed, self._reader)]
+            if not current:
+                break
+        return done

@@ -1,0 +1,145 @@
+"""Whether what a compiler refuses stops the port: what a build for the platform would leave out does not."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
+from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.machines import machines_of
+from pytest_xinchuang.advise.c.units import Unit, Units
+from pytest_xinchuang.advise.c.words import defined, sorted_out
+from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.triple import Triple
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Arch, Architecture
+
+Needed = Callable[[Unit, Triple], bool]
+"""Whether what compiles for a triple needs what a unit alone defines."""
+
+
+class Doubt(StrEnum):
+    """Why it may not stop the port."""
+
+    NONE = "none"
+    MACHINE = "machine"
+    """The source is named for another machine, and a build may leave it out."""
+    CONFIGURATION = "configuration"
+    """A macro around it is what a configuration for another machine has set."""
+    LINKER = "linker"
+    """It is defined elsewhere in the tree: the linker decides."""
+    COMPILER = "compiler"
+    """It is written for the platform's own architecture: the platform's GCC may take what clang does not."""
+    HOST = "host"
+    """It lies in a header of this host, which is not the platform's."""
+
+
+CERTAINTIES = {
+    Doubt.NONE: Certainty.CERTAIN,
+    Doubt.MACHINE: Certainty.GUARDED,
+    Doubt.CONFIGURATION: Certainty.GUARDED,
+    Doubt.LINKER: Certainty.GUARDED,
+    Doubt.COMPILER: Certainty.UNDECIDED,
+    Doubt.HOST: Certainty.UNDECIDED,
+}
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """A doubt, with the name that it is about: a machine, a macro, a file."""
+
+    doubt: Doubt
+    about: str = ""
+
+
+_GCC_HAS = frozenset({(Arch.LOONG64, "__float128")})
+"""Types that GCC has and clang has not: __float128 for LoongArch since GCC 14 (its testsuite, gcc.target/loongarch)."""
+
+_MACROS = {
+    Arch.AMD64: re.compile(r"x86_64|amd64|__builtin_ia32", re.IGNORECASE),
+    Arch.ARM64: re.compile(r"aarch64|arm64|__ARM_|neon", re.IGNORECASE),
+    Arch.LOONG64: re.compile(r"loongarch|loong64|_lsx|_lasx", re.IGNORECASE),
+}
+"""Architecture -> macros and builtins that name it (GCC manual; clang, lib/Basic/Targets)."""
+
+_CONFIGURED = (".in", ".cmake", ".cmakein", ".meson", ".h.in", ".h.cmake", ".h.cmake.in", ".hin")
+"""Ends of templates that configurations make headers of: config.h of config.h.in, config.h.cmake, config.hin."""
+
+
+class Doubts:
+    """Knows of one tree what may keep its units from being compiled for other machines."""
+
+    def __init__(
+        self, tree: SourceTree, reader: Reader, architectures: Mapping[Arch, Architecture], needed: Needed
+    ) -> None:
+        self._tree, self._reader, self._needed = tree, reader, needed
+        self._architectures = dict(architectures)
+
+    def of(self, cause: Cause, answer: Answer, units: Units) -> Doubted:
+        """The doubt about a cause for which a unit fails."""
+        if cause.host:
+            return Doubted(Doubt.HOST, cause.name)
+        if self._of_gcc(cause, answer):
+            return Doubted(Doubt.COMPILER, cause.name)
+        if not units.own:
+            machines = machines_of(answer.unit.source, self._architectures)
+            if machines and answer.triple.arch.value not in machines and not self._needed(answer.unit, answer.triple):
+                return Doubted(Doubt.MACHINE, ", ".join(sorted(machines)))
+            set_before = self._configured(answer)
+            for place in cause.through:
+                around = self._reader.text(place.file).conditions(place.line) & set_before
+                if around:
+                    return Doubted(Doubt.CONFIGURATION, min(around))
+        if cause.kind is Kind.UNDECLARED and (file := self._defined(cause.name)):
+            return Doubted(Doubt.LINKER, file)
+        return Doubted(Doubt.NONE)
+
+    def _of_gcc(self, cause: Cause, answer: Answer) -> bool:
+        """Whether it is in the compiler's own dialect of the platform's architecture."""
+        arch = answer.triple.arch
+        if cause.kind is Kind.TYPE:
+            return (arch, cause.name) in _GCC_HAS
+        if cause.kind not in (Kind.ASSEMBLY, Kind.ASSEMBLER, Kind.BUILTIN):
+            return False
+        own = _MACROS[arch]
+        around = {name for place in cause.through for name in self._reader.text(place.file).conditions(place.line)}
+        named = arch.value in machines_of(cause.place.file, self._architectures)
+        return named or own.search(cause.name) is not None or any(own.search(name) for name in around)
+
+    def _configured(self, answer: Answer) -> frozenset[str]:
+        """The macros that a configuration has set for a unit: by flags, and in headers that are made of templates."""
+        found = defined(sorted_out(answer.unit.words).meaning)
+        for file in answer.read:
+            if self._is_made(file):
+                found |= self._reader.text(file).defines()
+        return found
+
+    @functools.lru_cache(None)  # noqa: B019 - it lives as long as its survey
+    def _is_made(self, file: str) -> bool:
+        base = file.rpartition("/")[2]
+        stem = base.removesuffix(".h")
+        wanted = {*(f"{base}{end}" for end in _CONFIGURED), *(f"{stem}{end}" for end in _CONFIGURED)}
+        return any(name.rpartition("/")[2] in wanted for name in self._templates)
+
+    @functools.cached_property
+    def _templates(self) -> tuple[str, ...]:
+        return tuple(name for name in self._tree.files if name.endswith(_CONFIGURED))
+
+    @functools.lru_cache(None)  # noqa: B019
+    def _defined(self, name: str) -> str:
+        """A file of the tree that seems to define a function; "" for none."""
+        if not name:
+            return ""
+        body = re.compile(
+            rf"^(?!\s*#)[^;=\n/]*\b{re.escape(name)}\s*\([^;]*?\)\s*\{{|^{re.escape(name)}:", re.MULTILINE
+        )
+        for file in self._tree.files:
+            if file.endswith((".c", ".cc", ".cpp", ".cxx", ".S", ".s", ".asm", ".h", ".inc")):
+                text = self._tree.text(file)
+                if text and name in text and body.search(text):
+                    return file
+        return ""

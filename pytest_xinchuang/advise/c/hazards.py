@@ -1,0 +1,287 @@
+"""What compiles, runs, and is wrong on a platform in circumstances that no compiler knows: open, with the run that decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_xinchuang.advise.c.flow import Use, follow, made_of
+from pytest_xinchuang.advise.c.ir import Function, Instruction, Module
+from pytest_xinchuang.advise.c.pairs import Pair, in_tree, place_of
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.platform import Arch
+
+PUBLICATION = "XC-ADV-033"
+POINTER_TAG = "XC-ADV-034"
+PAGE_SIZE = "XC-ADV-035"
+LONG_DOUBLE = "XC-ADV-036"
+
+USER_BITS: Mapping[Arch, int] = {Arch.AMD64: 47, Arch.ARM64: 48, Arch.LOONG64: 47}
+"""Bits of an address that a process is given without asking for more (Linux: Documentation/arch/x86/x86_64/mm.rst,
+Documentation/arch/arm64/memory.rst, arch/loongarch/include/asm/processor.h TASK_SIZE64 with 16 KiB pages)."""
+
+_POINTER_LEAST = 40
+"""A mask of fewer bits takes no address of a process apart."""
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """Something that may be wrong.
+
+    Attributes:
+        pages: for page sizes: what the code takes for the size of a page; it is right where that is the platform's.
+    """
+
+    code: str
+    certainty: Certainty
+    place: str
+    name: str
+    what: str
+    pages: int = 0
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+def hazards(pair: Pair, arch: Arch) -> Iterator[Hazard]:
+    """Those within functions of a unit."""
+    if pair.here is None:
+        return
+    module = pair.here.module
+    base = pair.base.module if pair.base is not None else None
+    for function in module.functions.values():
+        if "inttoptr" in function.body:
+            yield from _tags(module, function, arch)
+        if _MAPS.search(function.body):
+            yield from _pages(module, function)
+        other = base.functions.get(function.name) if base is not None else None
+        if base is not None and other is not None and "x86_fp80" in other.body:
+            yield from _long_doubles(base, other)
+
+
+def _tags(module: Module, function: Function, arch: Arch) -> Iterator[Hazard]:
+    makers = {i.result: i for i in function.instructions if i.result}
+    for i in function.instructions:
+        if i.code != "inttoptr" or not i.values:
+            continue
+        kept, extended = _kept_bits(makers.get(i.values[0]), makers)
+        if not kept:
+            continue
+        file, line = module.spot(i)
+        if not in_tree(file):
+            continue
+        lost = kept < USER_BITS[arch] or (extended and kept <= USER_BITS[arch])
+        words = f"{kept} bits, sign-extended" if extended else f"{kept} bits"
+        sure = Certainty.GUARDED if lost else Certainty.NOTE
+        yield Hazard(POINTER_TAG, sure, place_of(file, line), module.title(function), words)
+
+
+def _kept_bits(maker: Instruction | None, makers: Mapping[str, Instruction]) -> tuple[int, bool]:
+    """How many low bits of a number become an address, and whether the highest of them is spread; 0: all, or not known."""
+    if maker is None:
+        return 0, False
+    if maker.code == "and" and (found := re.match(r"i64 (%[\w.$-]+), (-?\d+)$", maker.text)):
+        mask = int(found[2]) & (1 << 64) - 1
+        bits = mask.bit_length()
+        holes = bin(mask | 0xFFFF).count("0") - 1
+        return (bits, False) if _POINTER_LEAST <= bits < 64 and holes == 0 else (0, False)
+    if maker.code in ("ashr", "lshr") and (found := re.match(r"(?:exact )?i64 (%[\w.$-]+), (\d+)$", maker.text)):
+        shifted = makers.get(found[1])
+        if shifted is not None and shifted.code == "shl":
+            by = re.match(r"(?:nuw |nsw )*i64 %[\w.$-]+, (\d+)$", shifted.text)
+            if by and by[1] == found[2] and _POINTER_LEAST <= 64 - int(by[1]) < 64:
+                return 64 - int(by[1]), maker.code == "ashr"
+    return 0, False
+
+
+_MAPS = re.compile(r"@(?:mmap|mmap64|mprotect|munmap|madvise|msync|mlock|mremap|posix_madvise)\(")
+_PAGED: Mapping[str, tuple[int, ...]] = {
+    "mmap": (0, 5), "mmap64": (0, 5), "mprotect": (0,), "munmap": (0,), "madvise": (0,), "msync": (0,), "mlock": (0,),
+    "mremap": (0,), "posix_madvise": (0,),
+}  # fmt: skip
+"""Which arguments the kernel refuses with EINVAL unless they are multiples of the page size (mmap(2), mprotect(2))."""
+
+_PAGE = 4096
+_BY_PAGES = re.compile(r", (?:i\d+ )?(-?\d+)$")
+
+
+def _pages(module: Module, function: Function) -> Iterator[Hazard]:
+    for i in function.instructions:
+        places = _PAGED.get(i.callee) if i.code == "call" else None
+        if places is None:
+            continue
+        arguments = _arguments(i)
+        values = [arguments[n] for n in places if n < len(arguments)]
+        words = next((w for v in values if (w := _by_page(function, v))), "")
+        file, line = module.spot(i)
+        if words and in_tree(file):
+            yield Hazard(
+                PAGE_SIZE,
+                Certainty.GUARDED,
+                place_of(file, line),
+                module.title(function),
+                f"{i.callee}: {words}",
+                _PAGE,
+            )
+
+
+def _arguments(call: Instruction) -> list[str]:
+    """The last word of each argument."""
+    depth, parts, now = 0, [], ""
+    for letter in call.arguments:
+        if letter == ")" and depth == 0:
+            break
+        depth += (letter in "([{<") - (letter in ")]}>")
+        if letter == "," and depth == 0:
+            parts.append(now)
+            now = ""
+        else:
+            now += letter
+    return [words[-1] for part in (*parts, now) if (words := part.split())]
+
+
+def _by_page(function: Function, value: str) -> str:
+    """How an address or an offset is made with the number 4096; "" where it is not."""
+    if re.fullmatch(r"\d+", value):
+        return value if int(value) and int(value) % _PAGE == 0 and int(value) % (_PAGE * 16) else ""
+    for i in made_of(function, [value]):
+        found = _BY_PAGES.search(i.text)
+        if found is None:
+            continue
+        number = int(found[1])
+        if i.code == "and" and number in (-_PAGE, _PAGE - 1):
+            return f"& {number}"
+        if i.code in ("mul", "urem", "srem", "udiv", "sdiv") and number == _PAGE:
+            return f"{i.code} {number}"
+        if i.code in ("add", "sub", "getelementptr") and number and number % _PAGE == 0 and number % (_PAGE * 16):
+            return f"{'+' if number > 0 else '-'} {abs(number)}"
+    return ""
+
+
+_WRITERS = ("fwrite", "fread", "write", "read", "pwrite", "pread", "send", "sendto", "recv", "fwrite_unlocked")
+
+
+def _long_doubles(base: Module, other: Function) -> Iterator[Hazard]:
+    makers = {i.result: i for i in other.instructions if i.result}
+    for i in other.instructions:
+        if i.code != "call" or i.callee not in _WRITERS:
+            continue
+        for value in _arguments(i):
+            maker = makers.get(value)
+            if maker is None or maker.code not in ("alloca", "getelementptr") or "x86_fp80" not in maker.text:
+                continue
+            file, line = base.spot(i)
+            if in_tree(file):
+                yield Hazard(LONG_DOUBLE, Certainty.GUARDED, place_of(file, line), base.title(other), i.callee)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a function does with memory that others see: a flag that is volatile, and the plain data around it.
+
+    Attributes:
+        flag: a global variable, or a structure with the number of its field; ``data`` likewise.
+        writes: it writes the data, then the flag; else it waits for the flag, and reads the data.
+    """
+
+    flag: str
+    data: frozenset[str]
+    writes: bool
+    place: str
+    name: str
+
+
+def accesses(pair: Pair) -> Iterator[Access]:
+    """Those of a unit."""
+    if pair.here is None:
+        return
+    module = pair.here.module
+    for function in module.functions.values():
+        if " volatile " in function.body:
+            yield from _writes(module, function)
+            yield from _waits(module, function)
+
+
+def publications(found: Sequence[Access]) -> Iterator[Hazard]:
+    """Data that is written plainly, then a volatile flag; and elsewhere the flag is waited for, then the data read."""
+    for writer in found:
+        readers = (r for r in found if not r.writes and r.flag == writer.flag and r.data & writer.data)
+        reader = next(readers, None) if writer.writes else None
+        if reader is not None:
+            what = ", ".join(sorted(writer.data & reader.data)[:3])
+            evidence = {"flag": writer.flag, "read_at": reader.place, "read_in": reader.name}
+            words = f"{what}; {writer.flag}"
+            yield Hazard(PUBLICATION, Certainty.GUARDED, writer.place, writer.name, words, evidence=evidence)
+
+
+def _orders(module: Module, i: Instruction) -> bool:
+    """Whether an instruction may order memory: barriers, atomics, assembler, and what other units do."""
+    if i.code in ("fence", "cmpxchg", "atomicrmw") or i.text.startswith("atomic "):
+        return True
+    if i.code != "call" or i.callee.startswith("llvm."):
+        return False
+    if i.assembler is not None:
+        return bool(i.assembler.strip())
+    called = module.functions.get(i.callee)
+    return called is None or any(
+        j.code in ("fence", "cmpxchg", "atomicrmw", "call") and not j.callee.startswith("llvm.")
+        for j in called.instructions
+    )
+
+
+def _writes(module: Module, function: Function) -> Iterator[Access]:
+    shown = _shown(function)
+    for block in function.blocks.values():
+        data: set[str] = set()
+        for i in block:
+            if i.code == "store":
+                key = _key(i, shown)
+                if i.volatile and key and data - {key}:
+                    file, line = module.spot(i)
+                    if in_tree(file):
+                        yield Access(key, frozenset(data - {key}), True, place_of(file, line), module.title(function))
+                elif key and not i.volatile:
+                    data.add(key)
+            elif _orders(module, i):
+                data.clear()
+
+
+def _waits(module: Module, function: Function) -> Iterator[Access]:
+    if any(_orders(module, i) for i in function.instructions):
+        # What stands before the wait does no harm, and what stands behind may be the barrier: it is taken for one.
+        return
+    shown = _shown(function)
+    data = {key for i in function.instructions if i.code == "load" and not i.volatile and (key := _key(i, shown))}
+    for i in function.instructions:
+        if i.code != "load" or not i.volatile or not (key := _key(i, shown)):
+            continue
+        if data - {key} and Use.CONDITION in follow(function, [i.result]).uses:
+            file, line = module.spot(i)
+            yield Access(key, frozenset(data - {key}), False, place_of(file, line), module.title(function))
+
+
+_FIELD = re.compile(r"(?:inbounds |nuw |nusw )*(%(?:struct|class|union)\.[\w.$:]+), ptr [^,]+((?:, i\d+ \d+)+)$")
+_POINTER = re.compile(r", ptr (@[\w.$-]+|%[\w.$-]+)")
+
+
+def _shown(function: Function) -> Mapping[str, str]:
+    """Values that point to what has a name for others -> it: a global variable, or a field of a structure."""
+    shown = {}
+    makers = {i.result: i for i in function.instructions if i.result}
+    for i in function.instructions:
+        if i.code == "getelementptr" and (found := _FIELD.match(i.text)):
+            pointer = _POINTER.search(i.text)
+            maker = makers.get(pointer[1]) if pointer else None
+            if maker is None or maker.code != "alloca":  # a structure of its own is seen by nobody
+                shown[i.result] = found[1].removeprefix("%") + re.sub(
+                    r", i\d+ ", ".", found[2].partition(" 0,")[2] or found[2]
+                )
+        elif i.code == "getelementptr" and i.symbols:
+            shown[i.result] = i.symbols[0]
+    return shown
+
+
+def _key(i: Instruction, shown: Mapping[str, str]) -> str:
+    pointer = _POINTER.search(f", {i.text}" if i.text.startswith("ptr ") else i.text)
+    if pointer is None:
+        return ""
+    return pointer[1].removeprefix("@") if pointer[1].startswith("@") else shown.get(pointer[1], "")

@@ -1,0 +1,254 @@
+"""C, C++ and assembler: what compiles for x86-64 and not for a platform."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from pytest_xinchuang.advise.c.baseline import Baseline, Compiled
+from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
+from pytest_xinchuang.advise.c.certainty import CERTAINTIES, Doubt, Doubted, Doubts, Needed
+from pytest_xinchuang.advise.c.compiler import CHECK, Compilers, Question
+from pytest_xinchuang.advise.c.database import databases
+from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.flags import flags_of_one_machine
+from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
+from pytest_xinchuang.advise.c.libc import since
+from pytest_xinchuang.advise.c.units import Units, language_of
+from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.triple import Triple, triple_of
+from pytest_xinchuang.advise.work import Work
+from pytest_xinchuang.core.advice import Part, Surveyed
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.platform import Arch
+from pytest_xinchuang.messages import Message, _, verbatim
+
+HEADERS = (".h", ".hh", ".hpp", ".hxx")
+UNREAD = {
+    **dict.fromkeys((".m", ".mm"), "Objective-C"),
+    **dict.fromkeys((".cu", ".cuh"), "CUDA"),
+    ".cl": "OpenCL",
+    **dict.fromkeys((".cppm", ".ixx", ".mpp"), "C++ modules"),
+    ".hip": "HIP",
+    ".ispc": "ISPC",
+}
+"""Ends of names of sources that this compiler is not asked about -> what they are."""
+
+CODES = {
+    Kind.INTRINSICS: "XC-ADV-002",
+    Kind.ASSEMBLY: "XC-ADV-003",
+    Kind.ERROR: "XC-ADV-004",
+    Kind.BUILTIN: "XC-ADV-005",
+    Kind.HEADER: "XC-ADV-006",
+    Kind.CONTEXT: "XC-ADV-008",
+    Kind.TYPE: "XC-ADV-009",
+    Kind.ASSERTION: "XC-ADV-010",
+    Kind.UNDECLARED: "XC-ADV-011",
+    Kind.ASSEMBLER: "XC-ADV-012",
+    Kind.FLAG: "XC-ADV-001",
+    Kind.OTHER: "XC-ADV-001",
+}
+OF_LIBC, OF_MACHINE, OF_FLAGS, OF_CONFIGURATION, OF_STUBS = (
+    "XC-ADV-007",
+    "XC-ADV-013",
+    "XC-ADV-014",
+    "XC-ADV-015",
+    "XC-ADV-016",
+)
+
+_SHOWN = 20
+"""Units that are named in a finding's evidence."""
+
+
+@dataclass
+class _Group:
+    """A cause, and what fails by it.
+
+    Attributes:
+        first: one unit that does, with its answer.
+        stubbed: it shows with empty headers alone.
+    """
+
+    cause: Cause
+    first: Compiled
+    doubted: Doubted
+    units: dict[str, None] = field(default_factory=dict)
+    stubbed: bool = False
+
+
+class CSurvey:
+    """Compiles each unit for x86-64 and for each platform, and tells what only the platform refuses.
+
+    Args:
+        recorders: what runs builds and says which units they compile.
+        needed: whether a unit for another machine is needed on a triple, as linkers know; by default nothing is known.
+    """
+
+    name = "c"
+
+    def __init__(self, recorders: Sequence[Recorder] = (), needed: Needed = lambda _unit, _triple: False) -> None:
+        self._recorders, self._needed = recorders, needed
+
+    def applies(self, tree: SourceTree) -> bool:
+        return any(language_of(f) or PurePosixPath(f).suffix in (*UNREAD, *HEADERS) for f in tree.files)
+
+    def survey(self, tree: SourceTree, work: Work) -> Surveyed:
+        return _Judging(tree, work, self._recorders, self._needed).judge()
+
+
+class _Judging:
+    """One survey of one tree."""
+
+    def __init__(self, tree: SourceTree, work: Work, recorders: Sequence[Recorder], needed: Needed) -> None:
+        self._tree, self._work = tree, work
+        self._compilers = Compilers(tree, work)
+        self._reader = Reader(tree, self._compilers.targets.lib)
+        self._gatherer = Gatherer(tree, work, self._compilers.targets.lib, recorders)
+        self._baseline = Baseline(self._compilers, self._reader, work.baseline)
+        architectures = {Arch.AMD64: work.baseline.architecture, **{p.arch: p.architecture for p in work.platforms}}
+        self._doubts = Doubts(tree, self._reader, architectures, needed)
+
+    def judge(self) -> Surveyed:
+        said = Surveyed()
+        triples: dict[Triple, list[str]] = {}
+        for platform in self._work.platforms:
+            triples.setdefault(triple_of(platform), []).append(platform.id)
+        for triple, platforms in triples.items():
+            units = self._gatherer.units(triple)
+            part, findings = self._judge(triple, units)
+            said.add(platforms, part)
+            said.findings += [
+                Finding(code, certainty, place, platform, params, evidence)
+                for platform in platforms
+                for code, certainty, place, params, evidence in findings
+            ]
+        return said
+
+    def _judge(
+        self, triple: Triple, units: Units
+    ) -> tuple[Part, list[tuple[str, Certainty, str, dict[str, str], dict[str, object]]]]:
+        compiled = self._on_x86(units)
+        own = units.own or triple.arch is Arch.AMD64
+        asked = [Question(c.unit, triple, (*CHECK, *c.words), machine=own) for c in compiled]
+        answers = self._compilers.ask(asked)
+        why = self._unread()
+        if units.lost:
+            why[_("its source is not there, or its command cannot be understood")] += units.lost
+        judged = 0
+        groups: dict[tuple[object, ...], _Group] = {}
+        for mine, answer in zip(compiled, answers, strict=True):
+            causes = self._reader.causes(answer)
+            if answer.lost:
+                why[answer.lost] += 1
+            elif mine.stubs:
+                why[mine.why(self._reader)] += 1
+                self._note(groups, mine, answer, self._beyond(causes, mine), units)
+            elif answer.ok or mine.answer.ok:
+                judged += 1
+                self._note(groups, mine, answer, self._beyond(causes, mine), units)
+            else:
+                why[mine.why(self._reader)] += 1
+        total = len(units.units) + sum(self._unread().values()) + units.lost
+        if not total:
+            headers = sum(f.endswith(HEADERS) for f in self._tree.files)
+            why[_("there are headers and no source that includes them")] += headers
+            total = headers
+        part = Part(
+            _("C and C++"), judged, total, by=self._compilers.by, found=units.found, why=tuple(why.most_common())
+        )
+        findings = [self._finding(group, triple) for group in groups.values()]
+        if not own:
+            findings += self._of_flags(triple, units)
+        return part, findings
+
+    def _on_x86(self, units: Units) -> list[Compiled]:
+        """Each unit as x86-64 compiles it: its own there, where a build for x86-64 has one of the same source."""
+        if not units.own:
+            return self._baseline.compile(units.units, machine=True)
+        there = self._gatherer.units(self._work.baseline)
+        of_source = {unit.source: unit for unit in there.units} if there.own else {}
+        pairs = [(unit, of_source.get(unit.source)) for unit in units.units]
+        known = iter(self._baseline.compile([other for _unit, other in pairs if other is not None], machine=True))
+        alone = iter(self._baseline.compile([unit for unit, other in pairs if other is None], machine=False))
+        found = []
+        for unit, other in pairs:
+            one = next(alone) if other is None else next(known)
+            found.append(Compiled(unit, one.answer, one.words, one.stubs, one.stubbed))
+        return found
+
+    def _unread(self) -> Counter[Message]:
+        """Sources of languages that this compiler is not asked about."""
+        kinds = Counter(UNREAD[end] for f in self._tree.files if (end := PurePosixPath(f).suffix) in UNREAD)
+        return Counter({_("{language} is not judged", language=verbatim(kind)): n for kind, n in kinds.items()})
+
+    def _beyond(self, causes: tuple[Cause, ...], mine: Compiled) -> Iterator[Cause]:
+        """The causes that x86-64 does not have."""
+        there = mine.stubbed or mine.answer
+        known = {cause.key for cause in self._reader.causes(there)}
+        return (cause for cause in causes if cause.key not in known)
+
+    def _note(
+        self,
+        groups: dict[tuple[object, ...], _Group],
+        mine: Compiled,
+        answer: Answer,
+        causes: Iterator[Cause],
+        units: Units,
+    ) -> None:
+        for cause in causes:
+            doubted = self._doubts.of(cause, answer, units)
+            stubbed = bool(mine.stubs)
+            group = groups.setdefault((*cause.key, stubbed), _Group(cause, mine, doubted, stubbed=stubbed))
+            if doubted.doubt is Doubt.NONE and group.doubted.doubt is not Doubt.NONE:
+                group.doubted, group.first = doubted, mine
+            group.units[mine.unit.source] = None
+
+    def _finding(self, group: _Group, triple: Triple) -> tuple[str, Certainty, str, dict[str, str], dict[str, object]]:
+        cause, doubted = group.cause, group.doubted
+        certainty = CERTAINTIES[doubted.doubt]
+        code = CODES[cause.kind]
+        params = {
+            "error": cause.text,
+            "units": str(len(group.units)),
+            "name": cause.name,
+            "unit": group.first.unit.source,
+        }
+        if group.stubbed:
+            code, certainty = OF_STUBS, Certainty.GUARDED
+        elif doubted.doubt is Doubt.MACHINE:
+            code = OF_MACHINE
+        elif doubted.doubt is Doubt.CONFIGURATION:
+            code = OF_CONFIGURATION
+        elif libc := since(
+            self._compilers,
+            self._reader,
+            cause,
+            group.first.unit,
+            triple,
+            group.first.words,
+            self._work.baseline.libc_version,
+        ):
+            code = OF_LIBC
+            params["libc"] = libc
+        params["about"] = doubted.about
+        place = f"{cause.place.file}:{cause.place.line}" if cause.place.line else cause.place.file
+        evidence: dict[str, object] = {
+            "cause": cause.kind.value,
+            "compiler": cause.text,
+            "doubt": doubted.doubt.value,
+            "units": list(group.units)[:_SHOWN],
+        }
+        return code, certainty, place, params, evidence
+
+    def _of_flags(
+        self, triple: Triple, units: Units
+    ) -> list[tuple[str, Certainty, str, dict[str, str], dict[str, object]]]:
+        found = []
+        names = databases(self._tree)
+        for flag in flags_of_one_machine(self._compilers, units.units, triple):
+            params = {"flag": flag.flag, "units": str(flag.units)}
+            evidence: dict[str, object] = {"refused": flag.refused}
+            found.append((OF_FLAGS, Certainty.GUARDED, names[0] if names else flag.first, params, evidence))
+        return found

@@ -1,0 +1,96 @@
+"""Clang asked for several triples: what it says, what is kept of it, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_xinchuang.advise.c.compiler import Compilers, Question
+from pytest_xinchuang.advise.c.diagnostics import Answer, Place
+from pytest_xinchuang.advise.c.units import Unit, language_of
+from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.advise.triple import triple_of
+from pytest_xinchuang.advise.work import Budget
+from tests.advise.c.trees import tree_of, work_of
+
+pytestmark = pytest.mark.tools
+
+
+def units_of(tree: SourceTree, *words: str) -> list[Unit]:
+    return [Unit(name, "", words, language) for name in tree.files if (language := language_of(name))]
+
+
+def check(tree: SourceTree, root: Path, *words: str, kept: Path | None = None) -> list[list[Answer]]:
+    """The answers for x86-64, ARM64 and LoongArch64."""
+    work = work_of(root, kept=kept)
+    compilers = Compilers(tree, work)
+    return [compilers.check(units_of(tree, *words), t) for t in (work.baseline, *map(triple_of, work.platforms))]
+
+
+def test_each_target_has_its_own_answer(tmp_path: Path) -> None:
+    tree = tree_of(
+        tmp_path / "tree",
+        {
+            "asm.c": 'void f(void) { __asm__ volatile("pause"); }\n',
+            "plus.cc": "#include <vector>\nint f() { return int(std::vector<int>(3).size()); }\n",
+            "own.s": "movq %rax, %rbx\n",
+            "both.S": "#include <asm/unistd.h>\n.globl f\nf:\n",
+        },
+    )
+    amd64, arm64, loong64 = check(tree, tmp_path)
+    assert [a.ok for a in amd64] == [True] * 4, amd64
+    for answers in (arm64, loong64):
+        assert [(a.unit.source, a.ok) for a in answers] == [
+            ("asm.c", False),
+            ("both.S", True),
+            ("own.s", False),
+            ("plus.cc", True),
+        ]
+        assert answers[0].diagnostics[0].place == Place("asm.c", 1, 33)
+        assert not any(a.lost for a in answers)
+
+
+def test_flags_of_x86_are_for_x86(tmp_path: Path) -> None:
+    text = "#ifdef __AVX2__\nint avx;\n#else\n#error no avx\n#endif\n"
+    amd64, arm64, _loong64 = check(tree_of(tmp_path / "tree", {"a.c": text}), tmp_path, "-mavx2")
+    assert amd64[0].ok and not arm64[0].ok and arm64[0].diagnostics[0].place.line == 4
+
+
+def test_what_clang_writes_is_returned(tmp_path: Path) -> None:
+    tree = tree_of(tmp_path / "tree", {"a.c": "int answer(void) { return 42; }\n"})
+    work = work_of(tmp_path, kept=tmp_path / "kept")
+    asked = [Question(units_of(tree)[0], triple_of(work.platforms[0]), ("-O1", "-S", "-emit-llvm"), output=True)]
+    first = Compilers(tree, work).ask(asked)
+    assert b"ret i32 42" in first[0].output
+    assert Compilers(tree, work).ask(asked) == first
+
+
+def test_a_kept_answer_holds_while_nothing_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, kept = tmp_path / "tree", tmp_path / "kept"
+    files = {"a.c": '#include "a.h"\n', "inc/a.h": "int a;\n"}
+    first = check(tree_of(root, files), tmp_path, f"-I{root}/inc", kept=kept)
+    assert first[1][0].ok and first[1][0].read == ("a.c", "inc/a.h")
+    with monkeypatch.context() as patch:
+        patch.setattr(Compilers, "_run", lambda *_: pytest.fail("it was compiled again"))
+        assert check(SourceTree(root), tmp_path, f"-I{root}/inc", kept=kept) == first
+    (root / "inc/a.h").write_text("#error now\n")
+    assert not check(SourceTree(root), tmp_path, f"-I{root}/inc", kept=kept)[1][0].ok
+    (root / "a.h").write_text("int a;\n")
+    assert check(SourceTree(root), tmp_path, f"-I{root}/inc", kept=kept)[1][0].read == ("a.c", "a.h")
+
+
+def test_what_did_not_fit_into_the_time_is_lost_and_not_kept(tmp_path: Path) -> None:
+    tree = tree_of(tmp_path / "tree", {"a.c": "int a;\n"})
+    work = replace(work_of(tmp_path, kept=tmp_path / "kept"), budget=Budget(0))
+    answer = Compilers(tree, work).check(units_of(tree), work.baseline)[0]
+    assert answer.lost and not answer.ok
+    again = work_of(tmp_path, kept=tmp_path / "kept")
+    assert Compilers(tree, again).check(units_of(tree), again.baseline)[0].ok
+
+
+def test_a_source_sees_nothing_beside_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "secret.h").write_text("int secret;\n")
+    tree = tree_of(tmp_path / "tree", {"a.c": '#include "../secret.h"\n'})
+    assert not check(tree, tmp_path)[0][0].ok

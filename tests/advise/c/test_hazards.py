@@ -1,0 +1,195 @@
+"""What compiles and is otherwise on a platform: chars, undefined values, order, addresses, pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.advise.c.comparing import surveyed, told
+from tests.advise.c.test_hollow import both
+from tests.advise.c.trees import ARM, LOONG
+
+pytestmark = pytest.mark.tools
+
+
+def arm(code: str, certainty: str, place: str) -> set[tuple[str, str, str, str]]:
+    return {(ARM, code, certainty, place)}
+
+
+_GETOPT = """\
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  char c;
+  int n = 0;
+  while ((c = getopt(argc, argv, "ab")) != -1)
+    if (++n > 1000) { puts("endless"); return 1; }
+  return n;
+}
+"""
+
+
+def test_the_end_of_getopt_in_a_char_is_never_seen(tmp_path: Path) -> None:
+    said = surveyed(tmp_path, {"opt.c": _GETOPT})
+    assert told(said) == arm("XC-ADV-030", "certain", "opt.c:6")
+    assert "getopt" in said.findings[0].params["source"]
+
+
+@pytest.mark.parametrize("kind", ["int c", "signed char c"])
+def test_its_twins(tmp_path: Path, kind: str) -> None:
+    assert told(surveyed(tmp_path, {"opt.c": _GETOPT.replace("char c", kind)})) == set()
+
+
+def test_a_flag_of_the_build_makes_char_signed(tmp_path: Path) -> None:
+    assert told(surveyed(tmp_path, {"opt.c": _GETOPT}, words=("-fsigned-char",))) == set()
+
+
+@pytest.mark.parametrize(
+    ("body", "certainty"),
+    [
+        ("char c; while ((c = getchar()) != EOF) n += c;", "certain"),
+        ("char c; for (;;) { c = fgetc(stdin); if (c == EOF) break; n++; }", "certain"),
+        ("char c = fgetc(stdin); int v = c; while (v >= 0) { n++; v = getc(stdin); }", "certain"),
+        ("char c = getchar(); switch (c) { case -1: n = 4; break; default: n = 5; }", "certain"),
+        ("char *s = name; if (*s < 0) n = 3;", "guarded?"),
+        ("int v = table[n & 3]; if (v < 0) n = 3;", "certain"),
+        ("char c = *name; if (c == -1) n = 3;", "guarded?"),
+        ("n += steps[n & 1];", "guarded?"),
+    ],
+)
+def test_tests_of_a_negative_char(tmp_path: Path, body: str, certainty: str) -> None:
+    source = (
+        "#include <stdio.h>\nextern char *name;\nstatic const char table[4] = {1, -1, 2, -1};\n"
+        f"static const char steps[2] = {{-1, 1}};\nint f(int n) {{\n  {body}\n  return n + table[0] * 0 + steps[0] * 0;\n}}\n"
+    ).replace(" + table[0] * 0 + steps[0] * 0", "")
+    assert told(surveyed(tmp_path, {"f.c": source})) == arm("XC-ADV-030", certainty, "f.c:6")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "int c; while ((c = getchar()) != EOF) n++;",
+        "char c = *name; if (c < 0 || c > 127) n = 3;",
+        "char c = *name; if (c == 'x') n = 3;",
+        "unsigned char c = *name; if (c >= 0x80) n = 3;",
+        "signed char c = *name; if (c < 0) n = 3;",
+        "if ((unsigned char)*name >= 0x80) n = 3;",
+        "char *s = name; while (*s) n += *s++ == ' ';",
+        "if (*name >= '0' && *name <= '9') n = 3;",
+    ],
+)
+def test_tests_that_are_right_with_both(tmp_path: Path, body: str) -> None:
+    source = f"#include <stdio.h>\nextern char *name;\nint f(int n) {{\n  {body}\n  return n;\n}}\n"
+    assert told(surveyed(tmp_path, {"f.c": source})) == set()
+
+
+def test_a_value_that_only_x86_sets(tmp_path: Path) -> None:
+    source = "int f(int a) {\n  int r;\n#ifdef __x86_64__\n  r = a * 2;\n#endif\n  return r;\n}\n"
+    assert told(surveyed(tmp_path, {"f.c": source})) == both("XC-ADV-031", "certain", "f.c:6") | both(
+        "XC-ADV-020", "guarded?", "f.c:1"
+    )
+    good = source.replace("#endif", "#else\n  r = a + a;\n#endif")
+    (tmp_path / "twin").mkdir()
+    assert told(surveyed(tmp_path / "twin", {"f.c": good})) == set()
+
+
+_PUBLISHED = """\
+struct ring { int item; volatile int ready; };
+void put(struct ring *r, int v) {
+  r->item = v;
+  %s
+  r->ready = 1;
+}
+int get(struct ring *r) {
+  while (!r->ready) { }
+  %s
+  return r->item;
+}
+"""
+
+
+def test_data_behind_a_volatile_flag_is_open(tmp_path: Path) -> None:
+    assert told(surveyed(tmp_path, {"ring.c": _PUBLISHED % ("", "")})) == both("XC-ADV-033", "guarded?", "ring.c:5")
+    globals_ = "int item; volatile int ready;\nvoid put(int v) {\n  item = v;\n  ready = 1;\n}\n"
+    other = "extern int item; extern volatile int ready;\nint get(void) {\n  while (!ready) { }\n  return item;\n}\n"
+    (tmp_path / "two").mkdir()
+    said = surveyed(tmp_path / "two", {"put.c": globals_, "get.c": other})
+    assert told(said) == both("XC-ADV-033", "guarded?", "put.c:4")
+    assert said.findings[0].evidence["read_at"] == "get.c:3"
+
+
+def test_its_twins_with_barriers_or_without_a_reader(tmp_path: Path) -> None:
+    fence = "__atomic_thread_fence(__ATOMIC_SEQ_CST);"
+    assert told(surveyed(tmp_path, {"ring.c": _PUBLISHED % (fence, fence)})) == set()
+    atomic = (_PUBLISHED % ("", "")).replace("volatile int", "_Atomic int")
+    (tmp_path / "two").mkdir()
+    assert told(surveyed(tmp_path / "two", {"ring.c": atomic})) == set()
+    handler = (
+        "volatile int quit; int n;\nvoid stop(int s) { n = s; quit = 1; }\n"
+        "int run(void) { int k = 0; while (!quit) k++; return k; }\n"
+    )
+    (tmp_path / "three").mkdir()
+    assert told(surveyed(tmp_path / "three", {"quit.c": handler})) == set()
+
+
+def test_pointers_with_tags(tmp_path: Path) -> None:
+    source = """\
+#include <stdint.h>
+void *low47(uint64_t v) {
+  return (void *)(v & 0x7fffffffffffULL);
+}
+void *spread(uint64_t v) {
+  return (void *)((int64_t)(v << 16) >> 16);
+}
+void *low48(uint64_t v) {
+  return (void *)(v & 0xffffffffffffULL);
+}
+void *aligned(void *p) {
+  return (void *)((uintptr_t)p & ~(uintptr_t)15);
+}
+"""
+    assert told(surveyed(tmp_path, {"tag.c": source})) == arm("XC-ADV-034", "guarded?", "tag.c:3") | arm(
+        "XC-ADV-034", "guarded?", "tag.c:6"
+    )
+
+
+def test_pages_of_4096_bytes(tmp_path: Path) -> None:
+    source = """\
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int guard(char *p) {
+  return mprotect(p + 4096, 4096, PROT_NONE);
+}
+int writable(void *f) {
+  return mprotect((void *)((uintptr_t)f & ~4095UL), 1, PROT_READ | PROT_WRITE);
+}
+int right(char *p) {
+  long page = sysconf(_SC_PAGESIZE);
+  return mprotect(p + page, (size_t)page, PROT_NONE);
+}
+void *fresh(void) {
+  return mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+"""
+    said = surveyed(tmp_path, {"guard.c": source}, LOONG)
+    assert told(said) == {
+        (LOONG, "XC-ADV-035", "guarded?", "guard.c:5"),
+        (LOONG, "XC-ADV-035", "guarded?", "guard.c:8"),
+    }
+    assert {f.params["pages"] for f in said.findings} == {"16384"}
+
+
+def test_a_long_double_in_a_file(tmp_path: Path) -> None:
+    source = """\
+#include <stdio.h>
+void save(FILE *f, long double v) {
+  fwrite(&v, sizeof v, 1, f);
+}
+void right(FILE *f, long double v) {
+  double d = (double)v;
+  fwrite(&d, sizeof d, 1, f);
+}
+"""
+    assert told(surveyed(tmp_path, {"save.c": source})) == both("XC-ADV-036", "guarded?", "save.c:3")
