@@ -39,7 +39,13 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 """(importing room, imported room) that the floors do not allow, with the reason; one that is no longer needed has to go."""
 
 RUNNER = "tools/process.py"
-ALONE = ("advise/builds/stand_in.py", "advise/c/worker.py", "sandbox/backends/supervisor.py", "toolchain/jailer.py")
+ALONE = (
+    "advise/builds/stand_in.py",
+    "advise/c/worker.py",
+    "advise/python/evaluate.py",
+    "sandbox/backends/supervisor.py",
+    "toolchain/jailer.py",
+)
 """Run by themselves behind a wall, where nothing of the package can be imported."""
 
 FORKS = "inspect/side_by_side.py"

@@ -85,6 +85,12 @@ class Surveyed:
     parts: dict[str, list[Part]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
+    def join(self, other: Surveyed) -> None:
+        """Take over what another one says."""
+        for platform, parts in other.parts.items():
+            self.parts.setdefault(platform, []).extend(parts)
+        self.findings += other.findings
+
     def add(self, platforms: Iterable[str], part: Part) -> None:
         """Note a part for each of some platforms."""
         for platform in platforms:

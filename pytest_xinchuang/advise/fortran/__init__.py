@@ -1,0 +1,1 @@
+"""Fortran: compiled for both where there is a compiler for both."""
