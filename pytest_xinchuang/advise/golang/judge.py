@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.advise.golang.builds import NO_BODY, GoProblem, problems_in
+from pytest_xinchuang.advise.golang.hollow import hollow, real_ones
 from pytest_xinchuang.advise.golang.packages import GoPackage, Listing
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import Message, _, n_, verbatim
@@ -137,6 +138,7 @@ class Comparison:
             judged.found += self._explain(cause, stopped, self._pair(cgo=cgo))
         judged.found += self._notes(notes)
         judged.found += self._left_out()
+        judged.found += self._hollow()
         judged.found = _once(judged.found)
         return judged
 
@@ -368,13 +370,11 @@ class Comparison:
             package=verbatim(package.path),
             arch=arch,
         )
-        for importer in own:
+        if own:
+            first = sorted(own, key=lambda importer: importer.path not in stopped)
+            places = [self._import(importer, package.path) for importer in first]
             yield Found(
-                "XC-ADV-061",
-                Certainty.CERTAIN,
-                self._import(importer, package.path),
-                params | {"advice": advice},
-                evidence,
+                "XC-ADV-061", Certainty.CERTAIN, places[0], params | {"advice": advice}, {**evidence, "places": places}
             )
         if not own:
             advice = _("give it a file that is built for {arch}: its constraints leave out all of them", arch=arch)
@@ -396,6 +396,25 @@ class Comparison:
             advice = _("give it a file that is built for {arch}, or tell its users that it is of amd64", arch=self.arch)
             params = {"package": path, "packages": verbatim(path), "arch": self.arch, "advice": advice}
             yield Found("XC-ADV-061", Certainty.GUARDED, self._first_file(package), params, {"package": path})
+
+    def _hollow(self) -> Iterator[Found]:
+        """Functions of the tree that do something on amd64, and that only panic or refuse on the target."""
+        for path in self.packages:
+            base, target = self.base.listing.get(path), self.target.listing.get(path)
+            if base is None or target is None or not self._own(target):
+                continue
+            real = {
+                name
+                for file in sorted(set(base.files) - set(target.files))
+                for name in real_ones(self.text(Path(base.directory, file)) or "")
+            }
+            for file in sorted(set(target.files) - set(base.files)):
+                for one in hollow(self.text(Path(target.directory, file)) or "", real):
+                    certainty = Certainty.GUARDED if one.exported else Certainty.NOTE
+                    place = f"{self._named(Path(target.directory, file))}:{one.line}"
+                    yield Found(
+                        "XC-ADV-066", certainty, place, {"symbol": one.name, "arch": self.arch}, {"package": path}
+                    )
 
     def _dependency(self, package: GoPackage, stopped: list[str], target: Seen, said: str = "") -> Found:
         path, version = package.module

@@ -37,6 +37,14 @@ _ASSEMBLER = (b"asm!",)
 """What `cargo check` does not look into: only code generation hands it to an assembler."""
 
 
+_DROP_TARGET = """for word do
+    shift
+    case $word in --target=*) ;; *) set -- "$@" "$word" ;; esac
+done
+"""
+"""Takes the compiler's target, as rustc spells it, out of a command: the crate cc hands it to clang, zig cannot read it."""
+
+
 @dataclass
 class CargoJail:
     """Runs cargo over a copy of one tree.
@@ -71,12 +79,15 @@ class CargoJail:
         key = f"{self.version}\0{self.tree.root}"
         self.target_dir = kept / "cargo-target" / hashlib.sha256(key.encode()).hexdigest()[:16]
         self.zig_cache = kept / "zig"
+        # At a place of their own: what a build script has made is made again when its compiler is another.
+        self.bin = kept / "cargo-bin"
         self.home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
         for place in (
             self.home,
             self.target_dir,
             self.zig_cache,
-            *(self.here / n for n in ("tmp", "jail", "above", "bin")),
+            self.bin,
+            *(self.here / n for n in ("tmp", "jail", "above")),
         ):
             place.mkdir(parents=True, exist_ok=True)
         self._copy()
@@ -196,7 +207,7 @@ class CargoJail:
             Path(name) for name in ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
         )
         zig = find_zig()
-        roots = (*system, self.sysroot, Path(self.cargo).parent, *homes(zig, gnu=False), self.here / "bin")
+        roots = (*system, self.sysroot, Path(self.cargo).parent, *homes(zig, gnu=False), self.bin)
         env = plain_environment(tmp) | {
             "CARGO_HOME": str(self.home),
             "CARGO_TARGET_DIR": str(self.target_dir),
@@ -227,14 +238,13 @@ class CargoJail:
         under = target.replace("-", "_")
         env = {}
         for variable, words in (("CC", "cc"), ("CXX", "c++"), ("AR", "ar")):
-            place = self.here / "bin" / f"{under}-{words}"
+            place = self.bin / f"{under}-{triple.zig}-{words}"
             flags = "" if words == "ar" else f"-target {triple.zig} "
-            place.write_text(f'#!/bin/sh\nexec {shlex.quote(zig)} {words} {flags}"$@"\n', encoding="utf-8")
-            place.chmod(0o755)
+            _script(place, _DROP_TARGET + f'exec {shlex.quote(zig)} {words} {flags}"$@"\n')
             env[f"{variable}_{under}"] = str(place)
         if not target.startswith("x86_64"):
             # Code is generated, and nothing is linked: what links is another question, with other libraries.
-            place = self.here / "bin" / "no-linker"
+            place = self.bin / "no-linker"
             place.write_text(
                 '#!/bin/sh\nwhile [ $# -gt 1 ]; do [ "$1" = -o ] && : > "$2"; shift; done\n', encoding="utf-8"
             )
@@ -283,6 +293,17 @@ def flags_in(tree: SourceTree) -> list[tuple[str, int, str]]:
                 line = next((n for n, one in enumerate(text.splitlines(), 1) if word in one), 1)
                 found.append((name, line, word))
     return found
+
+
+def _script(place: Path, text: str) -> None:
+    """Write a shell script; one that is there already, and may be running, stays."""
+    text = f"#!/bin/sh\n{text}"
+    if place.is_file() and place.read_text(encoding="utf-8") == text:
+        return
+    part = place.with_name(f"{place.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.chmod(0o755)
+    part.replace(place)
 
 
 def _is_below(place: str, other: str) -> bool:

@@ -211,3 +211,10 @@ def test_a_module_that_is_not_here_is_no_fault_of_the_tree(advise: Advise) -> No
         }
     )
     assert found["loongson"].findings == () and found["loongson"].standing is Standing.OPEN
+
+
+def test_a_hollow_twin_may_stop_who_calls_it(advise: Advise) -> None:
+    hollow = '//go:build !amd64\n\npackage e\n\nfunc F() int {\n\tpanic("unsupported")\n}\n'
+    found = advise({"f_amd64.go": "package e\n\nfunc F() int {\n\treturn 1\n}\n", "f_other.go": hollow})["kunpeng"]
+    assert said(found, Certainty.GUARDED) == [("XC-ADV-066", "f_other.go:5")] == said(found)
+    assert found.standing is Standing.OPEN and found.parts[0].judged == 1

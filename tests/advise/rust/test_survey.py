@@ -155,3 +155,21 @@ def test_flags_that_only_one_architecture_knows(advise: Advise) -> None:
     assert advise(one).findings == ()
     one[".cargo/config.toml"] = flags.format("build").replace("haswell", "cortex-a57")
     assert ("XC-ADV-073", ".cargo/config.toml:2") not in said(advise(one))
+
+
+def test_c_of_a_build_script_is_compiled_for_the_target(advise: Advise) -> None:
+    """As the crate cc calls it: by CC_<target>, with a target that rustc knows."""
+    script = """use std::process::Command;
+
+fn main() {
+    let target = std::env::var("TARGET").unwrap();
+    let cc = std::env::var(format!("CC_{}", target.replace('-', "_"))).unwrap();
+    let out = std::env::var("OUT_DIR").unwrap();
+    let ours = format!("--target={target}");
+    assert!(Command::new(cc).args([&ours, "-c", "x.c", "-o", &format!("{out}/x.o")]).status().unwrap().success());
+}
+"""
+    files = {"src/lib.rs": "", "build.rs": script, "x.c": "#include <string.h>\nint f(void) { return 1; }\n"}
+    assert advise(files).standing is Standing.BUILDS
+    found = advise({**files, "x.c": "#include <immintrin.h>\nint f(void) { return 1; }\n"})
+    assert said(found) == [("XC-ADV-072", "build.rs")] and found.standing is Standing.OPEN
