@@ -32,6 +32,7 @@ class Part:
         by: what judged them, e.g. a compiler with its version.
         found: how the units were found, e.g. from compile_commands.json, or guessed.
         why: why the others were not judged -> how many.
+        guessed: the tree says how it is built, and that was not known: its units, and how they are compiled, are a guess.
     """
 
     name: Message
@@ -40,11 +41,12 @@ class Part:
     by: Message = NOTHING
     found: Message = NOTHING
     why: tuple[tuple[Message, int], ...] = ()
+    guessed: bool = False
 
     @property
     def whole(self) -> bool:
-        """Whether all of it was judged, and there was something to judge."""
-        return 0 < self.judged == self.total
+        """Whether all of it was judged as it is built, and there was something to judge."""
+        return 0 < self.judged == self.total and not self.guessed
 
 
 @dataclass(frozen=True)

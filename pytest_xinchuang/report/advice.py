@@ -167,6 +167,7 @@ def _part(part: Part) -> dict[str, Any]:
         "total": part.total,
         "by": _both(part.by),
         "found": _both(part.found),
+        "guessed": part.guessed,
         "not_judged": [{"why": _both(why), "number": n} for why, n in part.why],
     }
 

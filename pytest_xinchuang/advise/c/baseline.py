@@ -44,10 +44,14 @@ class Compiled:
 
 
 class Baseline:
-    """Compiles units for x86-64, each once."""
+    """Compiles units for x86-64, each once.
 
-    def __init__(self, compilers: Compilers, reader: Reader, triple: Triple) -> None:
-        self._compilers, self._reader, self._triple = compilers, reader, triple
+    Args:
+        triples: the x86-64s that there are; a unit that one of them compiles, x86-64 compiles, and the next are not asked.
+    """
+
+    def __init__(self, compilers: Compilers, reader: Reader, triples: Sequence[Triple]) -> None:
+        self._compilers, self._reader, self._triples = compilers, reader, triples
         self.host = HostHeaders(compilers.work.scratch, compilers.targets.lib)
         self._known: dict[tuple[Unit, bool], Compiled] = {}
 
@@ -70,7 +74,13 @@ class Baseline:
         ]
 
     def _ask(self, units: Sequence[Unit], words: tuple[str, ...], machine: bool) -> list[Answer]:
-        return self._compilers.ask([Question(unit, self._triple, (*CHECK, *words), machine=machine) for unit in units])
+        found: dict[Unit, Answer] = {}
+        for triple in self._triples:
+            # What is wrong with an older one may be its age alone, as where a function is not declared.
+            left = [unit for unit in units if unit not in found or found[unit].diagnostics or not found[unit].ok]
+            asked = [Question(unit, triple, (*CHECK, *words), machine=machine) for unit in left]
+            found |= dict(zip(left, self._compilers.ask(asked), strict=True))
+        return [found[unit] for unit in units]
 
     def _plain(self, units: Sequence[Unit], machine: bool) -> list[Compiled]:
         return [Compiled(unit, answer) for unit, answer in zip(units, self._ask(units, (), machine), strict=True)]

@@ -34,8 +34,8 @@ MOST_S = 3600
 """Seconds for one batch where the user gave no bound."""
 _SLACK_S = 30
 """Seconds in which the wall is built and taken down."""
-BATCH = 400
-"""Units that are asked about before it is told how far we are."""
+BATCH = 100
+"""Units that are asked about before their answers are kept, and it is told how far we are."""
 MOST_ERRORS = 5000
 """Errors after which clang stops: <immintrin.h> alone brings some 2,600 on another machine, and what follows counts too."""
 LARGEST_OUTPUT = 64 << 20
@@ -45,6 +45,9 @@ CHECK = ("-O0", "-c", "-Wimplicit-function-declaration", "-Wno-error=implicit-fu
 """Whole compilation without optimisation: what an assembler's statement says, and which features an intrinsic needs, is checked
 when code is made, and not by -fsyntax-only. A function that is not declared is a warning, as in GCC before 14: the linker
 decides."""
+
+OPTIMISED = ("-O2", *CHECK[1:])
+"""The same with the optimisation that most builds have."""
 
 _HOST = tuple(Path(name) for name in ("/usr", "/bin", "/lib", "/lib64"))
 """Where Python, and the headers of this host, find what they need."""
@@ -82,6 +85,7 @@ class Compilers:
     targets: Targets = field(init=False)
     _kept: Answers = field(init=False)
     _batches: int = field(default=0, init=False)
+    _known: dict[str, Answer] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.work.scratch.mkdir(parents=True, exist_ok=True)
@@ -114,8 +118,9 @@ class Compilers:
             key = self._key(question, argv)
             if key in missing:
                 missing[key].append(index)
-            elif (kept := self._kept.load(key, question.unit, question.triple)) is not None:
+            elif (kept := self._known.get(key) or self._kept.load(key, question.unit, question.triple)) is not None:
                 answers[index] = kept
+                self._remember(key, kept)
             else:
                 missing[key] = [index]
                 argvs[key] = argv
@@ -127,8 +132,13 @@ class Compilers:
             for key, answer in zip(part, made, strict=True):
                 if not answer.lost:
                     self._kept.store(key, answer)
+                    self._remember(key, answer)
                 answers |= dict.fromkeys(missing[key], answer)
         return [answers[index] for index in range(len(questions))]
+
+    def _remember(self, key: str, answer: Answer) -> None:
+        if not answer.output:
+            self._known[key] = answer
 
     def directory(self, unit: Unit) -> Path:
         """Where the compiler is run for a unit; the root where its own directory is not there."""

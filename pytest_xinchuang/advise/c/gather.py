@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_xinchuang.advise.c.database import databases, units_in
 from pytest_xinchuang.advise.c.guess import Guess
-from pytest_xinchuang.advise.c.units import Units
+from pytest_xinchuang.advise.c.units import Unit, Units
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.advise.work import Work
@@ -29,6 +29,7 @@ class Gatherer:
     def __init__(self, tree: SourceTree, work: Work, lib: Path, recorders: Sequence[Recorder] = ()) -> None:
         self._tree, self._work, self._lib, self._recorders = tree, work, lib, recorders
         self._same: Units | None = None
+        self._other: Guess | None = None
 
     def units(self, triple: Triple) -> Units:
         """The units for a triple; the same object for all triples where they are the same."""
@@ -50,5 +51,12 @@ class Gatherer:
         return Units(units, told, lost=lost)
 
     def _guessed(self) -> Units:
-        units = Guess(self._tree, self._lib).units()
-        return Units(units, _("guessed: every source, with no configuration"), guessed=True)
+        guess = Guess(self._tree, self._lib)
+        found = _("guessed: every source, with no configuration")
+        return Units(guess.units(), found, guessed=True, parts=guess.parts)
+
+    def another(self, units: Sequence[Unit]) -> list[Unit]:
+        """The same sources by another guess of where their headers are."""
+        if self._other is None:
+            self._other = Guess(self._tree, self._lib, popular=True)
+        return [self._other.unit(unit.source) for unit in units]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections import defaultdict
-from pathlib import Path
+from collections import Counter, defaultdict
+from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.advise.c.units import Unit, language_of
 from pytest_xinchuang.advise.tree import SourceTree
@@ -21,24 +21,39 @@ class Guess:
 
     Args:
         lib: the directory of zig's headers: a header that libc has is libc's, whatever lies in the tree.
+        popular: of several headers of one name, that one is taken whose directory has most of what the whole tree asks for; by
+            default the one that lies nearest to who asks.
     """
 
-    def __init__(self, tree: SourceTree, lib: Path) -> None:
-        self._tree = tree
-        self._lib = lib
+    def __init__(self, tree: SourceTree, lib: Path, *, popular: bool = False) -> None:
+        self._tree, self._lib, self._popular = tree, lib, popular
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for name in tree.files:
             self._by_name[name.rpartition("/")[2]].append(name)
 
     def units(self) -> tuple[Unit, ...]:
-        """Each source that no other source includes."""
-        sources = [name for name in self._tree.files if language_of(name)]
-        included = {
-            found for name in self._tree.files if _may_include(name) for found in self._included(name).values() if found
-        }
-        return tuple(self._unit(name) for name in sources if name not in included)
+        """Each source, those that others include among them."""
+        return tuple(self.unit(name) for name in self._tree.files if language_of(name))
 
-    def _unit(self, source: str) -> Unit:
+    @functools.cached_property
+    def parts(self) -> frozenset[str]:
+        """Sources that other files include: they may be parts of these alone, or units of their own too."""
+        names = [name for name in self._tree.files if _may_include(name)]
+        return frozenset(f for name in names for f in self._included(name).values() if f and language_of(f))
+
+    @functools.cached_property
+    def _asked(self) -> Counter[str]:
+        """Directory -> how many headers are asked for that it may be the place of."""
+        found: Counter[str] = Counter()
+        for name in self._tree.files:
+            if _may_include(name):
+                for header in dict.fromkeys(q or a for q, a in _INCLUDE.findall(self._tree.text(name) or "")):
+                    plain = os.path.normpath(header)
+                    found.update(f.removesuffix(plain) for f in self._ends(plain))
+        return found
+
+    def unit(self, source: str) -> Unit:
+        """A source as a unit."""
         language = language_of(source)
         assert language is not None
         words: list[str] = []
@@ -78,8 +93,13 @@ class Guess:
             return beside
         if self._of_libc(header):
             return None
-        ends = [f for f in self._by_name.get(plain.rpartition("/")[2], ()) if f == plain or f.endswith(f"/{plain}")]
-        return max(ends, key=lambda f: (_alike(f, name), -f.count("/"), f), default=None)
+        weight = self._asked if self._popular else Counter[str]()
+        order = functools.partial(_order, name=name, plain=plain, weight=weight)
+        return max(self._ends(plain), key=order, default=None)
+
+    def _ends(self, plain: str) -> list[str]:
+        """The files whose names end so."""
+        return [f for f in self._by_name.get(plain.rpartition("/")[2], ()) if f == plain or f.endswith(f"/{plain}")]
 
     @functools.lru_cache(None)  # noqa: B019
     def _of_libc(self, header: str) -> bool:
@@ -107,6 +127,10 @@ def _may_include(name: str) -> bool:
     )
 
 
+def _order(file: str, name: str, plain: str, weight: Counter[str]) -> tuple[int, int, int, str]:
+    return weight[file.removesuffix(plain)], _alike(file, name), -file.count("/"), file
+
+
 def _alike(one: str, other: str) -> int:
     """How many directories two names begin with together."""
-    return len(os.path.commonpath([f"/{one}", f"/{other}"]).split("/"))
+    return len(PurePosixPath(os.path.commonpath([f"/{one}", f"/{other}"])).parts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
 from pytest_xinchuang.advise.c.compiler import CHECK, Compilers, Question
@@ -13,33 +14,63 @@ MAY_BE_LIBC = frozenset({Kind.OTHER, Kind.UNDECLARED, Kind.HEADER, Kind.TYPE, Ki
 """Kinds that a libc can bring about."""
 
 
+@dataclass(frozen=True)
+class Failing:
+    """A unit that fails by a cause.
+
+    Attributes:
+        words: flags beyond its own.
+    """
+
+    cause: Cause
+    unit: Unit
+    words: tuple[str, ...]
+
+
+@dataclass
+class _Search:
+    """Between which versions of glibc a cause goes away: the second numbers of one with it, and of one without."""
+
+    low: int
+    high: int
+
+
 def since(
-    compilers: Compilers, reader: Reader, cause: Cause, unit: Unit, triple: Triple, words: tuple[str, ...], newest: str
-) -> str:
-    """The libc with which a unit no longer fails by a cause, e.g. "glibc 2.38"; "" where no libc helps.
+    compilers: Compilers, reader: Reader, failing: Sequence[Failing], triple: Triple, newest: str
+) -> dict[Failing, str]:
+    """The libc with which units no longer fail by their causes, e.g. "glibc 2.38"; those that no libc helps are not in it.
 
     Args:
-        words: flags beyond its own.
         newest: the glibc of x86-64 that it is compared with.
     """
-    if cause.kind not in MAY_BE_LIBC:
-        return ""
 
-    def fails(version: str) -> bool:
-        other = replace(triple, libc="glibc", libc_version=version)
-        answer = compilers.ask([Question(unit, other, (*CHECK, *words))])[0]
-        return bool(answer.lost) or any(c.key == cause.key for c in reader.causes(answer))
+    def without(asked: Sequence[tuple[Failing, int]]) -> list[bool]:
+        """Whether each of them goes away with that version."""
+        questions = [
+            Question(f.unit, replace(triple, libc="glibc", libc_version=f"2.{minor}"), (*CHECK, *f.words))
+            for f, minor in asked
+        ]
+        answers = compilers.ask(questions)
+        return [
+            not answer.lost and all(c.key != f.cause.key for c in reader.causes(answer))
+            for (f, _minor), answer in zip(asked, answers, strict=True)
+        ]
 
     own = _minor(triple.libc_version or NEWEST_GLIBC) if triple.libc == "glibc" else 0
-    low, high = own, _minor(newest)
-    if high <= low or fails(newest):
-        return ""
+    last = _minor(newest)
+    possible = [f for f in failing if f.cause.kind in MAY_BE_LIBC] if last > own else []
+    gone = without([(f, last) for f in possible])
+    helped = [f for f, away in zip(possible, gone, strict=True) if away]
     if triple.libc != "glibc":
-        return "glibc"
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fails(f"2.{middle}") else (low, middle)
-    return f"glibc 2.{high}"
+        return dict.fromkeys(helped, "glibc")
+    searches = {f: _Search(own, last) for f in helped}
+    while open_ := [(f, (s.low + s.high) // 2) for f, s in searches.items() if s.high - s.low > 1]:
+        for (f, middle), away in zip(open_, without(open_), strict=True):
+            if away:
+                searches[f].high = middle
+            else:
+                searches[f].low = middle
+    return {f: f"glibc 2.{s.high}" for f, s in searches.items()}
 
 
 def _minor(version: str) -> int:

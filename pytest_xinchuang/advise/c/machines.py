@@ -8,7 +8,7 @@ from pytest_xinchuang.advise.c.sources import words_of
 from pytest_xinchuang.core.platform import Arch, Architecture
 
 _WORDS = {
-    Arch.AMD64: r"x86(?:_?(?:64|32|simd|asm))?|i[3-6]86|ia32|intel|amd|amd64|x64|mmx|s?sse\d*|sse\d_?\d|sse4[12a]|avx\w*|"
+    Arch.AMD64: r"\w*x86\w*|i[3-6]86|ia32|intel|amd|amd64|x64|mmx|s?sse\d*|sse\d_?\d|sse4[12a]|avx\w*|"
     r"fma\d?|bmi\d?|pclmul(?:qdq)?|aesni|shani|vaes|xop|ymm|zmm|haswell|westmere|skylake|icelake|amx|gfni",
     Arch.ARM64: r"arm\d*|arm(?:v\d\w*|64|hf|el)|aarch64\w*|neon(?:64)?|asimd|sve\d?|sme\d?|a64",
     Arch.LOONG64: r"loong(?:arch|son)?(?:64|32)?|lsx|lasx|la(?:64|464|664)",

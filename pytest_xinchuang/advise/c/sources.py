@@ -100,6 +100,8 @@ class Text:
             return bool(_ASM.search(macro.text))
         for above in range(number - 1, max(0, number - _STATEMENT), -1):
             line = _COMMENT.sub("", self.line(above)).rstrip()
+            if self.macro(above) is not None:
+                return False
             if _ASM.search(line):
                 return not line.endswith(";")
             if line.endswith((";", "}")):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from pytest_xinchuang.advise.c.baseline import Baseline, Compiled
 from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
 from pytest_xinchuang.advise.c.certainty import CERTAINTIES, Doubt, Doubted, Doubts, Needed
-from pytest_xinchuang.advise.c.compiler import CHECK, Compilers, Question
+from pytest_xinchuang.advise.c.compiler import CHECK, OPTIMISED, Compilers, Question
 from pytest_xinchuang.advise.c.database import databases
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.flags import flags_of_one_machine
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
-from pytest_xinchuang.advise.c.libc import since
+from pytest_xinchuang.advise.c.libc import Failing, since
 from pytest_xinchuang.advise.c.units import Units, language_of
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
@@ -35,6 +35,26 @@ UNREAD = {
     ".ispc": "ISPC",
 }
 """Ends of names of sources that this compiler is not asked about -> what they are."""
+
+BUILDS = (
+    "CMakeLists.txt",
+    "meson.build",
+    "configure*",
+    "[Mm]akefile*",
+    "GNUmakefile",
+    "*.mk",
+    "*.pro",
+    "SConstruct",
+    "wscript",
+    "xmake.lua",
+    "BUILD",
+    "BUILD.*",
+    "build.ninja",
+    "setup.py",
+    "binding.gyp",
+    "*.spec",
+)
+"""Names of files that say how a tree is built: where there is one, to compile each source without configuration is a guess."""
 
 CODES = {
     Kind.INTRINSICS: "XC-ADV-002",
@@ -78,6 +98,20 @@ class _Group:
     stubbed: bool = False
 
 
+@dataclass(frozen=True)
+class _Told:
+    """A finding, for every platform of a triple."""
+
+    code: str
+    certainty: Certainty
+    place: str
+    params: Mapping[str, str]
+    evidence: Mapping[str, object]
+
+    def of(self, platform: str) -> Finding:
+        return Finding(self.code, self.certainty, self.place, platform, self.params, self.evidence)
+
+
 class CSurvey:
     """Compiles each unit for x86-64 and for each platform, and tells what only the platform refuses.
 
@@ -106,7 +140,9 @@ class _Judging:
         self._compilers = Compilers(tree, work)
         self._reader = Reader(tree, self._compilers.targets.lib)
         self._gatherer = Gatherer(tree, work, self._compilers.targets.lib, recorders)
-        self._baseline = Baseline(self._compilers, self._reader, work.baseline)
+        # What an older glibc of x86-64 compiles, as a platform has it, need not be compiled with a newer one too.
+        older = [triple for p in work.platforms if (triple := triple_of(p)).arch is Arch.AMD64]
+        self._baseline = Baseline(self._compilers, self._reader, list(dict.fromkeys([*older[:1], work.baseline])))
         architectures = {Arch.AMD64: work.baseline.architecture, **{p.arch: p.architecture for p in work.platforms}}
         self._doubts = Doubts(tree, self._reader, architectures, needed)
 
@@ -119,16 +155,10 @@ class _Judging:
             units = self._gatherer.units(triple)
             part, findings = self._judge(triple, units)
             said.add(platforms, part)
-            said.findings += [
-                Finding(code, certainty, place, platform, params, evidence)
-                for platform in platforms
-                for code, certainty, place, params, evidence in findings
-            ]
+            said.findings += [told.of(platform) for platform in platforms for told in findings]
         return said
 
-    def _judge(
-        self, triple: Triple, units: Units
-    ) -> tuple[Part, list[tuple[str, Certainty, str, dict[str, str], dict[str, object]]]]:
+    def _judge(self, triple: Triple, units: Units) -> tuple[Part, list[_Told]]:
         compiled = self._on_x86(units)
         own = units.own or triple.arch is Arch.AMD64
         asked = [Question(c.unit, triple, (*CHECK, *c.words), machine=own) for c in compiled]
@@ -136,11 +166,13 @@ class _Judging:
         why = self._unread()
         if units.lost:
             why[_("its source is not there, or its command cannot be understood")] += units.lost
-        judged = 0
+        judged = parts = 0
         groups: dict[tuple[object, ...], _Group] = {}
         for mine, answer in zip(compiled, answers, strict=True):
             causes = self._reader.causes(answer)
-            if answer.lost:
+            if mine.unit.source in units.parts and not answer.ok and not mine.answer.ok:
+                parts += 1  # of those that include it
+            elif answer.lost:
                 why[answer.lost] += 1
             elif mine.stubs:
                 why[mine.why(self._reader)] += 1
@@ -150,15 +182,21 @@ class _Judging:
                 self._note(groups, mine, answer, self._beyond(causes, mine), units)
             else:
                 why[mine.why(self._reader)] += 1
-        total = len(units.units) + sum(self._unread().values()) + units.lost
+        total = len(units.units) - parts + sum(self._unread().values()) + units.lost
         if not total:
             headers = sum(f.endswith(HEADERS) for f in self._tree.files)
             why[_("there are headers and no source that includes them")] += headers
             total = headers
         part = Part(
-            _("C and C++"), judged, total, by=self._compilers.by, found=units.found, why=tuple(why.most_common())
+            _("C and C++"),
+            judged,
+            total,
+            by=self._compilers.by,
+            found=units.found,
+            why=tuple(why.most_common()),
+            guessed=units.guessed and bool(self._tree.named(*BUILDS)),
         )
-        findings = [self._finding(group, triple) for group in groups.values()]
+        findings = self._findings(list(groups.values()), triple, machine=own)
         if not own:
             findings += self._of_flags(triple, units)
         return part, findings
@@ -166,7 +204,7 @@ class _Judging:
     def _on_x86(self, units: Units) -> list[Compiled]:
         """Each unit as x86-64 compiles it: its own there, where a build for x86-64 has one of the same source."""
         if not units.own:
-            return self._baseline.compile(units.units, machine=True)
+            return self._guessed_again(self._baseline.compile(units.units, machine=True), units)
         there = self._gatherer.units(self._work.baseline)
         of_source = {unit.source: unit for unit in there.units} if there.own else {}
         pairs = [(unit, of_source.get(unit.source)) for unit in units.units]
@@ -177,6 +215,13 @@ class _Judging:
             one = next(alone) if other is None else next(known)
             found.append(Compiled(unit, one.answer, one.words, one.stubs, one.stubbed))
         return found
+
+    def _guessed_again(self, compiled: list[Compiled], units: Units) -> list[Compiled]:
+        """Where units are a guess and x86-64 does not compile one, another guess may do better."""
+        failed = [c.unit for c in compiled if units.guessed and not c.answer.ok and not c.answer.lost]
+        others = [unit for unit in self._gatherer.another(failed) if unit not in failed]
+        better = {c.unit.source: c for c in self._baseline.compile(others, machine=True) if c.answer.ok}
+        return [better.get(c.unit.source, c) for c in compiled]
 
     def _unread(self) -> Counter[Message]:
         """Sources of languages that this compiler is not asked about."""
@@ -200,55 +245,68 @@ class _Judging:
         for cause in causes:
             doubted = self._doubts.of(cause, answer, units)
             stubbed = bool(mine.stubs)
-            group = groups.setdefault((*cause.key, stubbed), _Group(cause, mine, doubted, stubbed=stubbed))
+            # A source that a build leaves out is one matter, whatever is wrong with it.
+            alone = doubted.doubt is Doubt.MACHINE
+            key = (OF_MACHINE, mine.unit.source, stubbed) if alone else (*cause.key, stubbed)
+            group = groups.setdefault(key, _Group(cause, mine, doubted, stubbed=stubbed))
             if doubted.doubt is Doubt.NONE and group.doubted.doubt is not Doubt.NONE:
                 group.doubted, group.first = doubted, mine
             group.units[mine.unit.source] = None
 
-    def _finding(self, group: _Group, triple: Triple) -> tuple[str, Certainty, str, dict[str, str], dict[str, object]]:
+    def _findings(self, groups: Sequence[_Group], triple: Triple, *, machine: bool) -> list[_Told]:
+        """What is said of each group; a few more compilations tell what a libc or an optimiser has to do with it."""
+        plain = [g for g in groups if not g.stubbed and g.doubted.doubt is Doubt.NONE]
+        failing = {id(g): Failing(g.cause, g.first.unit, g.first.words) for g in plain}
+        newest = self._work.baseline.libc_version
+        libc = since(self._compilers, self._reader, list(dict.fromkeys(failing.values())), triple, newest)
+        statements = [g for g in plain if g.cause.kind is Kind.ASSEMBLY]
+        asked = [Question(g.first.unit, triple, (*OPTIMISED, *g.first.words), machine=machine) for g in statements]
+        dead = {id(g) for g, answer in zip(statements, self._compilers.ask(asked), strict=True) if answer.ok}
+        found = []
+        for group in groups:
+            told = self._told(group)
+            if id(group) in dead:
+                # No code is left of it once code is optimised, as most builds have it.
+                told = replace(told, certainty=Certainty.GUARDED)
+            elif id(group) in failing and (version := libc.get(failing[id(group)])):
+                told = replace(told, code=OF_LIBC, params={**told.params, "libc": version})
+            found.append(told)
+        return found
+
+    def _told(self, group: _Group) -> _Told:
         cause, doubted = group.cause, group.doubted
-        certainty = CERTAINTIES[doubted.doubt]
-        code = CODES[cause.kind]
-        params = {
-            "error": cause.text,
-            "units": str(len(group.units)),
-            "name": cause.name,
-            "unit": group.first.unit.source,
-        }
+        code, certainty = CODES[cause.kind], CERTAINTIES[doubted.doubt]
         if group.stubbed:
             code, certainty = OF_STUBS, Certainty.GUARDED
         elif doubted.doubt is Doubt.MACHINE:
             code = OF_MACHINE
         elif doubted.doubt is Doubt.CONFIGURATION:
             code = OF_CONFIGURATION
-        elif libc := since(
-            self._compilers,
-            self._reader,
-            cause,
-            group.first.unit,
-            triple,
-            group.first.words,
-            self._work.baseline.libc_version,
-        ):
-            code = OF_LIBC
-            params["libc"] = libc
-        params["about"] = doubted.about
-        place = f"{cause.place.file}:{cause.place.line}" if cause.place.line else cause.place.file
-        evidence: dict[str, object] = {
+        params = {
+            "error": cause.text,
+            "units": str(len(group.units)),
+            "name": cause.name,
+            "unit": group.first.unit.source,
+            "about": doubted.about,
+        }
+        evidence = {
             "cause": cause.kind.value,
             "compiler": cause.text,
             "doubt": doubted.doubt.value,
             "units": list(group.units)[:_SHOWN],
         }
-        return code, certainty, place, params, evidence
+        place = f"{cause.place.file}:{cause.place.line}" if cause.place.line else cause.place.file
+        return _Told(code, certainty, place, params, evidence)
 
-    def _of_flags(
-        self, triple: Triple, units: Units
-    ) -> list[tuple[str, Certainty, str, dict[str, str], dict[str, object]]]:
-        found = []
+    def _of_flags(self, triple: Triple, units: Units) -> list[_Told]:
         names = databases(self._tree)
-        for flag in flags_of_one_machine(self._compilers, units.units, triple):
-            params = {"flag": flag.flag, "units": str(flag.units)}
-            evidence: dict[str, object] = {"refused": flag.refused}
-            found.append((OF_FLAGS, Certainty.GUARDED, names[0] if names else flag.first, params, evidence))
-        return found
+        return [
+            _Told(
+                OF_FLAGS,
+                Certainty.GUARDED,
+                names[0] if names else flag.first,
+                {"flag": flag.flag, "units": str(flag.units)},
+                {"refused": flag.refused},
+            )
+            for flag in flags_of_one_machine(self._compilers, units.units, triple)
+        ]

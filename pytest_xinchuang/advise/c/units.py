@@ -57,8 +57,9 @@ class Units:
 
     Attributes:
         found: how they were found: from compile_commands.json, by running make, guessed.
-        guessed: nothing of the tree's own says how they are compiled: what fails may fail by our guess.
+        guessed: nothing of the tree's own was seen to say how they are compiled.
         own: they are those of a build for this very triple, and not of one for another machine.
+        parts: sources among them that others include: what does not compile alone is no unit.
         lost: how many more there are whose source is not there or whose command cannot be understood.
     """
 
@@ -67,3 +68,4 @@ class Units:
     guessed: bool = False
     own: bool = False
     lost: int = 0
+    parts: frozenset[str] = frozenset()

@@ -174,7 +174,9 @@ def test_what_the_platform_alone_compiles_is_judged(tmp_path: Path) -> None:
     assert [part.judged for parts in said.parts.values() for part in parts] == [1, 0]
 
 
-@pytest.mark.parametrize("name", ["src/x86/fast.c", "fast_sse2.c", "amd64/fast.c", "fast-x86_64.c"])
+@pytest.mark.parametrize(
+    "name", ["src/x86/fast.c", "fast_sse2.c", "amd64/fast.c", "fast-x86_64.c", "fast_x86dispatch.c"]
+)
 def test_a_file_named_for_a_machine_may_be_left_out(name: str, tmp_path: Path) -> None:
     text = "#include <emmintrin.h>\n"
     told, _said = survey(tree_of(tmp_path / "tree", {name: text}), tmp_path, ARM)
