@@ -33,11 +33,11 @@ class CodeSurvey:
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         # What another survey has laid into its scratch directory is its own.
-        work = replace(work, scratch=work.scratch / self.name)
+        asked, work = work, replace(work, scratch=work.scratch / self.name)
         compilers = Compilers(tree, work)
         lib = compilers.targets.lib
-        gatherer = Gatherer(tree, work, lib, self._recorders)
-        base = Baseline(compilers, Reader(tree, lib), work.baseline)
+        gatherer = Gatherer(tree, asked, lib, self._recorders)
+        base = Baseline(compilers, Reader(tree, lib), [work.baseline])
 
         def words(units: Sequence[Unit]) -> list[tuple[str, ...]]:
             return [() if c.stubs else c.words for c in base.compile(units, machine=True)]
