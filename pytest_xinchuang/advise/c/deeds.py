@@ -14,6 +14,7 @@ from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
 from pytest_xinchuang.advise.c.machines import machines_of
 from pytest_xinchuang.advise.c.pairs import AS_WRITTEN, Pairs
 from pytest_xinchuang.advise.c.programs import programs
+from pytest_xinchuang.advise.c.sources import Text
 from pytest_xinchuang.advise.c.trial import tried
 from pytest_xinchuang.advise.c.units import Language, Unit, Units
 from pytest_xinchuang.advise.c.warned import WARNINGS
@@ -46,6 +47,7 @@ class Deeds:
     compilers: Compilers
     units: Callable[[Triple], Units]
     words: Callable[[Sequence[Unit]], Sequence[tuple[str, ...]]] = lambda units: [()] * len(units)
+    _texts: dict[str, Text] = field(default_factory=dict)
 
     def surveyed(self) -> Surveyed:
         """What is said of each platform.
@@ -76,7 +78,7 @@ class Deeds:
         )
         here = self._ir(written, triple, (*AS_WRITTEN, *WARNINGS), own=own)
         here += [Answer(u, triple, ok=False) for u in alone]
-        pairs = Pairs(triple, base, here)
+        pairs = Pairs(triple, base, here, self._conditions)
         both = sum(pair.both for pair in pairs)
         part = Part(
             _("what C and C++ code does"),
@@ -95,7 +97,7 @@ class Deeds:
         for number, pair in enumerate(pairs):
             empty[number] = hollow.candidates(pair)
             accesses += hazards.accesses(pair)
-            for variable in hollow.unset(pair, triple.arch):
+            for variable in hollow.unset(pairs, pair):
                 told.add(_unset(variable))
             for sign in signs.signs(pair):
                 told.add(_sign(sign))
@@ -165,6 +167,11 @@ class Deeds:
             )
             for each in found:
                 said.findings += [_missing(each, p, triple) for p in group]
+
+    def _conditions(self, file: str, line: int) -> frozenset[str]:
+        if file not in self._texts:
+            self._texts[file] = Text(self.tree.text(file) or "")
+        return self._texts[file].conditions(line)
 
     def _outside(self, answers: Sequence[Answer]) -> list[str]:
         """The headers of libraries that units read."""

@@ -147,7 +147,7 @@ def _of(pairs: Pairs, pair: Pair, names: Sequence[str]) -> Iterator[Empty]:
             and not any(i.callee and not i.callee.startswith("llvm.") for i in other.instructions)
         ):
             continue  # the same statements: what differs is how the two machines hand over structures
-        forgotten = own <= theirs
+        forgotten = pairs.forgotten(here, function, base, other)
         judged = _judged(does, what, other, users, forgotten)
         if judged is not None:
             code, certainty = judged
@@ -235,7 +235,7 @@ class Unset:
         return mend(self.purposes, self.arch)
 
 
-def unset(pair: Pair, arch: Arch) -> Iterator[Unset]:
+def unset(pairs: Pairs, pair: Pair) -> Iterator[Unset]:
     """The variables of a unit that only x86-64 sets, in functions that do other things as well."""
     if pair.here is None or pair.base is None:
         return
@@ -245,13 +245,15 @@ def unset(pair: Pair, arch: Arch) -> Iterator[Unset]:
         if other is None or not _MACHINE.search(other.body) or hollow(function) is not None:
             continue
         for local in (i.result for i in other.instructions if i.code == "alloca" and i.result):
-            yield from _unset(here, function, base, other, local, arch)
+            yield from _unset(pairs, here, function, base, other, local)
 
 
 _MACHINE = re.compile(r"\basm |@llvm\.(?:x86|readcyclecounter)")
 
 
-def _unset(here: Module, function: Function, base: Module, other: Function, local: str, arch: Arch) -> Iterator[Unset]:
+def _unset(
+    pairs: Pairs, here: Module, function: Function, base: Module, other: Function, local: str
+) -> Iterator[Unset]:
     constants, loads = constants_in(function, local), loads_of(function, local)
     if constants is None or len(constants) != 1 or not loads:
         return
@@ -263,10 +265,10 @@ def _unset(here: Module, function: Function, base: Module, other: Function, loca
     file, line = here.spot(loads[0][1])
     if not uses or uses <= {Use.CONDITION} or not in_tree(file):
         return
-    forgotten = here.lines(function) <= base.lines(other)
+    forgotten = pairs.forgotten(here, function, base, other)
     sure = forgotten and Use.DATA in uses and not uses & {Use.CONDITION} and any(function.always(b) for b, _i in loads)
     words = tuple(" ".join((i.assembler or i.callee).split()) for i in writers)
     yield Unset(
         Certainty.CERTAIN if sure else Certainty.GUARDED, place_of(file, line), here.title(function),
-        local.strip('%"').partition(".addr")[0], min(constants), words[:6], does, arch,
+        local.strip('%"').partition(".addr")[0], min(constants), words[:6], does, pairs.arch,
     )  # fmt: skip

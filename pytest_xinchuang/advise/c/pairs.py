@@ -6,7 +6,7 @@ import functools
 import posixpath
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_xinchuang.advise.c.diagnostics import Answer
@@ -83,10 +83,18 @@ class Pairs(Sequence[Pair]):
     Args:
         base: answers with IR for x86-64, in the order of the units.
         here: those for the triple.
+        conditions: the macros that decide whether a line of a file of the tree is compiled.
     """
 
-    def __init__(self, triple: Triple, base: Sequence[Answer], here: Sequence[Answer]) -> None:
+    def __init__(
+        self,
+        triple: Triple,
+        base: Sequence[Answer],
+        here: Sequence[Answer],
+        conditions: Callable[[str, int], frozenset[str]] = lambda _file, _line: frozenset(),
+    ) -> None:
         self.triple = triple
+        self._conditions = conditions
         self._pairs = tuple(Pair(b.unit, _side(b), _side(h)) for b, h in zip(base, here, strict=True))
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
@@ -108,6 +116,19 @@ class Pairs(Sequence[Pair]):
         index = self._definers.get(name)
         side = None if index is None else self._pairs[index].base
         return side.module if side else None
+
+    def forgotten(self, here: Module, function: Function, base: Module, other: Function) -> bool:
+        """Whether lines of a function are compiled for x86-64 alone, and nobody wrote any for other machines in their place.
+
+        A line that x86-64 never comes to, and that stands below no condition of its own, was not written for others.
+        """
+        if here.place(function) != base.place(other):
+            return False
+        own, theirs = here.lines(function), base.lines(other)
+        file, line = here.place(function)
+        around = self._conditions(posixpath.normpath(file), line)
+        alone = all(self._conditions(posixpath.normpath(f), n) <= around for f, n in own - theirs)
+        return alone and not theirs <= own
 
     def users(self, name: str, only: Pair | None = None) -> Iterator[tuple[Pair, Module, Function, str, Instruction]]:
         """Where the platform's code names a function or variable: in one unit, or in all."""

@@ -36,52 +36,47 @@ def test_the_end_of_getopt_in_a_char_is_never_seen(tmp_path: Path) -> None:
     assert "getopt" in said.findings[0].params["source"]
 
 
-@pytest.mark.parametrize("kind", ["int c", "signed char c"])
-def test_its_twins(tmp_path: Path, kind: str) -> None:
-    assert told(surveyed(tmp_path, {"opt.c": _GETOPT.replace("char c", kind)})) == set()
+def test_its_twins(tmp_path: Path) -> None:
+    kinds = ("int c", "signed char c")
+    assert told(surveyed(tmp_path, {f"opt{n}.c": _GETOPT.replace("char c", k) for n, k in enumerate(kinds)})) == set()
 
 
 def test_a_flag_of_the_build_makes_char_signed(tmp_path: Path) -> None:
     assert told(surveyed(tmp_path, {"opt.c": _GETOPT}, words=("-fsigned-char",))) == set()
 
 
-@pytest.mark.parametrize(
-    ("body", "certainty"),
-    [
-        ("char c; while ((c = getchar()) != EOF) n += c;", "certain"),
-        ("char c; for (;;) { c = fgetc(stdin); if (c == EOF) break; n++; }", "certain"),
-        ("char c = fgetc(stdin); int v = c; while (v >= 0) { n++; v = getc(stdin); }", "certain"),
-        ("char c = getchar(); switch (c) { case -1: n = 4; break; default: n = 5; }", "certain"),
-        ("char *s = name; if (*s < 0) n = 3;", "guarded?"),
-        ("int v = table[n & 3]; if (v < 0) n = 3;", "certain"),
-        ("char c = *name; if (c == -1) n = 3;", "guarded?"),
-        ("n += steps[n & 1];", "guarded?"),
-    ],
+_WRONG = (
+    ("char c; while ((c = getchar()) != EOF) n += c;", "certain"),
+    ("char c; for (;;) { c = fgetc(stdin); if (c == EOF) break; n++; }", "certain"),
+    ("char c = fgetc(stdin); int v = c; while (v >= 0) { n++; v = getc(stdin); }", "certain"),
+    ("char c = getchar(); switch (c) { case -1: n = 4; break; default: n = 5; }", "certain"),
+    ("char *s = name; if (*s < 0) n = 3;", "guarded?"),
+    ("int v = table[n & 3]; if (v < 0) n = 3;", "certain"),
+    ("char c = *name; if (c == -1) n = 3;", "guarded?"),
+    ("n += steps[n & 1];", "guarded?"),
 )
-def test_tests_of_a_negative_char(tmp_path: Path, body: str, certainty: str) -> None:
-    source = (
+_RIGHT = (
+    "int c; while ((c = getchar()) != EOF) n++;",
+    "char c = *name; if (c < 0 || c > 127) n = 3;",
+    "char c = *name; if (c == 'x') n = 3;",
+    "unsigned char c = *name; if (c >= 0x80) n = 3;",
+    "signed char c = *name; if (c < 0) n = 3;",
+    "if ((unsigned char)*name >= 0x80) n = 3;",
+    "char *s = name; while (*s) n += *s++ == ' ';",
+    "if (*name >= '0' && *name <= '9') n = 3;",
+)
+
+
+def test_tests_of_a_negative_char(tmp_path: Path) -> None:
+    head = (
         "#include <stdio.h>\nextern char *name;\nstatic const char table[4] = {1, -1, 2, -1};\n"
-        f"static const char steps[2] = {{-1, 1}};\nint f(int n) {{\n  {body}\n  return n + table[0] * 0 + steps[0] * 0;\n}}\n"
-    ).replace(" + table[0] * 0 + steps[0] * 0", "")
-    assert told(surveyed(tmp_path, {"f.c": source})) == arm("XC-ADV-030", certainty, "f.c:6")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "int c; while ((c = getchar()) != EOF) n++;",
-        "char c = *name; if (c < 0 || c > 127) n = 3;",
-        "char c = *name; if (c == 'x') n = 3;",
-        "unsigned char c = *name; if (c >= 0x80) n = 3;",
-        "signed char c = *name; if (c < 0) n = 3;",
-        "if ((unsigned char)*name >= 0x80) n = 3;",
-        "char *s = name; while (*s) n += *s++ == ' ';",
-        "if (*name >= '0' && *name <= '9') n = 3;",
-    ],
-)
-def test_tests_that_are_right_with_both(tmp_path: Path, body: str) -> None:
-    source = f"#include <stdio.h>\nextern char *name;\nint f(int n) {{\n  {body}\n  return n;\n}}\n"
-    assert told(surveyed(tmp_path, {"f.c": source})) == set()
+        "static const char steps[2] = {-1, 1};\n"
+    )
+    bodies = [*(body for body, _certainty in _WRONG), *_RIGHT]
+    files = {f"f{n}.c": f"{head}int f{n}(int n) {{\n  {body}\n  return n;\n}}\n" for n, body in enumerate(bodies)}
+    assert told(surveyed(tmp_path, files)) == {
+        found for n, (_body, certainty) in enumerate(_WRONG) for found in arm("XC-ADV-030", certainty, f"f{n}.c:6")
+    }
 
 
 def test_a_value_that_only_x86_sets(tmp_path: Path) -> None:

@@ -37,20 +37,25 @@ def test_a_clock_that_stands_still_is_certain(tmp_path: Path) -> None:
     assert "cntvct_el0" in by[ARM] and "rdtime.d" in by[LOONG]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        'unsigned lo, hi; __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi)); return ((unsigned long)hi << 32) | lo;',
-        'unsigned lo, hi, c; __asm__ volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(c)); return ((unsigned long)hi << 32) | lo;',
-        'unsigned lo, hi; __asm__ volatile(".byte 0x0f, 0x31" : "=a"(lo), "=d"(hi)); return ((unsigned long)hi << 32) | lo;',
-        "return __builtin_ia32_rdtsc();",
-        'unsigned long r; __asm__ volatile("lfence; rdtsc; shl $32, %%rdx; or %%rdx, %0" : "=a"(r) :: "rdx"); return r;',
-    ],
+_CLOCKS = (
+    'unsigned lo, hi; __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi)); return ((unsigned long)hi << 32) | lo;',
+    'unsigned lo, hi, c; __asm__("rdtscp" : "=a"(lo), "=d"(hi), "=c"(c)); return ((unsigned long)hi << 32) | lo;',
+    'unsigned lo, hi; __asm__(".byte 0x0f, 0x31" : "=a"(lo), "=d"(hi)); return ((unsigned long)hi << 32) | lo;',
+    "return __builtin_ia32_rdtsc();",
+    'unsigned long r; __asm__("lfence; rdtsc; shl $32, %%rdx; or %%rdx, %0" : "=a"(r) :: "rdx"); return r;',
 )
-def test_each_spelling_of_a_clock(tmp_path: Path, text: str) -> None:
-    source = f"unsigned long now(void) {{\n#ifdef __x86_64__\n  {text}\n#endif\n  return 0;\n}}\n"
-    use = "unsigned long now(void);\nunsigned long since(unsigned long then) { return now() - then; }\n"
-    assert told(surveyed(tmp_path, {"now.c": source, "use.c": use})) == both("XC-ADV-020", "certain", "now.c:1")
+
+
+def test_each_spelling_of_a_clock(tmp_path: Path) -> None:
+    files = {}
+    for n, text in enumerate(_CLOCKS):
+        files[f"now{n}.c"] = f"unsigned long now{n}(void) {{\n#ifdef __x86_64__\n  {text}\n#endif\n  return 0;\n}}\n"
+        files[f"use{n}.c"] = (
+            f"unsigned long now{n}(void);\nunsigned long since{n}(unsigned long then) {{ return now{n}() - then; }}\n"
+        )
+    assert told(surveyed(tmp_path, files)) == {
+        found for n in range(len(_CLOCKS)) for found in both("XC-ADV-020", "certain", f"now{n}.c:1")
+    }
 
 
 def test_one_with_an_arm_for_each_machine_is_clean(tmp_path: Path) -> None:
@@ -72,6 +77,14 @@ def test_one_that_is_hollow_on_one_machine_alone(tmp_path: Path) -> None:
 def test_a_constant_that_somebody_wrote_and_nobody_uses_may_be_meant(tmp_path: Path) -> None:
     source = "unsigned long now(void) {\n#ifdef __x86_64__\n  return __builtin_ia32_rdtsc();\n#else\n  return 0;\n#endif\n}\n"
     assert told(surveyed(tmp_path, {"now.c": source})) == both("XC-ADV-020", "guarded?", "now.c:1")
+
+
+def test_a_macro_that_is_zero_elsewhere_may_be_meant(tmp_path: Path) -> None:
+    source = (
+        "#ifdef __x86_64__\n#define NOW() __builtin_ia32_rdtsc()\n#else\n#define NOW() 0\n#endif\n"
+        "unsigned long now(void) {\n  return NOW();\n}\n"
+    )
+    assert told(surveyed(tmp_path, {"now.c": source})) == both("XC-ADV-020", "guarded?", "now.c:6")
 
 
 def test_a_clock_behind_a_probe_may_never_be_read(tmp_path: Path) -> None:
