@@ -10,6 +10,13 @@ USUAL = 30
 """Minutes for a cause whose kind is not in the table."""
 
 MINUTES: Mapping[str, int] = {
+    "XC-ADV-002": 120,  # SIMDe takes an hour or two; an arm of its own takes longer
+    "XC-ADV-003": 30,
+    "XC-ADV-004": 20,
+    "XC-ADV-005": 20,
+    "XC-ADV-007": 45,
+    "XC-ADV-008": 60,
+    "XC-ADV-012": 240,
     "XC-ADV-020": 60,
     "XC-ADV-023": 60,
     "XC-ADV-025": 240,

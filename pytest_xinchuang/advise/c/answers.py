@@ -27,6 +27,9 @@ _MADE = (".o", ".lo", ".obj", ".a", ".la", ".so", ".d", ".pyc", ".dwo", ".gcno",
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*[<"]([^">\n]+)[">]', re.MULTILINE)
 _ASKED = re.compile(r'__has_(?:include|include_next|embed)[ \t]*\([ \t]*[<"]([^">\n]+)[">]')
 
+LARGEST = 256 << 20
+"""Bytes of a file that an answer may depend on and be kept."""
+
 _SCRATCH = "{scratch}/"
 """Stands for the scratch directory, which is another one in each run."""
 
@@ -111,15 +114,20 @@ class Answers:
         return self._names[file]
 
     def _digest(self, name: str) -> str | None:
-        """The digest of a file; None for one that is not there."""
+        """The digest of a file; None for one that is not there, or is no file of a source's size."""
         if name not in self._digests:
-            try:
-                data = (self._tree.root / name.replace(_SCRATCH, self._scratch)).read_bytes()
-            except OSError:
-                self._digests[name] = None
-            else:
-                self._digests[name] = hashlib.sha256(data).hexdigest()
+            self._digests[name] = _digest_of(self._tree.root / name.replace(_SCRATCH, self._scratch))
         return self._digests[name]
+
+
+def _digest_of(path: Path) -> str | None:
+    try:
+        # Sources name what they like, as /dev/zero.
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return None
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return None
 
 
 def _diagnostic(data: dict[str, Any]) -> Diagnostic:

@@ -10,7 +10,9 @@ from pytest_xinchuang.advise.c.compiler import CHECK, Compilers, Question
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.host import HostHeaders
 from pytest_xinchuang.advise.c.units import Unit
-from pytest_xinchuang.advise.triple import Triple
+from pytest_xinchuang.advise.triple import Triple, triple_of
+from pytest_xinchuang.advise.work import Work
+from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.messages import Message, _, verbatim
 
 ROUNDS = 8
@@ -41,6 +43,12 @@ class Compiled:
         if missing:
             return _("{header} is missing", header=verbatim(missing[0]))
         return _("it does not compile for x86-64 either")
+
+
+def all_of_x86(work: Work) -> list[Triple]:
+    """The x86-64s that there are, a platform's first: what its older glibc compiles need not be compiled with a newer one."""
+    older = [triple for p in work.platforms if (triple := triple_of(p)).arch is Arch.AMD64]
+    return list(dict.fromkeys([*older[:1], work.baseline]))
 
 
 class Baseline:

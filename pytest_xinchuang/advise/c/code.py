@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_xinchuang.advise.c.baseline import Baseline
+from pytest_xinchuang.advise.c.baseline import Baseline, all_of_x86
 from pytest_xinchuang.advise.c.causes import Reader
 from pytest_xinchuang.advise.c.compiler import Compilers
 from pytest_xinchuang.advise.c.deeds import Deeds
@@ -37,7 +37,7 @@ class CodeSurvey:
         compilers = Compilers(tree, work)
         lib = compilers.targets.lib
         gatherer = Gatherer(tree, asked, lib, self._recorders)
-        base = Baseline(compilers, Reader(tree, lib), [work.baseline])
+        base = Baseline(compilers, Reader(tree, lib), all_of_x86(work))
 
         def words(units: Sequence[Unit]) -> list[tuple[str, ...]]:
             return [() if c.stubs else c.words for c in base.compile(units, machine=True)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from pytest_xinchuang.advise.c.baseline import Baseline, Compiled
+from pytest_xinchuang.advise.c.baseline import Baseline, Compiled, all_of_x86
 from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
 from pytest_xinchuang.advise.c.certainty import CERTAINTIES, Doubt, Doubted, Doubts, Needed
 from pytest_xinchuang.advise.c.compiler import CHECK, OPTIMISED, Compilers, Question
@@ -140,9 +140,7 @@ class _Judging:
         self._compilers = Compilers(tree, work)
         self._reader = Reader(tree, self._compilers.targets.lib)
         self._gatherer = Gatherer(tree, work, self._compilers.targets.lib, recorders)
-        # What an older glibc of x86-64 compiles, as a platform has it, need not be compiled with a newer one too.
-        older = [triple for p in work.platforms if (triple := triple_of(p)).arch is Arch.AMD64]
-        self._baseline = Baseline(self._compilers, self._reader, list(dict.fromkeys([*older[:1], work.baseline])))
+        self._baseline = Baseline(self._compilers, self._reader, all_of_x86(work))
         architectures = {Arch.AMD64: work.baseline.architecture, **{p.arch: p.architecture for p in work.platforms}}
         self._doubts = Doubts(tree, self._reader, architectures, needed)
 

@@ -20,8 +20,8 @@ from typing import Any
 
 MOST_SAID = 4 << 20
 """Bytes that a compiler may print: some ten thousand errors."""
-MOST_MEMORY = 4 << 30
-"""Bytes of a compiler's address space; the largest unit of Chromium takes some 2 GiB."""
+MOST_MEMORY = 2 << 30
+"""Bytes of a compiler's address space: zig itself takes some 0.3 GiB, and one of the largest units of LLVM 1 GiB more."""
 LARGEST_OUTPUT = 256 << 20
 """Bytes of a file that a compiler may write."""
 

@@ -278,3 +278,16 @@ def test_hostile_commands_are_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "tree/compile_commands.json").write_text("[" * 100_000)
     work = work_of(tmp_path, ARM)
     CSurvey().survey(SourceTree(tmp_path / "tree"), replace(work))
+
+
+def test_hostile_sources_are_no_traceback(tmp_path: Path) -> None:
+    files = {
+        "zero.c": '#include "/dev/zero"\n',
+        "self.c": "#include __FILE__\n",
+        "endless.cc": "template<int N> struct A { A<N + 1> a; A<N - 1> b; }; A<0> x;\n",
+        '\u00e9 "q" $(x).c': "int a;\n",
+        "good.c": "int b;\n",
+    }
+    told, said = survey(tree_of(tmp_path / "tree", files), tmp_path, ARM)
+    (part,) = next(iter(said.parts.values()))
+    assert told[ARM] == [] and (part.judged, part.total) == (3, 5)
