@@ -62,7 +62,7 @@ class Build:
 
 
 def builds_of(tree: SourceTree) -> tuple[Build, ...]:
-    """The builds that are run, each kind's nearest to the root."""
+    """The builds that are run: each kind's nearest to the root, and none below another."""
     found = [
         *_nearest(tree, "cmake", ("CMakeLists.txt",), lambda text: bool(_CMAKE_PROJECT.search(text))),
         *_nearest(tree, "meson", ("meson.build",), lambda text: bool(_MESON_PROJECT.search(text))),
@@ -71,7 +71,16 @@ def builds_of(tree: SourceTree) -> tuple[Build, ...]:
     made = {build.directory for build in found if build.kind == "configure"}
     makes = _nearest(tree, "make", ("GNUmakefile", "makefile", "Makefile"), lambda _text: True)
     # A makefile beside a configure script is what it makes, or includes.
-    return (*found, *(build for build in makes if build.directory not in made))
+    every = (*found, *(build for build in makes if build.directory not in made))
+    # What lies below another build is run by it, or is an aside that nobody needs for the product.
+    return tuple(b for b in every if not any(_below(b, other) for other in every))
+
+
+def _below(build: Build, other: Build) -> bool:
+    """Whether a build lies in a directory below that of another."""
+    if not other.directory:
+        return bool(build.directory)
+    return build.directory.startswith(f"{other.directory}/")
 
 
 def _nearest(tree: SourceTree, kind: str, names: tuple[str, ...], suits: Callable[[str], bool]) -> list[Build]:

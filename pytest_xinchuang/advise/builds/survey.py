@@ -34,6 +34,11 @@ BUILD_FILES = (
 """Where an option may stand that a generated makefile hands to a compiler."""
 
 
+OTHER_LANGUAGES = (
+    "go.mod", "Cargo.toml", "package.json", "pom.xml", "build.gradle", "build.gradle.kts", "pyproject.toml", "setup.py",
+)  # fmt: skip
+"""What describes a product that is built by tools of its own."""
+
 _WORD = re.compile(r"[^\s()\"';,\[\]]+")
 """A word of a build file, without what quotes or separates it."""
 
@@ -92,6 +97,10 @@ def _of_platform(
             judged = Judged(why=lost if isinstance(lost, str) else _("it does not come to its end"))
         else:
             judged = compare(base[index].ran, other[index].ran, words)
+            if not judged.stops and not judged.why and not base[index].units and not other[index].units:
+                if any(name in tree for name in OTHER_LANGUAGES):
+                    continue  # it calls those languages' own tools, which others judge
+                judged = Judged(why=_("it hands no source to a compiler"))
         findings = list(_findings(tree, platform, build, judged))
         if isinstance(other, tuple):
             findings += _passed_over(tree, platform, build, other[index].ran)

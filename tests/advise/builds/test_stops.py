@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pytest_xinchuang.advise.builds.judge import Words, compare
+from pytest_xinchuang.advise.builds.kinds import builds_of
 from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop, of_cmake, of_configure, of_make, of_meson
+from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Platforms
 from pytest_xinchuang.messages import verbatim
+from tests.advise.builds.trees import written
 
 
 def test_an_error_of_a_makefile_has_its_place() -> None:
@@ -71,6 +76,18 @@ def test_an_autoconf_script_has_its_line_in_its_log() -> None:
 def test_an_error_of_meson_has_its_place() -> None:
     (stop,) = of_meson("\nsrc/meson.build:14:2: ERROR: Problem encountered: unsupported cpu family\n\nA full log ...")
     assert stop.place == "src/meson.build:14" and "unsupported" in stop.said
+
+
+def test_a_build_below_another_is_none_of_its_own(tmp_path: Path) -> None:
+    files = {"CMakeLists.txt": "project(p)\n", "util/Makefile": "all:\n", "deps/x/configure": "#!/bin/sh\n"}
+    assert [b.file for b in builds_of(SourceTree(written(tmp_path, files)))] == ["CMakeLists.txt"]
+    (tmp_path / "CMakeLists.txt").unlink()
+    assert {b.file for b in builds_of(SourceTree(tmp_path))} == {"util/Makefile", "deps/x/configure"}
+
+
+def test_a_makefile_beside_a_configure_script_is_its(tmp_path: Path) -> None:
+    files = {"configure": "#!/bin/sh\n", "Makefile": "all:\n", "meson.build": "project('p')\n"}
+    assert [b.kind for b in builds_of(SourceTree(written(tmp_path, files)))] == ["meson", "configure"]
 
 
 SAID = Stop(Kind.SAID, "Makefile", 3, "no")

@@ -185,6 +185,11 @@ def test_what_is_broken_everywhere_is_no_fault_of_a_platform(platforms: Platform
         assert not advice.findings and advice.standing is Standing.OPEN
 
 
+def test_a_build_that_compiles_nothing_is_never_clean(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    found = said(platforms, tmp_path, {"Makefile": "all:\n\techo usage\n"}, BuildsSurvey(), kept=kept)
+    assert all(a.standing is Standing.OPEN and a.parts[0].why for a in found.values())
+
+
 def test_nothing_is_run_where_that_was_asked_for(platforms: Platforms, tmp_path: Path) -> None:
     found = said(platforms, tmp_path, {"Makefile": "$(shell touch ran)\nall:\n"}, BuildsSurvey(), build=False)
     assert all(a.standing is Standing.OPEN and a.parts[0].why for a in found.values())
