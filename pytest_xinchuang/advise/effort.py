@@ -24,6 +24,12 @@ MINUTES: Mapping[str, int] = {
     "XC-ADV-027": 60,
     "XC-ADV-030": 10,
     "XC-ADV-031": 30,
+    "XC-ADV-040": 60,
+    "XC-ADV-041": 15,
+    "XC-ADV-042": 10,  # a later config.sub and config.guess, or autoreconf
+    "XC-ADV-043": 60,
+    "XC-ADV-045": 20,
+    "XC-ADV-046": 30,
     "XC-ADV-060": 45,  # a file with a twin in plain Go
     "XC-ADV-061": 60,
     "XC-ADV-062": 20,  # a later version, where there is one
