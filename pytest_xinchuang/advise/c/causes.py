@@ -36,6 +36,8 @@ class Kind(StrEnum):
     ASSERTION = "assertion"
     UNDECLARED = "undeclared"
     """A function that is called and not declared: C compilers may let it pass, and no linker does."""
+    NARROWING = "narrowing"
+    """A constant in braces does not fit its type, as -1 does not fit a char without a sign (ISO C++ [dcl.init.list])."""
     FLAG = "flag"
     """The compiler's driver refuses the command."""
     OTHER = "other"
@@ -75,6 +77,9 @@ class Cause:
 IMPLICIT = "-Wimplicit-function-declaration"
 """Clang's warning of a function that is called and not declared, and of a builtin that it does not know."""
 
+NARROWING = "-Wc++11-narrowing"
+"""Clang's name for what is narrowed within braces."""
+
 _OF_X86 = re.compile(
     r"_mm\d*_\w+|__m(?:64|128|256|512)[a-z]*|__v\d+[a-z]+|_tile_\w+|_(?:xgetbv|xsetbv|rdtsc|rdrand|rdseed)\w*"
 )
@@ -109,7 +114,7 @@ class Reader:
         names: set[tuple[Kind, str]] = set()
         after_root = False
         for diagnostic in answer.diagnostics:
-            if not diagnostic.stops and diagnostic.option != IMPLICIT:
+            if not diagnostic.stops and diagnostic.option not in (IMPLICIT, NARROWING):
                 continue
             cause = self._cause(diagnostic, answer)
             follows = after_root and cause.kind not in HARD
@@ -178,6 +183,8 @@ class Reader:
             return Kind.HEADER, header
         if text.is_error(place.line):
             return Kind.ERROR, ""
+        if diagnostic.option == NARROWING:
+            return Kind.NARROWING, text.literal_at(place.line, place.column)
         if text.in_assembly(place.line):
             return Kind.ASSEMBLY, ""
         if text.in_assertion(place.line):

@@ -101,6 +101,8 @@ class Doubts:
     def _of_gcc(self, cause: Cause, answer: Answer) -> bool:
         """Whether it is in the compiler's own dialect of the platform's architecture."""
         arch = answer.triple.arch
+        if cause.kind is Kind.NARROWING:
+            return not cause.name  # GCC refuses what is constant, and warns of all else (GCC manual, -Wnarrowing)
         if cause.kind is Kind.TYPE:
             return (arch, cause.name) in _GCC_HAS
         if cause.kind not in (Kind.ASSEMBLY, Kind.ASSEMBLER, Kind.BUILTIN):

@@ -41,10 +41,17 @@ MOST_ERRORS = 5000
 LARGEST_OUTPUT = 64 << 20
 """Bytes of IR or of an object that are read back."""
 
-CHECK = ("-O0", "-c", "-Wimplicit-function-declaration", "-Wno-error=implicit-function-declaration")
+CHECK = (
+    "-O0",
+    "-c",
+    "-Wimplicit-function-declaration",
+    "-Wno-error=implicit-function-declaration",
+    "-Wc++11-narrowing",
+    "-Wno-error=c++11-narrowing",
+)
 """Whole compilation without optimisation: what an assembler's statement says, and which features an intrinsic needs, is checked
-when code is made, and not by -fsyntax-only. A function that is not declared is a warning, as in GCC before 14: the linker
-decides."""
+when code is made, and not by -fsyntax-only. Two of clang's errors are warnings here, for GCC does not always share them: a
+function that is not declared (before GCC 14 the linker decides), what is narrowed in braces (GCC refuses constants alone)."""
 
 OPTIMISED = ("-O2", *CHECK[1:])
 """The same with the optimisation that most builds have."""

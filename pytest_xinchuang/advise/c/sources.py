@@ -18,6 +18,7 @@ _IF = re.compile(r"\s*#\s*(if|ifdef|ifndef|elif|elifdef|elifndef|else|endif)\b(.
 _ASM = re.compile(r"\b(?:asm|__asm|__asm__)\b")
 _ASSERTION = re.compile(r"\b(?:_Static_assert|static_assert|BUILD_BUG_ON\w*|BOOST_STATIC_ASSERT\w*|C_ASSERT)\b")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_LITERAL = re.compile(r"[-+~]?\s*(?:0[xX][\da-fA-F']+|\d[\d']*|'(?:\\.[\da-fA-F]*|[^'\\])')[uUlLzZ]*")
 _COMMENT = re.compile(r"/\*.*?(?:\*/|$)|//.*", re.DOTALL)
 _KEYWORDS = frozenset(
     {"defined", "__has_include", "__has_include_next", "__has_builtin", "__has_attribute", "and", "or", "not"}
@@ -87,9 +88,11 @@ class Text:
         found = _NAME.match(self.line(number), len(before))
         return found[0] if found else ""
 
-    def before(self, number: int, column: int) -> str:
-        """What stands before a place in its line, without blanks at the end."""
-        return self.line(number).encode()[: max(0, column - 1)].decode(errors="replace").rstrip()
+    def literal_at(self, number: int, column: int) -> str:
+        """The constant that is written at a place, with its sign; "" where something else is."""
+        before = self.line(number).encode()[: max(0, column - 1)].decode(errors="replace")
+        found = _LITERAL.match(self.line(number), len(before))
+        return found[0] if found else ""
 
     def in_assembly(self, number: int) -> bool:
         """Whether a line is part of an assembler's statement."""

@@ -67,6 +67,7 @@ CODES = {
     Kind.ASSERTION: "XC-ADV-010",
     Kind.UNDECLARED: "XC-ADV-011",
     Kind.ASSEMBLER: "XC-ADV-012",
+    Kind.NARROWING: "XC-ADV-017",
     Kind.FLAG: "XC-ADV-001",
     Kind.OTHER: "XC-ADV-001",
 }

@@ -140,6 +140,18 @@ def test_one_cause_of_many_units_is_told_once(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_narrowed_in_braces(tmp_path: Path) -> None:
+    files = {
+        "a.cc": "char table[] = {\n  1, -1 };\n",
+        "b.cc": "char f(char c) {\n  signed char s[] = {c};\n  return s[0]; }\n",
+        "c.cc": "signed char table[] = {1, -1};\n",
+        "d.c": "char table[] = {1, -1};\n",
+    }
+    told, said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == {ARM: [("XC-ADV-017", "certain", "a.cc:2"), ("XC-ADV-017", "undecided", "b.cc:2")], LOONG: []}
+    assert [part.judged for parts in said.parts.values() for part in parts] == [4, 4]
+
+
 def test_a_type_that_gcc_may_have(tmp_path: Path) -> None:
     told, _said = survey(tree_of(tmp_path / "tree", {"a.c": "__float128 x;\n"}), tmp_path)
     assert told == {ARM: [("XC-ADV-009", "certain", "a.c:1")], LOONG: [("XC-ADV-009", "undecided", "a.c:1")]}
