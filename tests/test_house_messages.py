@@ -32,6 +32,7 @@ ALLOWED: dict[str, str] = {
     "sandbox/trial.py": "ids of the supervisor's messages",
     "core/installing.py:install": "a command",
     "cli/completion.py:add_commands": "a line for a shell",
+    "advise/rust/cargo.py": "a script of a shell",
     "commands/wording.py": "what argparse says, to be recognised",
     "core/events.py:journal_schema": SCHEMA,
     "core/platform/cpus.py:may_inherit": SCHEMA,

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.advise.golang.command import Config, GoJail, GoModule
-from pytest_xinchuang.advise.golang.judge import Comparison, Found, Judged, Seen, needs_cgo
+from pytest_xinchuang.advise.golang.judge import Comparison
 from pytest_xinchuang.advise.golang.packages import Listing
+from pytest_xinchuang.advise.golang.places import Places
+from pytest_xinchuang.advise.golang.seen import Found, Judged, Seen, needs_cgo
 from pytest_xinchuang.advise.tree import LARGEST_TEXT, SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
@@ -145,10 +147,8 @@ class _Module:
             if target_cgo.lost:  # what is not known of the target is not judged
                 base_cgo = target_cgo
         comparison = Comparison(
-            root=self.tree.root,
-            directory=self.tree.root / self.module.directory,
+            places=Places(self.tree.root, self.tree.root / self.module.directory, _text),
             arch=str(arch),
-            text=_text,
             base=base,
             target=target,
             base_cgo=base_cgo,
