@@ -24,6 +24,7 @@ ID = "an id, written into JSON or a journal"
 LOG = "a line of a log"
 
 ALLOWED: dict[str, str] = {
+    "advise/c/machine.py": "names of instructions",
     "_python.py": "in both languages; a Python that is too old can read no catalogue",
     "sandbox/wall/calls.py": "names of system calls",
     "sandbox/situation.py": "ids of the supervisor's messages; commands",

@@ -25,7 +25,7 @@ from pytest_xinchuang.core.advice import Part, Surveyed
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.messages import Message, _
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 _ASSEMBLER = (Language.ASSEMBLER, Language.ASSEMBLER_WITH_CPP)
 _OPTIMISED = ("-O2", "-S", "-emit-llvm")
@@ -271,8 +271,6 @@ def _reasons(base: Sequence[Answer], here: Sequence[Answer]) -> tuple[tuple[Mess
 
 
 def _hollow(empty: hollow.Empty) -> Finding:
-    english, chinese = empty.returns
-    advice, advice_zh = empty.mend
     words = "; ".join(empty.words)[:200]
     return Finding(
         empty.code,
@@ -281,12 +279,10 @@ def _hollow(empty: hollow.Empty) -> Finding:
         "",
         params={
             "name": empty.name,
-            "does": english,
-            "does_zh": chinese,
+            "does": empty.returns,
             "words": words or "-",
             "calls": str(empty.users.calls),
-            "advice": advice,
-            "advice_zh": advice_zh,
+            "advice": empty.mend,
         },
         evidence={
             "symbol": empty.symbol,
@@ -301,7 +297,6 @@ def _hollow(empty: hollow.Empty) -> Finding:
 
 
 def _unset(unset: hollow.Unset) -> Finding:
-    advice, advice_zh = unset.mend
     return Finding(
         hollow.UNSET,
         unset.certainty,
@@ -312,8 +307,7 @@ def _unset(unset: hollow.Unset) -> Finding:
             "variable": unset.variable,
             "value": unset.value,
             "words": "; ".join(unset.words)[:200],
-            "advice": advice,
-            "advice_zh": advice_zh,
+            "advice": unset.mend,
         },
         evidence={"x86_64": list(unset.words), "purposes": sorted(unset.purposes)},
     )
@@ -329,8 +323,7 @@ def _missing(found: link.Missing, platform: str, triple: Triple) -> Finding:
             "symbol": ", ".join(found.symbols[:5]) + (" ..." if len(found.symbols) > 5 else ""),
             "units": str(found.users),
             "definers": ", ".join(found.definers[:3]) or "-",
-            "named": f"; {found.named} names it too" if found.named else "",
-            "named_zh": f"；{found.named} 也提到它" if found.named else "",
+            "named": _("; {file} names it too", file=verbatim(found.named)) if found.named else NOTHING,
             "libc": f"{triple.libc} {triple.libc_version}",
         },
         evidence={
@@ -351,10 +344,9 @@ def _sign(sign: signs.Sign) -> Finding:
         params={
             "name": sign.name,
             "test": sign.test,
-            "source": f"; its value comes from {sign.source}" if sign.source else "",
-            "source_zh": f"；其值来自{sign.source_zh}" if sign.source_zh else "",
+            "source": sign.source,
         },
-        evidence={"x86_64": "sext i8", "here": "zext i8", "source": sign.source},
+        evidence={"x86_64": "sext i8", "here": "zext i8", "source": sign.source.render("en")},
     )
 
 

@@ -39,10 +39,10 @@ _ACTING = re.compile(
 class Returned(StrEnum):
     """What a function does that has no effect: it returns this, and always the same."""
 
-    VOID = "nothing"
-    CONSTANT = "a constant"
-    ARGUMENT = "its argument unchanged"
-    UNDEFINED = "an undefined value"
+    VOID = "void"
+    CONSTANT = "constant"
+    ARGUMENT = "argument"
+    UNDEFINED = "undefined"
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from pytest_xinchuang.advise.c.machine import COUNTERPART, Purpose, mend, purpos
 from pytest_xinchuang.advise.c.pairs import Pair, Pairs, in_tree, place_of
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch
+from pytest_xinchuang.messages import Message, _, verbatim
 
 NOTHING_DONE = "XC-ADV-020"
 LEFT_OUT = "XC-ADV-021"
@@ -80,21 +81,21 @@ class Empty:
     arch: Arch
 
     @property
-    def returns(self) -> tuple[str, str]:
-        """What it does, in English and in Chinese."""
+    def returns(self) -> Message:
+        """What it does."""
         match self.hollow.returned:
             case Returned.VOID:
-                return "does nothing", "什么也不做"
+                return _("does nothing")
             case Returned.CONSTANT:
-                return f"always returns {self.hollow.value}", f"总是返回 {self.hollow.value}"
+                return _("always returns {value}", value=verbatim(str(self.hollow.value)))
             case Returned.ARGUMENT:
-                return "returns its argument unchanged", "原样返回其参数"
+                return _("returns its argument unchanged")
             case _:
-                return "returns an undefined value", "返回未定义的值"
+                return _("returns an undefined value")
 
     @property
-    def mend(self) -> tuple[str, str]:
-        """What to write for this machine, in English and in Chinese."""
+    def mend(self) -> Message:
+        """What to write for this machine."""
         return mend(self.purposes, self.arch)
 
 
@@ -230,8 +231,8 @@ class Unset:
     arch: Arch
 
     @property
-    def mend(self) -> tuple[str, str]:
-        """What to write for this machine, in English and in Chinese."""
+    def mend(self) -> Message:
+        """What to write for this machine."""
         return mend(self.purposes, self.arch)
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pytest_xinchuang.advise.c.ir import Function, Instruction, Module
 from pytest_xinchuang.core.platform import Arch
+from pytest_xinchuang.messages import Message, _, verbatim
 
 
 class Purpose(StrEnum):
@@ -198,85 +199,76 @@ def words_of(function: Function) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-_MENDS: dict[Purpose, tuple[str, str, dict[Arch, str]]] = {
+_MENDS: dict[Purpose, tuple[Callable[[Message], Message], dict[Arch, str]]] = {
     Purpose.CLOCK: (
-        "clock_gettime(CLOCK_MONOTONIC), __builtin_readcyclecounter(), or the machine's own counter: {own}",
-        "clock_gettime(CLOCK_MONOTONIC)、__builtin_readcyclecounter()，或本机自己的计数器：{own}",
+        lambda own: _(
+            "clock_gettime(CLOCK_MONOTONIC), __builtin_readcyclecounter(), or the machine's own counter: {own}", own=own
+        ),
         {Arch.ARM64: "mrs %0, cntvct_el0", Arch.LOONG64: "rdtime.d %0, $zero"},
     ),
     Purpose.FENCE: (
-        "atomic_thread_fence() of C11, __atomic_thread_fence(), or the machine's own barrier: {own}",
-        "C11 的 atomic_thread_fence()、__atomic_thread_fence()，或本机自己的屏障：{own}",
+        lambda own: _(
+            "atomic_thread_fence() of C11, __atomic_thread_fence(), or the machine's own barrier: {own}", own=own
+        ),
         {Arch.ARM64: "dmb ish", Arch.LOONG64: "dbar 0"},
     ),
     Purpose.ATOMIC: (
-        "<stdatomic.h>, std::atomic or the __atomic_ builtins, which every machine has ({own})",
-        "<stdatomic.h>、std::atomic 或 __atomic_ 内建函数，每种机器都有（{own}）",
+        lambda own: _("<stdatomic.h>, std::atomic or the __atomic_ builtins, which every machine has ({own})", own=own),
         {Arch.ARM64: "ldaxr/stlxr, LSE", Arch.LOONG64: "ll.d/sc.d, am*_db"},
     ),
     Purpose.PROBE: (
-        "getauxval(AT_HWCAP): {own}",
-        "getauxval(AT_HWCAP)：{own}",
+        lambda own: _("getauxval(AT_HWCAP): {own}", own=own),
         {Arch.ARM64: "HWCAP_ASIMD, HWCAP_CRC32", Arch.LOONG64: "HWCAP_LOONGARCH_LSX, HWCAP_LOONGARCH_LASX"},
     ),
     Purpose.CRC: (
-        "the instruction of this machine, or a table: {own}",
-        "本机的指令，或查表：{own}",
+        lambda own: _("the instruction of this machine, or a table: {own}", own=own),
         {Arch.ARM64: "__crc32cd of <arm_acle.h>", Arch.LOONG64: "__crcc_w_d_w of <larchintrin.h>"},
     ),
     Purpose.BITS: (
-        "__builtin_clz, __builtin_ctz, __builtin_popcount, __builtin_bswap32 ({own})",
-        "__builtin_clz、__builtin_ctz、__builtin_popcount、__builtin_bswap32（{own}）",
+        lambda own: _("__builtin_clz, __builtin_ctz, __builtin_popcount, __builtin_bswap32 ({own})", own=own),
         {Arch.ARM64: "clz, rbit, rev", Arch.LOONG64: "clz.d, ctz.d, revb.d"},
     ),
     Purpose.CIPHER: (
-        "the instructions of this machine, or the code in C: {own}",
-        "本机的指令，或 C 代码：{own}",
+        lambda own: _("the instructions of this machine, or the code in C: {own}", own=own),
         {Arch.ARM64: "vaeseq_u8, vmull_p64 of <arm_neon.h>", Arch.LOONG64: "-"},
     ),
     Purpose.RANDOM: (
-        "getrandom() ({own})",
-        "getrandom()（{own}）",
+        lambda own: _("getrandom() ({own})", own=own),
         {Arch.ARM64: "mrs %0, rndr since ARMv8.5", Arch.LOONG64: "-"},
     ),
     Purpose.ROUNDING: (
-        "fesetround() and fesetenv() of <fenv.h>; the control register of this machine: {own}",
-        "<fenv.h> 的 fesetround() 与 fesetenv()；本机的控制寄存器：{own}",
+        lambda own: _("fesetround() and fesetenv() of <fenv.h>; the control register of this machine: {own}", own=own),
         {Arch.ARM64: "fpcr", Arch.LOONG64: "fcsr0"},
     ),
     Purpose.ARITHMETIC: (
-        "unsigned __int128, __builtin_mul_overflow, <math.h>; compilers make the machine's own instructions of them ({own})",
-        "unsigned __int128、__builtin_mul_overflow、<math.h>；编译器由此生成本机指令（{own}）",
+        lambda own: _(
+            "unsigned __int128, __builtin_mul_overflow, <math.h>; compilers make own instructions of them ({own})",
+            own=own,
+        ),
         {Arch.ARM64: "mul, umulh", Arch.LOONG64: "mul.d, mulh.du"},
     ),
     Purpose.STACK: (
-        "__builtin_frame_address(0), __builtin_return_address(0); registers: {own}",
-        "__builtin_frame_address(0)、__builtin_return_address(0)；寄存器：{own}",
+        lambda own: _("__builtin_frame_address(0), __builtin_return_address(0); registers: {own}", own=own),
         {Arch.ARM64: "sp, x29, x30", Arch.LOONG64: "$sp, $fp, $ra"},
     ),
     Purpose.VECTOR: (
-        "code in C, SIMDe, or the vectors of this machine: {own}",
-        "C 代码、SIMDe，或本机的向量：{own}",
+        lambda own: _("code in C, SIMDe, or the vectors of this machine: {own}", own=own),
         {Arch.ARM64: "<arm_neon.h>", Arch.LOONG64: "<lsxintrin.h>, <lasxintrin.h>"},
     ),
     Purpose.HINT: (
-        "the hint of this machine: {own}",
-        "本机的提示指令：{own}",
+        lambda own: _("the hint of this machine: {own}", own=own),
         {Arch.ARM64: "yield, prfm", Arch.LOONG64: "ibar 0, preld"},
     ),
     Purpose.PRIVILEGED: (
-        "a driver of the kernel: this machine has no I/O ports or MSRs ({own})",
-        "内核驱动：本机没有 I/O 端口与 MSR（{own}）",
+        lambda own: _("a driver of the kernel: this machine has no I/O ports or MSRs ({own})", own=own),
         {Arch.ARM64: "mrs", Arch.LOONG64: "csrrd, cpucfg"},
     ),
     Purpose.BREAKPOINT: (
-        "raise(SIGTRAP), __builtin_debugtrap() ({own})",
-        "raise(SIGTRAP)、__builtin_debugtrap()（{own}）",
+        lambda own: _("raise(SIGTRAP), __builtin_debugtrap() ({own})", own=own),
         {Arch.ARM64: "brk #0", Arch.LOONG64: "break 5"},
     ),
     Purpose.OTHER: (
-        "a body for this machine, or the same in C",
-        "为本机写函数体，或用 C 实现",
+        lambda _own: _("a body for this machine, or the same in C"),
         {},
     ),
 }
@@ -285,8 +277,8 @@ _MENDS: dict[Purpose, tuple[str, str, dict[Arch, str]]] = {
 ORDER = tuple(p for p in _MENDS if p is not Purpose.OTHER)
 
 
-def mend(found: Iterable[Purpose], arch: Arch) -> tuple[str, str]:
-    """What does the same on a machine of this architecture, in English and in Chinese."""
+def mend(found: Iterable[Purpose], arch: Arch) -> Message:
+    """What does the same on a machine of this architecture."""
     first = next((p for p in ORDER if p in set(found)), Purpose.OTHER)
-    english, chinese, own = _MENDS[first]
-    return english.format(own=own.get(arch, "-")), chinese.format(own=own.get(arch, "-"))
+    told, own = _MENDS[first]
+    return told(verbatim(own.get(arch, "-")))

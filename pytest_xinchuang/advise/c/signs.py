@@ -14,6 +14,7 @@ from pytest_xinchuang.advise.c.flow import Use, comparisons, follow, made_of
 from pytest_xinchuang.advise.c.ir import Function, Instruction, Module
 from pytest_xinchuang.advise.c.pairs import Pair, in_tree, place_of
 from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
 NEGATIVE_CHAR = "XC-ADV-030"
 
@@ -28,15 +29,14 @@ class Sign:
 
     Attributes:
         test: as people write it, e.g. "== -1".
-        source: where the value comes from: "a call of getopt()", "a table with negative values", or "".
+        source: where the value comes from: behind the sentence on the test; nothing where it is not known.
     """
 
     certainty: Certainty
     place: str
     name: str
     test: str
-    source: str
-    source_zh: str
+    source: Message
 
 
 def signs(pair: Pair) -> Iterator[Sign]:
@@ -103,10 +103,10 @@ def _tests(module: Module, function: Function, widened: Instruction) -> Iterator
         file, line = module.spot(test)
         if not in_tree(file):
             continue
-        source, source_zh = _source(module, function, widened)
+        source = _source(module, function, widened)
         decides = test.code == "switch" or Use.CONDITION in follow(function, [test.result]).uses
         sure = Certainty.CERTAIN if source and decides else Certainty.GUARDED
-        yield Sign(sure, place_of(file, line), module.title(function), words, source, source_zh)
+        yield Sign(sure, place_of(file, line), module.title(function), words, source)
 
 
 def _asks_above(test: Instruction) -> bool:
@@ -116,28 +116,28 @@ def _asks_above(test: Instruction) -> bool:
 
 def _sums(module: Module, function: Function, widened: Instruction) -> Iterator[Sign]:
     """Arithmetic with a value of a table that has negative ones."""
-    source, source_zh = _source(module, function, widened)
+    source = _source(module, function, widened)
     uses = [i for i in function.instructions if i.code in ("add", "sub", "mul") and widened.result in i.values]
     if source and source.endswith("values") and uses:
         file, line = module.spot(uses[0])
         if in_tree(file):
             sign = {"add": "+", "sub": "-", "mul": "*"}[uses[0].code]
-            yield Sign(Certainty.GUARDED, place_of(file, line), module.title(function), sign, source, source_zh)
+            yield Sign(Certainty.GUARDED, place_of(file, line), module.title(function), sign, source)
 
 
 _SIGNS = {"eq": "==", "ne": "!=", "slt": "<", "sle": "<=", "sgt": ">", "sge": ">="}
 
 
-def _source(module: Module, function: Function, widened: Instruction) -> tuple[str, str]:
-    """Where a value that can be negative on x86-64 comes from; "" where that is not known."""
+def _source(module: Module, function: Function, widened: Instruction) -> Message:
+    """Where a value that can be negative on x86-64 comes from; nothing where that is not known."""
     for i in made_of(function, widened.values):
         if i.code == "call" and i.callee and not i.callee.startswith("llvm.") and _cut(function, i):
-            return f"a call of {i.callee}()", f"对 {i.callee}() 的调用"
+            return _("; its value comes from a call of {function}()", function=verbatim(i.callee))
         if i.code in ("load", "getelementptr"):
             for symbol in i.symbols:
                 if module.has_high_bytes(symbol):
-                    return f"{symbol}[], which has negative values", f"含有负值的 {symbol}[]"
-    return "", ""
+                    return _("; its value comes from {name}[], which has negative values", name=verbatim(symbol))
+    return NOTHING
 
 
 def _cut(function: Function, call: Instruction) -> bool:
