@@ -10,7 +10,7 @@ from pytest_xinchuang.advise.c.causes import Reader
 from pytest_xinchuang.advise.c.compiler import Compilers
 from pytest_xinchuang.advise.c.deeds import Deeds
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
-from pytest_xinchuang.advise.c.units import Unit, language_of
+from pytest_xinchuang.advise.c.units import Unit, language_of, of_c
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.advice import Surveyed
@@ -29,7 +29,7 @@ class CodeSurvey:
         self._recorders = recorders
 
     def applies(self, tree: SourceTree) -> bool:
-        return any(language_of(f) for f in tree.files)
+        return any(language_of(f) for f in of_c(tree.files))
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         # What another survey has laid into its scratch directory is its own.

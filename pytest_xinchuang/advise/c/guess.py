@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path, PurePosixPath
 
-from pytest_xinchuang.advise.c.units import Unit, language_of
+from pytest_xinchuang.advise.c.units import Unit, language_of, of_c
 from pytest_xinchuang.advise.tree import SourceTree
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
@@ -33,7 +33,7 @@ class Guess:
 
     def units(self) -> tuple[Unit, ...]:
         """Each source, those that others include among them."""
-        return tuple(self.unit(name) for name in self._tree.files if language_of(name))
+        return tuple(self.unit(name) for name in of_c(self._tree.files) if language_of(name))
 
     @functools.cached_property
     def parts(self) -> frozenset[str]:

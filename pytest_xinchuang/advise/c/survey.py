@@ -16,7 +16,7 @@ from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.flags import flags_of_one_machine
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
 from pytest_xinchuang.advise.c.libc import Failing, since
-from pytest_xinchuang.advise.c.units import Units, language_of
+from pytest_xinchuang.advise.c.units import Units, language_of, of_c
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
@@ -127,7 +127,7 @@ class CSurvey:
         self._recorders, self._needed = recorders, needed
 
     def applies(self, tree: SourceTree) -> bool:
-        return any(language_of(f) or PurePosixPath(f).suffix in (*UNREAD, *HEADERS) for f in tree.files)
+        return any(language_of(f) or PurePosixPath(f).suffix in (*UNREAD, *HEADERS) for f in of_c(tree.files))
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         return _Judging(tree, work, self._recorders, self._needed).judge()
@@ -183,7 +183,7 @@ class _Judging:
                 why[mine.why(self._reader)] += 1
         total = len(units.units) - parts + sum(self._unread().values()) + units.lost
         if not total:
-            headers = sum(f.endswith(HEADERS) for f in self._tree.files)
+            headers = sum(f.endswith(HEADERS) for f in of_c(self._tree.files))
             why[_("there are headers and no source that includes them")] += headers
             total = headers
         part = Part(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -33,6 +34,16 @@ _BY_SUFFIX = {
 def language_of(name: str) -> Language | None:
     """The language of a source by its suffix; None: it is no translation unit."""
     return _BY_SUFFIX.get(PurePosixPath(name).suffix)
+
+
+def of_c(files: Iterable[str]) -> list[str]:
+    """Of the files of a tree those that are no part of a Go package: what lies beside Go files the go command builds.
+
+    Its assembler has a syntax of its own, and its C is compiled by cgo (``go help packages``, ``cmd/cgo``).
+    """
+    names = list(files)
+    of_go = {name.rpartition("/")[0] for name in names if name.endswith(".go")}
+    return [name for name in names if name.rpartition("/")[0] not in of_go]
 
 
 @dataclass(frozen=True)

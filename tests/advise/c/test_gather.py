@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.advise.c.code import CodeSurvey
 from pytest_xinchuang.advise.c.database import databases, units_in
 from pytest_xinchuang.advise.c.gather import Gatherer
+from pytest_xinchuang.advise.c.guess import Guess
+from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.c.units import Language, Unit, Units
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.messages import verbatim
@@ -110,3 +113,13 @@ def test_guessed_directories_are_behind_all_others(tmp_path: Path) -> None:
     (other,) = Gatherer(tree, work_of(tmp_path), tmp_path).another([unit])
     assert other.source == "p/src/a.c"
     assert unit.words == tuple(word for place in expected for word in ("-idirafter", str(root / place)))
+
+
+def test_what_lies_beside_go_files_is_the_go_commands(tmp_path: Path) -> None:
+    """Its assembler is no compiler's, and its C is cgo's."""
+    go = {"go/add.go": "package go\n", "go/add_amd64.s": "TEXT ·Add(SB), 7, $0\n", "go/c.c": "", "go/c.h": ""}
+    tree = tree_of(tmp_path / "both", {**go, "c/own.c": ""})
+    assert [unit.source for unit in Guess(tree, tmp_path).units()] == ["c/own.c"]
+    assert CSurvey().applies(tree) and CodeSurvey().applies(tree)
+    alone = tree_of(tmp_path / "alone", go)
+    assert not CSurvey().applies(alone) and not CodeSurvey().applies(alone)
