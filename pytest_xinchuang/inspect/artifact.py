@@ -69,6 +69,15 @@ class Node:
     facts: dict[str, str] = field(default_factory=dict)
     _said: dict[str, tuple[bytes, Any]] = field(default_factory=dict, repr=False, compare=False)
 
+    def is_inner(self, name: str) -> bool:
+        """Whether a member is one of the archives that a deb is made of (deb(5)): people know its files as the package's."""
+        return self.kind == "deb" and name.startswith(("data.tar", "control.tar"))
+
+    @property
+    def package(self) -> str:
+        """The name by which people know it: of the archives that a deb is made of, the package's."""
+        return self.parent.package if self.parent is not None and self.parent.is_inner(self.name) else self.name
+
     def within(self, name: str) -> str:
         return f"{self.place}!{printable(name)}" if self.kind != "directory" else f"{self.place}/{printable(name)}"
 

@@ -229,9 +229,7 @@ class Walker:
             self._keep_text(node, name, data)
             self._unknown(node, name, data, depth, regions, top=top)
             return
-        # A deb's inner archives are its own business: people know its files as the package's.
-        transparent = node.kind == "deb" and name.startswith(("data.tar", "control.tar"))
-        place = node.place if top or transparent else node.within(name)
+        place = node.place if top or node.is_inner(name) else node.within(name)
         if len(data) > self.bounds.object_bytes:
             self._too_large(place, len(data))
         elif kind == "elf":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.finding import Certainty, Finding, load_findings
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import Delivery, Kind, Root
@@ -310,6 +310,32 @@ def test_an_image_with_its_own_libc_is_held_to_that(tools: Tools, platforms: Pla
     assert "XC-ELF-010" in codes(image("gone.tar", base, app, {"lib/.wh.libc.so.6": b""}), "kunpeng", platforms)
 
 
+def test_what_glibc_keeps_for_itself_comes_along_or_not(tools: Tools, platforms: Platforms) -> None:
+    """libpthread with the libc of its own build, with that of another, and with none; and somebody else's library."""
+
+    def part(soname: str, function: str) -> bytes:
+        stub = tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_PRIVATE", function)
+        text = f"int {function}(void);\nint use(void) {{ return {function}(); }}\n"
+        return tools.c(Arch.ARM64, text, "-nostdlib", f"-Wl,-soname,{soname}", shared=True, stubs={"libc.so.6": stub})
+
+    keeps = "__libc_alloca_cutoff"
+    mine, others = (
+        tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_PRIVATE", name) for name in (keeps, "__libc_pthread_init")
+    )
+    pthread = {"app/libpthread.so.0": part("libpthread.so.0", keeps)}
+    plugin = {"app/libplugin.so.1": part("libplugin.so.1", keeps)}
+    for files in (pthread, plugin):
+        for more, wanted in (
+            ({"app/libc.so.6": mine}, set()),
+            ({"app/libc.so.6": others}, {"XC-ELF-040"}),
+            ({}, {"XC-ELF-040"}),
+        ):
+            delivery = tools.zip("delivery.zip", {**files, **more})
+            image = tools.file("image.tar", containers.saved_image(layered({**files, **more}), "arm64"))
+            assert codes(delivery, "kunpeng", platforms) == wanted
+            assert codes(image, "kunpeng", platforms) == wanted
+
+
 @pytest.mark.parametrize(
     ("settings", "certain"),
     [
@@ -572,6 +598,82 @@ def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) ->
         assert {f.certainty.value for f in told} == wanted, path
     alone = {"opt/bin/app": app}
     assert codes(tools.deb("b.deb", control, alone), "kunpeng920-uos_desktop_20", platforms) == {"XC-ELF-006"}
+
+
+MACHO = b"\xcf\xfa\xed\xfe\x0c\0\0\1\0\0\0\0\x08\0\0\0" + bytes(64)
+MODULE_OF_JAVA_21 = b"\xca\xfe\xba\xbe\0\0\0\x41" + bytes(64)
+
+
+def told_of(path: Path, platform: str, platforms: Platforms) -> tuple[list[Finding], list[str]]:
+    """What is found, and its texts in both languages with the object that they are about."""
+    findings, catalogue = found(path, platform, platforms), load_findings()
+    texts = [f"{f.object} {catalogue.text(f).render(language)}" for f in findings for language in ("en", "zh")]
+    return findings, texts
+
+
+@pytest.mark.parametrize("kind", ["deb", "rpm", "deb in an rpm", "deb in a zip", "two debs in a tar"])
+def test_a_package_is_told_by_its_name(kind: str, tools: Tools, platforms: Platforms) -> None:
+    """And not by that of the archive in it, whichever rule it is; each foreign file has one reason."""
+    foreign = tools.user_of(Arch.AMD64, "libc.so.6", "GLIBC_2.99", "shiny")
+    files = {
+        "opt/app/libonly.so": foreign,
+        "opt/app/linux-x86_64/libjni.so": foreign,
+        "opt/app/lib/plugin.node": MACHO,
+        "opt/app/linux-arm64/libother.so": tools.c(Arch.ARM64, LIBRARY, shared=True),
+        "opt/app/package.json": b'{"cpu": ["x64"]}',
+        "opt/app/app.runtimeconfig.json": b'{"runtimeOptions": {"tfm": "net9.0"}}',
+        "opt/app/Main.class": MODULE_OF_JAVA_21,
+    }
+    deb = containers.deb(files, "Package: app\nArchitecture: all\n")
+    rpm = containers.rpm(files, "app", "noarch")
+    data = {
+        "deb": deb,
+        "rpm": rpm,
+        "deb in an rpm": containers.rpm({"srv/app.deb": deb}, "outer", "noarch"),
+        "deb in a zip": containers.zipped({"srv/app.deb": deb}),
+        "two debs in a tar": containers.tar({"app.deb": deb, "app-2.deb": deb}),
+    }[kind]
+    name = {"deb": "app.deb", "rpm": "app.rpm"}.get(kind, "delivery")
+    for platform in ("kunpeng", "loongson"):
+        findings, texts = told_of(tools.file(name, data), platform, platforms)
+        assert {"XC-ELF-001", "XC-PKG-008"} <= {f.code for f in findings}
+        wrong = [text for text in texts if "data.tar" in text or "control.tar" in text]
+        assert not wrong, wrong
+        assert all(
+            "app" in f.params["package"] for f in findings if f.code.startswith("XC-PKG") and "package" in f.params
+        )
+        certain = [f.object for f in findings if f.certainty is Certainty.CERTAIN and f.object.endswith("libonly.so")]
+        assert certain and len(certain) == len(set(certain))
+    # Where the files are the platform's, nothing is told.
+    fine = {"opt/app/libonly.so": tools.c(Arch.ARM64, "int answer(void) { return 42; }\n", "-nostdlib", shared=True)}
+    good = containers.deb(fine, "Package: app\nArchitecture: all\n")
+    assert codes(tools.file("app.deb", good), "kunpeng920-uos_desktop_20", platforms) == set()
+
+
+@pytest.mark.parametrize("kind", ["directory", "deb", "rpm", "zip"])
+def test_a_foreign_object_has_one_reason(kind: str, tools: Tools, platforms: Platforms) -> None:
+    """A program for another machine that would lack a glibc, a library, an instruction and a kernel as well."""
+    text = "long syscall(long, ...); int shiny(void); typedef double v __attribute__((vector_size(32)));\n"
+    text += "v add(v *a) { return a[0] + a[1]; }\nint main(void) { return shiny() + (int)syscall(425, 1, 0); }\n"
+    stub = tools.stub(Arch.AMD64, "libbrought.so.1", "B_1", "shiny")
+    made = tools.c(Arch.AMD64, text, "-O2", "-mavx2", stubs={"libbrought.so.1": stub})
+    files = {"opt/app/server": made}
+    control = "Package: app\nArchitecture: all\n"
+    if kind == "directory":
+        path = tools.where / "tree"
+        (path / "opt/app").mkdir(parents=True)
+        (path / "opt/app/server").write_bytes(made)
+    else:
+        data = {"deb": containers.deb(files, control), "rpm": containers.rpm(files, "app", "noarch")}
+        path = tools.file(f"app.{kind}", data.get(kind, containers.zipped(files)))
+    platform = "kunpeng920-uos_desktop_20" if kind == "deb" else "kunpeng"
+    told = [f for f in found(path, platform, platforms) if f.object.endswith("server")]
+    assert [(f.code, f.certainty) for f in told if f.certainty is not Certainty.NOTE] == [
+        ("XC-ELF-001", Certainty.CERTAIN)
+    ]
+    # At home it has all its other faults, and not this one.
+    at_home = {f.code for f in found(path, "zhaoxin", platforms) if f.object.endswith("server")}
+    assert "XC-ELF-001" not in at_home and {"XC-SYS-001", "XC-ELF-042"} <= at_home
 
 
 # -- npm and wheels

@@ -60,7 +60,13 @@ def _refused(judge: Judge, node: Node, said: dict[str, Any]) -> bool:
         if wanted is not None and not accepts(wanted, value):
             shown = ", ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
             judge.find(
-                "XC-PKG-010", Certainty.CERTAIN, node.place, package=node.name, field=field, wanted=shown, value=value
+                "XC-PKG-010",
+                Certainty.CERTAIN,
+                node.place,
+                package=node.package,
+                field=field,
+                wanted=shown,
+                value=value,
             )
             return True
     return False
@@ -95,7 +101,7 @@ def _check_optional(judge: Judge, node: Node, said: dict[str, Any], architecture
                 Certainty.GUARDED,
                 node.place,
                 {"optionalDependencies": sorted(named)},
-                package=node.name,
+                package=node.package,
                 have=", ".join(sorted(have)),
                 wanted=judge.arch_name,
             )
@@ -111,6 +117,12 @@ def _check_scripts(judge: Judge, node: Node, directory: str, said: dict[str, Any
         if isinstance(text, str) and fetches(text):
             built = any(posixpath.join(directory, name) in node.members for name in ("binding.gyp", "CMakeLists.txt"))
             judge.find(
-                "XC-PKG-011", Certainty.GUARDED, node.place, {"built": built}, package=node.name, step=step, script=text
+                "XC-PKG-011",
+                Certainty.GUARDED,
+                node.place,
+                {"built": built},
+                package=node.package,
+                step=step,
+                script=text,
             )
             return

@@ -66,7 +66,7 @@ def _check_lacking(
         certainty,
         node.place,
         {"files": [record.place for record in lacking[:50]]},
-        package=node.name,
+        package=node.package,
         have=", ".join(have),
         wanted=judge.arch_name,
         os_arch=judge.platform.architecture.names.get("os_arch", ""),
