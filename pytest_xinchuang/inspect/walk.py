@@ -26,6 +26,7 @@ from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile
 from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere, note_script
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
 from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
+from pytest_xinchuang.inspect.formats.fetching import note_fetching
 from pytest_xinchuang.inspect.formats.hidden import MAGIC, MOST, Hidden, begin_hidden, embedded
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
@@ -227,6 +228,7 @@ class Walker:
         kind = kind_of(data, name)
         if kind is None:
             self._keep_text(node, name, data)
+            note_fetching(node, name, data)
             self._unknown(node, name, data, depth, regions, top=top)
             return
         place = node.place if top or node.is_inner(name) else node.within(name)

@@ -731,10 +731,61 @@ PREBUILT = '{"scripts": {"install": "prebuild-install || node-gyp rebuild"}}'
     ],
 )
 def test_whom_an_npm_package_is_for(manifest: str, found: set[str], tools: Tools, platforms: Platforms) -> None:
-    files = {"package/package.json": manifest.encode(), "package/x.node": tools.c(Arch.ARM64, LIBRARY, shared=True)}
+    files = {
+        "package/package.json": manifest.encode(),
+        "package/index.js": b"run();\n",
+        "package/x.node": tools.c(Arch.ARM64, LIBRARY, shared=True),
+    }
     assert codes(tools.file("x.tgz", tools.tar(files)), "kunpeng", platforms) == found
     installed = {name.replace("package/", "app/node_modules/x/"): data for name, data in files.items()}
     assert codes(tools.file("app.tgz", tools.tar(installed)), "kunpeng", platforms) == set()
+
+
+GETS = "import https from 'node:https';\nhttps.get('https://example.org/' + process.arch, save);\n"
+THANKS = "// curl is not needed\nconsole.log('Thank you! https://example.org/docs');\n"
+GETS_BY_SHELL = "#!/bin/sh\nset -e\ncurl -fLO https://example.org/lib-$(uname -m).so\n"
+
+
+@pytest.mark.parametrize(("step", "scripts", "fetched"), [
+    ("node setup.mjs", {"setup.mjs": GETS}, True),
+    ("node setup.mjs", {"setup.mjs": THANKS}, False),
+    ("node --no-warnings ./scripts/setup", {"scripts/setup.js": GETS}, True),
+    ("node --no-warnings ./scripts/setup", {"scripts/setup.js": THANKS}, False),
+    ("node scripts", {"scripts/index.js": "const r = await fetch(url);\n"}, True),
+    ("node scripts", {"scripts/index.js": "const fetched = 1;\n"}, False),
+    ("sh scripts/get.sh", {"scripts/get.sh": GETS_BY_SHELL}, True),
+    ("sh scripts/get.sh", {"scripts/get.sh": "#!/bin/sh\n# wget is not needed\nchmod +x bin/app\n"}, False),
+    ("./scripts/get", {"scripts/get": GETS_BY_SHELL}, True),
+    ("./scripts/get", {"scripts/get": "#!/bin/sh\nexit 0\n"}, False),
+    ("node install.js", {"install.js": THANKS}, False),
+    ("node install.js", {}, True),
+    ("node lib/missing.mjs || true", {}, True),
+    ("node setup.js", {"setup.js": "const { get } = require('./lib/get');\nget();\n", "lib/get.js": GETS}, True),
+    ("node setup.js", {"setup.js": "const { get } = require('./lib/get');\nget();\n", "lib/get.js": THANKS}, False),
+    ("node setup.js", {"setup.js": "execSync('sh scripts/get.sh');\n", "scripts/get.sh": GETS_BY_SHELL}, True),
+    ("node setup.js", {"setup.js": "spawnSync('sh', ['scripts/get.sh']);\n", "scripts/get.sh": "echo done\n"}, False),
+    ("npm run setup", {"setup.mjs": GETS}, True),
+    ("npm run setup", {"setup.mjs": THANKS}, False),
+    ("node -e \"require('https').get('https://example.org/x')\"", {}, True),
+    ("node -e \"console.log('https: none')\"", {}, False),
+    ("python3 tools/get.py", {"tools/get.py": "from urllib.request import urlretrieve\n"}, True),
+    ("python3 tools/get.py", {"tools/get.py": "print('ready')\n"}, False),
+    ("node a.js", {"a.js": "require('./b.js')\n", "b.js": "require('./a.js')\n"}, False),
+])  # fmt: skip
+def test_a_script_that_npm_runs_is_looked_into(
+    step: str, scripts: dict[str, str], fetched: bool, tools: Tools, platforms: Platforms
+) -> None:
+    manifest = json.dumps({"name": "x", "scripts": {"postinstall": step, "setup": "node setup.mjs", "test": "curl x"}})
+    files = {"package.json": manifest, **scripts, "src/other.js": GETS}
+    native = tools.c(Arch.ARM64, LIBRARY, shared=True)
+    package = {"package/x.node": native, **{f"package/{name}": text.encode() for name, text in files.items()}}
+    wanted = {"XC-PKG-011"} if fetched else set()
+    assert codes(tools.file("x.tgz", tools.tar(package)), "kunpeng", platforms) == wanted
+    tree = tools.where / "checkout"
+    for name, text in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    assert codes(tree, "kunpeng", platforms) == wanted
 
 
 @pytest.mark.parametrize(
