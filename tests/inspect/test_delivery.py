@@ -310,6 +310,47 @@ def test_an_image_with_its_own_libc_is_held_to_that(tools: Tools, platforms: Pla
     assert "XC-ELF-010" in codes(image("gone.tar", base, app, {"lib/.wh.libc.so.6": b""}), "kunpeng", platforms)
 
 
+@pytest.mark.parametrize("arch", [Arch.ARM64, Arch.AMD64])
+@pytest.mark.parametrize("linked", ["dynamic", "static", "named"])
+@pytest.mark.parametrize("base", ["one layer", "two layers"])
+def test_a_container_with_its_own_libc_is_held_to_the_kernel(
+    base: str, linked: str, arch: Arch, tools: Tools, platforms: Platforms
+) -> None:
+    """io_uring_setup (425, Linux 5.1) and pidfd_open (5.3), raw or by the image's own libc; a call that the kernel has."""
+    old, new, plain = {
+        Arch.ARM64: ("kunpeng", "kunpeng920-kylin_v11", 172),
+        Arch.AMD64: ("hygon_c86-kylin_v10_sp3", "hygon_c86-kylin_v11", 39),
+    }[arch]
+    loader = ARM64_LOADER if arch is Arch.ARM64 else X86_64_LOADER
+    libc = tools.stub(arch, "libc.so.6", "GLIBC_2.41", "shiny")
+    brought = {"lib/libc.so.6": libc, loader: tools.c(arch, LIBRARY, shared=True)}
+
+    def app(number: int, function: str) -> bytes:
+        if linked == "static":
+            raw = {
+                Arch.ARM64: 'register long n __asm__("x8") = NUMBER; __asm__ volatile("svc #0" :: "r"(n) : "x0", "memory");',
+                Arch.AMD64: '__asm__ volatile("syscall" :: "a"(NUMBER) : "rcx", "r11", "memory");',
+            }[arch]
+            text = f"void _start(void) {{ {raw.replace('NUMBER', str(number))} for (;;) ; }}\n"
+            return tools.c(arch, text, "-nostdlib", "-static")
+        called = function if linked == "named" else "syscall"
+        text = f"long {called}(long, ...); void _start(void) {{ {called}({number}, 1, 0); for (;;) ; }}\n"
+        known = tools.stub(arch, "libc.so.6", "GLIBC_2.41", called)
+        return tools.c(arch, text, "-nostdlib", "-no-pie", stubs={"libc.so.6": known})
+
+    def told(program: bytes, platform: str) -> list[tuple[str, Certainty]]:
+        mine = {"app/server": program}
+        layers = layered({**brought, **mine}) if base == "one layer" else layered(brought, mine)
+        image = tools.file("image.tar", containers.saved_image(layers, str(arch), Entrypoint=["/app/server"]))
+        named = [f for f in found(image, platform, platforms) if f.object.endswith("app/server")]
+        return [(f.code, f.certainty) for f in named if f.code.startswith(("XC-SYS", "XC-ELF-031", "XC-ELF-01"))]
+
+    late, early = app(425, "pidfd_open"), app(plain, "shiny")
+    code = "XC-ELF-031" if linked == "named" else "XC-SYS-001"
+    assert told(late, old) == [(code, Certainty.GUARDED)]
+    assert told(late, new) == told(early, old) == told(early, new) == []
+
+
 def test_what_glibc_keeps_for_itself_comes_along_or_not(tools: Tools, platforms: Platforms) -> None:
     """libpthread with the libc of its own build, with that of another, and with none; and somebody else's library."""
 
