@@ -28,6 +28,19 @@ class ReadProblem:
     detail: Message
 
 
+@dataclass(frozen=True)
+class Script:
+    """What a script does when it is run.
+
+    Attributes:
+        fetches: it brings something from elsewhere, or may.
+        names: files that it runs or imports, as it names them.
+    """
+
+    fetches: bool
+    names: tuple[str, ...] = ()
+
+
 @dataclass
 class Node:
     """A container: a directory, an archive, a package, an image, or a single file.
@@ -46,6 +59,7 @@ class Node:
         classes: path -> class file format of Java's classes that need more than Java 8.
         scripts: path -> the beginning of the scripts in it, with the line that names what runs them; of other texts that may be
             executed, where the container has modes, nothing.
+        installing: path -> what is known of the scripts in it that may be run when it is installed.
         natives: path -> ``windows`` or ``macos`` of the libraries in it for these.
         facts: what else it says of itself: ``layer``, the place of a layer in its image from the bottom up; ``image``, which
             image of several that is; ``libc``, the version of the glibc in it; ``all``, ``data`` where all that is in it stands
@@ -65,9 +79,19 @@ class Node:
     classes: dict[str, int] = field(default_factory=dict)
     natives: dict[str, str] = field(default_factory=dict)
     scripts: dict[str, bytes] = field(default_factory=dict)
+    installing: dict[str, Script] = field(default_factory=dict)
     children: list[Node] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     _said: dict[str, tuple[bytes, Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def is_inner(self, name: str) -> bool:
+        """Whether a member is one of the archives that a deb is made of (deb(5)): people know its files as the package's."""
+        return self.kind == "deb" and name.startswith(("data.tar", "control.tar"))
+
+    @property
+    def package(self) -> str:
+        """The name by which people know it: of the archives that a deb is made of, the package's."""
+        return self.parent.package if self.parent is not None and self.parent.is_inner(self.name) else self.name
 
     def within(self, name: str) -> str:
         return f"{self.place}!{printable(name)}" if self.kind != "directory" else f"{self.place}/{printable(name)}"

@@ -24,9 +24,9 @@ from pytest_xinchuang.inspect.isa_hits import (
     Question,
 )
 from pytest_xinchuang.inspect.isa_loong64 import LOONG64
-from pytest_xinchuang.inspect.isa_wrappers import ARM64 as OF_ARM64
-from pytest_xinchuang.inspect.isa_wrappers import LOONG64 as OF_LOONG64
-from pytest_xinchuang.inspect.isa_wrappers import wrapped_calls
+from pytest_xinchuang.inspect.isa_steps import ARM64 as OF_ARM64
+from pytest_xinchuang.inspect.isa_steps import LOONG64 as OF_LOONG64
+from pytest_xinchuang.inspect.isa_wrappers import calls_libc, wrapped_calls
 
 CHUNK = 1 << 22
 """Words looked at in one go: 16 MiB of code, so that temporaries stay small."""
@@ -155,7 +155,7 @@ def scan_fixed(elf: ElfObject, data: bytes) -> Hits:
             counts[key] += 1
             if seen is None:
                 grouped[key] = Hit(feature, address, text or encoding.name, function, sure=sure)
-    if unset and not elf.is_go:
+    if (unset or calls_libc(elf)) and not elf.is_go:
         calls += wrapped_calls(elf, data, sorted(unset), OF_ARM64 if arm else OF_LOONG64)
     few = tuple(questions[:MAX_QUESTIONS])
     found = [replace(hit, count=counts[key]) for key, hit in grouped.items()]

@@ -153,6 +153,15 @@ class Image:
         return found
 
     @cached_property
+    def own_slots(self) -> dict[int, int]:
+        """Address of a slot -> the address of the object's own symbol that the loader puts there, where nobody has another."""
+        return {
+            place: int(self._symbols[index]["value"]) + addend
+            for place, index, addend in self._symbolic
+            if int(self._symbols[index]["section"])
+        }
+
+    @cached_property
     def _symbolic(self) -> list[tuple[int, int, int]]:
         rows = self._relocations
         kinds = rows["info"] & np.uint64(0xFFFFFFFF)

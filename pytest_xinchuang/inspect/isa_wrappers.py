@@ -1,67 +1,52 @@
-"""System calls whose number the caller of a small function hands over: ``syscall(425, ...)`` of a libc that is linked in, or
-a wrapper of the program's own.
+"""System calls whose number the caller of a small function hands over: of libc's function ``syscall``, be it linked in or
+brought by the loader, or of a wrapper of the program's own.
 
 A function is such a wrapper by its body: one of its arguments reaches the number's register at the instruction that calls the
 kernel, or the number's argument of another wrapper. Where a caller gives it a constant, that is a call of the program.
-Registers, and the stack that compilers spill them to, are followed in a straight line, with what jumps forward bring along.
+Registers, and the stack that compilers spill them to, are followed in a straight line, with what jumps forward bring along. A
+call goes to the wrapper, to its stub in the procedure linkage table, or through the slot that the loader fills in.
 
-Sources: System V ABI for x86-64, AArch64 (AAPCS64) and LoongArch (LoongArch ELF psABI), argument registers; syscall(2),
-Architecture calling conventions.
+Sources: System V gABI, dynamic linking (procedure linkage table, global offset table); what instructions do:
+:mod:`pytest_xinchuang.inspect.isa_steps`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import Enum, auto
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from pytest_xinchuang.inspect.elf import ElfObject
+from pytest_xinchuang.inspect.isa_image import Image
+from pytest_xinchuang.inspect.isa_references import FAR, Index
+from pytest_xinchuang.inspect.isa_steps import ABSOLUTE, UNKNOWN, Does, Machine, Place, Step
+
+OF_LIBC = "syscall"
+"""The function of C libraries that makes the system call of its first argument (syscall(2))."""
 
 MOST_BYTES = 4096
-"""Bytes of a function that are followed up to a call."""
+"""Bytes of code that are followed up to a call where no symbol tells where its function begins."""
+MOST_FUNCTION = 1 << 16
+"""Bytes of a function that are followed."""
+MOST_IN_ALL = 4 << 20
+"""Bytes of an object that are followed: some seconds' on x86-64."""
 MOST_WRAPPERS = 64
 MOST_SITES = 4096
 """Calls of wrappers that are looked at."""
-ROUNDS = 3
-"""Wrappers of wrappers that are followed."""
+ROUNDS = 4
+"""Wrappers of wrappers that are followed; a stub is one of them."""
 NEARBY = 512
 """Bytes before a call of the kernel in which the beginning of its function is sought where no symbol tells it."""
+STUB = 16
+"""Bytes of a stub around the instruction that reads its slot (x86-64: endbr64 and bnd before it; AArch64 and LoongArch64: two
+instructions before it and two behind it)."""
 FARTHEST = 1 << 56
 """Where the addresses of all programs end (Linux, TASK_SIZE: 2^56 with five levels on x86-64); damaged files go beyond."""
 LIMIT = 1024
 """Numbers of system calls are below (Linux, arch/*/entry/syscalls; asm-generic/unistd.h)."""
-
-Place = int | tuple[int, int]
-"""A register by its number, or what stands at (base register, offset)."""
-
-
-class Does(Enum):
-    """What an instruction does to what is followed."""
-
-    MOVES = auto()
-    SETS = auto()
-    SPOILS = auto()
-    CALLS = auto()
-    JUMPS = auto()
-    BRANCHES = auto()
-    TRAPS = auto()
-    ENDS = auto()
-    NOTHING = auto()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One instruction. ``to`` and ``source``: places; ``value``: a constant, or where it leads."""
-
-    address: int
-    does: Does
-    to: Place = -1
-    source: Place = -1
-    value: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,19 +56,22 @@ class Argument:
     number: int
 
 
-Value = Argument | frozenset[int]
-
-Steps = Callable[[bytes, int], Iterator[Step]]
-
-
 @dataclass(frozen=True)
-class Machine:
-    """How an architecture calls. ``lost``: registers that a call does not keep."""
+class Pointer:
+    """The address of a wrapper, from the slot that holds it."""
 
-    steps: Steps
-    arguments: tuple[int, ...]
-    number: int
-    lost: frozenset[int]
+    target: int
+
+
+Value = Argument | Pointer | frozenset[int]
+
+FOREIGN = -1
+"""In the place of a wrapper's address: the function of another object."""
+
+
+def calls_libc(elf: ElfObject) -> bool:
+    """Whether an object has the loader bring it libc's function."""
+    return OF_LIBC in elf.imports and not elf.relocatable
 
 
 def wrapped_calls(elf: ElfObject, data: Any, traps: Iterable[int], machine: Machine) -> list[tuple[int, int]]:
@@ -93,7 +81,7 @@ def wrapped_calls(elf: ElfObject, data: Any, traps: Iterable[int], machine: Mach
         traps: addresses of the instructions that call the kernel with a number that is not set right before.
     """
     code = _Code(elf, data)
-    wrappers: dict[int, int] = {}
+    wrappers: dict[int, int] = {FOREIGN: 0} if FOREIGN in code.slots.values() else {}
     for trap in list(traps)[:MOST_WRAPPERS]:
         for start in code.starts_before(trap):
             end = trap + 8
@@ -105,15 +93,16 @@ def wrapped_calls(elf: ElfObject, data: Any, traps: Iterable[int], machine: Mach
     fresh = dict(wrappers)
     for _round in range(ROUNDS):
         following: dict[int, int] = {}
-        for site, target in code.calls_of(fresh)[:MOST_SITES]:
-            for start in code.starts_before(site, whole=True):
-                value = _at_call(code, start, site, machine, fresh[target])
-                if isinstance(value, Argument):
-                    if start not in wrappers and len(wrappers) < MOST_WRAPPERS:
-                        following[start] = wrappers[start] = value.number
-                elif value is not None:
-                    found.setdefault(site, set()).update(n for n in value if 0 <= n < LIMIT)
-                if value is not None:
+        for user in code.users_of(fresh):
+            for start in user.starts:
+                handed = list(_handed(code, start, user, machine, fresh))
+                for site, value in handed:
+                    if isinstance(value, Argument):
+                        if start not in wrappers and len(wrappers) < MOST_WRAPPERS:
+                            following[start] = wrappers[start] = value.number
+                    elif isinstance(value, frozenset):
+                        found.setdefault(site, set()).update(n for n in value if 0 <= n < LIMIT)
+                if handed:
                     break
         if not following:
             break
@@ -121,39 +110,101 @@ def wrapped_calls(elf: ElfObject, data: Any, traps: Iterable[int], machine: Mach
     return [(site, number) for site, numbers in sorted(found.items()) for number in sorted(numbers)]
 
 
+@dataclass
+class _User:
+    """Code that calls wrappers.
+
+    Attributes:
+        starts: where its function may begin, the likeliest first.
+        end: up to where it is followed.
+        direct: the place of a call or jump -> the wrapper that it names.
+    """
+
+    starts: list[int]
+    end: int
+    direct: dict[int, int] = field(default_factory=dict)
+
+
 class _Code:
     """The code of an object, with the beginnings of its functions and its calls."""
 
     def __init__(self, elf: ElfObject, data: Any) -> None:
         self.elf, self.data = elf, data
+        self.parts = [c for c in elf.code if c.address + c.size < FARTHEST]
+        self.left = MOST_IN_ALL
         self.symbols = [function.address for function in elf.functions]
         self.sizes = {function.address: function.size for function in elf.functions}
         sites, targets = (
-            zip(*(_direct_calls(elf, data, part) for part in elf.code), strict=True) if elf.code else ((), ())
+            zip(*(_direct_calls(elf, data, p) for p in self.parts), strict=True) if self.parts else ((), ())
         )
         self.sites: Any = np.concatenate(sites) if sites else np.zeros(0, dtype=np.int64)
         self.targets: Any = np.concatenate(targets) if targets else np.zeros(0, dtype=np.int64)
+        self.image = Image(elf, data) if elf.dynamic or elf.soname is not None else None
+        self.slots = self._slots(self.image) if self.image is not None else {}
+        """The address of a slot -> the object's own function whose address it holds, or that of libc."""
         self.called = [int(target) for target in np.unique(self.targets)]
 
+    @staticmethod
+    def _slots(image: Image) -> dict[int, int]:
+        own = {place: address for place, address in image.own_slots.items() if image.is_code(address)}
+        return own | {place: FOREIGN for place, name in image.slots.items() if name == OF_LIBC}
+
     def bytes_at(self, begin: int, end: int) -> bytes:
-        for part in self.elf.code:
+        for part in self.parts:
             base = part.offset if self.elf.relocatable else part.address
             if base <= begin < base + part.size:
                 first = part.offset + begin - base
                 return bytes(self.data[first : min(first + end - begin, part.offset + part.size)])
         return b""
 
-    def starts_before(self, address: int, *, whole: bool = False) -> list[int]:
-        """Where the function of an address may begin: by its symbol, else where something is called before it."""
+    def function_of(self, address: int) -> tuple[int, int] | None:
+        """Where the function of an address begins and ends, by its symbol."""
         at = bisect_right(self.symbols, address) - 1
-        if at >= 0 and address < self.symbols[at] + self.sizes[self.symbols[at]]:
-            return [self.symbols[at]] if address - self.symbols[at] < MOST_BYTES or not whole else []
-        first = bisect_left(self.called, address - (MOST_BYTES if whole else NEARBY))
+        if at < 0 or address >= self.symbols[at] + self.sizes[self.symbols[at]]:
+            return None
+        return self.symbols[at], self.symbols[at] + self.sizes[self.symbols[at]]
+
+    def starts_before(self, address: int, reach: int = NEARBY) -> list[int]:
+        """Where the function of an address may begin: by its symbol, else where something is called before it."""
+        function = self.function_of(address)
+        return [function[0]] if function is not None else self.called_before(address, reach)
+
+    def called_before(self, address: int, reach: int) -> list[int]:
+        """Where something is called in the bytes before an address, the nearest first."""
+        first = bisect_left(self.called, address - reach)
         return self.called[first : bisect_right(self.called, address)][::-1][:8]
 
-    def calls_of(self, wrappers: Iterable[int]) -> list[tuple[int, int]]:
+    def users_of(self, wrappers: Mapping[int, int]) -> Iterator[_User]:
+        """The code that calls wrappers, each function once."""
         chosen = np.isin(self.targets, np.fromiter(wrappers, dtype=np.int64))
-        return list(zip(self.sites[chosen].tolist(), self.targets[chosen].tolist(), strict=True))
+        sites = dict(zip(self.sites[chosen].tolist()[:MOST_SITES], self.targets[chosen].tolist(), strict=False))
+        functions: dict[int, _User] = {}
+        for site, target in sites.items():
+            yield from self._user(functions, site, site + 8, {site: target})
+        for read in self._reads(wrappers)[:MOST_SITES]:
+            if stubs := self.called_before(read, STUB):
+                yield _User(stubs, read + STUB)
+            yield from self._user(functions, read, read + NEARBY, {})
+        yield from functions.values()
+
+    def _user(self, functions: dict[int, _User], place: int, end: int, direct: dict[int, int]) -> Iterator[_User]:
+        """What is known of the function of a place is gathered; where no symbol tells of it, it is handed out at once."""
+        function = self.function_of(place)
+        if function is None:
+            if starts := self.called_before(place, MOST_BYTES):
+                yield _User(starts, end, direct)
+            return
+        user = functions.setdefault(function[0], _User([function[0]], end))
+        user.end = max(user.end, end if direct else function[1])
+        user.direct.update(direct)
+
+    def _reads(self, wrappers: Mapping[int, int]) -> list[int]:
+        """Where slots are read that hold the addresses of wrappers."""
+        slots = [slot for slot, target in self.slots.items() if target in wrappers]
+        if self.image is None or not slots or max(slots) >= FARTHEST or max(slots) - min(slots) > FAR:
+            return []
+        index = Index(self.image, slots)
+        return sorted({site for slot in slots for site in index.to(slot)})
 
 
 def _direct_calls(elf: ElfObject, data: Any, part: Any) -> tuple[Any, Any]:
@@ -176,7 +227,11 @@ def _direct_calls(elf: ElfObject, data: Any, part: Any) -> tuple[Any, Any]:
         if not arm and len(words) > 1:
             far, its_targets = _far_calls(words, base)
             sites, targets = np.concatenate([sites, far]), np.concatenate([targets, its_targets])
-    inside = (targets >= base) & (targets < base + part.size)
+    # Of a linked object to another part as well, where the stubs are.
+    parts = [part] if elf.relocatable else [c for c in elf.code if c.address + c.size < FARTHEST]
+    begins = [c.offset if elf.relocatable else c.address for c in parts]
+    low, high = min(begins), max(b + c.size for b, c in zip(begins, parts, strict=True))
+    inside = (targets >= low) & (targets < high)
     return sites[inside].astype(np.int64), targets[inside].astype(np.int64)
 
 
@@ -194,7 +249,10 @@ def _followed(code: _Code, start: int, end: int, machine: Machine) -> Iterator[t
     """Each instruction with what is known before it."""
     state: dict[Place, Value] = {register: Argument(n) for n, register in enumerate(machine.arguments)}
     brought: dict[int, dict[Place, Value]] = {}
-    for step in machine.steps(code.bytes_at(start, min(end, start + MOST_BYTES + 16)), start):
+    end = min(end, start + MOST_FUNCTION)
+    raw = code.bytes_at(start, end + 16) if code.left > 0 else b""
+    code.left -= len(raw)
+    for step in machine.steps(raw, start):
         if step.address >= end:
             return
         if (other := brought.pop(step.address, None)) is not None:
@@ -202,10 +260,11 @@ def _followed(code: _Code, start: int, end: int, machine: Machine) -> Iterator[t
         yield step, state
         match step.does:
             case Does.MOVES:
-                if step.source in state:
-                    state[step.to] = state[step.source]
-                else:
+                value = _value(state, step.source, code.slots)
+                if value is None or step.to == UNKNOWN or (isinstance(step.to, tuple) and step.to[0] == ABSOLUTE):
                     state.pop(step.to, None)
+                else:
+                    state[step.to] = value
             case Does.SETS:
                 state[step.to] = frozenset({step.value})
             case Does.SPOILS:
@@ -220,6 +279,17 @@ def _followed(code: _Code, start: int, end: int, machine: Machine) -> Iterator[t
                     state = {}
             case Does.ENDS:
                 state = {}
+
+
+def _value(state: dict[Place, Value], place: Place, slots: Mapping[int, int]) -> Value | None:
+    """What stands at a place; of a slot, whose address it holds."""
+    if slots and isinstance(place, tuple):
+        base = frozenset({0}) if place[0] == ABSOLUTE else state.get(place[0])
+        if isinstance(base, frozenset) and len(base) == 1:
+            target = slots.get(next(iter(base)) + place[1])
+            if target is not None:
+                return Pointer(target)
+    return state.get(place)
 
 
 def _joined(a: dict[Place, Value], b: dict[Place, Value]) -> dict[Place, Value]:
@@ -240,101 +310,17 @@ def _at_traps(code: _Code, start: int, end: int, machine: Machine) -> Iterator[t
             yield step.address, state.get(machine.number)
 
 
-def _at_call(code: _Code, start: int, site: int, machine: Machine, argument: int) -> Value | None:
-    """What a call hands over as one of its arguments; None: that is not known, or no call stands there."""
-    for step, state in _followed(code, start, site + 8, machine):
-        if step.address == site and step.does in (Does.CALLS, Does.JUMPS):
-            return state.get(machine.arguments[argument])
-    return None
-
-
-# -- AArch64 and LoongArch64, whose instructions are words of 32 bits
-
-
-def _signed(value: int, bits: int) -> int:
-    return (value ^ (1 << (bits - 1))) - (1 << (bits - 1))
-
-
-def _steps_of_arm64(raw: bytes, begin: int) -> Iterator[Step]:
-    for at, word in enumerate(np.frombuffer(raw, dtype="<u4", count=len(raw) // 4).tolist()):
-        yield from _step_of_arm64(begin + 4 * at, word)
-
-
-def _step_of_arm64(address: int, word: int) -> Iterator[Step]:
-    """By the A64 instruction set encoding (Arm ARM, C4)."""
-    to, base = word & 31, word >> 5 & 31
-    if word == 0xD4000001:  # SVC #0
-        yield Step(address, Does.TRAPS)
-    elif word >> 26 in (0x25, 0x05):  # BL, B
-        does = Does.CALLS if word >> 31 else Does.JUMPS
-        yield Step(address, does, value=address + 4 * _signed(word & 0x3FFFFFF, 26))
-    elif word & 0xFF000010 == 0x54000000 or word & 0x7E000000 == 0x34000000:  # B.cond, CBZ, CBNZ
-        yield Step(address, Does.BRANCHES, value=address + 4 * _signed(word >> 5 & 0x7FFFF, 19))
-    elif word & 0x7E000000 == 0x36000000:  # TBZ, TBNZ
-        yield Step(address, Does.BRANCHES, value=address + 4 * _signed(word >> 5 & 0x3FFF, 14))
-    elif word & 0xFFFFFC1F == 0xD63F0000:  # BLR
-        yield Step(address, Does.CALLS)
-    elif word & 0xFE000000 == 0xD6000000:  # BR, RET
-        yield Step(address, Does.ENDS)
-    elif word & 0x7F800000 == 0x52800000:  # MOVZ
-        yield Step(address, Does.SETS, to, value=(word >> 5 & 0xFFFF) << (16 * (word >> 21 & 3)))
-    elif word & 0x7FE0FFE0 == 0x2A0003E0:  # MOV of a register
-        source = word >> 16 & 31
-        yield Step(address, Does.SETS, to) if source == 31 else Step(address, Does.MOVES, to, source)  # 31: zero
-    elif word & 0xFFFFFC00 in (0x93407C00, 0xD3407C00):  # SXTW, UXTW
-        yield Step(address, Does.MOVES, to, base)
-    elif word & 0xBFC00000 in (0xB9000000, 0xB9400000) or word & 0xFFC00000 == 0xB9800000:  # STR, LDR, LDRSW
-        place = base, (word >> 10 & 0xFFF) << (word >> 30)
-        yield Step(address, Does.MOVES, *((to, place) if word & 0x00C00000 else (place, to)))
-    elif word & 0xBFE00C00 in (0xB8000000, 0xB8400000) or word & 0xFFE00C00 == 0xB8800000:  # STUR, LDUR, LDURSW
-        place = base, _signed(word >> 12 & 0x1FF, 9)
-        yield Step(address, Does.MOVES, *((to, place) if word & 0x00C00000 else (place, to)))
-    elif word & 0xFE000000 == 0xA8000000:  # STP, LDP of doublewords
-        first = (base, 8 * _signed(word >> 15 & 0x7F, 7)) if word & 0x01800000 == 0x01000000 else (base, 1 << 20)
-        second, other = (first[0], first[1] + 8), word >> 10 & 31
-        load = bool(word & 0x00400000)
-        yield Step(address, Does.MOVES, *((to, first) if load else (first, to)))
-        yield Step(address, Does.MOVES, *((other, second) if load else (second, other)))
-    else:
-        yield Step(address, Does.SPOILS, to)
-
-
-def _steps_of_loong64(raw: bytes, begin: int) -> Iterator[Step]:
-    for at, word in enumerate(np.frombuffer(raw, dtype="<u4", count=len(raw) // 4).tolist()):
-        yield _step_of_loong64(begin + 4 * at, word)
-
-
-def _step_of_loong64(address: int, word: int) -> Step:
-    """By the LoongArch Reference Manual, volume 1, appendix B."""
-    to, base, top = word & 31, word >> 5 & 31, word >> 26
-    if word & 0xFFFF8000 == 0x002B0000:  # SYSCALL
-        return Step(address, Does.TRAPS)
-    if top in (0x14, 0x15):  # B, BL
-        offset = _signed(word >> 10 & 0xFFFF | (word & 0x3FF) << 16, 26)
-        return Step(address, Does.CALLS if top == 0x15 else Does.JUMPS, value=address + 4 * offset)
-    if top == 0x13:  # JIRL: a call where it keeps the way back
-        return Step(address, Does.CALLS if to else Does.ENDS if base == 1 else Does.JUMPS)
-    if top in (0x10, 0x11):  # BEQZ, BNEZ
-        return Step(address, Does.BRANCHES, value=address + 4 * _signed(word >> 10 & 0xFFFF | (word & 31) << 16, 21))
-    if 0x16 <= top <= 0x1B:  # BEQ to BGEU
-        return Step(address, Does.BRANCHES, value=address + 4 * _signed(word >> 10 & 0xFFFF, 16))
-    immediate, kind = word >> 10 & 0xFFF, word >> 22
-    if kind in (0x0A, 0x0B, 0x0E):  # ADDI.W, ADDI.D, ORI
-        if base == 0:
-            return Step(address, Does.SETS, to, value=immediate if kind == 0x0E else _signed(immediate, 12))
-        return Step(address, Does.MOVES, to, base) if immediate == 0 else Step(address, Does.SPOILS, to)
-    if word & 0xFFFFFC00 in (0x00150000, 0x00408000):  # OR with $zero, SLLI.W by 0
-        return Step(address, Does.SETS, to, value=0) if base == 0 else Step(address, Does.MOVES, to, base)
-    if kind in (0xA2, 0xA3, 0xA6, 0xA7, 0xAA):  # LD.W, LD.D, ST.W, ST.D, LD.WU
-        place = base, _signed(immediate, 12)
-        return Step(address, Does.MOVES, *((place, to) if kind in (0xA6, 0xA7) else (to, place)))
-    if word >> 24 in (0x24, 0x25, 0x26, 0x27):  # LDPTR.W, STPTR.W, LDPTR.D, STPTR.D
-        place = base, 4 * _signed(word >> 10 & 0x3FFF, 14)
-        return Step(address, Does.MOVES, *((place, to) if word >> 24 & 1 else (to, place)))
-    return Step(address, Does.SPOILS, to)
-
-
-ARM64 = Machine(_steps_of_arm64, tuple(range(8)), 8, frozenset(range(19)))
-"""x0 to x7, the number in x8; x0 to x18 are lost in a call."""
-LOONG64 = Machine(_steps_of_loong64, tuple(range(4, 11)), 11, frozenset(range(4, 21)))
-"""$a0 to $a6, the number in $a7; $a0 to $t8 are lost in a call."""
+def _handed(
+    code: _Code, start: int, user: _User, machine: Machine, wrappers: Mapping[int, int]
+) -> Iterator[tuple[int, Value]]:
+    """The calls of wrappers in a function, and what each is handed as the number, where that is known."""
+    for step, state in _followed(code, start, user.end, machine):
+        if step.does not in (Does.CALLS, Does.JUMPS, Does.ENDS):
+            continue
+        target = user.direct.get(step.address)
+        if target is None and isinstance(pointer := _value(state, step.source, code.slots), Pointer):
+            target = pointer.target
+        if target is not None and target in wrappers:
+            value = state.get(machine.arguments[wrappers[target]])
+            if value is not None:
+                yield step.address, value

@@ -25,7 +25,8 @@ from pytest_xinchuang.inspect.elf import ElfObject, Function
 from pytest_xinchuang.inspect.isa_flow import Kind, Operation
 from pytest_xinchuang.inspect.isa_hits import MAX_CALLS, MAX_QUESTIONS, NUMBER_BEFORE, Hit, Hits, Question
 from pytest_xinchuang.inspect.isa_image import Image
-from pytest_xinchuang.inspect.isa_wrappers import Does, Machine, Place, Step, wrapped_calls
+from pytest_xinchuang.inspect.isa_steps import ABSOLUTE, UNKNOWN, Does, Machine, Place, Step
+from pytest_xinchuang.inspect.isa_wrappers import calls_libc, wrapped_calls
 from pytest_xinchuang.inspect.isa_x86_marks import marks_in
 
 FEATURES = {
@@ -90,7 +91,7 @@ def scan_x86(elf: ElfObject, data: bytes) -> Hits:
                     # Outside of a function two bytes of data may look like it.
                     if function is not None or not elf.functions:
                         questions += asked
-    if unset and not elf.is_go:
+    if (unset or calls_libc(elf)) and not elf.is_go:
         calls += wrapped_calls(elf, data, sorted(unset), WRAPPERS)
     few = tuple(questions[:MAX_QUESTIONS])
     return Hits(hits, few, len(questions) > len(few), tuple(calls[:MAX_CALLS]))
@@ -213,13 +214,17 @@ def _step(instruction: Any) -> Step:
     at, mnemonic, flow = instruction.ip, instruction.mnemonic, instruction.flow_control
     if mnemonic == Mnemonic.SYSCALL:
         return Step(at, Does.TRAPS)
-    if flow == FlowControl.CALL or flow == FlowControl.INDIRECT_CALL:
-        return Step(at, Does.CALLS, value=instruction.near_branch_target if flow == FlowControl.CALL else 0)
+    if flow == FlowControl.CALL:
+        return Step(at, Does.CALLS, value=instruction.near_branch_target)
+    if flow == FlowControl.INDIRECT_CALL:
+        return Step(at, Does.CALLS, source=_place(instruction, 0))
+    if flow == FlowControl.INDIRECT_BRANCH:
+        return Step(at, Does.ENDS, source=_place(instruction, 0))
     if flow == FlowControl.UNCONDITIONAL_BRANCH:
         return Step(at, Does.JUMPS, value=instruction.near_branch_target)
     if flow == FlowControl.CONDITIONAL_BRANCH:
         return Step(at, Does.BRANCHES, value=instruction.near_branch_target)
-    if flow in (FlowControl.RETURN, FlowControl.INDIRECT_BRANCH, FlowControl.EXCEPTION):
+    if flow in (FlowControl.RETURN, FlowControl.EXCEPTION):
         return Step(at, Does.ENDS)
     if mnemonic in (Mnemonic.TEST, Mnemonic.CMP, Mnemonic.NOP, Mnemonic.ENDBR64) or not instruction.op_count:
         return Step(at, Does.NOTHING)
@@ -248,10 +253,12 @@ def _is_immediate(instruction: Any, operand: int) -> bool:
 
 
 def _place(instruction: Any, operand: int) -> Place:
-    """A register as a whole, or a place on the stack; anything else is one place that is never known."""
+    """A register as a whole, a place on the stack, or an address; anything else is one place that is never known."""
     kind = instruction.op_kind(operand)
     if kind == OpKind.REGISTER:
         return _full(instruction.op_register(operand))
+    if kind == OpKind.MEMORY and instruction.is_ip_rel_memory_operand:
+        return ABSOLUTE, int(instruction.ip_rel_memory_address)
     if (
         kind == OpKind.MEMORY
         and instruction.memory_base in (Register.RSP, Register.RBP)
@@ -259,7 +266,7 @@ def _place(instruction: Any, operand: int) -> Place:
     ):
         displacement = instruction.memory_displacement
         return int(instruction.memory_base), displacement - (1 << 64) if displacement >> 63 else displacement
-    return -2
+    return UNKNOWN
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from pytest_xinchuang.inspect.formats.contained import CannotRead, ContainedFile
 from pytest_xinchuang.inspect.formats.elsewhere import note_elsewhere, note_script
 from pytest_xinchuang.inspect.formats.encoded import decoded_by_script, encoded
 from pytest_xinchuang.inspect.formats.entropy import looks_encrypted
+from pytest_xinchuang.inspect.formats.fetching import note_fetching
 from pytest_xinchuang.inspect.formats.hidden import MAGIC, MOST, Hidden, begin_hidden, embedded
 from pytest_xinchuang.inspect.formats.image import settle
 from pytest_xinchuang.inspect.formats.magic import PROBED, is_inert, is_plain, is_script, kind_of, unread_format
@@ -227,11 +228,10 @@ class Walker:
         kind = kind_of(data, name)
         if kind is None:
             self._keep_text(node, name, data)
+            note_fetching(node, name, data)
             self._unknown(node, name, data, depth, regions, top=top)
             return
-        # A deb's inner archives are its own business: people know its files as the package's.
-        transparent = node.kind == "deb" and name.startswith(("data.tar", "control.tar"))
-        place = node.place if top or transparent else node.within(name)
+        place = node.place if top or node.is_inner(name) else node.within(name)
         if len(data) > self.bounds.object_bytes:
             self._too_large(place, len(data))
         elif kind == "elf":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.finding import Certainty, Finding, load_findings
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.delivery import Delivery, Kind, Root
@@ -310,6 +310,73 @@ def test_an_image_with_its_own_libc_is_held_to_that(tools: Tools, platforms: Pla
     assert "XC-ELF-010" in codes(image("gone.tar", base, app, {"lib/.wh.libc.so.6": b""}), "kunpeng", platforms)
 
 
+@pytest.mark.parametrize("arch", [Arch.ARM64, Arch.AMD64])
+@pytest.mark.parametrize("linked", ["dynamic", "static", "named"])
+@pytest.mark.parametrize("base", ["one layer", "two layers"])
+def test_a_container_with_its_own_libc_is_held_to_the_kernel(
+    base: str, linked: str, arch: Arch, tools: Tools, platforms: Platforms
+) -> None:
+    """io_uring_setup (425, Linux 5.1) and pidfd_open (5.3), raw or by the image's own libc; a call that the kernel has."""
+    old, new, plain = {
+        Arch.ARM64: ("kunpeng", "kunpeng920-kylin_v11", 172),
+        Arch.AMD64: ("hygon_c86-kylin_v10_sp3", "hygon_c86-kylin_v11", 39),
+    }[arch]
+    loader = ARM64_LOADER if arch is Arch.ARM64 else X86_64_LOADER
+    libc = tools.stub(arch, "libc.so.6", "GLIBC_2.41", "shiny")
+    brought = {"lib/libc.so.6": libc, loader: tools.c(arch, LIBRARY, shared=True)}
+
+    def app(number: int, function: str) -> bytes:
+        if linked == "static":
+            raw = {
+                Arch.ARM64: 'register long n __asm__("x8") = NUMBER; __asm__ volatile("svc #0" :: "r"(n) : "x0", "memory");',
+                Arch.AMD64: '__asm__ volatile("syscall" :: "a"(NUMBER) : "rcx", "r11", "memory");',
+            }[arch]
+            text = f"void _start(void) {{ {raw.replace('NUMBER', str(number))} for (;;) ; }}\n"
+            return tools.c(arch, text, "-nostdlib", "-static")
+        called = function if linked == "named" else "syscall"
+        text = f"long {called}(long, ...); void _start(void) {{ {called}({number}, 1, 0); for (;;) ; }}\n"
+        known = tools.stub(arch, "libc.so.6", "GLIBC_2.41", called)
+        return tools.c(arch, text, "-nostdlib", "-no-pie", stubs={"libc.so.6": known})
+
+    def told(program: bytes, platform: str) -> list[tuple[str, Certainty]]:
+        mine = {"app/server": program}
+        layers = layered({**brought, **mine}) if base == "one layer" else layered(brought, mine)
+        image = tools.file("image.tar", containers.saved_image(layers, str(arch), Entrypoint=["/app/server"]))
+        named = [f for f in found(image, platform, platforms) if f.object.endswith("app/server")]
+        return [(f.code, f.certainty) for f in named if f.code.startswith(("XC-SYS", "XC-ELF-031", "XC-ELF-01"))]
+
+    late, early = app(425, "pidfd_open"), app(plain, "shiny")
+    code = "XC-ELF-031" if linked == "named" else "XC-SYS-001"
+    assert told(late, old) == [(code, Certainty.GUARDED)]
+    assert told(late, new) == told(early, old) == told(early, new) == []
+
+
+def test_what_glibc_keeps_for_itself_comes_along_or_not(tools: Tools, platforms: Platforms) -> None:
+    """libpthread with the libc of its own build, with that of another, and with none; and somebody else's library."""
+
+    def part(soname: str, function: str) -> bytes:
+        stub = tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_PRIVATE", function)
+        text = f"int {function}(void);\nint use(void) {{ return {function}(); }}\n"
+        return tools.c(Arch.ARM64, text, "-nostdlib", f"-Wl,-soname,{soname}", shared=True, stubs={"libc.so.6": stub})
+
+    keeps = "__libc_alloca_cutoff"
+    mine, others = (
+        tools.stub(Arch.ARM64, "libc.so.6", "GLIBC_PRIVATE", name) for name in (keeps, "__libc_pthread_init")
+    )
+    pthread = {"app/libpthread.so.0": part("libpthread.so.0", keeps)}
+    plugin = {"app/libplugin.so.1": part("libplugin.so.1", keeps)}
+    for files in (pthread, plugin):
+        for more, wanted in (
+            ({"app/libc.so.6": mine}, set()),
+            ({"app/libc.so.6": others}, {"XC-ELF-040"}),
+            ({}, {"XC-ELF-040"}),
+        ):
+            delivery = tools.zip("delivery.zip", {**files, **more})
+            image = tools.file("image.tar", containers.saved_image(layered({**files, **more}), "arm64"))
+            assert codes(delivery, "kunpeng", platforms) == wanted
+            assert codes(image, "kunpeng", platforms) == wanted
+
+
 @pytest.mark.parametrize(
     ("settings", "certain"),
     [
@@ -574,6 +641,82 @@ def test_a_deb_that_brings_its_own_loader(tools: Tools, platforms: Platforms) ->
     assert codes(tools.deb("b.deb", control, alone), "kunpeng920-uos_desktop_20", platforms) == {"XC-ELF-006"}
 
 
+MACHO = b"\xcf\xfa\xed\xfe\x0c\0\0\1\0\0\0\0\x08\0\0\0" + bytes(64)
+MODULE_OF_JAVA_21 = b"\xca\xfe\xba\xbe\0\0\0\x41" + bytes(64)
+
+
+def told_of(path: Path, platform: str, platforms: Platforms) -> tuple[list[Finding], list[str]]:
+    """What is found, and its texts in both languages with the object that they are about."""
+    findings, catalogue = found(path, platform, platforms), load_findings()
+    texts = [f"{f.object} {catalogue.text(f).render(language)}" for f in findings for language in ("en", "zh")]
+    return findings, texts
+
+
+@pytest.mark.parametrize("kind", ["deb", "rpm", "deb in an rpm", "deb in a zip", "two debs in a tar"])
+def test_a_package_is_told_by_its_name(kind: str, tools: Tools, platforms: Platforms) -> None:
+    """And not by that of the archive in it, whichever rule it is; each foreign file has one reason."""
+    foreign = tools.user_of(Arch.AMD64, "libc.so.6", "GLIBC_2.99", "shiny")
+    files = {
+        "opt/app/libonly.so": foreign,
+        "opt/app/linux-x86_64/libjni.so": foreign,
+        "opt/app/lib/plugin.node": MACHO,
+        "opt/app/linux-arm64/libother.so": tools.c(Arch.ARM64, LIBRARY, shared=True),
+        "opt/app/package.json": b'{"cpu": ["x64"]}',
+        "opt/app/app.runtimeconfig.json": b'{"runtimeOptions": {"tfm": "net9.0"}}',
+        "opt/app/Main.class": MODULE_OF_JAVA_21,
+    }
+    deb = containers.deb(files, "Package: app\nArchitecture: all\n")
+    rpm = containers.rpm(files, "app", "noarch")
+    data = {
+        "deb": deb,
+        "rpm": rpm,
+        "deb in an rpm": containers.rpm({"srv/app.deb": deb}, "outer", "noarch"),
+        "deb in a zip": containers.zipped({"srv/app.deb": deb}),
+        "two debs in a tar": containers.tar({"app.deb": deb, "app-2.deb": deb}),
+    }[kind]
+    name = {"deb": "app.deb", "rpm": "app.rpm"}.get(kind, "delivery")
+    for platform in ("kunpeng", "loongson"):
+        findings, texts = told_of(tools.file(name, data), platform, platforms)
+        assert {"XC-ELF-001", "XC-PKG-008"} <= {f.code for f in findings}
+        wrong = [text for text in texts if "data.tar" in text or "control.tar" in text]
+        assert not wrong, wrong
+        assert all(
+            "app" in f.params["package"] for f in findings if f.code.startswith("XC-PKG") and "package" in f.params
+        )
+        certain = [f.object for f in findings if f.certainty is Certainty.CERTAIN and f.object.endswith("libonly.so")]
+        assert certain and len(certain) == len(set(certain))
+    # Where the files are the platform's, nothing is told.
+    fine = {"opt/app/libonly.so": tools.c(Arch.ARM64, "int answer(void) { return 42; }\n", "-nostdlib", shared=True)}
+    good = containers.deb(fine, "Package: app\nArchitecture: all\n")
+    assert codes(tools.file("app.deb", good), "kunpeng920-uos_desktop_20", platforms) == set()
+
+
+@pytest.mark.parametrize("kind", ["directory", "deb", "rpm", "zip"])
+def test_a_foreign_object_has_one_reason(kind: str, tools: Tools, platforms: Platforms) -> None:
+    """A program for another machine that would lack a glibc, a library, an instruction and a kernel as well."""
+    text = "long syscall(long, ...); int shiny(void); typedef double v __attribute__((vector_size(32)));\n"
+    text += "v add(v *a) { return a[0] + a[1]; }\nint main(void) { return shiny() + (int)syscall(425, 1, 0); }\n"
+    stub = tools.stub(Arch.AMD64, "libbrought.so.1", "B_1", "shiny")
+    made = tools.c(Arch.AMD64, text, "-O2", "-mavx2", stubs={"libbrought.so.1": stub})
+    files = {"opt/app/server": made}
+    control = "Package: app\nArchitecture: all\n"
+    if kind == "directory":
+        path = tools.where / "tree"
+        (path / "opt/app").mkdir(parents=True)
+        (path / "opt/app/server").write_bytes(made)
+    else:
+        data = {"deb": containers.deb(files, control), "rpm": containers.rpm(files, "app", "noarch")}
+        path = tools.file(f"app.{kind}", data.get(kind, containers.zipped(files)))
+    platform = "kunpeng920-uos_desktop_20" if kind == "deb" else "kunpeng"
+    told = [f for f in found(path, platform, platforms) if f.object.endswith("server")]
+    assert [(f.code, f.certainty) for f in told if f.certainty is not Certainty.NOTE] == [
+        ("XC-ELF-001", Certainty.CERTAIN)
+    ]
+    # At home it has all its other faults, and not this one.
+    at_home = {f.code for f in found(path, "zhaoxin", platforms) if f.object.endswith("server")}
+    assert "XC-ELF-001" not in at_home and {"XC-SYS-001", "XC-ELF-042"} <= at_home
+
+
 # -- npm and wheels
 
 
@@ -629,10 +772,61 @@ PREBUILT = '{"scripts": {"install": "prebuild-install || node-gyp rebuild"}}'
     ],
 )
 def test_whom_an_npm_package_is_for(manifest: str, found: set[str], tools: Tools, platforms: Platforms) -> None:
-    files = {"package/package.json": manifest.encode(), "package/x.node": tools.c(Arch.ARM64, LIBRARY, shared=True)}
+    files = {
+        "package/package.json": manifest.encode(),
+        "package/index.js": b"run();\n",
+        "package/x.node": tools.c(Arch.ARM64, LIBRARY, shared=True),
+    }
     assert codes(tools.file("x.tgz", tools.tar(files)), "kunpeng", platforms) == found
     installed = {name.replace("package/", "app/node_modules/x/"): data for name, data in files.items()}
     assert codes(tools.file("app.tgz", tools.tar(installed)), "kunpeng", platforms) == set()
+
+
+GETS = "import https from 'node:https';\nhttps.get('https://example.org/' + process.arch, save);\n"
+THANKS = "// curl is not needed\nconsole.log('Thank you! https://example.org/docs');\n"
+GETS_BY_SHELL = "#!/bin/sh\nset -e\ncurl -fLO https://example.org/lib-$(uname -m).so\n"
+
+
+@pytest.mark.parametrize(("step", "scripts", "fetched"), [
+    ("node setup.mjs", {"setup.mjs": GETS}, True),
+    ("node setup.mjs", {"setup.mjs": THANKS}, False),
+    ("node --no-warnings ./scripts/setup", {"scripts/setup.js": GETS}, True),
+    ("node --no-warnings ./scripts/setup", {"scripts/setup.js": THANKS}, False),
+    ("node scripts", {"scripts/index.js": "const r = await fetch(url);\n"}, True),
+    ("node scripts", {"scripts/index.js": "const fetched = 1;\n"}, False),
+    ("sh scripts/get.sh", {"scripts/get.sh": GETS_BY_SHELL}, True),
+    ("sh scripts/get.sh", {"scripts/get.sh": "#!/bin/sh\n# wget is not needed\nchmod +x bin/app\n"}, False),
+    ("./scripts/get", {"scripts/get": GETS_BY_SHELL}, True),
+    ("./scripts/get", {"scripts/get": "#!/bin/sh\nexit 0\n"}, False),
+    ("node install.js", {"install.js": THANKS}, False),
+    ("node install.js", {}, True),
+    ("node lib/missing.mjs || true", {}, True),
+    ("node setup.js", {"setup.js": "const { get } = require('./lib/get');\nget();\n", "lib/get.js": GETS}, True),
+    ("node setup.js", {"setup.js": "const { get } = require('./lib/get');\nget();\n", "lib/get.js": THANKS}, False),
+    ("node setup.js", {"setup.js": "execSync('sh scripts/get.sh');\n", "scripts/get.sh": GETS_BY_SHELL}, True),
+    ("node setup.js", {"setup.js": "spawnSync('sh', ['scripts/get.sh']);\n", "scripts/get.sh": "echo done\n"}, False),
+    ("npm run setup", {"setup.mjs": GETS}, True),
+    ("npm run setup", {"setup.mjs": THANKS}, False),
+    ("node -e \"require('https').get('https://example.org/x')\"", {}, True),
+    ("node -e \"console.log('https: none')\"", {}, False),
+    ("python3 tools/get.py", {"tools/get.py": "from urllib.request import urlretrieve\n"}, True),
+    ("python3 tools/get.py", {"tools/get.py": "print('ready')\n"}, False),
+    ("node a.js", {"a.js": "require('./b.js')\n", "b.js": "require('./a.js')\n"}, False),
+])  # fmt: skip
+def test_a_script_that_npm_runs_is_looked_into(
+    step: str, scripts: dict[str, str], fetched: bool, tools: Tools, platforms: Platforms
+) -> None:
+    manifest = json.dumps({"name": "x", "scripts": {"postinstall": step, "setup": "node setup.mjs", "test": "curl x"}})
+    files = {"package.json": manifest, **scripts, "src/other.js": GETS}
+    native = tools.c(Arch.ARM64, LIBRARY, shared=True)
+    package = {"package/x.node": native, **{f"package/{name}": text.encode() for name, text in files.items()}}
+    wanted = {"XC-PKG-011"} if fetched else set()
+    assert codes(tools.file("x.tgz", tools.tar(package)), "kunpeng", platforms) == wanted
+    tree = tools.where / "checkout"
+    for name, text in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    assert codes(tree, "kunpeng", platforms) == wanted
 
 
 @pytest.mark.parametrize(

@@ -273,3 +273,63 @@ def test_a_call_through_the_function_of_a_libc_that_is_linked_in(
     body = "void _start(void) {{ long p[200]; if (syscall({0}, 8, p) < 0) syscall(93, 1); for (;;) ; }}\n"
     for number in (425, 172):
         assert calls_of(libc + body.format(number), arch, tmp_path, platforms, "-s") == {number, 93}
+
+
+DYNAMIC = """long syscall(long, ...);
+extern int atoi(const char *);
+static __attribute__((noinline)) long twice(long n, void *p) {{ syscall({second}, 8, p); return syscall(n, 8, p); }}
+int main(int argc, char **argv) {{
+    long p[16];
+    if (argc == 2) return syscall({first}, 8, p);
+    syscall(atoi(argv[0]), 425);
+    return (int)twice({third}, p) + (int)syscall({first}, p);
+}}
+"""
+"""Calls at which the number is a constant, comes from a caller, and is read from the command line."""
+
+
+def through_libc(arch: Arch, place: Path, platforms: Platforms, *flags: str, **numbers: int) -> bytes:
+    path = place / "u.c"
+    path.write_text(DYNAMIC.format(**numbers))
+    target = Target(arch, platforms.file.architectures[arch], "2.36" if arch is Arch.LOONG64 else "2.28")
+    shared = "-fPIC" in flags
+    return Builder(Cache()).c(target, [path], flags=["-w", "-fno-sanitize=all", *flags], shared=shared)
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("arch", list(TRAPS))
+@pytest.mark.parametrize("flags", [
+    ("-O0",), ("-O2",), ("-O2", "-s"), ("-O1", "-fno-plt"), ("-O2", "-fPIC"), ("-Os", "-fPIC", "-fno-plt", "-s"),
+    ("-O2", "-Wl,-z,lazy"),
+])  # fmt: skip
+def test_a_call_through_the_function_of_a_libc_that_the_loader_brings(
+    arch: Arch, flags: tuple[str, ...], tmp_path: Path, platforms: Platforms
+) -> None:
+    """Through the procedure linkage table, and through the slot that the loader fills in."""
+    data = through_libc(arch, tmp_path, platforms, *flags, first=425, second=434, third=437)
+    elf = read_elf(data, "x")
+    assert "syscall" in elf.imports
+    assert set(scan_isa(elf, data).calls) == {425, 434, 437}
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(("arch", "new", "old"), [(Arch.ARM64, "kunpeng920-kylin_v11", "kunpeng"),
+                                                  (Arch.AMD64, "hygon_c86-kylin_v11", "hygon_c86-kylin_v10_sp3")])  # fmt: skip
+def test_what_a_dynamic_program_asks_of_the_kernel_through_libc(
+    arch: Arch, new: str, old: str, tmp_path: Path, platforms: Platforms
+) -> None:
+    """io_uring_setup and faccessat2, which a program that names its number makes for itself; older numbers are silent."""
+    data = through_libc(arch, tmp_path, platforms, "-O2", first=425, second=172, third=439)
+    told = [(f.params["call"], f.certainty) for f in found(data, old, platforms, tmp_path) if f.code == "XC-SYS-001"]
+    assert told == [("faccessat2", Certainty.GUARDED), ("io_uring_setup", Certainty.GUARDED)]
+    assert not only(found(data, new, platforms, tmp_path), "XC-SYS-001")
+    data = through_libc(arch, tmp_path, platforms, "-O2", first=172, second=63, third=64)
+    assert not only(found(data, old, platforms, tmp_path), "XC-SYS-001")
+    # What Rust's standard library makes has another way there.
+    comment = '__asm__(".section .comment\\n.string \\"rustc version 1.80.0 (0 0)\\"\\n.previous");\n'
+    path = tmp_path / "u.c"
+    path.write_text(comment + DYNAMIC.format(first=425, second=172, third=439))
+    target = Target(arch, platforms.file.architectures[arch], "2.28")
+    data = Builder(Cache()).c(target, [path], flags=["-w", "-O2", "-fno-sanitize=all"])
+    told = [(f.params["call"], f.certainty) for f in found(data, old, platforms, tmp_path) if f.code == "XC-SYS-001"]
+    assert told == [("faccessat2", Certainty.NOTE), ("io_uring_setup", Certainty.GUARDED)]

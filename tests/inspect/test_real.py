@@ -34,6 +34,15 @@ LOADED = {
 SORTER = "b977e0c733b9cebb6697df78ec67461ca2b31af062b92e4aec2bdfaa1d816d05"
 """The same of the program that the other files hold."""
 
+WHOLE = {
+    "amd64.upx": "6f72037a01a16ae5611e54445fa4140665a8ac6f1b94931460f3460316044e37",
+    "arm64.upx": "54bfdc40190ac16018c84c42f28c50c95e63356b5b22aeb6c31efb5556732ff0",
+}
+"""SHA-256 of the programs before they were packed, as `upx -d` makes them again."""
+
+WHOLE_SORTER = "fa8c0368ec1edefe6e860b38d8920218c6aa154f134fc900ee693e1d84186cc4"
+"""The same of the program that the other files hold."""
+
 LIBRARIES = {
     "amd64": "3d2250176013f4d14bf89d9e0ac0c54cdf9be1c0a4b7affa37ce75675b73340d",
     "arm64": "9e3f1f9e2385d90bf33b546a631b36f1935d41d14d3af2e77eea34e8fb76c73f",
@@ -87,9 +96,16 @@ def loaded(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("path", sorted(REAL.glob("*.upx")), ids=lambda p: p.name)
 def test_a_packed_program_is_unpacked_byte_for_byte(path: Path) -> None:
+    """With what stands between and behind its segments; without that, and without section headers, where it is not there."""
     data = path.read_bytes()
     assert is_packed(data)
-    assert hashlib.sha256(loaded(unpacked(data, account()))).hexdigest() == LOADED.get(path.name, SORTER)
+    assert hashlib.sha256(unpacked(data, account())).hexdigest() == WHOLE.get(path.name, WHOLE_SORTER)
+    assert read_elf(unpacked(data, account()), "x").code[0].name != "(segment)"
+    mark = bytes(4) + b"UPX!"  # of the block that ends all, and then of the last header
+    ending = data.rindex(mark, 0, data.rindex(mark) + 4)
+    less = unpacked(data[: ending + 4] + b"ABC!" + data[ending + 8 :], account())
+    assert hashlib.sha256(loaded(less)).hexdigest() == LOADED.get(path.name, SORTER)
+    assert read_elf(less, "x").code[0].name == "(segment)"
 
 
 def test_a_packed_program_is_judged_by_what_it_unpacks_to(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ MOST_RATIO = 250
 MOST_NRV = 24 << 20
 """Compressed bytes of UCL's methods that are expanded here, at about 1 MiB a second; the others are many times as fast."""
 
+MOST_ATTEMPTS = 4096
+"""Places at which the number may stand with which a block begins; of a few zeros there are many."""
+
 BLOCK = 12
 NRV = {2: "b", 3: "b", 5: "d", 6: "d", 8: "e", 9: "e"}
 LZMA, DEFLATE = 14, 15
@@ -82,7 +85,8 @@ def _tail(data: Any) -> int | None:
 
 
 def unpacked(data: Any, account: Account) -> bytes:
-    """The program that is mapped once the decompressor is done: all that its segments load. Its sections are left out.
+    """The program that is mapped once the decompressor is done: all that its segments load; and what stands between them and
+    behind them, the section headers among it, where that was packed too.
 
     Raises:
         CannotRead: it is damaged, or of a variant that is not known here.
@@ -126,11 +130,35 @@ def unpacked(data: Any, account: Account) -> bytes:
         out[first : first + size] = b"".join(parts)
     if not out:
         raise CannotUnpack(_("it begins with no header of the same machine"))
+    if _filled(out, _gaps(list(_loads(head, order, wide=wide)), total), blocks, tail):
+        return bytes(out)
     return _without_sections(out, wide=wide)
 
 
+def _gaps(loads: list[tuple[int, int]], total: int) -> list[tuple[int, int]]:
+    """Begin and size of what stands in the file behind each segment, up to the next one or the end."""
+    ends = [(first + size, min([f for f, _size in loads if f >= first + size] + [total])) for first, size in loads]
+    return [(begin, end - begin) for begin, end in ends if end > begin]
+
+
+def _filled(out: bytearray, gaps: list[tuple[int, int]], blocks: _Blocks, tail: int) -> bool:
+    """Put in what no segment loads: its blocks stand behind the decompressor, and behind them one that ends them (pack3)."""
+    if not gaps or not blocks.seek(gaps[0][1], [size for _begin, size in gaps], tail):
+        return False
+    try:
+        for begin, size in gaps:
+            parts: list[bytes] = []
+            while sum(len(part) for part in parts) < size:
+                parts.append(blocks.read())
+            out += bytes(max(begin + size - len(out), 0))
+            out[begin : begin + size] = b"".join(parts)
+    except CannotUnpack:
+        return False
+    return True
+
+
 def _without_sections(out: bytearray, *, wide: bool) -> bytes:
-    """What is not loaded was not unpacked, and the section headers are among it."""
+    """Where what is not loaded was not unpacked: the section headers are among it."""
     where, names = (40, 58) if wide else (32, 46)
     out[where : where + (8 if wide else 4)] = bytes(8 if wide else 4)
     out[names : names + 6] = bytes(6)
@@ -160,6 +188,36 @@ class _Blocks:
         self._account = account
         self._total = self._slow = 0
         self._begin = at
+
+    def seek(self, first: int, sizes: list[int], limit: int) -> bool:
+        """Go to blocks further on that have these sizes, and before ``limit`` the one that ends them; whether they are there.
+
+        Args:
+            first: bytes that the first of them gives, unless it is larger than a block.
+        """
+        wanted = struct.pack(self._order + "I", min(first, self._most))
+        at = self._data.find(wanted, self._at, limit)
+        for _attempt in range(MOST_ATTEMPTS):
+            if at < 0:
+                return False
+            if self._fits(at, sizes, limit):
+                self._at = at
+                return True
+            at = self._data.find(wanted, at + 1, limit)
+        return False
+
+    def _fits(self, at: int, sizes: list[int], limit: int) -> bool:
+        for size in sizes:
+            left = size
+            while left > 0:
+                if at + BLOCK > limit:
+                    return False
+                plain, packed = struct.unpack_from(self._order + "II", self._data, at)
+                if not 0 < packed <= plain <= left:
+                    return False
+                at += BLOCK + packed
+                left -= plain
+        return at + BLOCK <= limit and bytes(self._data[at : at + 8]) == bytes(4) + MAGIC
 
     def read(self) -> bytes:
         if self._at + BLOCK > len(self._data):

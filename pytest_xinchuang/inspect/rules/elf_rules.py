@@ -240,15 +240,20 @@ def _look_up(judge: Judge, record: ElfRecord, needed: Needed, around: Surroundin
 
 
 def _check_private(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
-    """What glibc keeps for itself, asked for by its version or by its name alone."""
+    """What glibc keeps for itself, asked for by its version or by its name alone.
+
+    The libraries of one build of glibc have it of each other: where all of them come along, nothing else counts; where one
+    comes without its libc, it has the platform's instead.
+    """
     elf = record.elf
-    own = elf.soname is not None and (elf.soname in GLIBC_LIBRARIES or LOADER.fullmatch(elf.soname))
-    if around.libc is not None or "libc.so.6" in around.shipped or own:
-        return  # A glibc that comes along, or a part of one.
     asked = {
         s for n in elf.needed if n.version == "GLIBC_PRIVATE" and not n.weak for s in (n.symbols or ("GLIBC_PRIVATE",))
     }
-    asked |= elf.unversioned & PRIVATE.keys()
+    if around.libc is not None or "libc.so.6" in around.shipped:
+        _check_pair(judge, record, around)
+        return
+    own = elf.soname is not None and (elf.soname in GLIBC_LIBRARIES or LOADER.fullmatch(elf.soname))
+    asked |= frozenset() if own else elf.unversioned & PRIVATE.keys()
     if not asked:
         return
     text = judge.platform.system.libc_version.value
@@ -265,6 +270,30 @@ def _check_private(judge: Judge, record: ElfRecord, around: Surroundings) -> Non
         if gone
         else _("which any update of its glibc may change or drop"),
     )
+
+
+def _check_pair(judge: Judge, record: ElfRecord, around: Surroundings) -> None:
+    """A library of one build of glibc beside the libc of another, which lacks what it has of its own.
+
+    That a symbol may be weak, or of a function that is never called, leaves it undecided.
+    """
+    for needed in record.elf.needed:
+        if needed.version != "GLIBC_PRIVATE" or needed.weak or around.closure is None:
+            continue
+        provider = around.closure.by_name.get(needed.library)
+        if provider is None or "GLIBC_PRIVATE" not in provider.elf.provided or not provider.elf.exports:
+            continue  # that it has no such version is told by itself
+        gone = sorted(set(needed.symbols) - provider.elf.exports)
+        if gone:
+            judge.find(
+                "XC-ELF-040",
+                Certainty.UNDECIDED,
+                record.place,
+                {"symbols": gone[:50]},
+                symbols=several(gone, 3),
+                system=judge.platform.system.title.message(),
+                why=_("which the {library} that comes along does not have", library=provider.place),
+            )
 
 
 def _is_in(symbol: str, release: tuple[int, ...]) -> bool:

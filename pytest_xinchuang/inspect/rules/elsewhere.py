@@ -56,7 +56,7 @@ def _check_package(judge: Judge, node: Node, linux: set[tuple[str, ...]], words:
         Certainty.GUARDED,
         node.place,
         {"files": sorted(node.natives)[:50]},
-        package=node.name,
+        package=node.package,
         have=", ".join(sorted(set(node.natives.values()))),
         example=min(node.natives),
     )
@@ -81,7 +81,7 @@ def _check_modules(judge: Judge, node: Node) -> None:
             Certainty.GUARDED,
             node.within(package) if package else node.place,
             {"files": paths[:50]},
-            package=package or node.name,
+            package=package or node.package,
             have=", ".join(sorted({node.natives[path] for path in paths})),
             example=paths[0],
         )

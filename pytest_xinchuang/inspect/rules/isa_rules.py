@@ -34,6 +34,9 @@ ID_REGISTERS_SINCE = (4, 11)
 FALLS_BACK = frozenset({"rseq", "clone3", "faccessat2", "statx", "fchmodat2", "preadv2", "pwritev2", "copy_file_range"})
 """Calls that the C libraries themselves make, with another way where the kernel has them not: a static program holds both."""
 
+OF_RUST = FALLS_BACK | {"getrandom"}
+"""Calls that Rust's standard library makes through libc's function, with another way where the kernel has them not
+(library/std, sys/fs/unix.rs, sys/kernel_copy, sys/process/unix, sys/random/linux.rs; its kernel floor is XC-SYS-023's)."""
 
 LIBC_NAMES = ("libc.so", "libc.musl", "ld-linux", "ld-musl", "ld.so", "libpthread.so.", "librt.so.")
 """The C libraries themselves, which are there to make calls: what they do without one is theirs."""
@@ -134,19 +137,21 @@ def _check_id_registers(judge: Judge, record: ElfRecord) -> None:
 
 
 def check_calls(judge: Judge, record: ElfRecord) -> None:
-    """System calls that the code makes itself, by number, and that the kernel lacks."""
+    """System calls that the code makes by their number, itself or through libc's function, and that the kernel lacks."""
     kernel = judge.platform.system.kernel.value
     if kernel is None or record.isa is None or record.elf.is_go:
         return
+    of_libc = (record.elf.soname or record.file_name).startswith(LIBC_NAMES)
+    falls_back = FALLS_BACK if record.elf.linking in ("static", "static-pie") else frozenset()
+    if any(said.startswith("rustc version") for said in record.elf.compilers):
+        falls_back = OF_RUST
     for name, number in sorted(lacking_on(judge.platform).absent.items()):
         address = record.isa.calls.get(number)
         if address is None:
             continue
-        static = record.elf.linking in ("static", "static-pie")
-        of_libc = (record.elf.soname or record.file_name).startswith(LIBC_NAMES)
         judge.find(
             "XC-SYS-001",
-            Certainty.NOTE if of_libc or (static and name in FALLS_BACK) else Certainty.GUARDED,
+            Certainty.NOTE if of_libc or name in falls_back else Certainty.GUARDED,
             record.place,
             call=name,
             address=f"{address:#x}",

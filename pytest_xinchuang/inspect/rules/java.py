@@ -142,10 +142,10 @@ def _tell(judge: Judge, found: Sequence[tuple[Asked, Node]], certainty: Certaint
         certainty,
         node.place,
         {"containers": [each.place for _need, each in found[:50]], "class": need.example},
-        package=node.name,
+        package=node.package,
         others=len(found) - 1,
         how=_("needs") if wanted == need.java else _("in part needs"),
         wanted=wanted,
-        example=verbatim(need.example if wanted == need.most else node.name),
+        example=verbatim(need.example if wanted == need.most else node.package),
         why=why,
     )

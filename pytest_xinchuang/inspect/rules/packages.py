@@ -26,7 +26,7 @@ def check_package(judge: Judge, node: Node) -> bool:
     wanted = judge.platform.package_arch("deb" if node.kind == "deb" else "rpm")
     check_product(judge, node, control.get("Package", ""), control.get("Version", ""))
     if found and found not in (wanted, "all", "noarch"):
-        judge.find("XC-PKG-004", Certainty.CERTAIN, node.place, package=node.name, found_arch=found, wanted=wanted)
+        judge.find("XC-PKG-004", Certainty.CERTAIN, node.place, package=node.package, found_arch=found, wanted=wanted)
         return False
     return True
 
@@ -127,7 +127,7 @@ def check_classifiers(judge: Judge, node: Node, architectures: Mapping[Any, Arch
                     "XC-JAR-002",
                     Certainty.CERTAIN,
                     node.within(name),
-                    package=node.name,
+                    package=node.package,
                     classifier=f"linux-{word}",
                     wanted=wanted,
                 )
@@ -141,7 +141,7 @@ def check_classifiers(judge: Judge, node: Node, architectures: Mapping[Any, Arch
                 "XC-JAR-002",
                 Certainty.CERTAIN,
                 node.within(name),
-                package=node.name,
+                package=node.package,
                 classifier=", ".join(f"linux-{w}" for w in sorted(natives)),
                 wanted=wanted,
             )
@@ -158,7 +158,7 @@ def check_image(judge: Judge, node: Node, architectures: Mapping[Any, Architectu
     for system, arch in sorted(have):
         right = aliases.get(arch)
         if right and right != arch and right == wanted:
-            judge.find("XC-IMG-002", Certainty.CERTAIN, node.place, package=node.name, found_arch=arch, wanted=right)
+            judge.find("XC-IMG-002", Certainty.CERTAIN, node.place, package=node.package, found_arch=arch, wanted=right)
             return True
         del system
     if have and ("linux", wanted) not in have:
@@ -166,7 +166,7 @@ def check_image(judge: Judge, node: Node, architectures: Mapping[Any, Architectu
             "XC-IMG-001",
             Certainty.CERTAIN,
             node.place,
-            package=node.name,
+            package=node.package,
             wanted=wanted,
             have=", ".join(f"{s}/{a}" for s, a in sorted(have)),
         )
@@ -200,7 +200,7 @@ def check_system(judge: Judge, node: Node) -> None:
             "XC-OS-001",
             Certainty.CERTAIN if differs or not same else Certainty.NOTE,
             node.place,
-            package=node.name,
+            package=node.package,
             name=name.group(1) if name else _("a system without a name"),
             libc=libc or "unknown",
             os=judge.platform.os_name,

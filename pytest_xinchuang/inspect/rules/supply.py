@@ -66,7 +66,7 @@ def _check_lacking(
         certainty,
         node.place,
         {"files": [record.place for record in lacking[:50]]},
-        package=node.name,
+        package=node.package,
         have=", ".join(have),
         wanted=judge.arch_name,
         os_arch=judge.platform.architecture.names.get("os_arch", ""),
@@ -88,10 +88,13 @@ def is_tried(node: Node, record: ElfRecord) -> bool:
     """Whether a program that npm runs when it installs the package takes the file, or another one that it fetches or builds."""
     if not record.path.startswith(PACKAGE):
         return False
-    _name, said = manifest_of(node)
+    name, said = manifest_of(node)
     scripts = said.get("scripts") if said is not None else None
-    texts = [str(scripts.get(step, "")) for step in STEPS] if isinstance(scripts, dict) else []
-    return any(_TRYING.search(text) or fetches(text) for text in texts)
+    if not isinstance(scripts, dict):
+        return False
+    texts = [str(scripts.get(step, "")) for step in STEPS]
+    directory = posixpath.dirname(name)
+    return any(_TRYING.search(t) or fetches(t) or fetches(t, node, directory, scripts) for t in texts)
 
 
 PACKAGE = "package/"

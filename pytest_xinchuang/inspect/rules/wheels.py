@@ -228,7 +228,7 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
                 "XC-PKG-007",
                 certainty or Certainty.CERTAIN,
                 node.place,
-                package=node.name,
+                package=node.package,
                 tag="any",
                 object=record.place,
                 machine=record.elf.machine,
@@ -239,14 +239,14 @@ def check_wheel(judge: Judge, node: Node, records: list[ElfRecord]) -> bool:
     if wrong is not None:
         tag, record = wrong
         judge.find(
-            "XC-PKG-001", Certainty.CERTAIN, record.place, package=node.name, tag=tag, machine=record.elf.machine
+            "XC-PKG-001", Certainty.CERTAIN, record.place, package=node.package, tag=tag, machine=record.elf.machine
         )
     else:
         _check_promise(judge, node, tags, records)
     _check_extensions(judge, node, records)
     accepted = _accepted(judge, tags)
     if accepted:
-        judge.find("XC-PKG-003", Certainty.CERTAIN, node.place, package=node.name, tags=shown, accepted=accepted)
+        judge.find("XC-PKG-003", Certainty.CERTAIN, node.place, package=node.package, tags=shown, accepted=accepted)
     return not accepted
 
 
@@ -318,7 +318,7 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
         if stem not in plain and all(why for _record, why in found):
             record, why = found[0]
             shown = ", ".join(sorted(pythons))
-            judge.find("XC-PKG-009", Certainty.CERTAIN, record.place, package=node.name, named=why, pythons=shown)
+            judge.find("XC-PKG-009", Certainty.CERTAIN, record.place, package=node.package, named=why, pythons=shown)
 
 
 def _is_of_other_build(number: str, abis: set[str]) -> bool:
@@ -344,7 +344,9 @@ def _check_promise(judge: Judge, node: Node, tags: list[str], records: list[ElfR
         runs = need.policy.startswith("manylinux") and limit is not None
         kept = runs and glibc_of(need.policy + "_x") <= version_key(limit)  # type: ignore[operator, arg-type]
         certainty = Certainty.NOTE if kept else Certainty.CERTAIN
-        judge.find("XC-PKG-002", certainty, place, package=node.name, tag=tag, version=need.version, policy=need.policy)
+        judge.find(
+            "XC-PKG-002", certainty, place, package=node.package, tag=tag, version=need.version, policy=need.policy
+        )
 
 
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
