@@ -295,6 +295,8 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
     pythons = {tag.interpreter for tag in wheel_tags(node.name)}
     any_python = any(not name.startswith(("cp", "pp")) or name in ("cp3", "cp2") for name in pythons)
     abis = {tag.abi for tag in wheel_tags(node.name)}
+    # Of a wheel for musl that is said once, by its tags.
+    of_musl = any(tag.platform.startswith("musllinux") for tag in wheel_tags(node.name))
     stems: dict[str, list[tuple[ElfRecord, str]]] = {}
     for record in records:
         match = _EXTENSION.fullmatch(record.path)
@@ -305,7 +307,7 @@ def _check_extensions(judge: Judge, node: Node, records: list[ElfRecord]) -> Non
         fits = any_python or number is None or number in pythons
         if machine != record.elf.machine:
             why = match["arch"]
-        elif match["system"] or (match["libc"] == "musl" and judge.platform.system.libc == "glibc"):
+        elif match["system"] or (match["libc"] == "musl" and judge.platform.system.libc == "glibc" and not of_musl):
             # No Python of glibc has musl's name there. The other way round some have: before CPython 3.13 it was always gnu.
             why = match["system"] or match["libc"]
         elif fits and not any_python and match["number"] and _is_of_other_build(match["number"] + match["flags"], abis):
