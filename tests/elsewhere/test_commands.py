@@ -27,6 +27,7 @@ SYSTEMS = {"win32": "Windows", "darwin": "macOS"}
 HARNESS = str(ROOT / "fixtures" / "harness" / "python" / "harness_cryptography.py")
 
 LINUX_ALONE = {
+    "pytest_xinchuang.advise.c.worker",
     "pytest_xinchuang.sandbox.backends.supervisor",
     "pytest_xinchuang.sandbox.backends.tracer",
     "pytest_xinchuang.sandbox.interactive",

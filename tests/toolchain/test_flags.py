@@ -236,7 +236,8 @@ GO = [
 
 @pytest.fixture(scope="module")
 def asker() -> Asker:
-    return Asker()
+    """Without cross compilers, which know some names of CPUs otherwise than clang does: few hosts have them."""
+    return Asker(find=lambda name: None if "-linux-gnu-" in name else shutil.which(name))
 
 
 def found(platforms: Platforms, name: str, line: str, asker: Asker) -> list[Finding]:
