@@ -21,6 +21,16 @@ FOREIGN = frozenset({"node_modules", "__pycache__", ".tox", ".venv", "venv", ".m
 """Directories of what tools have put there: no source of the tree's own."""
 
 
+def text_of(path: Path) -> str | None:
+    """A file's text, of a tree or of what it depends on; None for one that is too large or cannot be read."""
+    try:
+        if path.stat().st_size > LARGEST_TEXT:
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return None
+
+
 class SourceTree:
     """A directory of sources.
 

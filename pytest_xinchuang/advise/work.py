@@ -11,7 +11,7 @@ from typing import Protocol
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.core.advice import Surveyed
-from pytest_xinchuang.core.platform import Platform
+from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.sandbox.pool import Pool
 from pytest_xinchuang.toolchain.builder import Builder
 from pytest_xinchuang.toolchain.jail import Jail
@@ -79,6 +79,11 @@ class Work:
     build: bool = True
     running: Running | None = None
     tell: Callable[[str, int, int], None] = lambda _what, _done, _total: None
+
+    @property
+    def architectures(self) -> dict[Arch, Architecture]:
+        """Those of the platforms, and x86-64."""
+        return {Arch.AMD64: self.baseline.architecture} | {p.arch: p.architecture for p in self.platforms}
 
 
 class Survey(Protocol):

@@ -187,9 +187,7 @@ class ImagesSurvey:
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         surveyed = Surveyed()
-        architectures = {work.baseline.arch: work.baseline.architecture} | {
-            p.arch: p.architecture for p in work.platforms
-        }
+        architectures = work.architectures
         files = _files(tree)
         read = 0
         for name, reader in files[:MOST_FILES]:

@@ -100,16 +100,13 @@ class ScriptsSurvey:
             surveyed.add((p.id for p in work.platforms), part)
             return surveyed
         walks = _walked(tree, work, scripts)
-        architectures = {work.baseline.arch: work.baseline.architecture} | {
-            p.arch: p.architecture for p in work.platforms
-        }
         for platform in work.platforms:
             judged = 0
             for script in scripts:
                 base, other = walks[work.baseline].get(script), walks[triple_of(platform)].get(script)
                 if base is None or other is None or base.lost or other.lost:
                     continue
-                found = list(_compared(script, base, other, platform, architectures))
+                found = list(_compared(script, base, other, platform, work.architectures))
                 surveyed.findings += found
                 judged += script in installing and (base.code == 0 or bool(found))
             left = len(installing) - judged

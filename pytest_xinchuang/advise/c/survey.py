@@ -142,8 +142,7 @@ class _Judging:
         self._reader = Reader(tree, self._compilers.targets.lib)
         self._gatherer = Gatherer(tree, work, self._compilers.targets.lib, recorders)
         self._baseline = Baseline(self._compilers, self._reader, all_of_x86(work))
-        architectures = {Arch.AMD64: work.baseline.architecture, **{p.arch: p.architecture for p in work.platforms}}
-        self._doubts = Doubts(tree, self._reader, architectures, needed)
+        self._doubts = Doubts(tree, self._reader, work.architectures, needed)
 
     def judge(self) -> Surveyed:
         said = Surveyed()

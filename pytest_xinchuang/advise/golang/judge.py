@@ -12,7 +12,8 @@ from pytest_xinchuang.advise.golang.builds import NO_BODY, GoProblem, problems_i
 from pytest_xinchuang.advise.golang.hollow import hollow, real_ones
 from pytest_xinchuang.advise.golang.packages import GoPackage
 from pytest_xinchuang.advise.golang.places import Places
-from pytest_xinchuang.advise.golang.seen import Found, Judged, Seen, needs_cgo
+from pytest_xinchuang.advise.golang.seen import Seen, needs_cgo
+from pytest_xinchuang.advise.judged import Found, Judged
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import Message, _, n_, verbatim
 from pytest_xinchuang.tools.go import GoCause, read_failure

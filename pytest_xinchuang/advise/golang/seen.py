@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pytest_xinchuang.advise.golang.packages import Listing
-from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.messages import Message
 
 
 @dataclass(frozen=True)
@@ -43,35 +39,6 @@ class Seen:
         """What was said of a package that fails by itself."""
         package = self.listing.get(path)
         return self.failed.get(path) or (package.error if package else "")
-
-
-@dataclass(frozen=True)
-class Found:
-    """A finding before it is told for each platform.
-
-    Attributes:
-        params: what its text is filled in with.
-    """
-
-    code: str
-    certainty: Certainty
-    place: str
-    params: Mapping[str, str]
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Judged:
-    """What is said of one module for one target.
-
-    Attributes:
-        why: why packages were not judged -> how many.
-    """
-
-    total: int = 0
-    judged: int = 0
-    why: Counter[Message] = field(default_factory=Counter)
-    found: list[Found] = field(default_factory=list)
 
 
 def needs_cgo(path: str, off: Listing, on: Listing) -> bool:

@@ -11,16 +11,17 @@ from pytest_xinchuang.advise.golang.command import Config, GoJail, GoModule
 from pytest_xinchuang.advise.golang.judge import Comparison
 from pytest_xinchuang.advise.golang.packages import Listing
 from pytest_xinchuang.advise.golang.places import Places
-from pytest_xinchuang.advise.golang.seen import Found, Judged, Seen, needs_cgo
-from pytest_xinchuang.advise.tree import LARGEST_TEXT, SourceTree
+from pytest_xinchuang.advise.golang.seen import Seen, needs_cgo
+from pytest_xinchuang.advise.judged import Found, Judged, part_of
+from pytest_xinchuang.advise.tree import SourceTree, text_of
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
-from pytest_xinchuang.core.advice import Part, Surveyed
+from pytest_xinchuang.core.advice import Surveyed
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.finding import Finding
 from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.inspect.elf import version_key
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import _, verbatim
 
 _IGNORED = ("_", ".")
 """What the names of directories begin with that the go command does not look into (`go help packages`)."""
@@ -52,12 +53,13 @@ class GoSurvey:
                 told[platform.id].append(judged)
                 for found in judged.found:
                     key = (found.code, found.place, str(found.params.get("error", "")), platform.id)
-                    findings.setdefault(key, _finding(found, platform))
+                    findings.setdefault(key, found.on(platform.id))
         surveyed.findings = list(findings.values())
-        loose = _loose(tree, modules)
         by = verbatim(jail.version.replace("go", "Go ", 1))
+        listed = _("go list, {n} modules", n=len(modules)) if len(modules) != 1 else verbatim("go list")
+        loose = _loose(tree, modules)
         for platform in work.platforms:
-            surveyed.add([platform.id], _part(told[platform.id], loose, by, len(modules)))
+            surveyed.add([platform.id], part_of(verbatim("Go"), [*told[platform.id], loose], by=by, found=listed))
         return surveyed
 
 
@@ -95,11 +97,13 @@ def _source(name: str) -> bool:
     return not parts[-1].startswith(_IGNORED) and not parts[-1].endswith("_test.go")
 
 
-def _loose(tree: SourceTree, modules: list[GoModule]) -> int:
-    """How many directories hold Go sources that are of no module."""
+def _loose(tree: SourceTree, modules: list[GoModule]) -> Judged:
+    """The directories that hold Go sources and are of no module."""
     places = [PurePosixPath(module.directory or ".") for module in modules]
     found = {PurePosixPath(name).parent for name in tree.named("*.go") if _source(name)}
-    return sum(not any(place.is_relative_to(module) for module in places) for place in found)
+    loose = sum(not any(place.is_relative_to(module) for module in places) for place in found)
+    why = _("their directory is of no module: there is no go.mod; go mod init makes one")
+    return Judged(total=loose, why=Counter({why: loose} if loose else {}))
 
 
 @dataclass
@@ -147,7 +151,7 @@ class _Module:
             if target_cgo.lost:  # what is not known of the target is not judged
                 base_cgo = target_cgo
         comparison = Comparison(
-            places=Places(self.tree.root, self.tree.root / self.module.directory, _text),
+            places=Places(self.tree.root, self.tree.root / self.module.directory, text_of),
             arch=str(arch),
             base=base,
             target=target,
@@ -220,32 +224,3 @@ class _Module:
             names = {PurePosixPath(name).parent for name in self.tree.named("*.go") if _source(name)}
             total = max(1, sum(name.is_relative_to(place) for name in names))
         return Judged(total=total, why=Counter({fault.what: total}))
-
-
-def _part(judged: list[Judged], loose: int, by: Message, modules: int) -> Part:
-    why: Counter[Message] = Counter()
-    for one in judged:
-        why += one.why
-    if loose:
-        why[_("their directory is of no module: there is no go.mod; go mod init makes one")] += loose
-    return Part(
-        verbatim("Go"),
-        judged=sum(one.judged for one in judged),
-        total=sum(one.total for one in judged) + loose,
-        by=by,
-        found=_("go list, {n} modules", n=modules) if modules != 1 else verbatim("go list"),
-        why=tuple(why.items()),
-    )
-
-
-def _finding(found: Found, platform: Platform) -> Finding:
-    return Finding(found.code, found.certainty, found.place, platform.id, dict(found.params), dict(found.evidence))
-
-
-def _text(path: Path) -> str | None:
-    try:
-        if path.stat().st_size > LARGEST_TEXT:
-            return None
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (OSError, ValueError):
-        return None

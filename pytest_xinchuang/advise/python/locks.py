@@ -272,6 +272,11 @@ def _file(entry: Mapping[str, Any]) -> str:
     return posixpath.basename(urllib.parse.unquote(urllib.parse.urlsplit(str(said)).path))
 
 
+def _files(package: Mapping[str, Any]) -> list[str]:
+    """The names of a package's wheels, and of its source distribution (uv.lock; pylock.toml)."""
+    return [_file(one) for one in (*package.get("wheels", ()), *filter(None, [package.get("sdist")]))]
+
+
 def _uv(lock: Lock, text: str, _tree: SourceTree) -> None:
     data = tomllib.loads(text)
     if not isinstance(data["version"], int):
@@ -280,9 +285,7 @@ def _uv(lock: Lock, text: str, _tree: SourceTree) -> None:
     for line, package in _listed(text, data, "package"):
         name, source = normalized(package["name"]), package.get("source") or {}
         own = any(kind in source for kind in ("virtual", "editable", "directory"))
-        files = [_file(wheel) for wheel in package.get("wheels", ())]
-        if package.get("sdist"):
-            files.append(_file(package["sdist"]))
+        files = _files(package)
         indexed = "registry" in source
         if not own:
             lock.packages.append(
@@ -414,9 +417,7 @@ def _pylock(lock: Lock, text: str, _tree: SourceTree) -> None:
     lock.python = str(data.get("requires-python", ""))
     for line, package in _listed(text, data, "packages"):
         name = normalized(package["name"])
-        files = [_file(wheel) for wheel in package.get("wheels", ())]
-        if package.get("sdist"):
-            files.append(_file(package["sdist"]))
+        files = _files(package)
         indexed = bool(files)
         version = str(package.get("version", ""))
         lock.packages.append(Pinned(name, version, f"{lock.name}:{line}", tuple(files), indexed))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from pytest_xinchuang.advise.judged import Found, Judged
 from pytest_xinchuang.advise.rust.events import Checked, Crate, RustError, Span, within
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import Message, _, n_, verbatim
@@ -20,31 +19,6 @@ _UNRESOLVED = frozenset(
     {"E0405", "E0408", "E0412", "E0422", "E0423", "E0424", "E0425", "E0432", "E0433", "E0531", "E0599"}
 )
 """The errors for what is declared nowhere (`rustc --explain`)."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A finding before it is told for each platform."""
-
-    code: str
-    certainty: Certainty
-    place: str
-    params: Mapping[str, str]
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Judged:
-    """What is said of one workspace for one target.
-
-    Attributes:
-        why: why libraries and programs were not judged -> how many.
-    """
-
-    total: int = 0
-    judged: int = 0
-    why: Counter[Message] = field(default_factory=Counter)
-    found: list[Found] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
+from pytest_xinchuang.advise.judged import Found, Judged, part_of
 from pytest_xinchuang.advise.rust.cargo import ARCHES, CargoJail, flags_in
 from pytest_xinchuang.advise.rust.events import Checked, Crate
-from pytest_xinchuang.advise.rust.judge import Comparison, Found, Judged
-from pytest_xinchuang.advise.tree import LARGEST_TEXT, SourceTree
+from pytest_xinchuang.advise.rust.judge import Comparison
+from pytest_xinchuang.advise.tree import SourceTree, text_of
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.advice import Part, Surveyed
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.messages import Message, _, verbatim
 
@@ -47,12 +47,10 @@ class RustSurvey:
             for platform in work.platforms:
                 judged = workspace.judged(platform.arch, triple_of(platform))
                 told[platform.id].append(judged)
-                surveyed.findings += [
-                    Finding(f.code, f.certainty, f.place, platform.id, dict(f.params), dict(f.evidence))
-                    for f in judged.found
-                ]
+                surveyed.findings += [found.on(platform.id) for found in judged.found]
+        by, found = verbatim(jail.version), verbatim("cargo metadata")
         for platform in work.platforms:
-            surveyed.add([platform.id], _part(told[platform.id], verbatim(jail.version)))
+            surveyed.add([platform.id], part_of(verbatim("Rust"), told[platform.id], by=by, found=found))
         return surveyed
 
 
@@ -100,7 +98,7 @@ class _Workspace:
             base=checked,
             target=told,
             last=(last, target_last),
-            text=_text,
+            text=text_of,
         )
         judged = comparison.judge()
         judged.found += flags
@@ -150,26 +148,3 @@ def _no_std(target: str) -> Message:
         "Rust's standard library for {target} is not here: rustup target add {target} brings it where it is to be had",
         target=verbatim(target),
     )
-
-
-def _part(judged: list[Judged], by: Message) -> Part:
-    why: Counter[Message] = Counter()
-    for one in judged:
-        why += one.why
-    return Part(
-        verbatim("Rust"),
-        judged=sum(one.judged for one in judged),
-        total=sum(one.total for one in judged),
-        by=by,
-        found=verbatim("cargo metadata"),
-        why=tuple(why.items()),
-    )
-
-
-def _text(path: Path) -> str | None:
-    try:
-        if path.stat().st_size > LARGEST_TEXT:
-            return None
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (OSError, ValueError):
-        return None

@@ -68,7 +68,8 @@ def _take_parts(record: UnitRecord, advice: Advice, name: str) -> None:
         record.undecided(SOURCE_BUILDS, Cause.HOST, text)
     for part in advice.parts:
         if not part.whole:
-            why = part.why[0][0] if part.why else _("there was nothing to judge")
+            unsaid = part.found if part.guessed else _("there was nothing to judge")
+            why = part.why[0][0] if part.why else unsaid
             text = _(
                 "{name}: {judged} of {total} judged: {why}",
                 name=part.name,
