@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pytest_xinchuang.advise.c.units import Unit
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple
 
-_FORM = 1
+_FORM = 2
 """Changes with what is kept."""
 
 _MADE = (".o", ".lo", ".obj", ".a", ".la", ".so", ".d", ".pyc", ".dwo", ".gcno", ".gcda", ".log", ".tmp")
@@ -68,13 +69,14 @@ class Answers:
                 return None
             if any(os.path.lexists(path) for path in absent):
                 return None
-            made = place.with_suffix(".out").read_bytes() if data["written"] else b""
-            if made and hashlib.sha256(made).hexdigest() != data["written"]:
+            packed = place.with_suffix(".out").read_bytes() if data["written"] else b""
+            if packed and hashlib.sha256(packed).hexdigest() != data["written"]:
                 return None
+            output = zlib.decompress(packed) if packed else b""
             said = tuple(_diagnostic(d) for d in data["said"])
             names = tuple(name.replace(_SCRATCH, self._scratch) for name in read)
-            return Answer(unit, triple, bool(data["ok"]), said, made, names)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return Answer(unit, triple, bool(data["ok"]), said, output, names, bool(data["made"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error):
             return None
 
     def store(self, key: str, answer: Answer) -> None:
@@ -85,18 +87,20 @@ class Answers:
         read = {name: self._digest(name) for name in names}
         if None in read.values():
             return  # it has changed while it was compiled, or was read from where we do not see
+        packed = zlib.compress(answer.output, 1) if answer.output else b""
         data = {
             "ok": answer.ok,
+            "made": answer.made,
             "said": [asdict(d) for d in answer.diagnostics],
             "read": read,
             "absent": self._absent(answer),
-            "written": hashlib.sha256(answer.output).hexdigest() if answer.output else "",
+            "written": hashlib.sha256(packed).hexdigest() if packed else "",
         }
         place = self._directory / key[:2] / key
         with contextlib.suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            if answer.output:
-                _write(place.with_suffix(".out"), answer.output)
+            if packed:
+                _write(place.with_suffix(".out"), packed)
             _write(place, json.dumps(data, ensure_ascii=False).encode())
 
     def _absent(self, answer: Answer) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_xinchuang.advise.c import whole
 from pytest_xinchuang.advise.c.causes import Reader, missing_headers
-from pytest_xinchuang.advise.c.compiler import CHECK, Compilers, Question
+from pytest_xinchuang.advise.c.compiler import Compilers
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.host import HostHeaders
 from pytest_xinchuang.advise.c.units import Unit
+from pytest_xinchuang.advise.c.whole import Wanted
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.platform import Arch
@@ -86,8 +88,8 @@ class Baseline:
         for triple in self._triples:
             # What is wrong with an older one may be its age alone, as where a function is not declared.
             left = [unit for unit in units if unit not in found or found[unit].diagnostics or not found[unit].ok]
-            asked = [Question(unit, triple, (*CHECK, *words), machine=machine) for unit in left]
-            found |= dict(zip(left, self._compilers.ask(asked), strict=True))
+            wanted = [Wanted(unit, triple, words, machine) for unit in left]
+            found |= dict(zip(left, whole.compiled(self._compilers, wanted), strict=True))
         return [found[unit] for unit in units]
 
     def _plain(self, units: Sequence[Unit], machine: bool) -> list[Compiled]:

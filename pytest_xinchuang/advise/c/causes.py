@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_xinchuang.advise.c.diagnostics import Answer, Diagnostic, Place
 from pytest_xinchuang.advise.c.machines import header_of
 from pytest_xinchuang.advise.c.sources import Text
-from pytest_xinchuang.advise.c.units import Language
+from pytest_xinchuang.advise.c.units import ASSEMBLERS
 from pytest_xinchuang.advise.tree import SourceTree
 
 
@@ -171,7 +171,7 @@ class Reader:
         text = self.text(place.file)
         if not diagnostic.place.file:
             return Kind.FLAG, ""
-        if answer.unit.language in (Language.ASSEMBLER, Language.ASSEMBLER_WITH_CPP):
+        if answer.unit.language in ASSEMBLERS:
             if text.included(place.line):
                 return Kind.HEADER, text.included(place.line)
             return (Kind.ERROR if text.is_error(place.line) else Kind.ASSEMBLER), ""

@@ -19,7 +19,6 @@ from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.errors import ToolchainFault
-from pytest_xinchuang.core.platform import Arch
 from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.provision.trees import remove_tree
 from pytest_xinchuang.toolchain.jail import Sights
@@ -41,17 +40,18 @@ MOST_ERRORS = 5000
 LARGEST_OUTPUT = 64 << 20
 """Bytes of IR or of an object that are read back."""
 
-CHECK = (
-    "-O0",
-    "-c",
+WARNED = (
     "-Wimplicit-function-declaration",
     "-Wno-error=implicit-function-declaration",
     "-Wc++11-narrowing",
     "-Wno-error=c++11-narrowing",
 )
+"""Two of clang's errors are warnings here, for GCC does not always share them: a function that is not declared (before GCC 14
+the linker decides), what is narrowed in braces (GCC refuses constants alone)."""
+
+CHECK = ("-O0", "-c", *WARNED)
 """Whole compilation without optimisation: what an assembler's statement says, and which features an intrinsic needs, is checked
-when code is made, and not by -fsyntax-only. Two of clang's errors are warnings here, for GCC does not always share them: a
-function that is not declared (before GCC 14 the linker decides), what is narrowed in braces (GCC refuses constants alone)."""
+when code is made, and not by -fsyntax-only."""
 
 OPTIMISED = ("-O2", *CHECK[1:])
 """The same with the optimisation that most builds have."""
@@ -69,6 +69,7 @@ class Question:
             Paths below the work's scratch directory are to be the same for the same content.
         output: whether what it writes is wanted.
         machine: whether flags of one machine (``-mavx2``) are handed on.
+        make: whether an object is to be made of the IR that it writes too (``Answer.made``).
     """
 
     unit: Unit
@@ -76,6 +77,7 @@ class Question:
     words: tuple[str, ...] = CHECK
     output: bool = False
     machine: bool = False
+    make: bool = False
 
 
 @dataclass
@@ -93,21 +95,18 @@ class Compilers:
     _kept: Answers = field(init=False)
     _batches: int = field(default=0, init=False)
     _known: dict[str, Answer] = field(default_factory=dict, init=False)
+    _names: dict[tuple[str, str], str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.work.scratch.mkdir(parents=True, exist_ok=True)
         self.targets = Targets(self.work.scratch, self.work.runner)
-        self._kept = Answers(self.tree, self.work.kept, self.work.scratch)
+        # Within one run they are kept in any case: what is asked twice is compiled once.
+        self._kept = Answers(self.tree, self.work.kept or self.work.scratch / "answers", self.work.scratch)
 
     @property
     def by(self) -> Message:
         """Which compiler this is, for people."""
         return _("clang {version}", version=self.targets.version)
-
-    def check(self, units: Sequence[Unit], triple: Triple, *extra: str) -> list[Answer]:
-        """Whether units compile for a triple; flags of one machine are handed on to x86-64, whose they are."""
-        own = triple.arch is Arch.AMD64
-        return self.ask([Question(unit, triple, (*CHECK, *extra), machine=own) for unit in units])
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """The answers, in the order of the questions.
@@ -166,6 +165,11 @@ class Compilers:
         words += [*FORM, f"-ferror-limit={MOST_ERRORS}", "-Wno-everything", *question.words]
         return [*words, "-x", unit.language.value, self.source(unit)]
 
+    def _object(self, argv: Sequence[str], written: str) -> list[str]:
+        """The command that makes an object of what another has written."""
+        words = [word for word in argv[: argv.index("-x")] if word not in ("-S", "-emit-llvm")]
+        return [*words, "-c", "-x", "ir", written, "-o", "/dev/null"]
+
     def _key(self, question: Question, argv: list[str]) -> str:
         places = (
             (str(self.work.scratch), "{scratch}"),
@@ -177,7 +181,7 @@ class Compilers:
             for place, name in places:
                 word = word.replace(place, name)
             words.append(word)
-        return self._kept.key([self.targets.identity, words, question.output])
+        return self._kept.key([self.targets.identity, words, question.output, question.make])
 
     def _run(self, asked: Sequence[tuple[Question, list[str]]]) -> list[Answer]:
         """Run the commands behind the wall."""
@@ -202,6 +206,7 @@ class Compilers:
                     "cwd": str(self.directory(question.unit)),
                     "argv": [*argv, *rules, "-o", result],
                     "said": str(out / f"{index}.said"),
+                    "then": self._object(argv, result) if question.make else [],
                 }
             )
         seconds = self.work.budget.within(MOST_S)
@@ -233,7 +238,7 @@ class Compilers:
             if not run.finished.ok:
                 raise ToolchainFault(_("compilers could not be run: {end}", end=run.finished.told()))
             codes = _codes(run.finished.text)
-            return [self._answer(q, codes.get(i, _UNASKED), out, i, over) for i, (q, _argv) in enumerate(asked)]
+            return [self._answer(q, codes.get(i, (_UNASKED, None)), out, i, over) for i, (q, _argv) in enumerate(asked)]
         finally:
             remove_tree(here)
 
@@ -241,8 +246,11 @@ class Compilers:
         """What was laid into the scratch directory for compilers to read: empty headers, what a build has made."""
         return [place for place in sorted(self.work.scratch.iterdir()) if place.is_dir() and place != here]
 
-    def _answer(self, question: Question, code: int | None, out: Path, index: int, over: Message) -> Answer:
+    def _answer(
+        self, question: Question, codes: tuple[int | None, int | None], out: Path, index: int, over: Message
+    ) -> Answer:
         unit, triple = question.unit, question.triple
+        code, made = codes
         if code == _UNASKED:
             return Answer(unit, triple, ok=False, lost=over)
         if code is None:
@@ -268,14 +276,17 @@ class Compilers:
             unit.source,
             *(name for name in dict.fromkeys(read) if name != unit.source and not name.startswith(own)),
         ]
-        return Answer(unit, triple, code == 0, said, output, tuple(read))
+        return Answer(unit, triple, code == 0, said, output, tuple(read), made == 0)
 
     def _named(self, path: str, unit: Unit) -> str:
         """A file as a name in the tree, or as an absolute path."""
         if path.startswith("<"):  # <inline asm>, <command line>
             return path
-        whole = os.path.normpath(self.directory(unit) / path)
-        return self.tree.relative(whole) or whole
+        key = (unit.directory, path)
+        if key not in self._names:
+            whole = os.path.normpath(self.directory(unit) / path)
+            self._names[key] = self.tree.relative(whole) or whole
+        return self._names[key]
 
 
 _UNASKED = 1 << 20
@@ -303,14 +314,14 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _codes(text: str) -> dict[int, int | None]:
+def _codes(text: str) -> dict[int, tuple[int | None, int | None]]:
     """The exit codes that the worker told, by the number of the task."""
-    found: dict[int, int | None] = {}
+    found: dict[int, tuple[int | None, int | None]] = {}
     for line in text.splitlines():
         try:
-            index, code = json.loads(line)
+            index, code, then = json.loads(line)
         except (ValueError, TypeError):
             continue
-        if isinstance(index, int) and (code is None or isinstance(code, int)):
-            found[index] = code
+        if isinstance(index, int) and all(c is None or isinstance(c, int) for c in (code, then)):
+            found[index] = code, then
     return found

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_xinchuang.advise.c import hazards, hollow, link, signs, warned
+from pytest_xinchuang.advise.c import hazards, hollow, link, signs, warned, whole
 from pytest_xinchuang.advise.c.compiler import Compilers, Question
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.emulated import Emulated
 from pytest_xinchuang.advise.c.ir import Module
 from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
 from pytest_xinchuang.advise.c.machines import machines_of
-from pytest_xinchuang.advise.c.pairs import AS_WRITTEN, Pairs
+from pytest_xinchuang.advise.c.pairs import Pairs
 from pytest_xinchuang.advise.c.programs import programs
 from pytest_xinchuang.advise.c.sources import Text
 from pytest_xinchuang.advise.c.trial import tried
-from pytest_xinchuang.advise.c.units import Language, Unit, Units
-from pytest_xinchuang.advise.c.warned import WARNINGS
+from pytest_xinchuang.advise.c.units import ASSEMBLERS, Unit, Units
+from pytest_xinchuang.advise.c.whole import Wanted
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
@@ -27,7 +27,6 @@ from pytest_xinchuang.core.platform import Arch, Platform
 from pytest_xinchuang.inspect.elf import version_key
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 
-_ASSEMBLER = (Language.ASSEMBLER, Language.ASSEMBLER_WITH_CPP)
 _OPTIMISED = ("-O2", "-S", "-emit-llvm")
 """As builds compile: what is still needed then is needed by what is linked."""
 
@@ -66,17 +65,16 @@ class Deeds:
     def _of(self, triple: Triple, platforms: Sequence[Platform], said: Surveyed) -> None:
         units, theirs = self.units(triple), self.units(self.work.baseline)
         own = units is not theirs and units.units != theirs.units
-        written = [u for u in units.units if u.language not in _ASSEMBLER]
+        written = [u for u in units.units if u.language not in ASSEMBLERS]
         # Where the build was seen to run for each, a source is one unit: its flags are those of either.
         mine = {u.source: u for u in written}
-        alone = [u for u in theirs.units if own and u.language not in _ASSEMBLER and u.source not in mine]
+        alone = [u for u in theirs.units if own and u.language not in ASSEMBLERS and u.source not in mine]
         by_source = {u.source: u for u in theirs.units}
         base = self._ir(
             [by_source.get(u.source, u) if own else u for u in written] + alone,
             self.work.baseline,
-            (*AS_WRITTEN, *WARNINGS),
         )
-        here = self._ir(written, triple, (*AS_WRITTEN, *WARNINGS), own=own)
+        here = self._ir(written, triple, own=own)
         here += [Answer(u, triple, ok=False) for u in alone]
         pairs = Pairs(triple, base, here, self._conditions)
         both = sum(pair.both for pair in pairs)
@@ -120,32 +118,24 @@ class Deeds:
         """x86-64 itself: its code does what it does, and only the age of the C library may be in the way."""
         triple = self.work.baseline
         units = self.units(triple)
-        answers = self._ir([u for u in units.units if u.language not in _ASSEMBLER], triple, (*AS_WRITTEN, *WARNINGS))
+        answers = self._ir([u for u in units.units if u.language not in ASSEMBLERS], triple)
         self._link(units, Pairs(triple, answers, answers), answers, platforms, said)
 
-    def _ir(
-        self, units: Sequence[Unit], triple: Triple, words: tuple[str, ...] = AS_WRITTEN, *, own: bool = False
-    ) -> list[Answer]:
+    def _ir(self, units: Sequence[Unit], triple: Triple, *, own: bool = False) -> list[Answer]:
         """The units as IR.
 
         Args:
             own: their flags are those of a build for this machine.
         """
-        cut = f"-fdebug-prefix-map={self.tree.root}/="
         machine = own or triple.arch is Arch.AMD64
-        beyond = self.words(units)
-        return self.compilers.ask(
-            [
-                Question(u, triple, (*words, cut, *more), output=True, machine=machine)
-                for u, more in zip(units, beyond, strict=True)
-            ]
-        )
+        beyond = zip(units, self.words(units), strict=True)
+        return whole.as_written(self.compilers, [Wanted(u, triple, more, machine) for u, more in beyond])
 
     def _link(
         self, units: Units, pairs: Pairs, here: Sequence[Answer], platforms: Sequence[Platform], said: Surveyed
     ) -> None:
         sources = dict.fromkeys((*units.units, *self.units(self.work.baseline).units))
-        assembled = self._assembled([u for u in sources if u.language in _ASSEMBLER], pairs.triple)
+        assembled = self._assembled([u for u in sources if u.language in ASSEMBLERS], pairs.triple)
         lacking, libraries = link.needs(pairs, assembled)
         symbols = LibcSymbols(self.compilers.targets.lib)
         newest = symbols.of(self.work.baseline) or frozenset()
@@ -193,7 +183,10 @@ class Deeds:
             return wanted
         using = [p.unit for p in pairs if p.here is not None and wanted & p.here.needed]
         left: set[str] = set()
-        for answer in self._ir(using, pairs.triple, _OPTIMISED):
+        machine = pairs.triple.arch is Arch.AMD64
+        beyond = zip(using, self.words(using), strict=True)
+        asked = [Question(u, pairs.triple, (*_OPTIMISED, *w), output=True, machine=machine) for u, w in beyond]
+        for answer in self.compilers.ask(asked):
             if answer.ok:
                 left |= Module(answer.output.decode(errors="replace")).declared
         return wanted & left

@@ -55,6 +55,7 @@ class Answer:
         diagnostics: in their order.
         output: what it wrote (LLVM IR, an object), where that was asked for.
         read: the files that it read, the source first, without the compiler's own: names in the tree, and absolute paths.
+        made: an object could be made of the IR that it wrote; False where that was not asked for.
         lost: why nothing is known: the compiler broke or did not end in time, which is never the source's fault.
     """
 
@@ -64,4 +65,5 @@ class Answer:
     diagnostics: tuple[Diagnostic, ...] = ()
     output: bytes = b""
     read: tuple[str, ...] = ()
+    made: bool = False
     lost: Message = NOTHING

@@ -11,15 +11,9 @@ from dataclasses import dataclass
 
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.ir import Function, Instruction, Module
-from pytest_xinchuang.advise.c.units import Language, Unit
+from pytest_xinchuang.advise.c.units import ASSEMBLERS, Unit
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.core.platform import Arch
-
-AS_WRITTEN = (
-    *("-O0", "-Xclang", "-disable-O0-optnone", "-S", "-emit-llvm"),
-    *("-gline-tables-only", "-fno-discard-value-names"),
-)
-"""clang's words for IR in which each function, call and local of the source is still there, with its line and its name."""
 
 
 class Side:
@@ -141,7 +135,7 @@ class Pairs(Sequence[Pair]):
 
 
 def _side(answer: Answer) -> Side | None:
-    asm = answer.unit.language in (Language.ASSEMBLER, Language.ASSEMBLER_WITH_CPP)
+    asm = answer.unit.language in ASSEMBLERS
     return Side(answer.output) if answer.ok and answer.output and not asm else None
 
 

@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from pytest_xinchuang.advise.c import whole
 from pytest_xinchuang.advise.c.baseline import Baseline, Compiled, all_of_x86
 from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
 from pytest_xinchuang.advise.c.certainty import CERTAINTIES, Doubt, Doubted, Doubts, Needed
-from pytest_xinchuang.advise.c.compiler import CHECK, OPTIMISED, Compilers, Question
+from pytest_xinchuang.advise.c.compiler import OPTIMISED, Compilers, Question
 from pytest_xinchuang.advise.c.database import databases
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.flags import flags_of_one_machine
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
 from pytest_xinchuang.advise.c.libc import Failing, since
 from pytest_xinchuang.advise.c.units import Units, language_of, of_c
+from pytest_xinchuang.advise.c.whole import Wanted
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
@@ -159,8 +161,7 @@ class _Judging:
     def _judge(self, triple: Triple, units: Units) -> tuple[Part, list[_Told]]:
         compiled = self._on_x86(units)
         own = units.own or triple.arch is Arch.AMD64
-        asked = [Question(c.unit, triple, (*CHECK, *c.words), machine=own) for c in compiled]
-        answers = self._compilers.ask(asked)
+        answers = whole.compiled(self._compilers, [Wanted(c.unit, triple, c.words, own) for c in compiled])
         why = self._unread()
         if units.lost:
             why[_("its source is not there, or its command cannot be understood")] += units.lost

@@ -21,6 +21,8 @@ class Language(StrEnum):
     """``.S``."""
 
 
+ASSEMBLERS = (Language.ASSEMBLER, Language.ASSEMBLER_WITH_CPP)
+
 _BY_SUFFIX = {
     ".c": Language.C,
     ".s": Language.ASSEMBLER,

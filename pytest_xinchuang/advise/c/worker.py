@@ -1,10 +1,11 @@
 """Runs many compilers side by side, behind the wall that was built around this program.
 
 Started as ``python -I -S worker.py ORDERS``: a file of JSON, ``{"jobs": N, "seconds": S, "each_s": S, "tasks": [{"cwd": DIR,
-"argv": [...], "said": FILE}, ...]}``. What a compiler prints goes into its file ``said``, with a bound; how each one ended is
-printed, a line of JSON for each: ``[index, code]`` with the signal's number below zero, null for one that did not end in time.
-Tasks that were not begun when the time was over have no line. It uses the standard library alone, and imports nothing of this
-package.
+"argv": [...], "said": FILE, "then": [...]}, ...]}``. What a compiler prints goes into its file ``said``, with a bound. Where
+it succeeds the command ``then`` follows, if there is one, and nothing of what that prints is kept. How each one ended is told,
+a line of JSON for each: ``[index, code, code of then]`` with the signal's number below zero, null for one that did not end in
+time or was not started. Tasks that were not begun when the time was over have no line. It uses the standard library alone, and
+imports nothing of this package.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ LARGEST_OUTPUT = 256 << 20
 """Bytes of a file that a compiler may write."""
 
 
-def begin(task: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start one compiler; what it prints goes into its file."""
+def begin(argv: list[str], cwd: str, said: str) -> subprocess.Popen[bytes]:
+    """Start one compiler; what it prints goes into a file."""
 
     def limits() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
@@ -35,13 +36,13 @@ def begin(task: dict[str, Any]) -> subprocess.Popen[bytes]:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    with open(task["said"], "wb") as said:
+    with open(said, "wb") as file:
         return subprocess.Popen(
-            task["argv"],
-            cwd=task["cwd"],
+            argv,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=file,
             start_new_session=True,
             preexec_fn=limits,
         )
@@ -62,9 +63,42 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def tell(index: int, code: int | None) -> None:
+class Running:
+    """One task, and the compiler that works on it now.
+
+    Attributes:
+        until: when its time is over.
+    """
+
+    def __init__(self, index: int, task: dict[str, Any], until: float) -> None:
+        self.index, self.task, self.until = index, task, until
+        self.codes: list[int | None] = []
+        self.process = begin(task["argv"], task["cwd"], task["said"])
+
+    def ended(self) -> bool:
+        """Whether it is over; the second command is started where the first has succeeded."""
+        code = self.process.poll()
+        late = time.monotonic() >= self.until
+        if code is None and not late:
+            return False
+        if code is None:
+            kill(self.process)
+        self.codes.append(code)
+        if len(self.codes) == 1:
+            shorten(self.task["said"])
+            if code == 0 and self.task.get("then") and not late:
+                self.process = begin(self.task["then"], self.task["cwd"], os.devnull)
+                return False
+        return True
+
+    def tell(self) -> None:
+        """Say how it ended."""
+        tell(self.index, *self.codes[:1], self.codes[1] if len(self.codes) > 1 else None)
+
+
+def tell(index: int, *codes: int | None) -> None:
     """Say how one ended."""
-    os.write(1, json.dumps([index, code]).encode() + b"\n")
+    os.write(1, json.dumps([index, *codes]).encode() + b"\n")
 
 
 def main() -> None:
@@ -73,41 +107,32 @@ def main() -> None:
         orders = json.load(file)
     end = time.monotonic() + orders["seconds"]
     waiting = list(enumerate(orders["tasks"]))[::-1]
-    running: dict[int, tuple[int, float, subprocess.Popen[bytes], str]] = {}
+    running: list[Running] = []
     try:
         while waiting or running:
             while waiting and len(running) < orders["jobs"]:
                 index, task = waiting.pop()
                 try:
-                    process = begin(task)
+                    running.append(Running(index, task, min(end, time.monotonic() + orders["each_s"])))
                 except (OSError, subprocess.SubprocessError):
-                    tell(index, None)
-                    continue
-                running[process.pid] = index, min(end, time.monotonic() + orders["each_s"]), process, task["said"]
+                    tell(index, None, None)
             wait_for_one(running)
             if time.monotonic() >= end:
                 return
     finally:
-        for _index, _until, process, _said in running.values():
-            kill(process)
+        for one in running:
+            kill(one.process)
 
 
-def wait_for_one(running: dict[int, tuple[int, float, subprocess.Popen[bytes], str]]) -> None:
+def wait_for_one(running: list[Running]) -> None:
     """Wait until at least one has ended, or its time is over."""
     delay = 0.001
     while running:
-        ended = False
-        for pid, (index, until, process, said) in list(running.items()):
-            code = process.poll()
-            if code is None and time.monotonic() < until:
-                continue
-            if code is None:
-                kill(process)
-            shorten(said)
-            tell(index, code)
-            del running[pid]
-            ended = True
-        if ended:
+        over = [one for one in running if one.ended()]
+        for one in over:
+            one.tell()
+            running.remove(one)
+        if over:
             return
         time.sleep(delay)
         delay = min(2 * delay, 0.02)

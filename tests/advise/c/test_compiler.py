@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.advise.c import whole
 from pytest_xinchuang.advise.c.compiler import Compilers, Question
 from pytest_xinchuang.advise.c.diagnostics import Answer, Place
 from pytest_xinchuang.advise.c.units import Unit, language_of
+from pytest_xinchuang.advise.c.whole import Wanted
 from pytest_xinchuang.advise.tree import SourceTree
-from pytest_xinchuang.advise.triple import triple_of
+from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Budget
+from pytest_xinchuang.core.platform import Arch
 from tests.advise.c.trees import tree_of, work_of
 
 pytestmark = pytest.mark.tools
@@ -26,7 +29,12 @@ def check(tree: SourceTree, root: Path, *words: str, kept: Path | None = None) -
     """The answers for x86-64, ARM64 and LoongArch64."""
     work = work_of(root, kept=kept)
     compilers = Compilers(tree, work)
-    return [compilers.check(units_of(tree, *words), t) for t in (work.baseline, *map(triple_of, work.platforms))]
+    units = units_of(tree, *words)
+    return [compiled(compilers, units, t) for t in (work.baseline, *map(triple_of, work.platforms))]
+
+
+def compiled(compilers: Compilers, units: list[Unit], triple: Triple) -> list[Answer]:
+    return whole.compiled(compilers, [Wanted(u, triple, machine=triple.arch is Arch.AMD64) for u in units])
 
 
 def test_each_target_has_its_own_answer(tmp_path: Path) -> None:
@@ -84,13 +92,39 @@ def test_a_kept_answer_holds_while_nothing_changes(tmp_path: Path, monkeypatch: 
 def test_what_did_not_fit_into_the_time_is_lost_and_not_kept(tmp_path: Path) -> None:
     tree = tree_of(tmp_path / "tree", {"a.c": "int a;\n"})
     work = replace(work_of(tmp_path, kept=tmp_path / "kept"), budget=Budget(0))
-    answer = Compilers(tree, work).check(units_of(tree), work.baseline)[0]
+    answer = compiled(Compilers(tree, work), units_of(tree), work.baseline)[0]
     assert answer.lost and not answer.ok
     again = work_of(tmp_path, kept=tmp_path / "kept")
-    assert Compilers(tree, again).check(units_of(tree), again.baseline)[0].ok
+    assert compiled(Compilers(tree, again), units_of(tree), again.baseline)[0].ok
 
 
 def test_a_source_sees_nothing_beside_the_tree(tmp_path: Path) -> None:
     (tmp_path / "secret.h").write_text("int secret;\n")
     tree = tree_of(tmp_path / "tree", {"a.c": '#include "../secret.h"\n'})
     assert not check(tree, tmp_path)[0][0].ok
+
+
+def test_one_compilation_tells_whether_it_compiles_and_what_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What IR cannot be made into is compiled once more, for the line; its IR is there all the same."""
+    tree = tree_of(
+        tmp_path / "tree",
+        {
+            "asm.c": 'int f(void)\n{\n    __asm__ volatile("cpuid");\n    return 1;\n}\n',
+            "plain.c": "int f(void) { return g(); }\nchar *p = 42;\n",
+            "twice.c": "int f(void) { return 1; }\nint f(void) { return 2; }\n",
+        },
+    )
+    work = work_of(tmp_path)
+    compilers, triple = Compilers(tree, work), triple_of(work.platforms[0])
+    asm, plain, twice = compiled(compilers, units_of(tree), triple)
+    assert not asm.ok and asm.diagnostics[0].place == Place("asm.c", 3, 22)
+    assert plain.ok and [d.option for d in plain.diagnostics] == ["-Wimplicit-function-declaration"]
+    assert not twice.ok and not twice.output
+    monkeypatch.setattr(Compilers, "_run", lambda *_: pytest.fail("it was compiled again"))
+    wanted = [Wanted(u, triple) for u in units_of(tree)]
+    asm, plain, twice = whole.as_written(compilers, wanted)
+    assert asm.ok and b"cpuid" in asm.output
+    assert plain.ok and [d.option for d in plain.diagnostics] == ["-Wint-conversion"]
+    assert not twice.ok
