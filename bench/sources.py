@@ -39,7 +39,7 @@ NAMED = (
 
 SEED = 20261130
 RANDOM = 12
-"""So many at random of each kind."""
+"""So many at random, and twice as many that are x86's by their maintainers' word: some of them build elsewhere all the same."""
 LEAST, MOST = 3_000, 1_500_000
 """Bytes of a source archive that is chosen at random."""
 
@@ -48,6 +48,19 @@ _USUAL = re.compile(
     r"|perl|cython|golang|dpkg-dev|autotools|default-jdk|nodejs"
 )
 """Packages that most machines have: what needs others beside them is not chosen at random, for its headers are not here."""
+
+OF_X86 = (
+    "zlib1g-dev", "libncurses-dev", "libpci-dev", "libx86-dev", "libnuma-dev", "libssl-dev", "libjson-c-dev", "libelf-dev",
+    "uuid-dev", "libkeyutils-dev", "libcap-dev", "libgmp-dev", "libgsl-dev", "libfuse3-dev", "libdrm-dev", "libsdl2-dev",
+    "libmupen64plus-dev", "libgl-dev", "libpng-dev", "libfreetype-dev", "libsimde-dev",
+)  # fmt: skip
+"""Packages that the benchmark's machine has beside the usual ones, for what is x86's alone: few of those need no library."""
+_OF_X86 = re.compile(
+    rf"{'|'.join(re.escape(name) for name in OF_X86)}|nasm|yasm|asciidoc|xmlto|pandoc|quilt|cdbs|libncurses5-dev|libz-dev"
+    r"|libgles2|libx11-dev|systemd-dev|uuid|libsystemd-dev|libglu|gcc-multilib|libc6-dev-i386"
+)
+ARCHES_OF_X86 = frozenset({"amd64", "i386", "x32", "any-amd64", "any-i386", "linux-amd64", "linux-i386", "all"})
+"""What ``Architecture`` names where a package is x86's by its maintainer's word, and not for want of a build."""
 
 _ARCHIVE = re.compile(r"\.tar\.(gz|xz|bz2)$")
 
@@ -165,11 +178,17 @@ class _Archive:
                 return Source(name, entry["Version"], path, int(size), sha256, why, builds)
         return None
 
-    def fits(self, name: str) -> bool:
-        """Whether it needs nothing that most machines have not got."""
+    def fits(self, name: str, more: re.Pattern[str] | None = None) -> bool:
+        """Whether it needs nothing that most machines have not got, but for packages that ``more`` matches."""
         entry = self.sources[name]
         needs = re.split(r",\s*", f"{entry.get('Build-Depends', '')},{entry.get('Build-Depends-Arch', '')}")
-        return all(_USUAL.match(need.strip()) for need in needs if need.strip())
+        known = [_USUAL, *([more] if more else [])]
+        return all(any(p.match(need.strip()) for p in known) for need in needs if need.strip())
+
+    def of_x86(self, name: str) -> bool:
+        """Whether its maintainers say that it is for x86 alone."""
+        arches = set(self.sources[name].get("Architecture", "").split())
+        return arches <= ARCHES_OF_X86 and arches != {"all"}
 
 
 def pick() -> None:
@@ -178,11 +197,12 @@ def pick() -> None:
     known = archive.sources.keys()
     both = sorted(archive.built["amd64"] & archive.built["arm64"] & archive.built["loong64"] & known)
     portable = [n for n in both if "any" in archive.sources[n].get("Architecture", "").split() and archive.fits(n)]
-    alone = sorted((archive.built["amd64"] & known) - archive.built["arm64"] - archive.built["loong64"])
+    alone = (archive.built["amd64"] & known) - archive.built["arm64"] - archive.built["loong64"]
+    of_x86 = [n for n in sorted(alone) if archive.of_x86(n) and archive.fits(n, _OF_X86) and "signed" not in n]
     chosen = [found for n in NAMED if (found := archive.made(n, "named"))]
-    for names, why in ((portable, "random"), (alone, "x86")):
-        drawn = (archive.made(n, why) for n in chance.sample(names, len(names)) if "signed" not in n)
-        chosen += itertools.islice((s for s in drawn if s and LEAST < s.size < MOST), RANDOM)
+    for names, why, number in ((portable, "random", RANDOM), (of_x86, "x86", 2 * RANDOM)):
+        drawn = (archive.made(n, why) for n in chance.sample(names, len(names)))
+        chosen += itertools.islice((s for s in drawn if s and LEAST < s.size < MOST), number)
     lines = [json.dumps({**vars(s), "builds": list(s.builds)}) for s in chosen]
     head = f"# Written by `python -m bench.sources pick`: seed {SEED}. `builds`: for what Debian builds it ({TRUTH_SUITE}).\n"
     LIST.write_text(f"{head}sources:\n" + "".join(f"- {line}\n" for line in lines), encoding="utf-8")

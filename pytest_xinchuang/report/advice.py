@@ -23,6 +23,8 @@ from pytest_xinchuang.report.sarif import place_of, sarif_document
 
 _SHOWN = 12
 """So many findings of one cause are shown as text."""
+_REASONS = 8
+"""So many reasons for which units were not judged are shown as text."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ def part_told(part: Part) -> list[Message]:
         lines[0] = _("{what} by {by}", what=lines[0], by=part.by)
     if part.found:
         lines[0] = _("{what} ({found})", what=lines[0], found=part.found)
-    lines += [_("  not judged: {n}: {why}", n=n, why=why) for why, n in part.why]
+    lines += [_("  not judged: {n}: {why}", n=n, why=why) for why, n in part.why[:_REASONS]]
+    rest = sum(n for _why, n in part.why[_REASONS:])
+    if rest:
+        lines.append(_("  not judged: {n}: for other reasons (the report in JSON has each)", n=rest))
     return lines
 
 

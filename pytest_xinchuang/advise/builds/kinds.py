@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Build:
     """One build of a tree.
 
     Attributes:
-        kind: "cmake", "meson", "configure" or "make".
+        kind: "cmake", "meson", "configure", "autoconf" (its configure is to be made first) or "make".
         file: what describes it, as a name in the tree.
     """
 
@@ -68,7 +68,10 @@ def builds_of(tree: SourceTree) -> tuple[Build, ...]:
         *_nearest(tree, "meson", ("meson.build",), lambda text: bool(_MESON_PROJECT.search(text))),
         *_nearest(tree, "configure", ("configure",), lambda text: text.startswith("#!")),
     ]
-    made = {build.directory for build in found if build.kind == "configure"}
+    scripts = {build.directory for build in found if build.kind == "configure"}
+    unmade = _nearest(tree, "autoconf", ("configure.ac", "configure.in"), lambda text: "AC_INIT" in text)
+    found += [build for build in unmade if build.directory not in scripts]
+    made = {build.directory for build in found if build.kind in ("configure", "autoconf")}
     makes = _nearest(tree, "make", ("GNUmakefile", "makefile", "Makefile"), lambda _text: True)
     # A makefile beside a configure script is what it makes, or includes.
     every = (*found, *(build for build in makes if build.directory not in made))
@@ -115,7 +118,8 @@ class Done:
 
 def run_build(build: Build, site: Site) -> Done:
     """Run a build in a guise."""
-    return {"cmake": _cmake, "meson": _meson, "configure": _configure, "make": _make}[build.kind](build, site)
+    kinds = {"cmake": _cmake, "meson": _meson, "configure": _configure, "autoconf": _autoconf, "make": _make}
+    return kinds[build.kind](build, site)
 
 
 def _program(name: str) -> str | None:
@@ -178,8 +182,28 @@ def _then_made(site: Site, build: Build, within: str, before: Step) -> Ran:
     )
 
 
+def _autoconf(build: Build, site: Site) -> Done:
+    """Make the configure script as a checkout's README has it, and run it; what makes it does not ask for the machine."""
+    autoreconf = _program("autoreconf")
+    if autoreconf is None:
+        return _absent("autoreconf")
+    step = site.step(_together([autoreconf, "-fi"]), within=build.directory)
+    script = Build("configure", f"{build.directory}/configure".lstrip("/"))
+    if step.lost:
+        return _lost(step)
+    if not (site.copy / script.file).is_file():
+        said = next(
+            (line for line in step.stdout.splitlines() if "error" in line), step.stdout.strip().rpartition("\n")[2]
+        )
+        why = _(
+            "{program} made no configure script: {said}", program=verbatim("autoreconf"), said=verbatim(shortened(said))
+        )
+        return Done(Ran(whole=False, calls=step.calls, lost=why))
+    return _configure(script, site)
+
+
 def _configure(build: Build, site: Site) -> Done:
-    text = site.tree.text(build.file) or ""
+    text = _read(site.copy / build.file)
     words = ["./configure"]
     if is_autoconf(text):
         words += [f"--build={_BUILD_TRIPLET}", f"--host={site.guise.triple.gnu}"]
@@ -260,23 +284,55 @@ def _cmake(build: Build, site: Site) -> Done:
     step = site.step(_together(words), tries=True, env=env)
     if step.lost:
         return _lost(step)
-    seen = {
-        name: line for name, line in seen_by_cmake(_traced(trace), str(site.copy)).items() if not name.startswith(out)
-    }
+    traced = list(_traced(trace))
+    seen = {name: line for name, line in seen_by_cmake(traced, str(site.copy)).items() if not name.startswith(out)}
+    stops: tuple[Stop, ...] = ()
+    without: tuple[str, ...] = ()
     if step.code:
-        stops = tuple(
-            Stop(
-                s.kind,
-                s.file if s.file.startswith(under) or (site.copy / s.file).is_file() else f"{under}{s.file}",
-                s.line,
-                s.said,
-            )
-            for s in of_cmake(step.stdout)
-        )
-        stops = stops or (Stop(Kind.COMMAND, build.file, 0, shortened(step.stdout.strip().rpartition("\n")[2])),)
-        return Done(Ran(whole=False, stops=stops, calls=step.calls, seen=seen, unstarted=step.unstarted))
+        stops = _stops_of_cmake(step, build, site)
+        without = _asides(traced)
+        stopped = Ran(whole=False, stops=stops, calls=step.calls, seen=seen, unstarted=step.unstarted)
+        if not without:
+            return Done(stopped)
+        again = site.step(_together([*words, *(f"-D{name}=OFF" for name in without)]), tries=True, env=env)
+        if again.lost or again.code:
+            return Done(stopped)
+        step = again
     ran = _then_made(site, build, out, step)
-    return Done(Ran(ran.whole, ran.stops, ran.calls, seen, ran.unstarted, ran.lost), f"{out}/compile_commands.json")
+    whole = Ran(ran.whole and not stops, (*stops, *ran.stops), ran.calls, seen, ran.unstarted, ran.lost)
+    if without:
+        whole = replace(whole, without=without, whole_without=ran.whole)
+    return Done(whole, f"{out}/compile_commands.json")
+
+
+def _stops_of_cmake(step: Step, build: Build, site: Site) -> tuple[Stop, ...]:
+    under = f"{build.directory}/" if build.directory else ""
+    stops = tuple(
+        Stop(
+            s.kind,
+            s.file if s.file.startswith(under) or (site.copy / s.file).is_file() else f"{under}{s.file}",
+            s.line,
+            s.said,
+        )
+        for s in of_cmake(step.stdout)
+    )
+    return stops or (Stop(Kind.COMMAND, build.file, 0, shortened(step.stdout.strip().rpartition("\n")[2])),)
+
+
+_ASIDE = re.compile(
+    r"(?:^|_)(?:TESTS?|TESTING|UNITTESTS?|BENCHMARKS?|BENCH|EXAMPLES?|FUZZ\w*|DOCS?)(?:_|$)|GTEST|GMOCK"
+)
+"""Names of options for what the product does not need."""
+
+
+def _asides(traced: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The options of a CMake project that have it build tests, benchmarks, examples and documents."""
+    names = [
+        str(step["args"][0])
+        for step in traced
+        if str(step.get("cmd", "")).lower() in ("option", "cmake_dependent_option") and step.get("args")
+    ]
+    return tuple(dict.fromkeys(["BUILD_TESTING", *(name for name in names if _ASIDE.search(name.upper()))]))
 
 
 def _traced(trace: Path) -> Iterator[Mapping[str, Any]]:

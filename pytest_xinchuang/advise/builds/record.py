@@ -209,7 +209,7 @@ def _digest(tree: SourceTree) -> str:
 
 def _key(tree: SourceTree, guise: Guise) -> str:
     """What an outcome depends on: the tree and where it stands, the guise, the tools, and how we run them."""
-    tools = [[name, *stamp(path)] for name in ("make", "cmake", "meson") if (path := shutil.which(name))]
+    tools = [[name, *stamp(path)] for name in ("make", "cmake", "meson", "autoreconf") if (path := shutil.which(name))]
     tools.append(["zig", *stamp(find_zig())])
     own = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
@@ -349,7 +349,7 @@ def _rooted(flags: list[str], here: str) -> list[str]:
 def _told(build: Build, ran: Ran, units: list[dict[str, Any]], made: list[str]) -> dict[str, Any]:
     calls = [c for c in ran.calls if c.get("t") in ("started", "gone", "reads")]
     calls += [
-        {k: c[k] for k in ("t", "k", "c", "r", "a") if k in c}
+        {k: c[k] for k in ("t", "n", "k", "c", "r", "a") if k in c}
         for c in ran.calls
         if c.get("t") == "cc" and (c.get("c") or c.get("r"))
     ]
@@ -360,6 +360,8 @@ def _told(build: Build, ran: Ran, units: list[dict[str, Any]], made: list[str]) 
         "calls": calls,
         "seen": dict(ran.seen),
         "unstarted": ran.unstarted,
+        "without": list(ran.without),
+        "whole_without": ran.whole_without,
         "lost": ran.lost.render("en") if ran.lost else "",
         "lost_zh": ran.lost.render("zh") if ran.lost else "",
         "units": units,
@@ -375,7 +377,10 @@ def _load(place: Path, scratch: Path, tree: SourceTree) -> tuple[Outcome, ...]:
         units = tuple(_unit(u, tree, made, overlay) for u in told["units"])
         stops = tuple(Stop(Kind(s[0]), s[1], s[2], s[3], s[4], tuple(s[5])) for s in told["stops"])
         lost = both({"en": told["lost"], "zh": told["lost_zh"]}) if told["lost"] else NOTHING
-        ran = Ran(told["whole"], stops, tuple(told["calls"]), told["seen"], told["unstarted"], lost)
+        ran = Ran(
+            *(told["whole"], stops, tuple(told["calls"]), told["seen"], told["unstarted"], lost),
+            *(tuple(told["without"]), told["whole_without"]),
+        )
         found.append(Outcome(Build(*told["build"]), ran, units))
     return tuple(found)
 

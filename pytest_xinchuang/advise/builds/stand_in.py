@@ -359,10 +359,24 @@ PLAIN = re.compile(r"-O.*|-g.*|-s|-flto.*|-march=.*|-mtune=.*|-mcpu=.*")
 """What makes no difference for whether something exists, and would have zig make its parts anew."""
 
 
+TAKEN_BY_GCC = tuple(
+    f"-Wno-error={name}"
+    for name in (
+        "implicit-int",
+        "implicit-function-declaration",
+        "int-conversion",
+        "incompatible-pointer-types",
+        "incompatible-function-pointer-types",
+        "return-mismatch",
+    )
+)
+"""What GCC before 14 warns of in C, as its programs for trials by old configure scripts need it (GCC 14, Porting to)."""
+
+
 def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
     """Compile and link for the target."""
     own = [w for w in call.words if not PLAIN.fullmatch(w)]
-    plain = [guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], "-O2", "-s"]
+    plain = [guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], "-O2", "-s", *TAKEN_BY_GCC]
     if "-S" in call.flags:
         plain[3] = guise["clang"]  # with a version in the target's name zig writes no assembly
     if ("-", None) in call.inputs:

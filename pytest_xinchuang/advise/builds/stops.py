@@ -58,6 +58,8 @@ class Ran:
     Attributes:
         whole: it came to its end without a stop.
         seen: file -> the last line of it that was carried out, where the tool tells.
+        without: the options for tests and examples that were turned off where it had stopped with them.
+        whole_without: it came to its end without them.
         unstarted: it started programs made for the machine that this host cannot run: what follows from that is not the tree's.
         lost: why nothing is known of it.
     """
@@ -68,6 +70,8 @@ class Ran:
     seen: Mapping[str, int] = field(default_factory=dict)
     unstarted: bool = False
     lost: Message = NOTHING
+    without: tuple[str, ...] = ()
+    whole_without: bool = False
 
 
 LONGEST = 240

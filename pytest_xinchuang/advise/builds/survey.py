@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from pytest_xinchuang.advise.builds.canonical import survey_canonical
+from pytest_xinchuang.advise.builds.gcc_options import CLANG, refused_by_gcc
 from pytest_xinchuang.advise.builds.judge import Judged, Words, compare
 from pytest_xinchuang.advise.builds.kinds import Build, builds_of
 from pytest_xinchuang.advise.builds.record import Outcome, all_outcomes
@@ -18,6 +19,7 @@ from pytest_xinchuang.core.advice import Part, Surveyed
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.tools.process import Runner
 
 BUILD_FILES = (
     "CMakeLists.txt",
@@ -49,16 +51,11 @@ class BuildsSurvey:
     name = "builds"
 
     def applies(self, tree: SourceTree) -> bool:
-        return bool(builds_of(tree)) or _ungenerated(tree) is not None
+        return bool(builds_of(tree))
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         surveyed = Surveyed()
         builds = builds_of(tree)
-        if (script := _ungenerated(tree)) is not None:
-            why = _("configure is not made yet: run {command} before", command=verbatim("autoreconf -fi"))
-            surveyed.add(
-                (p.id for p in work.platforms), Part(_("build: {file}", file=verbatim(script)), 0, 1, why=((why, 1),))
-            )
         if not work.build:
             for build in builds:
                 part = Part(
@@ -69,17 +66,11 @@ class BuildsSurvey:
         done = all_outcomes(tree, work)
         words = Words({p.architecture.uname: p.architecture for p in work.platforms}.values())
         for platform in work.platforms:
-            for part, findings in _of_platform(tree, work.baseline, platform, builds, done, words):
+            for part, findings in _of_platform(tree, work.baseline, platform, builds, done, words, work.runner):
                 surveyed.add((platform.id,), part)
                 surveyed.findings += findings
         survey_canonical(tree, work, builds, surveyed)
         return surveyed
-
-
-def _ungenerated(tree: SourceTree) -> str | None:
-    """A configure.ac whose configure script has to be made first."""
-    found = [f for f in tree.named("configure.ac", "configure.in") if f.count("/") == 0]
-    return found[0] if found and not tree.named("configure") else None
 
 
 def _of_platform(
@@ -89,6 +80,7 @@ def _of_platform(
     builds: Iterable[Build],
     done: Mapping[Triple, tuple[Outcome, ...] | Message],
     words: Words,
+    runner: Runner,
 ) -> Iterator[tuple[Part, list[Finding]]]:
     base, other = done[baseline], done[triple_of(platform)]
     for index, build in enumerate(builds):
@@ -103,14 +95,14 @@ def _of_platform(
                 judged = Judged(why=_("it hands no source to a compiler"))
         findings = list(_findings(tree, platform, build, judged))
         if isinstance(other, tuple):
-            findings += _passed_over(tree, platform, build, other[index].ran)
+            findings += _passed_over(tree, platform, build, other[index].ran, runner)
         sure = not judged.why and all(certainty is Certainty.CERTAIN for _stop, certainty in judged.stops)
         part = Part(
             build.name,
             judged=int(sure),
             total=1,
             by=verbatim(build.kind),
-            found=_("run for {machine}", machine=platform.architecture.uname),
+            found=_ran_for(platform, other[index].ran if isinstance(other, tuple) else None),
             why=((judged.why, 1),)
             if judged.why
             else ()
@@ -118,6 +110,14 @@ def _of_platform(
             else ((_("it stops, and not for certain because of the machine"), 1),),
         )
         yield part, findings
+
+
+def _ran_for(platform: Platform, ran: Ran | None) -> Message:
+    machine = platform.architecture.uname
+    if ran is None or not ran.without:
+        return _("run for {machine}", machine=machine)
+    options = verbatim(", ".join(f"{name}=OFF" for name in ran.without))
+    return _("run for {machine}, with {options}", machine=machine, options=options)
 
 
 def _findings(tree: SourceTree, platform: Platform, build: Build, judged: Judged) -> Iterator[Finding]:
@@ -148,13 +148,23 @@ def _findings(tree: SourceTree, platform: Platform, build: Build, judged: Judged
         yield Finding(code, certainty, _own(tree, stop, build), platform.id, params, evidence)
 
 
-def _passed_over(tree: SourceTree, platform: Platform, build: Build, ran: Ran) -> Iterator[Finding]:
+def _passed_over(tree: SourceTree, platform: Platform, build: Build, ran: Ran, runner: Runner) -> Iterator[Finding]:
     """The options that clang passes over for the platform, and that its GCC has not."""
-    kept = (c for c in ran.calls if c.get("t") == "cc" and c.get("k") == "kept")
-    for word in sorted({str(w) for call in kept for w in call.get("r") or ()}):
+    by_word: dict[str, set[str]] = {}
+    for call in ran.calls:
+        if call.get("t") == "cc" and call.get("k") == "kept":
+            for word in call.get("r") or ():
+                by_word.setdefault(str(word), set()).add(str(call.get("n", "cc")))
+    for word, names in sorted(by_word.items()):
+        refused = refused_by_gcc(word, triple_of(platform), runner)
+        if refused is False:
+            continue
+        # A build that asks for clang by its name gets clang.
+        sure = refused and not all(CLANG.search(name) for name in names)
+        certainty = Certainty.CERTAIN if sure else Certainty.GUARDED
         params = {"option": word, "machine": platform.architecture.uname, "file": build.file}
         place = _place_of(tree, Stop(Kind.REFUSED, build.file, 0, word), build, word)
-        yield Finding("XC-ADV-044", Certainty.GUARDED, place, platform.id, params, {"build": build.file})
+        yield Finding("XC-ADV-044", certainty, place, platform.id, params, {"build": build.file})
 
 
 def _own(tree: SourceTree, stop: Stop, build: Build) -> str:

@@ -44,7 +44,8 @@ class Compiled:
         missing = missing_headers(self.answer, reader)
         if missing:
             return _("{header} is missing", header=verbatim(missing[0]))
-        return _("it does not compile for x86-64 either")
+        first = next((d.text for d in self.answer.diagnostics if d.stops), "")
+        return _("it does not compile for x86-64 either: {error}", error=verbatim(first))
 
 
 def all_of_x86(work: Work) -> list[Triple]:

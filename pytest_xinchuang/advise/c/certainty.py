@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
 from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.gcc import of_clang_alone
 from pytest_xinchuang.advise.c.machines import machines_of
 from pytest_xinchuang.advise.c.units import Unit, Units
 from pytest_xinchuang.advise.c.words import defined, sorted_out
@@ -33,7 +34,7 @@ class Doubt(StrEnum):
     LINKER = "linker"
     """It is defined elsewhere in the tree: the linker decides."""
     COMPILER = "compiler"
-    """It is written for the platform's own architecture: the platform's GCC may take what clang does not."""
+    """It is written for the platform's own architecture, or is an error of clang's own: the platform's GCC may take it."""
     HOST = "host"
     """It lies in a header of this host, which is not the platform's."""
 
@@ -105,6 +106,8 @@ class Doubts:
             return not cause.name  # GCC refuses what is constant, and warns of all else (GCC manual, -Wnarrowing)
         if cause.kind is Kind.TYPE:
             return (arch, cause.name) in _GCC_HAS
+        if of_clang_alone(cause):
+            return True
         if cause.kind not in (Kind.ASSEMBLY, Kind.ASSEMBLER, Kind.BUILTIN):
             return False
         own = _MACROS[arch]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pytest_xinchuang.advise.c.baseline import Baseline, all_of_x86
 from pytest_xinchuang.advise.c.causes import Reader
@@ -32,11 +31,9 @@ class CodeSurvey:
         return any(language_of(f) for f in of_c(tree.files))
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
-        # What another survey has laid into its scratch directory is its own.
-        asked, work = work, replace(work, scratch=work.scratch / self.name)
         compilers = Compilers(tree, work)
         lib = compilers.targets.lib
-        gatherer = Gatherer(tree, asked, lib, self._recorders)
+        gatherer = Gatherer(tree, work, lib, self._recorders)
         base = Baseline(compilers, Reader(tree, lib), all_of_x86(work))
 
         def words(units: Sequence[Unit]) -> list[tuple[str, ...]]:

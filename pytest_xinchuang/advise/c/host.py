@@ -46,12 +46,13 @@ class HostHeaders:
             for entry in place.iterdir()
         }
         farm = self._scratch / "host"
+        fresh = not farm.exists()
         farm.mkdir(exist_ok=True)
         shown: list[str] = []
         for place in (self._host, *sorted(self._host.glob("*-linux-gnu*"))):
             within = farm / (place.name if place != self._host else "all")
             within.mkdir(exist_ok=True)
-            for entry in sorted(place.iterdir()):
+            for entry in sorted(place.iterdir()) if fresh else ():
                 if entry.name not in owned and not entry.name.endswith(("-linux-gnu", "-linux-gnuabi64")):
                     (within / entry.name).symlink_to(entry)
             shown += ["-idirafter", str(within)]

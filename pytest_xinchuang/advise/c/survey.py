@@ -16,6 +16,7 @@ from pytest_xinchuang.advise.c.database import databases
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.flags import flags_of_one_machine
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
+from pytest_xinchuang.advise.c.gcc import Doubtful, Opinion, opinions
 from pytest_xinchuang.advise.c.libc import Failing, since
 from pytest_xinchuang.advise.c.units import Units, language_of, of_c
 from pytest_xinchuang.advise.c.whole import Wanted
@@ -261,16 +262,29 @@ class _Judging:
         statements = [g for g in plain if g.cause.kind is Kind.ASSEMBLY]
         asked = [Question(g.first.unit, triple, (*OPTIMISED, *g.first.words), machine=machine) for g in statements]
         dead = {id(g) for g, answer in zip(statements, self._compilers.ask(asked), strict=True) if answer.ok}
+        of_libc = {id(g): version for g in plain if (version := libc.get(failing[id(g)]))}
+        gcc = self._by_gcc([g for g in groups if id(g) not in dead | of_libc.keys()], triple, machine=machine)
         found = []
         for group in groups:
             told = self._told(group)
             if id(group) in dead:
                 # No code is left of it once code is optimised, as most builds have it.
                 told = replace(told, certainty=Certainty.GUARDED)
-            elif id(group) in failing and (version := libc.get(failing[id(group)])):
-                told = replace(told, code=OF_LIBC, params={**told.params, "libc": version})
+            elif id(group) in of_libc:
+                told = replace(told, code=OF_LIBC, params={**told.params, "libc": of_libc[id(group)]})
+            elif (opinion := gcc.get(id(group))) is not None:
+                certainty = Certainty.GUARDED if opinion.takes else Certainty.CERTAIN
+                said = {"gcc": opinion.by, "gcc_compiles_it": opinion.takes}
+                told = replace(told, certainty=certainty, evidence={**told.evidence, **said})
             found.append(told)
         return found
+
+    def _by_gcc(self, groups: Sequence[_Group], triple: Triple, *, machine: bool) -> dict[int, Opinion]:
+        """What the platform's GCC says of what clang alone has decided, by the identity of the group."""
+        asked = [g for g in groups if not g.stubbed and g.doubted.doubt in (Doubt.NONE, Doubt.COMPILER)]
+        doubtful = [Doubtful(g.cause, g.first.unit, g.first.words) for g in asked]
+        said = opinions(self._compilers, doubtful, triple, machine=machine)
+        return {id(g): opinion for g, opinion in zip(asked, said, strict=True) if opinion is not None}
 
     def _told(self, group: _Group) -> _Told:
         cause, doubted = group.cause, group.doubted

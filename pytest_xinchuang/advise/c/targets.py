@@ -91,7 +91,33 @@ class Targets:
                 told += [option, value]
             elif option == "-D":
                 told.append(f"-D{value}")
-        return tuple(told)
+        return (*told, *(_AS_LIBSTDCXX if cxx else ()))
+
+
+_AS_LIBSTDCXX = tuple(
+    f"-D_LIBCPP_ENABLE_{name}"
+    for name in (
+        "CXX17_REMOVED_AUTO_PTR",
+        "CXX17_REMOVED_BINDERS",
+        "CXX17_REMOVED_RANDOM_SHUFFLE",
+        "CXX17_REMOVED_UNARY_BINARY_FUNCTION",
+        "CXX17_REMOVED_UNEXPECTED_FUNCTIONS",
+        "CXX20_REMOVED_BINDER_TYPEDEFS",
+        "CXX20_REMOVED_NEGATORS",
+        "CXX20_REMOVED_RAW_STORAGE_ITERATOR",
+        "CXX20_REMOVED_SHARED_PTR_UNIQUE",
+        "CXX20_REMOVED_TEMPORARY_BUFFER",
+        "CXX20_REMOVED_TYPE_TRAITS",
+        "CXX20_REMOVED_UNCAUGHT_EXCEPTION",
+        "CXX26_REMOVED_ALLOCATOR_MEMBERS",
+        "CXX26_REMOVED_CODECVT",
+        "CXX26_REMOVED_STRING_RESERVE",
+        "CXX26_REMOVED_STRSTREAM",
+        "CXX26_REMOVED_WSTRING_CONVERT",
+    )
+)
+"""What newer standards have taken away, and the platforms' own C++ library still has (libc++'s documentation, Removed Features;
+libstdc++ manual, API Evolution and Deprecation History)."""
 
 
 def _of_the_frontend(text: str) -> list[str] | None:

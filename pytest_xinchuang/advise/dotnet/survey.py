@@ -56,7 +56,8 @@ class DotnetSurvey:
                     _lock(judge, name, graphs, mine, base)
             _natives(judge, tree, mine, base)
             total = judged + sum(why.values())
-            said.add([platform.id], Part(_(".NET projects"), judged, total, why=tuple(why.items())))
+            if total:
+                said.add([platform.id], Part(_(".NET projects"), judged, total, why=tuple(why.items())))
             _unread(said, platform.id, tree, projects)
             said.findings += judge.findings
         return said

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.advise.builds import kinds
 from pytest_xinchuang.advise.builds.record import recorded
 from pytest_xinchuang.advise.builds.survey import BuildsSurvey
+from pytest_xinchuang.advise.c.code import CodeSurvey
+from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.c.units import Language
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import triple_of
@@ -96,6 +99,28 @@ def test_cmake_that_asks_the_compiler_first(platforms: Platforms, tmp_path: Path
     assert not any(a.findings for a in found.values()) and whole(list(found.values()))
 
 
+def test_cmake_that_lacks_what_its_tests_need_is_run_without_them(
+    platforms: Platforms, tmp_path: Path, kept: Path
+) -> None:
+    more = 'option(P_BUILD_TESTS "" ON)\nif(P_BUILD_TESTS)\n  add_subdirectory(third_party/gtest)\nendif()\n'
+    found = said(platforms, tmp_path, cmake("elseif(TRUE)\n  set(CPU any)\n", more), BuildsSurvey(), kept=kept)
+    for advice in found.values():
+        assert not advice.findings and whole([advice])
+        assert "P_BUILD_TESTS=OFF" in str(advice.parts[0].found)
+
+
+def test_cmake_whose_tests_know_one_machine_is_told_of_them(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    """Without its tests it would build: what x86-64 has of the product is not the platform's."""
+    more = (
+        'option(P_BUILD_TESTS "" ON)\n'
+        'if(P_BUILD_TESTS AND NOT CPU STREQUAL x86)\n  message(FATAL_ERROR "no tests")\nendif()\n'
+    )
+    found = said(platforms, tmp_path, cmake("elseif(TRUE)\n  set(CPU any)\n", more), BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-040", "certain", "CMakeLists.txt:15")], name
+    assert not found["hygon"].findings and whole([found["hygon"]])
+
+
 MAKEFILE = """ARCH := $(shell uname -m)
 ifeq ($(ARCH),x86_64)
 FLAGS = -DX86
@@ -133,6 +158,13 @@ def test_a_makefile_with_an_arm_for_one(platforms: Platforms, tmp_path: Path, ke
     assert "table.h" in Path(units.units[0].words[1]).read_text()
 
 
+def test_what_a_build_makes_is_seen_by_each_survey(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = "all: a.o\na.o: a.c\n\techo '#define ANSWER 42' > made.h\n\t$(CC) -c a.c -o a.o\n"
+    files = {"Makefile": makefile, "a.c": '#include "made.h"\nint f(void) { return ANSWER; }\n'}
+    for survey in (CSurvey((recorded,)), CodeSurvey((recorded,))):
+        assert whole(list(said(platforms, tmp_path, files, survey, kept=kept).values())), survey.name
+
+
 def test_an_option_that_the_compiler_refuses(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
     makefile = "CFLAGS = -O2 -mavx2\nall: a.o\na.o: a.c\n\t$(CC) $(CFLAGS) -c a.c -o a.o\n"
     found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
@@ -145,9 +177,18 @@ def test_an_option_that_gcc_has_for_x86_alone(platforms: Platforms, tmp_path: Pa
     makefile = "CFLAGS = -O2 -m64 -msse4.2\nall: a.o\na.o: a.c\n\t$(CC) $(CFLAGS) -c a.c -o a.o\n"
     found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
     for name in ("kunpeng", "loongson"):
-        assert told(found[name]) == [("XC-ADV-044", "guarded?", "Makefile:1")] * 2, name
-        assert found[name].standing is Standing.OPEN
+        assert told(found[name]) == [("XC-ADV-044", "certain", "Makefile:1")] * 2, name
     assert not found["hygon"].findings and whole([found["hygon"]])
+
+
+def test_an_option_of_x86_where_clang_is_asked_for_by_its_name(
+    platforms: Platforms, tmp_path: Path, kept: Path
+) -> None:
+    makefile = "CFLAGS = -O2 -m64\nall: a.o\na.o: a.c\n\tclang $(CFLAGS) -c a.c -o a.o\n"
+    found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-044", "guarded?", "Makefile:1")], name
+        assert found[name].standing is Standing.OPEN
 
 
 def test_an_option_that_is_tried_first_is_answered_as_gcc_does(
@@ -239,6 +280,47 @@ def test_a_configure_script_that_refuses(platforms: Platforms, tmp_path: Path, k
     assert told(found["loongson"]) == [("XC-ADV-040", "certain", "configure:9")]
     for name in ("kunpeng", "hygon"):
         assert not found[name].findings and whole([found[name]]), name
+
+
+def test_a_configure_script_that_is_to_be_made_first(
+    platforms: Platforms, tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``make -fi`` reads the makefile ``i``: it stands in for ``autoreconf -fi``, which not every host has."""
+    program = kinds._program
+    monkeypatch.setattr(kinds, "_program", lambda name: program("make" if name == "autoreconf" else name))
+    files = {
+        "configure.ac": "AC_INIT([p], [1])\n",
+        "i": "all:\n\tcp made.in configure\n",
+        "made.in": CONFIGURE.replace("ARMS", "x86_64*|aarch64*"),
+        "config.sub": OLD.replace("KNOWN", "*-linux-gnu"),
+        "Makefile": "all:\n\texit 1\n",
+        "a.c": C,
+    }
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert told(found["loongson"]) == [("XC-ADV-040", "certain", "configure.ac")]
+    for name in ("kunpeng", "hygon"):
+        assert not found[name].findings and whole([found[name]]), name
+
+
+def test_a_configure_script_that_cannot_be_made_is_not_judged(
+    platforms: Platforms, tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = kinds._program
+    monkeypatch.setattr(kinds, "_program", lambda name: None if name == "autoreconf" else program(name))
+    found = said(platforms, tmp_path, {"configure.ac": "AC_INIT([p], [1])\n", "a.c": C}, BuildsSurvey())
+    for advice in found.values():
+        assert not advice.findings and "autoreconf" in str(advice.parts[0].why[0][0])
+
+
+def test_a_trial_in_the_c_of_old_scripts(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    """Autoconf before 2.50 tries ``main(){return(0);}``, which GCC before 14 takes."""
+    files = {
+        "configure": CONFIGURE.replace("ARMS", "*").replace("int main(void) { return 0; }", "main(){return(0);}"),
+        "config.sub": OLD.replace("KNOWN", "*-linux-gnu"),
+        "a.c": C,
+    }
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert not any(a.findings for a in found.values()) and whole(list(found.values()))
 
 
 def test_a_config_sub_that_is_too_old(platforms: Platforms, tmp_path: Path, kept: Path) -> None:

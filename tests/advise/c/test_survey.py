@@ -175,7 +175,7 @@ def test_what_x86_does_not_compile_is_not_judged(tmp_path: Path) -> None:
     assert (part.judged, part.total) == (1, 3)
     assert {(str(why), n) for why, n in part.why} == {
         ("no/such/header.h is missing", 1),
-        ("it does not compile for x86-64 either", 1),
+        ("it does not compile for x86-64 either: use of undeclared identifier 'missing'", 1),
     }
 
 
