@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 import platform as host
 import re
 import sys
@@ -120,8 +120,12 @@ def put_up(
     shims = place / "bin"
     shims.mkdir(parents=True, exist_ok=True)
     script = place / "stand-in"
-    source = STAND_IN.read_text(encoding="utf-8")
-    script.write_text(f"#!{Path(sys.executable).resolve()} -IS\n{source}", encoding="utf-8")
+    code = compile(STAND_IN.read_bytes(), str(STAND_IN), "exec", dont_inherit=True)
+    (place / "stand-in.code").write_bytes(marshal.dumps(code))
+    starts = (
+        f"import marshal\nwith open({str(place / 'stand-in.code')!r}, 'rb') as file:\n    exec(marshal.load(file))\n"
+    )
+    script.write_text(f"#!{Path(sys.executable).resolve()} -IS\n{starts}", encoding="utf-8")
     script.chmod(0o755)
     kinds, cxx = _programs(guise, programs)
     for name in kinds:
@@ -149,7 +153,7 @@ def put_up(
         "object": str(state / "empty.o"),
         "tries": tries,
     }
-    (place / "guise.json").write_text(json.dumps(data), encoding="utf-8")
+    (place / "guise").write_bytes(marshal.dumps(data))
     return shims
 
 

@@ -300,7 +300,7 @@ def _of_call(site: Site, call: Mapping[str, Any], made: set[str]) -> Iterator[di
     )
     for name, language in parsed.sources:
         relative = _in_copy(site, _at(here, name))
-        if language not in _LANGUAGES or relative is None or stand_in.SCRATCH.search(relative):
+        if language not in _LANGUAGES or relative is None or stand_in.in_scratch(relative):
             continue
         if relative not in made and relative not in site.tree:
             continue

@@ -1,7 +1,8 @@
 """Stands in for one program of a build: a compiler, an archiver, uname. Which one is the name that it is called by.
 
-Beside its links stands ``../guise.json`` (see ``guise.py``): which machine answers, and where calls are written down. It uses
-the standard library alone and imports nothing of this package, for it runs behind the wall with the tree's own programs.
+Beside its links stands ``../guise`` (see ``guise.py``): which machine answers, and where calls are written down. It uses the
+standard library alone and imports nothing of this package, for it runs behind the wall with the tree's own programs. Configure
+scripts start it some thousand times: what takes long to import (re, json, hashlib) is imported where it is needed.
 
 A source of the tree is not compiled in the step that makes the product: its call is written down, clang is asked for its
 flags, and an empty object takes its place. Which sources compile is found by others from what was written down. What a build
@@ -10,14 +11,15 @@ tries out (conftest, CMake's scratch, what comes from standard input) is compile
 
 from __future__ import annotations
 
-import hashlib
-import json
+import marshal
 import os
-import re
-import struct
 import sys
-from collections.abc import Sequence
-from typing import Any
+from _json import encode_basestring_ascii as quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 OWN = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0] if sys.argv else "")))
 MARK = b"\nxc-call:"
@@ -41,22 +43,20 @@ APART = frozenset(
 """Options whose argument may be a word of its own (GCC manual, Option Summary)."""
 
 NOT_COMPILED = frozenset(["-E", "-M", "-MM", "-S", "-fsyntax-only", "-dM"])
-SCRATCH = re.compile(
-    r"(?:^|/)(?:CMakeScratch|CMakeTmp|TryCompile-[^/]*|CompilerId[^/]*|meson-private|conftest[^/]*)(?:/|$)"
-)
+SCRATCH = ("CMakeScratch", "CMakeTmp", "meson-private")
+SCRATCH_BEGINS = ("TryCompile-", "CompilerId", "conftest")
 """Where CMake, meson and configure scripts try things out."""
 
-ANY_MACHINE = re.compile(r"-m(?:arch|tune|cpu)=native|-mtune=generic")
+ANY_MACHINE = frozenset({"-march=native", "-mtune=native", "-mcpu=native", "-mtune=generic"})
 """What GCC takes on every platform, and clang does not, when it compiles for another machine."""
-ASKED_OF_CLANG = re.compile(r"-m(?!acosx)[a-z0-9].*")
 
-CXX_SYMBOL = re.compile(r"_Z|__cxa_|__gxx_|_Unwind_|__dynamic_cast")
+CXX_SYMBOL = ("_Z", "__cxa_", "__gxx_", "_Unwind_", "__dynamic_cast")
 
 
 def main() -> int:
     name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
-    with open(f"{OWN}/guise.json", encoding="utf-8") as file:
-        guise: dict[str, Any] = json.load(file)
+    with open(f"{OWN}/guise", "rb") as file:
+        guise: dict[str, Any] = marshal.load(file)
     kind = guise["programs"].get(name, "cc")
     return int(HANDLERS[kind](guise, name, words))
 
@@ -65,11 +65,34 @@ def say(text: object) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def as_json(value: Any) -> str:
+    """JSON, as json.dumps writes it."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quoted(k)}: {as_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(as_json, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def in_scratch(path: str) -> bool:
+    """Whether a path is one at which things are tried out."""
+    return any(part in SCRATCH or part.startswith(SCRATCH_BEGINS) for part in path.split("/"))
+
+
+def asks_clang(word: str) -> bool:
+    """Whether it is an option of a machine, which clang is asked about."""
+    return word.startswith("-m") and word[2:3].isalnum() and not word.startswith("-macosx") and word not in ANY_MACHINE
+
+
 def note(guise: dict[str, Any], **what: Any) -> None:
     """Write down a call."""
     with open(guise["log"], "ab") as file:
         if file.tell() < MOST_LOGGED:
-            file.write(json.dumps(what).encode() + b"\n")
+            file.write(as_json(what).encode() + b"\n")
 
 
 def run(argv: Sequence[str], *, quiet: bool = False) -> int:
@@ -269,7 +292,7 @@ def weighed(guise: dict[str, Any], call: Call) -> tuple[list[str], list[str]]:
     """
     refused, passed_over = [], []
     for word in dict.fromkeys(call.flags):
-        if not ASKED_OF_CLANG.fullmatch(word) or ANY_MACHINE.fullmatch(word):
+        if not asks_clang(word):
             continue
         if answer(guise, guise["other"], word) != TAKEN:
             continue
@@ -292,6 +315,8 @@ AArch64 Options, LoongArch Options)."""
 
 def answer(guise: dict[str, Any], target: str, word: str) -> str:
     """What clang says of an option for a target; asked once."""
+    import hashlib
+
     place = f"{guise['state']}/{hashlib.sha256(f'{target} {word}'.encode()).hexdigest()[:24]}"
     try:
         with open(place, encoding="ascii") as file:
@@ -308,11 +333,11 @@ def answer(guise: dict[str, Any], target: str, word: str) -> str:
 
 def may_stand_in(guise: dict[str, Any], call: Call, here: str) -> bool:
     """Whether an empty object will do: a source of the tree in the step that makes the product, or what comes of such."""
-    if guise["tries"] or NOT_COMPILED.intersection(call.flags) or call.out == "/dev/null" or SCRATCH.search(here):
+    if guise["tries"] or NOT_COMPILED.intersection(call.flags) or call.out == "/dev/null" or in_scratch(here):
         return False
     for name, language in call.inputs:
         path = os.path.normpath(os.path.join(here, name))
-        if name == "-" or SCRATCH.search(path):
+        if name == "-" or in_scratch(path):
             return False
         if language is not None and not (path.startswith(guise["tree"] + "/") and os.path.isfile(path)):
             return False
@@ -329,14 +354,14 @@ def stand_in(guise: dict[str, Any], call: Call, here: str, cxx: bool) -> int:
     for name, _language in call.sources:
         out = call.out if call.out and not call.links else os.path.splitext(os.path.basename(name))[0] + ".o"
         if not call.links:
-            write(out, empty + MARK + json.dumps(told | {"s": name}).encode())
+            write(out, empty + MARK + as_json(told | {"s": name}).encode())
         rules(call, name, call.out or out)
     if call.links:
         out = call.out or "a.out"
         if any(w in call.flags for w in ("-shared", "-r", "-Wl,-r", "--shared")):
             write(out, empty)
         else:
-            write(out, f"#!{OWN}/bin/xc-started\n{json.dumps(told)}\n".encode())
+            write(out, f"#!{OWN}/bin/xc-started\n{as_json(told)}\n".encode())
         os.chmod(out, 0o755)
     return 0
 
@@ -355,8 +380,9 @@ def write(path: str, data: bytes) -> None:
         file.write(data)
 
 
-PLAIN = re.compile(r"-O.*|-g.*|-s|-flto.*|-march=.*|-mtune=.*|-mcpu=.*")
-"""What makes no difference for whether something exists, and would have zig make its parts anew."""
+def plain_of(word: str) -> bool:
+    """Whether it makes no difference for whether something exists, and would have zig make its parts anew."""
+    return word == "-s" or word.startswith(("-O", "-g", "-flto", "-march=", "-mtune=", "-mcpu="))
 
 
 TAKEN_BY_GCC = tuple(
@@ -375,7 +401,7 @@ TAKEN_BY_GCC = tuple(
 
 def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
     """Compile and link for the target."""
-    own = [w for w in call.words if not PLAIN.fullmatch(w)]
+    own = [w for w in call.words if not plain_of(w)]
     plain = [guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], "-O2", "-s", *TAKEN_BY_GCC]
     if "-S" in call.flags:
         plain[3] = guise["clang"]  # with a version in the target's name zig writes no assembly
@@ -384,7 +410,7 @@ def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
     of_cxx = cxx or any(language == "c++" for _, language in call.sources)
     code = linked_cxx(guise, call, plain) if call.links and of_cxx else run([*plain, *own])
     out = call.out or "a.out"
-    if code == 0 and call.links and out != "/dev/null" and not SCRATCH.search(os.path.join(os.getcwd(), out)):
+    if code == 0 and call.links and out != "/dev/null" and not in_scratch(os.path.join(os.getcwd(), out)):
         started_by_us(out)
     return code
 
@@ -395,7 +421,7 @@ def started_by_us(out: str) -> None:
         head = file.read(18)
     if head[:4] == b"\x7fELF" and os.access(out, os.X_OK) and b".so" not in os.path.basename(out).encode():
         os.replace(out, f"{out}.xc")
-        write(out, f"#!{OWN}/bin/xc-started\n{json.dumps({'elf': os.path.abspath(out) + '.xc'})}\n".encode())
+        write(out, f"#!{OWN}/bin/xc-started\n{as_json({'elf': os.path.abspath(out) + '.xc'})}\n".encode())
         os.chmod(out, 0o755)
 
 
@@ -408,11 +434,11 @@ def linked_cxx(guise: dict[str, Any], call: Call, plain: list[str]) -> int:
             objects.append(name)
             continue
         objects.append(f"{base}.{index}.o")
-        flags = [w for w in call.flags if not PLAIN.fullmatch(w) and not w.startswith(("-Wl,", "-l"))]
+        flags = [w for w in call.flags if not plain_of(w) and not w.startswith(("-Wl,", "-l"))]
         code = run([*plain, *flags, "-c", "-x", language, name, "-o", objects[-1]])
         if code:
             return code
-        symbols |= {s for s in undefined(objects[-1]) if CXX_SYMBOL.match(s)}
+        symbols |= {s for s in undefined(objects[-1]) if s.startswith(CXX_SYMBOL)}
     write(f"{base}.s", "".join(f".weak {s}\n{s}:\n" for s in sorted(symbols)).encode())
     links = [w for w in call.flags if w.startswith(("-l", "-L", "-Wl,", "-pthread", "-static", "-shared", "-fPIC"))]
     libraries = [w for w in links if w not in ("-lstdc++", "-lc++", "-lm", "-lgcc_s")]
@@ -422,6 +448,8 @@ def linked_cxx(guise: dict[str, Any], call: Call, plain: list[str]) -> int:
 
 def undefined(path: str) -> set[str]:
     """The symbols that an object needs (System V gABI, chapter 4; ELF64, little-endian)."""
+    import struct
+
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -508,6 +536,8 @@ def gone(guise: dict[str, Any], name: str, _words: list[str]) -> int:
 
 def started(guise: dict[str, Any], _name: str, words: list[str]) -> int:
     """A program that the build has made and now starts: run where the host can."""
+    import json
+
     path = words[0] if words else ""
     try:
         with open(path, encoding="utf-8") as file:
@@ -533,6 +563,8 @@ def made_for_host(guise: dict[str, Any], told: dict[str, Any], path: str) -> str
 
     What generators write is taken for the same on both machines: it is a help to get on, and the log says that it happened.
     """
+    import hashlib
+
     out = f"{guise['state']}/{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:24]}.host"
     if os.path.exists(out):
         return out
@@ -546,9 +578,7 @@ def made_for_host(guise: dict[str, Any], told: dict[str, Any], path: str) -> str
     objects, here = list[str](), os.getcwd()
     for index, call in enumerate(calls):
         objects.append(f"{out}.{index}.o")
-        flags = [
-            w for w in Call(call["a"], cxx=False).flags if w not in ("-MD", "-MMD", "-MP") and not PLAIN.fullmatch(w)
-        ]
+        flags = [w for w in Call(call["a"], cxx=False).flags if w not in ("-MD", "-MMD", "-MP") and not plain_of(w)]
         flags = [w for w in without(flags, ("-MF", "-MT", "-MQ")) if not w.startswith(("-Wl,", "-l", "-L", "-m"))]
         argv = [
             guise["zig"],
@@ -587,6 +617,8 @@ def without(words: Sequence[str], options: Sequence[str]) -> list[str]:
 
 def calls_in(path: str) -> list[dict[str, Any]]:
     """The calls behind an object, or behind each member of an archive."""
+    import json
+
     try:
         with open(path, "rb") as file:
             data = file.read()

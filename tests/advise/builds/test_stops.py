@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
+
+from pytest_xinchuang.advise.builds import stand_in
 from pytest_xinchuang.advise.builds.judge import Words, compare
 from pytest_xinchuang.advise.builds.kinds import builds_of
 from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop, of_cmake, of_configure, of_make, of_meson
@@ -145,3 +149,32 @@ def test_a_trial_that_fails_on_the_platform_alone_leaves_a_command_open(platform
     assert _certainties(Ran(whole=True, calls=(failed,)), Ran(False, (stop,), (failed,)), platforms) == [
         Certainty.CERTAIN
     ]
+
+
+def test_a_stand_in_writes_json_as_json_does() -> None:
+    for value in ('a"b\n\udc80é', 3, -1, True, None, ["a", {"b": [False, 2]}], {}, ()):
+        assert json.loads(stand_in.as_json(value)) == json.loads(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/t/conftest.c", True),
+        ("/t/conftest.dir/a.c", True),
+        ("/t/CMakeFiles/CMakeScratch/TryCompile-x1/a.c", True),
+        ("/t/CMakeFiles/3.25/CompilerIdC/a.c", True),
+        ("/t/src/myconftest.c", False),
+        ("/t/CMakeScratches/a.c", False),
+    ],
+)
+def test_where_things_are_tried_out(path: str, wanted: bool) -> None:
+    assert stand_in.in_scratch(path) is wanted
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [("-msse2", True), ("-m64", True), ("-march=armv8-a", True), ("-march=native", False), ("-macosx-version", False),
+     ("-mtune=generic", False), ("-m", False), ("-MD", False)],
+)  # fmt: skip
+def test_which_options_are_of_a_machine(word: str, wanted: bool) -> None:
+    assert stand_in.asks_clang(word) is wanted
