@@ -152,7 +152,8 @@ def test_a_trial_that_fails_on_the_platform_alone_leaves_a_command_open(platform
 
 
 def test_a_stand_in_writes_json_as_json_does() -> None:
-    for value in ('a"b\n\udc80é', 3, -1, True, None, ["a", {"b": [False, 2]}], {}, ()):
+    values: tuple[object, ...] = ('a"b\n\udc80é', 3, -1, True, None, ["a", {"b": [False, 2]}], {}, ())
+    for value in values:
         assert json.loads(stand_in.as_json(value)) == json.loads(json.dumps(value))
 
 
