@@ -32,8 +32,9 @@ TRUTH_SUITE = "forky"
 ARCHES = ("amd64", "arm64", "loong64")
 
 NAMED = (
-    "libzstd", "redis", "snappy", "simdjson", "leveldb", "libyuv", "xxhash", "lz4", "pigz", "htop", "gron", "croc", "rust-ring",
-    "rust-memchr", "jansi", "jffi", "node-iconv", "node-bcrypt", "python-xxhash", "python-zstandard", "msgpack-python", "i7z",
+    "libzstd", "redis", "snappy", "simdjson", "leveldb", "libyuv", "xxhash", "lz4", "pigz", "htop", "gron", "rust-ring",
+    "golang-github-minio-sha256-simd", "jansi", "jffi", "lz4-java", "node-modern-syslog", "node-sqlite3", "python-xxhash",
+    "python-levenshtein", "python-blosc", "i7z",
 )  # fmt: skip
 """Trees that are looked at by name: C, C++, Go, Rust, Java, Node, Python."""
 

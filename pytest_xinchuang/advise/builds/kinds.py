@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.builds.site import Site, Step
 from pytest_xinchuang.advise.builds.stops import (
     Kind,
@@ -76,7 +77,7 @@ def builds_of(tree: SourceTree) -> tuple[Build, ...]:
     # A makefile beside a configure script is what it makes, or includes.
     every = (*found, *(build for build in makes if build.directory not in made))
     # What lies below another build is run by it, or is an aside that nobody needs for the product.
-    return tuple(b for b in every if not any(_below(b, other) for other in every))
+    return tuple(b for b in every if not is_aside(b.file) and not any(_below(b, other) for other in every))
 
 
 def _below(build: Build, other: Build) -> bool:
@@ -146,7 +147,14 @@ def _make(build: Build, site: Site) -> Done:
     if make is None:
         return _absent("make")
     words = [make, "-k", "-w", "-f", build.file.rpartition("/")[2]]
-    return Done(_made(site.step(_together(words), within=build.directory), build))
+    step = site.step(_together(words), within=build.directory)
+    compiled = any(call.get("t") == "cc" for call in step.calls)
+    if step.ok and not step.lost and not compiled and _ALL.search(site.tree.text(build.file) or ""):
+        step = site.step(_together([*words, "all"]), within=build.directory)  # the first target tells how to use it
+    return Done(_made(step, build))
+
+
+_ALL = re.compile(r"^all\s*:(?!=)", re.MULTILINE)
 
 
 def _made(step: Step, build: Build) -> Ran:

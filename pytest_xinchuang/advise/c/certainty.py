@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.gcc import of_clang_alone
@@ -29,6 +30,8 @@ class Doubt(StrEnum):
     NONE = "none"
     MACHINE = "machine"
     """The source is named for another machine, and a build may leave it out."""
+    ASIDE = "aside"
+    """It lies in an example or a test, and no build was seen to need that."""
     CONFIGURATION = "configuration"
     """A macro around it is what a configuration for another machine has set."""
     LINKER = "linker"
@@ -42,6 +45,7 @@ class Doubt(StrEnum):
 CERTAINTIES = {
     Doubt.NONE: Certainty.CERTAIN,
     Doubt.MACHINE: Certainty.GUARDED,
+    Doubt.ASIDE: Certainty.GUARDED,
     Doubt.CONFIGURATION: Certainty.GUARDED,
     Doubt.LINKER: Certainty.GUARDED,
     Doubt.COMPILER: Certainty.UNDECIDED,
@@ -87,6 +91,9 @@ class Doubts:
         if self._of_gcc(cause, answer):
             return Doubted(Doubt.COMPILER, cause.name)
         if not units.own:
+            # Where the compiler says no line, it may lie in what the source includes.
+            if cause.place.line and is_aside(cause.place.file):
+                return Doubted(Doubt.ASIDE)
             machines = machines_of(answer.unit.source, self._architectures)
             if machines and answer.triple.arch.value not in machines and not self._needed(answer.unit, answer.triple):
                 return Doubted(Doubt.MACHINE, ", ".join(sorted(machines)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pytest_xinchuang.advise.c.flow import Use, follow, made_of
 from pytest_xinchuang.advise.c.ir import Function, Instruction, Module
 from pytest_xinchuang.advise.c.pairs import Pair, in_tree, place_of
+from pytest_xinchuang.advise.c.va_lists import read_on
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Arch
 
@@ -16,6 +17,7 @@ PUBLICATION = "XC-ADV-033"
 POINTER_TAG = "XC-ADV-034"
 PAGE_SIZE = "XC-ADV-035"
 LONG_DOUBLE = "XC-ADV-036"
+ARGUMENTS = "XC-ADV-037"
 
 USER_BITS: Mapping[Arch, int] = {Arch.AMD64: 47, Arch.ARM64: 48, Arch.LOONG64: 47}
 """Bits of an address that a process is given without asking for more (Linux: Documentation/arch/x86/x86_64/mm.rst,
@@ -56,6 +58,8 @@ def hazards(pair: Pair, arch: Arch) -> Iterator[Hazard]:
         other = base.functions.get(function.name) if base is not None else None
         if base is not None and other is not None and "x86_fp80" in other.body:
             yield from _long_doubles(base, other)
+        if base is not None and other is not None and arch is not Arch.AMD64:
+            yield from _arguments_read_on(base, other)
 
 
 def _tags(module: Module, function: Function, arch: Arch) -> Iterator[Hazard]:
@@ -172,6 +176,13 @@ def _long_doubles(base: Module, other: Function) -> Iterator[Hazard]:
             file, line = base.spot(i)
             if in_tree(file):
                 yield Hazard(LONG_DOUBLE, Certainty.GUARDED, place_of(file, line), base.title(other), i.callee)
+
+
+def _arguments_read_on(base: Module, other: Function) -> Iterator[Hazard]:
+    for found in read_on(other):
+        file, line = base.spot(found.instruction)
+        if in_tree(file):
+            yield Hazard(ARGUMENTS, Certainty.GUARDED, place_of(file, line), base.title(other), found.callee)
 
 
 @dataclass(frozen=True)

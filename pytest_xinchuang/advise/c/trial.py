@@ -16,7 +16,15 @@ ARGUMENTS: tuple[tuple[str, ...], ...] = ((), ("-a", "-b", "x"))
 """What programs are started with: nothing, and options as getopt(3) takes them."""
 
 SHOWN = frozenset(
-    {hollow.NOTHING_DONE, hollow.UNSET, signs.NEGATIVE_CHAR, warned.UNDEFINED, warned.OTHERWISE, hazards.LONG_DOUBLE}
+    {
+        hollow.NOTHING_DONE,
+        hollow.UNSET,
+        signs.NEGATIVE_CHAR,
+        warned.UNDEFINED,
+        warned.OTHERWISE,
+        hazards.LONG_DOUBLE,
+        hazards.ARGUMENTS,
+    }
 )
 """What qemu-user shows: it keeps the order of x86-64 and its page size, so that it shows neither barriers nor pages."""
 

@@ -89,6 +89,11 @@ def test_a_build_below_another_is_none_of_its_own(tmp_path: Path) -> None:
     assert {b.file for b in builds_of(SourceTree(tmp_path))} == {"util/Makefile", "deps/x/configure"}
 
 
+def test_a_build_of_an_example_is_none_of_the_product(tmp_path: Path) -> None:
+    tree = SourceTree(written(tmp_path, {"examples/Makefile": "all:\n", "src/Makefile": "all:\n"}))
+    assert [b.file for b in builds_of(tree)] == ["src/Makefile"]
+
+
 def test_a_makefile_beside_a_configure_script_is_its(tmp_path: Path) -> None:
     files = {"configure": "#!/bin/sh\n", "Makefile": "all:\n", "meson.build": "project('p')\n"}
     assert [b.kind for b in builds_of(SourceTree(written(tmp_path, files)))] == ["meson", "configure"]

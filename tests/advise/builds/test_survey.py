@@ -231,6 +231,14 @@ def test_a_build_that_compiles_nothing_is_never_clean(platforms: Platforms, tmp_
     assert all(a.standing is Standing.OPEN and a.parts[0].why for a in found.values())
 
 
+def test_a_makefile_whose_first_target_tells_how_to_use_it(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = "help:\n\t@echo use make all\nall: a.o\na.o: a.c\n\t$(CC) -mavx2 -c a.c -o a.o\n"
+    found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-041", "certain", "Makefile:5")], name
+    assert not found["hygon"].findings and whole([found["hygon"]])
+
+
 def test_nothing_is_run_where_that_was_asked_for(platforms: Platforms, tmp_path: Path) -> None:
     found = said(platforms, tmp_path, {"Makefile": "$(shell touch ran)\nall:\n"}, BuildsSurvey(), build=False)
     assert all(a.standing is Standing.OPEN and a.parts[0].why for a in found.values())

@@ -188,3 +188,42 @@ void right(FILE *f, long double v) {
 }
 """
     assert told(surveyed(tmp_path, {"save.c": source})) == both("XC-ADV-036", "guarded?", "save.c:3")
+
+
+_LISTS = """\
+#include <stdarg.h>
+#include <stdio.h>
+%s
+"""
+_READ_ON = (
+    "void f(const char *a, ...) {\n va_list ap;\n va_start(ap, a);\n vprintf(a, ap);\n int n = va_arg(ap, int);\n"
+    ' printf("%d", n);\n va_end(ap);\n}',
+    "void f(const char *a, va_list ap) {\n vprintf(a, ap);\n\n\n vprintf(a, ap);\n}",
+    'void f(int n, va_list ap) {\n while (n--)\n\n\n  vprintf("%d", ap);\n}',
+    "void f(const char *a, ...) {\n va_list ap, b;\n va_start(ap, a);\n vprintf(a, ap);\n va_copy(b, ap);\n"
+    " vprintf(a, b);\n va_end(b);\n va_end(ap);\n}",
+)
+_NOT_READ_ON = (
+    "void f(const char *a, ...) {\n va_list ap;\n va_start(ap, a);\n int n = va_arg(ap, int);\n vprintf(a, ap);\n"
+    ' printf("%d", n);\n va_end(ap);\n}',
+    "void f(const char *a, ...) {\n va_list ap;\n va_start(ap, a);\n vprintf(a, ap);\n va_end(ap);\n va_start(ap, a);\n"
+    " vprintf(a, ap);\n va_end(ap);\n}",
+    'void f(int n, va_list ap) {\n if (n) vprintf("%d", ap);\n else vfprintf(stderr, "%d", ap);\n}',
+    "void f(const char *a, va_list ap) {\n va_list b;\n va_copy(b, ap);\n vprintf(a, b);\n va_end(b);\n vprintf(a, ap);\n}",
+    "void g(va_list *);\nvoid f(const char *a, ...) {\n va_list ap;\n va_start(ap, a);\n g(&ap);\n vprintf(a, ap);\n"
+    " va_end(ap);\n}",
+    "void f(char *a, char *b) {\n puts(a);\n puts(a);\n puts(b);\n}",
+)
+
+
+def test_arguments_that_are_read_on(tmp_path: Path) -> None:
+    files = {f"bad{n}.c": _LISTS % text for n, text in enumerate(_READ_ON)}
+    files |= {f"good{n}.c": _LISTS % text for n, text in enumerate(_NOT_READ_ON)}
+    found = told(surveyed(tmp_path, files))
+    assert {(name, place.partition(":")[0]) for name, code, _c, place in found if code == "XC-ADV-037"} == {
+        (name, f"bad{n}.c") for n in range(len(_READ_ON)) for name in (ARM, LOONG)
+    }
+    assert {line for _n, _c, certainty, place in found for line in [place.partition(":")[2], certainty]} == {
+        "7",
+        "guarded?",
+    }

@@ -163,6 +163,16 @@ def test_a_dialect_of_the_platforms_own_is_gccs_to_judge(tmp_path: Path) -> None
     assert told == {ARM: [("XC-ADV-003", "undecided", "a.c:2")], LOONG: []}
 
 
+def test_an_example_stops_nobody_and_what_it_includes_does(tmp_path: Path) -> None:
+    files = {
+        "examples/a.c": 'void a(void) { __asm__("cpuid"); }\n',
+        "tests/b.c": '#include "../inc/b.h"\n',
+        "inc/b.h": 'void b(void) { __asm__("cpuid"); }\n',
+    }
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path, ARM)
+    assert told[ARM] == [("XC-ADV-003", "certain", "inc/b.h:1"), ("XC-ADV-003", "guarded?", "examples/a.c:1")]
+
+
 def test_what_x86_does_not_compile_is_not_judged(tmp_path: Path) -> None:
     files = {
         "a.c": "#include <no/such/header.h>\n#ifndef __x86_64__\n#error x86\n#endif\n",
