@@ -64,7 +64,7 @@ class BuildsSurvey:
                 surveyed.add((p.id for p in work.platforms), part)
             return surveyed
         done = all_outcomes(tree, work)
-        words = Words({p.architecture.uname: p.architecture for p in work.platforms}.values())
+        words = Words(work.architectures.values())
         for platform in work.platforms:
             for part, findings in _of_platform(tree, work.baseline, platform, builds, done, words, work.runner):
                 surveyed.add((platform.id,), part)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 HOST = Path("/usr/include")
 _NEVER = frozenset({"c++", "asm", "asm-generic", "bits", "gnu", "sys", "linux", "python3"})
 """Entries of it that belong to a libc, a kernel or a compiler, beside those whose names zig has."""
+_OF_LINUX = re.compile(r"linux|glibc|musl")
+"""Names of zig's directories of headers for Linux: those for other systems have zlib.h and such, which no libc has here."""
 LONGEST = 200
 """Characters of the name of a header."""
 
@@ -42,7 +45,7 @@ class HostHeaders:
         owned = _NEVER | {
             entry.name
             for place in (self._lib / "libc/include").glob("*")
-            if place.is_dir()
+            if place.is_dir() and _OF_LINUX.search(place.name)
             for entry in place.iterdir()
         }
         farm = self._scratch / "host"

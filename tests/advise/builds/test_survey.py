@@ -220,6 +220,16 @@ def test_a_file_that_only_x86_64_has(platforms: Platforms, tmp_path: Path, kept:
     assert told(found["loongson"]) == [("XC-ADV-043", "certain", "Makefile")]
 
 
+def test_what_is_broken_everywhere_under_each_machines_name(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = (
+        "ARCH := $(subst x86_64,amd64,$(shell uname -m))\nall: a.o Linux-$(ARCH)/x.tar\n"
+        "a.o: a.c\n\t$(CC) -c a.c\nLinux-$(ARCH)/x.tar:\n\tcp nowhere.tar $@\n"
+    )
+    found = said(platforms, tmp_path, {"Makefile": makefile, "a.c": C}, BuildsSurvey(), kept=kept)
+    for advice in found.values():
+        assert not advice.findings and advice.standing is Standing.OPEN
+
+
 def test_what_is_broken_everywhere_is_no_fault_of_a_platform(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
     found = said(platforms, tmp_path, {"Makefile": "all:\n\texit 1\n"}, BuildsSurvey(), kept=kept)
     for advice in found.values():

@@ -1,0 +1,30 @@
+"""Which headers of this host are shown to compilers for other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_xinchuang.advise.c.host import HostHeaders
+
+
+def test_libraries_are_shown_and_what_a_libc_of_linux_has_is_not(tmp_path: Path) -> None:
+    lib, host = tmp_path / "lib", tmp_path / "include"
+    for name in (
+        "any-darwin-any/zlib.h",
+        "generic-glibc/stdio.h",
+        "any-linux-any/linux/fs.h",
+        "x86-linux-musl/bits/a.h",
+    ):
+        (lib / "libc/include" / name).parent.mkdir(parents=True, exist_ok=True)
+        (lib / "libc/include" / name).touch()
+    for name in ("zlib.h", "stdio.h", "png/png.h", "linux/fs.h", "c++/12/vector", "x86_64-linux-gnu/ffi.h"):
+        (host / name).parent.mkdir(parents=True, exist_ok=True)
+        (host / name).touch()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    words = HostHeaders(scratch, lib, host).words()
+    assert words[::2] == ("-idirafter", "-idirafter")
+    shown, of_machine = (Path(word) for word in words[1::2])
+    assert sorted(p.name for p in shown.iterdir()) == ["png", "zlib.h"]
+    assert [p.name for p in of_machine.iterdir()] == ["ffi.h"]
+    assert HostHeaders(scratch, lib, host).words() == words, "another survey of the same run finds them made"
