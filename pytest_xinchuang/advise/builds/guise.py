@@ -15,6 +15,7 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.elf import version_key
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
+LIBRARIES = Path(__file__).with_name("stand_in_libraries.py")
 SYSTEM_PROGRAMS = (Path("/usr/bin"), Path("/bin"), Path("/usr/local/bin"))
 
 _COMPILERS = {
@@ -108,6 +109,7 @@ def put_up(
     baseline: Triple,
     tries: bool,
     programs: Iterable[Path],
+    headers: Sequence[str] = (),
 ) -> Path:
     """Make a directory of stand-ins in ``place``; returns the one for PATH.
 
@@ -115,13 +117,15 @@ def put_up(
         tree: the copy in which the build runs.
         state: where the stand-ins write.
         tries: this step tries things out: everything is compiled.
+        headers: flags by which libraries' headers of this host are found.
         programs: directories of the host's programs: all tool chains that stand there are stood before.
     """
     shims = place / "bin"
     shims.mkdir(parents=True, exist_ok=True)
     script = place / "stand-in"
-    code = compile(STAND_IN.read_bytes(), str(STAND_IN), "exec", dont_inherit=True)
-    (place / "stand-in.code").write_bytes(marshal.dumps(code))
+    for source, name in ((STAND_IN, "stand-in.code"), (LIBRARIES, "libraries.code")):
+        code = compile(source.read_bytes(), str(source), "exec", dont_inherit=True)
+        (place / name).write_bytes(marshal.dumps(code))
     starts = (
         f"import marshal\nwith open({str(place / 'stand-in.code')!r}, 'rb') as file:\n    exec(marshal.load(file))\n"
     )
@@ -152,9 +156,18 @@ def put_up(
         "log": str(state / "log"),
         "object": str(state / "empty.o"),
         "tries": tries,
+        "headers": list(headers),
+        "libraries": [str(place) for place in library_places()],
     }
     (place / "guise").write_bytes(marshal.dumps(data))
     return shims
+
+
+def library_places() -> tuple[Path, ...]:
+    """Directories in which this host keeps libraries for its own programs."""
+    own = f"{host.machine()}-linux-gnu"
+    names = (f"/usr/lib/{own}", f"/lib/{own}", "/usr/lib64", "/usr/local/lib", "/usr/lib")
+    return tuple(place for name in names if (place := Path(name)).is_dir())
 
 
 def _programs(guise: Guise, programs: Iterable[Path]) -> tuple[dict[str, str], dict[str, bool]]:

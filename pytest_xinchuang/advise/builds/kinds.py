@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from platform import machine
 from typing import Any
 
 from pytest_xinchuang.advise.aside import is_aside
+from pytest_xinchuang.advise.builds.guise import library_places
 from pytest_xinchuang.advise.builds.site import Site, Step
 from pytest_xinchuang.advise.builds.stops import (
     Kind,
@@ -276,11 +278,9 @@ def _cmake(build: Build, site: Site) -> Done:
         f'set(CMAKE_C_COMPILER "{bin_}/cc")\nset(CMAKE_CXX_COMPILER "{bin_}/c++")\n'
         f'set(CMAKE_AR "{bin_}/ar")\nset(CMAKE_RANLIB "{bin_}/ranlib")\nset(CMAKE_STRIP "{bin_}/strip")\n'
         f'set(CMAKE_CROSSCOMPILING_EMULATOR "{bin_}/xc-started")\n'
-        # The host's libraries are no library of any guise: the same is found on every host.
-        f'set(CMAKE_FIND_ROOT_PATH "{state}/none")\n'
-        "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)\n"
-        "set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)\nset(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)\n"
-        "set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)\n",
+        # What this host has of libraries stands for what the platform has: they are found alike in each guise.
+        f'set(CMAKE_LIBRARY_PATH "{";".join(map(str, library_places()))}")\nset(CMAKE_INCLUDE_PATH /usr/include)\n'
+        f"set(CMAKE_LIBRARY_ARCHITECTURE {machine()}-linux-gnu)\n",
         encoding="utf-8",
     )
     under = f"{build.directory}/" if build.directory else ""
@@ -288,8 +288,7 @@ def _cmake(build: Build, site: Site) -> Done:
     words = [cmake, "-S", str(site.copy / build.directory), "-B", str(site.copy / out), "-G", "Unix Makefiles"]
     words += [f"-DCMAKE_TOOLCHAIN_FILE={chain}", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-Wno-dev"]
     words += ["--trace-format=json-v1", f"--trace-redirect={trace}"]
-    env = {"PKG_CONFIG_LIBDIR": f"{state}/none", "PKG_CONFIG_PATH": ""}
-    step = site.step(_together(words), tries=True, env=env)
+    step = site.step(_together(words), tries=True)
     if step.lost:
         return _lost(step)
     traced = list(_traced(trace))
@@ -302,7 +301,7 @@ def _cmake(build: Build, site: Site) -> Done:
         stopped = Ran(whole=False, stops=stops, calls=step.calls, seen=seen, unstarted=step.unstarted)
         if not without:
             return Done(stopped)
-        again = site.step(_together([*words, *(f"-D{name}=OFF" for name in without)]), tries=True, env=env)
+        again = site.step(_together([*words, *(f"-D{name}=OFF" for name in without)]), tries=True)
         if again.lost or again.code:
             return Done(stopped)
         step = again
@@ -368,13 +367,13 @@ def _meson(build: Build, site: Site) -> Done:
     uname = site.guise.uname
     cross.write_text(
         f"[binaries]\nc = '{bin_}/cc'\ncpp = '{bin_}/c++'\nar = '{bin_}/ar'\nstrip = '{bin_}/strip'\n"
+        f"pkg-config = '{_program('pkg-config') or 'pkg-config'}'\n"
         f"exe_wrapper = '{bin_}/xc-started'\n"
         f"[host_machine]\nsystem = 'linux'\ncpu_family = '{uname}'\ncpu = '{uname}'\nendian = 'little'\n",
         encoding="utf-8",
     )
     under = f"{build.directory}/" if build.directory else ""
     out = f"{under}xc-build"
-    env = {"PKG_CONFIG_LIBDIR": f"{state}/none"}
     words = [
         meson,
         "setup",
@@ -384,7 +383,7 @@ def _meson(build: Build, site: Site) -> Done:
         str(site.copy / out),
         str(site.copy / build.directory),
     ]
-    step = site.step(_together(words), tries=True, env=env)
+    step = site.step(_together(words), tries=True)
     if step.lost:
         return _lost(step)
     if step.code:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.advise.builds import stand_in
-from pytest_xinchuang.advise.builds.guise import Guise, guise_of, guise_of_baseline
+from pytest_xinchuang.advise.builds.guise import Guise, guise_of, guise_of_baseline, library_places
 from pytest_xinchuang.advise.builds.kinds import Build, Done, builds_of, run_build
 from pytest_xinchuang.advise.builds.site import Site, open_site
 from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop
+from pytest_xinchuang.advise.c.host import HOST
 from pytest_xinchuang.advise.c.units import Language, Unit, Units
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
@@ -211,6 +212,11 @@ def _key(tree: SourceTree, guise: Guise) -> str:
     """What an outcome depends on: the tree and where it stands, the guise, the tools, and how we run them."""
     tools = [[name, *stamp(path)] for name in ("make", "cmake", "meson", "autoreconf") if (path := shutil.which(name))]
     tools.append(["zig", *stamp(find_zig())])
+    tools += [
+        [str(place), *sorted(path.name for path in place.iterdir())]
+        for place in (HOST, *library_places())
+        if place.is_dir()
+    ]
     own = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         own.update(source.read_bytes())

@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.advise.builds.guise import SYSTEM_PROGRAMS, Guise, put_up, shown, zig_target
+from pytest_xinchuang.advise.c.host import HostHeaders
 from pytest_xinchuang.advise.tree import FOREIGN, SourceTree
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.advise.work import Work
@@ -64,6 +65,7 @@ class Site:
 
     Attributes:
         copy: the copy's directory.
+        headers: flags by which compilers find libraries' headers of this host.
     """
 
     tree: SourceTree
@@ -73,7 +75,7 @@ class Site:
     zig: str
     cache: Path
     baseline: Triple
-    env: dict[str, str] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
 
     @property
     def copy(self) -> Path:
@@ -107,6 +109,7 @@ class Site:
             baseline=self.baseline,
             tries=tries,
             programs=SYSTEM_PROGRAMS,
+            headers=self.headers,
         )
         program = Path(argv[0])
         own = (
@@ -125,7 +128,13 @@ class Site:
             **(env or {}),
         }
         sights = Sights(
-            (*(Path(name) for name in _SYSTEM), *shown(self.zig), *own, self.place / "shims"),
+            (
+                *(Path(name) for name in _SYSTEM),
+                *shown(self.zig),
+                *own,
+                self.place / "shims",
+                *map(Path, self.headers[1::2]),
+            ),
             (self.copy, state, tmp),
             {self.cache: self.place / "above"},
         )
@@ -188,7 +197,8 @@ def open_site(
     except (OSError, shutil.Error) as error:
         why = system_error(error) if isinstance(error, OSError) and error.strerror else told(error)
         raise ToolchainFault(_("the tree could not be copied for a build: {why}", why=why)) from error
-    site = Site(tree, guise, work, place, zig, cache, baseline)
+    headers = HostHeaders(work.scratch, Path(zig).resolve().parent / "lib").words()
+    site = Site(tree, guise, work, place, zig, cache, baseline, headers)
     if compiles:
         _warm(site)
     return site

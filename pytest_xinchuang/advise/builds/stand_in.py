@@ -50,8 +50,6 @@ SCRATCH_BEGINS = ("TryCompile-", "CompilerId", "conftest")
 ANY_MACHINE = frozenset({"-march=native", "-mtune=native", "-mcpu=native", "-mtune=generic"})
 """What GCC takes on every platform, and clang does not, when it compiles for another machine."""
 
-CXX_SYMBOL = ("_Z", "__cxa_", "__gxx_", "_Unwind_", "__dynamic_cast")
-
 
 def main() -> int:
     name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
@@ -401,18 +399,50 @@ TAKEN_BY_GCC = tuple(
 
 def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
     """Compile and link for the target."""
-    own = [w for w in call.words if not plain_of(w)]
+    left_out = {f"-I{place}" for place in SYSTEM_HEADERS} | {f"-isystem{place}" for place in SYSTEM_HEADERS}
     plain = [guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], "-O2", "-s", *TAKEN_BY_GCC]
     if "-S" in call.flags:
         plain[3] = guise["clang"]  # with a version in the target's name zig writes no assembly
-    if ("-", None) in call.inputs:
-        own[own.index("-") : own.index("-")] = ["-x", "c++" if cxx else "c"]  # clang takes nothing from there without
+    plain += guise["headers"]
     of_cxx = cxx or any(language == "c++" for _, language in call.sources)
-    code = linked_cxx(guise, call, plain) if call.links and of_cxx else run([*plain, *own])
+    if call.links and (of_cxx or any(w.startswith("-l") or ".so" in w for w in call.words)):
+        flags = [w for w in call.flags if not plain_of(w) and w not in left_out]
+        code = int(libraries()["linked"](guise, call, without_system_headers(flags), plain, run, of_cxx))
+    else:
+        own = without_system_headers([w for w in call.words if not plain_of(w) and w not in left_out])
+        if ("-", None) in call.inputs:
+            own[own.index("-") : own.index("-")] = [
+                "-x",
+                "c++" if cxx else "c",
+            ]  # clang takes nothing from there without
+        code = run([*plain, *own])
     out = call.out or "a.out"
     if code == 0 and call.links and out != "/dev/null" and not in_scratch(os.path.join(os.getcwd(), out)):
         started_by_us(out)
     return code
+
+
+SYSTEM_HEADERS = ("/usr/include", "/usr/local/include")
+"""What compilers look into by themselves: GCC passes over a flag that names them (GCC manual, -I), and they are this host's."""
+
+
+def without_system_headers(words: Sequence[str]) -> list[str]:
+    """Words without ``-I`` and its like where the next word is a directory of the system's."""
+    found: list[str] = []
+    for word in words:
+        if word in SYSTEM_HEADERS and found and found[-1] in ("-I", "-isystem", "-idirafter"):
+            found.pop()
+        else:
+            found.append(word)
+    return found
+
+
+def libraries() -> dict[str, Any]:
+    """What ``stand_in_libraries.py`` defines."""
+    names: dict[str, Any] = {"__name__": "stand_in_libraries"}
+    with open(f"{OWN}/libraries.code", "rb") as file:
+        exec(marshal.load(file), names)
+    return names
 
 
 def started_by_us(out: str) -> None:
@@ -423,51 +453,6 @@ def started_by_us(out: str) -> None:
         os.replace(out, f"{out}.xc")
         write(out, f"#!{OWN}/bin/xc-started\n{as_json({'elf': os.path.abspath(out) + '.xc'})}\n".encode())
         os.chmod(out, 0o755)
-
-
-def linked_cxx(guise: dict[str, Any], call: Call, plain: list[str]) -> int:
-    """Link without the C++ library, which zig would take minutes to make: symbols of C++ are taken for there."""
-    base = f"{guise['state']}/link.{os.getpid()}"
-    objects, symbols = [], set()
-    for index, (name, language) in enumerate(call.inputs):
-        if language is None:
-            objects.append(name)
-            continue
-        objects.append(f"{base}.{index}.o")
-        flags = [w for w in call.flags if not plain_of(w) and not w.startswith(("-Wl,", "-l"))]
-        code = run([*plain, *flags, "-c", "-x", language, name, "-o", objects[-1]])
-        if code:
-            return code
-        symbols |= {s for s in undefined(objects[-1]) if s.startswith(CXX_SYMBOL)}
-    write(f"{base}.s", "".join(f".weak {s}\n{s}:\n" for s in sorted(symbols)).encode())
-    links = [w for w in call.flags if w.startswith(("-l", "-L", "-Wl,", "-pthread", "-static", "-shared", "-fPIC"))]
-    libraries = [w for w in links if w not in ("-lstdc++", "-lc++", "-lm", "-lgcc_s")]
-    out = call.out or "a.out"
-    return run([plain[0], "cc", *plain[2:], *objects, f"{base}.s", *libraries, "-lm", "-o", out])
-
-
-def undefined(path: str) -> set[str]:
-    """The symbols that an object needs (System V gABI, chapter 4; ELF64, little-endian)."""
-    import struct
-
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-        (offset,) = struct.unpack_from("<Q", data, 40)
-        size, number = struct.unpack_from("<HH", data, 58)
-        sections = [struct.unpack_from("<IIQQQQII", data, offset + index * size) for index in range(number)]
-        found = set()
-        for section in sections:
-            if section[1] != 2:  # SHT_SYMTAB
-                continue
-            names = sections[section[6]][4]
-            for at in range(section[4], section[4] + section[5], 24):
-                name, _info, _other, where = struct.unpack_from("<IBBH", data, at)
-                if where == 0 and name:
-                    found.add(data[names + name : data.index(b"\0", names + name)].decode(errors="replace"))
-        return found
-    except (OSError, struct.error, ValueError, IndexError):
-        return set()
 
 
 # -- the other tools of a tool chain

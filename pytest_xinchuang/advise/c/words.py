@@ -13,6 +13,10 @@ _JOINED_OR_NEXT = ("-D", "-U", "-I", "-iquote", "-isystem", "-idirafter", "-incl
 PATHS = ("-I", "-iquote", "-isystem", "-idirafter", "-include", "-imacros")
 """Those of them whose value is a path."""
 
+_DIRECTORIES = ("-I", "-isystem", "-idirafter")
+_OF_THE_SYSTEM = frozenset({"/usr/include", "/usr/local/include"})
+"""Where compilers look by themselves: GCC passes over a flag that names them (GCC manual, -I), and they are this host's own."""
+
 _MEANING = re.compile(
     r"-(?:std=.+|ansi|trigraphs|pthread|undef|nostdinc\+\+|"
     r"f(?:no-)?(?:signed-char|unsigned-char|short-enums|short-wchar|builtin(?:-.+)?|gnu89-inline|exceptions|rtti|char8_t|"
@@ -81,12 +85,12 @@ def sorted_out(words: Sequence[str]) -> Words:
             next(rest, None)
             continue
         option = next((o for o in sorted(_JOINED_OR_NEXT, key=len, reverse=True) if word.startswith(o)), None)
-        if word == option:
-            value = next(rest, None)
-            if value is not None and option != "-F":
+        if option is not None:
+            joined = word[len(option) :].removeprefix("=" if option.startswith("-i") else "")
+            value = next(rest, None) if word == option else joined
+            own = option in _DIRECTORIES and (value or "").rstrip("/") in _OF_THE_SYSTEM
+            if value is not None and option != "-F" and word != "-I-" and not own:
                 meaning += [option, value]
-        elif option is not None and option != "-F" and not (option == "-I" and word == "-I-"):
-            meaning += [option, word[len(option) :].removeprefix("=" if option.startswith("-i") else "")]
         elif _MEANING.fullmatch(word):
             meaning.append(word)
         elif _MACHINE.fullmatch(word) and not word.endswith("=native"):

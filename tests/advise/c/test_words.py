@@ -18,3 +18,17 @@ def test_flags_of_one_machine() -> None:
     said = sorted_out(["-msse4.2", "-march=haswell", "-mfpu=neon", "-march=native", "-m64", "-Wp,-DX,-U_Y"])
     assert said.machine == ("-msse4.2", "-march=haswell", "-mfpu=neon", "-m64")
     assert said.meaning == ("-D", "X", "-U", "_Y")
+
+
+def test_directories_in_which_compilers_look_by_themselves_are_left_out() -> None:
+    words = [
+        "-I/usr/include",
+        "-I",
+        "/usr/include/",
+        "-isystem",
+        "/usr/local/include",
+        "-I/usr/include/libpng16",
+        "-I-",
+        "-Iinc",
+    ]
+    assert sorted_out(words).meaning == ("-I", "/usr/include/libpng16", "-I", "inc")
