@@ -4,8 +4,9 @@ The trees are those of ``bench/sources.yaml``. Whether one builds for an archite
 in ``bench/sources_truth.yaml`` where a build by hand showed otherwise. A pair of tree and architecture is the unit: precision
 is how many of the pairs that a tool calls stopped are, recall how many of those that are it names. The peers know arm64 alone.
 
-``$XC_PORTING_ADVISOR`` and ``$XC_MIGRATE_EASE`` name checkouts of theirs, with a ``.venv`` of what they need. ``$XC_BENCH_TREES``
-names some of the trees, with commas between them. Headers of libraries (``bench/sources.py``, ``OF_X86``) are to be installed.
+``$XC_PORTING_ADVISOR`` and ``$XC_MIGRATE_EASE`` name checkouts of theirs, with a ``.venv`` of what they need.
+``$XC_BENCH_TREES`` names some of the trees, with commas between them. Headers of libraries (``bench/sources.py``, ``OF_X86``)
+are to be installed.
 """
 
 from __future__ import annotations
