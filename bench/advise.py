@@ -112,7 +112,7 @@ def _peer(checkout: Path, words: list[str], findings_in: Callable[[dict[str, obj
 def porting_advisor(checkout: Path, tree: Path) -> Said:
     def located(data: dict[str, object]) -> int:
         issues = data.get("issues")
-        return sum(1 for i in issues if i.get("lineno")) if isinstance(issues, list) else 0
+        return sum(1 for i in issues if f": {tree}/" in str(i)) if isinstance(issues, list) else 0
 
     return _peer(checkout, ["src/porting-advisor.py", "--output", "OUTPUT", str(tree)], located, checkout)
 
