@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.builds.guise import library_places
+from pytest_xinchuang.advise.builds.setup_py import SCRIPT, lacking, run_setup
 from pytest_xinchuang.advise.builds.site import Site, Step
 from pytest_xinchuang.advise.builds.stops import (
     Kind,
@@ -48,7 +49,7 @@ class Build:
     """One build of a tree.
 
     Attributes:
-        kind: "cmake", "meson", "configure", "autoconf" (its configure is to be made first) or "make".
+        kind: "cmake", "meson", "configure", "autoconf" (its configure is to be made first), "make" or "setuptools".
         file: what describes it, as a name in the tree.
     """
 
@@ -76,6 +77,9 @@ def builds_of(tree: SourceTree) -> tuple[Build, ...]:
     found += [build for build in unmade if build.directory not in scripts]
     made = {build.directory for build in found if build.kind in ("configure", "autoconf")}
     makes = _nearest(tree, "make", ("GNUmakefile", "makefile", "Makefile"), lambda _text: True)
+    if not found:
+        # What CMake or meson builds for Python describes itself.
+        found += _nearest(tree, "setuptools", ("setup.py",), lambda text: SCRIPT.search(text) is not None)
     # A makefile beside a configure script is what it makes, or includes.
     every = (*found, *(build for build in makes if build.directory not in made))
     # What lies below another build is run by it, or is an aside that nobody needs for the product.
@@ -121,7 +125,8 @@ class Done:
 
 def run_build(build: Build, site: Site) -> Done:
     """Run a build in a guise."""
-    kinds = {"cmake": _cmake, "meson": _meson, "configure": _configure, "autoconf": _autoconf, "make": _make}
+    kinds = {"cmake": _cmake, "meson": _meson, "configure": _configure, "autoconf": _autoconf, "make": _make,
+             "setuptools": _setuptools}  # fmt: skip
     return kinds[build.kind](build, site)
 
 
@@ -190,6 +195,22 @@ def _then_made(site: Site, build: Build, within: str, before: Step) -> Ran:
     return Ran(
         ran.whole, ran.stops, (*before.calls, *ran.calls), unstarted=before.unstarted or ran.unstarted, lost=ran.lost
     )
+
+
+def _setuptools(build: Build, site: Site) -> Done:
+    step = run_setup(site, build.file)
+    if step.lost:
+        return _lost(step)
+    if step.code and (module := lacking(step)):
+        why = _(
+            "this Python has no module {name}, which {file} needs", name=verbatim(module), file=verbatim(build.file)
+        )
+        return Done(Ran(whole=False, calls=step.calls, lost=why))
+    stops: tuple[Stop, ...] = ()
+    if step.code:
+        lines = [line for line in step.stdout.splitlines() if line.strip()]
+        stops = (Stop(Kind.COMMAND, build.file, 0, shortened(lines[-1]) if lines else ""),)
+    return Done(Ran(whole=step.ok, stops=stops, calls=step.calls, unstarted=step.unstarted))
 
 
 def _autoconf(build: Build, site: Site) -> Done:

@@ -330,6 +330,36 @@ def test_a_configure_script_that_cannot_be_made_is_not_judged(
         assert not advice.findings and "autoreconf" in str(advice.parts[0].why[0][0])
 
 
+SETUP = """from setuptools import Extension, setup
+import platform
+flags = {"x86_64": ["-DX86"], ARMS}[platform.machine()]
+setup(name="p", version="1", ext_modules=[Extension("p", ["p.c"], extra_compile_args=flags)])
+"""
+PYTHON_C = "#include <Python.h>\nPyObject *PyInit_p(void) { return NULL; }\n"
+
+
+def test_a_setup_py_that_knows_one_machine_less(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    files = {"setup.py": SETUP.replace("ARMS", '"aarch64": ["-DARM"]'), "p.c": PYTHON_C}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert told(found["loongson"]) == [("XC-ADV-043", "certain", "setup.py")]
+    for name in ("kunpeng", "hygon"):
+        assert not found[name].findings and whole([found[name]]), name
+    tree, work = SourceTree(tmp_path / "tree"), work_for(platforms, tmp_path / "scratch", kept=kept)
+    units = recorded(tree, work, triple_of(work.platforms[0]))
+    assert units is not None and "-DARM" in units.units[0].words
+    survey = said(platforms, tmp_path, files, CSurvey((recorded,)), kept=kept)
+    assert whole([survey["kunpeng"]]), "Python's own headers are found"
+
+
+def test_a_setup_py_whose_python_lacks_something_is_not_judged(
+    platforms: Platforms, tmp_path: Path, kept: Path
+) -> None:
+    files = {"setup.py": "import nowhere_at_all\next_modules = []\n", "p.c": C}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    for advice in found.values():
+        assert not advice.findings and "nowhere_at_all" in str(advice.parts[0].why[0][0])
+
+
 def test_a_trial_in_the_c_of_old_scripts(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
     """Autoconf before 2.50 tries ``main(){return(0);}``, which GCC before 14 takes."""
     files = {
