@@ -17,8 +17,14 @@ class Standing(StrEnum):
     """Everything was judged, and nothing stops it."""
     STOPPED = "stopped"
     """Something was seen that stops it."""
+    WRONG = "wrong"
+    """Nothing was seen that stops it, and what it builds does something else there than on x86-64, for certain."""
     OPEN = "open"
     """Nothing was seen that stops it, and not everything was judged."""
+
+
+OF_WHAT_IT_DOES = frozenset(f"XC-ADV-0{number}" for number in (20, 22, 23, 30, 31, 32, 33, 34, 35, 36, 37))
+"""Codes of findings about what compiled code does: they stop no build (their level is above L1)."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,11 @@ class Advice:
     @property
     def stoppers(self) -> tuple[Finding, ...]:
         """The findings that stop a build, or make what was built useless, for certain."""
+        return tuple(f for f in self.certain if f.code not in OF_WHAT_IT_DOES)
+
+    @property
+    def certain(self) -> tuple[Finding, ...]:
+        """Those that are certain, whether they stop it or make it wrong."""
         return tuple(f for f in self.findings if f.certainty is Certainty.CERTAIN)
 
     @property
@@ -74,6 +85,8 @@ class Advice:
         """Whether it builds: what was not judged is never said to build."""
         if self.stoppers:
             return Standing.STOPPED
+        if self.certain:
+            return Standing.WRONG
         undecided = any(f.certainty in (Certainty.UNDECIDED, Certainty.GUARDED) for f in self.findings)
         if undecided or not self.parts or not all(part.whole for part in self.parts):
             return Standing.OPEN

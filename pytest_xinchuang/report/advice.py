@@ -45,8 +45,8 @@ class AdviceResult:
 
     @property
     def stopped(self) -> bool:
-        """Something stops the tree on a platform, and nobody has accepted it."""
-        return any(self.accepted.of(f) is None for a in self.advice for f in a.stoppers)
+        """Something stops the tree on a platform or makes it wrong there, and nobody has accepted it."""
+        return any(self.accepted.of(f) is None for a in self.advice for f in a.certain)
 
     @property
     def open(self) -> bool:
@@ -70,10 +70,18 @@ def summary(advice: Advice, accepted: Accepted = NOTHING_ACCEPTED) -> Message:
     """How a tree stands on a platform, in one line."""
     if advice.standing is Standing.BUILDS:
         return _("builds as it is")
-    causes = len(advice.stoppers)
-    if causes:
-        line = n_("{n} cause stops it, {time}", "{n} causes stop it, {time}", causes, time=_time(advice.minutes))
-        known = sum(accepted.of(f) is not None for f in advice.stoppers)
+    causes, wrong = len(advice.stoppers), len(advice.certain) - len(advice.stoppers)
+    if causes or wrong:
+        time = _time(advice.minutes)
+        line = n_("{n} cause stops it, {time}", "{n} causes stop it, {time}", causes, time=time)
+        if not causes:
+            line = n_(
+                "nothing was seen that stops it, and {n} cause makes it wrong, {time}",
+                "nothing was seen that stops it, and {n} causes make it wrong, {time}",
+                wrong,
+                time=time,
+            )
+        known = sum(accepted.of(f) is not None for f in advice.certain)
         return _("{line}; {n} of them accepted", line=line, n=known) if known else line
     if not any(part.judged for part in advice.parts):
         return _("nothing of it was judged")

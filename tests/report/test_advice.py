@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 
+from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.accepted import NOTHING_ACCEPTED, Accepted, accept, fingerprint
-from pytest_xinchuang.core.advice import Advice, Part, Standing
-from pytest_xinchuang.core.finding import Certainty, Finding, load_findings
+from pytest_xinchuang.core.advice import OF_WHAT_IT_DOES, Advice, Part, Standing
+from pytest_xinchuang.core.finding import Certainty, Finding, FindingCatalogue, load_findings
 from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.verdict import Level
 from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.report.advice import AdviceResult, as_json, as_junit, as_markdown, as_sarif, as_text
 
@@ -44,6 +47,15 @@ def test_a_tree_builds_only_where_all_of_it_was_judged(pair: tuple[str, str]) ->
     assert Advice(name, (C,), (_finding(name, Certainty.NOTE),)).standing is Standing.BUILDS
     assert Advice(name, (C,), (_finding(name),)).standing is Standing.STOPPED
     assert Advice(name, (SOME,), (_finding(name),)).standing is Standing.STOPPED
+    wrong = replace(_finding(name), code="XC-ADV-030")
+    assert Advice(name, (C,), (wrong,)).standing is Standing.WRONG
+    assert Advice(name, (C,), (wrong, _finding(name))).standing is Standing.STOPPED
+
+
+def test_findings_about_what_code_does_are_those_above_l1() -> None:
+    rules = FindingCatalogue(*resources.finding_files()).rules
+    above = {code for code, rule in rules.items() if code.startswith("XC-ADV-") and rule.level not in (None, Level.L1)}
+    assert above == OF_WHAT_IT_DOES
 
 
 def test_text_has_a_line_for_each_platform(platforms: Platforms, pair: tuple[str, str]) -> None:

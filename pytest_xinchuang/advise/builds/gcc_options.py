@@ -32,5 +32,5 @@ def refused_by_gcc(word: str, triple: Triple, runner: Runner) -> bool | None:
 
 @functools.cache
 def _refuses(compiler: str, word: str, _stamp: tuple[int, int], runner: Runner) -> bool:
-    argv = [compiler, word, "-fsyntax-only", "-x", "c", "/dev/null"]
+    argv = [compiler, word, "-c", "-x", "c", "/dev/null", "-o", "/dev/null"]
     return not runner.run(argv, timeout_s=TIMEOUT_S, cwd="/").ok

@@ -34,6 +34,11 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/alternativ
 """What of the host a build needs: its programs, and nothing of who uses it."""
 
 
+_CONFIG_SITE = "cross_compiling=yes\n"
+"""What configure scripts of Autoconf's read, also those that a makefile starts: no program of a guise is started, in that of
+x86-64 neither (Autoconf manual, Site Defaults)."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What one program of a build has said.
@@ -98,6 +103,7 @@ class Site:
             tries: it tries things out: everything is compiled and linked.
         """
         state, tmp = self.place / "state", self.place / "tmp"
+        (state / "config.site").write_text(_CONFIG_SITE, encoding="ascii")
         log = state / "log"
         log.unlink(missing_ok=True)
         shims = put_up(
@@ -125,6 +131,7 @@ class Site:
             "TZ": "UTC",
             "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
             "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig"),
+            "CONFIG_SITE": str(state / "config.site"),
             **(env or {}),
         }
         sights = Sights(

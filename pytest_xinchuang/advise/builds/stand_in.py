@@ -82,7 +82,9 @@ def in_scratch(path: str) -> bool:
 
 
 def asks_clang(word: str) -> bool:
-    """Whether it is an option of a machine, which clang is asked about."""
+    """Whether it is an option that may be of one machine, which clang is asked about: ``-mavx2``, ``-fcf-protection``."""
+    if word.startswith("-f"):
+        return len(word) > 2
     return word.startswith("-m") and word[2:3].isalnum() and not word.startswith("-macosx") and word not in ANY_MACHINE
 
 
@@ -320,7 +322,7 @@ def answer(guise: dict[str, Any], target: str, word: str) -> str:
         with open(place, encoding="ascii") as file:
             return file.read()
     except OSError:
-        argv = [guise["zig"], "clang", f"--target={target}", "-fsyntax-only", "-x", "c", "/dev/null", word]
+        argv = [guise["zig"], "clang", f"--target={target}", "-c", "-x", "c", "/dev/null", "-o", "/dev/null", word]
         found = TAKEN if run([*argv, "-Werror=unused-command-line-argument"], quiet=True) == 0 else PASSED_OVER
         if found == PASSED_OVER and run(argv, quiet=True):
             found = REFUSED

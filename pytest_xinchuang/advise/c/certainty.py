@@ -38,6 +38,8 @@ class Doubt(StrEnum):
     """It is defined elsewhere in the tree: the linker decides."""
     COMPILER = "compiler"
     """It is written for the platform's own architecture, or is an error of clang's own: the platform's GCC may take it."""
+    MADE = "made"
+    """It is a header that the build makes for x86-64: why the build does not make it here is told of the build."""
     HOST = "host"
     """It lies in a header of this host, which is not the platform's."""
 
@@ -49,6 +51,7 @@ CERTAINTIES = {
     Doubt.CONFIGURATION: Certainty.GUARDED,
     Doubt.LINKER: Certainty.GUARDED,
     Doubt.COMPILER: Certainty.UNDECIDED,
+    Doubt.MADE: Certainty.GUARDED,
     Doubt.HOST: Certainty.UNDECIDED,
 }
 
@@ -76,13 +79,22 @@ _CONFIGURED = (".in", ".cmake", ".cmakein", ".meson", ".h.in", ".h.cmake", ".h.c
 
 
 class Doubts:
-    """Knows of one tree what may keep its units from being compiled for other machines."""
+    """Knows of one tree what may keep its units from being compiled for other machines.
+
+    Args:
+        made: the files that the build makes in the guise of x86-64, as names in the tree.
+    """
 
     def __init__(
-        self, tree: SourceTree, reader: Reader, architectures: Mapping[Arch, Architecture], needed: Needed
+        self,
+        tree: SourceTree,
+        reader: Reader,
+        architectures: Mapping[Arch, Architecture],
+        needed: Needed,
+        made: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._tree, self._reader, self._needed = tree, reader, needed
-        self._architectures = dict(architectures)
+        self._architectures, self._made_for_x86 = dict(architectures), made
 
     def of(self, cause: Cause, answer: Answer, units: Units) -> Doubted:
         """The doubt about a cause for which a unit fails."""
@@ -90,6 +102,8 @@ class Doubts:
             return Doubted(Doubt.HOST, cause.name)
         if self._of_gcc(cause, answer):
             return Doubted(Doubt.COMPILER, cause.name)
+        if units.own and cause.kind is Kind.HEADER and self._is_made_for_x86(cause.name):
+            return Doubted(Doubt.MADE, cause.name)
         if not units.own:
             # Where the compiler says no line, it may lie in what the source includes.
             if cause.place.line and is_aside(cause.place.file):
@@ -105,6 +119,9 @@ class Doubts:
         if cause.kind is Kind.UNDECLARED and (file := self._defined(cause.name)):
             return Doubted(Doubt.LINKER, file)
         return Doubted(Doubt.NONE)
+
+    def _is_made_for_x86(self, header: str) -> bool:
+        return any(f"/{name}".endswith(f"/{header}") for name in self._made_for_x86())
 
     def _of_gcc(self, cause: Cause, answer: Answer) -> bool:
         """Whether it is in the compiler's own dialect of the platform's architecture."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.advise.c import whole
 from pytest_xinchuang.advise.c.baseline import Baseline, Compiled, all_of_x86
@@ -145,7 +147,7 @@ class _Judging:
         self._reader = Reader(tree, self._compilers.targets.lib)
         self._gatherer = Gatherer(tree, work, self._compilers.targets.lib, recorders)
         self._baseline = Baseline(self._compilers, self._reader, all_of_x86(work))
-        self._doubts = Doubts(tree, self._reader, work.architectures, needed)
+        self._doubts = Doubts(tree, self._reader, work.architectures, needed, self._made_for_x86)
 
     def judge(self) -> Surveyed:
         said = Surveyed()
@@ -200,6 +202,12 @@ class _Judging:
         if not own:
             findings += self._of_flags(triple, units)
         return part, findings
+
+    def _made_for_x86(self) -> frozenset[str]:
+        """The files that the build makes in the guise of x86-64, as names in the tree."""
+        units = self._gatherer.units(self._work.baseline)
+        overlays = {u.words[1] for u in units.units if units.own and u.words[:1] == ("-ivfsoverlay",)}
+        return frozenset(name for overlay in overlays for name in _shown_by(overlay, f"{self._tree.root}/"))
 
     def _on_x86(self, units: Units) -> list[Compiled]:
         """Each unit as x86-64 compiles it: its own there, where a build for x86-64 has one of the same source."""
@@ -323,3 +331,13 @@ class _Judging:
             )
             for flag in flags_of_one_machine(self._compilers, units.units, triple)
         ]
+
+
+@functools.lru_cache(64)
+def _shown_by(overlay: str, root: str) -> tuple[str, ...]:
+    """The names in the tree of what a file for ``-ivfsoverlay`` shows."""
+    try:
+        roots = json.loads(Path(overlay).read_text(encoding="utf-8"))["roots"]
+        return tuple(str(one["name"]).removeprefix(root) for one in roots)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()

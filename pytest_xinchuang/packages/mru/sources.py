@@ -10,7 +10,7 @@ from pytest_xinchuang.advise.surveys import all_surveys
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import baseline
 from pytest_xinchuang.advise.work import Budget, Work
-from pytest_xinchuang.core.advice import Advice
+from pytest_xinchuang.core.advice import OF_WHAT_IT_DOES, Advice
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.finding import Certainty, FindingCatalogue
 from pytest_xinchuang.core.platform import Arch, Platform
@@ -51,7 +51,10 @@ def _one(
     record.saw((SOURCE_BUILDS,), Fidelity.STATIC, seen)
     for finding in advice.findings:
         reason, mend = catalogue.coded(finding), catalogue.mend(finding)
-        if finding.certainty is Certainty.CERTAIN:
+        if finding.certainty is Certainty.CERTAIN and finding.code in OF_WHAT_IT_DOES:
+            # It builds; what that does to the product is seen where it runs.
+            record.undecided(SOURCE_BUILDS, Cause.FIDELITY, reason, mend)
+        elif finding.certainty is Certainty.CERTAIN:
             record.fails(SOURCE_BUILDS, reason, mend)
         elif finding.certainty is Certainty.GUARDED:
             record.undecided(SOURCE_BUILDS, Cause.FIDELITY, reason, mend)

@@ -180,7 +180,7 @@ def test_where_things_are_tried_out(path: str, wanted: bool) -> None:
 @pytest.mark.parametrize(
     ("word", "wanted"),
     [("-msse2", True), ("-m64", True), ("-march=armv8-a", True), ("-march=native", False), ("-macosx-version", False),
-     ("-mtune=generic", False), ("-m", False), ("-MD", False)],
+     ("-mtune=generic", False), ("-m", False), ("-MD", False), ("-fcf-protection=full", True), ("-f", False)],
 )  # fmt: skip
 def test_which_options_are_of_a_machine(word: str, wanted: bool) -> None:
     assert stand_in.asks_clang(word) is wanted
