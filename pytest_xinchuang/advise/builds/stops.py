@@ -122,7 +122,11 @@ def of_make(text: str, calls: Iterable[Mapping[str, Any]]) -> tuple[Stop, ...]:
         elif rule := _NO_RULE.match(line):
             wanted = _joined(places[-1], rule["target"])
             told = shortened(line.partition("*** ")[2])
-            found.append(Stop(Kind.NO_RULE, _joined(places[-1], "Makefile"), 0, told, wanted))
+            # What a compiler should have made, and has not because it refused an option, is wanted by the next rule.
+            refused = _refused_for(refusals, rule["target"])
+            kind = Kind.REFUSED if refused else Kind.NO_RULE
+            said_there = shortened(" ".join(refused)) if refused else told
+            found.append(Stop(kind, _joined(places[-1], "Makefile"), 0, said_there, wanted, refused))
             level = int(rule["level"] or 0)
         elif fails := _FAILS.match(line):
             code, here = int(fails["code"] or 1), int(fails["level"] or 0)

@@ -48,6 +48,15 @@ def test_a_recipe_that_ends_by_a_refused_option_names_it() -> None:
     assert other.kind is Kind.COMMAND, "another recipe's"
 
 
+def test_a_rule_that_waits_for_what_a_refused_option_has_not_made_names_it() -> None:
+    text = "make: *** No rule to make target 'obj/a.d', needed by 'obj/a.o'.\n"
+    calls = [{"t": "cc", "k": "refused", "a": ["-MM", "-fcf-protection", "a.c"], "r": ["-fcf-protection"]}]
+    (stop,) = of_make(text, calls)
+    assert (stop.kind, stop.refused, stop.target) == (Kind.REFUSED, ("-fcf-protection",), "obj/a.d")
+    (stop,) = of_make(text.replace("a.d", "b.d"), calls)
+    assert stop.kind is Kind.NO_RULE
+
+
 def test_a_file_that_is_not_there_for_the_machine() -> None:
     (stop,) = of_make("make: *** No rule to make target 'arch/loongarch64.o', needed by 'all'.  Stop.\n", ())
     assert stop.kind is Kind.NO_RULE and stop.target == "arch/loongarch64.o"
