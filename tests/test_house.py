@@ -42,6 +42,7 @@ RUNNER = "tools/process.py"
 ALONE = (
     "advise/builds/stand_in.py",
     "advise/builds/stand_in_libraries.py",
+    "advise/builds/stand_in_made.py",
     "advise/c/worker.py",
     "advise/python/evaluate.py",
     "sandbox/backends/supervisor.py",

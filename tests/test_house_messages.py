@@ -25,6 +25,7 @@ LOG = "a line of a log"
 
 ALLOWED: dict[str, str] = {
     "advise/c/machine.py": "names of instructions",
+    "advise/builds/setup_py.py": "a program",
     "_python.py": "in both languages; a Python that is too old can read no catalogue",
     "sandbox/wall/calls.py": "names of system calls",
     "sandbox/situation.py": "ids of the supervisor's messages; commands",

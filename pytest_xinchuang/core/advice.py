@@ -23,7 +23,10 @@ class Standing(StrEnum):
     """Nothing was seen that stops it, and not everything was judged."""
 
 
-OF_WHAT_IT_DOES = frozenset(f"XC-ADV-0{number}" for number in (20, 22, 23, 30, 31, 32, 33, 34, 35, 36, 37))
+OF_WHAT_IT_DOES = frozenset(
+    {"XC-ADV-020", "XC-ADV-022", "XC-ADV-023", "XC-ADV-030", "XC-ADV-031", "XC-ADV-032", "XC-ADV-033", "XC-ADV-034",
+     "XC-ADV-035", "XC-ADV-036", "XC-ADV-037"}
+)  # fmt: skip
 """Codes of findings about what compiled code does: they stop no build (their level is above L1)."""
 
 

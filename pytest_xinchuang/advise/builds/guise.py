@@ -15,7 +15,6 @@ from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.elf import version_key
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
-LIBRARIES = Path(__file__).with_name("stand_in_libraries.py")
 SYSTEM_PROGRAMS = (Path("/usr/bin"), Path("/bin"), Path("/usr/local/bin"))
 
 _COMPILERS = {
@@ -123,9 +122,10 @@ def put_up(
     shims = place / "bin"
     shims.mkdir(parents=True, exist_ok=True)
     script = place / "stand-in"
-    for source, name in ((STAND_IN, "stand-in.code"), (LIBRARIES, "libraries.code")):
+    for source in (STAND_IN, *sorted(STAND_IN.parent.glob("stand_in_*.py"))):
         code = compile(source.read_bytes(), str(source), "exec", dont_inherit=True)
-        (place / name).write_bytes(marshal.dumps(code))
+        name = source.stem.removeprefix("stand_in_").replace("_", "-")
+        (place / f"{name}.code").write_bytes(marshal.dumps(code))
     starts = (
         f"import marshal\nwith open({str(place / 'stand-in.code')!r}, 'rb') as file:\n    exec(marshal.load(file))\n"
     )

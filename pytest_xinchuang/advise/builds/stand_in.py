@@ -159,11 +159,8 @@ def package_manager(guise: dict[str, Any], name: str, words: list[str]) -> int:
         note(guise, t="uname")
         say(text)
         return 0
-    if "--print-architecture" in words:
-        note(guise, t="uname")
-        say(guise["deb"])
-        return 0
-    if name == "dpkg-architecture" and any(w in ("-qDEB_HOST_ARCH", "-qDEB_BUILD_ARCH") for w in words):
+    asked_by_name = name == "dpkg-architecture" and any(w in ("-qDEB_HOST_ARCH", "-qDEB_BUILD_ARCH") for w in words)
+    if asked_by_name or "--print-architecture" in words:
         note(guise, t="uname")
         say(guise["deb"])
         return 0
@@ -385,38 +382,28 @@ def plain_of(word: str) -> bool:
     return word == "-s" or word.startswith(("-O", "-g", "-flto", "-march=", "-mtune=", "-mcpu="))
 
 
-TAKEN_BY_GCC = tuple(
-    f"-Wno-error={name}"
-    for name in (
-        "implicit-int",
-        "implicit-function-declaration",
-        "int-conversion",
-        "incompatible-pointer-types",
-        "incompatible-function-pointer-types",
-        "return-mismatch",
-    )
-)
+TAKEN_BY_GCC = (
+    "-Wno-error=implicit-int", "-Wno-error=implicit-function-declaration", "-Wno-error=int-conversion",
+    "-Wno-error=incompatible-pointer-types", "-Wno-error=incompatible-function-pointer-types", "-Wno-error=return-mismatch",
+)  # fmt: skip
 """What GCC before 14 warns of in C, as its programs for trials by old configure scripts need it (GCC 14, Porting to)."""
 
 
 def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
     """Compile and link for the target."""
-    left_out = {f"-I{place}" for place in SYSTEM_HEADERS} | {f"-isystem{place}" for place in SYSTEM_HEADERS}
     plain = [guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], "-O2", "-s", *TAKEN_BY_GCC]
     if "-S" in call.flags:
         plain[3] = guise["clang"]  # with a version in the target's name zig writes no assembly
     plain += guise["headers"]
     of_cxx = cxx or any(language == "c++" for _, language in call.sources)
     if call.links and (of_cxx or any(w.startswith("-l") or ".so" in w for w in call.words)):
-        flags = [w for w in call.flags if not plain_of(w) and w not in left_out]
-        code = int(libraries()["linked"](guise, call, without_system_headers(flags), plain, run, of_cxx))
+        flags = [w for w in call.flags if not plain_of(w)]
+        code = int(part("libraries")["linked"](guise, call, without_system_headers(flags), plain, run, of_cxx))
     else:
-        own = without_system_headers([w for w in call.words if not plain_of(w) and w not in left_out])
+        own = without_system_headers([w for w in call.words if not plain_of(w)])
         if ("-", None) in call.inputs:
-            own[own.index("-") : own.index("-")] = [
-                "-x",
-                "c++" if cxx else "c",
-            ]  # clang takes nothing from there without
+            # Without a language clang takes nothing from there.
+            own[own.index("-") : own.index("-")] = ["-x", "c++" if cxx else "c"]
         code = run([*plain, *own])
     out = call.out or "a.out"
     if code == 0 and call.links and out != "/dev/null" and not in_scratch(os.path.join(os.getcwd(), out)):
@@ -426,23 +413,25 @@ def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
 
 SYSTEM_HEADERS = ("/usr/include", "/usr/local/include")
 """What compilers look into by themselves: GCC passes over a flag that names them (GCC manual, -I), and they are this host's."""
+LOOKS_INTO = ("-I", "-isystem", "-idirafter")
+JOINED = tuple(option + place for option in LOOKS_INTO for place in SYSTEM_HEADERS)
 
 
 def without_system_headers(words: Sequence[str]) -> list[str]:
-    """Words without ``-I`` and its like where the next word is a directory of the system's."""
+    """Words without those that have a compiler look into a directory of the system's."""
     found: list[str] = []
     for word in words:
-        if word in SYSTEM_HEADERS and found and found[-1] in ("-I", "-isystem", "-idirafter"):
+        if word in SYSTEM_HEADERS and found and found[-1] in LOOKS_INTO:
             found.pop()
-        else:
+        elif word not in JOINED:
             found.append(word)
     return found
 
 
-def libraries() -> dict[str, Any]:
-    """What ``stand_in_libraries.py`` defines."""
-    names: dict[str, Any] = {"__name__": "stand_in_libraries"}
-    with open(f"{OWN}/libraries.code", "rb") as file:
+def part(name: str) -> dict[str, Any]:
+    """What another file of this program defines, which few calls need: ``stand_in_NAME.py``."""
+    names = {**globals(), "__name__": f"stand_in_{name}"}
+    with open(f"{OWN}/{name}.code", "rb") as file:
         exec(marshal.load(file), names)
     return names
 
@@ -472,10 +461,15 @@ def nothing(_guise: dict[str, Any], _name: str, words: list[str]) -> int:
     """strip: nothing is left to be stripped; with -o it copies."""
     if "-o" in words[:-1]:
         files = [w for i, w in enumerate(words) if not w.startswith("-") and (i == 0 or words[i - 1] != "-o")]
-        if files and os.path.isfile(files[0]):
-            with open(files[0], "rb") as file:
-                write(words[words.index("-o") + 1], file.read())
+        copy(files[:1], words[words.index("-o") + 1])
     return 0
+
+
+def copy(files: Sequence[str], place: str) -> None:
+    """Copy the first of some files, where it is one."""
+    if files and os.path.isfile(files[0]):
+        with open(files[0], "rb") as file:
+            write(place, file.read())
 
 
 def assembler(guise: dict[str, Any], name: str, words: list[str]) -> int:
@@ -500,8 +494,7 @@ def copier(_guise: dict[str, Any], _name: str, words: list[str]) -> int:
     """objcopy: the copy is the same."""
     files = [w for w in words if not w.startswith("-") and os.path.isfile(w)]
     if files and not words[-1].startswith("-") and words[-1] != files[0]:
-        with open(files[0], "rb") as file:
-            write(words[-1], file.read())
+        copy(files, words[-1])
     return 0
 
 
@@ -521,74 +514,9 @@ def gone(guise: dict[str, Any], name: str, _words: list[str]) -> int:
 # -- programs that the build has made
 
 
-def started(guise: dict[str, Any], _name: str, words: list[str]) -> int:
-    """A program that the build has made and now starts: run where the host can."""
-    import json
-
-    path = words[0] if words else ""
-    try:
-        with open(path, encoding="utf-8") as file:
-            file.readline()
-            told = json.loads(file.readline())
-    except (OSError, ValueError):
-        told = {"elf": path}
-    program = told.get("elf")
-    if program is None:
-        program = made_for_host(guise, told, path)
-    elif not guise["host"]:
-        program = None
-    note(guise, t="started", n=path, c=None if program else 126)
-    if program is None:
-        sys.stderr.write(f"{path}: ENOEXEC\n")
-        return 126
-    os.execv(program, [path, *words[1:]])
-    return 127
-
-
-def made_for_host(guise: dict[str, Any], told: dict[str, Any], path: str) -> str | None:
-    """Compile for this host what a build has made of its own sources, in order to run it; None: that fails.
-
-    What generators write is taken for the same on both machines: it is a help to get on, and the log says that it happened.
-    """
-    import hashlib
-
-    out = f"{guise['state']}/{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:24]}.host"
-    if os.path.exists(out):
-        return out
-    link = Call(told["a"], told["x"])
-    calls: list[dict[str, Any]] = [told | {"s": name} for name, _ in link.sources]
-    for name, language in link.inputs:
-        if language is None:
-            calls += calls_in(os.path.join(told["d"], name))
-    if any(c["x"] for c in calls) or told["x"]:
-        return None
-    objects, here = list[str](), os.getcwd()
-    for index, call in enumerate(calls):
-        objects.append(f"{out}.{index}.o")
-        flags = [w for w in Call(call["a"], cxx=False).flags if w not in ("-MD", "-MMD", "-MP") and not plain_of(w)]
-        flags = [w for w in without(flags, ("-MF", "-MT", "-MQ")) if not w.startswith(("-Wl,", "-l", "-L", "-m"))]
-        argv = [
-            guise["zig"],
-            "cc",
-            "-target",
-            guise["host_target"],
-            "-O2",
-            "-s",
-            "-w",
-            *flags,
-            "-c",
-            call["s"],
-            "-o",
-            objects[-1],
-        ]
-        os.chdir(call["d"])
-        failed = run(argv, quiet=True)
-        os.chdir(here)
-        if failed:
-            return None
-    libraries = [w for w in link.flags if w.startswith("-l")]
-    argv = [guise["zig"], "cc", "-target", guise["host_target"], "-O2", "-s", *objects, *libraries, "-o", out]
-    return None if run(argv, quiet=True) else out
+def started(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    """A program that the build has made and now starts."""
+    return int(part("made")["started"](guise, name, words))
 
 
 def without(words: Sequence[str], options: Sequence[str]) -> list[str]:
@@ -599,24 +527,6 @@ def without(words: Sequence[str], options: Sequence[str]) -> list[str]:
             skip = word in options and not skip
             continue
         found.append(word)
-    return found
-
-
-def calls_in(path: str) -> list[dict[str, Any]]:
-    """The calls behind an object, or behind each member of an archive."""
-    import json
-
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError:
-        return []
-    found = []
-    for piece in data.split(MARK)[1:]:
-        try:
-            found.append(json.JSONDecoder().raw_decode(piece.decode(errors="replace"))[0])
-        except ValueError:
-            continue
     return found
 
 
