@@ -80,5 +80,17 @@ def test_what_the_library_has_not_is_not_there(hosts: Path, tmp_path: Path) -> N
 
 
 def test_directories_of_the_system_are_left_out() -> None:
-    words = ["-I", "/usr/include", "-I/usr/include", "-isystem/usr/local/include", "-I/opt/usr/include", "-Iinc", "-isystem", "/usr/include", "-idirafter", "/usr/include/x", "a.c"]
+    words = [
+        "-I",
+        "/usr/include",
+        "-I/usr/include",
+        "-isystem/usr/local/include",
+        "-I/opt/usr/include",
+        "-Iinc",
+        "-isystem",
+        "/usr/include",
+        "-idirafter",
+        "/usr/include/x",
+        "a.c",
+    ]
     assert without_system_headers(words) == ["-I/opt/usr/include", "-Iinc", "-idirafter", "/usr/include/x", "a.c"]
