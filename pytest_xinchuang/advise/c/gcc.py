@@ -92,9 +92,13 @@ def _opinion(compilers: Compilers, one: Doubtful, gcc: str, *, machine: bool) ->
     unit = one.unit
     program = f"{gcc.removesuffix('gcc')}g++" if unit.language is Language.CXX else gcc
     own = sorted_out(unit.words)
-    if "-ivfsoverlay" in own.meaning or not Path(program).is_file():
-        return None  # what a build has made is shown by clang's own means
-    words = [*own.meaning, *(own.machine if machine else ()), *one.words]
+    if not Path(program).is_file():
+        return None
+    meaning = list(own.meaning)
+    while "-ivfsoverlay" in meaning:  # clang's own; where a header that a build has made is missed, nothing is said
+        at = meaning.index("-ivfsoverlay")
+        del meaning[at : at + 2]
+    words = [*meaning, *(own.machine if machine else ()), *one.words]
     argv = [program, "-O0", "-c", "-w", *words, "-x", unit.language.value, compilers.source(unit), "-o", "/dev/null"]
     work = compilers.work
     here = work.scratch / "gcc"

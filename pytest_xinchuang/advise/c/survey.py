@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.flags import flags_of_one_machine
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
 from pytest_xinchuang.advise.c.gcc import Doubtful, Opinion, opinions
+from pytest_xinchuang.advise.c.ir import Module
 from pytest_xinchuang.advise.c.libc import Failing, since
 from pytest_xinchuang.advise.c.units import Units, language_of, of_c
 from pytest_xinchuang.advise.c.whole import Wanted
@@ -270,6 +272,7 @@ class _Judging:
         statements = [g for g in plain if g.cause.kind is Kind.ASSEMBLY]
         asked = [Question(g.first.unit, triple, (*OPTIMISED, *g.first.words), machine=machine) for g in statements]
         dead = {id(g) for g, answer in zip(statements, self._compilers.ask(asked), strict=True) if answer.ok}
+        dead |= {id(g) for g in statements if self._is_of_nobody(g)}
         of_libc = {id(g): version for g in plain if (version := libc.get(failing[id(g)]))}
         gcc = self._by_gcc([g for g in groups if id(g) not in dead | of_libc.keys()], triple, machine=machine)
         found = []
@@ -286,6 +289,23 @@ class _Judging:
                 told = replace(told, certainty=certainty, evidence={**told.evidence, **said})
             found.append(told)
         return found
+
+    def _is_of_nobody(self, group: _Group) -> bool:
+        """Whether it stands in an inline function that x86-64 makes no code of: clang alone looks into what nobody calls."""
+        cause, first = group.cause, group.first
+        if not cause.place.line or self._reader.text(cause.place.file).macro(cause.place.line) is not None:
+            return False
+        (answer,) = whole.as_written(self._compilers, [Wanted(first.unit, self._work.baseline, first.words, True)])
+        if not answer.ok or not answer.output:
+            return False
+        module = Module(answer.output.decode(errors="replace"))
+        for function in module.functions.values():
+            lines = [n for file, n in module.lines(function) if posixpath.normpath(file) == cause.place.file and n]
+            own = module.place(function)
+            begins = own[1] if posixpath.normpath(own[0] or ".") == cause.place.file else min(lines, default=0)
+            if lines and begins <= cause.place.line <= max(lines):
+                return False
+        return True
 
     def _by_gcc(self, groups: Sequence[_Group], triple: Triple, *, machine: bool) -> dict[int, Opinion]:
         """What the platform's GCC says of what clang alone has decided, by the identity of the group."""

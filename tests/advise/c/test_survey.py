@@ -163,6 +163,17 @@ def test_a_dialect_of_the_platforms_own_is_gccs_to_judge(tmp_path: Path) -> None
     assert told == {ARM: [("XC-ADV-003", "undecided", "a.c:2")], LOONG: []}
 
 
+def test_an_inline_function_that_nobody_calls_stops_no_gcc(tmp_path: Path) -> None:
+    clock = (
+        "static inline unsigned long long clock(void)\n{\n    unsigned long long x;\n"
+        '    __asm__ volatile("rdtsc"\n        : "=A"(x));\n    return x;\n}\n'
+    )
+    files = {"inc/c.h": clock, "dead.c": '#include "inc/c.h"\nint d;\n', "inc/d.h": clock.replace("clock", "tick"),
+             "live.c": '#include "inc/d.h"\nunsigned long long l(void) { return tick(); }\n'}  # fmt: skip
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path, LOONG)
+    assert told[LOONG] == [("XC-ADV-003", "certain", "inc/d.h:5"), ("XC-ADV-003", "guarded?", "inc/c.h:5")]
+
+
 def test_an_example_stops_nobody_and_what_it_includes_does(tmp_path: Path) -> None:
     files = {
         "examples/a.c": 'void a(void) { __asm__("cpuid"); }\n',
