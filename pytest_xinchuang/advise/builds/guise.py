@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import marshal
 import platform as host
 import re
@@ -122,10 +123,8 @@ def put_up(
     shims = place / "bin"
     shims.mkdir(parents=True, exist_ok=True)
     script = place / "stand-in"
-    for source in (STAND_IN, *sorted(STAND_IN.parent.glob("stand_in_*.py"))):
-        code = compile(source.read_bytes(), str(source), "exec", dont_inherit=True)
-        name = source.stem.removeprefix("stand_in_").replace("_", "-")
-        (place / f"{name}.code").write_bytes(marshal.dumps(code))
+    for name, code in _code().items():
+        (place / f"{name}.code").write_bytes(code)
     starts = (
         f"import marshal\nwith open({str(place / 'stand-in.code')!r}, 'rb') as file:\n    exec(marshal.load(file))\n"
     )
@@ -161,6 +160,18 @@ def put_up(
     }
     (place / "guise").write_bytes(marshal.dumps(data))
     return shims
+
+
+@functools.cache
+def _code() -> dict[str, bytes]:
+    """The stand-in and its parts, compiled: what is started some thousand times is not compiled as often."""
+    sources = (STAND_IN, *sorted(STAND_IN.parent.glob("stand_in_*.py")))
+    return {
+        source.stem.removeprefix("stand_in_").replace("_", "-"): marshal.dumps(
+            compile(source.read_bytes(), str(source), "exec", dont_inherit=True)
+        )
+        for source in sources
+    }
 
 
 def library_places() -> tuple[Path, ...]:

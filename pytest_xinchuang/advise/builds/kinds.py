@@ -14,11 +14,12 @@ from typing import Any
 from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.builds.guise import library_places
 from pytest_xinchuang.advise.builds.setup_py import SCRIPT, lacking, run_setup
-from pytest_xinchuang.advise.builds.site import Site, Step
+from pytest_xinchuang.advise.builds.site import Site, Step, together
 from pytest_xinchuang.advise.builds.stops import (
     Kind,
     Ran,
     Stop,
+    last_line,
     of_cmake,
     of_configure,
     of_make,
@@ -144,20 +145,15 @@ def _lost(step: Step) -> Done:
     return Done(Ran(whole=False, calls=step.calls, unstarted=step.unstarted, lost=step.lost))
 
 
-def _together(argv: list[str]) -> list[str]:
-    """Have both outputs of a program in one, in the order in which they were written."""
-    return ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *argv]
-
-
 def _make(build: Build, site: Site) -> Done:
     make = _program("make")
     if make is None:
         return _absent("make")
     words = [make, "-k", "-w", "-f", build.file.rpartition("/")[2]]
-    step = site.step(_together(words), within=build.directory)
+    step = site.step(together(words), within=build.directory)
     compiled = any(call.get("t") == "cc" for call in step.calls)
     if step.ok and not step.lost and not compiled and _ALL.search(site.tree.text(build.file) or ""):
-        step = site.step(_together([*words, "all"]), within=build.directory)  # the first target tells how to use it
+        step = site.step(together([*words, "all"]), within=build.directory)  # the first target tells how to use it
     return Done(_made(step, build))
 
 
@@ -170,8 +166,7 @@ def _made(step: Step, build: Build) -> Ran:
         return _lost(step).ran
     stops = of_make(step.stdout, step.calls) if step.code else ()
     if step.code and not stops:
-        lines = [line for line in step.stdout.splitlines() if line.strip()]
-        stops = (Stop(Kind.COMMAND, build.file, 0, shortened(lines[-1] if lines else "")),)
+        stops = (Stop(Kind.COMMAND, build.file, 0, last_line(step.stdout)),)
     if build.kind == "make":
         # A makefile of another name, or in another directory, is named as make names it.
         stops = tuple(_of_own_file(stop, build) for stop in stops)
@@ -191,7 +186,7 @@ def _then_made(site: Site, build: Build, within: str, before: Step) -> Ran:
     make = _program("make")
     if make is None:
         return Ran(whole=False, calls=before.calls, lost=_("there is no program {program}", program=verbatim("make")))
-    ran = _made(site.step(_together([make, "-k", "-w"]), within=within), build)
+    ran = _made(site.step(together([make, "-k", "-w"]), within=within), build)
     return Ran(
         ran.whole, ran.stops, (*before.calls, *ran.calls), unstarted=before.unstarted or ran.unstarted, lost=ran.lost
     )
@@ -208,8 +203,7 @@ def _setuptools(build: Build, site: Site) -> Done:
         return Done(Ran(whole=False, calls=step.calls, lost=why))
     stops: tuple[Stop, ...] = ()
     if step.code:
-        lines = [line for line in step.stdout.splitlines() if line.strip()]
-        stops = (Stop(Kind.COMMAND, build.file, 0, shortened(lines[-1]) if lines else ""),)
+        stops = (Stop(Kind.COMMAND, build.file, 0, last_line(step.stdout)),)
     return Done(Ran(whole=step.ok, stops=stops, calls=step.calls, unstarted=step.unstarted))
 
 
@@ -218,14 +212,12 @@ def _autoconf(build: Build, site: Site) -> Done:
     autoreconf = _program("autoreconf")
     if autoreconf is None:
         return _absent("autoreconf")
-    step = site.step(_together([autoreconf, "-fi"]), within=build.directory)
+    step = site.step(together([autoreconf, "-fi"]), within=build.directory)
     script = Build("configure", f"{build.directory}/configure".lstrip("/"))
     if step.lost:
         return _lost(step)
     if not (site.copy / script.file).is_file():
-        said = next(
-            (line for line in step.stdout.splitlines() if "error" in line), step.stdout.strip().rpartition("\n")[2]
-        )
+        said = next((line for line in step.stdout.splitlines() if "error" in line), last_line(step.stdout))
         why = _(
             "{program} made no configure script: {said}", program=verbatim("autoreconf"), said=verbatim(shortened(said))
         )
@@ -240,7 +232,7 @@ def _configure(build: Build, site: Site) -> Done:
         words += [f"--build={_BUILD_TRIPLET}", f"--host={site.guise.triple.gnu}"]
         _know_the_machine(site, build)
     step = site.step(
-        _together(["/bin/sh", *words]) if not text.startswith("#!") else _together(_by_its_first_line(text, words)),
+        together(["/bin/sh", *words]) if not text.startswith("#!") else together(_by_its_first_line(text, words)),
         within=build.directory,
         tries=True,
     )
@@ -309,7 +301,7 @@ def _cmake(build: Build, site: Site) -> Done:
     words = [cmake, "-S", str(site.copy / build.directory), "-B", str(site.copy / out), "-G", "Unix Makefiles"]
     words += [f"-DCMAKE_TOOLCHAIN_FILE={chain}", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-Wno-dev"]
     words += ["--trace-format=json-v1", f"--trace-redirect={trace}"]
-    step = site.step(_together(words), tries=True)
+    step = site.step(together(words), tries=True)
     if step.lost:
         return _lost(step)
     traced = list(_traced(trace))
@@ -322,7 +314,7 @@ def _cmake(build: Build, site: Site) -> Done:
         stopped = Ran(whole=False, stops=stops, calls=step.calls, seen=seen, unstarted=step.unstarted)
         if not without:
             return Done(stopped)
-        again = site.step(_together([*words, *(f"-D{name}=OFF" for name in without)]), tries=True)
+        again = site.step(together([*words, *(f"-D{name}=OFF" for name in without)]), tries=True)
         if again.lost or again.code:
             return Done(stopped)
         step = again
@@ -344,7 +336,7 @@ def _stops_of_cmake(step: Step, build: Build, site: Site) -> tuple[Stop, ...]:
         )
         for s in of_cmake(step.stdout)
     )
-    return stops or (Stop(Kind.COMMAND, build.file, 0, shortened(step.stdout.strip().rpartition("\n")[2])),)
+    return stops or (Stop(Kind.COMMAND, build.file, 0, last_line(step.stdout)),)
 
 
 _ASIDE = re.compile(
@@ -404,7 +396,7 @@ def _meson(build: Build, site: Site) -> Done:
         str(site.copy / out),
         str(site.copy / build.directory),
     ]
-    step = site.step(_together(words), tries=True)
+    step = site.step(together(words), tries=True)
     if step.lost:
         return _lost(step)
     if step.code:
@@ -412,7 +404,7 @@ def _meson(build: Build, site: Site) -> Done:
             Stop(s.kind, f"{under}{s.file}" if not s.file.startswith(under) else s.file, s.line, s.said)
             for s in of_meson(step.stdout)
         )
-        stops = stops or (Stop(Kind.COMMAND, build.file, 0, shortened(step.stdout.strip().rpartition("\n")[2])),)
+        stops = stops or (Stop(Kind.COMMAND, build.file, 0, last_line(step.stdout)),)
         return Done(Ran(whole=False, stops=stops, calls=step.calls, unstarted=step.unstarted))
     return Done(Ran(whole=True, calls=step.calls, unstarted=step.unstarted), f"{out}/compile_commands.json")
 

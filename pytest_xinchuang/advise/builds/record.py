@@ -384,8 +384,14 @@ def _load(place: Path, scratch: Path, tree: SourceTree) -> tuple[Outcome, ...]:
         stops = tuple(Stop(Kind(s[0]), s[1], s[2], s[3], s[4], tuple(s[5])) for s in told["stops"])
         lost = both({"en": told["lost"], "zh": told["lost_zh"]}) if told["lost"] else NOTHING
         ran = Ran(
-            *(told["whole"], stops, tuple(told["calls"]), told["seen"], told["unstarted"], lost),
-            *(tuple(told["without"]), told["whole_without"]),
+            told["whole"],
+            stops,
+            tuple(told["calls"]),
+            told["seen"],
+            told["unstarted"],
+            lost,
+            without=tuple(told["without"]),
+            whole_without=told["whole_without"],
         )
         found.append(Outcome(Build(*told["build"]), ran, units))
     return tuple(found)

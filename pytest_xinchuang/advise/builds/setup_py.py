@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from pytest_xinchuang.advise.builds.site import Site, Step
+from pytest_xinchuang.advise.builds.site import Site, Step, together
 
 SCRIPT = re.compile(r"\bExtension\s*\(|\bext_modules\b|\bcffi_modules\b")
 """What a setup.py has whose product is not Python alone."""
@@ -44,7 +44,7 @@ def run_setup(site: Site, file: str) -> Step:
     }
     name = file.rpartition("/")[2]
     words = [str(program), name, "build", "--build-base", "xc-build"]
-    return site.step(["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *words], within=file.rpartition("/")[0], env=env)
+    return site.step(together(words), within=file.rpartition("/")[0], env=env)
 
 
 def lacking(step: Step) -> str:

@@ -103,7 +103,6 @@ class Site:
             tries: it tries things out: everything is compiled and linked.
         """
         state, tmp = self.place / "state", self.place / "tmp"
-        (state / "config.site").write_text(_CONFIG_SITE, encoding="ascii")
         log = state / "log"
         log.unlink(missing_ok=True)
         shims = put_up(
@@ -163,6 +162,11 @@ class Site:
         return text.replace(f"{self.copy}/", "").replace(str(self.copy), ".")
 
 
+def together(argv: list[str]) -> list[str]:
+    """Have both outputs of a program in one, in the order in which they were written."""
+    return ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *argv]
+
+
 def _calls(log: Path) -> tuple[Mapping[str, Any], ...]:
     try:
         with log.open("rb") as file:
@@ -194,6 +198,7 @@ def open_site(
         for name in ("state", "tmp", "jail", "above", "shims"):
             (place / name).mkdir(parents=True, exist_ok=True)
         cache.mkdir(parents=True, exist_ok=True)
+        (place / "state/config.site").write_text(_CONFIG_SITE, encoding="ascii")
         size = sum((tree.root / name).stat().st_size for name in tree.files)
         if size > LARGEST_TREE:
             raise ToolchainFault(_("the tree has {mib} MiB, more than is copied for a build", mib=size >> 20))

@@ -84,6 +84,11 @@ def shortened(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
+def last_line(text: str) -> str:
+    """The last line of what a tool wrote that says something."""
+    return shortened(text.strip().rpartition("\n")[2])
+
+
 # -- GNU make
 
 _ENTERS = re.compile(r"^\S*make(?:\[\d+\])?: (Entering|Leaving) directory '([^']*)'$")
@@ -248,8 +253,7 @@ def of_configure(script: str, text: str, log: str) -> Stop:
     said = list(_CONFIGURE.finditer(text))
     if said:
         return Stop(Kind.SAID, script, 0, shortened(said[-1]["said"] or text[said[-1].end() :].lstrip()))
-    lines = [line for line in text.splitlines() if line.strip()]
-    return Stop(Kind.COMMAND, script, 0, shortened(lines[-1]) if lines else "")
+    return Stop(Kind.COMMAND, script, 0, last_line(text))
 
 
 # -- meson

@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_xinchuang.advise.c.diagnostics import Answer, Diagnostic, Place
 from pytest_xinchuang.advise.c.machines import header_of
 from pytest_xinchuang.advise.c.sources import Text
-from pytest_xinchuang.advise.c.units import ASSEMBLERS
+from pytest_xinchuang.advise.c.units import ASSEMBLERS, Unit
 from pytest_xinchuang.advise.tree import SourceTree
 
 
@@ -72,6 +72,19 @@ class Cause:
     def key(self) -> tuple[str, str, int]:
         """The same for the same cause, in whatever unit it shows."""
         return self.kind.value, self.place.file, self.place.line
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A unit that fails by a cause.
+
+    Attributes:
+        words: flags beyond its own.
+    """
+
+    cause: Cause
+    unit: Unit
+    words: tuple[str, ...]
 
 
 IMPLICIT = "-Wimplicit-function-declaration"

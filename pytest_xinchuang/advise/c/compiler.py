@@ -56,7 +56,7 @@ when code is made, and not by -fsyntax-only."""
 OPTIMISED = ("-O2", *CHECK[1:])
 """The same with the optimisation that most builds have."""
 
-_HOST = tuple(Path(name) for name in ("/usr", "/bin", "/lib", "/lib64"))
+HOST = tuple(Path(name) for name in ("/usr", "/bin", "/lib", "/lib64"))
 """Where Python, and the headers of this host, find what they need."""
 
 
@@ -217,7 +217,7 @@ class Compilers:
         )
         python = os.path.realpath(sys.executable)
         read = [
-            *_HOST,
+            *HOST,
             Path(sys.base_prefix),
             Path(python),
             *homes(self.targets.zig, gnu=False),
@@ -225,7 +225,7 @@ class Compilers:
             self.tree.root,
         ]
         read += [Path(q.unit.directory) for q, _argv in asked if q.unit.directory.startswith("/")]
-        sights = Sights((*dict.fromkeys(read), *self._own_files(here), orders), (out, tmp))
+        sights = Sights((*dict.fromkeys(read), *self.own_files(here), orders), (out, tmp))
         try:
             run = self.work.jail.run(
                 [python, "-I", "-S", str(WORKER), str(orders)],
@@ -242,7 +242,7 @@ class Compilers:
         finally:
             remove_tree(here)
 
-    def _own_files(self, here: Path) -> list[Path]:
+    def own_files(self, here: Path) -> list[Path]:
         """What was laid into the scratch directory for compilers to read: empty headers, what a build has made."""
         return [place for place in sorted(self.work.scratch.iterdir()) if place.is_dir() and place != here]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pytest_xinchuang.advise.c.causes import Cause, Kind
-from pytest_xinchuang.advise.c.compiler import EACH_S, Compilers
-from pytest_xinchuang.advise.c.units import Language, Unit
+from pytest_xinchuang.advise.c.causes import Cause, Failing, Kind
+from pytest_xinchuang.advise.c.compiler import EACH_S, HOST, Compilers
+from pytest_xinchuang.advise.c.units import Language
 from pytest_xinchuang.advise.c.words import sorted_out
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.provision.trees import remove_tree
@@ -61,21 +61,8 @@ class Opinion:
     takes: bool
 
 
-@dataclass(frozen=True)
-class Doubtful:
-    """A cause, and a unit that fails by it.
-
-    Attributes:
-        words: flags beyond its own.
-    """
-
-    cause: Cause
-    unit: Unit
-    words: tuple[str, ...] = ()
-
-
 def opinions(
-    compilers: Compilers, doubtful: Sequence[Doubtful], triple: Triple, *, machine: bool
+    compilers: Compilers, doubtful: Sequence[Failing], triple: Triple, *, machine: bool
 ) -> Iterator[Opinion | None]:
     """What GCC says of each; None: there is none here, or it stumbles over something else.
 
@@ -88,7 +75,7 @@ def opinions(
         yield _opinion(compilers, one, found or "", machine=machine) if possible else None
 
 
-def _opinion(compilers: Compilers, one: Doubtful, gcc: str, *, machine: bool) -> Opinion | None:
+def _opinion(compilers: Compilers, one: Failing, gcc: str, *, machine: bool) -> Opinion | None:
     unit = one.unit
     program = f"{gcc.removesuffix('gcc')}g++" if unit.language is Language.CXX else gcc
     own = sorted_out(unit.words)
@@ -105,14 +92,7 @@ def _opinion(compilers: Compilers, one: Doubtful, gcc: str, *, machine: bool) ->
     tmp, jail = here / "tmp", here / "jail"
     for place in (tmp, jail):
         place.mkdir(parents=True)
-    read = (
-        Path("/usr"),
-        Path("/bin"),
-        Path("/lib"),
-        Path("/lib64"),
-        compilers.tree.root,
-        *_scratched(work.scratch, here),
-    )
+    read = (*HOST, compilers.tree.root, *compilers.own_files(here))
     try:
         done = work.jail.run(
             argv,
@@ -128,11 +108,6 @@ def _opinion(compilers: Compilers, one: Doubtful, gcc: str, *, machine: bool) ->
     if done.ok:
         return Opinion(by, takes=True)
     return Opinion(by, takes=False) if _says(done.errors, one.cause) else None
-
-
-def _scratched(scratch: Path, own: Path) -> list[Path]:
-    """What was laid into the scratch directory for compilers to read."""
-    return [place for place in sorted(scratch.iterdir()) if place.is_dir() and place != own]
 
 
 def _says(errors: str, cause: Cause) -> bool:

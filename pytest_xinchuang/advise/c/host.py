@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from pytest_xinchuang.provision.trees import remove_tree
 
 HOST = Path("/usr/include")
 _NEVER = frozenset({"c++", "asm", "asm-generic", "bits", "gnu", "sys", "linux", "python3"})
@@ -42,24 +45,30 @@ class HostHeaders:
     def _make(self) -> tuple[str, ...]:
         if not self._host.is_dir():
             return ()
+        farm = self._scratch / "host"
+        places = {"all": self._host} | {place.name: place for place in sorted(self._host.glob("*-linux-gnu*"))}
+        if not farm.exists():
+            # Builds of several guises are opened side by side: what is seen is whole.
+            part = self._scratch / f"host.{threading.get_ident()}"
+            self._link(part, places)
+            try:
+                part.rename(farm)
+            except OSError:  # another has made it meanwhile
+                remove_tree(part)
+        return tuple(word for name in places for word in ("-idirafter", str(farm / name)))
+
+    def _link(self, farm: Path, places: Mapping[str, Path]) -> None:
         owned = _NEVER | {
             entry.name
             for place in (self._lib / "libc/include").glob("*")
             if place.is_dir() and _OF_LINUX.search(place.name)
             for entry in place.iterdir()
         }
-        farm = self._scratch / "host"
-        fresh = not farm.exists()
-        farm.mkdir(exist_ok=True)
-        shown: list[str] = []
-        for place in (self._host, *sorted(self._host.glob("*-linux-gnu*"))):
-            within = farm / (place.name if place != self._host else "all")
-            within.mkdir(exist_ok=True)
-            for entry in sorted(place.iterdir()) if fresh else ():
+        for name, place in places.items():
+            (farm / name).mkdir(parents=True)
+            for entry in sorted(place.iterdir()):
                 if entry.name not in owned and not entry.name.endswith(("-linux-gnu", "-linux-gnuabi64")):
-                    (within / entry.name).symlink_to(entry)
-            shown += ["-idirafter", str(within)]
-        return tuple(shown)
+                    (farm / name / entry.name).symlink_to(entry)
 
     def stubs(self, names: Iterable[str]) -> tuple[str, ...]:
         """Flags by which empty headers of these names are found, behind all others."""

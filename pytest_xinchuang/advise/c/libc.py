@@ -5,26 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
+from pytest_xinchuang.advise.c.causes import Failing, Kind, Reader
 from pytest_xinchuang.advise.c.compiler import CHECK, Compilers, Question
-from pytest_xinchuang.advise.c.units import Unit
 from pytest_xinchuang.advise.triple import NEWEST_GLIBC, Triple
 
 MAY_BE_LIBC = frozenset({Kind.OTHER, Kind.UNDECLARED, Kind.HEADER, Kind.TYPE, Kind.CONTEXT, Kind.ERROR, Kind.ASSERTION})
 """Kinds that a libc can bring about."""
-
-
-@dataclass(frozen=True)
-class Failing:
-    """A unit that fails by a cause.
-
-    Attributes:
-        words: flags beyond its own.
-    """
-
-    cause: Cause
-    unit: Unit
-    words: tuple[str, ...]
 
 
 @dataclass

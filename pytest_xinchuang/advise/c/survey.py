@@ -12,16 +12,16 @@ from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.advise.c import whole
 from pytest_xinchuang.advise.c.baseline import Baseline, Compiled, all_of_x86
-from pytest_xinchuang.advise.c.causes import Cause, Kind, Reader
+from pytest_xinchuang.advise.c.causes import Cause, Failing, Kind, Reader
 from pytest_xinchuang.advise.c.certainty import CERTAINTIES, Doubt, Doubted, Doubts, Needed
 from pytest_xinchuang.advise.c.compiler import OPTIMISED, Compilers, Question
 from pytest_xinchuang.advise.c.database import databases
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.flags import flags_of_one_machine
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
-from pytest_xinchuang.advise.c.gcc import Doubtful, Opinion, opinions
+from pytest_xinchuang.advise.c.gcc import Opinion, opinions
 from pytest_xinchuang.advise.c.ir import Module
-from pytest_xinchuang.advise.c.libc import Failing, since
+from pytest_xinchuang.advise.c.libc import since
 from pytest_xinchuang.advise.c.units import Units, language_of, of_c
 from pytest_xinchuang.advise.c.whole import Wanted
 from pytest_xinchuang.advise.tree import SourceTree
@@ -272,7 +272,7 @@ class _Judging:
         statements = [g for g in plain if g.cause.kind is Kind.ASSEMBLY]
         asked = [Question(g.first.unit, triple, (*OPTIMISED, *g.first.words), machine=machine) for g in statements]
         dead = {id(g) for g, answer in zip(statements, self._compilers.ask(asked), strict=True) if answer.ok}
-        dead |= {id(g) for g in statements if self._is_of_nobody(g)}
+        dead |= self._of_nobody([g for g in statements if id(g) not in dead])
         of_libc = {id(g): version for g in plain if (version := libc.get(failing[id(g)]))}
         gcc = self._by_gcc([g for g in groups if id(g) not in dead | of_libc.keys()], triple, machine=machine)
         found = []
@@ -290,27 +290,26 @@ class _Judging:
             found.append(told)
         return found
 
-    def _is_of_nobody(self, group: _Group) -> bool:
-        """Whether it stands in an inline function that x86-64 makes no code of: clang alone looks into what nobody calls."""
-        cause, first = group.cause, group.first
-        if not cause.place.line or self._reader.text(cause.place.file).macro(cause.place.line) is not None:
-            return False
-        (answer,) = whole.as_written(self._compilers, [Wanted(first.unit, self._work.baseline, first.words, True)])
-        if not answer.ok or not answer.output:
-            return False
-        module = Module(answer.output.decode(errors="replace"))
-        for function in module.functions.values():
-            lines = [n for file, n in module.lines(function) if posixpath.normpath(file) == cause.place.file and n]
-            own = module.place(function)
-            begins = own[1] if posixpath.normpath(own[0] or ".") == cause.place.file else min(lines, default=0)
-            if lines and begins <= cause.place.line <= max(lines):
-                return False
-        return True
+    def _of_nobody(self, groups: Sequence[_Group]) -> set[int]:
+        """Those in an inline function that x86-64 makes no code of: clang alone looks into what nobody calls."""
+        asked = {
+            id(g): Wanted(g.first.unit, self._work.baseline, g.first.words, True)
+            for g in groups
+            if g.cause.place.line and self._reader.text(g.cause.place.file).macro(g.cause.place.line) is None
+        }
+        units = list(dict.fromkeys(asked.values()))
+        spans = {w: _spans(a) for w, a in zip(units, whole.as_written(self._compilers, units), strict=True) if a.output}
+        return {
+            id(g)
+            for g in groups
+            if (found := spans.get(asked.get(id(g)))) is not None  # type: ignore[arg-type]
+            and not any(file == g.cause.place.file and low <= g.cause.place.line <= high for file, low, high in found)
+        }
 
     def _by_gcc(self, groups: Sequence[_Group], triple: Triple, *, machine: bool) -> dict[int, Opinion]:
         """What the platform's GCC says of what clang alone has decided, by the identity of the group."""
         asked = [g for g in groups if not g.stubbed and g.doubted.doubt in (Doubt.NONE, Doubt.COMPILER)]
-        doubtful = [Doubtful(g.cause, g.first.unit, g.first.words) for g in asked]
+        doubtful = [Failing(g.cause, g.first.unit, g.first.words) for g in asked]
         said = opinions(self._compilers, doubtful, triple, machine=machine)
         return {id(g): opinion for g, opinion in zip(asked, said, strict=True) if opinion is not None}
 
@@ -351,6 +350,20 @@ class _Judging:
             )
             for flag in flags_of_one_machine(self._compilers, units.units, triple)
         ]
+
+
+def _spans(answer: Answer) -> list[tuple[str, int, int]]:
+    """The functions of a unit's IR: the file, and the first and the last line that they have in it."""
+    module = Module(answer.output.decode(errors="replace"))
+    found = []
+    for function in module.functions.values():
+        begins = module.place(function)
+        lines: dict[str, list[int]] = {}
+        for file, line in (*module.lines(function), begins if function.instructions else ("", 0)):
+            if file and line:
+                lines.setdefault(posixpath.normpath(file), []).append(line)
+        found += [(file, min(numbers), max(numbers)) for file, numbers in lines.items()]
+    return found
 
 
 @functools.lru_cache(64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.advise.c import gcc
-from pytest_xinchuang.advise.c.causes import Cause, Kind
+from pytest_xinchuang.advise.c.causes import Cause, Failing, Kind
 from pytest_xinchuang.advise.c.compiler import Compilers
 from pytest_xinchuang.advise.c.diagnostics import Place
 from pytest_xinchuang.advise.c.units import Language, Unit
@@ -71,6 +71,6 @@ def _asked(tmp_path: Path, text: str) -> gcc.Opinion | None:
     tree = tree_of(tmp_path / "tree", {"gcc.cc": text})
     work = work_of(tmp_path)
     cause = Cause(Kind.BUILTIN, Place("gcc.cc", 2), "__builtin_aarch64_nosuch", "")
-    one = gcc.Doubtful(cause, Unit("gcc.cc", "", (), Language.CXX))
+    one = Failing(cause, Unit("gcc.cc", "", (), Language.CXX), ())
     (opinion,) = gcc.opinions(Compilers(tree, work), [one], triple_of(work.platforms[0]), machine=False)
     return opinion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_xinchuang.advise.c.host import HostHeaders
@@ -28,3 +29,19 @@ def test_libraries_are_shown_and_what_a_libc_of_linux_has_is_not(tmp_path: Path)
     assert sorted(p.name for p in shown.iterdir()) == ["png", "zlib.h"]
     assert [p.name for p in of_machine.iterdir()] == ["ffi.h"]
     assert HostHeaders(scratch, lib, host).words() == words, "another survey of the same run finds them made"
+
+
+def test_builds_that_are_opened_side_by_side_see_all_of_them(tmp_path: Path) -> None:
+    host, scratch = tmp_path / "include", tmp_path / "scratch"
+    host.mkdir()
+    scratch.mkdir()
+    for number in range(300):
+        (host / f"{number}.h").touch()
+
+    def seen(_number: int) -> int:
+        word = HostHeaders(scratch, tmp_path / "lib", host).words()[1]
+        return len(list(Path(word).iterdir()))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(seen, range(16))) == {300}
+    assert [p.name for p in scratch.iterdir()] == ["host"]
