@@ -127,9 +127,7 @@ func (l *callLog) written(memory *os.File, thread int, number, address, size uin
 	}
 	data := make([]byte, size)
 	if n, _ := memory.ReadAt(data, int64(address)); n != len(data) {
-		if l.lost == "" {
-			l.lost = "the memory of a process cannot be read"
-		}
+		l.unread(thread)
 		return int64(size)
 	}
 	l.pieces = binary.LittleEndian.AppendUint32(l.pieces, uint32(thread))
@@ -138,6 +136,14 @@ func (l *callLog) written(memory *os.File, thread int, number, address, size uin
 		l.flush()
 	}
 	return int64(size)
+}
+
+// unread notes that a piece of the log cannot be read. A thread that was killed meanwhile takes nothing out of the log: qemu-user
+// prints a call before it makes it, so that what was not printed to its end was not called.
+func (l *callLog) unread(thread int) {
+	if _, err := getRegisters(thread); err == nil && l.lost == "" {
+		l.lost = "the memory of a process cannot be read"
+	}
 }
 
 // filterLog has this thread's tracer asked for what the log needs.

@@ -594,8 +594,8 @@ func (t *tracer) logged(pid int, state []uint64) {
 				answer(pid, state, value)
 			}
 			memory.Close()
-		} else if log.lost == "" {
-			log.lost = "the memory of a process cannot be read"
+		} else {
+			log.unread(pid)
 		}
 	}
 	ptrace(syscall.PTRACE_CONT, pid, 0, 0)

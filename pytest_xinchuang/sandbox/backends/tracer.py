@@ -37,7 +37,7 @@ HEADER = struct.Struct("<II")
 _SET_MODE_FILTER = 1
 _NEW_LISTENER, _WAIT_KILLABLE_RECV = 1 << 3, 1 << 5
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
-_RECEIVE, _SEND, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
+_RECEIVE, _SEND, _ID_VALID, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40082104
 _SYNC_WAKE_UP = 1
 _CONTINUES = (5, 5)
 """The first kernel with SECCOMP_USER_NOTIF_FLAG_CONTINUE: on 5.0 to 5.4 a call that is none of ours would wait for ever."""
@@ -149,7 +149,7 @@ class Tracer:
         # The emulator is loaded anywhere, by whole pages.
         known = self._places.get(call, at & 0xFFF) == at & 0xFFF
         if call == _WRITE[_MACHINE]:
-            value, error, flags = *(self._written(thread, first, second, third) if known else (0, -errno.EBADF)), 0
+            value, error, flags = *(self._written(cookie, thread, first, second, third) if known else (0, -errno.EBADF)), 0
         elif known:
             value, error, flags = self._open(thread, second)
         else:
@@ -170,14 +170,15 @@ class Tracer:
             return 0, -errno.EMFILE, 0
         return FIRST + self.opened, 0, 0
 
-    def _written(self, thread: int, number: int, address: int, size: int) -> tuple[int, int]:
+    def _written(self, cookie: int, thread: int, number: int, address: int, size: int) -> tuple[int, int]:
         if number > FIRST + self.opened:
             return 0, -errno.EBADF
         if self._buffers.setdefault(number, address) != address:
             return 0, -errno.EBADF
         data = self._read(thread, address, size)
         if data is None or len(data) != size:
-            self.lost = self.lost or _("the memory of a process cannot be read")
+            if self._waits(cookie):
+                self.lost = self.lost or _("the memory of a process cannot be read")
             return size, 0
         self._size += size
         if self._size > KEPT:
@@ -187,6 +188,17 @@ class Tracer:
             if len(self._pieces) > 1 << 18:
                 self._flush()
         return size, 0
+
+    def _waits(self, cookie: int) -> bool:
+        """Whether a call still waits for its answer: one whose process was killed meanwhile takes nothing out of the log.
+
+        qemu-user prints a call before it makes it, so that what was not printed to its end was not called.
+        """
+        try:
+            fcntl.ioctl(self.listener, _ID_VALID, struct.pack("<Q", cookie))
+        except OSError:
+            return False
+        return True
 
     @staticmethod
     def _read(thread: int, address: int, size: int) -> bytes | None:
