@@ -40,7 +40,7 @@ NAMED = (
 
 SEED = 20261130
 RANDOM = 12
-"""So many at random, and twice as many that are x86's by their maintainers' word: some of them build elsewhere all the same."""
+"""So many at random, and three times as many that are x86's by their maintainers' word: some of them build elsewhere all the same."""
 LEAST, MOST = 3_000, 1_500_000
 """Bytes of a source archive that is chosen at random."""
 
@@ -201,7 +201,7 @@ def pick() -> None:
     alone = (archive.built["amd64"] & known) - archive.built["arm64"] - archive.built["loong64"]
     of_x86 = [n for n in sorted(alone) if archive.of_x86(n) and archive.fits(n, _OF_X86) and "signed" not in n]
     chosen = [found for n in NAMED if (found := archive.made(n, "named"))]
-    for names, why, number in ((portable, "random", RANDOM), (of_x86, "x86", 2 * RANDOM)):
+    for names, why, number in ((portable, "random", RANDOM), (of_x86, "x86", 3 * RANDOM)):
         drawn = (archive.made(n, why) for n in chance.sample(names, len(names)))
         chosen += itertools.islice((s for s in drawn if s and LEAST < s.size < MOST), number)
     lines = [json.dumps({**vars(s), "builds": list(s.builds)}) for s in chosen]

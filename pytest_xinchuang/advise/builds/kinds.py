@@ -27,6 +27,7 @@ from pytest_xinchuang.advise.builds.stops import (
     seen_by_cmake,
     shortened,
 )
+from pytest_xinchuang.advise.c.units import Unit
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.messages import Message, _, verbatim
 
@@ -52,10 +53,12 @@ class Build:
     Attributes:
         kind: "cmake", "meson", "configure", "autoconf" (its configure is to be made first), "make" or "setuptools".
         file: what describes it, as a name in the tree.
+        settings: variables that make is given: "BACKEND=x86emu".
     """
 
     kind: str
     file: str
+    settings: tuple[str, ...] = ()
 
     @property
     def directory(self) -> str:
@@ -124,6 +127,19 @@ class Done:
     commands: str = ""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """One build in one guise.
+
+    Attributes:
+        units: what it handed to compilers; paths are those of the tree itself, or lie in the run's scratch directory.
+    """
+
+    build: Build
+    ran: Ran
+    units: tuple[Unit, ...]
+
+
 def run_build(build: Build, site: Site) -> Done:
     """Run a build in a guise."""
     kinds = {"cmake": _cmake, "meson": _meson, "configure": _configure, "autoconf": _autoconf, "make": _make,
@@ -149,7 +165,7 @@ def _make(build: Build, site: Site) -> Done:
     make = _program("make")
     if make is None:
         return _absent("make")
-    words = [make, "-k", "-w", "-f", build.file.rpartition("/")[2]]
+    words = [make, "-k", "-w", "-f", build.file.rpartition("/")[2], *build.settings]
     step = site.step(together(words), within=build.directory)
     compiled = any(call.get("t") == "cc" for call in step.calls)
     if step.ok and not step.lost and not compiled and _ALL.search(site.tree.text(build.file) or ""):

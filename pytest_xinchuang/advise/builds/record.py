@@ -11,13 +11,13 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.advise.builds import stand_in
 from pytest_xinchuang.advise.builds.guise import Guise, guise_of, guise_of_baseline, library_places
-from pytest_xinchuang.advise.builds.kinds import Build, Done, builds_of, run_build
+from pytest_xinchuang.advise.builds.kinds import Build, Done, Outcome, builds_of, run_build
+from pytest_xinchuang.advise.builds.settings import needed
 from pytest_xinchuang.advise.builds.site import Site, open_site
 from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop
 from pytest_xinchuang.advise.c.host import HOST
@@ -67,19 +67,6 @@ _RULES = ("-MD", "-MMD", "-MP", "-MG", "-MV", "-c", "-pipe", "-save-temps")
 _RULES_APART = ("-MF", "-MT", "-MQ")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One build in one guise.
-
-    Attributes:
-        units: what it handed to compilers; paths are those of the tree itself, or lie in this run's scratch directory.
-    """
-
-    build: Build
-    ran: Ran
-    units: tuple[Unit, ...]
-
-
 def guises(work: Work) -> dict[Triple, Guise]:
     """The guise of each triple: platforms that are alike to a compiler share their build."""
     found = {work.baseline: guise_of_baseline(work.baseline)}
@@ -109,7 +96,7 @@ def recorded(tree: SourceTree, work: Work, triple: Triple) -> Units | None:
     for outcome in done:
         fresh = {(u.source, u.language): u for u in outcome.units}
         if not fresh.keys() <= units.keys():
-            by.append(verbatim(outcome.build.file))
+            by.append(verbatim(" ".join((outcome.build.file, *outcome.build.settings))))
         units = fresh | units
     if not units:
         return None
@@ -141,12 +128,30 @@ def all_outcomes(tree: SourceTree, work: Work) -> dict[Triple, tuple[Outcome, ..
 
 
 def outcomes(tree: SourceTree, work: Work, guise: Guise) -> tuple[Outcome, ...]:
-    """The builds of a tree in a guise, each run once in a run of ours, and taken from what is kept where nothing has changed.
+    """The builds of a tree in a guise, with the settings that they need on x86-64 (settings.py).
 
     Raises:
         XcError: they cannot be run here.
     """
-    key = _key(tree, guise)
+    return _outcomes(tree, work, guise, _builds(tree, work))
+
+
+def _builds(tree: SourceTree, work: Work) -> tuple[Build, ...]:
+    """The builds of a tree, chosen once in a run of ours."""
+    base, place = guise_of_baseline(work.baseline), work.scratch / "settings" / f"{_digest(tree)[:24]}.json"
+    with _lock(str(place)):
+        if place.is_file():
+            told = json.loads(place.read_text(encoding="utf-8"))
+            return tuple(Build(kind, file, tuple(settings)) for kind, file, settings in told)
+        chosen = needed(tree, work, lambda builds: _outcomes(tree, work, base, builds))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps([[b.kind, b.file, b.settings] for b in chosen]), encoding="utf-8")
+        return chosen
+
+
+def _outcomes(tree: SourceTree, work: Work, guise: Guise, builds: tuple[Build, ...]) -> tuple[Outcome, ...]:
+    """Builds in a guise, each run once in a run of ours, and taken from what is kept where nothing has changed."""
+    key = _key(tree, guise, builds)
     place = work.scratch / "builds" / key[:24]
     with _lock(str(place)):
         if (place / "outcomes.json").is_file():
@@ -159,15 +164,14 @@ def outcomes(tree: SourceTree, work: Work, guise: Guise) -> tuple[Outcome, ...]:
             except (OSError, ValueError, KeyError, TypeError, shutil.Error):
                 shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True, exist_ok=True)
-        found = _run(tree, work, guise, place)
+        found = _run(tree, work, guise, place, builds)
         if kept is not None and not any(o.ran.lost for o in found):
             _keep(place, kept)
         return found
 
 
-def _run(tree: SourceTree, work: Work, guise: Guise, place: Path) -> tuple[Outcome, ...]:
+def _run(tree: SourceTree, work: Work, guise: Guise, place: Path, builds: tuple[Build, ...]) -> tuple[Outcome, ...]:
     data: list[dict[str, Any]] = []
-    builds = builds_of(tree)
     for index, build in enumerate(builds):
         work.tell(f"{build.file} ({guise.uname})", index, len(builds))
         here = place / f"site{index}"
@@ -208,7 +212,7 @@ def _digest(tree: SourceTree) -> str:
     return digest.hexdigest()
 
 
-def _key(tree: SourceTree, guise: Guise) -> str:
+def _key(tree: SourceTree, guise: Guise, builds: tuple[Build, ...]) -> str:
     """What an outcome depends on: the tree and where it stands, the guise, the tools, and how we run them."""
     tools = [[name, *stamp(path)] for name in ("make", "cmake", "meson", "autoreconf") if (path := shutil.which(name))]
     tools.append(["zig", *stamp(find_zig())])
@@ -220,7 +224,7 @@ def _key(tree: SourceTree, guise: Guise) -> str:
     own = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         own.update(source.read_bytes())
-    key = [_digest(tree), str(tree.root), guise.key, tools, own.hexdigest()]
+    key = [_digest(tree), str(tree.root), guise.key, tools, own.hexdigest(), [build.settings for build in builds]]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
@@ -360,7 +364,7 @@ def _told(build: Build, ran: Ran, units: list[dict[str, Any]], made: list[str]) 
         if c.get("t") == "cc" and (c.get("c") or c.get("r"))
     ]
     return {
-        "build": [build.kind, build.file],
+        "build": [build.kind, build.file, list(build.settings)],
         "whole": ran.whole,
         "stops": [[s.kind, s.file, s.line, s.said, s.target, list(s.refused)] for s in ran.stops],
         "calls": calls,
@@ -393,7 +397,8 @@ def _load(place: Path, scratch: Path, tree: SourceTree) -> tuple[Outcome, ...]:
             without=tuple(told["without"]),
             whole_without=told["whole_without"],
         )
-        found.append(Outcome(Build(*told["build"]), ran, units))
+        kind, file, settings = told["build"]
+        found.append(Outcome(Build(kind, file, tuple(settings)), ran, units))
     return tuple(found)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pytest_xinchuang.advise.builds.canonical import survey_canonical
 from pytest_xinchuang.advise.builds.gcc_options import CLANG, refused_by_gcc
 from pytest_xinchuang.advise.builds.judge import Judged, Words, compare
-from pytest_xinchuang.advise.builds.kinds import Build, builds_of
-from pytest_xinchuang.advise.builds.record import Outcome, all_outcomes
+from pytest_xinchuang.advise.builds.kinds import Build, Outcome, builds_of
+from pytest_xinchuang.advise.builds.record import all_outcomes
 from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
@@ -102,7 +102,7 @@ def _of_platform(
             judged=int(sure),
             total=1,
             by=verbatim(build.kind),
-            found=_ran_for(platform, other[index].ran if isinstance(other, tuple) else None),
+            found=_ran_for(platform, other[index] if isinstance(other, tuple) else None),
             why=((judged.why, 1),)
             if judged.why
             else ()
@@ -112,12 +112,16 @@ def _of_platform(
         yield part, findings
 
 
-def _ran_for(platform: Platform, ran: Ran | None) -> Message:
+def _ran_for(platform: Platform, outcome: Outcome | None) -> Message:
     machine = platform.architecture.uname
-    if ran is None or not ran.without:
+    if outcome is None:
         return _("run for {machine}", machine=machine)
-    options = verbatim(", ".join(f"{name}=OFF" for name in ran.without))
-    return _("run for {machine}, with {options}", machine=machine, options=options)
+    options = ", ".join((*outcome.build.settings, *(f"{name}=OFF" for name in outcome.ran.without)))
+    return (
+        _("run for {machine}, with {options}", machine=machine, options=verbatim(options))
+        if options
+        else _("run for {machine}", machine=machine)
+    )
 
 
 def _findings(tree: SourceTree, platform: Platform, build: Build, judged: Judged) -> Iterator[Finding]:

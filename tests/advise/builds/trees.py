@@ -43,16 +43,15 @@ def said(
     platforms: Platforms,
     tmp_path: Path,
     files: dict[str, str],
-    survey: Survey,
-    *,
+    *surveys: Survey,
     build: bool = True,
     kept: Path | None = None,
 ) -> dict[str, Advice]:
-    """What one survey says of a tree, by the platforms' short names."""
+    """What surveys say of a tree, by the platforms' short names."""
     tree = SourceTree(written(tmp_path / "tree", files))
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    found = advise(tree, work_for(platforms, scratch, build=build, kept=kept), [survey])
+    found = advise(tree, work_for(platforms, scratch, build=build, kept=kept), surveys)
     return dict(zip(ASKED, found, strict=True))
 
 
