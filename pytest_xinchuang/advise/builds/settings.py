@@ -85,5 +85,5 @@ def _compiled(tree: SourceTree, work: Work, outcome: Outcome) -> tuple[frozenset
     compilers = Compilers(tree, work)
     base = Baseline(compilers, Reader(tree, compilers.targets.lib), [work.baseline])
     done = base.compile(outcome.units, machine=True)
-    taken = frozenset(c.unit.source for c in done if c.answer.ok)
-    return taken, frozenset(c.unit.source for c in done if not c.answer.ok and not c.answer.lost and not c.stubs)
+    taken = frozenset(c.unit.source for c in done if c.ok)
+    return taken, frozenset(c.unit.source for c in done if not c.ok and not c.answer.lost and not c.stubs)

@@ -9,6 +9,7 @@ from pytest_xinchuang.advise.c import whole
 from pytest_xinchuang.advise.c.causes import Reader, missing_headers
 from pytest_xinchuang.advise.c.compiler import Compilers
 from pytest_xinchuang.advise.c.diagnostics import Answer
+from pytest_xinchuang.advise.c.gcc import taken_by
 from pytest_xinchuang.advise.c.host import HostHeaders
 from pytest_xinchuang.advise.c.units import Unit
 from pytest_xinchuang.advise.c.whole import Wanted
@@ -29,6 +30,7 @@ class Compiled:
         answer: for x86-64.
         words: flags beyond its own with which it was compiled, for libraries' headers of this host.
         stubs: headers that had to be empty to see further; its answer is then of little worth.
+        gcc: which GCC compiles it for x86-64 where clang does not; "" for none.
     """
 
     unit: Unit
@@ -36,6 +38,12 @@ class Compiled:
     words: tuple[str, ...] = ()
     stubs: tuple[str, ...] = ()
     stubbed: Answer | None = None
+    gcc: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether x86-64 compiles it."""
+        return self.answer.ok or bool(self.gcc)
 
     def why(self, reader: Reader) -> Message:
         """Why it is not judged."""
@@ -76,6 +84,7 @@ class Baseline:
         done = {c.unit: c for c in self._plain(new, machine)}
         done |= {c.unit: c for c in self._with_host(self._failed(done.values()), machine)}
         done |= {c.unit: c for c in self._with_stubs(self._failed(done.values()), machine)}
+        done |= {c.unit: c for c in self._by_gcc(list(done.values()), machine)}
         self._known |= {(unit, machine): compiled for unit, compiled in done.items()}
         return [self._known[unit, machine] for unit in units]
 
@@ -107,6 +116,13 @@ class Baseline:
             for c, answer in zip(failed, answers, strict=True)
             if answer.ok or missing_headers(answer, self._reader) != missing_headers(c.answer, self._reader)
         ]
+
+    def _by_gcc(self, compiled: Sequence[Compiled], machine: bool) -> list[Compiled]:
+        """What clang refuses for a reason that is no missing header, and GCC compiles."""
+        refused = [c for c in compiled if not c.answer.ok and not c.answer.lost and not c.stubs]
+        asked = [(c.unit, c.words) for c in refused]
+        said = taken_by(self._compilers, asked, self._triples[-1], machine=machine)
+        return [replace(c, gcc=gcc) for c, gcc in zip(refused, said, strict=True) if gcc]
 
     def _with_stubs(self, failed: Sequence[Compiled], machine: bool) -> list[Compiled]:
         """With empty headers in the place of missing ones, until none is missing: what is seen then is seen on both sides."""

@@ -12,17 +12,17 @@ from pathlib import Path, PurePosixPath
 
 from pytest_xinchuang.advise.c import whole
 from pytest_xinchuang.advise.c.baseline import Baseline, Compiled, all_of_x86
-from pytest_xinchuang.advise.c.causes import Cause, Failing, Kind, Reader
+from pytest_xinchuang.advise.c.causes import ROOTS, Cause, Failing, Kind, Reader
 from pytest_xinchuang.advise.c.certainty import CERTAINTIES, Doubt, Doubted, Doubts, Needed
 from pytest_xinchuang.advise.c.compiler import OPTIMISED, Compilers, Question
 from pytest_xinchuang.advise.c.database import databases
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.flags import flags_of_one_machine
 from pytest_xinchuang.advise.c.gather import Gatherer, Recorder
-from pytest_xinchuang.advise.c.gcc import Opinion, opinions
+from pytest_xinchuang.advise.c.gcc import Opinion, opinions, taken_by
 from pytest_xinchuang.advise.c.ir import Module
 from pytest_xinchuang.advise.c.libc import since
-from pytest_xinchuang.advise.c.units import Units, language_of, of_c
+from pytest_xinchuang.advise.c.units import ASSEMBLERS, Units, language_of, of_c
 from pytest_xinchuang.advise.c.whole import Wanted
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
@@ -174,7 +174,7 @@ class _Judging:
         groups: dict[tuple[object, ...], _Group] = {}
         for mine, answer in zip(compiled, answers, strict=True):
             causes = self._reader.causes(answer)
-            if mine.unit.source in units.parts and not answer.ok and not mine.answer.ok:
+            if mine.unit.source in units.parts and not answer.ok and not mine.ok:
                 parts += 1  # of those that include it
             elif answer.lost:
                 why[answer.lost] += 1
@@ -184,6 +184,13 @@ class _Judging:
             elif answer.ok or mine.answer.ok:
                 judged += 1
                 self._note(groups, mine, answer, self._beyond(causes, mine), units)
+            elif mine.gcc and (beyond := tuple(self._beyond(causes, mine))):
+                judged += 1
+                self._note(groups, mine, answer, iter(beyond), units)
+            elif mine.gcc and any(taken_by(self._compilers, [(mine.unit, mine.words)], triple, machine=own)):
+                judged += 1
+            elif mine.gcc:
+                why[_("{gcc} compiles it for x86-64, and clang does not", gcc=verbatim(mine.gcc))] += 1
             else:
                 why[mine.why(self._reader)] += 1
         total = len(units.units) - parts + sum(self._unread().values()) + units.lost
@@ -223,12 +230,12 @@ class _Judging:
         found = []
         for unit, other in pairs:
             one = next(alone) if other is None else next(known)
-            found.append(Compiled(unit, one.answer, one.words, one.stubs, one.stubbed))
+            found.append(replace(one, unit=unit))
         return found
 
     def _guessed_again(self, compiled: list[Compiled], units: Units) -> list[Compiled]:
         """Where units are a guess and x86-64 does not compile one, another guess may do better."""
-        failed = [c.unit for c in compiled if units.guessed and not c.answer.ok and not c.answer.lost]
+        failed = [c.unit for c in compiled if units.guessed and not c.ok and not c.answer.lost]
         others = [unit for unit in self._gatherer.another(failed) if unit not in failed]
         better = {c.unit.source: c for c in self._baseline.compile(others, machine=True) if c.answer.ok}
         return [better.get(c.unit.source, c) for c in compiled]
@@ -239,10 +246,17 @@ class _Judging:
         return Counter({_("{language} is not judged", language=verbatim(kind)): n for kind, n in kinds.items()})
 
     def _beyond(self, causes: tuple[Cause, ...], mine: Compiled) -> Iterator[Cause]:
-        """The causes that x86-64 does not have."""
+        """The causes that x86-64 does not have; of a file in assembler the first."""
         there = mine.stubbed or mine.answer
-        known = {cause.key for cause in self._reader.causes(there)}
-        return (cause for cause in causes if cause.key not in known)
+        known: set[tuple[object, ...]] = {cause.key for cause in self._reader.causes(there)}
+        for cause in causes:
+            if cause.key in known:
+                continue
+            if cause.kind is Kind.ASSEMBLER:
+                if _matter(cause) in known:
+                    continue
+                known.add(_matter(cause))
+            yield cause
 
     def _note(
         self,
@@ -254,10 +268,13 @@ class _Judging:
     ) -> None:
         for cause in causes:
             doubted = self._doubts.of(cause, answer, units)
+            sure = mine.unit.language in ASSEMBLERS or cause.kind in ROOTS
+            if mine.gcc and not sure and doubted.doubt is Doubt.NONE:
+                doubted = Doubted(Doubt.COMPILER, mine.gcc)  # clang reads on behind what it does not know
             stubbed = bool(mine.stubs)
             # A source that a build leaves out is one matter, whatever is wrong with it.
             alone = doubted.doubt is Doubt.MACHINE
-            key = (OF_MACHINE, mine.unit.source, stubbed) if alone else (*cause.key, stubbed)
+            key = (OF_MACHINE, mine.unit.source, stubbed) if alone else (*_matter(cause), stubbed)
             group = groups.setdefault(key, _Group(cause, mine, doubted, stubbed=stubbed))
             if doubted.doubt is Doubt.NONE and group.doubted.doubt is not Doubt.NONE:
                 group.doubted, group.first = doubted, mine
@@ -350,6 +367,11 @@ class _Judging:
             )
             for flag in flags_of_one_machine(self._compilers, units.units, triple)
         ]
+
+
+def _matter(cause: Cause) -> tuple[object, ...]:
+    """What two causes are one matter by: a file in another architecture's assembler is one, however many lines it has."""
+    return (cause.kind.value, cause.place.file) if cause.kind is Kind.ASSEMBLER else cause.key
 
 
 def _spans(answer: Answer) -> list[tuple[str, int, int]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.advise.c import gcc
 from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.core.advice import Surveyed
@@ -15,6 +16,13 @@ from pytest_xinchuang.core.finding import Certainty
 from tests.advise.c.trees import ARM, LOONG, X86, platforms, tree_of, work_of
 
 pytestmark = pytest.mark.tools
+
+
+@pytest.fixture(autouse=True)
+def no_gcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a machine's GCCs say of it too is tested beside (test_gcc.py)."""
+    monkeypatch.setattr(gcc, "gnu_compiler", lambda _architecture: None)
+
 
 Said = dict[str, list[tuple[str, str, str]]]
 
