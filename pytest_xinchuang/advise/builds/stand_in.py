@@ -389,6 +389,10 @@ TAKEN_BY_GCC = (
 """What GCC before 14 warns of in C, as its programs for trials by old configure scripts need it (GCC 14, Porting to)."""
 
 
+OPENMP = "-fopenmp"
+"""The option by which a link has the library of OpenMP (GCC manual, -fopenmp; clang, -fopenmp=libomp)."""
+
+
 def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
     """Compile and link for the target."""
     plain = [guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], "-O2", "-s", *TAKEN_BY_GCC]
@@ -396,7 +400,7 @@ def compiled(guise: dict[str, Any], call: Call, cxx: bool) -> int:
         plain[3] = guise["clang"]  # with a version in the target's name zig writes no assembly
     plain += guise["headers"]
     of_cxx = cxx or any(language == "c++" for _, language in call.sources)
-    if call.links and (of_cxx or any(w.startswith("-l") or ".so" in w for w in call.words)):
+    if call.links and (of_cxx or any(w.startswith(("-l", OPENMP)) or ".so" in w for w in call.words)):
         flags = [w for w in call.flags if not plain_of(w)]
         code = int(part("libraries")["linked"](guise, call, without_system_headers(flags), plain, run, of_cxx))
     else:

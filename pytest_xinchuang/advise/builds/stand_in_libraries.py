@@ -16,8 +16,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 CXX_SYMBOL = ("_Z", "__cxa_", "__gxx_", "_Unwind_", "__dynamic_cast")
+OPENMP_SYMBOLS = ("omp_", "__kmpc_", "GOMP_")
+"""Of the library of OpenMP: its own functions, and those that clang and GCC call (LLVM, openmp/runtime; GCC, libgomp.map)."""
 OF_THE_COMPILER = frozenset(
-    ("c", "m", "pthread", "dl", "rt", "util", "resolv", "crypt", "stdc++", "c++", "gcc", "gcc_s", "atomic")
+    (
+        "c",
+        "m",
+        "pthread",
+        "dl",
+        "rt",
+        "util",
+        "resolv",
+        "crypt",
+        "stdc++",
+        "c++",
+        "gcc",
+        "gcc_s",
+        "atomic",
+        "gomp",
+        "omp",
+    )
 )
 """Libraries that are the target's own, or that a compiler brings."""
 DEEPEST = 4
@@ -80,6 +98,15 @@ def symbols(data: bytes, kind: int, *, defined: bool) -> set[str]:
         return set()
 
 
+def undefined(path: str) -> set[str]:
+    """The symbols that an object needs; none of what is no object."""
+    try:
+        with open(path, "rb") as file:
+            return symbols(file.read(), SYMTAB, defined=False)
+    except OSError:
+        return set()
+
+
 def linked(
     guise: dict[str, Any],
     call: Any,
@@ -107,15 +134,17 @@ def linked(
                 hosts.append(path)
             else:
                 objects.append(name)
+                needed |= undefined(name)
             continue
         objects.append(f"{base}.{index}.o")
         own = [w for w in flags if not w.startswith(("-Wl,", "-l"))]
         code = run([*plain, *own, "-c", "-x", language, name, "-o", objects[-1]])
         if code:
             return code
-        with open(objects[-1], "rb") as file:
-            needed |= symbols(file.read(), SYMTAB, defined=False)
+        needed |= undefined(objects[-1])
     there: set[str] = {s for s in needed if of_cxx and s.startswith(CXX_SYMBOL)}
+    if any(word.startswith(("-fopenmp", "-lgomp", "-lomp")) for word in flags):
+        there |= {s for s in needed if s.startswith(OPENMP_SYMBOLS)}
     if hosts:
         there |= needed & set().union(*(exported(path, directories) for path in hosts))
     with open(f"{base}.s", "wb") as file:
@@ -124,7 +153,11 @@ def linked(
     return run([plain[0], "cc", *plain[2:], *words])
 
 
+_NO_LINK = ("-lstdc++", "-lc++", "-lm", "-lgcc_s", "-lgomp", "-lomp")
+"""What is linked with by other means."""
+
+
 def _left(flags: Iterable[str], directories: Sequence[str]) -> list[str]:
     """The words of a link that are left for the target's linker."""
     links = [w for w in flags if w.startswith(("-l", "-L", "-Wl,", "-pthread", "-static", "-shared", "-fPIC"))]
-    return [w for w in links if w not in ("-lstdc++", "-lc++", "-lm", "-lgcc_s") and not hosts_library(w, directories)]
+    return [w for w in links if w not in _NO_LINK and not hosts_library(w, directories)]

@@ -16,6 +16,8 @@ from pathlib import Path
 from pytest_xinchuang.provision.trees import remove_tree
 
 HOST = Path("/usr/include")
+_OF_GCC = ("lib/gcc", "*-linux-gnu/*/include/omp.h")
+"""Below /usr: the header of a library that comes with GCC, and that compilers for each machine have (GCC, libgomp)."""
 _NEVER = frozenset({"c++", "asm", "asm-generic", "bits", "gnu", "sys", "linux", "python3"})
 """Entries of it that belong to a libc, a kernel or a compiler, beside those whose names zig has."""
 _OF_LINUX = re.compile(r"linux|glibc|musl")
@@ -69,6 +71,10 @@ class HostHeaders:
             for entry in sorted(place.iterdir()):
                 if entry.name not in owned and not entry.name.endswith(("-linux-gnu", "-linux-gnuabi64")):
                     (farm / name / entry.name).symlink_to(entry)
+        place, pattern = _OF_GCC
+        for header in sorted((self._host.parent / place).glob(pattern))[-1:]:
+            if not (farm / "all" / header.name).exists():
+                (farm / "all" / header.name).symlink_to(header)
 
     def stubs(self, names: Iterable[str]) -> tuple[str, ...]:
         """Flags by which empty headers of these names are found, behind all others."""

@@ -53,9 +53,9 @@ def test_what_a_library_defines(hosts: Path) -> None:
         assert libraries.exported(f"{hosts}/{name}", [str(hosts)]) == set(), name
 
 
-def linked(hosts: Path, tmp_path: Path, text: str, *words: str) -> int:
+def linked(hosts: Path, tmp_path: Path, text: str, *words: str, name: str = "conftest.c") -> int:
     (tmp_path / "conftest.c").write_text(text)
-    call = Call(["conftest.c", "-o", "conftest", *words], cxx=False)
+    call = Call([name, "-o", "conftest", *words], cxx=False)
     plain = [find_zig(), "cc", "-target", "aarch64-linux-gnu.2.28"]
     guise = {"libraries": [str(hosts)], "state": str(tmp_path)}
 
@@ -63,6 +63,8 @@ def linked(hosts: Path, tmp_path: Path, text: str, *words: str) -> int:
         assert isinstance(argv, list)
         return subprocess.run(argv, cwd=tmp_path, capture_output=True, check=False).returncode
 
+    if name.endswith(".o"):
+        assert run([*plain, "-c", "conftest.c", "-o", name]) == 0
     return libraries.linked(guise, call, call.flags, plain, run, of_cxx=False)
 
 
@@ -72,6 +74,18 @@ def test_a_trial_is_linked_for_another_machine(hosts: Path, tmp_path: Path, word
     assert linked(hosts, tmp_path, text, word) == 0
     assert (tmp_path / "conftest").read_bytes()[18] == 183, "EM_AARCH64"
     assert linked(hosts, tmp_path, text) != 0, "without the library it is not there"
+
+
+@pytest.mark.parametrize("name", ["conftest.c", "conftest.o"])
+@pytest.mark.parametrize("word", ["-fopenmp", "-fopenmp=libomp", "-lgomp"])
+def test_a_trial_has_the_library_of_openmp_where_it_asks_for_it(
+    hosts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "int omp_get_max_threads(void);\nint main(void) { return omp_get_max_threads(); }\n"
+    assert linked(hosts, tmp_path, text, word, name=name) == 0
+    assert linked(hosts, tmp_path, text, name=name) != 0, "it is not asked for"
+    assert linked(hosts, tmp_path, text.replace("omp_get", "nothing_get"), word, name=name) != 0
 
 
 def test_what_the_library_has_not_is_not_there(hosts: Path, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from pytest_xinchuang.advise.c.host import HostHeaders
 
 
@@ -29,6 +31,21 @@ def test_libraries_are_shown_and_what_a_libc_of_linux_has_is_not(tmp_path: Path)
     assert sorted(p.name for p in shown.iterdir()) == ["png", "zlib.h"]
     assert [p.name for p in of_machine.iterdir()] == ["ffi.h"]
     assert HostHeaders(scratch, lib, host).words() == words, "another survey of the same run finds them made"
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_header_of_openmp_comes_with_gcc(tmp_path: Path, own: bool) -> None:
+    host, scratch = tmp_path / "include", tmp_path / "scratch"
+    newest = tmp_path / "lib/gcc/x86_64-linux-gnu/14/include"
+    for place in (tmp_path / "lib/gcc/x86_64-linux-gnu/12/include", newest, host, scratch):
+        place.mkdir(parents=True)
+    for name in ("omp.h", "immintrin.h"):
+        (newest / name).write_text("newest")
+    if own:
+        (host / "omp.h").write_text("a library's own")
+    shown = Path(HostHeaders(scratch, tmp_path / "lib-of-zig", host).words()[1])
+    assert [p.name for p in shown.iterdir()] == ["omp.h"]
+    assert (shown / "omp.h").read_text() == ("a library's own" if own else "newest")
 
 
 def test_builds_that_are_opened_side_by_side_see_all_of_them(tmp_path: Path) -> None:
