@@ -40,7 +40,7 @@ NAMED = (
 
 SEED = 20261130
 RANDOM = 12
-"""So many at random, and three times as many that are x86's by their maintainers' word: some of them build elsewhere all the same."""
+"""So many at random, and at most three times as many that are x86's by their maintainers' word: some build elsewhere."""
 LEAST, MOST = 3_000, 1_500_000
 """Bytes of a source archive that is chosen at random."""
 

@@ -71,8 +71,8 @@ class HostHeaders:
             for entry in sorted(place.iterdir()):
                 if entry.name not in owned and not entry.name.endswith(("-linux-gnu", "-linux-gnuabi64")):
                     (farm / name / entry.name).symlink_to(entry)
-        place, pattern = _OF_GCC
-        for header in sorted((self._host.parent / place).glob(pattern))[-1:]:
+        below, pattern = _OF_GCC
+        for header in sorted((self._host.parent / below).glob(pattern))[-1:]:
             if not (farm / "all" / header.name).exists():
                 (farm / "all" / header.name).symlink_to(header)
 

@@ -149,7 +149,8 @@ class Tracer:
         # The emulator is loaded anywhere, by whole pages.
         known = self._places.get(call, at & 0xFFF) == at & 0xFFF
         if call == _WRITE[_MACHINE]:
-            value, error, flags = *(self._written(cookie, thread, first, second, third) if known else (0, -errno.EBADF)), 0
+            written = self._written(cookie, thread, first, second, third) if known else (0, -errno.EBADF)
+            value, error, flags = *written, 0
         elif known:
             value, error, flags = self._open(thread, second)
         else:
