@@ -25,7 +25,7 @@ class Standing(StrEnum):
 
 OF_WHAT_IT_DOES = frozenset(
     {"XC-ADV-020", "XC-ADV-022", "XC-ADV-023", "XC-ADV-030", "XC-ADV-031", "XC-ADV-032", "XC-ADV-033", "XC-ADV-034",
-     "XC-ADV-035", "XC-ADV-036", "XC-ADV-037"}
+     "XC-ADV-035", "XC-ADV-036", "XC-ADV-037", "XC-ADV-038"}
 )  # fmt: skip
 """Codes of findings about what compiled code does: they stop no build (their level is above L1)."""
 

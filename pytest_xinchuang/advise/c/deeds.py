@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_xinchuang.advise.c import hazards, hollow, link, signs, warned, whole
+from pytest_xinchuang.advise.c import cache_lines, hazards, hollow, link, signs, warned, whole
 from pytest_xinchuang.advise.c.compiler import Compilers, Question
 from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.emulated import Emulated
@@ -105,6 +105,10 @@ class Deeds:
                 told.hazard(hazard)
         for hazard in hazards.publications(accesses):
             told.hazard(hazard)
+        if any(_line_of(platform) for platform in platforms):
+            read = list(zip(here[: len(written)], self.words(written), strict=True))
+            for hazard in cache_lines.sizes(self.compilers, read, machine=own):
+                told.hazard(hazard)
         for found in hollow.empties(pairs, empty):
             told.add(_hollow(found))
         self._link(units, pairs, here, platforms, said)
@@ -219,9 +223,10 @@ class _Told:
                 self._found[key] = replace(finding, platform=platform.id)
 
     def hazard(self, hazard: hazards.Hazard) -> None:
-        """A hazard, for those that it is one of: a platform's pages may be of the size that the code takes them for."""
+        """A hazard, for those that it is one of: a platform's pages or lines may be as long as the code takes them for."""
         for platform in self.platforms:
-            if not hazard.pages or platform.page_size is None or platform.page_size.value != hazard.pages:
+            paged = hazard.pages and platform.page_size is not None and platform.page_size.value == hazard.pages
+            if not paged and not (hazard.line and hazard.line >= _line_of(platform)):
                 self.add(_hazard(hazard, platform), [platform])
 
     def findings(self) -> list[Finding]:
@@ -349,6 +354,12 @@ def _warning(warning: warned.Warned) -> Finding:
     return Finding(warning.code, warning.certainty, warning.place, "", params=params, evidence=evidence)
 
 
+def _line_of(platform: Platform) -> int:
+    """Bytes of the longest line of its caches; 0 where that is not known."""
+    line = platform.cpu.cache_line
+    return (line.value or 0) if line is not None else 0
+
+
 def _hazard(hazard: hazards.Hazard, platform: Platform) -> Finding:
     pages = platform.page_size.value if platform.page_size is not None else None
     return Finding(
@@ -356,6 +367,11 @@ def _hazard(hazard: hazards.Hazard, platform: Platform) -> Finding:
         hazard.certainty,
         hazard.place,
         platform.id,
-        params={"name": hazard.name, "what": hazard.what, "pages": str(pages or "?")},
+        params={
+            "name": hazard.name,
+            "what": hazard.what,
+            "pages": str(pages or "?"),
+            "line": str(_line_of(platform) or "?"),
+        },
         evidence=dict(hazard.evidence),
     )

@@ -33,6 +33,7 @@ class Hazard:
 
     Attributes:
         pages: for page sizes: what the code takes for the size of a page; it is right where that is the platform's.
+        line: for cache lines: what the code takes for the length of one; it is too short where the platform has longer ones.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Hazard:
     name: str
     what: str
     pages: int = 0
+    line: int = 0
     evidence: Mapping[str, str] = field(default_factory=dict)
 
 

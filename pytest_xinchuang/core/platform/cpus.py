@@ -113,6 +113,9 @@ class Cpu(FrozenData):
     twins: tuple[Name, ...] = Field(
         default=(), description="CPUs of the same core that /proc/cpuinfo does not tell from this one"
     )
+    cache_line: Fact[int] | None = Field(
+        default=None, description="bytes of the longest line of its caches, where its maker tells it"
+    )
     emulation: Emulation
     go_env: Fact[dict[str, str]] = Field(description="GOARM64, GOAMD64: the highest level that the CPU runs")
     c_flags: Fact[tuple[str, ...]] = Field(description="flags for the C compiler that are safe on the CPU")
