@@ -56,6 +56,10 @@ when code is made, and not by -fsyntax-only."""
 OPTIMISED = ("-O2", *CHECK[1:])
 """The same with the optimisation that most builds have."""
 
+OF_THE_BACK_END = (" asm ", "llvm.read_register", "llvm.write_register", "musttail call")
+"""Words of IR that may be refused when an object is made of it: assembler's statements, variables in registers, calls that must
+not grow the stack (LLVM Language Reference). All else clang refuses before, and making an object takes a third of the time."""
+
 HOST = tuple(Path(name) for name in ("/usr", "/bin", "/lib", "/lib64"))
 """Where Python, and the headers of this host, find what they need."""
 
@@ -207,6 +211,8 @@ class Compilers:
                     "argv": [*argv, *rules, "-o", result],
                     "said": str(out / f"{index}.said"),
                     "then": self._object(argv, result) if question.make else [],
+                    "wrote": result,
+                    "where": OF_THE_BACK_END,
                 }
             )
         seconds = self.work.budget.within(MOST_S)

@@ -1,11 +1,12 @@
 """Runs many compilers side by side, behind the wall that was built around this program.
 
 Started as ``python -I -S worker.py ORDERS``: a file of JSON, ``{"jobs": N, "seconds": S, "each_s": S, "tasks": [{"cwd": DIR,
-"argv": [...], "said": FILE, "then": [...]}, ...]}``. What a compiler prints goes into its file ``said``, with a bound. Where
-it succeeds the command ``then`` follows, if there is one, and nothing of what that prints is kept. How each one ended is told,
-a line of JSON for each: ``[index, code, code of then]`` with the signal's number below zero, null for one that did not end in
-time or was not started. Tasks that were not begun when the time was over have no line. It uses the standard library alone, and
-imports nothing of this package.
+"argv": [...], "said": FILE, "then": [...], "wrote": FILE, "where": [...]}, ...]}``. What a compiler prints goes into its file
+``said``, with a bound. Where it succeeds the command ``then`` follows, if there is one, and nothing of what that prints is
+kept; it counts as done where what the compiler ``wrote`` has none of the words ``where``. How each one ended is told, a line
+of JSON for each: ``[index, code, code of then]`` with the signal's number below zero, null for one that did not end in time or
+was not started. Tasks that were not begun when the time was over have no line. It uses the standard library alone, and imports
+nothing of this package.
 """
 
 from __future__ import annotations
@@ -54,6 +55,13 @@ def shorten(path: str) -> None:
         os.truncate(path, MOST_SAID)
 
 
+def has_one(path: str, words: list[str]) -> bool:
+    """Whether a file has one of some words."""
+    with open(path, "rb") as file:
+        data = file.read()
+    return any(word.encode() in data for word in words)
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End a compiler and what it has started."""
     try:
@@ -87,6 +95,9 @@ class Running:
         if len(self.codes) == 1:
             shorten(self.task["said"])
             if code == 0 and self.task.get("then") and not late:
+                if not has_one(self.task["wrote"], self.task["where"]):
+                    self.codes.append(0)
+                    return True
                 self.process = begin(self.task["then"], self.task["cwd"], os.devnull)
                 return False
         return True

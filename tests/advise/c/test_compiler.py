@@ -128,3 +128,40 @@ def test_one_compilation_tells_whether_it_compiles_and_what_it_does(
     assert asm.ok and b"cpuid" in asm.output
     assert plain.ok and [d.option for d in plain.diagnostics] == ["-Wint-conversion"]
     assert not twice.ok
+
+
+OF_BACK_ENDS = {
+    "a statement": 'void f(void) {{\n __asm__ volatile("{}"); }}\n',
+    "of a file": '\n__asm__("{}");\n',
+    "a function of it alone": '__attribute__((naked)) void f(void) {{\n __asm__("{}\\n"); }}\n',
+}
+
+
+@pytest.mark.parametrize("text", OF_BACK_ENDS.values(), ids=OF_BACK_ENDS)
+def test_what_is_refused_when_an_object_is_made(tmp_path: Path, text: str) -> None:
+    tree = tree_of(tmp_path / "tree", {"bad.c": text.format("pause"), "good.c": text.format("nop")})
+    amd64, *others = check(tree, tmp_path)
+    assert [a.ok for a in amd64] == [True, True]
+    for bad, good in others:
+        assert good.ok and not bad.ok and bad.diagnostics[0].stops
+
+
+def test_a_variable_in_a_register_of_another_machine(tmp_path: Path) -> None:
+    tree = tree_of(
+        tmp_path / "tree",
+        {"bad.c": 'register unsigned long sp __asm__("rsp");\nunsigned long f(void) { return sp; }\n'},
+    )
+    amd64, *others = check(tree, tmp_path)
+    assert amd64[0].ok and not any(answer.ok for (answer,) in others)
+
+
+def test_no_object_is_made_where_none_can_be_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would break any object shows whether one was made."""
+    monkeypatch.setattr(Compilers, "_object", lambda _self, argv, _written: [argv[0], "clang", "--no-such-option"])
+    tree = tree_of(
+        tmp_path / "tree", {"asm.c": 'void f(void) { __asm__("nop"); }\n', "plain.c": "int g(void) { return 1; }\n"}
+    )
+    work = work_of(tmp_path)
+    compilers = Compilers(tree, work)
+    asked = [whole._question(compilers, Wanted(unit, work.baseline, machine=True)) for unit in units_of(tree)]
+    assert [answer.made for answer in compilers.ask(asked)] == [False, True]
