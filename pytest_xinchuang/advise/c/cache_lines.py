@@ -12,11 +12,12 @@ from pytest_xinchuang.core.finding import Certainty
 
 CACHE_LINE = "XC-ADV-038"
 
-_NAME = r"\w*(?:cache_?line|cacheln|false_?sharing|destructive_interference|(?:smp|l1)_?cache_?(?:bytes|size|align))\w*"
+_WORDS = r"(?:cache_?line|cacheln|false_?sharing|destructive_interference|(?:smp|l1)_?cache_?(?:bytes|size|align))"
+_NAME = rf"\w*{_WORDS}\w*"
 _NUMBER = r"\(*\s*(?:(?P<number>0[xX][0-9a-fA-F]+|\d+)[uUlLzZ]*|1[uUlL]*\s*<<\s*(?P<shift>\d+))\s*\)*"
 _DEFINED = re.compile(rf"#define (?P<name>{_NAME}) {_NUMBER}\s*$", re.IGNORECASE)
 _DECLARED = re.compile(rf"(?<![\w.>])(?P<name>{_NAME})\s*(?:=|\{{)\s*{_NUMBER}\s*(?=[;,}}]|$)", re.IGNORECASE)
-_NAMED = re.compile(_NAME, re.IGNORECASE)
+_NAMED = re.compile(_WORDS, re.IGNORECASE)
 _MARKER = re.compile(r'# (?P<line>\d+) "(?P<file>(?:[^"\\]|\\.)*)"')
 """Where the preprocessor is now (GCC, the C Preprocessor, Preprocessor Output)."""
 
