@@ -196,11 +196,7 @@ class Compilers:
         tasks = []
         for index, (question, argv) in enumerate(asked):
             result = str(out / f"{index}.out") if question.output else "/dev/null"
-            rules = (
-                []
-                if question.unit.language is Language.ASSEMBLER
-                else ["-MD", "-MF", str(out / f"{index}.d"), "-MT", "x"]
-            )
+            rules = [] if question.unit.language is Language.ASSEMBLER else _told_to_tell(out, index)
             tasks.append(
                 {
                     "cwd": str(self.directory(question.unit)),
@@ -269,8 +265,7 @@ class Compilers:
             if not result.is_file() or result.stat().st_size > LARGEST_OUTPUT:
                 return Answer(unit, triple, ok=False, lost=_("what clang wrote is missing or too large"))
             output = result.read_bytes()
-        rules = out / f"{index}.d"
-        read = [self._named(name, unit) for name in named_in(_text(rules))] if rules.is_file() else []
+        read = [self._named(name, unit) for name in _read(out, index)]
         own = f"{self.targets.lib}/"
         read = [
             unit.source,
@@ -305,6 +300,21 @@ def _distinct(said: Iterable[Diagnostic], lib: str) -> tuple[Diagnostic, ...]:
             known.add(way)
         found.append(diagnostic)
     return tuple(found)
+
+
+def _told_to_tell(out: Path, index: int) -> list[str]:
+    """The flags with which clang writes down which files it reads.
+
+    A rule for make is not written where a header is missing (clang, lib/Frontend/DependencyFile.cpp); the list of headers is.
+    """
+    listed = ("-header-include-file", str(out / f"{index}.h"), "-sys-header-deps")
+    return ["-MD", "-MF", str(out / f"{index}.d"), "-MT", "x", *(w for word in listed for w in ("-Xclang", word))]
+
+
+def _read(out: Path, index: int) -> list[str]:
+    """The files that clang wrote down, as it names them."""
+    rules = out / f"{index}.d"
+    return named_in(_text(rules)) if rules.is_file() else _text(out / f"{index}.h").splitlines()
 
 
 def _text(path: Path) -> str:
