@@ -35,6 +35,8 @@ ASKED = frozenset(
 )
 """Kinds that are a compiler's own: what headers, libraries and ``#error`` decide is the same for each."""
 
+_CALLED = frozenset({Kind.BUILTIN, Kind.INTRINSICS})
+
 MOST = 30
 """Causes that it is asked about: each takes a compilation."""
 
@@ -86,7 +88,10 @@ def _opinion(compilers: Compilers, one: Failing, gcc: str, *, machine: bool) -> 
         at = meaning.index("-ivfsoverlay")
         del meaning[at : at + 2]
     words = [*meaning, *(own.machine if machine else ()), *one.words]
-    argv = [program, "-O0", "-c", "-w", *words, "-x", unit.language.value, compilers.source(unit), "-o", "/dev/null"]
+    # With -w it would take what it refuses as a pedantic error, as what is narrowed (GCC manual, -Wnarrowing).
+    # In C it takes a builtin that it does not know for a function that is declared nowhere.
+    strict = ["-Werror=implicit-function-declaration"] if one.cause.kind in _CALLED else []
+    argv = [program, "-O0", "-c", *words, *strict, "-x", unit.language.value, compilers.source(unit), "-o", "/dev/null"]
     work = compilers.work
     here = work.scratch / "gcc"
     tmp, jail = here / "tmp", here / "jail"

@@ -11,7 +11,7 @@ from pytest_xinchuang.advise.c import gcc
 from pytest_xinchuang.advise.c.causes import Cause, Failing, Kind
 from pytest_xinchuang.advise.c.compiler import Compilers
 from pytest_xinchuang.advise.c.diagnostics import Place
-from pytest_xinchuang.advise.c.units import Language, Unit
+from pytest_xinchuang.advise.c.units import Unit, language_of
 from pytest_xinchuang.advise.triple import triple_of
 from pytest_xinchuang.core.finding import Finding
 from tests.advise.c.test_survey import survey
@@ -67,10 +67,28 @@ def test_where_gcc_stumbles_over_something_else_clang_decides(tmp_path: Path) ->
     assert _asked(tmp_path, "#include <no/such.h>" + BUILTIN) is None
 
 
-def _asked(tmp_path: Path, text: str) -> gcc.Opinion | None:
-    tree = tree_of(tmp_path / "tree", {"gcc.cc": text})
+@pytest.mark.usefixtures("hosts")
+@pytest.mark.parametrize(
+    ("kind", "name", "text", "takes"),
+    [
+        (Kind.BUILTIN, "gcc.c", BUILTIN, False),
+        (Kind.BUILTIN, "gcc.c", "\nint f(int a) { return __builtin_popcount(a); }\n", True),
+        (Kind.NARROWING, "gcc.cc", "\nunsigned char t[] = {-1};\n", False),
+        (Kind.NARROWING, "gcc.cc", "\nvoid f(int a) { unsigned char t[] = {a}; (void)t; }\n", True),
+    ],
+)
+def test_what_gcc_only_warns_of_in_other_places(kind: Kind, name: str, text: str, takes: bool, tmp_path: Path) -> None:
+    """An unknown builtin is a function that is declared nowhere, in C; what is constant and narrowed is a pedantic error."""
+    opinion = _asked(tmp_path, text, kind, name)
+    assert opinion is not None and opinion.takes is takes
+
+
+def _asked(tmp_path: Path, text: str, kind: Kind = Kind.BUILTIN, name: str = "gcc.cc") -> gcc.Opinion | None:
+    tree = tree_of(tmp_path / "tree", {name: text})
     work = work_of(tmp_path)
-    cause = Cause(Kind.BUILTIN, Place("gcc.cc", 2), "__builtin_aarch64_nosuch", "")
-    one = Failing(cause, Unit("gcc.cc", "", (), Language.CXX), ())
+    cause = Cause(kind, Place(name, 2), "__builtin_aarch64_nosuch", "")
+    language = language_of(name)
+    assert language is not None
+    one = Failing(cause, Unit(name, "", (), language), ())
     (opinion,) = gcc.opinions(Compilers(tree, work), [one], triple_of(work.platforms[0]), machine=False)
     return opinion
