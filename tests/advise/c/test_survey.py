@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.advise.c import gcc
 from pytest_xinchuang.advise.c.survey import CSurvey
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.core.advice import Surveyed
@@ -15,6 +16,13 @@ from pytest_xinchuang.core.finding import Certainty
 from tests.advise.c.trees import ARM, LOONG, X86, platforms, tree_of, work_of
 
 pytestmark = pytest.mark.tools
+
+
+@pytest.fixture(autouse=True)
+def no_gcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What clang says is asked here, whether this machine has a GCC for the platform or not."""
+    monkeypatch.setattr(gcc, "gnu_compiler", lambda _architecture: None)
+
 
 Said = dict[str, list[tuple[str, str, str]]]
 
@@ -324,3 +332,40 @@ def test_hostile_sources_are_no_traceback(tmp_path: Path) -> None:
     told, said = survey(tree_of(tmp_path / "tree", files), tmp_path, ARM)
     (part,) = next(iter(said.parts.values()))
     assert told[ARM] == [] and (part.judged, part.total) == (3, 5)
+
+
+def test_what_another_assembler_defines_is_not_judged(tmp_path: Path) -> None:
+    """A program that needs it is never said to build; a build of the platform's own knows whether it is needed."""
+    files = {"x86/f.asm": "global f\nf: ret\n", "m.c": "int f(void);\nint main(void) { return f(); }\n"}
+    told, said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == {ARM: [], LOONG: []}
+    for parts in said.parts.values():
+        (part,) = parts
+        assert (part.judged, part.total, part.whole) == (1, 2, False) and "NASM" in part.why[0][0].render("en")
+
+
+def test_a_source_that_only_others_include_is_told_where_there_is_no_other(tmp_path: Path) -> None:
+    _told, said = survey(tree_of(tmp_path / "tree", {"a.c": '#include "a.c"\nint a;\n'}), tmp_path, ARM)
+    (((part,)),) = said.parts.values()
+    assert (part.judged, part.total) == (0, 1) and "included by another" in part.why[0][0].render("en")
+
+
+@pytest.mark.parametrize(("database", "guessed"), [('[{"directory":', True), ("", False)])
+def test_commands_that_cannot_be_read_leave_a_guess(database: str, guessed: bool, tmp_path: Path) -> None:
+    files = {"a.c": "int a;\n"} | ({"compile_commands.json": database} if database else {})
+    _told, said = survey(tree_of(tmp_path / "tree", files), tmp_path, ARM)
+    (((part,)),) = said.parts.values()
+    assert (part.judged, part.total, part.guessed, part.whole) == (1, 1, guessed, not guessed)
+
+
+def test_a_name_in_chinese_is_the_name_of_a_source(tmp_path: Path) -> None:
+    """Code is made of the function, as the IR says under the name of the file, each of whose bytes it escapes."""
+    files = {"源 码/时钟.c": 'int main(void) {\n  __asm__("cpuid" ::: "eax", "ebx", "ecx", "edx");\n  return 0;\n}\n'}
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == both("XC-ADV-003", "源 码/时钟.c:2")
+
+
+def test_a_register_of_x86_as_a_global_variable(tmp_path: Path) -> None:
+    files = {"a.c": 'register unsigned long top __asm__("rsp");\nunsigned long f(void) { return top; }\n'}
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == both("XC-ADV-003", "a.c:1")
