@@ -45,9 +45,11 @@ WARNED = (
     "-Wno-error=implicit-function-declaration",
     "-Wc++11-narrowing",
     "-Wno-error=c++11-narrowing",
+    "-Wignored-attributes",
 )
 """Two of clang's errors are warnings here, for GCC does not always share them: a function that is not declared (before GCC 14
-the linker decides), what is narrowed in braces (GCC refuses constants alone)."""
+the linker decides), what is narrowed in braces (GCC refuses constants alone). What clang passes over in attributes
+(``target("avx2")``) GCC may refuse."""
 
 CHECK = ("-O0", "-c", *WARNED)
 """Whole compilation without optimisation: what an assembler's statement says, and which features an intrinsic needs, is checked

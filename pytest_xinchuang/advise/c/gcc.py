@@ -40,14 +40,18 @@ _CALLED = frozenset({Kind.BUILTIN, Kind.INTRINSICS})
 MOST = 30
 """Causes that it is asked about: each takes a compilation."""
 
-_TYPED_OTHERWISE = re.compile(r"conflicting types for '(__\w+)'|definition of builtin function '(__\w+)'")
-"""Clang's words where a source declares one of the compiler's own library functions, as ``__clear_cache`` is on ARM64. GCC
-warns of it at most (GCC manual, -Wbuiltin-declaration-mismatch)."""
+_ITS_OWN = re.compile(
+    r"conflicting types for '__\w+'|definition of builtin function '__\w+'|"
+    r"in the 'target(?:_clones)?' attribute string|function multiversioning is not supported"
+)
+"""Clang's words where a source declares one of the compiler's own library functions, as ``__clear_cache`` is on ARM64: GCC
+warns of it at most (GCC manual, -Wbuiltin-declaration-mismatch). And where a function is for a CPU that the target has not:
+clang passes over it or refuses it, and each GCC does as it does."""
 
 
 def of_clang_alone(cause: Cause) -> bool:
     """Whether it is an error of clang's own, by its words."""
-    return cause.kind is Kind.OTHER and _TYPED_OTHERWISE.search(cause.text) is not None
+    return cause.kind is Kind.OTHER and _ITS_OWN.search(cause.text) is not None
 
 
 @dataclass(frozen=True)

@@ -283,6 +283,16 @@ class Module:
         left.append(text[at : end if end >= 0 else len(text)])
         return "".join(left)
 
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """Structures by their names, each with the text of its members."""
+        return dict(re.findall(r"^(%[\w.$:]+) = type ([^\n]+)", self.text, re.M))
+
+    def type_of(self, variable: str) -> str:
+        """The type of a global variable with all that stands behind it; "" for one that is not defined here."""
+        found = re.search(rf"^@{re.escape(variable)} = (?:[a-z_() ]+ )?(?:global|constant) ([^\n]*)", self.text, re.M)
+        return found[1] if found else ""
+
     @property
     def registers(self) -> frozenset[str]:
         """The registers that code reads or writes as global variables (Clang manual, Global Register Variables)."""

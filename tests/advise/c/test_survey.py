@@ -369,3 +369,33 @@ def test_a_register_of_x86_as_a_global_variable(tmp_path: Path) -> None:
     files = {"a.c": 'register unsigned long top __asm__("rsp");\nunsigned long f(void) { return top; }\n'}
     told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path)
     assert told == both("XC-ADV-003", "a.c:1")
+
+
+HEADER = "#if {}\n#include <immintrin.h>\n#endif\nint main(void) {{ return 0; }}\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "certainty"),
+    [
+        ("__has_include(<immintrin.h>) /* as GCC */", Certainty.UNDECIDED),
+        ("defined(NOTHING) || !defined(__arm__)", Certainty.CERTAIN),
+        ("__has_include(<stdio.h>)", Certainty.CERTAIN),
+    ],
+)
+def test_a_header_that_is_asked_for_is_found_by_clang_alone(
+    condition: str, certainty: Certainty, tmp_path: Path
+) -> None:
+    told, _said = survey(tree_of(tmp_path / "tree", {"a.c": HEADER.format(condition)}), tmp_path)
+    assert told == both("XC-ADV-002", "a.c:2", certainty)
+
+
+def test_a_function_for_another_cpu_is_gccs_to_judge(tmp_path: Path) -> None:
+    """Clang passes over the attribute, or refuses it; what GCC does depends on its version."""
+    clones = '__attribute__((target_clones("avx2", "default")))\nint f(int a) { return a + 1; }\n'
+    files = {
+        "a.c": '__attribute__((target("avx2"))) int f(int a) { return a + 1; }\n',
+        "b.c": clones,
+        "c.c": f"#ifdef __x86_64__\n{clones}#endif\nint g;\n",
+    }
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path, LOONG)
+    assert told[LOONG] == [("XC-ADV-001", "undecided", "a.c:1"), ("XC-ADV-001", "undecided", "b.c:2")]
