@@ -193,6 +193,8 @@ class Reader:
             if text.included(place.line):
                 return Kind.HEADER, text.included(place.line)
             return (Kind.ERROR if text.is_error(place.line) else Kind.ASSEMBLER), ""
+        if diagnostic.place.file == "<inline asm>":
+            return Kind.ASSEMBLY, ""  # it stands outside of functions: what is within them has its place
         if text.includes(place.line):
             header = text.included(place.line)
             foreign = diagnostic.place.file.startswith(self._own) or header_of(header) is not None

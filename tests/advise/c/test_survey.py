@@ -399,3 +399,11 @@ def test_a_function_for_another_cpu_is_gccs_to_judge(tmp_path: Path) -> None:
     }
     told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path, LOONG)
     assert told[LOONG] == [("XC-ADV-001", "undecided", "a.c:1"), ("XC-ADV-001", "undecided", "b.c:2")]
+
+
+def test_assembler_outside_of_functions(tmp_path: Path) -> None:
+    """Clang names no line of it."""
+    text = '__asm__(".globl now\\nnow: rdtsc\\n ret\\n");\n'
+    files = {"a.c": f"int a;\n{text}", "b.c": f"#ifdef __x86_64__\n{text.replace('now', 'then')}#endif\nint b;\n"}
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == both("XC-ADV-003", "a.c")
