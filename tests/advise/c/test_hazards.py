@@ -282,3 +282,30 @@ def test_arguments_that_are_read_on(tmp_path: Path) -> None:
         "7",
         "guarded?",
     }
+
+
+def test_an_instruction_by_its_bytes_is_another_one_elsewhere(tmp_path: Path) -> None:
+    """Every assembler takes the bytes of rdtsc, in a function that is called everywhere."""
+    source = """\
+static inline void tick(void) {
+  __asm__ volatile(".byte 0x0f, 0x31" ::: "memory");
+}
+int main(void) {
+  tick();
+  return 0;
+}
+"""
+    assert told(surveyed(tmp_path, {"t.c": source})) == both("XC-ADV-003", "guarded?", "t.c:2")
+    for number, twin in enumerate(
+        (
+            source.replace("__asm__", "\n#ifdef __x86_64__\n  __asm__").replace(
+                ";\n}\nint", ';\n#else\n  __asm__ volatile("nop");\n#endif\n}\nint'
+            ),
+            source.replace('".byte 0x0f, 0x31"', '"1: nop\\n.pushsection .note.x\\n.byte 1\\n.popsection"'),
+            source.replace('".byte 0x0f, 0x31"', '""'),
+        )
+    ):
+        (tmp_path / str(number)).mkdir()
+        assert not any(
+            code == "XC-ADV-003" for _p, code, _c, _o in told(surveyed(tmp_path / str(number), {"t.c": twin}))
+        ), twin
