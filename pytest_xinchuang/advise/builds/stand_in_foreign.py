@@ -33,7 +33,8 @@ def machines(path: str) -> set[int]:
             head = file.read(HEAD)
             if head[:8] != b"!<arch>\n":
                 return {machine(head)} - {0}
-            found, at = set(), 8
+            found: set[int] = set()
+            at = 8
             while True:
                 file.seek(at)
                 member = file.read(MEMBER + HEAD)
