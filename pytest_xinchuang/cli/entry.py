@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.language = language
         with Context(options, language) as context, _logging(options.verbose, words):
             context.obey_platforms_file()
-            code: int = options.run(context)
+            code: int = options.handler(context)
         sys.stdout.flush()  # here, while a full disk can still be told
         return int(code)
     except UsageError as error:

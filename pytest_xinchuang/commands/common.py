@@ -40,7 +40,7 @@ class Commands:
         """
 
         def filled(parser: XcParser) -> None:
-            parser.set_defaults(run=run, parser=parser)
+            parser.set_defaults(handler=run, parser=parser)
             if fill is not None:
                 fill(parser)
             _add_shared(parser)
@@ -59,7 +59,7 @@ class Commands:
         """
 
         def filled(parser: XcParser) -> None:
-            parser.set_defaults(run=show_help, parser=parser)
+            parser.set_defaults(handler=show_help, parser=parser)
             parser.default_command = default
             fill(Commands(parser))
             _add_shared(parser)
@@ -77,7 +77,7 @@ def top(prog: str, description: Message, version: str, language: str) -> Command
     """The commands of ``xc`` itself, none so far."""
     parser = XcParser(prog=prog, description=description, speech=Speech(language), fill=_add_shared)
     parser.add_argument("--version", action="version", version=version, help=_("show the version and exit"))
-    parser.set_defaults(run=show_help, parser=parser, language=None, platforms_file=None, verbose=0, debug=False)
+    parser.set_defaults(handler=show_help, parser=parser, language=None, platforms_file=None, verbose=0, debug=False)
     return Commands(parser)
 
 

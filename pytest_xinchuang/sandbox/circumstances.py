@@ -73,8 +73,15 @@ def identity_of(platform: Platform, stand_in: bool) -> dict[str, str]:
     release = platform.system.os_release.value
     if release is not None and stand_in:
         files["/etc/os-release"] = files["/usr/lib/os-release"] = release
-    block = platform.cpu.cpuinfo.value
-    if block is not None:
-        block = block.replace("{features}", " ".join(platform.cpu.features.value or ()))
-        files["/proc/cpuinfo"] = "".join(f"processor\t: {n}\n{block}\n\n" for n in range(2))
+    if text := cpuinfo_of(platform):
+        files["/proc/cpuinfo"] = text
     return files
+
+
+def cpuinfo_of(platform: Platform) -> str:
+    """What ``/proc/cpuinfo`` says on a platform, of two processors; "" where it is not known."""
+    block = platform.cpu.cpuinfo.value
+    if block is None:
+        return ""
+    block = block.replace("{features}", " ".join(platform.cpu.features.value or ()))
+    return "".join(f"processor\t: {n}\n{block}\n\n" for n in range(2))

@@ -43,11 +43,13 @@ class Sights:
         read: files and directories, read-only.
         written: directories that it may write to.
         layers: a directory that it may seem to write to -> where that is kept instead.
+        instead: a file of ``/proc`` -> what is shown in its place, behind namespaces; Landlock bars such a file.
     """
 
     read: tuple[Path, ...]
     written: tuple[Path, ...]
     layers: Mapping[Path, Path] = field(default_factory=dict)
+    instead: Mapping[Path, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Jail:
             "read": [str(path) for path in dict.fromkeys(sights.read)],
             "write": [str(path) for path in sights.written],
             "layers": {str(path): str(above) for path, above in sights.layers.items()},
+            "instead": {str(path): str(shown) for path, shown in sights.instead.items()},
             "cwd": str(cwd),
             "argv": list(argv),
         }

@@ -131,6 +131,8 @@ def namespaces(orders: dict[str, Any]) -> None:
     for name in ("null", "zero", "random", "urandom"):
         show(f"/dev/{name}", root, writable=True)
     mount("/proc", "proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for path, shown in orders["instead"].items():
+        mount(path, shown, f"{root}{path}", "", MS_BIND)
     os.chdir(root)
     call("pivot_root", libc.syscall(PIVOT_ROOT[os.uname().machine], b".", b"old"))
     call("umount2", libc.umount2(b"/old", MNT_DETACH))

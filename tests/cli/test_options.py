@@ -68,7 +68,7 @@ def parse(*words: str) -> argparse.Namespace:
 
 
 def values(*words: str) -> dict[str, Any]:
-    return {k: v for k, v in vars(parse(*words)).items() if k not in ("run", "parser")}
+    return {k: v for k, v in vars(parse(*words)).items() if k not in ("handler", "parser")}
 
 
 def parsers(language: str = "en") -> dict[str, XcParser]:
@@ -93,6 +93,19 @@ def test_a_command_has_the_options_that_it_shares(command: str) -> None:
         places = [own[:at] + shared + own[at:] + words for at in range(len(own) + 1)] + [own + words + shared]
         assert [getattr(parse(*place), name) for place in places] == [shared[-1] if shared[1:] else 1] * len(places)
     assert values(*own, *words)["language"] is None and values(*own, *words)["platforms_file"] is None
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_has_the_name_under_which_a_command_keeps_what_it_runs(command: str) -> None:
+    own = [*command.split(), *COMMANDS[command][0]]
+    handler = parse(*own).handler
+    assert callable(handler) and not any(callable(value) for value in values(*own).values())
+    flags = [a.option_strings[-1] for a in parsers()[command]._actions if isinstance(a, argparse._StoreTrueAction)]
+    assert all(parse(*own, flag).handler is handler for flag in flags)
+
+
+def test_programs_of_a_tree_are_run_where_that_is_asked_for() -> None:
+    assert parse("advise", ".").run is False and parse("advise", ".", "--run").run is True
 
 
 OLDER = [

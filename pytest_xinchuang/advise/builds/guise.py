@@ -14,6 +14,7 @@ from pathlib import Path
 from pytest_xinchuang.advise.triple import Triple
 from pytest_xinchuang.core.platform import Platform
 from pytest_xinchuang.inspect.elf import version_key
+from pytest_xinchuang.sandbox.circumstances import cpuinfo_of
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 SYSTEM_PROGRAMS = (Path("/usr/bin"), Path("/bin"), Path("/usr/local/bin"))
@@ -47,6 +48,7 @@ class Guise:
     Attributes:
         kernel: what ``uname -r`` prints.
         page: bytes of a page; 0: the host's.
+        cpuinfo: what ``/proc/cpuinfo`` says; "": what the host's does.
         foreign: it is no x86-64, so that tool chains for x86-64 under their own names are not there.
     """
 
@@ -55,6 +57,15 @@ class Guise:
     deb: str
     rpm: str
     page: int = 0
+    cpuinfo: str = ""
+
+    @property
+    def python(self) -> str:
+        """What has Python answer as the machine (Python library, site: sitecustomize)."""
+        return (
+            "import os\n_real = os.uname()\n"
+            f"os.uname = lambda: os.uname_result((_real[0], _real[1], {self.kernel!r}, _real[3], {self.uname!r}))\n"
+        )
 
     @property
     def uname(self) -> str:
@@ -67,7 +78,7 @@ class Guise:
     @property
     def key(self) -> list[str]:
         """What tells two apart, for what is kept between runs."""
-        return [self.triple.zig, self.uname, self.kernel, self.deb, self.rpm, str(self.page)]
+        return [self.triple.zig, self.uname, self.kernel, self.deb, self.rpm, str(self.page), self.cpuinfo]
 
 
 def guise_of(platform: Platform, triple: Triple) -> Guise:
@@ -79,6 +90,7 @@ def guise_of(platform: Platform, triple: Triple) -> Guise:
         deb=platform.package_arch("deb"),
         rpm=platform.package_arch("rpm"),
         page=(page.value if page is not None else None) or 0,
+        cpuinfo=cpuinfo_of(platform),
     )
 
 

@@ -14,9 +14,7 @@ SCRIPT = re.compile(r"\bExtension\s*\(|\bext_modules\b|\bcffi_modules\b")
 _LACKING = re.compile(r"^ModuleNotFoundError: No module named '(?P<name>[\w.]+)'", re.MULTILINE)
 
 _ANSWERS = """\
-import os, sysconfig
-_real = os.uname()
-os.uname = lambda: os.uname_result((_real[0], _real[1], {kernel!r}, _real[3], {machine!r}))
+import sysconfig
 sysconfig.get_config_vars().update(
     CC="cc", CXX="c++", AR="ar", ARFLAGS="rcs", OPT="", CFLAGS="-O2", BASECFLAGS="", CCSHARED="-fPIC", LDSHARED="cc -shared",
     BLDSHARED="cc -shared", LDCXXSHARED="c++ -shared", LDFLAGS="", HOST_GNU_TYPE={gnu!r}, MULTIARCH={gnu!r},
@@ -30,7 +28,7 @@ def run_setup(site: Site, file: str) -> Step:
     state = site.place / "state" / "python"
     state.mkdir(exist_ok=True)
     guise = site.guise
-    answers = _ANSWERS.format(kernel=guise.kernel, machine=guise.uname, gnu=guise.triple.gnu)
+    answers = guise.python + _ANSWERS.format(gnu=guise.triple.gnu)
     (state / "sitecustomize.py").write_text(answers, encoding="utf-8")
     python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     program = python if python.is_file() else Path(sys.executable).resolve()

@@ -131,6 +131,10 @@ class Site:
             "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
             "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig"),
             "CONFIG_SITE": str(state / "config.site"),
+            "PYTHONPATH": str(self._python()),
+            # bash takes over what is there already (bash manual, Bash Variables).
+            "HOSTTYPE": self.guise.uname,
+            "MACHTYPE": self.guise.triple.gnu,
             **(env or {}),
         }
         sights = Sights(
@@ -143,6 +147,7 @@ class Site:
             ),
             (self.copy, state, tmp),
             {self.cache: self.place / "above"},
+            self._instead(),
         )
         try:
             done = self.work.jail.run(
@@ -156,6 +161,21 @@ class Site:
         except XcError as fault:
             return Step(-1, calls=_calls(log), lost=fault.what)
         return Step(done.code or 0, self.plain(done.text), self.plain(done.errors), _calls(log))
+
+    def _python(self) -> Path:
+        """A directory for PYTHONPATH, by which Python answers as the machine."""
+        place = self.place / "shims" / "python"
+        place.mkdir(exist_ok=True)
+        (place / "sitecustomize.py").write_text(self.guise.python, encoding="utf-8")
+        return place
+
+    def _instead(self) -> dict[Path, Path]:
+        """The file that says which processor this is: builds look into it for what uname does not tell."""
+        if not self.guise.cpuinfo:
+            return {}
+        shown = self.place / "cpuinfo"
+        shown.write_text(self.guise.cpuinfo, encoding="utf-8")
+        return {Path("/proc/cpuinfo"): shown}
 
     def plain(self, text: str) -> str:
         """A text with the names that files have in the tree, in place of the copy's."""

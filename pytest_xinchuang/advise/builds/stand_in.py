@@ -269,6 +269,8 @@ def compiler(guise: dict[str, Any], name: str, words: list[str]) -> int:
             sys.stderr.write(f"{name}: error: {word}\n")
         return done("refused", 1, refused)
     if kept:
+        if call.links and not links(guise, [name for name, language in call.inputs if language is None], call.flags):
+            return done("foreign", 1)
         return done("kept", stand_in(guise, call, here, cxx), passed_over)
     return done("tried", compiled(guise, call, cxx))
 
@@ -278,6 +280,10 @@ def asked(guise: dict[str, Any], call: Call, cxx: bool) -> int:
     if "-dumpmachine" in call.flags or "-print-multiarch" in call.flags or "--print-multiarch" in call.flags:
         say(guise["gnu"])
         return 0
+    if "-Wl,--version" in call.flags:
+        return run(
+            [guise["zig"], "ld.lld", "--version"]
+        )  # so meson asks which linker there is; zig's driver refuses it
     return run([guise["zig"], "c++" if cxx else "cc", "-target", guise["zig_target"], *call.words])
 
 
@@ -295,6 +301,11 @@ def weighed(guise: dict[str, Any], call: Call) -> tuple[list[str], list[str]]:
             continue
         here = answer(guise, guise["clang"], word)
         if here == REFUSED:
+            # What is refused alone may be taken beside others: -mcmodel=large beside -fno-pic.
+            others = [w for w in call.flags if w != word and asks_clang(w)]
+            beside = [w for w in others if answer(guise, guise["clang"], w) == TAKEN]
+            here = answer(guise, guise["clang"], word, *beside) if beside else here
+        if here == REFUSED:
             refused.append(word)
         elif here == PASSED_OVER or (guise["clang"] != guise["other"] and word in OF_X86):
             passed_over.append(word)
@@ -310,16 +321,16 @@ OF_X86 = frozenset(
 AArch64 Options, LoongArch Options)."""
 
 
-def answer(guise: dict[str, Any], target: str, word: str) -> str:
-    """What clang says of an option for a target; asked once."""
+def answer(guise: dict[str, Any], target: str, *words: str) -> str:
+    """What clang says of an option for a target, or of some together; asked once."""
     import hashlib
 
-    place = f"{guise['state']}/{hashlib.sha256(f'{target} {word}'.encode()).hexdigest()[:24]}"
+    place = f"{guise['state']}/{hashlib.sha256(' '.join((target, *words)).encode()).hexdigest()[:24]}"
     try:
         with open(place, encoding="ascii") as file:
             return file.read()
     except OSError:
-        argv = [guise["zig"], "clang", f"--target={target}", "-c", "-x", "c", "/dev/null", "-o", "/dev/null", word]
+        argv = [guise["zig"], "clang", f"--target={target}", "-c", "-x", "c", "/dev/null", "-o", "/dev/null", *words]
         found = TAKEN if run([*argv, "-Werror=unused-command-line-argument"], quiet=True) == 0 else PASSED_OVER
         if found == PASSED_OVER and run(argv, quiet=True):
             found = REFUSED
@@ -341,6 +352,15 @@ def may_stand_in(guise: dict[str, Any], call: Call, here: str) -> bool:
         if language is None and not os.path.exists(path):
             return False  # the linker shall say so
     return True
+
+
+def links(guise: dict[str, Any], files: Sequence[str], flags: Sequence[str]) -> bool:
+    """Whether a linker takes the files: none of them is of another machine."""
+    with open(guise["object"], "rb") as file:
+        said = part("foreign")["foreign"](file.read(), files, flags)
+    for line in said:
+        sys.stderr.write(f"ld: {line}\n")
+    return not said
 
 
 def stand_in(guise: dict[str, Any], call: Call, here: str, cxx: bool) -> int:
@@ -484,18 +504,40 @@ def assembler(guise: dict[str, Any], name: str, words: list[str]) -> int:
     return run([guise["zig"], "cc", "-target", guise["zig_target"], "-c", "-x", "assembler", *words])
 
 
+EMULATIONS_OF_X86 = frozenset({"elf_x86_64", "elf_i386", "elf32_x86_64", "elf_iamcu"})
+"""Of ld's emulations those that GNU ld for AArch64 or LoongArch has not (binutils, ld/configure.tgt)."""
+
+
 def linker(guise: dict[str, Any], name: str, words: list[str]) -> int:
     note(guise, t="ld", n=name, a=words, d=os.getcwd())
     if not words or any(w in ("-v", "--version", "-V", "--help") for w in words):
         return run([guise["zig"], "ld.lld", *(words or ["--version"])])
     call = Call(words, cxx=False)
+    emulations = named(words, "-m")
+    for emulation in emulations:
+        if emulation in EMULATIONS_OF_X86 and guise["uname"] != "x86_64":
+            sys.stderr.write(f"{name}: unrecognised emulation mode: {emulation}\n")
+            return 1
+    files = [path for path, language in call.inputs if language is None and path not in emulations]
+    if not links(guise, files, call.flags):
+        return 1
     with open(guise["object"], "rb") as file:
         write(call.out or "a.out", file.read())
     return 0
 
 
-def copier(_guise: dict[str, Any], _name: str, words: list[str]) -> int:
-    """objcopy: the copy is the same."""
+def named(words: Sequence[str], *options: str) -> list[str]:
+    """What follows options, in the same word or as the next."""
+    pairs = zip(words, [*words[1:], ""], strict=False)
+    return [word[len(o) :] or following for word, following in pairs for o in options if word.startswith(o)]
+
+
+def copier(guise: dict[str, Any], name: str, words: list[str]) -> int:
+    """objcopy: the copy is the same, where the machine's own objcopy writes such a file."""
+    for form in named(words, "-O", "--output-target="):
+        if form.startswith(("elf64-x86-64", "elf32-i386", "elf32-x86-64", "pei-x86-64")) and guise["uname"] != "x86_64":
+            sys.stderr.write(f"{name}: {form} is no form of {guise['uname']}'s linker\n")
+            return 1
     files = [w for w in words if not w.startswith("-") and os.path.isfile(w)]
     if files and not words[-1].startswith("-") and words[-1] != files[0]:
         copy(files, words[-1])

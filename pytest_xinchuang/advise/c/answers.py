@@ -19,7 +19,7 @@ from pytest_xinchuang.advise.c.units import Unit
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple
 
-_FORM = 2
+_FORM = 3
 """Changes with what is kept."""
 
 _MADE = (".o", ".lo", ".obj", ".a", ".la", ".so", ".d", ".pyc", ".dwo", ".gcno", ".gcda", ".log", ".tmp")

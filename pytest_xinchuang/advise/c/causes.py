@@ -93,6 +93,10 @@ IMPLICIT = "-Wimplicit-function-declaration"
 NARROWING = "-Wc++11-narrowing"
 """Clang's name for what is narrowed within braces."""
 
+_IGNORED = re.compile(r"in the 'target(?:_clones)?' attribute string")
+"""Clang's words, under -Wignored-attributes, where a function is to be compiled for a CPU that the target has not: GCC for
+AArch64 refuses that (aarch64_option_valid_attribute_p)."""
+
 _OF_X86 = re.compile(
     r"_mm\d*_\w+|__m(?:64|128|256|512)[a-z]*|__v\d+[a-z]+|_tile_\w+|_(?:xgetbv|xsetbv|rdtsc|rdrand|rdseed)\w*"
 )
@@ -127,7 +131,8 @@ class Reader:
         names: set[tuple[Kind, str]] = set()
         after_root = False
         for diagnostic in answer.diagnostics:
-            if not diagnostic.stops and diagnostic.option not in (IMPLICIT, NARROWING):
+            passed_over = _IGNORED.search(diagnostic.text) is not None
+            if not diagnostic.stops and diagnostic.option not in (IMPLICIT, NARROWING) and not passed_over:
                 continue
             cause = self._cause(diagnostic, answer)
             follows = after_root and cause.kind not in HARD
@@ -188,6 +193,8 @@ class Reader:
             if text.included(place.line):
                 return Kind.HEADER, text.included(place.line)
             return (Kind.ERROR if text.is_error(place.line) else Kind.ASSEMBLER), ""
+        if diagnostic.place.file == "<inline asm>":
+            return Kind.ASSEMBLY, ""  # it stands outside of functions: what is within them has its place
         if text.includes(place.line):
             header = text.included(place.line)
             foreign = diagnostic.place.file.startswith(self._own) or header_of(header) is not None

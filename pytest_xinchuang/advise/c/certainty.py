@@ -132,6 +132,8 @@ class Doubts:
             return (arch, cause.name) in _GCC_HAS
         if of_clang_alone(cause):
             return True
+        if cause.kind is Kind.INTRINSICS and self._reader.text(cause.place.file).asks_for(cause.place.line, cause.name):
+            return True  # clang has such a header for every machine, and GCC for its own alone
         if cause.kind not in (Kind.ASSEMBLY, Kind.ASSEMBLER, Kind.BUILTIN):
             return False
         own = _MACROS[arch]

@@ -45,9 +45,11 @@ WARNED = (
     "-Wno-error=implicit-function-declaration",
     "-Wc++11-narrowing",
     "-Wno-error=c++11-narrowing",
+    "-Wignored-attributes",
 )
 """Two of clang's errors are warnings here, for GCC does not always share them: a function that is not declared (before GCC 14
-the linker decides), what is narrowed in braces (GCC refuses constants alone)."""
+the linker decides), what is narrowed in braces (GCC refuses constants alone). What clang passes over in attributes
+(``target("avx2")``) GCC may refuse."""
 
 CHECK = ("-O0", "-c", *WARNED)
 """Whole compilation without optimisation: what an assembler's statement says, and which features an intrinsic needs, is checked
@@ -200,11 +202,7 @@ class Compilers:
         tasks = []
         for index, (question, argv) in enumerate(asked):
             result = str(out / f"{index}.out") if question.output else "/dev/null"
-            rules = (
-                []
-                if question.unit.language is Language.ASSEMBLER
-                else ["-MD", "-MF", str(out / f"{index}.d"), "-MT", "x"]
-            )
+            rules = [] if question.unit.language is Language.ASSEMBLER else _told_to_tell(out, index)
             tasks.append(
                 {
                     "cwd": str(self.directory(question.unit)),
@@ -275,8 +273,7 @@ class Compilers:
             if not result.is_file() or result.stat().st_size > LARGEST_OUTPUT:
                 return Answer(unit, triple, ok=False, lost=_("what clang wrote is missing or too large"))
             output = result.read_bytes()
-        rules = out / f"{index}.d"
-        read = [self._named(name, unit) for name in named_in(_text(rules))] if rules.is_file() else []
+        read = [self._named(name, unit) for name in _read(out, index)]
         own = f"{self.targets.lib}/"
         read = [
             unit.source,
@@ -311,6 +308,21 @@ def _distinct(said: Iterable[Diagnostic], lib: str) -> tuple[Diagnostic, ...]:
             known.add(way)
         found.append(diagnostic)
     return tuple(found)
+
+
+def _told_to_tell(out: Path, index: int) -> list[str]:
+    """The flags with which clang writes down which files it reads.
+
+    A rule for make is not written where a header is missing (clang, lib/Frontend/DependencyFile.cpp); the list of headers is.
+    """
+    listed = ("-header-include-file", str(out / f"{index}.h"), "-sys-header-deps")
+    return ["-MD", "-MF", str(out / f"{index}.d"), "-MT", "x", *(w for word in listed for w in ("-Xclang", word))]
+
+
+def _read(out: Path, index: int) -> list[str]:
+    """The files that clang wrote down, as it names them."""
+    rules = out / f"{index}.d"
+    return named_in(_text(rules)) if rules.is_file() else _text(out / f"{index}.h").splitlines()
 
 
 def _text(path: Path) -> str:

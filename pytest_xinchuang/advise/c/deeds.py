@@ -11,6 +11,7 @@ from pytest_xinchuang.advise.c.diagnostics import Answer
 from pytest_xinchuang.advise.c.emulated import Emulated
 from pytest_xinchuang.advise.c.ir import Module
 from pytest_xinchuang.advise.c.libc_symbols import LibcSymbols
+from pytest_xinchuang.advise.c.machine_code import ASSEMBLY, machine_code
 from pytest_xinchuang.advise.c.machines import machines_of
 from pytest_xinchuang.advise.c.pairs import Pairs
 from pytest_xinchuang.advise.c.programs import programs
@@ -103,6 +104,9 @@ class Deeds:
                 told.add(_warning(warning))
             for hazard in hazards.hazards(pair, triple.arch):
                 told.hazard(hazard)
+            # Where no object can be made of it, what the assembler refuses is told.
+            for place, bytes_ in machine_code(pair) if here[number].made else ():
+                told.add(_machine_code(pair.unit.source, place, bytes_))
         for hazard in hazards.publications(accesses):
             told.hazard(hazard)
         if any(_line_of(platform) for platform in platforms):
@@ -345,6 +349,14 @@ def _sign(sign: signs.Sign) -> Finding:
             "source": sign.source,
         },
         evidence={"x86_64": "sext i8", "here": "zext i8", "source": sign.source.render("en")},
+    )
+
+
+def _machine_code(source: str, place: str, bytes_: str) -> Finding:
+    error = _("the same machine code for every machine: {bytes}", bytes=verbatim(bytes_))
+    params = {"error": error, "units": "1", "name": "", "unit": source, "about": ""}
+    return Finding(
+        ASSEMBLY, Certainty.GUARDED, place, "", params=params, evidence={"cause": "assembly", "bytes": bytes_}
     )
 
 

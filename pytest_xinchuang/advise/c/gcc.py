@@ -36,6 +36,8 @@ ASKED = frozenset(
 )
 """Kinds that are a compiler's own: what headers, libraries and ``#error`` decide is the same for each."""
 
+_CALLED = frozenset({Kind.BUILTIN, Kind.INTRINSICS})
+
 MOST = 30
 """Causes that it is asked about: each takes a compilation."""
 MOST_UNITS = 100
@@ -44,14 +46,18 @@ MOST_UNITS = 100
 _DECLARED = ("-Werror=implicit-function-declaration",)
 """A builtin that is not there is a function that is not declared, which GCC takes in C before 14 (GCC 14, Porting to)."""
 
-_TYPED_OTHERWISE = re.compile(r"conflicting types for '(__\w+)'|definition of builtin function '(__\w+)'")
-"""Clang's words where a source declares one of the compiler's own library functions, as ``__clear_cache`` is on ARM64. GCC
-warns of it at most (GCC manual, -Wbuiltin-declaration-mismatch)."""
+_ITS_OWN = re.compile(
+    r"conflicting types for '__\w+'|definition of builtin function '__\w+'|"
+    r"in the 'target(?:_clones)?' attribute string|function multiversioning is not supported"
+)
+"""Clang's words where a source declares one of the compiler's own library functions, as ``__clear_cache`` is on ARM64: GCC
+warns of it at most (GCC manual, -Wbuiltin-declaration-mismatch). And where a function is for a CPU that the target has not:
+clang passes over it or refuses it, and each GCC does as it does."""
 
 
 def of_clang_alone(cause: Cause) -> bool:
     """Whether it is an error of clang's own, by its words."""
-    return cause.kind is Kind.OTHER and _TYPED_OTHERWISE.search(cause.text) is not None
+    return cause.kind is Kind.OTHER and _ITS_OWN.search(cause.text) is not None
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def _opinion(compilers: Compilers, one: Failing, gcc: str, *, machine: bool) -> 
     program = _program(gcc, one.unit)
     if program is None:
         return None
-    builtin = one.unit.language is Language.C and one.cause.kind in (Kind.BUILTIN, Kind.INTRINSICS)
+    builtin = one.unit.language is Language.C and one.cause.kind in _CALLED
     more = (*one.words, *(_DECLARED if builtin else ()))
     done = _compiled(compilers, program, one.unit, more, machine=machine)
     by = _version(compilers, program)

@@ -58,7 +58,7 @@ def hazards(pair: Pair, arch: Arch) -> Iterator[Hazard]:
         if _MAPS.search(function.body):
             yield from _pages(module, function)
         other = base.functions.get(function.name) if base is not None else None
-        if base is not None and other is not None and "x86_fp80" in other.body:
+        if base is not None and other is not None and "x86_fp80" in base.text:
             yield from _long_doubles(base, other)
         if base is not None and other is not None and arch is not Arch.AMD64:
             yield from _arguments_read_on(base, other)
@@ -132,8 +132,13 @@ def _pages(module: Module, function: Function) -> Iterator[Hazard]:
 
 def _arguments(call: Instruction) -> list[str]:
     """The last word of each argument."""
+    return [words[-1] for part in _parted(call.arguments) if (words := part.split())]
+
+
+def _parted(text: str) -> list[str]:
+    """What stands between commas, up to a bracket that closes what is not open here."""
     depth, parts, now = 0, [], ""
-    for letter in call.arguments:
+    for letter in text:
         if letter == ")" and depth == 0:
             break
         depth += (letter in "([{<") - (letter in ")]}>")
@@ -142,7 +147,7 @@ def _arguments(call: Instruction) -> list[str]:
             now = ""
         else:
             now += letter
-    return [words[-1] for part in (*parts, now) if (words := part.split())]
+    return [*parts, now]
 
 
 def _by_page(function: Function, value: str) -> str:
@@ -166,18 +171,55 @@ def _by_page(function: Function, value: str) -> str:
 _WRITERS = ("fwrite", "fread", "write", "read", "pwrite", "pread", "send", "sendto", "recv", "fwrite_unlocked")
 
 
+_STREAMS = re.compile(r"^_ZN(?:So5write|Si4read)|^_ZNSt.*basic_[io]stream.*(?:5writeEPK|4readEP)")
+"""Of C++'s streams std::ostream::write and std::istream::read (Itanium C++ ABI, 5.1; with libc++'s names of its own)."""
+
+
+def _holds_one(module: Module, text: str, depth: int = 8) -> bool:
+    """Whether a type, as the IR writes it, is a long double of x86-64 or has one in it."""
+    if "x86_fp80" in text:
+        return True
+    names = re.findall(r"%(?:struct|class|union)\.[\w.$:]+", text) if depth else []
+    return any(_holds_one(module, module.types.get(name, ""), depth - 1) for name in names)
+
+
 def _long_doubles(base: Module, other: Function) -> Iterator[Hazard]:
     makers = {i.result: i for i in other.instructions if i.result}
     for i in other.instructions:
-        if i.code != "call" or i.callee not in _WRITERS:
+        if i.code != "call" or not (i.callee in _WRITERS or _STREAMS.search(i.callee)):
             continue
         for value in _arguments(i):
             maker = makers.get(value)
-            if maker is None or maker.code not in ("alloca", "getelementptr") or "x86_fp80" not in maker.text:
+            made = _made(base, maker) if maker is not None else ""
+            if not _holds_one(base, base.type_of(value[1:]) if value.startswith("@") else made):
                 continue
             file, line = base.spot(i)
             if in_tree(file):
-                yield Hazard(LONG_DOUBLE, Certainty.GUARDED, place_of(file, line), base.title(other), i.callee)
+                yield Hazard(
+                    LONG_DOUBLE, Certainty.GUARDED, place_of(file, line), base.title(other), _plain_name(i.callee)
+                )
+
+
+def _plain_name(callee: str) -> str:
+    if callee in _WRITERS:
+        return callee
+    return "std::ostream::write" if "5write" in callee else "std::istream::read"
+
+
+def _made(module: Module, maker: Instruction) -> str:
+    """The type of what an address is of, where that is a variable of the function's own or a member of a structure."""
+    if maker.code == "getelementptr" and (found := _MEMBER.search(maker.text)):
+        members = _members(module.types.get(found[1], ""))
+        return members[int(found[2])] if int(found[2]) < len(members) else ""
+    return maker.text if maker.code in ("alloca", "getelementptr") else ""
+
+
+_MEMBER = re.compile(r"(%(?:struct|class|union)\.[\w.$:]+), ptr [^,]+, i\d+ 0, i\d+ (\d+)$")
+
+
+def _members(text: str) -> list[str]:
+    """The members of a structure: ``{ i32, [2 x x86_fp80] }``."""
+    return _parted(text.strip().removeprefix("<").removesuffix(">").strip()[1:-1])
 
 
 def _arguments_read_on(base: Module, other: Function) -> Iterator[Hazard]:
@@ -259,17 +301,34 @@ def _writes(module: Module, function: Function) -> Iterator[Access]:
 
 
 def _waits(module: Module, function: Function) -> Iterator[Access]:
-    if any(_orders(module, i) for i in function.instructions):
-        # What stands before the wait does no harm, and what stands behind may be the barrier: it is taken for one.
-        return
     shown = _shown(function)
-    data = {key for i in function.instructions if i.code == "load" and not i.volatile and (key := _key(i, shown))}
-    for i in function.instructions:
-        if i.code != "load" or not i.volatile or not (key := _key(i, shown)):
-            continue
-        if data - {key} and Use.CONDITION in follow(function, [i.result]).uses:
-            file, line = module.spot(i)
-            yield Access(key, frozenset(data - {key}), False, place_of(file, line), module.title(function))
+    for label, block in function.blocks.items():
+        for number, i in enumerate(block):
+            if i.code != "load" or not i.volatile or not (key := _key(i, shown)):
+                continue
+            data = _read_behind(module, function, shown, label, number) - {key}
+            if data and Use.CONDITION in follow(function, [i.result]).uses:
+                file, line = module.spot(i)
+                yield Access(key, frozenset(data), False, place_of(file, line), module.title(function))
+
+
+def _read_behind(module: Module, function: Function, shown: Mapping[str, str], label: str, number: int) -> set[str]:
+    """What is read plainly behind an instruction, before anything that may order memory: what comes later may be ordered."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    todo = [(label, number + 1)]
+    while todo:
+        now, first = todo.pop()
+        for i in function.blocks.get(now, ())[first:]:
+            if _orders(module, i):
+                break
+            if i.code == "load" and not i.volatile and (key := _key(i, shown)):
+                found.add(key)
+        else:
+            after = function.follows.get(now, frozenset()) - seen
+            seen |= after
+            todo += [(each, 0) for each in after]
+    return found
 
 
 _FIELD = re.compile(r"(?:inbounds |nuw |nusw )*(%(?:struct|class|union)\.[\w.$:]+), ptr [^,]+((?:, i\d+ \d+)+)$")
@@ -293,7 +352,13 @@ def _shown(function: Function) -> Mapping[str, str]:
     return shown
 
 
+_WITHIN = re.compile(r"\bptr getelementptr [^(]*\([^,]+, ptr @([\w.$-]+)((?:, i\d+ \d+)+)\)")
+"""A place within a global variable, as a constant (LLVM Language Reference Manual, Constant Expressions)."""
+
+
 def _key(i: Instruction, shown: Mapping[str, str]) -> str:
+    if within := _WITHIN.search(i.text):
+        return within[1] + re.sub(r", i\d+ ", ".", within[2])
     pointer = _POINTER.search(f", {i.text}" if i.text.startswith("ptr ") else i.text)
     if pointer is None:
         return ""

@@ -25,6 +25,7 @@ _SUBPROGRAM = re.compile(r"^(!\d+) = (?:distinct )?!DISubprogram\(([^\n]*)\)$", 
 _LOCATION = re.compile(r"^(!\d+) = (?:distinct )?!DILocation\(line: (\d+)[^\n]*?scope: (!\d+)", re.M)
 _FILE = re.compile(r'^(!\d+) = !DIFile\(filename: "((?:[^"\\]|\\.)*)", directory: "((?:[^"\\]|\\.)*)"', re.M)
 _SCOPE_FILE = re.compile(r"^(!\d+) = (?:distinct )?!DI(?:LexicalBlock|LexicalBlockFile|Subprogram)\(([^\n]*)\)$", re.M)
+_REGISTER = re.compile(r"^!llvm\.named\.register\.(\w+) = ", re.M)
 _LINKAGES = frozenset(
     {
         "private",
@@ -49,8 +50,9 @@ _SYMBOL = re.compile(rf"@({_NAME})")
 
 
 def unescaped(text: str) -> str:
-    """A string of the IR: ``\\0A`` is a byte in hexadecimal."""
-    return re.sub(r"\\([0-9A-Fa-f]{2})", lambda m: chr(int(m[1], 16)), text)
+    """A string of the IR: ``\\0A`` is a byte in hexadecimal, as each byte of a letter beyond ASCII is."""
+    data = re.sub(rb"\\([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), text.encode())
+    return data.decode(errors="replace")
 
 
 def _plain(name: str) -> str:
@@ -280,6 +282,21 @@ class Module:
         self._tail = text[end if end >= 0 else len(text) :]
         left.append(text[at : end if end >= 0 else len(text)])
         return "".join(left)
+
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """Structures by their names, each with the text of its members."""
+        return dict(re.findall(r"^(%[\w.$:]+) = type ([^\n]+)", self.text, re.M))
+
+    def type_of(self, variable: str) -> str:
+        """The type of a global variable with all that stands behind it; "" for one that is not defined here."""
+        found = re.search(rf"^@{re.escape(variable)} = (?:[a-z_() ]+ )?(?:global|constant) ([^\n]*)", self.text, re.M)
+        return found[1] if found else ""
+
+    @property
+    def registers(self) -> frozenset[str]:
+        """The registers that code reads or writes as global variables (Clang manual, Global Register Variables)."""
+        return frozenset(_REGISTER.findall(self.text))
 
     @cached_property
     def exported(self) -> frozenset[str]:

@@ -84,7 +84,8 @@ def needs(pairs: Pairs, assembled: Sequence[Assembled]) -> tuple[frozenset[str],
         n for a in assembled for n in a.base or ()
     }
     base_needed = frozenset(n for p in pairs if p.base for n in p.base.needed)
-    lacking = frozenset(n for n in needed - defined if not _RUNTIME.match(n))
+    # A builtin that the compiler does not know is told where it is called.
+    lacking = frozenset(n for n in needed - defined if not _RUNTIME.match(n) and not n.startswith("__builtin_"))
     libraries = lacking & (base_needed - base_defined)
     return lacking - libraries, libraries
 

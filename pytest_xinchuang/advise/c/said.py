@@ -29,6 +29,7 @@ FORM = (
 _INCLUDED = re.compile(r"In file included from (.+):(\d+):$")
 _LINE = re.compile(r"(.+?):(\d+):(\d+): (fatal error|error|warning|note|remark): (.*)$")
 _NOWHERE = re.compile(r"(?:[^\s:]+: )?(fatal error|error|warning): (.*)$")
+_BYTE = re.compile(r"<([89A-F][0-9A-F])>")
 _OPTION = re.compile(r"(.*) \[(?:-Werror,)?(-W[^\]\s,]+)[^\]\s]*\]$")
 
 
@@ -66,4 +67,16 @@ def _made(severity: str, place: Place, text: str, included: tuple[Place, ...]) -
     option = ""
     if severity == "warning" and (match := _OPTION.match(text)):
         text, option = match[1], match[2]
-    return Diagnostic(severity, place, text, option, included)
+    return Diagnostic(severity, place, _of_gbk(text), option, included)
+
+
+def _of_gbk(text: str) -> str:
+    """A text with what a source says in GB 18030: clang writes bytes that are no UTF-8 as ``<B2>`` (its TextDiagnostic.cpp)."""
+    if not _BYTE.search(text):
+        return text
+    parts = _BYTE.split(text)  # what is UTF-8 by chance stands as letters between them
+    whole = b"".join(bytes.fromhex(part) if n % 2 else part.encode() for n, part in enumerate(parts))
+    try:
+        return whole.decode("gb18030")
+    except UnicodeDecodeError:
+        return text

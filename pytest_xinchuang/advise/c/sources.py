@@ -20,6 +20,7 @@ _ASSERTION = re.compile(r"\b(?:_Static_assert|static_assert|BUILD_BUG_ON\w*|BOOS
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _LITERAL = re.compile(r"[-+~]?\s*(?:0[xX][\da-fA-F']+|\d[\d']*|'(?:\\.[\da-fA-F]*|[^'\\])')[uUlLzZ]*")
 _COMMENT = re.compile(r"/\*.*?(?:\*/|$)|//.*", re.DOTALL)
+_HAS_INCLUDE = re.compile(r'\b__has_include\s*\(\s*[<"]([^">]+)[">]\s*\)')
 _KEYWORDS = frozenset(
     {"defined", "__has_include", "__has_include_next", "__has_builtin", "__has_attribute", "and", "or", "not"}
 )
@@ -117,23 +118,31 @@ class Text:
 
     def conditions(self, number: int) -> frozenset[str]:
         """The macros that decide whether a line is compiled: those of each ``#if`` around it, and of its branches before."""
-        around: list[set[str]] = []
+        return frozenset(name for text in self._around(number) for name in _NAME.findall(text)) - _KEYWORDS
+
+    def asks_for(self, number: int, header: str) -> bool:
+        """Whether a line is compiled where ``__has_include`` finds a header."""
+        return any(header in _HAS_INCLUDE.findall(text) for text in self._around(number))
+
+    def _around(self, number: int) -> list[str]:
+        """The conditions around a line: of each ``#if`` and of its branches before, without comments."""
+        around: list[list[str]] = []
         current = 1
         while current < number:
             first, text = self._whole(current)
             found = _IF.match(text)
             if found:
-                names = set(_NAME.findall(_COMMENT.sub("", found[2]))) - _KEYWORDS
+                condition = _COMMENT.sub("", found[2])
                 match found[1]:
                     case "if" | "ifdef" | "ifndef":
-                        around.append(names)
+                        around.append([condition])
                     case "endif":
                         del around[-1:]
                     case _:
                         if around:
-                            around[-1] |= names
+                            around[-1].append(condition)
             current = first + text.count("\n") + 1
-        return frozenset().union(*around)
+        return [text for branches in around for text in branches]
 
     def defines(self) -> frozenset[str]:
         """All macros that it defines."""

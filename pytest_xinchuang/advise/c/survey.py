@@ -43,7 +43,11 @@ UNREAD = {
 }
 """Ends of names of sources that this compiler is not asked about -> what they are."""
 
+OF_NASM = dict.fromkeys((".asm", ".nasm", ".yasm"), "NASM")
+"""The same for x86's own assemblers (NASM manual, 2.1.3; yasm, MASM), of which a build for the platform may need nothing."""
+
 BUILDS = (
+    "compile_commands.json",
     "CMakeLists.txt",
     "meson.build",
     "configure*",
@@ -134,7 +138,7 @@ class CSurvey:
         self._recorders, self._needed = recorders, needed
 
     def applies(self, tree: SourceTree) -> bool:
-        return any(language_of(f) or PurePosixPath(f).suffix in (*UNREAD, *HEADERS) for f in of_c(tree.files))
+        return any(language_of(f) or PurePosixPath(f).suffix in (*UNREAD, *OF_NASM, *HEADERS) for f in of_c(tree.files))
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         return _Judging(tree, work, self._recorders, self._needed).judge()
@@ -167,7 +171,8 @@ class _Judging:
         compiled = self._on_x86(units)
         own = units.own or triple.arch is Arch.AMD64
         answers = whole.compiled(self._compilers, [Wanted(c.unit, triple, c.words, own) for c in compiled])
-        why = self._unread()
+        unread = self._unread(units)
+        why = unread.copy()
         if units.lost:
             why[_("its source is not there, or its command cannot be understood")] += units.lost
         judged = parts = 0
@@ -193,8 +198,11 @@ class _Judging:
                 why[_("{gcc} compiles it for x86-64, and clang does not", gcc=verbatim(mine.gcc))] += 1
             else:
                 why[mine.why(self._reader)] += 1
-        total = len(units.units) - parts + sum(self._unread().values()) + units.lost
-        if not total:
+        total = len(units.units) - parts + unread.total() + units.lost
+        if parts and not total:
+            why[_("it is included by another source, and none that includes it is there")] += parts
+            total = parts
+        elif not total:
             headers = sum(f.endswith(HEADERS) for f in of_c(self._tree.files))
             why[_("there are headers and no source that includes them")] += headers
             total = headers
@@ -240,9 +248,12 @@ class _Judging:
         better = {c.unit.source: c for c in self._baseline.compile(others, machine=True) if c.answer.ok}
         return [better.get(c.unit.source, c) for c in compiled]
 
-    def _unread(self) -> Counter[Message]:
+    def _unread(self, units: Units) -> Counter[Message]:
         """Sources of languages that this compiler is not asked about."""
-        kinds = Counter(UNREAD[end] for f in self._tree.files if (end := PurePosixPath(f).suffix) in UNREAD)
+        languages = UNREAD if units.own else UNREAD | OF_NASM
+        kinds = Counter(
+            languages[end] for f in self._tree.files if (end := PurePosixPath(f).suffix.lower()) in languages
+        )
         return Counter({_("{language} is not judged", language=verbatim(kind)): n for kind, n in kinds.items()})
 
     def _beyond(self, causes: tuple[Cause, ...], mine: Compiled) -> Iterator[Cause]:
@@ -315,12 +326,12 @@ class _Judging:
             if g.cause.place.line and self._reader.text(g.cause.place.file).macro(g.cause.place.line) is None
         }
         units = list(dict.fromkeys(asked.values()))
-        spans = {w: _spans(a) for w, a in zip(units, whole.as_written(self._compilers, units), strict=True) if a.output}
+        answers = whole.as_written(self._compilers, units)
+        made = {w: _Made.of(a) for w, a in zip(units, answers, strict=True) if a.output}
         return {
             id(g)
             for g in groups
-            if (found := spans.get(asked.get(id(g)))) is not None  # type: ignore[arg-type]
-            and not any(file == g.cause.place.file and low <= g.cause.place.line <= high for file, low, high in found)
+            if (found := made.get(asked.get(id(g)))) is not None and not found.has(g.cause)  # type: ignore[arg-type]
         }
 
     def _by_gcc(self, groups: Sequence[_Group], triple: Triple, *, machine: bool) -> dict[int, Opinion]:
@@ -374,18 +385,36 @@ def _matter(cause: Cause) -> tuple[object, ...]:
     return (cause.kind.value, cause.place.file) if cause.kind is Kind.ASSEMBLER else cause.key
 
 
-def _spans(answer: Answer) -> list[tuple[str, int, int]]:
-    """The functions of a unit's IR: the file, and the first and the last line that they have in it."""
-    module = Module(answer.output.decode(errors="replace"))
-    found = []
-    for function in module.functions.values():
-        begins = module.place(function)
-        lines: dict[str, list[int]] = {}
-        for file, line in (*module.lines(function), begins if function.instructions else ("", 0)):
-            if file and line:
-                lines.setdefault(posixpath.normpath(file), []).append(line)
-        found += [(file, min(numbers), max(numbers)) for file, numbers in lines.items()]
-    return found
+@dataclass(frozen=True)
+class _Made:
+    """What code a compiler made of a unit.
+
+    Attributes:
+        spans: of its functions: the file, and the first and the last line that they have in it.
+        registers: the global variables' that are registers, by their names.
+    """
+
+    spans: tuple[tuple[str, int, int], ...]
+    registers: frozenset[str]
+
+    @classmethod
+    def of(cls, answer: Answer) -> _Made:
+        module = Module(answer.output.decode(errors="replace"))
+        found = []
+        for function in module.functions.values():
+            begins = module.place(function)
+            lines: dict[str, list[int]] = {}
+            for file, line in (*module.lines(function), begins if function.instructions else ("", 0)):
+                if file and line:
+                    lines.setdefault(posixpath.normpath(file), []).append(line)
+            found += [(file, min(numbers), max(numbers)) for file, numbers in lines.items()]
+        return cls(tuple(found), module.registers)
+
+    def has(self, cause: Cause) -> bool:
+        """Whether code was made of the place of a cause, or of the register that it names."""
+        place = cause.place
+        within = any(file == place.file and low <= place.line <= high for file, low, high in self.spans)
+        return within or any(f"'{register}'" in cause.text for register in self.registers)
 
 
 @functools.lru_cache(64)

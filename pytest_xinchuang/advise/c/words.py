@@ -14,8 +14,9 @@ PATHS = ("-I", "-iquote", "-isystem", "-idirafter", "-include", "-imacros")
 """Those of them whose value is a path."""
 
 _DIRECTORIES = ("-I", "-isystem", "-idirafter")
-_OF_THE_SYSTEM = frozenset({"/usr/include", "/usr/local/include"})
-"""Where compilers look by themselves: GCC passes over a flag that names them (GCC manual, -I), and they are this host's own."""
+_OF_THE_SYSTEM = frozenset({"/usr/include", "/usr/local/include", "/usr/include/x86_64-linux-gnu"})
+"""Where compilers look by themselves: GCC passes over a flag that names them (GCC manual, -I), and they are this host's own,
+the last on Debian (Debian Policy, 9.1.1)."""
 
 _MEANING = re.compile(
     r"-(?:std=.+|ansi|trigraphs|pthread|undef|nostdinc\+\+|"

@@ -89,6 +89,20 @@ def test_a_kept_answer_holds_while_nothing_changes(tmp_path: Path, monkeypatch: 
     assert check(SourceTree(root), tmp_path, f"-I{root}/inc", kept=kept)[1][0].read == ("a.c", "a.h")
 
 
+def test_a_kept_answer_knows_what_was_read_before_a_missing_header(tmp_path: Path) -> None:
+    """Clang writes no rule for make then, and the header that named the missing one may be mended."""
+    root, kept = tmp_path / "tree", tmp_path / "kept"
+    files = {"a.c": '#include "b.h"\n', "b.h": '#include "c.h"\n', "c.h": "#include <asm/prctl.h>\n"}
+    first = check(tree_of(root, files), tmp_path, kept=kept)
+    assert [answers[0].ok for answers in first] == [True, False, False]
+    assert first[1][0].read == ("a.c", "b.h", "c.h")
+    (root / "c.h").write_text("#include <stddef.h>\n")
+    assert [answers[0].ok for answers in check(SourceTree(root), tmp_path, kept=kept)] == [True] * 3
+    (root / "c.h").write_text("#include <asm/ldt.h>\n")
+    again = check(SourceTree(root), tmp_path, kept=kept)
+    assert "asm/ldt.h" in again[1][0].diagnostics[0].text
+
+
 def test_what_did_not_fit_into_the_time_is_lost_and_not_kept(tmp_path: Path) -> None:
     tree = tree_of(tmp_path / "tree", {"a.c": "int a;\n"})
     work = replace(work_of(tmp_path, kept=tmp_path / "kept"), budget=Budget(0))

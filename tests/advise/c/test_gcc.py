@@ -12,7 +12,7 @@ from pytest_xinchuang.advise.c import gcc
 from pytest_xinchuang.advise.c.causes import Cause, Failing, Kind
 from pytest_xinchuang.advise.c.compiler import Compilers
 from pytest_xinchuang.advise.c.diagnostics import Place
-from pytest_xinchuang.advise.c.units import Language, Unit
+from pytest_xinchuang.advise.c.units import Unit, language_of
 from pytest_xinchuang.advise.triple import triple_of
 from pytest_xinchuang.core.finding import Finding
 from tests.advise.c.test_survey import survey
@@ -72,15 +72,8 @@ def test_what_gcc_compiles_stops_no_build_with_gcc(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["gcc.c", "gcc.cc"])
 def test_what_gcc_refuses_at_the_same_line_is_certain(tmp_path: Path, name: str) -> None:
     """A builtin that it has not is no function of the tree's, in C either."""
-    opinion = _asked(tmp_path, BUILTIN, name)
+    opinion = _asked(tmp_path, BUILTIN, name=name)
     assert opinion is not None and not opinion.takes
-
-
-@pytest.mark.usefixtures("hosts")
-@pytest.mark.parametrize(("constant", "takes"), [("200", False), ("100", True)])
-def test_what_is_narrowed_in_braces_is_refused_by_gcc_too(tmp_path: Path, constant: str, takes: bool) -> None:
-    opinion = _asked(tmp_path, f"\nsigned char s[] = {{{constant}}};\n", kind=Kind.NARROWING)
-    assert opinion is not None and opinion.takes is takes
 
 
 @pytest.mark.usefixtures("hosts")
@@ -88,11 +81,29 @@ def test_where_gcc_stumbles_over_something_else_clang_decides(tmp_path: Path) ->
     assert _asked(tmp_path, "#include <no/such.h>" + BUILTIN) is None
 
 
-def _asked(tmp_path: Path, text: str, name: str = "gcc.cc", kind: Kind = Kind.BUILTIN) -> gcc.Opinion | None:
+@pytest.mark.usefixtures("hosts")
+@pytest.mark.parametrize(
+    ("kind", "name", "text", "takes"),
+    [
+        (Kind.BUILTIN, "gcc.c", BUILTIN, False),
+        (Kind.BUILTIN, "gcc.c", "\nint f(int a) { return __builtin_popcount(a); }\n", True),
+        (Kind.NARROWING, "gcc.cc", "\nunsigned char t[] = {-1};\n", False),
+        (Kind.NARROWING, "gcc.cc", "\nvoid f(int a) { unsigned char t[] = {a}; (void)t; }\n", True),
+    ],
+)
+def test_what_gcc_only_warns_of_in_other_places(kind: Kind, name: str, text: str, takes: bool, tmp_path: Path) -> None:
+    """An unknown builtin is a function that is declared nowhere, in C; what is constant and narrowed is a pedantic error."""
+    opinion = _asked(tmp_path, text, kind, name)
+    assert opinion is not None and opinion.takes is takes
+
+
+def _asked(tmp_path: Path, text: str, kind: Kind = Kind.BUILTIN, name: str = "gcc.cc") -> gcc.Opinion | None:
     tree = tree_of(tmp_path / "tree", {name: text})
     work = work_of(tmp_path)
-    cause = Cause(kind, Place(name, 2), "", "")
-    one = Failing(cause, Unit(name, "", (), Language.CXX if name.endswith("cc") else Language.C), ())
+    cause = Cause(kind, Place(name, 2), "__builtin_aarch64_nosuch", "")
+    language = language_of(name)
+    assert language is not None
+    one = Failing(cause, Unit(name, "", (), language), ())
     (opinion,) = gcc.opinions(Compilers(tree, work), [one], triple_of(work.platforms[0]), machine=False)
     return opinion
 

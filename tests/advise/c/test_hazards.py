@@ -114,6 +114,35 @@ def test_data_behind_a_volatile_flag_is_open(tmp_path: Path) -> None:
     assert said.findings[0].evidence["read_at"] == "get.c:3"
 
 
+_GLOBAL = """\
+int printf(const char *, ...); void lock(void);
+static struct { int n; char text[8]; volatile int ready; } box;
+void put(void) {
+  lock();
+  box.n = 5;
+  box.ready = 1;
+}
+void show(void) {
+  %s
+  while (!box.ready) { %s }
+  %s
+  printf("%%d", box.n);
+}
+void *all[] = {(void *)put, (void *)show};
+"""
+
+
+def test_a_function_that_calls_others_as_well_reads_on_without_a_barrier(tmp_path: Path) -> None:
+    """What is called before the wait, or behind the read, orders nothing; what stands between them may."""
+    for number, calls in enumerate((("", "", ""), ("lock();", "", ""))):
+        (tmp_path / str(number)).mkdir()
+        said = surveyed(tmp_path / str(number), {"box.c": _GLOBAL % calls})
+        assert told(said) == both("XC-ADV-033", "guarded?", "box.c:6"), calls
+    for number, calls in enumerate((("", "lock();", "lock();"), ("", "", "__sync_synchronize();")), 2):
+        (tmp_path / str(number)).mkdir()
+        assert told(surveyed(tmp_path / str(number), {"box.c": _GLOBAL % calls})) == set(), calls
+
+
 def test_its_twins_with_barriers_or_without_a_reader(tmp_path: Path) -> None:
     fence = "__atomic_thread_fence(__ATOMIC_SEQ_CST);"
     assert told(surveyed(tmp_path, {"ring.c": _PUBLISHED % (fence, fence)})) == set()
@@ -190,6 +219,32 @@ void right(FILE *f, long double v) {
     assert told(surveyed(tmp_path, {"save.c": source})) == both("XC-ADV-036", "guarded?", "save.c:3")
 
 
+def test_a_long_double_in_a_structure_or_a_stream(tmp_path: Path) -> None:
+    source = """\
+#include <stdio.h>
+#include <unistd.h>
+struct inner { short kind; long double v[2]; };
+struct record { int id; struct inner one; };
+struct plain { int id; double v; };
+struct record all; struct plain none;
+void local(FILE *f) {
+  struct record r = {1, {2, {3, 4}}};
+  fwrite(&r, sizeof r, 1, f);
+  fwrite(&r.one, sizeof r.one, 1, f);
+  fwrite(&r.id, sizeof r.id, 1, f);
+}
+void global(int f) {
+  write(f, &all, sizeof all);
+  write(f, &none, sizeof none);
+}
+"""
+    stream = "#include <fstream>\nvoid f(std::ostream &o, long double v) {\n  o.write((const char *)&v, sizeof v);\n}\n"
+    said = surveyed(tmp_path, {"save.c": source, "s.cc": stream}, ARM)
+    places = ["s.cc:3", "save.c:10", "save.c:14", "save.c:9"]
+    assert told(said) == {(ARM, "XC-ADV-036", "guarded?", place) for place in places}
+    assert {f.params["what"] for f in said.findings} == {"fwrite", "write", "std::ostream::write"}
+
+
 _LISTS = """\
 #include <stdarg.h>
 #include <stdio.h>
@@ -227,3 +282,30 @@ def test_arguments_that_are_read_on(tmp_path: Path) -> None:
         "7",
         "guarded?",
     }
+
+
+def test_an_instruction_by_its_bytes_is_another_one_elsewhere(tmp_path: Path) -> None:
+    """Every assembler takes the bytes of rdtsc, in a function that is called everywhere."""
+    source = """\
+static inline void tick(void) {
+  __asm__ volatile(".byte 0x0f, 0x31" ::: "memory");
+}
+int main(void) {
+  tick();
+  return 0;
+}
+"""
+    assert told(surveyed(tmp_path, {"t.c": source})) == both("XC-ADV-003", "guarded?", "t.c:2")
+    for number, twin in enumerate(
+        (
+            source.replace("__asm__", "\n#ifdef __x86_64__\n  __asm__").replace(
+                ";\n}\nint", ';\n#else\n  __asm__ volatile("nop");\n#endif\n}\nint'
+            ),
+            source.replace('".byte 0x0f, 0x31"', '"1: nop\\n.pushsection .note.x\\n.byte 1\\n.popsection"'),
+            source.replace('".byte 0x0f, 0x31"', '""'),
+        )
+    ):
+        (tmp_path / str(number)).mkdir()
+        assert not any(
+            code == "XC-ADV-003" for _p, code, _c, _o in told(surveyed(tmp_path / str(number), {"t.c": twin}))
+        ), twin

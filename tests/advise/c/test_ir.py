@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_xinchuang.advise.c.flow import Hollow, Returned, Use, comparisons, follow, hollow, origins
-from pytest_xinchuang.advise.c.ir import Module
+from pytest_xinchuang.advise.c.ir import Module, unescaped
 from pytest_xinchuang.advise.c.machine import Purpose, purposes_of
 
 _TEXT = r"""; ModuleID = 'a.c'
@@ -148,3 +148,8 @@ def test_what_is_cut_off_or_odd_is_read_as_far_as_it_goes(text: str) -> None:
 )
 def test_what_assembler_is_for(text: str, expected: set[Purpose]) -> None:
     assert purposes_of(text) == expected
+
+
+def test_letters_beyond_ascii_are_bytes_in_the_ir() -> None:
+    assert unescaped(r"\E6\BA\90 a\5Cb\0A") == "源 a\\b\n"
+    assert unescaped(r"\FF") == "\N{REPLACEMENT CHARACTER}"

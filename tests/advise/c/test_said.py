@@ -30,6 +30,12 @@ def test_places_and_how_the_compiler_came_there() -> None:
     assert last.stops and last.place == Place("")
 
 
+def test_what_a_source_says_in_gb18030_is_read() -> None:
+    said = "/t/a.c:2:2: error: <B2><BB>֧<B3>ִ˴<A6><C0><ED><C6><F7>\n/t/a.c:3:2: error: <AB> and <FF>\n/t/a.c:4:2: error: é <b>\n"
+    first, second, third = (d.text for d in diagnostics_in(said, "/t/a.c", str))
+    assert (first, second, third) == ("不支持此处理器", "<AB> and <FF>", "é <b>")
+
+
 def test_what_has_no_such_shape_is_nothing() -> None:
     assert diagnostics_in("1 error generated.\n\n  int x;\n", "/t/a.c", str) == ()
     assert [d.place for d in diagnostics_in("/t/a:1:2: b.c:3:4: error: x\n", "/t/a.c", str)] == [

@@ -332,3 +332,78 @@ def test_hostile_sources_are_no_traceback(tmp_path: Path) -> None:
     told, said = survey(tree_of(tmp_path / "tree", files), tmp_path, ARM)
     (part,) = next(iter(said.parts.values()))
     assert told[ARM] == [] and (part.judged, part.total) == (3, 5)
+
+
+def test_what_another_assembler_defines_is_not_judged(tmp_path: Path) -> None:
+    """A program that needs it is never said to build; a build of the platform's own knows whether it is needed."""
+    files = {"x86/f.asm": "global f\nf: ret\n", "m.c": "int f(void);\nint main(void) { return f(); }\n"}
+    told, said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == {ARM: [], LOONG: []}
+    for parts in said.parts.values():
+        (part,) = parts
+        assert (part.judged, part.total, part.whole) == (1, 2, False) and "NASM" in part.why[0][0].render("en")
+
+
+def test_a_source_that_only_others_include_is_told_where_there_is_no_other(tmp_path: Path) -> None:
+    _told, said = survey(tree_of(tmp_path / "tree", {"a.c": '#include "a.c"\nint a;\n'}), tmp_path, ARM)
+    (((part,)),) = said.parts.values()
+    assert (part.judged, part.total) == (0, 1) and "included by another" in part.why[0][0].render("en")
+
+
+@pytest.mark.parametrize(("database", "guessed"), [('[{"directory":', True), ("", False)])
+def test_commands_that_cannot_be_read_leave_a_guess(database: str, guessed: bool, tmp_path: Path) -> None:
+    files = {"a.c": "int a;\n"} | ({"compile_commands.json": database} if database else {})
+    _told, said = survey(tree_of(tmp_path / "tree", files), tmp_path, ARM)
+    (((part,)),) = said.parts.values()
+    assert (part.judged, part.total, part.guessed, part.whole) == (1, 1, guessed, not guessed)
+
+
+def test_a_name_in_chinese_is_the_name_of_a_source(tmp_path: Path) -> None:
+    """Code is made of the function, as the IR says under the name of the file, each of whose bytes it escapes."""
+    files = {"源 码/时钟.c": 'int main(void) {\n  __asm__("cpuid" ::: "eax", "ebx", "ecx", "edx");\n  return 0;\n}\n'}
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == both("XC-ADV-003", "源 码/时钟.c:2")
+
+
+def test_a_register_of_x86_as_a_global_variable(tmp_path: Path) -> None:
+    files = {"a.c": 'register unsigned long top __asm__("rsp");\nunsigned long f(void) { return top; }\n'}
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == both("XC-ADV-003", "a.c:1")
+
+
+HEADER = "#if {}\n#include <immintrin.h>\n#endif\nint main(void) {{ return 0; }}\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "certainty"),
+    [
+        ("__has_include(<immintrin.h>) /* as GCC */", Certainty.UNDECIDED),
+        ("defined(NOTHING) || !defined(__arm__)", Certainty.CERTAIN),
+        ("__has_include(<stdio.h>)", Certainty.CERTAIN),
+    ],
+)
+def test_a_header_that_is_asked_for_is_found_by_clang_alone(
+    condition: str, certainty: Certainty, tmp_path: Path
+) -> None:
+    told, _said = survey(tree_of(tmp_path / "tree", {"a.c": HEADER.format(condition)}), tmp_path)
+    assert told == both("XC-ADV-002", "a.c:2", certainty)
+
+
+def test_a_function_for_another_cpu_is_gccs_to_judge(tmp_path: Path) -> None:
+    """Clang passes over the attribute, or refuses it; what GCC does depends on its version."""
+    clones = '__attribute__((target_clones("avx2", "default")))\nint f(int a) { return a + 1; }\n'
+    files = {
+        "a.c": '__attribute__((target("avx2"))) int f(int a) { return a + 1; }\n',
+        "b.c": clones,
+        "c.c": f"#ifdef __x86_64__\n{clones}#endif\nint g;\n",
+    }
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path, LOONG)
+    assert told[LOONG] == [("XC-ADV-001", "undecided", "a.c:1"), ("XC-ADV-001", "undecided", "b.c:2")]
+
+
+def test_assembler_outside_of_functions(tmp_path: Path) -> None:
+    """Clang names no line of it."""
+    text = '__asm__(".globl now\\nnow: rdtsc\\n ret\\n");\n'
+    files = {"a.c": f"int a;\n{text}", "b.c": f"#ifdef __x86_64__\n{text.replace('now', 'then')}#endif\nint b;\n"}
+    told, _said = survey(tree_of(tmp_path / "tree", files), tmp_path)
+    assert told == both("XC-ADV-003", "a.c")

@@ -27,6 +27,7 @@ def test_directories_in_which_compilers_look_by_themselves_are_left_out() -> Non
         "/usr/include/",
         "-isystem",
         "/usr/local/include",
+        "-I/usr/include/x86_64-linux-gnu",
         "-I/usr/include/libpng16",
         "-I-",
         "-Iinc",
