@@ -22,7 +22,8 @@ from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.walk import Bounds
 
-_MAGIC = b"\x7fELF"
+_MAGICS = (b"\x7fELF", b"!<arch>\n")
+"""How native files, and libraries of them, begin (System V gABI; ar(5))."""
 _SUFFIXES = (".jar", ".war", ".aar", ".whl", ".nupkg")
 """Archives whose natives are looked up by whoever runs them."""
 
@@ -93,14 +94,14 @@ def natives_of(tree: SourceTree) -> Natives:
                 continue
             if not archive:
                 with path.open("rb") as file:
-                    if file.read(4) != _MAGIC:
+                    if not file.read(8).startswith(_MAGICS):
                         continue
             inspection = Inspector(isa=False, bounds=_BOUNDS).read(path, name)
         except (OSError, XcError):
             lost.append(name)
             continue
         found += [Native(record.place, record) for record in inspection.records]
-        if inspection.problems and not inspection.records and not archive:
+        if inspection.problems and not inspection.records:
             lost.append(name)
     return Natives(tuple(found), tuple(lost))
 
