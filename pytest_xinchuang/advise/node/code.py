@@ -51,6 +51,8 @@ class Run:
 
 Runs = dict[str, dict[str, Run]]
 """File -> function -> how it ended."""
+PASSED = "\0"
+"""Stands as a function's name where functions of a file ask for the machine and nothing called them."""
 
 
 def survey_code(tree: SourceTree, work: Work) -> Surveyed:
@@ -81,6 +83,8 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
             base = runs[_npm(work.baseline.architecture)]
             lost = sum(1 for name in scripts if name not in base or base[name].get("", _LOST).error)
             why[_("it cannot be loaded by itself on x86-64 either")] += lost
+            passed = sum(1 for name in scripts if PASSED in base.get(name, {}) and not base[name].get("", _LOST).error)
+            why[_("functions in it ask for the machine, and nothing here calls them")] += passed
     lost_files = sum(why.values())
     for platform in work.platforms:
         judge = Judge(platform)
@@ -160,6 +164,12 @@ def _note(found: Runs, results: Path) -> str:
             said: dict[str, Any] = json.loads(line)
             if "began" in said:
                 began = str(said["began"])
+                continue
+            if "passed" in said:
+                found.setdefault(str(said["passed"]), {})[PASSED] = Run("", "", 0, explicit=False, value="")
+                continue
+            if "called" in said:
+                found[str(said["called"])].pop(PASSED, None)
                 continue
             run = Run(
                 str(said["what"]), str(said["error"]), int(said["at"]), bool(said["explicit"]), str(said["value"])
