@@ -185,7 +185,14 @@ class Comparison:
     ) -> Found:
         place, problem = problems[0]
         certainty, code, arch = Certainty.CERTAIN, "XC-ADV-060", verbatim(self.arch)
-        if definer:
+        if definer.startswith("/"):
+            advice = _(
+                "{file}, which is not of this tree, has it for amd64 alone: use what {arch} has too, or keep its user for "
+                "amd64 by //go:build amd64",
+                file=verbatim("/".join(definer.split("/")[-2:])),
+                arch=arch,
+            )
+        elif definer:
             advice = _(
                 "{file} defines it for amd64 alone: declare it for {arch} too, or once for all others in a file with "
                 "//go:build !amd64",

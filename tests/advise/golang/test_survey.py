@@ -57,6 +57,15 @@ def test_a_symbol_of_amd64_alone_stops_each_platform_that_lacks_it(advise: Advis
     assert finding.evidence["places"] == ["a.go:3:25", "a.go:3:33"] and "a_amd64.go" in finding.params["advice"]
 
 
+def test_what_go_itself_has_for_amd64_alone_is_not_to_be_declared_there(advise: Advise) -> None:
+    text = 'package e\n\nimport "syscall"\n\nvar Number = syscall.SYS_%s\n'
+    found = advise({"a.go": text % "OPEN"})
+    assert said(found["kunpeng"], Certainty.CERTAIN) == [("XC-ADV-060", "a.go:5")]
+    (finding,) = found["kunpeng"].findings
+    assert "syscall/zsysnum_linux_amd64.go, which is not of this tree" in str(finding.params["advice"])
+    assert advise({"a.go": text % "OPENAT"})["kunpeng"].standing is Standing.BUILDS
+
+
 def test_a_twin_for_all_others_is_clean(advise: Advise) -> None:
     twin = "//go:build !amd64\n\npackage e\n\nconst K = 3\n\nfunc sum() int { return 2 }\n"
     found = advise({**SUM, "a_other.go": twin})
