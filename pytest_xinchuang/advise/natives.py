@@ -115,7 +115,7 @@ def tell_load(judge: Judge, tree: SourceTree, files: list[Native], place: str, l
     gone = natives_of(tree).lacking(judge.platform, files)
     if not gone or any(n.machine == judge.platform.architecture.elf_machine for n in files):
         return
-    made = _is_made(tree, library)
+    made = is_made(tree, library)
     judge.find(
         "XC-ADV-082",
         Certainty.GUARDED if guarded or made else Certainty.CERTAIN,
@@ -141,7 +141,7 @@ _MAKERS = (
 """What may make a library in the tree."""
 
 
-def _is_made(tree: SourceTree, library: str) -> bool:
+def is_made(tree: SourceTree, library: str) -> bool:
     """Whether something in the tree may build it: its build names it."""
     stem = library.split(".so")[0].removeprefix("lib")
     return any(stem in (tree.text(name) or "") for name in tree.named(*_MAKERS))
