@@ -90,18 +90,31 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
         why[_("Python cannot read it")] = len(broken)
     if len(sources) < len(names):
         why[_("there was no time left")] = len(names) - len(sources)
+    unsure = _unsure(sources, runs[work.baseline.architecture.uname])
+    if unsure:
+        why[_("it refuses by the machine's name, and compares it with what is not known before it is run")] = unsure
     for platform in work.platforms:
         judge = Judge(platform)
         _decisions(judge, sources, runs[work.baseline.architecture.uname], runs[platform.architecture.uname])
         _loads(judge, tree, sources)
         by = _("Python {version}", version=verbatim(sysconfig.get_python_version()))
-        part = Part(_("Python"), len(sources) - len(broken), len(names), by=by, why=tuple(why.items()))
+        part = Part(_("Python"), len(sources) - len(broken) - unsure, len(names), by=by, why=tuple(why.items()))
         if lost is not None:
-            left = part.judged - sum(s.asks and not s.broken for s in sources)
+            left = max(0, part.judged - sum(s.asks and not s.broken for s in sources))
             part = Part(part.name, left, part.total, by, why=(*part.why, (lost, part.judged - left)))
         said.add([platform.id], part)
         said.findings += judge.findings
     return said
+
+
+def _unsure(sources: list[Source], base: Runs) -> int:
+    """How many files refuse by the machine in a way that can neither be read nor was run on x86-64."""
+    number = 0
+    for source in sources:
+        ran = {line for run in base.get(source.name, {}).values() if not run.error for line in run.lines}
+        left = [one for one in source.unsure if ran.isdisjoint(range(one[0], one[1] + 1))]
+        number += bool(left) and not is_aside(source.name)
+    return number
 
 
 def evaluated(tree: SourceTree, files: Iterable[str], machine: str, work: Work) -> Runs:

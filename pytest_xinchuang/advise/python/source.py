@@ -69,6 +69,7 @@ class Source:
         asks: it asks for the machine.
         calls: name of what is called -> whether every call is within a ``try`` or asks for the machine before.
         imports: the last part of a module's name -> the same of imports.
+        unsure: (first, last line) of what refuses by the machine, and compares it with what is not known here.
         gives: names at the top of the file that hold the machine's name, or an answer about it, and what was compared.
     """
 
@@ -79,6 +80,7 @@ class Source:
     loads: list[Load] = field(default_factory=list)
     calls: dict[str, bool] = field(default_factory=dict)
     imports: dict[str, bool] = field(default_factory=dict)
+    unsure: list[tuple[int, int]] = field(default_factory=list)
     gives: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -111,6 +113,7 @@ class _Reader:
     Attributes:
         functions: those that return the machine's name, or an answer about it -> the names that the answer is about.
         tainted: the same of variables, and of attributes with their object (``self.machine``).
+        constants: what else is assigned to names: what is compared with may be written there.
     """
 
     def __init__(self, found: Source, given: Mapping[str, Mapping[str, frozenset[str]]]) -> None:
@@ -119,6 +122,7 @@ class _Reader:
         self.modules: dict[str, str] = {}
         self.functions: dict[str, frozenset[str]] = {}
         self.tainted: dict[str, frozenset[str]] = {}
+        self.constants: dict[str, ast.expr] = {}
 
     def whole(self, tree: ast.Module) -> None:
         nodes = list(ast.walk(tree))
@@ -132,7 +136,10 @@ class _Reader:
             elif isinstance(node, ast.ImportFrom):
                 own = self.given.get((node.module or "").rpartition(".")[2], {})
                 for alias in node.names:
-                    if alias.name in _SOURCES.get(node.module or "", ()):
+                    sources = _SOURCES.get(node.module or "", set())
+                    if alias.name == "*":
+                        self.functions |= dict.fromkeys(sources, frozenset())
+                    elif alias.name in sources:
                         self.functions[alias.asname or alias.name] = frozenset()
                     if alias.name in own:
                         self.tainted[alias.asname or alias.name] = own[alias.name]
@@ -153,10 +160,21 @@ class _Reader:
     def _derived(self, node: ast.AST) -> None:
         """Take over what is made of the machine's name: variables, attributes, and what functions return."""
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr):
-            if node.value is None or not self.of_machine(node.value):
-                return
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            self.tainted |= {_dotted(t): self._about(node.value) for t in targets if _dotted(t)}
+            names = [name for target in targets if (name := _dotted(target))]
+            if node.value is None:
+                return
+            if isinstance(node.value, ast.Attribute | ast.Name) and self._is_source(ast.Call(node.value, [], [])):
+                self.functions |= dict.fromkeys(names, frozenset())  # the function by another name
+            elif self.of_machine(node.value):
+                self.tainted |= dict.fromkeys(names, self._about(node.value))
+            else:
+                self.constants |= dict.fromkeys(names, node.value)
+        elif isinstance(node, ast.ClassDef):
+            own = [name for each in node.body for name in _bound(each) if name in self.tainted]
+            self.tainted |= {
+                f"{whose}.{name}": self.tainted[name] for name in own for whose in ("self", "cls", node.name)
+            }
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             returned = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
             told = [value for value in returned if self.of_machine(value)]
@@ -179,12 +197,15 @@ class _Reader:
 
     def _names(self, node: ast.AST) -> Iterator[str]:
         """The machines that something is compared with, in lower case, those of answers that were had before among them."""
-        yield from (text.lower() for text in _texts(node))
+        yield from map(_machine, _texts(node))
         for below in ast.walk(node):
             if isinstance(below, ast.Call):
                 yield from self.functions.get(_own_function(below), ())
             elif isinstance(below, ast.Name | ast.Attribute):
-                yield from self.tainted.get(_dotted(below), ())
+                name = _dotted(below)
+                yield from self.tainted.get(name, ())
+                if name in self.constants and name not in self.tainted:
+                    yield from map(_machine, _texts(self.constants[name]))
 
     def _is_source(self, node: ast.AST) -> bool:
         if not isinstance(node, ast.Call):
@@ -232,7 +253,7 @@ class _Reader:
         table = given if isinstance(given, ast.Dict) else tables.get(_dotted(given).rpartition(".")[2])
         if table is None or not self.of_machine(key):
             return
-        names = frozenset(text.lower() for key in table.keys if key is not None for text in _texts(key))
+        names = frozenset(_machine(text) for key in table.keys if key is not None for text in _texts(key))
         if names & KNOWN_X86:
             self.found.decisions.append(Decision(node.lineno, node.end_lineno or node.lineno, names, "table"))
 
@@ -328,15 +349,22 @@ class _Reader:
         names: set[str] = set()
         for case in node.cases:
             values = [p.value for p in ast.walk(case.pattern) if isinstance(p, ast.MatchValue)]
-            names |= {text.lower() for value in values for text in _texts(value)}
+            names |= {_machine(text) for value in values for text in _texts(value)}
             if not values and _refuses(case.body):
                 self._decide(node, frozenset(names))
 
     def _decide(self, node: ast.stmt, names: frozenset[str]) -> None:
+        if not names:
+            self.found.unsure.append((node.lineno, node.end_lineno or node.lineno))
         if names & KNOWN_X86 or any(n.startswith("x86") for n in names):
             known = {(d.line, d.end) for d in self.found.decisions}
             if not any(line <= node.lineno and (node.end_lineno or 0) <= end for line, end in known):
                 self.found.decisions.append(Decision(node.lineno, node.end_lineno or node.lineno, names, "refusal"))
+
+
+def _machine(text: str) -> str:
+    """A machine's name as it is compared: without the system before it."""
+    return re.sub(r"^linux[-_]", "", text.lower())
 
 
 def _own_function(call: ast.Call) -> str:

@@ -204,6 +204,31 @@ if sys.platform == "linux":
         if platform.machine() not in ({names}):
             raise RuntimeError(name)
 """,
+    "a constant": """import platform
+SUPPORTED = ({names})
+def load(name):
+    if platform.machine() not in SUPPORTED:
+        raise RuntimeError(name)
+""",
+    "an attribute of the class": """import os
+class Loader:
+    arch = os.uname().machine
+    def load(self, name):
+        if self.arch in ({names}):
+            return name
+        raise OSError(name)
+""",
+    "another name": """import platform as p
+machine = p.machine
+def load(name):
+    if machine() not in ({names}):
+        raise OSError(name)
+""",
+    "everything of a module": """from platform import *
+def load(name):
+    if machine() not in ({names}):
+        raise OSError(name)
+""",
     "an arm that was not run": """import platform
 def load(name=None):
     machine = platform.machine()
@@ -234,6 +259,26 @@ def test_what_another_file_has_asked_for_counts(tmp_path: Path, asks: str) -> No
     said = run(tmp_path / "bad", info=info, a=text.format("X86"))
     assert said.may("kunpeng") == [("XC-ADV-081", "a.py:2")] == said.may("loongson")
     assert not run(tmp_path / "good", info=info, a=text.format("USED")).said.findings
+
+
+def test_a_tag_is_the_machine_behind_its_system(tmp_path: Path) -> None:
+    text = """import platform
+TAG = f"linux_{platform.machine()}"
+KNOWN = {"linux_x86_64": "a", "linux_aarch64": "b"}
+def load(name):
+    if TAG not in KNOWN:
+        raise RuntimeError(name)
+"""
+    said = read(tmp_path, a=text)
+    assert said.may("loongson") == [("XC-ADV-081", "a.py:5")] and not said.found("kunpeng")
+
+
+@pytest.mark.tools
+def test_what_is_compared_with_something_unknown_is_not_judged(tmp_path: Path) -> None:
+    text = "import platform\nfrom settings import KNOWN\ndef load(name):\n    if platform.machine() not in KNOWN:\n"
+    said = run(tmp_path / "not", a=text + "        raise OSError(name)\n")
+    assert said.judged("kunpeng") == [(0, 1)] and "not known before it is run" in said.why("kunpeng")
+    assert run(tmp_path / "told", a=text + "        print(name)\n").judged("kunpeng") == [(1, 1)]
 
 
 @pytest.mark.tools
