@@ -158,7 +158,7 @@ class CargoJail:
             done = self._jailed(words, directory, ANSWER_TIMEOUT_S)
         crates = crates_of(done.text) if done.ok else {}
         if not crates:
-            raise XcError(_("cargo metadata: {why}", why=verbatim(self._why(done))))
+            raise XcError(_("cargo metadata: {why}", why=verbatim(_why(done, self.copy))))
         return crates
 
     def _fetch(self, directory: str) -> None:
@@ -190,13 +190,7 @@ class CargoJail:
             "--message-format=json",
         ]
         done = self._jailed(words, directory, CHECK_TIMEOUT_S, triple)
-        return checked_of(done.text), self._why(done)
-
-    def _why(self, done: Finished) -> str:
-        """What cargo says went wrong, with what a build script panicked of; without the copy's own place."""
-        panic = _PANIC.search(done.errors)
-        said = f": {panic[1]}: {panic[2].strip()}" if panic is not None else ""
-        return f"{_why(done)}{said}".replace(str(self.copy), ".")
+        return checked_of(done.text), _why(done, self.copy)
 
     def _outside(self, words: Sequence[str], timeout_s: float) -> Finished:
         env = environment({"RUSTUP_AUTO_INSTALL": "0"})
@@ -323,8 +317,14 @@ def _rustup_home() -> Path:
     return Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
 
 
-def _why(done: Finished) -> str:
-    """What cargo says went wrong: its first line that is an error."""
+def _why(done: Finished, copy: Path) -> str:
+    """What cargo says went wrong: its first line that is an error, and what a build script panicked of.
+
+    Args:
+        copy: our copy of the tree, whose place is not told.
+    """
     lines = [line for line in done.errors.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith("error")), str(first_line(done.errors)))
-    return first.removeprefix("error: ")[:300]
+    panic = _PANIC.search(done.errors)
+    said = f": {panic[1]}: {panic[2].strip()}" if panic is not None else ""
+    return f"{first.removeprefix('error: ')[:300]}{said}".replace(str(copy), ".")
