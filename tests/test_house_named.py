@@ -42,6 +42,7 @@ FOREIGN = {
     "--snapshot-update": "syrupy",
     "--deselect": "pytest",
     "--no-binary": "pip",
+    "--init": "git",
     "--system-site-packages": "venv",
     "--ignore": "pytest",
     "--lf": "pytest",

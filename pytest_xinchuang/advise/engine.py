@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_xinchuang.advise.effort import minutes_of
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Survey, Work
 from pytest_xinchuang.core.advice import Advice, Part, Surveyed
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.finding import Finding
 from pytest_xinchuang.messages import verbatim
 
 
@@ -30,10 +31,22 @@ def advise(tree: SourceTree, work: Work, surveys: Sequence[Survey]) -> list[Advi
 
 
 def _of(platform: str, said: Sequence[Surveyed]) -> Advice:
-    findings = tuple(f for s in said for f in s.findings if f.platform == platform)
+    findings = tuple(_once(f for s in said for f in s.findings if f.platform == platform))
     return Advice(
         platform,
         parts=tuple(part for s in said for part in s.parts.get(platform, ())),
         findings=findings,
         minutes=minutes_of(findings),
     )
+
+
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """A native file that was told already, by whoever loads it or by its language, is not told again for being there."""
+    told: set[object] = set()
+    for finding in findings:
+        files = finding.evidence.get("files", ())
+        if finding.code == "XC-ADV-083" and (finding.object in told or (files and told.issuperset(files))):
+            continue
+        if files:
+            told |= {*files, finding.object}
+        yield finding

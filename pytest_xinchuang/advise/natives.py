@@ -22,7 +22,8 @@ from pytest_xinchuang.inspect.roles import Choice, Roles
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.inspect.walk import Bounds
 
-_MAGIC = b"\x7fELF"
+_MAGICS = (b"\x7fELF", b"!<arch>\n")
+"""How native files, and libraries of them, begin (System V gABI; ar(5))."""
 _SUFFIXES = (".jar", ".war", ".aar", ".whl", ".nupkg")
 """Archives whose natives are looked up by whoever runs them."""
 
@@ -93,14 +94,14 @@ def natives_of(tree: SourceTree) -> Natives:
                 continue
             if not archive:
                 with path.open("rb") as file:
-                    if file.read(4) != _MAGIC:
+                    if not file.read(8).startswith(_MAGICS):
                         continue
             inspection = Inspector(isa=False, bounds=_BOUNDS).read(path, name)
         except (OSError, XcError):
             lost.append(name)
             continue
         found += [Native(record.place, record) for record in inspection.records]
-        if inspection.problems and not inspection.records and not archive:
+        if inspection.problems and not inspection.records:
             lost.append(name)
     return Natives(tuple(found), tuple(lost))
 
@@ -114,7 +115,7 @@ def tell_load(judge: Judge, tree: SourceTree, files: list[Native], place: str, l
     gone = natives_of(tree).lacking(judge.platform, files)
     if not gone or any(n.machine == judge.platform.architecture.elf_machine for n in files):
         return
-    made = _is_made(tree, library)
+    made = is_made(tree, library)
     judge.find(
         "XC-ADV-082",
         Certainty.GUARDED if guarded or made else Certainty.CERTAIN,
@@ -140,7 +141,7 @@ _MAKERS = (
 """What may make a library in the tree."""
 
 
-def _is_made(tree: SourceTree, library: str) -> bool:
+def is_made(tree: SourceTree, library: str) -> bool:
     """Whether something in the tree may build it: its build names it."""
     stem = library.split(".so")[0].removeprefix("lib")
     return any(stem in (tree.text(name) or "") for name in tree.named(*_MAKERS))

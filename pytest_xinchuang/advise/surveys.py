@@ -13,6 +13,7 @@ from pytest_xinchuang.advise.dotnet.survey import DotnetSurvey
 from pytest_xinchuang.advise.fortran.survey import FortranSurvey
 from pytest_xinchuang.advise.golang.survey import GoSurvey
 from pytest_xinchuang.advise.java.survey import JavaSurvey
+from pytest_xinchuang.advise.left import LeftSurvey
 from pytest_xinchuang.advise.node.survey import NodeSurvey
 from pytest_xinchuang.advise.python.survey import PythonSurvey
 from pytest_xinchuang.advise.rust.survey import RustSurvey
@@ -24,4 +25,4 @@ def all_surveys() -> tuple[Survey, ...]:
     builds = (BuildsSurvey(), CSurvey((recorded,)), CodeSurvey((recorded,)))
     compiled = (GoSurvey(), RustSurvey(), FortranSurvey())
     managed = (JavaSurvey(), PythonSurvey(), NodeSurvey(), DotnetSurvey())
-    return (*builds, *compiled, *managed, ScriptsSurvey(), PackagingSurvey(), ImagesSurvey())
+    return (*builds, *compiled, *managed, ScriptsSurvey(), PackagingSurvey(), ImagesSurvey(), LeftSurvey())

@@ -14,6 +14,9 @@ _SEVERITY = re.compile(r"(?:fatal )?error: (?P<text>.*)")
 """A C compiler's."""
 NO_BODY = re.compile(r"missing function body")
 """What the compiler says of a declaration whose package has nothing in assembler for this architecture (cmd/compile, noder)."""
+_OUTSIDE = re.compile(r"/link: running \S+ failed: ")
+"""What cmd/link says where another linker has failed, whose words follow (ld/lib.go, hostlink)."""
+_LINKER = re.compile(r"^(?:[\w./-]*ld[\w.-]*: )?(?:fatal )?error: (.*)$", re.M)
 _WARNING = re.compile(r"(?:warning|note): ")
 
 
@@ -25,6 +28,7 @@ class GoProblem:
         file: as the tool names it, relative to where the go command ran or to the package's directory; "": no place.
         code: the kind of a type error, e.g. "UndeclaredName"; "" where the tool does not tell one.
         of_c: it is a C compiler's.
+        linked: it is a linker's, called for a package with cgo.
         included: for an error in a C header, the place of the source's ``#include``.
     """
 
@@ -34,6 +38,7 @@ class GoProblem:
     column: int = 0
     code: str = ""
     of_c: bool = False
+    linked: bool = False
     included: tuple[str, int] = ("", 0)
 
 
@@ -73,6 +78,8 @@ def problems_in(printed: str) -> list[GoProblem]:
     placed = list(_placed(printed.splitlines()))
     if placed:
         return placed
+    if _OUTSIDE.search(printed) and (said := _LINKER.findall(printed)):
+        return [GoProblem(text, linked=True) for text in said]
     plain = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("#")]
     return [GoProblem(line) for line in plain[:1]]
 

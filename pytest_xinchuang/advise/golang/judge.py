@@ -161,6 +161,8 @@ class Comparison:
                     continue
             place = self.places.place_of(problem, package)
             key = problem.text
+            if problem.linked:
+                place = self.places.linking(package, problem.text)
             if problem.code in _UNDEFINED:
                 definer = self.places.definer(_name(problem.text), package, pair)
                 key = definer or key
@@ -185,13 +187,30 @@ class Comparison:
     ) -> Found:
         place, problem = problems[0]
         certainty, code, arch = Certainty.CERTAIN, "XC-ADV-060", verbatim(self.arch)
-        if definer:
+        library = self.places.library(problem.text) if problem.linked else ""
+        error = _short(problem.text.replace(f"{self.places.root}/", ""))
+        if definer.startswith("/"):
+            advice = _(
+                "{file}, which is not of this tree, has it for amd64 alone: use what {arch} has too, or keep its user for "
+                "amd64 by //go:build amd64",
+                file=verbatim("/".join(definer.split("/")[-2:])),
+                arch=arch,
+            )
+        elif definer:
             advice = _(
                 "{file} defines it for amd64 alone: declare it for {arch} too, or once for all others in a file with "
                 "//go:build !amd64",
                 file=verbatim(definer),
                 arch=arch,
             )
+        elif problem.linked:
+            code = "XC-ADV-064"
+            advice = _(
+                "build the library for {arch}, and name it by #cgo {arch} LDFLAGS; or leave the file out by //go:build amd64",
+                arch=arch,
+            )
+            if library and self.places.made(library.rpartition("/")[2]):
+                certainty = Certainty.GUARDED
         elif problem.of_c:
             code = "XC-ADV-064"
             advice = _(
@@ -209,13 +228,14 @@ class Comparison:
             code,
             certainty,
             place,
-            {"error": _short(problem.text), "packages": _stopped(stopped), "advice": advice, "arch": arch},
+            {"error": error, "packages": _stopped(stopped), "advice": advice, "arch": arch},
             {
                 "package": package.path,
                 "with": _configured(self.arch, pair[1]),
                 "kind": problem.code,
                 "places": [f"{where}:{p.column}" if p.column else where for where, p in problems],
                 "stops": stopped,
+                **({"files": [library]} if library else {}),
             },
         )
 

@@ -23,11 +23,13 @@ class Places:
         root: the tree.
         directory: the module's, absolute.
         text: reads a file of the tree or of a dependency; None for what cannot be read.
+        made: whether the tree's build makes a library, by its file name.
     """
 
     root: Path
     directory: Path
     text: Callable[[Path], str | None]
+    made: Callable[[str], bool] = lambda _name: False
 
     def declaration(self, package: GoPackage, symbol: str) -> str:
         """Where a package declares a function."""
@@ -113,6 +115,23 @@ class Places:
                 if file not in here.files and declared.search(self.text(place) or ""):
                     return self.named(place)
         return ""
+
+    def linking(self, package: GoPackage, said: str) -> str:
+        """The line on which a package with cgo asks for a library that a linker speaks of."""
+        asked = [
+            (name, number, set(re.findall(r"-l(\S+)", line)))
+            for name in package.cgo
+            for number, line in enumerate((self.text(Path(package.directory, name)) or "").splitlines(), 1)
+            if re.search(r"#cgo\b.*\bLDFLAGS\s*:", line)
+        ]
+        asked.sort(key=lambda one: not any(re.search(rf"\blib{re.escape(word)}\.", said) for word in one[2]))
+        return self.place(asked[0][0], asked[0][1], package) if asked else self.first_file(package)
+
+    def library(self, said: str) -> str:
+        """The library of the tree that a linker speaks of, as the tree names it; "" for another one."""
+        match = re.match(r"(/\S+\.(?:a|so)(?:\.[0-9]+)*)(?:\([^)]*\))?:? ", said)
+        path = Path(match[1]) if match is not None else self.root.parent
+        return self.named(path) if path.is_relative_to(self.root) else ""
 
     def declared(self, problem: GoProblem, package: GoPackage) -> str:
         """The name of the function that is declared at a place."""

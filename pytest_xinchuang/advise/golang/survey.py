@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pytest_xinchuang.advise.golang.packages import Listing
 from pytest_xinchuang.advise.golang.places import Places
 from pytest_xinchuang.advise.golang.seen import Seen, needs_cgo
 from pytest_xinchuang.advise.judged import Found, Judged, part_of
+from pytest_xinchuang.advise.natives import is_made
 from pytest_xinchuang.advise.tree import SourceTree, text_of
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
@@ -151,7 +153,9 @@ class _Module:
             if target_cgo.lost:  # what is not known of the target is not judged
                 base_cgo = target_cgo
         comparison = Comparison(
-            places=Places(self.tree.root, self.tree.root / self.module.directory, text_of),
+            places=Places(
+                self.tree.root, self.tree.root / self.module.directory, text_of, functools.partial(is_made, self.tree)
+            ),
             arch=str(arch),
             base=base,
             target=target,

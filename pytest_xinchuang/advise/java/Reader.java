@@ -6,6 +6,7 @@
 //   load FILE LINE LIBRARY guarded|open
 //   native FILE LINE CLASS.METHOD
 //   decide FILE LINE END refuses|open NAME...
+//   unsure FILE LINE END                   it looks something up by os.arch, or refuses something by it, and names no machine
 //   method FILE LINE END CLASS METHOD      a static method without parameters that asks; METHOD "<clinit>" for a class's own start
 //   throw FILE LINE END
 //   compiled FILE
@@ -137,6 +138,7 @@ public class Reader {
         boolean isSource(Tree tree) {
             if (tree instanceof MethodInvocationTree call) {
                 String called = last(call.getMethodSelect());
+                if (call.getMethodSelect().toString().matches("(com\\.sun\\.jna\\.)?Platform\\.is(Intel|ARM|64Bit)")) return true;
                 if (called.equals("getProperty") || called.equals("get")) {
                     return !call.getArguments().isEmpty() && "os.arch".equals(literal(call.getArguments().get(0)));
                 }
@@ -144,7 +146,7 @@ public class Reader {
             }
             if (tree instanceof IdentifierTree || tree instanceof MemberSelectTree) {
                 String said = last(tree);
-                return said.equals("OS_ARCH") || asking.contains(said);
+                return said.equals("OS_ARCH") || tree.toString().matches("(com\\.sun\\.jna\\.)?Platform\\.ARCH") || asking.contains(said);
             }
             return false;
         }
@@ -219,9 +221,13 @@ public class Reader {
             return super.visitMethod(node, nothing);
         }
 
+        /** What finds something, or nothing, by a name. */
+        static final Set<String> LOOKS = Set.of("get", "containsKey", "contains", "valueOf", "forName", "load", "loadLibrary",
+            "getResource", "getResourceAsStream", "resolve");
+
         void decide(Tree tree) {
             Set<String> names = new TreeSet<>();
-            boolean[] refuses = {false};
+            boolean[] refuses = {false}, looked = {false};
             new TreeScanner<Void, Void>() {
                 @Override public Void visitMethodInvocation(MethodInvocationTree call, Void none) {
                     if (call.getMethodSelect() instanceof MemberSelectTree select) {
@@ -233,6 +239,8 @@ public class Reader {
                             if (turned != null && asks(call.getArguments().get(0))) names.add(turned);
                         }
                     }
+                    looked[0] |= LOOKS.contains(last(call.getMethodSelect()))
+                        && call.getArguments().stream().anyMatch(Unit.this::asks);
                     return super.visitMethodInvocation(call, none);
                 }
 
@@ -263,6 +271,8 @@ public class Reader {
                 List<Object> fields = new ArrayList<>(List.of("decide", name, line(tree), end(tree), refuses[0] ? "refuses" : "open"));
                 fields.addAll(names);
                 say(fields.toArray());
+            } else if (refuses[0] || looked[0]) {
+                say("unsure", name, line(tree), end(tree));
             }
         }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import tomllib
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -72,7 +73,10 @@ def builds_of(tree: SourceTree) -> list[str]:
 
 
 def plain_of(tree: SourceTree) -> set[str]:
-    """The dependencies without a classifier, as GROUP:NAME: of Maven's files by their elements, of Gradle's by coordinates."""
+    """The dependencies without a classifier, as GROUP:NAME: of Maven's files by their elements, of Gradle's by coordinates.
+
+    A build of Gradle that has dependencies of which nothing can be read stands for itself, by its name.
+    """
     found: set[str] = set()
     for name in tree.named("pom.xml"):
         try:
@@ -82,11 +86,31 @@ def plain_of(tree: SourceTree) -> set[str]:
         for one in root.walk():
             if one.name == "dependency" and not one.said("classifier") and one.said("scope") not in ("test", "import"):
                 found.add(f"{one.said('groupId')}:{one.said('artifactId')}")
+    for name in tree.named("*.versions.toml"):
+        found |= set(_catalogued(tree.text(name) or ""))
+    catalogued = bool(found)
     for name in tree.named("*.gradle", "*.gradle.kts"):
-        for match in _COORDINATE.finditer(tree.text(name) or ""):
-            if not match[4] and f"{match[1]}:{match[2]}" not in PROGRAMS:
-                found.add(f"{match[1]}:{match[2]}")
+        text = _COMMENT.sub(" ", tree.text(name) or "")
+        written = list(_COORDINATE.finditer(text))
+        found |= {f"{m[1]}:{m[2]}" for m in written if not m[4] and f"{m[1]}:{m[2]}" not in PROGRAMS}
+        apart = {f"{group}:{artifact}" for group, artifact in _APART.findall(text)}
+        found |= apart
+        if not (written or apart or catalogued) and _TAKES.search(text):
+            found.add(name)
     return found
+
+
+def _catalogued(text: str) -> Iterator[str]:
+    """The libraries of a version catalog (Gradle's user manual, Version Catalogs, the TOML format)."""
+    try:
+        libraries = tomllib.loads(text).get("libraries") or {}
+    except ValueError:
+        return
+    for said in libraries.values() if isinstance(libraries, dict) else ():
+        if isinstance(said, str):
+            yield said.rpartition(":")[0]
+        elif isinstance(said, dict):
+            yield str(said.get("module") or f"{said.get('group')}:{said.get('name')}")
 
 
 def artifacts_of(tree: SourceTree) -> tuple[list[Artifact], list[str]]:
@@ -159,6 +183,12 @@ def _is_native(classifier: str) -> bool:
 _COORDINATE = re.compile(
     r"""['"]([\w.\-]+):([\w.\-]+):([\w.\-]+|\$\{?\w+(?:\.\w+)*\}?)(?::([\w.\-${}]+))?(?:@(\w+))?['"]"""
 )
+_APART = re.compile(
+    r"""\bgroup\s*[:=]\s*['"]([\w.\-]+)['"]\s*,\s*name\s*[:=]\s*['"]([\w.\-]+)['"](?!\s*,\s*version[^\n]*\bclassifier\b)"""
+)
+"""Coordinates in parts: ``group: 'g', name: 'n'``."""
+_TAKES = re.compile(r"\bdependencies\s*\{\s*(?!(?:\w+[\s(]+)?project\b)\w")
+"""A block of dependencies that has more than other projects of the build."""
 _COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.S)
 _VALUE = re.compile(r"""(?:\b(?:def|val|var|String|ext\.)\s*)?\b(\w+)\s*=\s*['"]([\w.\-]+)['"]""")
 

@@ -71,6 +71,7 @@ class Read:
     Attributes:
         loads: (file, line, library, guarded).
         decisions: (file, line, end, it throws, names).
+        unsure: (file, line, end) of what looks something up by os.arch, or refuses something by it, and names no machine.
         natives: (file, line, method).
         throws: file -> the lines of ``throw``.
     """
@@ -79,6 +80,7 @@ class Read:
     broken: set[str] = field(default_factory=set)
     loads: list[tuple[str, int, str, bool]] = field(default_factory=list)
     decisions: list[tuple[str, int, int, bool, frozenset[str]]] = field(default_factory=list)
+    unsure: list[tuple[str, int, int]] = field(default_factory=list)
     natives: list[tuple[str, int, str]] = field(default_factory=list)
     methods: list[Method] = field(default_factory=list)
     throws: dict[str, set[int]] = field(default_factory=dict)
@@ -143,6 +145,8 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
     broken = len(sources) - len(found.read)
     why: list[tuple[Message, int]] = [(_("javac cannot read it"), broken)] if broken else []
     why += [(lost, len(methods))] if lost else []
+    passed = _passed(found, base)
+    why += [(_("methods in it go by os.arch, and were not run"), len(passed))] if passed else []
     for platform in work.platforms:
         judge = Judge(platform)
         arch = _os_arch(platform.architecture)
@@ -154,7 +158,7 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
             [platform.id],
             Part(
                 _("Java"),
-                len(found.read),
+                len(found.read - passed),
                 len(sources),
                 by=_("javac of {version}", version=verbatim(java.version)),
                 why=tuple(why),
@@ -210,6 +214,8 @@ def _note(found: Read, fields: list[str]) -> None:
     elif kind == "decide":
         names = frozenset(text.lower() for text in rest[3:])
         found.decisions.append((name, int(rest[0]), int(rest[1]), rest[2] == "refuses", names))
+    elif kind == "unsure":
+        found.unsure.append((name, int(rest[0]), int(rest[1])))
     elif kind == "method":
         found.methods.append(Method(name, int(rest[0]), int(rest[1]), rest[2], rest[3]))
     elif kind == "throw":
@@ -278,6 +284,16 @@ def _decisions(judge: Judge, found: Read, base: Mapping[Method, Ended], there: M
             continue
         if not any(a <= line and end <= b for a, b in settled.get(name, ())):
             _find(judge, name, line, Certainty.GUARDED, _("what it does not name is refused"), {})
+
+
+def _passed(found: Read, base: Mapping[Method, Ended]) -> set[str]:
+    """The files of which something goes by os.arch that was neither run on x86-64 nor can be read."""
+    ran = [(m.file, m.line, m.end) for m, run in base.items() if not run.error]
+    return {
+        name
+        for name, line, end in found.unsure
+        if not is_aside(name) and not any(name == file and a <= line and end <= b for file, a, b in ran)
+    }
 
 
 def _find(judge: Judge, name: str, line: int, certainty: Certainty, what: Message, evidence: dict[str, object]) -> None:

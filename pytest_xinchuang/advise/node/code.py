@@ -32,6 +32,7 @@ ALL_S = 30.0
 """Seconds for all files under one name."""
 MOST_FILES = 200
 """Files that are loaded; the largest trees have some dozen that ask for the machine."""
+SOURCES = ("*.js", "*.cjs", "*.mjs", "*.jsx", "*.ts", "*.mts", "*.cts", "*.tsx")
 _ASKS = re.compile(r"\barch\b")
 _MODULE = re.compile(r"^\s*(?:import\b[^(]*?\bfrom\b|import\s*['\"]|export\s)", re.M)
 """A module of ECMAScript by its own words: an import or an export at the beginning of a line."""
@@ -50,15 +51,17 @@ class Run:
 
 Runs = dict[str, dict[str, Run]]
 """File -> function -> how it ended."""
+PASSED = "\0"
+"""Stands as a function's name where functions of a file ask for the machine and nothing called them."""
 
 
 def survey_code(tree: SourceTree, work: Work) -> Surveyed:
     """Load all modules that ask for the machine, and compare each platform with x86-64."""
     said = Surveyed()
-    names = [n for n in tree.named("*.js", "*.cjs", "*.mjs", "*.ts", "*.mts", "*.cts") if not n.endswith(".min.js")]
+    names = [name for name in tree.named(*SOURCES) if not name.endswith(".min.js")]
     if not names:
         return said
-    asking = [n for n in names if _asks(tree.text(n)) and not is_aside(n)]
+    asking = [n for n in names if asks(tree.text(n)) and not is_aside(n)]
     why: Counter[Message] = Counter()
     scripts: list[str] = []
     for name in asking:
@@ -80,6 +83,8 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
             base = runs[_npm(work.baseline.architecture)]
             lost = sum(1 for name in scripts if name not in base or base[name].get("", _LOST).error)
             why[_("it cannot be loaded by itself on x86-64 either")] += lost
+            passed = sum(1 for name in scripts if PASSED in base.get(name, {}) and not base[name].get("", _LOST).error)
+            why[_("functions in it ask for the machine, and nothing here calls them")] += passed
     lost_files = sum(why.values())
     for platform in work.platforms:
         judge = Judge(platform)
@@ -99,7 +104,8 @@ def _npm(architecture: Architecture) -> str:
     return architecture.names.get("npm", architecture.uname)
 
 
-def _asks(text: str | None) -> bool:
+def asks(text: str | None) -> bool:
+    """Whether a source has the words by which the machine is asked for."""
     return text is not None and _ASKS.search(text) is not None and re.search(r"\b(?:process|os)\b", text) is not None
 
 
@@ -158,6 +164,12 @@ def _note(found: Runs, results: Path) -> str:
             said: dict[str, Any] = json.loads(line)
             if "began" in said:
                 began = str(said["began"])
+                continue
+            if "passed" in said:
+                found.setdefault(str(said["passed"]), {})[PASSED] = Run("", "", 0, explicit=False, value="")
+                continue
+            if "called" in said:
+                found[str(said["called"])].pop(PASSED, None)
                 continue
             run = Run(
                 str(said["what"]), str(said["error"]), int(said["at"]), bool(said["explicit"]), str(said["value"])

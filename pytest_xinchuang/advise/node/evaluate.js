@@ -2,16 +2,20 @@
 //
 // node evaluate.js ORDERS RESULTS: ORDERS is JSON, {"root": DIR, "files": [NAME, ...], "arch": NAME}. To RESULTS goes a line of
 // JSON when a file begins, {"began": NAME}, and one for each thing that was run: {"file": NAME, "what": FUNCTION or "",
-// "error": TYPE or "", "at": LINE, "explicit": BOOL, "value": TEXT}.
+// "error": TYPE or "", "at": LINE, "explicit": BOOL, "value": TEXT}. {"passed": NAME} says that a file has functions that ask for the
+// machine and that nothing called, as V8's coverage has it (Chrome DevTools Protocol, Profiler.takePreciseCoverage); {"called": NAME}
+// takes that back.
 //
 // Packages that are not installed, and native modules, are stood in for by something that can be called, constructed and gone
 // through; what they would have done is not seen.
 "use strict";
 
 const fs = require("fs");
+const inspector = require("inspector");
 const Module = require("module");
 const os = require("os");
 const path = require("path");
+const url = require("url");
 
 const orders = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
 const results = process.argv[3];
@@ -83,6 +87,43 @@ function ended(file, what, run) {
   say(fact);
 }
 
+const session = new inspector.Session();
+session.connect();
+session.post("Profiler.enable");
+session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: false });
+
+// The places of a file that name the machine: "arch", and what it is kept in.
+function asking(text) {
+  const kept = [...text.matchAll(/([\w$]+)\s*=[^=;\n][^;\n]*\barch\b/g)].map((match) => match[1].replace(/\$/g, "\\$"));
+  return [...text.matchAll(new RegExp(`(?<![\\w$])(?:${["arch", ...new Set(kept)].join("|")})(?![\\w$])`, "g"))].map((match) => match.index);
+}
+
+const waiting = new Map();
+for (const file of orders.files) {
+  const whole = realpath(path.join(orders.root, file));
+  waiting.set(url.pathToFileURL(whole).href, new Set(asking(readFile(whole, "utf8"))));
+}
+
+const done = new Map();
+const told = new Set();
+
+// Take the places in functions that were called since the last time from those that wait.
+function covered() {
+  session.post("Profiler.takePreciseCoverage", (_error, said) => {
+    for (const script of said ? said.result : []) {
+      const left = waiting.get(script.url);
+      if (left === undefined) continue;
+      for (const place of left) {
+        let inner = null;
+        for (const { ranges: [range] } of script.functions) {
+          if (range.startOffset <= place && place < range.endOffset && (inner === null || range.startOffset >= inner.startOffset)) inner = range;
+        }
+        if (inner !== null && inner.count > 0) left.delete(place);
+      }
+    }
+  });
+}
+
 for (const file of orders.files) {
   say({ began: file });
   const whole = path.join(orders.root, file);
@@ -100,6 +141,14 @@ for (const file of orders.files) {
     }
   } catch {
     // a module that is a proxy, or refuses to be looked at
+  }
+  done.set(file, url.pathToFileURL(realpath(whole)).href);
+  covered();
+  for (const [name, href] of done) {  // a later file may call what an earlier one has
+    const left = waiting.get(href).size > 0;
+    if (left !== told.has(name)) say(left ? { passed: name } : { called: name });
+    if (left) told.add(name);
+    else told.delete(name);
   }
 }
 say({ began: "" });

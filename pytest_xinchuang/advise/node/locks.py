@@ -6,6 +6,7 @@ Sources: npm's documentation of package-lock.json (versions 2 and 3: ``cpu``, ``
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import posixpath
 import re
@@ -20,6 +21,8 @@ from pytest_xinchuang.advise.tree import SourceTree
 
 MOST_PACKAGES = 50_000
 """Packages of a lock file; the largest real ones have some ten thousand."""
+_SCRIPTS_UNTOLD = 9.0
+"""pnpm 9: the lock file's version that has no ``requiresBuild`` any more."""
 FETCHERS = frozenset({"prebuild-install", "node-pre-gyp", "@mapbox/node-pre-gyp", "node-gyp-build", "node-gyp", "cmake-js",
     "prebuildify", "@discordjs/node-pre-gyp", "pkg-prebuilds"})  # fmt: skip
 """Packages whose programs fetch or build a native module when another package is installed."""
@@ -50,12 +53,19 @@ class Package:
 
 @dataclass
 class Lock:
-    """One lock file. Attributes: told: it says what packages say of machines; broken: it is none that can be read."""
+    """One lock file.
+
+    Attributes:
+        told: it says what packages say of machines.
+        broken: it is none that can be read.
+        refused: what is not for a machine is refused there by who installs it.
+    """
 
     name: str
     packages: list[Package] = field(default_factory=list)
     told: bool = True
     broken: bool = False
+    refused: bool = True
 
 
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, yaml.YAMLError)
@@ -68,7 +78,53 @@ def locks_of(tree: SourceTree) -> list[Lock]:
     manifests = [
         n for n in tree.named("package.json") if not is_aside(n) and not _is_below(posixpath.dirname(n), locked)
     ]
-    return found + [lock for n in manifests if (lock := _manifest(n, tree)).packages or lock.broken]
+    asked = [lock for n in manifests if (lock := _manifest(n, tree)).packages or lock.broken]
+    return found + asked + [own for n in _projects(tree) if (own := _own(n, tree)).packages]
+
+
+def _projects(tree: SourceTree) -> list[str]:
+    """The manifests of projects that are installed by themselves, and of the workspaces that these name.
+
+    Others below them are of packages that are published, as those for each machine are, and installed by nobody here.
+    """
+    named = {posixpath.dirname(name): name for name in tree.named("package.json") if not is_aside(name)}
+    found = []
+    for directory, name in named.items():
+        above = directory
+        while above and (above := posixpath.dirname(above)) not in named:
+            pass
+        if not directory or above not in named:
+            found.append(name)
+            patterns = [posixpath.join(directory, p) for p in _workspaces(tree.text(name) or "")]
+            found += [own for place, own in named.items() if any(fnmatch.fnmatchcase(place, p) for p in patterns)]
+    return found
+
+
+def _workspaces(text: str) -> list[str]:
+    try:
+        said = json.loads(text).get("workspaces") or []
+        patterns = said.get("packages") or [] if isinstance(said, dict) else said
+        return [posixpath.normpath(each) for each in patterns if not each.startswith("!")]
+    except _BROKEN:
+        return []
+
+
+def _own(name: str, tree: SourceTree) -> Lock:
+    """The project itself where it says for which machines it is: npm refuses to install it elsewhere (EBADPLATFORM).
+
+    pnpm warns, and goes on (package-is-installable).
+    """
+    of_others = {posixpath.dirname(lock) for lock in tree.named("pnpm-lock.yaml", "yarn.lock")}
+    lock, text = Lock(name, refused=not _is_below(posixpath.dirname(name), of_others)), tree.text(name) or ""
+    try:
+        data = json.loads(text)
+        if limits := _limits(data):
+            lines = _lines(text, r'\s*"([^"]+)":')
+            place = f"{name}:{lines.get(limits[0][0]) or 1}"
+            lock.packages.append(Package(str(data.get("name") or name), str(data.get("version", "")), place, limits))
+    except _BROKEN:
+        return Lock(name)
+    return lock
 
 
 def _is_below(directory: str, locked: set[str]) -> bool:
@@ -166,6 +222,8 @@ def _pnpm(lock: Lock, text: str) -> None:
     if "lockfileVersion" not in data:
         raise ValueError("no lock of pnpm")
     lines = _lines(text, r"  '?(/?@?[^':]+(?:@[^':]+)?)'?:$")
+    # From 9.0 on the file does not say which packages run something when they are installed.
+    tells = float(data["lockfileVersion"]) < _SCRIPTS_UNTOLD
     snapshots = data.get("snapshots") or {}
     whose: dict[str, list[Mapping[str, Any]]] = {}
     for key, entry in snapshots.items():
@@ -181,7 +239,7 @@ def _pnpm(lock: Lock, text: str) -> None:
                 f"{lock.name}:{lines.get(key) or 1}",
                 _limits(entry),
                 any(part.get("optional") is True for part in parts),
-                entry.get("requiresBuild") is True if "requiresBuild" in entry else None,
+                entry.get("requiresBuild") is True if tells or "requiresBuild" in entry else None,
                 needs,
                 tuple(n for part in parts for n in part.get("optionalDependencies") or ()),
             )

@@ -69,7 +69,8 @@ def _judge(judge: Judge, lock: Lock, base: Mapping[str, str], mine: Mapping[str,
         before = len(judge.findings)
         if package.limits and not package.optional and _fits(package, base) and not _fits(package, mine):
             limits = "; ".join(f"{key}: {', '.join(words)}" for key, words in package.limits)
-            _tell(judge, package, Certainty.CERTAIN, _("it says that it is for {limits}", limits=verbatim(limits)))
+            certainty = Certainty.CERTAIN if lock.refused else Certainty.GUARDED
+            _tell(judge, package, certainty, _("it says that it is for {limits}", limits=verbatim(limits)))
         elif package.variants and _fits(package, mine):
             _variants(judge, package, known, base, mine, told=lock.told)
         if len(judge.findings) == before and package.script is not False and package.needs & FETCHERS:
@@ -113,13 +114,13 @@ def _variants(
     other = other or next((v for name in package.variants for v in known.get(name, ()) if "wasm" in v.name), None)
     if other is not None:
         what = _("{name}, for every machine, may serve instead", name=verbatim(other.name))
-    elif package.script:
+    elif package.script is not False:
         what = _("what is run when it is installed may build it, or fetch another one")
     elif package.optional:
         what = _("it is optional itself, and what asks for it may do without")
     else:
         what = _("none of its packages is for this machine")
-    sure = other is None and not package.optional and not package.script
+    sure = other is None and not package.optional and package.script is False
     _tell(judge, package, Certainty.CERTAIN if sure else Certainty.GUARDED, what)
 
 

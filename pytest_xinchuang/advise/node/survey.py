@@ -12,7 +12,7 @@ from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.advice import Surveyed
 
-_MANIFESTS = ("package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "binding.gyp")
+MANIFESTS = ("package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "binding.gyp")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class NodeSurvey:
     name: str = "node"
 
     def applies(self, tree: SourceTree) -> bool:
-        return bool(tree.named(*_MANIFESTS))
+        return bool(tree.named(*MANIFESTS))
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         said = survey_packages(tree, work)

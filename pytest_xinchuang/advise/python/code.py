@@ -39,6 +39,7 @@ class Run:
 
     Attributes:
         function: its name; "": a statement at the top of the file.
+        lines: those of the file that were run.
         error: the exception's type; "": it came to its end.
         at: the line that raised.
         explicit: that line says ``raise``, exits, or looks a machine up in a table.
@@ -47,7 +48,7 @@ class Run:
 
     function: str
     line: int
-    end: int
+    lines: frozenset[int]
     error: str
     at: int
     explicit: bool
@@ -68,6 +69,11 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
             break
         text = tree.text(name)
         sources.append(read_source(name, text) if text is not None else Source(name, broken=True))
+    given = {s.module: s.gives for s in sources if s.gives}
+    sources = [
+        read_source(s.name, tree.text(s.name) or "", given) if not given.keys().isdisjoint(s.imports) else s
+        for s in sources
+    ]
     asking = [s.name for s in sources if s.asks and not s.broken][:MOST_FILES]
     machines = dict.fromkeys([work.baseline.architecture.uname, *(p.architecture.uname for p in work.platforms)])
     runs: dict[str, Runs] = {m: {} for m in machines}
@@ -84,18 +90,31 @@ def survey_code(tree: SourceTree, work: Work) -> Surveyed:
         why[_("Python cannot read it")] = len(broken)
     if len(sources) < len(names):
         why[_("there was no time left")] = len(names) - len(sources)
+    unsure = _unsure(sources, runs[work.baseline.architecture.uname])
+    if unsure:
+        why[_("it refuses by the machine's name, and compares it with what is not known before it is run")] = unsure
     for platform in work.platforms:
         judge = Judge(platform)
         _decisions(judge, sources, runs[work.baseline.architecture.uname], runs[platform.architecture.uname])
         _loads(judge, tree, sources)
         by = _("Python {version}", version=verbatim(sysconfig.get_python_version()))
-        part = Part(_("Python"), len(sources) - len(broken), len(names), by=by, why=tuple(why.items()))
+        part = Part(_("Python"), len(sources) - len(broken) - unsure, len(names), by=by, why=tuple(why.items()))
         if lost is not None:
-            left = part.judged - sum(s.asks and not s.broken for s in sources)
+            left = max(0, part.judged - sum(s.asks and not s.broken for s in sources))
             part = Part(part.name, left, part.total, by, why=(*part.why, (lost, part.judged - left)))
         said.add([platform.id], part)
         said.findings += judge.findings
     return said
+
+
+def _unsure(sources: list[Source], base: Runs) -> int:
+    """How many files refuse by the machine in a way that can neither be read nor was run on x86-64."""
+    number = 0
+    for source in sources:
+        ran = {line for run in base.get(source.name, {}).values() if not run.error for line in run.lines}
+        left = [one for one in source.unsure if ran.isdisjoint(range(one[0], one[1] + 1))]
+        number += bool(left) and not is_aside(source.name)
+    return number
 
 
 def evaluated(tree: SourceTree, files: Iterable[str], machine: str, work: Work) -> Runs:
@@ -139,7 +158,7 @@ def _run(said: Mapping[str, Any]) -> Run:
     return Run(
         str(said["what"]),
         int(said["line"]),
-        int(said["end"]),
+        frozenset(map(int, said["lines"])),
         str(said["error"] or ""),
         int(said["at"]),
         bool(said["explicit"]),
@@ -152,20 +171,20 @@ def _decisions(judge: Judge, sources: list[Source], base: Runs, there: Runs) -> 
     if base is there:
         return
     for source in sources:
-        settled: list[tuple[int, int]] = []
+        settled: set[int] = set()
         ours = base.get(source.name, {})
         for key, run in there.get(source.name, {}).items():
             before = ours.get(key)
             if before is None or before.error:
                 continue  # it does not run on x86-64 by itself either: nothing is known by this
-            settled.append((run.line, run.end))
+            settled |= run.lines
             if run.error:
                 _raised(judge, source, run, sources)
             elif run.function and before.value != "None" and run.value == "None":
                 what = _("{function} returns nothing", function=verbatim(f"{run.function}()"))
                 _find(judge, source, run.line, Certainty.GUARDED, what)
         for decision in source.decisions:
-            if decision.knows(uname, aliases) or any(a <= decision.line <= b for a, b in settled):
+            if decision.knows(uname, aliases) or not settled.isdisjoint(range(decision.line, decision.end + 1)):
                 continue
             what = (
                 _("a table is looked up by the machine's name and has no entry for it")
@@ -177,12 +196,10 @@ def _decisions(judge: Judge, sources: list[Source], base: Runs, there: Runs) -> 
 
 def _raised(judge: Judge, source: Source, run: Run, sources: list[Source]) -> None:
     """Something that raises on the platform alone. It stops the product where nobody catches it, and somebody comes there."""
-    stem = source.name.rpartition("/")[2].removesuffix(".py")
     if run.function:
         ways = [s.calls[run.function] for s in sources if run.function in s.calls]
     else:
-        module = source.name.split("/")[-2] if stem == "__init__" and "/" in source.name else stem
-        ways = [s.imports[module] for s in sources if module in s.imports]
+        ways = [s.imports[source.module] for s in sources if source.module in s.imports]
     # Whom nobody of the tree comes to, others do; where every way there is guarded, it may be meant so.
     sure = run.explicit and not (ways and all(ways))
     what = (

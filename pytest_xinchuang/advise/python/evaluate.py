@@ -2,7 +2,8 @@
 
 Started as ``python -I -S evaluate.py ORDERS RESULTS``: ORDERS is a JSON file, ``{"root": DIR, "files": [NAME, ...],
 "machine": NAME, "seconds": N}``; to RESULTS goes a line of JSON for each file: ``{"file": NAME, "ran": [{"what": NAME,
-"line": N, "end": N, "error": TYPE or null, "at": LINE, "explicit": BOOL, "value": TEXT or null}, ...]}``.
+"line": N, "lines": [N, ...], "error": TYPE or null, "at": LINE, "explicit": BOOL, "value": TEXT or null}, ...]}``. ``lines``
+are those of the file that were run.
 It imports nothing of this package.
 
 Every statement at the top of a file is run by itself, with stand-ins for what is not Python's own; then every function that
@@ -144,8 +145,18 @@ def asks(node: ast.AST, asking: set[str]) -> bool:
 
 def attempt(what: str, node: ast.stmt, file: str, lines: dict[int, ast.AST], run: Any) -> dict[str, Any]:
     """Run something, and say how it ended."""
-    said: dict[str, Any] = {"what": what, "line": node.lineno, "end": node.end_lineno, "error": None, "at": node.lineno}
+    said: dict[str, Any] = {"what": what, "line": node.lineno, "error": None, "at": node.lineno}
     said |= {"explicit": False, "value": None}
+    ran: set[int] = set()
+
+    def follow(frame: Any, event: str, _arg: object) -> Any:
+        if frame.f_code.co_filename != file:
+            return None
+        if event == "line":
+            ran.add(frame.f_lineno)
+        return follow
+
+    sys.settrace(follow)
     try:
         value = run()
         if value is None or isinstance(value, str | int | float | bool | tuple | list | dict):
@@ -164,6 +175,9 @@ def attempt(what: str, node: ast.stmt, file: str, lines: dict[int, ast.AST], run
         place = lines.get(said["at"])
         looked = isinstance(error, KeyError) and isinstance(place, ast.Subscript)
         said["explicit"] = isinstance(place, ast.Raise | ast.Assert) or isinstance(error, SystemExit) or looked
+    finally:
+        sys.settrace(None)
+    said["lines"] = sorted(ran)
     return said
 
 
@@ -211,7 +225,7 @@ def judged(root: str, name: str) -> list[dict[str, Any]]:
     for node in tree.body:
         code = compile(ast.Module([node], []), path, "exec", _LATER, dont_inherit=True)
         said = attempt("", node, path, lines, lambda code=code: exec(code, names))
-        if asks(node, asking) and not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if asks(node, asking) and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             ran.append(said)
     for node in functions:
         given = node.args

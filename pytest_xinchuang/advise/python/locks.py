@@ -7,6 +7,7 @@ file format; PEP 508 (environment markers).
 from __future__ import annotations
 
 import ast
+import configparser
 import functools
 import json
 import posixpath
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import yaml
 
 from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
@@ -105,6 +108,8 @@ class Lock:
         for edge in self.edges:
             below.setdefault(edge.source, []).append(edge)
         waiting: list[tuple[str, Reached]] = [(ROOT, Reached.YES)]
+        if ROOT not in below:  # who brings what in is not said
+            return {(package.name, package.version): Reached.MAYBE for package in self.packages}
         while waiting:
             source, how = waiting.pop()
             for edge in below.get(source, ()):
@@ -172,7 +177,16 @@ def normalized(name: str) -> str:
 
 # -- reading
 
-_BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+_BROKEN = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    configparser.Error,
+    yaml.YAMLError,
+)
 """What reading a file raises that is not what its name says: a hostile one too."""
 
 
@@ -191,12 +205,9 @@ def locks_of(tree: SourceTree) -> list[Lock]:
     lists = [(n, _guarded(n, tree, functools.partial(_requirements, tree=tree, name=n, seen=included))) for n in texts]
     found += [lock for n, lock in lists if n not in included and (lock.packages or lock.broken)]
     locked = {posixpath.dirname(lock.name) for lock in found}
-    plain = [
-        n
-        for n in tree.named("pyproject.toml", "setup.py")
-        if not is_aside(n) and not locked.intersection((posixpath.dirname(n), ""))
-    ]
-    asked = [_guarded(n, tree, _project if n.endswith(".toml") else _setup) for n in plain]
+    plain = [n for n in tree.named(*_ASKING) if not is_aside(n) and not locked.intersection((posixpath.dirname(n), ""))]
+    asked = [_guarded(n, tree, _ASKING[posixpath.basename(n)]) for n in plain]
+    asked += [_guarded(n, tree, _conda) for n in tree.named("environment.yml", "environment.yaml") if not is_aside(n)]
     return found + [lock for lock in asked if lock.packages or lock.broken]
 
 
@@ -207,6 +218,8 @@ def _project(lock: Lock, text: str, tree: SourceTree) -> None:
     lock.python = str(project.get("requires-python", ""))
     requirements = [str(each) for each in project.get("dependencies") or ()]
     _plain(lock, text, requirements)
+    if "dependencies" in (project.get("dynamic") or ()):
+        _unknown(lock, next((n for n, line in enumerate(text.splitlines(), 1) if line.startswith("dynamic")), 1))
     if not requirements:
         for name, markers in _direct(lock.name, tree).items():
             if name != "python":
@@ -222,8 +235,43 @@ def _setup(lock: Lock, text: str, _tree: SourceTree) -> None:
         return  # what Python cannot read is told of the sources
     for node in nodes:
         if isinstance(node, ast.keyword) and node.arg == "install_requires":
-            values = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-            _plain(lock, text, values)
+            if isinstance(node.value, ast.List | ast.Tuple):
+                below = ast.walk(node.value)
+                _plain(lock, text, [n.value for n in below if isinstance(n, ast.Constant) and isinstance(n.value, str)])
+            else:  # put together when it is run
+                _unknown(lock, node.value.lineno)
+
+
+def _setup_cfg(lock: Lock, text: str, _tree: SourceTree) -> None:
+    """What setup.cfg says (setuptools, Configuring setuptools using setup.cfg files)."""
+    said = configparser.ConfigParser(interpolation=None)
+    said.read_string(text)
+    lock.python = said.get("options", "python_requires", fallback="")
+    asked = said.get("options", "install_requires", fallback="")
+    if asked.startswith("file:"):
+        _unknown(lock, next(n for n, line in enumerate(text.splitlines(), 1) if "install_requires" in line))
+    else:
+        _plain(lock, text, [line.strip() for line in asked.splitlines() if line.strip()])
+
+
+def _conda(lock: Lock, text: str, _tree: SourceTree) -> None:
+    """An environment of conda: its packages come from channels, and those below ``pip`` from pip's index."""
+    lines = text.splitlines()
+    for entry in yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)).get("dependencies") or ():
+        if isinstance(entry, dict):
+            _plain(lock, text, [str(each) for each in entry.get("pip") or ()])
+            continue
+        name = normalized(re.split(r"[\s=<>!~\[]", str(entry).rpartition("::")[2].strip(), maxsplit=1)[0])
+        number = next((n for n, line in enumerate(lines, 1) if str(entry) in line), 1)
+        if name not in ("python", "pip"):
+            lock.packages.append(Pinned(name, "", f"{lock.name}:{number}", None, indexed=False))
+            lock.edges.append(Edge(ROOT, name))
+
+
+def _unknown(lock: Lock, line: int) -> None:
+    """Packages that are asked for, and of which nothing is known before something is run."""
+    lock.packages.append(Pinned("install-requires", "", f"{lock.name}:{line}"))
+    lock.edges.append(Edge(ROOT, "install-requires"))
 
 
 def _plain(lock: Lock, text: str, requirements: Iterable[str]) -> None:
@@ -493,6 +541,12 @@ def _required(text: str) -> Iterator[tuple[str, str, str, bool]]:
     yield normalized(requirement.name), pins[0] if len(pins) == 1 else "", marker, "extra" in marker
 
 
+_ASKING: dict[str, Callable[[Lock, str, SourceTree], None]] = {
+    "pyproject.toml": _project,
+    "setup.py": _setup,
+    "setup.cfg": _setup_cfg,
+}
+"""What asks for packages where no lock file pins them."""
 _READERS: dict[str, Callable[[Lock, str, SourceTree], None]] = {
     "uv.lock": _uv,
     "poetry.lock": _poetry,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import tomllib
@@ -33,6 +34,8 @@ CHECK_TIMEOUT_S = 900
 ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "loong64": "loongarch64"}
 """GOARCH, as this package names architectures, -> as rustc does (`rustc --print target-list`)."""
 
+_PANIC = re.compile(r"panicked at ([^\s:]+:\d+):\d+:\n([^\n]*)")
+"""Where a program of Rust panicked, and of what (std::panicking since Rust 1.73)."""
 _ASSEMBLER = (b"asm!",)
 """What `cargo check` does not look into: only code generation hands it to an assembler."""
 
@@ -155,7 +158,7 @@ class CargoJail:
             done = self._jailed(words, directory, ANSWER_TIMEOUT_S)
         crates = crates_of(done.text) if done.ok else {}
         if not crates:
-            raise XcError(_("cargo metadata: {why}", why=verbatim(_why(done))))
+            raise XcError(_("cargo metadata: {why}", why=verbatim(_why(done, self.copy))))
         return crates
 
     def _fetch(self, directory: str) -> None:
@@ -187,7 +190,7 @@ class CargoJail:
             "--message-format=json",
         ]
         done = self._jailed(words, directory, CHECK_TIMEOUT_S, triple)
-        return checked_of(done.text), _why(done)
+        return checked_of(done.text), _why(done, self.copy)
 
     def _outside(self, words: Sequence[str], timeout_s: float) -> Finished:
         env = environment({"RUSTUP_AUTO_INSTALL": "0"})
@@ -314,8 +317,14 @@ def _rustup_home() -> Path:
     return Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
 
 
-def _why(done: Finished) -> str:
-    """What cargo says went wrong: its first line that is an error."""
+def _why(done: Finished, copy: Path) -> str:
+    """What cargo says went wrong: its first line that is an error, and what a build script panicked of.
+
+    Args:
+        copy: our copy of the tree, whose place is not told.
+    """
     lines = [line for line in done.errors.splitlines() if line.strip()]
     first = next((line for line in lines if line.startswith("error")), str(first_line(done.errors)))
-    return first.removeprefix("error: ")[:300]
+    panic = _PANIC.search(done.errors)
+    said = f": {panic[1]}: {panic[2].strip()}" if panic is not None else ""
+    return f"{first.removeprefix('error: ')[:300]}{said}".replace(str(copy), ".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,9 @@ from pytest_xinchuang.messages import Message, _, n_, verbatim
 
 _TEXT_SHOWN = 300
 """Characters of a compiler's text that are told."""
+
+_OF_HOST = re.compile(r"\btarget_(?:arch|feature|pointer_width|endian)\b|\bconsts::ARCH\b|\bis_x86_feature_detected!")
+"""What a build script knows of the machine that it runs on: it is compiled for that (The Cargo Book, Build Scripts)."""
 
 _UNRESOLVED = frozenset(
     {"E0405", "E0408", "E0412", "E0422", "E0423", "E0424", "E0425", "E0432", "E0433", "E0531", "E0599"}
@@ -56,7 +60,16 @@ class Comparison:
                     continue
                 # A crate of several targets tells its errors by the crate: what was compiled has none.
                 if (crate.id, kind, name) in self.target.done:
-                    judged.judged += 1
+                    script = next(
+                        (s for s in map(self._own_script, sorted(self._within(crate))) if s is not None), None
+                    )
+                    if script is None:
+                        judged.judged += 1
+                    else:
+                        file = verbatim(self._in_tree(script))
+                        judged.why[
+                            _("{file} asks for the machine on which it is compiled, and that is x86-64 here", file=file)
+                        ] += 1
                     continue
                 broken = [one for one in sorted(self._within(crate)) if one in self.failing or one in self.unscripted]
                 if not broken:
@@ -119,7 +132,15 @@ class Comparison:
     def _failure(self, crate: Crate, found: list[tuple[str, RustError]], stopped: list[str]) -> Found:
         place, error = found[0]
         arch = verbatim(self.arch)
-        if error.gate is not None and error.code in _UNRESOLVED:
+        certainty = Certainty.CERTAIN
+        if (script := self._asks_host(crate)) is not None:
+            certainty = Certainty.GUARDED
+            advice = _(
+                "{file} asks for the machine on which it is compiled, which is another one on the platform: have it read "
+                "CARGO_CFG_TARGET_ARCH, and build there",
+                file=verbatim(self._in_tree(script)),
+            )
+        elif error.gate is not None and error.code in _UNRESOLVED:
             advice = _(
                 '{gate} leaves it out: give {arch} its own, e.g. #[cfg(not(target_arch = "x86_64"))] with plain Rust',
                 gate=verbatim(self._place((error.gate,), crate)),
@@ -133,7 +154,7 @@ class Comparison:
             )
         return Found(
             "XC-ADV-070",
-            Certainty.CERTAIN,
+            certainty,
             place,
             {"error": _short(error.text), "crates": _stopped(stopped), "advice": advice, "arch": self.arch},
             {"crate": crate.name, "kind": error.code, "places": [where for where, _error in found], "stops": stopped},
@@ -148,7 +169,7 @@ class Comparison:
         )
         return Found(
             "XC-ADV-071",
-            Certainty.CERTAIN,
+            Certainty.CERTAIN if self._asks_host(crate) is None else Certainty.GUARDED,
             self._required(crate),
             {
                 "crate": f"{crate.name} {crate.version}",
@@ -174,6 +195,17 @@ class Comparison:
         params = {"crate": f"{crate.name} {crate.version}", "crates": _stopped(stopped), "arch": self.arch}
         evidence = {"crate": crate.name, "version": crate.version, "said": self.last[1], "stops": stopped}
         return Found("XC-ADV-072", Certainty.GUARDED, place, params | {"error": _short(self.last[1])}, evidence)
+
+    def _asks_host(self, crate: Crate) -> Path | None:
+        """A crate's build script that decides by the machine of the build, which is x86-64 here and the platform there."""
+        script = Path(crate.manifest).with_name("build.rs")
+        ran = crate.id in self.target.ran
+        return script if ran and _OF_HOST.search(self.text(script) or "") is not None else None
+
+    def _own_script(self, package: str) -> Path | None:
+        """The build script of a crate of the tree that goes another way on the platform itself, for all that is known."""
+        crate = self.target_crates.get(package)
+        return self._asks_host(crate) if crate is not None and self._own(crate) else None
 
     def _own(self, crate: Crate) -> bool:
         place = Path(crate.manifest)

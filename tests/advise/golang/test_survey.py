@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -55,6 +57,45 @@ def test_a_symbol_of_amd64_alone_stops_each_platform_that_lacks_it(advise: Advis
     (finding,) = found["loongson"].findings
     assert finding.certainty is Certainty.CERTAIN and finding.evidence["kind"] == "UndeclaredName"
     assert finding.evidence["places"] == ["a.go:3:25", "a.go:3:33"] and "a_amd64.go" in finding.params["advice"]
+
+
+def test_what_go_itself_has_for_amd64_alone_is_not_to_be_declared_there(advise: Advise) -> None:
+    text = 'package e\n\nimport "syscall"\n\nvar Number = syscall.SYS_%s\n'
+    found = advise({"a.go": text % "OPEN"})
+    assert said(found["kunpeng"], Certainty.CERTAIN) == [("XC-ADV-060", "a.go:5")]
+    (finding,) = found["kunpeng"].findings
+    assert "syscall/zsysnum_linux_amd64.go, which is not of this tree" in str(finding.params["advice"])
+    assert advise({"a.go": text % "OPENAT"})["kunpeng"].standing is Standing.BUILDS
+
+
+LINKED = """package main
+
+// #cgo amd64 LDFLAGS: -L${SRCDIR}/lib
+// #cgo LDFLAGS: -L${SRCDIR}/lib -lfoo
+// int foo(void);
+import "C"
+
+func main() { println(C.foo()) }
+"""
+
+
+def test_a_library_of_x86_64_that_cgo_links_is_told_by_the_linkers_word(advise: Advise, tmp_path: Path) -> None:
+    files = {"main.go": LINKED, "foo/foo.c": "int foo(void) { return 1; }\n"}
+    source = written(tmp_path / "tree", files) / "foo/foo.c"
+    library = tmp_path / "tree/lib/libfoo.so"
+    library.parent.mkdir()
+    zig = [sys.executable, "-m", "ziglang", "cc", "-shared", "-o", str(library), str(source)]
+    subprocess.run([*zig, "-target", "x86_64-linux-gnu.2.28"], check=True)
+    found = advise(files)
+    assert said(found["kunpeng"], Certainty.CERTAIN) == [("XC-ADV-064", "main.go:4")] == said(found["kunpeng"])
+    (finding,) = found["kunpeng"].findings
+    assert str(finding.params["error"]).startswith("lib/libfoo.so is incompatible")
+    assert finding.evidence["files"] == ["lib/libfoo.so"]
+    made = advise({**files, "Makefile": "lib/libfoo.so: foo/foo.c\n"})
+    assert said(made["kunpeng"], Certainty.GUARDED) == [("XC-ADV-064", "main.go:4")] == said(made["kunpeng"])
+    (tmp_path / "tree/Makefile").unlink()
+    subprocess.run([*zig, "-target", "aarch64-linux-gnu.2.28"], check=True)
+    assert not said(advise(files)["kunpeng"])  # and for amd64 it does not link
 
 
 def test_a_twin_for_all_others_is_clean(advise: Advise) -> None:

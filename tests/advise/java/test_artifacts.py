@@ -98,3 +98,30 @@ def test_dependencies_that_nobody_opens_are_never_clean(tmp_path: Path) -> None:
     files = {"pom__xml": f"<project><dependencies>{one}</dependencies></project>", "A__kt": "class A"}
     said = asked(tmp_path, central(), build__gradle='dependencies { implementation("g:b:1") }', **files)
     assert said.judged("kunpeng") == [(0, 2), (0, 1)] and not said.said.findings
+
+
+PLAIN = {
+    "a catalog": {
+        "gradle/libs.versions.toml": '[versions]\nv = "1"\n[libraries]\nn = { module = "io.n:n", version.ref = "v" }\n',
+        "build.gradle.kts": "dependencies { implementation(libs.n) }\n",
+    },
+    "a catalog of short names": {"gradle/libs.versions.toml": '[libraries]\nn = "io.n:n:1"\n', "build.gradle": ""},
+    "parts": {"build.gradle": "dependencies { implementation group: 'io.n', name: 'n', version: '1' }\n"},
+    "a catalog that is broken": {
+        "gradle/libs.versions.toml": "[[[",
+        "build.gradle": "dependencies {\n  implementation libs.n\n}\n",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_dependencies_that_are_written_elsewhere_are_not_judged(tmp_path: Path, kind: str) -> None:
+    said = ask(JavaSurvey(central()), tmp_path, PLAIN[kind])
+    assert said.judged("kunpeng") == [(0, 1)] and "when it is fetched" in said.why("kunpeng")
+
+
+@pytest.mark.parametrize(
+    "text", ["dependencies { implementation project(':a') }\n", "dependencies { }\n", "plugins { }\n"]
+)
+def test_a_build_of_gradle_without_dependencies_has_none(tmp_path: Path, text: str) -> None:
+    assert not ask(JavaSurvey(central()), tmp_path, {"build.gradle": text}).said.parts

@@ -123,3 +123,44 @@ def test_what_javac_cannot_read_is_not_judged(tmp_path: Path, text: str) -> None
 def test_nothing_is_run_where_no_build_may_be_run(tmp_path: Path) -> None:
     said = ask(JavaSurvey(), tmp_path, {NAMES: BAD}, ALL)
     assert said.may("loongson") == [("XC-ADV-081", f"{NAMES}:4")] and not said.certain("loongson")
+
+
+UNSURE = {
+    "a table": """import java.util.*;
+class A {
+    static final Map<String, String> NAMES = Map.of("amd64", "x");
+    String name() { return NAMES.get(System.getProperty("os.arch")).trim(); }
+}
+""",
+    "an answer": """import com.sun.jna.Platform;
+class A {
+    void start(String name) { if (!Platform.isIntel()) throw new UnsupportedOperationException(name); }
+}
+""",
+    "a path": """class A {
+    void start(String where) { System.load(where + "/" + System.getProperty("os.arch") + "/liba.so"); }
+}
+""",
+}
+
+
+@pytest.mark.parametrize("kind", UNSURE)
+def test_what_goes_by_os_arch_and_is_not_run_is_not_judged(tmp_path: Path, kind: str) -> None:
+    said = run(tmp_path, UNSURE[kind], "A.java")
+    assert said.judged("kunpeng") == [(0, 1)] and "were not run" in said.why("kunpeng")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'class A { void tell() { System.out.println("on " + System.getProperty("os.arch")); } }\n',
+        """import java.util.*;
+class A {
+    static String name() { return Map.of("amd64", "x").getOrDefault(System.getProperty("os.arch"), "any"); }
+}
+""",
+    ],
+)
+def test_what_is_told_or_was_run_is_judged(tmp_path: Path, text: str) -> None:
+    said = run(tmp_path, text, "A.java")
+    assert said.judged("kunpeng") == [(1, 1)] and not said.said.findings

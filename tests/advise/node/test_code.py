@@ -47,6 +47,24 @@ def test_a_function_that_is_exported(tmp_path: Path) -> None:
     assert not run(tmp_path / "good", a=text % "return 'any';").said.findings
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "module.exports = { start(options) { return pick(); } };\nfunction pick() { if (process.arch !== 'x64') throw 1; }\n",
+        "const A = require('os').arch();\nmodule.exports = class { load(x) { if (A !== 'x64') throw new Error(); } };\n",
+    ],
+)
+def test_functions_that_ask_and_that_nothing_calls_are_not_judged(tmp_path: Path, text: str) -> None:
+    said = run(tmp_path / "not", a=text)
+    assert said.judged("kunpeng") == [(0, 1)] and "nothing here calls them" in said.why("kunpeng")
+    said = run(
+        tmp_path / "called", a=text, b="const a = require('./a'); a.start ? a.start() : new a().load(); process.arch;"
+    )
+    assert said.judged("kunpeng") == [(2, 2)] and said.found("kunpeng") and not said.found("hygon")
+    said = run(tmp_path / "at once", a="const A = process.arch;\nexports.name = A;\nexports.other = (x) => x;\n")
+    assert said.judged("kunpeng") == [(1, 1)] and not said.said.findings
+
+
 def test_an_exit_of_the_process_is_an_error_too(tmp_path: Path) -> None:
     said = run(tmp_path, a="if (process.arch !== 'x64') {\n  process.exit(1);\n}\n")
     assert said.certain("kunpeng") == [("XC-ADV-081", "a.js:2")] and not said.found("hygon")

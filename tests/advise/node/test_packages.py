@@ -118,7 +118,14 @@ ARM = "\n  '@fast/linux-arm64@1.0.0':\n    resolution: {integrity: sha512-0}\n  
 
 def test_pnpm(tmp_path: Path) -> None:
     said = asked(tmp_path, **{"pnpm-lock__yaml": PNPM.format(other=ARM)})
-    assert said.certain("loongson") == [("XC-ADV-090", "pnpm-lock.yaml:15")] and not said.found("kunpeng")
+    # Whether something is run when it is installed, which may build it, is not said from pnpm 9 on.
+    assert said.found("loongson") == [("XC-ADV-090", "pnpm-lock.yaml:15")] == said.may("loongson")
+    assert not said.found("kunpeng")
+    old = PNPM.format(other=ARM).replace("'9.0'", "'6.0'").replace('"9.0"', '"6.0"')
+    assert old != PNPM.format(other=ARM)
+    assert asked(tmp_path / "old", **{"pnpm-lock__yaml": old}).certain("loongson")
+    built = old.replace("  fast@1.0.0:\n    resolution", "  fast@1.0.0:\n    requiresBuild: true\n    resolution", 1)
+    assert not asked(tmp_path / "built", **{"pnpm-lock__yaml": built}).certain("loongson")
 
 
 BERRY = """__metadata:
@@ -153,7 +160,9 @@ BERRY = """__metadata:
 
 def test_yarn(tmp_path: Path) -> None:
     said = asked(tmp_path, yarn__lock=BERRY.format(machine="arm64"))
-    assert said.certain("loongson") == [("XC-ADV-090", "yarn.lock:16")] and not said.found("kunpeng")
+    assert said.may("loongson") == [("XC-ADV-090", "yarn.lock:16")] == said.found("loongson") and not said.found(
+        "kunpeng"
+    )
 
 
 YARN = """# yarn lockfile v1
@@ -192,3 +201,27 @@ def test_a_lock_of_a_workspace_locks_what_is_below_it(tmp_path: Path) -> None:
     files = {"package-lock.json": npm("x64", "arm64", "loong64"), "a/package.json": '{"dependencies": {"x": "1"}}'}
     said = ask(NodeSurvey(), tmp_path, files)
     assert said.judged("loongson") == [(4, 4)]
+
+
+def own(*cpu: str, **more: Any) -> str:
+    return json.dumps({"name": "own", "version": "1.0.0", **({"cpu": list(cpu)} if cpu else {}), **more}, indent=1)
+
+
+def test_a_project_that_says_for_which_machines_it_is(tmp_path: Path) -> None:
+    said = asked(tmp_path / "bad", package__json=own("x64", "arm64"))
+    assert said.certain("loongson") == [("XC-ADV-090", "package.json:4")] and not said.found("kunpeng")
+    assert not asked(tmp_path / "good", package__json=own("x64", "arm64", "loong64")).said.findings
+    assert not asked(tmp_path / "all", package__json=own("!ia32")).said.findings
+    warned = asked(tmp_path / "pnpm", package__json=own("x64"), **{"pnpm-lock__yaml": "lockfileVersion: '9.0'\n"})
+    assert warned.may("kunpeng") == [("XC-ADV-090", "package.json:4")] and not warned.certain("kunpeng")
+
+
+def test_a_workspace_is_installed_with_it_and_a_package_for_one_machine_is_not(tmp_path: Path) -> None:
+    files = {"package.json": own(workspaces=["packages/*"]), "packages/b/package.json": own("x64")}
+    assert ask(NodeSurvey(), tmp_path / "bad", files).certain("kunpeng") == [
+        ("XC-ADV-090", "packages/b/package.json:4")
+    ]
+    files = {"package.json": own(workspaces=["packages/*"]), "npm/linux-x64/package.json": own("x64")}
+    assert not ask(NodeSurvey(), tmp_path / "good", files).said.findings
+    files = {"package.json": own(workspaces={"packages": 3}), "packages/b/package.json": own("x64")}
+    assert not ask(NodeSurvey(), tmp_path / "broken", files).said.findings

@@ -157,6 +157,142 @@ def test_a_library_of_each_machine_is_clean(tmp_path: Path) -> None:
     assert not ask(PythonSurvey(), tmp_path / "none", files).said.findings  # it comes from elsewhere
 
 
+REFUSALS = {
+    "an attribute": """import platform
+class Loader:
+    def __init__(self):
+        self.machine = platform.machine()
+    def load(self, name):
+        if self.machine not in ({names}):
+            raise RuntimeError(name)
+""",
+    "an answer": """import platform
+KNOWN = platform.machine() in ({names})
+def load(name):
+    if not KNOWN:
+        raise RuntimeError(name)
+""",
+    "a function": """import platform
+def machine():
+    return platform.machine().lower()
+def load(name):
+    if machine() in ({names}):
+        return name
+    raise RuntimeError(name)
+""",
+    "an assertion": """from os import uname
+def load(name):
+    assert uname().machine in ({names}), name
+""",
+    "a table that is asked": """import platform
+KINDS = {{{table}}}
+def load(name):
+    return KINDS.get(platform.machine()) + name
+""",
+    "a program": """import subprocess
+if subprocess.check_output(["uname", "-m"], text=True).strip() not in ({names}):
+    raise SystemExit("no")
+""",
+    "a coroutine": """import platform
+async def load(name):
+    if platform.machine() not in ({names}):
+        raise RuntimeError(name)
+""",
+    "a function within a block": """import platform, sys
+if sys.platform == "linux":
+    def load(name):
+        if platform.machine() not in ({names}):
+            raise RuntimeError(name)
+""",
+    "a constant": """import platform
+SUPPORTED = ({names})
+def load(name):
+    if platform.machine() not in SUPPORTED:
+        raise RuntimeError(name)
+""",
+    "an attribute of the class": """import os
+class Loader:
+    arch = os.uname().machine
+    def load(self, name):
+        if self.arch in ({names}):
+            return name
+        raise OSError(name)
+""",
+    "another name": """import platform as p
+machine = p.machine
+def load(name):
+    if machine() not in ({names}):
+        raise OSError(name)
+""",
+    "everything of a module": """from platform import *
+def load(name):
+    if machine() not in ({names}):
+        raise OSError(name)
+""",
+    "an arm that was not run": """import platform
+def load(name=None):
+    machine = platform.machine()
+    if name:
+        if machine not in ({names}):
+            raise RuntimeError(name)
+    return 1
+""",
+}
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_what_is_not_run_is_read(tmp_path: Path, kind: str) -> None:
+    for where, names in (("bad", ("x86_64", "AMD64")), ("good", ("x86_64", "aarch64", "loongarch64"))):
+        given = ", ".join(f'"{name}"' for name in names)
+        said = run(tmp_path / where, a=REFUSALS[kind].format(names=given, table=given.replace(",", ": 1,") + ": 2"))
+        found = [code for code, _place in said.may("kunpeng")], [code for code, _place in said.may("loongson")]
+        assert found == ((["XC-ADV-081"], ["XC-ADV-081"]) if where == "bad" else ([], [])), where
+        assert not said.certain("kunpeng") and not said.found("hygon")
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("asks", ["import info\nif not info.{}:", "from info import {} as known\nif not known:"])
+def test_what_another_file_has_asked_for_counts(tmp_path: Path, asks: str) -> None:
+    info = "import platform\nX86 = platform.machine() == 'x86_64'\nUSED = 'x'\n"
+    text = asks + "\n    raise SystemExit('no')\n"
+    said = run(tmp_path / "bad", info=info, a=text.format("X86"))
+    assert said.may("kunpeng") == [("XC-ADV-081", "a.py:2")] == said.may("loongson")
+    assert not run(tmp_path / "good", info=info, a=text.format("USED")).said.findings
+
+
+def test_a_tag_is_the_machine_behind_its_system(tmp_path: Path) -> None:
+    text = """import platform
+TAG = f"linux_{platform.machine()}"
+KNOWN = {"linux_x86_64": "a", "linux_aarch64": "b"}
+def load(name):
+    if TAG not in KNOWN:
+        raise RuntimeError(name)
+"""
+    said = read(tmp_path, a=text)
+    assert said.may("loongson") == [("XC-ADV-081", "a.py:5")] and not said.found("kunpeng")
+
+
+@pytest.mark.tools
+def test_what_is_compared_with_something_unknown_is_not_judged(tmp_path: Path) -> None:
+    text = "import platform\nfrom settings import KNOWN\ndef load(name):\n    if platform.machine() not in KNOWN:\n"
+    said = run(tmp_path / "not", a=text + "        raise OSError(name)\n")
+    assert said.judged("kunpeng") == [(0, 1)] and "not known before it is run" in said.why("kunpeng")
+    assert run(tmp_path / "told", a=text + "        print(name)\n").judged("kunpeng") == [(1, 1)]
+
+
+@pytest.mark.tools
+def test_what_is_told_to_people_decides_nothing(tmp_path: Path) -> None:
+    text = "import platform\nprint(platform.machine())\ndef agent(x):\n    return f'm ({platform.machine()}) {x}'\n"
+    assert not run(tmp_path, a=text).said.findings
+
+
+@pytest.mark.tools
+def test_a_class_whose_body_raises(tmp_path: Path) -> None:
+    text = "import platform\nclass A:\n    KIND = {'x86_64': 1, 'aarch64': 2}[platform.machine()]\n"
+    assert run(tmp_path, a=text).certain("loongson") == [("XC-ADV-081", "a.py:3")]
+
+
 @pytest.mark.parametrize("text", ["print 'x'\n", "(" * 5000, "x = '\0'", "def f(:\n"])
 def test_what_python_cannot_read_is_not_judged(tmp_path: Path, text: str) -> None:
     said = read(tmp_path, a=text)

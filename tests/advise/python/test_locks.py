@@ -219,3 +219,41 @@ def test_what_no_lock_pins(tmp_path: Path, name: str, text: str, line: int) -> N
 def test_locks_of_tests_are_no_product(tmp_path: Path) -> None:
     files = {"uv.lock": uv(X86, ARM, LOONG), "tests/fixtures/uv.lock": uv(X86)}
     assert not ask(PythonSurvey(), tmp_path, files).said.findings
+
+
+CFG = "[metadata]\nname = p\n[options]\npython_requires = >=3.11\ninstall_requires =\n    fast==1.0\n    loose>=2\n"
+CONDA = "dependencies:\n  - python=3.11\n  - conda-forge::mkl=2023\n  - pip:\n    - fast==1.0\n"
+
+
+@pytest.mark.parametrize(("name", "text", "line"), [("setup.cfg", CFG, 6), ("environment.yml", CONDA, 5)])
+def test_what_setup_cfg_and_conda_ask_for(tmp_path: Path, name: str, text: str, line: int) -> None:
+    known = index({"fast": [f"fast-1.0-{X86}", f"fast-1.0-{ARM}"]})
+    said = ask(PythonSurvey(known), tmp_path, {name: text}, offline=False)
+    assert said.found("loongson") == [("XC-ADV-080", f"{name}:{line}")] and not said.found("kunpeng")
+    assert said.judged("loongson")[-1] == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("setup.py", "from setuptools import setup\nsetup(install_requires=open('r').read().split())\n"),
+        ("setup.cfg", "[options]\ninstall_requires = file: r.txt\n"),
+        ("pyproject.toml", '[project]\nname = "p"\ndynamic = ["dependencies"]\n'),
+        ("setup.cfg", "no section\n"),
+        ("environment.yml", "- a\n"),
+        ("environment.yaml", "a: [\n"),
+    ],
+)
+def test_packages_that_are_known_when_something_is_run_are_not_judged(tmp_path: Path, name: str, text: str) -> None:
+    assert ask(PythonSurvey(), tmp_path, {name: text}).judged("kunpeng")[-1] == (0, 1)
+
+
+@pytest.mark.parametrize("text", ["[flake8]\nmax = 1\n", "[options]\npackages = find:\n"])
+def test_a_setup_cfg_without_packages_has_none(tmp_path: Path, text: str) -> None:
+    assert ask(PythonSurvey(), tmp_path, {"setup.cfg": text, "a.py": ""}).judged("kunpeng") == [(1, 1)]
+
+
+def test_a_lock_that_does_not_say_who_brings_what_in(tmp_path: Path) -> None:
+    text = uv(X86, ARM).partition("[[package]]")
+    alone = text[0] + "[[package]]" + text[2].partition("[[package]]")[2]
+    assert asked(tmp_path, uv_lock=alone).may("loongson") == [("XC-ADV-080", "uv.lock:4")]

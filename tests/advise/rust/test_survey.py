@@ -59,6 +59,40 @@ GUARD = '#[cfg(target_arch = "x86_64")]\n'
 OTHERS = '#[cfg(not(target_arch = "x86_64"))]\n'
 
 
+OF_HOST = 'fn main() {\n    if cfg!(target_arch = "x86_64") {\n        println!("cargo:rustc-cfg=fast");\n    }\n}\n'
+OF_TARGET = """fn main() {
+    if std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86_64") {
+        println!("cargo:rustc-cfg=fast");
+    }
+}
+"""
+FAST = """#[cfg(fast)]
+pub fn t() -> u64 {
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+#[cfg(not(fast))]
+pub fn t() -> u64 {
+    0
+}
+"""
+
+
+def test_a_build_script_that_asks_for_its_own_machine_goes_another_way_on_the_platform(advise: Advise) -> None:
+    found = advise({"src/lib.rs": FAST, "build.rs": OF_HOST})
+    assert said(found, Certainty.GUARDED) == [("XC-ADV-070", "src/lib.rs:3")] == said(found)
+    assert advise({"src/lib.rs": FAST, "build.rs": OF_TARGET}).standing is Standing.BUILDS
+    refuses = 'fn main() {\n    if !cfg!(target_arch = "x86_64") {\n        panic!("x86 alone");\n    }\n}\n'
+    found = advise({"src/lib.rs": "", "build.rs": refuses})
+    assert found.standing is Standing.OPEN and (found.parts[0].judged, found.parts[0].total) == (0, 1)
+
+
+def test_what_a_build_script_panics_of_is_told_without_our_own_places(advise: Advise) -> None:
+    text = 'fn main() {\n    match std::env::var("CARGO_CFG_TARGET_ARCH").unwrap().as_str() {\n        "x86_64" => {}\n'
+    found = advise({"src/lib.rs": "", "build.rs": text + '        other => panic!("no {other}"),\n    }\n}\n'})
+    assert said(found) == [("XC-ADV-072", "build.rs")]
+    assert found.findings[0].params["error"].endswith("`e v0.1.0 (.)`: build.rs:4: no aarch64")
+
+
 def test_an_intrinsic_without_a_guard_is_told_at_its_line(advise: Advise) -> None:
     ticks = "pub fn t() -> u64 {\n    unsafe { core::arch::x86_64::_rdtsc() }\n}\n"
     found = advise({"src/lib.rs": ticks})
