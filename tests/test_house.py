@@ -41,6 +41,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 RUNNER = "tools/process.py"
 ALONE = (
     "advise/builds/stand_in.py",
+    "advise/builds/stand_in_foreign.py",
     "advise/builds/stand_in_libraries.py",
     "advise/builds/stand_in_made.py",
     "advise/c/worker.py",

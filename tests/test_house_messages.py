@@ -23,9 +23,13 @@ GENERATED = "generated C or Go, whose language is English"
 ID = "an id, written into JSON or a journal"
 LOG = "a line of a log"
 
+AS_A_TOOL = "the words of a build tool, in whose place it stands"
+
 ALLOWED: dict[str, str] = {
+    "advise/builds/stand_in.py:linker": AS_A_TOOL,
+    "advise/builds/stand_in.py:copier": AS_A_TOOL,
+    "advise/builds/stand_in_foreign.py:foreign": AS_A_TOOL,
     "advise/c/machine.py": "names of instructions",
-    "advise/builds/setup_py.py": "a program",
     "_python.py": "in both languages; a Python that is too old can read no catalogue",
     "sandbox/wall/calls.py": "names of system calls",
     "sandbox/situation.py": "ids of the supervisor's messages; commands",
