@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pytest_xinchuang.advise.aside import is_aside
-from pytest_xinchuang.advise.c.survey import BUILDS
+from pytest_xinchuang.advise.c.survey import BUILDS, HEADERS
+from pytest_xinchuang.advise.c.units import language_of
 from pytest_xinchuang.advise.natives import natives_of, tell_shipped
 from pytest_xinchuang.advise.node.code import SOURCES, asks
 from pytest_xinchuang.advise.node.survey import MANIFESTS
@@ -65,7 +66,8 @@ class LeftSurvey:
 
     def applies(self, tree: SourceTree) -> bool:
         shipped = natives_of(tree)
-        return bool(shipped.all or shipped.lost or absent_modules(tree) or pointers(tree) or unread(tree))
+        absent = absent_modules(tree) or pointers(tree) or lost_links(tree)
+        return bool(shipped.all or shipped.lost or absent or unread(tree))
 
     def survey(self, tree: SourceTree, work: Work) -> Surveyed:
         said = tell_shipped(tree, work, Surveyed(), lambda _path: True)
@@ -86,6 +88,11 @@ def _parts(tree: SourceTree) -> Iterator[Part]:
             len(pointers(tree)),
             _("files of Git LFS"),
             _("a pointer is in its place: git lfs pull brings what belongs there"),
+        ),
+        (
+            len(lost_links(tree)),
+            _("links to sources"),
+            _("what it leads to is not here, or lies outside of the tree"),
         ),
         (
             sum(not is_aside(lost) for lost in natives_of(tree).lost),
@@ -113,6 +120,12 @@ def absent_modules(tree: SourceTree) -> tuple[str, ...]:
         paths = (str(home / path) for path in _PATH.findall(tree.text(name) or ""))
         found += [path for path in paths if path not in filled and not is_aside(f"{path}/x")]
     return tuple(found)
+
+
+def lost_links(tree: SourceTree) -> tuple[str, ...]:
+    """The links to sources that are not here; scripts of a packager's tools are often such links, and no sources."""
+    ends = (*HEADERS, *_UNREAD, ".go", ".java", ".py", ".ts", ".inc")
+    return tuple(name for name in tree.links if not is_aside(name) and (language_of(name) or name.endswith(ends)))
 
 
 @functools.lru_cache(4)

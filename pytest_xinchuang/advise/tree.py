@@ -37,6 +37,7 @@ class SourceTree:
     Attributes:
         root: the directory, absolute and without links.
         files: its regular files relative to ``root``, with ``/``, sorted; links to files within the tree among them.
+        links: the links to a file that is not there, or lies outside of the tree.
 
     Raises:
         XcError: it is no directory, or holds more than we read.
@@ -48,7 +49,9 @@ class SourceTree:
                 _("{path} is no directory with sources", path=verbatim(str(root))), mend=verbatim("xc advise DIRECTORY")
             )
         self.root = root.resolve()
+        self._lost: list[str] = []
         self.files: tuple[str, ...] = tuple(sorted(self._walk()))
+        self.links: tuple[str, ...] = tuple(sorted(self._lost))
         self._known = frozenset(self.files)
 
     def _walk(self) -> Iterator[str]:
@@ -58,6 +61,8 @@ class SourceTree:
             for name in names:
                 path = Path(directory, name)
                 if not path.is_file() or not path.resolve().is_relative_to(self.root):
+                    if path.is_symlink():
+                        self._lost.append(path.relative_to(self.root).as_posix())
                     continue
                 number += 1
                 if number > MOST_FILES:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.advise.engine import advise
-from pytest_xinchuang.advise.left import LeftSurvey
+from pytest_xinchuang.advise.left import LeftSurvey, lost_links
 from pytest_xinchuang.advise.python.survey import PythonSurvey
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import baseline
@@ -83,3 +83,24 @@ def test_what_loads_a_native_file_is_told_and_the_file_is_not_told_again(tmp_pat
     work = Work(chosen, base, tmp_path / "scratch", offline=True, build=False)
     (advice,) = advise(SourceTree(tmp_path / "tree"), work, [PythonSurvey(), LeftSurvey()])
     assert [(f.code, f.object) for f in advice.findings] == [("XC-ADV-082", "a.py:2"), ("XC-ADV-083", "other.so")]
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "lost"),
+    [
+        ("src/b.c", "../nowhere.c", 1),
+        ("src/b.py", "/usr/include/stdio.h", 1),
+        ("src/b.c", "b.c", 1),
+        ("src/b.c", "a.c", 0),
+        ("tests/b.c", "../nowhere.c", 0),
+        ("install-sh", "/usr/share/automake/install-sh", 0),
+    ],
+)
+def test_a_link_to_a_source_that_is_not_here(tmp_path: Path, name: str, to: str, lost: int) -> None:
+    place = tmp_path / "tree"
+    for directory in ("src", "tests"):
+        (place / directory).mkdir(parents=True)
+    (place / "src/a.c").write_text("int a;\n")
+    (place / name).symlink_to(to)
+    assert len(lost_links(SourceTree(place))) == lost
+    assert LeftSurvey().applies(SourceTree(place)) is bool(lost)

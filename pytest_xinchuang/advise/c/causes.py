@@ -38,6 +38,8 @@ class Kind(StrEnum):
     """A function that is called and not declared: C compilers may let it pass, and no linker does."""
     NARROWING = "narrowing"
     """A constant in braces does not fit its type, as -1 does not fit a char without a sign (ISO C++ [dcl.init.list])."""
+    TARGET = "target"
+    """A function that is to be compiled for a CPU of another architecture."""
     FLAG = "flag"
     """The compiler's driver refuses the command."""
     OTHER = "other"
@@ -93,9 +95,12 @@ IMPLICIT = "-Wimplicit-function-declaration"
 NARROWING = "-Wc++11-narrowing"
 """Clang's name for what is narrowed within braces."""
 
-_IGNORED = re.compile(r"in the 'target(?:_clones)?' attribute string")
-"""Clang's words, under -Wignored-attributes, where a function is to be compiled for a CPU that the target has not: GCC for
-AArch64 refuses that (aarch64_option_valid_attribute_p)."""
+_OF_TARGETS = re.compile(
+    r"in the 'target(?:_clones)?' attribute string|target\(arch=\.\.\) attribute is not supported"
+    r"|function multiversioning is not supported"
+)
+"""Clang's words, as errors and under -Wignored-attributes, where a function is for a CPU that the target has not: GCC for
+AArch64 refuses that (aarch64_option_valid_attribute_p), and each other GCC does as it does."""
 
 _OF_X86 = re.compile(
     r"_mm\d*_\w+|__m(?:64|128|256|512)[a-z]*|__v\d+[a-z]+|_tile_\w+|_(?:xgetbv|xsetbv|rdtsc|rdrand|rdseed)\w*"
@@ -131,7 +136,7 @@ class Reader:
         names: set[tuple[Kind, str]] = set()
         after_root = False
         for diagnostic in answer.diagnostics:
-            passed_over = _IGNORED.search(diagnostic.text) is not None
+            passed_over = _OF_TARGETS.search(diagnostic.text) is not None
             if not diagnostic.stops and diagnostic.option not in (IMPLICIT, NARROWING) and not passed_over:
                 continue
             cause = self._cause(diagnostic, answer)
@@ -203,6 +208,8 @@ class Reader:
             return Kind.HEADER, header
         if text.is_error(place.line):
             return Kind.ERROR, ""
+        if _OF_TARGETS.search(diagnostic.text):
+            return Kind.TARGET, ""
         if diagnostic.option == NARROWING:
             return Kind.NARROWING, text.literal_at(place.line, place.column)
         if text.in_assembly(place.line):

@@ -130,7 +130,7 @@ class Doubts:
             return not cause.name  # GCC refuses what is constant, and warns of all else (GCC manual, -Wnarrowing)
         if cause.kind is Kind.TYPE:
             return (arch, cause.name) in _GCC_HAS
-        if of_clang_alone(cause):
+        if cause.kind is Kind.TARGET or of_clang_alone(cause):
             return True
         if cause.kind is Kind.INTRINSICS and self._reader.text(cause.place.file).asks_for(cause.place.line, cause.name):
             return True  # clang has such a header for every machine, and GCC for its own alone

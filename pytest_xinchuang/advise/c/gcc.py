@@ -31,6 +31,7 @@ ASKED = frozenset(
         Kind.TYPE,
         Kind.INTRINSICS,
         Kind.NARROWING,
+        Kind.TARGET,
         Kind.OTHER,
     }
 )
@@ -46,18 +47,14 @@ MOST_UNITS = 100
 _DECLARED = ("-Werror=implicit-function-declaration",)
 """A builtin that is not there is a function that is not declared, which GCC takes in C before 14 (GCC 14, Porting to)."""
 
-_ITS_OWN = re.compile(
-    r"conflicting types for '__\w+'|definition of builtin function '__\w+'|"
-    r"in the 'target(?:_clones)?' attribute string|function multiversioning is not supported"
-)
-"""Clang's words where a source declares one of the compiler's own library functions, as ``__clear_cache`` is on ARM64: GCC
-warns of it at most (GCC manual, -Wbuiltin-declaration-mismatch). And where a function is for a CPU that the target has not:
-clang passes over it or refuses it, and each GCC does as it does."""
+_TYPED_OTHERWISE = re.compile(r"conflicting types for '__\w+'|definition of builtin function '__\w+'")
+"""Clang's words where a source declares one of the compiler's own library functions, as ``__clear_cache`` is on ARM64. GCC
+warns of it at most (GCC manual, -Wbuiltin-declaration-mismatch)."""
 
 
 def of_clang_alone(cause: Cause) -> bool:
     """Whether it is an error of clang's own, by its words."""
-    return cause.kind is Kind.OTHER and _ITS_OWN.search(cause.text) is not None
+    return cause.kind is Kind.OTHER and _TYPED_OTHERWISE.search(cause.text) is not None
 
 
 @dataclass(frozen=True)

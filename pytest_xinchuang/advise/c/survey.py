@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from pytest_xinchuang.advise.c import whole
+from pytest_xinchuang.advise.c import target_strings, whole
 from pytest_xinchuang.advise.c.baseline import Baseline, Compiled, all_of_x86
 from pytest_xinchuang.advise.c.causes import ROOTS, Cause, Failing, Kind, Reader
 from pytest_xinchuang.advise.c.certainty import CERTAINTIES, Doubt, Doubted, Doubts, Needed
@@ -79,6 +79,7 @@ CODES = {
     Kind.UNDECLARED: "XC-ADV-011",
     Kind.ASSEMBLER: "XC-ADV-012",
     Kind.NARROWING: "XC-ADV-017",
+    Kind.TARGET: "XC-ADV-001",
     Kind.FLAG: "XC-ADV-001",
     Kind.OTHER: "XC-ADV-001",
 }
@@ -198,6 +199,7 @@ class _Judging:
                 why[_("{gcc} compiles it for x86-64, and clang does not", gcc=verbatim(mine.gcc))] += 1
             else:
                 why[mine.why(self._reader)] += 1
+        self._note_targets(groups, compiled, answers, units, triple)
         total = len(units.units) - parts + unread.total() + units.lost
         if parts and not total:
             why[_("it is included by another source, and none that includes it is there")] += parts
@@ -290,6 +292,25 @@ class _Judging:
             if doubted.doubt is Doubt.NONE and group.doubted.doubt is not Doubt.NONE:
                 group.doubted, group.first = doubted, mine
             group.units[mine.unit.source] = None
+
+    def _note_targets(
+        self,
+        groups: dict[tuple[object, ...], _Group],
+        compiled: Sequence[Compiled],
+        answers: Sequence[Answer],
+        units: Units,
+        triple: Triple,
+    ) -> None:
+        """What clang takes without a word, and GCC may refuse; where clang has words for one, these are told."""
+        if triple.arch is Arch.AMD64:
+            return
+        told = {unit for g in groups.values() if g.cause.kind is Kind.TARGET for unit in g.units}
+        pairs = zip(compiled, answers, strict=True)
+        taken = {a.unit: (mine, a) for mine, a in pairs if mine.ok and a.ok and a.unit.source not in told}
+        read = [(a, mine.words) for mine, a in taken.values()]
+        for unit, cause in target_strings.found(self._compilers, read, machine=units.own):
+            mine, answer = taken[unit]
+            self._note(groups, mine, answer, iter([cause]), units)
 
     def _findings(self, groups: Sequence[_Group], triple: Triple, *, machine: bool) -> list[_Told]:
         """What is said of each group; a few more compilations tell what a libc or an optimiser has to do with it."""
