@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.c.survey import BUILDS, HEADERS
-from pytest_xinchuang.advise.c.units import language_of
+from pytest_xinchuang.advise.c.units import language_of, of_c
 from pytest_xinchuang.advise.natives import natives_of, tell_shipped
 from pytest_xinchuang.advise.node.code import SOURCES, asks
 from pytest_xinchuang.advise.node.survey import MANIFESTS
@@ -154,6 +154,9 @@ def unread(tree: SourceTree) -> Mapping[str, int]:
         if (built and language in _BY_A_BUILD) or (manifests and tree.named(*manifests)):
             continue
         names = [name for name in tree.named(f"*{suffix}") if not is_aside(name) and not name.endswith(".min.js")]
+        if language in _BY_A_BUILD:
+            known = frozenset(of_c(tree.files))  # beside Go's sources it is of nobody: the go command passes it over
+            names = [name for name in names if name in known]
         if (asking := _ASKING.get(language)) is not None:
             names = [name for name in names if asking(tree.text(name) or "")]
         if names:

@@ -57,6 +57,7 @@ def test_what_is_not_here_or_not_read_is_not_judged(tmp_path: Path, files: dict[
     "files",
     [
         {".gitmodules": MODULES, "deps/z/a.txt": ""},
+        {"go.mod": "module a\n", "a.go": "package a\n", "a_amd64.asm": "mov rax, 1\n"},
         {".gitmodules": MODULES.replace("deps/z", "tests/z")},
         {"docs/a.png": POINTER},
         {"README.md": POINTER.replace("version", "The version")},
