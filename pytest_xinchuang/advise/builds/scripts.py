@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.builds.guise import SYSTEM_PROGRAMS
 from pytest_xinchuang.advise.builds.record import guises
 from pytest_xinchuang.advise.builds.site import Site, open_site
@@ -39,6 +40,9 @@ _INSTALLS = re.compile(
     r"(?:^|/)(?:[\w.-]*install|setup|bootstrap|get|configure|build|make|download)[\w.-]*\.sh$|(?:^|/)install$"
 )
 """Scripts by which a product is built or put on a machine."""
+_FETCHES = re.compile(rf"\b(?:{'|'.join(FETCHERS)})\b")
+_OF_ITS_MAKERS = re.compile(r"(?:^|/)\.?(?:ci|github|gitlab|travis|circleci|appveyor|azure|jenkins)[\w-]*/")
+"""Directories of what runs on its makers' own machines, where no product is put up."""
 _NOT_RUN = (
     "configure", "config.guess", "config.sub", "ltmain.sh", "install-sh", "libtool", "missing", "depcomp", "compile",
     "ylwrap",
@@ -121,14 +125,17 @@ class ScriptsSurvey:
 
 
 def scripts_of(tree: SourceTree) -> list[str]:
-    """Shell scripts that ask for the machine, nearest to the root first."""
+    """Shell scripts that ask for the machine, or fetch what a product is put up with, nearest to the root first."""
     found = []
     for name in sorted(tree.files, key=lambda f: (f.count("/"), f)):
         last = name.rpartition("/")[2]
         if last in _NOT_RUN or ("." in last and not last.endswith(".sh")):
             continue
         text = tree.text(name)
-        if text is None or len(text) > LARGEST_SCRIPT or not _SHELL.match(text) or not _ASKS.search(text):
+        if text is None or len(text) > LARGEST_SCRIPT or not _SHELL.match(text):
+            continue
+        fetches = _FETCHES.search(text) and not _OF_ITS_MAKERS.search(name) and not is_aside(name)
+        if not fetches and not _ASKS.search(text):
             continue
         found.append(name)
         if len(found) >= MOST_SCRIPTS:
@@ -231,5 +238,6 @@ def _compared(
             told.add(url)
             at = next((n for n, words in other.steps if url in words), 0)
             params = {"machine": machine, "url": url[:200], "named": named}
-            how = Certainty.CERTAIN if request in base.requests and at else Certainty.GUARDED
+            sure = request in base.requests and at and (other.asked or _INSTALLS.search(script))
+            how = Certainty.CERTAIN if sure else Certainty.GUARDED
             yield Finding("XC-ADV-046", how, f"{script}:{at}" if at else script, platform.id, params)

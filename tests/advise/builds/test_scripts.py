@@ -44,6 +44,25 @@ def test_an_arm_that_takes_the_other_machines_file(platforms: Platforms, tmp_pat
     assert not found["hygon"].findings
 
 
+FETCHES = "#!/bin/sh\nset -e\ncurl -fsSLO https://example.org/t-linux-{}.tar.gz\ntar xf t-linux-{}.tar.gz\n"
+
+
+@pytest.mark.parametrize(("name", "sure"), [("scripts/install.sh", "certain"), ("tools/deps.sh", "guarded?")])
+def test_one_address_for_every_machine(platforms: Platforms, tmp_path: Path, name: str, sure: str) -> None:
+    found = said(platforms, tmp_path, {name: FETCHES.format("x86_64", "x86_64")}, ScriptsSurvey())
+    for platform in ("kunpeng", "loongson"):
+        assert told(found[platform]) == [("XC-ADV-046", sure, f"{name}:3")], platform
+    assert not found["hygon"].findings
+
+
+def test_its_twins(platforms: Platforms, tmp_path: Path) -> None:
+    """One for no machine, and what its makers run on their own."""
+    files = {"install.sh": FETCHES.format("any", "any")}
+    files |= dict.fromkeys((".github/install.sh", "ci/get.sh", "tests/get.sh"), FETCHES.format("amd64", "amd64"))
+    found = said(platforms, tmp_path, files, ScriptsSurvey())
+    assert not any(advice.findings for advice in found.values()) and whole(list(found.values()))
+
+
 def test_a_script_that_ends_everywhere_is_not_judged(platforms: Platforms, tmp_path: Path) -> None:
     script = '#!/bin/sh\nuname -m\n[ $# -gt 0 ] || { echo "usage: $0 FILE"; exit 2; }\n'
     found = said(platforms, tmp_path, {"install.sh": script}, ScriptsSurvey())
