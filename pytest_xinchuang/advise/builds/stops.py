@@ -74,6 +74,14 @@ class Ran:
     whole_without: bool = False
 
 
+_PAGES = re.compile(r"max-page-size=(0[xX][0-9a-fA-F]+|\d+)")
+
+
+def page_sizes(call: Mapping[str, Any]) -> Mapping[str, int]:
+    """The words of a compiler's call that tell the linker the size of a page, in bytes (GNU ld manual, -z max-page-size)."""
+    return {str(word): int(found[1], 0) for word in call.get("a", ()) if (found := _PAGES.search(str(word)))}
+
+
 LONGEST = 240
 """Characters of a tool's sentence that are told."""
 

@@ -11,7 +11,8 @@ from pytest_xinchuang.advise.builds.gcc_options import CLANG, refused_by_gcc
 from pytest_xinchuang.advise.builds.judge import Judged, Words, compare
 from pytest_xinchuang.advise.builds.kinds import Build, Outcome, builds_of
 from pytest_xinchuang.advise.builds.record import all_outcomes
-from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop
+from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop, page_sizes
+from pytest_xinchuang.advise.c.hazards import PAGE_SIZE
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
 from pytest_xinchuang.advise.work import Work
@@ -96,6 +97,7 @@ def _of_platform(
         findings = list(_findings(tree, platform, build, judged))
         if isinstance(other, tuple):
             findings += _passed_over(tree, platform, build, other[index].ran, runner)
+            findings += _short_pages(tree, platform, build, other[index].ran)
         sure = not judged.why and all(certainty is Certainty.CERTAIN for _stop, certainty in judged.stops)
         part = Part(
             build.name,
@@ -171,6 +173,16 @@ def _passed_over(tree: SourceTree, platform: Platform, build: Build, ran: Ran, r
         yield Finding("XC-ADV-044", certainty, place, platform.id, params, {"build": build.file})
 
 
+def _short_pages(tree: SourceTree, platform: Platform, build: Build, ran: Ran) -> Iterator[Finding]:
+    """What is linked for pages that are shorter than the platform's: its kernel loads no such program."""
+    size = platform.page_size.value if platform.page_size is not None else None
+    words = {word: told for call in ran.calls for word, told in page_sizes(call).items() if size and told < size}
+    for word in sorted(words):
+        place = _place_of(tree, Stop(Kind.COMMAND, build.file, 0, word), build, word)
+        params = {"name": "ld", "what": word, "pages": str(size)}
+        yield Finding(PAGE_SIZE, Certainty.GUARDED, place, platform.id, params, {"build": build.file})
+
+
 def _own(tree: SourceTree, stop: Stop, build: Build) -> str:
     """The place of a stop, where it is a file of the tree; else what describes the build."""
     return stop.place if stop.file in tree else build.file
@@ -181,6 +193,7 @@ def _place_of(tree: SourceTree, stop: Stop, build: Build, word: str) -> str:
     first = [stop.file] if stop.file in tree else []
     for name in [*first, *tree.named(*BUILD_FILES)]:
         for number, line in enumerate((tree.text(name) or "").splitlines(), 1):
-            if word in _WORD.findall(line.partition("#")[0]):
+            text = line.partition("#")[0]
+            if word in _WORD.findall(text) or word in text.split():
                 return f"{name}:{number}"
     return stop.place if stop.file in tree else build.file

@@ -124,7 +124,7 @@ def _pages(module: Module, function: Function) -> Iterator[Hazard]:
                 PAGE_SIZE,
                 Certainty.GUARDED,
                 place_of(file, line),
-                module.title(function),
+                f"{module.title(function)}()",
                 f"{i.callee}: {words}",
                 _PAGE,
             )

@@ -445,3 +445,21 @@ def test_a_build_is_run_once_and_taken_from_what_is_kept(platforms: Platforms, t
         assert all(u is not None and [x.source for x in u.units] == ["a.c"] for u in units)
         assert any((scratch / "builds").rglob("state")) is False, "nothing of the run itself is left"
     assert len(ASKED) == len(units)
+
+
+@pytest.mark.parametrize("word", ["-Wl,-z,max-page-size=4096", "-z max-page-size=0x1000"])
+def test_what_is_linked_for_short_pages(platforms: Platforms, tmp_path: Path, kept: Path, word: str) -> None:
+    makefile = f"LDFLAGS = -no-pie\nLDFLAGS += {word}\nprog: a.o\n\t$(CC) $(LDFLAGS) -o $@ a.o\n"
+    files = {"Makefile": makefile, "a.c": "int main(void) { return 0; }\n"}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    for name in ("kunpeng", "loongson"):
+        assert told(found[name]) == [("XC-ADV-035", "guarded?", "Makefile:2")], name
+    assert found["kunpeng"].findings[0].params["pages"] == "65536"
+    assert not found["hygon"].findings
+
+
+def test_its_twin_is_linked_for_the_longest(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    makefile = "prog: a.o\n\t$(CC) -Wl,-z,max-page-size=65536 -o $@ a.o\n"
+    files = {"Makefile": makefile, "a.c": "int main(void) { return 0; }\n"}
+    found = said(platforms, tmp_path, files, BuildsSurvey(), kept=kept)
+    assert not any(advice.findings for advice in found.values())
