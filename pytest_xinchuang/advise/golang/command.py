@@ -28,6 +28,9 @@ LIST_TIMEOUT_S = 300
 BUILD_TIMEOUT_S = 900
 """Seconds for building a module's packages for one target with an empty cache."""
 
+_ARMS = Path(__file__).parent / "arms"
+"""The source of what reads which arms of ``runtime.GOARCH`` refuse."""
+
 OLDEST = "1.24"
 """The Go that has `go build -json` (Go 1.24 release notes)."""
 
@@ -70,6 +73,20 @@ class GoModule:
 
     directory: str
     workspace: Path | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Where a source refuses an architecture by its name.
+
+    Attributes:
+        does: "panic", "exit" or "error".
+    """
+
+    file: Path
+    line: int
+    function: str
+    does: str
 
 
 @dataclass
@@ -193,6 +210,29 @@ class GoJail:
         return frozenset(
             re.findall(r"^def (?:p|\"\")?\.(\S+) ", out.read_text(encoding="utf-8", errors="replace"), re.M)
         )
+
+    def refusals(self, files: Sequence[Path], arch: str, other: str) -> list[Refusal]:
+        """Where sources refuse an architecture by ``runtime.GOARCH``, and not another one: they are read, and not run.
+
+        Raises:
+            ToolchainFault: the reader does not build, or did not end in time.
+        """
+        if not files:
+            return []
+        program = self._here / "arms"
+        if not program.is_file():
+            words = ["build", "-trimpath", "-o", str(program), "."]
+            run = self._go.run(words, _ARMS, changes={"CGO_ENABLED": "0"}, mod="mod")
+            if run.failure is not None:
+                raise run.failure.error(verbatim("go build"))
+        found = []
+        for some in _chunks([str(file) for file in files]):
+            finished = self.work.runner.run(
+                [str(program), arch, other, *some], timeout_s=self.work.budget.within(LIST_TIMEOUT_S)
+            )
+            for one in json.loads(finished.exited(ToolchainFault).text or "[]"):
+                found.append(Refusal(Path(one["file"]), int(one["line"]), str(one["in"]), str(one["does"])))
+        return found
 
     def edited(self, kind: str, file: Path) -> Mapping[str, object]:
         """What go.mod (``mod``) or go.work (``work``) says, as the go command reads it.

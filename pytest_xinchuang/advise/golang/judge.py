@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_xinchuang.advise.golang.builds import NO_BODY, GoProblem, problems_in
+from pytest_xinchuang.advise.golang.command import Refusal
 from pytest_xinchuang.advise.golang.hollow import hollow, real_ones
 from pytest_xinchuang.advise.golang.packages import GoPackage
 from pytest_xinchuang.advise.golang.places import Places
@@ -351,6 +352,24 @@ class Comparison:
                     yield Found(
                         "XC-ADV-066", certainty, place, {"symbol": one.name, "arch": self.arch}, {"package": path}
                     )
+
+    def own_files(self) -> set[Path]:
+        """The module's own sources that are built for the target."""
+        own = [p for p in self.target.listing.values() if p.matched and self.places.own(p)]
+        return {Path(package.directory, file) for package in own for file in package.files}
+
+    def refused(self, refusals: Iterable[Refusal]) -> Iterator[Found]:
+        """What refuses the target by its name when it runs."""
+        for one in refusals:
+            what = {
+                "panic": _("{name}() panics", name=verbatim(one.function)),
+                "exit": _("{name}() ends the process", name=verbatim(one.function)),
+                "error": _("{name}() returns an error", name=verbatim(one.function)),
+            }[one.does]
+            place = f"{self.places.named(one.file)}:{one.line}"
+            yield Found(
+                "XC-ADV-081", Certainty.GUARDED, place, {"what": what, "machine": self.arch}, {"does": one.does}
+            )
 
     def _dependency(self, package: GoPackage, stopped: list[str], target: Seen, said: str = "") -> Found:
         path, version = package.module

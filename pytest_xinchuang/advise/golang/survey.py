@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.golang.command import Config, GoJail, GoModule
 from pytest_xinchuang.advise.golang.judge import Comparison
 from pytest_xinchuang.advise.golang.packages import Listing
@@ -165,6 +166,10 @@ class _Module:
         judged = comparison.judge()
         if arch is not Arch.AMD64:
             judged.found += self._unfinished(comparison, target_off, {found.place for found in judged.found})
+            files = sorted(
+                file for file in comparison.own_files() if not is_aside(str(file.relative_to(self.tree.root)))
+            )
+            judged.found += comparison.refused(self.jail.refusals(files, str(arch), str(Arch.AMD64)))
         return judged
 
     def _listing(self, config: Config) -> Listing:

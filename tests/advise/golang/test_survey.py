@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_xinchuang.advise.golang.command import GoJail
 from pytest_xinchuang.advise.golang.survey import GoSurvey
+from pytest_xinchuang.advise.triple import baseline
+from pytest_xinchuang.advise.work import Work
 from pytest_xinchuang.core.advice import Advice, Standing
 from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.core.platform import Arch, Platforms
 from tests.advise.trees import advised, said, written
 from tests.conftest import SHARED_CACHE
 
@@ -259,3 +262,49 @@ def test_a_hollow_twin_may_stop_who_calls_it(advise: Advise) -> None:
     found = advise({"f_amd64.go": "package e\n\nfunc F() int {\n\treturn 1\n}\n", "f_other.go": hollow})["kunpeng"]
     assert said(found, Certainty.GUARDED) == [("XC-ADV-066", "f_other.go:5")] == said(found)
     assert found.standing is Standing.OPEN and found.parts[0].judged == 1
+
+
+HEAD = """package e
+
+import ("errors"; "os"; "runtime")
+
+var known = map[string]bool{"amd64": true}
+var _, _, _ = errors.New, os.Exit, runtime.GOOS
+"""
+REFUSES = {
+    "a switch": ('switch runtime.GOARCH { case "amd64":\nreturn nil }\npanic("no")', 10),
+    "its default": ('switch runtime.GOARCH { case "amd64":\ndefault:\npanic("no") }\nreturn nil', 10),
+    "a condition": ('if runtime.GOARCH != "amd64" {\nreturn errors.New("no") }\nreturn nil', 9),
+    "behind one": ('if runtime.GOARCH == "amd64" {\nreturn nil }\nreturn errors.New("no")', 10),
+    "a table": ("if !known[runtime.GOARCH] {\nos.Exit(1) }\nreturn nil", 9),
+}
+SERVES = (
+    'switch runtime.GOARCH { case "amd64", "arm64", "loong64":\nreturn nil }\npanic("no")',
+    'if runtime.GOARCH != "amd64" && n > 3 {\npanic("may be") }\nreturn nil',
+    'if n > 3 {\nreturn errors.New("too many") }\nreturn nil',
+    'if runtime.GOOS == "windows" {\npanic("no") }\nreturn nil',
+    'if runtime.GOARCH == "386" {\npanic("too old") }\nreturn nil',
+)
+
+
+@pytest.mark.parametrize(("text", "line"), REFUSES.values(), ids=REFUSES)
+def test_an_arm_that_refuses_the_platform_when_it_runs(advise: Advise, text: str, line: int) -> None:
+    found = advise({"a.go": f"{HEAD}func F() error {{\n{text}\n}}\n"}, "kunpeng", "loongson", "hygon")
+    for name in ("kunpeng", "loongson"):
+        assert said(found[name]) == [("XC-ADV-081", f"a.go:{line}")] and found[name].standing is Standing.OPEN
+    assert found["hygon"].standing is Standing.BUILDS
+
+
+def test_its_twins_serve_it_or_ask_something_else(advise: Advise) -> None:
+    functions = "".join(f"func F{at}(n int) error {{\n{text}\n}}\n" for at, text in enumerate(SERVES))
+    aside = HEAD.replace("package e", "package x") + f"func F() error {{\n{REFUSES['a condition'][0]}\n}}\n"
+    for name, advice in advise({"a.go": HEAD + functions, "examples/e.go": aside}).items():
+        assert not advice.findings and advice.standing is Standing.BUILDS, name
+
+
+def test_a_source_that_no_reader_of_go_can_read_refuses_nobody(tmp_path: Path, platforms: Platforms) -> None:
+    (tmp_path / "broken.go").write_text("package e\nfunc F() {\n")
+    base = platforms.file.architectures[Arch.AMD64]
+    work = Work((), baseline((), base), tmp_path / "scratch", kept=SHARED_CACHE / "advice", offline=True)
+    jail = GoJail(tmp_path, work)
+    assert jail.refusals([tmp_path / "broken.go", tmp_path / "none.go"], "arm64", "amd64") == []

@@ -1,0 +1,3 @@
+module arms
+
+go 1.22
