@@ -152,11 +152,13 @@ def _manifest(name: str, tree: SourceTree) -> Lock:
 
 
 def _read(name: str, tree: SourceTree) -> Lock:
-    lock, text = Lock(name), tree.text(name)
+    reader = _READERS[posixpath.basename(name)]
+    # pnpm warns of what is not for the machine, and Yarn leaves it out (YN0076): both go on.
+    lock, text = Lock(name, refused=reader is _npm), tree.text(name)
     try:
         if text is None:
             raise ValueError("no text")
-        _READERS[posixpath.basename(name)](lock, text)
+        reader(lock, text)
     except _BROKEN:
         return Lock(name, broken=True)
     return Lock(name, broken=True) if len(lock.packages) > MOST_PACKAGES else lock

@@ -128,6 +128,14 @@ def test_pnpm(tmp_path: Path) -> None:
     assert not asked(tmp_path / "built", **{"pnpm-lock__yaml": built}).certain("loongson")
 
 
+def test_pnpm_warns_of_a_package_that_is_not_for_the_machine(tmp_path: Path) -> None:
+    text = PNPM.format(other=ARM).replace(
+        "  fast@1.0.0:\n    resolution", "  fast@1.0.0:\n    cpu: [x64]\n    resolution", 1
+    )
+    said = asked(tmp_path, **{"pnpm-lock__yaml": text})
+    assert said.may("kunpeng") == said.found("kunpeng") == [("XC-ADV-090", "pnpm-lock.yaml:15")]
+
+
 BERRY = """__metadata:
   version: 8
 
