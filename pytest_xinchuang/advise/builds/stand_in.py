@@ -305,6 +305,9 @@ def weighed(guise: dict[str, Any], call: Call) -> tuple[list[str], list[str]]:
             others = [w for w in call.flags if w != word and asks_clang(w)]
             beside = [w for w in others if answer(guise, guise["clang"], w) == TAKEN]
             here = answer(guise, guise["clang"], word, *beside) if beside else here
+        pic = any(w.startswith(("-fpic", "-fPIC", "-fpie", "-fPIE")) for w in call.flags)
+        if here == REFUSED and not pic and answer(guise, guise["clang"], word, "-fno-pie") == TAKEN:
+            here = PASSED_OVER  # a GCC that makes no position-independent programs by itself takes it
         if here == REFUSED:
             refused.append(word)
         elif here == PASSED_OVER or (guise["clang"] != guise["other"] and word in OF_X86):

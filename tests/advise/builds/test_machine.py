@@ -79,7 +79,12 @@ def test_meson_finds_a_linker_and_asks_for_the_processor(platforms: Platforms, t
 
 @pytest.mark.parametrize(
     ("flags", "arm64", "loong64"),
-    [("-mcmodel=large -fno-pic", PASSES, STOPS), ("-mcmodel=large", STOPS, STOPS), ("-fno-pic", PASSES, PASSES)],
+    [
+        ("-mcmodel=large -fno-pic", PASSES, STOPS),
+        ("-mcmodel=large -fPIC", STOPS, STOPS),
+        ("-mcmodel=large", Standing.OPEN, STOPS),
+        ("-fno-pic", PASSES, PASSES),
+    ],
 )
 def test_an_option_that_is_taken_beside_another(
     flags: str, arm64: Standing, loong64: Standing, platforms: Platforms, tmp_path: Path, kept: Path
