@@ -227,3 +227,21 @@ def test_a_directory_tells_permissions_too(tmp_path: Path) -> None:
         (tmp_path / "delivery" / name).write_bytes(ELF)
         (tmp_path / "delivery" / name).chmod(mode)
     assert Inspector(isa=False).read(tmp_path / "delivery").root.modes == {"a": 0o755, "b": 0o600}
+
+
+DEBIAN = containers.tar({"usr/lib/os-release": b'ID=debian\nVERSION_ID="12"\n'})
+KYLIN = containers.tar({"etc/os-release": b'ID="kylin"\nVERSION="V10 (SP1)"\nVERSION_ID="V10"\n'})
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["the lowest first", "the highest first"])
+def test_an_image_is_of_the_system_that_its_highest_layer_names(
+    saved: bool, tmp_path: Path, platforms: Platforms
+) -> None:
+    """However its layers are laid into the archive."""
+    told = {}
+    for name, both in (("kylin above", [DEBIAN, KYLIN]), ("debian above", [KYLIN, DEBIAN])):
+        data = containers.saved_image(both, "loong64") if saved else containers.oci_layout([("loong64", both)])
+        found = read(tmp_path, data, f"{name}.tar")
+        verdicts = Verdicts(platforms.get("loongson"), platforms.file.architectures)
+        told[name] = {f.code for f in verdicts.of(found) if f.certainty is Certainty.CERTAIN}
+    assert told == {"kylin above": {"XC-OS-001"}, "debian above": set()}

@@ -174,17 +174,20 @@ def check_image(judge: Judge, node: Node, architectures: Mapping[Any, Architectu
     return True
 
 
+def _release(node: Node) -> bytes | None:
+    """The os-release that programs see: in an image that of the highest layer that has one, however they are saved."""
+    found = [
+        (int(n.facts.get("layer", 0)), text)
+        for n in node.walk()
+        for name, text in n.texts.items()
+        if name.endswith(("etc/os-release", "usr/lib/os-release"))
+    ]
+    return max(found, key=lambda one: one[0], default=(0, None))[1]
+
+
 def check_system(judge: Judge, node: Node) -> None:
     """A root filesystem or image that carries another edition's os-release or glibc than the platform's."""
-    release = next(
-        (
-            t
-            for n in node.walk()
-            for name, t in n.texts.items()
-            if name.endswith(("etc/os-release", "usr/lib/os-release"))
-        ),
-        None,
-    )
+    release = _release(node)
     libc = node.facts.get("libc")
     identity = judge.platform.system.identity.value
     wanted = judge.platform.system.libc_version.value
