@@ -194,8 +194,7 @@ class Verdicts:
             mine = delivered.taken_of(root.records)
             supply.check_supply(self.judge, root, inspection.search(root), mine, closure.shipped)
         check_from_system(self.judge, closure, inspection.root.place)
-        if inspection.root.facts.get("libc") or _has_release(inspection.root):
-            packages.check_system(self.judge, inspection.root)
+        packages.check_system(self.judge, inspection.root)
         return self.judge.findings
 
     def _run_times(self, root: Node, delivered: Delivered) -> None:
@@ -288,10 +287,6 @@ class Verdicts:
 def problems_as_findings(problems: Iterable[ReadProblem], platform: str) -> list[Finding]:
     """Problems of reading, as findings of one platform: undecided, for what was not read may be anything."""
     return [Finding(p.code, Certainty.UNDECIDED, p.place, platform, {"detail": p.detail}) for p in problems]
-
-
-def _has_release(root: Node) -> bool:
-    return any(name.endswith("os-release") for node in root.walk() for name in node.texts)
 
 
 def describe(elf: ElfObject) -> dict[str, Any]:

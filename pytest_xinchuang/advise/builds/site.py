@@ -131,7 +131,7 @@ class Site:
             "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
             "ZIG_LOCAL_CACHE_DIR": str(tmp / "zig"),
             "CONFIG_SITE": str(state / "config.site"),
-            "PYTHONPATH": str(self._python()),
+            "PYTHONPATH": str(self.place / "shims" / "python"),
             # bash takes over what is there already (bash manual, Bash Variables).
             "HOSTTYPE": self.guise.uname,
             "MACHTYPE": self.guise.triple.gnu,
@@ -147,7 +147,7 @@ class Site:
             ),
             (self.copy, state, tmp),
             {self.cache: self.place / "above"},
-            self._instead(),
+            {Path("/proc/cpuinfo"): self.place / "cpuinfo"} if self.guise.cpuinfo else {},
         )
         try:
             done = self.work.jail.run(
@@ -161,21 +161,6 @@ class Site:
         except XcError as fault:
             return Step(-1, calls=_calls(log), lost=fault.what)
         return Step(done.code or 0, self.plain(done.text), self.plain(done.errors), _calls(log))
-
-    def _python(self) -> Path:
-        """A directory for PYTHONPATH, by which Python answers as the machine."""
-        place = self.place / "shims" / "python"
-        place.mkdir(exist_ok=True)
-        (place / "sitecustomize.py").write_text(self.guise.python, encoding="utf-8")
-        return place
-
-    def _instead(self) -> dict[Path, Path]:
-        """The file that says which processor this is: builds look into it for what uname does not tell."""
-        if not self.guise.cpuinfo:
-            return {}
-        shown = self.place / "cpuinfo"
-        shown.write_text(self.guise.cpuinfo, encoding="utf-8")
-        return {Path("/proc/cpuinfo"): shown}
 
     def plain(self, text: str) -> str:
         """A text with the names that files have in the tree, in place of the copy's."""
@@ -215,10 +200,13 @@ def open_site(
     zig = find_zig()
     cache = (work.kept or work.scratch) / "zig"
     try:
-        for name in ("state", "tmp", "jail", "above", "shims"):
+        for name in ("state", "tmp", "jail", "above", "shims/python"):
             (place / name).mkdir(parents=True, exist_ok=True)
         cache.mkdir(parents=True, exist_ok=True)
         (place / "state/config.site").write_text(_CONFIG_SITE, encoding="ascii")
+        (place / "shims/python/sitecustomize.py").write_text(guise.python, encoding="utf-8")
+        # Builds look into it for what uname does not tell.
+        (place / "cpuinfo").write_text(guise.cpuinfo, encoding="utf-8")
         size = sum((tree.root / name).stat().st_size for name in tree.files)
         if size > LARGEST_TREE:
             raise ToolchainFault(_("the tree has {mib} MiB, more than is copied for a build", mib=size >> 20))

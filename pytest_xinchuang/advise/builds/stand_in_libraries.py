@@ -19,24 +19,8 @@ CXX_SYMBOL = ("_Z", "__cxa_", "__gxx_", "_Unwind_", "__dynamic_cast")
 OPENMP_SYMBOLS = ("omp_", "__kmpc_", "GOMP_")
 """Of the library of OpenMP: its own functions, and those that clang and GCC call (LLVM, openmp/runtime; GCC, libgomp.map)."""
 OF_THE_COMPILER = frozenset(
-    (
-        "c",
-        "m",
-        "pthread",
-        "dl",
-        "rt",
-        "util",
-        "resolv",
-        "crypt",
-        "stdc++",
-        "c++",
-        "gcc",
-        "gcc_s",
-        "atomic",
-        "gomp",
-        "omp",
-    )
-)
+    ("c", "m", "pthread", "dl", "rt", "util", "resolv", "crypt", "stdc++", "c++", "gcc", "gcc_s", "atomic", "gomp", "omp")
+)  # fmt: skip
 """Libraries that are the target's own, or that a compiler brings."""
 DEEPEST = 4
 """Scripts of ld that name further scripts."""

@@ -116,14 +116,10 @@ def _of_platform(
 
 def _ran_for(platform: Platform, outcome: Outcome | None) -> Message:
     machine = platform.architecture.uname
-    if outcome is None:
+    options = [*outcome.build.settings, *(f"{name}=OFF" for name in outcome.ran.without)] if outcome is not None else []
+    if not options:
         return _("run for {machine}", machine=machine)
-    options = ", ".join((*outcome.build.settings, *(f"{name}=OFF" for name in outcome.ran.without)))
-    return (
-        _("run for {machine}, with {options}", machine=machine, options=verbatim(options))
-        if options
-        else _("run for {machine}", machine=machine)
-    )
+    return _("run for {machine}, with {options}", machine=machine, options=verbatim(", ".join(options)))
 
 
 def _findings(tree: SourceTree, platform: Platform, build: Build, judged: Judged) -> Iterator[Finding]:

@@ -136,8 +136,8 @@ class Reader:
         names: set[tuple[Kind, str]] = set()
         after_root = False
         for diagnostic in answer.diagnostics:
-            passed_over = _OF_TARGETS.search(diagnostic.text) is not None
-            if not diagnostic.stops and diagnostic.option not in (IMPLICIT, NARROWING) and not passed_over:
+            told = diagnostic.stops or diagnostic.option in (IMPLICIT, NARROWING)
+            if not told and not _OF_TARGETS.search(diagnostic.text):
                 continue
             cause = self._cause(diagnostic, answer)
             follows = after_root and cause.kind not in HARD

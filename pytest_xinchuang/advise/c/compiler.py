@@ -263,7 +263,7 @@ class Compilers:
             return Answer(unit, triple, ok=False, lost=_("clang broke (exit code {code})", code=code))
         text = _text(out / f"{index}.said")
         said = _distinct(
-            diagnostics_in(text, self.source(unit), lambda path: self._named(path, unit)), f"{self.targets.lib}/"
+            diagnostics_in(text, self.source(unit), lambda path: self.named(path, unit)), f"{self.targets.lib}/"
         )
         if code == 1 and not any(d.stops for d in said):
             return Answer(unit, triple, ok=False, lost=_("clang refused it without a word"))
@@ -273,7 +273,7 @@ class Compilers:
             if not result.is_file() or result.stat().st_size > LARGEST_OUTPUT:
                 return Answer(unit, triple, ok=False, lost=_("what clang wrote is missing or too large"))
             output = result.read_bytes()
-        read = [self._named(name, unit) for name in _read(out, index)]
+        read = [self.named(name, unit) for name in _read(out, index)]
         own = f"{self.targets.lib}/"
         read = [
             unit.source,
@@ -281,7 +281,7 @@ class Compilers:
         ]
         return Answer(unit, triple, code == 0, said, output, tuple(read), made == 0)
 
-    def _named(self, path: str, unit: Unit) -> str:
+    def named(self, path: str, unit: Unit) -> str:
         """A file as a name in the tree, or as an absolute path."""
         if path.startswith("<"):  # <inline asm>, <command line>
             return path

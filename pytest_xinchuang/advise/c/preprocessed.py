@@ -57,15 +57,9 @@ def _rows(compilers: Compilers, unit: Unit, preprocessed: str) -> Iterator[Row]:
     file, line = "", 0
     for text in preprocessed.splitlines():
         if marker := _MARKER.match(text):
-            file, line = _in_tree(compilers, unit, marker["file"]), int(marker["line"])
+            path, line = compilers.named(marker["file"], unit), int(marker["line"])
+            file = "" if path.startswith(("/", "<")) else path
             continue
         if file:
             yield Row(unit, Place(file, line), text)
         line += 1
-
-
-def _in_tree(compilers: Compilers, unit: Unit, path: str) -> str:
-    """The file as a name in the tree; "" where it is none."""
-    if path.startswith("<"):
-        return ""
-    return compilers.tree.relative(str(compilers.directory(unit) / path)) or ""
