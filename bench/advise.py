@@ -59,17 +59,21 @@ def truth() -> dict[tuple[str, str], bool]:
 
 
 def _run(argv: list[str], cwd: Path | None = None, **more: str) -> tuple[str, float]:
+    """What a tool printed, and its seconds; one that is not done in ``TIMEOUT_S`` printed nothing."""
     started = time.perf_counter()
-    done = subprocess.run(
-        argv,
-        cwd=cwd,
-        env={**os.environ, **more},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=TIMEOUT_S,
-    )
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env={**os.environ, **more},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return "", time.perf_counter() - started
     return done.stdout, time.perf_counter() - started
 
 
@@ -91,6 +95,9 @@ def ours(tree: Path, cache: str = "") -> Said:
     ]
     text, seconds = _run(words, **more)
     said = Said(seconds=seconds)
+    if not text:
+        said.stopped = dict.fromkeys(PLATFORMS)
+        return said
     for arch, platform in zip(PLATFORMS, json.loads(text)["platforms"], strict=True):
         said.stopped[arch] = {"stopped": True, "builds": False}.get(platform["standing"])
         said.findings += sum(f["certainty"] == "certain" for f in platform["findings"])
