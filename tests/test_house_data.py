@@ -28,8 +28,10 @@ FILES = [
         if not path.is_relative_to(WITNESSES)
     ),
 ]
-ID = re.compile(r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{3}|SMD-[0-9]{2}|(?:GO|C|JAVA|PY)(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])")
-BEGUN = re.compile(r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{0,2}|SMD-[0-9]?|(?:GO|C|JAVA|PY)-[A-Z0-9-]*)$")
+ID = re.compile(
+    r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{3}|SMD-[0-9]{2,3}|(?:GO|C|JAVA|PY)(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])"
+)
+BEGUN = re.compile(r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{0,2}|SMD-[0-9]{0,2}|(?:GO|C|JAVA|PY)-[A-Z0-9-]*)$")
 """A text that ends in the middle of an id."""
 ENDED = re.compile(r"^-[A-Z]{3,}(?![a-z])")
 """A text that goes on with the end of one."""

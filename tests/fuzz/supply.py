@@ -95,7 +95,7 @@ def supply_seeds() -> list[Case]:
 def read_go_files(case: Case, place: Path) -> None:
     """go.sum, modules.txt, what the go command says of a go.mod, and go.mod and sources as the manifest's reader sees them."""
     from pytest_xinchuang.core import inputs
-    from pytest_xinchuang.packages.supply_chain.gofiles import read_go_sum, read_modules_txt
+    from pytest_xinchuang.packages.supply_chain.golang.gofiles import read_go_sum, read_modules_txt
     from pytest_xinchuang.toolchain.tree import Tree
     from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
 

@@ -50,7 +50,7 @@ class Defect(Flag):
         clause: the clause that it breaks.
     """
 
-    code: str = Field(pattern=r"^SMD-[0-9]{2}$")
+    code: str = Field(pattern=r"^SMD-[0-9]{2,3}$")
     where: Literal["vector", "property", "stream", "concurrency", "timing", "tls"]
     requirement: RequirementId
     seen: tuple[str | Text, ...] = Field(min_length=1)

@@ -50,6 +50,7 @@ NUMBERS = {n: n for n in ("tag_bytes", "size", "iterations", "times", "threads",
 """Request field (a number) -> the capability that limits it, as [least, most]."""
 
 
+_IDS = ("user_id", "peer_id")
 _LIMITS = frozenset((*RANGES.values(), *NUMBERS.values()))
 
 
@@ -91,6 +92,7 @@ class SmHello(BaseModel):
 
     Attributes:
         default_id: the user id (hexadecimal) that SM2 signatures have where a request gives none; None: an id must be given.
+        ids: what user ids are to the library: ``bytes``, or ``text`` of which it takes the UTF-8 bytes.
         parses_der: whether the library under test or the harness around it takes DER apart.
         operations: name -> what of it is there beyond the plain form: features with their values, limits as [least, most].
     """
@@ -102,6 +104,7 @@ class SmHello(BaseModel):
     version: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     language: str = ""
     default_id: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})*$")] | None = None
+    ids: Literal["bytes", "text"] = "bytes"
     parses_der: Literal["library", "harness"] = "library"
     operations: dict[str, Capability] = Field(min_length=1)
 
@@ -137,6 +140,8 @@ class SmHello(BaseModel):
                 least, most = capability[limit]
                 if not least <= len(request[name]) // 2 <= most:
                     return Lack(LackKind.FEATURE, limit, str(len(request[name]) // 2))
+        if self.ids == "text" and any(not _is_text(request[name]) for name in _IDS if name in request):
+            return Lack(LackKind.FEATURE, "ids", "bytes")
         for name, offered in capability.items():
             if name in request and name not in DEFAULTS and name not in NUMBERS and request[name] not in offered:
                 return Lack(LackKind.FEATURE, name, str(request[name]))
@@ -146,6 +151,14 @@ class SmHello(BaseModel):
                 if not least <= request[name] <= most:
                     return Lack(LackKind.FEATURE, limit, str(request[name]))
         return None
+
+
+def _is_text(hexadecimal: str) -> bool:
+    try:
+        bytes.fromhex(hexadecimal).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 PROTOCOL = HarnessProtocol("xc-sm-harness/1", SmHello, "docs/harness.md")

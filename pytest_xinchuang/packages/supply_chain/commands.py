@@ -85,10 +85,10 @@ def _fill_serve(parser: XcParser) -> None:
 
 
 def _check(context: Context) -> int:
-    from pytest_xinchuang.packages.supply_chain.check import LEAST_GO, Options, SupplyChain
-    from pytest_xinchuang.packages.supply_chain.lints import Allowances, lint
+    from pytest_xinchuang.packages.supply_chain.golang.check import LEAST_GO, Options, SupplyChain
+    from pytest_xinchuang.packages.supply_chain.golang.lints import Allowances, lint
+    from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
     from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
-    from pytest_xinchuang.packages.supply_chain.proxy import Proxies
     from pytest_xinchuang.provision.cache import Cache
 
     options = context.options

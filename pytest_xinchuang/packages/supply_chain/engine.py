@@ -17,11 +17,11 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
-from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain, Verified
+from pytest_xinchuang.packages.supply_chain.golang.check import Options, SupplyChain, Verified
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies, escape, on_loopback
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
 from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
-from pytest_xinchuang.packages.supply_chain.proxy import Proxies, escape, on_loopback
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.gomod import ModuleVersion

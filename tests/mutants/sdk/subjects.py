@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from pytest_xinchuang.packages.supply_chain.check import SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.mirror import SIGNATURE, write_manifest
-from pytest_xinchuang.packages.supply_chain.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
 from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key
 from pytest_xinchuang.provision.cache import Cache

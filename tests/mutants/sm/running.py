@@ -19,12 +19,15 @@ from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
 from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_keys
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
 from pytest_xinchuang.sandbox.local import local
+from tests.mutants.sm.registry import SCOPES
 
 ROOT = Path(__file__).parents[3]
 
 
 def scope(number: int) -> tuple[str, ...]:
     """Beginnings of the names of the vector files that a defect of this number can show in."""
+    if number in SCOPES:
+        return SCOPES[number]
     if number <= 24:
         return ("sm2_standard", "sm2_keys", "sm2_verify", "sm2_sign", "sm2_default", "sm2_key_v", "sm2_rob", "sm2_cert")
     if number <= 43 and number != 35:
@@ -59,15 +62,17 @@ def remember_points(file: Path) -> None:
         run_vectors(client, vectors("sm2"))
 
 
-def caught(number: int, points: Path) -> tuple[dict[str, Message], list[str]]:
+def caught(number: int, points: Path, offering: str = "") -> tuple[dict[str, Message], list[str]]:
     """Requirement -> what it says, of all that fail; and the vectors with the defect's own flag that show it.
 
     Args:
         points: what :func:`remember_points` has written.
+        offering: the narrower hellos (narrower.py) that the subject has, with ``+`` between them.
     """
     defect = next(d for d in load_bank().defects if d.id == number)
     # How long it takes and what it does at once are its own.
-    more = () if defect.where in ("timing", "concurrency") else ("from", str(points))
+    more: tuple[str, ...] = () if defect.where in ("timing", "concurrency") else ("from", str(points))
+    more += ("as", offering) if offering else ()
     with SmClient(local(command(number, *more), ROOT), timeout_s=20) as client:
         chosen = vectors(*scope(number))
         result = run_vectors(client, chosen)

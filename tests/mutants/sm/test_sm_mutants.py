@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+import tests.mutants.sm.defects  # noqa: F401 - each of its modules registers its subjects
 from pytest_xinchuang.packages.sm_crypto.defects import load_bank
 from pytest_xinchuang.packages.sm_crypto.report import defect_table
 from tests.messages.english import english_in
+from tests.mutants.sm.registry import DEFECTS
 from tests.mutants.sm.running import caught, remember_points
-from tests.mutants.sm.subject import DEFECTS
 
 HERE = Path(__file__).parent
 TABLE = yaml.safe_load((HERE / "caught_by.yaml").read_text())

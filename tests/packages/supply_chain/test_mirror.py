@@ -15,7 +15,7 @@ import pytest
 
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import HostFault, XcError
-from pytest_xinchuang.packages.supply_chain.hashes import digests_of_zip, h1, h1_of_go_mod
+from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip, h1, h1_of_go_mod
 from pytest_xinchuang.packages.supply_chain.mirror import MANIFEST, SIGNATURE, check_mirror, serve, write_manifest
 from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key, public_key, sign, sm3, verifies
 from pytest_xinchuang.sm.sm3 import sm3 as reference_sm3

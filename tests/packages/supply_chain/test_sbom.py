@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.cli.entry import main
-from pytest_xinchuang.packages.supply_chain.check import SupplyChain
-from pytest_xinchuang.packages.supply_chain.proxy import Proxies
+from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
 from pytest_xinchuang.provision.cache import Cache
 

@@ -11,19 +11,19 @@ import pytest
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.finding import Finding, load_findings
-from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain
-from pytest_xinchuang.packages.supply_chain.gofiles import read_go_sum, read_modules_txt
-from pytest_xinchuang.packages.supply_chain.hashes import digests_of_zip
-from pytest_xinchuang.packages.supply_chain.lints import lint
+from pytest_xinchuang.packages.supply_chain.golang.check import Options, SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.gofiles import read_go_sum, read_modules_txt
+from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip
+from pytest_xinchuang.packages.supply_chain.golang.lints import lint
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.lists import Advisories
 from pytest_xinchuang.packages.supply_chain.mirror import SIGNATURE, check_mirror, write_manifest
-from pytest_xinchuang.packages.supply_chain.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.report import SupplyResult, as_sarif, as_text
 from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key, public_key
 from pytest_xinchuang.provision.cache import Cache
 from tests.messages.english import english_in
 from tests.packages.sdk_ast.trees import tree
-from tests.packages.supply_chain.test_check import TAMPERINGS
+from tests.packages.supply_chain.golang.test_check import TAMPERINGS
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 

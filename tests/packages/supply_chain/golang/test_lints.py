@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.packages.supply_chain.lints import Allowances, lint
+from pytest_xinchuang.packages.supply_chain.golang.lints import Allowances, lint
 from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.trees import tree
 

@@ -15,16 +15,16 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.supply_chain.gofiles import (
+from pytest_xinchuang.packages.supply_chain.golang.gofiles import (
     BadModulesTxt,
     SumLine,
     Vendored,
     read_go_sum,
     read_modules_txt,
 )
-from pytest_xinchuang.packages.supply_chain.hashes import digests_of_zip, h1, h1_of_go_mod
+from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip, h1, h1_of_go_mod
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, Proxies
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList
-from pytest_xinchuang.packages.supply_chain.proxy import Gone, Proxies
 from pytest_xinchuang.tools.gomod import GoMod, GoModFault, GoModRefused, ModuleVersion, go_key, read_go_mod
 
 LEAST_GO = "1.22"

@@ -13,10 +13,10 @@ from sarif_pydantic import Sarif
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.packages.supply_chain.check import Options, SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.check import Options, SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList, load_allow_list
 from pytest_xinchuang.packages.supply_chain.mirror import serve
-from pytest_xinchuang.packages.supply_chain.proxy import Proxies
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCommand
 from tests.packages.supply_chain.published import LIB, publish

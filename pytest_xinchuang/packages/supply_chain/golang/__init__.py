@@ -1,0 +1,1 @@
+"""Go modules: what a module is built from, file by file."""
