@@ -443,7 +443,7 @@ class ElfReader:
             abi_system=notes.system,
             isa_needed=notes.isa_needed if self.machine == "EM_X86_64" else 0,
             compilers=self._compilers(),
-            go=self._go(),
+            go=self.go_build_info(),
             ifuncs=any(info & 15 == STT_GNU_IFUNC for _, info, _, _, _ in (*self.symbols, *loose)) or self._irelative(),
             code=self._code(functions) if code else (),
             functions=functions,
@@ -492,7 +492,8 @@ class ElfReader:
         lines = (part.decode(errors="replace") for part in raw.split(b"\0") if part)
         return tuple(dict.fromkeys(lines))[:8]
 
-    def _go(self) -> GoBuildInfo | None:
+    def go_build_info(self) -> GoBuildInfo | None:
+        """What Go wrote of the build; None: it is no program of Go, or has lost it."""
         section = self.section(".go.buildinfo")
         if section is not None:
             return read_go_build_info(self.data, section.offset, section.size, self.offset_of)

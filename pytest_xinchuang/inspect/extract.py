@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node
 from pytest_xinchuang.inspect.formats.contained import CannotRead, TooMuch
-from pytest_xinchuang.inspect.formats.image import removed_by
+from pytest_xinchuang.inspect.formats.image import prefixes, removed_by
 from pytest_xinchuang.inspect.formats.magic import kind_of
 from pytest_xinchuang.inspect.formats.members import members
 from pytest_xinchuang.inspect.images import images
@@ -17,6 +18,11 @@ from pytest_xinchuang.tools.process import Runner
 
 MAX_BYTES = 400 << 20
 """What fits into a sandbox's private layer (512 MiB) beside what the program writes itself."""
+PEEKED = 512
+"""Bytes of a file by which is chosen whether it is wanted."""
+
+Wanted = Callable[[str, bytes], bool]
+"""(path, the first ``PEEKED`` bytes of the file) -> whether its content is wanted."""
 
 
 class _Account:
@@ -30,33 +36,43 @@ class _Account:
         self._walker.expanded(size, so_far, compressed)
 
 
-def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[str, bytes]:
+def extract(
+    path: Path,
+    arch: str = "",
+    runner: Runner | None = None,
+    *,
+    wanted: Wanted | None = None,
+    links: bool = True,
+    most: int = MAX_BYTES,
+) -> dict[str, bytes]:
     """Path inside of the artifact -> content of every regular file in it; links are given as copies of what they lead to.
 
     Links that lead out of the artifact are left out: on the target they lead to files of the target.
 
     Args:
         arch: which of an image's platforms is meant, by OCI's name; empty: the first.
+        wanted: whose content is wanted: that of other files is given as empty. None: all.
+        links: whether links are given, as copies of what they lead to.
+        most: bytes of content that are taken in.
 
     Raises:
-        XcError: it cannot be read, or holds more than ``MAX_BYTES``.
+        XcError: it cannot be read, or holds more than ``most``.
     """
-    if path.is_dir():
-        root = path.resolve()
-        inside = (p for p in sorted(path.rglob("*")) if p.is_file() and p.resolve().is_relative_to(root))
-        return _bounded({p.relative_to(path).as_posix(): p.read_bytes() for p in inside}, path)
-    data = path.read_bytes()
-    kind = kind_of(data, path.name)
-    if kind in (None, "elf", "jar"):
-        return _bounded({path.name: data}, path)
+    account = _Account(runner or Runner())
+    tree = _Tree(wanted, most)
     try:
-        account = _Account(runner or Runner())
-        tree = _Tree()
-        tree.take(str(kind), data, account)
-        if {"manifest.json", "index.json"} & tree.files.keys():
-            tree = _image(tree, arch, account)
-        files = tree.whole()
-        return _bounded(files, path)
+        if path.is_dir():
+            tree.take_directory(path, links=links)
+        else:
+            data = path.read_bytes()
+            kind = kind_of(data, path.name)
+            if kind in (None, "elf", "jar"):
+                return _bounded({path.name: data}, path, most)
+            tree.take(str(kind), data, account)
+        saved = Node("image", "", "", texts=tree.files, links=tree.links)
+        if "" in prefixes(saved):
+            tree = _image(tree, saved, arch, account)
+        return _bounded(tree.whole() if links else tree.files, path, most)
     except (CannotRead, TooMuch) as error:
         raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
 
@@ -64,9 +80,11 @@ def extract(path: Path, arch: str = "", runner: Runner | None = None) -> dict[st
 class _Tree:
     """Files and links by their paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted | None, most: int) -> None:
         self.files: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
+        self.wanted, self.most = wanted, most
+        self._bytes = 0
 
     def take(self, kind: str, data: bytes, account: _Account) -> None:
         """Add what a container holds."""
@@ -76,19 +94,45 @@ class _Tree:
                 continue
             if member.link is not None:
                 self.links[name] = member.link
-                self.files.pop(name, None)
+                self._put(name, None)
                 continue
-            member.peek(512)
-            content = b"".join(member.chunks())
+            head = bytes(member.peek(PEEKED))
+            of_deb = kind == "deb" and name.startswith("data.tar")
+            content = b"".join(member.chunks()) if of_deb or self._wants(name, head) else b""
             member.close()
             if kind == "deb":
-                if name.startswith("data.tar"):
+                if of_deb:
                     self.take(str(kind_of(content, name)), content, account)
                 continue
-            self.files[name] = content
+            self._put(name, content)
             self.links.pop(name, None)
-            if sum(map(len, self.files.values())) > MAX_BYTES:
-                raise TooMuch(_("more than {limit} MiB", limit=MAX_BYTES >> 20))
+
+    def take_directory(self, directory: Path, *, links: bool) -> None:
+        """Add what a directory holds; a link that leads out of it is left out."""
+        root = directory.resolve()
+        for path in sorted(directory.rglob("*")):
+            if (links or not path.is_symlink()) and path.is_file() and path.resolve().is_relative_to(root):
+                name = path.relative_to(directory).as_posix()
+                with path.open("rb") as file:
+                    head = file.read(PEEKED)
+                    self._put(name, head + file.read() if self._wants(name, head) else b"")
+
+    def _wants(self, name: str, head: bytes) -> bool:
+        # What an image keeps its layers in is needed whatever is wanted of them.
+        return (
+            self.wanted is None
+            or name.startswith("blobs/")
+            or name.endswith((".tar", ".json"))
+            or self.wanted(name, head)
+        )
+
+    def _put(self, name: str, content: bytes | None) -> None:
+        self._bytes -= len(self.files.pop(name, b""))
+        if content is not None:
+            self.files[name] = content
+            self._bytes += len(content)
+        if self._bytes > self.most:
+            raise TooMuch(_("more than {limit} MiB", limit=self.most >> 20))
 
     def lay(self, above: _Tree) -> None:
         """Put a layer of an image on top: what it marks as removed goes first."""
@@ -132,19 +176,22 @@ MAX_LINKS = 40
 """As Linux follows them, path_resolution(7)."""
 
 
-def _image(saved: _Tree, arch: str, account: _Account) -> _Tree:
-    """The file system of an OCI layout or docker-save archive: its layers on top of one another."""
-    node = Node("image", "", "", texts=saved.files, links=saved.links)
+def _image(saved: _Tree, node: Node, arch: str, account: _Account) -> _Tree:
+    """The file system of an OCI layout or docker-save archive: its layers on top of one another.
+
+    Raises:
+        CannotRead: it has no image for the platform, or not all layers of one.
+    """
     mine = [image for image in images(node) if image.present and (not arch or image.arch in ("", arch))]
     if not mine:
         raise CannotRead(_("the image's index leads to no manifest"))
-    merged = _Tree()
+    merged = _Tree(saved.wanted, saved.most)
     for name in mine[0].layers:
         data = saved.files.get(saved.real(name))
         if data is None:
             raise CannotRead(_("the layer {name} is not in the image", name=name))
         kind = kind_of(data, "")
-        layer = _Tree()
+        layer = _Tree(saved.wanted, saved.most)
         if kind in ("tar", "compressed"):
             layer.take(kind, data, account)
         merged.lay(layer)
@@ -161,9 +208,7 @@ def _join(name: str, target: str) -> str:
     return "/".join(parts)
 
 
-def _bounded(files: dict[str, bytes], path: Path) -> dict[str, bytes]:
-    if sum(map(len, files.values())) > MAX_BYTES:
-        raise XcError(
-            _("{name}: more than {value} MiB do not fit into a sandbox", name=path.name, value=MAX_BYTES >> 20)
-        )
+def _bounded(files: dict[str, bytes], path: Path, most: int) -> dict[str, bytes]:
+    if sum(map(len, files.values())) > most:
+        raise XcError(_("{name}: more than {value} MiB are not taken in", name=path.name, value=most >> 20))
     return files

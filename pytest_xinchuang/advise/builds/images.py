@@ -19,8 +19,8 @@ from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.platform import Arch, Architecture, Platform
 from pytest_xinchuang.inspect.roles import architecture_named
 from pytest_xinchuang.messages import _
+from pytest_xinchuang.tools.dockerfile import NAMES, Instruction, assignments, filled, instructions
 
-DOCKERFILES = ("Dockerfile", "Dockerfile.*", "*.Dockerfile", "*.dockerfile", "Containerfile", "Containerfile.*")
 COMPOSE = ("docker-compose*.yml", "docker-compose*.yaml", "compose*.yml", "compose*.yaml")
 MOST_FILES = 200
 LARGEST_YAML = 1 << 20
@@ -29,7 +29,6 @@ LARGEST_YAML = 1 << 20
 Reader = Callable[[str, Mapping[Arch, Architecture]], Iterator["Fixed"]]
 
 _URL = re.compile(r"(?:https?|ftp)://[^\s\"'`|;)<>\\]+")
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?[-+][^}]*)?\}|\$(\w+)")
 _OF_BUILDKIT = ("TARGETARCH", "TARGETPLATFORM", "TARGETVARIANT", "BUILDARCH", "BUILDPLATFORM")
 """What BuildKit says of the machine (Dockerfile reference, automatic platform ARGs)."""
 _ASKS = re.compile(
@@ -39,15 +38,6 @@ _ASKS = re.compile(
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _HUB = re.compile(r"^(?:docker\.io/)?(amd64|arm64v8|i386|loong64)/")
 """Docker Hub's namespaces of images for one machine (docker-library/official-images, Architectures other than amd64)."""
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """One instruction of a Dockerfile; ``line`` is its first."""
-
-    name: str
-    words: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -66,34 +56,16 @@ class Fixed:
     params: dict[str, str] = field(default_factory=dict)
 
 
-def instructions(text: str) -> Iterator[Instruction]:
-    """The instructions of a Dockerfile, continued lines put together (Dockerfile reference, Format)."""
-    pending, first = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("#"):
-            continue
-        if not pending:
-            if not line.strip():
-                continue
-            first = number
-        continued = line.rstrip().endswith("\\")
-        pending += line.rstrip().removesuffix("\\") + " "
-        if not continued:
-            name, _space, words = pending.strip().partition(" ")
-            yield Instruction(name.upper(), words.strip(), first)
-            pending = ""
-
-
 def of_dockerfile(text: str, architectures: Mapping[Arch, Architecture]) -> Iterator[Fixed]:
     """What of a Dockerfile names one machine."""
     values: dict[str, str] = {}
     stages: set[str] = set()
     for one in instructions(text):
-        words = _filled(one.words, values)
+        words = filled(one.words, values)
         if one.name in ("ARG", "ENV"):
-            for name, value in re.findall(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S*)", one.words):
+            for name, value in assignments(one.words):
                 if name not in _OF_BUILDKIT:
-                    values[name] = _filled(value.strip("\"'"), values)
+                    values[name] = filled(value, values)
         elif one.name == "FROM":
             yield from _of_from(one, words, stages, architectures)
         elif one.name in ("ADD", "RUN") and not (one.name == "RUN" and _chooses(words, architectures)):
@@ -101,10 +73,6 @@ def of_dockerfile(text: str, architectures: Mapping[Arch, Architecture]) -> Iter
                 named = architecture_named(url, architectures)
                 if named is not None:
                     yield Fixed("XC-ADV-050", Certainty.GUARDED, one.line, named, {"url": url[:200]})
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda m: values.get(m[1] or m[2], m[0]), text)
 
 
 def _chooses(words: str, architectures: Mapping[Arch, Architecture]) -> bool:
@@ -212,7 +180,7 @@ def _finding(name: str, one: Fixed, platform: Platform) -> Finding:
 
 
 def _files(tree: SourceTree) -> list[tuple[str, Reader]]:
-    found: list[tuple[str, Reader]] = [(name, of_dockerfile) for name in tree.named(*DOCKERFILES)]
+    found: list[tuple[str, Reader]] = [(name, of_dockerfile) for name in tree.named(*NAMES)]
     found += [(name, of_compose) for name in tree.named(*COMPOSE)]
     found += [
         (name, of_workflow)

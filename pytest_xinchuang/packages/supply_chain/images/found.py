@@ -1,0 +1,43 @@
+"""Everything that an image or a root filesystem says that it is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_xinchuang.inspect.extract import extract
+from pytest_xinchuang.messages import _
+from pytest_xinchuang.packages.supply_chain.images import languages, systems
+from pytest_xinchuang.packages.supply_chain.images.part import Inside
+from pytest_xinchuang.tools.process import Runner
+
+MOST_BYTES = 4 << 30
+"""Bytes of an image that are taken in, layers and what is read of them together."""
+
+
+def look_inside(path: Path, arch: str = "", runner: Runner | None = None) -> Inside:
+    """The packages of an image (OCI layout or ``docker save``), of an archive, or of a directory with a root filesystem.
+
+    Args:
+        arch: which of an image's platforms is meant, by OCI's name; empty: the first.
+
+    Raises:
+        XcError: it cannot be read.
+    """
+    inside = Inside()
+    # Twice: what a package of the system owns has not to be read, and is nearly all.
+    of_system = extract(path, arch, runner, wanted=lambda name, _head: systems.is_of_system(name), most=MOST_BYTES)
+    owned = systems.find(of_system, inside)
+
+    def wanted(name: str, head: bytes) -> bool:
+        return name not in owned and languages.is_of_language(name, head)
+
+    languages.find(extract(path, arch, runner, wanted=wanted, links=False, most=MOST_BYTES), owned, inside)
+    inside.parts.sort(key=lambda p: (p.kind, p.namespace, p.name, p.version, p.where))
+    if not any(part.kind in ("deb", "rpm", "apk") for part in inside.parts) and inside.system:
+        # A system has packages: their database was taken away, or is of a kind that is not known here.
+        inside.doubts.append((_release(of_system), _("it names a system, and no database of its packages is there")))
+    return inside
+
+
+def _release(files: dict[str, bytes]) -> str:
+    return next(name for name in systems.OS_RELEASE if files.get(name))
