@@ -30,6 +30,7 @@ class Sign:
     Attributes:
         test: as people write it, e.g. "== -1".
         source: where the value comes from: behind the sentence on the test; nothing where it is not known.
+        spot: file and line, as the compiler has them.
     """
 
     certainty: Certainty
@@ -37,6 +38,7 @@ class Sign:
     name: str
     test: str
     source: Message
+    spot: tuple[str, int]
 
 
 def signs(pair: Pair) -> Iterator[Sign]:
@@ -50,7 +52,9 @@ def signs(pair: Pair) -> Iterator[Sign]:
             continue
         by_place: dict[str, list[Instruction]] = {}
         loads = {i.result: i.text for i in function.instructions if i.code == "load"}
+        above: set[tuple[str, int]] = set()
         for widened in _widened(here, function, base, other):
+            above |= {here.spot(test) for test in comparisons(function, widened.result) if _asks_above(test)}
             by_place.setdefault(loads.get(widened.values[0], widened.result) if widened.values else "", []).append(
                 widened
             )
@@ -58,7 +62,8 @@ def signs(pair: Pair) -> Iterator[Sign]:
             # Whoever asks for what is above 127 as well is right with both.
             if not any(_asks_above(test) for widened in together for test in comparisons(function, widened.result)):
                 for widened in together:
-                    yield from _tests(here, function, widened)
+                    # The same value may be read again for it, in the same line.
+                    yield from (s for s in _tests(here, function, widened) if s.spot not in above)
 
 
 def _widened(here: Module, function: Function, base: Module, other: Function) -> Iterator[Instruction]:
@@ -106,7 +111,7 @@ def _tests(module: Module, function: Function, widened: Instruction) -> Iterator
         source = _source(module, function, widened)
         decides = test.code == "switch" or Use.CONDITION in follow(function, [test.result]).uses
         sure = Certainty.CERTAIN if source and decides else Certainty.GUARDED
-        yield Sign(sure, place_of(file, line), module.title(function), words, source)
+        yield Sign(sure, place_of(file, line), module.title(function), words, source, (file, line))
 
 
 def _asks_above(test: Instruction) -> bool:
@@ -122,7 +127,7 @@ def _sums(module: Module, function: Function, widened: Instruction) -> Iterator[
         file, line = module.spot(uses[0])
         if in_tree(file):
             sign = {"add": "+", "sub": "-", "mul": "*"}[uses[0].code]
-            yield Sign(Certainty.GUARDED, place_of(file, line), module.title(function), sign, source)
+            yield Sign(Certainty.GUARDED, place_of(file, line), module.title(function), sign, source, (file, line))
 
 
 _SIGNS = {"eq": "==", "ne": "!=", "slt": "<", "sle": "<=", "sgt": ">", "sge": ">="}

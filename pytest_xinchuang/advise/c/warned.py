@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pytest_xinchuang.advise.c.diagnostics import Answer, Diagnostic
 from pytest_xinchuang.advise.c.pairs import Pair
 from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.messages import Message, _, verbatim
 
 UNDEFINED = "XC-ADV-031"
 OTHERWISE = "XC-ADV-032"
@@ -37,7 +38,12 @@ _OPTIONS: Mapping[str, tuple[str, Certainty]] = {
 }
 """Option (Clang's diagnostics reference) -> how what it says of the platform alone is told. A char's sign: ``signs``."""
 
-WARNINGS = tuple(_OPTIONS)
+_NEVER_THERE = "-Wtautological-constant-out-of-range-compare"
+"""A signed char is compared with what it never is, as in ``c >= 0x80``: where char is unsigned, it may be."""
+_NEVER_HERE = "-Wtautological-unsigned-char-zero-compare"
+"""An unsigned char is compared with zero: with the one before in a line, it asks for both signs."""
+
+WARNINGS = (*_OPTIONS, _NEVER_THERE, _NEVER_HERE)
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Warned:
     certainty: Certainty
     place: str
     option: str
-    text: str
+    text: Message
 
 
 def warned(pair: Pair, base: Answer, here: Answer) -> Iterator[Warned]:
@@ -71,7 +77,19 @@ def warned(pair: Pair, base: Answer, here: Answer) -> Iterator[Warned]:
         code, certainty = rule
         if certainty is Certainty.CERTAIN and not _compiled_for_base(pair, d):
             certainty = Certainty.GUARDED
-        yield Warned(code, certainty, f"{d.place.file}:{d.place.line}", d.option, d.text)
+        yield Warned(code, certainty, f"{d.place.file}:{d.place.line}", d.option, verbatim(d.text))
+    both = {(d.place.file, d.place.line) for d in here.diagnostics if d.option == _NEVER_HERE}
+    mine = {_key(d) for d in here.diagnostics}
+    for d in base.diagnostics:
+        place = (d.place.file, d.place.line)
+        if (
+            d.option == _NEVER_THERE
+            and _key(d) not in mine
+            and place not in both
+            and not place[0].startswith(("/", "<"))
+        ):
+            text = _("on x86-64 alone: {text}", text=d.text)
+            yield Warned(OTHERWISE, Certainty.GUARDED, f"{place[0]}:{place[1]}", d.option, text)
 
 
 def _key(d: Diagnostic) -> tuple[str, str, int, int]:

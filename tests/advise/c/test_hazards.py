@@ -79,6 +79,24 @@ def test_tests_of_a_negative_char(tmp_path: Path) -> None:
     }
 
 
+def test_a_char_that_is_never_high_where_it_is_signed(tmp_path: Path) -> None:
+    bodies = (
+        "if (*name >= 0x80) n = 3;",
+        "if (*name == 0xFF) n = 3;",
+        "if (*name < 0 || *name >= 0x80) n = 3;",
+        "if ((unsigned char)*name >= 0x80) n = 3;",
+        "if (*name == 0x100) n = 3;",
+        "if (*name >= 0x7f) n = 3;",
+    )
+    files = {
+        f"f{n}.c": f"extern char *name;\nint f{n}(int n) {{\n  {body}\n  return n;\n}}\n"
+        for n, body in enumerate(bodies)
+    }
+    said = surveyed(tmp_path, files)
+    assert told(said) == arm("XC-ADV-032", "guarded?", "f0.c:3") | arm("XC-ADV-032", "guarded?", "f1.c:3")
+    assert "x86-64" in said.findings[0].params["text"]
+
+
 def test_a_value_that_only_x86_sets(tmp_path: Path) -> None:
     source = "int f(int a) {\n  int r;\n#ifdef __x86_64__\n  r = a * 2;\n#endif\n  return r;\n}\n"
     assert told(surveyed(tmp_path, {"f.c": source})) == both("XC-ADV-031", "certain", "f.c:6") | both(
