@@ -1,4 +1,4 @@
-"""`xc supply-chain`: what a Go module is built from, and signed mirrors of modules."""
+"""`xc supply-chain`: what a product is built from, and signed mirrors of modules."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.commands.common import Commands, Context, Exit, add_format, add_offline
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import _, n_, verbatim
 
+if TYPE_CHECKING:
+    from pytest_xinchuang.core.finding import Finding
+    from pytest_xinchuang.packages.supply_chain.check import Lists
+    from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
+    from pytest_xinchuang.provision.cache import Cache
+
 
 def add_commands(commands: Commands) -> None:
     """Add ``xc supply-chain``; ``xc supply-chain DIR`` is ``xc supply-chain check DIR``."""
-    text = _("hashes, vendored files, allow-lists and mirrors of Go modules")
+    text = _("hashes, installed and vendored files, allow-lists and mirrors: Go, npm, PyPI, Cargo, Maven, Conan, vcpkg")
     commands.group("supply-chain", text, _fill, default="check")
 
 
 def _fill(supply: Commands) -> None:
-    supply.command("check", _("check go.mod, go.sum and vendor/ against what was published"), _check, _fill_check)
+    supply.command(
+        "check", _("check locks, and what is installed or vendored, against what was published"), _check, _fill_check
+    )
     supply.command("verify", _("check a mirror against its manifest and signature"), _verify, _fill_verify)
     supply.command("sign", _("describe every file of a mirror, and sign the description with SM2"), _sign, _fill_sign)
     supply.command("keygen", _("make an SM2 key: FILE and FILE.pub"), _keygen, _fill_keygen)
@@ -30,9 +38,19 @@ def _fill(supply: Commands) -> None:
 
 
 def _fill_check(parser: XcParser) -> None:
-    parser.add_argument("directory", metavar="DIR", help=_("a Go module"))
+    parser.add_argument("directory", metavar="DIR", help=_("a product"))
     parser.add_argument(
-        "--proxy", action="append", default=[], metavar="DIR|URL", help=_("take published modules from there")
+        "--ecosystem", default="", metavar="LIST", help=_("these alone, by commas (default: each that the product has)")
+    )
+    parser.add_argument(
+        "--proxy", action="append", default=[], metavar="DIR|URL", help=_("take published Go modules from there")
+    )
+    parser.add_argument(
+        "--registry",
+        action="append",
+        default=[],
+        metavar="ECOSYSTEM=DIR|URL",
+        help=_("take what an ecosystem published from there"),
     )
     add_offline(parser)
     parser.add_argument("--allow-list", metavar="FILE", help=_("YAML, xc-allow-list/1"))
@@ -44,7 +62,11 @@ def _fill_check(parser: XcParser) -> None:
         help=_("the least go directive (default: {default})", default="1.22"),
     )
     parser.add_argument("--platform-go", default="", metavar="VERSION", help=_("the newest Go that the platform has"))
-    parser.add_argument("--sbom", metavar="FILE", help=_("write a CycloneDX document there"))
+    parser.add_argument("--sbom", metavar="FILE", help=_("write a bill of materials there"))
+    parser.add_argument(
+        "--sbom-format", choices=("cyclonedx", "spdx"), default="cyclonedx", help=_("its form (default: cyclonedx)")
+    )
+    parser.add_argument("--licences", metavar="FILE", help=_("YAML, xc-licences/1: the licences that are allowed"))
     parser.add_argument(
         "--no-lint", action="store_true", help=_("do not look for the default HTTP client and the clock")
     )
@@ -85,38 +107,68 @@ def _fill_serve(parser: XcParser) -> None:
 
 
 def _check(context: Context) -> int:
-    from pytest_xinchuang.packages.supply_chain.golang.check import LEAST_GO, Options, SupplyChain
-    from pytest_xinchuang.packages.supply_chain.golang.lints import Allowances, lint
-    from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
+    from pytest_xinchuang.packages.supply_chain.check import Lists
+    from pytest_xinchuang.packages.supply_chain.checking import checks, choose, places
+    from pytest_xinchuang.packages.supply_chain.licences import load_licences
     from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
+    from pytest_xinchuang.packages.supply_chain.registries import Registries
     from pytest_xinchuang.provision.cache import Cache
 
     options = context.options
-    directory = _directory(options.directory)
+    directory = _directory(options.directory).resolve()
+    chosen = choose(directory, options.ecosystem)
     cache = Cache()
+    lists = Lists(
+        allow_list=load_allow_list(Path(options.allow_list)) if options.allow_list else None,
+        advisories=Advisories(Path(options.advisories)) if options.advisories else None,
+        licences=load_licences(Path(options.licences)) if options.licences else None,
+    )
+    registries = Registries(cache, places(options.registry), offline=options.offline)
+    findings: list[Finding] = []
+    counts: dict[str, int] = {}
+    chain = None
+    if chosen.go:
+        chain = _go(context, directory, cache, lists, findings, counts)
+    done = checks(directory, chosen.others, registries, lists)
+    findings += [finding for one in done for finding in one.findings]
+    if done:
+        counts["packages"] = sum(len(one.entries) for one in done)
+        counts["packages verified"] = sum(one.verified for one in done)
+        counts["installed files compared"] = sum(one.checked_files for one in done)
+    if options.sbom:
+        from pytest_xinchuang.packages.supply_chain import sbom
+
+        write = sbom.spdx if options.sbom_format == "spdx" else sbom.cyclonedx
+        context.write(write(chain, "", done, directory.name), Path(options.sbom))
+    return _tell(context, str(options.directory), findings, counts)
+
+
+def _go(
+    context: Context, directory: Path, cache: Cache, lists: Lists, findings: list[Finding], counts: dict[str, int]
+) -> SupplyChain:
+    """Check a Go module; what is found and counted is added."""
+    from pytest_xinchuang.packages.supply_chain.golang.check import LEAST_GO, Options, SupplyChain
+    from pytest_xinchuang.packages.supply_chain.golang.lints import Allowances, lint
+    from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
+
+    options = context.options
     chain = SupplyChain(
-        directory.resolve(),
+        directory,
         Proxies(cache, options.proxy, offline=options.offline),
         Options(
-            allow_list=load_allow_list(Path(options.allow_list)) if options.allow_list else None,
-            advisories=Advisories(Path(options.advisories)) if options.advisories else None,
+            allow_list=lists.allow_list,
+            advisories=lists.advisories,
             least_go=options.least_go or LEAST_GO,
             platform_go=options.platform_go,
         ),
     )
-    findings = list(chain.run())
+    findings += chain.run()
     if not options.no_lint:
-        findings += lint(cache, directory.resolve(), allow=Allowances(options.clock, options.http))
-    if options.sbom:
-        from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
-
-        context.write(cyclonedx(chain), Path(options.sbom))
-    counts = {
-        "modules": len(chain.published),
-        "go.sum lines verified": chain.checked_lines,
-        "vendored files verified": chain.checked_files,
-    }
-    return _tell(context, str(options.directory), findings, counts)
+        findings += lint(cache, directory, allow=Allowances(options.clock, options.http))
+    counts["modules"] = len(chain.published)
+    counts["go.sum lines verified"] = chain.checked_lines
+    counts["vendored files verified"] = chain.checked_files
+    return chain
 
 
 def _directory(name: str) -> Path:

@@ -4,72 +4,102 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from pytest_xinchuang.core.data import FrozenData, GlobPattern
-from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.supply_chain.versions import Key, comparisons, loose, maven, pep440, semver, within
 from pytest_xinchuang.tools.gomod import ModuleVersion
 
+EcosystemName = Literal["npm", "pypi", "cargo", "maven", "conan", "vcpkg"]
 
-class Allowed(FrozenData):
-    """One line of the allow-list.
+ORDERS: dict[str, Key] = {
+    "npm": semver,
+    "pypi": pep440,
+    "cargo": semver,
+    "maven": maven,
+    "conan": loose,
+    "vcpkg": loose,
+}
+"""How the versions of each ecosystem are ordered."""
+
+
+class _Admission(FrozenData):
+    """Under which number something was admitted, and until when.
 
     Attributes:
-        module: a module path or pattern (``golang.org/x/*``).
         versions: comparisons by commas (``>=v1.8.0, <v2.0.0``); empty: every version.
         certificate: the number under which it was admitted.
         expires: the last day on which that holds.
     """
 
-    module: GlobPattern
     versions: str = ""
     certificate: str = ""
     expires: datetime.date | None = None
 
+
+class Allowed(_Admission):
+    """A Go module of the allow-list.
+
+    Attributes:
+        module: a module path or pattern (``golang.org/x/*``).
+    """
+
+    module: GlobPattern
+
     @field_validator("versions")
     @classmethod
     def _readable(cls, text: str) -> str:
-        for part in filter(None, (p.strip() for p in text.split(","))):
-            _comparison(part)
+        comparisons(text, _semantic)
         return text
 
     def covers(self, version: str) -> bool:
         """Whether a version is within the range."""
-        mine = ModuleVersion("", version).key
-        for part in filter(None, (p.strip() for p in self.versions.split(","))):
-            sign, other = _comparison(part)
-            key = ModuleVersion("", other).key
-            good = {
-                ">=": mine >= key,
-                "<=": mine <= key,
-                ">": mine > key,
-                "<": mine < key,
-                "=": mine == key,
-                "!=": mine != key,
-            }[sign]
-            if not good:
-                return False
-        return True
+        return within(version, self.versions, _go_key)
 
 
-def _comparison(part: str) -> tuple[str, str]:
-    for sign in (">=", "<=", "!=", ">", "<", "="):
-        if part.startswith(sign):
-            version = part.removeprefix(sign).strip()
-            break
-    else:
-        sign, version = "=", part
-    if not ModuleVersion("", version).semantic:
-        raise ValueError(_("{part}: expected a comparison with a version, as in >=v1.2.0", part=verbatim(repr(part))))
-    return sign, version
+class AllowedPackage(_Admission):
+    """A package of the allow-list.
+
+    Attributes:
+        ecosystem: ``npm``, ``pypi``, ``cargo``, ``maven``, ``conan`` or ``vcpkg``.
+        name: a name or pattern (``@babel/*``, ``org.apache.commons:*``).
+    """
+
+    ecosystem: EcosystemName
+    name: GlobPattern
+
+    @model_validator(mode="after")
+    def _readable(self) -> AllowedPackage:
+        comparisons(self.versions, ORDERS[self.ecosystem])
+        return self
+
+    def covers(self, version: str) -> bool:
+        """Whether a version is within the range, in the order of its ecosystem.
+
+        Raises:
+            ValueError: it is no version.
+        """
+        return not self.versions or within(version, self.versions, ORDERS[self.ecosystem])
+
+
+def _semantic(text: str) -> object:
+    if not ModuleVersion("", text).semantic:
+        raise ValueError(text)
+    return _go_key(text)
+
+
+def _go_key(text: str) -> object:
+    return ModuleVersion("", text).key
 
 
 class AllowList(FrozenData):
@@ -77,10 +107,21 @@ class AllowList(FrozenData):
 
     format: Literal["xc-allow-list/1"] = Field(alias="schema")
     modules: tuple[Allowed, ...] = ()
+    packages: tuple[AllowedPackage, ...] = ()
 
     def of(self, path: str) -> list[Allowed]:
         """The lines for a module path, the most exact first."""
         return sorted((a for a in self.modules if fnmatchcase(path, a.module)), key=lambda a: -len(a.module))
+
+    def packages_of(self, ecosystem: str, name: str) -> list[AllowedPackage]:
+        """The lines for a package, the most exact first."""
+        mine = (a for a in self.packages if a.ecosystem == ecosystem and fnmatchcase(name, _named(a)))
+        return sorted(mine, key=lambda a: -len(a.name))
+
+
+def _named(line: AllowedPackage) -> str:
+    """A name as its registry compares it: PyPI's is the same with hyphens, underscores and capitals (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", line.name).lower() if line.ecosystem == "pypi" else line.name
 
 
 def load_allow_list(path: Path) -> AllowList:
@@ -152,38 +193,76 @@ class Advisories:
 
     def of(self, module: ModuleVersion) -> list[tuple[str, str]]:
         """Ids and summaries of the advisories that a module version is affected by."""
+        return self.of_package("Go", module.path, module.version, str, _go_loose)
+
+    def of_package(
+        self, ecosystem: str, name: str, version: str, same: Callable[[str], str], key: Key
+    ) -> list[tuple[str, str]]:
+        """Ids and summaries of the advisories that a package is affected by.
+
+        Args:
+            ecosystem: as OSV names it; what follows a colon there, as in ``Debian:12``, is its release.
+            same: a name in the form in which the ecosystem compares names.
+            key: a version in the ecosystem's order.
+
+        Raises:
+            Unordered: an advisory names the package, and the version is none that can be compared.
+        """
         found = []
         for entry in self.entries:
             if entry.withdrawn:
                 continue
             for affected in entry.affected or ():
                 package = affected.package
-                if package and (package.ecosystem, package.name) == ("Go", module.path) and _affected(affected, module):
-                    found.append((entry.id, (entry.summary or entry.details or "")[:200]))
-                    break
+                if package and (package.ecosystem.partition(":")[0], same(package.name)) == (ecosystem, same(name)):
+                    try:
+                        hit = _affected(affected, version, key)
+                    except ValueError as error:
+                        raise Unordered(
+                            _(
+                                "{id} names versions of {name} that cannot be compared with {version}",
+                                id=entry.id,
+                                name=verbatim(name),
+                                version=verbatim(version),
+                            )
+                        ) from error
+                    if hit:
+                        found.append((entry.id, (entry.summary or entry.details or "")[:200]))
+                        break
         return found
 
 
-def _affected(affected: Affected, module: ModuleVersion) -> bool:
-    plain = module.version.removeprefix("v")
+class Unordered(XcError):
+    """Versions of an advisory and of a package that cannot be compared."""
+
+
+def _go_loose(text: str) -> object:
+    return ModuleVersion("", "v" + text.removeprefix("v")).key
+
+
+def _affected(affected: Affected, version: str, key: Key) -> bool:
+    plain = version.removeprefix("v")
     if plain in (v.removeprefix("v") for v in affected.versions or ()):
         return True
-    return any(_within(r.events or (), module) for r in affected.ranges or () if r.type in ("SEMVER", "ECOSYSTEM"))
+    ranges = [r for r in affected.ranges or () if r.type in ("SEMVER", "ECOSYSTEM")]
+    return any(_within(r.events or (), version, key) for r in ranges)
 
 
-def _within(events: Sequence[dict[str, str]], module: ModuleVersion) -> bool:
+def _within(events: Sequence[dict[str, str]], version: str, key: Key) -> bool:
     """OSV's algorithm: the last event at or below the version decides."""
+    mine = key(version)
     inside = False
-    keyed = []
-    for event in events:
-        for kind in ("introduced", "fixed", "last_affected", "limit"):
-            if kind in event:
-                version = event[kind]
-                key: tuple[Any, ...] = () if version == "0" else ModuleVersion("", "v" + version.removeprefix("v")).key
-                keyed.append((key, kind))
-    for key, kind in sorted(keyed, key=lambda e: (e[0] != (), e[0])):
+    # "0" is before every version, and a limit of "*" after each.
+    keyed: list[tuple[bool, Any, str]] = [
+        (event[kind] != "0", key(event[kind]) if event[kind] != "0" else None, kind)
+        for event in events
+        for kind in ("introduced", "fixed", "last_affected", "limit")
+        if kind in event and event[kind] != "*"
+    ]
+    first = [k for k in keyed if not k[0]]
+    for known, at, kind in [*first, *sorted((k for k in keyed if k[0]), key=lambda e: e[1])]:
         if kind == "introduced":
-            inside = inside or not key or module.key >= key
-        elif (kind in ("fixed", "limit") and module.key >= key) or (kind == "last_affected" and module.key > key):
+            inside = inside or not known or mine >= at
+        elif not known or (kind in ("fixed", "limit") and mine >= at) or (kind == "last_affected" and mine > at):
             inside = False
     return inside

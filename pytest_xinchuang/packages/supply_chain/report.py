@@ -17,6 +17,9 @@ LOOKED_AT: Mapping[str, Callable[[int], Message]] = {
     "modules": lambda n: n_("{n} module", "{n} modules", n),
     "go.sum lines verified": lambda n: n_("{n} go.sum line verified", "{n} go.sum lines verified", n),
     "vendored files verified": lambda n: n_("{n} vendored file verified", "{n} vendored files verified", n),
+    "packages": lambda n: n_("{n} package", "{n} packages", n),
+    "packages verified": lambda n: n_("{n} package verified", "{n} packages verified", n),
+    "installed files compared": lambda n: n_("{n} installed file compared", "{n} installed files compared", n),
     "files verified": lambda n: n_("{n} file verified", "{n} files verified", n),
 }
 """What was counted, for people; JSON has the keys."""

@@ -1,0 +1,1 @@
+"""crates.io: Cargo.lock, and vendored crates."""

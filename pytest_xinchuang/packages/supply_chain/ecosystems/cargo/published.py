@@ -1,0 +1,109 @@
+"""What crates.io published: its index, asked, in a directory, or in Cargo's home; and crates (Cargo book, "Index Format")."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
+from pytest_xinchuang.packages.supply_chain.locked import Locked, digest, digests_of
+from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries, Standing, worst
+from pytest_xinchuang.packages.supply_chain.textfiles import table, words
+
+INDEX = "https://index.crates.io"
+FILES = "https://static.crates.io/crates"
+
+
+def index_path(name: str) -> str:
+    """Where the index has a name (Cargo book, "Index files")."""
+    small = name.lower()
+    if len(small) < 3:
+        return f"{len(small)}/{small}"
+    return f"3/{small[0]}/{small}" if len(small) == 3 else f"{small[:2]}/{small[2:4]}/{small}"
+
+
+def cargo_home() -> Path:
+    """Cargo's home of the user who runs this (Cargo book, environment variables)."""
+    named = os.environ.get("CARGO_HOME")
+    return Path(named) if named else Path.home() / ".cargo"
+
+
+def published(entry: Locked, registries: Registries) -> Published | Gone:
+    """What was published under a name and version."""
+    gone: list[Gone] = []
+    places = registries.directories("cargo")
+    for place in places:
+        found = _in_directory(entry, place, Standing.PUBLISHED)
+        if isinstance(found, Published):
+            return found
+        gone.append(found)
+    urls = registries.urls("cargo", INDEX)
+    for url in urls:
+        data = registries.get(f"{url}/{urllib.parse.quote(index_path(entry.name))}")
+        if isinstance(data, Gone):
+            gone.append(data)
+            continue
+        crate = next((p for place in (*places, cargo_home()) for p in _crates(place, entry)), None)
+        files = FILES if url == INDEX else f"{url}/crates"
+        found = _of_index(entry, data.splitlines(), Standing.PUBLISHED, crate, files)
+        if isinstance(found, Published):
+            return found
+        gone.append(found)
+    if not registries.named("cargo"):
+        found = _in_directory(entry, cargo_home(), Standing.CACHED)
+        if isinstance(found, Published):
+            return found
+    return worst(gone, urls)
+
+
+def _in_directory(entry: Locked, place: Path, standing: Standing) -> Published | Gone:
+    """From an index (sparse, of a local registry, or in Cargo's home), else from a crate alone."""
+    crate = next(iter(_crates(place, entry)), None)
+    for path in _index_files(place, entry.name):
+        found = _of_index(entry, path.read_bytes().replace(b"\0", b"\n").splitlines(), standing, crate, "")
+        if isinstance(found, Gone) and ".cache" in path.parts:
+            found = Gone(found.why, False)
+        return found
+    if crate is not None:
+        mine = digests_of(crate, ("sha256",))
+        return Published((PublishedFile("", tuple(mine.values()), crate),), standing)
+    return Gone(_("{module} is not at {places}", module=verbatim(str(entry)), places=verbatim(str(place))), False)
+
+
+def _index_files(place: Path, name: str) -> Iterator[Path]:
+    inner = index_path(name)
+    for base in (place, place / "index", *sorted(place.glob("registry/index/*/.cache"))):
+        if (base / inner).is_file():
+            yield base / inner
+
+
+def _crates(place: Path, entry: Locked) -> Iterator[Path]:
+    leaf = f"{entry.name}-{entry.version}.crate"
+    for base in (place, place / "crates", place / "crates" / entry.name, *sorted(place.glob("registry/cache/*"))):
+        if (base / leaf).is_file():
+            yield base / leaf
+
+
+def _of_index(
+    entry: Locked, lines: list[bytes], standing: Standing, crate: Path | None, files: str
+) -> Published | Gone:
+    for line in lines:
+        if not line.startswith(b"{"):
+            continue
+        try:
+            one: dict[str, Any] = table(json.loads(line))
+        except (ValueError, RecursionError):
+            continue
+        if words(one.get("name")) != entry.name or words(one.get("vers")) != entry.version:
+            continue
+        made = digest("sha256", words(one.get("cksum")))
+        if made is None:
+            return Gone(_("the registry gives {module} no digest", module=verbatim(str(entry))), False)
+        url = f"{files}/{entry.name}/{entry.name}-{entry.version}.crate" if files else ""
+        return Published((PublishedFile("", (made,), crate, url),), standing, withdrawn=one.get("yanked") is True)
+    return Gone(_("the registry has no {module}", module=verbatim(str(entry))), True)

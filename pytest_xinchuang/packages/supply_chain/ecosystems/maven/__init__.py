@@ -1,0 +1,1 @@
+"""Maven repositories: pom.xml, Gradle's locks and verification metadata, trusted checksums, and jars."""

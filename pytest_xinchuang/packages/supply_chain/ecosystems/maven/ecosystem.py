@@ -1,0 +1,108 @@
+"""Maven repositories as an ecosystem of the check, with jars that lie beside a product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.supply_chain.ecosystem import Layout, Tree, sha256_of
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven import published as registry
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.locks import (
+    CHECKSUMS,
+    GRADLE_LOCK,
+    GRADLE_METADATA,
+    LOCKFILE,
+    read_locks,
+)
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import HOSTS, MAVEN, Asked, read_poms
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
+from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading
+from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
+from pytest_xinchuang.packages.supply_chain.versions import maven
+
+GRADLE = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
+
+KEPT = ("lib", "libs", "WEB-INF/lib", "BOOT-INF/lib", "src/main/webapp/WEB-INF/lib")
+"""Directories below a product that jars are kept in."""
+
+
+class Maven:
+    """Maven Central and repositories like it, for Maven and Gradle."""
+
+    name, osv, purl, hosts = MAVEN, "Maven", "maven", HOSTS
+
+    def found(self, directory: Path) -> bool:
+        names = ("pom.xml", LOCKFILE, GRADLE_LOCK, GRADLE_METADATA, *GRADLE)
+        return any((directory / name).is_file() for name in names if name != LOCKFILE) or (
+            (directory / "pom.xml").is_file() and (directory / LOCKFILE).is_file()
+        )
+
+    def read(self, directory: Path) -> Reading:
+        reading = Reading(MAVEN)
+        asked = read_poms(reading, directory)
+        read_locks(reading, directory)
+        if reading.locks:
+            _covers(reading, asked)
+        else:
+            self._unlocked(reading, directory, asked)
+        return reading
+
+    @staticmethod
+    def _unlocked(reading: Reading, directory: Path, asked: list[Asked]) -> None:
+        manifest = next((n for n in ("pom.xml", *GRADLE) if (directory / n).is_file()), "pom.xml")
+        if asked or manifest != "pom.xml":
+            reading.add("XC-SUP-100", manifest, locks=f"{CHECKSUMS}/checksums.sha256, {LOCKFILE}, {GRADLE_METADATA}")
+            detail = _("what its dependencies depend on is not known here")
+            reading.add("XC-SUP-160", manifest, Certainty.UNDECIDED, module="-", detail=detail)
+        for one in asked:
+            if one.version:
+                entry = Locked(MAVEN, one.name, one.version, one.where, (), extra=(("unlocked", "yes"),))
+                reading.entries.append(entry)
+            else:
+                detail = _("its version is fixed by a pom that is not here")
+                reading.add("XC-SUP-160", one.where, Certainty.UNDECIDED, module=one.name, detail=detail)
+
+    def published(self, entry: Locked, registries: Registries) -> Published | Gone:
+        return registry.published(entry, registries)
+
+    def chosen(self, entry: Locked, files: Sequence[PublishedFile]) -> Sequence[PublishedFile]:  # noqa: ARG002
+        return files
+
+    def trees(self, directory: Path, reading: Reading) -> tuple[Iterable[Tree], Iterable[Finding]]:
+        trees = []
+        by_file = {name: e for e in reading.entries for name in registry.names_of(e)}
+        for folder in KEPT:
+            for path in sorted((directory / folder).glob("*.jar")):
+                trees.append(Tree(folder, {path.name: path}, by_file.get(path.name), path.name))
+        return trees, []
+
+    def artifact(self, tree: Tree, files: Sequence[PublishedFile]) -> PublishedFile | None:
+        return next((f for f in files if f.name in tree.files), None)
+
+    def layout(self, tree: Tree, artifact: Path) -> Layout:
+        return Layout({next(iter(tree.files)): frozenset({sha256_of(artifact)})})
+
+    def licence(self, artifact: Path) -> str:  # noqa: ARG002 - a jar says nothing of it that is agreed on
+        return ""
+
+    def key(self, version: str) -> object:
+        return maven(version)
+
+    def same(self, name: str) -> str:
+        return name
+
+
+def _covers(reading: Reading, asked: list[Asked]) -> None:
+    found: dict[str, set[str]] = {}
+    for entry in reading.entries:
+        found.setdefault(entry.name, set()).add(entry.version)
+    lock = ", ".join(reading.locks[:3])
+    for one in asked:
+        mine = found.get(one.name)
+        if mine is None:
+            reading.add("XC-SUP-103", one.where, lock=lock, module=one.name, detail=_("the lock does not have it"))
+        elif one.version and one.version not in mine and not set(one.version) & set("[](),"):
+            detail = _("the lock has {version}", version=verbatim(", ".join(sorted(mine))))
+            reading.add("XC-SUP-103", one.where, lock=lock, module=f"{one.name}:{one.version}", detail=detail)

@@ -1,0 +1,105 @@
+"""What a Maven repository published: artifacts with their checksums beside them (Maven, repository layout)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
+from pytest_xinchuang.packages.supply_chain.locked import Digest, Locked, digest, digests_of
+from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries, Standing, worst
+
+CENTRAL = "https://repo.maven.apache.org/maven2"
+
+SUFFIXES = ("sha512", "sha256", "sha1", "md5")
+"""Checksums beside an artifact, strongest first; Central has always the last two."""
+
+
+def local_repository() -> Path:
+    """The repository of the user who runs this (Maven, settings, localRepository)."""
+    return Path.home() / ".m2" / "repository"
+
+
+def folder_of(entry: Locked) -> str:
+    """The directory of a package's version below a repository."""
+    group, _colon, artifact = entry.name.partition(":")
+    return f"{group.replace('.', '/')}/{artifact}/{entry.version}"
+
+
+def names_of(entry: Locked) -> list[str]:
+    """The files that a lock admits; where it names none, the jar."""
+    named = [f.name for f in entry.files if f.name]
+    return named or [f"{entry.name.partition(':')[2]}-{entry.version}.jar"]
+
+
+def _sidecar(text: str, algorithm: str) -> Digest | None:
+    """The digest in a checksum file, before or behind the name of the file."""
+    return next((made for word in text.split() if (made := digest(algorithm, word)) is not None), None)
+
+
+def published(entry: Locked, registries: Registries) -> Published | Gone:
+    """What was published under a name and version."""
+    gone: list[Gone] = []
+    places = registries.directories("maven")
+    for place in places:
+        found = _in_directory(entry, place, Standing.PUBLISHED)
+        if isinstance(found, Published):
+            return found
+        gone.append(found)
+    urls = registries.urls("maven", CENTRAL)
+    for url in urls:
+        asked = _asked(entry, registries, url, [*places, local_repository()])
+        if isinstance(asked, Published):
+            return asked
+        gone.append(asked)
+    if not registries.named("maven"):
+        found = _in_directory(entry, local_repository(), Standing.CACHED)
+        if isinstance(found, Published):
+            return found
+    return worst(gone, urls)
+
+
+def _in_directory(entry: Locked, place: Path, standing: Standing) -> Published | Gone:
+    folder = place / folder_of(entry)
+    files = []
+    for name in names_of(entry):
+        path = folder / name
+        if not path.is_file():
+            continue
+        digests = []
+        for suffix in SUFFIXES:
+            beside = folder / f"{name}.{suffix}"
+            if beside.is_file():
+                made = _sidecar(beside.read_text(encoding="utf-8", errors="replace"), suffix)
+                if made is not None:
+                    digests.append(made)
+        if not digests:
+            digests = list(digests_of(path, ("sha1", "sha256", "sha512")).values())
+        files.append(PublishedFile(name, tuple(digests), path))
+    if not files:
+        return Gone(_("{module} is not at {places}", module=verbatim(str(entry)), places=verbatim(str(place))), False)
+    return Published(tuple(files), standing, complete=len(files) == len(names_of(entry)))
+
+
+def _asked(entry: Locked, registries: Registries, url: str, kept: list[Path]) -> Published | Gone:
+    files = []
+    last = Gone(_("the registry has no {module}", module=verbatim(str(entry))), False)
+    for name in names_of(entry):
+        address = f"{url}/{folder_of(entry)}/{name}"
+        digests = []
+        for suffix in SUFFIXES:
+            answer = registries.get(f"{address}.{suffix}")
+            if isinstance(answer, Gone):
+                last = answer
+                if not answer.certain:
+                    return answer
+                continue
+            made = _sidecar(answer.decode("utf-8", "replace"), suffix)
+            if made is not None:
+                digests.append(made)
+            if suffix == "sha1" and digests:
+                break
+        if digests:
+            here = next((p for k in kept if (p := k / folder_of(entry) / name).is_file()), None)
+            files.append(PublishedFile(name, tuple(digests), here, address))
+    return Published(tuple(files), Standing.PUBLISHED) if files else last

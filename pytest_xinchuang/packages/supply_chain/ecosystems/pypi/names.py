@@ -1,0 +1,28 @@
+"""Names of PyPI, and where a package comes from by its URL."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+from pytest_xinchuang.packages.supply_chain.locked import Origin
+
+PYPI = "pypi"
+
+HOSTS = ("pypi.org", "files.pythonhosted.org")
+"""The index and where it keeps its files."""
+
+
+def of_url(url: str) -> tuple[Origin, str]:
+    """Where a package comes from, by the URL of a direct reference (PEP 440; pip, VCS support)."""
+    if re.match(r"(git|hg|svn|bzr)\+", url):
+        return Origin.GIT, url
+    scheme = urllib.parse.urlsplit(url).scheme
+    if scheme in ("http", "https"):
+        return Origin.URL, url
+    return Origin.PATH, url.removeprefix("file://")
+
+
+def leaf(url: str) -> str:
+    """The name of the file that a URL leads to."""
+    return urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]
