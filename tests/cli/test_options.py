@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "api diff": (["a", "b"], "format output offline"),
     "api rules": ([], "output"),
     "supply-chain check": (["."], "format output offline"),
+    "supply-chain image": (["i"], "format output"),
     "supply-chain verify": (["m", "--key", "k"], "format output"),
     "supply-chain sign": (["m"], ""),
     "supply-chain keygen": (["k"], ""),

@@ -31,6 +31,7 @@ def _fill(supply: Commands) -> None:
     supply.command(
         "check", _("check locks, and what is installed or vendored, against what was published"), _check, _fill_check
     )
+    supply.command("image", _("list what an image or a root filesystem is made of"), _image, _fill_image)
     supply.command("verify", _("check a mirror against its manifest and signature"), _verify, _fill_verify)
     supply.command("sign", _("describe every file of a mirror, and sign the description with SM2"), _sign, _fill_sign)
     supply.command("keygen", _("make an SM2 key: FILE and FILE.pub"), _keygen, _fill_keygen)
@@ -75,6 +76,24 @@ def _fill_check(parser: XcParser) -> None:
     )
     parser.add_argument(
         "--http", action="append", default=[], metavar="FUNC", help=_("one that may use the default client")
+    )
+    parser.add_argument("--notes", action="store_true", help=_("show notes too"))
+    add_format(parser, "text", "json", "sarif")
+
+
+def _fill_image(parser: XcParser) -> None:
+    parser.add_argument(
+        "image",
+        metavar="PATH",
+        help=_("an OCI layout, what docker save writes, an archive or a directory with a root filesystem"),
+    )
+    parser.add_argument(
+        "--arch", default="", metavar="ARCH", help=_("of an image for several platforms, by OCI's name")
+    )
+    parser.add_argument("--advisories", metavar="PATH", help=_("OSV JSON: a file or a directory"))
+    parser.add_argument("--sbom", metavar="FILE", help=_("write a bill of materials there"))
+    parser.add_argument(
+        "--sbom-format", choices=("cyclonedx", "spdx"), default="cyclonedx", help=_("its form (default: cyclonedx)")
     )
     parser.add_argument("--notes", action="store_true", help=_("show notes too"))
     add_format(parser, "text", "json", "sarif")
@@ -169,6 +188,24 @@ def _go(
     counts["go.sum lines verified"] = chain.checked_lines
     counts["vendored files verified"] = chain.checked_files
     return chain
+
+
+def _image(context: Context) -> int:
+    from pytest_xinchuang.packages.supply_chain.images.bill import bill
+    from pytest_xinchuang.packages.supply_chain.images.check import ImageCheck
+    from pytest_xinchuang.packages.supply_chain.images.found import look_inside
+    from pytest_xinchuang.packages.supply_chain.lists import Advisories
+
+    options = context.options
+    path = Path(options.image)
+    if not path.exists():
+        raise XcError(_("{path}: there is no such file or directory", path=verbatim(str(path))))
+    advisories = Advisories(Path(options.advisories)) if options.advisories else None
+    inside = look_inside(path, options.arch)
+    findings = ImageCheck(inside, advisories).run()
+    if options.sbom:
+        context.write(bill(inside, path.name, options.sbom_format), Path(options.sbom))
+    return _tell(context, options.image, findings, {"packages": sum(p.kind != "generic" for p in inside.parts)})
 
 
 def _directory(name: str) -> Path:

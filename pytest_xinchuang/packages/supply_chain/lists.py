@@ -191,6 +191,12 @@ class Advisories:
                         _("{file}: not an OSV advisory: {where}: {why}", file=file, where=where, why=mistake(first))
                     ) from error
 
+    @property
+    def ecosystems(self) -> frozenset[str]:
+        """The ecosystems that they have packages of."""
+        packages = (affected.package for entry in self.entries for affected in entry.affected or ())
+        return frozenset(package.ecosystem for package in packages if package)
+
     def of(self, module: ModuleVersion) -> list[tuple[str, str]]:
         """Ids and summaries of the advisories that a module version is affected by."""
         return self.of_package("Go", module.path, module.version, str, _go_loose)
@@ -201,7 +207,8 @@ class Advisories:
         """Ids and summaries of the advisories that a package is affected by.
 
         Args:
-            ecosystem: as OSV names it; what follows a colon there, as in ``Debian:12``, is its release.
+            ecosystem: as OSV names it; what follows a colon, as in ``Debian:12``, is its release. An advisory for another
+                release does not count; one without a release, or asked about without one, is of each.
             same: a name in the form in which the ecosystem compares names.
             key: a version in the ecosystem's order.
 
@@ -214,7 +221,7 @@ class Advisories:
                 continue
             for affected in entry.affected or ():
                 package = affected.package
-                if package and (package.ecosystem.partition(":")[0], same(package.name)) == (ecosystem, same(name)):
+                if package and _of_ecosystem(package.ecosystem, ecosystem) and same(package.name) == same(name):
                     try:
                         hit = _affected(affected, version, key)
                     except ValueError as error:
@@ -230,6 +237,12 @@ class Advisories:
                         found.append((entry.id, (entry.summary or entry.details or "")[:200]))
                         break
         return found
+
+
+def _of_ecosystem(theirs: str, mine: str) -> bool:
+    if ":" in theirs and ":" in mine:
+        return theirs == mine
+    return theirs.partition(":")[0] == mine.partition(":")[0]
 
 
 class Unordered(XcError):

@@ -31,6 +31,7 @@ class Part:
         namespace: of its package URL.
         hashes: algorithm by hashlib's name -> hexadecimal digits.
         licence: an SPDX expression; "" where none is known.
+        qualifiers: of its package URL.
     """
 
     ref: str
@@ -42,6 +43,7 @@ class Part:
     hashes: tuple[tuple[str, str], ...] = ()
     licence: str = ""
     properties: tuple[tuple[str, str], ...] = field(default=())
+    qualifiers: tuple[tuple[str, str], ...] = field(default=())
 
 
 def _go_parts(chain: SupplyChain) -> list[Part]:
@@ -160,6 +162,11 @@ def cyclonedx(
     The SHA-256 of a Go module is the one inside its h1 hash, computed from the published files; a component without a digest
     could not be fetched. The document is the same for the same inputs: its time is SOURCE_DATE_EPOCH, or left out.
     """
+    return as_cyclonedx(_root(chain, product, version), _parts(chain, checks))
+
+
+def as_cyclonedx(about: Root, parts: Sequence[Part]) -> str:
+    """A CycloneDX 1.6 document of what has these parts."""
     with optional("supply_chain"):
         from cyclonedx.model import HashAlgorithm, HashType, Property
         from cyclonedx.model.bom import Bom
@@ -175,13 +182,12 @@ def cyclonedx(
         "sha384": HashAlgorithm.SHA_384,
         "sha512": HashAlgorithm.SHA_512,
     }
-    about = _root(chain, product, version)
     root = Component(
-        type=ComponentType.LIBRARY,
+        type=ComponentType.CONTAINER if about.kind == "oci" else ComponentType.LIBRARY,
         name=about.name,
-        version=version or None,
-        purl=PackageURL(about.kind, about.namespace or None, about.name.rpartition("/")[2], version or None),
-        bom_ref=f"{about.name}@{version}",
+        version=about.version or None,
+        purl=PackageURL(about.kind, about.namespace or None, about.name.rpartition("/")[2], about.version or None),
+        bom_ref=f"{about.name}@{about.version}",
     )
     bom = Bom()
     bom.metadata.component = root
@@ -190,13 +196,12 @@ def cyclonedx(
             type=ComponentType.APPLICATION, name="pytest-xinchuang", version=__version__, bom_ref="pytest-xinchuang"
         )
     )
-    parts = _parts(chain, checks)
     components = [
         Component(
             type=ComponentType.LIBRARY,
             name=part.whole,
             version=part.version or None,
-            purl=PackageURL(part.kind, part.namespace or None, part.name, part.version or None),
+            purl=PackageURL(part.kind, part.namespace or None, part.name, part.version or None, dict(part.qualifiers)),
             bom_ref=part.ref,
             hashes=[HashType(alg=algorithms[name], content=digits) for name, digits in part.hashes],
             licenses=[LicenseExpression(part.licence)] if part.licence else None,
@@ -216,20 +221,18 @@ def spdx(
     chain: SupplyChain | None, version: str = "", checks: Sequence[PackageCheck] = (), product: str = "product"
 ) -> str:
     """An SPDX 2.3 document of the same (SPDX 2.3, clauses 6, 7 and 11), in JSON."""
-    about = _root(chain, product, version)
-    parts = _parts(chain, checks)
-    packages: list[dict[str, Any]] = [_spdx_package("SPDXRef-Product", about.name, version, "", (), "")]
+    return as_spdx(_root(chain, product, version), _parts(chain, checks))
+
+
+def as_spdx(about: Root, parts: Sequence[Part]) -> str:
+    """An SPDX 2.3 document of what has these parts."""
+    packages: list[dict[str, Any]] = [_spdx_package("SPDXRef-Product", about.name, about.version, "", (), "")]
     for number, part in enumerate(parts, 1):
         purl = f"pkg:{part.kind}/" + "/".join(_quoted(p) for p in (*part.namespace.split("/"), part.name) if p)
+        purl += f"@{_quoted(part.version)}" if part.version else ""
+        purl += "?" + "&".join(f"{k}={_quoted(v)}" for k, v in sorted(part.qualifiers)) if part.qualifiers else ""
         packages.append(
-            _spdx_package(
-                f"SPDXRef-Package-{number}",
-                part.whole,
-                part.version,
-                f"{purl}@{_quoted(part.version)}" if part.version else purl,
-                part.hashes,
-                part.licence,
-            )
+            _spdx_package(f"SPDXRef-Package-{number}", part.whole, part.version, purl, part.hashes, part.licence)
         )
     relations = [_relation("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-Product")]
     relations += [_relation("SPDXRef-Product", "DEPENDS_ON", p["SPDXID"]) for p in packages[1:]]
