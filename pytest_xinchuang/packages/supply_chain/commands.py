@@ -34,6 +34,23 @@ def _fill_check(parser: XcParser) -> None:
     parser.add_argument(
         "--proxy", action="append", default=[], metavar="DIR|URL", help=_("take published modules from there")
     )
+    parser.add_argument(
+        "--sumdb",
+        action="append",
+        default=[],
+        metavar="DIR|URL",
+        help=_("records of Go's checksum database, which vouch for published modules"),
+    )
+    parser.add_argument(
+        "--sumdb-key", default="", metavar="KEY", help=_("the key of a checksum database of one's own (NAME+HASH+KEY)")
+    )
+    parser.add_argument(
+        "--mirror-key",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=_("a public key (PEM); the list of a --proxy that it signed vouches, too"),
+    )
     add_offline(parser)
     parser.add_argument("--allow-list", metavar="FILE", help=_("YAML, xc-allow-list/1"))
     parser.add_argument("--advisories", metavar="PATH", help=_("OSV JSON: a file or a directory"))
@@ -85,19 +102,29 @@ def _fill_serve(parser: XcParser) -> None:
 
 
 def _check(context: Context) -> int:
-    from pytest_xinchuang.packages.supply_chain.golang.check import LEAST_GO, Options, SupplyChain
+    from pytest_xinchuang.packages.supply_chain.golang.chain import LEAST_GO, Options
+    from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
     from pytest_xinchuang.packages.supply_chain.golang.lints import Allowances, lint
     from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
+    from pytest_xinchuang.packages.supply_chain.golang.vouching import vouching
     from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
     from pytest_xinchuang.provision.cache import Cache
 
     options = context.options
     directory = _directory(options.directory)
     cache = Cache()
+    proxies = Proxies(cache, options.proxy, offline=options.offline)
     chain = SupplyChain(
         directory.resolve(),
-        Proxies(cache, options.proxy, offline=options.offline),
+        proxies,
         Options(
+            vouching=vouching(
+                proxies,
+                places=options.sumdb,
+                key=options.sumdb_key,
+                mirrors=options.proxy,
+                trusted=_public_keys(options.mirror_key),
+            ),
             allow_list=load_allow_list(Path(options.allow_list)) if options.allow_list else None,
             advisories=Advisories(Path(options.advisories)) if options.advisories else None,
             least_go=options.least_go or LEAST_GO,
@@ -115,8 +142,15 @@ def _check(context: Context) -> int:
         "modules": len(chain.published),
         "go.sum lines verified": chain.checked_lines,
         "vendored files verified": chain.checked_files,
+        "modules vouched for": chain.vouched,
     }
     return _tell(context, str(options.directory), findings, counts)
+
+
+def _public_keys(names: list[str]) -> list[Any]:
+    from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
+
+    return [public_key(Path(name).read_text(encoding="utf-8", errors="replace")) for name in names]
 
 
 def _directory(name: str) -> Path:
@@ -128,10 +162,9 @@ def _directory(name: str) -> Path:
 
 def _verify(context: Context) -> int:
     from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
-    from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
 
     options = context.options
-    trusted = [public_key(Path(name).read_text(encoding="utf-8", errors="replace")) for name in options.key]
+    trusted = _public_keys(options.key)
     findings, good = check_mirror(options.mirror, trusted, Path(options.manifest) if options.manifest else None)
     return _tell(context, options.mirror, findings, {"files verified": good})
 

@@ -17,6 +17,7 @@ LOOKED_AT: Mapping[str, Callable[[int], Message]] = {
     "modules": lambda n: n_("{n} module", "{n} modules", n),
     "go.sum lines verified": lambda n: n_("{n} go.sum line verified", "{n} go.sum lines verified", n),
     "vendored files verified": lambda n: n_("{n} vendored file verified", "{n} vendored files verified", n),
+    "modules vouched for": lambda n: n_("{n} module vouched for", "{n} modules vouched for", n),
     "files verified": lambda n: n_("{n} file verified", "{n} files verified", n),
 }
 """What was counted, for people; JSON has the keys."""

@@ -9,7 +9,8 @@ import uuid
 
 from pytest_xinchuang import __version__
 from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain, Verified
+from pytest_xinchuang.packages.supply_chain.golang.chain import Verified
+from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 
 
 def cyclonedx(chain: SupplyChain, version: str = "") -> str:

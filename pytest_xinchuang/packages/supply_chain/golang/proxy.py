@@ -28,6 +28,21 @@ def escape(text: str) -> str:
     return re.sub(r"[A-Z]", lambda m: "!" + m[0].lower(), text)
 
 
+def unescape(text: str) -> str:
+    """What :func:`escape` wrote."""
+    return re.sub(r"!([a-z])", lambda m: m[1].upper(), text)
+
+
+def covered(patterns: str, path: str) -> bool:
+    """Whether one of the patterns of GOPRIVATE and its like covers a module (golang.org/x/mod/module, MatchPrefixPatterns)."""
+    words = path.split("/")
+    for pattern in filter(None, (p.strip().rstrip("/") for p in patterns.split(","))):
+        asked = pattern.split("/")
+        if len(asked) <= len(words) and all(map(fnmatchcase, words, asked)):
+            return True
+    return False
+
+
 def on_loopback(url: str) -> bool:
     """Whether a URL leads to this host itself."""
     host = urllib.parse.urlsplit(url).hostname or ""
@@ -70,11 +85,20 @@ class Proxies:
         self._urls = [] if places else self._listed(settings["GOPROXY"])
         # With "direct" a module that no proxy has may still be in a repository of its own.
         self._direct = "direct" in re.split(r"[,|]", settings["GOPROXY"])
-        self._private = [p for p in settings["GONOPROXY"].split(",") if p]
+        self._private = settings["GONOPROXY"]
 
     @staticmethod
     def _listed(text: str) -> list[str]:
         return [p for p in re.split(r"[,|]", text) if p not in ("direct", "off", "")]
+
+    @property
+    def places(self) -> list[str]:
+        """The directories and URLs that are asked, but for the module cache."""
+        return list(self._own or self._urls)
+
+    def may_ask(self, url: str) -> bool:
+        """Whether a URL may be opened."""
+        return not self.offline or on_loopback(url)
 
     def fetch(self, module: ModuleVersion, kind: str) -> Path | Gone:
         """The ``mod`` or ``zip`` file of a module version."""
@@ -102,7 +126,7 @@ class Proxies:
             return path
         if self.offline:
             return Gone(_("{module} is not in the module cache, and nothing may be fetched", module=module), False)
-        if any(fnmatchcase(module.path, p) or module.path.startswith(p + "/") for p in self._private):
+        if covered(self._private, module.path):
             return Gone(_("{module} is private (GOPRIVATE) and not in the module cache", module=module), False)
         last = Gone(_("{module}: GOPROXY names no proxy", module=module), False)
         for url in self._urls:
@@ -113,13 +137,33 @@ class Proxies:
             last = Gone(_("{module}: {why}", module=module, why=got.why), certain, got.certain)
         return last
 
-    def _get(self, base: str, relative: str) -> Path | Gone:
+    def newest(self, path: str) -> ModuleVersion | None:
+        """The newest version of a module that the places know of, whose go.mod says what is retracted; None: nobody knows one.
+
+        A release goes before a pre-release, as for ``@latest`` (Go modules reference, Version queries).
+        """
+        known: set[str] = set()
+        relative = f"{escape(path)}/@v"
+        for directory in [Path(p) for p in self._own if "://" not in p] or ([] if self._own else [self._downloads]):
+            known |= {file.stem for file in (directory / relative).glob("*.mod")}
+        urls = [p for p in self._own if "://" in p] or ([] if covered(self._private, path) else self._urls)
+        for url in urls:
+            got = self._get(url, f"{relative}/list", fresh=True)
+            if isinstance(got, Path):
+                known |= set(got.read_text(encoding="utf-8", errors="replace").split())
+                break
+        found = [m for m in (ModuleVersion(path, unescape(v)) for v in known) if m.semantic and not m.pseudo]
+        return max(
+            found, key=lambda m: (not m.prerelease, not m.version.endswith("+incompatible"), m.key), default=None
+        )
+
+    def _get(self, base: str, relative: str, *, fresh: bool = False) -> Path | Gone:
         url = base.rstrip("/") + "/" + urllib.parse.quote(relative, safe="/@!.+~-_")
         host = urllib.parse.urlsplit(base)
         # Another proxy may serve something else under the same name.
         kept = self.cache.root / "goproxy" / re.sub(r"[^A-Za-z0-9.]", "_", host.netloc + host.path) / relative
         loopback = on_loopback(base)
-        if kept.is_file() and not loopback:
+        if kept.is_file() and not loopback and (self.offline or not fresh):
             return kept
         if self.offline and not loopback:
             return Gone(_("{url} was not asked: nothing may be fetched", url=url), False)
@@ -133,7 +177,7 @@ class Proxies:
         if len(data) > LARGEST:
             return Gone(_("{url} has more than {most} MiB", url=url, most=LARGEST >> 20), False)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+        part = kept.with_name(f"{kept.name}.{os.getpid()}.{id(data)}.part")
         part.write_bytes(data)
         part.rename(kept)
         return kept
