@@ -180,9 +180,12 @@ class SupplyChain:
             for old, new in inner.replaces.items():
                 mine = self.go_mod.replacement(old) or self.go_mod.replacement(ModuleVersion(old.path, ""))
                 if old.path in required and mine != new:
+                    # A directory of its own repository, or another version of the same module, is for its own tests.
+                    patches = new.version and new.path != old.path
                     self.add(
                         "XC-SUP-022",
                         self.line(requirement.module.path),
+                        Certainty.CERTAIN if patches else Certainty.NOTE,
                         module=str(requirement.module),
                         old=str(old),
                         new=str(new),

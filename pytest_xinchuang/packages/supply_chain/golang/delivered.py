@@ -105,7 +105,7 @@ def _check_script(chain: Chain, name: str, text: str) -> None:
             continue
         for found in _SET.finditer(line):
             setting, value = found["name"], found["value"].strip().strip("\"'")
-            if value in _HARMLESS.get(setting, ()) or not value:
+            if not value or value.split()[0] in _HARMLESS.get(setting, ()):
                 continue
             told = f"{setting}={value[:120]}"
             chain.add("XC-SUP-084", f"{name}:{number}", Certainty.NOTE, setting=told, detail=meaning(setting))

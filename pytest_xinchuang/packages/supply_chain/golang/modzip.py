@@ -42,7 +42,7 @@ def path_fault(path: str) -> Message | None:
 def entry_name(entry: zipfile.ZipInfo) -> str | None:
     """The name of an entry as the go command reads it; None: it is not UTF-8.
 
-    Python's reader cuts a name off at a NUL, and takes one without the flag of UTF-8 for code page 437 (APPNOTE, 4.4.4, bit 11).
+    Python's reader cuts a name off at a NUL, and takes one without the flag of UTF-8 for code page 437 (APPNOTE, 4.4.4).
     """
     whole = entry.orig_filename
     if entry.flag_bits & 0x800 or whole.isascii():

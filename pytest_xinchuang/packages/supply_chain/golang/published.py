@@ -117,7 +117,7 @@ def _covered(chain: Chain, module: ModuleVersion, said: Said) -> bool:
 def _agrees(
     chain: Chain, module: ModuleVersion, said: Said, lines: Mapping[tuple[ModuleVersion, bool], SumLine]
 ) -> bool:
-    """Whether what is vouched for is what is here and in go.sum; what differs is told, unless its line was told by what is here."""
+    """Whether what is vouched for is what is here and in go.sum; a line that differs from what is here was told before."""
     right = True
     for of_go_mod, wanted in said.hashes.items():
         what = f"{module}/go.mod" if of_go_mod else str(module)

@@ -1,4 +1,4 @@
-"""What stands in sources and hides, reaches out of the module, or is run: found by reading, for what is delivered and what is fetched."""
+"""What stands in sources and hides, reaches out of the module, or is run."""
 
 from __future__ import annotations
 

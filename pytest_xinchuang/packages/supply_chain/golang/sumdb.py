@@ -1,7 +1,7 @@
 """The checksum database of Go: signed trees of the hashes of go.sum (golang.org/design/25530-sumdb; RFC 6962, clause 2.1).
 
-A record counts when its inclusion in a tree is proven and a known key signed the head of the tree. Where its bytes come from does
-not matter then: a server, a proxy that passes them on, the module cache, or a directory that was carried to an isolated place.
+A record counts when its inclusion in a tree is proven and a known key signed the head of the tree. Where its bytes come from
+does not matter then: a server, a proxy that passes them on, the module cache, or a directory that was carried along.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import os
 import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -209,9 +210,12 @@ class Place(Protocol):
     def heads(self) -> Iterator[bytes]:
         """Notes with heads of trees, the best first."""
 
+    def keep(self, name: str) -> None:
+        """A file that was read is proven, and may be kept."""
+
 
 class DirectoryPlace:
-    """A directory in the layout of the module cache (``lookup/``, ``tile/``), with the head in ``latest`` there or at ``latest``."""
+    """A directory in the layout of the module cache (``lookup/``, ``tile/``), with a head in the file ``latest``."""
 
     def __init__(self, root: Path, latest: Path | None = None) -> None:
         self.root, self._latest = root, latest
@@ -234,13 +238,17 @@ class DirectoryPlace:
             if path.is_file() and (record := read_record(path.read_bytes())):
                 yield record[2]
 
+    def keep(self, name: str) -> None:
+        """It is kept there."""
+
 
 class UrlPlace:
-    """A server, or a proxy that passes its answers on; what came is kept."""
+    """A server, or a proxy that passes its answers on; what was proven is kept, and nothing else."""
 
     def __init__(self, url: str, kept: DirectoryPlace) -> None:
         self.url, self.kept = url.rstrip("/"), kept
         self._silent: Message | None = None
+        self._fresh: dict[str, bytes] = {}
 
     def read(self, name: str) -> bytes | None:
         if name != "latest" and (data := self.kept.read(name)) is not None:
@@ -258,15 +266,20 @@ class UrlPlace:
             # Who did not answer once is not waited for again.
             self._silent = _("{url}: {why}", url=self.url, why=told(error))
             raise XcError(self._silent) from error
-        path = self.kept.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.{id(data)}.part")
-        part.write_bytes(data)
-        part.rename(path)
+        self._fresh[name] = data
         return data
 
     def partial(self, name: str) -> Iterator[bytes]:
         return self.kept.partial(name)
+
+    def keep(self, name: str) -> None:
+        data = self._fresh.pop(name, None)
+        if data is not None:
+            path = self.kept.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+            part.write_bytes(data)
+            part.rename(path)
 
     def heads(self) -> Iterator[bytes]:
         if (data := self.read("latest")) is not None:
@@ -291,7 +304,7 @@ class SumDatabase:
 
     def __init__(self, verifier: Verifier, places: Sequence[Place]) -> None:
         self.verifier, self.places = verifier, places
-        self._tiles: dict[tuple[int, int, int], bytes] = {}
+        self._tiles: dict[tuple[int, int, int], tuple[bytes, Place, str]] = {}
 
     def hashes(self, module: ModuleVersion) -> dict[bool, str]:
         """What the database says of a module version: whether it is of go.mod alone -> h1.
@@ -300,7 +313,7 @@ class SumDatabase:
             NotProven: there is a record, and no signed tree is shown to have it.
             XcError: there is none, or nobody answers.
         """
-        name = f"lookup/{escape(module.path)}@{escape(module.version)}"
+        name = _lookup(module)
         refused: XcError | None = None
         for index, place in enumerate(self.places):
             try:
@@ -322,12 +335,16 @@ class SumDatabase:
         for tree in self._trees(index, note):
             if number >= tree.size:
                 continue
+            used: set[tuple[int, int, int]] = set()
             try:
-                root = root_with(text, number, tree.size, lambda level, at, tree=tree: self._node(level, at, tree.size))  # type: ignore[misc]
+                root = root_with(text, number, tree.size, self._nodes(tree.size, used))
             except NotProven as error:
                 why = why or error.what
                 continue
             if root == tree.root:
+                self.places[index].keep(_lookup(module))
+                for _data, place, name in (self._tiles[key] for key in used):
+                    place.keep(name)
                 return _lines(text, module)
             why = _("the record is not in the tree that {name} signed", name=self.verifier.name)
         # Only a note that nobody signed is left.
@@ -365,42 +382,46 @@ class SumDatabase:
             pass  # a place that does not answer tells it when a record is asked for
         return found
 
-    def _node(self, level: int, index: int, size: int) -> bytes:
-        tile, inner = divmod(level, HEIGHT)
-        first = index << inner
-        place, offset = divmod(first, 1 << HEIGHT)
-        there = min(1 << HEIGHT, (size >> (tile * HEIGHT)) - (place << HEIGHT))
-        data = self._tile(tile, place, there, offset + (1 << inner))
-        hashes = [data[n * 32 : n * 32 + 32] for n in range(offset, offset + (1 << inner))]
-        while len(hashes) > 1:
-            hashes = [_pair(*hashes[n : n + 2]) for n in range(0, len(hashes), 2)]
-        return hashes[0]
+    def _nodes(self, size: int, used: set[tuple[int, int, int]]) -> Nodes:
+        """The hashes of a tree's complete subtrees, out of its tiles; those tiles are added to ``used``."""
+
+        def node(level: int, index: int) -> bytes:
+            tile, inner = divmod(level, HEIGHT)
+            at, offset = divmod(index << inner, 1 << HEIGHT)
+            width = min(1 << HEIGHT, (size >> (tile * HEIGHT)) - (at << HEIGHT))
+            data = self._tile(tile, at, width, offset + (1 << inner))
+            used.add((tile, at, width))
+            hashes = [data[n * 32 : n * 32 + 32] for n in range(offset, offset + (1 << inner))]
+            while len(hashes) > 1:
+                hashes = [_pair(*hashes[n : n + 2]) for n in range(0, len(hashes), 2)]
+            return hashes[0]
+
+        return node
 
     def _tile(self, level: int, index: int, width: int, needed: int) -> bytes:
         key = level, index, width
-        if key not in self._tiles:
+        if key not in self._tiles or len(self._tiles[key][0]) < needed * 32:
             self._tiles[key] = self._read_tile(level, index, width, needed)
-        data = self._tiles[key]
-        if len(data) < needed * 32:
-            raise NotProven(_("{tile} is too short", tile=verbatim(tile_path(level, index, width))))
-        return data
+        return self._tiles[key][0]
 
-    def _read_tile(self, level: int, index: int, width: int, needed: int) -> bytes:
+    def _read_tile(self, level: int, index: int, width: int, needed: int) -> tuple[bytes, Place, str]:
         whole = tile_path(level, index)
         for place in self.places:
             try:
                 for name in dict.fromkeys((tile_path(level, index, width), whole)):
                     data = place.read(name)
                     if data is not None and len(data) >= width * 32:
-                        return data
-            except NotProven:
-                raise
+                        return data, place, name
             except XcError:
                 continue
             for data in place.partial(whole):
                 if len(data) >= needed * 32:
-                    return data
+                    return data, place, whole
         raise NotProven(_("{tile} is not here", tile=verbatim(tile_path(level, index, width))))
+
+
+def _lookup(module: ModuleVersion) -> str:
+    return f"lookup/{escape(module.path)}@{escape(module.version)}"
 
 
 def _lines(text: bytes, module: ModuleVersion) -> dict[bool, str]:

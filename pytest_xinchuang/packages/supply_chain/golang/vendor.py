@@ -19,8 +19,8 @@ from pytest_xinchuang.tools.gomod import ModuleVersion, go_key
 _TXT = "vendor/modules.txt"
 
 _EXPLICIT_SINCE, _LANGUAGE_SINCE, _WHOLE_SINCE = (1, 14), (1, 17), (1, 17)
-"""The go directives since which modules.txt marks what go.mod names and has the modules' own go lines, and since which go.mod names
-every module that is built from (cmd/go/internal/modcmd, runVendor; Go modules reference, Graph pruning)."""
+"""The go directives since which modules.txt marks what go.mod names, and has the modules' own go lines; and since which go.mod
+names every module that is built from (cmd/go/internal/modcmd, runVendor; Go modules reference, Graph pruning)."""
 
 
 def check_modules_txt(chain: Chain, listed: ModulesTxt) -> None:
@@ -37,12 +37,7 @@ def check_modules_txt(chain: Chain, listed: ModulesTxt) -> None:
         first = by_path.get(one.module.path)
         if first is None:
             by_path[one.module.path] = one
-        elif (
-            one.packages
-            or one.explicit
-            or one.go
-            or (first.module.version and one.module.version != first.module.version)
-        ):
+        elif not one.nowhere:
             wrong(_("{module} is listed a second time", module=one.module.path), one.line)
         if one.unknown:
             wrong(_("{word} is no word of the go command's", word=verbatim(repr(one.unknown[0]))), one.line)

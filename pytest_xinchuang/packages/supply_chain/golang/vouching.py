@@ -1,4 +1,4 @@
-"""Who vouches for published modules: a checksum database, or a list that was signed. A cache does not, and no proxy by itself."""
+"""Who vouches for published modules: a checksum database, or a list that was signed. No cache does, and no proxy by itself."""
 
 from __future__ import annotations
 
@@ -167,7 +167,8 @@ def vouching(
 
 
 def _kept(verifier: Verifier, proxies: Proxies) -> DirectoryPlace:
-    return DirectoryPlace(proxies.cache.root / "sumdb" / verifier.name.replace("/", "_"))
+    name = f"{verifier.name.replace('/', '_')}+{verifier.number:08x}"
+    return DirectoryPlace(proxies.cache.root / "sumdb" / name)
 
 
 def _layouts(root: Path, verifier: Verifier) -> list[Place]:

@@ -23,7 +23,6 @@ from pytest_xinchuang.tools.go import GoCommand
 from tests.packages.supply_chain.notary import Notary
 from tests.packages.supply_chain.published import LIB, publish
 
-
 NOTARY = Notary()
 
 
