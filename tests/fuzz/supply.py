@@ -105,13 +105,13 @@ def read_go_files(case: Case, place: Path) -> None:
         say(*(why for _n, why in bad))
         modules = [line.module for line in lines]
     elif case.name == "modules.txt":
-        modules = [one for vendored in read_modules_txt(path) for one in (vendored.module, vendored.real)]
+        modules = [one for vendored in read_modules_txt(path).modules for one in (vendored.module, vendored.real)]
     elif case.name == "edit.json":
         (place / "go.mod").write_text("module m\n")
         found = read_go_mod(place / "go.mod", _Answers(case.data))  # type: ignore[arg-type]
         go_key(found.go)
         modules = [require.module for require in found.requires]
-        print([found.replacement(module) for module in modules], found.path)
+        print([(found.replacement(module), found.retracted(module.version)) for module in modules], found.path)
     else:
         sources = [path] if case.name != "go.mod" else []
         print(inputs.included(sources, [place], place), inputs.go_directories(place), Tree.of_go(place, place).files)

@@ -93,11 +93,11 @@ class Proxies:
 
     @property
     def places(self) -> list[str]:
-        """The directories and URLs that are asked, but for the module cache."""
-        return list(self._own or self._urls)
+        """The directories and URLs that are asked, but for the module cache; offline, those alone that were given."""
+        return list(self._own or ([] if self.offline else self._urls))
 
     def may_ask(self, url: str) -> bool:
-        """Whether a URL may be opened."""
+        """Whether a URL that was given may be opened."""
         return not self.offline or on_loopback(url)
 
     def fetch(self, module: ModuleVersion, kind: str) -> Path | Gone:
@@ -146,8 +146,7 @@ class Proxies:
         relative = f"{escape(path)}/@v"
         for directory in [Path(p) for p in self._own if "://" not in p] or ([] if self._own else [self._downloads]):
             known |= {file.stem for file in (directory / relative).glob("*.mod")}
-        urls = [p for p in self._own if "://" in p] or ([] if covered(self._private, path) else self._urls)
-        for url in urls:
+        for url in [p for p in self.places if "://" in p and (self._own or not covered(self._private, path))]:
             got = self._get(url, f"{relative}/list", fresh=True)
             if isinstance(got, Path):
                 known |= set(got.read_text(encoding="utf-8", errors="replace").split())

@@ -160,7 +160,7 @@ def vouching(
     if told is None:
         return Vouching(None, lists, why=_("the checksum database is switched off (GOSUMDB=off)"))
     verifier, url = told
-    found = [*_given(places, verifier, proxies)] if places else [*_usual(verifier, url, proxies, own=bool(key))]
+    found = [*_given(places, verifier, proxies)] if places else [*_usual(verifier, url, proxies)]
     # Which modules are private is the setting of who checks; a database that is given is theirs, too.
     private = "" if places or key else settings.get("GONOSUMDB", "")
     return Vouching(SumDatabase(verifier, found), lists, private=private)
@@ -172,8 +172,9 @@ def _kept(verifier: Verifier, proxies: Proxies) -> DirectoryPlace:
 
 
 def _layouts(root: Path, verifier: Verifier) -> list[Place]:
-    """A directory as it is, as the module cache has it, and as one of a proxy."""
-    inner = (root, root / verifier.name, root / "sumdb" / verifier.name)
+    """A directory as it is, as the module cache has it, as a proxy has it, and GOPATH/pkg with a module cache in it."""
+    cache = root / "mod" / "cache" / "download" / "sumdb" / verifier.name
+    inner = (root, root / verifier.name, root / "sumdb" / verifier.name, cache)
     latest = root / "sumdb" / verifier.name / "latest"
     return [DirectoryPlace(place, latest) for place in inner if (place / "lookup").is_dir()]
 
@@ -193,7 +194,7 @@ def _given(places: Sequence[str], verifier: Verifier, proxies: Proxies) -> list[
     return found
 
 
-def _usual(verifier: Verifier, url: str, proxies: Proxies, *, own: bool) -> list[Place]:
+def _usual(verifier: Verifier, url: str, proxies: Proxies) -> list[Place]:
     settings = proxies.go.settings
     latest = Path(settings["GOPATH"].split(":")[0] or "/", "pkg", "sumdb", verifier.name, "latest")
     found: list[Place] = [
@@ -205,7 +206,6 @@ def _usual(verifier: Verifier, url: str, proxies: Proxies, *, own: bool) -> list
             found += _layouts(Path(place), verifier)
         elif proxies.may_ask(place):
             found.append(UrlPlace(f"{place.rstrip('/')}/sumdb/{verifier.name}", kept))
-    # A private database is its owner's to pass on; a proxy that was not named need not know it.
-    if url and proxies.may_ask(url) and not (own and proxies.offline):
+    if url and not proxies.offline:
         found.append(UrlPlace(url, kept))
     return [*found, kept]
