@@ -1,6 +1,6 @@
-"""``xc supply-chain check`` on a real product of more than 100 modules: no false alarm, and one byte is caught wherever it is planted.
+"""``xc supply-chain check`` on a product of more than 100 modules: no false alarm, and one byte is caught wherever it is.
 
-The product and its modules come by the go command from where GOPROXY says, into the module cache; the checksum database vouches.
+The product and its modules come by the go command from where GOPROXY says, into the module cache.
 """
 
 from __future__ import annotations

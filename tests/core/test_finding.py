@@ -14,7 +14,7 @@ def test_the_shipped_findings_say_what_they_did() -> None:
     rules = FindingCatalogue(*resources.finding_files()).rules
     text = json.dumps({c: r.model_dump(mode="json") for c, r in rules.items()}, sort_keys=True, ensure_ascii=False)
     assert (
-        hashlib.sha256(text.encode()).hexdigest() == "98ba06201a41623c165ceddcba6d61ef604bacaaa96c061e1ade0bb308da15d7"
+        hashlib.sha256(text.encode()).hexdigest() == "0"
     )
 
 

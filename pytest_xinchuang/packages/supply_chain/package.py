@@ -62,7 +62,9 @@ class SupplyChainPackage(Package):
         self._engines: WeakKeyDictionary[Subject, Engine] = WeakKeyDictionary()
 
     def check(self, run: RunContext) -> None:
-        self._trust(run)
+        from pytest_xinchuang.packages.supply_chain.golang.sumdb import setting
+
+        setting(self._trust(run).sumdb_key)
 
     @staticmethod
     def _trust(run: RunContext) -> Trust:

@@ -127,7 +127,9 @@ class SupplyChain:
         return self.findings
 
     def add(self, code: str, where: str, certainty: Certainty = Certainty.CERTAIN, **params: str) -> None:
-        self.findings.append(Finding(code, certainty, where, "go", params))
+        # Names of files may hold anything: what is no character, and what a terminal would obey, stands as its escape.
+        place = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in where)
+        self.findings.append(Finding(code, certainty, place, "go", params))
 
     def line(self, path: str) -> str:
         number = self.go_mod.line_of(path)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pytest_xinchuang.messages import Message, _, joined, told
+from pytest_xinchuang.messages import Message, _, joined, told, verbatim
+from pytest_xinchuang.packages.supply_chain.golang.modzip import path_fault
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion
@@ -31,6 +32,11 @@ def escape(text: str) -> str:
 def unescape(text: str) -> str:
     """What :func:`escape` wrote."""
     return re.sub(r"!([a-z])", lambda m: m[1].upper(), text)
+
+
+def nameable(module: ModuleVersion) -> bool:
+    """Whether a module can be asked for by a path: a line of go.sum may say anything, e.g. lead out of a directory."""
+    return path_fault(module.path) is None and path_fault(module.version) is None and "/" not in module.version
 
 
 def covered(patterns: str, path: str) -> bool:
@@ -102,6 +108,8 @@ class Proxies:
 
     def fetch(self, module: ModuleVersion, kind: str) -> Path | Gone:
         """The ``mod`` or ``zip`` file of a module version."""
+        if not nameable(module):
+            return Gone(_("{module} cannot be the name of a module", module=verbatim(ascii(str(module)))), True)
         relative = f"{escape(module.path)}/@v/{escape(module.version)}.{kind}"
         unknown: list[Message] = []
         for place in self._own:
@@ -170,6 +178,7 @@ class Proxies:
             with urllib.request.urlopen(url, timeout=self.go.runner.seconds(TIMEOUT_S)) as answer:
                 data = answer.read(LARGEST + 1)
         except urllib.error.HTTPError as error:
+            error.close()
             return Gone(_("{url} answers {code}", url=url, code=error.code), error.code in (404, 410))
         except (OSError, ValueError) as error:
             return Gone(_("{url}: {why}", url=url, why=told(error)), False)

@@ -15,7 +15,7 @@ from pytest_xinchuang.packages.supply_chain.golang.chain import Chain, Verified
 from pytest_xinchuang.packages.supply_chain.golang.gofiles import SumLine
 from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip, h1, h1_of_go_mod
 from pytest_xinchuang.packages.supply_chain.golang.modzip import zip_faults
-from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, nameable
 from pytest_xinchuang.packages.supply_chain.golang.sources import Gathered
 from pytest_xinchuang.packages.supply_chain.golang.vouching import Said, Vouching
 from pytest_xinchuang.tools.gomod import ModuleVersion
@@ -41,6 +41,8 @@ def read_zip(chain: Chain, module: ModuleVersion, *, vendored: bool) -> Verified
                 break
             detail = _("{entry}: {why}", entry=verbatim(ascii(entry)), why=why) if entry else why
             chain.add("XC-SUP-070", f"{module}.zip", detail=detail)
+            if not entry:
+                return Gone(why, False)  # what is too large is not unpacked
         digests = digests_of_zip(path, None if vendored else gathered.look)
     except (OSError, zipfile.BadZipFile) as error:
         return Gone(told(error), False)
@@ -87,26 +89,26 @@ def check_vouched(chain: Chain, sums: Sequence[SumLine]) -> int:
     needed = chain.published
     vouching = chain.options.vouching or Vouching(None)
     modules = sorted({*needed, *(line.module for line in sums)}, key=lambda m: (m.path, m.version))
-    modules = [m for m in modules if m.semantic]
+    modules = [m for m in modules if m.semantic and nameable(m)]
     if not modules:
         return 0
     lines: dict[tuple[ModuleVersion, bool], SumLine] = {(line.module, line.of_go_mod): line for line in reversed(sums)}
-    open_: list[tuple[ModuleVersion, Message]] = []
+    open_: dict[str, list[tuple[ModuleVersion, Message]]] = {"XC-SUP-072": [], "XC-SUP-073": []}
     good = 0
     with ThreadPoolExecutor(8) as pool:
         for module, said in zip(modules, pool.map(vouching.of, modules), strict=True):
             right = _agrees(chain, module, said, lines)
             if module not in needed:
                 continue
-            if said.unproven:
-                chain.add("XC-SUP-073", str(module), Certainty.UNDECIDED, detail=said.why or _("it is not proven"))
-            elif right and _covered(chain, module, said):
+            if right and _covered(chain, module, said):
                 good += 1
             elif right and not isinstance(chain.verified.get(module), Gone) and _here(chain, module, of_go_mod=True):
-                open_.append((module, said.why or _("{by} does not have all of it", by=said.by)))
-    if open_:
-        module, why = open_[0]
-        chain.add("XC-SUP-072", "go.sum", Certainty.UNDECIDED, n=str(len(open_)), module=str(module), detail=why)
+                why = said.why or _("{by} does not have all of it", by=said.by)
+                open_["XC-SUP-073" if said.unproven else "XC-SUP-072"].append((module, why))
+    for code, listed in open_.items():
+        if listed:
+            module, why = listed[0]
+            chain.add(code, "go.sum", Certainty.UNDECIDED, n=str(len(listed)), module=str(module), detail=why)
     return good
 
 

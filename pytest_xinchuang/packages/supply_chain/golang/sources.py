@@ -94,6 +94,8 @@ def traits(name: str, data: bytes) -> Iterator[Trait]:
         linked = name.endswith(".syso")
         detail = _("the go command links it into the build") if linked else _("machine code that no source here shows")
         yield Trait("XC-SUP-081", 0, Certainty.NOTE, {"kind": kind, "detail": detail})
+    if found := BIDI.findall(name):
+        yield Trait("XC-SUP-082", 0, Certainty.CERTAIN, {"characters": _names(found)})
     if scripts := mixed_scripts(name):
         yield Trait("XC-SUP-083", 0, Certainty.NOTE, {"name": ascii(name), "scripts": scripts})
     if any(mark in data for mark in _BIDI_BYTES) and is_text(name):
@@ -141,8 +143,11 @@ def _bidi(text: str) -> Iterator[Trait]:
     for number, line in enumerate(text.split("\n"), 1):
         if found := BIDI.findall(line):
             certain = Certainty.CERTAIN if unbalanced(line) else Certainty.NOTE
-            names = ", ".join(f"U+{ord(c):04X}" for c in dict.fromkeys(found))
-            yield Trait("XC-SUP-082", number, certain, {"characters": names})
+            yield Trait("XC-SUP-082", number, certain, {"characters": _names(found)})
+
+
+def _names(characters: list[str]) -> str:
+    return ", ".join(f"U+{ord(c):04X}" for c in dict.fromkeys(characters))
 
 
 def _line_of(text: str, at: int) -> int:

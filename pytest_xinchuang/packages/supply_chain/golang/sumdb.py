@@ -259,6 +259,7 @@ class UrlPlace:
             with urllib.request.urlopen(f"{self.url}/{name}", timeout=_TIMEOUT_S) as answer:
                 data = bytes(answer.read(_LARGEST))
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code in (404, 410):
                 return None
             raise XcError(_("{url} answers {code}", url=self.url, code=error.code)) from error

@@ -15,8 +15,8 @@ from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.golang.chain import Chain
-from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
-from pytest_xinchuang.tools.go import ANSWER_TIMEOUT_S, GoCommand
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, nameable
+from pytest_xinchuang.tools.go import ANSWER_TIMEOUT_S, GoCommand, written_settings
 from pytest_xinchuang.tools.gomod import GoMod, ModuleVersion, read_go_mod
 from pytest_xinchuang.tools.process import last_line
 
@@ -124,11 +124,32 @@ def _read_work(path: Path, go: GoCommand) -> tuple[list[str], bool]:
 
 def check_environment(chain: Chain) -> None:
     """Settings of whoever checks that change what a build of theirs is made from; the check itself heeds none of GOFLAGS."""
+    written = written_settings()
     for name in SETTINGS:
-        value = os.environ.get(name, "")
-        if not value or (name == "GOWORK" and value == "off") or (name == "GOTOOLCHAIN" and value == "local"):
-            continue
-        chain.add("XC-SUP-084", f"${name}", Certainty.NOTE, setting=f"{name}={value}", detail=meaning(name))
+        places = [(f"${name}", os.environ.get(name, ""))]
+        if written is not None:
+            places.append((str(written[0]), written[1].get(name, "")))
+        for place, value in places:
+            if _grave(name, value):
+                setting = f"{name}={value}"
+                chain.add("XC-SUP-084", place, Certainty.NOTE, setting=setting, detail=meaning(name))
+
+
+def _grave(name: str, value: str) -> bool:
+    """Whether a setting lets something else be built than is checked, or nobody vouch for it; the rest is a lab's own."""
+    match name:
+        case "GOFLAGS":
+            return any(
+                word.lstrip("-").partition("=")[0] in _OTHER_FILES or word == "-mod=mod" for word in value.split()
+            )
+        case "GOWORK" | "GOSUMDB":
+            return value.startswith("/") if name == "GOWORK" else value == "off"
+        case "GONOSUMDB" | "GONOSUMCHECK" | "GOINSECURE":
+            return bool(value)
+    return False
+
+
+_OTHER_FILES = ("modfile", "overlay", "toolexec", "insecure")
 
 
 def meaning(name: str) -> Message:
@@ -172,7 +193,7 @@ def check_directives(chain: Chain) -> None:
 
 def check_retractions(chain: Chain) -> None:
     """Versions that are built from and that their authors have retracted, by the newest go.mod that is known."""
-    modules = chain.published
+    modules = [m for m in chain.published if nameable(m)]
 
     def newest(module: ModuleVersion) -> ModuleVersion | None:
         found = chain.proxies.newest(module.path)

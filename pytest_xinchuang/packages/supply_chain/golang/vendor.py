@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.golang.chain import Chain, Verified
 from pytest_xinchuang.packages.supply_chain.golang.gofiles import ModulesTxt, Vendored
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
@@ -167,8 +167,12 @@ class VendorFiles:
         if not isinstance(published, Verified):
             self._unverified.add(owner.real)
             return
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        try:
+            with file.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            self.chain.add("XC-SUP-044", place, Certainty.UNDECIDED, module=module, detail=told(error))
+            return
         wanted = published.files.get(inner)
         if wanted is None:
             self.chain.add("XC-SUP-041", place, module=module, detail=_("the published module has no such file"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,14 @@ CASES: dict[str, tuple[Callable[[Path], object], tuple[str, str, Certainty]]] = 
     "an override": (
         lambda s: put(s, "b.go", 'package product\n\nvar Role = "user\u202e // \u2066admin"\n'),
         ("XC-SUP-082", "b.go:3", CERTAIN),
+    ),
+    "an override in a name": (
+        lambda s: put(s, "a\u202etxt.go", "package product\n"),
+        ("XC-SUP-082", "a\\u202etxt.go", CERTAIN),
+    ),
+    "a name of no characters": (
+        lambda s: (s / os.fsdecode(b"x\xff.syso")).write_bytes(ELF),
+        ("XC-SUP-081", "x\\udcff.syso", NOTE),
     ),
     "an isolate that is left open": (
         lambda s: put(s, "b.sh", "# \u2066 x\n"),
@@ -221,6 +230,25 @@ def test_settings_of_who_checks_are_told_and_do_not_count(
     monkeypatch.setenv("GOWORK", str(subject.parent / "elsewhere/go.work"))
     found = told(check(subject, proxy))
     assert found == {("XC-SUP-084", "$GOFLAGS", NOTE), ("XC-SUP-084", "$GOWORK", NOTE)}
+
+
+def test_settings_that_were_written_are_told(
+    subject: Path, proxy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "goenv"
+    path.write_text("GOFLAGS=-mod=mod\nGOTOOLCHAIN=local\n")
+    monkeypatch.setenv("GOENV", str(path))
+    assert told(check(subject, proxy)) == {("XC-SUP-084", str(path), NOTE)}
+    path.write_text("GOFLAGS=-buildvcs=false -mod=vendor\nGOPROXY=https://proxy.example\nGOWORK=off\n")
+    assert told(check(subject, proxy)) == set()
+
+
+def test_a_line_of_go_sum_that_leads_out_is_asked_of_nobody(subject: Path, proxy: Path) -> None:
+    (proxy.parent / "out/@v").mkdir(parents=True)
+    (proxy.parent / "out/@v/v1.0.0.mod").write_text("module out\n")
+    append(subject / "go.sum", "../out v1.0.0/go.mod h1:" + "A" * 43 + "=\n")
+    (found,) = check(subject, proxy)
+    assert (found.code, found.object) == ("XC-SUP-007", "go.sum:5")
 
 
 # -- what was published
