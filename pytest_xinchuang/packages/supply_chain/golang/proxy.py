@@ -92,6 +92,7 @@ class Proxies:
         # With "direct" a module that no proxy has may still be in a repository of its own.
         self._direct = "direct" in re.split(r"[,|]", settings["GOPROXY"])
         self._private = settings["GONOPROXY"]
+        self._silent: set[str] = set()
 
     @staticmethod
     def _listed(text: str) -> list[str]:
@@ -155,6 +156,8 @@ class Proxies:
         for directory in [Path(p) for p in self._own if "://" not in p] or ([] if self._own else [self._downloads]):
             known |= {file.stem for file in (directory / relative).glob("*.mod")}
         for url in [p for p in self.places if "://" in p and (self._own or not covered(self._private, path))]:
+            if url in self._silent:
+                continue  # nothing depends on it that is worth a second wait
             got = self._get(url, f"{relative}/list", fresh=True)
             if isinstance(got, Path):
                 known |= set(got.read_text(encoding="utf-8", errors="replace").split())
@@ -181,6 +184,7 @@ class Proxies:
             error.close()
             return Gone(_("{url} answers {code}", url=url, code=error.code), error.code in (404, 410))
         except (OSError, ValueError) as error:
+            self._silent.add(base)
             return Gone(_("{url}: {why}", url=url, why=told(error)), False)
         if len(data) > LARGEST:
             return Gone(_("{url} has more than {most} MiB", url=url, most=LARGEST >> 20), False)

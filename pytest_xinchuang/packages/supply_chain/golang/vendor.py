@@ -135,7 +135,10 @@ class VendorFiles:
             owner = next((v for v in modules if name.startswith(v.module.path + "/")), None)
             directory = name.rpartition("/")[0]
             foreign = owner is not None and directory not in packages and name.endswith(".go")
-            if owner is None or (foreign and not _below(directory, packages)):
+            if file.is_symlink() and (file.is_dir() or owner is None):
+                detail = _("it is a link, and what it leads to is not of the module")
+                self.chain.add("XC-SUP-041", f"vendor/{name}", module=str(owner.real) if owner else "-", detail=detail)
+            elif owner is None or (foreign and not _below(directory, packages)):
                 extra.add(directory)
             elif file.is_symlink() or not file.is_file():
                 detail = _("it is no regular file")

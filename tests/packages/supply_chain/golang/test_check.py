@@ -76,6 +76,15 @@ def link(subject: Path) -> None:
     path.symlink_to("/etc/hostname")
 
 
+def link_away(subject: Path, name: str) -> None:
+    """What is there is moved, edited, and linked to."""
+    away = subject.parent / "away"
+    (subject / name).rename(away)
+    (subject / name).symlink_to(away)
+    for path in away.rglob("lib.go"):
+        path.write_bytes(path.read_bytes().replace(b"used", b"useD"))
+
+
 ZERO = "h1:" + "A" * 43 + "="
 TAMPERINGS: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
     "one byte of a vendored file": (one_byte, {"XC-SUP-040": "vendor/example.org/lib/lib.go"}),
@@ -91,6 +100,14 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
         {"XC-SUP-041": "vendor/example.org/lib/data/x.bin"},
     ),
     "a vendored file that became a link": (link, {"XC-SUP-041": "vendor/example.org/base/base.go"}),
+    "a vendored package that became a link": (
+        lambda s: link_away(s, "vendor/example.org/lib"),
+        {"XC-SUP-041": "vendor/example.org/lib"},
+    ),
+    "all of a host that became a link": (
+        lambda s: link_away(s, "vendor/example.org"),
+        {"XC-SUP-041": "vendor/example.org"},
+    ),
     "an extra vendored directory": (extra_directory, {"XC-SUP-042": "vendor/example.org/lib2"}),
     "a vendored file for another architecture goes": (
         lambda s: (s / "vendor/example.org/lib/lib_arm64.go").unlink(),

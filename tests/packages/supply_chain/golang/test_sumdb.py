@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -311,6 +312,14 @@ def test_a_database_that_is_switched_off_vouches_for_nothing(
     proxies = Proxies(Cache(), [str(proxy)])
     (found,) = SupplyChain(subject, proxies, Options(vouching=vouching(proxies))).run()
     assert found.code == "XC-SUP-072" and "off" in found.params["detail"]
+
+
+def test_without_what_verifies_signatures_nothing_is_vouched_for(
+    subject: Path, proxy: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    (found,) = check(subject, proxy, database)
+    assert found.code == "XC-SUP-072" and "cryptography" in found.params["detail"]
 
 
 def test_words_of_the_command(
