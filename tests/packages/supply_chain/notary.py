@@ -20,6 +20,14 @@ PADDING = 300
 """Records of others in front: more than one tile of 256 holds."""
 
 
+LATEST = (
+    b"go.sum database tree\n72525630\nlCeWXl//f2IAQIyqY7xCLe3ExAMUBjN57RXnyKOhjr0=\n\n"
+    b"\xe2\x80\x94 sum.golang.org "
+    b"Az3grrPcY4sCw2jcC2FKd0xANejIToEqtTYNak0SAO1iN05rpUvxHXsZG7dHqMyImg74tVfBxOUEBrO0/1SCFLcGLg8=\n"
+)
+"""A head that sum.golang.org signed."""
+
+
 class Notary:
     """Signs a tree of records, as a checksum database does."""
 

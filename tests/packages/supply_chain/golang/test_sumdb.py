@@ -34,18 +34,11 @@ from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key,
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion
-from tests.packages.supply_chain.notary import NAME, PADDING, Notary, merkle
+from tests.packages.supply_chain.notary import LATEST, NAME, PADDING, Notary, merkle
 from tests.packages.supply_chain.published import LIB, publish
 
 NOTARY, OTHER = Notary(), Notary()
 BASE = ModuleVersion("example.org/base", "v1.0.0")
-
-LATEST = (
-    b"go.sum database tree\n72525630\nlCeWXl//f2IAQIyqY7xCLe3ExAMUBjN57RXnyKOhjr0=\n\n"
-    b"\xe2\x80\x94 sum.golang.org "
-    b"Az3grrPcY4sCw2jcC2FKd0xANejIToEqtTYNak0SAO1iN05rpUvxHXsZG7dHqMyImg74tVfBxOUEBrO0/1SCFLcGLg8=\n"
-)
-"""A head that sum.golang.org signed."""
 
 
 @pytest.fixture
