@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-BENCHES = ("overhead", "execs", "first", "idle", "inspect", "sm", "api", "system", "provision", "advise")
+BENCHES = ("overhead", "execs", "first", "idle", "inspect", "sm", "api", "system", "provision", "advise", "chain")
 
 
 def main() -> int:

@@ -51,3 +51,13 @@ def test_the_mirror_is_signed_and_whole(xc_check):
 @pytest.mark.xc_requirement("XC-CHAIN-032")
 def test_a_bill_of_materials_is_delivered(xc_check):
     xc_check.decide()
+
+
+@pytest.mark.xc_requirement("XC-CHAIN-040")
+def test_published_modules_keep_the_rules(xc_check):
+    xc_check.decide()
+
+
+@pytest.mark.xc_requirement("XC-CHAIN-041")
+def test_sources_read_as_they_are_compiled(xc_check):
+    xc_check.decide()

@@ -366,6 +366,16 @@ def _written() -> Path | None:
     return Path(base, "go", "env") if base.startswith("/") else None
 
 
+def written_settings() -> tuple[Path, dict[str, str]] | None:
+    """The file of ``go env -w``, and what is set there; None: there is none."""
+    path = _written()
+    if path is None or not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return path, {name.strip(): value.strip() for name, _equals, value in pairs}
+
+
 @functools.cache
 def _settings(
     program: str, _stamp: tuple[int, int], told: frozenset[tuple[str, str]], _file: tuple[int, int], runner: Runner

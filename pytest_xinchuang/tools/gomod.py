@@ -121,6 +121,9 @@ class GoMod:
     Attributes:
         go: the go directive, "" where there is none.
         replaces: what stands instead of a module (a version of "" is for every one).
+        toolchain: the tool chain that is asked for, "" where there is none.
+        others: the directives besides: exclude, godebug, ignore, tool -> what each of their lines names.
+        retracts: the first and the last version of each range that is retracted, with the reason.
     """
 
     path: str
@@ -128,6 +131,17 @@ class GoMod:
     requires: tuple[RequireLine, ...]
     replaces: Mapping[ModuleVersion, ModuleVersion]
     lines: Mapping[str, int] = field(default_factory=dict)
+    toolchain: str = ""
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    retracts: tuple[tuple[str, str, str], ...] = ()
+
+    def retracted(self, version: str) -> str | None:
+        """The reason for which a version is retracted, which may be ""; None: it is not."""
+        mine = ModuleVersion(self.path, version).key
+        for low, high, why in self.retracts:
+            if ModuleVersion("", low).key <= mine <= ModuleVersion("", high).key:
+                return why
+        return None
 
     def replacement(self, module: ModuleVersion) -> ModuleVersion | None:
         return self.replaces.get(module) or self.replaces.get(ModuleVersion(module.path, ""))
@@ -208,7 +222,15 @@ def read_go_mod(path: Path, go: GoCommand | None = None) -> GoMod:
     for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         for word in text.split():
             numbered.setdefault(word, number)
-    return GoMod(data.Module.Path if data.Module else "", data.Go, requires, replaces, numbered)
+    others = {
+        "exclude": tuple(str(e.module) for e in data.Exclude or ()),
+        "godebug": tuple(f"{d.Key}={d.Value}" for d in data.GoDebug or ()),
+        "ignore": tuple(i.Path for i in data.Ignore or ()),
+        "tool": tuple(i.Path for i in data.Tool or ()),
+    }
+    retracts = tuple((r.Low, r.High, r.Rationale) for r in data.Retract or ())
+    name = data.Module.Path if data.Module else ""
+    return GoMod(name, data.Go, requires, replaces, numbered, data.Toolchain, others, retracts)
 
 
 class _SaidModule(BaseModel):
@@ -226,6 +248,21 @@ class _SaidReplacement(BaseModel):
     New: _SaidModule
 
 
+class _SaidPath(BaseModel):
+    Path: str
+
+
+class _SaidSetting(BaseModel):
+    Key: str
+    Value: str
+
+
+class _SaidRetraction(BaseModel):
+    Low: str
+    High: str
+    Rationale: str = ""
+
+
 class _Said(BaseModel):
     """What ``go mod edit -json`` prints (``go help mod edit``), as far as it is read."""
 
@@ -233,3 +270,9 @@ class _Said(BaseModel):
     Go: str = ""
     Require: tuple[_SaidModule, ...] | None = None
     Replace: tuple[_SaidReplacement, ...] | None = None
+    Toolchain: str = ""
+    GoDebug: tuple[_SaidSetting, ...] | None = None
+    Exclude: tuple[_SaidModule, ...] | None = None
+    Retract: tuple[_SaidRetraction, ...] | None = None
+    Tool: tuple[_SaidPath, ...] | None = None
+    Ignore: tuple[_SaidPath, ...] | None = None

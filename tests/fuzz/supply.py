@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,22 +98,37 @@ def read_go_files(case: Case, place: Path) -> None:
     """go.sum, modules.txt, what the go command says of a go.mod, and go.mod and sources as the manifest's reader sees them."""
     from pytest_xinchuang.core import inputs
     from pytest_xinchuang.packages.supply_chain.golang.gofiles import read_go_sum, read_modules_txt
+    from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip
+    from pytest_xinchuang.packages.supply_chain.golang.modzip import zip_faults
+    from pytest_xinchuang.packages.supply_chain.golang.sources import traits
     from pytest_xinchuang.toolchain.tree import Tree
     from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
 
     path = put(case, place)
+    if case.name in ("a.go", "a.c"):
+        print(list(traits(case.name, case.data)))
+    if case.name in ("record", "note", "key"):
+        _read_database(case)
+        return
+    if case.name == "module.zip":
+        try:
+            say(*(why for _entry, why in zip_faults(ModuleVersion("a.b/c", "v1.0.0"), path)))
+        except zipfile.BadZipFile:
+            raise XcError(verbatim("no zip")) from None
+        print(digests_of_zip(path))
+        return
     if case.name == "go.sum":
         lines, bad = read_go_sum(path)
         say(*(why for _n, why in bad))
         modules = [line.module for line in lines]
     elif case.name == "modules.txt":
-        modules = [one for vendored in read_modules_txt(path) for one in (vendored.module, vendored.real)]
+        modules = [one for vendored in read_modules_txt(path).modules for one in (vendored.module, vendored.real)]
     elif case.name == "edit.json":
         (place / "go.mod").write_text("module m\n")
         found = read_go_mod(place / "go.mod", _Answers(case.data))  # type: ignore[arg-type]
         go_key(found.go)
         modules = [require.module for require in found.requires]
-        print([found.replacement(module) for module in modules], found.path)
+        print([(found.replacement(module), found.retracted(module.version)) for module in modules], found.path)
     else:
         sources = [path] if case.name != "go.mod" else []
         print(inputs.included(sources, [place], place), inputs.go_directories(place), Tree.of_go(place, place).files)
@@ -127,6 +144,23 @@ def read_go_files(case: Case, place: Path) -> None:
         )
 
 
+def _read_database(case: Case) -> None:
+    from pytest_xinchuang.packages.supply_chain.golang.sumdb import (
+        KEY_OF_GO,
+        Verifier,
+        read_record,
+        setting,
+        signed_tree,
+    )
+
+    if case.name == "key":
+        print(setting(case.data.decode("utf-8", "replace")))
+    elif case.name == "note":
+        print(signed_tree(case.data, Verifier.parse(KEY_OF_GO)))
+    else:
+        print(read_record(case.data))
+
+
 class _Answers:
     """A go command that says what the mutant says."""
 
@@ -139,7 +173,18 @@ class _Answers:
         return self
 
 
+def _zip() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("go.mod", "a/b.go", "LICENSE"):
+            archive.writestr(zipfile.ZipInfo(f"a.b/c@v1.0.0/{name}"), "module a.b/c\n" * 9)
+    return data.getvalue()
+
+
 def go_seeds() -> list[Case]:
+    from pytest_xinchuang.packages.supply_chain.golang.sumdb import KEY_OF_GO
+    from tests.packages.supply_chain.notary import LATEST
+
     digest = "h1:" + "A" * 43 + "="
     edit = {
         "Module": {"Path": "example.org/m"}, "Go": "1.22.3", "Require": [{"Path": "golang.org/x/net", "Version": "v0.1.0-pre.1+incompatible", "Indirect": True}],
@@ -158,6 +203,10 @@ def go_seeds() -> list[Case]:
             b"# golang.org/x/net v0.1.0 => ./net\n## explicit; go 1.17\ngolang.org/x/net/html\n# a.b/c/v2 v2.0.0+incompatible\na.b/c/v2\n",
         ),
         Case("edit.json", json.dumps(edit).encode()),
+        Case("record", b"300\na.b/c v1.0.0 h1:x\na.b/c v1.0.0/go.mod h1:y\n\n" + LATEST),
+        Case("note", LATEST),
+        Case("key", KEY_OF_GO.encode()),
+        Case("module.zip", _zip()),
         Case("go.mod", mod.encode()),
         Case("a.go", code.encode()),
         Case("a.c", plain.encode()),

@@ -53,6 +53,23 @@ def _fill_check(parser: XcParser) -> None:
         metavar="ECOSYSTEM=DIR|URL",
         help=_("take what an ecosystem published from there"),
     )
+    parser.add_argument(
+        "--sumdb",
+        action="append",
+        default=[],
+        metavar="DIR|URL",
+        help=_("records of Go's checksum database, which vouch for published modules"),
+    )
+    parser.add_argument(
+        "--sumdb-key", default="", metavar="KEY", help=_("the key of a checksum database of one's own (NAME+HASH+KEY)")
+    )
+    parser.add_argument(
+        "--mirror-key",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=_("a public key (PEM); the list of a --proxy that it signed vouches, too"),
+    )
     add_offline(parser)
     parser.add_argument("--allow-list", metavar="FILE", help=_("YAML, xc-allow-list/1"))
     parser.add_argument("--advisories", metavar="PATH", help=_("OSV JSON: a file or a directory"))
@@ -166,15 +183,25 @@ def _go(
     context: Context, directory: Path, cache: Cache, lists: Lists, findings: list[Finding], counts: dict[str, int]
 ) -> SupplyChain:
     """Check a Go module; what is found and counted is added."""
-    from pytest_xinchuang.packages.supply_chain.golang.check import LEAST_GO, Options, SupplyChain
+    from pytest_xinchuang.packages.supply_chain.golang.chain import LEAST_GO, Options
+    from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
     from pytest_xinchuang.packages.supply_chain.golang.lints import Allowances, lint
     from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
+    from pytest_xinchuang.packages.supply_chain.golang.vouching import vouching
 
     options = context.options
+    proxies = Proxies(cache, options.proxy, offline=options.offline)
     chain = SupplyChain(
         directory,
-        Proxies(cache, options.proxy, offline=options.offline),
+        proxies,
         Options(
+            vouching=vouching(
+                proxies,
+                places=options.sumdb,
+                key=options.sumdb_key,
+                mirrors=options.proxy,
+                trusted=_public_keys(options.mirror_key),
+            ),
             allow_list=lists.allow_list,
             advisories=lists.advisories,
             least_go=options.least_go or LEAST_GO,
@@ -187,6 +214,7 @@ def _go(
     counts["modules"] = len(chain.published)
     counts["go.sum lines verified"] = chain.checked_lines
     counts["vendored files verified"] = chain.checked_files
+    counts["modules vouched for"] = chain.vouched
     return chain
 
 
@@ -208,6 +236,12 @@ def _image(context: Context) -> int:
     return _tell(context, options.image, findings, {"packages": sum(p.kind != "generic" for p in inside.parts)})
 
 
+def _public_keys(names: list[str]) -> list[Any]:
+    from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
+
+    return [public_key(Path(name).read_text(encoding="utf-8", errors="replace")) for name in names]
+
+
 def _directory(name: str) -> Path:
     directory = Path(name)
     if not directory.is_dir():
@@ -217,10 +251,9 @@ def _directory(name: str) -> Path:
 
 def _verify(context: Context) -> int:
     from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
-    from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
 
     options = context.options
-    trusted = [public_key(Path(name).read_text(encoding="utf-8", errors="replace")) for name in options.key]
+    trusted = _public_keys(options.key)
     findings, good = check_mirror(options.mirror, trusted, Path(options.manifest) if options.manifest else None)
     return _tell(context, options.mirror, findings, {"files verified": good})
 

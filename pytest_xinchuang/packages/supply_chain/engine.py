@@ -17,29 +17,38 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
-from pytest_xinchuang.packages.supply_chain.golang.check import Options, SupplyChain, Verified
+from pytest_xinchuang.packages.supply_chain.golang.chain import Options, Verified
+from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies, escape, on_loopback
+from pytest_xinchuang.packages.supply_chain.golang.vouching import vouching
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
 from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.tools.gomod import ModuleVersion
 from pytest_xinchuang.tools.process import Runner
 
 READABLE, AGREE, HASHES, VENDOR = "XC-CHAIN-001", "XC-CHAIN-010", "XC-CHAIN-020", "XC-CHAIN-021"
 REPLACES, RELEASED, ALLOWED = "XC-CHAIN-022", "XC-CHAIN-023", "XC-CHAIN-024"
 FROZEN, MIRROR, SBOM = "XC-CHAIN-030", "XC-CHAIN-031", "XC-CHAIN-032"
+RULES, LEGIBLE = "XC-CHAIN-040", "XC-CHAIN-041"
+
+UNVOUCHED = ("XC-SUP-071", "XC-SUP-072", "XC-SUP-073")
+"""What says that the files which others are compared with need not be those that were published."""
 
 CODES = {
     READABLE: ("XC-SUP-001", "XC-SUP-002", "XC-SUP-009"),
     AGREE: ("XC-SUP-003", "XC-SUP-004", "XC-SUP-006", "XC-SUP-007", "XC-SUP-010"),
-    HASHES: ("XC-SUP-005", "XC-SUP-008"),
-    VENDOR: ("XC-SUP-040", "XC-SUP-041", "XC-SUP-042", "XC-SUP-043", "XC-SUP-044"),
+    HASHES: ("XC-SUP-005", "XC-SUP-008", *UNVOUCHED),
+    VENDOR: ("XC-SUP-040", "XC-SUP-041", "XC-SUP-042", "XC-SUP-043", "XC-SUP-044", *UNVOUCHED[1:]),
     REPLACES: ("XC-SUP-020", "XC-SUP-021", "XC-SUP-022", "XC-SUP-023"),
     RELEASED: ("XC-SUP-012", "XC-SUP-014", "XC-SUP-015"),
     ALLOWED: ("XC-SUP-030", "XC-SUP-031", "XC-SUP-032"),
     FROZEN: ("XC-SUP-033",),
+    RULES: ("XC-SUP-070", "XC-SUP-074"),
+    LEGIBLE: ("XC-SUP-082", "XC-SUP-083"),
 }
 """The findings that decide each requirement of a module whose go.mod is read."""
 
@@ -51,12 +60,16 @@ class Trust:
     Attributes:
         proxies: where published modules come from; none: the module cache and GOPROXY.
         mirror_key: the public key that a mirror has to be signed with.
+        sumdb: where records of the checksum database are; none: the module cache, the proxies, the database itself.
+        sumdb_key: the key of a database of one's own, as GOSUMDB has it.
     """
 
     proxies: tuple[str, ...] = ()
     allow_list: Path | None = None
     advisories: Path | None = None
     mirror_key: Path | None = None
+    sumdb: tuple[str, ...] = ()
+    sumdb_key: str = ""
 
 
 class SupplyChainEngine:
@@ -105,12 +118,19 @@ class SupplyChainEngine:
         section = self.section
         assert section is not None
         trust = self.trust
+        proxies = Proxies(self.cache, trust.proxies, offline=self.offline, runner=self.runner)
+        mirrors = [*trust.proxies, *([self._place(section.mirror)] if section.mirror else [])]
         options = Options(
+            vouching=vouching(proxies, places=trust.sumdb, key=trust.sumdb_key, mirrors=mirrors, trusted=self._trusted),
             allow_list=load_allow_list(trust.allow_list) if trust.allow_list else None,
             advisories=Advisories(trust.advisories) if trust.advisories else None,
         )
-        proxies = Proxies(self.cache, trust.proxies, offline=self.offline, runner=self.runner)
         return SupplyChain(self.subject.path(section.path), proxies, options)
+
+    @cached_property
+    def _trusted(self) -> list[Point]:
+        key = self.trust.mirror_key
+        return [public_key(key.read_text(encoding="utf-8", errors="replace"))] if key else []
 
     @cached_property
     def _findings(self) -> list[Finding]:
@@ -154,6 +174,7 @@ class SupplyChainEngine:
             "published by": list(self.trust.proxies) or _("the module cache and GOPROXY"),
             "go.sum lines": chain.checked_lines,
             "vendored files": chain.checked_files,
+            "modules vouched for": chain.vouched,
             "modules": {str(m): v.h1 for m, v in chain.verified.items() if isinstance(v, Verified)},
             "findings": [{"code": f.code, "object": f.object, "certainty": f.certainty.value} for f in listed[:50]],
         }
@@ -180,11 +201,10 @@ class SupplyChainEngine:
         place = self._place(section.mirror)
         if self.offline and "://" in place and not on_loopback(place):
             return Found(undecided=_("{url} was not asked: nothing may be fetched", url=section.mirror))
-        key = public_key(self.trust.mirror_key.read_text(encoding="utf-8", errors="replace"))
         self._findings  # noqa: B018 - what it is built from is read by it
         if self._chain.refused:
             return self._refused(MIRROR)
-        findings, good = check_mirror(place, [key], runner=self.runner)
+        findings, good = check_mirror(place, self._trusted, runner=self.runner)
         found = Found(evidence=[{"kind": "mirror", "place": section.mirror, "files": good}])
         found.wrong += [self._coded(f) for f in findings]
         lacking = [m for m in self._chain.published if not self._mirrored(section.mirror, m)]

@@ -6,10 +6,12 @@ import base64
 import datetime
 import hashlib
 import json
+import tempfile
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,9 +24,12 @@ from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.core.validation import mistake
-from pytest_xinchuang.messages import Message, _, joined, system_error, told
+from pytest_xinchuang.messages import Message, _, joined, system_error, told, verbatim
+from pytest_xinchuang.packages.supply_chain.golang.modzip import zip_faults
+from pytest_xinchuang.packages.supply_chain.golang.proxy import unescape
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key, public_pem, sign, sm3, verifies
 from pytest_xinchuang.sm.curve import Point
+from pytest_xinchuang.tools.gomod import ModuleVersion
 from pytest_xinchuang.tools.process import Runner
 
 MANIFEST, SIGNATURE = "xc-mirror.json", "xc-mirror.json.sig"
@@ -80,12 +85,46 @@ def files_of(root: Path) -> Iterator[str]:
             yield name
 
 
+def links_of(root: Path) -> Iterator[str]:
+    """Symbolic links: where they lead to is not signed, and whoever serves the directory may follow them."""
+    yield from (path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_symlink())
+
+
+def _module_of(name: str) -> ModuleVersion | None:
+    """The module whose zip a file of a mirror is; None: it is another file."""
+    path, found, file = name.rpartition("/@v/")
+    return (
+        ModuleVersion(unescape(path), unescape(file.removesuffix(".zip"))) if found and file.endswith(".zip") else None
+    )
+
+
+def _zip_fault(name: str, path: Path) -> Message | None:
+    """The first rule that a module zip of a mirror breaks."""
+    module = _module_of(name)
+    try:
+        first = next(zip_faults(module, path), None) if module else None
+    except (OSError, zipfile.BadZipFile) as error:
+        return _("not a module zip: {why}", why=told(error))
+    return _("{entry}: {why}", entry=verbatim(ascii(first[0])), why=first[1]) if first else None
+
+
 def write_manifest(root: Path, d: int | None = None) -> Manifest:
     """Describe a mirror, and sign the description where a private key is given.
 
     Raises:
-        XcError: there is nothing in it.
+        XcError: there is nothing in it, or something that the go command refuses, or a link.
     """
+    if link := next(links_of(root), None):
+        raise XcError(
+            _("{file} is a symbolic link, and what it leads to is not signed", file=verbatim(str(root / link))),
+            mend=_("put the file itself there, and sign again"),
+        )
+    for name in files_of(root):
+        if fault := _zip_fault(name, root / name):
+            raise XcError(
+                _("{file}: the go command refuses it: {why}", file=verbatim(str(root / name)), why=fault),
+                mend=_("get the zip again from where it is published, and sign again"),
+            )
     manifest = Manifest(files=tuple(_describe(name, (root / name).read_bytes()) for name in files_of(root)))
     if not manifest.files:
         raise XcError(
@@ -132,9 +171,55 @@ class _Place:
         except OSError as error:
             raise HostFault(_("{url}: {why}", url=self.url + name, why=told(error))) from error
 
+    def zip_fault(self, name: str, content: bytes) -> Message | None:
+        """The first rule of module zips that a file breaks."""
+        if not self.url:
+            return _zip_fault(name, Path(self.place) / name)
+        if _module_of(name) is None:
+            return None
+        with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+            file.write(content)
+            file.flush()
+            return _zip_fault(name, Path(file.name))
+
+    def links(self) -> Iterator[str]:
+        """Its symbolic links, where it is a directory."""
+        return iter(()) if self.url else links_of(Path(self.place))
+
     def names(self) -> set[str] | None:
         """All files; None where they cannot be listed."""
         return None if self.url else set(files_of(Path(self.place)))
+
+
+def _manifest(data: bytes) -> Manifest:
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise XcError(
+            _(
+                "{file}: {where}: {why}",
+                file=MANIFEST,
+                where=".".join(map(str, first["loc"])),
+                why=mistake(first),
+            )
+        ) from None
+
+
+def signed_manifest(place: str, trusted: list[Point], runner: Runner | None = None) -> Manifest | Message:
+    """The manifest of a mirror that a trusted key signed, or why there is none.
+
+    Raises:
+        HostFault: the mirror does not answer.
+        XcError: the manifest is malformed.
+    """
+    mirror = _Place(place, runner or Runner())
+    data = mirror.read(MANIFEST)
+    if data is None:
+        return _("{place} has no signed list ({file})", place=verbatim(place), file=MANIFEST)
+    if fault := _signature_fault(mirror.read(SIGNATURE), data, trusted):
+        return _("the list of {place}: {why}", place=verbatim(place), why=fault[1])
+    return _manifest(data)
 
 
 def check_mirror(
@@ -166,18 +251,7 @@ def check_mirror(
         return findings, 0
     if why := _signature_fault(source.read(SIGNATURE), data, trusted):
         add(why[0], SIGNATURE, detail=why[1])
-    try:
-        manifest = Manifest.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise XcError(
-            _(
-                "{file}: {where}: {why}",
-                file=MANIFEST,
-                where=".".join(map(str, first["loc"])),
-                why=mistake(first),
-            )
-        ) from None
+    manifest = _manifest(data)
     good = 0
     for file in manifest.files:
         content = mirror.read(file.path)
@@ -188,8 +262,12 @@ def check_mirror(
         wrong = [name for name in ("sha256", "sm3") if getattr(seen, name) != getattr(file, name)]
         if wrong or seen.size != file.size:
             add("XC-SUP-053", file.path, found=seen.sha256, wanted=file.sha256, which=_differs(wrong))
+        elif fault := mirror.zip_fault(file.path, content):
+            add("XC-SUP-070", file.path, detail=fault)
         else:
             good += 1
+    for name in mirror.links():
+        add("XC-SUP-087", name)
     known = {file.path for file in manifest.files}
     for name in sorted((mirror.names() or set()) - known):
         add("XC-SUP-055", name)

@@ -22,7 +22,7 @@ class SupplyChainPackage(Package):
     """What a product is built from."""
 
     name = "supply_chain"
-    modules = ("cyclonedx",)
+    modules = ("cyclonedx", "cryptography")
     order = 40
     checks = resources.conformance_dir() / "supply_chain"
     requirements = checks / "requirements.yaml"
@@ -50,13 +50,21 @@ class SupplyChainPackage(Package):
         PackageOption(
             "--xc-mirror-key", "FILE", N_("the SM2 public key (PEM) that a product's mirror has to be signed with")
         ),
+        PackageOption(
+            "--xc-sumdb",
+            "DIR|URL[,...]",
+            N_("where records of Go's checksum database are, which vouch for published modules"),
+        ),
+        PackageOption("--xc-sumdb-key", "KEY", N_("the key of a checksum database of one's own (NAME+HASH+KEY)")),
     )
 
     def __init__(self) -> None:
         self._engines: WeakKeyDictionary[Subject, Engine] = WeakKeyDictionary()
 
     def check(self, run: RunContext) -> None:
-        self._trust(run)
+        from pytest_xinchuang.packages.supply_chain.golang.sumdb import setting
+
+        setting(self._trust(run).sumdb_key)
 
     @staticmethod
     def _trust(run: RunContext) -> Trust:
@@ -67,6 +75,8 @@ class SupplyChainPackage(Package):
             allow_list=run.option_path("xc_allow_list"),
             advisories=run.option_path("xc_advisories"),
             mirror_key=run.option_path("xc_mirror_key"),
+            sumdb=tuple(p for p in (run.option("xc_sumdb") or "").split(",") if p),
+            sumdb_key=run.option("xc_sumdb_key") or "",
         )
 
     def engine(self, run: RunContext, platform: Platform) -> Engine:  # noqa: ARG002 - a chain is the same on all

@@ -20,6 +20,7 @@ LOOKED_AT: Mapping[str, Callable[[int], Message]] = {
     "packages": lambda n: n_("{n} package", "{n} packages", n),
     "packages verified": lambda n: n_("{n} package verified", "{n} packages verified", n),
     "installed files compared": lambda n: n_("{n} installed file compared", "{n} installed files compared", n),
+    "modules vouched for": lambda n: n_("{n} module vouched for", "{n} modules vouched for", n),
     "files verified": lambda n: n_("{n} file verified", "{n} files verified", n),
 }
 """What was counted, for people; JSON has the keys."""

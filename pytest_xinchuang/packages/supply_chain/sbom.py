@@ -16,7 +16,8 @@ from typing import Any
 from pytest_xinchuang import __version__
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.packages.supply_chain.check import PackageCheck, Seen
-from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain, Verified
+from pytest_xinchuang.packages.supply_chain.golang.chain import Verified
+from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.licences import expression
 from pytest_xinchuang.packages.supply_chain.locked import LENGTHS, Locked, Origin
 from pytest_xinchuang.packages.supply_chain.registries import Published

@@ -15,6 +15,7 @@ from pytest_xinchuang.packages.supply_chain.mirror import SIGNATURE, write_manif
 from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
 from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key
 from pytest_xinchuang.provision.cache import Cache
+from tests.packages.supply_chain.notary import lines_of
 from tests.packages.supply_chain.published import LIB, go, publish, world
 
 KEY, PUBLIC = new_key()
@@ -190,6 +191,14 @@ def _line(subject: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
 
 
+def _another_go_mod(subject: Path) -> None:
+    """A go.mod beside the zip that is not the one in it; go.sum follows, and the mirror is signed again."""
+    mirror = subject / "mirror"
+    change(mirror / "example.org/base/@v/v1.0.0.mod", "go 1.22", "go 1.22 // more")
+    (subject / "sdk/go.sum").write_text("".join(text for _name, text in lines_of(mirror)))
+    write_manifest(mirror, private_key(KEY))
+
+
 MUTANTS: dict[str, Callable[[Path], object]] = {
     "does_not_build_on_the_architecture": lambda s: (s / "sdk/page_arm64.go").write_text(
         'package product\n\nconst page int = "64K"\n'
@@ -238,4 +247,6 @@ MUTANTS: dict[str, Callable[[Path], object]] = {
     "mirror_lacks_a_module": _lacking_mirror,
     "no_sbom": lambda s: manifest(s, "supply_chain", sbom=""),
     "sbom_of_another_build": _sbom,
+    "go_mod_that_is_not_in_the_zip": _another_go_mod,
+    "a_line_that_reads_otherwise": lambda s: change(s / "sdk/sdk.go", "// Stop ends it.", "// Stop ends \u202e it."),
 }

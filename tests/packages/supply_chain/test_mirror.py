@@ -67,7 +67,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "a signature that is garbage": (lambda m: (m / SIGNATURE).write_text("{}"), {"XC-SUP-051"}),
     "a link in the place of a file": (
         lambda m: ((m / ZIP).rename(m.parent / "moved.zip"), (m / ZIP).symlink_to(m.parent / "moved.zip")),
-        {"XC-SUP-054"},
+        {"XC-SUP-054", "XC-SUP-087"},
     ),
 }
 

@@ -39,5 +39,5 @@ def test_it_validates(subject: Path, proxy: Path, tmp_path: Path) -> None:
     from cyclonedx.validation.json import JsonStrictValidator
 
     bom = tmp_path / "bom.json"
-    assert main(["supply-chain", "check", str(subject), "--proxy", str(proxy), "--offline", "--sbom", str(bom)]) == 0
+    assert main(["supply-chain", "check", str(subject), "--proxy", str(proxy), "--offline", "--sbom", str(bom)]) == 3
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bom.read_text()) is None

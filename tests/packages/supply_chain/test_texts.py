@@ -11,7 +11,8 @@ import pytest
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.finding import Finding, load_findings
-from pytest_xinchuang.packages.supply_chain.golang.check import Options, SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.chain import Options
+from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.golang.gofiles import read_go_sum, read_modules_txt
 from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip
 from pytest_xinchuang.packages.supply_chain.golang.lints import lint

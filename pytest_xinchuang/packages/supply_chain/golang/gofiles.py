@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import Message, _, n_, verbatim
+from pytest_xinchuang.packages.supply_chain.golang.modzip import path_fault
 from pytest_xinchuang.tools.gomod import ModuleVersion
 
 
@@ -61,12 +62,31 @@ class Vendored:
 
     Attributes:
         real: where its files come from, after replacement.
+        line: its number.
+        go: the language version that its packages are compiled in; "" where none is written.
+        unknown: what else stands behind ``##``.
+        nowhere: whether it is the line of a replace alone, which stands at the end without packages.
     """
 
     module: ModuleVersion
     real: ModuleVersion
+    line: int = 0
     explicit: bool = False
+    go: str = ""
+    unknown: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
+
+    @property
+    def nowhere(self) -> bool:
+        return self.real != self.module and not (self.packages or self.explicit or self.go)
+
+
+@dataclass(frozen=True)
+class ModulesTxt:
+    """vendor/modules.txt: its modules in order, and whether a workspace was vendored."""
+
+    modules: tuple[Vendored, ...]
+    workspace: bool = False
 
 
 class BadModulesTxt(XcError):
@@ -82,30 +102,50 @@ class BadModulesTxt(XcError):
         self.number, self.why = number, why
 
 
-def read_modules_txt(path: Path) -> list[Vendored]:
-    """The modules in order (cmd/go, vendor/modules.txt).
+def read_modules_txt(path: Path) -> ModulesTxt:
+    """The modules in order, with every annotation (cmd/go/internal/modload, readVendorList; modcmd, runVendor).
 
     Raises:
         BadModulesTxt: a line is of no kind that the go command writes.
     """
     found: list[Vendored] = []
+    workspace = False
     for number, line in _lines(path):
         if line.startswith("## "):
-            if found and "explicit" in line[3:].split("; "):
-                found[-1].explicit = True
+            if not found:
+                if line.strip() != "## workspace":
+                    raise BadModulesTxt(path, number, _("not the beginning of a module: {line}", line=_quoted(line)))
+                workspace = True
+                continue
+            for entry in map(str.strip, line[3:].split(";")):
+                if entry == "explicit":
+                    found[-1].explicit = True
+                elif entry.startswith("go "):
+                    found[-1].go = entry[3:]
+                else:
+                    found[-1].unknown.append(entry)
         elif line.startswith("# "):
             left, _arrow, right = line[2:].partition(" => ")
             words, to = left.split(), right.split()
-            if not words or (len(words) == 1 and not to):
-                raise BadModulesTxt(path, number, _("not a module: {line}", line=verbatim(repr(line))))
+            if not words or (len(words) == 1 and not to) or len(words) > 2 or len(to) > 2:
+                raise BadModulesTxt(path, number, _("not a module: {line}", line=_quoted(line)))
             module = ModuleVersion(words[0], words[1] if len(words) > 1 else "")
             real = ModuleVersion(to[0], to[1] if len(to) > 1 else "") if to else module
-            found.append(Vendored(module, real))
-        elif found:
-            found[-1].packages.append(line.strip())
+            found.append(Vendored(module, real, number))
+        elif not found:
+            raise BadModulesTxt(path, number, _("a package before the first module: {line}", line=_quoted(line)))
         else:
-            raise BadModulesTxt(path, number, _("a package before the first module: {line}", line=verbatim(repr(line))))
-    return found
+            package = line.strip()
+            if not f"{package}/".startswith(f"{found[-1].module.path}/") or path_fault(package):
+                raise BadModulesTxt(
+                    path, number, _("not a package of {module}: {line}", module=found[-1].module, line=_quoted(line))
+                )
+            found[-1].packages.append(package)
+    return ModulesTxt(tuple(found), workspace)
+
+
+def _quoted(line: str) -> Message:
+    return verbatim(repr(line))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -13,18 +13,28 @@ from sarif_pydantic import Sarif
 from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.packages.supply_chain.golang.check import Options, SupplyChain
+from pytest_xinchuang.packages.supply_chain.golang.chain import Options
+from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList, load_allow_list
 from pytest_xinchuang.packages.supply_chain.mirror import serve
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCommand
+from tests.packages.supply_chain.notary import Notary
 from tests.packages.supply_chain.published import LIB, publish
 
+NOTARY = Notary()
 
-def check(subject: Path, proxy: Path | None, *, offline: bool = True, **options: object) -> list[Finding]:
-    places = [str(proxy)] if proxy else []
-    return SupplyChain(subject, Proxies(Cache(), places, offline=offline), Options(**options)).run()  # type: ignore[arg-type]
+
+def check(
+    subject: Path, proxy: Path | None, *, offline: bool = True, sumdb: Path | None = None, **options: object
+) -> list[Finding]:
+    """The findings, with a checksum database that vouches for what the proxy has unless another one is given."""
+    proxies = Proxies(Cache(), [str(proxy)] if proxy else [], offline=offline)
+    if proxy is not None or sumdb is not None:
+        place = sumdb or NOTARY.of_proxy(proxy or subject, subject.parent / "sumdb")
+        options = {"vouching": NOTARY.vouching(proxies, place), **options}
+    return SupplyChain(subject, proxies, Options(**options)).run()  # type: ignore[arg-type]
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -66,6 +76,15 @@ def link(subject: Path) -> None:
     path.symlink_to("/etc/hostname")
 
 
+def link_away(subject: Path, name: str) -> None:
+    """What is there is moved, edited, and linked to."""
+    away = subject.parent / "away"
+    (subject / name).rename(away)
+    (subject / name).symlink_to(away)
+    for path in away.rglob("lib.go"):
+        path.write_bytes(path.read_bytes().replace(b"used", b"useD"))
+
+
 ZERO = "h1:" + "A" * 43 + "="
 TAMPERINGS: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
     "one byte of a vendored file": (one_byte, {"XC-SUP-040": "vendor/example.org/lib/lib.go"}),
@@ -81,6 +100,14 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
         {"XC-SUP-041": "vendor/example.org/lib/data/x.bin"},
     ),
     "a vendored file that became a link": (link, {"XC-SUP-041": "vendor/example.org/base/base.go"}),
+    "a vendored package that became a link": (
+        lambda s: link_away(s, "vendor/example.org/lib"),
+        {"XC-SUP-041": "vendor/example.org/lib"},
+    ),
+    "all of a host that became a link": (
+        lambda s: link_away(s, "vendor/example.org"),
+        {"XC-SUP-041": "vendor/example.org"},
+    ),
     "an extra vendored directory": (extra_directory, {"XC-SUP-042": "vendor/example.org/lib2"}),
     "a vendored file for another architecture goes": (
         lambda s: (s / "vendor/example.org/lib/lib_arm64.go").unlink(),
@@ -118,11 +145,11 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
     ),
     "another version in modules.txt": (
         lambda s: edit(s / "vendor/modules.txt", "# example.org/base v1.0.0", "# example.org/base v1.0.1"),
-        {"XC-SUP-006": "vendor/modules.txt", "XC-SUP-044": "vendor/example.org/base"},
+        {"XC-SUP-006": "vendor/modules.txt:1", "XC-SUP-044": "vendor/example.org/base"},
     ),
     "a module in modules.txt that nobody requires": (
         lambda s: append(s / "vendor/modules.txt", "# example.org/other v1.0.0\n"),
-        {"XC-SUP-006": "vendor/modules.txt"},
+        {"XC-SUP-006": "vendor/modules.txt:7"},
     ),
     "no modules.txt": (
         lambda s: (s / "vendor/modules.txt").unlink(),
@@ -144,9 +171,12 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
 
 
 def test_a_good_module_has_no_finding(subject: Path, proxy: Path) -> None:
-    chain = SupplyChain(subject, Proxies(Cache(), [str(proxy)], offline=True))
+    proxies = Proxies(Cache(), [str(proxy)], offline=True)
+    place = NOTARY.of_proxy(proxy, subject.parent / "sumdb")
+    chain = SupplyChain(subject, proxies, Options(vouching=NOTARY.vouching(proxies, place)))
     assert chain.run() == []
     assert chain.checked_lines == 4
+    assert chain.vouched == 2
     assert chain.checked_files == 4  # lib.go, lib_arm64.go, base.go, LICENSE; what no build can use is not vendored
 
 
@@ -178,9 +208,10 @@ def test_a_proxy_that_serves_another_zip_is_caught_by_go_sum(subject: Path, prox
     assert {f.code for f in check(subject, proxy)} == {"XC-SUP-005", "XC-SUP-040"}
 
 
-def test_a_broken_zip_is_ours_to_tell_and_decides_nothing(subject: Path, proxy: Path) -> None:
+def test_a_broken_zip_is_ours_to_tell_and_decides_nothing(subject: Path, proxy: Path, tmp_path: Path) -> None:
+    sumdb = NOTARY.of_proxy(proxy, tmp_path / "sumdb")
     (proxy / "example.org/lib/@v/v1.2.0.zip").write_bytes(b"PK\x03\x04 broken")
-    found = check(subject, proxy)
+    found = check(subject, proxy, sumdb=sumdb)
     assert {f.certainty for f in found} == {Certainty.UNDECIDED}
 
 
@@ -307,7 +338,10 @@ def test_the_command_and_its_exit_codes(
     subject: Path, proxy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--proxy", str(proxy), "--offline"]
-    assert main(["supply-chain", str(subject), *words]) == 0  # check is what is meant
+    assert main(["supply-chain", str(subject), *words]) == 3  # check is what is meant
+    assert "consistent with the cache" in capsys.readouterr().out
+    words += ["--sumdb", str(NOTARY.of_proxy(proxy, tmp_path / "sumdb")), "--sumdb-key", NOTARY.key]
+    assert main(["supply-chain", str(subject), *words]) == 0
     assert "4 vendored files verified" in capsys.readouterr().out
     assert main(["supply-chain", "check", str(subject), "--offline"]) == 3
     one_byte(subject)
@@ -327,4 +361,5 @@ def test_what_a_proxy_does_not_have_may_still_be_in_a_repository(
     with serve(proxy, lambda _: None) as url:
         for value, code in ((url, "XC-SUP-007"), (f"{url},direct", "XC-SUP-008")):
             monkeypatch.setattr(GoCommand, "settings", {**GoCommand().settings, "GOPROXY": value})
-            assert [f.code for f in check(subject, None, offline=False)] == [code]
+            found = check(subject, None, offline=False, sumdb=NOTARY.of_proxy(proxy, subject.parent / "sumdb"))
+            assert [f.code for f in found] == [code]
