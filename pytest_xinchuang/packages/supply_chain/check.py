@@ -185,12 +185,9 @@ class PackageCheck:
             dict.fromkeys(p for file in entry.files or (LockedFile(()),) for p in published.matching(file))
         )
         for one in self.ecosystem.chosen(entry, candidates):
-            path = one.path
+            path = one.path or self._fetched(one)
             if path is None:
-                got = self.registries.artifact(one.url) if one.url else None
-                if not isinstance(got, Path):
-                    continue
-                path = got
+                continue
             asked = [d for file in entry.files if not file.name or file.name == one.name for d in file.digests]
             try:
                 mine = digests_of(
@@ -215,6 +212,17 @@ class PackageCheck:
                 self._add("XC-SUP-125", entry.where, module=str(entry), detail=detail)
                 continue
             seen.paths.append((PublishedFile(one.name, tuple({*one.digests, *mine.values()}), path, one.url), path))
+
+    def _fetched(self, one: PublishedFile) -> Path | None:
+        """A file of the registry: one of our cache that is no longer what it was is fetched again."""
+        for _try in range(2):
+            got = self.registries.artifact(one.url) if one.url else None
+            if not isinstance(got, Path):
+                return None
+            if _contradicted(one.digests, digests_of(got, {d.algorithm for d in one.digests})) is None:
+                return got
+            got.unlink(missing_ok=True)
+        return None
 
     def _agrees(self, entry: Locked, file: LockedFile, seen: Seen, published: Published) -> bool:
         """Whether the digests of a locked file are among those that were published."""

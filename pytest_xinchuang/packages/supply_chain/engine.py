@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,19 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
+from pytest_xinchuang.packages.supply_chain import asked
+from pytest_xinchuang.packages.supply_chain.asked import ASKED
+from pytest_xinchuang.packages.supply_chain.check import Lists, PackageCheck
+from pytest_xinchuang.packages.supply_chain.checking import Chosen, checks, choose, places
 from pytest_xinchuang.packages.supply_chain.golang.chain import Options, Verified
 from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies, escape, on_loopback
 from pytest_xinchuang.packages.supply_chain.golang.vouching import vouching
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
+from pytest_xinchuang.packages.supply_chain.locked import Origin
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
 from pytest_xinchuang.packages.supply_chain.mirror import check_mirror
+from pytest_xinchuang.packages.supply_chain.registries import Registries
 from pytest_xinchuang.packages.supply_chain.sm2sign import public_key
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.sm.curve import Point
@@ -59,12 +65,14 @@ class Trust:
 
     Attributes:
         proxies: where published modules come from; none: the module cache and GOPROXY.
+        registries: where an ecosystem's packages come from, as ``npm=DIR``; none: its registry.
         mirror_key: the public key that a mirror has to be signed with.
         sumdb: where records of the checksum database are; none: the module cache, the proxies, the database itself.
         sumdb_key: the key of a database of one's own, as GOSUMDB has it.
     """
 
     proxies: tuple[str, ...] = ()
+    registries: tuple[str, ...] = ()
     allow_list: Path | None = None
     advisories: Path | None = None
     mirror_key: Path | None = None
@@ -104,7 +112,55 @@ class SupplyChainEngine:
             checks[ALLOWED] = lambda: _unknown(_("no allow-list is given (--xc-allow-list)"), "--xc-allow-list FILE")
         if self.trust.advisories is None:
             checks[FROZEN] = lambda: _unknown(_("no advisories are given (--xc-advisories)"), "--xc-advisories PATH")
-        return {**checks, MIRROR: self._mirror, SBOM: self._sbom}
+        checks = {**checks, MIRROR: self._mirror, SBOM: self._sbom}
+        if not self._chosen.go:
+            checks = dict.fromkeys((*CODES, MIRROR), lambda: Found(lacking=_("the product is no Go module")))
+            checks[SBOM] = self._sbom
+        return {**checks, **{name: self._by_packages(name) for name in ASKED}}
+
+    @cached_property
+    def _chosen(self) -> Chosen:
+        section = self.section
+        assert section is not None
+        return choose(self.subject.path(section.path))
+
+    @cached_property
+    def _packages(self) -> dict[str, PackageCheck]:
+        """The checks of the ecosystems that the product has, each done."""
+        section = self.section
+        assert section is not None
+        trust = self.trust
+        lists = Lists(
+            allow_list=load_allow_list(trust.allow_list) if trust.allow_list else None,
+            advisories=Advisories(trust.advisories) if trust.advisories else None,
+        )
+        registries = Registries(self.cache, places(trust.registries), offline=self.offline)
+        done = checks(self.subject.path(section.path), self._chosen.others, registries, lists)
+        return {one.ecosystem.name: one for one in done}
+
+    def _by_packages(self, requirement_id: str) -> Callable[[], Found]:
+        ecosystems, codes = ASKED[requirement_id]
+
+        def check() -> Found:
+            if not set(ecosystems) & set(self._chosen.others):
+                return Found(
+                    lacking=_("the product has nothing of {ecosystem}", ecosystem=verbatim(", ".join(ecosystems)))
+                )
+            if codes is asked.ALLOWED and self.trust.allow_list is None:
+                return _unknown(_("no allow-list is given (--xc-allow-list)"), "--xc-allow-list FILE")
+            if codes is asked.FROZEN and self.trust.advisories is None:
+                return _unknown(_("no advisories are given (--xc-advisories)"), "--xc-advisories PATH")
+            done = [self._packages[name] for name in ecosystems if name in self._packages]
+            mine = [_of_subject(f) for one in done for f in one.findings if f.code in codes]
+            found = self._weighed(mine, [_observed(one, mine) for one in done])
+            entries = sum(len(one.entries) for one in done)
+            if codes is asked.TREES and not mine and not any(one.trees for one in done):
+                found.lacking = _("nothing is installed or vendored")
+            if codes is asked.HASHES and entries and not any(one.verified for one in done):
+                found.undecided = found.undecided or _("not one hash could be checked")
+            return found
+
+        return check
 
     @property
     def section(self) -> SupplyChainSection | None:
@@ -166,7 +222,6 @@ class SupplyChainEngine:
         return found
 
     def _told(self, findings: Iterable[Finding]) -> Found:
-        found = Found()
         listed = list(findings)
         chain = self._chain
         seen: dict[str, Any] = {
@@ -178,9 +233,13 @@ class SupplyChainEngine:
             "modules": {str(m): v.h1 for m, v in chain.verified.items() if isinstance(v, Verified)},
             "findings": [{"code": f.code, "object": f.object, "certainty": f.certainty.value} for f in listed[:50]],
         }
-        found.evidence.append(seen)
-        found.wrong += [self._coded(f) for f in listed if f.certainty is Certainty.CERTAIN]
-        if open_ := [f for f in listed if f.certainty is Certainty.UNDECIDED]:
+        return self._weighed(listed, [seen])
+
+    def _weighed(self, findings: Sequence[Finding], evidence: Sequence[dict[str, Any]]) -> Found:
+        """What certain findings say is wrong; one that is open leaves the rest undecided."""
+        found = Found(evidence=list(evidence))
+        found.wrong += [self._coded(f) for f in findings if f.certainty is Certainty.CERTAIN]
+        if open_ := [f for f in findings if f.certainty is Certainty.UNDECIDED]:
             found.undecided = self._coded(open_[0])
             found.mend = NOTHING if found.wrong else self._texts.mend(open_[0])
         return found
@@ -220,9 +279,10 @@ class SupplyChainEngine:
     def _sbom(self) -> Found:
         section = self.section
         assert section is not None
-        self._findings  # noqa: B018 - the modules are fetched by it
-        if self._chain.refused:
-            return self._refused(SBOM)
+        if self._chosen.go:
+            self._findings  # noqa: B018 - the modules are fetched by it
+            if self._chain.refused:
+                return self._refused(SBOM)
         if not section.sbom:
             found = Found(evidence=[{"kind": "manifest", "sbom": None}])
             found.wrong.append(_("no bill of materials is delivered (supply_chain.sbom)"))
@@ -237,39 +297,76 @@ class SupplyChainEngine:
             found.wrong.append(_("{sbom} is no CycloneDX document: {why}", sbom=section.sbom, why=told(error)))
             return found
         found.evidence.append({"kind": "sbom", "path": section.sbom, "components": len(listed)})
-        for module in self._chain.published:
-            if (module.path, module.version) not in listed:
+        wanted, allowed = self._built()
+        for (name, version), digest in wanted.items():
+            module = verbatim(f"{name}@{version}")
+            if (name, version) not in listed:
                 found.wrong.append(_("{sbom} lacks {module}", sbom=section.sbom, module=module))
                 continue
-            known = self._chain.verified.get(module)
-            if not isinstance(known, Verified):
-                continue  # its files are not part of the build
-            wanted = base64.b64decode(known.h1.removeprefix("h1:")).hex()
-            digest = listed[module.path, module.version]
-            if digest != wanted:
-                found.wrong.append(
-                    _(
-                        "{sbom} gives {module} the SHA-256 {digest}, and it is {wanted}",
-                        sbom=section.sbom,
-                        module=module,
-                        digest=digest,
-                        wanted=wanted,
-                    )
-                    if digest
-                    else _(
-                        "{sbom} gives {module} no SHA-256, and it is {wanted}",
-                        sbom=section.sbom,
-                        module=module,
-                        wanted=wanted,
-                    )
+            said = listed[name, version]
+            if not digest or said == digest:
+                continue  # its files are not part of the build, or were not seen
+            found.wrong.append(
+                _(
+                    "{sbom} gives {module} the SHA-256 {digest}, and it is {wanted}",
+                    sbom=section.sbom,
+                    module=module,
+                    digest=said,
+                    wanted=digest,
                 )
-        built = {(m.path, m.version) for m in self._chain.published}
-        extra = [f"{name}@{version}" for name, version in listed if (name, version) not in built]
+                if said
+                else _(
+                    "{sbom} gives {module} no SHA-256, and it is {wanted}",
+                    sbom=section.sbom,
+                    module=module,
+                    wanted=digest,
+                )
+            )
+        extra = [f"{name}@{version}" for name, version in listed if (name, version) not in allowed]
         found.wrong += [
             _("{sbom} names {module}, which the build does not use", sbom=section.sbom, module=module)
             for module in extra
         ]
         return found
+
+    def _built(self) -> tuple[dict[tuple[str, str], str], set[tuple[str, str]]]:
+        """What a bill of materials has to name, with SHA-256 where it is known, and all that it may name."""
+        wanted: dict[tuple[str, str], str] = {}
+        allowed: set[tuple[str, str]] = set()
+        if self._chosen.go:
+            for module in self._chain.published:
+                known = self._chain.verified.get(module)
+                digest = base64.b64decode(known.h1.removeprefix("h1:")).hex() if isinstance(known, Verified) else ""
+                wanted[module.path, module.version] = digest
+        for check in self._packages.values():
+            for entry in check.reading.entries:
+                allowed.add((entry.name, entry.version))
+                if entry.origin is Origin.REGISTRY and not entry.dev:
+                    wanted.setdefault((entry.name, entry.version), "")
+        return wanted, allowed | set(wanted)
+
+
+def _of_subject(finding: Finding) -> Finding:
+    """An archive of this machine that was changed is not the subject's fault: it leaves open what it would have shown."""
+    changed = finding.code == "XC-SUP-125" and finding.certainty is Certainty.CERTAIN
+    return replace(finding, certainty=Certainty.UNDECIDED) if changed else finding
+
+
+def _observed(check: PackageCheck, findings: Sequence[Finding]) -> dict[str, Any]:
+    return {
+        "kind": "supply chain",
+        "ecosystem": check.ecosystem.name,
+        "files read": list(check.reading.files),
+        "packages": len(check.entries),
+        "packages verified": check.verified,
+        "trees": check.trees,
+        "installed files": check.checked_files,
+        "findings": [
+            {"code": f.code, "object": f.object, "certainty": f.certainty.value}
+            for f in findings
+            if f.platform == check.ecosystem.name
+        ][:50],
+    }
 
 
 def _sha256(component: dict[str, Any]) -> str:

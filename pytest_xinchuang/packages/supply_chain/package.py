@@ -42,7 +42,16 @@ class SupplyChainPackage(Package):
             ),
         ),
         PackageOption(
-            "--xc-allow-list", "FILE", N_("the modules that a product may be built from (YAML, xc-allow-list/1)")
+            "--xc-registry",
+            "ECOSYSTEM=DIR|URL[,...]",
+            N_(
+                "where published packages of an ecosystem (npm, pypi, cargo, maven) are taken from instead of its registry"
+            ),
+        ),
+        PackageOption(
+            "--xc-allow-list",
+            "FILE",
+            N_("the modules and packages that a product may be built from (YAML, xc-allow-list/1)"),
         ),
         PackageOption(
             "--xc-advisories", "PATH", N_("advisories in OSV's JSON, a file or a directory: versions that are frozen")
@@ -72,6 +81,7 @@ class SupplyChainPackage(Package):
 
         return Trust(
             proxies=tuple(p for p in (run.option("xc_proxy") or "").split(",") if p),
+            registries=tuple(p for p in (run.option("xc_registry") or "").split(",") if p),
             allow_list=run.option_path("xc_allow_list"),
             advisories=run.option_path("xc_advisories"),
             mirror_key=run.option_path("xc_mirror_key"),

@@ -119,6 +119,11 @@ def words(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def listed(value: Any) -> list[Any]:
+    """A value where a list is expected; what is none is empty."""
+    return value if isinstance(value, list) else []
+
+
 def tables(value: Any) -> list[dict[str, Any]]:
     """A value where a list of tables is expected."""
     return [table(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -182,7 +182,12 @@ def vcpkg(root: Path) -> None:
     """A product of vcpkg with a baseline, and a port of its own."""
     (root / "registry").mkdir(parents=True)
     port = f"vcpkg_from_github(\n    OUT_SOURCE_PATH S\n    REPO a/b\n    REF v1\n    SHA512 {'b' * 128}\n)\n"
-    manifest = {"name": "product", "dependencies": ["zlib"], "builtin-baseline": "c" * 40}
+    manifest = {
+        "name": "product",
+        "dependencies": ["zlib", "fmt"],
+        "builtin-baseline": "c" * 40,
+        "overrides": [{"name": "zlib", "version": "1.3.1"}],
+    }
     put(root / "product", {"vcpkg.json": json.dumps(manifest, indent=1), "ports/own/portfile.cmake": port})
 
 

@@ -76,14 +76,17 @@ def _paths(manifest: dict[str, Any]) -> Iterator[str]:
 
 def _tables_of(manifest: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     targets = [table(t) for t in table(manifest.get("target")).values()]
-    for section in (manifest, *targets):
+    for section in (manifest, *targets, table(manifest.get("workspace"))):
         for kind in _KINDS:
             yield from table(section.get(kind)).items()
+    for replaced in table(manifest.get("patch")).values():
+        yield from table(replaced).items()
 
 
 def _asked(manifest: dict[str, Any], shared: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Names of packages, ranges and paths of what a manifest asks for; those of the workspace are taken from it."""
-    for name, said in _tables_of(manifest):
+    own = {k: v for k, v in manifest.items() if k not in ("workspace", "patch")}
+    for name, said in _tables_of(own):
         one = {"version": said} if isinstance(said, str) else table(said)
         if one.get("workspace") is True:
             inherited = shared.get(name)

@@ -18,7 +18,7 @@ from pytest_xinchuang.packages.supply_chain.locked import (
     Reading,
     digest,
 )
-from pytest_xinchuang.packages.supply_chain.textfiles import json_of, table, tables, text_of, words, yaml_of
+from pytest_xinchuang.packages.supply_chain.textfiles import json_of, listed, table, tables, text_of, words, yaml_of
 
 CONAN, VCPKG = "conan", "vcpkg"
 
@@ -98,14 +98,14 @@ def _conan_lock(reading: Reading, lines: Lines) -> None:
     reading.locks.append(lines.name)
     version = words(data.get("version"))
     if version == "0.5":
-        listed = [r for key in ("requires", "build_requires", "python_requires") for r in data.get(key) or ()]
+        references = [r for key in ("requires", "build_requires", "python_requires") for r in listed(data.get(key))]
     elif version == "0.4":
         nodes = table(table(data.get("graph_lock")).get("nodes"))
-        listed = [words(table(n).get("ref")) for n in nodes.values()]
+        references = [words(table(n).get("ref")) for n in nodes.values()]
     else:
         reading.add("XC-SUP-102", lines.name, Certainty.UNDECIDED, version=repr(version), known="0.4, 0.5")
         return
-    for text in filter(None, (words(r) for r in listed)):
+    for text in filter(None, (words(r) for r in references)):
         where = lines.of(f'"{text}"', f'"{text}",')
         match = _REFERENCE.match(text)
         if match is None:
@@ -124,8 +124,7 @@ def _conandata(reading: Reading, directory: Path) -> None:
         return
     reading.locks.append(lines.name)
     for version, said in table({str(k): v for k, v in table_of(data.get("sources")).items()}).items():
-        listed = said if isinstance(said, list) else [said]
-        for one in tables(listed):
+        for one in tables(said if isinstance(said, list) else [said]):
             urls = one.get("url")
             url = words(urls[0] if isinstance(urls, list) and urls else urls)
             where = lines.of(f'"{version}"', f"{version}:", f"'{version}':")
@@ -164,17 +163,15 @@ def read_vcpkg(directory: Path) -> Reading:
         registry = table(settings.get("default-registry"))
         baseline = words(data.get("builtin-baseline")) or words(registry.get("baseline"))
         fixed = {words(o.get("name")): str(o.get("version", "")) for o in tables(data.get("overrides"))}
-        for said in data.get("dependencies") or ():
+        for said in listed(data.get("dependencies")):
             name = words(said) or words(table(said).get("name"))
             where = lines.of(f'"{name}"', f'"{name}",')
             pinned = bool(re.fullmatch(r"[0-9a-f]{40}", baseline)) or name in fixed
             if not pinned:
                 reading.add("XC-SUP-119", where, module=name)
-            version = fixed.get(name) or (words(table(said).get("version>=")) if pinned else "")
+            version = fixed.get(name, "")  # which one a baseline stands for its repository alone can tell
             digests = (Digest("git-commit", baseline),) if pinned and baseline else ()
-            entry = Locked(
-                VCPKG, name, version or "0", where, (LockedFile(digests),) if pinned else (), Origin.REGISTRY
-            )
+            entry = Locked(VCPKG, name, version, where, (LockedFile(digests),) if pinned else (), Origin.REGISTRY)
             if pinned:
                 reading.entries.append(entry)
     for one in [table((settings or {}).get("default-registry")), *tables((settings or {}).get("registries"))]:

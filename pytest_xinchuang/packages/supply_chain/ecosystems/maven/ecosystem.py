@@ -34,10 +34,7 @@ class Maven:
     name, osv, purl, hosts = MAVEN, "Maven", "maven", HOSTS
 
     def found(self, directory: Path) -> bool:
-        names = ("pom.xml", LOCKFILE, GRADLE_LOCK, GRADLE_METADATA, *GRADLE)
-        return any((directory / name).is_file() for name in names if name != LOCKFILE) or (
-            (directory / "pom.xml").is_file() and (directory / LOCKFILE).is_file()
-        )
+        return any((directory / name).is_file() for name in ("pom.xml", GRADLE_LOCK, GRADLE_METADATA, *GRADLE))
 
     def read(self, directory: Path) -> Reading:
         reading = Reading(MAVEN)

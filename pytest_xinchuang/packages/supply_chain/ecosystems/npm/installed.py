@@ -93,6 +93,13 @@ class Modules:
             not self.by_place and (self.root / inside / "package.json").is_file() and "node_modules" not in inside
         )
 
+    def _nested(self, modules: str) -> Iterator[tuple[str, tuple[str, str]]]:
+        """The packages of a node_modules directory: place, and what each says that it is."""
+        for path in sorted([*(self.root / modules).glob("*"), *(self.root / modules).glob("@*/*")]):
+            if (path / "package.json").is_file():
+                said = package_json(path)
+                yield path.relative_to(self.root).as_posix(), (words(said.get("name")), words(said.get("version")))
+
     def _package(self, path: Path, where: str) -> None:
         said = package_json(path)
         name, version = words(said.get("name")), words(said.get("version"))
@@ -101,13 +108,20 @@ class Modules:
             entry = self.by_name.get((name, version))
         nested = f"{where}/node_modules"
         bundled = {p for p, e in self.by_place.items() if p.startswith(f"{nested}/") and e.origin is Origin.BUNDLED}
+        if not self.by_place and (said.get("bundleDependencies") or said.get("bundledDependencies")):
+            # Other locks than npm's do not name what is bundled: what the lock does not have is to be in the archive.
+            bundled = {p for p, said in self._nested(nested) if said not in self.by_name}
+
+        apart = {p for p in self.by_place if p.startswith(f"{nested}/")} - bundled
+        if bundled and not self.by_place:
+            apart = {p for p, _said in self._nested(nested)} - bundled
 
         def skip(inner: str) -> bool:
             # A package of its own lies there; what is bundled belongs to this one.
             if not bundled and inner == "node_modules":
                 return True
             place = f"{where}/{inner}"
-            return place in self.by_place and place not in bundled and inner.startswith("node_modules/")
+            return place in apart and inner.startswith("node_modules/")
 
         files = files_below(path, skip)
         files = {n: p for n, p in files.items() if not _linked_bin(n, p)}
@@ -115,7 +129,7 @@ class Modules:
         self.trees.append(Tree(where, files, entry, name or leaf, version))
         if (self.root / nested).is_dir() and not (self.root / nested).is_symlink():
             if bundled:
-                for place in sorted(p for p in self.by_place if p.startswith(f"{nested}/") and p not in bundled):
+                for place in sorted(apart):
                     if (self.root / place).is_dir() and place.count("node_modules/") == where.count(
                         "node_modules/"
                     ) + 1:

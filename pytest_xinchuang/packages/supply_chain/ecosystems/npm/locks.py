@@ -89,7 +89,10 @@ def _packages(reading: Reading, lines: Lines, packages: dict[str, Any]) -> Itera
             reading.add("XC-SUP-101", where, detail=_("{place} leads out of the product", place=verbatim(place)))
             continue
         if one.get("link") is True:
-            continue  # what it leads to has an entry of its own
+            target = words(one.get("resolved"))
+            if target not in packages:  # what it leads to has an entry of its own
+                yield Locked(NPM, place.rpartition("node_modules/")[2], "", where, (), Origin.PATH, target or "..")
+            continue
         if not inside[1]:
             origin = Origin.PATH if place.startswith("..") else Origin.OWN
             yield Locked(NPM, words(one.get("name")) or place, words(one.get("version")), where, (), origin, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.archives import BadArchive, read_archive
 from pytest_xinchuang.packages.supply_chain.ecosystem import Layout, Tree, files_below, sha256_of
 from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import PYPI
+from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.programs import body, console_scripts, is_wrapper
 from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.published import version_of
 from pytest_xinchuang.packages.supply_chain.locked import Origin, Reading, told
 from pytest_xinchuang.packages.supply_chain.registries import PublishedFile
@@ -52,9 +54,10 @@ class Site:
             name, _dash, version = info.name.removesuffix(".dist-info").rpartition("-")
             entry = entries.get(canonicalize_name(name))
             mine = {n: p for n, p in everything.items() if n.startswith(f"{info.name}/")}
-            for listed in _record(info):
-                if listed in everything:
-                    mine[listed] = everything[listed]
+            for listed, below in _record(info):
+                path = everything.get(below) or _outside(self.root, listed)
+                if path is not None:
+                    mine[below] = path
             owned |= set(mine)
             mine = {n: p for n, p in mine.items() if not n.endswith(".pyc")}
             if entry is None and canonicalize_name(name) in OF_VENV:
@@ -91,14 +94,24 @@ def _source_of(compiled: str) -> str:
     return re.sub(r"(^|/)__pycache__/([^/.]+)\.[^/]*pyc$", r"\1\2.py", compiled)
 
 
-def _record(info: Path) -> Iterator[str]:
+def _record(info: Path) -> Iterator[tuple[str, str]]:
+    """What an installer recorded: each name, and the name without the way up to the environment's own directories."""
     try:
         text = (info / "RECORD").read_text(encoding="utf-8", errors="replace")
         for row in csv.reader(io.StringIO(text)):
-            if row and not row[0].startswith(("/", "../")) and ".." not in row[0].split("/"):
-                yield row[0]
+            below = re.sub(r"^(\.\./)+", "", row[0]) if row else ""
+            if below and not below.startswith("/") and ".." not in below.split("/"):
+                yield row[0], below
     except (OSError, csv.Error):
         return
+
+
+def _outside(site: Path, listed: str) -> Path | None:
+    """A recorded file of the environment that site-packages belongs to: ``../../../bin/x``."""
+    if not listed.startswith("../../../") or listed.startswith("../../../../") or site.name != "site-packages":
+        return None
+    path = site / listed
+    return path if path.is_file() else None
 
 
 def sites(root: Path) -> list[Path]:
@@ -180,17 +193,42 @@ def layout(tree: Tree, path: Path) -> Layout:
     """
     if len(tree.files) == 1 and next(iter(tree.files)).endswith((".whl", ".tar.gz")):
         return Layout({next(iter(tree.files)): frozenset({sha256_of(path)})})
-    found, _texts = read_archive(path)
+    found, texts = read_archive(
+        path, lambda name: name.endswith(".dist-info/entry_points.txt") or ".data/scripts/" in name
+    )
     files: dict[str, frozenset[str]] = {}
     info = next((n.partition("/")[0] for n in found if n.partition("/")[0].endswith(".dist-info")), "")
     if not info:
         raise BadArchive(_("{path}: there is no .dist-info in it", path=path))
+    entries = console_scripts(texts.get(f"{info}/entry_points.txt", b"").decode("utf-8", "replace"))
+    files.update(_programs(tree, entries, {n.partition(".data/scripts/")[2]: t for n, t in texts.items()}))
     for name, made in found.items():
         moved = re.fullmatch(r"[^/]+\.data/(purelib|platlib|scripts|data|headers)/(.+)", name)
-        if moved and moved[1] not in ("purelib", "platlib"):
-            continue
-        files[moved[2] if moved else name] = frozenset({made})
+        if moved and moved[1] == "headers":
+            at = next((n for n in tree.files if n.startswith("include/") and n.endswith(f"/{moved[2]}")), "")
+            if at:
+                files[at] = frozenset({made})
+        elif not moved or moved[1] != "scripts":
+            files[moved[2] if moved else name] = frozenset({made})
     for name in WRITTEN:
         files.pop(f"{info}/{name}", None)
     written = {f"{info}/{name}" for name in WRITTEN}
-    return Layout(files, frozenset(n for n in files if n.endswith(".pyc")), lambda name: name in written)
+    # Data of a wheel are laid out in the environment, which may be elsewhere.
+    data = {m[2] for n in found if (m := re.fullmatch(r"[^/]+\.data/(data)/(.+)", n))}
+    may_lack = frozenset(n for n in files if n.endswith(".pyc") or n in data)
+    return Layout(files, may_lack, lambda name: name in written)
+
+
+def _programs(tree: Tree, entries: dict[str, str], scripts: dict[str, bytes]) -> Iterator[tuple[str, frozenset[str]]]:
+    """The programs of a tree, each with its own digest where an installer makes it of the wheel, else with none."""
+    for name, path in tree.files.items():
+        if not name.startswith(("bin/", "Scripts/")):
+            continue
+        leaf = name.partition("/")[2]
+        data = path.read_bytes() if path.is_file() else b""
+        made = leaf in entries and is_wrapper(data, entries[leaf])
+        if leaf in scripts:
+            own, theirs = body(data), scripts[leaf].partition(b"\n")
+            made = data == scripts[leaf] or (theirs[0].startswith(b"#!python") and own == theirs[2])
+        if leaf in entries or leaf in scripts:
+            yield name, frozenset({hashlib.sha256(data).hexdigest() if made else "-"})
