@@ -181,3 +181,18 @@ def test_packages_of_conan_and_vcpkg_are_on_the_allow_list(xc_check):
 @pytest.mark.xc_requirement("XC-CHAIN-144")
 def test_no_package_of_conan_and_vcpkg_is_frozen(xc_check):
     xc_check.decide()
+
+
+@pytest.mark.xc_requirement("XC-CHAIN-150")
+def test_every_image_says_what_it_is_made_of(xc_check):
+    xc_check.decide()
+
+
+@pytest.mark.xc_requirement("XC-CHAIN-151")
+def test_every_base_image_is_named_by_its_digest(xc_check):
+    xc_check.decide()
+
+
+@pytest.mark.xc_requirement("XC-CHAIN-152")
+def test_no_package_of_an_image_is_frozen(xc_check):
+    xc_check.decide()

@@ -18,6 +18,8 @@ from pytest_xinchuang.tools.process import Runner
 
 MAX_BYTES = 400 << 20
 """What fits into a sandbox's private layer (512 MiB) beside what the program writes itself."""
+MOST_SAVED = 4 << 30
+"""Bytes of an image's layers, as they are stored."""
 PEEKED = 512
 """Bytes of a file by which is chosen whether it is wanted."""
 
@@ -75,6 +77,24 @@ def extract(
         return _bounded(tree.whole() if links else tree.files, path, most)
     except (CannotRead, TooMuch) as error:
         raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
+
+
+def architectures(path: Path, runner: Runner | None = None) -> list[str]:
+    """The platforms of an image, by OCI's names, as far as they are there; none for what is no image.
+
+    Raises:
+        XcError: it cannot be read.
+    """
+    tree = _Tree(lambda _name, _head: False, MOST_SAVED)
+    try:
+        if path.is_dir():
+            tree.take_directory(path, links=False)
+        elif (kind := kind_of(data := path.read_bytes(), path.name)) not in (None, "elf", "jar"):
+            tree.take(str(kind), data, _Account(runner or Runner()))
+    except (CannotRead, TooMuch) as error:
+        raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
+    node = Node("image", "", "", texts=tree.files, links=tree.links)
+    return list(dict.fromkeys(image.arch for image in images(node) if image.present)) if "" in prefixes(node) else []
 
 
 class _Tree:

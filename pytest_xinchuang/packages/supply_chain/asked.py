@@ -50,3 +50,11 @@ ASKED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     if (ecosystems, codes) != (("conan", "vcpkg"), TREES)
 }
 """Requirement -> the ecosystems that it is about, and the codes that decide it. Conan and vcpkg lay out what they built."""
+
+INSIDE, BASES, FROZEN_INSIDE = "XC-CHAIN-150", "XC-CHAIN-151", "XC-CHAIN-152"
+OF_IMAGES: Mapping[str, tuple[str, ...]] = {
+    INSIDE: ("XC-SUP-190",),
+    BASES: ("XC-SUP-192", "XC-SUP-195"),
+    FROZEN_INSIDE: ("XC-SUP-033", "XC-SUP-134", "XC-SUP-190", "XC-SUP-194"),
+}
+"""Requirement of images -> the codes that decide it. Of what cannot be read nobody knows whether an advisory names it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,13 +19,15 @@ from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.supply_chain import asked
-from pytest_xinchuang.packages.supply_chain.asked import ASKED
+from pytest_xinchuang.packages.supply_chain.asked import ASKED, BASES, FROZEN_INSIDE, OF_IMAGES
 from pytest_xinchuang.packages.supply_chain.check import Lists, PackageCheck
 from pytest_xinchuang.packages.supply_chain.checking import Chosen, checks, choose, places
 from pytest_xinchuang.packages.supply_chain.golang.chain import Options, Verified
 from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies, escape, on_loopback
 from pytest_xinchuang.packages.supply_chain.golang.vouching import vouching
+from pytest_xinchuang.packages.supply_chain.images.check import ImageCheck, check_bases
+from pytest_xinchuang.packages.supply_chain.images.found import look_inside
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
 from pytest_xinchuang.packages.supply_chain.locked import Origin
 from pytest_xinchuang.packages.supply_chain.manifest import SupplyChainSection
@@ -116,7 +119,8 @@ class SupplyChainEngine:
         if not self._chosen.go:
             checks = dict.fromkeys((*CODES, MIRROR), lambda: Found(lacking=_("the product is no Go module")))
             checks[SBOM] = self._sbom
-        return {**checks, **{name: self._by_packages(name) for name in ASKED}}
+        checks |= {name: self._by_packages(name) for name in ASKED}
+        return {**checks, **{name: self._by_images(name) for name in OF_IMAGES}}
 
     @cached_property
     def _chosen(self) -> Chosen:
@@ -158,6 +162,48 @@ class SupplyChainEngine:
                 found.lacking = _("nothing is installed or vendored")
             if codes is asked.HASHES and entries and not any(one.verified for one in done):
                 found.undecided = found.undecided or _("not one hash could be checked")
+            return found
+
+        return check
+
+    @cached_property
+    def _images(self) -> list[tuple[str, ImageCheck]]:
+        """The checks of the images that are delivered, each done."""
+        section = self.section
+        assert section is not None
+        advisories = Advisories(self.trust.advisories) if self.trust.advisories else None
+        done = []
+        for name in section.images:
+            check = ImageCheck(look_inside(self.subject.path(name), runner=self.runner), advisories)
+            check.run()
+            done.append((name, check))
+        return done
+
+    def _by_images(self, requirement_id: str) -> Callable[[], Found]:
+        codes = OF_IMAGES[requirement_id]
+
+        def check() -> Found:
+            section = self.section
+            assert section is not None
+            if requirement_id == BASES:
+                findings, count = check_bases(self.subject.path(section.path))
+                if not count:
+                    return Found(lacking=_("the product has no Dockerfile that names a base image"))
+                return self._weighed(findings, [{"kind": "base images", "named": count}])
+            if not section.images:
+                return Found(lacking=_("the manifest names no image (supply_chain.images)"))
+            if requirement_id == FROZEN_INSIDE and self.trust.advisories is None:
+                return _unknown(_("no advisories are given (--xc-advisories)"), "--xc-advisories PATH")
+            found = Found()
+            for name, one in self._images:
+                mine = [replace(f, object=f"{name}: {f.object}") for f in one.findings if f.code in codes]
+                parts = Counter(part.kind for part in one.inside.parts)
+                more = self._weighed(mine, [{"kind": "image", "image": name, "packages": dict(sorted(parts.items()))}])
+                if not one.inside.parts and not mine:
+                    more.undecided = _("{image}: nothing in it says what it is made of", image=name)
+                found.wrong += more.wrong
+                found.evidence += more.evidence
+                found.undecided, found.mend = found.undecided or more.undecided, found.mend or more.mend
             return found
 
         return check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_xinchuang.inspect.extract import extract
+from pytest_xinchuang.inspect.extract import architectures, extract
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.images import languages, systems
 from pytest_xinchuang.packages.supply_chain.images.part import Inside
@@ -18,11 +18,22 @@ def look_inside(path: Path, arch: str = "", runner: Runner | None = None) -> Ins
     """The packages of an image (OCI layout or ``docker save``), of an archive, or of a directory with a root filesystem.
 
     Args:
-        arch: which of an image's platforms is meant, by OCI's name; empty: the first.
+        arch: which of an image's platforms is meant, by OCI's name; empty: all of them.
 
     Raises:
         XcError: it cannot be read.
     """
+    chosen = [arch] if arch else (architectures(path, runner) or [""])
+    inside = _look(path, chosen[0], runner)
+    for other in chosen[1:]:
+        more = _look(path, other, runner)
+        inside.parts += [part for part in more.parts if part not in inside.parts]
+        inside.doubts += [doubt for doubt in more.doubts if doubt not in inside.doubts]
+    inside.parts.sort(key=lambda p: (p.kind, p.namespace, p.name, p.version, p.where))
+    return inside
+
+
+def _look(path: Path, arch: str, runner: Runner | None) -> Inside:
     inside = Inside()
     # Twice: what a package of the system owns has not to be read, and is nearly all.
     of_system = extract(path, arch, runner, wanted=lambda name, _head: systems.is_of_system(name), most=MOST_BYTES)
@@ -32,7 +43,6 @@ def look_inside(path: Path, arch: str = "", runner: Runner | None = None) -> Ins
         return name not in owned and languages.is_of_language(name, head)
 
     languages.find(extract(path, arch, runner, wanted=wanted, links=False, most=MOST_BYTES), owned, inside)
-    inside.parts.sort(key=lambda p: (p.kind, p.namespace, p.name, p.version, p.where))
     if not any(part.kind in ("deb", "rpm", "apk") for part in inside.parts) and inside.system:
         # A system has packages: their database was taken away, or is of a kind that is not known here.
         inside.doubts.append((_release(of_system), _("it names a system, and no database of its packages is there")))

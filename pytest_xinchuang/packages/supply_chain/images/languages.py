@@ -127,7 +127,7 @@ def _jar(path: str, data: bytes, inside: Inside, depth: int) -> None:
             if not named:
                 _nameless_jar(path, data, archive, inside)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise _Unreadable(_("it is no archive of Java: {why}", why=told(error))) from error
+        raise _Unreadable(_("it is no archive of Java, or it is damaged")) from error
 
 
 def _coordinates(where: str, data: bytes, inside: Inside) -> bool:
@@ -181,10 +181,10 @@ def _crates(data: bytes) -> list[dict[str, str]]:
         inflate = zlib.decompressobj()
         text = inflate.decompress(data, MOST_AUDITABLE)
     except zlib.error as error:
-        raise _Unreadable(_("its list of crates is damaged: {why}", why=told(error))) from error
+        raise _Unreadable(_("its list of crates is damaged")) from error
     crates = _json(text).get("packages")
     if not isinstance(crates, list):
-        raise _Unreadable(_("its list of crates is damaged: {why}", why="packages"))
+        raise _Unreadable(_("its list of crates is damaged"))
     return [
         c
         for c in crates
@@ -220,7 +220,7 @@ def _json(data: bytes, *, lists: bool = False) -> Any:
     try:
         said = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _Unreadable(_("it is no JSON: {why}", why=told(error))) from error
+        raise _Unreadable(_("it is no JSON")) from error
     if not isinstance(said, dict) and not (lists and isinstance(said, list)):
         raise _Unreadable(_("it is no object of JSON"))
     return said
