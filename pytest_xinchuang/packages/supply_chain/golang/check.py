@@ -290,7 +290,8 @@ class SupplyChain:
                 what = f"{line.module}/go.mod" if line.of_go_mod else str(line.module)
                 if isinstance(true, Gone):
                     if true.certain:
-                        self.add("XC-SUP-007", where, module=what)
+                        grave = line.module in needed or not true.partial or self._above(line.module)
+                        self.add("XC-SUP-007", where, Certainty.CERTAIN if grave else Certainty.NOTE, module=what)
                     if line.module in needed or (true.refused and not true.certain):
                         self.add("XC-SUP-008", where, Certainty.UNDECIDED, module=what, detail=true.why)
                 elif true is None:
@@ -299,6 +300,13 @@ class SupplyChain:
                     self.add("XC-SUP-005", where, module=what, found=line.hash, wanted=true)
                 else:
                     self.checked_lines += 1
+
+    def _above(self, module: ModuleVersion) -> bool:
+        """Whether a version is later than the one that is required, which no requirement of any module can then ask for.
+
+        What is required is the latest that anybody asks for (Go modules reference, Minimal version selection).
+        """
+        return any(r.module.path == module.path and r.module.key < module.key for r in self.go_mod.requires)
 
     def _true_hash(self, line: SumLine) -> str | Gone | None:
         """None: it was not asked for, since nothing is built from it."""

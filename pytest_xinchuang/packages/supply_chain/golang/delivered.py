@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -95,7 +96,11 @@ def _walk(root: Path, *, inside: bool = False) -> Iterator[Path]:
         names[:] = sorted(n for n in names if n not in _SKIPPED and not (at_root and n == "vendor"))
         for leaf in sorted(leaves):
             path = Path(directory) / leaf
-            if path.is_file() and not path.is_symlink():
+            try:
+                regular = stat.S_ISREG(path.lstat().st_mode)
+            except OSError:
+                regular = False  # gone meanwhile, or in a directory that may not be entered
+            if regular:
                 yield path
 
 

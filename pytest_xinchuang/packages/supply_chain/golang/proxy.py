@@ -62,11 +62,13 @@ class Gone:
     Attributes:
         certain: every place was asked and said that the file does not exist.
         refused: a proxy said so, and another place may still have it.
+        partial: the places are those that were given, which need not have what nothing is built from.
     """
 
     why: Message
     certain: bool
     refused: bool = False
+    partial: bool = False
 
 
 class Proxies:
@@ -89,6 +91,7 @@ class Proxies:
         self._own = tuple(places)
         self._downloads = Path(settings["GOMODCACHE"]) / "cache" / "download"
         self._urls = [] if places else self._listed(settings["GOPROXY"])
+        self._carriers = [] if offline else self._listed(settings["GOPROXY"])
         # With "direct" a module that no proxy has may still be in a repository of its own.
         self._direct = "direct" in re.split(r"[,|]", settings["GOPROXY"])
         self._private = settings["GONOPROXY"]
@@ -102,6 +105,11 @@ class Proxies:
     def places(self) -> list[str]:
         """The directories and URLs that are asked, but for the module cache; offline, those alone that were given."""
         return list(self._own or ([] if self.offline else self._urls))
+
+    @property
+    def carriers(self) -> list[str]:
+        """Who may pass on what proves itself: the places, and the proxies of GOPROXY."""
+        return list(dict.fromkeys([*self.places, *self._carriers]))
 
     def may_ask(self, url: str) -> bool:
         """Whether a URL that was given may be opened."""
@@ -129,7 +137,8 @@ class Proxies:
         if unknown:
             return Gone(joined(unknown), False)
         if self._own:
-            return Gone(_("{module} is not at {places}", module=module, places=joined(self._own, _(", "))), True)
+            why = _("{module} is not at {places}", module=module, places=joined(self._own, _(", ")))
+            return Gone(why, True, partial=True)
         path = self._downloads / relative
         if path.is_file():
             return path

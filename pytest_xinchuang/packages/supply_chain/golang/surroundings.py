@@ -68,34 +68,48 @@ def check_workspace(chain: Chain) -> None:
     if len(others) == len(uses):
         detail = _("it does not use this module, which the go command then does not build")
         chain.add("XC-SUP-023", place, Certainty.NOTE, detail=detail)
-    elif replaces or others:
-        detail = _workspace_told(chain, path, others, replaces=replaces)
-        chain.add("XC-SUP-023", place, detail=detail)
     else:
-        chain.add("XC-SUP-023", place, Certainty.NOTE, detail=_("it uses this module alone and replaces nothing"))
+        certainty, detail = _workspace_judged(chain, path, others, replaces=replaces)
+        chain.add("XC-SUP-023", place, certainty, detail=detail)
 
 
-def _workspace_told(chain: Chain, path: Path, others: list[str], *, replaces: bool) -> Message:
-    required = {r.module.path for r in chain.go_mod.requires}
+def _workspace_judged(chain: Chain, path: Path, others: list[str], *, replaces: bool) -> tuple[Certainty, Message]:
+    """Whether something else is built than go.mod says: another directory, a replacement, a later version."""
+    required = {r.module.path: r.module for r in chain.go_mod.requires}
+    lacking = ""
     for use in others:
         directory = path.parent / use
         try:
-            name = read_go_mod(directory / "go.mod", chain.proxies.go).path
+            other = read_go_mod(directory / "go.mod", chain.proxies.go)
         except HostFault:
             raise
         except XcError:
+            lacking = lacking or use
             continue
-        if name in required:
-            return _(
+        if other.path in required:
+            return Certainty.CERTAIN, _(
                 "{module} is built from {directory}, not as go.mod requires it",
-                module=name,
+                module=other.path,
                 directory=verbatim(repr(use)),
             )
+        replaces = replaces or any(old.path in required for old in other.replaces)
+        # Of what the modules of a workspace require the latest is built (Go modules reference, Workspaces).
+        for later in (r.module for r in other.requires):
+            mine = required.get(later.path)
+            if mine is not None and mine.key < later.key:
+                return Certainty.CERTAIN, _(
+                    "{module} is built, which {directory} requires, not {mine}",
+                    module=later,
+                    directory=verbatim(repr(use)),
+                    mine=mine,
+                )
     if replaces:
-        return _("it has replaces of its own")
-    return _(
-        "it uses {directory}, too, whose requirements choose versions with this module's", directory=repr(others[0])
-    )
+        return Certainty.CERTAIN, _("it has replaces of its own")
+    if lacking:
+        return Certainty.NOTE, _(
+            "it uses {directory}, where no module is, and the go command refuses it", directory=verbatim(repr(lacking))
+        )
+    return Certainty.NOTE, _("it replaces nothing, and chooses no later version than go.mod")
 
 
 def workspace_of(directory: Path, go: GoCommand) -> Path | None:
@@ -220,8 +234,11 @@ def check_retractions(chain: Chain) -> None:
 def check_nested(chain: Chain, files: Iterator[Path]) -> None:
     """Modules below this one that have replaces of their own: what is built there is not what go.mod says."""
     for path in files:
-        if "replace" not in path.read_text(encoding="utf-8", errors="replace"):
-            continue
+        try:
+            if "replace" not in path.read_text(encoding="utf-8", errors="replace"):
+                continue
+        except OSError:
+            continue  # nobody builds there either
         place = path.relative_to(chain.directory).as_posix()
         try:
             inner: GoMod = read_go_mod(path, chain.proxies.go)

@@ -201,7 +201,7 @@ def _usual(verifier: Verifier, url: str, proxies: Proxies) -> list[Place]:
         DirectoryPlace(Path(settings["GOMODCACHE"], "cache", "download", "sumdb", verifier.name), latest)
     ]
     kept = _kept(verifier, proxies)
-    for place in proxies.places:
+    for place in proxies.carriers:
         if "://" not in place:
             found += _layouts(Path(place), verifier)
         elif proxies.may_ask(place):

@@ -190,6 +190,24 @@ def test_what_was_tampered_with_is_named(subject: Path, proxy: Path, name: str) 
         assert place in [f.object for f in found if f.code == code]
 
 
+@pytest.mark.parametrize(
+    ("module", "certainty"),
+    [
+        ("example.org/lib v9.9.9", Certainty.CERTAIN),
+        ("example.org/lib v1.1.0", Certainty.NOTE),
+        ("example.org/elsewhere v1.0.0", Certainty.NOTE),
+        ("../x v1.0.0", Certainty.CERTAIN),
+    ],
+)
+def test_a_mirror_need_not_have_what_nothing_is_built_from(
+    module: str, certainty: Certainty, subject: Path, proxy: Path
+) -> None:
+    """The lines of go.sum are of the whole graph of requirements, in which no version is above the one that is selected."""
+    add_sum(subject, f"{module}/go.mod {ZERO}")
+    (found,) = check(subject, proxy)
+    assert (found.code, found.object, found.certainty) == ("XC-SUP-007", "go.sum:5", certainty)
+
+
 def test_an_edit_together_with_a_forged_line_is_caught(subject: Path, proxy: Path) -> None:
     """Whoever edits a file can edit go.sum too; what was published he cannot."""
     one_byte(subject)

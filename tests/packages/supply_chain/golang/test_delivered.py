@@ -193,23 +193,43 @@ def test_what_a_dependency_has_is_told_once_for_each_kind(subject: Path, proxy: 
 
 
 def workspace(subject: Path, text: str, module: str = "example.org/lib") -> None:
+    path, _more, requires = module.partition(";")
     put(subject.parent, "go.work", text)
-    put(subject.parent, "own/go.mod", f"module {module}\n\ngo 1.22\n")
+    put(subject.parent, "own/go.mod", f"module {path}\n\ngo 1.22\n\n{requires}\n")
 
 
 @pytest.mark.parametrize(
     ("text", "module", "certainty", "word"),
     [
         ("go 1.22\n\nuse ./subject\nuse ./own\n", "example.org/lib", CERTAIN, "is built from"),
-        ("go 1.22\n\nuse ./subject\nuse ./own\n", "example.org/apart", CERTAIN, "choose versions"),
+        ("go 1.22\n\nuse ./subject\nuse ./own\n", "example.org/apart", NOTE, "no later version"),
         (
             "go 1.22\n\nuse ./subject\n\nreplace example.org/lib => ./own\n",
             "example.org/lib",
             CERTAIN,
             "replaces of its own",
         ),
-        ("go 1.22\n\nuse ./subject\n", "example.org/lib", NOTE, "alone"),
+        ("go 1.22\n\nuse ./subject\n", "example.org/lib", NOTE, "no later version"),
         ("go 1.22\n\nuse ./own\n", "example.org/lib", NOTE, "does not use"),
+        (
+            "go 1.22\n\nuse ./subject\nuse ./own\n",
+            "example.org/apart;require example.org/base v1.0.1",
+            CERTAIN,
+            "is built, which",
+        ),
+        (
+            "go 1.22\n\nuse ./subject\nuse ./own\n",
+            "example.org/apart;require example.org/base v1.0.0",
+            NOTE,
+            "no later version",
+        ),
+        (
+            "go 1.22\n\nuse ./subject\nuse ./own\n",
+            "example.org/apart;replace example.org/base => ./base",
+            CERTAIN,
+            "replaces of its own",
+        ),
+        ("go 1.22\n\nuse ./subject\nuse ./none\n", "example.org/lib", NOTE, "where no module is"),
         ("nonsense\n", "example.org/lib", CERTAIN, "refuses"),
     ],
 )

@@ -275,7 +275,7 @@ def test_a_zip_that_is_not_as_the_signed_list_says_is_not_vouched_for(subject: P
 def test_a_database_behind_a_url_is_asked_and_what_is_proven_is_kept(
     subject: Path, proxy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notary, asked = Notary(), []
+    notary, asked = Notary(), list[str]()
     database = notary.of_proxy(proxy, tmp_path / "sumdb")
     tile = next(database.glob("tile/8/0/001.p/*"))
     good = tile.read_bytes()
