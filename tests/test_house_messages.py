@@ -61,6 +61,7 @@ ALLOWED: dict[str, str] = {
     "packages/sm_crypto/report.py": "docs/sm-defects.md, which has no Chinese form",
     "packages/sm_crypto/tls/rfc8998.py:_Keys.__init__": "a label of the key schedule, RFC 8446 7.1",
     "packages/supply_chain/commands.py:_check": ID,
+    "packages/supply_chain/commands.py:_go": ID,
     "packages/supply_chain/manifest.py": SCHEMA,
     "packages/supply_chain/report.py": ID,
     "packages/syscall_bridge/bridge_commands.py": "templates of a manifest and of C, and a command",

@@ -33,21 +33,31 @@ TREES = (
 ALLOWED = ("XC-SUP-030", "XC-SUP-031", "XC-SUP-032", "XC-SUP-134")
 FROZEN = ("XC-SUP-033", "XC-SUP-134")
 
-KINDS = (WHOLE, HASHES, TREES, ALLOWED, FROZEN)
-
-_FIRST: Mapping[tuple[str, ...], int] = {
-    ("npm",): 100,
-    ("pypi",): 110,
-    ("cargo",): 120,
-    ("maven",): 130,
-    ("conan", "vcpkg"): 140,
-}
-
 ASKED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    f"XC-CHAIN-{first + index}": (ecosystems, codes)
-    for ecosystems, first in _FIRST.items()
-    for index, codes in enumerate(KINDS)
-    if (ecosystems, codes) != (("conan", "vcpkg"), TREES)
+    "XC-CHAIN-100": (("npm",), WHOLE),
+    "XC-CHAIN-101": (("npm",), HASHES),
+    "XC-CHAIN-102": (("npm",), TREES),
+    "XC-CHAIN-103": (("npm",), ALLOWED),
+    "XC-CHAIN-104": (("npm",), FROZEN),
+    "XC-CHAIN-110": (("pypi",), WHOLE),
+    "XC-CHAIN-111": (("pypi",), HASHES),
+    "XC-CHAIN-112": (("pypi",), TREES),
+    "XC-CHAIN-113": (("pypi",), ALLOWED),
+    "XC-CHAIN-114": (("pypi",), FROZEN),
+    "XC-CHAIN-120": (("cargo",), WHOLE),
+    "XC-CHAIN-121": (("cargo",), HASHES),
+    "XC-CHAIN-122": (("cargo",), TREES),
+    "XC-CHAIN-123": (("cargo",), ALLOWED),
+    "XC-CHAIN-124": (("cargo",), FROZEN),
+    "XC-CHAIN-130": (("maven",), WHOLE),
+    "XC-CHAIN-131": (("maven",), HASHES),
+    "XC-CHAIN-132": (("maven",), TREES),
+    "XC-CHAIN-133": (("maven",), ALLOWED),
+    "XC-CHAIN-134": (("maven",), FROZEN),
+    "XC-CHAIN-140": (("conan", "vcpkg"), WHOLE),
+    "XC-CHAIN-141": (("conan", "vcpkg"), HASHES),
+    "XC-CHAIN-143": (("conan", "vcpkg"), ALLOWED),
+    "XC-CHAIN-144": (("conan", "vcpkg"), FROZEN),
 }
 """Requirement -> the ecosystems that it is about, and the codes that decide it. Conan and vcpkg lay out what they built."""
 

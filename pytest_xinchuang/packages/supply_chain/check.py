@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_xinchuang.core.finding import Certainty, Finding
-from pytest_xinchuang.messages import Message, _, joined, n_, verbatim
+from pytest_xinchuang.messages import Message, _, joined, n_, system_error, verbatim
 from pytest_xinchuang.packages.supply_chain.archives import BadArchive
 from pytest_xinchuang.packages.supply_chain.ecosystem import Ecosystem, Layout, Tree, sha256_of
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, on_loopback
@@ -349,7 +349,7 @@ class PackageCheck:
             try:
                 mine = sha256_of(path)
             except OSError as error:
-                self._add("XC-SUP-124", where, Certainty.UNDECIDED, module=str(entry), detail=verbatim(str(error)))
+                self._add("XC-SUP-124", where, Certainty.UNDECIDED, module=str(entry), detail=system_error(error))
                 continue
             if mine not in forms:
                 certainty = Certainty.UNDECIDED if "" in forms else Certainty.CERTAIN

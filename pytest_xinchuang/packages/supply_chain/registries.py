@@ -79,7 +79,7 @@ class _NoRedirectOut(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not _web(newurl) or (self.offline and not on_loopback(newurl)):
-            raise urllib.error.URLError(f"a redirect to {newurl}")
+            raise urllib.error.URLError(_("it leads on to {url}", url=newurl))
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Reading
 
 LARGEST = 256 << 20
@@ -19,6 +19,10 @@ LARGEST = 256 << 20
 
 class Doubled(ValueError):
     """A key that an object has twice."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -99,9 +103,11 @@ def _object(reading: Reading, lines: Lines, read: Callable[[str], Any]) -> dict[
 
 
 def _malformed(reading: Reading, name: str, error: Exception) -> None:
-    detail: Message = verbatim(" ".join(str(error).split())[:200])
+    detail = told(error)
     if isinstance(error, Doubled):
-        detail = _("the key {key} is given twice", key=verbatim(repr(str(error))))
+        detail = _("the key {key} is given twice", key=verbatim(repr(error.key)))
+    elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        detail = _("line {n}: {why}", n=error.problem_mark.line + 1, why=verbatim(error.problem or ""))
     elif isinstance(error, RecursionError):
         detail = _("it is nested too deeply")
     elif isinstance(error, UnicodeDecodeError):

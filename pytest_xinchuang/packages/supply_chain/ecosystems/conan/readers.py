@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.locked import (
     Digest,
     Lines,
@@ -69,7 +69,7 @@ def _asked(reading: Reading, directory: Path) -> Iterator[tuple[str, str]]:
     try:
         tree = ast.parse(recipe.text)
     except (SyntaxError, ValueError, RecursionError) as error:
-        reading.add("XC-SUP-101", recipe.name, detail=verbatim(str(error)))
+        reading.add("XC-SUP-101", recipe.name, detail=told(error))
         return
     for node in ast.walk(tree):
         values: list[ast.expr] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.advise.xml import read_xml
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import MAVEN
 from pytest_xinchuang.packages.supply_chain.locked import Digest, Lines, Locked, LockedFile, Reading, digest
 from pytest_xinchuang.packages.supply_chain.textfiles import json_of, tables, text_of, words
@@ -111,7 +111,7 @@ def _metadata(reading: Reading, lines: Lines) -> None:
     try:
         tree = read_xml(lines.text)
     except ValueError as error:
-        reading.add("XC-SUP-101", lines.name, detail=verbatim(str(error)))
+        reading.add("XC-SUP-101", lines.name, detail=told(error))
         return
     for component in tree.walk():
         if component.name != "component":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.advise.xml import Element, read_xml
-from pytest_xinchuang.messages import verbatim
+from pytest_xinchuang.messages import told, verbatim
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Origin, Reading
 from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 
@@ -47,7 +47,7 @@ class Pom:
         try:
             self.tree = read_xml(lines.text)
         except ValueError as error:
-            reading.add("XC-SUP-101", name, detail=verbatim(str(error)))
+            reading.add("XC-SUP-101", name, detail=told(error))
             return
         parent = self.tree.child("parent")
         if parent is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import HOSTS, PYPI, of_url
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Locked, LockedFile, Origin, Reading, digest
 from pytest_xinchuang.packages.supply_chain.textfiles import text_of
@@ -30,7 +30,7 @@ def read_requirements(reading: Reading, directory: Path, lines: Lines, seen: set
         try:
             words = shlex.split(line)
         except ValueError as error:
-            reading.add("XC-SUP-101", where, detail=verbatim(str(error)))
+            reading.add("XC-SUP-101", where, detail=told(error))
             continue
         if not words:
             continue
@@ -98,11 +98,13 @@ def _requirement(reading: Reading, where: str, line: str, words: list[str]) -> N
     files = tuple(LockedFile((one,)) for one in digests)
     try:
         asked = Requirement(text)
-    except InvalidRequirement as error:
+    except InvalidRequirement:
         if re.match(r"(\.|/|file:)|.*\.(whl|zip|tar\.gz)$", text):
             reading.entries.append(Locked(PYPI, text, "", where, (), Origin.PATH, text))
         else:
-            reading.add("XC-SUP-101", where, detail=verbatim(" ".join(str(error).split())[:200]))
+            reading.add(
+                "XC-SUP-101", where, detail=_("{line} is no requirement of PEP 508", line=verbatim(repr(text[:80])))
+            )
         return
     if asked.url is not None:
         kind, source = of_url(asked.url)
