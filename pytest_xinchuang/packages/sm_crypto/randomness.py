@@ -23,7 +23,7 @@ from pytest_xinchuang.packages.sm_crypto.nonces import (
     biases,
     public_numbers,
 )
-from pytest_xinchuang.packages.sm_crypto.smallness import Multiples
+from pytest_xinchuang.packages.sm_crypto.smallness import STEPS_BITS, Multiples
 from pytest_xinchuang.sm.curve import Point, add, multiply_base, negate
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 from pytest_xinchuang.sm.sm3 import sm3
@@ -54,8 +54,8 @@ def _text(point: Point) -> str:
 class Randomness:
     """The random numbers of one harness, and what is wrong with them."""
 
-    def __init__(self, client: SmClient) -> None:
-        self.client, self.found = client, Found()
+    def __init__(self, client: SmClient, steps_bits: int = STEPS_BITS) -> None:
+        self.client, self.steps_bits, self.found = client, steps_bits, Found()
         self.form: dict[str, str] | None = None
         for encoding, order in (("der", "c1c3c2"), ("raw", "c1c3c2"), ("raw", "c1c2c3")):
             form = {"encoding": encoding, "order": order}
@@ -69,10 +69,13 @@ class Randomness:
 
     def ask(self, requests: Iterable[Mapping[str, Any]]) -> list[Answer]:
         """The answers, in the order of the requests."""
-        answers = dict(self.client.run(enumerate(map(dict, requests))))
-        for answer in answers.values():
+        answers: dict[int, Answer] = {}
+        for n, answer in self.client.run(enumerate(map(dict, requests))):
             if answer.kind is ReplyKind.FAULT:
                 raise _Undecided(answer.detail)
+            if answer.kind is not ReplyKind.REPLY:
+                raise _Wrong(_("the harness gave no random number: {why}", why=answer.detail))
+            answers[n] = answer
         return [answers[n] for n in sorted(answers)]
 
     def key(self, answer: Answer) -> int:
@@ -80,7 +83,7 @@ class Randomness:
         try:
             return _SM2.check_private(bytes.fromhex(answer.reply["private"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise _Wrong(_("no key: {why}", why=answer.detail or answer.reply.get("error") or error)) from None
+            raise _Wrong(_("no key: {why}", why=answer.reply.get("error") or error)) from None
 
     def c1(self, answer: Answer) -> Point:
         """The point C1 of an answer."""
@@ -89,7 +92,7 @@ class Randomness:
             ct = bytes.fromhex(answer.reply["ct"])
             return _SM2.decode_ciphertext(ct, self.form["encoding"], self.form["order"])[0]
         except (KeyError, TypeError, ValueError) as error:
-            raise _Wrong(_("no ciphertext: {why}", why=answer.detail or answer.reply.get("error") or error)) from None
+            raise _Wrong(_("no ciphertext: {why}", why=answer.reply.get("error") or error)) from None
 
     # -- in one process
 
@@ -133,7 +136,7 @@ class Randomness:
 
     def small(self, points: Sequence[Point]) -> None:
         """Whether k, or what two of them are apart, is a small number."""
-        multiples = Multiples()
+        multiples = Multiples(self.steps_bits)
         searched = [points[0], points[1], add(points[1], negate(points[0]))]
         self.found.evidence.append({"kind": "small k", "searched": len(searched), "bits": multiples.bits})
         for n, point in enumerate(searched):
@@ -201,7 +204,7 @@ class Randomness:
             (answer,) = self.ask([asked])
             replies = answer.reply.get("replies")
             if not isinstance(replies, list) or len(replies) != len(requests):
-                why = answer.detail or answer.reply.get("error") or _("the answer has no list of replies")
+                why = answer.reply.get("error") or _("the answer has no list of replies")
                 raise _Wrong(_("{threads} threads: {what}", threads=threads, what=why))
             for request, different in zip(requests, replies, strict=True):
                 drawn = [Answer(ReplyKind.REPLY, reply) for reply in different if isinstance(reply, dict)]
@@ -230,7 +233,7 @@ class Randomness:
         points: list[Point] = []
         for side in sides:
             if not isinstance(side, list) or len(side) != len(self.few()) or not all(isinstance(r, dict) for r in side):
-                why = answer.detail or answer.reply.get("error") or _("the answer has no two lists of replies")
+                why = answer.reply.get("error") or _("the answer has no two lists of replies")
                 raise _Wrong(_("forked: {why}", why=why))
             points += self.drawn([Answer(ReplyKind.REPLY, reply) for reply in side])
         again = len(points) - len(set(points))
@@ -261,6 +264,8 @@ class Randomness:
         return self.found
 
 
-def check_randomness(client: SmClient, keys: int = KEYS, encryptions: int = ENCRYPTIONS) -> Found:
+def check_randomness(
+    client: SmClient, keys: int = KEYS, encryptions: int = ENCRYPTIONS, steps_bits: int = STEPS_BITS
+) -> Found:
     """Have the harness generate keys and encrypt, and screen the random numbers that show."""
-    return Randomness(client).run(keys, encryptions)
+    return Randomness(client, steps_bits).run(keys, encryptions)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from pytest_xinchuang.sm.curve import G, N, P, Point, multiply_base, negate
 
-BABY_BITS = GIANT_BITS = 16
+STEPS_BITS = 16
+"""Of the table, and of the giant steps over it: a second each."""
 
 _AT_ONCE = 512
 _Pair = tuple[int, int]
@@ -14,25 +15,24 @@ _INFINITY = (-1, 0)
 
 
 class Multiples:
-    """The multiples of G up to 2**16, found by their x, and so with their negatives.
+    """The multiples of G up to 2**steps_bits, found by their x, and so with their negatives; as many giant steps go over them.
 
     Attributes:
         bits: every k below 2**bits is found.
     """
 
-    bits = BABY_BITS + GIANT_BITS + 1
-
-    def __init__(self) -> None:
-        small = 1 << BABY_BITS
+    def __init__(self, steps_bits: int = STEPS_BITS) -> None:
+        self.bits, self.count = 2 * steps_bits + 1, 1 << steps_bits
+        small = self.count
         self.known = {x: n for n, (x, _y) in enumerate(_walk(G, G, small), 1)} | {_INFINITY[0]: 0}
         self.step = _pair(negate(multiply_base(2 * small)))
 
     def of(self, point: Point, *, negative: bool = False) -> int | None:
         """k with ``point`` = kG, where k is small, or, for ``negative``, n - k; None: it is not."""
         for start, sign in ((point, 1), (negate(point), -1)) if negative else ((point, 1),):
-            for giant, (x, _y) in enumerate(_walk(_pair(start), self.step, 1 << GIANT_BITS)):
+            for giant, (x, _y) in enumerate(_walk(_pair(start), self.step, self.count)):
                 if x in self.known:
-                    middle = giant << BABY_BITS + 1
+                    middle = 2 * giant * self.count
                     found = (sign * (middle + near) for near in (self.known[x], -self.known[x]))
                     return next(k for k in found if multiply_base(k) == point)
         return None
