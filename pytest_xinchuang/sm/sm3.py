@@ -129,7 +129,9 @@ MOST_BLOCKS = (1 << 32) - 1
 def derived_blocks(size: int, least: int, most: int) -> int:
     """How many blocks give ``size`` bytes. Raises ValueError: there are not ``least`` bytes, or more than ``most`` blocks."""
     if not least <= size <= most * BLOCK:
-        raise ValueError(_("a derived key has {least} to {most} bytes here, not {n}", least=least, most=most * BLOCK, n=size))
+        raise ValueError(
+            _("a derived key has {least} to {most} bytes here, not {n}", least=least, most=most * BLOCK, n=size)
+        )
     return -(-size // BLOCK)
 
 

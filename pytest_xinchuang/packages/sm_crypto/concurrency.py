@@ -20,11 +20,11 @@ OPERATIONS = 10000
 LEAST_ROUNDS = 3
 THREADS = 16
 KINDS = 4
-"""Requests of each operation that have a result: cross-talk shows between threads that run one operation with different data."""
+"""Requests of each operation that have a result: threads that run one operation with different data show cross-talk."""
 REFUSED = 1
 """Requests of each operation that have to be refused: a race may let pass what is wrong, too."""
 AT_ONCE = 40
-"""Requests in one go: they are answered ``THREADS`` times within the time-out of one request. Those of one operation go together."""
+"""Requests in one go, those of one operation together: they are answered ``THREADS`` times within one time-out."""
 
 _SIZES = range(16, 100)
 _CHEAP: Mapping[str, int] = {"iterations": 100, "size": 200, "times": 10, "repeat": 10}
@@ -36,7 +36,7 @@ _LONGEST = 4096
 def chosen(vectors: Iterable[Vector], client: SmClient) -> list[list[Ask]]:
     """A few requests of each operation, cheap ones: those of an operation and its inverse stand together.
 
-    A request with one right answer has it in ``expect``; one whose answer holds a random number has a ``check`` by the reference.
+    A request with one right answer has it in ``expect``; one whose answer is random has a ``check`` by the reference.
     """
     good: dict[tuple[str, bool], list[Ask]] = {}
     bad: dict[tuple[str, bool], list[Ask]] = {}
@@ -114,7 +114,13 @@ def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
                 done += threads * len(asked)
             operations |= {ask.request["op"] for ask in asked}
         found.evidence.append(
-            {"kind": "concurrency", "operations": sorted(operations), "done": done, "threads": threads, "shared": shared}
+            {
+                "kind": "concurrency",
+                "operations": sorted(operations),
+                "done": done,
+                "threads": threads,
+                "shared": shared,
+            }
         )
     if threads < 2:
         found.undecided = _("the harness runs one thread alone: nothing was done at the same time")

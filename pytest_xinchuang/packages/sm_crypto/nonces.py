@@ -77,7 +77,13 @@ def _bit_is(name: Message, bit: int, ones: int, count: int) -> Message:
 
 
 def _bit_changes(name: Message, bit: int, ones: int, count: int) -> Message:
-    return _("bit {bit} of {name} is another one than before in {ones} of {count}", bit=bit, name=name, ones=ones, count=count)
+    return _(
+        "bit {bit} of {name} is another one than before in {ones} of {count}",
+        bit=bit,
+        name=name,
+        ones=ones,
+        count=count,
+    )
 
 
 def _relations(numbers: Sequence[int], name: Message) -> list[Message]:
@@ -97,8 +103,10 @@ def _relations(numbers: Sequence[int], name: Message) -> list[Message]:
         differences = [(b - a) % modulus for a, b in pairwise(first)]
         triples = zip(differences, differences[1:], differences[2:], strict=False)
         if len(first) > 8 and all((a * c - b * b) % modulus == 0 for a, b, c in triples):
-            about = {"name": name, "modulus": modulus}
-            found.append(_("{name} follows from the one before by a multiplication and an addition modulo {modulus:#x}", **about))
+            about = {"name": name, "m": modulus}
+            found.append(
+                _("{name} follows from the one before by a multiplication and an addition modulo {m:#x}", **about)
+            )
             break
     words = Counter(k >> 64 * i & 0xFFFFFFFFFFFFFFFF for k in numbers for i in range(_WORDS))
     if words and (most := words.most_common(1)[0])[1] > 1:
@@ -186,7 +194,7 @@ class _Nonces:
         texts = [(n, sm3(n.to_bytes(8)).hex()) for n in range(AMONG)]
         here, there = (self.of(texts, key, more) for key in (PRIVATE, OTHER))
         common = (self.seen | set(here.values())) & set(there.values())
-        self.found.evidence.append({"kind": "two keys", "signatures": len(here), "k in common": len(common), **more})
+        self.found.evidence.append({"kind": "two keys", "signatures": len(here), "common": len(common), **more})
         if common:
             self.found.wrong.append(
                 _(
@@ -209,7 +217,7 @@ class _Nonces:
         every = [k for one in seen for k in one]
         deterministic = len(every) > 1 and len(set(every)) == 1
         self.found.evidence.append(
-            {"kind": "starts", "starts": STARTS, "signatures": len(every), "the same k each time": deterministic}
+            {"kind": "starts", "starts": STARTS, "signatures": len(every), "deterministic": deterministic}
         )
         if not deterministic and len(set(every)) < len(every):
             self.found.wrong.append(
@@ -239,7 +247,7 @@ def public_numbers(msg: bytes, digest: bytes) -> Iterator[tuple[str, int]]:
         number = int.from_bytes(octets)
         yield name, number % N
         yield f"{name} mod (n-1) + 1", number % (N - 1) + 1
-        yield f"{name}, its lowest byte first", int.from_bytes(octets, "little") % N
+        yield f"{name} (LE)", int.from_bytes(octets, "little") % N
 
 
 def check_nonces(client: SmClient, count: int = COUNT) -> Found:

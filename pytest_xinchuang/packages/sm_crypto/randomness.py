@@ -1,19 +1,20 @@
 """Screens the random numbers of generated keys and of encryption: in one process, after starts, and in a forked process.
 
-The k of an encryption cannot be computed from what it gives. What can be seen of it is the point C1 = kG: whether it comes again,
-whether it is near another one, and whether k is so small that a table finds it.
+The k of an encryption cannot be computed from what it gives. What can be seen of it is the point C1 = kG: whether it comes
+again, whether it is near another one, and whether k is so small that a table finds it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
-from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.nonces import (
     AT_START,
@@ -118,7 +119,7 @@ class Randomness:
                 _("C1 repeats: {n} of {count} encryptions have the k of another one", n=repeated, count=len(every))
             )
             return
-        steps = Counter(add(b, negate(a)) for a, b in zip(points[:STEPS], points[1:STEPS], strict=False))
+        steps = Counter(add(b, negate(a)) for a, b in pairwise(points[:STEPS]))
         if steps and steps.most_common(1)[0][1] > 1:
             self.found.wrong.append(_("C1 goes up by a step: the k of each encryption follows from the one before"))
             return
@@ -145,7 +146,9 @@ class Randomness:
                 self.found.wrong.append(
                     _("the k of an encryption is {k:#x}: a table finds what has at most {bits} bits", **about)
                     if n < 2
-                    else _("the k of two encryptions differ by {k:#x}: a table finds what has at most {bits} bits", **about)
+                    else _(
+                        "the k of two encryptions differ by {k:#x}: a table finds what has at most {bits} bits", **about
+                    )
                 )
                 return
 
@@ -197,7 +200,9 @@ class Randomness:
         if offered is None:
             return
         requests = self.few()[: 2 if self.makes_keys and self.form is not None else 1]
-        threads = int(max(offered.get("threads", (1, THREADS))[0], min(THREADS, offered.get("threads", (1, THREADS))[1])))
+        threads = int(
+            max(offered.get("threads", (1, THREADS))[0], min(THREADS, offered.get("threads", (1, THREADS))[1]))
+        )
         points: list[Point] = []
         for _round in range(ROUNDS):
             asked = {"op": "concurrent", "requests": requests, "threads": threads, "repeat": 1}
@@ -240,7 +245,11 @@ class Randomness:
         self.found.evidence.append({"kind": "forked", "offered": True, "numbers": len(points), "again": again})
         if again:
             self.found.wrong.append(
-                _("a forked process draws the random numbers of its parent: {n} of {count}", n=again, count=len(points) // 2)
+                _(
+                    "a forked process draws the random numbers of its parent: {n} of {count}",
+                    n=again,
+                    count=len(points) // 2,
+                )
             )
 
     def run(self, keys: int, encryptions: int) -> Found:

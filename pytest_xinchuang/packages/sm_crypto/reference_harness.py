@@ -20,7 +20,6 @@ from pytest_xinchuang.packages.sm_crypto.fields import (
     MOST_BYTES,
     MOST_ROUNDS,
     as_number,
-    as_octets,
     choice,
     items,
     many_octets,
@@ -47,7 +46,7 @@ def pieces(data: bytes, sizes: list[int]) -> list[bytes]:
     """``data`` cut into parts of these sizes, and the rest. Raises ValueError: it has not so much."""
     out, at = [], 0
     for size in sizes:
-        as_number(size, "a size in splits", 0, len(data) - at)
+        as_number(size, "splits", 0, len(data) - at)
         out.append(data[at : at + size])
         at += size
     return [*out, data[at:]]
@@ -465,7 +464,7 @@ def serve(harness: ReferenceHarness, lines: BinaryIO, out: BinaryIO) -> None:
             request = json.loads(line)
             identity = request["id"]
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            say({"id": None, "error": f"not a request: {type(error).__name__}"})
+            say({"id": None, "error": type(error).__name__})
             continue
         say({"id": identity, **harness.handle(request)})
 

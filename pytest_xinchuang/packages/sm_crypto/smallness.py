@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_xinchuang.sm.curve import G, N, P, Point, multiply_base, negate
+from pytest_xinchuang.sm.curve import G, P, Point, multiply_base, negate
 
 STEPS_BITS = 16
 """Of the table, and of the giant steps over it: a second each."""

@@ -23,7 +23,7 @@ from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness
 from pytest_xinchuang.sandbox.local import local
-from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
+from pytest_xinchuang.sm.sm2 import Sm2
 from tests.fuzz.sm.explained import explanation, refused, unaskable
 from tests.fuzz.sm.operations import Request, operation
 
@@ -75,8 +75,9 @@ class Score:
             return cls()
         data = json.loads(path.read_text())
         counters = {name: Counter(data.pop(name)) for name in ("operations", "backed", "explained")}
-        score = cls(**data, **counters)
-        kept, score.differences = score.differences, []
+        kept = data.pop("differences")
+        score = cls(**data)
+        score.operations, score.backed, score.explained = counters.values()
         score.different -= len(kept)
         for one in kept:  # what has been explained since
             score.count(one["peer"], one["number"], one["request"], one["reference"], one["other"])
@@ -97,12 +98,12 @@ class Score:
         path.write_text(json.dumps(self.__dict__, indent=1))
 
 
-def _checked(request: Request, mine: Reply, other: Reply) -> bool:
+def _checked(request: Request, other: Reply) -> bool:
     """Whether a reply that holds a random number is right, by the reference."""
     try:
         if request["op"] == "sm2_keygen":
             d = _SM2.check_private(bytes.fromhex(other["private"]))
-            return _SM2.encode_point(_SM2.public_of(d)).hex() == other["public"]
+            return bool(_SM2.encode_point(_SM2.public_of(d)).hex() == other["public"])
         if request["op"] == "sm2_sign":
             point = _SM2.public_of(_SM2.check_private(bytes.fromhex(request["private"])))
             msg = bytes.fromhex(request["msg"])
@@ -113,7 +114,7 @@ def _checked(request: Request, mine: Reply, other: Reply) -> bool:
         ct = _SM2.decode_ciphertext(bytes.fromhex(other["ct"]), request["encoding"], request["order"])
         if request["public"] != _SM2.encode_point(_SM2.public_of(int(request["of"], 16))).hex():
             return True  # another key by a change of the encoding: nobody knows its private one
-        return _SM2.decrypt(int(request["of"], 16), *ct).hex() == request["msg"]
+        return bool(_SM2.decrypt(int(request["of"], 16), *ct).hex() == request["msg"])
     except (KeyError, ValueError, TypeError):
         return False
 
@@ -123,7 +124,7 @@ def same(request: Request, mine: Reply, other: Reply) -> bool:
     if refused(mine) or refused(other):
         return refused(mine) == refused(other)
     if request["op"] in ("sm2_keygen", "sm2_sign", "sm2_encrypt"):
-        return _checked(request, mine, other) and _checked(request, mine, mine)
+        return _checked(request, other) and _checked(request, mine)
     return all(mine.get(name) == other.get(name) for name in _RESULTS)
 
 

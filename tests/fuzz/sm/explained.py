@@ -24,7 +24,7 @@ def refused(reply: Reply) -> bool:
 def unaskable(peer: str, request: Request) -> bool:
     """Whether the peer is not asked: it ends at such a request, and is started again 400 times at most; or it is no other one."""
     if peer == "cryptography":  # it is OpenSSL once more: it is asked for what OpenSSL's own harness does not offer
-        return request["op"] != "hmac_sm3_stream"
+        return bool(request["op"] != "hmac_sm3_stream")
     if peer != "emmansun/gmsm" or not request["op"].startswith("sm4_"):
         return False
     mode, data = request["op"][4:7], request.get("msg", request.get("ct", ""))

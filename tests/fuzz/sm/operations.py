@@ -287,7 +287,9 @@ def _verify(draw: Random) -> Request:
     if kind < 0.15:
         r, s = draw.choice(((number(draw), s), (r, number(draw)), (r, (N - r) % N), (r, N - s), (r + N, s), (r, s + N)))
     signature = (
-        der.sequence(der.integer(r), der.integer(s)) if encoding == "der" else r.to_bytes(33)[-32:] + s.to_bytes(33)[-32:]
+        der.sequence(der.integer(r), der.integer(s))
+        if encoding == "der"
+        else r.to_bytes(33)[-32:] + s.to_bytes(33)[-32:]
     )
     if 0.15 <= kind < 0.35:
         signature = _bent(draw, signature, encoding)
@@ -342,7 +344,9 @@ def _decrypt(draw: Random) -> Request:
     if 0.15 <= kind < 0.25:
         ct = _bent(draw, ct, form["encoding"])
     elif 0.25 <= kind < 0.35 and c1 is not None:
-        x, y = draw.choice(((number(draw), c1[1]), (c1[0], number(draw)), (0, 0), (c1[0], P - c1[1]), (c1[0], c1[1] ^ 1)))
+        x, y = draw.choice(
+            ((number(draw), c1[1]), (c1[0], number(draw)), (0, 0), (c1[0], P - c1[1]), (c1[0], c1[1] ^ 1))
+        )
         if form["encoding"] == "der":
             ct = der.sequence(der.integer(x), der.integer(y), der.tlv(4, c3), der.tlv(4, c2))
         else:

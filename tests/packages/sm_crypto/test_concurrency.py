@@ -98,9 +98,7 @@ def test_a_race_is_seen(
         ),
     ],
 )
-def test_a_good_one_passes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, done: dict[bool, int]
-) -> None:
+def test_a_good_one_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, done: dict[bool, int]) -> None:
     monkeypatch.setattr(concurrency, "OPERATIONS", 1000)
     found = checked(tmp_path, body, "sm4_cbc_pkcs7", "sm2_sign")
     assert not found.wrong and not found.undecided, found

@@ -221,7 +221,8 @@ def test_the_table_of_multiples_is_seen_whole_or_not_at_all() -> None:
     expected = curve.multiply_base(D)
     for _round in range(4):
         curve._comb = ()
-        together, seen = threading.Barrier(8), []
+        together = threading.Barrier(8)
+        seen: list[curve.Point] = []
 
         def work(together: threading.Barrier = together, seen: list[curve.Point] = seen) -> None:
             together.wait()
@@ -238,4 +239,4 @@ def test_the_table_of_multiples_is_seen_whole_or_not_at_all() -> None:
         finally:
             sys.setswitchinterval(before)
         assert seen == [expected] * 8
-        assert len(curve._comb) == 64 and all(len(row) == 16 for row in curve._comb)
+        assert [len(row) for row in curve._comb_made()] == [16] * 64
