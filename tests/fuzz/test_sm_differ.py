@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness, Reply, Request
-from pytest_xinchuang.sm.curve import N
+from pytest_xinchuang.sm.curve import N, multiply_base
+from pytest_xinchuang.sm.sm2 import Sm2
 from tests.fuzz.sm.differ import Score, differ, same, started
 from tests.fuzz.sm.explained import explanation, unaskable
 from tests.fuzz.sm.operations import operation
@@ -87,6 +88,16 @@ def test_an_explanation_holds_in_one_direction(peer: str, request_: Request) -> 
     both = [explanation(peer, request_, good, bad), explanation(peer, request_, bad, good)]
     assert sum(map(bool, both)) == 1
     assert not explanation("another", request_, good, bad)
+
+
+def test_a_ciphertext_of_zeros_is_explained_and_no_other() -> None:
+    # k = 115 gives the key stream 01 for the private key 7.
+    ct = Sm2().encode_ciphertext(*Sm2().encrypt(multiply_base(7), b"\1", 115), "raw", "c1c3c2")
+    assert ct[-1] == 0
+    for text, explained in ((ct, True), (ct[:-1] + b"\1", False)):
+        request_ = {"op": "sm2_decrypt", "ct": text.hex(), "encoding": "raw", "order": "c1c3c2"}
+        assert bool(explanation("emmansun/gmsm", request_, {"msg": "01"}, {"error": "no"})) is explained
+        assert not explanation("emmansun/gmsm", request_, {"error": "no"}, {"msg": "01"})
 
 
 def test_what_ends_a_peer_is_not_asked() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_xinchuang.sm.curve import N
+from pytest_xinchuang.sm.sm2 import Sm2
 
 Request = Mapping[str, Any]
 Reply = Mapping[str, Any]
@@ -71,9 +72,17 @@ def _gmsm(request: Request, mine: Reply, other: Reply) -> str:
         return "its ephemeral number is a private key, and so not n-1 (part 3, 6.1 A1 has up to n-1)"
     if request.get("encoding") == "spki" and _COMPRESSED.search(request["public"]) and not refused(mine):
         return "it has no compressed point in a SubjectPublicKeyInfo"
+    if request["op"] == "sm2_decrypt" and refused(other) and not refused(mine) and _is_zero(request):
+        return "it refuses a C2 of zeros, which a message that is its own key stream has; BouncyCastle does not"
     if request["op"] == "x963kdf_sm3" and request["size"] > 96 and len(request["secret"]) // 2 % 64 in _TWO_BLOCKS:
         return "its KDF of four lanes is wrong where the padding takes a block more"
     return ""
+
+
+def _is_zero(request: Request) -> bool:
+    """Whether the C2 of a good ciphertext is all zeros."""
+    data = bytes.fromhex(request["ct"])
+    return not any(Sm2().decode_ciphertext(data, request["encoding"], request["order"])[2])
 
 
 _COMPRESSED = re.compile("0322000[23]")
