@@ -171,3 +171,8 @@ def test_throughput_is_above_its_floors(xc_check):
 @pytest.mark.xc_requirement("XC-SM-043")
 def test_self_test_passes(xc_check):
     xc_check.decide()
+
+
+@pytest.mark.xc_requirement("XC-SM-044")
+def test_keys_and_encryptions_are_random(xc_check):
+    xc_check.decide()

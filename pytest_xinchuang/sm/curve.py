@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from pytest_xinchuang.messages import _
 
 P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
@@ -70,6 +72,8 @@ def _affine(p: _Jacobian) -> Point:
 
 
 def _multiply(k: int, point: Point) -> _Jacobian:
+    if k < 0:
+        raise ValueError(_("a point is not multiplied by a negative number"))
     if point is None or not k:
         return _INFINITY
     table: list[_Jacobian] = [_INFINITY, (point[0], point[1], 1)]
@@ -84,27 +88,39 @@ def _multiply(k: int, point: Point) -> _Jacobian:
     return out
 
 
-_comb: list[list[_Jacobian]] = []
+_Comb = tuple[tuple[_Jacobian, ...], ...]
+
+_comb: _Comb = ()
+_comb_lock = threading.Lock()
+
+
+def _comb_made() -> _Comb:
+    """The multiples of G by 0 to 15 times 16**i: made once, by one thread, and never seen by another before it is whole."""
+    global _comb
+    with _comb_lock:
+        if not _comb:
+            rows = []
+            start: _Jacobian = (*G, 1)
+            for _round in range(64):
+                row = [_INFINITY, start]
+                for _round in range(14):
+                    row.append(_add(row[-1], start))
+                rows.append(tuple(row))
+                start = _add(row[-1], start)
+            _comb = tuple(rows)
+    return _comb
 
 
 def _multiply_base(k: int) -> _Jacobian:
-    if not _comb:
-        start: _Jacobian = (*G, 1)
-        for _round in range(64):
-            row = [_INFINITY, start]
-            for _round in range(14):
-                row.append(_add(row[-1], start))
-            _comb.append(row)
-            start = _add(row[-1], start)
     out = _INFINITY
-    for row in _comb:
+    for row in _comb or _comb_made():
         out = _add(out, row[k & 15])
         k >>= 4
     return out
 
 
 def multiply(k: int, point: Point) -> Point:
-    """``k * point`` for 0 <= k."""
+    """``k * point``. Raises ValueError: k is negative."""
     return _affine(_multiply(k, point))
 
 
@@ -134,6 +150,6 @@ def lift(x: int, odd: int) -> Point:
     """The point with this x whose y has this parity. Raises ValueError: there is none."""
     square = ((x * x + A) * x + B) % P
     y = pow(square, (P + 1) // 4, P)
-    if x >= P or y * y % P != square:
+    if not 0 <= x < P or y * y % P != square:
         raise ValueError(_("no point has this x coordinate"))
     return x, (P - y if y & 1 != odd else y)

@@ -13,6 +13,9 @@ from pytest_xinchuang.sm import curve, der
 from pytest_xinchuang.sm.curve import N, P, Point
 from pytest_xinchuang.sm.sm3 import sm3, x963kdf_sm3
 
+DIGEST_BYTES = 32
+"""Bytes of what is signed: the output of SM3 (GB/T 32905-2016 clause 1)."""
+
 DEFAULT_ID = b"1234567812345678"
 """GM/T 0009-2012 clause 10: the user id to take where none has been agreed on."""
 
@@ -39,14 +42,21 @@ def number32(n: int) -> bytes:
     return n.to_bytes(32)
 
 
+def affine(point: Point) -> tuple[int, int]:
+    """The coordinates of ``point``. Raises Refused: it is at infinity, where no standard of SM2 lets a point be."""
+    if point is None:
+        raise Refused(_("the point is at infinity"))
+    return point
+
+
 class Sm2:
     """The algorithms. Every method raises Refused (a ValueError) for an input that must not be accepted."""
 
     # -- keys
 
     def encode_point(self, point: Point) -> bytes:
-        assert point is not None
-        return b"\x04" + number32(point[0]) + number32(point[1])
+        x, y = affine(point)
+        return b"\x04" + number32(x) + number32(y)
 
     def decode_point(self, data: bytes) -> Point:
         """An uncompressed or compressed point (part 1, clause 4.2.9), checked to be on the curve."""
@@ -69,10 +79,21 @@ class Sm2:
 
     def check_private(self, data: bytes) -> int:
         """The private key, a number from 1 to n-2 in 32 bytes (part 1, clause 6.1)."""
-        d = int.from_bytes(data)
-        if len(data) != 32 or not 1 <= d <= N - 2:
+        if len(data) != 32:
+            raise Refused(_("a private key has 32 bytes and is from 1 to n-2"))
+        return self.check_key(int.from_bytes(data))
+
+    def check_key(self, d: int) -> int:
+        """``d``, a private key: 1 to n-2 (part 1, clause 6.1)."""
+        if not 1 <= d <= N - 2:
             raise Refused(_("a private key has 32 bytes and is from 1 to n-2"))
         return d
+
+    def check_ephemeral(self, k: int) -> int:
+        """``k``, a number from 1 to n-1 as parts 2 to 4 draw it (clauses 6.1)."""
+        if not 1 <= k <= N - 1:
+            raise Refused(_("a random number is from 1 to n-1"))
+        return k
 
     def public_of(self, d: int) -> Point:
         return curve.multiply_base(d)
@@ -104,9 +125,8 @@ class Sm2:
         return (len(user) * 8).to_bytes(2)
 
     def z_input(self, user: bytes, point: Point) -> bytes:
-        assert point is not None
-        domain = b"".join(number32(v) for v in (curve.A, curve.B, *curve.G))
-        return self.id_length(user) + user + domain + number32(point[0]) + number32(point[1])
+        numbers = b"".join(number32(v) for v in (curve.A, curve.B, *curve.G, *affine(point)))
+        return self.id_length(user) + user + numbers
 
     def z(self, user: bytes, point: Point) -> bytes:
         """The hash of the id, the curve and the public key (part 2, clause 5.5)."""
@@ -136,30 +156,38 @@ class Sm2:
 
     def sign_digest(self, d: int, digest: bytes, k: int | None = None) -> tuple[int, int]:
         """``(r, s)`` (part 2, clause 6.1). A given ``k`` that the standard says to replace is refused."""
-        e = int.from_bytes(digest)
+        e = self.signed_number(digest)
+        if (d + 1) % N == 0:
+            raise Refused(_("the private key n-1 has no signature: 1 + d has no inverse"))
         while True:
-            used = self.nonce() if k is None else k
-            point = curve.multiply_base(used)
-            assert point is not None
-            r = (e + point[0]) % N
+            used = self.check_ephemeral(self.nonce() if k is None else k)
+            r = (e + affine(curve.multiply_base(used))[0]) % N
             s = pow(1 + d, -1, N) * (used - r * d) % N
             if self.acceptable(r, s, used):
                 return r, s
             if k is not None:
                 raise Refused(_("this k has to be replaced: r = 0, r + k = n or s = 0"))
 
+    def signed_number(self, digest: bytes) -> int:
+        """The number e (part 2, clauses 6.1 A2 and 7.1 B4), of a digest of 32 bytes and of no other length."""
+        if len(digest) != DIGEST_BYTES:
+            raise Refused(_("a digest has {wanted} bytes, this one has {n}", wanted=DIGEST_BYTES, n=len(digest)))
+        return int.from_bytes(digest)
+
     def acceptable(self, r: int, s: int, k: int) -> bool:
         return bool(r and (r + k) % N and s)
 
     def verify_digest(self, point: Point, digest: bytes, r: int, s: int) -> bool:
         """Whether the signature is valid (part 2, clause 7.1)."""
+        e = self.signed_number(digest)
+        affine(point)
         if not (self.in_range(r) and self.in_range(s)):
             return False
         t = (r + s) % N
         if not self.sum_is_good(t):
             return False
         found = curve.combine(s, t, point)
-        return self.agrees(int.from_bytes(digest), found, r)
+        return self.agrees(e, found, r)
 
     def in_range(self, value: int) -> bool:
         return 1 <= value < N
@@ -192,9 +220,8 @@ class Sm2:
     def encrypt(self, point: Point, msg: bytes, k: int | None = None) -> tuple[Point, bytes, bytes]:
         """C1, C3 and C2; a given ``k`` whose key stream is all zeros is refused."""
         while True:
-            used = self.nonce() if k is None else k
-            shared = curve.multiply(used, point)
-            assert shared is not None
+            used = self.check_ephemeral(self.nonce() if k is None else k)
+            shared = affine(curve.multiply(used, point))
             try:
                 stream = self.key_stream(*shared, len(msg))
             except Refused:
@@ -223,8 +250,7 @@ class Sm2:
     def encode_ciphertext(self, c1: Point, c3: bytes, c2: bytes, encoding: str, order: str) -> bytes:
         """``der`` is GM/T 0009-2012 clause 7.2; ``raw`` joins the parts in the given order, C1 with its 04."""
         if encoding == "der":
-            assert c1 is not None
-            return der.sequence(der.integer(c1[0]), der.integer(c1[1]), der.tlv(4, c3), der.tlv(4, c2))
+            return der.sequence(*map(der.integer, affine(c1)), der.tlv(4, c3), der.tlv(4, c2))
         head = self.encode_point(c1)
         return head + (c3 + c2 if order == "c1c3c2" else c2 + c3)
 
@@ -270,18 +296,20 @@ class Sm2:
         peer_user: bytes | None,
         size: int,
     ) -> Exchanged:
-        """The key of ``size`` bytes that two sides agree on; ``r`` is our own ephemeral number."""
-        own_ephemeral = curve.multiply_base(r)
-        assert own_ephemeral is not None and peer_ephemeral is not None
-        t = (d + self.reduced(own_ephemeral[0]) * r) % N
-        sum_ = curve.add(peer, curve.multiply(self.reduced(peer_ephemeral[0]), peer_ephemeral))
+        """The key of ``size`` bytes that two sides agree on; ``r`` is our own ephemeral number (part 3, clause 6.1)."""
+        self.check_key(d)
+        ra = affine(curve.multiply_base(self.check_ephemeral(r)))
+        rb = affine(self.check_point(peer_ephemeral))
+        t = (d + self.reduced(ra[0]) * r) % N
+        sum_ = curve.add(peer, curve.multiply(self.reduced(rb[0]), rb))
         shared = curve.multiply(t, sum_)
         if shared is None:
             raise Refused(_("the shared point is at infinity"))
         own_z = self.z(DEFAULT_ID if user is None else user, self.public_of(d))
         peer_z = self.z(DEFAULT_ID if peer_user is None else peer_user, peer)
         za, zb = (own_z, peer_z) if initiator else (peer_z, own_z)
-        ra, rb = (own_ephemeral, peer_ephemeral) if initiator else (peer_ephemeral, own_ephemeral)
+        if not initiator:
+            ra, rb = rb, ra
         x, y = number32(shared[0]), number32(shared[1])
         points = b"".join(map(number32, (*ra, *rb)))
         inner = sm3(x + za + zb + points)

@@ -24,23 +24,25 @@ _T = tuple(rotate(0x79CC4519 if j < 16 else 0x7A879D8A, j) for j in range(64))
 
 def compress(state: tuple[int, ...], block: bytes, constants: tuple[int, ...] = _T) -> tuple[int, ...]:
     """The compression function of clause 5.3: 8 words and a block of 64 bytes to 8 words."""
+    # Rotations are written out, and masked once where an exclusive or joins them: calls would take most of the time.
     w = list(struct.unpack(">16I", block))
     for j in range(16, 68):
-        x = w[j - 16] ^ w[j - 9] ^ rotate(w[j - 3], 15)
-        w.append(x ^ rotate(x, 15) ^ rotate(x, 23) ^ rotate(w[j - 13], 7) ^ w[j - 6])
+        x, y = w[j - 3], w[j - 13]
+        x = (w[j - 16] ^ w[j - 9] ^ (x << 15 | x >> 17)) & _MASK
+        w.append((x ^ (x << 15 | x >> 17) ^ (x << 23 | x >> 9) ^ (y << 7 | y >> 25) ^ w[j - 6]) & _MASK)
     a, b, c, d, e, f, g, h = state
     for j in range(64):
-        a12 = rotate(a, 12)
-        ss1 = rotate((a12 + e + constants[j]) & _MASK, 7)
+        a12 = (a << 12 | a >> 20) & _MASK
+        ss1 = (a12 + e + constants[j]) & _MASK
+        ss1 = (ss1 << 7 | ss1 >> 25) & _MASK
         if j < 16:
             tt1 = (a ^ b ^ c) + d + (ss1 ^ a12) + (w[j] ^ w[j + 4])
-            tt2 = (e ^ f ^ g) + h + ss1 + w[j]
+            tt2 = ((e ^ f ^ g) + h + ss1 + w[j]) & _MASK
         else:
             tt1 = ((a & b) | (a & c) | (b & c)) + d + (ss1 ^ a12) + (w[j] ^ w[j + 4])
-            tt2 = ((e & f) | (~e & g)) + h + ss1 + w[j]
-        tt2 &= _MASK
-        d, c, b, a = c, rotate(b, 9), a, tt1 & _MASK
-        h, g, f, e = g, rotate(f, 19), e, tt2 ^ rotate(tt2, 9) ^ rotate(tt2, 17)
+            tt2 = (((e & f) | (~e & g)) + h + ss1 + w[j]) & _MASK
+        d, c, b, a = c, (b << 9 | b >> 23) & _MASK, a, tt1 & _MASK
+        h, g, f, e = g, (f << 19 | f >> 13) & _MASK, e, (tt2 ^ (tt2 << 9 | tt2 >> 23) ^ (tt2 << 17 | tt2 >> 15)) & _MASK
     return tuple(x ^ y for x, y in zip(state, (a, b, c, d, e, f, g, h), strict=True))
 
 
@@ -117,28 +119,47 @@ def hmac_sm3(key: bytes, msg: bytes) -> bytes:
     return mac.digest()
 
 
+BLOCK = 32
+"""Bytes of SM3's output, of which the derived keys are joined."""
+
+MOST_BLOCKS = (1 << 32) - 1
+"""The counter of PBKDF2 (RFC 8018, 5.2) and of the X9.63 KDF (GB/T 32918.3-2016 clause 5.4.3) has 32 bits, from 1."""
+
+
+def derived_blocks(size: int, least: int, most: int) -> int:
+    """How many blocks give ``size`` bytes. Raises ValueError: there are not ``least`` bytes, or more than ``most`` blocks."""
+    if not least <= size <= most * BLOCK:
+        raise ValueError(
+            _("a derived key has {least} to {most} bytes here, not {n}", least=least, most=most * BLOCK, n=size)
+        )
+    return -(-size // BLOCK)
+
+
 def hkdf_sm3(ikm: bytes, salt: bytes, info: bytes, size: int) -> bytes:
-    """HKDF (RFC 5869). Raises ValueError: ``size`` is beyond 255 blocks."""
-    if size > 255 * 32:
-        raise ValueError(_("HKDF gives at most 255 blocks (RFC 5869, 2.3)"))
+    """HKDF (RFC 5869). Raises ValueError: ``size`` is negative, or beyond 255 blocks."""
     return hkdf_expand(hmac_sm3(salt or bytes(32), ikm), info, size)
 
 
 def hkdf_expand(prk: bytes, info: bytes, size: int) -> bytes:
-    """HKDF-Expand (RFC 5869, 2.3)."""
-    out, block, counter = b"", b"", 1
-    while len(out) < size:
+    """HKDF-Expand (RFC 5869, 2.3). Raises ValueError: ``size`` is negative, or beyond 255 blocks."""
+    out, block = b"", b""
+    for counter in range(1, derived_blocks(size, 0, 255) + 1):
         block = hmac_sm3(prk, block + info + bytes([counter]))
         out += block
-        counter += 1
     return out[:size]
 
 
 def pbkdf2_sm3(password: bytes, salt: bytes, iterations: int, size: int) -> bytes:
-    """PBKDF2 (RFC 8018, 5.2) with HMAC-SM3."""
+    """PBKDF2 (RFC 8018, 5.2) with HMAC-SM3.
+
+    Raises:
+        ValueError: the iterations or the size are not positive numbers, or the size is beyond 2**32-1 blocks.
+    """
+    if iterations < 1:
+        raise ValueError(_("PBKDF2 has at least one iteration, not {n} (RFC 8018, 5.2)", n=iterations))
     start = HmacSm3(password)
     out = b""
-    for number in range(1, -(-size // 32) + 1):
+    for number in range(1, derived_blocks(size, 1, MOST_BLOCKS) + 1):
         last, total = salt + struct.pack(">I", number), 0
         for _round in range(iterations):
             mac = start.copy()
@@ -150,8 +171,12 @@ def pbkdf2_sm3(password: bytes, salt: bytes, iterations: int, size: int) -> byte
 
 
 def x963kdf_sm3(secret: bytes, info: bytes, size: int) -> bytes:
-    """The KDF of ANSI X9.63 with SM3; without ``info`` it is the KDF of GB/T 32918.3-2016 clause 5.4.3."""
+    """The KDF of ANSI X9.63 with SM3; without ``info`` it is the KDF of GB/T 32918.3-2016 clause 5.4.3.
+
+    Raises:
+        ValueError: the size is negative, or beyond 2**32-1 blocks.
+    """
     out = b""
-    for counter in range(1, -(-size // 32) + 1):
+    for counter in range(1, derived_blocks(size, 0, MOST_BLOCKS) + 1):
         out += sm3(secret + struct.pack(">I", counter) + info)
     return out[:size]

@@ -152,7 +152,13 @@ def cbc(cipher: Sm4, iv: bytes, data: bytes, *, encrypt: bool) -> bytes:
 
 
 def count(block: bytes, bits: int) -> bytes:
-    """The next counter block: its last ``bits`` bits are counted, modulo 2**bits."""
+    """The next counter block: its last ``bits`` bits, of 1 to 128, are counted, modulo 2**bits.
+
+    Raises:
+        ValueError: so many bits are not counted.
+    """
+    if not 1 <= bits <= 128:
+        raise ValueError(_("a counter has 1 to 128 bits, not {n}", n=bits))
     number, modulus = int.from_bytes(block), 1 << bits
     return (number // modulus * modulus + (number + 1) % modulus).to_bytes(16)
 
@@ -223,16 +229,31 @@ def gcm(
     """GCM (SP 800-38D): the other text, and the tag of 16 bytes.
 
     Raises:
-        ValueError: the IV is empty.
+        ValueError: the IV is empty, or the text is longer than the counter of 32 bits covers.
     """
     if not iv:
         raise ValueError(_("a GCM IV has at least one bit (SP 800-38D, 5.2.1.1)"))
+    if len(data) > GCM_MOST:
+        raise ValueError(_("GCM takes at most {most} bytes (SP 800-38D, 5.2.1.1)", most=GCM_MOST))
     h = cipher.encrypt(bytes(16))
     j0 = iv + b"\0\0\0\1" if len(iv) == 12 else ghash(h, filled(iv) + struct.pack(">QQ", 0, len(iv) * 8))
     out = ctr(cipher, count(j0, wrap), data, wrap=wrap)
     ct = out if encrypt else data
     tag = xor(ghash(h, filled(aad) + filled(ct) + lengths(aad, ct)), cipher.encrypt(j0))
     return out, tag
+
+
+GCM_TAGS = (4, 8, 12, 13, 14, 15, 16)
+"""Bytes of a tag (SP 800-38D, 5.2.1.2)."""
+
+GCM_MOST = (1 << 36) - 32
+"""Bytes of a text: 2**39 - 256 bits (SP 800-38D, 5.2.1.1)."""
+
+
+def gcm_check(tag_bytes: int) -> None:
+    """Raises ValueError: a tag has one of seven lengths (SP 800-38D, 5.2.1.2)."""
+    if tag_bytes not in GCM_TAGS:
+        raise ValueError(_("GCM has no tag of {tag} bytes", tag=tag_bytes))
 
 
 CCM_TAGS = (4, 6, 8, 10, 12, 14, 16)
@@ -245,7 +266,9 @@ def ccm_aad(aad: bytes) -> bytes:
         return b""
     if len(aad) < 0xFF00:
         return filled(struct.pack(">H", len(aad)) + aad)
-    return filled(b"\xff\xfe" + struct.pack(">I", len(aad)) + aad)
+    if len(aad) < 1 << 32:
+        return filled(b"\xff\xfe" + struct.pack(">I", len(aad)) + aad)
+    return filled(b"\xff\xff" + struct.pack(">Q", len(aad)) + aad)
 
 
 def ccm_check(iv: bytes, tag_bytes: int) -> None:
@@ -264,8 +287,16 @@ def ccm(
     encrypt: bool,
     encode: Callable[[bytes], bytes] = ccm_aad,
 ) -> tuple[bytes, bytes]:
-    """CCM (SP 800-38C): the other text, and the tag. The caller has called :func:`ccm_check`."""
+    """CCM (SP 800-38C): the other text, and the tag. The caller has called :func:`ccm_check`.
+
+    Raises:
+        ValueError: the text is longer than the field of its length can say (A.1).
+    """
     width = 15 - len(iv)
+    if len(data) >> 8 * width:
+        raise ValueError(
+            _("CCM with a nonce of {nonce} bytes takes less than {most} bytes", nonce=len(iv), most=1 << 8 * width)
+        )
     first = bytes([width - 1]) + iv + bytes(width)
     out = ctr(cipher, count(first, 8 * width), data, wrap=8 * width)
     msg = data if encrypt else out
@@ -289,7 +320,15 @@ def double_gb(tweak: bytes) -> bytes:
     return ((n >> 1) ^ (0xE1 << 120 if n & 1 else 0)).to_bytes(16)
 
 
-def xts(key: bytes, iv: bytes, data: bytes, *, encrypt: bool, standard: str = "ieee", make: type[Sm4] = Sm4) -> bytes:
+def xts(
+    key: bytes,
+    iv: bytes,
+    data: bytes,
+    *,
+    encrypt: bool,
+    standard: str = "ieee",
+    make: Callable[[bytes], Sm4] = Sm4,
+) -> bytes:
     """XTS with ciphertext stealing; ``key`` is of 32 bytes, ``standard`` is ``gb`` or ``ieee``.
 
     Raises:

@@ -51,7 +51,7 @@ class Defect(Flag):
     """
 
     code: str = Field(pattern=r"^SMD-[0-9]{2,3}$")
-    where: Literal["vector", "property", "stream", "concurrency", "timing", "tls"]
+    where: Literal["vector", "property", "stream", "concurrency", "randomness", "timing", "tls"]
     requirement: RequirementId
     seen: tuple[str | Text, ...] = Field(min_length=1)
     clause: str | Text

@@ -29,6 +29,7 @@ from pytest_xinchuang.packages.sm_crypto.judge import TYPES, VectorResult
 from pytest_xinchuang.packages.sm_crypto.manifest import SmCrypto
 from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
 from pytest_xinchuang.packages.sm_crypto.protocol import LackKind
+from pytest_xinchuang.packages.sm_crypto.randomness import check_randomness
 from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun, run_vectors
 from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
 from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_errors, pairs_of_keys
@@ -140,6 +141,7 @@ class SmEngine:
             ids.TLS_CERTIFICATES: self._tls_certificates,
             ids.CONCURRENCY: lambda: check_concurrency(self.client(), self._default),
             ids.NONCES: lambda: check_nonces(self.client()),
+            ids.RANDOMNESS: lambda: check_randomness(self.client()),
             ids.PROPERTIES: self._properties,
             ids.VARIANTS: self._variants,
             ids.SURVIVES: self._survives,

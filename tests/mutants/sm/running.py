@@ -15,6 +15,8 @@ from pytest_xinchuang.packages.sm_crypto.defects import load_bank
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
 from pytest_xinchuang.packages.sm_crypto.nonces import check_nonces
 from pytest_xinchuang.packages.sm_crypto.properties import check_properties
+from pytest_xinchuang.packages.sm_crypto.randomness import check_randomness
+from pytest_xinchuang.packages.sm_crypto.requirements import NONCES
 from pytest_xinchuang.packages.sm_crypto.runner import run_vectors
 from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_keys
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory
@@ -71,7 +73,8 @@ def caught(number: int, points: Path, offering: str = "") -> tuple[dict[str, Mes
     """
     defect = next(d for d in load_bank().defects if d.id == number)
     # How long it takes and what it does at once are its own.
-    more: tuple[str, ...] = () if defect.where in ("timing", "concurrency") else ("from", str(points))
+    its_own = ("timing", "concurrency", "randomness")
+    more: tuple[str, ...] = () if defect.where in its_own else ("from", str(points))
     more += ("as", offering) if offering else ()
     with SmClient(local(command(number, *more), ROOT), timeout_s=20) as client:
         chosen = vectors(*scope(number))
@@ -84,8 +87,10 @@ def caught(number: int, points: Path, offering: str = "") -> tuple[dict[str, Mes
         found: Found | None = None
         if defect.where == "concurrency":
             found = check_concurrency(client, chosen)
-        elif defect.flag == "WeakNonce":
+        elif defect.flag == "WeakNonce" or (defect.where == "randomness" and defect.requirement == NONCES):
             found = check_nonces(client, 3000)
+        elif defect.where == "randomness":
+            found = check_randomness(client, 600, 80)
         elif defect.where == "property":
             found = check_properties(client)
         elif defect.where == "timing":

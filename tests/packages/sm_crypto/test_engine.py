@@ -85,7 +85,7 @@ def test_the_reference_passes_everything(
     tmp_path: Path, platforms: Platforms, catalogue: Catalogue, pool: Pool
 ) -> None:
     made = engine(tmp_path, platforms, catalogue, pool)
-    names = ("XC-SM-001", *VECTORS, "XC-SM-032", "XC-SM-034", "XC-SM-043")
+    names = ("XC-SM-001", *VECTORS, "XC-SM-032", "XC-SM-034", "XC-SM-043", "XC-SM-044")
     decisions = dict(zip(names, decide(made, *names), strict=True))
     assert {i: d.reason for i, d in decisions.items() if d.verdict is not Verdict.PASS} == {}
     assert all(d.evidence and d.fidelity is Fidelity.EMULATED_USER for d in decisions.values())
