@@ -371,7 +371,8 @@ def _sm2_private(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
 
 def _sm2_certificate(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     test = vector.test
-    request: Request = {"op": "sm2_certificate_verify", **_plain(vector.group, test, "chain", "roots", "time", "usage")}
+    fields = ("chain", "roots", "time", "usage", "purpose", "encryption", "crls")
+    request: Request = {"op": "sm2_certificate_verify", **_plain(vector.group, test, *fields)}
     _user(request, test, hello)
     yield _ask(vector, request, {"valid": True})
 

@@ -87,7 +87,7 @@ class ReferenceHarness:
                 "sm2_encrypt": {**forms, "order": ["c1c3c2", "c1c2c3"], "k": [True]},
                 "sm2_decrypt": {**forms, "order": ["c1c3c2", "c1c2c3"]},
                 "sm2_exchange": {"confirm": [True]},
-                "sm2_certificate_verify": {},
+                "sm2_certificate_verify": {"purpose": ["server", "client"], "encryption": [True], "crls": [True]},
                 "concurrent": {"threads": [1, 64]},
                 "timed": {},
                 "self_test": {},
@@ -317,8 +317,15 @@ class ReferenceHarness:
     def op_sm2_certificate_verify(self, request: Request) -> Reply:
         self.chains.user = self.user(request)
         chain, roots = ([bytes.fromhex(c) for c in request[n]] for n in ("chain", "roots"))
+        more: dict[str, Any] = {}
+        if "encryption" in request:
+            more["encryption"] = bytes.fromhex(request["encryption"])
+        if "purpose" in request:
+            more["purpose"] = request["purpose"]
+        if "crls" in request:
+            more["crls"] = [bytes.fromhex(one) for one in request["crls"]]
         try:
-            self.chains.judge(chain, roots, request["time"], request["usage"])
+            self.chains.judge(chain, roots, request["time"], request["usage"], **more)
         except Refused as refused:
             return {"valid": False, "why": str(refused)}
         return {"valid": True}
