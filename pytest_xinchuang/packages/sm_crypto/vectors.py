@@ -197,9 +197,9 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Type of a group -> the fields that the group and each of its tests have to have."""
 
 _TEXTS = (
-    "aad", "confirmA", "confirmB", "ct", "digest", "dk", "encryption", "ephemeral", "ikm", "info", "iv", "k", "key", "msg", "okm",
-    "password", "peerEphemeral", "peerId", "peerPublic", "private", "privateKey", "public", "salt", "secret", "sharedKey", "sig",
-    "tag", "uncompressed", "userId",
+    "aad", "confirmA", "confirmB", "ct", "digest", "dk", "encryption", "ephemeral", "ikm", "info", "iv", "k", "key", "msg",
+    "okm", "password", "peerEphemeral", "peerId", "peerPublic", "private", "privateKey", "public", "salt", "secret",
+    "sharedKey", "sig", "tag", "uncompressed", "userId",
 )  # fmt: skip
 """Fields that are hexadecimal digits."""
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -37,7 +37,7 @@ REPLIES: tuple[dict[str, Any], ...] = (
     {"error": "no"},
     {"valid": True},
     {"valid": 1},
-    *({name: value} for name in ("msg", "ct", "tag", "sig", "key", "public", "mac", "outs") for value in ("00", 5, None, [1], {})),
+    *({name: value} for name in ("msg", "ct", "tag", "sig", "key", "public", "outs") for value in ("00", 5, None, [1], {})),
 )  # fmt: skip
 
 
