@@ -59,7 +59,7 @@ def weight(outcome: VectorOutcome, bank: DefectBank) -> Weight:
     refused = is_refusal(asked.answer.reply)
     if refused and _results(asked.answer.reply):
         return Weight.LEAK
-    if asked.ask.refuse:
+    if asked.ask.refuse and is_acceptance(asked.answer.reply):
         return Weight.FORM if form else Weight.FORGERY
     if refused:
         return Weight.FORM if form else Weight.REFUSAL
@@ -69,6 +69,11 @@ def weight(outcome: VectorOutcome, bank: DefectBank) -> Weight:
 def is_refusal(reply: Mapping[str, Any]) -> bool:
     """Whether a reply refuses."""
     return "error" in reply or reply.get("valid") is False
+
+
+def is_acceptance(reply: Mapping[str, Any]) -> bool:
+    """Whether a reply accepts: it gives a result, or says that something is valid."""
+    return not is_refusal(reply) and (reply.get("valid") is True or bool(_results(reply)))
 
 
 def _results(reply: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +102,8 @@ class Causes:
     def _cause(self, one: Asked) -> Message:
         if one.answer.kind is not ReplyKind.REPLY:
             return self._all(one)
+        if told := _truth(one.ask, one.answer.reply):
+            return told
         if not is_refusal(one.answer.reply) and not one.ask.refuse:
             kind = (one.ask.request["op"], one.ask.vector.test.flags)
             self._looked_at[kind] = self._looked_at.get(kind, 0) + 1
@@ -182,8 +189,8 @@ def _feature(request: Request, field: str) -> str | None:
 def _feature_told(field: str, value: str, n: int, operation: str) -> Message:
     if field == "user_id":
         return _(
-            "every one of the {n} with another user id than the default is refused: the harness does not hand `user_id` on, or the library takes "
-            'its own alone (then declare "user_id": ["..."] for {operation})',
+            "every one of the {n} with another user id than the default is refused: the harness does not hand `user_id` on, "
+            'or the library takes its own alone (then declare "user_id": ["..."] for {operation})',
             n=n,
             operation=operation,
         )
@@ -453,11 +460,30 @@ def _other_form(ask: Ask, reply: Mapping[str, Any]) -> Message:
                 return _("right, with the bytes of each word in reverse order")
             if len(value) == 128 and name == "sig" and value[64:] + value[:64] == wanted:
                 return _("right, with s before r")
+    result = _RESULTS.get(ask.request["op"])
+    if result is not None and result not in reply:
+        for other, value in reply.items():
+            if not _is_wrong(ask, {result: value}):
+                return _("right, under the name {other}: the protocol has {name}", other=verbatim(other), name=result)
     for name in ask.expect:
         # One of two names that are near is missing: the result stands under another one.
         for other, value in reply.items():
             if name not in reply and other not in OUTPUTS and value == ask.expect[name]:
                 return _("right, under the name {other}: the protocol has {name}", other=verbatim(other), name=name)
+    return NOTHING
+
+
+_RESULTS = {"hmac_sm3": "mac", "sm2_sign": "sig", "sm2_encrypt": "ct"}
+"""Operations whose result is checked, and not only compared -> its name."""
+
+
+def _truth(ask: Ask, reply: Mapping[str, Any]) -> Message:
+    """Another form of true or false."""
+    said = str(reply.get("valid")).lower()
+    if isinstance(reply.get("valid"), bool) or "valid" not in reply:
+        return NOTHING
+    if said in (("false", "0", "no") if ask.refuse else ("true", "1", "yes")) and (ask.refuse or "valid" in ask.expect):
+        return _("right, as {value}: the protocol has true and false", value=verbatim(repr(reply["valid"])))
     return NOTHING
 
 

@@ -23,6 +23,7 @@ from pytest_xinchuang.harness.protocol import ProtocolError
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
 from pytest_xinchuang.packages.sm_crypto.causes import Causes, weight
+from pytest_xinchuang.packages.sm_crypto.checkup import hello_hints
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
 from pytest_xinchuang.packages.sm_crypto.defects import DefectBank, load_bank
@@ -203,6 +204,8 @@ class SmEngine:
         if self._harness is not None:
             found.evidence.append(made_of(self.builder, self._harness))
         found.evidence.append({"kind": "hello", **hello.model_dump(mode="json")})
+        if hints := hello_hints(hello):
+            found.evidence.append({"kind": "hints", "hints": hints})
         found.wrong += [violation.what for violation in client.violations[:3]]
         return found
 

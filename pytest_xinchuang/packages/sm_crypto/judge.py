@@ -114,8 +114,8 @@ class Ask:
     def wrong(self, reply: Mapping[str, Any]) -> Message:
         """What is wrong with a reply that does not refuse; NOTHING: it is right."""
         for name, value in self.expect.items():
-            if reply.get(name) != value:
-                found = reply.get(name)
+            found = reply.get(name)
+            if found != value or type(found) is not type(value):  # 1 is not true
                 return (
                     _("expected {name} {value}, got none", name=name, value=_short(value))
                     if found is None
