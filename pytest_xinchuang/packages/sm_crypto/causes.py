@@ -99,6 +99,10 @@ class Causes:
             self._known[id(one)] = self._cause(one)
         return self._known[id(one)]
 
+    def replaces_flag(self, outcome: VectorOutcome) -> bool:
+        """Whether the cause is told in the place of the flag's defect; an input that must not be accepted keeps both."""
+        return bool(self.of(outcome)) and outcome.asked is not None and not outcome.asked.ask.refuse
+
     def _cause(self, one: Asked) -> Message:
         if one.answer.kind is not ReplyKind.REPLY:
             return self._all(one)

@@ -317,12 +317,12 @@ class SmEngine:
     def _told(self, seen: VectorOutcome, causes: Causes) -> Message:
         """The vector with its comment, and what went wrong: its cause, or else the meaning of its flag."""
         vector = told_vector(seen.vector)
-        if cause := causes.of(seen):
-            return _("{vector}: {detail} ({cause})", vector=vector, detail=seen.detail, cause=cause)
+        cause = causes.of(seen)
+        detail = _("{detail} ({cause})", detail=seen.detail, cause=cause) if cause else seen.detail
         flag = self.bank.first_of(seen.vector.test.flags)
-        if flag is None:
-            return _("{vector}: {detail}", vector=vector, detail=seen.detail)
-        return _("{vector} [{flag}]: {detail}", vector=vector, flag=flag.told, detail=seen.detail)
+        if flag is None or causes.replaces_flag(seen):
+            return _("{vector}: {detail}", vector=vector, detail=detail)
+        return _("{vector} [{flag}]: {detail}", vector=vector, flag=flag.told, detail=detail)
 
     # -- other checks
 

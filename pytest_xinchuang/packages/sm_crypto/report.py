@@ -69,11 +69,10 @@ def _failures(result: VectorRun, bank: DefectBank, reproduce: str, where: str, l
     lines = []
     for (name, flag), mine in sorted(groups.items(), key=lambda item: min(weight(s, bank) for s in item[1])):
         told = {"file": name, "flag": flag, "counts": counts(mine), "meaning": _meaning(bank, flag)}
-        caused = {causes.of(one) for one in mine}
         lines.append("")
         lines.append(
             _("{file} {flag}: {counts}: {meaning}", **told).render(lang)
-            if NOTHING in caused
+            if not all(map(causes.replaces_flag, mine))
             else _("{file} {flag}: {counts}", **told).render(lang)  # it is something else than the flag's defect
         )
         for one in mine[:most]:

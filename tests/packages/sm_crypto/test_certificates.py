@@ -115,7 +115,7 @@ def test_many_certificates_of_one_name_take_no_time() -> None:
     """Ways from name to name that never come to a root: there are more than anybody can try."""
     maker = Maker()
     keys = [maker.key() for _ in range(12)]
-    ca = {"ca": True, "usage": CA_USAGE}
+    ca: dict[str, Any] = {"ca": True, "usage": CA_USAGE}
     circle = [maker.issue(Template("Same", **ca), key, "Same", key) for key in keys]
     leaf = maker.issue(Template("Leaf"), keys[0], "Same", keys[0])
     root = maker.issue(Template("Root", **ca), keys[1], "Root", keys[1])

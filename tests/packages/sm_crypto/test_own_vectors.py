@@ -32,12 +32,13 @@ HELLOS = (
     {**ReferenceHarness().hello(), "default_id": None, "ids": "text"},
     {**ReferenceHarness().hello(), "operations": {n: {} for n in ReferenceHarness().hello()["operations"]}},
 )
+VALUES: tuple[Any, ...] = ("00", 5, None, [1], {})
 REPLIES: tuple[dict[str, Any], ...] = (
     {},
     {"error": "no"},
     {"valid": True},
     {"valid": 1},
-    *({name: value} for name in ("msg", "ct", "tag", "sig", "key", "public", "outs") for value in ("00", 5, None, [1], {})),
+    *({name: value} for name in ("msg", "ct", "tag", "sig", "key", "public", "outs") for value in VALUES),
 )  # fmt: skip
 
 
