@@ -84,6 +84,7 @@ UNTOLD: dict[str, str] = {
     "sandbox/situation.py:_memory": "a command",
     "packages/registry.py:_load": THEIRS,
     "packages/sm_crypto/certificates.py:parse": BEHIND,
+    "packages/sm_crypto/revocation.py:parse_list": BEHIND,
     "packages/sm_crypto/reference_harness.py:ReferenceHarness.handle": "a harness's answer: its protocol is English",
     "packages/sm_crypto/reference_harness.py:ReferenceHarness.op_sm2_certificate_verify": "a harness's answer",
     "packages/sm_crypto/tls/probe.py:ask": BEHIND,

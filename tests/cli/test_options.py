@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "go-test": (["m@v1"], "format output platform offline"),
     "sm vectors": ([], ""),
     "sm run": ([], "format output platform offline"),
+    "sm check-harness": ([], "format output platform offline"),
     "sm tls": (["h:1"], "format output"),
     "sm init": (["--kind", "go"], ""),
     "api snapshot": (["."], "output offline"),

@@ -54,6 +54,7 @@ def add_commands(commands: Commands) -> None:
 def _fill(sm: Commands) -> None:
     sm.command("vectors", _("list the vector files, or explain a vector"), _vectors, _fill_vectors)
     sm.command("run", _("run vectors against a harness, here or on a platform"), _run, _fill_run)
+    sm.command("check-harness", _("look at a harness, for who writes one"), _check_harness, _fill_check)
     sm.command("tls", _("what a TLS endpoint speaks: TLS 1.2 and 1.3, RFC 8998, TLCP"), _tls, _fill_tls)
     sm.command("init", _("write a template of a harness"), _init, _fill_init)
 
@@ -72,6 +73,17 @@ def _fill_run(parser: XcParser) -> None:
     parser.add_argument("--slow", action="store_true", help=_("the slow ones too (half a GiB through SM3)"))
     _add_timeout(parser)
     add_format_or_file(parser, "json")
+    _add_harness(parser)
+
+
+def _fill_check(parser: XcParser) -> None:
+    _add_timeout(parser)
+    add_format(parser, "text", "json", json_flag=True)
+    _add_harness(parser)
+
+
+def _add_harness(parser: XcParser) -> None:
+    """The harness that is asked: a command on this host, or a subject's on a platform."""
     add_lang(parser)
     add_platform(parser, help=_("run the harness of --subject in this platform's sandbox"))
     parser.add_argument(
@@ -136,6 +148,7 @@ def _vectors(context: Context) -> int:
 
 
 def _run(context: Context) -> int:
+    from pytest_xinchuang.packages.sm_crypto.checkup import hello_hints
     from pytest_xinchuang.packages.sm_crypto.defects import load_bank
     from pytest_xinchuang.packages.sm_crypto.engine import vectors_dir
     from pytest_xinchuang.packages.sm_crypto.judge import TYPES, VectorResult
@@ -161,7 +174,9 @@ def _run(context: Context) -> int:
     # The command comes last: what follows `--` is the harness's own.
     text = as_text(result, load_bank(), again, where, context.language)
     about = f"{hello.name} {hello.version} ({hello.language})  {where}\n"
-    data = as_dict(result, hello.model_dump(mode="json"))
+    hints = hello_hints(hello)
+    data = {**as_dict(result, hello.model_dump(mode="json")), "hints": hints}
+    about += "".join(f"? {hint.render(context.language)}\n" for hint in hints)
     if options.format == "json":
         context.write_json(data)
     else:
@@ -173,6 +188,21 @@ def _run(context: Context) -> int:
         return Exit.FINDINGS
     decided = count[VectorResult.PASSED] + count[VectorResult.ACCEPTABLE]
     return Exit.INCOMPLETE if count[VectorResult.UNDECIDED] or not decided else Exit.CLEAN
+
+
+def _check_harness(context: Context) -> int:
+    from pytest_xinchuang.packages.sm_crypto.checkup import as_dict, as_text, check_up
+    from pytest_xinchuang.packages.sm_crypto.engine import vectors_dir
+    from pytest_xinchuang.packages.sm_crypto.vectors import load_directory
+
+    vectors = [v for one in load_directory(vectors_dir()) for v in one.vectors() if not v.group.get("slow")]
+    with _client(context) as client:
+        checkup = check_up(client, vectors)
+    if context.options.format == "json":
+        context.write_json(as_dict(checkup))
+    else:
+        context.write(as_text(checkup, context.language))
+    return Exit.FINDINGS if checkup.failed else Exit.CLEAN
 
 
 def _again(options: argparse.Namespace, words: list[str]) -> tuple[str, str]:

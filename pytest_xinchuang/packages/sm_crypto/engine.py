@@ -22,6 +22,8 @@ from pytest_xinchuang.core.verdict import Cause, Decision, Fidelity, Verdict
 from pytest_xinchuang.harness.protocol import ProtocolError
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, verbatim
 from pytest_xinchuang.packages.sm_crypto import requirements as ids
+from pytest_xinchuang.packages.sm_crypto.causes import Causes, weight
+from pytest_xinchuang.packages.sm_crypto.checkup import hello_hints
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.concurrency import check_concurrency
 from pytest_xinchuang.packages.sm_crypto.defects import DefectBank, load_bank
@@ -204,6 +206,8 @@ class SmEngine:
         if self._harness is not None:
             found.evidence.append(made_of(self.builder, self._harness))
         found.evidence.append({"kind": "hello", **hello.model_dump(mode="json")})
+        if hints := hello_hints(hello):
+            found.evidence.append({"kind": "hints", "hints": hints})
         found.wrong += [violation.what for violation in client.violations[:3]]
         return found
 
@@ -230,15 +234,19 @@ class SmEngine:
         """Every vector of the default set, asked once."""
         return run_vectors(self.client(), self._default)
 
+    @cached_property
+    def _causes(self) -> Causes:
+        return Causes(self.run.asked)
+
     def _vectors(self, requirement_id: str) -> Found:
         seen = self.run.of(requirement_id)
         found = Found()
         if not seen:
             found.undecided = _("no vector tests this requirement")
             return found
-        found.evidence.append(self._summary(seen))
-        failed = [s for s in seen if s.result is VectorResult.FAILED]
-        found.wrong += [self._told(s) for s in failed]
+        failed = sorted((s for s in seen if s.result is VectorResult.FAILED), key=lambda s: weight(s, self.bank))
+        found.evidence.append(self._summary(seen, failed, self._causes))
+        found.wrong += [self._told(s, self._causes) for s in failed]
         if failed:
             found.mend = self._again(requirement_id, failed[0])
         if first := next((s for s in seen if s.result is VectorResult.UNDECIDED), None):
@@ -271,12 +279,11 @@ class SmEngine:
         return found
 
     @staticmethod
-    def _summary(seen: Sequence[VectorOutcome]) -> dict[str, Any]:
+    def _summary(seen: Sequence[VectorOutcome], failed: Sequence[VectorOutcome], causes: Causes) -> dict[str, Any]:
         flags: dict[str, Counter[str]] = {}
         for one in seen:
             for flag in one.vector.test.flags:
                 flags.setdefault(flag, Counter())[one.result.value] += 1
-        failed = [s for s in seen if s.result is VectorResult.FAILED]
         lacking = Counter(str(s.lack.text) for s in seen if s.lack is not None)
         return {
             "kind": "vectors",
@@ -284,7 +291,13 @@ class SmEngine:
             "results": dict(Counter(s.result.value for s in seen)),
             "flags": {flag: dict(counts) for flag, counts in sorted(flags.items())},
             "failed": [
-                {"vector": s.vector.id, "flags": list(s.vector.test.flags), "operation": s.operation, "what": s.detail}
+                {
+                    "vector": s.vector.id,
+                    "flags": list(s.vector.test.flags),
+                    "operation": s.operation,
+                    "what": s.detail,
+                    "cause": causes.of(s),
+                }
                 for s in failed[:20]
             ],
             "unsupported": dict(lacking.most_common(10)),
@@ -303,13 +316,15 @@ class SmEngine:
         command += f" --platform {self.platform.id} --subject {self.subject.manifest.parent}"
         return _("{mend}; again: {command}", mend=mend, command=verbatim(command))
 
-    def _told(self, seen: VectorOutcome) -> Message:
-        """The vector with its comment and the meaning of its flag, and what went wrong."""
+    def _told(self, seen: VectorOutcome, causes: Causes) -> Message:
+        """The vector with its comment, and what went wrong: its cause, or else the meaning of its flag."""
         vector = told_vector(seen.vector)
+        cause = causes.of(seen)
+        detail = _("{detail} ({cause})", detail=seen.detail, cause=cause) if cause else seen.detail
         flag = self.bank.first_of(seen.vector.test.flags)
-        if flag is None:
-            return _("{vector}: {detail}", vector=vector, detail=seen.detail)
-        return _("{vector} [{flag}]: {detail}", vector=vector, flag=flag.told, detail=seen.detail)
+        if flag is None or causes.replaces_flag(seen):
+            return _("{vector}: {detail}", vector=vector, detail=detail)
+        return _("{vector} [{flag}]: {detail}", vector=vector, flag=flag.told, detail=detail)
 
     # -- other checks
 
@@ -341,7 +356,7 @@ class SmEngine:
                 _(
                     "{cpu}: {told} (on the platform's own CPU: {result})",
                     cpu=_cpu(variant, model),
-                    told=self._told(s),
+                    told=self._told(s, Causes(result.asked)),
                     result=before[s.vector.id].word,
                 )
                 for s in worse

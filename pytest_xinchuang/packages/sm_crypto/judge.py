@@ -17,7 +17,7 @@ from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 Request = dict[str, Any]
 _SM2 = Sm2()
 
-_OUTPUTS = ("msg", "ct", "tag", "sig", "key", "public", "digest", "mac", "outs")
+OUTPUTS = ("msg", "ct", "tag", "sig", "key", "public", "digest", "mac", "outs")
 """Reply fields that hold a result: for an invalid vector there may be none of them."""
 
 
@@ -82,7 +82,7 @@ class Ask:
             return VectorResult.FAILED, _(
                 "declared supported in its hello, but answered as unsupported: {why}", why=_quoted(reply["unsupported"])
             )
-        results = {k: reply[k] for k in _OUTPUTS if reply.get(k) is not None}
+        results = {k: reply[k] for k in OUTPUTS if reply.get(k) is not None}
         refused = "error" in reply or reply.get("valid") is False
         if refused and results:
             return VectorResult.FAILED, _("refused, but gave out {results}", results=_short(results))
@@ -103,7 +103,7 @@ class Ask:
                 if said
                 else _("expected {wanted}, got a refusal", wanted=self._wanted())
             )
-        wrong = self._wrong(reply)
+        wrong = self.wrong(reply)
         if wrong:
             return VectorResult.FAILED, wrong
         return (VectorResult.ACCEPTABLE if self.either else VectorResult.PASSED), NOTHING
@@ -111,10 +111,11 @@ class Ask:
     def _wanted(self) -> Message:
         return verbatim(_short(self.expect)) if self.expect else _("a result")
 
-    def _wrong(self, reply: Mapping[str, Any]) -> Message:
+    def wrong(self, reply: Mapping[str, Any]) -> Message:
+        """What is wrong with a reply that does not refuse; NOTHING: it is right."""
         for name, value in self.expect.items():
-            if reply.get(name) != value:
-                found = reply.get(name)
+            found = reply.get(name)
+            if found != value or type(found) is not type(value):  # 1 is not true
                 return (
                     _("expected {name} {value}, got none", name=name, value=_short(value))
                     if found is None
@@ -371,7 +372,8 @@ def _sm2_private(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
 
 def _sm2_certificate(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     test = vector.test
-    request: Request = {"op": "sm2_certificate_verify", **_plain(vector.group, test, "chain", "roots", "time", "usage")}
+    fields = ("chain", "roots", "time", "usage", "purpose", "encryption", "crls")
+    request: Request = {"op": "sm2_certificate_verify", **_plain(vector.group, test, *fields)}
     _user(request, test, hello)
     yield _ask(vector, request, {"valid": True})
 

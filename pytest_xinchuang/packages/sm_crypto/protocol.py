@@ -30,6 +30,9 @@ DEFAULTS: Mapping[str, Any] = {
     "standard": None,
     "confirm": False,
     "clone": False,
+    "purpose": None,
+    "encryption": None,
+    "crls": None,
 }
 """Features that a harness offers one by one -> the plain value. Every harness has the plain value, unless it lists the values
 that it has and leaves this one out. None, false and 0 mean that the feature is not used: every harness has those."""
@@ -50,6 +53,8 @@ NUMBERS = {n: n for n in ("tag_bytes", "size", "iterations", "times", "threads",
 """Request field (a number) -> the capability that limits it, as [least, most]."""
 
 
+_GIVEN = ("k", "splits", "encryption", "crls")
+"""Features of which a harness says that it takes them, whatever their value."""
 _IDS = ("user_id", "peer_id")
 _LIMITS = frozenset((*RANGES.values(), *NUMBERS.values()))
 
@@ -128,13 +133,13 @@ class SmHello(BaseModel):
             plain = request.get(name, default) == default
             if plain and (not default or name not in capability):
                 continue
-            wanted = True if name in ("k", "splits") else request.get(name, default)
+            wanted = True if name in _GIVEN else request.get(name, default)
             offered = capability.get(name, ())
             if name in NUMBERS:
                 if len(offered) != 2 or not offered[0] <= wanted <= offered[1]:
                     return Lack(LackKind.FEATURE, name, str(wanted))
             elif wanted not in offered:
-                return Lack(LackKind.FEATURE, name, "" if name in ("k", "splits") else str(wanted))
+                return Lack(LackKind.FEATURE, name, "" if name in _GIVEN else str(wanted))
         for name, limit in RANGES.items():
             if name in request and limit in capability:
                 least, most = capability[limit]

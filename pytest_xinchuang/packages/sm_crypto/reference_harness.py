@@ -107,7 +107,7 @@ class ReferenceHarness:
                 "sm2_encrypt": {**forms, "order": ["c1c3c2", "c1c2c3"], "k": [True]},
                 "sm2_decrypt": {**forms, "order": ["c1c3c2", "c1c2c3"]},
                 "sm2_exchange": {"confirm": [True]},
-                "sm2_certificate_verify": {},
+                "sm2_certificate_verify": {"purpose": ["server", "client"], "encryption": [True], "crls": [True]},
                 "concurrent": {"threads": [1, 64], "shared": [False, True]},
                 "forked": {},
                 "timed": {},
@@ -376,8 +376,15 @@ class ReferenceHarness:
         chains.user = self.user(request)
         chain, roots = many_octets(request, "chain"), many_octets(request, "roots")
         usage = choice(request, "usage", ("sign", "encrypt"))
+        more: dict[str, Any] = {}
+        if "encryption" in request:
+            more["encryption"] = octets(request, "encryption")
+        if "purpose" in request:
+            more["purpose"] = choice(request, "purpose", ("server", "client"))
+        if "crls" in request:
+            more["crls"] = many_octets(request, "crls")
         try:
-            chains.judge(chain, roots, number(request, "time", 0, LAST_SECOND), usage)
+            chains.judge(chain, roots, number(request, "time", 0, LAST_SECOND), usage, **more)
         except Refused as refused:
             return {"valid": False, "why": str(refused)}
         return {"valid": True}

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_xinchuang.core.errors import MissingDependency
 from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, render, verbatim
+from pytest_xinchuang.packages.sm_crypto.causes import Causes, weight
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
@@ -50,30 +51,46 @@ def as_text(
     if lacking:
         parts = joined([_("{what} ({n})", what=what, n=n) for what, n in lacking.most_common(8)], _(", "))
         lines.append(_("the harness does not offer: {parts}", parts=parts).render(lang))
-    for name, seen in files.items():
-        failed = [s for s in seen if s.result in (VectorResult.FAILED, VectorResult.UNDECIDED)]
-        by_flag: dict[str, list[VectorOutcome]] = {}
-        for one in failed:
-            by_flag.setdefault(one.vector.test.flags[0] if one.vector.test.flags else "-", []).append(one)
-        for flag, mine in by_flag.items():
-            told = {"file": name, "flag": flag, "counts": counts(mine), "meaning": _meaning(bank, flag)}
-            lines += ["", _("{file} {flag}: {counts}: {meaning}", **told).render(lang)]
-            for one in mine[:most]:
-                vector, operation = told_vector(one.vector), one.operation
-                failure = _("{vector} {operation}: {detail}", vector=vector, operation=operation, detail=one.detail)
-                lines.append(f"  {failure.render(lang)}")
-                command = f"{reproduce} --tc {one.vector.id} {where}".rstrip()
-                lines.append("    " + _("reproduce: {command}", command=verbatim(command)).render(lang))
-            if len(mine) > most:
-                lines.append("  " + _("and {n} more", n=len(mine) - most).render(lang))
+    lines += _failures(result, bank, reproduce, where, lang, most)
     faults = [*(crash.what for crash in result.crashes), *(violation.what for violation in result.violations)]
     lines += [f"! {fault.render(lang)}" for fault in faults]
     lines.append(counts(result.seen).render(lang))
     return "\n".join(lines) + "\n"
 
 
+def _failures(result: VectorRun, bank: DefectBank, reproduce: str, where: str, lang: str, most: int) -> list[str]:
+    """The failures by file and flag, the worst first, with what they are right for."""
+    causes = Causes(result.asked)
+    groups: dict[tuple[str, str], list[VectorOutcome]] = {}
+    for one in result.seen:
+        if one.result in (VectorResult.FAILED, VectorResult.UNDECIDED):
+            flag = one.vector.test.flags[0] if one.vector.test.flags else "-"
+            groups.setdefault((one.vector.file, flag), []).append(one)
+    lines = []
+    for (name, flag), mine in sorted(groups.items(), key=lambda item: min(weight(s, bank) for s in item[1])):
+        told = {"file": name, "flag": flag, "counts": counts(mine), "meaning": _meaning(bank, flag)}
+        lines.append("")
+        lines.append(
+            _("{file} {flag}: {counts}: {meaning}", **told).render(lang)
+            if not all(map(causes.replaces_flag, mine))
+            else _("{file} {flag}: {counts}", **told).render(lang)  # it is something else than the flag's defect
+        )
+        for one in mine[:most]:
+            vector, operation = told_vector(one.vector), one.operation
+            failure = _("{vector} {operation}: {detail}", vector=vector, operation=operation, detail=one.detail)
+            lines.append(f"  {failure.render(lang)}")
+            if cause := causes.of(one):
+                lines.append("    " + _("cause: {cause}", cause=cause).render(lang))
+            command = f"{reproduce} --tc {one.vector.id} {where}".rstrip()
+            lines.append("    " + _("reproduce: {command}", command=verbatim(command)).render(lang))
+        if len(mine) > most:
+            lines.append("  " + _("and {n} more", n=len(mine) - most).render(lang))
+    return lines
+
+
 def as_dict(result: VectorRun, hello: Mapping[str, Any]) -> dict[str, Any]:
     """The whole result as plain data."""
+    causes = Causes(result.asked)
     flags: dict[str, Counter[str]] = {}
     for one in result.seen:
         for flag in one.vector.test.flags:
@@ -92,6 +109,7 @@ def as_dict(result: VectorRun, hello: Mapping[str, Any]) -> dict[str, Any]:
                 "operation": s.operation,
                 "result": s.result.value,
                 "what": s.detail,
+                "cause": causes.of(s),
             }
             for s in result.seen
             if s.result in (VectorResult.FAILED, VectorResult.UNDECIDED)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pytest_xinchuang.harness.client import Crash
+from pytest_xinchuang.harness.client import Answer, Crash
 from pytest_xinchuang.harness.protocol import Violation
 from pytest_xinchuang.messages import NOTHING, Message, _
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
@@ -24,6 +24,15 @@ _WORST = (
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One request with what it was to get, what it got, and how that was judged."""
+
+    ask: Ask
+    answer: Answer
+    result: VectorResult
+
+
+@dataclass(frozen=True)
 class VectorOutcome:
     """The outcome of one vector: the worst of the results of its requests.
 
@@ -31,6 +40,7 @@ class VectorOutcome:
         operation: of the request that decided.
         detail: for a failed vector, what was expected and what was answered; for an unsupported one, what is lacking.
         lack: for an unsupported vector, the part that the harness does not offer.
+        asked: the request that decided, where one was asked.
     """
 
     vector: Vector
@@ -38,6 +48,7 @@ class VectorOutcome:
     operation: str = ""
     detail: Message = NOTHING
     lack: Lack | None = None
+    asked: Asked | None = None
 
     @property
     def needs_k(self) -> bool:
@@ -51,9 +62,10 @@ class VectorOutcome:
 
 @dataclass
 class VectorRun:
-    """All outcomes of a run."""
+    """All outcomes of a run, and all requests that were asked for them."""
 
     seen: list[VectorOutcome] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     crashes: list[Crash] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     restarts: int = 0
@@ -75,6 +87,7 @@ def run_vectors(client: SmClient, vectors: Iterable[Vector]) -> VectorRun:
     found: dict[str, list[VectorOutcome]] = {}
     order: dict[str, Vector] = {}
     open_asks: Counter[str] = Counter()
+    asked: list[Asked] = []
 
     def requests() -> Iterable[tuple[Ask, dict[str, object]]]:
         for vector in vectors:
@@ -90,7 +103,9 @@ def run_vectors(client: SmClient, vectors: Iterable[Vector]) -> VectorRun:
     for ask, answer in client.run(requests()):
         open_asks[ask.vector.id] -= 1
         result, detail = ask.judge(answer)
-        found[ask.vector.id].append(VectorOutcome(ask.vector, result, ask.request["op"], detail))
+        asked.append(Asked(ask, answer, result))
+        outcome = VectorOutcome(ask.vector, result, ask.request["op"], detail, asked=asked[-1])
+        found[ask.vector.id].append(outcome)
     for identifier, number in open_asks.items():
         if number:
             # For whatever reason: a request without an answer is never a pass.
@@ -102,4 +117,4 @@ def run_vectors(client: SmClient, vectors: Iterable[Vector]) -> VectorRun:
         else VectorOutcome.unsupported(vector, Lack(LackKind.GIVEN_K))
         for identifier, vector in order.items()
     ]
-    return VectorRun(seen, list(client.crashes), list(client.violations), client.restarts)
+    return VectorRun(seen, asked, list(client.crashes), list(client.violations), client.restarts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -143,9 +143,11 @@ def load_file(path: Path) -> Loaded:
         raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=system_error(error))) from error
     ids: set[int] = set()
     for group in data.groups:
+        _to_lower_case(group.model_extra)
         for test in group.tests:
             if why := _not_whole(group, test):
                 raise DataFileError(_("{path}: tcId {tc_id}: {why}", path=path, tc_id=test.tc_id, why=why))
+            _to_lower_case(test.model_extra)
             if test.tc_id in ids:
                 raise DataFileError(_("{path}: two vectors have the tcId {tc_id}", path=path, tc_id=test.tc_id))
             ids.add(test.tc_id)
@@ -195,12 +197,22 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Type of a group -> the fields that the group and each of its tests have to have."""
 
 _TEXTS = (
-    "aad", "confirmA", "confirmB", "ct", "digest", "dk", "ephemeral", "ikm", "info", "iv", "k", "key", "msg", "okm", "password",
-    "peerEphemeral", "peerId", "peerPublic", "private", "privateKey", "public", "salt", "secret", "sharedKey", "sig", "tag",
-    "uncompressed", "userId",
+    "aad", "confirmA", "confirmB", "ct", "digest", "dk", "encryption", "ephemeral", "ikm", "info", "iv", "k", "key", "msg",
+    "okm", "password", "peerEphemeral", "peerId", "peerPublic", "private", "privateKey", "public", "salt", "secret",
+    "sharedKey", "sig", "tag", "uncompressed", "userId",
 )  # fmt: skip
 """Fields that are hexadecimal digits."""
-_WORDS = ("defaultId", "encoding", "hash", "input", "mode", "order", "padding", "role", "standard", "usage")
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "encoding": ("der", "raw", "point", "spki"),
+    "input": ("message", "digest"),
+    "order": ("c1c3c2", "c1c2c3"),
+    "purpose": ("server", "client"),
+    "role": ("initiator", "responder"),
+    "usage": ("sign", "encrypt"),
+    "ways": ("encrypt", "decrypt"),
+}
+"""Fields that are one of these words, or a list of them."""
+_WORDS = ("defaultId", "hash", "mode", "padding", "standard", *_CHOICES)
 _NUMBERS = (
     "dkLen",
     "iterationCount",
@@ -214,7 +226,9 @@ _NUMBERS = (
     "times",
     "wrap",
 )
-_LISTS = ("chain", "outs", "roots", "splits", "steps", "ways")
+_LISTS = ("chain", "crls", "outs", "roots", "splits", "steps", "ways")
+_MOST = 1 << 31
+"""No number but a time is as large: what asks for so many bytes or rounds is a mistake, and not the harness's to survive."""
 _KINDS: dict[str, type] = {
     **dict.fromkeys((*_TEXTS, *_WORDS), str),
     **dict.fromkeys(_NUMBERS, int),
@@ -238,9 +252,18 @@ def _not_whole(group: Group, test: Test) -> Message | None:
     for name, value in fields.items():
         if name in _KINDS and (type(value) is not _KINDS[name] or not _is_readable(name, value)):
             return _("{field}: {value} is not what it has to be", field=name, value=_short(value))
-    if group.type == "HashStreamTest" and not all(isinstance(step, dict) for step in fields["steps"]):
-        return _("{field}: {value} is not what it has to be", field="steps", value=_short(fields["steps"]))
     return None
+
+
+def _to_lower_case(fields: dict[str, Any] | None) -> None:
+    """Hexadecimal digits as harnesses get and give them; a file may have them in upper case."""
+    for name, value in (fields or {}).items():
+        if name in _TEXTS and isinstance(value, str):
+            fields[name] = value.lower()  # type: ignore[index]
+        elif name == "publicKey" and isinstance(value, dict):
+            _to_lower_case(value)
+        elif name in _LISTS and isinstance(value, list) and name not in _ITEMS:
+            fields[name] = [one.lower() if isinstance(one, str) else one for one in value]  # type: ignore[index]
 
 
 def _short(value: object) -> Message:
@@ -249,13 +272,40 @@ def _short(value: object) -> Message:
 
 def _is_readable(name: str, value: Any) -> bool:
     match value:
+        case str() if name in _WORDS:
+            return value in _CHOICES.get(name, (value,))
         case str():
-            return name in _WORDS or _HEX.fullmatch(value) is not None
+            return _is_hex(value)
         case dict():
-            return isinstance(found := value.get("uncompressed"), str) and _HEX.fullmatch(found) is not None
+            return _is_hex(value.get("uncompressed"))
+        case bool():
+            return True
         case int():
-            return abs(value) < 1 << 63
+            return 0 <= value < (1 << 40 if name == "time" else _MOST)
+        case list():
+            return all(map(_ITEMS.get(name, _is_hex), value))
     return True
+
+
+def _is_hex(value: Any) -> bool:
+    return isinstance(value, str) and _HEX.fullmatch(value) is not None
+
+
+def _is_step(value: Any) -> bool:
+    """One step of a stream: what goes in is hexadecimal, and what asks for something is true."""
+    return (
+        isinstance(value, dict)
+        and len(value) == 1
+        and all(_is_hex(v) if n in ("update", "clone") else v is True for n, v in value.items())
+    )
+
+
+_ITEMS: dict[str, Callable[[Any], bool]] = {
+    "splits": lambda value: type(value) is int and 0 <= value < _MOST,
+    "steps": _is_step,
+    "ways": lambda value: value in _CHOICES["ways"],
+}
+"""Lists of something else than hexadecimal digits -> whether one of their items is right."""
 
 
 def load_directory(directory: Path) -> list[Loaded]:

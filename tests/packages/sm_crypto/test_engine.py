@@ -188,7 +188,7 @@ Liar.hello = hello
             Verdict.INCONCLUSIVE,
             "several threads cannot be tested",
         ),
-        (hello("said['default_id'] = ''"), "XC-SM-025", Verdict.FAIL, "expected valid True"),
+        (hello("said['default_id'] = ''"), "XC-SM-025", Verdict.FAIL, "expected a refusal, got valid True"),
         ("Liar.op_self_test = lambda self, r: {'passed': False}", "XC-SM-043", Verdict.FAIL, "self-test did not pass"),
         (hello("said['operations'].pop('self_test')"), "XC-SM-043", Verdict.NOT_APPLICABLE, "self_test"),
         ("import os\nos._exit(5)", "XC-SM-001", Verdict.FAIL, "ended before its hello: exit code 5"),

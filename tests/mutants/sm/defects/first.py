@@ -875,9 +875,9 @@ def use_chains(h: ReferenceHarness, kind: type[ChainJudge]) -> None:
 @defect(72)
 def encryption_certificate(h: ReferenceHarness) -> None:
     class Bad(ChainJudge):
-        def judge(self, chain: Any, roots: Any, time: int, usage: str) -> None:
+        def judge(self, chain: Any, roots: Any, time: int, usage: str, **more: Any) -> None:
             if usage != "encrypt":
-                super().judge(chain, roots, time, usage)
+                super().judge(chain, roots, time, usage, **more)
 
     use_chains(h, Bad)
 
@@ -894,12 +894,12 @@ def rsa_certificate(h: ReferenceHarness) -> None:
 @defect(78)
 def chain_order(h: ReferenceHarness) -> None:
     class Bad(ChainJudge):
-        def judge(self, chain: Any, roots: Any, time: int, usage: str) -> None:
+        def judge(self, chain: Any, roots: Any, time: int, usage: str, **more: Any) -> None:
             parsed = [parse(c) for c in chain]
             for lower, upper in pairwise(parsed):
                 if lower.names[1] != upper.names[0]:
                     raise Refused("the chain is not in order")
-            super().judge(chain, roots, time, usage)
+            super().judge(chain, roots, time, usage, **more)
 
     use_chains(h, Bad)
 
