@@ -313,9 +313,9 @@ def _tls(context: Context) -> int:
         context.write(endpoint_as_text(endpoint, context.language))
     lacking = [name for name in wanted if endpoint.get(name) is None]
     for name in lacking:
-        why = endpoint.undecided.get(name) or endpoint.refused.get(name) or _("it was not tried (--only)")
+        why = endpoint.unknown.get(name) or endpoint.refused.get(name) or _("it was not tried (--only)")
         context.tell(_("{protocol} is expected, and not spoken: {why}", protocol=verbatim(name), why=why))
-    if endpoint.fails or any(name not in endpoint.undecided for name in lacking):
+    if endpoint.fails or any(name not in endpoint.unknown for name in lacking):
         return Exit.FINDINGS
     if endpoint.incomplete:
         return Exit.INCOMPLETE

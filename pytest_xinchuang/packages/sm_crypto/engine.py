@@ -411,13 +411,13 @@ class SmEngine:
             return endpoint
         assert self.section is not None and self.section.tls is not None
         spoken = {s.protocol: s.suite for s in endpoint.spoken}
-        seen = {"spoken": spoken, "refused": dict(endpoint.refused), "undecided": dict(endpoint.undecided)}
+        seen = {"spoken": spoken, "refused": dict(endpoint.refused), "undecided": dict(endpoint.unknown)}
         codes = {s.protocol: sorted({f.code for f in s.findings}) for s in endpoint.spoken}
         found = Found([{"kind": "tls", **seen, "findings": codes}])
         for name in self.section.tls.expect:
             protocol = NAMES[name]
-            if protocol in endpoint.undecided:
-                why = endpoint.undecided[protocol]
+            if protocol in endpoint.unknown:
+                why = endpoint.unknown[protocol]
                 found.undecided = _("whether {protocol} is spoken is not known: {why}", protocol=protocol, why=why)
             elif protocol not in spoken:
                 why = endpoint.refused.get(protocol, NOTHING)

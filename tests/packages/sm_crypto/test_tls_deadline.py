@@ -76,7 +76,7 @@ def test_what_is_not_said_in_time_is_not_known(how: str) -> None:
         endpoint = probe(address, only=["TLS 1.2"], timeout_s=0.4, total_s=1.0, survey=True)
         assert time.monotonic() - started < PATIENCE_S
     assert not endpoint.spoken and not endpoint.fails and endpoint.incomplete
-    assert set(endpoint.undecided) == {"TLS 1.2"} and not endpoint.refused
+    assert set(endpoint.unknown) == {"TLS 1.2"} and not endpoint.refused
     assert not english_in(endpoint_as_text(endpoint, "zh"))
 
 
@@ -189,7 +189,7 @@ def test_the_whole_ends_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> N
         endpoint = probe(address, only=EVERY, timeout_s=0.5, total_s=1.5, survey=True)
         assert time.monotonic() - started < PATIENCE_S
     assert [s.protocol for s in endpoint.spoken] == ["TLCP 1.1"] and endpoint.incomplete
-    assert set(EVERY) - {"TLCP 1.1"} <= set(endpoint.undecided)
+    assert set(EVERY) - {"TLCP 1.1"} <= set(endpoint.unknown)
     assert "--timeout" in endpoint_as_text(endpoint)
 
 
@@ -219,7 +219,7 @@ def test_a_server_that_is_gone_after_its_first_connection() -> None:
         endpoint = probing.ask(address, host, lambda: next(made), wish=wish)
         thread.join()
     assert [s.protocol for s in endpoint.spoken] == ["TLCP 1.1"]
-    assert "RFC 8998" in endpoint.undecided and endpoint.incomplete
+    assert "RFC 8998" in endpoint.unknown and endpoint.incomplete
 
 
 def test_names_that_are_not_resolved(monkeypatch: pytest.MonkeyPatch) -> None:

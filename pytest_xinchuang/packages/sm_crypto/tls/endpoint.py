@@ -116,14 +116,14 @@ class Endpoint(Found):
 
     Attributes:
         refused: protocol -> how the endpoint refused it.
-        undecided: protocol, or a part of the work -> why nothing is known of it.
+        unknown: protocol, or a part of the work -> why nothing is known of it.
         unreachable: why no connection could be made; NOTHING when one could.
     """
 
     address: str
     spoken: list[Spoken] = field(default_factory=list)
     refused: dict[str, Message] = field(default_factory=dict)
-    undecided: dict[str, Message] = field(default_factory=dict)
+    unknown: dict[str, Message] = field(default_factory=dict)
     unreachable: Message = NOTHING
 
     def get(self, protocol: str) -> Spoken | None:
@@ -140,4 +140,4 @@ class Endpoint(Found):
     @property
     def incomplete(self) -> bool:
         """Something could not be looked at or not be decided, so that clean cannot be said."""
-        return bool(self.undecided) or any(f.certainty is Certainty.UNDECIDED for f in self.all_findings)
+        return bool(self.unknown) or any(f.certainty is Certainty.UNDECIDED for f in self.all_findings)

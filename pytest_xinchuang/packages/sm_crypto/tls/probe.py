@@ -102,7 +102,7 @@ def read_identity(certificate: str, key: str) -> stock.Identity | None:
             raise OSError(_("a key alone is no identity"))
         stock.new_context("TLS 1.3", found)
     except (OSError, ValueError) as error:
-        why = verbatim(error.reason or str(error)) if isinstance(error, ssl.SSLError) else told(error)
+        why = stock.why(error) if isinstance(error, OSError) else told(error)
         raise XcError(
             _("the client's certificate and key cannot be read: {why}", why=why),
             mend=verbatim("--cert client.pem --key client.key"),
@@ -186,19 +186,19 @@ def ask(
     }
     for name in (n for n in EVERY if n in wish.only):
         if clock is not None and clock.over:
-            endpoint.undecided[name] = _not_reached(clock)
+            endpoint.unknown[name] = _not_reached(clock)
             continue
         try:
             endpoint.spoken.append(speakers[name]())
         except TlsError as error:
             _tell_refusal(endpoint, name, error, clock)
         except ssl.SSLError as error:
-            endpoint.refused[name] = _("the handshake fails: {why}", why=verbatim(error.reason or str(error)))
+            endpoint.refused[name] = _("the handshake fails: {why}", why=stock.why(error))
         except OSError as error:
-            if not endpoint.spoken and not endpoint.refused and not endpoint.undecided:
+            if not endpoint.spoken and not endpoint.refused and not endpoint.unknown:
                 endpoint.unreachable = _why(error)
                 return endpoint
-            endpoint.undecided[name] = _("no further connection could be made: {why}", why=_why(error))
+            endpoint.unknown[name] = _("no further connection could be made: {why}", why=_why(error))
     _tell_versions(endpoint, wish, flights)
     survey = Survey(endpoint, asked, connect, briefly or connect, wish.identity)
     for spoken in endpoint.spoken:
@@ -207,10 +207,10 @@ def ask(
             judge_suites(spoken, [spoken.suite])
         elif clock is not None and clock.over:
             what = _("{protocol}: {what}", protocol=verbatim(spoken.protocol), what=_("suites"))
-            endpoint.undecided[what] = _not_reached(clock)
+            endpoint.unknown[what] = _not_reached(clock)
         else:
             survey.of(spoken, flights.get(spoken.protocol))
-    for part, why in endpoint.undecided.items():
+    for part, why in endpoint.unknown.items():
         endpoint.find("XC-TLS-070", certainty=Certainty.UNDECIDED, what=part, why=why)
     return endpoint
 
@@ -222,7 +222,7 @@ def _not_reached(clock: Deadline) -> Message:
 
 def _tell_refusal(endpoint: Endpoint, name: str, error: TlsError, clock: Deadline | None) -> None:
     if error.late:
-        endpoint.undecided[name] = _not_reached(clock) if clock is not None and clock.over else told(error)
+        endpoint.unknown[name] = _not_reached(clock) if clock is not None and clock.over else told(error)
         return
     endpoint.refused[name] = told(error)
     if error.breach:
@@ -235,7 +235,7 @@ def _tell_versions(endpoint: Endpoint, wish: Wish, flights: dict[str, Flight]) -
     for name, code in OLD.items():
         if name in spoken:
             spoken[name].find(code, version=name)
-    tried = all(name in wish.only and name not in endpoint.undecided for name in SM_PROTOCOLS)
+    tried = all(name in wish.only and name not in endpoint.unknown for name in SM_PROTOCOLS)
     if tried and spoken and not any(name in spoken for name in SM_PROTOCOLS):
         endpoint.find("XC-TLS-003")
     if "TLS 1.3" in spoken or "RFC 8998" in spoken:
@@ -268,8 +268,9 @@ def _finish(spoken: Spoken, connect: Connect, host: str, identity: stock.Identit
     try:
         spoken.whole = bool(stock.handshake(connect, host, spoken.protocol, identity=identity).cipher)
     except (TlsError, OSError) as error:
-        why = verbatim(error.reason or str(error)) if isinstance(error, ssl.SSLError) else told(error)
         late = isinstance(error, TimeoutError) or (isinstance(error, TlsError) and error.late)
         # Without the suite, or the certificate that is asked for, it cannot come to an end.
         unable = (spoken.client_types is not None and identity is None) or not stock.knows(spoken.suite)
-        spoken.find("XC-TLS-010", certainty=Certainty.UNDECIDED if late or unable else Certainty.CERTAIN, why=why)
+        spoken.find(
+            "XC-TLS-010", certainty=Certainty.UNDECIDED if late or unable else Certainty.CERTAIN, why=stock.why(error)
+        )

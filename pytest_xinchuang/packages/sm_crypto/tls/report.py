@@ -40,7 +40,7 @@ def endpoint_as_dict(endpoint: Endpoint) -> dict[str, Any]:
         "address": endpoint.address,
         "spoken": [_spoken(s) for s in endpoint.spoken],
         "refused": endpoint.refused,
-        "undecided": endpoint.undecided,
+        "undecided": endpoint.unknown,
         "findings": [_finding(f) for f in _ordered(endpoint.all_findings)],
     }
 
@@ -125,7 +125,7 @@ def endpoint_as_text(endpoint: Endpoint, lang: str = "en") -> str:
         lines += _told(spoken.findings, "    ", lang)
     for name, why in endpoint.refused.items():
         lines.append("  " + _("{protocol}: no ({why})", protocol=name, why=why).render(lang))
-    for what, why in endpoint.undecided.items():
+    for what, why in endpoint.unknown.items():
         lines.append("  " + _("{protocol}: not known ({why})", protocol=what, why=why).render(lang))
     lines += _told([f for f in endpoint.findings if f.certainty is not Certainty.UNDECIDED], "  ", lang)
     return "\n".join(lines) + "\n"

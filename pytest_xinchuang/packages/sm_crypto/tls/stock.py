@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.messages import _, told
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.tls import hello as h
 from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
@@ -20,6 +20,13 @@ from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, Parser, TlsErr
 VERSIONS = {"TLS 1.3": ssl.TLSVersion.TLSv1_3, "TLS 1.2": ssl.TLSVersion.TLSv1_2}
 TICKET_WAIT = 3
 """Reads in which the tickets of TLS 1.3 have to come behind the handshake."""
+
+
+def why(error: TlsError | OSError) -> Message:
+    """Why a handshake failed: our words, or the library's own for its reason."""
+    if isinstance(error, ssl.SSLError):
+        return verbatim(error.reason or str(error))
+    return _("no answer within the time-out") if isinstance(error, TimeoutError) else told(error)
 
 
 @dataclass

@@ -15,8 +15,8 @@ class Weakness(Enum):
 
     BROKEN = "broken"
     WEAK = "weak"
-    OLD_MAC = "CBC and SHA-1"
-    STATIC = "no forward secrecy"
+    OLD_MAC = "old"
+    STATIC = "static"
 
 
 _RFC_SUITES = """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_xinchuang.core.finding import Certainty
-from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sm_crypto.tls import hello as h
 from pytest_xinchuang.packages.sm_crypto.tls import legacy, rfc8998, stock, tlcp
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Found, Spoken
@@ -83,16 +83,9 @@ class Survey:
         """Do a part; what keeps it from its end is told, and keeps nothing else."""
         try:
             work()
-            return
-        except TlsError as error:
-            why = told(error)
-        except TimeoutError:
-            why = _("no answer within the time-out")
-        except ssl.SSLError as error:
-            why = verbatim(error.reason or str(error))
-        except OSError as error:
-            why = told(error)
-        self.endpoint.undecided[_("{protocol}: {what}", protocol=verbatim(spoken.protocol), what=what)] = why
+        except (TlsError, OSError) as error:
+            part = _("{protocol}: {what}", protocol=verbatim(spoken.protocol), what=what)
+            self.endpoint.unknown[part] = stock.why(error)
 
     def _ordered(self, offered: Sequence[int], ask: Callable[[list[int]], int]) -> list[int]:
         """What a server takes of an offer, in the order of its choice: each time without what it has taken.
@@ -210,8 +203,7 @@ class Survey:
             except (TlsError, ssl.SSLError) as error:
                 if isinstance(error, TlsError) and error.late:
                     raise
-                why = told(error) if isinstance(error, TlsError) else verbatim(error.reason or str(error))
-                spoken.find("XC-TLS-063", what=what, why=why)
+                spoken.find("XC-TLS-063", what=what, why=stock.why(error))
 
     def _groups13(self, spoken: Spoken, suites: list[int]) -> None:
         def ask(groups: list[int]) -> int:
