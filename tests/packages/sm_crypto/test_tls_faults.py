@@ -127,7 +127,7 @@ def chains(authority: Authority) -> dict[str, tuple[str, Flight]]:
         "a name below": ("XC-TLS-044", leaf(names=["a." + HOST])),
         "a star above": ("XC-TLS-044", leaf(names=["*." + HOST])),
         "a star of everybody": ("XC-TLS-044", leaf(names=["*.example"])),
-        "a star in a label": ("XC-TLS-044", leaf(names=["ser*.example"])),
+        "a star in a label": ("XC-TLS-044", leaf(names=["s*.example"])),
         "an address for a name": ("XC-TLS-044", leaf(names=["127.0.0.1"])),
         "no name but another common one": ("XC-TLS-044", leaf(names=(), subject="other.example")),
         "usage": ("XC-TLS-046", leaf(usages={"key_agreement"})),
