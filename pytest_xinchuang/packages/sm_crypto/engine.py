@@ -449,8 +449,15 @@ class SmEngine:
                 elif finding.certainty is Certainty.UNDECIDED:
                     found.undecided = about
         if not any(s.protocol in SM_PROTOCOLS for s in endpoint.spoken) and not found.wrong:
+            found.evidence.append(
+                {"kind": "tls", "refused": dict(endpoint.refused), "undecided": dict(endpoint.unknown)}
+            )
+            for name in SM_PROTOCOLS:
+                if name in endpoint.unknown:
+                    why = endpoint.unknown[name]
+                    found.undecided = _("whether {protocol} is spoken is not known: {why}", protocol=name, why=why)
+                    return found
             found.lacking = _("the server speaks no protocol with SM2 certificates")
-            found.evidence.append({"kind": "tls", "refused": dict(endpoint.refused)})
         return found
 
     def _self_test(self) -> Found:

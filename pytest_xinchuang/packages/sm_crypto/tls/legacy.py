@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import NOTHING, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.tls import hello as h
@@ -131,7 +132,8 @@ def tell_request(spoken: Spoken, flight: Flight) -> None:
 
 def readable(der: bytes) -> str:
     """A distinguished name for people."""
-    from asn1crypto import x509
+    with optional("sm_crypto"):
+        from asn1crypto import x509
 
     try:
         return str(x509.Name.load(der).human_friendly)
