@@ -15,9 +15,10 @@ from pytest_xinchuang.cli.entry import main
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.packages.sm_crypto.tls import probe as probing
 from pytest_xinchuang.packages.sm_crypto.tls import wire
+from pytest_xinchuang.packages.sm_crypto.tls.hello import RETRY
 from pytest_xinchuang.packages.sm_crypto.tls.probe import EVERY, probe
 from pytest_xinchuang.packages.sm_crypto.tls.report import endpoint_as_text
-from pytest_xinchuang.packages.sm_crypto.tls.wire import Deadline
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Deadline, vector
 from tests.messages.english import english_in
 from tests.packages.sm_crypto.tls_legacy import HOST, THEN, YEAR, Flight, issue
 from tests.packages.sm_crypto.tls_servers import Pki, message, offer_of, read_hello, record, serving, tlcp
@@ -117,6 +118,46 @@ def test_another_protocol_is_named(name: str) -> None:
     with serving(repeating(OTHERS[name], b"")) as address:
         endpoint = probe(address, only=["TLS 1.2"], timeout_s=30)
     assert name in endpoint.refused["TLS 1.2"] and not endpoint.spoken
+
+
+def test_who_asks_for_another_share_for_ever_is_left() -> None:
+    """A HelloRetryRequest to every hello, for the group that a share was sent of."""
+
+    def serve(connection: socket.socket) -> None:
+        while hello := read_hello(connection):
+            offered = offer_of(hello)
+            wanted = b"\x00\x2b\x00\x02\x03\x04\x00\x33\x00\x02\x00" + bytes([41 if 0x00C6 in offered.suites else 29])
+            suite = b"\x00\xc6" if 0x00C6 in offered.suites else b"\x13\x01"
+            body = b"\x03\x03" + RETRY + vector(offered.session, 1) + suite + b"\0" + vector(wanted, 2)
+            connection.sendall(record(22, message(2, body), 0x0303))
+
+    with serving(serve) as address:
+        endpoint = probe(address, only=["RFC 8998", "TLS 1.3"], timeout_s=30)
+    assert set(endpoint.refused) == {"RFC 8998", "TLS 1.3"} and not endpoint.spoken
+
+
+def test_a_huge_chain_is_no_hang(good: Flight, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = good.but(chain=[good.identity.der] * 1500, cut=16_000)
+    started = time.monotonic()
+    assert spoken_by(long.serve, monkeypatch) == ["TLS 1.2"]
+    assert time.monotonic() - started < PATIENCE_S
+    assert spoken_by(good.but(chain=[bytes(70_000)] * 20, cut=16_000).serve, monkeypatch) == []
+
+
+def test_an_address_that_swallows_everything_leaves_time_for_the_next(
+    good: Flight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """192.0.2.1 is nobody's (RFC 5737): here it is refused or swallowed, and the second address answers."""
+    resolved = socket.getaddrinfo
+
+    def two(host: str, port: int, **more: object) -> list[object]:
+        return [*resolved("192.0.2.1", port, type=socket.SOCK_STREAM), *resolved(host, port, type=socket.SOCK_STREAM)]
+
+    monkeypatch.setattr(probing, "_finish", lambda *_arguments: None)
+    with serving(good.serve) as address:
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        endpoint = probe(address, only=["TLS 1.2"], timeout_s=1.5)
+    assert [s.protocol for s in endpoint.spoken] == ["TLS 1.2"]
 
 
 def resetting(beginning: bytes, reads: bool) -> Serve:

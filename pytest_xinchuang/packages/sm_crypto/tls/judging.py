@@ -23,6 +23,8 @@ LEAST_RSA, LEAST_EC = 2048, 224
 """Bits for 112 bits of strength (NIST SP 800-57 part 1, table 2)."""
 WEAK_HASHES = {"md2", "md5", "sha1"}
 """RFC 9155 and RFC 6151."""
+MAX_CHAIN = 32
+"""As many certificates of a chain are looked at; a path has no more than eight."""
 SERVER_AUTH = {"server_auth", "any_extended_key_usage"}
 
 
@@ -76,9 +78,9 @@ def judge(
     if not spoken.certificates:
         return  # told with the handshake
     when = int(time.time() if now is None else now)
-    chains = [("sign", spoken.certificates)]
+    chains = [("sign", spoken.certificates[:MAX_CHAIN])]
     if spoken.protocol == "TLCP 1.1" and len(spoken.certificates) > 1:
-        signing, encryption, *rest = spoken.certificates
+        signing, encryption, *rest = spoken.certificates[:MAX_CHAIN]
         chains = [("sign", [signing, *rest]), ("encrypt", [encryption, *rest])]
         _judge_pair(spoken, signing, encryption)
     for usage, chain in chains:
@@ -195,10 +197,11 @@ def _judge_chain(
 
 def _top(sent: Sequence[Certificate]) -> Certificate:
     """The last certificate above the leaf that was sent: without a root the chain is followed so far."""
-    path = [sent[0]]
-    while issuer := next((c for c in sent if c.names[0] == path[-1].names[1] and c not in path), None):
-        path.append(issuer)
-    return path[-1]
+    path, seen = sent[0], {sent[0].der}
+    while issuer := next((c for c in sent if c.names[0] == path.names[1] and c.der not in seen), None):
+        path = issuer
+        seen.add(issuer.der)
+    return path
 
 
 def _judge_order(spoken: Spoken, sent: Sequence[Certificate]) -> None:

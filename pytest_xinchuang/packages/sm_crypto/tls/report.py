@@ -18,7 +18,7 @@ from pytest_xinchuang.report.inspection import ORDER, SARIF_LEVELS, WORDS, sarif
 from pytest_xinchuang.report.sarif import sarif_document
 
 SHOWN = 12
-"""As many suites stand in a line of text; JSON has all."""
+"""As many suites or certificates stand in the text; JSON has all."""
 
 
 def shown(finding: Finding) -> Certainty:
@@ -117,7 +117,7 @@ def endpoint_as_text(endpoint: Endpoint, lang: str = "en") -> str:
     for spoken in endpoint.spoken:
         what = ", ".join(x for x in (spoken.suite, spoken.group, spoken.signature) if x)
         lines.append(f"  {spoken.protocol}: {what}")
-        for der in spoken.certificates:
+        for der in spoken.certificates[:SHOWN]:
             d = described(der)
             about = _("{subject} (until {not_after}, by {issuer})", **_words(d)) if "issuer" in d else d["subject"]
             lines.append(f"    {render(about, lang)}")

@@ -177,6 +177,8 @@ class SocketChannel:
             self._socket = socket.socket(family, socket.SOCK_STREAM)
             try:
                 self._arm()
+                # One address that swallows everything leaves time for the others.
+                self._socket.settimeout(self._deadline.left / (len(addresses) - number))
                 self._socket.connect(address)
                 return
             except ConnectionResetError as error:  # it was made, and reset before we could look
@@ -311,6 +313,8 @@ class HandshakeReader:
                 raise TlsError(_("the answer is not TLS but {protocol}", protocol=verbatim(name)))
         if answer[0] & 0x80 and answer[2:3] == b"\4":
             raise TlsError(_("the answer is a ServerHello of SSL 2.0 (RFC 6176 forbids it)"))
+        if answer[0] & 0x80 and answer[2:3] == b"\1":
+            raise TlsError(_("a ClientHello in the form of SSL 2.0 (RFC 5246 E.2), which is no longer sent"))
         raise TlsError(_("the answer is not TLS: {answer}", answer=verbatim(repr(answer))))
 
     def _alert(self, body: bytes) -> None:
