@@ -55,6 +55,9 @@ def test_right_servers_pass() -> None:
     [
         (tlcp(PKI), "tls1.2", True),
         (tlcp(PKI, "fails on ECDHE"), "tlcp", True),
+        (tlcp(PKI, "another key"), "tlcp", True),
+        (tlcp(PKI, "tag"), "tlcp", True),
+        (tlcp(PKI, "finished"), "tlcp", False),
         (tlcp(PKI, "one certificate"), "tlcp", False),
         (tlcp(PKI, "signature of another"), "tlcp", False),
         (tlcp(PKI, "no length"), "tlcp", False),
@@ -74,6 +77,11 @@ def test_what_a_name_in_a_certificate_says_is_not_graded() -> None:
     handshake, certificates = decided(tlcp(PKI, "two subjects"), "tlcp")
     assert not handshake.wrong and not certificates.wrong
     assert any("XC-TLS-053" in e["findings"] for e in certificates.evidence)
+
+
+def test_a_server_that_ends_with_its_first_flight_is_undecided() -> None:
+    handshake, certificates = decided(tlcp(PKI, "ends with its flight"), "tlcp")
+    assert not handshake.wrong and handshake.undecided and not certificates.wrong
 
 
 def test_a_server_that_does_not_answer_is_undecided_and_no_failure() -> None:

@@ -33,8 +33,8 @@ from tests.packages.sm_crypto.tls_servers import Pki, message, serving, tlcp, tl
 
 DAY = YEAR / 365
 TLS12 = ["TLS 1.2"]
-NO_FINISH = "XC-TLS-010"
-"""These servers end with their first flight: they are not blamed for that here."""
+NO_END = ("a suite of its own", "malformed certificate")
+"""Faults of TLCP with which nobody comes to the end of a handshake."""
 
 
 @pytest.fixture(autouse=True)
@@ -451,6 +451,10 @@ def test_a_downgrade_is_signed(authority: Authority, monkeypatch: pytest.MonkeyP
         ("a suite of its own", "XC-TLS-007"),
         ("two subjects", "XC-TLS-053"),
         ("one key", "XC-TLS-055"),
+        ("another key", "XC-TLS-010"),
+        ("tag", "XC-TLS-010"),
+        ("finished", "XC-TLS-011"),
+        ("ends with its flight", ""),
         ("expired encryption certificate", "XC-TLS-041"),
         ("malformed certificate", "XC-TLS-040"),
         ("", ""),
@@ -462,6 +466,9 @@ def test_faults_of_tlcp(fault: str, code: str) -> None:
     with serving(tlcp(pki, fault, suite)) as address:
         endpoint = probe(address, [pki.root], timeout_s=30, only=["TLCP 1.1"], survey=True)
     assert code in failing(endpoint) if code else not failing(endpoint), endpoint_as_text(endpoint)
+    assert endpoint.spoken[0].whole is (
+        fault not in ("another key", "tag", "finished", "ends with its flight", *NO_END)
+    )
     if code != "XC-TLS-040":
         assert not english_in(endpoint_as_text(endpoint, "zh"))
 

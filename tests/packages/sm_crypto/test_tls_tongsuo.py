@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from asn1crypto import pem
 
 from fixtures.generate.certificates import NOW, Template
 from pytest_xinchuang.packages.sm_crypto.tls import probe as probing
+from pytest_xinchuang.packages.sm_crypto.tls import tlcp_end
+from pytest_xinchuang.packages.sm_crypto.tls.exchange import Flight
 from pytest_xinchuang.packages.sm_crypto.tls.probe import probe
 from pytest_xinchuang.packages.sm_crypto.tls.report import endpoint_as_text
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Channel, HandshakeReader
 from pytest_xinchuang.sm import curve, der
 from pytest_xinchuang.sm.sm2 import Sm2
 from tests.packages.sm_crypto.tls_servers import Pki, serving
@@ -86,6 +90,7 @@ def test_tongsuo_speaks_tlcp(tongsuo: ctypes.CDLL, tmp_path: Path, suites: bytes
     assert not endpoint.fails, endpoint_as_text(endpoint)
     assert spoken.protocol == "TLCP 1.1" and sorted(spoken.suites) == sorted(wanted)
     assert spoken.certificates[:2] == [pki.sign, pki.enc]
+    assert spoken.whole is wanted[0].startswith("ECC"), endpoint_as_text(endpoint)
 
 
 def test_a_certificate_of_tongsuo_that_has_expired(tongsuo: ctypes.CDLL, tmp_path: Path) -> None:
@@ -95,3 +100,23 @@ def test_a_certificate_of_tongsuo_that_has_expired(tongsuo: ctypes.CDLL, tmp_pat
     with serving(server.serve) as address:
         endpoint = probe(address, [pki.root], timeout_s=30, only=["TLCP 1.1"])
     assert {f.code for s in endpoint.spoken for f in s.failing} == {"XC-TLS-041"}
+
+
+@pytest.mark.parametrize("suites", [b"ECC-SM2-SM4-GCM-SM3", b"ECC-SM2-SM4-CBC-SM3"])
+def test_a_server_that_cannot_decrypt_with_its_key(tongsuo: ctypes.CDLL, tmp_path: Path, suites: bytes) -> None:
+    """The certificate that is sent is another's: the secret that we encrypt is lost on the server."""
+    pki = Pki()
+    server = Server(tongsuo, pki, tmp_path, suites)
+    with serving(server.serve) as address:
+        good = probe(address, [pki.root], timeout_s=30, only=["TLCP 1.1"])
+        with pytest.MonkeyPatch.context() as patch:
+            another = pki.leaf(usage={"key_encipherment"}, key=pki.maker.key())
+            finish = tlcp_end.finish
+
+            def lost(flight: Flight, reader: HandshakeReader, channel: Channel) -> bool:
+                return finish(replace(flight, certificates=[pki.sign, another]), reader, channel)
+
+            patch.setattr(tlcp_end, "finish", lost)
+            bad = probe(address, [pki.root], timeout_s=30, only=["TLCP 1.1"])
+    assert good.spoken[0].whole and not good.fails
+    assert not bad.spoken[0].whole and "XC-TLS-010" in {f.code for f in bad.all_findings}, endpoint_as_text(bad)

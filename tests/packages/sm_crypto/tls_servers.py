@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fixtures.generate.certificates import CA_USAGE, Maker, Template
-from pytest_xinchuang.packages.sm_crypto.tls import rfc8998
+from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp_end
 from pytest_xinchuang.packages.sm_crypto.tls.hello import RETRY, ClientHello, read_client_hello
 from pytest_xinchuang.packages.sm_crypto.tls.wire import Parser, vector
 from pytest_xinchuang.sm import curve, sm4
@@ -116,8 +116,39 @@ def tlcp(pki: Pki, fault: str = "", suite: int = 0xE013) -> Callable[[socket.soc
         flight += message(14, b"")
         # In two records, cut in the middle of a message.
         connection.sendall(record(22, flight[:100]) + record(22, flight[100:]))
+        if suite == 0xE013 and fault != "ends with its flight":
+            key = pki.sign_key if fault == "one key" else pki.enc_key + (fault == "another key")
+            _end(connection, key, hello, own, flight, fault)
 
     return serve
+
+
+def _end(connection: socket.socket, key: int, hello: bytes, own: bytes, flight: bytes, fault: str) -> None:
+    """The rest of a handshake with ECC_SM4_CBC_SM3: the client's keys and Finished, and ours."""
+    read = connection.makefile("rb").read
+
+    def next_record() -> tuple[bytes, bytes]:
+        header = read(5)
+        if len(header) < 5:
+            raise OSError("the client has seen enough")
+        return header, read(int.from_bytes(header[3:5]))
+
+    exchanged = next_record()[1]
+    ciphertext = Parser(exchanged[4:]).vector(2)
+    try:
+        secret = SM2.decrypt(key, *SM2.decode_ciphertext(ciphertext, "der", "c1c3c2"))
+    except ValueError:
+        connection.sendall(b"\x15\x01\x01\x00\x02\x02\x33")  # decrypt_error
+        return
+    master = tlcp_end.prf(secret, "master secret", hello[6:38] + own, 48)
+    client, server = tlcp_end.sides(False, tlcp_end.prf(master, "key expansion", own + hello[6:38], 128))
+    next_record()  # ChangeCipherSpec
+    finished = client.open(*next_record())[1]
+    transcript = hello + flight + exchanged
+    assert finished[4:] == tlcp_end.prf(master, "client finished", sm3(transcript), 12)
+    verify = tlcp_end.prf(master, "server finished", sm3(transcript + finished), 12)
+    made = server.seal(22, message(20, bytes(12) if fault == "finished" else verify))
+    connection.sendall(record(20, b"\x01") + (bytes([*made[:-1], made[-1] ^ 1]) if fault == "tag" else made))
 
 
 def tls13(pki: Pki, fault: str = "") -> Callable[[socket.socket], None]:

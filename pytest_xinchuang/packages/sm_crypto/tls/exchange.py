@@ -12,7 +12,7 @@ from pytest_xinchuang.packages.sm_crypto.tls import wire
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Found
 from pytest_xinchuang.packages.sm_crypto.tls.hello import ClientHello, ServerHello
 from pytest_xinchuang.packages.sm_crypto.tls.suites import Suite
-from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, HandshakeReader, Parser, TlsError
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Channel, Connect, HandshakeReader, Parser, TlsError
 
 CERTIFICATE_TYPES = {
     1: "rsa_sign",
@@ -41,6 +41,7 @@ class Flight:
         asked: the hello that it answers.
         key_exchange: the body of ServerKeyExchange; None: there was none.
         warnings: the names of alerts that did not end it.
+        transcript: all messages so far, with their headers.
     """
 
     asked: ClientHello
@@ -49,6 +50,7 @@ class Flight:
     key_exchange: bytes | None = None
     request: Request | None = None
     warnings: list[str] = field(default_factory=list)
+    transcript: bytes = b""
 
     @property
     def suite(self) -> Suite:
@@ -65,7 +67,11 @@ def ask_hello(connect: Connect, hello: ClientHello) -> ServerHello:
         channel.close()
 
 
-def ask_flight(connect: Connect, hello: ClientHello) -> Flight:
+Then = Callable[[Flight, HandshakeReader, Channel], None]
+"""What is done with a flight while its connection is there."""
+
+
+def ask_flight(connect: Connect, hello: ClientHello, then: Then | None = None) -> Flight:
     """The flight that answers a hello.
 
     Raises:
@@ -75,9 +81,11 @@ def ask_flight(connect: Connect, hello: ClientHello) -> Flight:
     try:
         channel.send(hello.record)
         reader = HandshakeReader(channel)
-        flight = Flight(hello, h.read_server_hello(reader.server_hello().body))
+        message = reader.server_hello()
+        flight = Flight(hello, h.read_server_hello(message.body), transcript=hello.message + message.raw)
         check_version(hello, flight.hello)
         while (message := reader.message()).kind != wire.SERVER_HELLO_DONE:
+            flight.transcript += message.raw
             if message.kind == wire.CERTIFICATE:
                 flight.certificates += read_list(Parser(message.body).vector(3), 3)
             elif message.kind == wire.SERVER_KEY_EXCHANGE:
@@ -86,7 +94,10 @@ def ask_flight(connect: Connect, hello: ClientHello) -> Flight:
                 flight.request = _request(message.body, flight.hello.chosen)
             elif message.kind == wire.SERVER_HELLO:
                 raise TlsError(_("sent two ServerHellos"), breach=True)
+        flight.transcript += message.raw
         flight.warnings = reader.warnings
+        if then is not None:
+            then(flight, reader, channel)
         return flight
     finally:
         channel.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import NOTHING, _, n_, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.certificates import parse
+from pytest_xinchuang.packages.sm_crypto.tls import tlcp_end
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
 from pytest_xinchuang.packages.sm_crypto.tls.exchange import (
     Flight,
@@ -17,7 +19,7 @@ from pytest_xinchuang.packages.sm_crypto.tls.exchange import (
 )
 from pytest_xinchuang.packages.sm_crypto.tls.hello import TLCP, ClientHello
 from pytest_xinchuang.packages.sm_crypto.tls.legacy import tell_request
-from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, Parser, TlsError, vector
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Channel, Connect, HandshakeReader, Parser, TlsError, vector
 from pytest_xinchuang.sm.sm2 import Sm2
 
 NAME = "TLCP 1.1"
@@ -43,11 +45,25 @@ def speak(connect: Connect, suites: tuple[int, ...] = SUITES) -> Spoken:
     variants = [(NOTHING, suites)]
     if ecc and ecdhe:
         variants += [(_("suites with ECDHE"), ecc), (_("suites with ECC"), ecdhe)]
-    flight, lacks = attempt([(what, partial(ask_flight, connect, client_hello(offered))) for what, offered in variants])
+    ends: list[bool | TlsError | None] = []
+
+    def end(flight: Flight, reader: HandshakeReader, channel: Channel) -> None:
+        possible = flight.suite.number in tlcp_end.SUITES and len(flight.certificates) > 1
+        try:
+            ends.append(tlcp_end.finish(flight, reader, channel) if possible else None)
+        except TlsError as error:
+            ends.append(error)
+        except (ValueError, OSError):
+            ends.append(None)  # what is wrong with its certificate is told with it
+
+    flight, lacks = attempt(
+        [(what, partial(ask_flight, connect, client_hello(offered), end)) for what, offered in variants]
+    )
     spoken = Spoken(NAME, flight.suite.name, signature="SM2 with SM3", certificates=flight.certificates)
     tell_intolerance(spoken, lacks)
     check_offered(spoken, flight.asked, flight.hello)
     tell_request(spoken, flight)
+    _tell_end(spoken, ends[-1])
     if len(spoken.certificates) < 2:
         spoken.find("XC-TLS-052", n=n_("{n} certificate", "{n} certificates", len(spoken.certificates)))
     if flight.key_exchange is None:
@@ -55,6 +71,20 @@ def speak(connect: Connect, suites: tuple[int, ...] = SUITES) -> Spoken:
     elif len(spoken.certificates) >= 2:
         _check_key_exchange(spoken, flight, flight.key_exchange)
     return spoken
+
+
+def _tell_end(spoken: Spoken, end: bool | TlsError | None) -> None:
+    """What came behind our half of the handshake: its Finished shows that the server could decrypt with its key."""
+    if end is None:
+        return
+    if not isinstance(end, TlsError):
+        spoken.whole = end
+        if not end:
+            spoken.find("XC-TLS-011")
+        return
+    certainty = Certainty.CERTAIN if end.alert in tlcp_end.UNREADABLE or end.breach else Certainty.UNDECIDED
+    # Who has said no word to it may be made to end with its first flight.
+    spoken.find("XC-TLS-010", certainty=Certainty.NOTE if end.silent else certainty, why=told(end))
 
 
 def _check_key_exchange(spoken: Spoken, flight: Flight, body: bytes) -> None:

@@ -252,6 +252,8 @@ class HandshakeReader:
 
     Attributes:
         warnings: the names of alerts that do not end the handshake.
+        decrypt: opens records of application data, as TLS 1.3 has them.
+        behind_change: opens all records behind ChangeCipherSpec, as older protocols have them.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -263,6 +265,8 @@ class HandshakeReader:
         self.record_version = 0
         self.warnings: list[str] = []
         self.decrypt: Decrypt | None = None
+        self.behind_change: Decrypt | None = None
+        self._changed = False
 
     def _more(self) -> None:
         try:
@@ -299,6 +303,10 @@ class HandshakeReader:
         self.record_version = int.from_bytes(header[1:3])
         if kind == APPLICATION and self.decrypt is not None:
             return self.decrypt(header, body)
+        if self.behind_change is not None:
+            if self._changed:
+                return self.behind_change(header, body)
+            self._changed = kind == CHANGE_CIPHER_SPEC
         return kind, body
 
     def _may_be_tls(self) -> bool:
