@@ -87,7 +87,7 @@ UNTOLD: dict[str, str] = {
     "packages/sm_crypto/revocation.py:parse_list": BEHIND,
     "packages/sm_crypto/reference_harness.py:ReferenceHarness.handle": "a harness's answer: its protocol is English",
     "packages/sm_crypto/reference_harness.py:ReferenceHarness.op_sm2_certificate_verify": "a harness's answer",
-    "packages/sm_crypto/tls/probe.py:ask": BEHIND,
+    "packages/sm_crypto/tls/stock.py:why": BEHIND,
     "provision/archive.py:_why": BEHIND,
     "report/parts.py:_ask": THEIRS,
     "sandbox/backends/docker_images.py:said": BEHIND,

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "sm run": ([], "format output platform offline"),
     "sm check-harness": ([], "format output platform offline"),
     "sm tls": (["h:1"], "format output"),
+    "sm client-hello": (["1"], "format output"),
     "sm init": (["--kind", "go"], ""),
     "api snapshot": (["."], "output offline"),
     "api diff": (["a", "b"], "format output offline"),

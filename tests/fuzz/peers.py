@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
@@ -19,6 +19,9 @@ from tests.fuzz import seeds
 from tests.fuzz.common import say
 from tests.fuzz.drive import Case
 from tests.fuzz.measures import SM_HELLO
+
+if TYPE_CHECKING:
+    from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Spoken
 
 
 class _Said:
@@ -166,7 +169,8 @@ def agent_seeds() -> list[Case]:
 
 
 def hear_server(case: Case, place: Path) -> None:
-    from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
+    from pytest_xinchuang.packages.sm_crypto.tls import hello, legacy, offer, rfc8998, tlcp
+    from pytest_xinchuang.packages.sm_crypto.tls.judging import judge
     from pytest_xinchuang.packages.sm_crypto.tls.wire import TlsError
 
     if case.name == "leaf.der":
@@ -184,12 +188,22 @@ def hear_server(case: Case, place: Path) -> None:
 
         def close(self) -> None: ...
 
-    ways: list[Callable[[], object]] = [lambda: tlcp.speak(Channel), lambda: rfc8998.speak(Channel, "example.org")]
+    def old() -> Spoken:
+        spoken, _flight = legacy.speak(Channel, "example.org", hello.TLS12)
+        return spoken
+
+    ways: list[Callable[[], Spoken]] = [lambda: tlcp.speak(Channel), lambda: rfc8998.speak(Channel, "example.org"), old]
     for way in ways:
         try:
-            print(way())
+            spoken = way()
+            judge(spoken, [], "example.org")
+            print(spoken, spoken.all_problems, spoken.notes)
         except TlsError as error:
             say(str(error.args[0]))
+    try:
+        print(offer.offer_of(*hello.read_client_hello(case.data[9:]), "peer"))
+    except TlsError as error:
+        say(str(error.args[0]))
 
 
 def _judge_chain(leaf: bytes) -> None:
@@ -214,6 +228,8 @@ def _chain() -> tuple[list[bytes], int, bytes]:
 
 
 def tls_seeds() -> list[Case]:
+    from pytest_xinchuang.packages.sm_crypto.tls.hello import ClientHello
+
     def record(kind: int, body: bytes, version: bytes = b"\x01\x01") -> bytes:
         return bytes([kind]) + version + len(body).to_bytes(2) + body
 
@@ -238,6 +254,16 @@ def tls_seeds() -> list[Case]:
             + record(20, b"\1", b"\x03\x03")
             + record(23, bytes(40), b"\x03\x03"),
         ),
+        Case(
+            "tls12.bin",
+            record(
+                22,
+                message(2, b"\x03\x03" + bytes(32) + b"\0\xc0\x2f\0\x00\x05\xff\x01\x00\x01\0") + certificate,
+                b"\x03\x03",
+            )
+            + record(22, message(12, b"\3\0\x17\1\4\4\1\0\0") + message(13, bytes(5)) + message(14, b""), b"\x03\x03"),
+        ),
+        Case("client.bin", ClientHello(0x0303, (0xC02F, 0x0005), ((43, b"\2\3\4"), (0, b"\0\4\0\0\1a"))).record),
         Case("leaf.der", _chain()[2]),
         Case("alert.bin", record(21, b"\x02\x28")),
     ]

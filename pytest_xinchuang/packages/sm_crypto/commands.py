@@ -24,7 +24,7 @@ from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.near import near
-from pytest_xinchuang.messages import NOTHING, _, joined, n_, verbatim
+from pytest_xinchuang.messages import _, joined, n_, verbatim
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sm_crypto.client import SmClient
@@ -55,7 +55,13 @@ def _fill(sm: Commands) -> None:
     sm.command("vectors", _("list the vector files, or explain a vector"), _vectors, _fill_vectors)
     sm.command("run", _("run vectors against a harness, here or on a platform"), _run, _fill_run)
     sm.command("check-harness", _("look at a harness, for who writes one"), _check_harness, _fill_check)
-    sm.command("tls", _("what a TLS endpoint speaks: TLS 1.2 and 1.3, RFC 8998, TLCP"), _tls, _fill_tls)
+    sm.command("tls", _("what a TLS endpoint speaks, from SSL 3.0 to TLS 1.3, RFC 8998 and TLCP"), _tls, _fill_tls)
+    sm.command(
+        "client-hello",
+        _("what a TLS client offers: waits for one and reads its hello"),
+        _client_hello,
+        _fill_client_hello,
+    )
     sm.command("init", _("write a template of a harness"), _init, _fill_init)
 
 
@@ -95,16 +101,57 @@ def _add_harness(parser: XcParser) -> None:
 
 def _fill_tls(parser: XcParser) -> None:
     parser.add_argument("address", metavar="HOST:PORT", help=_("the endpoint"))
-    parser.add_argument("--ca", metavar="FILE", help=_("the roots to verify SM2 chains with (PEM or DER)"))
+    parser.add_argument("--ca", metavar="FILE", help=_("the roots to verify chains with (PEM or DER)"))
+    parser.add_argument(
+        "--name", default="", metavar="HOST", help=_("the name that clients use (default: the host of the address)")
+    )
     parser.add_argument(
         "--expect",
         default="",
         metavar="NAME[,NAME]",
-        help=_("fail unless it speaks these: {names}", names=verbatim("tlcp, rfc8998, tls1.2, tls1.3")),
+        help=_("fail unless it speaks these: {names}", names=verbatim("tlcp, rfc8998, tls1.3, tls1.2, ...")),
     )
-    parser.add_argument("--only", default="", metavar="NAME[,NAME]", help=_("try these alone"))
-    _add_timeout(parser)
-    add_format(parser, "text", "json", json_flag=True)
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="NAME[,NAME]",
+        help=_("try these alone: {names}", names=verbatim("tlcp, rfc8998, tls1.3, tls1.2, tls1.1, tls1.0, ssl3")),
+    )
+    parser.add_argument(
+        "--cert", default="", metavar="FILE", help=_("a client's certificate for servers that ask for one (PEM)")
+    )
+    parser.add_argument("--key", default="", metavar="FILE", help=_("its key (PEM; default: in the same file)"))
+    parser.add_argument(
+        "--quick", action="store_true", help=_("one handshake of each protocol: no list of suites, groups and names")
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help=_("seconds for everything; what is not reached is told as not known (default: {default})", default=120),
+    )
+    parser.add_argument(
+        "--connection-timeout",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help=_("seconds for one connection (default: {default})", default=10),
+    )
+    add_format(parser, "text", "json", "sarif", json_flag=True)
+    add_lang(parser)
+
+
+def _fill_client_hello(parser: XcParser) -> None:
+    parser.add_argument("address", metavar="[HOST:]PORT", help=_("where to wait (HOST default: 127.0.0.1)"))
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help=_("seconds to wait for a hello (default: {default})", default=60),
+    )
+    add_format(parser, "text", "json", "sarif")
     add_lang(parser)
 
 
@@ -271,24 +318,73 @@ def _protocols(text: str) -> list[str]:
 
 
 def _tls(context: Context) -> int:
-    from pytest_xinchuang.packages.sm_crypto.report import endpoint_as_dict, endpoint_as_text
-    from pytest_xinchuang.packages.sm_crypto.tls.probe import PROTOCOLS, probe, read_roots
+    from pytest_xinchuang.packages.sm_crypto.tls.probe import EVERY, probe, read_identity, read_roots
+    from pytest_xinchuang.packages.sm_crypto.tls.report import as_sarif, endpoint_as_dict, endpoint_as_text
 
     options = context.options
-    wanted, only = _protocols(options.expect), _protocols(options.only) or PROTOCOLS
+    wanted, only = _protocols(options.expect), _protocols(options.only) or EVERY
+    total, each = _seconds(options.timeout, "--timeout"), _seconds(options.connection_timeout, "--connection-timeout")
     roots = read_roots(Path(options.ca)) if options.ca else []
-    endpoint = probe(options.address, roots, timeout_s=options.timeout, only=only)
+    endpoint = probe(
+        options.address,
+        roots,
+        timeout_s=min(each, total),
+        total_s=total,
+        only=only,
+        name=options.name,
+        survey=not options.quick,
+        identity=read_identity(options.cert, options.key),
+    )
     if options.format == "json":
         context.write_json(endpoint_as_dict(endpoint))
+    elif options.format == "sarif":
+        context.write(as_sarif(endpoint.all_findings, endpoint.address, "xc sm tls", context.language))
     else:
         context.write(endpoint_as_text(endpoint, context.language))
     lacking = [name for name in wanted if endpoint.get(name) is None]
     for name in lacking:
-        refused = endpoint.refused.get(name, NOTHING)
-        context.tell(_("{protocol} is expected, and not spoken: {why}", protocol=verbatim(name), why=refused))
-    if lacking or any(spoken.all_problems for spoken in endpoint.spoken):
+        why = endpoint.unknown.get(name) or endpoint.refused.get(name) or _("it was not tried (--only)")
+        context.tell(_("{protocol} is expected, and not spoken: {why}", protocol=verbatim(name), why=why))
+    if endpoint.fails or any(name not in endpoint.unknown for name in lacking):
         return Exit.FINDINGS
+    if endpoint.incomplete:
+        return Exit.INCOMPLETE
     return Exit.CLEAN if endpoint.spoken else Exit.FINDINGS
+
+
+def _seconds(value: float, option: str) -> float:
+    """A number of seconds. Raises XcError: nothing can be done in so many."""
+    if not 0 < value < 1e6:
+        raise XcError(
+            _(
+                "{option} is {value}: it must be more than 0 and less than a million",
+                option=verbatim(option),
+                value=value,
+            ),
+            mend=verbatim(f"{option} 60"),
+        )
+    return value
+
+
+def _client_hello(context: Context) -> int:
+    from pytest_xinchuang.packages.sm_crypto.tls.offer import hear, listen
+    from pytest_xinchuang.packages.sm_crypto.tls.probe import parse_address
+    from pytest_xinchuang.packages.sm_crypto.tls.report import as_sarif, offer_as_dict, offer_as_text
+
+    options = context.options
+    text = options.address
+    host, port = parse_address(text if ":" in text else f"127.0.0.1:{text}")
+    seconds = _seconds(options.timeout, "--timeout")
+    with listen(host, port) as listener:
+        context.tell(_("waiting for a client on {host}, port {port}", host=verbatim(host), port=verbatim(str(port))))
+        offer = hear(listener, seconds)
+    if options.format == "json":
+        context.write_json(offer_as_dict(offer))
+    elif options.format == "sarif":
+        context.write(as_sarif(offer.findings, offer.peer, "xc sm client-hello", context.language))
+    else:
+        context.write(offer_as_text(offer, context.language))
+    return Exit.FINDINGS if offer.fails else Exit.CLEAN
 
 
 def _init(context: Context) -> int:

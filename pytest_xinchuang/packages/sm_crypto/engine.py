@@ -13,6 +13,7 @@ from pytest_xinchuang.building.built import Built, build, made_of, plain_target,
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.deciding import cause_of
 from pytest_xinchuang.core.errors import BuildFailed, HostFault, XcError
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.core.platform import Platform
@@ -35,9 +36,10 @@ from pytest_xinchuang.packages.sm_crypto.randomness import check_randomness
 from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun, run_vectors
 from pytest_xinchuang.packages.sm_crypto.speed import check_throughput
 from pytest_xinchuang.packages.sm_crypto.timing import check_timing, pairs_of_errors, pairs_of_keys
-from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
+from pytest_xinchuang.packages.sm_crypto.tls.endpoint import HANDSHAKE, OF_NAMES, UNFINISHED, Endpoint, of_certificates
 from pytest_xinchuang.packages.sm_crypto.tls.inside import RELAY, probe_inside
-from pytest_xinchuang.packages.sm_crypto.tls.probe import NAMES, SM_PROTOCOLS, read_roots
+from pytest_xinchuang.packages.sm_crypto.tls.judging import SM_PROTOCOLS
+from pytest_xinchuang.packages.sm_crypto.tls.probe import NAMES, read_roots
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, load_directory, told_vector
 from pytest_xinchuang.sandbox.circumstances import CpuVariant
 from pytest_xinchuang.sandbox.pool import Pool
@@ -426,13 +428,22 @@ class SmEngine:
             return endpoint
         assert self.section is not None and self.section.tls is not None
         spoken = {s.protocol: s.suite for s in endpoint.spoken}
-        found = Found([{"kind": "tls", "spoken": spoken, "refused": dict(endpoint.refused)}])
+        seen = {"spoken": spoken, "refused": dict(endpoint.refused), "undecided": dict(endpoint.unknown)}
+        codes = {s.protocol: sorted({f.code for f in s.findings}) for s in endpoint.spoken}
+        found = Found([{"kind": "tls", **seen, "findings": codes}])
         for name in self.section.tls.expect:
             protocol = NAMES[name]
-            if protocol not in spoken:
+            if protocol in endpoint.unknown:
+                why = endpoint.unknown[protocol]
+                found.undecided = _("whether {protocol} is spoken is not known: {why}", protocol=protocol, why=why)
+            elif protocol not in spoken:
                 why = endpoint.refused.get(protocol, NOTHING)
                 found.wrong.append(_("{protocol} is expected, and not spoken: {why}", protocol=protocol, why=why))
-        found.wrong += [fault for spoken_ in endpoint.spoken for fault in spoken_.intolerances]
+        for one in endpoint.spoken:
+            found.wrong += one.texts(f for f in one.failing if f.code in HANDSHAKE)
+            unfinished = [f for f in one.findings if f.code == UNFINISHED and f not in one.failing]
+            if unfinished and one.protocol in {NAMES[name] for name in self.section.tls.expect}:
+                found.undecided = found.undecided or one.texts(unfinished)[0]
         return found
 
     def _tls_certificates(self) -> Found:
@@ -441,12 +452,29 @@ class SmEngine:
             return endpoint
         found = Found()
         for spoken in endpoint.spoken:
-            seen = {"protocol": spoken.protocol, "certificates": len(spoken.certificates), "notes": list(spoken.notes)}
-            found.evidence.append({"kind": "tls", **seen})
-            found.wrong += [_("{protocol}: {problem}", protocol=spoken.protocol, problem=p) for p in spoken.problems]
+            seen = {"protocol": spoken.protocol, "certificates": len(spoken.certificates), "notes": spoken.notes}
+            codes = sorted({f.code for f in spoken.findings})
+            found.evidence.append({"kind": "tls", **seen, "problems": spoken.all_problems, "findings": codes})
+            if spoken.protocol not in SM_PROTOCOLS:
+                continue
+            # In the sandbox the server has no name; whose its two certificates are is for an assessor to say.
+            judged = [f for f in spoken.findings if of_certificates(f.code) and f.code not in OF_NAMES]
+            for text, finding in zip(spoken.texts(judged), judged, strict=True):
+                about = _("{protocol}: {problem}", protocol=spoken.protocol, problem=text)
+                if finding in spoken.failing:
+                    found.wrong.append(about)
+                elif finding.certainty is Certainty.UNDECIDED:
+                    found.undecided = about
         if not any(s.protocol in SM_PROTOCOLS for s in endpoint.spoken) and not found.wrong:
+            found.evidence.append(
+                {"kind": "tls", "refused": dict(endpoint.refused), "undecided": dict(endpoint.unknown)}
+            )
+            for name in SM_PROTOCOLS:
+                if name in endpoint.unknown:
+                    why = endpoint.unknown[name]
+                    found.undecided = _("whether {protocol} is spoken is not known: {why}", protocol=name, why=why)
+                    return found
             found.lacking = _("the server speaks no protocol with SM2 certificates")
-            found.evidence.append({"kind": "tls", "refused": dict(endpoint.refused)})
         return found
 
     def _self_test(self) -> Found:

@@ -1,21 +1,17 @@
-"""The results of vectors and of the TLS probe for people, in English or Chinese."""
+"""The results of vectors for people, in English or Chinese."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_xinchuang.core.errors import MissingDependency
-from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, render, verbatim
+from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, verbatim
 from pytest_xinchuang.packages.sm_crypto.causes import Causes, weight
-from pytest_xinchuang.packages.sm_crypto.certificates import parse
 from pytest_xinchuang.packages.sm_crypto.defects import Defect, DefectBank
 from pytest_xinchuang.packages.sm_crypto.judge import VectorResult
 from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun
-from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
 from pytest_xinchuang.packages.sm_crypto.vectors import Loaded, Vector, told_vector
 
 
@@ -148,55 +144,6 @@ def explain(vector: Vector, bank: DefectBank, lang: str) -> str:
     lines += [
         _("{flag}: {meaning}", flag=flag, meaning=_meaning(bank, flag)).render(lang) for flag in vector.test.flags
     ]
-    return "\n".join(lines) + "\n"
-
-
-def endpoint_as_dict(endpoint: Endpoint) -> dict[str, Any]:
-    """The result of the TLS probe as plain data."""
-    return {
-        "schema": "xc-sm-tls/1",
-        "address": endpoint.address,
-        "spoken": [
-            {
-                "protocol": s.protocol,
-                "suite": s.suite,
-                "group": s.group,
-                "signature": s.signature,
-                "certificates": [_described(c) for c in s.certificates],
-                "problems": s.all_problems,
-                "notes": s.notes,
-            }
-            for s in endpoint.spoken
-        ],
-        "refused": endpoint.refused,
-    }
-
-
-def _described(der: bytes) -> dict[str, str]:
-    """The names, the end of validity and the hash of a certificate."""
-    digest = hashlib.sha256(der).hexdigest()
-    try:
-        found = parse(der)
-        validity = found.asn1["tbs_certificate"]["validity"].native
-        ends = validity["not_after"].date().isoformat()
-        return {"subject": found.subject, "issuer": found.issuer, "not_after": ends, "sha256": digest}
-    except (ValueError, MissingDependency) as error:
-        return {"subject": _("unreadable: {why}", why=error), "sha256": digest}
-
-
-def endpoint_as_text(endpoint: Endpoint, lang: str = "en") -> str:
-    """The result of the TLS probe for people."""
-    lines = [render(endpoint.address, lang)]
-    for s in endpoint.spoken:
-        what = ", ".join(x for x in (s.suite, s.group, s.signature) if x)
-        lines.append(f"  {s.protocol}: {what}")
-        for der in s.certificates:
-            d = _described(der)
-            about = _("{subject} (until {not_after}, by {issuer})", **d) if "issuer" in d else d["subject"]
-            lines.append(f"    {render(about, lang)}")
-        lines += [f"    ! {p.render(lang)}" for p in s.all_problems] + [f"    - {n.render(lang)}" for n in s.notes]
-    for name, why in endpoint.refused.items():
-        lines.append("  " + _("{protocol}: no ({why})", protocol=name, why=why).render(lang))
     return "\n".join(lines) + "\n"
 
 

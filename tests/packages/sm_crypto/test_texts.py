@@ -19,10 +19,11 @@ from pytest_xinchuang.packages.sm_crypto.engine import vectors_dir
 from pytest_xinchuang.packages.sm_crypto.judge import Ask, VectorResult
 from pytest_xinchuang.packages.sm_crypto.nonces import biases
 from pytest_xinchuang.packages.sm_crypto.protocol import Lack, LackKind
-from pytest_xinchuang.packages.sm_crypto.report import as_text, endpoint_as_text, explain, list_files
+from pytest_xinchuang.packages.sm_crypto.report import as_text, explain, list_files
 from pytest_xinchuang.packages.sm_crypto.runner import VectorOutcome, VectorRun
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Spoken
 from pytest_xinchuang.packages.sm_crypto.tls.probe import parse_address, probe, read_roots
+from pytest_xinchuang.packages.sm_crypto.tls.report import endpoint_as_text
 from pytest_xinchuang.packages.sm_crypto.vectors import find, load_directory, load_file, told_vector
 from pytest_xinchuang.sm import der, sm4
 from pytest_xinchuang.sm.sm2 import Refused, Sm2

@@ -12,7 +12,8 @@ from pytest_xinchuang.core.errors import SandboxFault
 from pytest_xinchuang.harness.ends import OURS, HarnessEnd
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint
-from pytest_xinchuang.packages.sm_crypto.tls.probe import PROTOCOLS, ask
+from pytest_xinchuang.packages.sm_crypto.tls.probe import Wish, ask
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Deadline
 from pytest_xinchuang.sandbox.protocol import Ended, Limits, Process, Sandbox
 
 RELAY = "/xc/xc-relay"
@@ -25,7 +26,7 @@ class RelayChannel:
     """A connection to 127.0.0.1:PORT of the sandbox. Raises OSError: nothing listens there."""
 
     def __init__(self, sandbox: Sandbox, port: int, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+        self._timeout_s, self._deadline = timeout_s, Deadline(timeout_s)
         self._process: Process = sandbox.start([RELAY, str(port)], limits=LIMITS)
         self._chunks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -43,7 +44,7 @@ class RelayChannel:
 
     def receive(self) -> bytes:
         try:
-            chunk = self._chunks.get(timeout=self._timeout_s)
+            chunk = self._chunks.get(timeout=self._deadline.left)
         except queue.Empty:
             raise TimeoutError from None
         if not chunk:
@@ -71,7 +72,7 @@ def probe_inside(
     deadline = time.monotonic() + start_timeout_s
     address = _("127.0.0.1:{port} in the sandbox", port=port)
     while True:
-        endpoint = ask(address, "localhost", lambda: RelayChannel(sandbox, port, timeout_s), roots, PROTOCOLS)
+        endpoint = ask(address, "localhost", lambda: RelayChannel(sandbox, port, timeout_s), wish=Wish(roots))
         if not endpoint.unreachable:
             return endpoint
         ended = server.wait(0)

@@ -5,24 +5,44 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.core.digits import number_in
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import Message, _, system_error, told, verbatim
-from pytest_xinchuang.packages.sm_crypto.certificates import ChainJudge, parse
-from pytest_xinchuang.packages.sm_crypto.tls import rfc8998, tlcp
+from pytest_xinchuang.packages.sm_crypto.certificates import parse
+from pytest_xinchuang.packages.sm_crypto.tls import hello as h
+from pytest_xinchuang.packages.sm_crypto.tls import legacy, rfc8998, stock, tlcp
 from pytest_xinchuang.packages.sm_crypto.tls.endpoint import Endpoint, Spoken
-from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, SocketChannel, TlsError
+from pytest_xinchuang.packages.sm_crypto.tls.exchange import Flight
+from pytest_xinchuang.packages.sm_crypto.tls.judging import SM_PROTOCOLS, judge
+from pytest_xinchuang.packages.sm_crypto.tls.survey import Survey, judge_suites
+from pytest_xinchuang.packages.sm_crypto.tls.wire import Connect, Deadline, SocketChannel, TlsError, resolve
 
 TIMEOUT_S = 10.0
-NAMES = {"tlcp": "TLCP 1.1", "rfc8998": "RFC 8998", "tls1.3": "TLS 1.3", "tls1.2": "TLS 1.2"}
-"""Name of a protocol in options and manifests -> its name for people, in the order in which they are tried."""
-PROTOCOLS = tuple(NAMES.values())
-TLS_UNKNOWN_EXTENSION = verbatim("SMD-75 TlsUnknownExtension")
-SM_PROTOCOLS = PROTOCOLS[:2]
-"""The protocols with SM2 certificates."""
+"""Seconds for one connection."""
+TOTAL_S = 120.0
+"""Seconds for all of them; the survey of a server a continent away has some 300 connections of a second round trip each."""
+BRIEF_S = 3.0
+"""Seconds for a connection that may have nothing more to say: a ticket comes at once or never."""
+NAMES = {
+    "tlcp": "TLCP 1.1",
+    "rfc8998": "RFC 8998",
+    "tls1.3": "TLS 1.3",
+    "tls1.2": "TLS 1.2",
+    "tls1.1": "TLS 1.1",
+    "tls1.0": "TLS 1.0",
+    "ssl3": "SSL 3.0",
+}
+"""Name of a protocol in options -> its name for people, in the order in which they are tried."""
+EVERY = tuple(NAMES.values())
+PROTOCOLS = EVERY[:4]
+"""Those that a product may be wanted to speak: the names of manifests."""
+OLD = {"SSL 3.0": "XC-TLS-001", "TLS 1.0": "XC-TLS-002", "TLS 1.1": "XC-TLS-002"}
+LEGACY = {"TLS 1.2": h.TLS12, "TLS 1.1": h.TLS11, "TLS 1.0": h.TLS10, "SSL 3.0": h.SSL3}
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -53,56 +73,176 @@ def read_roots(path: Path) -> list[bytes]:
     return [data]
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is to be asked of an endpoint.
+
+    Attributes:
+        roots: DER of the root certificates; without one the chains are followed as far as they were sent.
+        only: names of protocols.
+        name: the host name that clients use; empty: the one of the address.
+        survey: ask for all suites, groups, names and resumption as well.
+        identity: a client's certificate and key, for servers that ask for one.
+    """
+
+    roots: Sequence[bytes] = ()
+    only: Collection[str] = PROTOCOLS
+    name: str = ""
+    survey: bool = False
+    identity: stock.Identity | None = None
+
+
+def read_identity(certificate: str, key: str) -> stock.Identity | None:
+    """A client's certificate and key, where they are given. Raises XcError: they cannot be read, or one is missing."""
+    if not certificate and not key:
+        return None
+    found = Path(certificate), Path(key or certificate)
+    try:
+        if not certificate:
+            raise OSError(_("a key alone is no identity"))
+        stock.new_context("TLS 1.3", found)
+    except (OSError, ValueError) as error:
+        why = stock.why(error) if isinstance(error, OSError) else told(error)
+        raise XcError(
+            _("the client's certificate and key cannot be read: {why}", why=why),
+            mend=verbatim("--cert client.pem --key client.key"),
+        ) from None
+    return found
+
+
 def probe(
-    address: str, roots: Sequence[bytes] = (), *, timeout_s: float = TIMEOUT_S, only: Collection[str] = PROTOCOLS
+    address: str,
+    roots: Sequence[bytes] = (),
+    *,
+    timeout_s: float = TIMEOUT_S,
+    total_s: float = TOTAL_S,
+    only: Collection[str] = PROTOCOLS,
+    name: str = "",
+    survey: bool = False,
+    identity: stock.Identity | None = None,
 ) -> Endpoint:
-    """Find which of ``only`` the endpoint at ``HOST:PORT`` speaks; each is tried over a connection of its own.
+    """Find which of ``only`` the endpoint at ``HOST:PORT`` speaks; each is tried over connections of its own.
+
+    Args:
+        timeout_s: seconds for one connection.
+        total_s: seconds for everything: what is not reached by then is undecided.
 
     Raises:
         XcError: it cannot be reached.
     """
     host, port = parse_address(address)
-    endpoint = ask(address, host, lambda: SocketChannel(host, port, timeout_s), roots, only)
+    clock = Deadline(total_s)
+    try:
+        addresses = resolve(host, port, clock.part(timeout_s))
+    except OSError as error:
+        raise _unreachable(address, _why(error)) from None
+
+    def connect(seconds: float = timeout_s) -> SocketChannel:
+        return SocketChannel(addresses, clock.part(seconds))
+
+    wish = Wish(roots, only, name, survey, identity)
+    endpoint = ask(address, host, connect, wish=wish, clock=clock, briefly=lambda: connect(min(timeout_s, BRIEF_S)))
     if endpoint.unreachable:
-        raise XcError(_("{address} cannot be reached: {why}", address=address, why=endpoint.unreachable))
+        raise _unreachable(address, endpoint.unreachable)
     return endpoint
 
 
+def _unreachable(address: str, why: Message) -> XcError:
+    return XcError(_("{address} cannot be reached: {why}", address=verbatim(address), why=why))
+
+
 def ask(
-    address: str, host: str, connect: Connect, roots: Sequence[bytes] = (), only: Collection[str] = PROTOCOLS
+    address: str,
+    host: str,
+    connect: Connect,
+    *,
+    wish: Wish,
+    clock: Deadline | None = None,
+    briefly: Connect | None = None,
 ) -> Endpoint:
     """The same over any channel. ``unreachable`` of the result says why the first connection could not be made.
 
     Args:
         address: names the endpoint in the result.
-        host: the name to ask for (SNI).
-        roots: DER of the root certificates; without one the chains are not verified.
+        host: what was connected to: the name to ask for, where no other is wished.
+        clock: when everything has to be done; None: the channels know it themselves.
+        briefly: a connection for answers that may never come.
     """
     endpoint = Endpoint(address)
+    asked = wish.name or host
+    flights: dict[str, Flight] = {}
+
+    def old(name: str) -> Spoken:
+        spoken, flights[name] = legacy.speak(connect, asked, LEGACY[name])
+        if name in stock.VERSIONS:
+            _finish(spoken, connect, asked, wish.identity)
+        return spoken
 
     speakers: dict[str, Callable[[], Spoken]] = {
         "TLCP 1.1": lambda: tlcp.speak(connect),
-        "RFC 8998": lambda: _rfc8998(connect, host),
-        "TLS 1.3": lambda: _stock(connect, host, "TLS 1.3", ssl.TLSVersion.TLSv1_3),
-        "TLS 1.2": lambda: _stock(connect, host, "TLS 1.2", ssl.TLSVersion.TLSv1_2),
+        "RFC 8998": lambda: rfc8998.speak(connect, asked),
+        "TLS 1.3": lambda: _stock(connect, asked, "TLS 1.3", wish.identity),
+        **{name: lambda name=name: old(name) for name in LEGACY},  # type: ignore[misc]
     }
-    for name in PROTOCOLS:
-        if name not in only:
+    for name in (n for n in EVERY if n in wish.only):
+        if clock is not None and clock.over:
+            endpoint.unknown[name] = _not_reached(clock)
             continue
         try:
             endpoint.spoken.append(speakers[name]())
         except TlsError as error:
-            endpoint.refused[name] = told(error)
+            _tell_refusal(endpoint, name, error, clock)
         except ssl.SSLError as error:
-            endpoint.refused[name] = _("the handshake fails: {why}", why=verbatim(error.reason or str(error)))
+            endpoint.refused[name] = _("the handshake fails: {why}", why=stock.why(error))
         except OSError as error:
-            endpoint.refused[name] = _why(error)
-            if not endpoint.spoken and len(endpoint.refused) == 1:
-                endpoint.unreachable = endpoint.refused[name]
+            if not endpoint.spoken and not endpoint.refused and not endpoint.unknown:
+                endpoint.unreachable = _why(error)
                 return endpoint
+            endpoint.unknown[name] = _("no further connection could be made: {why}", why=_why(error))
+    _tell_versions(endpoint, wish, flights)
+    survey = Survey(endpoint, asked, connect, briefly or connect, wish.identity)
     for spoken in endpoint.spoken:
-        judge(spoken, roots)
+        judge(spoken, wish.roots, asked, named=bool(wish.name), now=time.time())
+        if not wish.survey:
+            judge_suites(spoken, [spoken.suite])
+        elif clock is not None and clock.over:
+            what = _("{protocol}: {what}", protocol=verbatim(spoken.protocol), what=_("suites"))
+            endpoint.unknown[what] = _not_reached(clock)
+        else:
+            survey.of(spoken, flights.get(spoken.protocol))
+    for part, why in endpoint.unknown.items():
+        endpoint.find("XC-TLS-070", certainty=Certainty.UNDECIDED, what=part, why=why)
     return endpoint
+
+
+def _not_reached(clock: Deadline) -> Message:
+    seconds = f"{clock.seconds:g}"
+    return _("not reached within {n} seconds (--timeout)", n=seconds)
+
+
+def _tell_refusal(endpoint: Endpoint, name: str, error: TlsError, clock: Deadline | None) -> None:
+    if error.late:
+        endpoint.unknown[name] = _not_reached(clock) if clock is not None and clock.over else told(error)
+        return
+    endpoint.refused[name] = told(error)
+    if error.breach:
+        endpoint.find("XC-TLS-004", what=name, why=told(error))
+
+
+def _tell_versions(endpoint: Endpoint, wish: Wish, flights: dict[str, Flight]) -> None:
+    """What the versions say together."""
+    spoken = {s.protocol: s for s in endpoint.spoken}
+    for name, code in OLD.items():
+        if name in spoken:
+            spoken[name].find(code, version=name)
+    tried = all(name in wish.only and name not in endpoint.unknown for name in SM_PROTOCOLS)
+    if tried and spoken and not any(name in spoken for name in SM_PROTOCOLS):
+        endpoint.find("XC-TLS-003")
+    if "TLS 1.3" in spoken or "RFC 8998" in spoken:
+        for name, flight in flights.items():
+            wanted = h.DOWNGRADE_12 if name == "TLS 1.2" else h.DOWNGRADE_11
+            if name in spoken and name != "SSL 3.0" and not flight.hello.random.endswith(wanted):
+                spoken[name].find("XC-TLS-005")
 
 
 def _why(error: OSError) -> Message:
@@ -114,75 +254,23 @@ def _why(error: OSError) -> Message:
     return system_error(error)
 
 
-def _rfc8998(connect: Connect, host: str) -> Spoken:
+def _stock(connect: Connect, host: str, name: str, identity: stock.Identity | None) -> Spoken:
+    whole = stock.handshake(connect, host, name, identity=identity)
+    spoken = Spoken(name, whole.cipher, whole=True)
+    stock.tell_heard(spoken, whole)
+    if not spoken.certificates:
+        spoken.find("XC-TLS-051")
+    return spoken
+
+
+def _finish(spoken: Spoken, connect: Connect, host: str, identity: stock.Identity | None) -> None:
+    """Go through the whole of a handshake whose beginning was read, where Python's TLS can."""
     try:
-        return rfc8998.speak(connect, host)
-    except TlsError as error:
-        if not error.silent:
-            raise
-        # It may be silent because of the unknown extension, which is a fault of its own.
-        spoken = rfc8998.speak(connect, host, unknown=False)
-        fault = _("closes the connection silently at an unknown extension [{defect}]", defect=TLS_UNKNOWN_EXTENSION)
-        spoken.intolerances.append(fault)
-        return spoken
-
-
-def _stock(connect: Connect, host: str, name: str, version: ssl.TLSVersion) -> Spoken:
-    """A handshake by Python's own TLS. No certificate is verified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = context.maximum_version = version
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_hostname=host)
-    channel = connect()
-    try:
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                channel.send(outgoing.read())
-                try:
-                    data = channel.receive()
-                except TimeoutError:
-                    raise TlsError(_("no answer within the time-out")) from None
-                if not data:
-                    raise TlsError(_("closed the connection silently"), silent=True) from None
-                incoming.write(data)
-        channel.send(outgoing.read())
-        cipher = tls.cipher()
-        der = tls.getpeercert(binary_form=True)
-        return Spoken(name, cipher[0] if cipher else "?", certificates=[der] if der else [])
-    finally:
-        channel.close()
-
-
-def judge(spoken: Spoken, roots: Sequence[bytes], now: float | None = None) -> None:
-    """Judge the certificates that came with a protocol, and add the faults to its problems."""
-    if spoken.protocol not in SM_PROTOCOLS or not spoken.certificates:
-        if not spoken.certificates:
-            spoken.problems.append(_("sent no certificate"))
-        return
-    chains = [("sign", [spoken.certificates[0], *spoken.certificates[1:]])]
-    if spoken.protocol == "TLCP 1.1" and len(spoken.certificates) > 1:
-        signing, encryption, *rest = spoken.certificates
-        chains = [("sign", [signing, *rest]), ("encrypt", [encryption, *rest])]
-    when = int(time.time() if now is None else now)
-    for usage, chain in chains:
-        try:
-            leaf = parse(chain[0])
-            judge_of = ChainJudge()
-            if roots:
-                judge_of.judge(chain, roots, when, usage)
-            else:
-                judge_of.check_leaf(leaf, usage)
-                judge_of.check_time(leaf, when)
-        except ValueError as error:
-            spoken.problems.append(
-                _("the signing certificate: {why}", why=error)
-                if usage == "sign"
-                else _("the encryption certificate: {why}", why=error)
-            )
-    if not roots:
-        spoken.notes.append(_("no root was given: the chain was not verified (--ca FILE)"))
+        spoken.whole = bool(stock.handshake(connect, host, spoken.protocol, identity=identity).cipher)
+    except (TlsError, OSError) as error:
+        late = isinstance(error, TimeoutError) or (isinstance(error, TlsError) and error.late)
+        # Without the suite, or the certificate that is asked for, it cannot come to an end.
+        unable = (spoken.client_types is not None and identity is None) or not stock.knows(spoken.suite)
+        spoken.find(
+            "XC-TLS-010", certainty=Certainty.UNDECIDED if late or unable else Certainty.CERTAIN, why=stock.why(error)
+        )
