@@ -258,6 +258,11 @@ class Sm2:
         """``2**w + (x & (2**w - 1))`` with w = 127 (part 3, clause 6.1 step A4)."""
         return (1 << 127) + (x & ((1 << 127) - 1))
 
+    def check_ephemeral(self, r: int) -> None:
+        """Refuse an ephemeral number that is not from 1 to n-1 (part 3, clause 6.1 step A1)."""
+        if not 1 <= r < N:
+            raise Refused(_("an ephemeral number is from 1 to n-1"))
+
     def exchange(
         self,
         *,
@@ -271,6 +276,7 @@ class Sm2:
         size: int,
     ) -> Exchanged:
         """The key of ``size`` bytes that two sides agree on; ``r`` is our own ephemeral number."""
+        self.check_ephemeral(r)
         own_ephemeral = curve.multiply_base(r)
         assert own_ephemeral is not None and peer_ephemeral is not None
         t = (d + self.reduced(own_ephemeral[0]) * r) % N

@@ -126,6 +126,8 @@ class SmHello(BaseModel):
             return Lack(LackKind.OPERATION, request["op"])
         for name, default in DEFAULTS.items():
             plain = request.get(name, default) == default
+            if name == "order" and request.get("encoding") == "der":
+                continue  # DER names its parts: there is one order alone
             if plain and (not default or name not in capability):
                 continue
             wanted = True if name in ("k", "splits") else request.get(name, default)
