@@ -74,6 +74,12 @@ class Sm2:
             raise Refused(_("a private key has 32 bytes and is from 1 to n-2"))
         return d
 
+    def check_ephemeral(self, k: int) -> int:
+        """``k``, a number from 1 to n-1 as parts 2 to 4 draw it (clauses 6.1)."""
+        if not 1 <= k <= N - 1:
+            raise Refused(_("a random number is from 1 to n-1"))
+        return k
+
     def public_of(self, d: int) -> Point:
         return curve.multiply_base(d)
 
@@ -257,11 +263,6 @@ class Sm2:
     def reduced(self, x: int) -> int:
         """``2**w + (x & (2**w - 1))`` with w = 127 (part 3, clause 6.1 step A4)."""
         return (1 << 127) + (x & ((1 << 127) - 1))
-
-    def check_ephemeral(self, r: int) -> None:
-        """Refuse an ephemeral number that is not from 1 to n-1 (part 3, clause 6.1 step A1)."""
-        if not 1 <= r < N:
-            raise Refused(_("an ephemeral number is from 1 to n-1"))
 
     def exchange(
         self,

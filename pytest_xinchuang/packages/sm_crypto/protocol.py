@@ -40,6 +40,7 @@ RANGES = {
     "msg": "msg_bytes",
     "ct": "msg_bytes",
     "user_id": "user_id_bytes",
+    "peer_id": "user_id_bytes",
     "aad": "aad_bytes",
     "info": "info_bytes",
     "secret": "secret_bytes",
