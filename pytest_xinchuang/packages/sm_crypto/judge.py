@@ -258,7 +258,7 @@ def _sm2_default_id(vector: Vector, hello: SmHello) -> Iterator[Ask]:
     """The request gives no id: the library must take the default that the hello of the harness declares."""
     test = vector.test
     request = {"op": "sm2_verify", "public": vector.group["publicKey"]["uncompressed"], "msg": test["msg"]}
-    request |= {"sig": test["sig"], "encoding": "der"}
+    request |= {"sig": test["sig"], "encoding": vector.group.get("encoding", "der")}
     if hello.default_id is None:
         yield Ask(vector, request, {}, refuse=True)
     elif hello.default_id == test["defaultId"]:

@@ -43,6 +43,7 @@ RANGES = {
     "msg": "msg_bytes",
     "ct": "msg_bytes",
     "user_id": "user_id_bytes",
+    "peer_id": "user_id_bytes",
     "aad": "aad_bytes",
     "info": "info_bytes",
     "secret": "secret_bytes",
@@ -131,6 +132,8 @@ class SmHello(BaseModel):
             return Lack(LackKind.OPERATION, request["op"])
         for name, default in DEFAULTS.items():
             plain = request.get(name, default) == default
+            if name == "order" and request.get("encoding") == "der":
+                continue  # DER names its parts: there is one order alone
             if plain and (not default or name not in capability):
                 continue
             wanted = True if name in _GIVEN else request.get(name, default)

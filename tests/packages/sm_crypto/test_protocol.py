@@ -39,6 +39,12 @@ def hello(**operations: dict[str, Any]) -> SmHello:
         ({"user_id": ["3132"]}, {"user_id": "33"}, "user_id 33"),
         ({}, {"encoding": "der"}, "encoding der"),
         ({"encoding": ["raw"]}, {"encoding": "raw"}, ""),
+        # An order is one of raw ciphertexts: DER has one alone.
+        ({"encoding": ["der", "raw"], "order": ["c1c2c3"]}, {"encoding": "der"}, ""),
+        ({"encoding": ["der", "raw"], "order": ["c1c2c3"]}, {"encoding": "raw"}, "order c1c3c2"),
+        ({"encoding": ["der", "raw"], "order": ["c1c2c3"]}, {"encoding": "raw", "order": "c1c2c3"}, ""),
+        ({"user_id_bytes": [1, 8191]}, {"user_id": "31", "peer_id": "32"}, ""),
+        ({"user_id_bytes": [1, 8191]}, {"user_id": "31", "peer_id": ""}, "user_id_bytes 0"),
     ],
 )
 def test_what_is_lacking(offered: dict[str, Any], fields: dict[str, Any], lacking: str) -> None:
