@@ -135,7 +135,9 @@ def hkdf_expand(prk: bytes, info: bytes, size: int) -> bytes:
 
 
 def pbkdf2_sm3(password: bytes, salt: bytes, iterations: int, size: int) -> bytes:
-    """PBKDF2 (RFC 8018, 5.2) with HMAC-SM3."""
+    """PBKDF2 (RFC 8018, 5.2) with HMAC-SM3. Raises ValueError: there are no iterations."""
+    if iterations < 1:
+        raise ValueError(_("PBKDF2 has at least one iteration, not {n} (RFC 8018, 5.2)", n=iterations))
     start = HmacSm3(password)
     out = b""
     for number in range(1, -(-size // 32) + 1):

@@ -22,7 +22,13 @@ from pytest_xinchuang.sm.sm4 import Sm4
 Request = dict[str, Any]
 Reply = dict[str, Any]
 
-_MODE = {"splits": [True], "in_place": [True], "offset": [1, 2, 3, 7]}
+_BUFFERS = {"in_place": [True], "offset": [1, 2, 3, 7]}
+_MODE = {"splits": [True], **_BUFFERS}
+_AEAD = {**_MODE, "aad_splits": [True]}
+
+
+REUSED = ("ecb", "cbc", "ctr", "ofb", "cfb", "gcm", "ccm")
+"""The modes of which one key object can be asked for several things one after the other."""
 
 
 def pieces(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -73,12 +79,10 @@ class ReferenceHarness:
                 "sm4_cbc_decrypt": {**_MODE, "padding": ["none", "pkcs7"]},
                 "sm4_ctr_encrypt": {**_MODE, "wrap": [128, 32]},
                 "sm4_ctr_decrypt": {**_MODE, "wrap": [128, 32]},
-                "sm4_gcm_encrypt": {"in_place": [True], "offset": [1, 2, 3, 7]},
-                "sm4_gcm_decrypt": {"in_place": [True], "offset": [1, 2, 3, 7]},
-                "sm4_ccm_encrypt": {},
-                "sm4_ccm_decrypt": {},
-                "sm4_xts_encrypt": {"standard": ["gb", "ieee"], "in_place": [True], "offset": [1, 2, 3, 7]},
-                "sm4_xts_decrypt": {"standard": ["gb", "ieee"], "in_place": [True], "offset": [1, 2, 3, 7]},
+                **{f"sm4_{mode}_{way}": _AEAD for mode in ("gcm", "ccm") for way in ("encrypt", "decrypt")},
+                "sm4_xts_encrypt": {"standard": ["gb", "ieee"], **_BUFFERS},
+                "sm4_xts_decrypt": {"standard": ["gb", "ieee"], **_BUFFERS},
+                "sm4_reuse": {"mode": list(REUSED), "padding": ["none", "pkcs7"]},
                 "sm2_import_public": {"encoding": ["point", "spki"], "compressed": [True]},
                 "sm2_import_private": {},
                 "sm2_keygen": {},
@@ -231,21 +235,29 @@ class ReferenceHarness:
 
     def op_sm4_gcm_decrypt(self, request: Request) -> Reply:
         msg, tag = self.gcm(request, bytes.fromhex(request["ct"]), encrypt=False)
-        return self.opened(msg, tag, bytes.fromhex(request["tag"]))
+        return self.opened(msg, tag, bytes.fromhex(request["tag"]), request["tag_bytes"])
 
     def op_sm4_ccm_encrypt(self, request: Request) -> Reply:
         ct, tag = self.ccm(request, bytes.fromhex(request["msg"]), request["tag_bytes"], encrypt=True)
         return {"ct": ct.hex(), "tag": tag.hex()}
 
     def op_sm4_ccm_decrypt(self, request: Request) -> Reply:
-        given = bytes.fromhex(request["tag"])
-        msg, tag = self.ccm(request, bytes.fromhex(request["ct"]), len(given), encrypt=False)
-        return self.opened(msg, tag, given)
+        given, agreed = bytes.fromhex(request["tag"]), request["tag_bytes"]
+        msg, tag = self.ccm(request, bytes.fromhex(request["ct"]), agreed, encrypt=False)
+        return self.opened(msg, tag, given, agreed)
 
-    def opened(self, msg: bytes, tag: bytes, given: bytes) -> Reply:
-        if len(given) < 4 or tag[: len(given)] != given:
+    def opened(self, msg: bytes, tag: bytes, given: bytes, agreed: int) -> Reply:
+        """The plaintext, where the tag given is the right one, of the length that was agreed on."""
+        if len(given) != agreed or tag[:agreed] != given:
             raise Refused("the tag is wrong")
         return {"msg": msg.hex()}
+
+    def op_sm4_reuse(self, request: Request) -> Reply:
+        return {"outs": [self.reused(request["mode"], {**step, "key": request["key"]}) for step in request["steps"]]}
+
+    def reused(self, mode: str, step: Request) -> Reply:
+        """The reply to one step of an object that is used again."""
+        return self.handle({**step, "op": f"sm4_{mode}_{step['op']}"})
 
     # -- SM2
 

@@ -182,6 +182,7 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "IndCpaTest": (("mode",), ("key", "msg", "ct")),
     "BlockCipherTest": (("mode",), ("key", "msg", "ct")),
     "AeadTest": (("tagSize",), ("key", "iv", "aad", "msg", "ct", "tag")),
+    "CipherReuseTest": (("mode",), ("key", "steps", "outs")),
     "Sm2Verify": ((), ("msg", "sig")),
     "Sm2DefaultId": (("publicKey",), ("msg", "sig", "defaultId")),
     "Sm2Sign": (("privateKey", "publicKey"), ("msg", "sig")),
@@ -214,7 +215,7 @@ _NUMBERS = (
     "times",
     "wrap",
 )
-_LISTS = ("chain", "outs", "roots", "splits", "steps", "ways")
+_LISTS = ("aad_splits", "absent", "chain", "outs", "roots", "splits", "steps", "ways")
 _KINDS: dict[str, type] = {
     **dict.fromkeys((*_TEXTS, *_WORDS), str),
     **dict.fromkeys(_NUMBERS, int),
@@ -222,6 +223,10 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("in_place", "compressed", "slow"), bool),
     "publicKey": dict,
 }
+
+
+_OBJECTS = {"HashStreamTest": ("steps",), "CipherReuseTest": ("steps", "outs")}
+"""Type of a group -> the lists of its tests whose members are objects."""
 
 
 def _not_whole(group: Group, test: Test) -> Message | None:
@@ -238,8 +243,9 @@ def _not_whole(group: Group, test: Test) -> Message | None:
     for name, value in fields.items():
         if name in _KINDS and (type(value) is not _KINDS[name] or not _is_readable(name, value)):
             return _("{field}: {value} is not what it has to be", field=name, value=_short(value))
-    if group.type == "HashStreamTest" and not all(isinstance(step, dict) for step in fields["steps"]):
-        return _("{field}: {value} is not what it has to be", field="steps", value=_short(fields["steps"]))
+    for name in _OBJECTS.get(group.type, ()):
+        if not all(isinstance(one, dict) for one in fields[name]):
+            return _("{field}: {value} is not what it has to be", field=name, value=_short(fields[name]))
     return None
 
 
