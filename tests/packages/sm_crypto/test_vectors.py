@@ -33,7 +33,7 @@ def loaded() -> list[Loaded]:
 
 def test_there_are_enough_and_of_every_kind(loaded: list[Loaded], catalogue: Catalogue) -> None:
     every = [v for one in loaded for v in one.vectors()]
-    assert len(every) >= 3000
+    assert len(every) >= 8000
     results = Counter(v.test.result for v in every)
     assert results["invalid"] > 500 and results["acceptable"] > 0
     assert {v.group.type for v in every} <= TYPES
@@ -149,7 +149,8 @@ def test_what_is_not_there(tmp_path: Path, loaded: list[Loaded]) -> None:
 def test_every_file_has_another_implementation_behind_it(loaded: list[Loaded]) -> None:
     data = json.loads((VECTORS / "agreement.json").read_text())
     alone = sum(map(len, data["alone"].values()))
-    assert alone <= 20
+    # 19 of SM2 and XTS; 12 where CCM seals in place, which OpenSSL 3.6 does too, emulated, and gmsm does wrongly.
+    assert alone <= 31
     for one in loaded:
         entries = data["files"][one.name]
         assert entries and all(e["version"] for e in entries)
