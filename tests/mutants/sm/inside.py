@@ -17,7 +17,6 @@ from tests.mutants.sm.narrower import narrow
 from tests.mutants.sm.running import vectors
 from tests.mutants.sm.subject import make
 
-
 _bank = functools.cache(load_bank)
 
 

@@ -175,9 +175,7 @@ def opening(h: ReferenceHarness, mode: str, accepts: Callable[[bytes, bytes | No
     def bad(request: Request) -> Reply:
         ct, agreed = bytes.fromhex(request["ct"]), request["tag_bytes"]
         given = bytes.fromhex(request["tag"]) if "tag" in request else None
-        msg, tag = (
-            h.gcm(request, ct, encrypt=False) if mode == "gcm" else h.ccm(request, ct, agreed, encrypt=False)
-        )
+        msg, tag = h.gcm(request, ct, encrypt=False) if mode == "gcm" else h.ccm(request, ct, agreed, encrypt=False)
         if not accepts(tag[:agreed], given, agreed):
             raise Refused("the tag is wrong")
         return {"msg": msg.hex()}
@@ -187,7 +185,11 @@ def opening(h: ReferenceHarness, mode: str, accepts: Callable[[bytes, bytes | No
 
 @defect(156, "sm4_gcm")
 def cut_tag(h: ReferenceHarness) -> None:
-    opening(h, "gcm", lambda tag, given, agreed: bool(given) and len(given or b"") <= agreed and tag.startswith(given or b""))
+    opening(
+        h,
+        "gcm",
+        lambda tag, given, agreed: bool(given) and len(given or b"") <= agreed and tag.startswith(given or b""),
+    )
 
 
 @defect(157, "sm4_gcm", "sm4_ccm_tags")
