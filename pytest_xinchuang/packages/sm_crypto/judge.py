@@ -227,7 +227,7 @@ def _in_parts(request: Request, text: str) -> Request:
     """The request with its parts cut to the size of its text: the parts of a vector are those of its longer text."""
     for name, whole in (("splits", text), ("aad_splits", "aad")):
         if name in request:
-            left, sizes = len(request[whole]) // 2, []
+            left, sizes = len(request.get(whole, "")) // 2, []
             for size in request[name]:
                 sizes.append(min(size, left))
                 left -= sizes[-1]

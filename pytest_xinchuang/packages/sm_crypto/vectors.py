@@ -216,6 +216,8 @@ _NUMBERS = (
     "wrap",
 )
 _LISTS = ("aad_splits", "absent", "chain", "outs", "roots", "splits", "steps", "ways")
+_MEMBERS: dict[str, type] = {**dict.fromkeys(("splits", "aad_splits"), int), **dict.fromkeys(("absent", "ways"), str)}
+"""List -> what its members are; sizes are not negative."""
 _KINDS: dict[str, type] = {
     **dict.fromkeys((*_TEXTS, *_WORDS), str),
     **dict.fromkeys(_NUMBERS, int),
@@ -261,6 +263,11 @@ def _is_readable(name: str, value: Any) -> bool:
             return isinstance(found := value.get("uncompressed"), str) and _HEX.fullmatch(found) is not None
         case int():
             return abs(value) < 1 << 63
+        case list():
+            kind = _MEMBERS.get(name, object)
+            return all(type(one) is kind or kind is object for one in value) and (
+                kind is not int or min(value, default=0) >= 0
+            )
     return True
 
 
