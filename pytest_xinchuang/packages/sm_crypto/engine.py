@@ -262,7 +262,9 @@ class SmEngine:
             return found
         # A harness that leaves out all vectors of one kind leaves out all that could have failed.
         for result in ("valid", "invalid"):
-            of_kind = [s for s in seen if s.vector.test.result == result and not s.needs_k]
+            # Where an operation is not there at all, nothing of it could have failed.
+            open_ones = [s for s in seen if s.lack is None or s.lack.kind is not LackKind.OPERATION]
+            of_kind = [s for s in open_ones if s.vector.test.result == result and not s.needs_k]
             if of_kind and not any(s.result is not VectorResult.UNSUPPORTED for s in of_kind):
                 told = {"n": len(of_kind), "lacking": lacking}
                 found.undecided = (

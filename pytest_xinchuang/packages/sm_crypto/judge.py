@@ -136,7 +136,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 160 else f"{text[:120]}...({len(text)})"
 
 
-FEATURES = ("splits", "in_place", "offset", "repeat", "times", "wrap", "standard", "order", "encoding", "input")
+FEATURES = (
+    "splits", "aad_splits", "in_place", "offset", "repeat", "times", "wrap", "standard", "order", "encoding", "input",
+)  # fmt: skip
 
 
 def _plain(group: Group, test: Test, *names: str) -> Request:
@@ -215,25 +217,68 @@ def _cipher(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
         shared["padding"] = padding
     ways = test.get("ways", ["decrypt"] if test.result == "invalid" else ["encrypt", "decrypt"])
     if "encrypt" in ways:
-        yield _ask(vector, {"op": f"sm4_{mode}_encrypt", **shared, "msg": test["msg"]}, {"ct": test["ct"]})
+        request = {"op": f"sm4_{mode}_encrypt", **shared, "msg": test["msg"]}
+        yield _ask(vector, _in_parts(request, "msg"), {"ct": test["ct"]})
     if "decrypt" in ways:
-        yield _ask(vector, {"op": f"sm4_{mode}_decrypt", **shared, "ct": test["ct"]}, {"msg": test["msg"]})
+        request = {"op": f"sm4_{mode}_decrypt", **shared, "ct": test["ct"]}
+        yield _ask(vector, _in_parts(request, "ct"), {"msg": test["msg"]})
 
 
-_BAD_PARAMETERS = {"ZeroLengthIv", "InvalidNonceSize", "InvalidTagSize", "InsecureTagSize"}
+def _in_parts(request: Request, text: str) -> Request:
+    """The request with its parts cut to the size of its text: the parts of a vector are those of its longer text."""
+    for name, whole in (("splits", text), ("aad_splits", "aad")):
+        if name in request:
+            left, sizes = len(request.get(whole, "")) // 2, []
+            for size in request[name]:
+                sizes.append(min(size, left))
+                left -= sizes[-1]
+            request = {**request, name: sizes}
+    return request
+
+
+_BAD_PARAMETERS = {"ZeroLengthIv", "InvalidNonceSize", "InvalidTagSize", "InsecureTagSize", "WrongLength"}
 """Flags of vectors that must also be refused when encrypting: their parameters are wrong, not their text."""
 
 
 def _aead(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
     group, test = vector.group, vector.test
-    mode = vector.algorithm.removeprefix("SM4-").lower()
+    mode = group.get("mode") or vector.algorithm.removeprefix("SM4-").lower()
     shared = _plain(group, test, "key", "iv", "aad")
     tag_bytes = group["tagSize"] // 8
     if test.result != "invalid" or _BAD_PARAMETERS & set(test.flags):
         request = {"op": f"sm4_{mode}_encrypt", **shared, "msg": test["msg"], "tag_bytes": tag_bytes}
-        yield _ask(vector, request, {"ct": test["ct"], "tag": test["tag"]})
-    request = {"op": f"sm4_{mode}_decrypt", **shared, "ct": test["ct"], "tag": test["tag"]}
-    yield _ask(vector, request, {"msg": test["msg"]})
+        yield _ask(vector, _in_parts(request, "msg"), {"ct": test["ct"], "tag": test["tag"]})
+    request = {"op": f"sm4_{mode}_decrypt", **shared, "ct": test["ct"], "tag": test["tag"], "tag_bytes": tag_bytes}
+    for name in test.get("absent", []):
+        request.pop(name, None)
+    yield _ask(vector, _in_parts(request, "ct"), {"msg": test["msg"]})
+
+
+def _reuse(vector: Vector, _hello: SmHello) -> Iterator[Ask]:
+    """One key object does several things one after the other; ``outs`` has an empty object for what must be refused."""
+    group, test = vector.group, vector.test
+    request: Request = {"op": "sm4_reuse", **_plain(group, test, "mode", "key", "padding", "steps")}
+    if "padding" in request:
+        request["steps"] = [{**step, "padding": request["padding"]} for step in request["steps"]]
+    expected: list[Mapping[str, Any]] = test["outs"]
+
+    def compare(reply: Mapping[str, Any]) -> Message:
+        outs = reply.get("outs")
+        if not isinstance(outs, list) or len(outs) != len(expected) or not all(isinstance(o, dict) for o in outs):
+            return _("expected {n} results, got {found}", n=len(expected), found=_short(outs))
+        for number, (out, wanted) in enumerate(zip(outs, expected, strict=True), start=1):
+            results = {k: out[k] for k in OUTPUTS if out.get(k) is not None}
+            if not wanted and "error" not in out:
+                return _("step {number}: expected a refusal, got {results}", number=number, results=_short(out))
+            if "error" in out and results:
+                return _("step {number}: refused, but gave out {results}", number=number, results=_short(results))
+            if wanted and results != wanted:
+                got = results or out
+                told = {"wanted": _short(wanted), "found": _short(got)}
+                return _("step {number}: expected {wanted}, got {found}", number=number, **told)
+        return NOTHING
+
+    yield Ask(vector, request, {}, check=compare)
 
 
 def _user(request: Request, test: Test, hello: SmHello, name: str = "userId", field: str = "user_id") -> Request:
@@ -388,6 +433,7 @@ _MAKERS: Mapping[str, Callable[[Vector, SmHello], Iterator[Ask]]] = {
     "IndCpaTest": _cipher,
     "BlockCipherTest": _cipher,
     "AeadTest": _aead,
+    "CipherReuseTest": _reuse,
     "Sm2Verify": _sm2_verify,
     "Sm2DefaultId": _sm2_default_id,
     "Sm2Sign": _sm2_sign,

@@ -212,12 +212,13 @@ class Properties:
             expected = self.reference.handle({"op": f"sm4_{mode}_encrypt", **request})
             if (reply.get("ct"), reply.get("tag")) != (expected["ct"], expected["tag"]):
                 raise _Broken(_expected(request, expected, reply))
-            back = self.need(f"sm4_{mode}_decrypt", "msg", **fields, ct=reply["ct"], tag=reply["tag"])
+            back = self.need(f"sm4_{mode}_decrypt", "msg", **fields, ct=reply["ct"], tag=reply["tag"], tag_bytes=16)
             if back != msg.hex():
                 raise _Broken(_("{request}: came back as {back}", request=request, back=back))
             both = bytearray.fromhex(reply["ct"] + reply["tag"])
             both[where % len(both)] ^= 1 << where % 7
-            changed = self.ask(f"sm4_{mode}_decrypt", **fields, ct=both[:-16].hex(), tag=both[-16:].hex())
+            wrong = {"ct": both[:-16].hex(), "tag": both[-16:].hex(), "tag_bytes": 16}
+            changed = self.ask(f"sm4_{mode}_decrypt", **fields, **wrong)
             if changed.get("msg") is not None or "error" not in changed:
                 raise _Broken(
                     _("{request}: it accepts {changed}: {reply}", request=request, changed=both.hex(), reply=changed)

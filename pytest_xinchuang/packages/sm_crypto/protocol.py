@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Any] = {
     "compressed": False,
     "k": None,
     "splits": None,
+    "aad_splits": None,
     "in_place": False,
     "offset": 0,
     "standard": None,
@@ -54,8 +55,13 @@ NUMBERS = {n: n for n in ("tag_bytes", "size", "iterations", "times", "threads",
 """Request field (a number) -> the capability that limits it, as [least, most]."""
 
 
-_GIVEN = ("k", "splits", "encryption", "crls")
+PARTS_OF_BLOCKS = "blocks"
+"""A value of ``splits``: parts are taken where each of them is a whole number of blocks of 16 bytes."""
+
+_PARTS = ("splits", "aad_splits")
+_GIVEN = ("k", *_PARTS, "encryption", "crls")
 """Features of which a harness says that it takes them, whatever their value."""
+
 _IDS = ("user_id", "peer_id")
 _LIMITS = frozenset((*RANGES.values(), *NUMBERS.values()))
 
@@ -136,15 +142,19 @@ class SmHello(BaseModel):
                 continue  # DER names its parts: there is one order alone
             if plain and (not default or name not in capability):
                 continue
-            wanted = True if name in _GIVEN else request.get(name, default)
+            given = name in _GIVEN
+            wanted = True if given else request.get(name, default)
             offered = capability.get(name, ())
+            if name in _PARTS and PARTS_OF_BLOCKS in offered and not any(size % 16 for size in request[name]):
+                continue
             if name in NUMBERS:
                 if len(offered) != 2 or not offered[0] <= wanted <= offered[1]:
                     return Lack(LackKind.FEATURE, name, str(wanted))
             elif wanted not in offered:
-                return Lack(LackKind.FEATURE, name, "" if name in _GIVEN else str(wanted))
+                return Lack(LackKind.FEATURE, name, "" if given else str(wanted))
         for name, limit in RANGES.items():
-            if name in request and limit in capability:
+            # A tag may have been cut: its limit is of the length that was agreed on, where the request says which.
+            if name in request and limit in capability and not (name == "tag" and limit in request):
                 least, most = capability[limit]
                 if not least <= len(request[name]) // 2 <= most:
                     return Lack(LackKind.FEATURE, limit, str(len(request[name]) // 2))

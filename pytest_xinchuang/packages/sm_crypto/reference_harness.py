@@ -39,7 +39,13 @@ Keyed = TypeVar("Keyed")
 LAST_SECOND = 253402300799
 """The end of 9999, in seconds of Unix: no certificate has a later time (RFC 5280, 4.1.2.5)."""
 
-_MODE = {"splits": [True], "in_place": [True], "offset": [1, 2, 3, 7]}
+_BUFFERS = {"in_place": [True], "offset": [1, 2, 3, 7]}
+_MODE = {"splits": [True], **_BUFFERS}
+_AEAD = {**_MODE, "aad_splits": [True]}
+
+
+REUSED = ("ecb", "cbc", "ctr", "ofb", "cfb", "gcm", "ccm")
+"""The modes of which one key object can be asked for several things one after the other."""
 
 
 def pieces(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -93,12 +99,10 @@ class ReferenceHarness:
                 "sm4_cbc_decrypt": {**_MODE, "padding": ["none", "pkcs7"]},
                 "sm4_ctr_encrypt": {**_MODE, "wrap": [128, 32]},
                 "sm4_ctr_decrypt": {**_MODE, "wrap": [128, 32]},
-                "sm4_gcm_encrypt": {"in_place": [True], "offset": [1, 2, 3, 7]},
-                "sm4_gcm_decrypt": {"in_place": [True], "offset": [1, 2, 3, 7]},
-                "sm4_ccm_encrypt": {},
-                "sm4_ccm_decrypt": {},
-                "sm4_xts_encrypt": {"standard": ["gb", "ieee"], "in_place": [True], "offset": [1, 2, 3, 7]},
-                "sm4_xts_decrypt": {"standard": ["gb", "ieee"], "in_place": [True], "offset": [1, 2, 3, 7]},
+                **{f"sm4_{mode}_{way}": _AEAD for mode in ("gcm", "ccm") for way in ("encrypt", "decrypt")},
+                "sm4_xts_encrypt": {"standard": ["gb", "ieee"], **_BUFFERS},
+                "sm4_xts_decrypt": {"standard": ["gb", "ieee"], **_BUFFERS},
+                "sm4_reuse": {"mode": list(REUSED), "padding": ["none", "pkcs7"]},
                 "sm2_import_public": {"encoding": ["point", "spki"], "compressed": [True]},
                 "sm2_import_private": {},
                 "sm2_keygen": {},
@@ -277,27 +281,35 @@ class ReferenceHarness:
         return {"ct": ct.hex(), "tag": tag[:tag_bytes].hex()}
 
     def op_sm4_gcm_decrypt(self, request: Request) -> Reply:
-        given = octets(request, "tag")
-        sm4.gcm_check(len(given))
+        agreed = self.tag_bytes(request)
+        sm4.gcm_check(agreed)
         msg, tag = self.gcm(request, octets(request, "ct"), encrypt=False)
-        return self.opened(msg, tag, given)
+        return self.opened(msg, tag, octets(request, "tag"), agreed)
 
     def op_sm4_ccm_encrypt(self, request: Request) -> Reply:
         ct, tag = self.ccm(request, octets(request, "msg"), self.tag_bytes(request), encrypt=True)
         return {"ct": ct.hex(), "tag": tag.hex()}
 
     def op_sm4_ccm_decrypt(self, request: Request) -> Reply:
-        given = octets(request, "tag")
-        msg, tag = self.ccm(request, octets(request, "ct"), len(given), encrypt=False)
-        return self.opened(msg, tag, given)
+        given, agreed = octets(request, "tag"), self.tag_bytes(request)
+        msg, tag = self.ccm(request, octets(request, "ct"), agreed, encrypt=False)
+        return self.opened(msg, tag, given, agreed)
 
     def tag_bytes(self, request: Request) -> int:
         return number(request, "tag_bytes", 0, 16)
 
-    def opened(self, msg: bytes, tag: bytes, given: bytes) -> Reply:
-        if len(given) < 4 or tag[: len(given)] != given:
+    def opened(self, msg: bytes, tag: bytes, given: bytes, agreed: int) -> Reply:
+        """The plaintext, where the tag given is the right one, of the length that was agreed on."""
+        if len(given) != agreed or tag[:agreed] != given:
             raise Refused("the tag is wrong")
         return {"msg": msg.hex()}
+
+    def op_sm4_reuse(self, request: Request) -> Reply:
+        return {"outs": [self.reused(request["mode"], {**step, "key": request["key"]}) for step in request["steps"]]}
+
+    def reused(self, mode: str, step: Request) -> Reply:
+        """The reply to one step of an object that is used again."""
+        return self.handle({**step, "op": f"sm4_{mode}_{step['op']}"})
 
     # -- SM2
 

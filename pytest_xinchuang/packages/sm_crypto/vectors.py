@@ -184,6 +184,7 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "IndCpaTest": (("mode",), ("key", "msg", "ct")),
     "BlockCipherTest": (("mode",), ("key", "msg", "ct")),
     "AeadTest": (("tagSize",), ("key", "iv", "aad", "msg", "ct", "tag")),
+    "CipherReuseTest": (("mode",), ("key", "steps", "outs")),
     "Sm2Verify": ((), ("msg", "sig")),
     "Sm2DefaultId": (("publicKey",), ("msg", "sig", "defaultId")),
     "Sm2Sign": (("privateKey", "publicKey"), ("msg", "sig")),
@@ -226,7 +227,7 @@ _NUMBERS = (
     "times",
     "wrap",
 )
-_LISTS = ("chain", "crls", "outs", "roots", "splits", "steps", "ways")
+_LISTS = ("aad_splits", "absent", "chain", "crls", "outs", "roots", "splits", "steps", "ways")
 _MOST = 1 << 31
 """No number but a time is as large: what asks for so many bytes or rounds is a mistake, and not the harness's to survive."""
 _KINDS: dict[str, type] = {
@@ -250,7 +251,11 @@ def _not_whole(group: Group, test: Test) -> Message | None:
     if missing:
         return _("{field}: field required", field=missing[0])
     for name, value in fields.items():
-        if name in _KINDS and (type(value) is not _KINDS[name] or not _is_readable(name, value)):
+        if group.type == "CipherReuseTest" and name in _REUSED:
+            good = type(value) is list and all(map(_REUSED[name], value))
+        else:
+            good = name not in _KINDS or (type(value) is _KINDS[name] and _is_readable(name, value))
+        if not good:
             return _("{field}: {value} is not what it has to be", field=name, value=_short(value))
     return None
 
@@ -300,8 +305,29 @@ def _is_step(value: Any) -> bool:
     )
 
 
+def _is_cipher_step(value: Any) -> bool:
+    """One step with a key object: which way, and what goes in."""
+    return (
+        isinstance(value, dict)
+        and value.get("op") in _CHOICES["ways"]
+        and all(_is_size(v) if n == "tag_bytes" else _is_hex(v) for n, v in value.items() if n != "op")
+    )
+
+
+def _is_cipher_out(value: Any) -> bool:
+    """What a step gives: fields of hexadecimal digits; none for a refusal."""
+    return isinstance(value, dict) and all(_is_hex(v) or v is True for v in value.values())
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MOST
+
+
+_REUSED: dict[str, Callable[[Any], bool]] = {"steps": _is_cipher_step, "outs": _is_cipher_out}
 _ITEMS: dict[str, Callable[[Any], bool]] = {
-    "splits": lambda value: type(value) is int and 0 <= value < _MOST,
+    "splits": _is_size,
+    "aad_splits": _is_size,
+    "absent": lambda value: isinstance(value, str),
     "steps": _is_step,
     "ways": lambda value: value in _CHOICES["ways"],
 }

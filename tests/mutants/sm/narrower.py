@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarne
 Operations = dict[str, dict[str, Any]]
 
 
-def _only(feature: str, value: str) -> Callable[[Operations], None]:
+def _only(feature: str, value: str | int) -> Callable[[Operations], None]:
     def narrow(operations: Operations) -> None:
         for capability in operations.values():
             if value in capability.get(feature, ()):
@@ -28,8 +29,40 @@ def _without(*features: str) -> Callable[[Operations], None]:
     return narrow
 
 
+def _limit(feature: str, least: int, most: int, *operations_: str) -> Callable[[Operations], None]:
+    """Limit a number; of the operations whose names begin so."""
+
+    def narrow(operations: Operations) -> None:
+        for name, capability in operations.items():
+            if name.startswith(operations_):
+                operations[name] = {**capability, feature: [least, most]}
+
+    return narrow
+
+
+def _drop(*ends: str) -> Callable[[Operations], None]:
+    """Without the operations whose names end so."""
+
+    def narrow(operations: Operations) -> None:
+        for name in [n for n in operations if n.endswith(ends)]:
+            del operations[name]
+
+    return narrow
+
+
+def _parts_of_blocks(operations: Operations) -> None:
+    for name, capability in operations.items():
+        if name.startswith("sm4_") and "splits" in capability:
+            operations[name] = {**capability, "splits": ["blocks"]}
+
+
+def _iv_of_a_block(operations: Operations) -> None:
+    _limit("iv_bytes", 16, 16, "sm4_cbc", "sm4_ctr", "sm4_ofb", "sm4_cfb", "sm4_xts")(operations)
+    _limit("iv_bytes", 12, 12, "sm4_gcm", "sm4_ccm")(operations)
+
+
 def _whole(operations: Operations) -> None:
-    _without("splits", "clone", "repeat", "times")(operations)
+    _without("splits", "aad_splits", "clone", "repeat", "times")(operations)
     for name in [n for n in operations if n.endswith("_stream")]:
         del operations[name]
 
@@ -45,6 +78,14 @@ NARROWER: dict[str, Callable[[Operations], None]] = {
     "pkcs7": _only("padding", "pkcs7"),
     "no-k": _without("k"),
     "plain-buffers": _without("in_place", "offset"),
+    "parts-of-blocks": _parts_of_blocks,
+    "fixed-iv": _iv_of_a_block,
+    "full-tag": _limit("tag_bytes", 16, 16, "sm4_gcm", "sm4_ccm"),
+    "gb": _only("standard", "gb"),
+    "ieee": _only("standard", "ieee"),
+    "wrap-32": _only("wrap", 32),
+    "wrap-128": _only("wrap", 128),
+    "no-reuse": _drop("_reuse"),
     "text-ids": lambda operations: None,
 }
 """Name of a narrower hello -> what it takes from the operations. ``text-ids`` takes nothing: its ids have to be text."""
@@ -56,7 +97,7 @@ def narrow(harness: ReferenceHarness, names: str) -> None:
     hello = harness.hello
 
     def narrower() -> Reply:
-        said = hello()
+        said = copy.deepcopy(hello())  # its parts may be the harness's own
         for take in takes.values():
             take(said["operations"])
         return {**said, "ids": "text"} if "text-ids" in takes else said

@@ -26,6 +26,32 @@ from tests.mutants.sm.registry import SCOPES
 ROOT = Path(__file__).parents[3]
 
 
+_AEAD = ("sm4_gcm", "sm4_standard")
+_BUFFERS = ("sm4_buffers", "sm4_forms")
+_CONCURRENT = ("sm4_ecb", "sm4_cbc_pkcs7", "sm4_ctr", "sm4_gcm")
+_SM4: dict[int, tuple[str, ...]] = {
+    **dict.fromkeys((56, 57, 58, 59), _AEAD),
+    **dict.fromkeys((60, 61, 62), ("sm4_ccm",)),
+    **dict.fromkeys((35, 63), _BUFFERS),
+    **dict.fromkeys((64, 65), _CONCURRENT),
+    66: ("sm4_xts",),
+    67: (
+        "sm4_standard",
+        "sm4_ecb",
+        "sm4_cbc",
+        "sm4_ctr",
+        "sm4_gcm_ivs",
+        "sm4_ccm_tags",
+        "sm4_xts",
+        "sm4_stream",
+        "sm4_buffers",
+    ),
+    68: ("sm4_stream", "sm4_parts"),
+    69: ("sm4_cbc_pkcs7", "sm4_ecb_pkcs7", "sm4_padding", "sm4_parts_refused"),
+    70: ("hmac",),
+}
+
+
 def scope(number: int) -> tuple[str, ...]:
     """Beginnings of the names of the vector files that a defect of this number can show in."""
     if number in SCOPES:
@@ -36,11 +62,11 @@ def scope(number: int) -> tuple[str, ...]:
         return ("sm2_standard", "sm2_encrypt", "sm2_decrypt", "sm2_key_v", "sm2_rob")
     if number in (44, 45, 46):
         return ("sm2_standard", "sm2_exchange", "sm2_key_v")
-    if 47 <= number <= 54 or number == 70:
-        return ("sm3", "hmac")
+    if 47 <= number <= 54:
+        return ("sm3",)
     if number >= 72:
         return ("sm2_cert", "sm2_keys", "sm2_key_v")
-    return ("sm4",)
+    return _SM4[number]
 
 
 @functools.cache

@@ -215,6 +215,34 @@ def test_liars(
     assert what in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("body", "verdict", "what"),
+    [
+        # What it has not at all could not have failed.
+        ("[said['operations'].pop(o) for o in ('hkdf_sm3', 'pbkdf2_sm3')]", Verdict.PASS, ""),
+        # What it has it leaves out where it could have failed.
+        ("said['operations'].pop('pbkdf2_sm3'); said['operations']['hkdf_sm3'] = {'size': [1, 8160]}",
+         Verdict.INCONCLUSIVE, "none of the 6 invalid vectors"),
+    ],
+)  # fmt: skip
+def test_an_operation_that_is_left_out_whole(
+    tmp_path: Path,
+    platforms: Platforms,
+    catalogue: Catalogue,
+    pool: Pool,
+    body: str,
+    verdict: Verdict,
+    what: str,
+) -> None:
+    made = engine(tmp_path, platforms, catalogue, pool, hello(body))
+    made.__dict__["loaded"] = [
+        one for one in made.loaded if one.name in ("hkdf_sm3_limits", "pbkdf2_sm3_limits", "x963kdf_sm3")
+    ]
+    (decision,) = decide(made, "XC-SM-012")
+    assert decision.verdict is verdict, decision
+    assert what in decision.reason
+
+
 ONCE = """
 import os, signal, time
 asked = 0
