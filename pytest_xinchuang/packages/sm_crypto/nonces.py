@@ -14,7 +14,7 @@ from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
 from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
-from pytest_xinchuang.sm.curve import N, multiply_base
+from pytest_xinchuang.sm.curve import N, Point, multiply_base
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 from pytest_xinchuang.sm.sm3 import sm3
 
@@ -116,12 +116,14 @@ def _relations(numbers: Sequence[int], name: Message) -> list[Message]:
 
 
 def lacks_signing(client: SmClient, request: dict[str, Any]) -> Message | None:
-    """Sets the encoding that the harness signs in. Returns what it lacks, where it signs in none."""
-    for encoding in ("der", "raw"):
-        request["encoding"] = encoding
-        lacking = client.hello.lacks({**request, "msg": "00" * 32})
-        if lacking is None:
-            return None
+    """Sets the encoding that the harness signs in, and what it takes. Returns what it lacks, where it signs in no way."""
+    for more in ({}, {"input": "digest"}):
+        for encoding in ("der", "raw"):
+            form = {"encoding": encoding, **more}
+            lacking = client.hello.lacks({**request, **form, "msg": "00" * 32})
+            if lacking is None:
+                request.update(form)
+                return None
     return _("the harness does not sign: it does not offer {lack}", lack=lacking.text) if lacking else None
 
 
@@ -163,9 +165,13 @@ class _Nonces:
                     break
         return numbers
 
+    def digest(self, point: Point, msg: bytes) -> bytes:
+        """What is signed of a message, or of a digest where the harness takes digests alone."""
+        return msg if self.request.get("input") == "digest" else _SM2.digest(DEFAULT_ID, point, msg)
+
     def spread(self, count: int) -> None:
         """The k's of as many messages."""
-        numbers = self.of(((n, n.to_bytes(8).hex()) for n in range(count)), PRIVATE, {})
+        numbers = self.of(((n, text(n).hex()) for n in range(count)), PRIVATE, {})
         ordered = [numbers[n] for n in sorted(numbers)]
         self.seen.update(ordered)
         self.found.evidence.append({"kind": "nonces", "signatures": len(ordered), "different": len(set(ordered))})
@@ -174,13 +180,13 @@ class _Nonces:
         for n in sorted(numbers)[:: max(1, count // 50)]:
             k = numbers[n]
             base = multiply_base(k) if k else None
-            e = int.from_bytes(_SM2.digest(DEFAULT_ID, point, n.to_bytes(8)))
+            e = int.from_bytes(self.digest(point, text(n)))
             if base is None or (e + base[0]) % N == 0:
                 self.found.wrong.append(_("message {n}: the signature is wrong", n=n))
         if len(ordered) == count:
             self.found.wrong += biases(ordered)
         for n in sorted(numbers)[:AMONG]:
-            if name := hash_of(numbers[n], n.to_bytes(8), _SM2.digest(DEFAULT_ID, point, n.to_bytes(8))):
+            if name := hash_of(numbers[n], text(n), self.digest(point, text(n))):
                 self.found.wrong.append(
                     _("k is {name}: whoever sees the message computes the private key", name=verbatim(name))
                 )
@@ -191,7 +197,7 @@ class _Nonces:
         more: dict[str, Any] = {}
         if self.client.hello.lacks({**self.request, "input": "digest", "msg": "00" * 32}) is None:
             more = {"input": "digest"}
-        texts = [(n, sm3(n.to_bytes(8)).hex()) for n in range(AMONG)]
+        texts = [(n, text(n).hex()) for n in range(AMONG)]
         here, there = (self.of(texts, key, more) for key in (PRIVATE, OTHER))
         common = (self.seen | set(here.values())) & set(there.values())
         self.found.evidence.append({"kind": "two keys", "signatures": len(here), "common": len(common), **more})
@@ -208,7 +214,7 @@ class _Nonces:
     def starts(self) -> None:
         """Whether a harness that is started again draws the same numbers once more. A k that follows from the key and the
         message (RFC 6979) is the same each time, and good."""
-        same = [(n, "00" * 32) for n in range(AT_START)]
+        same = [(n, text(0).hex()) for n in range(AT_START)]
         seen: list[list[int]] = []
         for _start in range(STARTS):
             self.client.close()
@@ -228,6 +234,11 @@ class _Nonces:
                     n=len(every) - len(set(every)),
                 )
             )
+
+
+def text(number: int) -> bytes:
+    """The message of this number, which is as good as a digest: 32 bytes, all different."""
+    return sm3(number.to_bytes(8))
 
 
 def hash_of(k: int, msg: bytes, digest: bytes) -> str:

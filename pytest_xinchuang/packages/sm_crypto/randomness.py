@@ -198,6 +198,7 @@ class Randomness:
         """Whether threads that run at the same time draw the same numbers: a state that they share without a lock shows."""
         offered = self.client.hello.operations.get("concurrent")
         if offered is None:
+            self.found.evidence.append({"kind": "threads", "offered": False})
             return
         requests = self.few()[: 2 if self.makes_keys and self.form is not None else 1]
         threads = int(

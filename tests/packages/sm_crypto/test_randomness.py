@@ -181,7 +181,9 @@ def test_bad_nonces_are_seen(tmp_path: Path, body: str, what: str) -> None:
 
 @pytest.mark.tools
 @pytest.mark.parametrize("body", [PLAIN, DETERMINISTIC, OWN_GENERATOR])
-@pytest.mark.parametrize("hello", ["pass", "said['operations']['sm2_sign'] = {'encoding': ['raw']}"])
+@pytest.mark.parametrize(
+    "hello", ["pass", "said['operations']['sm2_sign'] = {'encoding': ['raw'], 'input': ['digest']}"]
+)
 def test_good_nonces_pass(tmp_path: Path, body: str, hello: str) -> None:
     found = screened(tmp_path, body, hello, signing=True)
     assert not found.wrong and not found.undecided, found
