@@ -356,11 +356,12 @@ class SmEngine:
                     detail=fault.detail,
                 )
             worse = [s for s in other if s.result is not VectorResult.UNDECIDED]
+            causes = Causes(result.asked)
             found.wrong += [
                 _(
                     "{cpu}: {told} (on the platform's own CPU: {result})",
                     cpu=_cpu(variant, model),
-                    told=self._told(s, Causes(result.asked)),
+                    told=self._told(s, causes),
                     result=before[s.vector.id].word,
                 )
                 for s in worse
