@@ -275,7 +275,7 @@ class SupplyChainEngine:
             "published by": list(self.trust.proxies) or _("the module cache and GOPROXY"),
             "go.sum lines": chain.checked_lines,
             "vendored files": chain.checked_files,
-            "modules vouched for": chain.vouched,
+            "vouched": chain.vouched,
             "modules": {str(m): v.h1 for m, v in chain.verified.items() if isinstance(v, Verified)},
             "findings": [{"code": f.code, "object": f.object, "certainty": f.certainty.value} for f in listed[:50]],
         }
