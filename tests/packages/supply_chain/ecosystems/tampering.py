@@ -110,6 +110,14 @@ NPM: dict[str, tuple[Edit, dict[str, str]]] = {
         in_lock(LEFT, resolved="https://registry.npmjs.org/evil/-/evil-1.0.0.tgz"),
         {"XC-SUP-115": f"{LOCK}:15"},
     ),
+    "a bundle that no package brings": (
+        in_lock(LEFT, integrity=None, resolved=None, inBundle=True),
+        {"XC-SUP-104": f"{LOCK}:15"},
+    ),
+    "a link out of the product in the lock": (
+        in_lock("node_modules/out", link=True, resolved="../out"),
+        {"XC-SUP-113": f"{LOCK}:26"},
+    ),
     "from git": (
         in_lock(LEFT, resolved="git+ssh://git@github.com/a/left.git#abc", integrity=None),
         {"XC-SUP-112": f"{LOCK}:15", "XC-SUP-124": LEFT},
@@ -305,6 +313,7 @@ MAVEN: dict[str, tuple[Edit, dict[str, str]]] = {
         )(r),
         {"XC-SUP-105": ".mvn/checksums/checksums.md5:1"},
     ),
+    "a Maven that refuses nothing": (remove(".mvn/maven.config"), {"XC-SUP-160": ".mvn/maven.config"}),
     "a line that is none": (append(SUMS, "nothing\n"), {"XC-SUP-101": f"{SUMS}:2"}),
     "a range": (edit("pom.xml", "<a.version>1.5<", "<a.version>[1.0,2.0)<"), {"XC-SUP-119": "pom.xml:5"}),
     "a snapshot": (

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def signed(message: str) -> dict[str, str]:
     return {"keyid": "ours", "sig": base64.b64encode(_key().sign(message.encode(), ECDSA(SHA256()))).decode()}
 
 
-def _key():  # type: ignore[no-untyped-def]
+def _key() -> Any:
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
 
     return derive_private_key(4711, SECP256R1())

@@ -160,6 +160,8 @@ def maven(root: Path) -> None:
             "</dependency>\n</dependencies>\n</project>\n",
             ".mvn/checksums/checksums.sha256": f"{sha('sha256', data)}  {path}\n",
             "lib/a-lib-1.5.jar": data,
+            ".mvn/maven.config": "-Daether.artifactResolver.postProcessor.trustedChecksums=true\n"
+            "-Daether.artifactResolver.postProcessor.trustedChecksums.failIfMissing=true\n",
         },
     )
 

@@ -114,6 +114,9 @@ def _lock(reading: Reading, lines: Lines, manifests: list[tuple[Lines, dict[str,
 
 def _entry(reading: Reading, where: str, one: dict[str, Any], older: dict[str, str], own: set[str]) -> Locked:
     name, version, source = words(one.get("name")), words(one.get("version")), words(one.get("source"))
+    if not source and not own:
+        detail = _("there is no Cargo.toml that says whether it is a part of the product")
+        reading.add("XC-SUP-160", where, Certainty.UNDECIDED, module=f"{name}@{version}", detail=detail)
     if not source:
         origin = Origin.OWN if name in own or not own else Origin.PATH
         return Locked(CARGO, name, version, where, (), origin, "" if origin is Origin.OWN else "..")

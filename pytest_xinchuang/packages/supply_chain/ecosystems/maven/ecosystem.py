@@ -20,6 +20,7 @@ from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import HOSTS, 
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading
 from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
+from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 from pytest_xinchuang.packages.supply_chain.versions import maven
 
 GRADLE = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
@@ -42,6 +43,7 @@ class Maven:
         read_locks(reading, directory)
         if reading.locks:
             _covers(reading, asked)
+            _enforced(reading, directory)
         else:
             self._unlocked(reading, directory, asked)
         return reading
@@ -89,6 +91,16 @@ class Maven:
 
     def same(self, name: str) -> str:
         return name
+
+
+def _enforced(reading: Reading, directory: Path) -> None:
+    """Trusted checksums alone say nothing of what they lack, unless Maven is told to refuse it (Maven Resolver, options)."""
+    if not all(name.startswith(CHECKSUMS) for name in reading.locks):
+        return
+    lines = text_of(reading, directory, ".mvn/maven.config")
+    if lines is None or "trustedChecksums.failIfMissing=true" not in lines.text:
+        detail = _("Maven is not told to refuse what has no trusted checksum (trustedChecksums.failIfMissing)")
+        reading.add("XC-SUP-160", ".mvn/maven.config", Certainty.UNDECIDED, module="-", detail=detail)
 
 
 def _covers(reading: Reading, asked: list[Asked]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import urllib.parse
 from collections.abc import Iterator
@@ -94,14 +95,27 @@ def _packages(reading: Reading, lines: Lines, packages: dict[str, Any]) -> Itera
                 yield Locked(NPM, place.rpartition("node_modules/")[2], "", where, (), Origin.PATH, target or "..")
             continue
         if not inside[1]:
-            origin = Origin.PATH if place.startswith("..") else Origin.OWN
+            outside = posixpath.normpath(place).startswith(("..", "/"))
+            origin = Origin.PATH if outside else Origin.OWN
             yield Locked(NPM, words(one.get("name")) or place, words(one.get("version")), where, (), origin, place)
             continue
         installed = inside[2]
         name = words(one.get("name")) or installed
         if name != installed:
             reading.add("XC-SUP-114", where, Certainty.NOTE, alias=installed, module=name)
+        if one.get("inBundle") is True and not _within_a_bundle(place, packages):
+            one = {**one, "inBundle": False}
         yield _entry(reading, where, name, installed, one, place, one.get("hasInstallScript") is True)
+
+
+def _within_a_bundle(place: str, packages: dict[str, Any]) -> bool:
+    """Whether a package above says that it brings others along: what lies below it has no integrity of its own."""
+    above = place
+    while "/node_modules/" in above:
+        above = above.rpartition("/node_modules/")[0]
+        if table(packages.get(above)).get("bundleDependencies"):
+            return True
+    return False
 
 
 def _entry(
