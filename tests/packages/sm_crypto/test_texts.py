@@ -80,8 +80,8 @@ def test_where_defects_were_met_is_told_in_both_languages() -> None:
 
 
 def test_files_and_vectors_are_told_in_both_languages() -> None:
-    assert list_files(LOADED).endswith("vectors in 32 files\n")
-    assert list_files(LOADED, "zh").splitlines()[-1].startswith("32 个文件，共")
+    assert list_files(LOADED).endswith("vectors in 38 files\n")
+    assert list_files(LOADED, "zh").splitlines()[-1].startswith("38 个文件，共")
     assert not english_in(list_files(LOADED, "zh"))
     assert explain(VECTOR, BANK, "zh").splitlines()[-1].startswith("EntlEncoding：SMD-11")
 
