@@ -34,7 +34,7 @@ def ask(**how: Any) -> Ask:
         ({"expect": {"msg": "aa"}}, {"error": "no", "msg": "aa"}, VectorResult.FAILED),
         ({"expect": {"valid": True}}, {"valid": True}, VectorResult.PASSED),
         ({"expect": {"valid": True}}, {"valid": False}, VectorResult.FAILED),
-        ({"expect": {"valid": True}}, {"valid": 1}, VectorResult.PASSED),
+        ({"expect": {"valid": True}}, {"valid": 1}, VectorResult.FAILED),
         ({"expect": {"valid": True}}, {"valid": "true"}, VectorResult.FAILED),
         # An invalid vector: a refusal, and nothing else in it.
         ({"refuse": True}, {"error": "no"}, VectorResult.PASSED),
