@@ -50,6 +50,7 @@ FOREIGN = {
     "--reruns": "pytest-rerunfailures",
     "--self-contained": "dotnet publish",
     "--agree": "python -m fixtures.generate",
+    "--libraries": "python -m fixtures.generate",
     "--number": "scripts/soak",
     "--list": "scripts/hosts",
     "--keep": "scripts/hosts",

@@ -116,7 +116,7 @@ class SupplyChainEngine:
         if self.trust.advisories is None:
             checks[FROZEN] = lambda: _unknown(_("no advisories are given (--xc-advisories)"), "--xc-advisories PATH")
         checks = {**checks, MIRROR: self._mirror, SBOM: self._sbom}
-        if not self._chosen.go:
+        if self.section is not None and not self._chosen.go:
             checks = dict.fromkeys((*CODES, MIRROR), lambda: Found(lacking=_("the product is no Go module")))
             checks[SBOM] = self._sbom
         checks |= {name: self._by_packages(name) for name in ASKED}

@@ -17,7 +17,7 @@ from pytest_xinchuang.core.verdict import Cause, Decision, Verdict
 from pytest_xinchuang.messages import Message
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.sdk_ast.engine import SdkEngine
-from pytest_xinchuang.packages.supply_chain.asked import ASKED
+from pytest_xinchuang.packages.supply_chain.asked import ASKED, OF_IMAGES
 from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine, Trust
 from pytest_xinchuang.provision.cache import Cache
 from tests.messages.english import english_in
@@ -81,6 +81,7 @@ def test_the_good_subject_has_no_failure(
     verdicts = {name: decision.verdict for name, decision in found.items()}
     # A directory has no version; amd64 is what the others are compared with.
     lacking = {"XC-SDK-012", *(["XC-SDK-011"] if platform == "hygon" else [])}
+    lacking |= {*ASKED, *OF_IMAGES}  # it has no packages of other ecosystems, and no images
     assert {name for name, verdict in verdicts.items() if verdict is Verdict.NOT_APPLICABLE} == lacking
     assert {v for name, v in verdicts.items() if name not in lacking} == {Verdict.PASS}, found
 
@@ -101,8 +102,8 @@ def test_a_mutant_is_caught_by_name(name: str, subject: Path, platforms: Platfor
 
 def test_every_requirement_has_a_mutant(catalogue: Catalogue) -> None:
     assert set(NAMES) == set(MUTANTS)
-    # Those of the ecosystems of packages are in tests/mutants/chains.
-    wanted = {r.id for r in catalogue.of(frozenset({"sdk_ast", "supply_chain"}))} - set(ASKED)
+    # Those of the ecosystems of packages are in tests/mutants/chains, those of images in tests/mutants/images.
+    wanted = {r.id for r in catalogue.of(frozenset({"sdk_ast", "supply_chain"}))} - {*ASKED, *OF_IMAGES}
     assert {i for caught in NAMES.values() for i in caught} == wanted
 
 
