@@ -537,7 +537,7 @@ def _signature(ask: Ask, reply: Mapping[str, Any]) -> Message:
             (_("little-endian r and s"), (_turned(r), _turned(s))),
         ):
             for label, digest in digests:
-                if _SM2.verify_digest(point, digest, one, other):
+                if len(digest) == 32 and _SM2.verify_digest(point, digest, one, other):
                     form = NOTHING if encoding == wanted else _ENCODINGS[encoding]
                     parts = [part for part in (label, way, form) if part]
                     if not parts and "k" in request:

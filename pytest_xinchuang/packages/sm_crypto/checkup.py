@@ -16,7 +16,7 @@ from pytest_xinchuang.messages import NOTHING, Message, _, joined, n_, verbatim
 from pytest_xinchuang.packages.sm_crypto.causes import Causes, is_refusal
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.judge import Ask, Request, VectorResult, asks
-from pytest_xinchuang.packages.sm_crypto.protocol import DEFAULTS, NUMBERS, RANGES, SmHello
+from pytest_xinchuang.packages.sm_crypto.protocol import DEFAULTS, NUMBERS, PARTS_OF_BLOCKS, RANGES, SmHello
 from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness
 from pytest_xinchuang.packages.sm_crypto.runner import Asked, VectorOutcome
 from pytest_xinchuang.packages.sm_crypto.vectors import Vector
@@ -26,7 +26,7 @@ OPERATIONS = tuple(ReferenceHarness().hello()["operations"])
 """The operations of the protocol."""
 
 _FIELDS = (
-    "aad", "ct", "ephemeral", "ikm", "info", "iterations", "iv", "key", "msg", "password", "peer_ephemeral", "peer_id",
+    "aad", "ct", "ephemeral", "ikm", "info", "iterations", "iv", "key", "mode", "msg", "password", "peer_ephemeral", "peer_id",
     "peer_public", "private", "public", "role", "salt", "secret", "sig", "tag", "usage", "user_id", "shared",
 )  # fmt: skip
 """Fields of requests that an operation may limit to a list of values."""
@@ -39,7 +39,8 @@ _VALUES: Mapping[str, tuple[Any, ...]] = {
     "wrap": (128, 32),
     "standard": ("gb", "ieee"),
     "purpose": ("server", "client"),
-    **dict.fromkeys(("k", "splits", "clone", "in_place", "compressed", "confirm", "encryption", "crls"), (True, False)),
+    **dict.fromkeys(("splits", "aad_splits"), (True, False, PARTS_OF_BLOCKS)),
+    **dict.fromkeys(("k", "clone", "in_place", "compressed", "confirm", "encryption", "crls"), (True, False)),
 }
 """Feature -> the values that it can have."""
 
@@ -216,6 +217,10 @@ def _replies(reply: Mapping[str, Any]) -> bool:
     return [{"digest": one.get("digest")} for one in mine] == [{"digest": _ABC}]
 
 
+def _copies(reply: Mapping[str, Any]) -> bool:
+    return all([one.get("digest") for one in reply[who]] == [_ABC] for who in ("parent", "child"))
+
+
 def _times(reply: Mapping[str, Any]) -> bool:
     first, second = reply["nanoseconds"]
     return len(first) + len(second) == 8 and all(type(n) is int and n >= 0 for n in (*first, *second))
@@ -226,6 +231,7 @@ _SPECIAL: Mapping[str, tuple[Request, Callable[[Mapping[str, Any]], bool]]] = {
     "self_test": ({"op": "self_test"}, _self_test),
     "sm2_keygen": ({"op": "sm2_keygen"}, _keys),
     "concurrent": ({"op": "concurrent", "requests": [_HASH], "threads": 2, "repeat": 3, "shared": False}, _replies),
+    "forked": ({"op": "forked", "requests": [_HASH]}, _copies),
     "timed": ({"op": "timed", "requests": [_HASH, _HASH], "rounds": 8, "seed": 1}, _times),
 }
 

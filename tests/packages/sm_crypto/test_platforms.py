@@ -61,7 +61,7 @@ def test_the_standards_sample_values_and_tls(name: str, platforms: Platforms, ca
             f"no iterations for {n} bytes" for n in (1, 32, 40)
         }
         assert known <= wrong <= known | by_chance | older
-        assert "SMD-43" in engine.decision("XC-SM-022").reason
+        assert engine.decision("XC-SM-022").verdict is Verdict.FAIL
     finally:
         engine.close()
 
@@ -91,5 +91,7 @@ def test_the_go_template_runs_there(name: str, arch: str, tmp_path: Path, platfo
     limits = Limits(wall_s=600, memory_mb=2048, output_mb=256)
     with SmClient(lambda: sandbox.start(["/xc/gmsm"], limits=limits), timeout_s=60, start_timeout_s=60) as client:
         result = run_vectors(client, vectors("sm2_standard", "sm2_exchange", "sm4_gcm", "sm3_stream", "sm2_sign"))
-    assert result.count()[VectorResult.FAILED] == result.count()[VectorResult.UNDECIDED] == 0
+    # Since 0.44 a message of no bytes is not signed.
+    assert {s.vector.test.comment for s in result.seen if s.result is VectorResult.FAILED} <= {"0 bytes"}
+    assert result.count()[VectorResult.UNDECIDED] == 0
     assert result.count()[VectorResult.PASSED] > 300

@@ -129,6 +129,8 @@ def _go(step: Callable[[], object], channel: wire.Channel, incoming: ssl.MemoryB
             data = channel.receive()
         except TimeoutError:
             raise TlsError(_("no answer within the time-out"), late=True) from None
+        except ConnectionRefusedError:
+            raise  # a relay knows only now that there is no connection
         except ConnectionError:
             raise TlsError(_("reset the connection"), silent=True) from None
         if not data:

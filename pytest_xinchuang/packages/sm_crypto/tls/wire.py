@@ -275,6 +275,8 @@ class HandshakeReader:
             if self._total:
                 raise TlsError(_("began to answer, and did not come to an end in time"), late=True) from None
             raise TlsError(_("no answer within the time-out"), late=True) from None
+        except ConnectionRefusedError:
+            raise  # a relay knows only now that there is no connection
         except ConnectionError:
             raise TlsError(_("reset the connection"), silent=True) from None
         if not chunk:
