@@ -12,7 +12,8 @@ from typing import Any
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import _, joined, verbatim
 from pytest_xinchuang.packages.sm_crypto.names import Rdns, Subtrees, held, prepared
-from pytest_xinchuang.packages.sm_crypto.revocation import RevocationList, parse_list, whole
+from pytest_xinchuang.packages.sm_crypto.revocation import RevocationList, parse_list
+from pytest_xinchuang.packages.sm_crypto.signed import read_signed
 from pytest_xinchuang.sm.curve import Point
 from pytest_xinchuang.sm.sm2 import Refused, Sm2
 
@@ -141,14 +142,8 @@ def parse(data: bytes) -> Certificate:
     with optional("sm_crypto"):
         from asn1crypto import x509
 
-    try:
-        found = x509.Certificate.load(data, strict=True)
-        found.native  # noqa: B018 - asn1crypto parses when it is asked
-        if whole(found) != data:
-            raise ValueError(_("it is not a sequence of three parts, the last of whole bytes"))
-        return Certificate(data, found)
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise Refused(_("not a certificate: {why}", why=verbatim(str(error)[:180]))) from None
+    found = read_signed(data, x509.Certificate, lambda why: _("not a certificate: {why}", why=why))
+    return Certificate(data, found)
 
 
 class ChainJudge:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sm_crypto.names import Rdns, prepared
-from pytest_xinchuang.sm import der
-from pytest_xinchuang.sm.sm2 import Refused
+from pytest_xinchuang.packages.sm_crypto.signed import read_signed
 
 
 @dataclass(frozen=True)
@@ -62,25 +61,10 @@ class RevocationList:
         return {int(one["user_certificate"].native) for one in self.asn1["tbs_cert_list"]["revoked_certificates"] or ()}
 
 
-def whole(signed: Any) -> bytes:
-    """The encoding of what is signed, of its algorithm and of its signature, as it has to be.
-
-    asn1crypto reads over further parts and over unused bits of a signature.
-    """
-    bits = signed[2].contents
-    return der.sequence(signed[0].dump(), signed[1].dump(), der.tlv(3, b"\0" + bits[1:]))
-
-
 def parse_list(data: bytes) -> RevocationList:
     """The revocation list that ``data`` is the DER of. Raises Refused: it is something else, or more."""
     with optional("sm_crypto"):
         from asn1crypto import crl
 
-    try:
-        found = crl.CertificateList.load(data, strict=True)
-        found.native  # noqa: B018 - asn1crypto parses when it is asked
-        if whole(found) != data:
-            raise ValueError(_("it is not a sequence of three parts, the last of whole bytes"))
-        return RevocationList(data, found)
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise Refused(_("not a revocation list: {why}", why=verbatim(str(error)[:180]))) from None
+    found = read_signed(data, crl.CertificateList, lambda why: _("not a revocation list: {why}", why=why))
+    return RevocationList(data, found)

@@ -125,19 +125,8 @@ def _go(step: Callable[[], object], channel: wire.Channel, incoming: ssl.MemoryB
             return
         except ssl.SSLWantReadError:
             channel.send(outgoing.read())
-        try:
-            data = channel.receive()
-        except TimeoutError:
-            raise TlsError(_("no answer within the time-out"), late=True) from None
-        except ConnectionRefusedError:
-            raise  # a relay knows only now that there is no connection
-        except ConnectionError:
-            raise TlsError(_("reset the connection"), silent=True) from None
-        if not data:
-            raise TlsError(_("closed the connection silently"), silent=True)
+        data = wire.received(channel, total, _("no answer within the time-out"))
         total += len(data)
-        if total > wire.MAX_BYTES:
-            raise TlsError(_("sent more than {most} MiB of handshake messages", most=wire.MAX_BYTES >> 20), breach=True)
         incoming.write(data)
 
 

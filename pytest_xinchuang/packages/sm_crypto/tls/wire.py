@@ -247,6 +247,31 @@ Decrypt = Callable[[bytes, bytes], tuple[int, bytes]]
 """(record header, record body) -> content type and content, for records that are protected."""
 
 
+def received(channel: Channel, before: int, late: Message) -> bytes:
+    """The next bytes of a handshake.
+
+    Args:
+        before: how many have come already.
+        late: what is said where nothing comes in time.
+
+    Raises:
+        TlsError: none come, or too many. ConnectionRefusedError: a relay knows only now that there is no connection.
+    """
+    try:
+        chunk = channel.receive()
+    except TimeoutError:
+        raise TlsError(late, late=True) from None
+    except ConnectionRefusedError:
+        raise
+    except ConnectionError:
+        raise TlsError(_("reset the connection"), silent=True) from None
+    if not chunk:
+        raise TlsError(_("closed the connection silently"), silent=True)
+    if before + len(chunk) > MAX_BYTES:
+        raise TlsError(_("sent more than {most} MiB of handshake messages", most=MAX_BYTES >> 20), breach=True)
+    return chunk
+
+
 class HandshakeReader:
     """Reads handshake messages from the records of a channel.
 
@@ -269,22 +294,10 @@ class HandshakeReader:
         self._changed = False
 
     def _more(self) -> None:
-        try:
-            chunk = self._channel.receive()
-        except TimeoutError:
-            if self._total:
-                raise TlsError(_("began to answer, and did not come to an end in time"), late=True) from None
-            raise TlsError(_("no answer within the time-out"), late=True) from None
-        except ConnectionRefusedError:
-            raise  # a relay knows only now that there is no connection
-        except ConnectionError:
-            raise TlsError(_("reset the connection"), silent=True) from None
-        if not chunk:
-            raise TlsError(_("closed the connection silently"), silent=True)
+        begun = _("began to answer, and did not come to an end in time")
+        chunk = received(self._channel, self._total, begun if self._total else _("no answer within the time-out"))
         self._bytes += chunk
         self._total += len(chunk)
-        if self._total > MAX_BYTES:
-            raise TlsError(_("sent more than {most} MiB of handshake messages", most=MAX_BYTES >> 20), breach=True)
 
     def _record(self) -> tuple[int, bytes]:
         while len(self._bytes) < 5:
