@@ -8,7 +8,7 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -176,6 +176,15 @@ def parsed(data: bytes, name: object) -> Any | Gone:
     if not isinstance(found, dict | list):
         return Gone(_("{file}: neither an object nor a list of JSON", file=verbatim(str(name))), False)
     return found
+
+
+def first(answers: Iterable[Published | Gone], gone: list[Gone]) -> Published | None:
+    """The first place that has something; what those before it say is added to ``gone``."""
+    for answer in answers:
+        if isinstance(answer, Published):
+            return answer
+        gone.append(answer)
+    return None
 
 
 def worst(gone: Sequence[Gone], places: Sequence[str]) -> Gone:

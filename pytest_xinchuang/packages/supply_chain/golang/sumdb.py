@@ -27,7 +27,7 @@ from pytest_xinchuang.packages.supply_chain.golang.proxy import escape
 from pytest_xinchuang.tools.gomod import ModuleVersion
 
 KEY_OF_GO = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
-"""The key of sum.golang.org that the go command has built in (cmd/go/internal/modfetch, knownGOSUMDB)."""
+"""The key of the public database that the go command has built in (cmd/go/internal/modfetch, knownGOSUMDB)."""
 
 _SAME_KEY = ("sum.golang.org", "sum.golang.google.cn")
 """Names that stand for KEY_OF_GO: the second is its server for mainland China (`go help environment`, GOSUMDB)."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.supply_chain.ecosystem import files_below
+from pytest_xinchuang.packages.supply_chain.ecosystem import Ecosystem, files_below
 from pytest_xinchuang.packages.supply_chain.ecosystems.all import ECOSYSTEMS
 from pytest_xinchuang.packages.supply_chain.images.part import Inside, Part
 from pytest_xinchuang.packages.supply_chain.images.versions import ORDERS
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, Unordered
 from pytest_xinchuang.packages.supply_chain.locked import told
-from pytest_xinchuang.packages.supply_chain.versions import Key, loose, semver
+from pytest_xinchuang.packages.supply_chain.versions import loose, semver
 from pytest_xinchuang.tools import dockerfile
 
 IMAGE = "image"
@@ -62,8 +62,10 @@ class ImageCheck:
             if not part.ecosystem:
                 continue
             name, version = part.advised_as
+            registry = _registry(part)
+            key = registry.key if registry else ORDERS.get(part.kind, semver if part.kind == "golang" else loose)
             try:
-                hits = advisories.of_package(part.ecosystem, name, version, _same(part), _order(part))
+                hits = advisories.of_package(part.ecosystem, name, version, registry.same if registry else str, key)
             except Unordered as error:
                 self._add("XC-SUP-134", part.where, Certainty.UNDECIDED, module=_named(part), detail=error.what)
                 continue
@@ -81,18 +83,9 @@ def _named(part: Part) -> str:
     return f"{name}@{version}" if version else name
 
 
-def _order(part: Part) -> Key:
-    if part.kind in ORDERS:
-        return ORDERS[part.kind]
-    one = next((e for e in ECOSYSTEMS.values() if e.osv == part.ecosystem), None)
-    if one is not None:
-        return one.key
-    return semver if part.kind == "golang" else loose
-
-
-def _same(part: Part) -> Callable[[str], str]:
-    one = next((e for e in ECOSYSTEMS.values() if e.osv == part.ecosystem), None)
-    return str if one is None else one.same
+def _registry(part: Part) -> Ecosystem | None:
+    """The ecosystem whose registry a package of a language is from, where it is one that locks are read of."""
+    return next((e for e in ECOSYSTEMS.values() if e.osv == part.ecosystem), None)
 
 
 def check_bases(directory: Path) -> tuple[list[Finding], int]:

@@ -8,14 +8,32 @@ from __future__ import annotations
 
 import functools
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Self
 
 from pytest_xinchuang.messages import _, verbatim
 
 Key = Any
 """What versions of one kind are compared by; keys of one kind have an order among themselves."""
+
+
+@functools.total_ordering
+class _Compared(ABC):
+    """A version that is compared with others of its kind."""
+
+    @abstractmethod
+    def compare(self, other: Self) -> int:
+        """Below zero: it is before the other; above: behind it."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.compare(other) == 0
+
+    def __lt__(self, other: Self) -> bool:
+        return self.compare(other) < 0
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _weight(character: str) -> int:
@@ -34,8 +52,7 @@ def _dpkg_part(text: str) -> list[tuple[list[int], int]]:
     ] or [([0], 0)]
 
 
-@functools.total_ordering
-class _Debian:
+class _Debian(_Compared):
     """A version of dpkg."""
 
     def __init__(self, version: str) -> None:
@@ -47,18 +64,10 @@ class _Debian:
         upstream, _dash, revision = rest.rpartition("-") if "-" in rest else (rest, "", "0")
         self.parts = (int(epoch), upstream, revision)
 
-    def _compare(self, other: _Debian) -> int:
+    def compare(self, other: Self) -> int:
         if self.parts[0] != other.parts[0]:
             return self.parts[0] - other.parts[0]
         return next(filter(None, map(_dpkg_compare, self.parts[1:], other.parts[1:])), 0)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Debian) and self._compare(other) == 0
-
-    def __lt__(self, other: _Debian) -> bool:
-        return self._compare(other) < 0
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def _dpkg_compare(one: str, two: str) -> int:
@@ -72,8 +81,7 @@ def _dpkg_compare(one: str, two: str) -> int:
     return 0
 
 
-@functools.total_ordering
-class _Rpm:
+class _Rpm(_Compared):
     """Epoch, version and release of RPM."""
 
     def __init__(self, version: str) -> None:
@@ -85,21 +93,13 @@ class _Rpm:
         self.epoch = int(epoch)
         self.version, _dash, self.release = rest.partition("-")
 
-    def _compare(self, other: _Rpm) -> int:
+    def compare(self, other: Self) -> int:
         if self.epoch != other.epoch:
             return self.epoch - other.epoch
         if found := _rpmvercmp(self.version, other.version):
             return found
         # A version without a release stands for each of its releases (rpm, rpmVersionCompare).
         return _rpmvercmp(self.release, other.release) if self.release and other.release else 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Rpm) and self._compare(other) == 0
-
-    def __lt__(self, other: _Rpm) -> bool:
-        return self._compare(other) < 0
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def _rpmvercmp(one: str, two: str) -> int:
@@ -131,8 +131,7 @@ _APK = re.compile(
 _BEFORE, _AFTER = ("alpha", "beta", "pre", "rc"), ("cvs", "svn", "git", "hg", "p")
 
 
-@functools.total_ordering
-class _Apk:
+class _Apk(_Compared):
     """A version of apk: numbers, a letter, suffixes, a revision."""
 
     def __init__(self, version: str) -> None:
@@ -147,7 +146,7 @@ class _Apk:
         ]
         self.rest = (found["letter"], [*ranks, (0, 0)], int(found["revision"] or 0))
 
-    def _compare(self, other: _Apk) -> int:
+    def compare(self, other: Self) -> int:
         for place, (one, two) in enumerate(zip_longest(self.numbers, other.numbers)):
             if one is None or two is None:
                 return -1 if one is None else 1
@@ -157,14 +156,6 @@ class _Apk:
             if a != b:
                 return -1 if a < b else 1
         return (self.rest > other.rest) - (self.rest < other.rest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Apk) and self._compare(other) == 0
-
-    def __lt__(self, other: _Apk) -> bool:
-        return self._compare(other) < 0
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 ORDERS: dict[str, Callable[[str], Key]] = {"deb": _Debian, "rpm": _Rpm, "apk": _Apk}

@@ -12,7 +12,14 @@ from typing import Any
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, digest, digests_of
-from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries, Standing, worst
+from pytest_xinchuang.packages.supply_chain.registries import (
+    Published,
+    PublishedFile,
+    Registries,
+    Standing,
+    first,
+    worst,
+)
 from pytest_xinchuang.packages.supply_chain.textfiles import table, words
 
 INDEX = "https://index.crates.io"
@@ -37,28 +44,25 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
     """What was published under a name and version."""
     gone: list[Gone] = []
     places = registries.directories("cargo")
-    for place in places:
-        found = _in_directory(entry, place, Standing.PUBLISHED)
-        if isinstance(found, Published):
-            return found
-        gone.append(found)
+    if found := first((_in_directory(entry, place, Standing.PUBLISHED) for place in places), gone):
+        return found
     urls = registries.urls("cargo", INDEX)
-    for url in urls:
-        data = registries.get(f"{url}/{urllib.parse.quote(index_path(entry.name))}")
-        if isinstance(data, Gone):
-            gone.append(data)
-            continue
-        crate = next((p for place in (*places, cargo_home()) for p in _crates(place, entry)), None)
-        files = FILES if url == INDEX else f"{url}/crates"
-        found = _of_index(entry, data.splitlines(), Standing.PUBLISHED, crate, files)
-        if isinstance(found, Published):
-            return found
-        gone.append(found)
+    if found := first((_asked(entry, registries, url, [*places, cargo_home()]) for url in urls), gone):
+        return found
     if not registries.named("cargo"):
-        found = _in_directory(entry, cargo_home(), Standing.CACHED)
-        if isinstance(found, Published):
-            return found
+        cached = _in_directory(entry, cargo_home(), Standing.CACHED)
+        if isinstance(cached, Published):
+            return cached
     return worst(gone, urls)
+
+
+def _asked(entry: Locked, registries: Registries, url: str, kept: list[Path]) -> Published | Gone:
+    data = registries.get(f"{url}/{urllib.parse.quote(index_path(entry.name))}")
+    if isinstance(data, Gone):
+        return data
+    crate = next((p for place in kept for p in _crates(place, entry)), None)
+    files = FILES if url == INDEX else f"{url}/crates"
+    return _of_index(entry, data.splitlines(), Standing.PUBLISHED, crate, files)
 
 
 def _in_directory(entry: Locked, place: Path, standing: Standing) -> Published | Gone:

@@ -7,7 +7,14 @@ from pathlib import Path
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Digest, Locked, digest, digests_of
-from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries, Standing, worst
+from pytest_xinchuang.packages.supply_chain.registries import (
+    Published,
+    PublishedFile,
+    Registries,
+    Standing,
+    first,
+    worst,
+)
 
 CENTRAL = "https://repo.maven.apache.org/maven2"
 
@@ -41,21 +48,15 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
     """What was published under a name and version."""
     gone: list[Gone] = []
     places = registries.directories("maven")
-    for place in places:
-        found = _in_directory(entry, place, Standing.PUBLISHED)
-        if isinstance(found, Published):
-            return found
-        gone.append(found)
+    if found := first((_in_directory(entry, place, Standing.PUBLISHED) for place in places), gone):
+        return found
     urls = registries.urls("maven", CENTRAL)
-    for url in urls:
-        asked = _asked(entry, registries, url, [*places, local_repository()])
-        if isinstance(asked, Published):
-            return asked
-        gone.append(asked)
+    if found := first((_asked(entry, registries, url, [*places, local_repository()]) for url in urls), gone):
+        return found
     if not registries.named("maven"):
-        found = _in_directory(entry, local_repository(), Standing.CACHED)
-        if isinstance(found, Published):
-            return found
+        cached = _in_directory(entry, local_repository(), Standing.CACHED)
+        if isinstance(cached, Published):
+            return cached
     return worst(gone, urls)
 
 

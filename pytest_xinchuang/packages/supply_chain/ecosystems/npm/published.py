@@ -16,6 +16,7 @@ from pytest_xinchuang.packages.supply_chain.registries import (
     PublishedFile,
     Registries,
     Standing,
+    first,
     parsed,
     worst,
 )
@@ -30,25 +31,14 @@ SCRIPTS = ("preinstall", "install", "postinstall")
 def published(entry: Locked, registries: Registries) -> Published | Gone:
     """What was published under a name and version."""
     gone: list[Gone] = []
-    caches: list[Cacache] = []
-    for place in registries.directories("npm"):
-        found = _in_directory(entry, place)
-        if isinstance(found, Published):
-            return found
-        gone.append(found)
-        if cache := Cacache(place):
-            caches.append(cache)
+    places = registries.directories("npm")
+    if found := first((_in_directory(entry, place) for place in places), gone):
+        return found
     urls = registries.urls("npm", REGISTRY)
     own = Cacache(npm_cache())
-    for url in urls:
-        data = registries.json(f"{url}/{urllib.parse.quote(entry.name, safe='@')}")
-        if isinstance(data, Gone):
-            gone.append(data)
-            continue
-        found = _version(entry, table(data), Standing.PUBLISHED, [*caches, own])
-        if isinstance(found, Published):
-            return found
-        gone.append(found)
+    caches = [*(cache for place in places if (cache := Cacache(place))), own]
+    if found := first((_asked(entry, registries, url, caches) for url in urls), gone):
+        return found
     if not registries.named("npm"):
         cached = _in_cache(entry, own, Standing.CACHED)
         if isinstance(cached, Published):
@@ -57,6 +47,11 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
         if held and not any(one.certain for one in gone):
             return Published((PublishedFile("", entry.digests, held[0]),), Standing.CACHED)
     return worst(gone, urls)
+
+
+def _asked(entry: Locked, registries: Registries, url: str, caches: list[Cacache]) -> Published | Gone:
+    data = registries.json(f"{url}/{urllib.parse.quote(entry.name, safe='@')}")
+    return data if isinstance(data, Gone) else _version(entry, table(data), Standing.PUBLISHED, caches)
 
 
 def _in_directory(entry: Locked, place: Path) -> Published | Gone:

@@ -16,7 +16,7 @@ KEYS = {
     "SHA256:DhQ8wR5APBvFHLF/+Tc+AYvPOdTpcIDqOhxsBHRwC7U": "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEY6Ya7W++7aUPzvMTrezH6Yc"
     "x3c+HOKYCcNGybJZSCJq/fd7Qa8uuAKtdIkUQtQiEKERhAmE5lMMJhP8OkDOa2g==",
 }
-"""Key id -> SubjectPublicKeyInfo: the registry's keys of 2022 and 2025 (registry.npmjs.org/-/npm/v1/keys)."""
+"""Key id -> SubjectPublicKeyInfo: the registry's keys of 2022 and 2025, as it lists them at /-/npm/v1/keys."""
 
 
 class Signed(StrEnum):

@@ -90,8 +90,7 @@ def read_uv(reading: Reading, lines: Lines) -> None:
         name, version = words(one.get("name")), words(one.get("version"))
         source = table(one.get("source"))
         kind, at = _uv_source(source)
-        listed = [*tables(one.get("wheels")), *([table(one["sdist"])] if isinstance(one.get("sdist"), dict) else [])]
-        files = tuple(_file(reading, where, f) for f in listed)
+        files = _files(reading, where, one)
         reading.entries.append(Locked(PYPI, name, version, where, files, kind, at))
 
 
@@ -110,6 +109,12 @@ def _uv_source(source: dict[str, Any]) -> tuple[Origin, str]:
             own = kind is Origin.PATH and (key in ("editable", "virtual")) and not at.startswith("..")
             return (Origin.OWN if own else kind), at
     return Origin.REGISTRY, ""
+
+
+def _files(reading: Reading, where: str, one: dict[str, Any]) -> tuple[LockedFile, ...]:
+    """The wheels of a package, and its source archive."""
+    listed = [*tables(one.get("wheels")), *([table(one["sdist"])] if isinstance(one.get("sdist"), dict) else [])]
+    return tuple(_file(reading, where, f) for f in listed)
 
 
 def _file(reading: Reading, where: str, one: dict[str, Any]) -> LockedFile:
@@ -137,8 +142,7 @@ def read_pylock(reading: Reading, lines: Lines) -> None:
             kind = Origin.OWN if source in (".", "") else Origin.PATH
         elif archive := table(one.get("archive")):
             kind, source = (Origin.URL if archive.get("url") else Origin.PATH), words(archive.get("url"))
-        listed = [*tables(one.get("wheels")), *([table(one["sdist"])] if isinstance(one.get("sdist"), dict) else [])]
-        files = tuple(_file(reading, where, f) for f in listed)
+        files = _files(reading, where, one)
         reading.entries.append(Locked(PYPI, name, version, where, files, kind, source))
 
 

@@ -27,6 +27,7 @@ from pytest_xinchuang.packages.supply_chain.registries import (
     PublishedFile,
     Registries,
     Standing,
+    first,
     parsed,
     worst,
 )
@@ -61,19 +62,15 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
         version = Version(entry.version)
     except InvalidVersion:
         return Gone(_("{version} is no version of PEP 440", version=verbatim(repr(entry.version))), True)
-    for place in registries.directories("pypi"):
-        found = _in_directory(place, name, version)
-        if isinstance(found, Published):
-            return found
-        gone.append(found)
+    if found := first((_in_directory(place, name, version) for place in registries.directories("pypi")), gone):
+        return found
     urls = registries.urls("pypi", INDEX)
-    for url in urls:
-        data = registries.json(f"{url}/{name}/", _JSON)
-        found = data if isinstance(data, Gone) else _of_index(table(data), name, version, None)
-        if isinstance(found, Published):
-            return found
-        gone.append(found)
-    return worst(gone, urls)
+    return first((_asked(registries, url, name, version) for url in urls), gone) or worst(gone, urls)
+
+
+def _asked(registries: Registries, url: str, name: str, version: Version) -> Published | Gone:
+    data = registries.json(f"{url}/{name}/", _JSON)
+    return data if isinstance(data, Gone) else _of_index(table(data), name, version, None)
 
 
 def _in_directory(place: Path, name: str, version: Version) -> Published | Gone:
