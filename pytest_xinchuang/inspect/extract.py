@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import XcError
@@ -62,19 +63,20 @@ def extract(
     """
     account = _Account(runner or Runner())
     tree = _Tree(wanted, most)
-    try:
-        if path.is_dir():
-            tree.take_directory(path, links=links)
-        else:
-            data = path.read_bytes()
-            kind = kind_of(data, path.name)
-            if kind in (None, "elf", "jar"):
-                return _bounded({path.name: data}, path, most)
-            tree.take(str(kind), data, account)
-        saved = Node("image", "", "", texts=tree.files, links=tree.links)
+    with _unpacking(path):
+        if not tree.take_artifact(path, account, links=links):
+            return _bounded(tree.files, path, most)
+        saved = tree.node
         if "" in prefixes(saved):
             tree = _image(tree, saved, arch, account)
         return _bounded(tree.whole() if links else tree.files, path, most)
+
+
+@contextlib.contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    """Raises XcError for what the readers of containers raise."""
+    try:
+        yield
     except (CannotRead, TooMuch) as error:
         raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
 
@@ -86,14 +88,10 @@ def architectures(path: Path, runner: Runner | None = None) -> list[str]:
         XcError: it cannot be read.
     """
     tree = _Tree(lambda _name, _head: False, MOST_SAVED)
-    try:
-        if path.is_dir():
-            tree.take_directory(path, links=False)
-        elif (kind := kind_of(data := path.read_bytes(), path.name)) not in (None, "elf", "jar"):
-            tree.take(str(kind), data, _Account(runner or Runner()))
-    except (CannotRead, TooMuch) as error:
-        raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
-    node = Node("image", "", "", texts=tree.files, links=tree.links)
+    with _unpacking(path):
+        if not tree.take_artifact(path, _Account(runner or Runner()), links=False):
+            return []
+    node = tree.node
     return list(dict.fromkeys(image.arch for image in images(node) if image.present)) if "" in prefixes(node) else []
 
 
@@ -126,6 +124,24 @@ class _Tree:
                 continue
             self._put(name, content)
             self.links.pop(name, None)
+
+    @property
+    def node(self) -> Node:
+        """The same, as what an image is looked for in."""
+        return Node("image", "", "", texts=self.files, links=self.links)
+
+    def take_artifact(self, path: Path, account: _Account, *, links: bool) -> bool:
+        """Add what a directory or a container holds, else the file itself; whether it was one of the two."""
+        if path.is_dir():
+            self.take_directory(path, links=links)
+            return True
+        data = path.read_bytes()
+        kind = kind_of(data, path.name)
+        if kind in (None, "elf", "jar"):
+            self.files[path.name] = data
+            return False
+        self.take(str(kind), data, account)
+        return True
 
     def take_directory(self, directory: Path, *, links: bool) -> None:
         """Add what a directory holds; a link that leads out of it is left out."""

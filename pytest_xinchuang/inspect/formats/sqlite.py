@@ -45,14 +45,24 @@ def values(data: Any, account: Account) -> Iterator[Hidden]:
     Raises:
         CannotRead: it is damaged, or no sqlite3 is there, or it has more than is looked at.
     """
+    with opened(data) as connection:
+        yield from _values(connection, account)
+
+
+@contextlib.contextmanager
+def opened(data: Any) -> Iterator[Any]:
+    """A connection to a copy of a database, which can read its tables and do nothing else.
+
+    Raises:
+        CannotRead: it is damaged, which may show when it is asked, or no sqlite3 is there.
+    """
     try:
         import sqlite3
     except ImportError as error:
         raise CannotRead(_("a database of SQLite, which this Python cannot read"), "XC-BAD-006") from error
     try:
         with contextlib.ExitStack() as stack:
-            connection = _opened(sqlite3, data, stack)
-            yield from _values(connection, account)
+            yield _opened(sqlite3, data, stack)
     except (sqlite3.Error, sqlite3.Warning, UnicodeError, MemoryError) as error:
         raise CannotRead(_("damaged: {error}", error=told(error))) from error
 

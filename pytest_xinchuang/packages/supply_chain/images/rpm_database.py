@@ -7,12 +7,12 @@ and later SQLite, SUSE ndb.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pytest_xinchuang.inspect.formats import sqlite
+from pytest_xinchuang.inspect.formats.contained import CannotRead
 from pytest_xinchuang.messages import _
 
 PLACES = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
@@ -116,17 +116,13 @@ def header(blob: bytes) -> RpmPackage:
 
 
 def _sqlite(data: bytes) -> Iterator[bytes]:
-    # A database with a write-ahead log says so in two bytes; alone it is read without one.
-    plain = data[:18] + (b"\1\1" if data[18:20] == b"\2\2" else data[18:20]) + data[20:]
     try:
-        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-            connection.deserialize(plain)
-            connection.execute("PRAGMA trusted_schema=OFF")
+        with sqlite.opened(data) as connection:
             for (blob,) in connection.execute("SELECT blob FROM Packages ORDER BY hnum"):
                 if not isinstance(blob, bytes):
                     raise BadDatabase(_("a package is no header"))
                 yield blob
-    except (sqlite3.Error, OverflowError, MemoryError) as error:
+    except (CannotRead, OverflowError) as error:
         raise BadDatabase(_("SQLite cannot read it")) from error
 
 
