@@ -16,7 +16,7 @@ from pytest_xinchuang.packages.supply_chain.archives import BadArchive
 from pytest_xinchuang.packages.supply_chain.ecosystem import Ecosystem, Layout, Tree, sha256_of
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, on_loopback
 from pytest_xinchuang.packages.supply_chain.licences import Licences
-from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList, Unordered
+from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList, Unordered, lapsed
 from pytest_xinchuang.packages.supply_chain.locked import (
     LENGTHS,
     WEAK,
@@ -390,15 +390,9 @@ class PackageCheck:
                 self._add("XC-SUP-134", entry.where, Certainty.UNDECIDED, module=str(entry), detail=unordered)
             elif not fitting:
                 self._add("XC-SUP-031", entry.where, module=str(entry), versions=lines[0].versions)
-            elif all(line.expires and line.expires < self.lists.today for line in fitting):
-                line = fitting[0]
-                self._add(
-                    "XC-SUP-032",
-                    entry.where,
-                    module=str(entry),
-                    certificate=line.certificate or "-",
-                    expires=str(line.expires),
-                )
+            elif (run_out := lapsed(fitting, self.lists.today)) is not None:
+                certificate, expires = run_out
+                self._add("XC-SUP-032", entry.where, module=str(entry), certificate=certificate, expires=expires)
 
     def _advisories(self) -> None:
         if self.lists.advisories is None:

@@ -102,6 +102,13 @@ def _go_key(text: str) -> object:
     return ModuleVersion("", text).key
 
 
+def lapsed(fitting: Sequence[_Admission], today: datetime.date) -> tuple[str, str] | None:
+    """Certificate and last day of the first of admissions that have all run out; None: one of them holds."""
+    if not all(line.expires and line.expires < today for line in fitting):
+        return None
+    return fitting[0].certificate or "-", str(fitting[0].expires)
+
+
 class AllowList(FrozenData):
     """``xc-allow-list/1``."""
 

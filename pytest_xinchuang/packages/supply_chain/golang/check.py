@@ -31,6 +31,7 @@ from pytest_xinchuang.packages.supply_chain.golang.surroundings import (
     check_workspace,
 )
 from pytest_xinchuang.packages.supply_chain.golang.vendor import VendorFiles, check_modules_txt
+from pytest_xinchuang.packages.supply_chain.lists import lapsed
 from pytest_xinchuang.tools.gomod import GoMod, GoModFault, GoModRefused, ModuleVersion, go_key, read_go_mod
 
 _REFUSED = {GoModFault.MAJOR: "XC-SUP-015", GoModFault.VERSION: "XC-SUP-012", GoModFault.SYNTAX: "XC-SUP-009"}
@@ -229,15 +230,9 @@ class SupplyChain:
             fitting = [line for line in lines if line.covers(module.version)]
             if not fitting:
                 self.add("XC-SUP-031", where, module=str(module), versions=lines[0].versions)
-            elif all(line.expires and line.expires < self.options.today for line in fitting):
-                line = fitting[0]
-                self.add(
-                    "XC-SUP-032",
-                    where,
-                    module=str(module),
-                    certificate=line.certificate or "-",
-                    expires=str(line.expires),
-                )
+            elif (run_out := lapsed(fitting, self.options.today)) is not None:
+                certificate, expires = run_out
+                self.add("XC-SUP-032", where, module=str(module), certificate=certificate, expires=expires)
 
     def _advisories(self) -> None:
         if self.options.advisories is None:
