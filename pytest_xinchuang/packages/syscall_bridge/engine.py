@@ -204,11 +204,16 @@ class SyscallEngine:
         built = self._built
 
         def launch() -> Process:
-            for path, data in built.files.items():
-                sandbox.put(path, data, executable=True)
+            self._place(sandbox)
             return sandbox.start(built.argv, env=built.env, cwd=built.directory, limits=LIMITS)
 
         return launch
+
+    def _place(self, sandbox: Sandbox) -> None:
+        """Put the harness into an emptied sandbox: a file that an earlier run left would be an answer to this one."""
+        sandbox.reset()
+        for path, data in self._built.files.items():
+            sandbox.put(path, data, executable=True)
 
     def _client(self, sandbox: Sandbox) -> BridgeClient:
         return BridgeClient(self._launch(sandbox), timeout_s=self._timeout(sandbox))
@@ -349,12 +354,13 @@ class SyscallEngine:
         sandbox, built = self.sandbox, self._built
         again = [r for r in self.asked.requests if not ({"pid", "address"} & r.keys() or r["op"] in _NOT_AGAIN)]
         lines = b"".join(json.dumps(r).encode() + b"\n" for r in again)
-        for path, data in built.files.items():
-            sandbox.put(path, data, executable=True)
         limits = replace(LIMITS, wall_s=TIMEOUT_S)
-        done = Trace.whole(
-            lambda: sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
-        )
+
+        def run() -> Outcome:
+            self._place(sandbox)
+            return sandbox.run(built.argv, stdin=lines, env=built.env, cwd=built.directory, limits=limits, trace=True)
+
+        done = Trace.whole(run)
         if done.ended is not Ended.EXITED or done.truncated or not is_whole(sandbox, done):
             raise SandboxFault(
                 _("the bridge could not be traced: {describe}", describe=done.describe()),

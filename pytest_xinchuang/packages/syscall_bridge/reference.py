@@ -36,10 +36,11 @@ def build_reference(builder: Builder, arch: Arch, architecture: Architecture, li
 
 
 def launch_in(sandbox: Sandbox, program: bytes, name: str = "reference-bridge") -> Launch:
-    """Starts a harness in a sandbox, in a directory of its own."""
+    """Starts a harness in an emptied sandbox, in a directory of its own."""
     place = f"{WORK_DIR}/{name}"
 
     def launch() -> Process:
+        sandbox.reset()
         sandbox.put(f"{place}/bridge", program, executable=True)
         return sandbox.start([f"{place}/bridge"], env={"HOME": place, "TMPDIR": place}, cwd=place, limits=LIMITS)
 

@@ -125,6 +125,18 @@ def test_a_bridge_that_crashes_is_not_the_emulators_fault(make: Make) -> None:
     assert "SIGABRT" in decided.reason
 
 
+def test_what_an_earlier_run_left_is_no_answer_of_this_one(make: Make) -> None:
+    engine = make()
+    engine.sandbox.put(f"{engine._built.directory}/d3/left", b"")
+    assert engine.decision("XC-SYS-023").verdict is Verdict.PASS
+
+
+def test_what_the_bridge_leaves_is_not_the_references_doing(make: Make) -> None:
+    engine = make(edit=("syscall(SYS_unlinkat, dir, path, flags)", "0 * flags"), file="bridge.c")
+    decided = engine.decision("XC-SYS-023")
+    assert (decided.verdict, decided.cause) == (Verdict.FAIL, Cause.SUBJECT), decided
+
+
 def test_an_answer_that_nobody_documents_is_no_pass(make: Make) -> None:
     engine = make(manifest="  os_profile: liteos-a\n")
     decided = engine.decision("XC-SYS-020")
