@@ -199,9 +199,11 @@ def main(words: list[str], tell: Callable[[str], object] = print) -> int:
         if len(peers) < 2:
             tell("two other libraries are needed")
             return 2
-        differ(score, peers, options.seed, min(missing, options.chunk or missing))
-    if options.kept:
-        score.keep(options.kept)
+        last = score.done + min(missing, options.chunk or missing)
+        while score.done < last:
+            differ(score, peers, options.seed, min(CHUNK, last - score.done))
+            if options.kept:
+                score.keep(options.kept)
     tell(score.text())
     return 1 if score.different else 0
 

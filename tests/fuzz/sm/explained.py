@@ -68,6 +68,8 @@ def _gmsm(request: Request, mine: Reply, other: Reply) -> str:
         return "it takes a digest of any length"
     if request["op"] in ("sm2_sign", "sm2_verify") and request.get("user_id") == "" and "error" not in mine:
         return "it takes the default id for an empty one"
+    if request["op"] == "sm2_sign" and not request["msg"] and other.get("error") == "sm2: hash cannot be empty":
+        return "it signs no empty message"
     if request["op"] == "sm2_exchange" and request["ephemeral"] == f"{N - 1:064x}" and not refused(mine):
         return "its ephemeral number is a private key, and so not n-1 (part 3, 6.1 A1 has up to n-1)"
     if request.get("encoding") == "spki" and _COMPRESSED.search(request["public"]) and not refused(mine):

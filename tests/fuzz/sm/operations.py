@@ -172,7 +172,8 @@ def _aead(mode: str) -> Draw:
             tag = tag[:tag_bytes]
             if draw.random() < 0.3:
                 ct, tag = _changed(draw, ct, tag)
-        return {"op": f"sm4_{mode}_decrypt", **out, "ct": ct.hex(), "tag": tag.hex()}
+        agreed = tag_bytes if draw.random() < 0.97 else draw.choice(tags)
+        return {"op": f"sm4_{mode}_decrypt", **out, "ct": ct.hex(), "tag": tag.hex(), "tag_bytes": agreed}
 
     return make
 
@@ -361,8 +362,8 @@ def _exchange(draw: Random) -> Request:
     peer, theirs = (_SM2.encode_point(point_of(private(draw))) for _ in range(2))
     if draw.random() < 0.1:
         peer, theirs = draw.choice(((_twisted(draw, peer), theirs), (peer, _twisted(draw, theirs))))
-    if draw.random() < 0.02:  # V at infinity: P = -[x]R
-        point = _SM2.decode_point(theirs if len(theirs) == 65 and theirs[0] == 4 else _SM2.encode_point(point_of(7)))
+    elif draw.random() < 0.02:  # V at infinity: P = -[x]R
+        point = _SM2.decode_point(theirs)
         assert point is not None
         theirs = _SM2.encode_point(point)
         peer = _SM2.encode_point(curve.negate(curve.multiply(_SM2.reduced(point[0]), point)))
