@@ -58,9 +58,14 @@ def _openssl(request: Request, mine: Reply, other: Reply) -> str:
 
 
 def _mixed_form(request: Request) -> str:
-    if any(str(request.get(name, ""))[:2] in ("06", "07") for name in ("public", "peer_public", "peer_ephemeral")):
+    keys = [str(request.get(name, "")) for name in ("public", "peer_public", "peer_ephemeral")]
+    if any(_MIXED.match(key) for key in keys) or request.get("encoding") == "spki" and _MIXED_INSIDE.search(keys[0]):
         return "it takes the mixed form of a point (GB/T 32918.1-2016 4.2.9), which nobody has to"
     return ""
+
+
+_MIXED, _MIXED_INSIDE = re.compile("0[67]"), re.compile("0342000[67]")
+"""A point in the mixed form by itself, and in the BIT STRING of a SubjectPublicKeyInfo."""
 
 
 def _gmsm(request: Request, mine: Reply, other: Reply) -> str:
