@@ -6,6 +6,7 @@ import gzip
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,9 @@ def _fill_diff(parser: XcParser) -> None:
     add_format(parser, "text", "json", "sarif", "junit", "markdown")
     parser.add_argument("--all", action="store_true", help=_("show compatible changes too"))
     parser.add_argument("--policy", metavar="FILE", help=_("xc-api.yaml: contested rules, package map, suppressions"))
+    parser.add_argument(
+        "--fast", action="store_true", help=_("by rules alone: try no clients with compilers and linkers")
+    )
     parser.add_argument(
         "--fail-on",
         choices=["breaking", "undecided", "fragile", "any"],
@@ -187,6 +191,7 @@ def _diff(context: Context) -> int:
 
 def _compared(context: Context, sources: Sources) -> Comparison:
     from pytest_xinchuang.packages.sdk_ast.compare import compare, compare_across
+    from pytest_xinchuang.packages.sdk_ast.judge.court import judged
     from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, load_policy
     from pytest_xinchuang.packages.sdk_ast.rules import Rules
 
@@ -200,7 +205,10 @@ def _compared(context: Context, sources: Sources) -> Comparison:
     if not options.new:
         raise XcError(_("there is nothing to compare with: NEW is missing"), mend=verbatim("xc api diff OLD NEW"))
     old = sources.read(options.old)
-    return compare(old, sources.read(options.new, known=old), rules, policy)
+    comparison = compare(old, sources.read(options.new, known=old), rules, policy)
+    if options.fast:
+        return replace(comparison, unjudged=verbatim("--fast"))
+    return judged(comparison, sources, rules, policy)
 
 
 def _formatted(comparison: Comparison, context: Context) -> str:

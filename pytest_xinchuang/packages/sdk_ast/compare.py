@@ -11,6 +11,7 @@ from pytest_xinchuang.core.errors import DataFileError, XcError
 from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
+from pytest_xinchuang.packages.sdk_ast.judge.client import Trial
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
 from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Header, PackageRecord, Snapshot
@@ -20,20 +21,33 @@ from pytest_xinchuang.tools.versions import toolchains
 
 @dataclass(frozen=True)
 class Judged:
-    """A change with its rule, weighed by the policy."""
+    """A change with its rule, weighed by the policy and by clients.
+
+    Attributes:
+        trial: the client that shows it; None: none does, or none was asked.
+        asked: clients that were tried for it, in all the ways that its rule names; 0: their silence says nothing.
+    """
 
     change: Change
     rule: Rule
     level: Level
     harmless: bool
+    trial: Trial | None = None
+    asked: int = 0
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether clients were tried, and none shows it."""
+        return self.asked > 0 and self.trial is None
 
     @property
     def breaking(self) -> bool:
-        return self.level == "major" and not self.change.undecided
+        return self.level == "major" and not self.change.undecided and not self.unconfirmed
 
     @property
     def fragile(self) -> bool:
-        return self.level != "major" and bool(self.rule.axes) and not self.harmless and not self.change.undecided
+        hurts = bool(self.rule.axes) and not self.harmless and not self.change.undecided
+        return hurts and not self.breaking
 
     @property
     def weight(self) -> str:
@@ -69,6 +83,8 @@ class Comparison:
         changes: in order of weight and symbol.
         accepted: what a suppression covers.
         suppressions: all of the policy's, used or not.
+        trials: the clients that were tried; empty: none was.
+        unjudged: why none was; empty where some were, or where nobody asked.
     """
 
     old: Snapshot
@@ -78,6 +94,8 @@ class Comparison:
     accepted: list[tuple[Judged, Suppression]] = field(default_factory=list)
     suppressions: list[Suppressed] = field(default_factory=list)
     across: bool = False
+    trials: tuple[Trial, ...] = ()
+    unjudged: Message = NOTHING
 
     def of(self, weight: str) -> list[Judged]:
         return [c for c in self.changes if c.weight == weight]
@@ -94,7 +112,9 @@ class Comparison:
     @property
     def level(self) -> Level | None:
         """What the next version has to be; None: nothing changed."""
-        levels = {c.level for c in self.changes if not c.change.undecided}
+        levels = {
+            "minor" if c.unconfirmed and c.level == "major" else c.level for c in self.changes if not c.change.undecided
+        }
         return next((level for level in LEVELS if level in levels), None)
 
     @property

@@ -14,6 +14,7 @@ from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
+from pytest_xinchuang.packages.sdk_ast.judge.court import judged
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
@@ -175,7 +176,10 @@ class SdkEngine:
 
     @cached_property
     def _against_baseline(self) -> Comparison:
-        return compare(self._old, self._new, Rules(), POLICY)
+        rules = Rules()
+        old, new = self._old, self._new
+        assert self._sources is not None
+        return judged(compare(old, new, rules, POLICY), self._sources, rules, POLICY)
 
     def _compared(self, comparison: Comparison, target: str) -> Found:
         found = Found()
@@ -186,6 +190,11 @@ class SdkEngine:
                 "old": {"label": comparison.old.label, "digest": comparison.old.digest, "grade": comparison.old.grade},
                 "new": {"label": comparison.new.label, "digest": comparison.new.digest, "grade": comparison.new.grade},
                 "target": target,
+                "clients": {
+                    "tried": len(comparison.trials),
+                    "broken": sum(trial.breaks for trial in comparison.trials),
+                    "unjudged": comparison.unjudged.as_data(),
+                },
                 "counts": {
                     w: sum(c.weight == w for c in mine) for w in ("breaking", "undecided", "fragile", "compatible")
                 },

@@ -106,6 +106,7 @@ def as_text(comparison: Comparison, language: str = "en", *, everything: bool = 
             at = f"  {one.change.at}" if one.change.at else ""
             weight = padded(WORDS[one.weight].render(language), 6)
             lines.append(f"{indent}{weight} {one.rule.id} {one.sentence().render(language)}{where}{at}")
+            lines += [f"{indent}       {line.render(language)}" for line in _shown(one)]
             if one.weight != "compatible" and (one.rule.id, cause) not in told:
                 told.add((one.rule.id, cause))
                 lines.append(f"{indent}       {_mended(mend(one.rule, language), language)}")
@@ -121,10 +122,36 @@ def as_text(comparison: Comparison, language: str = "en", *, everything: bool = 
         what = verbatim(f"{one.rule.id} {one.change.symbol}")
         lines.append("  " + _("{what}: {accepted}", what=what, accepted=_accepted(suppression)).render(language))
     lines += [f"  {line}" for line in _notes(comparison, language)]
+    if comparison.unjudged:
+        lines.append("  " + _("not judged by clients: {why}", why=comparison.unjudged).render(language))
     for snapshot in {id(s): s for s in (comparison.old, comparison.new)}.values():
         lines += [f"  {line.render(language)}" for line in _problems(snapshot)]
     lines.append(summary(comparison, language))
     return "\n".join(lines) + "\n"
+
+
+def _shown(one: Judged) -> list[Message]:
+    """What clients say about a change."""
+    if one.trial is not None:
+        values = {"relation": one.trial.client.relation, "said": verbatim(one.trial.said)}
+        return [_("shown by a client ({relation}): {said}", **values)]
+    if one.unconfirmed:
+        return [n_("{n} client was tried, and is not broken", "{n} clients were tried, and none is broken", one.asked)]
+    return []
+
+
+def _trial(one: Judged) -> dict[str, Any] | None:
+    if one.trial is None:
+        return None
+    trial = one.trial
+    return {
+        "relation": trial.client.relation,
+        "axes": list(trial.axes),
+        "said": trial.said,
+        "tool": trial.tool,
+        "target": trial.target,
+        "files": dict(trial.client.files),
+    }
 
 
 def _mended(text: str, language: str) -> str:
@@ -169,6 +196,12 @@ def as_json(comparison: Comparison) -> str:
         "summary": {weight: len(comparison.of(weight)) for weight in WEIGHTS},
         "level": comparison.level,
         "next_version": comparison.next_version,
+        "clients": {
+            "tried": len(comparison.trials),
+            "counted": sum(trial.counts for trial in comparison.trials),
+            "broken": sum(trial.breaks for trial in comparison.trials),
+            "unjudged": {lang: comparison.unjudged.render(lang) for lang in ("zh", "en")},
+        },
         "changes": [_change(one) for one in comparison.changes],
         "accepted": [
             {**_change(one), "reason": s.reason, "expires": s.expires.isoformat()} for one, s in comparison.accepted
@@ -206,6 +239,8 @@ def _change(one: Judged) -> dict[str, Any]:
         "undecided": change.undecided,
         "at": change.at,
         "fingerprint": change.fingerprint,
+        "clients": one.asked,
+        "client": _trial(one),
         "text": {lang: one.sentence().render(lang) for lang in ("zh", "en")},
         "mend": {lang: mend(one.rule, lang) for lang in ("zh", "en")},
     }

@@ -99,6 +99,8 @@ class Rule(FrozenData):
         policy: the policy that decides the level, where users differ.
         found: the sentence that is filled in with symbol, old and new.
         breaks: of the witness; None: the rule has none.
+        relations: the ways in which clients have to have used the symbol before their silence makes a breaking change a
+            fragile one; none: no client's silence does.
     """
 
     format: Literal["xc-api-rule/1"] = Field(alias="schema")
@@ -110,6 +112,7 @@ class Rule(FrozenData):
     found: Text
     mend: Text
     breaks: bool | None = None
+    relations: tuple[str, ...] = ()
     _folder: Path = PrivateAttr()
 
     @property

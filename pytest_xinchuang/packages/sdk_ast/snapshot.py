@@ -325,12 +325,16 @@ class Snapshot:
         known: where the packages are that ``path`` calls the same.
         ours: it was written a moment ago by this program, so that its symbols need no check.
 
+    Attributes:
+        place: the directory or file that it was read from and that clients can be built with; None: it is a baseline.
+
     Raises:
         DataFileError: it is no snapshot, was cut off, or is of another version.
     """
 
     def __init__(self, path: Path, label: str = "", known: Snapshot | None = None, *, ours: bool = False) -> None:
         self.path, self.label, self._ours = path, label or str(path), ours
+        self.place: Path | None = None
         self._data = _read(path)
         self.packages: dict[str, list[ApiPackage]] = {}
         header: Header | None = None

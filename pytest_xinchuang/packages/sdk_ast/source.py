@@ -150,11 +150,16 @@ class Sources:
             output = self._new("api.jsonl")
             extract_syntax(request, output)
             self.fallback = fault.what
-            return Snapshot(output, label, ours=True)
+            return self._placed(Snapshot(output, label, ours=True), root)
         missing = self._missing(found) if self.options.fetch_requirements and not self.options.offline else ()
         if missing and self._fetch(missing):
             found = snapshot_of(self.cache, request, self._new("api.jsonl"), label, known, self.runner)
-        return found
+        return self._placed(found, root)
+
+    @staticmethod
+    def _placed(snapshot: Snapshot, place: Path) -> Snapshot:
+        snapshot.place = place
+        return snapshot
 
     def _other(self, language: str, place: Path, label: str, version: str = "") -> Snapshot:
         output = self._new("api.jsonl")
@@ -175,7 +180,7 @@ class Sources:
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
                 mend=_("--kind go, c, java or python"),
             )
-        return Snapshot(output, label, ours=True)
+        return self._placed(Snapshot(output, label, ours=True), place)
 
     @staticmethod
     def _missing(snapshot: Snapshot) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def _openssl(request: Request, mine: Reply, other: Reply) -> str:
 
 def _mixed_form(request: Request) -> str:
     keys = [str(request.get(name, "")) for name in ("public", "peer_public", "peer_ephemeral")]
-    if any(_MIXED.match(key) for key in keys) or request.get("encoding") == "spki" and _MIXED_INSIDE.search(keys[0]):
+    if any(_MIXED.match(key) for key in keys) or (request.get("encoding") == "spki" and _MIXED_INSIDE.search(keys[0])):
         return "it takes the mixed form of a point (GB/T 32918.1-2016 4.2.9), which nobody has to"
     return ""
 
