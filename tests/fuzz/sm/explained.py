@@ -102,7 +102,7 @@ def _bouncycastle(request: Request, mine: Reply, other: Reply) -> str:
     operation = request["op"]
     if refused(other) or not refused(mine):
         return ""
-    if operation == "sm2_import_private" and request["private"] == f"{N - 1:064x}":
+    if operation.startswith("sm2_") and request.get("private") == f"{N - 1:064x}":
         return "it takes the private key n-1"
     if operation == "sm2_import_private" and len(request["private"]) != 64:
         return "it takes a private key of another length as a number"
