@@ -6,7 +6,9 @@ import argparse
 import importlib
 import sys
 
-BENCHES = ("overhead", "execs", "first", "idle", "inspect", "sm", "api", "system", "provision", "advise", "chain")
+BENCHES = (
+    "overhead", "execs", "first", "idle", "inspect", "sm", "api", "api-verdicts", "system", "provision", "advise", "chain",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -16,7 +18,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one object: bench, rows, ratios")
     parser.add_argument("-n", type=int, default=0, help="rounds (default: the benchmark's own)")
     options = parser.parse_args()
-    result = importlib.import_module(f"bench.{options.name}").measure(options.n)
+    result = importlib.import_module(f"bench.{options.name.replace('-', '_')}").measure(options.n)
     print(result.json() if options.json else result.table())
     return 0
 

@@ -68,7 +68,8 @@ def _run(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Run:
     return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024, child.returncode, text)
 
 
-def _apidiff(cache: Cache) -> Path:
+def apidiff(cache: Cache) -> Path:
+    """The program, built once into our cache."""
     place = cache.root / "bench" / "apidiff"
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +146,7 @@ def measure(rounds: int = 0) -> Result:
     """Run every pair."""
     result = Result("api")
     cache = Cache()
-    program = _apidiff(cache)
+    program = apidiff(cache)
     go_program(cache, GOAPI)  # built before the clock runs, as apidiff is
     for name, (module, old, new) in PAIRS.items():
         with tempfile.TemporaryDirectory() as scratch:
