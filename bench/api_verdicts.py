@@ -4,8 +4,8 @@ The peers are named by the environment, as each is to be had in another way: ``$
 dependencies, ``$XC_GRIFFE`` a Python that has griffe, ``$XC_BUF``, ``$XC_OASDIFF`` and ``$XC_ABIDIFF`` are programs. apidiff is
 built by Go. One that is not named is left out, and the table says so. ``$XC_BENCH_LANGUAGES`` names some of the languages.
 
-A tool is right where it calls a case breaking and a client breaks, or calls it no break and none does; it missed one, or gave a
-false alarm, otherwise. A tool that cannot read a case has missed nothing and is not right either: it is counted as without a word.
+A tool is right where it calls a case breaking and a client breaks, or calls it no break and none does; otherwise it missed one,
+or gave a false alarm. A tool that cannot read a case says nothing about it, which is not right either.
 """
 
 from __future__ import annotations
