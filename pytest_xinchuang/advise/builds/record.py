@@ -19,7 +19,7 @@ from pytest_xinchuang.advise.builds.guise import Guise, guise_of, guise_of_basel
 from pytest_xinchuang.advise.builds.kinds import Build, Done, Outcome, builds_of, run_build
 from pytest_xinchuang.advise.builds.settings import needed
 from pytest_xinchuang.advise.builds.site import Site, open_site
-from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop, page_sizes
+from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop, loaders, page_sizes
 from pytest_xinchuang.advise.c.host import HOST
 from pytest_xinchuang.advise.c.units import Language, Unit, Units
 from pytest_xinchuang.advise.tree import SourceTree
@@ -361,7 +361,7 @@ def _told(build: Build, ran: Ran, units: list[dict[str, Any]], made: list[str]) 
     calls += [
         {k: c[k] for k in ("t", "n", "k", "c", "r", "a") if k in c}
         for c in ran.calls
-        if c.get("t") == "cc" and (c.get("c") or c.get("r") or page_sizes(c))
+        if c.get("t") in ("cc", "ld") and (c.get("c") or c.get("r") or page_sizes(c) or loaders(c))
     ]
     return {
         "build": [build.kind, build.file, list(build.settings)],

@@ -269,7 +269,8 @@ def compiler(guise: dict[str, Any], name: str, words: list[str]) -> int:
             sys.stderr.write(f"{name}: error: {word}\n")
         return done("refused", 1, refused)
     if kept:
-        if call.links and not links(guise, [name for name, language in call.inputs if language is None], call.flags):
+        words = part("foreign")["linker_words"](call.flags) if call.links else []
+        if call.links and not links(guise, [n for n, language in call.inputs if language is None], call.flags, words):
             return done("foreign", 1)
         return done("kept", stand_in(guise, call, here, cxx), passed_over)
     return done("tried", compiled(guise, call, cxx))
@@ -357,10 +358,12 @@ def may_stand_in(guise: dict[str, Any], call: Call, here: str) -> bool:
     return True
 
 
-def links(guise: dict[str, Any], files: Sequence[str], flags: Sequence[str]) -> bool:
-    """Whether a linker takes the files: none of them is of another machine."""
+def links(guise: dict[str, Any], files: Sequence[str], flags: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether a linker takes the files and its own words: none of them is of another machine."""
     with open(guise["object"], "rb") as file:
-        said = part("foreign")["foreign"](file.read(), files, flags)
+        own = file.read()
+    foreign = part("foreign")
+    said = foreign["refused_words"](own, words) or foreign["foreign"](own, files, flags)
     for line in said:
         sys.stderr.write(f"ld: {line}\n")
     return not said
@@ -507,38 +510,27 @@ def assembler(guise: dict[str, Any], name: str, words: list[str]) -> int:
     return run([guise["zig"], "cc", "-target", guise["zig_target"], "-c", "-x", "assembler", *words])
 
 
-EMULATIONS_OF_X86 = frozenset({"elf_x86_64", "elf_i386", "elf32_x86_64", "elf_iamcu"})
-"""Of ld's emulations those that GNU ld for AArch64 or LoongArch has not (binutils, ld/configure.tgt)."""
-
-
 def linker(guise: dict[str, Any], name: str, words: list[str]) -> int:
     note(guise, t="ld", n=name, a=words, d=os.getcwd())
     if not words or any(w in ("-v", "--version", "-V", "--help") for w in words):
         return run([guise["zig"], "ld.lld", *(words or ["--version"])])
     call = Call(words, cxx=False)
-    emulations = named(words, "-m")
-    for emulation in emulations:
-        if emulation in EMULATIONS_OF_X86 and guise["uname"] != "x86_64":
-            sys.stderr.write(f"{name}: unrecognised emulation mode: {emulation}\n")
-            return 1
-    files = [path for path, language in call.inputs if language is None and path not in emulations]
-    if not links(guise, files, call.flags):
+    taken = part("foreign")["named"](
+        words, "-m", "-T", "-b", "--format", "--oformat", "-dynamic-linker", "--dynamic-linker"
+    )
+    files = [path for path, language in call.inputs if language is None and path not in taken]
+    if not links(guise, files, call.flags, words):
         return 1
     with open(guise["object"], "rb") as file:
         write(call.out or "a.out", file.read())
     return 0
 
 
-def named(words: Sequence[str], *options: str) -> list[str]:
-    """What follows options, in the same word or as the next."""
-    pairs = zip(words, [*words[1:], ""], strict=False)
-    return [word[len(o) :] or following for word, following in pairs for o in options if word.startswith(o)]
-
-
 def copier(guise: dict[str, Any], name: str, words: list[str]) -> int:
     """objcopy: the copy is the same, where the machine's own objcopy writes such a file."""
-    for form in named(words, "-O", "--output-target="):
-        if form.startswith(("elf64-x86-64", "elf32-i386", "elf32-x86-64", "pei-x86-64")) and guise["uname"] != "x86_64":
+    foreign = part("foreign")
+    for form in foreign["named"](words, "-O", "--output-target"):
+        if form in foreign["FORMS_OF_X86"] and guise["uname"] != "x86_64":
             sys.stderr.write(f"{name}: {form} is no form of {guise['uname']}'s linker\n")
             return 1
     files = [w for w in words if not w.startswith("-") and os.path.isfile(w)]

@@ -1,4 +1,4 @@
-"""Which files that are linked are of another machine: a linker refuses them, and an empty object in its place does not.
+"""What a linker refuses because it is of another machine, and an empty object in its place does not: files, and words.
 
 A part of ``stand_in.py``, which loads it where something is linked. It uses the standard library alone and imports nothing of
 this package.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,63 @@ def libraries(flags: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
         if name:
             files = [name[1:]] if name.startswith(":") else [f"lib{name}.so", f"lib{name}.a"]
             yield f"-l{name}", [path for place in places for file in files if os.path.isfile(path := f"{place}/{file}")]
+
+
+X86_64 = 62
+"""EM_X86_64 (System V gABI, e_machine)."""
+
+EMULATIONS_OF_X86 = frozenset({"elf_x86_64", "elf_i386", "elf32_x86_64", "elf_iamcu"})
+"""Of ld's emulations those that GNU ld for AArch64 or LoongArch has not (binutils, ld/configure.tgt)."""
+
+FORMS_OF_X86 = ("elf64-x86-64", "elf32-x86-64", "elf32-i386", "pei-x86-64")
+"""Names that BFD has for x86's files (binutils, bfd/config.bfd)."""
+
+_SCRIPT = re.compile(r"OUTPUT_ARCH\s*\(\s*\"?(i386[:\w-]*)|OUTPUT_FORMAT\s*\(\s*\"?([\w-]+)")
+"""The commands of a linker script that name a machine (GNU ld manual, 3.4.3 and 3.4.5)."""
+
+
+def linker_words(flags: Sequence[str]) -> list[str]:
+    """What a compiler's call hands to the linker (GCC manual, 3.15: -Wl, and -Xlinker), and its script."""
+    found: list[str] = []
+    words = iter(flags)
+    for word in words:
+        if word.startswith("-Wl,"):
+            found += word[4:].split(",")
+        elif word == "-Xlinker":
+            found.append(next(words, ""))
+        elif word == "-T":
+            found += [word, next(words, "")]
+    return found
+
+
+def named(words: Sequence[str], *options: str) -> list[str]:
+    """What follows options of a linker: behind ``=``, in the same word, or as the next one."""
+    pairs = itertools.pairwise([*words, ""])
+    return [
+        word[len(o) :].removeprefix("=") or following
+        for word, following in pairs
+        for o in options
+        if word.startswith(o)
+    ]
+
+
+def refused_words(own: bytes, words: Sequence[str]) -> list[str]:
+    """What a linker says of words that name x86's emulation or form of file, or a script that does."""
+    if machine(own[:HEAD]) == X86_64:
+        return []
+    said = [f"unrecognised emulation mode: {name}" for name in named(words, "-m") if name in EMULATIONS_OF_X86]
+    forms = named(words, "--oformat", "-oformat", "--format", "-b")
+    for path in named(words, "-T", "--script"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except OSError:
+            continue
+        for arch, form in _SCRIPT.findall(text):
+            forms.append(form)
+            if arch:
+                said.append(f"{path}: cannot represent machine `{arch}'")
+    return said + [f"cannot find the target `{form}'" for form in forms if form in FORMS_OF_X86]
 
 
 def foreign(own: bytes, inputs: Sequence[str], flags: Sequence[str]) -> list[str]:

@@ -82,6 +82,20 @@ def page_sizes(call: Mapping[str, Any]) -> Mapping[str, int]:
     return {str(word): int(found[1], 0) for word in call.get("a", ()) if (found := _PAGES.search(str(word)))}
 
 
+_LOADER = re.compile(r"(?:^|[,=])([^,=\s]*/ld-(?:linux|musl)[^/,\s]*\.so\.[12])$")
+LOADERS_OF_X86 = frozenset(
+    {"ld-linux-x86-64.so.2", "ld-linux.so.2", "ld-linux-x32.so.2", "ld-musl-x86_64.so.1", "ld-musl-i386.so.1"}
+)
+"""The program interpreters of x86 (System V psABI, AMD64, 5.2.1; glibc, sysdeps/x86_64/shlib-versions; musl, configure)."""
+
+
+def loaders(call: Mapping[str, Any]) -> Mapping[str, str]:
+    """The words of a link that name the loader of the program, and its path (GNU ld manual, --dynamic-linker)."""
+    words = [str(word) for word in call.get("a", ())]
+    named = [w for w, before in zip(words, ["", *words], strict=False) if "dynamic-linker" in f"{before} {w}"]
+    return {word: found[1] for word in named if (found := _LOADER.search(word))}
+
+
 LONGEST = 240
 """Characters of a tool's sentence that are told."""
 

@@ -11,7 +11,7 @@ from pytest_xinchuang.advise.builds.gcc_options import CLANG, refused_by_gcc
 from pytest_xinchuang.advise.builds.judge import Judged, Words, compare
 from pytest_xinchuang.advise.builds.kinds import Build, Outcome, builds_of
 from pytest_xinchuang.advise.builds.record import all_outcomes
-from pytest_xinchuang.advise.builds.stops import Kind, Ran, Stop, page_sizes
+from pytest_xinchuang.advise.builds.stops import LOADERS_OF_X86, Kind, Ran, Stop, loaders, page_sizes
 from pytest_xinchuang.advise.c.hazards import PAGE_SIZE
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.advise.triple import Triple, triple_of
@@ -98,6 +98,7 @@ def _of_platform(
         if isinstance(other, tuple):
             findings += _passed_over(tree, platform, build, other[index].ran, runner)
             findings += _short_pages(tree, platform, build, other[index].ran)
+            findings += _other_loaders(tree, platform, build, other[index].ran)
         sure = not judged.why and all(certainty is Certainty.CERTAIN for _stop, certainty in judged.stops)
         part = Part(
             build.name,
@@ -177,6 +178,17 @@ def _short_pages(tree: SourceTree, platform: Platform, build: Build, ran: Ran) -
         place = _place_of(tree, Stop(Kind.COMMAND, build.file, 0, word), build, word)
         params = {"name": "ld", "what": word, "pages": str(size)}
         yield Finding(PAGE_SIZE, Certainty.GUARDED, place, platform.id, params, {"build": build.file})
+
+
+def _other_loaders(tree: SourceTree, platform: Platform, build: Build, ran: Ran) -> Iterator[Finding]:
+    """What is linked for a loader of x86: the linker takes it, and the platform has no such loader, so that nothing starts."""
+    machine = platform.architecture.uname
+    named = {word: path for call in ran.calls if not call.get("c") for word, path in loaders(call).items()}
+    for word, path in sorted(named.items()):
+        if path.rpartition("/")[2] in LOADERS_OF_X86 and platform.architecture.elf_machine != "EM_X86_64":
+            place = _place_of(tree, Stop(Kind.COMMAND, build.file, 0, word), build, word)
+            params = {"loader": path, "machine": machine}
+            yield Finding("XC-ADV-053", Certainty.CERTAIN, place, platform.id, params, {"build": build.file})
 
 
 def _own(tree: SourceTree, stop: Stop, build: Build) -> str:

@@ -136,11 +136,51 @@ def test_its_twins(platforms: Platforms, tmp_path: Path, kept: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "recipe", ["ld -r -m elf_x86_64 -o p main.o", "objcopy -I binary -O elf64-x86-64 -B i386 main.c p"]
+    "recipe",
+    [
+        "ld -r -m elf_x86_64 -o p main.o",
+        "objcopy -I binary -O elf64-x86-64 -B i386 main.c p",
+        "$(CC) -o p main.o -Wl,-m,elf_x86_64",
+        "$(CC) -o p main.o -Xlinker --oformat=elf64-x86-64",
+        "$(CC) -o p main.o -nostdlib -T p.ld",
+        "$(CC) -o p main.o -Wl,--dynamic-linker=/lib64/ld-linux-x86-64.so.2",
+        "$(CC) -o p main.o -Wl,-dynamic-linker,/lib/ld-musl-x86_64.so.1",
+        "ld -o p -dynamic-linker /lib64/ld-linux-x86-64.so.2 main.o",
+    ],
 )
 def test_tools_that_are_told_to_write_for_x86(recipe: str, platforms: Platforms, tmp_path: Path, kept: Path) -> None:
-    files = {"Makefile": f"all: p\nmain.o: main.c\np: main.o\n\t{recipe}\n", **MAIN}
+    script = "OUTPUT_ARCH(i386:x86-64)\nSECTIONS { .text : { *(.text) } }\n"
+    files = {"Makefile": f"all: p\nmain.o: main.c\np: main.o\n\t{recipe}\n", **MAIN, "p.ld": script}
     assert standings(platforms, tmp_path, files, kept) == [STOPS, STOPS, PASSES]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "$(CC) -o p main.o -nostdlib -T p.ld -Wl,-Map=elf_x86_64 -Wl,-bind_at_load",
+        "$(CC) -o p main.o -Wl,--dynamic-linker=/opt/product/lib/ld.so.1",
+        "$(CC) -o p main.o -Wl,-rpath,/opt/ld-linux-x86-64.so.2 -L/usr/lib/x86_64-linux-gnu",
+        "$(CC) -o p main.o $(if $(filter x86_64,$(shell uname -m)),-Wl$(,)--dynamic-linker=/lib64/ld-linux-x86-64.so.2)",
+    ],
+)
+def test_tools_that_are_told_nothing_of_x86(recipe: str, platforms: Platforms, tmp_path: Path, kept: Path) -> None:
+    script = "OUTPUT_FORMAT(elf64-littleaarch64)\nSECTIONS { .text : { *(.text) } }\n"
+    files = {"Makefile": f", := ,\nall: p\nmain.o: main.c\np: main.o\n\t{recipe}\n", **MAIN, "p.ld": script}
+    assert standings(platforms, tmp_path, files, kept) == [PASSES] * 3
+
+
+def test_what_a_linker_says_of_words(tmp_path: Path) -> None:
+    (tmp_path / "p.ld").write_text('OUTPUT_FORMAT("elf64-x86-64", "elf64-x86-64")')
+    arm, x86 = library("aarch64"), library("x86_64")
+    words = foreign.linker_words(
+        ["-Wl,-m,elf_x86_64,-b", "-Wl,binary", "-Xlinker", "-T", "-Xlinker", f"{tmp_path}/p.ld"]
+    )
+    assert len(foreign.refused_words(arm, words)) == 2
+    assert foreign.refused_words(x86, words) == []
+    assert (
+        foreign.refused_words(arm, ["-T", f"{tmp_path}/absent.ld", "-m", "aarch64linux", "-m", "-b", "binary", "-T"])
+        == []
+    )
 
 
 def test_what_a_linker_says_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
