@@ -231,11 +231,12 @@ def _arguments_read_on(base: Module, other: Function) -> Iterator[Hazard]:
 
 @dataclass(frozen=True)
 class Access:
-    """What a function does with memory that others see: a flag that is volatile, and the plain data around it.
+    """What a function does with memory that others see: a flag, volatile or atomic, and the plain data around it.
 
     Attributes:
         flag: a global variable, or a structure with the number of its field; ``data`` likewise.
         writes: it writes the data, then the flag; else it waits for the flag, and reads the data.
+        ordered: the access to the flag orders the others: a release or an acquire, or more.
     """
 
     flag: str
@@ -243,6 +244,7 @@ class Access:
     writes: bool
     place: str
     name: str
+    ordered: bool = False
 
 
 def accesses(pair: Pair) -> Iterator[Access]:
@@ -251,16 +253,16 @@ def accesses(pair: Pair) -> Iterator[Access]:
         return
     module = pair.here.module
     for function in module.functions.values():
-        if " volatile " in function.body:
+        if " volatile " in function.body or " atomic " in function.body:
             yield from _writes(module, function)
             yield from _waits(module, function)
 
 
 def publications(found: Sequence[Access]) -> Iterator[Hazard]:
-    """Data that is written plainly, then a volatile flag; and elsewhere the flag is waited for, then the data read."""
-    for writer in found:
-        readers = (r for r in found if not r.writes and r.flag == writer.flag and r.data & writer.data)
-        reader = next(readers, None) if writer.writes else None
+    """Data that is written plainly, then a flag; elsewhere the flag is waited for, then the data read: one side orders nothing."""
+    for writer in (access for access in found if access.writes):
+        others = (r for r in found if not r.writes and r.flag == writer.flag and r.data & writer.data)
+        reader = next((r for r in others if not (writer.ordered and r.ordered)), None)
         if reader is not None:
             what = ", ".join(sorted(writer.data & reader.data)[:3])
             evidence = {"flag": writer.flag, "read_at": reader.place, "read_in": reader.name}
@@ -270,8 +272,8 @@ def publications(found: Sequence[Access]) -> Iterator[Hazard]:
 
 def _orders(module: Module, i: Instruction) -> bool:
     """Whether an instruction may order memory: barriers, atomics, assembler, and what other units do."""
-    if i.code in ("fence", "cmpxchg", "atomicrmw") or i.text.startswith("atomic "):
-        return True
+    if i.atomic:
+        return not i.relaxed
     if i.code != "call" or i.callee.startswith("llvm."):
         return False
     if i.assembler is not None:
@@ -288,15 +290,15 @@ def _writes(module: Module, function: Function) -> Iterator[Access]:
     for block in function.blocks.values():
         data: set[str] = set()
         for i in block:
-            if i.code == "store":
-                key = _key(i, shown)
-                if i.volatile and key and data - {key}:
-                    file, line = module.spot(i)
-                    if in_tree(file):
-                        yield Access(key, frozenset(data - {key}), True, place_of(file, line), module.title(function))
-                elif key and not i.volatile:
-                    data.add(key)
-            elif _orders(module, i):
+            key = _key(i, shown) if i.code == "store" else ""
+            if key and not i.relaxed and not i.atomic:
+                data.add(key)
+            elif key and data - {key}:
+                file, line = module.spot(i)
+                if in_tree(file):
+                    place, name = place_of(file, line), module.title(function)
+                    yield Access(key, frozenset(data - {key}), True, place, name, not i.relaxed)
+            if _orders(module, i):
                 data.clear()
 
 
@@ -304,12 +306,13 @@ def _waits(module: Module, function: Function) -> Iterator[Access]:
     shown = _shown(function)
     for label, block in function.blocks.items():
         for number, i in enumerate(block):
-            if i.code != "load" or not i.volatile or not (key := _key(i, shown)):
+            if i.code != "load" or not (i.relaxed or i.atomic) or not (key := _key(i, shown)):
                 continue
             data = _read_behind(module, function, shown, label, number) - {key}
             if data and Use.CONDITION in follow(function, [i.result]).uses:
                 file, line = module.spot(i)
-                yield Access(key, frozenset(data), False, place_of(file, line), module.title(function))
+                place, name = place_of(file, line), module.title(function)
+                yield Access(key, frozenset(data), False, place, name, not i.relaxed)
 
 
 def _read_behind(module: Module, function: Function, shown: Mapping[str, str], label: str, number: int) -> set[str]:
@@ -322,7 +325,7 @@ def _read_behind(module: Module, function: Function, shown: Mapping[str, str], l
         for i in function.blocks.get(now, ())[first:]:
             if _orders(module, i):
                 break
-            if i.code == "load" and not i.volatile and (key := _key(i, shown)):
+            if i.code == "load" and not i.relaxed and (key := _key(i, shown)):
                 found.add(key)
         else:
             after = function.follows.get(now, frozenset()) - seen

@@ -112,10 +112,19 @@ class Instruction:
         return self.text.startswith(("volatile ", "atomic volatile "))
 
     @property
+    def relaxed(self) -> bool:
+        """Whether it reads or writes what others see, and orders nothing: volatile, or atomic and no more than that."""
+        if self.code not in ("load", "store") or not self.text.startswith(("volatile ", "atomic ")):
+            return False
+        return not self.text.startswith("atomic ") or _RELAXED.search(self.text) is not None
+
+    @property
     def atomic(self) -> bool:
         return self.text.startswith("atomic ") or self.code in ("cmpxchg", "atomicrmw", "fence")
 
 
+_RELAXED = re.compile(r" (?:monotonic|unordered)(?:,|$)")
+"""The orderings that order no other access (LLVM language reference, atomic memory ordering constraints)."""
 _INSTRUCTION = re.compile(r"(?:(%[\w.$-]+|%\"[^\"]*\") = )?(?:(?:tail|musttail|notail) )?(\w+)\s*(.*)", re.S)
 _AT = re.compile(r", !dbg (!\d+)")
 _METADATA = re.compile(r"(?:, ![\w.]+ ![\w()\[\]{}!]+)+$")

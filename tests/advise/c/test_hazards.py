@@ -132,6 +132,43 @@ def test_data_behind_a_volatile_flag_is_open(tmp_path: Path) -> None:
     assert said.findings[0].evidence["read_at"] == "get.c:3"
 
 
+_RELAXED = """\
+struct ring { int item; int ready; };
+void put(struct ring *r, int v) {
+  r->item = v;
+  __atomic_store_n(&r->ready, 1, %s);
+}
+int get(struct ring *r) {
+  while (!__atomic_load_n(&r->ready, %s)) { }
+  return r->item;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("store", "load", "open_"),
+    [
+        ("__ATOMIC_RELAXED", "__ATOMIC_RELAXED", True),
+        ("__ATOMIC_RELAXED", "__ATOMIC_ACQUIRE", True),
+        ("__ATOMIC_RELEASE", "__ATOMIC_RELAXED", True),
+        ("__ATOMIC_RELEASE", "__ATOMIC_ACQUIRE", False),
+        ("__ATOMIC_SEQ_CST", "__ATOMIC_SEQ_CST", False),
+    ],
+)
+def test_an_atomic_flag_that_orders_nothing(tmp_path: Path, store: str, load: str, open_: bool) -> None:
+    said = surveyed(tmp_path, {"ring.c": _RELAXED % (store, load)})
+    assert told(said) == (both("XC-ADV-033", "guarded?", "ring.c:4") if open_ else set())
+
+
+def test_a_relaxed_counter_publishes_nothing(tmp_path: Path) -> None:
+    source = (
+        "struct s { int item; int count; };\nvoid put(struct s *s, int v) {\n  s->item = v;\n"
+        "  __atomic_store_n(&s->count, 1, __ATOMIC_RELAXED);\n}\n"
+        "int count(struct s *s) { return __atomic_load_n(&s->count, __ATOMIC_RELAXED); }\n"
+    )
+    assert told(surveyed(tmp_path, {"s.c": source})) == set()
+
+
 _GLOBAL = """\
 int printf(const char *, ...); void lock(void);
 static struct { int n; char text[8]; volatile int ready; } box;
