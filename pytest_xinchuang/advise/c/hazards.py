@@ -259,7 +259,7 @@ def accesses(pair: Pair) -> Iterator[Access]:
 
 
 def publications(found: Sequence[Access]) -> Iterator[Hazard]:
-    """Data that is written plainly, then a flag; elsewhere the flag is waited for, then the data read: one side orders nothing."""
+    """Data that is written plainly, then a flag; elsewhere the flag is waited for, then the data: one orders nothing."""
     for writer in (access for access in found if access.writes):
         others = (r for r in found if not r.writes and r.flag == writer.flag and r.data & writer.data)
         reader = next((r for r in others if not (writer.ordered and r.ordered)), None)
