@@ -7,7 +7,8 @@ import importlib
 import sys
 
 BENCHES = (
-    "overhead", "execs", "first", "idle", "inspect", "sm", "api", "api-verdicts", "system", "provision", "advise", "chain",
+    "overhead", "execs", "first", "idle", "inspect", "sm", "api", "api-verdicts", "api-pairs", "system", "provision", "advise",
+    "chain",
 )  # fmt: skip
 
 

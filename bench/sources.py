@@ -139,6 +139,15 @@ def _index(suite: str, name: str) -> Path:
     )
 
 
+def packages_of(suite: str, arch: str) -> dict[str, dict[str, str]]:
+    """The binary packages of a suite by name, as its index describes them.
+
+    Raises:
+        HostFault: the index cannot be had.
+    """
+    return {p["Package"]: p for p in _paragraphs(_index(suite, f"binary-{arch}"))}
+
+
 def _is_there(path: str) -> bool:
     """Whether the archive has a file today."""
     url = f"{Mirrors.of_the_environment().mirrors[0].rstrip('/')}/{urllib.parse.quote(path)}"
