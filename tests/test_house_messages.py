@@ -26,9 +26,9 @@ LOG = "a line of a log"
 AS_A_TOOL = "the words of a build tool, in whose place it stands"
 
 ALLOWED: dict[str, str] = {
-    "advise/builds/stand_in.py:linker": AS_A_TOOL,
     "advise/builds/stand_in.py:copier": AS_A_TOOL,
     "advise/builds/stand_in_foreign.py:foreign": AS_A_TOOL,
+    "advise/builds/stand_in_foreign.py:refused_words": AS_A_TOOL,
     "advise/c/machine.py": "names of instructions",
     "_python.py": "in both languages; a Python that is too old can read no catalogue",
     "sandbox/wall/calls.py": "names of system calls",

@@ -18,6 +18,16 @@ def test_the_users_go_is_new_enough(xc_check):
     xc_check.decide()
 
 
+@pytest.mark.xc_requirement("XC-SDK-004")
+def test_what_it_delivers_is_for_the_platform(xc_check):
+    xc_check.decide()
+
+
+@pytest.mark.xc_requirement("XC-SDK-005")
+def test_the_users_run_time_is_new_enough(xc_check):
+    xc_check.decide()
+
+
 @pytest.mark.xc_requirement("XC-SDK-010")
 def test_the_contract_is_kept(xc_check):
     xc_check.decide()

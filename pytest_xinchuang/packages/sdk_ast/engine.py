@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 from pytest_xinchuang.core.deciding import decide
 from pytest_xinchuang.core.found import Found
@@ -14,6 +15,7 @@ from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
+from pytest_xinchuang.packages.sdk_ast.delivered import java_is_new_enough, native_files, python_is_new_enough
 from pytest_xinchuang.packages.sdk_ast.judge.court import judged
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
@@ -27,6 +29,7 @@ from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
 from pytest_xinchuang.tools.process import Runner
 
 BUILDS, VETS, GO = "XC-SDK-001", "XC-SDK-002", "XC-SDK-003"
+NATIVE, RUN_TIME = "XC-SDK-004", "XC-SDK-005"
 CONTRACT, EVERYWHERE, VERSION = "XC-SDK-010", "XC-SDK-011", "XC-SDK-012"
 
 REFERENCE = "amd64"
@@ -78,6 +81,8 @@ class SdkEngine:
             BUILDS: lambda: self._go(("build", "./...")),
             VETS: lambda: self._go(("vet", "./...")),
             GO: self._go_version,
+            NATIVE: self._native_files,
+            RUN_TIME: self._run_time,
             CONTRACT: self._contract,
             EVERYWHERE: self._everywhere,
             VERSION: self._version,
@@ -153,6 +158,28 @@ class SdkEngine:
             found.wrong.append(
                 _("the go directive is {declared}, and the users have Go {go}", declared=declared, go=self.sdk.go)
             )
+        return found
+
+    # -- what it delivers
+
+    @property
+    def _place(self) -> Path:
+        return self.subject.path(self.sdk.path)
+
+    def _native_files(self) -> Found:
+        if self.sdk.language == "go":
+            found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
+            found.lacking = _("a module is delivered as source")
+            return found
+        return native_files(self._place, self.sdk.language, self.platform, self.runner)
+
+    def _run_time(self) -> Found:
+        if self.sdk.language == "java":
+            return java_is_new_enough(self._place, self.sdk.java)
+        if self.sdk.language == "python":
+            return python_is_new_enough(self._place, self.sdk.python)
+        found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
+        found.lacking = _("{language} asks its users for no run time", language=self._language)
         return found
 
     # -- it keeps its contract

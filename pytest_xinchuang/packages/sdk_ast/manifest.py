@@ -19,7 +19,7 @@ class Sdk(FrozenData):
     Attributes:
         path: its directory, beside the manifest; a jar or wheel will do.
         baseline: what its users have: a snapshot or directory beside the manifest, or MODULE@VERSION of the module proxy.
-        go: the Go that its users have.
+        go, java, python: the Go, Java or Python that its users have.
         tags: build tags.
     """
 
@@ -27,6 +27,8 @@ class Sdk(FrozenData):
     path: str = "."
     baseline: str = ""
     go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")
+    java: str = Field(default="", pattern=r"^([1-9][0-9]?)?$")
+    python: str = Field(default="", pattern=r"^(3\.[0-9]+(\.[0-9]+)?)?$")
     tags: tuple[str, ...] = ()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pytest_xinchuang.packages.supply_chain.mirror import SIGNATURE, write_manif
 from pytest_xinchuang.packages.supply_chain.sbom import cyclonedx
 from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key
 from pytest_xinchuang.provision.cache import Cache
+from tests.advise.asking import library
 from tests.packages.supply_chain.notary import lines_of
 from tests.packages.supply_chain.published import LIB, go, publish, world
 
@@ -199,7 +201,33 @@ def _another_go_mod(subject: Path) -> None:
     write_manifest(mirror, private_key(KEY))
 
 
+def _in(subject: Path, language: str, files: dict[str, bytes], **values: object) -> None:
+    """An SDK of files as they are delivered, with no baseline, in the place of the one in Go."""
+    for name, data in files.items():
+        place = subject / "delivered" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    manifest(subject, "sdk", language=language, path="delivered", baseline="", go="", **values)
+
+
+def _class(java: int) -> bytes:
+    """The head of a class file of a version (JVMS 4.1)."""
+    return b"\xca\xfe\xba\xbe" + struct.pack(">HH", 0, 44 + java) + bytes(8)
+
+
 MUTANTS: dict[str, Callable[[Path], object]] = {
+    "native_files_for_x86_alone": lambda s: _in(
+        s, "python", {"pkg/__init__.py": b"", "pkg/_fast.so": library("x86_64")}, python="3.11"
+    ),
+    "class_files_above_the_users": lambda s: _in(
+        s, "java", {"a/A.class": _class(8), "a/B.class": _class(17)}, java="8"
+    ),
+    "python_above_the_users": lambda s: _in(
+        s,
+        "python",
+        {"pkg/__init__.py": b"", "pyproject.toml": b'[project]\nrequires-python = ">=3.11"\n'},
+        python="3.9",
+    ),
     "does_not_build_on_the_architecture": lambda s: (s / "sdk/page_arm64.go").write_text(
         'package product\n\nconst page int = "64K"\n'
     ),
