@@ -23,6 +23,7 @@ import yaml
 
 from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.tools.defaults import Default, default
 
 ROOT = ""
 """The project itself, as one that brings packages in."""
@@ -478,7 +479,7 @@ def _pipfile(lock: Lock, text: str, _tree: SourceTree) -> None:
     data = json.loads(text)
     lines = {m[1]: n for n, line in enumerate(text.splitlines(), 1) if (m := re.match(r'\s*"([^"]+)": \{', line))}
     sources = [str(s.get("url", "")) for s in (data.get("_meta") or {}).get("sources") or ()]
-    lock.sure_index = all("pypi.org" in url for url in sources)
+    lock.sure_index = all(_is_default(url) for url in sources)
     lock.python = ""
     for section, aside in (("default", False), ("develop", True)):
         for name, entry in (data.get(section) or {}).items():
@@ -486,6 +487,12 @@ def _pipfile(lock: Lock, text: str, _tree: SourceTree) -> None:
             plain = not any(key in entry for key in ("git", "path", "file"))
             lock.packages.append(Pinned(normalized(name), version, f"{lock.name}:{lines.get(name) or 1}", None, plain))
             lock.edges.append(Edge(ROOT, normalized(name), version, str(entry.get("markers", "")), aside))
+
+
+def _is_default(url: str) -> bool:
+    """Whether an address is of the index that pip asks by default, for all that is known."""
+    usual = default("pypi")
+    return isinstance(usual, Default) and usual.is_it(url) is True
 
 
 def _requirements(lock: Lock, text: str, _tree: SourceTree, *, tree: SourceTree, name: str, seen: set[str]) -> None:

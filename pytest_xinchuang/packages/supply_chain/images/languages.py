@@ -20,6 +20,7 @@ from typing import Any
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import ElfReader
 from pytest_xinchuang.messages import Message, _, told
+from pytest_xinchuang.packages.supply_chain.ecosystems.cargo.locks import OSV
 from pytest_xinchuang.packages.supply_chain.images.part import Inside, Part
 
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA|[^/]+\.egg-info(?:/PKG-INFO)?")
@@ -170,7 +171,7 @@ def _program(path: str, data: bytes, inside: Inside) -> None:
                 inside.parts.append(Part("Go", "golang", plain, version, path, namespace=namespace))
     if crates is not None:
         for crate in _crates(data[crates.offset : crates.offset + crates.size]):
-            inside.parts.append(Part("crates.io", "cargo", crate["name"], crate["version"], path))
+            inside.parts.append(Part(OSV, "cargo", crate["name"], crate["version"], path))
     if go is None and crates is None:
         digest = hashlib.sha256(data).hexdigest()
         inside.parts.append(Part("", "generic", path.rpartition("/")[2], "", path, sha256=digest))
@@ -190,7 +191,7 @@ def _crates(data: bytes) -> list[dict[str, str]]:
         for c in crates
         if isinstance(c, dict)
         and all(isinstance(c.get(k), str) for k in ("name", "version"))
-        and c.get("source") == "crates.io"
+        and c.get("source") == OSV
     ]
 
 

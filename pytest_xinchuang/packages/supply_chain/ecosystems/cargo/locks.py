@@ -11,23 +11,22 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.ranges import satisfies
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Locked, LockedFile, Origin, Reading, digest
+from pytest_xinchuang.packages.supply_chain.registries import Registries
 from pytest_xinchuang.packages.supply_chain.textfiles import table, tables, text_of, toml_of, words
 
 CARGO = "cargo"
-HOSTS = ("github.com", "index.crates.io", "static.crates.io", "crates.io")
-INDEXES = (
-    "registry+https://github.com/rust-lang/crates.io-index",
-    "sparse+https://index.crates.io/",
-    "registry+sparse+https://index.crates.io/",
-)
-"""How crates.io is named in locks."""
+CRATES = "crates-io"
+"""The name that Cargo has for its registry in settings (Cargo book, source replacement)."""
+OSV = CRATES.replace("-", ".")
+"""The same with a dot is what OSV and cargo-auditable call it (OSV schema, affected[].package field)."""
+
 
 _KINDS = ("dependencies", "dev-dependencies", "build-dependencies")
 
 
-def read_cargo(directory: Path) -> Reading:
+def read_cargo(directory: Path, registries: Registries) -> Reading:
     """The packages of Cargo.lock, checked against Cargo.toml of the package and of its workspace."""
-    reading = Reading(CARGO)
+    reading = Reading(CARGO, registries.trusting(CARGO))
     manifests = _manifests(reading, directory)
     lines = text_of(reading, directory, "Cargo.lock")
     if lines is None:
@@ -126,8 +125,14 @@ def _entry(reading: Reading, where: str, one: dict[str, Any], older: dict[str, s
     made = digest("sha256", text)
     if text and made is None:
         reading.add("XC-SUP-101", where, detail=_("{text} is no hash", text=verbatim(repr(text))))
-    at = "" if source in INDEXES else re.sub(r"^(registry|sparse)\+", "", source)
-    return Locked(CARGO, name, version, where, (LockedFile((made,) if made else ()),), Origin.REGISTRY, at)
+    return Locked(
+        CARGO, name, version, where, (LockedFile((made,) if made else ()),), Origin.REGISTRY, _address(source)
+    )
+
+
+def _address(source: str) -> str:
+    """The address of a source of Cargo: ``registry+https://...``, ``sparse+https://...``."""
+    return re.sub(r"^((registry|sparse)\+)+", "", source)
 
 
 def _covers(reading: Reading, lines: Lines, manifests: list[tuple[Lines, dict[str, Any]]]) -> None:
@@ -161,7 +166,7 @@ def _settings(reading: Reading, directory: Path) -> None:
         for key, said in table((data or {}).get("source")).items():
             one = table(said)
             url = words(one.get("registry"))
-            if url and not re.match(r"(sparse\+|registry\+)?https://(github\.com/rust-lang/|index\.crates\.io)", url):
+            if url and reading.trusts(_address(url)) is not True:
                 # Cargo takes from a replacement only what has the checksums of the lock (Cargo book, source replacement).
                 detail = verbatim(f"source.{key}.registry = {url}")
                 reading.add("XC-SUP-145", f"{name}", Certainty.NOTE, detail=detail, host=url)

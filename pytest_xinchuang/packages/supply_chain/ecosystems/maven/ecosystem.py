@@ -16,7 +16,7 @@ from pytest_xinchuang.packages.supply_chain.ecosystems.maven.locks import (
     LOCKFILE,
     read_locks,
 )
-from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import HOSTS, MAVEN, Asked, read_poms
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import MAVEN, Asked, read_poms
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading
 from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
@@ -32,13 +32,13 @@ KEPT = ("lib", "libs", "WEB-INF/lib", "BOOT-INF/lib", "src/main/webapp/WEB-INF/l
 class Maven:
     """Maven Central and repositories like it, for Maven and Gradle."""
 
-    name, osv, purl, hosts = MAVEN, "Maven", "maven", HOSTS
+    name, osv, purl = MAVEN, "Maven", "maven"
 
     def found(self, directory: Path) -> bool:
         return any((directory / name).is_file() for name in ("pom.xml", GRADLE_LOCK, GRADLE_METADATA, *GRADLE))
 
-    def read(self, directory: Path) -> Reading:
-        reading = Reading(MAVEN)
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        reading = Reading(MAVEN, registries.trusting(MAVEN))
         asked = read_poms(reading, directory)
         read_locks(reading, directory)
         if reading.locks:

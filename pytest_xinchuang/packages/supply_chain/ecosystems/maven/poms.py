@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.advise.xml import Element, read_xml
-from pytest_xinchuang.messages import told, verbatim
+from pytest_xinchuang.messages import told
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Origin, Reading
 from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 
 MAVEN = "maven"
-HOSTS = ("repo.maven.apache.org", "repo1.maven.org", "plugins.gradle.org", "dl.google.com", "maven.google.com")
-"""Maven Central, and the public repositories of Gradle's plugins and of Android."""
 
 _DEEPEST = 8
 
@@ -182,11 +179,8 @@ def _repositories(reading: Reading, pom: Pom) -> None:
         if element.name not in ("repository", "pluginRepository") or not element.said("url"):
             continue
         url = pom.filled(element.said("url"))
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme == "http" or (parts.hostname or "") not in HOSTS:
-            if _distribution(pom.tree, element):
-                continue
-            reading.add("XC-SUP-145", f"{pom.name}:{element.line}", detail=verbatim(url), host=parts.hostname or "-")
+        if not _distribution(pom.tree, element):
+            reading.takes_from(f"{pom.name}:{element.line}", url, url)
 
 
 def _distribution(tree: Element, element: Element) -> bool:

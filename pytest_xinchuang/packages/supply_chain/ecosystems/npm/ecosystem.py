@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystem import Layout, Tree
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm import installed
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm import published as registry
-from pytest_xinchuang.packages.supply_chain.ecosystems.npm.locks import HOSTS, NPM, read_manifest, read_package_lock
+from pytest_xinchuang.packages.supply_chain.ecosystems.npm.locks import NPM, read_manifest, read_package_lock
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.pnpm import read_pnpm
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.yarn import read_yarn
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
@@ -32,13 +31,13 @@ LOCKS = {
 class Npm:
     """The npm registry, with the locks of npm, pnpm and yarn."""
 
-    name, osv, purl, hosts = NPM, "npm", "npm", HOSTS
+    name, osv, purl = NPM, "npm", "npm"
 
     def found(self, directory: Path) -> bool:
         return any((directory / name).is_file() for name in ("package.json", *LOCKS))
 
-    def read(self, directory: Path) -> Reading:
-        reading = Reading(NPM)
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        reading = Reading(NPM, registries.trusting(NPM))
         manifest = read_manifest(reading, directory)
         for name, read in LOCKS.items():
             lines = text_of(reading, directory, name)
@@ -84,9 +83,8 @@ def _settings(reading: Reading, directory: Path) -> None:
             continue
         key, value = match[1], match[2]
         detail = verbatim(f"{key}={value}")
-        if re.fullmatch(r"(@[^:]+:)?registry", key) and urllib.parse.urlsplit(value).hostname not in HOSTS:
-            host = urllib.parse.urlsplit(value).hostname or "-"
-            reading.add("XC-SUP-145", f".npmrc:{number}", detail=detail, host=host)
+        if re.fullmatch(r"(@[^:]+:)?registry", key):
+            reading.takes_from(f".npmrc:{number}", value, f"{key}={value}")
         elif key == "strict-ssl" and value.lower() == "false":
             reading.add(
                 "XC-SUP-145",

@@ -16,9 +16,6 @@ from pytest_xinchuang.packages.supply_chain.locked import Digest, Lines, Locked,
 from pytest_xinchuang.packages.supply_chain.textfiles import json_of, table, text_of, words
 
 NPM = "npm"
-HOSTS = ("registry.npmjs.org", "registry.yarnpkg.com", "registry.npmmirror.com")
-"""The registry, and the mirrors of it that are known to serve its archives unchanged."""
-
 VERSIONS = (1, 2, 3)
 
 KINDS = ("dependencies", "devDependencies", "optionalDependencies")
@@ -47,8 +44,8 @@ def of_source(text: str, name: str) -> tuple[Origin, str]:
     if text.startswith(("file:", "link:", "workspace:", "portal:")):
         return Origin.PATH, text.partition(":")[2]
     if re.match(r"https?:", text):
-        parts = urllib.parse.urlsplit(text)
-        known = parts.hostname in HOSTS or f"/{name}/-/" in urllib.parse.unquote(parts.path)
+        path = urllib.parse.unquote(urllib.parse.urlsplit(text).path)
+        known = f"/{name}/-/" in path or re.search(r"/-/[^/]+\.tgz$", path)
         return (Origin.REGISTRY if known else Origin.URL), text
     if re.match(r"[\w.-]+/[\w.-]+(#|$)", text):
         return Origin.GIT, text

@@ -20,7 +20,7 @@ from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.locks import (
     read_pylock,
     read_uv,
 )
-from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import HOSTS, PYPI
+from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import PYPI
 from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.requirements import read_requirements
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Locked, Reading
@@ -39,14 +39,14 @@ REQUIREMENTS = "requirements.txt"
 class PyPI:
     """PyPI, with the locks of pip, Poetry, uv, Pipenv and PEP 751."""
 
-    name, osv, purl, hosts = PYPI, "PyPI", "pypi", HOSTS
+    name, osv, purl = PYPI, "PyPI", "pypi"
 
     def found(self, directory: Path) -> bool:
         names = (*LOCKS, REQUIREMENTS, "Pipfile", "pyproject.toml")
         return any((directory / n).is_file() for n in names) or bool(_pylocks(directory) or _requirements(directory))
 
-    def read(self, directory: Path) -> Reading:
-        reading = Reading(PYPI)
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        reading = Reading(PYPI, registries.trusting(PYPI))
         project = text_of(reading, directory, "pyproject.toml")
         asked = toml_of(reading, project) if project is not None else None
         pipfile = text_of(reading, directory, "Pipfile")

@@ -9,9 +9,6 @@ from pytest_xinchuang.packages.supply_chain.locked import Origin
 
 PYPI = "pypi"
 
-HOSTS = ("pypi.org", "files.pythonhosted.org")
-"""The index and where it keeps its files."""
-
 
 def of_url(url: str) -> tuple[Origin, str]:
     """Where a package comes from, by the URL of a direct reference (PEP 440; pip, VCS support)."""

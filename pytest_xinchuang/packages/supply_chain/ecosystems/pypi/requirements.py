@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_xinchuang.messages import _, told, verbatim
-from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import HOSTS, PYPI, of_url
+from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import PYPI, of_url
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Locked, LockedFile, Origin, Reading, digest
 from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 
@@ -72,10 +72,11 @@ def _option(reading: Reading, directory: Path, where: str, words: list[str], nam
         kind, source = of_url(value)
         reading.entries.append(Locked(PYPI, value.rpartition("/")[2] or value, "", where, (), kind, source))
     elif option in _INDEXES:
-        host = _host(value)
         # pip takes the highest version of all indexes: a name of the one may be taken on the other (CVE-2018-20225).
-        if host not in HOSTS or option == "--extra-index-url":
-            reading.add("XC-SUP-145", where, detail=verbatim(f"{option} {value}"), host=host or "-")
+        if option == "--extra-index-url":
+            reading.add("XC-SUP-145", where, detail=verbatim(f"{option} {value}"), host=_host(value) or "-")
+        else:
+            reading.takes_from(where, value, f"{option} {value}")
     elif option in ("--trusted-host", "-f", "--find-links"):
         reading.add("XC-SUP-145", where, detail=verbatim(f"{option} {value}"), host=_host(value) or value)
 
