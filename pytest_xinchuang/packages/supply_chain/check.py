@@ -173,7 +173,7 @@ class PackageCheck:
             if published.standing is Standing.CACHED:
                 self._add("XC-SUP-109", entry.where, Certainty.UNDECIDED, module=str(entry))
             else:
-                self._add("XC-SUP-147", entry.where, Certainty.NOTE, module=str(entry))
+                self._add("XC-SUP-147", entry.where, Certainty.UNDECIDED, module=str(entry))
         return seen
 
     def _already_open(self, entry: Locked) -> bool:
