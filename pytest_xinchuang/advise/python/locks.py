@@ -24,6 +24,7 @@ import yaml
 from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
 from pytest_xinchuang.tools.defaults import Default, default
+from pytest_xinchuang.tools.lines import of_requirements
 
 ROOT = ""
 """The project itself, as one that brings packages in."""
@@ -501,7 +502,7 @@ def _requirements(lock: Lock, text: str, _tree: SourceTree, *, tree: SourceTree,
 
 def _requirements_into(lock: Lock, text: str, tree: SourceTree, name: str, seen: set[str], depth: int) -> None:
     aside = re.search(r"dev|test|doc|lint|build", posixpath.basename(name)) is not None
-    for number, line in _joined_lines(text):
+    for number, line in of_requirements(text):
         option = re.match(r"(-[a-z]|--[a-z-]+)(?:[= ]\s*(\S+))?", line)
         if option is not None:
             if option[1] in ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index"):
@@ -517,20 +518,6 @@ def _requirements_into(lock: Lock, text: str, tree: SourceTree, name: str, seen:
             plain = " @ " not in line
             lock.packages.append(Pinned(target, version, f"{name}:{number}", None, plain))
             lock.edges.append(Edge(ROOT, target, version, marker, aside or extra))
-
-
-def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The logical lines of a requirements file, without comments, each with the number of its first line."""
-    first, whole = 0, ""
-    for number, line in enumerate(text.splitlines(), 1):
-        first = first or number
-        if line.endswith("\\"):
-            whole += line[:-1] + " "
-            continue
-        plain = re.sub(r"(^|\s)#.*$", "", whole + line).strip()
-        if plain:
-            yield first, plain
-        first, whole = 0, ""
 
 
 def _required(text: str) -> Iterator[tuple[str, str, str, bool]]:

@@ -123,14 +123,20 @@ class PackageCheck:
             if entry.origin in (Origin.GIT, Origin.URL):
                 self._add("XC-SUP-112", entry.where, module=str(entry), source=entry.source or "-")
             elif entry.origin is Origin.PATH:
-                inside = (self.directory / entry.source).resolve().is_relative_to(self.directory.resolve())
-                certainty = Certainty.NOTE if inside else Certainty.CERTAIN
+                certainty = self._certainty_of_path(entry.source)
                 self._add("XC-SUP-113", entry.where, certainty, module=str(entry), source=entry.source or "-")
             for url in sorted({file.url for file in entry.files if file.url} | {entry.source} - {""}):
                 if entry.origin is Origin.REGISTRY and "://" in url:
                     self._source(entry, url)
             if entry.scripts:
                 self._add("XC-SUP-116", entry.where, Certainty.NOTE, module=str(entry))
+
+    def _certainty_of_path(self, source: str) -> Certainty:
+        """A directory of the product is the product's own; an archive in it is somebody's that nobody vouches for."""
+        path = (self.directory / source.partition("#")[0]).resolve()
+        if not path.is_relative_to(self.directory.resolve()):
+            return Certainty.CERTAIN
+        return Certainty.NOTE if path.is_dir() else Certainty.UNDECIDED
 
     def _source(self, entry: Locked, url: str) -> None:
         """Tell where a package of a registry comes from another than those that are trusted."""
