@@ -154,6 +154,11 @@ class Reading:
         """A finding about one of the files."""
         self.findings.append(told(code, where, self.ecosystem, certainty, **params))
 
+    def above(self, where: str, path: Path) -> None:
+        """Tell of a workspace or of settings above the product, which may decide what it is built from."""
+        detail = _("{file} may decide what it is built from", file=verbatim(str(path)))
+        self.add("XC-SUP-160", where, Certainty.UNDECIDED, module="-", detail=detail)
+
     def takes_from(self, where: str, url: str, setting: str) -> None:
         """Tell of a setting that takes packages from an address, unless it is one that is trusted."""
         trusted = self.trusts(url)

@@ -65,3 +65,10 @@ def test_a_line_of_requirements_is_taken_as_pip_takes_it(name: str, tmp_path: Pa
     done = check("pypi")
     assert {(f.code, f.certainty) for f in done.findings} == wanted
     assert done.verified == 2
+
+
+def test_files_of_requirements_by_any_such_name(tmp_path: Path, check: Check) -> None:
+    pypi(tmp_path)
+    for name, seen in (("dev-requirements.txt", True), ("requirements/test.txt", True), ("wanted.txt", False)):
+        put(tmp_path / "product", {name: "evil>=1\n"})
+        assert (("XC-SUP-119", f"{name}:1") in {(f.code, f.object) for f in check("pypi").findings}) is seen

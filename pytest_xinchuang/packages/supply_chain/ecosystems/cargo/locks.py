@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.ranges import satisfies
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Locked, LockedFile, Origin, Reading, digest
 from pytest_xinchuang.packages.supply_chain.registries import Registries
-from pytest_xinchuang.packages.supply_chain.textfiles import table, tables, text_of, toml_of, words
+from pytest_xinchuang.packages.supply_chain.textfiles import above, listed, table, tables, text_of, toml_of, words
 
 CARGO = "cargo"
 CRATES = "crates-io"
@@ -21,7 +22,14 @@ OSV = CRATES.replace("-", ".")
 """The same with a dot is what OSV and cargo-auditable call it (OSV schema, affected[].package field)."""
 
 
+_CONFIG = (".cargo/config.toml", ".cargo/config")
 _KINDS = ("dependencies", "dev-dependencies", "build-dependencies")
+
+
+def cargo_home() -> Path:
+    """Cargo's home of the user who runs this (Cargo book, environment variables)."""
+    named = os.environ.get("CARGO_HOME")
+    return Path(named) if named else Path.home() / ".cargo"
 
 
 def read_cargo(directory: Path, registries: Registries) -> Reading:
@@ -34,8 +42,31 @@ def read_cargo(directory: Path, registries: Registries) -> Reading:
             reading.add("XC-SUP-100", "Cargo.toml", locks="Cargo.lock")
     else:
         _lock(reading, lines, manifests)
+    for manifest, data in manifests[:1]:
+        _patches(reading, manifest, data)
     _settings(reading, directory)
+    if manifests and "workspace" not in manifests[0][1]:
+        for path, data in above(directory, "Cargo.toml", toml_of):
+            excluded = [words(one).rstrip("/") for one in listed(table(data.get("workspace")).get("exclude"))]
+            inner = directory.resolve().relative_to(path.parent).as_posix()
+            if "workspace" in data and not any(f"{inner}/".startswith(f"{one}/") for one in excluded):
+                reading.above("Cargo.toml", path)
+                break
+    for name in _CONFIG:
+        for path, data in above(directory, name, toml_of):
+            if path.parent.resolve() != cargo_home().resolve() and ("patch" in data or "paths" in data):
+                reading.above("Cargo.toml", path)
     return reading
+
+
+def _patches(reading: Reading, lines: Lines, data: dict[str, Any]) -> None:
+    """What stands instead of published crates: directories; of other registries and of git the lock tells."""
+    replaced = [table(data.get("replace")), *(table(one) for one in table(data.get("patch")).values())]
+    for name, said in ((name, said) for one in replaced for name, said in one.items()):
+        if path := words(table(said).get("path")):
+            reading.add("XC-SUP-113", lines.of(name, f"{name} "), module=name, source=path)
+    for path in listed(data.get("paths")):
+        reading.add("XC-SUP-113", lines.of("paths"), module=words(path).rpartition("/")[2] or "-", source=words(path))
 
 
 def _manifests(reading: Reading, directory: Path) -> list[tuple[Lines, dict[str, Any]]]:
@@ -160,9 +191,11 @@ def _fits(entry: Locked, asked: str) -> bool | None:
 
 
 def _settings(reading: Reading, directory: Path) -> None:
-    for name in (".cargo/config.toml", ".cargo/config"):
+    for name in _CONFIG:
         lines = text_of(reading, directory, name)
         data = toml_of(reading, lines) if lines is not None else None
+        if lines is not None and data is not None:
+            _patches(reading, lines, data)
         for key, said in table((data or {}).get("source")).items():
             one = table(said)
             url = words(one.get("registry"))
@@ -176,7 +209,7 @@ def vendored(directory: Path) -> list[str]:
     """The directories that crates are vendored in: those that the settings name, and vendor/."""
     found = ["vendor"]
     probe = Reading(CARGO)
-    for name in (".cargo/config.toml", ".cargo/config"):
+    for name in _CONFIG:
         lines = text_of(probe, directory, name)
         data = toml_of(probe, lines) if lines is not None else None
         found += [words(table(s).get("directory")) for s in table((data or {}).get("source")).values()]

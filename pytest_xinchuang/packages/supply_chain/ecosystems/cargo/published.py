@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.supply_chain.ecosystems.cargo.locks import cargo_home
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Digest, Locked, digest, digests_of
 from pytest_xinchuang.packages.supply_chain.registries import (
@@ -29,12 +29,6 @@ def index_path(name: str, *, lower: bool = True) -> str:
     if len(small) < 3:
         return f"{len(small)}/{small}"
     return f"3/{small[0]}/{small}" if len(small) == 3 else f"{small[:2]}/{small[2:4]}/{small}"
-
-
-def cargo_home() -> Path:
-    """Cargo's home of the user who runs this (Cargo book, environment variables)."""
-    named = os.environ.get("CARGO_HOME")
-    return Path(named) if named else Path.home() / ".cargo"
 
 
 def published(entry: Locked, registries: Registries) -> Published | Gone:

@@ -17,6 +17,7 @@ from pytest_xinchuang.packages.supply_chain.ecosystems.maven.locks import (
     read_locks,
 )
 from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import MAVEN, Asked, read_poms
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.settings import read_settings
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading
 from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
@@ -40,6 +41,7 @@ class Maven:
     def read(self, directory: Path, registries: Registries) -> Reading:
         reading = Reading(MAVEN, registries.trusting(MAVEN))
         asked = read_poms(reading, directory)
+        read_settings(reading, directory)
         read_locks(reading, directory)
         if reading.locks:
             _covers(reading, asked)
