@@ -14,7 +14,6 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
 from typing import Any
 
 from pytest_xinchuang.inspect.elf import NotElf
@@ -50,15 +49,14 @@ def is_of_language(path: str, head: bytes) -> bool:
     )
 
 
-def find(files: Mapping[str, bytes], owned: Collection[str], inside: Inside) -> None:
-    """Add what the files say to ``inside``; what a package of the system owns is that package's."""
-    for path in sorted(files):
-        if path in owned:
-            continue
-        try:
-            _find(path, files[path], inside)
-        except _Unreadable as error:
-            inside.doubts.append((path, error.why))
+def read(path: str, data: bytes) -> Inside:
+    """What a file says of packages; ``data`` is empty where it is none of those that may say something by their content."""
+    inside = Inside()
+    try:
+        _find(path, data, inside)
+    except _Unreadable as error:
+        inside.doubts.append((path, error.why))
+    return inside
 
 
 class _Unreadable(Exception):
