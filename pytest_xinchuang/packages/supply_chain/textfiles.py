@@ -107,7 +107,8 @@ def has_member(root: Path, patterns: list[Any], directory: Path) -> bool:
     """Whether patterns of a workspace name a directory below it: ``*`` within a name, ``**`` over several."""
     inner = directory.resolve().relative_to(root.resolve()).as_posix()
     for pattern in patterns:
-        parts = re.split(r"(\*\*/?|\*|\?)", words(pattern).removeprefix("./").rstrip("/"))
+        plain = re.sub(r"\*{2,}(/\*{2,})*", "**", words(pattern)[:200].removeprefix("./").rstrip("/"))
+        parts = re.split(r"(\*\*/?|\*|\?)", plain)
         stars = {"**": ".*", "**/": "(.*/)?", "*": "[^/]*", "?": "[^/]"}
         if re.fullmatch("".join(stars.get(part) or re.escape(part) for part in parts), inner):
             return True

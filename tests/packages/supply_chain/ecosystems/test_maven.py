@@ -27,7 +27,7 @@ EXTENSION = (
     "<build><extensions><extension><groupId>g</groupId><artifactId>e</artifactId><version>{}</version>"
     "</extension></extensions></build>"
 )
-REPOSITORY = "<{0}ies><{0}y><url>{1}</url></{0}y></{0}ies>"
+REPOSITORY = "<{0}><{1}><url>{2}</url></{1}></{0}>"
 SYSTEM = (
     "<dependencies><dependency><groupId>g</groupId><artifactId>s</artifactId><version>1</version>"
     "<scope>system</scope><systemPath>${{basedir}}/s.jar</systemPath></dependency></dependencies>"
@@ -45,10 +45,13 @@ POMS: dict[str, tuple[str, set[tuple[str, Certainty]]]] = {
     "a parent by a range": (PARENT.format("[1.0,2.0)"), {("XC-SUP-119", C)}),
     "an imported pom": (BOM.format("1.0"), set()),
     "an imported pom that is a snapshot": (BOM.format("1.0-SNAPSHOT"), {("XC-SUP-119", C)}),
-    "another repository of plugins": (REPOSITORY.format("pluginRepositor", EVIL), {("XC-SUP-145", C)}),
-    "the usual repository": (REPOSITORY.format("repositor", USUAL), set()),
+    "another repository of plugins": (
+        REPOSITORY.format("pluginRepositories", "pluginRepository", EVIL),
+        {("XC-SUP-145", C)},
+    ),
+    "the usual repository": (REPOSITORY.format("repositories", "repository", USUAL), set()),
     "another repository of a profile": (
-        f"<profiles><profile>{REPOSITORY.format('repositor', EVIL)}</profile></profiles>",
+        f"<profiles><profile>{REPOSITORY.format('repositories', 'repository', EVIL)}</profile></profiles>",
         {("XC-SUP-145", C)},
     ),
     "where it is published to": (
@@ -107,6 +110,24 @@ FILES: dict[str, tuple[dict[str, str], set[tuple[str, Certainty]]]] = {
         set(),
     ),
     "a wrapper of Gradle": ({"gradle/wrapper/gradle-wrapper.properties": FETCHED}, {("XC-SUP-160", U)}),
+    "a repository of Gradle": (
+        {"build.gradle": f"repositories {{\n  mavenCentral()\n  maven {{\n    url '{EVIL}'\n  }}\n}}\n"},
+        {("XC-SUP-160", U)},
+    ),
+    "a repository of Gradle in Kotlin": (
+        {"settings.gradle.kts": f'pluginManagement {{ repositories {{ maven("{EVIL}") }} }}\n'},
+        {("XC-SUP-160", U)},
+    ),
+    "a repository of Gradle by a call": (
+        {"build.gradle.kts": f'repositories {{ maven {{ url = uri("{EVIL}") }} }}\n'},
+        {("XC-SUP-160", U)},
+    ),
+    "the usual repository of Gradle": ({"build.gradle": f"repositories {{ maven {{ url '{USUAL}' }} }}\n"}, set()),
+    "where Gradle publishes to": (
+        {"build.gradle": f"publishing {{ repositories {{ maven {{ url '{EVIL}' }} }} }}\n// url '{EVIL}'\n"},
+        set(),
+    ),
+    "an address that takes nothing": ({"build.gradle": f"def home = '{EVIL}'\n"}, set()),
     "settings above that are not in effect": ({"../.mvn/extensions.xml": "<extensions/>"}, set()),
 }
 

@@ -17,14 +17,12 @@ from pytest_xinchuang.packages.supply_chain.ecosystems.maven.locks import (
     read_locks,
 )
 from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import MAVEN, Asked, read_poms
-from pytest_xinchuang.packages.supply_chain.ecosystems.maven.settings import read_settings
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.settings import GRADLE, read_settings
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading
 from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
 from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 from pytest_xinchuang.packages.supply_chain.versions import maven
-
-GRADLE = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 
 KEPT = ("lib", "libs", "WEB-INF/lib", "BOOT-INF/lib", "src/main/webapp/WEB-INF/lib")
 """Directories below a product that jars are kept in."""

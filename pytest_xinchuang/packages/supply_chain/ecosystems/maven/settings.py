@@ -15,8 +15,17 @@ from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 _CONFIG, _EXTENSIONS = ".mvn/maven.config", ".mvn/extensions.xml"
 _WRAPPERS = (".mvn/wrapper/maven-wrapper.properties", "gradle/wrapper/gradle-wrapper.properties")
 
-_FETCHED = re.compile(r"^\s*distributionUrl\s*[=:]", re.M)
-_PINNED = re.compile(r"^\s*distributionSha256Sum\s*[=:]\s*[0-9a-fA-F]{64}\s*$", re.M)
+_FETCHED = re.compile(r"^[ \t]*distributionUrl[ \t]*[=:]", re.M)
+_PINNED = re.compile(r"^[ \t]*distributionSha256Sum[ \t]*[=:][ \t]*[0-9a-fA-F]{64}[ \t]*$", re.M)
+
+GRADLE = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
+_GRADLE = re.compile(
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|\b(?P<block>\w{1,99})\b\s{0,99}(?:\([^(){}]{0,999}\)\s{0,99})?\{|(?P<end>\})"
+    r"""|\b(?:url|setUrl|maven|uri)\b[\s=(]{0,99}(?:uri\s{0,9}\(\s{0,9})?["'](?P<url>https?://[^"'\n]+)["']"""
+    r"""|"[^"\n]*"|'[^'\n]*'""",
+    re.S,
+)
+"""Comments, blocks and their ends, addresses, and other strings, in Groovy and in Kotlin."""
 
 
 def read_settings(reading: Reading, directory: Path) -> None:
@@ -27,6 +36,7 @@ def read_settings(reading: Reading, directory: Path) -> None:
     if lines is not None:
         detail = _("extensions of Maven run before anything is checked, and no lock has them")
         reading.add("XC-SUP-160", _EXTENSIONS, Certainty.UNDECIDED, module="-", detail=detail)
+    _gradle(reading, directory)
     for name in _WRAPPERS:
         lines = text_of(reading, directory, name)
         said = lines.text if lines is not None else ""
@@ -40,6 +50,22 @@ def read_settings(reading: Reading, directory: Path) -> None:
             if (parent / ".mvn").is_dir():
                 reading.above("pom.xml", parent / ".mvn")
                 break
+
+
+def _gradle(reading: Reading, directory: Path) -> None:
+    """Addresses that build programs of Gradle name, but for where they publish to: what a program does with one is open."""
+    for name in GRADLE:
+        lines = text_of(reading, directory, name)
+        inside: list[str] = []
+        for found in _GRADLE.finditer(lines.text if lines is not None else ""):
+            if found["block"]:
+                inside.append(found["block"])
+            elif found["end"]:
+                inside = inside[:-1]
+            elif (url := found["url"]) and "publishing" not in inside and reading.trusts(url) is not True:
+                where = f"{name}:{found.string.count(chr(10), 0, found.start()) + 1}"
+                detail = _("packages may come from {url}", url=verbatim(url))
+                reading.add("XC-SUP-160", where, Certainty.UNDECIDED, module="-", detail=detail)
 
 
 def _settings_of(directory: Path) -> list[str]:

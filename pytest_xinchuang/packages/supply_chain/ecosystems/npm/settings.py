@@ -52,10 +52,10 @@ def _npmrc(reading: Reading, directory: Path) -> None:
     """.npmrc, in the form of npm's ini: names and values may stand in quotes."""
     lines = text_of(reading, directory, ".npmrc")
     for number, line in enumerate(lines.text.splitlines() if lines else (), 1):
-        match = re.match(r"\s*([^#;=\s][^=]*?)\s*(?:=\s*(.*?)\s*)?$", line)
-        if match is None:
+        if not line.strip() or line.strip()[0] in "#;":
             continue
-        key, value = _plain(match[1]).removesuffix("[]"), _plain(match[2] or "true")
+        name, _equals, said = line.partition("=")
+        key, value = _plain(name.strip()).removesuffix("[]"), _plain(said.strip()) or "true"
         where, setting = f".npmrc:{number}", f"{key}={value}"
         if re.fullmatch(r"(@[^:]+:)?registry", key):
             reading.takes_from(where, value, setting)
@@ -76,17 +76,16 @@ def _yarnrc(reading: Reading, directory: Path) -> None:
     """.yarnrc of yarn 1: a name, and a value behind it."""
     lines = text_of(reading, directory, ".yarnrc")
     for number, line in enumerate(lines.text.splitlines() if lines else (), 1):
-        match = re.fullmatch(r"""\s*["']?([^"'\s#]+)["']?[\s:]+["']?([^"']*?)["']?\s*""", line)
-        if match is None:
-            continue
-        where, setting = f".yarnrc:{number}", f"{match[1]} {match[2]}"
-        if re.fullmatch(r"(@[^:]+:)?registry", match[1]):
-            reading.takes_from(where, match[2], setting)
-        elif match[1] == "strict-ssl" and _OFF.fullmatch(match[2]):
+        name, _space, said = line.strip().partition(" ")
+        key, value = name.rstrip(":").strip("\"'"), said.strip().strip("\"'")
+        where, setting = f".yarnrc:{number}", f"{key} {value}"
+        if re.fullmatch(r"(@[^:]+:)?registry", key):
+            reading.takes_from(where, value, setting)
+        elif key == "strict-ssl" and _OFF.fullmatch(value):
             _turned_off(reading, where, setting, _("no certificate is checked"))
         elif re.fullmatch(
-            r"--(install\.)?(no-lockfile|pure-lockfile|skip-integrity-check)", match[1]
-        ) and not _OFF.fullmatch(match[2]):
+            r"--(install\.)?(no-lockfile|pure-lockfile|skip-integrity-check)", key
+        ) and not _OFF.fullmatch(value):
             _turned_off(reading, where, setting, _("the lock is not looked at"))
 
 
