@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,24 @@ FOREIGN = {
     "--xc-acme-greeting": "a package of somebody else, as docs/packages.md has it",
 }
 """Options of programs that are not ours; one that is no longer needed has to go."""
+
+
+REGISTRIES = (
+    *("proxy golang", "sum golang", "goproxy cn", "goproxy io"),
+    *("registry npmjs", "npmjs com", "registry yarnpkg", "npmmirror com"),
+    *("pypi org", "pythonhosted org", "anaconda org"),
+    *("crates io", "repo maven", "repo1 maven", "plugins gradle org", "dl google com", "maven google com"),
+    *("rubygems org", "packagist org", "nuget org", "conan io", "vcpkg io"),
+    *("hub docker com", "docker io", "ghcr io", "quay io", "gcr io"),
+)
+"""Hosts of public registries of packages, by the words of their names: this file would name them itself otherwise."""
+_HOST = re.compile("|".join(rf"(?<![\w-]){r'[.]'.join(name.split())}(?![\w-])" for name in REGISTRIES))
+NO_HOSTS = {
+    "pytest_xinchuang/tools/host.py": "Debian's name of Docker's package",
+    "scripts/test": "Debian's name of Docker's package",
+    "tests/tools/test_host.py": "Debian's name of Docker's package",
+}
+"""Files in which such a name is no host's, with the reason; one that is no longer needed has to go."""
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +161,36 @@ def test_every_key_of_the_manifest_that_is_named_is_there(texts: list[tuple[str,
     assert not [f"{at}: {each}" for at, text in said for each in named.loose_keys(text, keys)]
 
 
-def _checked_in() -> named.Files:
+def _listed() -> list[str]:
     listed = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("this is no checkout")
-    return named.Files(listed.stdout.splitlines(), ("", "pytest_xinchuang/", "pytest_xinchuang/sandbox/"))
+    return [name for name in listed.stdout.splitlines() if (CHECKOUT / name).is_file()]
+
+
+def _checked_in() -> named.Files:
+    return named.Files(_listed(), ("", "pytest_xinchuang/", "pytest_xinchuang/sandbox/"))
+
+
+@pytest.mark.tools
+def test_no_file_names_a_host_of_a_public_registry() -> None:
+    """What a tool asks by default it is asked for (tools/defaults.py): who builds elsewhere asks a mirror."""
+    found = {name: host for name in _listed() if (host := _registry_in((CHECKOUT / name).read_bytes()))}
+    assert not {name: host for name, host in found.items() if name not in NO_HOSTS}
+    assert not NO_HOSTS.keys() - found.keys(), "no longer needed"
+
+
+def _registry_in(data: bytes) -> str:
+    match = _HOST.search(data.decode("utf-8", "ignore").lower())
+    return match[0] if match else ""
+
+
+@pytest.mark.parametrize("words", REGISTRIES)
+def test_a_host_of_a_registry_is_seen(words: str) -> None:
+    host = words.replace(" ", ".")
+    assert _registry_in(f"see https://{host}/x".encode()) == host
+    assert _registry_in(f"{host.upper()}/simple".encode()) == host
+    assert not _registry_in(f"x{host}x, {words}, {words.replace(' ', '-')}".encode())
 
 
 def _keys() -> dict[str, frozenset[str]]:

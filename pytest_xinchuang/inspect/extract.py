@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.inspect.artifact import Node
@@ -19,13 +21,35 @@ from pytest_xinchuang.tools.process import Runner
 
 MAX_BYTES = 400 << 20
 """What fits into a sandbox's private layer (512 MiB) beside what the program writes itself."""
-MOST_SAVED = 4 << 30
-"""Bytes of an image's layers, as they are stored."""
 PEEKED = 512
 """Bytes of a file by which is chosen whether it is wanted."""
 
 Wanted = Callable[[str, bytes], bool]
 """(path, the first ``PEEKED`` bytes of the file) -> whether its content is wanted."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reader(Generic[T]):
+    """Makes something of each regular file while an artifact is unpacked.
+
+    Attributes:
+        wanted: whose content it is given; that of other files is empty.
+        read: path and content -> what is made of it.
+    """
+
+    wanted: Wanted
+    read: Callable[[str, bytes], T]
+
+
+@dataclass(frozen=True)
+class Unpacked(Generic[T]):
+    """A file system. Attributes: files: as ``extract`` gives them; read: path of a regular file -> what was made of it."""
+
+    files: dict[str, bytes]
+    read: dict[str, T]
 
 
 class _Account:
@@ -81,27 +105,44 @@ def _unpacking(path: Path) -> Iterator[None]:
         raise XcError(_("{name}: cannot be unpacked: {why}", name=path.name, why=error)) from error
 
 
-def architectures(path: Path, runner: Runner | None = None) -> list[str]:
-    """The platforms of an image, by OCI's names, as far as they are there; none for what is no image.
+def unpack(
+    path: Path,
+    arch: str = "",
+    runner: Runner | None = None,
+    *,
+    wanted: Wanted,
+    reader: Reader[T],
+    most: int = MAX_BYTES,
+) -> list[Unpacked[T]]:
+    """The same for every platform of an image, from one reading of it, with what a reader made of its files on the way.
+
+    What is read is not kept: the content that is given is that of the files that are wanted.
+
+    Args:
+        arch: the one platform that is meant, by OCI's name; empty: all that are there.
 
     Raises:
-        XcError: it cannot be read.
+        XcError: as ``extract``.
     """
-    tree = _Tree(lambda _name, _head: False, MOST_SAVED)
+    runner = runner or Runner()
+    tree = _Tree(wanted, most, reader)
     with _unpacking(path):
-        if not tree.take_artifact(path, _Account(runner or Runner()), links=False):
-            return []
-    node = tree.node
-    return list(dict.fromkeys(image.arch for image in images(node) if image.present)) if "" in prefixes(node) else []
+        inner = tree.take_artifact(path, _Account(runner), links=True)
+        trees = [tree]
+        if inner and "" in prefixes(saved := tree.node):
+            there = dict.fromkeys(image.arch for image in images(saved) if image.present)
+            trees = [_image(tree, saved, one, _Account(runner)) for one in ([arch] if arch else there or [""])]
+        return [Unpacked(_bounded(each.whole(), path, most), each.read) for each in trees]
 
 
 class _Tree:
-    """Files and links by their paths."""
+    """Files and links by their paths, and what a reader made of the files."""
 
-    def __init__(self, wanted: Wanted | None, most: int) -> None:
+    def __init__(self, wanted: Wanted | None, most: int, reader: Reader[Any] | None = None) -> None:
         self.files: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
-        self.wanted, self.most = wanted, most
+        self.read: dict[str, Any] = {}
+        self.wanted, self.most, self.reader = wanted, most, reader
         self._bytes = 0
 
     def take(self, kind: str, data: bytes, account: _Account) -> None:
@@ -113,16 +154,17 @@ class _Tree:
             if member.link is not None:
                 self.links[name] = member.link
                 self._put(name, None)
+                self.read.pop(name, None)
                 continue
             head = bytes(member.peek(PEEKED))
             of_deb = kind == "deb" and name.startswith("data.tar")
-            content = b"".join(member.chunks()) if of_deb or self._wants(name, head) else b""
+            content = b"".join(member.chunks()) if of_deb or self._looks_at(name, head) else b""
             member.close()
             if kind == "deb":
                 if of_deb:
                     self.take(str(kind_of(content, name)), content, account)
                 continue
-            self._put(name, content)
+            self._add(name, head, content)
             self.links.pop(name, None)
 
     @property
@@ -138,7 +180,7 @@ class _Tree:
         data = path.read_bytes()
         kind = kind_of(data, path.name)
         if kind in (None, "elf", "jar"):
-            self.files[path.name] = data
+            self._add(path.name, data[:PEEKED], data)
             return False
         self.take(str(kind), data, account)
         return True
@@ -151,7 +193,20 @@ class _Tree:
                 name = path.relative_to(directory).as_posix()
                 with path.open("rb") as file:
                     head = file.read(PEEKED)
-                    self._put(name, head + file.read() if self._wants(name, head) else b"")
+                    content = head + file.read() if self._looks_at(name, head) else b""
+                if path.is_symlink():
+                    self._put(name, content if self._wants(name, head) else b"")
+                else:
+                    self._add(name, head, content)
+
+    def _looks_at(self, name: str, head: bytes) -> bool:
+        return self._wants(name, head) or (self.reader is not None and self.reader.wanted(name, head))
+
+    def _add(self, name: str, head: bytes, content: bytes) -> None:
+        """A regular file: the reader is given it, and its content is kept where it is wanted."""
+        if self.reader is not None:
+            self.read[name] = self.reader.read(name, content if self.reader.wanted(name, head) else b"")
+        self._put(name, content if self._wants(name, head) else b"")
 
     def _wants(self, name: str, head: bytes) -> bool:
         # What an image keeps its layers in is needed whatever is wanted of them.
@@ -179,15 +234,19 @@ class _Tree:
             if removed_by(path) is None:
                 self.files[path] = content
                 self.links.pop(path, None)
+                self.read.pop(path, None)
+        self.read |= {path: made for path, made in above.read.items() if removed_by(path) is None}
         for path, target in above.links.items():
             self.links[path] = target
             self.files.pop(path, None)
+            self.read.pop(path, None)
 
     def _remove(self, gone: str) -> None:
         inside = gone if gone.endswith("/") else f"{gone}/"
         for path in [p for p in (*self.files, *self.links) if p == gone or p.startswith(inside) or gone == "/"]:
             self.files.pop(path, None)
             self.links.pop(path, None)
+            self.read.pop(path, None)
 
     def whole(self) -> dict[str, bytes]:
         """The files, and copies of those that links lead to."""
@@ -221,13 +280,13 @@ def _image(saved: _Tree, node: Node, arch: str, account: _Account) -> _Tree:
     mine = [image for image in images(node) if image.present and (not arch or image.arch in ("", arch))]
     if not mine:
         raise CannotRead(_("the image's index leads to no manifest"))
-    merged = _Tree(saved.wanted, saved.most)
+    merged = _Tree(saved.wanted, saved.most, saved.reader)
     for name in mine[0].layers:
         data = saved.files.get(saved.real(name))
         if data is None:
             raise CannotRead(_("the layer {name} is not in the image", name=name))
         kind = kind_of(data, "")
-        layer = _Tree(saved.wanted, saved.most)
+        layer = _Tree(saved.wanted, saved.most, saved.reader)
         if kind in ("tar", "compressed"):
             layer.take(kind, data, account)
         merged.lay(layer)

@@ -145,18 +145,14 @@ def read_go_files(case: Case, place: Path) -> None:
 
 
 def _read_database(case: Case) -> None:
-    from pytest_xinchuang.packages.supply_chain.golang.sumdb import (
-        KEY_OF_GO,
-        Verifier,
-        read_record,
-        setting,
-        signed_tree,
-    )
+    from pytest_xinchuang.packages.supply_chain.golang.sumdb import Verifier, read_record, setting, signed_tree
+    from pytest_xinchuang.tools.go import GoCommand
+    from tests.packages.supply_chain.notary import NOTARY
 
     if case.name == "key":
-        print(setting(case.data.decode("utf-8", "replace")))
+        print(setting(case.data.decode("utf-8", "replace"), GoCommand()))
     elif case.name == "note":
-        print(signed_tree(case.data, Verifier.parse(KEY_OF_GO)))
+        print(signed_tree(case.data, Verifier.parse(NOTARY.key)))
     else:
         print(read_record(case.data))
 
@@ -182,8 +178,7 @@ def _zip() -> bytes:
 
 
 def go_seeds() -> list[Case]:
-    from pytest_xinchuang.packages.supply_chain.golang.sumdb import KEY_OF_GO
-    from tests.packages.supply_chain.notary import LATEST
+    from tests.packages.supply_chain.notary import NOTARY, latest
 
     digest = "h1:" + "A" * 43 + "="
     edit = {
@@ -203,9 +198,9 @@ def go_seeds() -> list[Case]:
             b"# golang.org/x/net v0.1.0 => ./net\n## explicit; go 1.17\ngolang.org/x/net/html\n# a.b/c/v2 v2.0.0+incompatible\na.b/c/v2\n",
         ),
         Case("edit.json", json.dumps(edit).encode()),
-        Case("record", b"300\na.b/c v1.0.0 h1:x\na.b/c v1.0.0/go.mod h1:y\n\n" + LATEST),
-        Case("note", LATEST),
-        Case("key", KEY_OF_GO.encode()),
+        Case("record", b"300\na.b/c v1.0.0 h1:x\na.b/c v1.0.0/go.mod h1:y\n\n" + latest()),
+        Case("note", latest()),
+        Case("key", NOTARY.key.encode()),
         Case("module.zip", _zip()),
         Case("go.mod", mod.encode()),
         Case("a.go", code.encode()),

@@ -20,6 +20,7 @@ from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.host import look
 from tests.outputs.conftest import Said
+from tests.packages.supply_chain.notary import NOTARY
 from tests.packages.supply_chain.published import BASE, LIB, SUBJECT, publish
 from tests.sandbox.hosts import HOSTS
 
@@ -95,7 +96,10 @@ def test_api_rules(said: Said, snapshot: SnapshotAssertion) -> None:
 
 
 @pytest.mark.slow  # needs Go
-def test_supply_chain_check(tmp_path: Path, said: Said, snapshot: SnapshotAssertion) -> None:
+def test_supply_chain_check(
+    tmp_path: Path, said: Said, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOSUMDB", NOTARY.key)
     publish(tmp_path / "proxy", "example.org/lib", "v1.2.0", LIB)
     publish(tmp_path / "proxy", "example.org/base", "v1.0.0", BASE)
     for name, text in SUBJECT.items():

@@ -294,7 +294,7 @@ def test_where_modules_come_from_does(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    told = {"GOPROXY": "https://goproxy.invalid,direct", "GOPRIVATE": "corp.invalid/*", "GOFLAGS": "-x"}
+    told = {"GOPROXY": "https://modules.invalid,direct", "GOPRIVATE": "corp.invalid/*", "GOFLAGS": "-x"}
     for name, value in told.items():
         subprocess.run([find_go(), "env", "-w", f"{name}={value}"], check=True)
     environment = GoCommand().environment()

@@ -24,8 +24,8 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Architecture
 from pytest_xinchuang.inspect.rules.judge import Judge
 from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.tools.defaults import address
 
-CENTRAL = "https://repo1.maven.org/maven2/"
 _BUILDS = ("pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 PROGRAMS = ("com.google.protobuf:protoc", "io.grpc:protoc-gen-grpc-java", "io.grpc:protoc-gen-grpc-kotlin",
     "com.salesforce.servicelibs:reactor-grpc")  # fmt: skip
@@ -301,4 +301,4 @@ def _asked_for(artifact: Artifact, work: Work) -> set[str]:
 
 
 def _is_there(registry: Registry, path: str) -> bool:
-    return registry.get(f"{CENTRAL}{urllib.parse.quote(path)}.sha1", {}) is not None
+    return registry.get(f"{address('maven')}/{urllib.parse.quote(path)}.sha1", {}) is not None

@@ -13,8 +13,8 @@ from pytest_xinchuang.advise.python.locks import normalized
 from pytest_xinchuang.advise.registries import Registry
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.tools.defaults import address
 
-PYPI = "https://pypi.org/simple/"
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 
@@ -30,8 +30,12 @@ class _Links(HTMLParser):
 
 
 def index_url() -> str:
-    """The index that pip is told to ask by the environment, else PyPI."""
-    return os.environ.get("PIP_INDEX_URL", PYPI).rstrip("/") + "/"
+    """The index that pip is told to ask by the environment, else its default.
+
+    Raises:
+        HostFault: it is not known.
+    """
+    return (os.environ.get("PIP_INDEX_URL") or address("pypi")).rstrip("/") + "/"
 
 
 def files_of(registry: Registry, name: str) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ import yaml
 
 from pytest_xinchuang.advise.aside import is_aside
 from pytest_xinchuang.advise.tree import SourceTree
+from pytest_xinchuang.tools.defaults import Default, default
+from pytest_xinchuang.tools.lines import of_requirements
 
 ROOT = ""
 """The project itself, as one that brings packages in."""
@@ -478,7 +480,7 @@ def _pipfile(lock: Lock, text: str, _tree: SourceTree) -> None:
     data = json.loads(text)
     lines = {m[1]: n for n, line in enumerate(text.splitlines(), 1) if (m := re.match(r'\s*"([^"]+)": \{', line))}
     sources = [str(s.get("url", "")) for s in (data.get("_meta") or {}).get("sources") or ()]
-    lock.sure_index = all("pypi.org" in url for url in sources)
+    lock.sure_index = all(_is_default(url) for url in sources)
     lock.python = ""
     for section, aside in (("default", False), ("develop", True)):
         for name, entry in (data.get(section) or {}).items():
@@ -488,13 +490,19 @@ def _pipfile(lock: Lock, text: str, _tree: SourceTree) -> None:
             lock.edges.append(Edge(ROOT, normalized(name), version, str(entry.get("markers", "")), aside))
 
 
+def _is_default(url: str) -> bool:
+    """Whether an address is of the index that pip asks by default, for all that is known."""
+    usual = default("pypi")
+    return isinstance(usual, Default) and usual.is_it(url) is True
+
+
 def _requirements(lock: Lock, text: str, _tree: SourceTree, *, tree: SourceTree, name: str, seen: set[str]) -> None:
     _requirements_into(lock, text, tree, name, seen, _DEPTH)
 
 
 def _requirements_into(lock: Lock, text: str, tree: SourceTree, name: str, seen: set[str], depth: int) -> None:
     aside = re.search(r"dev|test|doc|lint|build", posixpath.basename(name)) is not None
-    for number, line in _joined_lines(text):
+    for number, line in of_requirements(text):
         option = re.match(r"(-[a-z]|--[a-z-]+)(?:[= ]\s*(\S+))?", line)
         if option is not None:
             if option[1] in ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index"):
@@ -510,20 +518,6 @@ def _requirements_into(lock: Lock, text: str, tree: SourceTree, name: str, seen:
             plain = " @ " not in line
             lock.packages.append(Pinned(target, version, f"{name}:{number}", None, plain))
             lock.edges.append(Edge(ROOT, target, version, marker, aside or extra))
-
-
-def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The logical lines of a requirements file, without comments, each with the number of its first line."""
-    first, whole = 0, ""
-    for number, line in enumerate(text.splitlines(), 1):
-        first = first or number
-        if line.endswith("\\"):
-            whole += line[:-1] + " "
-            continue
-        plain = re.sub(r"(^|\s)#.*$", "", whole + line).strip()
-        if plain:
-            yield first, plain
-        first, whole = 0, ""
 
 
 def _required(text: str) -> Iterator[tuple[str, str, str, bool]]:

@@ -19,6 +19,7 @@ HASHES = (
     "XC-SUP-117",
     "XC-SUP-125",
     "XC-SUP-145",
+    "XC-SUP-147",
 )
 TREES = (
     "XC-SUP-120",

@@ -14,7 +14,7 @@ from pytest_xinchuang.core.finding import Certainty, Finding
 from pytest_xinchuang.messages import Message, _, joined, n_, system_error, verbatim
 from pytest_xinchuang.packages.supply_chain.archives import BadArchive
 from pytest_xinchuang.packages.supply_chain.ecosystem import Ecosystem, Layout, Tree, sha256_of
-from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, on_loopback
+from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.licences import Licences
 from pytest_xinchuang.packages.supply_chain.lists import Advisories, AllowList, Unordered, lapsed
 from pytest_xinchuang.packages.supply_chain.locked import (
@@ -79,7 +79,7 @@ class PackageCheck:
 
     @cached_property
     def reading(self) -> Reading:
-        return self.ecosystem.read(self.directory)
+        return self.ecosystem.read(self.directory, self.registries)
 
     @cached_property
     def entries(self) -> list[Locked]:
@@ -123,23 +123,30 @@ class PackageCheck:
             if entry.origin in (Origin.GIT, Origin.URL):
                 self._add("XC-SUP-112", entry.where, module=str(entry), source=entry.source or "-")
             elif entry.origin is Origin.PATH:
-                inside = (self.directory / entry.source).resolve().is_relative_to(self.directory.resolve())
-                certainty = Certainty.NOTE if inside else Certainty.CERTAIN
+                certainty = self._certainty_of_path(entry.source)
                 self._add("XC-SUP-113", entry.where, certainty, module=str(entry), source=entry.source or "-")
-            known = {*self.ecosystem.hosts, *self.registries.hosts(self.ecosystem.name)}
             for url in sorted({file.url for file in entry.files if file.url} | {entry.source} - {""}):
-                parts = urllib.parse.urlsplit(url)
-                if (
-                    entry.origin is Origin.REGISTRY
-                    and "://" in url
-                    and (
-                        parts.hostname not in known
-                        or (parts.scheme not in ("https", "sparse+https") and not on_loopback(url))
-                    )
-                ):
-                    self._add("XC-SUP-111", entry.where, module=str(entry), url=url, host=parts.hostname or "-")
+                if entry.origin is Origin.REGISTRY and "://" in url:
+                    self._source(entry, url)
             if entry.scripts:
                 self._add("XC-SUP-116", entry.where, Certainty.NOTE, module=str(entry))
+
+    def _certainty_of_path(self, source: str) -> Certainty:
+        """A directory of the product is the product's own; an archive in it is somebody's that nobody vouches for."""
+        path = (self.directory / source.partition("#")[0]).resolve()
+        if not path.is_relative_to(self.directory.resolve()):
+            return Certainty.CERTAIN
+        return Certainty.NOTE if path.is_dir() else Certainty.UNDECIDED
+
+    def _source(self, entry: Locked, url: str) -> None:
+        """Tell where a package of a registry comes from another than those that are trusted."""
+        trusted = self.registries.trusts(self.ecosystem.name, url)
+        if trusted is True:
+            return
+        certainty = Certainty.UNDECIDED if isinstance(trusted, Message) else Certainty.CERTAIN
+        shown = _("{url} ({why})", url=verbatim(url), why=trusted) if isinstance(trusted, Message) else url
+        host = urllib.parse.urlsplit(url).hostname or "-"
+        self._add("XC-SUP-111", entry.where, certainty, module=str(entry), url=shown, host=host)
 
     # -- hashes
 
@@ -172,7 +179,7 @@ class PackageCheck:
             if published.standing is Standing.CACHED:
                 self._add("XC-SUP-109", entry.where, Certainty.UNDECIDED, module=str(entry))
             else:
-                self._add("XC-SUP-147", entry.where, Certainty.NOTE, module=str(entry))
+                self._add("XC-SUP-147", entry.where, Certainty.UNDECIDED, module=str(entry))
         return seen
 
     def _already_open(self, entry: Locked) -> bool:

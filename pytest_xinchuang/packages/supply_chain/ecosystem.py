@@ -64,15 +64,11 @@ class Ecosystem(Protocol):
     def purl(self) -> str:
         """Its type in package URLs."""
 
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The hosts of its registries."""
-
     def found(self, directory: Path) -> bool:
         """Whether a directory has one of its manifests or locks."""
 
-    def read(self, directory: Path) -> Reading:
-        """What its manifests and locks say."""
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        """What its manifests and locks say, of which registries to take packages from too."""
 
     def published(self, entry: Locked, registries: Registries) -> Published | Gone:
         """What was published under a locked name and version."""

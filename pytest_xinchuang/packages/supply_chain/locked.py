@@ -6,13 +6,15 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+import urllib.parse
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
 from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.messages import Message, _, verbatim
 
 LENGTHS = {"md5": 16, "sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 """Bytes of a digest (RFC 1321; FIPS 180-4)."""
@@ -138,9 +140,11 @@ class Reading:
     Attributes:
         files: the names of those that were read.
         locks: the names of the locks among them.
+        trusts: whether an address is of a registry that whoever checks takes packages from; a message: why that is not known.
     """
 
     ecosystem: str
+    trusts: Callable[[str], bool | Message] = field(default=lambda _url: False)
     files: list[str] = field(default_factory=list)
     locks: list[str] = field(default_factory=list)
     entries: list[Locked] = field(default_factory=list)
@@ -149,6 +153,23 @@ class Reading:
     def add(self, code: str, where: str, certainty: Certainty = Certainty.CERTAIN, **params: object) -> None:
         """A finding about one of the files."""
         self.findings.append(told(code, where, self.ecosystem, certainty, **params))
+
+    def above(self, where: str, path: Path) -> None:
+        """Tell of a workspace or of settings above the product, which may decide what it is built from."""
+        detail = _("{file} may decide what it is built from", file=verbatim(str(path)))
+        self.add("XC-SUP-160", where, Certainty.UNDECIDED, module="-", detail=detail)
+
+    def takes_from(self, where: str, url: str, setting: str) -> None:
+        """Tell of a setting that takes packages from an address, unless it is one that is trusted."""
+        trusted = self.trusts(url)
+        if trusted is True:
+            return
+        host = urllib.parse.urlsplit(url).hostname or "-"
+        if isinstance(trusted, Message):
+            detail = _("{setting} ({why})", setting=verbatim(setting), why=trusted)
+            self.add("XC-SUP-145", where, Certainty.UNDECIDED, detail=detail, host=host)
+        else:
+            self.add("XC-SUP-145", where, detail=verbatim(setting), host=host)
 
 
 def told(code: str, where: str, ecosystem: str, certainty: Certainty = Certainty.CERTAIN, **params: object) -> Finding:

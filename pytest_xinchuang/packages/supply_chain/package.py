@@ -72,8 +72,9 @@ class SupplyChainPackage(Package):
 
     def check(self, run: RunContext) -> None:
         from pytest_xinchuang.packages.supply_chain.golang.sumdb import setting
+        from pytest_xinchuang.tools.go import GoCommand
 
-        setting(self._trust(run).sumdb_key)
+        setting(self._trust(run).sumdb_key, GoCommand())
 
     @staticmethod
     def _trust(run: RunContext) -> Trust:

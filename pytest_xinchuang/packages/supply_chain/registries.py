@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +21,7 @@ from pytest_xinchuang.messages import Message, _, joined, told, verbatim
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, on_loopback
 from pytest_xinchuang.packages.supply_chain.locked import Digest, LockedFile
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools import defaults
 
 TIMEOUT_S = 60
 LARGEST = 2 << 30
@@ -100,6 +103,8 @@ class Registries:
     ) -> None:
         self.cache, self.offline = cache, offline
         self._places = {name: tuple(given) for name, given in (places or {}).items()}
+        self._answers: dict[str, Any | Gone] = {}
+        self._asking = threading.Lock()
         self._opener = urllib.request.build_opener(_NoRedirectOut(offline))
 
     def directories(self, ecosystem: str) -> list[Path]:
@@ -114,20 +119,57 @@ class Registries:
                 raise XcError(_("{place}: no such directory", place=place))
         return found
 
-    def urls(self, ecosystem: str, default: str) -> list[str]:
-        """The addresses that were named for an ecosystem; where nothing was named, the registry itself."""
+    def urls(self, ecosystem: str, gone: list[Gone]) -> list[str]:
+        """The addresses that were named for an ecosystem; where nothing was named, the one that its tool asks by default.
+
+        Args:
+            gone: why that is not known is added.
+        """
         given = self._places.get(ecosystem)
-        if given is None:
-            return [default]
-        return [p.rstrip("/") for p in given if "://" in p]
+        if given is not None:
+            return [p.rstrip("/") for p in given if "://" in p]
+        usual = defaults.default(ecosystem)
+        if isinstance(usual, Message):
+            gone.append(Gone(usual, False))
+            return []
+        return [usual.url]
 
     def named(self, ecosystem: str) -> bool:
         """Whether a place was named that stands for the registry."""
         return ecosystem in self._places
 
-    def hosts(self, ecosystem: str) -> set[str]:
-        """The hosts of the addresses that were named for an ecosystem."""
-        return {urllib.parse.urlsplit(p).hostname or "" for p in self._places.get(ecosystem, ()) if "://" in p}
+    def trusts(self, ecosystem: str, url: str) -> bool | Message:
+        """Whether an address is of a registry that was named, or of the one that the tool asks by default.
+
+        A message says why that is not known: the tool is not here, or does not say which it takes for the same.
+        """
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError:
+            return False
+        named = {urllib.parse.urlsplit(p).hostname or "" for p in self._places.get(ecosystem, ()) if "://" in p}
+        if parts.hostname in named and (parts.scheme == "https" or on_loopback(url)):
+            return True
+        usual = defaults.default(ecosystem)
+        if isinstance(usual, Message):
+            return usual if parts.scheme == "https" else False
+        found = usual.is_it(url)
+        if found is not None:
+            return found
+        return _(
+            "{tool} does not say which others it takes for {url}", tool=verbatim(ecosystem), url=verbatim(usual.url)
+        )
+
+    def trusting(self, ecosystem: str) -> Callable[[str], bool | Message]:
+        """:meth:`trusts` of one ecosystem."""
+        return functools.partial(self.trusts, ecosystem)
+
+    def once(self, url: str) -> Any | Gone:
+        """An answer in JSON that is asked for once, such as a registry's own settings."""
+        with self._asking:
+            if url not in self._answers:
+                self._answers[url] = self.json(url)
+            return self._answers[url]
 
     def get(self, url: str, accept: str = "*/*") -> bytes | Gone:
         """An answer of a registry; one that the registry denies is certain."""

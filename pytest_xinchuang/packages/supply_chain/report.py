@@ -15,15 +15,18 @@ from pytest_xinchuang.report.sarif import place_of, sarif_document
 
 LOOKED_AT: Mapping[str, Callable[[int], Message]] = {
     "modules": lambda n: n_("{n} module", "{n} modules", n),
-    "go.sum lines verified": lambda n: n_("{n} go.sum line verified", "{n} go.sum lines verified", n),
-    "vendored files verified": lambda n: n_("{n} vendored file verified", "{n} vendored files verified", n),
+    "go.sum lines compared": lambda n: n_("{n} go.sum line compared", "{n} go.sum lines compared", n),
+    "vendored files compared": lambda n: n_("{n} vendored file compared", "{n} vendored files compared", n),
     "packages": lambda n: n_("{n} package", "{n} packages", n),
     "packages verified": lambda n: n_("{n} package verified", "{n} packages verified", n),
     "installed files compared": lambda n: n_("{n} installed file compared", "{n} installed files compared", n),
     "modules vouched for": lambda n: n_("{n} module vouched for", "{n} modules vouched for", n),
     "files verified": lambda n: n_("{n} file verified", "{n} files verified", n),
 }
-"""What was counted, for people; JSON has the keys."""
+"""What was counted, for people; JSON has the keys.
+
+Verified is what somebody outside of the caches vouches for; what agrees with what is here has been compared.
+"""
 
 
 @dataclass(frozen=True)

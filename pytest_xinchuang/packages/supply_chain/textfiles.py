@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,30 @@ def yaml_of(reading: Reading, lines: Lines) -> dict[str, Any] | None:
 def toml_of(reading: Reading, lines: Lines) -> dict[str, Any] | None:
     """The table of a TOML file."""
     return _object(reading, lines, tomllib.loads)
+
+
+def above(
+    directory: Path, name: str, read: Callable[[Reading, Lines], dict[str, Any] | None]
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The files of a name in the directories above a product, nearest first, that can be read, and what they say."""
+    for parent in directory.resolve().parents:
+        probe = Reading("")
+        lines = text_of(probe, parent, name)
+        data = read(probe, lines) if lines is not None else None
+        if data is not None:
+            yield parent / name, data
+
+
+def has_member(root: Path, patterns: list[Any], directory: Path) -> bool:
+    """Whether patterns of a workspace name a directory below it: ``*`` within a name, ``**`` over several."""
+    inner = directory.resolve().relative_to(root.resolve()).as_posix()
+    for pattern in patterns:
+        plain = re.sub(r"\*{2,}(/\*{2,})*", "**", words(pattern)[:200].removeprefix("./").rstrip("/"))
+        parts = re.split(r"(\*\*/?|\*|\?)", plain)
+        stars = {"**": ".*", "**/": "(.*/)?", "*": "[^/]*", "?": "[^/]"}
+        if re.fullmatch("".join(stars.get(part) or re.escape(part) for part in parts), inner):
+            return True
+    return False
 
 
 def _object(reading: Reading, lines: Lines, read: Callable[[str], Any]) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from pytest_xinchuang.toolchain.flags.texts import of
 from pytest_xinchuang.toolchain.flags.words import RUST_VARIABLES, is_compiler, is_flag_variable, is_starter, split
 from pytest_xinchuang.tools.ar import MAGIC as AR
 from pytest_xinchuang.tools.ar import ar_members
+from pytest_xinchuang.tools.lines import of_shell
 
 LARGEST = 1 << 30
 """Bytes of a file that is read; a compilation database of Chromium has some 100 MB."""
@@ -181,7 +182,7 @@ _SHELL = re.compile(r"(?:ba|da|k)?sh|libtool|.*-libtool|:|--tag=.*|--mode=.*|--s
 
 def _of_output(text: str, path: Path) -> Iterator[Line]:
     found = silent = broken = 0
-    for number, line in _logical(text):
+    for number, line in of_shell(text):
         place = f"{path}:{number}"
         line = match[1] if (match := _RUNNING.match(line)) else re.sub(r"`[^`]*`", "x", line)
         line = _STEP.sub("", line)
@@ -204,20 +205,6 @@ def _of_output(text: str, path: Path) -> Iterator[Line]:
         yield Line(place=str(path), unread=why, mend=mend)
     if not (found or silent or broken):
         yield Line(place=str(path), unread=_("no line of a compiler is in it"), mend=mend)
-
-
-def _logical(text: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines; a line that ends with a backslash goes on in the next."""
-    held, start = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        start = start or number
-        if line.endswith("\\"):
-            held += line[:-1] + " "
-            continue
-        yield start, held + line
-        held, start = "", 0
-    if held:
-        yield start, held
 
 
 def _commands(line: str) -> list[list[str]] | None:

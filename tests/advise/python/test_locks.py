@@ -30,7 +30,7 @@ dependencies = [{{ name = "fast"{marker} }}]
 [[package]]
 name = "fast"
 version = "1.0"
-source = {{ registry = "https://pypi.org/simple" }}
+source = {{ registry = "https://pypi.example.org/simple" }}
 {sdist}
 wheels = [{wheels}]
 """

@@ -13,6 +13,7 @@ from pytest_xinchuang.advise.rust.survey import RustSurvey
 from pytest_xinchuang.core.advice import Advice, Standing
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.core.platform import Platforms
+from pytest_xinchuang.tools.defaults import Default, default
 from tests.advise.trees import advised, said, written
 from tests.conftest import SHARED_CACHE
 
@@ -121,11 +122,20 @@ def test_a_program_is_not_linked_for_the_target(advise: Advise) -> None:
     assert advise({"src/main.rs": text}).standing is Standing.BUILDS
 
 
+def vendored(code: str) -> dict[str, str]:
+    """A crate with a vendored one, locked as Cargo here names its registry."""
+    usual = default("cargo")
+    assert isinstance(usual, Default), usual
+    (name,) = usual.addresses
+    lock = VENDORED["Cargo.lock"].replace("REGISTRY", f"registry+{name}")
+    return {**VENDORED, "Cargo.lock": lock, "vendor/dep/src/lib.rs": code}
+
+
 VENDORED = {
     ".cargo/config.toml": '[source.crates-io]\nreplace-with = "here"\n\n[source.here]\ndirectory = "vendor"\n',
     "Cargo.toml": MANIFEST + '\n[dependencies]\ndep = "1.2.3"\n',
     "Cargo.lock": 'version = 3\n\n[[package]]\nname = "dep"\nversion = "1.2.3"\nsource = '
-    '"registry+https://github.com/rust-lang/crates.io-index"\nchecksum = '
+    '"REGISTRY"\nchecksum = '
     '"0000000000000000000000000000000000000000000000000000000000000000"\n\n[[package]]\nname = "e"\nversion = "0.1.0"\n'
     'dependencies = [\n "dep",\n]\n',
     "vendor/dep/Cargo.toml": '[package]\nname = "dep"\nversion = "1.2.3"\nedition = "2021"\n',
@@ -136,10 +146,10 @@ VENDORED = {
 
 
 def test_a_dependency_is_told_where_it_is_required(advise: Advise) -> None:
-    found = advise({**VENDORED, "vendor/dep/src/lib.rs": f"{GUARD}pub fn f() {{}}\npub fn g() {{\n    f()\n}}\n"})
+    found = advise(vendored(f"{GUARD}pub fn f() {{}}\npub fn g() {{\n    f()\n}}\n"))
     assert said(found) == [("XC-ADV-071", "Cargo.toml:7")]
     assert found.findings[0].params["crate"] == "dep 1.2.3" and found.findings[0].evidence["stops"] == ["e"]
-    assert advise({**VENDORED, "vendor/dep/src/lib.rs": "pub fn f() {}\n"}).standing is Standing.BUILDS
+    assert advise(vendored("pub fn f() {}\n")).standing is Standing.BUILDS
 
 
 def test_a_build_script_that_fails_for_the_target_alone_may_stop_it(advise: Advise) -> None:

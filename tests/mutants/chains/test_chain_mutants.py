@@ -11,14 +11,16 @@ import yaml
 from pytest_xinchuang.core.needs import InOrder
 from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.verdict import Decision, Verdict
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.registry import load_subject
 from pytest_xinchuang.packages.supply_chain.asked import ASKED
 from pytest_xinchuang.packages.supply_chain.ecosystems.all import ECOSYSTEMS
 from pytest_xinchuang.packages.supply_chain.engine import SupplyChainEngine, Trust
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools import defaults
 from tests.messages.english import english_in
 from tests.packages.supply_chain.ecosystems.tampering import TAMPERINGS, Edit, append, edit
-from tests.packages.supply_chain.ecosystems.worlds import WORLDS
+from tests.packages.supply_chain.ecosystems.worlds import USUAL, WORLDS
 
 CAUGHT_BY: dict[str, dict[str, str]] = yaml.safe_load((Path(__file__).parent / "caught_by.yaml").read_text())
 EVERY = [(ecosystem, name) for ecosystem, names in CAUGHT_BY.items() for name in names]
@@ -49,6 +51,12 @@ OF_RECIPES: dict[str, dict[str, Edit]] = {
         ),
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def _usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tools ask the registries of the small worlds by default."""
+    monkeypatch.setattr(defaults, "default", lambda name: USUAL.get(name, verbatim("nobody says")))
 
 
 def lists(root: Path, ecosystem: str) -> tuple[Path, Path]:
@@ -133,6 +141,16 @@ def test_a_mutant_is_caught_by_its_requirement_alone(
 
 def test_every_requirement_has_a_mutant() -> None:
     assert {name for names in CAUGHT_BY.values() for name in names.values()} == set(ASKED)
+
+
+def test_what_the_registry_names_and_nobody_saw_is_no_pass(tmp_path: Path, catalogue: Catalogue) -> None:
+    """The other package is verified: that is no evidence for this one."""
+    WORLDS["npm"](tmp_path)
+    lists(tmp_path, "npm")
+    (tmp_path / "registry/left/left-1.0.0.tgz").unlink()
+    (tmp_path / "product/node_modules").rename(tmp_path / "elsewhere")
+    decision = decisions(tmp_path, "npm", catalogue)["XC-CHAIN-101"]
+    assert decision.verdict is Verdict.INCONCLUSIVE and "XC-SUP-147" in str(decision.reason)
 
 
 def test_what_nobody_vouches_for_is_no_pass(tmp_path: Path, catalogue: Catalogue) -> None:

@@ -14,18 +14,26 @@ from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip,
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies, escape, unescape
 from pytest_xinchuang.packages.supply_chain.golang.sumdb import tile_path
 from pytest_xinchuang.packages.supply_chain.golang.vouching import Vouching, vouching
+from pytest_xinchuang.tools.defaults import databases
+from pytest_xinchuang.tools.go import GoCommand
 
 NAME = "sum.example.org"
 PADDING = 300
 """Records of others in front: more than one tile of 256 holds."""
 
 
-LATEST = (
-    b"go.sum database tree\n72525630\nlCeWXl//f2IAQIyqY7xCLe3ExAMUBjN57RXnyKOhjr0=\n\n"
-    b"\xe2\x80\x94 sum.golang.org "
-    b"Az3grrPcY4sCw2jcC2FKd0xANejIToEqtTYNak0SAO1iN05rpUvxHXsZG7dHqMyImg74tVfBxOUEBrO0/1SCFLcGLg8=\n"
-)
-"""A head that sum.golang.org signed."""
+def key_of_go() -> str:
+    """The key of the public database, as Go's own source has it."""
+    return next(iter(databases(GoCommand()).keys.values()))
+
+
+def latest(name: str = NAME) -> bytes:
+    """A head that the public database signed, by the name that Go has for it."""
+    return (
+        b"go.sum database tree\n72525630\nlCeWXl//f2IAQIyqY7xCLe3ExAMUBjN57RXnyKOhjr0=\n\n"
+        + f"\N{EM DASH} {name} ".encode()
+        + b"Az3grrPcY4sCw2jcC2FKd0xANejIToEqtTYNak0SAO1iN05rpUvxHXsZG7dHqMyImg74tVfBxOUEBrO0/1SCFLcGLg8=\n"
+    )
 
 
 class Notary:
@@ -70,6 +78,10 @@ class Notary:
 
     def vouching(self, proxies: Proxies, place: Path) -> Vouching:
         return vouching(proxies, places=[str(place)], key=self.key)
+
+
+NOTARY = Notary()
+"""The one that a test trusts."""
 
 
 def put(path: Path, data: bytes) -> None:

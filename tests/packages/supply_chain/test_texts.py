@@ -154,12 +154,12 @@ def test_files_that_are_none_are_told_in_chinese(tmp_path: Path) -> None:
 def test_a_report_is_chinese(subject: Path, proxy: Path) -> None:
     for name in ("one byte of a vendored file", "a second hash", "a line without a hash", "a workspace"):
         TAMPERINGS[name][0](subject)
-    counts = {"modules": 1, "go.sum lines verified": 3, "vendored files verified": 2, "files verified": 1}
+    counts = {"modules": 1, "go.sum lines compared": 3, "vendored files compared": 2, "files verified": 1}
     result = SupplyResult("m", check(subject, [str(proxy)]), load_findings(), counts, "zh")
     text = as_text(result, notes=True)
-    assert text.startswith("m：1 个模块、已核对 go.sum 3 行、已核对 vendor 文件 2 个、已核对 1 个文件\n")
+    assert text.startswith("m：1 个模块、已比对 go.sum 3 行、已比对 vendor 文件 2 个、已核对 1 个文件\n")
     assert not english_in(text), text
     messages = [r["message"]["text"] for r in json.loads(as_sarif(result))["runs"][0]["results"]]
     assert messages and not [m for m in messages if english_in(m)]
     english = as_text(SupplyResult("m", [], load_findings(), counts))
-    assert english.startswith("m: 1 module, 3 go.sum lines verified, 2 vendored files verified, 1 file verified\n")
+    assert english.startswith("m: 1 module, 3 go.sum lines compared, 2 vendored files compared, 1 file verified\n")

@@ -24,13 +24,9 @@ from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.supply_chain.golang.proxy import escape
+from pytest_xinchuang.tools.defaults import databases
+from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion
-
-KEY_OF_GO = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
-"""The key of the public database that the go command has built in (cmd/go/internal/modfetch, knownGOSUMDB)."""
-
-_SAME_KEY = ("sum.golang.org", "sum.golang.google.cn")
-"""Names that stand for KEY_OF_GO: the second is its server for mainland China (`go help environment`, GOSUMDB)."""
 
 HEIGHT = 8
 """Of a tile, in levels of the tree (golang.org/design/25530-sumdb, Checksum Database)."""
@@ -99,19 +95,21 @@ class Verifier:
         return True
 
 
-def setting(text: str) -> tuple[Verifier, str] | None:
-    """The key and the URL that a value of GOSUMDB names; None: it is off.
+def setting(text: str, go: GoCommand) -> tuple[Verifier, str] | None:
+    """The key and the URL that a value of GOSUMDB names, as the go command takes it; None: it is off.
 
     Raises:
+        HostFault: it is a name, and Go does not say which it knows.
         XcError: it names a database whose key is not known.
     """
     words = text.split()
     if not words or words[0] == "off":
         return None
-    name = words[0]
-    if name in _SAME_KEY:
-        return Verifier.parse(KEY_OF_GO), words[1] if len(words) > 1 else f"https://{name}"
-    verifier = Verifier.parse(name)
+    if "+" not in words[0]:
+        known = databases(go)
+        words = known.aliases.get(" ".join(words), " ".join(words)).split()
+        words[0] = known.keys.get(words[0], words[0])
+    verifier = Verifier.parse(words[0])
     return verifier, words[1] if len(words) > 1 else f"https://{verifier.name}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.supply_chain.golang.hashes import digests_of_zip, h1, h1_of_go_mod
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone, Proxies, covered, escape
@@ -156,7 +156,14 @@ def vouching(
         if trusted and ("://" not in place or proxies.may_ask(place))
     ]
     settings = proxies.go.settings
-    told = (setting(key) or (Verifier.parse(key), "")) if key else setting(settings.get("GOSUMDB", ""))
+    try:
+        told = setting(key or settings.get("GOSUMDB", ""), proxies.go)
+    except HostFault as fault:
+        if key:
+            raise
+        return Vouching(None, lists, why=fault.what)
+    if told is None and key:
+        told = Verifier.parse(key), ""
     if told is None:
         return Vouching(None, lists, why=_("the checksum database is switched off (GOSUMDB=off)"))
     verifier, url = told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_xinchuang.inspect.extract import architectures, extract
+from pytest_xinchuang.inspect.extract import Reader, Unpacked, unpack
 from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.images import languages, systems
 from pytest_xinchuang.packages.supply_chain.images.part import Inside
@@ -23,29 +23,30 @@ def look_inside(path: Path, arch: str = "", runner: Runner | None = None) -> Ins
     Raises:
         XcError: it cannot be read.
     """
-    chosen = [arch] if arch else (architectures(path, runner) or [""])
-    inside = _look(path, chosen[0], runner)
-    for other in chosen[1:]:
-        more = _look(path, other, runner)
+    reader = Reader(languages.is_of_language, languages.read)
+    inside = Inside()
+    for one in unpack(path, arch, runner, wanted=_is_of_system, reader=reader, most=MOST_BYTES):
+        more = _look(one)
+        inside.system = inside.system or more.system
         inside.parts += [part for part in more.parts if part not in inside.parts]
         inside.doubts += [doubt for doubt in more.doubts if doubt not in inside.doubts]
     inside.parts.sort(key=lambda p: (p.kind, p.namespace, p.name, p.version, p.where))
     return inside
 
 
-def _look(path: Path, arch: str, runner: Runner | None) -> Inside:
+def _is_of_system(name: str, _head: bytes) -> bool:
+    return systems.is_of_system(name)
+
+
+def _look(found: Unpacked[Inside]) -> Inside:
     inside = Inside()
-    # Twice: what a package of the system owns has not to be read, and is nearly all.
-    of_system = extract(path, arch, runner, wanted=lambda name, _head: systems.is_of_system(name), most=MOST_BYTES)
-    owned = systems.find(of_system, inside)
-
-    def wanted(name: str, head: bytes) -> bool:
-        return name not in owned and languages.is_of_language(name, head)
-
-    languages.find(extract(path, arch, runner, wanted=wanted, links=False, most=MOST_BYTES), owned, inside)
+    owned = systems.find(found.files, inside)
+    for name in sorted(found.read.keys() - owned):  # what a package of the system owns is that package's
+        inside.parts += found.read[name].parts
+        inside.doubts += found.read[name].doubts
     if not any(part.kind in ("deb", "rpm", "apk") for part in inside.parts) and inside.system:
         # A system has packages: their database was taken away, or is of a kind that is not known here.
-        inside.doubts.append((_release(of_system), _("it names a system, and no database of its packages is there")))
+        inside.doubts.append((_release(found.files), _("it names a system, and no database of its packages is there")))
     return inside
 
 

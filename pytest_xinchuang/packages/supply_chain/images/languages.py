@@ -14,12 +14,12 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
 from typing import Any
 
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import ElfReader
 from pytest_xinchuang.messages import Message, _, told
+from pytest_xinchuang.packages.supply_chain.ecosystems.cargo.locks import OSV
 from pytest_xinchuang.packages.supply_chain.images.part import Inside, Part
 
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA|[^/]+\.egg-info(?:/PKG-INFO)?")
@@ -49,15 +49,14 @@ def is_of_language(path: str, head: bytes) -> bool:
     )
 
 
-def find(files: Mapping[str, bytes], owned: Collection[str], inside: Inside) -> None:
-    """Add what the files say to ``inside``; what a package of the system owns is that package's."""
-    for path in sorted(files):
-        if path in owned:
-            continue
-        try:
-            _find(path, files[path], inside)
-        except _Unreadable as error:
-            inside.doubts.append((path, error.why))
+def read(path: str, data: bytes) -> Inside:
+    """What a file says of packages; ``data`` is empty where it is none of those that may say something by their content."""
+    inside = Inside()
+    try:
+        _find(path, data, inside)
+    except _Unreadable as error:
+        inside.doubts.append((path, error.why))
+    return inside
 
 
 class _Unreadable(Exception):
@@ -170,7 +169,7 @@ def _program(path: str, data: bytes, inside: Inside) -> None:
                 inside.parts.append(Part("Go", "golang", plain, version, path, namespace=namespace))
     if crates is not None:
         for crate in _crates(data[crates.offset : crates.offset + crates.size]):
-            inside.parts.append(Part("crates.io", "cargo", crate["name"], crate["version"], path))
+            inside.parts.append(Part(OSV, "cargo", crate["name"], crate["version"], path))
     if go is None and crates is None:
         digest = hashlib.sha256(data).hexdigest()
         inside.parts.append(Part("", "generic", path.rpartition("/")[2], "", path, sha256=digest))
@@ -190,7 +189,7 @@ def _crates(data: bytes) -> list[dict[str, str]]:
         for c in crates
         if isinstance(c, dict)
         and all(isinstance(c.get(k), str) for k in ("name", "version"))
-        and c.get("source") == "crates.io"
+        and c.get("source") == OSV
     ]
 
 

@@ -8,12 +8,21 @@ from typing import Any
 
 import pytest
 
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.supply_chain.check import Lists, PackageCheck
 from pytest_xinchuang.packages.supply_chain.ecosystems.all import ECOSYSTEMS
 from pytest_xinchuang.packages.supply_chain.registries import Registries
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools import defaults
+from tests.packages.supply_chain.ecosystems.worlds import USUAL
 
 Check = Callable[..., PackageCheck]
+
+
+@pytest.fixture(autouse=True)
+def _usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tools ask the registries of the small worlds by default."""
+    monkeypatch.setattr(defaults, "default", lambda name: USUAL.get(name, verbatim("nobody says")))
 
 
 @pytest.fixture

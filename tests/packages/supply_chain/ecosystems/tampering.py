@@ -103,11 +103,11 @@ NPM: dict[str, tuple[Edit, dict[str, str]]] = {
         {"XC-SUP-111": f"{LOCK}:15"},
     ),
     "plain http": (
-        in_lock(LEFT, resolved="http://registry.npmjs.org/left/-/left-1.0.0.tgz"),
+        in_lock(LEFT, resolved="http://npm.example.org/left/-/left-1.0.0.tgz"),
         {"XC-SUP-111": f"{LOCK}:15"},
     ),
     "another package's archive": (
-        in_lock(LEFT, resolved="https://registry.npmjs.org/evil/-/evil-1.0.0.tgz"),
+        in_lock(LEFT, resolved="https://npm.example.org/evil/-/evil-1.0.0.tgz"),
         {"XC-SUP-115": f"{LOCK}:15"},
     ),
     "a bundle that no package brings": (
@@ -268,15 +268,11 @@ CARGO: dict[str, tuple[Edit, dict[str, str]]] = {
         {"XC-SUP-104": f"{CARGO_LOCK}:3"},
     ),
     "another registry": (
-        edit(
-            CARGO_LOCK, "registry+https://github.com/rust-lang/crates.io-index", "registry+https://evil.example/index"
-        ),
+        edit(CARGO_LOCK, "registry+https://git.example.org/cargo/index", "registry+https://evil.example/index"),
         {"XC-SUP-111": f"{CARGO_LOCK}:3"},
     ),
     "from git": (
-        edit(
-            CARGO_LOCK, "registry+https://github.com/rust-lang/crates.io-index", "git+https://github.com/a/b?rev=1#abc"
-        ),
+        edit(CARGO_LOCK, "registry+https://git.example.org/cargo/index", "git+https://github.com/a/b?rev=1#abc"),
         {"XC-SUP-112": f"{CARGO_LOCK}:3", "XC-SUP-124": "vendor/lib-a"},
     ),
     "a manifest that asks for more": (append("Cargo.toml", 'more = "1"\n'), {"XC-SUP-103": "Cargo.toml:7"}),

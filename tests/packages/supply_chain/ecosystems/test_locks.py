@@ -9,6 +9,8 @@ import pytest
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.packages.supply_chain.ecosystems.all import ECOSYSTEMS
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Origin, Reading
+from pytest_xinchuang.packages.supply_chain.registries import Registries
+from pytest_xinchuang.provision.cache import Cache
 from tests.packages.supply_chain.ecosystems.worlds import put, sri
 
 PACKAGE_JSON = '{"name": "p", "dependencies": {"left": "^1.0.0", "@s/right": "~2.0.0"}}'
@@ -24,12 +26,12 @@ YARN_1 = f"""# yarn lockfile v1
 
 left@^1.0.0:
   version "1.0.0"
-  resolved "https://registry.yarnpkg.com/left/-/left-1.0.0.tgz#{"0" * 40}"
+  resolved "https://yarn.example.org/left/-/left-1.0.0.tgz#{"0" * 40}"
   integrity {LEFT}
 
 "@s/right@~2.0.0":
   version "2.0.0"
-  resolved "https://registry.yarnpkg.com/@s/right/-/right-2.0.0.tgz#{"0" * 40}"
+  resolved "https://yarn.example.org/@s/right/-/right-2.0.0.tgz#{"0" * 40}"
   integrity {RIGHT}
   dependencies:
     left "^1.0.0"
@@ -116,8 +118,8 @@ NPM = {
 
 PYPROJECT = '[project]\nname = "p"\ndependencies = ["left>=1", "Right_X~=2.0"]\n'
 UV = "".join(
-    f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = {{ registry = "https://pypi.org/simple" }}\n'
-    f'wheels = [{{ url = "https://files.pythonhosted.org/{name}-{version}-py3-none-any.whl", hash = "{SUM}" }}]\n'
+    f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = {{ registry = "https://pypi.example.org/simple" }}\n'
+    f'wheels = [{{ url = "https://files.example.org/{name}-{version}-py3-none-any.whl", hash = "{SUM}" }}]\n'
     for name, version in (("left", "1.0.0"), ("right-x", "2.0.0"))
 )
 POETRY = "".join(
@@ -144,7 +146,7 @@ PYTHON = {
 
 def read(root: Path, ecosystem: str, files: dict[str, str]) -> Reading:
     put(root, files)
-    return ECOSYSTEMS[ecosystem].read(root)
+    return ECOSYSTEMS[ecosystem].read(root, Registries(Cache(root / "cache"), offline=True))
 
 
 def registry(reading: Reading) -> list[Locked]:

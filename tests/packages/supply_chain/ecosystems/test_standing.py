@@ -46,7 +46,7 @@ def npm_cache(root: Path, sign: bool = False) -> None:
         dist = document["versions"][version]["dist"]
         if sign:
             dist["signatures"] = [signed(f"{name}@{version}:{dist['integrity']}")]
-        stored(root / "home", f"https://registry.npmjs.org/{name.replace('/', '%2f')}", json.dumps(document).encode())
+        stored(root / "home", f"https://npm.example.org/{name.replace('/', '%2f')}", json.dumps(document).encode())
         stored(root / "home", dist["tarball"], (root / "registry" / name / leaf).read_bytes())
 
 

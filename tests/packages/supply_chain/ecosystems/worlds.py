@@ -11,6 +11,20 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pytest_xinchuang.tools.defaults import Default
+
+USUAL = {
+    "npm": Default("https://npm.example.org", frozenset({"npm.example.org", "yarn.example.org"})),
+    "pypi": Default("https://pypi.example.org/simple", frozenset({"pypi.example.org", "files.example.org"})),
+    "cargo": Default(
+        "https://crates.example.org",
+        frozenset({"crates.example.org"}),
+        frozenset({"https://git.example.org/cargo/index"}),
+    ),
+    "maven": Default("https://maven.example.org/m2", frozenset({"maven.example.org"})),
+}
+"""What the tools ask by default, in the small worlds."""
+
 
 def put(root: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files: name -> text or bytes."""
@@ -65,7 +79,7 @@ def npm(root: Path) -> None:
         dist = {
             "integrity": sri(data),
             "shasum": sha("sha1", data),
-            "tarball": f"https://registry.npmjs.org/{name}/-/{leaf}",
+            "tarball": f"https://npm.example.org/{name}/-/{leaf}",
         }
         document = {"name": name, "versions": {version: {**said, "dist": dist}}}
         put(root / "registry", {f"{name}/package.json": json.dumps(document), f"{name}/{leaf}": data})
@@ -135,7 +149,7 @@ def cargo(root: Path) -> None:
             "Cargo.toml": '[package]\nname = "product"\nversion = "0.1.0"\n\n[dependencies]\nlib-a = "1.2"\n',
             "Cargo.lock": "version = 4\n\n"
             '[[package]]\nname = "lib-a"\nversion = "1.2.3"\n'
-            'source = "registry+https://github.com/rust-lang/crates.io-index"\n'
+            'source = "registry+https://git.example.org/cargo/index"\n'
             f'checksum = "{sha("sha256", data)}"\n\n'
             '[[package]]\nname = "product"\nversion = "0.1.0"\ndependencies = [\n "lib-a",\n]\n',
             ".cargo/config.toml": '[source.crates-io]\nreplace-with = "v"\n\n[source.v]\ndirectory = "vendor"\n',

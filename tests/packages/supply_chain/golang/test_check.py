@@ -360,7 +360,7 @@ def test_the_command_and_its_exit_codes(
     assert "consistent with the cache" in capsys.readouterr().out
     words += ["--sumdb", str(NOTARY.of_proxy(proxy, tmp_path / "sumdb")), "--sumdb-key", NOTARY.key]
     assert main(["supply-chain", str(subject), *words]) == 0
-    assert "4 vendored files verified" in capsys.readouterr().out
+    assert "4 vendored files compared" in capsys.readouterr().out
     assert main(["supply-chain", "check", str(subject), "--offline"]) == 3
     one_byte(subject)
     for language, text in (("en", "A vendored file was edited"), ("zh", "vendor 中的源码被改动")):

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.cli.entry import main
-from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.finding import Certainty, Finding
+from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.supply_chain.golang.chain import Options
 from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies, covered
 from pytest_xinchuang.packages.supply_chain.golang.sumdb import (
-    KEY_OF_GO,
     DirectoryPlace,
     NotProven,
     SumDatabase,
@@ -32,12 +32,13 @@ from pytest_xinchuang.packages.supply_chain.golang.vouching import vouching
 from pytest_xinchuang.packages.supply_chain.mirror import serve, write_manifest
 from pytest_xinchuang.packages.supply_chain.sm2sign import new_key, private_key, public_key
 from pytest_xinchuang.provision.cache import Cache
+from pytest_xinchuang.tools.defaults import Databases, databases
 from pytest_xinchuang.tools.go import GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion
-from tests.packages.supply_chain.notary import LATEST, NAME, PADDING, Notary, merkle
+from tests.packages.supply_chain.notary import NAME, NOTARY, PADDING, Notary, key_of_go, latest, merkle
 from tests.packages.supply_chain.published import LIB, publish
 
-NOTARY, OTHER = Notary(), Notary()
+OTHER = Notary()
 BASE = ModuleVersion("example.org/base", "v1.0.0")
 
 
@@ -58,13 +59,13 @@ def check(
 
 
 def test_the_key_of_go_verifies_what_it_signed() -> None:
-    verifier = Verifier.parse(KEY_OF_GO)
-    assert (verifier.name, f"{verifier.number:08x}") == ("sum.golang.org", "033de0ae")
-    tree = signed_tree(LATEST, verifier)
+    verifier = Verifier.parse(key_of_go())
+    head = latest(verifier.name)
+    tree = signed_tree(head, verifier)
     assert (tree.size, base64.b64encode(tree.root)) == (72525630, b"lCeWXl//f2IAQIyqY7xCLe3ExAMUBjN57RXnyKOhjr0=")
     for old, new in ((b"72525630", b"72525631"), (b"\nlCe", b"\nmCe"), (b"tree\n", b"trees\n"), (b"Az3g", b"Az3h")):
         with pytest.raises(NotProven):
-            signed_tree(LATEST.replace(old, new), verifier)
+            signed_tree(head.replace(old, new), verifier)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 255, 256, 257, 300])
@@ -161,23 +162,50 @@ def test_a_wider_tile_and_a_later_head_prove_too(database: Path) -> None:
     assert text
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "a+b+c", KEY_OF_GO[:-2], KEY_OF_GO.replace("033d", "033e"), "sum+00000000+AA=="]
-)
+@pytest.mark.parametrize("text", ["", "x", "a+b+c", "{shorter}", "{another}", "sum+00000000+AA=="])
 def test_what_is_no_key(text: str) -> None:
     with pytest.raises(XcError):
-        Verifier.parse(text)
+        Verifier.parse(text.format(shorter=NOTARY.key[:-2], another=NOTARY.key.replace("+", "+f", 1)))
 
 
 def test_values_of_gosumdb() -> None:
-    assert setting("off") is None and setting("") is None
-    go = Verifier.parse(KEY_OF_GO)
-    assert setting("sum.golang.org") == (go, "https://sum.golang.org")
-    assert setting("sum.golang.google.cn") == (go, "https://sum.golang.google.cn")
-    assert setting(f"{NOTARY.key} https://sum.corp.example") == (Verifier.parse(NOTARY.key), "https://sum.corp.example")
-    assert setting(NOTARY.key) == (Verifier.parse(NOTARY.key), f"https://{NAME}")
+    go = GoCommand()
+    assert setting("off", go) is None and setting("", go) is None
+    known = databases(go)
+    for name, key in known.keys.items():
+        verifier = Verifier.parse(key)
+        assert setting(name, go) == (verifier, f"https://{name}")
+        assert setting(f"{name} https://sum.corp.example", go) == (verifier, "https://sum.corp.example")
+    assert known.keys
+    for name, stands in known.aliases.items():
+        key, url = stands.split()
+        assert setting(name, go) == (Verifier.parse(known.keys[key]), url) and name in url
+    own = Verifier.parse(NOTARY.key)
+    assert setting(f"{NOTARY.key} https://sum.corp.example", go) == (own, "https://sum.corp.example")
+    assert setting(NOTARY.key, go) == (own, f"https://{NAME}")
     with pytest.raises(XcError):
-        setting("sum.unknown.example")
+        setting("sum.unknown.example", go)
+
+
+def test_where_go_does_not_say_its_key_nobody_vouches(
+    subject: Path, proxy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Go's source is not everywhere; a key that is given needs none."""
+    go = Proxies(Cache(), [str(proxy)], offline=True).go
+    name = next(iter(databases(go).keys))
+    monkeypatch.setenv("GOSUMDB", name)
+
+    def none(_go: GoCommand) -> Databases:
+        raise HostFault(verbatim("no source of Go"))
+
+    monkeypatch.setattr("pytest_xinchuang.packages.supply_chain.golang.sumdb.databases", none)
+    proxies = Proxies(Cache(), [str(proxy)], offline=True)
+    found = SupplyChain(subject, proxies, Options(vouching=vouching(proxies))).run()
+    (open_,) = (f for f in found if f.code == "XC-SUP-072")
+    assert open_.certainty is Certainty.UNDECIDED and "no source of Go" in str(open_.params)
+    with pytest.raises(HostFault):
+        vouching(proxies, key=name)
+    assert vouching(proxies, key=NOTARY.key).database is not None
 
 
 @pytest.mark.parametrize(

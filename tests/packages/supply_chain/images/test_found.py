@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_xinchuang.core.errors import XcError
+from pytest_xinchuang.packages.supply_chain.ecosystems.cargo.locks import OSV
 from pytest_xinchuang.packages.supply_chain.images.found import look_inside
 from pytest_xinchuang.packages.supply_chain.images.part import Inside
 from pytest_xinchuang.packages.supply_chain.images.systems import ecosystem_of, os_release
@@ -304,10 +305,10 @@ def test_crates_of_a_program(tmp_path: Path) -> None:
     crates = {
         "packages": [
             {"name": "own", "version": "0.1.0", "source": "local"},
-            {"name": "serde", "version": "1.0.2", "source": "crates.io"},
+            {"name": "serde", "version": "1.0.2", "source": OSV},
         ]
     }
     program = elf_with(".dep-v0", zlib.compress(json.dumps(crates).encode()))
-    assert named(look_inside(tree(tmp_path, {"app/own": program}))) == [("crates.io", "cargo", "serde", "1.0.2")]
+    assert named(look_inside(tree(tmp_path, {"app/own": program}))) == [(OSV, "cargo", "serde", "1.0.2")]
     broken = look_inside(tree(tmp_path, {"app/own": elf_with(".dep-v0", b"\0broken")}))
     assert [w for w, _ in broken.doubts] == ["app/own"]

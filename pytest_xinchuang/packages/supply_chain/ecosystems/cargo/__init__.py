@@ -1,1 +1,1 @@
-"""crates.io: Cargo.lock, and vendored crates."""
+"""Cargo's registry: Cargo.lock, and vendored crates."""

@@ -1,4 +1,4 @@
-"""crates.io as an ecosystem of the check, with what `cargo vendor` lays out."""
+"""Cargo's registry as an ecosystem of the check, with what `cargo vendor` lays out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.supply_chain.archives import BadArchive, read_archive
 from pytest_xinchuang.packages.supply_chain.ecosystem import Layout, Tree, files_below
 from pytest_xinchuang.packages.supply_chain.ecosystems.cargo import published as registry
-from pytest_xinchuang.packages.supply_chain.ecosystems.cargo.locks import CARGO, HOSTS, read_cargo, vendored
+from pytest_xinchuang.packages.supply_chain.ecosystems.cargo.locks import CARGO, OSV, read_cargo, vendored
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading, told
 from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
@@ -27,15 +27,15 @@ LEFT_OUT = (".gitattributes", ".gitignore", ".cargo-ok")
 
 
 class Cargo:
-    """crates.io, with Cargo.lock and vendored crates."""
+    """Cargo's registry, with Cargo.lock and vendored crates."""
 
-    name, osv, purl, hosts = CARGO, "crates.io", "cargo", HOSTS
+    name, osv, purl = CARGO, OSV, "cargo"
 
     def found(self, directory: Path) -> bool:
         return any((directory / name).is_file() for name in ("Cargo.toml", "Cargo.lock"))
 
-    def read(self, directory: Path) -> Reading:
-        return read_cargo(directory)
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        return read_cargo(directory, registries)
 
     def published(self, entry: Locked, registries: Registries) -> Published | Gone:
         return registry.published(entry, registries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,23 +12,29 @@ from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.ranges import satisfies
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Locked, LockedFile, Origin, Reading, digest
-from pytest_xinchuang.packages.supply_chain.textfiles import table, tables, text_of, toml_of, words
+from pytest_xinchuang.packages.supply_chain.registries import Registries
+from pytest_xinchuang.packages.supply_chain.textfiles import above, listed, table, tables, text_of, toml_of, words
 
 CARGO = "cargo"
-HOSTS = ("github.com", "index.crates.io", "static.crates.io", "crates.io")
-INDEXES = (
-    "registry+https://github.com/rust-lang/crates.io-index",
-    "sparse+https://index.crates.io/",
-    "registry+sparse+https://index.crates.io/",
-)
-"""How crates.io is named in locks."""
+CRATES = "crates-io"
+"""The name that Cargo has for its registry in settings (Cargo book, source replacement)."""
+OSV = CRATES.replace("-", ".")
+"""The same with a dot is what OSV and cargo-auditable call it (OSV schema, affected[].package field)."""
 
+
+_CONFIG = (".cargo/config.toml", ".cargo/config")
 _KINDS = ("dependencies", "dev-dependencies", "build-dependencies")
 
 
-def read_cargo(directory: Path) -> Reading:
+def cargo_home() -> Path:
+    """Cargo's home of the user who runs this (Cargo book, environment variables)."""
+    named = os.environ.get("CARGO_HOME")
+    return Path(named) if named else Path.home() / ".cargo"
+
+
+def read_cargo(directory: Path, registries: Registries) -> Reading:
     """The packages of Cargo.lock, checked against Cargo.toml of the package and of its workspace."""
-    reading = Reading(CARGO)
+    reading = Reading(CARGO, registries.trusting(CARGO))
     manifests = _manifests(reading, directory)
     lines = text_of(reading, directory, "Cargo.lock")
     if lines is None:
@@ -35,8 +42,31 @@ def read_cargo(directory: Path) -> Reading:
             reading.add("XC-SUP-100", "Cargo.toml", locks="Cargo.lock")
     else:
         _lock(reading, lines, manifests)
+    for manifest, data in manifests[:1]:
+        _patches(reading, manifest, data)
     _settings(reading, directory)
+    if manifests and "workspace" not in manifests[0][1]:
+        for path, data in above(directory, "Cargo.toml", toml_of):
+            excluded = [words(one).rstrip("/") for one in listed(table(data.get("workspace")).get("exclude"))]
+            inner = directory.resolve().relative_to(path.parent).as_posix()
+            if "workspace" in data and not any(f"{inner}/".startswith(f"{one}/") for one in excluded):
+                reading.above("Cargo.toml", path)
+                break
+    for name in _CONFIG:
+        for path, data in above(directory, name, toml_of):
+            if path.parent.resolve() != cargo_home().resolve() and ("patch" in data or "paths" in data):
+                reading.above("Cargo.toml", path)
     return reading
+
+
+def _patches(reading: Reading, lines: Lines, data: dict[str, Any]) -> None:
+    """What stands instead of published crates: directories; of other registries and of git the lock tells."""
+    replaced = [table(data.get("replace")), *(table(one) for one in table(data.get("patch")).values())]
+    for name, said in ((name, said) for one in replaced for name, said in one.items()):
+        if path := words(table(said).get("path")):
+            reading.add("XC-SUP-113", lines.of(name, f"{name} "), module=name, source=path)
+    for path in listed(data.get("paths")):
+        reading.add("XC-SUP-113", lines.of("paths"), module=words(path).rpartition("/")[2] or "-", source=words(path))
 
 
 def _manifests(reading: Reading, directory: Path) -> list[tuple[Lines, dict[str, Any]]]:
@@ -126,8 +156,14 @@ def _entry(reading: Reading, where: str, one: dict[str, Any], older: dict[str, s
     made = digest("sha256", text)
     if text and made is None:
         reading.add("XC-SUP-101", where, detail=_("{text} is no hash", text=verbatim(repr(text))))
-    at = "" if source in INDEXES else re.sub(r"^(registry|sparse)\+", "", source)
-    return Locked(CARGO, name, version, where, (LockedFile((made,) if made else ()),), Origin.REGISTRY, at)
+    return Locked(
+        CARGO, name, version, where, (LockedFile((made,) if made else ()),), Origin.REGISTRY, _address(source)
+    )
+
+
+def _address(source: str) -> str:
+    """The address of a source of Cargo: ``registry+https://...``, ``sparse+https://...``."""
+    return re.sub(r"^((registry|sparse)\+)+", "", source)
 
 
 def _covers(reading: Reading, lines: Lines, manifests: list[tuple[Lines, dict[str, Any]]]) -> None:
@@ -155,13 +191,15 @@ def _fits(entry: Locked, asked: str) -> bool | None:
 
 
 def _settings(reading: Reading, directory: Path) -> None:
-    for name in (".cargo/config.toml", ".cargo/config"):
+    for name in _CONFIG:
         lines = text_of(reading, directory, name)
         data = toml_of(reading, lines) if lines is not None else None
+        if lines is not None and data is not None:
+            _patches(reading, lines, data)
         for key, said in table((data or {}).get("source")).items():
             one = table(said)
             url = words(one.get("registry"))
-            if url and not re.match(r"(sparse\+|registry\+)?https://(github\.com/rust-lang/|index\.crates\.io)", url):
+            if url and reading.trusts(_address(url)) is not True:
                 # Cargo takes from a replacement only what has the checksums of the lock (Cargo book, source replacement).
                 detail = verbatim(f"source.{key}.registry = {url}")
                 reading.add("XC-SUP-145", f"{name}", Certainty.NOTE, detail=detail, host=url)
@@ -171,7 +209,7 @@ def vendored(directory: Path) -> list[str]:
     """The directories that crates are vendored in: those that the settings name, and vendor/."""
     found = ["vendor"]
     probe = Reading(CARGO)
-    for name in (".cargo/config.toml", ".cargo/config"):
+    for name in _CONFIG:
         lines = text_of(probe, directory, name)
         data = toml_of(probe, lines) if lines is not None else None
         found += [words(table(s).get("directory")) for s in table((data or {}).get("source")).values()]

@@ -1,17 +1,17 @@
-"""What crates.io published: its index, asked, in a directory, or in Cargo's home; and crates (Cargo book, "Index Format")."""
+"""What Cargo's registry published: its index, asked, in a directory, in Cargo's home; crates (Cargo book, "Index Format")."""
 
 from __future__ import annotations
 
 import json
-import os
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.supply_chain.ecosystems.cargo.locks import cargo_home
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
-from pytest_xinchuang.packages.supply_chain.locked import Locked, digest, digests_of
+from pytest_xinchuang.packages.supply_chain.locked import Digest, Locked, digest, digests_of
 from pytest_xinchuang.packages.supply_chain.registries import (
     Published,
     PublishedFile,
@@ -22,22 +22,13 @@ from pytest_xinchuang.packages.supply_chain.registries import (
 )
 from pytest_xinchuang.packages.supply_chain.textfiles import table, words
 
-INDEX = "https://index.crates.io"
-FILES = "https://static.crates.io/crates"
 
-
-def index_path(name: str) -> str:
+def index_path(name: str, *, lower: bool = True) -> str:
     """Where the index has a name (Cargo book, "Index files")."""
-    small = name.lower()
+    small = name.lower() if lower else name
     if len(small) < 3:
         return f"{len(small)}/{small}"
     return f"3/{small[0]}/{small}" if len(small) == 3 else f"{small[:2]}/{small[2:4]}/{small}"
-
-
-def cargo_home() -> Path:
-    """Cargo's home of the user who runs this (Cargo book, environment variables)."""
-    named = os.environ.get("CARGO_HOME")
-    return Path(named) if named else Path.home() / ".cargo"
 
 
 def published(entry: Locked, registries: Registries) -> Published | Gone:
@@ -46,7 +37,7 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
     places = registries.directories("cargo")
     if found := first((_in_directory(entry, place, Standing.PUBLISHED) for place in places), gone):
         return found
-    urls = registries.urls("cargo", INDEX)
+    urls = registries.urls("cargo", gone)
     if found := first((_asked(entry, registries, url, [*places, cargo_home()]) for url in urls), gone):
         return found
     if not registries.named("cargo"):
@@ -61,8 +52,16 @@ def _asked(entry: Locked, registries: Registries, url: str, kept: list[Path]) ->
     if isinstance(data, Gone):
         return data
     crate = next((p for place in kept for p in _crates(place, entry)), None)
-    files = FILES if url == INDEX else f"{url}/crates"
-    return _of_index(entry, data.splitlines(), Standing.PUBLISHED, crate, files)
+    return _of_index(entry, data.splitlines(), Standing.PUBLISHED, crate, _files(registries, url))
+
+
+def _files(registries: Registries, url: str) -> str:
+    """Where an index says that its crates are, as a template (Cargo book, "Index Configuration", dl)."""
+    said = registries.once(f"{url}/config.json")
+    files = words(table(said).get("dl")) if not isinstance(said, Gone) else ""
+    if not files:
+        return f"{url}/crates/{{crate}}/{{crate}}-{{version}}.crate"
+    return files if "{" in files else f"{files.rstrip('/')}/{{crate}}/{{version}}/download"
 
 
 def _in_directory(entry: Locked, place: Path, standing: Standing) -> Published | Gone:
@@ -93,6 +92,19 @@ def _crates(place: Path, entry: Locked) -> Iterator[Path]:
             yield base / leaf
 
 
+def _filled(template: str, entry: Locked, checksum: Digest) -> str:
+    prefix = index_path(entry.name).rpartition("/")[0]
+    for marker, text in (
+        ("crate", entry.name),
+        ("version", entry.version),
+        ("prefix", index_path(entry.name, lower=False).rpartition("/")[0]),
+        ("lowerprefix", prefix),
+        ("sha256-checksum", checksum.hex),
+    ):
+        template = template.replace(f"{{{marker}}}", urllib.parse.quote(text))
+    return template
+
+
 def _of_index(
     entry: Locked, lines: list[bytes], standing: Standing, crate: Path | None, files: str
 ) -> Published | Gone:
@@ -108,6 +120,6 @@ def _of_index(
         made = digest("sha256", words(one.get("cksum")))
         if made is None:
             return Gone(_("the registry gives {module} no digest", module=verbatim(str(entry))), False)
-        url = f"{files}/{entry.name}/{entry.name}-{entry.version}.crate" if files else ""
+        url = _filled(files, entry, made)
         return Published((PublishedFile("", (made,), crate, url),), standing, withdrawn=one.get("yanked") is True)
     return Gone(_("the registry has no {module}", module=verbatim(str(entry))), True)

@@ -47,22 +47,22 @@ class _Recipes:
 class Conan(_Recipes):
     """Conan, of the versions 1 and 2."""
 
-    name, osv, purl, hosts = CONAN, "ConanCenter", "conan", ("center2.conan.io", "center.conan.io")
+    name, osv, purl = CONAN, "ConanCenter", "conan"
 
     def found(self, directory: Path) -> bool:
         return any((directory / n).is_file() for n in ("conan.lock", "conanfile.txt", "conanfile.py", "conandata.yml"))
 
-    def read(self, directory: Path) -> Reading:
+    def read(self, directory: Path, registries: Registries) -> Reading:  # noqa: ARG002
         return read_conan(directory)
 
 
 class Vcpkg(_Recipes):
     """vcpkg."""
 
-    name, osv, purl, hosts = VCPKG, "vcpkg", "generic", ("github.com",)
+    name, osv, purl = VCPKG, "vcpkg", "generic"
 
     def found(self, directory: Path) -> bool:
         return any((directory / n).is_file() for n in ("vcpkg.json", "vcpkg-configuration.json"))
 
-    def read(self, directory: Path) -> Reading:
+    def read(self, directory: Path, registries: Registries) -> Reading:  # noqa: ARG002
         return read_vcpkg(directory)

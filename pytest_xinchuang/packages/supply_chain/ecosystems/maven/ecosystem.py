@@ -16,14 +16,13 @@ from pytest_xinchuang.packages.supply_chain.ecosystems.maven.locks import (
     LOCKFILE,
     read_locks,
 )
-from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import HOSTS, MAVEN, Asked, read_poms
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import MAVEN, Asked, read_poms
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.settings import GRADLE, read_settings
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading
 from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
 from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 from pytest_xinchuang.packages.supply_chain.versions import maven
-
-GRADLE = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 
 KEPT = ("lib", "libs", "WEB-INF/lib", "BOOT-INF/lib", "src/main/webapp/WEB-INF/lib")
 """Directories below a product that jars are kept in."""
@@ -32,14 +31,15 @@ KEPT = ("lib", "libs", "WEB-INF/lib", "BOOT-INF/lib", "src/main/webapp/WEB-INF/l
 class Maven:
     """Maven Central and repositories like it, for Maven and Gradle."""
 
-    name, osv, purl, hosts = MAVEN, "Maven", "maven", HOSTS
+    name, osv, purl = MAVEN, "Maven", "maven"
 
     def found(self, directory: Path) -> bool:
         return any((directory / name).is_file() for name in ("pom.xml", GRADLE_LOCK, GRADLE_METADATA, *GRADLE))
 
-    def read(self, directory: Path) -> Reading:
-        reading = Reading(MAVEN)
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        reading = Reading(MAVEN, registries.trusting(MAVEN))
         asked = read_poms(reading, directory)
+        read_settings(reading, directory)
         read_locks(reading, directory)
         if reading.locks:
             _covers(reading, asked)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_xinchuang.advise.xml import Element, read_xml
-from pytest_xinchuang.messages import told, verbatim
+from pytest_xinchuang.core.finding import Certainty
+from pytest_xinchuang.messages import _, told
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Origin, Reading
 from pytest_xinchuang.packages.supply_chain.textfiles import text_of
 
 MAVEN = "maven"
-HOSTS = ("repo.maven.apache.org", "repo1.maven.org", "plugins.gradle.org", "dl.google.com", "maven.google.com")
-"""Maven Central, and the public repositories of Gradle's plugins and of Android."""
 
 _DEEPEST = 8
+_FLOATING = re.compile(r"[\[\](),]|^LATEST$|^RELEASE$|-SNAPSHOT$")
+"""Versions that another package may be tomorrow: ranges, and those that are looked up (Maven, POM reference)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Pom:
         """The version that dependencyManagement fixes; "" where it fixes none."""
         management = self.tree.child("dependencyManagement")
         for one in _dependencies(management):
-            if self._name(one) == name and one.said("version"):
+            if self.name_of(one) == name and one.said("version"):
                 return self.filled(one.said("version"))
         return self.parent.managed(name) if self.parent is not None else ""
 
@@ -102,13 +102,21 @@ class Pom:
         here = any(one.said("scope") == "import" for one in _dependencies(self.tree.child("dependencyManagement")))
         return here or (self.parent is not None and self.parent.imports())
 
-    def _name(self, one: Element) -> str:
-        return self.filled(f"{one.said('groupId')}:{one.said('artifactId')}")
+    def name_of(self, one: Element) -> str:
+        """GROUP:ARTIFACT of an element; a plugin's group has a default (Maven, POM reference, plugins)."""
+        group = one.said("groupId") or ("org.apache.maven.plugins" if one.name == "plugin" else "")
+        return self.filled(f"{group}:{one.said('artifactId')}")
+
+    def line(self) -> Iterator[Pom]:
+        """Itself, and those above it that lie in the product."""
+        yield self
+        if self.parent is not None:
+            yield from self.parent.line()
 
     def asked(self) -> Iterator[Asked]:
         """The dependencies that it declares."""
         for one in _dependencies(self.tree):
-            name = self._name(one)
+            name = self.name_of(one)
             version = self.filled(one.said("version")) or self.managed(name)
             yield Asked(name, version, f"{self.name}:{one.line}", one.said("scope"))
 
@@ -160,6 +168,7 @@ def read_poms(reading: Reading, root: Path) -> list[Asked]:
     asked: list[Asked] = []
     for pom in every:
         _repositories(reading, pom)
+        _of_the_build(reading, pom, own)
         for one in pom.asked():
             if one.name in own:
                 continue
@@ -171,10 +180,27 @@ def read_poms(reading: Reading, root: Path) -> list[Asked]:
                     reading.add("XC-SUP-119", one.where, module=one.name)
                 asked.append(Asked(one.name, "", one.where, one.scope))
                 continue
-            elif re.search(r"[\[\](),]|^LATEST$|^RELEASE$|-SNAPSHOT$", one.version):
+            elif _FLOATING.search(one.version):
                 reading.add("XC-SUP-119", one.where, module=what)
             asked.append(one)
     return asked
+
+
+def _of_the_build(reading: Reading, pom: Pom, own: set[str]) -> None:
+    """Plugins, extensions, a parent and imported poms decide what is built, too: each has to have a fixed version."""
+    managed = {pom.name_of(e) for p in pom.line() for e in p.tree.walk() if e.name == "plugin" and e.said("version")}
+    for element in pom.tree.walk():
+        if element.name not in ("plugin", "extension", "parent") and element.said("scope") != "import":
+            continue
+        name, version = pom.name_of(element), pom.filled(element.said("version"))
+        if element.name == "parent" and name in own:
+            continue
+        where = f"{pom.name}:{element.line}"
+        if _FLOATING.search(version):
+            reading.add("XC-SUP-119", where, module=f"{name}:{version}")
+        elif element.name == "plugin" and not version and name not in managed and not pom.outside:
+            detail = _("Maven chooses the version of a plugin that has none")
+            reading.add("XC-SUP-160", where, Certainty.UNDECIDED, module=name, detail=detail)
 
 
 def _repositories(reading: Reading, pom: Pom) -> None:
@@ -182,11 +208,8 @@ def _repositories(reading: Reading, pom: Pom) -> None:
         if element.name not in ("repository", "pluginRepository") or not element.said("url"):
             continue
         url = pom.filled(element.said("url"))
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme == "http" or (parts.hostname or "") not in HOSTS:
-            if _distribution(pom.tree, element):
-                continue
-            reading.add("XC-SUP-145", f"{pom.name}:{element.line}", detail=verbatim(url), host=parts.hostname or "-")
+        if not _distribution(pom.tree, element):
+            reading.takes_from(f"{pom.name}:{element.line}", url, url)
 
 
 def _distribution(tree: Element, element: Element) -> bool:

@@ -16,8 +16,6 @@ from pytest_xinchuang.packages.supply_chain.registries import (
     worst,
 )
 
-CENTRAL = "https://repo.maven.apache.org/maven2"
-
 SUFFIXES = ("sha512", "sha256", "sha1", "md5")
 """Checksums beside an artifact, strongest first; Central has always the last two."""
 
@@ -50,7 +48,7 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
     places = registries.directories("maven")
     if found := first((_in_directory(entry, place, Standing.PUBLISHED) for place in places), gone):
         return found
-    urls = registries.urls("maven", CENTRAL)
+    urls = registries.urls("maven", gone)
     if found := first((_asked(entry, registries, url, [*places, local_repository()]) for url in urls), gone):
         return found
     if not registries.named("maven"):

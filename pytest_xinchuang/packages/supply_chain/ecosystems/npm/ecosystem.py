@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.finding import Finding
-from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystem import Layout, Tree
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm import installed
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm import published as registry
-from pytest_xinchuang.packages.supply_chain.ecosystems.npm.locks import HOSTS, NPM, read_manifest, read_package_lock
+from pytest_xinchuang.packages.supply_chain.ecosystems.npm.locks import NPM, read_manifest, read_package_lock
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.pnpm import read_pnpm
+from pytest_xinchuang.packages.supply_chain.ecosystems.npm.settings import read_settings
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.yarn import read_yarn
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Locked, Reading
@@ -32,13 +30,13 @@ LOCKS = {
 class Npm:
     """The npm registry, with the locks of npm, pnpm and yarn."""
 
-    name, osv, purl, hosts = NPM, "npm", "npm", HOSTS
+    name, osv, purl = NPM, "npm", "npm"
 
     def found(self, directory: Path) -> bool:
         return any((directory / name).is_file() for name in ("package.json", *LOCKS))
 
-    def read(self, directory: Path) -> Reading:
-        reading = Reading(NPM)
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        reading = Reading(NPM, registries.trusting(NPM))
         manifest = read_manifest(reading, directory)
         for name, read in LOCKS.items():
             lines = text_of(reading, directory, name)
@@ -47,7 +45,7 @@ class Npm:
         present = [name for name in LOCKS if (directory / name).is_file()]
         if manifest is not None and manifest.asked and not present:
             reading.add("XC-SUP-100", "package.json", locks=", ".join(LOCKS))
-        _settings(reading, directory)
+        read_settings(reading, directory, manifest)
         return reading
 
     def published(self, entry: Locked, registries: Registries) -> Published | Gone:
@@ -73,24 +71,3 @@ class Npm:
 
     def same(self, name: str) -> str:
         return name
-
-
-def _settings(reading: Reading, directory: Path) -> None:
-    """What the product's own settings change of where packages come from."""
-    lines = text_of(reading, directory, ".npmrc")
-    for number, line in enumerate(lines.text.splitlines() if lines else (), 1):
-        match = re.match(r"\s*([^#;=\s]+)\s*=\s*(.*?)\s*$", line)
-        if match is None:
-            continue
-        key, value = match[1], match[2]
-        detail = verbatim(f"{key}={value}")
-        if re.fullmatch(r"(@[^:]+:)?registry", key) and urllib.parse.urlsplit(value).hostname not in HOSTS:
-            host = urllib.parse.urlsplit(value).hostname or "-"
-            reading.add("XC-SUP-145", f".npmrc:{number}", detail=detail, host=host)
-        elif key == "strict-ssl" and value.lower() == "false":
-            reading.add(
-                "XC-SUP-145",
-                f".npmrc:{number}",
-                detail=_("{setting}: no certificate is checked", setting=detail),
-                host="-",
-            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import urllib.parse
@@ -16,9 +17,6 @@ from pytest_xinchuang.packages.supply_chain.locked import Digest, Lines, Locked,
 from pytest_xinchuang.packages.supply_chain.textfiles import json_of, table, text_of, words
 
 NPM = "npm"
-HOSTS = ("registry.npmjs.org", "registry.yarnpkg.com", "registry.npmmirror.com")
-"""The registry, and the mirrors of it that are known to serve its archives unchanged."""
-
 VERSIONS = (1, 2, 3)
 
 KINDS = ("dependencies", "devDependencies", "optionalDependencies")
@@ -30,12 +28,14 @@ class Manifest:
     Attributes:
         asked: name -> range.
         optional: names that an install may leave out.
+        renamed: packages that it gives other names, in dependencies, overrides or resolutions.
     """
 
     def __init__(self, data: dict[str, Any], lines: Lines) -> None:
         self.data, self.lines = data, lines
         self.asked = {name: words(spec) for kind in KINDS for name, spec in table(data.get(kind)).items()}
         self.optional = set(table(data.get("optionalDependencies")))
+        self.renamed = set(re.findall(r'"npm:((?:@[^/"]+/)?[^@"]+)', json.dumps(data)))
 
 
 def of_source(text: str, name: str) -> tuple[Origin, str]:
@@ -47,8 +47,8 @@ def of_source(text: str, name: str) -> tuple[Origin, str]:
     if text.startswith(("file:", "link:", "workspace:", "portal:")):
         return Origin.PATH, text.partition(":")[2]
     if re.match(r"https?:", text):
-        parts = urllib.parse.urlsplit(text)
-        known = parts.hostname in HOSTS or f"/{name}/-/" in urllib.parse.unquote(parts.path)
+        path = urllib.parse.unquote(urllib.parse.urlsplit(text).path)
+        known = f"/{name}/-/" in path or re.search(r"/-/[^/]+\.tgz$", path)
         return (Origin.REGISTRY if known else Origin.URL), text
     if re.match(r"[\w.-]+/[\w.-]+(#|$)", text):
         return Origin.GIT, text
@@ -74,6 +74,7 @@ def read_package_lock(reading: Reading, lines: Lines, manifest: Manifest | None)
         ):
             found.append(entry)
     reading.entries += found
+    _renamed(reading, lines, table(data.get("packages")), manifest)
     if manifest is not None:
         root = table(table(data.get("packages")).get("")) if version != 1 else None
         _covers(reading, lines, manifest, root, {e.tree: e for e in found if e.tree})
@@ -160,6 +161,8 @@ def told_url(reading: Reading, where: str, name: str, version: str, url: str) ->
 def _dependencies(reading: Reading, lines: Lines, found: dict[str, Any], above: str) -> Iterator[Locked]:
     for name, said in found.items():
         one = table(said)
+        if not above and one.get("bundled") is True:
+            one = {**one, "bundled": False}  # nothing is above that could bring it along
         place = f"{above}node_modules/{name}"
         yield _entry(reading, lines.of(f'"{name}"'), name, name, one, place, None)
         yield from _dependencies(reading, lines, table(one.get("dependencies")), place + "/")
@@ -180,7 +183,7 @@ def _covers(
             if name not in manifest.optional and not _linked(root, spec):
                 missing(reading, where, lines.name, f"{name}@{spec}")
             continue
-        fits(reading, where, lines.name, f"{name}@{spec}", spec, entry)
+        fits(reading, where, lines.name, (name, spec), entry, manifest)
     for name in set(said) - set(manifest.asked):
         detail = _("the lock was made for {found}", found=verbatim(f"{name}@{said[name]}"))
         reading.add("XC-SUP-103", lines.of(f'"{name}"'), lock=lines.name, module=name, detail=detail)
@@ -196,12 +199,41 @@ def missing(reading: Reading, where: str, lock: str, what: str) -> None:
     reading.add("XC-SUP-103", where, lock=lock, module=what, detail=_("the lock does not have it"))
 
 
-def fits(reading: Reading, where: str, lock: str, what: str, spec: str, entry: Locked) -> None:
-    """Whether a locked version is one that the manifest asks for."""
-    plain = spec.partition(":")[2].rpartition("@")[2] if spec.startswith("npm:") else spec
-    if entry.origin is Origin.REGISTRY and satisfies(entry.version, plain) is False:
-        detail = _("the lock has {version}", version=verbatim(entry.version))
-        reading.add("XC-SUP-103", where, lock=lock, module=what, detail=detail)
+def fits(
+    reading: Reading, where: str, lock: str, asked: tuple[str, str], entry: Locked, manifest: Manifest | None
+) -> None:
+    """Whether a locked package is the one that is asked for, by name and range, and its version within the range."""
+    name, spec = asked
+    plain = spec
+    if spec.startswith("npm:"):
+        renamed, _at, plain = spec.removeprefix("npm:").rpartition("@")
+        name = renamed or plain
+    if entry.origin is not Origin.REGISTRY:
+        return
+    another = entry.name != name and not (manifest is not None and entry.name in manifest.renamed)
+    if another or satisfies(entry.version, plain) is False:
+        detail = _("the lock has {version}", version=verbatim(str(entry) if another else entry.version))
+        reading.add("XC-SUP-103", where, lock=lock, module="@".join(asked), detail=detail)
+
+
+def _renamed(reading: Reading, lines: Lines, packages: dict[str, Any], manifest: Manifest | None) -> None:
+    """Tell of packages that lie under the name of another, which nobody asks for by the one they have."""
+    kinds = (*KINDS, "peerDependencies")
+    asked = {
+        (name, words(spec).removeprefix("npm:").rpartition("@")[0] or words(spec).removeprefix("npm:"))
+        for one in packages.values()
+        for kind in kinds
+        for name, spec in table(table(one).get(kind)).items()
+        if words(spec).startswith("npm:")
+    }
+    for place, said in packages.items():
+        installed = place.rpartition("node_modules/")[2]
+        name = words(table(said).get("name"))
+        if "node_modules/" not in place or not name or name == installed or table(said).get("link") is True:
+            continue
+        if (installed, name) not in asked and not (manifest is not None and name in manifest.renamed):
+            detail = _("the lock has {version}", version=verbatim(f"{name}@{words(table(said).get('version'))}"))
+            reading.add("XC-SUP-103", lines.of(f'"{place}"'), lock=lines.name, module=installed, detail=detail)
 
 
 def sha1_of_url(url: str) -> tuple[Digest, ...]:

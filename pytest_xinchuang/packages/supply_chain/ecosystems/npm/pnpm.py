@@ -106,6 +106,6 @@ def _covers(
         if entry is not None:
             if key[0] != name:
                 reading.add("XC-SUP-114", where, Certainty.NOTE, alias=name, module=key[0])
-            fits(reading, where, lines.name, what, spec, entry)
+            fits(reading, where, lines.name, (name, spec), entry, manifest)
         elif not plain.startswith(("link:", "file:", "http", "git", "github.com")):
             missing(reading, where, lines.name, what)

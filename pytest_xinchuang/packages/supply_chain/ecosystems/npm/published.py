@@ -21,8 +21,7 @@ from pytest_xinchuang.packages.supply_chain.registries import (
     worst,
 )
 from pytest_xinchuang.packages.supply_chain.textfiles import table, words
-
-REGISTRY = "https://registry.npmjs.org"
+from pytest_xinchuang.tools import defaults
 
 SCRIPTS = ("preinstall", "install", "postinstall")
 """Scripts that npm runs when a package of the registry is installed (npm, scripts, life cycle operation order)."""
@@ -34,7 +33,7 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
     places = registries.directories("npm")
     if found := first((_in_directory(entry, place) for place in places), gone):
         return found
-    urls = registries.urls("npm", REGISTRY)
+    urls = registries.urls("npm", gone)
     own = Cacache(npm_cache())
     caches = [*(cache for place in places if (cache := Cacache(place))), own]
     if found := first((_asked(entry, registries, url, caches) for url in urls), gone):
@@ -75,13 +74,16 @@ def _in_directory(entry: Locked, place: Path) -> Published | Gone:
         if path.is_file():
             mine = digests_of(path, ("sha1", "sha256", "sha384", "sha512"))
             return Published((PublishedFile("", tuple(mine.values()), path),), Standing.PUBLISHED)
-    return Gone(_("{module} is not at {places}", module=verbatim(str(entry)), places=verbatim(str(place))), True)
+    return Gone(_("{module} is not at {places}", module=verbatim(str(entry)), places=verbatim(str(place))), False)
 
 
 def _in_cache(entry: Locked, cache: Cacache, standing: Standing) -> Published | Gone:
-    path = cache.answer(f"{REGISTRY}/{entry.name.replace('/', '%2f')}") or cache.answer(f"{REGISTRY}/{entry.name}")
+    usual = defaults.default("npm")
+    if isinstance(usual, Message):
+        return Gone(usual, False)
+    path = cache.answer(f"{usual.url}/{entry.name.replace('/', '%2f')}") or cache.answer(f"{usual.url}/{entry.name}")
     leaf = f"{entry.name.rpartition('/')[2]}-{entry.version}.tgz"
-    archive = cache.answer(f"{REGISTRY}/{entry.name}/-/{leaf}")
+    archive = cache.answer(f"{usual.url}/{entry.name}/-/{leaf}")
     if path is None and archive is not None:  # `npm ci` asks for the archives alone
         mine = digests_of(archive, ("sha1", "sha256", "sha384", "sha512"))
         return Published((PublishedFile("", tuple(mine.values()), archive),), standing)

@@ -45,7 +45,7 @@ def read_yarn(reading: Reading, lines: Lines, manifest: Manifest | None) -> None
         entry = by_key.get(f"{name}@{spec}") or by_key.get(f"{name}@npm:{spec}")
         where, what = manifest.lines.of(f'"{name}"'), f"{name}@{spec}"
         if entry is not None:
-            fits(reading, where, lines.name, what, spec, entry)
+            fits(reading, where, lines.name, (name, spec), entry, manifest)
         elif name not in manifest.optional and not spec.startswith(("file:", "link:", "workspace:", "portal:")):
             missing(reading, where, lines.name, what)
 
@@ -138,4 +138,8 @@ def _berry(reading: Reading, lines: Lines) -> Iterator[tuple[list[str], Locked]]
             reading.add("XC-SUP-101", where, detail=_("{text} is no checksum of yarn", text=checksum))
         files = (LockedFile((Digest(OWN_ARCHIVE, digest[1]),) if digest else (), "", url),)
         keys = [k.strip() for k in key.split(",")]
+        for other in keys:
+            theirs, its = _name(other)
+            if theirs != name and not its.startswith(f"npm:{name}@"):
+                reading.add("XC-SUP-115", where, module=other, url=f"{name}@{reference}"[:200])
         yield keys, Locked(NPM, name, at, where, files if origin is Origin.REGISTRY else (), origin, source)

@@ -20,8 +20,9 @@ from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.locks import (
     read_pylock,
     read_uv,
 )
-from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import HOSTS, PYPI
+from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import PYPI
 from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.requirements import read_requirements
+from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.settings import read_settings
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Lines, Locked, Reading
 from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries
@@ -39,14 +40,14 @@ REQUIREMENTS = "requirements.txt"
 class PyPI:
     """PyPI, with the locks of pip, Poetry, uv, Pipenv and PEP 751."""
 
-    name, osv, purl, hosts = PYPI, "PyPI", "pypi", HOSTS
+    name, osv, purl = PYPI, "PyPI", "pypi"
 
     def found(self, directory: Path) -> bool:
         names = (*LOCKS, REQUIREMENTS, "Pipfile", "pyproject.toml")
         return any((directory / n).is_file() for n in names) or bool(_pylocks(directory) or _requirements(directory))
 
-    def read(self, directory: Path) -> Reading:
-        reading = Reading(PYPI)
+    def read(self, directory: Path, registries: Registries) -> Reading:
+        reading = Reading(PYPI, registries.trusting(PYPI))
         project = text_of(reading, directory, "pyproject.toml")
         asked = toml_of(reading, project) if project is not None else None
         pipfile = text_of(reading, directory, "Pipfile")
@@ -71,13 +72,11 @@ class PyPI:
                 read_requirements(reading, directory, lines, seen)
         if project is not None and asked is not None and not locked and reading.locks:
             covers(reading, project, reading.locks[0], reading.entries[before:], asked_of(asked))
-        wants = [n for n, a in ((project, asked), (pipfile, asked_too)) if n is not None and a is not None]
-        if (
-            not reading.locks
-            and wants
-            and (next(asked_of(asked or {}), None) or table((asked_too or {}).get("packages")))
-        ):
-            reading.add("XC-SUP-100", wants[0].name, locks=", ".join((*LOCKS, "pylock.toml", REQUIREMENTS)))
+        manifests = [(n, a) for n, a in ((project, asked), (pipfile, asked_too)) if n is not None and a is not None]
+        read_settings(reading, directory, manifests)
+        asks = any(asked_of(asked or {})) or bool(table((asked_too or {}).get("packages")))
+        if asks and manifests and not reading.locks:
+            reading.add("XC-SUP-100", manifests[0][0].name, locks=", ".join((*LOCKS, "pylock.toml", REQUIREMENTS)))
         return reading
 
     def published(self, entry: Locked, registries: Registries) -> Published | Gone:
@@ -111,6 +110,6 @@ def _pylocks(directory: Path) -> list[Path]:
 
 
 def _requirements(directory: Path) -> list[str]:
-    """The files of requirements: requirements*.txt, and those of the directory requirements/."""
-    found = [*directory.glob("requirements*.txt"), *directory.glob("requirements/*.txt")]
+    """The files of requirements: *requirements*.txt, and those of the directory requirements/."""
+    found = [*directory.glob("*requirements*.txt"), *directory.glob("requirements/*.txt")]
     return sorted(path.relative_to(directory).as_posix() for path in found)

@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion
 from pytest_xinchuang.core.finding import Certainty
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.names import PYPI, leaf
+from pytest_xinchuang.packages.supply_chain.ecosystems.pypi.settings import sources
 from pytest_xinchuang.packages.supply_chain.locked import (
     Digest,
     Lines,
@@ -151,6 +152,7 @@ def read_pipfile_lock(reading: Reading, lines: Lines) -> None:
     data = json_of(reading, lines)
     if data is None or not _known(reading, lines, table(data.get("_meta")).get("pipfile-spec"), ("6",)):
         return
+    sources(reading, lines, table(data.get("_meta")).get("sources"))
     for group in data:
         if group == "_meta":
             continue

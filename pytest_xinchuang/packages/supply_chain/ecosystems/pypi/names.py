@@ -9,18 +9,14 @@ from pytest_xinchuang.packages.supply_chain.locked import Origin
 
 PYPI = "pypi"
 
-HOSTS = ("pypi.org", "files.pythonhosted.org")
-"""The index and where it keeps its files."""
-
 
 def of_url(url: str) -> tuple[Origin, str]:
     """Where a package comes from, by the URL of a direct reference (PEP 440; pip, VCS support)."""
     if re.match(r"(git|hg|svn|bzr)\+", url):
         return Origin.GIT, url
-    scheme = urllib.parse.urlsplit(url).scheme
-    if scheme in ("http", "https"):
+    if "://" in url and not url.startswith("file:"):
         return Origin.URL, url
-    return Origin.PATH, url.removeprefix("file://")
+    return Origin.PATH, re.sub(r"\[[^\]]*\]$", "", url.removeprefix("file:").removeprefix("//"))
 
 
 def leaf(url: str) -> str:

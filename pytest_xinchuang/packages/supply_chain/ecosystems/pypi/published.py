@@ -33,7 +33,6 @@ from pytest_xinchuang.packages.supply_chain.registries import (
 )
 from pytest_xinchuang.packages.supply_chain.textfiles import table, tables, words
 
-INDEX = "https://pypi.org/simple"
 _JSON = "application/vnd.pypi.simple.v1+json"
 
 
@@ -64,7 +63,7 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
         return Gone(_("{version} is no version of PEP 440", version=verbatim(repr(entry.version))), True)
     if found := first((_in_directory(place, name, version) for place in registries.directories("pypi")), gone):
         return found
-    urls = registries.urls("pypi", INDEX)
+    urls = registries.urls("pypi", gone)
     return first((_asked(registries, url, name, version) for url in urls), gone) or worst(gone, urls)
 
 
