@@ -57,7 +57,7 @@ CANNOT: dict[int, dict[str, str]] = {
     6: {"message": CHOSEN, "no-k": NEEDS_K},
     41: {"der": NO_RAW, "c1c2c3": "it takes every raw ciphertext for C1||C2||C3"},
     108: {"message": CHOSEN},
-    **{n: {"message": NO_KEY} for n in (140, 141, 142)},
+    **{n: {"message": NO_KEY} for n in (141, 142)},
     **{n: {"message": CHOSEN} for n in (143, 145)},
     **{n: {"digest": NO_MESSAGE} for n in (8, 9, 10, 11, 12, 14, 22, 116, 117, 118, 119, 120)},
     **{n: {"raw": NO_DER} for n in (17, 25, 34, 43, 100, 101, 102, 103, 104, 128)},
