@@ -235,6 +235,39 @@ class _Nonces:
                 )
             )
 
+    def forked(self) -> None:
+        """Whether a forked process signs with the k of its parent. A k that follows from the key and the message is good."""
+        if "forked" not in self.client.hello.operations:
+            self.found.evidence.append({"kind": "forked", "offered": False})
+            return
+        request = {**self.request, "private": f"{PRIVATE:064x}", "msg": text(0).hex()}
+        ((_n, answer),) = self.client.run([(0, {"op": "forked", "requests": [request] * AT_START})])
+        if answer.kind is ReplyKind.FAULT:
+            raise _Undecided(answer.detail)
+        sides: list[set[int]] = []
+        try:
+            for who in ("parent", "child"):
+                replies = [Answer(ReplyKind.REPLY, dict(reply)) for reply in answer.reply[who]]
+                sides.append({secret_of(one, PRIVATE, request["encoding"]) for one in replies})
+        except (KeyError, TypeError, ValueError) as error:
+            why = answer.detail or answer.reply.get("error") or error
+            self.found.wrong.append(_("forked: no signature: {why}", why=why))
+            return
+        common = len(sides[0] & sides[1])
+        deterministic = len(sides[0] | sides[1]) == 1
+        self.found.evidence.append(
+            {"kind": "forked", "offered": True, "common": common, "deterministic": deterministic}
+        )
+        if common and not deterministic:
+            self.found.wrong.append(
+                _(
+                    "a forked process signs with the k of its parent ({n} of {count}): two signatures with one k give the "
+                    "private key",
+                    n=common,
+                    count=AT_START,
+                )
+            )
+
 
 def text(number: int) -> bytes:
     """The message of this number, which is as good as a digest: 32 bytes, all different."""
@@ -274,6 +307,7 @@ def check_nonces(client: SmClient, count: int = COUNT) -> Found:
         if not nonces.found.wrong:
             nonces.two_keys()
             nonces.starts()
+            nonces.forked()
     except _Undecided as fault:
         nonces.found.undecided = told(fault)
     return nonces.found

@@ -1,7 +1,7 @@
 """Screens the random numbers of generated keys and of encryption: in one process, after starts, and in a forked process.
 
 The k of an encryption cannot be computed from what it gives. What can be seen of it is the point C1 = kG: whether it comes
-again, whether it is near another one, and whether k is so small that a table finds it.
+again, whether it follows from another one or is near it, and whether k has so few random bits that a table finds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.harness.client import Answer
 from pytest_xinchuang.harness.ends import ReplyKind
-from pytest_xinchuang.messages import _, told, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.packages.sm_crypto.client import SmClient
 from pytest_xinchuang.packages.sm_crypto.nonces import (
     AT_START,
@@ -24,7 +24,7 @@ from pytest_xinchuang.packages.sm_crypto.nonces import (
     biases,
     public_numbers,
 )
-from pytest_xinchuang.packages.sm_crypto.smallness import STEPS_BITS, Multiples
+from pytest_xinchuang.packages.sm_crypto.smallness import TABLE_BITS, WALK_BITS, WORD_BITS, Multiples
 from pytest_xinchuang.sm.curve import Point, add, multiply_base, negate
 from pytest_xinchuang.sm.sm2 import DEFAULT_ID, Sm2
 from pytest_xinchuang.sm.sm3 import sm3
@@ -34,7 +34,11 @@ KEYS = 2000
 ENCRYPTIONS = 500
 THREADS, ROUNDS = 16, 4
 STEPS = 64
-"""Points C1 in a row whose distances are compared."""
+"""Points C1 in a row, of which each is compared with the one before."""
+FACTORS = 8
+"""By which a k may be a multiple of the one before, or of the one behind."""
+NEAR = 128
+"""Points of which every two are compared."""
 
 MESSAGE = b"the same message"
 _SM2 = Sm2()
@@ -55,8 +59,8 @@ def _text(point: Point) -> str:
 class Randomness:
     """The random numbers of one harness, and what is wrong with them."""
 
-    def __init__(self, client: SmClient, steps_bits: int = STEPS_BITS) -> None:
-        self.client, self.steps_bits, self.found = client, steps_bits, Found()
+    def __init__(self, client: SmClient, table: tuple[int, int] = (TABLE_BITS, WALK_BITS)) -> None:
+        self.client, self.table, self.found = client, table, Found()
         self.form: dict[str, str] | None = None
         for encoding, order in (("der", "c1c3c2"), ("raw", "c1c3c2"), ("raw", "c1c2c3")):
             form = {"encoding": encoding, "order": order}
@@ -119,9 +123,8 @@ class Randomness:
                 _("C1 repeats: {n} of {count} encryptions have the k of another one", n=repeated, count=len(every))
             )
             return
-        steps = Counter(add(b, negate(a)) for a, b in pairwise(points[:STEPS]))
-        if steps and steps.most_common(1)[0][1] > 1:
-            self.found.wrong.append(_("C1 goes up by a step: the k of each encryption follows from the one before"))
+        if told_by_before := _from_the_one_before(points[:STEPS]):
+            self.found.wrong.append(told_by_before)
             return
         digests = {"Z": _SM2.digest(DEFAULT_ID, multiply_base(PRIVATE), MESSAGE), "": sm3(MESSAGE)}
         seen = set(points)
@@ -136,21 +139,33 @@ class Randomness:
         self.small(points)
 
     def small(self, points: Sequence[Point]) -> None:
-        """Whether k, or what two of them are apart, is a small number."""
-        multiples = Multiples(self.steps_bits)
-        searched = [points[0], points[1], add(points[1], negate(points[0]))]
-        self.found.evidence.append({"kind": "small k", "searched": len(searched), "bits": multiples.bits})
-        for n, point in enumerate(searched):
-            if (k := multiples.of(point, negative=n == 2)) is not None:
-                about = {"k": k, "bits": multiples.bits}
+        """Whether k, or what two of them are apart, is a small number; or k a random word among zeros, or among its copies."""
+        multiples = Multiples(*self.table)
+        self.found.evidence.append(
+            {"kind": "small k", "searched": len(points), "bits": multiples.bits, "word": multiples.word_bits}
+        )
+        if (k := next((k for k in map(multiples.at_once, points) if k is not None), None)) is None:
+            k = multiples.of(points[0])
+        apart = multiples.apart(points[:NEAR]) if k is None else None
+        if k is None and apart is None:
+            apart = multiples.of(add(points[1], negate(points[0])), bits=multiples.bits - 1, negative=True)
+        if k is not None or apart is not None:
+            about = {"k": apart if k is None else k, "bits": multiples.bits}
+            self.found.wrong.append(
+                _("the k of an encryption is {k:#x}: a table finds what has at most {bits} bits", **about)
+                if k is not None
+                else _("the k of two encryptions differ by {k:#x}: a table finds what has at most {bits} bits", **about)
+            )
+            return
+        for at in range(WORD_BITS, 256, WORD_BITS):
+            if (word := multiples.shaped(points[0], 1 << at)) is not None:
+                about = {"word": word, "at": at}
                 self.found.wrong.append(
-                    _("the k of an encryption is {k:#x}: a table finds what has at most {bits} bits", **about)
-                    if n < 2
-                    else _(
-                        "the k of two encryptions differ by {k:#x}: a table finds what has at most {bits} bits", **about
-                    )
+                    _("the k of an encryption has no more than the bits {word:#x} from bit {at} on, and zeros", **about)
                 )
                 return
+        if (word := multiples.shaped(points[0], sum(1 << at for at in range(0, 256, WORD_BITS)))) is not None:
+            self.found.wrong.append(_("the k of an encryption is {word:#x} eight times over", word=word))
 
     # -- after starts, and in a copy
 
@@ -274,8 +289,34 @@ class Randomness:
         return self.found
 
 
+def _from_the_one_before(points: Sequence[Point]) -> Message | None:
+    """How the k of each encryption follows from the one before, where it does so by a sum or by a small factor."""
+    steps = Counter(add(b, negate(a)) for a, b in pairwise(points))
+    if steps and steps.most_common(1)[0][1] > 1:
+        return _("C1 goes up by a step: the k of each encryption follows from the one before")
+    factors: Counter[int] = Counter()
+    for a, b in pairwise(points):
+        for first, second, sign in ((a, b, 1), (b, a, -1)):
+            # A point and its negative have one x: both factors are seen.
+            multiple = first
+            for factor in range(1, FACTORS + 1):
+                if multiple is not None and second is not None and multiple[0] == second[0]:
+                    factors[sign * factor] += 1
+                multiple = add(multiple, first)
+    if factors and factors.most_common(1)[0][1] > 1:
+        return _("C1 is a small multiple of the one before: the k of each encryption follows from the one before")
+    return None
+
+
 def check_randomness(
-    client: SmClient, keys: int = KEYS, encryptions: int = ENCRYPTIONS, steps_bits: int = STEPS_BITS
+    client: SmClient,
+    keys: int = KEYS,
+    encryptions: int = ENCRYPTIONS,
+    table: tuple[int, int] = (TABLE_BITS, WALK_BITS),
 ) -> Found:
-    """Have the harness generate keys and encrypt, and screen the random numbers that show."""
-    return Randomness(client, steps_bits).run(keys, encryptions)
+    """Have the harness generate keys and encrypt, and screen the random numbers that show.
+
+    Args:
+        table: the bits of the table of small multiples, and of the giant steps over it (smallness.py).
+    """
+    return Randomness(client, table).run(keys, encryptions)

@@ -83,6 +83,43 @@ NEAR = """
     def encrypt(self, point, msg, k=None):
         return super().encrypt(point, msg, k or self.base + secrets.randbelow(1 << 19))
 """
+UPPER_WORD = """
+    def encrypt(self, point, msg, k=None):
+        return super().encrypt(point, msg, k or secrets.randbits(20) + 1 << 192)
+"""
+WORD_OVER_AND_OVER = """
+    def encrypt(self, point, msg, k=None):
+        return super().encrypt(point, msg, k or secrets.randbits(20) * int("00000001" * 8, 16))
+"""
+CLOCK = """
+    start = secrets.randbelow(N >> 1)
+    def encrypt(self, point, msg, k=None):
+        self.start += 1 + secrets.randbelow(1 << 19)
+        return super().encrypt(point, msg, k or self.start)
+"""
+BELOW_N = """
+    turn = itertools.count()
+    def encrypt(self, point, msg, k=None):
+        if k is None and next(self.turn) == 30:
+            k = N - 1 - secrets.randbits(9)
+        return super().encrypt(point, msg, k)
+"""
+DOUBLED = """
+    last = secrets.randbelow(N)
+    def encrypt(self, point, msg, k=None):
+        self.last = self.last * 3 % N
+        return super().encrypt(point, msg, k or self.last)
+"""
+HALVED = """
+    last = secrets.randbelow(N)
+    def encrypt(self, point, msg, k=None):
+        self.last = self.last * pow(-2, -1, N) % N
+        return super().encrypt(point, msg, k or self.last)
+"""
+SIXTY_FOUR_BITS = """
+    def encrypt(self, point, msg, k=None):
+        return super().encrypt(point, msg, k or 1 + secrets.randbits(64))
+"""
 ONE_SEED = """
     generator = random.Random(7)
     def generate(self):
@@ -108,7 +145,7 @@ def screened(tmp_path: Path, body: str, hello: str = "pass", *, signing: bool = 
     script = tmp_path / "harness.py"
     script.write_text(HARNESS.format(body=body.strip("\n"), hello=hello))
     with SmClient(local([sys.executable, str(script)], ROOT), timeout_s=20) as client:
-        return check_nonces(client, 200) if signing else check_randomness(client, 300, 40, 10)
+        return check_nonces(client, 200) if signing else check_randomness(client, 300, 40, (10, 10))
 
 
 @pytest.mark.tools
@@ -119,6 +156,12 @@ def screened(tmp_path: Path, body: str, hello: str = "pass", *, signing: bool = 
         (HASH_ENCRYPTS, "the k of an encryption is SHA-256(M)"),
         (STEPS, "C1 goes up by a step"),
         (NEAR, "the k of two encryptions differ by"),
+        (CLOCK, "the k of two encryptions differ by"),
+        (BELOW_N, "the k of an encryption is -0x"),
+        (UPPER_WORD, "from bit 192 on, and zeros"),
+        (WORD_OVER_AND_OVER, "eight times over"),
+        (DOUBLED, "a small multiple of the one before"),
+        (HALVED, "a small multiple of the one before"),
         (ONE_SEED, "after a start the same random numbers come again"),
         (THREADS_ALIKE, "threads draw the same random numbers"),
         (OWN_GENERATOR, "a forked process draws the random numbers of its parent"),
@@ -199,8 +242,17 @@ def test_hashes_of_the_message_are_known_by_name() -> None:
     assert len(dict(public_numbers(msg, digest))) == 18
 
 
+@pytest.mark.tools
+def test_a_k_of_64_bits_is_beyond_every_table_and_its_docs_say_so(tmp_path: Path) -> None:
+    found = screened(tmp_path, SIXTY_FOUR_BITS)
+    assert not found.wrong and not found.undecided
+    (searched,) = [one for one in found.evidence if one["kind"] == "small k"]
+    assert searched["bits"] < 64
+    assert "a k of 64 random bits" in (ROOT / "docs" / "sm-crypto.md").read_text()
+
+
 def test_small_multiples_are_found_and_no_others() -> None:
-    multiples, draw = Multiples(10), random.Random(1)
+    multiples, draw = Multiples(10, 10), random.Random(1)
     assert multiples.bits == 21
     for k in (1, 2, 511, 512, 513, 1023, 1024, 1025, 2048, 2049, 1 << 20, (1 << 21) - 2048, draw.randrange(1 << 20)):
         assert multiples.of(multiply_base(k)) == k
@@ -209,3 +261,23 @@ def test_small_multiples_are_found_and_no_others() -> None:
     assert multiples.of(None) == 0
     for k in ((1 << 21) + 1025, draw.randrange(1 << 64), draw.randrange(N)):
         assert multiples.of(multiply_base(k), negative=True) is None
+    # The number at the edge of the last step, and the first that no step reaches.
+    assert multiples.of(multiply_base(1 << 21)) == 1 << 21
+    assert multiples.of(multiply_base(1 << 15), bits=12) is None
+
+
+def test_words_in_other_places_are_found_and_no_others() -> None:
+    multiples, every = Multiples(10, 10), sum(1 << at for at in range(0, 256, 32))
+    assert multiples.shaped(multiply_base(0x12345 << 96), 1 << 96) == 0x12345
+    assert multiples.shaped(multiply_base(0x12345 << 96), 1 << 64) is None
+    assert multiples.shaped(multiply_base(0x12345 * every), every) == 0x12345
+    assert multiples.shaped(multiply_base(0x12345 * every + 1), every) is None
+
+
+def test_points_that_are_near_another_one_are_found_and_no_others() -> None:
+    multiples = Multiples(10, 10)
+    far = [multiply_base(n << 100) for n in range(1, 9)]
+    assert multiples.apart(far) is None
+    assert multiples.apart([*far, multiply_base((3 << 100) + 1025)]) is None
+    assert multiples.apart([*far, multiply_base((3 << 100) + 1024)]) == 1024
+    assert [multiples.at_once(multiply_base(k)) for k in (1024, N - 1024, 1025)] == [1024, -1024, None]

@@ -130,6 +130,41 @@ def forked_generator(h: ReferenceHarness) -> None:
     keys(h, lambda: generator.randrange(1, N - 1))
 
 
+@defect(404, *FEW)
+def forked_nonce(h: ReferenceHarness) -> None:
+    generator = random.Random(os.urandom(32))
+
+    class Bad(Sm2):
+        def nonce(self) -> int:
+            return generator.randrange(1, N)
+
+    use_sm2(h, Bad)
+
+
+@defect(400, *FEW)
+def word_of_k(h: ReferenceHarness) -> None:
+    encryption(h, lambda: 1 + secrets.randbits(31) << 160)
+
+
+@defect(401, *FEW)
+def repeated_word_of_k(h: ReferenceHarness) -> None:
+    encryption(h, lambda: (1 + secrets.randbits(31)) * sum(1 << at for at in range(0, 256, 32)))
+
+
+@defect(402, *FEW)
+def clock_of_k(h: ReferenceHarness) -> None:
+    start = secrets.randbelow(N >> 1)
+    encryption(h, lambda: start + time.monotonic_ns() // 100)
+
+
+@defect(403, *FEW)
+def doubled_k(h: ReferenceHarness) -> None:
+    numbers = itertools.accumulate(
+        itertools.repeat(2), lambda k, two: k * two % N, initial=secrets.randbelow(N - 1) + 1
+    )
+    encryption(h, lambda: next(numbers))
+
+
 # -- threads
 
 
