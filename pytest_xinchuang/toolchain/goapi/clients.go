@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/constant"
 	"go/types"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ type generator struct {
 	t       *trier
 	mine    func(string) bool
 	without map[string]bool // relations that a policy excludes
+
+	language string
 
 	q     question
 	pkg   *types.Package
@@ -47,13 +50,12 @@ func (g *generator) clients(q question) []client {
 	var kept []client
 	for _, source := range g.order {
 		one := g.found[source]
-		one.Results = g.t.results(source)
-		builds := false
-		for _, r := range one.Results {
-			builds = builds || r.Outcome == holds
-		}
-		if builds {
-			kept = append(kept, *one)
+		for _, one.Language = range []string{g.language, ""} {
+			one.Results = g.t.results(source, one.Language)
+			if slices.ContainsFunc(one.Results, func(r result) bool { return r.Outcome == holds }) {
+				kept = append(kept, *one)
+				break
+			}
 		}
 	}
 	return kept
@@ -207,6 +209,7 @@ func (d *draft) end(member, relation string, promised bool) {
 	one := &client{Symbol: g.q.Label, Relation: relation, Promised: promised && !d.loose, Source: source}
 	if member != "" {
 		one.Symbol += "." + member
+		d.mentions[g.q.Package+"."+g.q.Name] = true
 	}
 	for name := range d.mentions {
 		one.Mentions = append(one.Mentions, name)

@@ -150,15 +150,16 @@ func tellClasses(mains []*module, below string, tags []string, cgo bool, w *writ
 	}
 }
 
-// known are tags that are no module's own: https://pkg.go.dev/cmd/go#hdr-Build_constraints, and ignore, by convention.
+// known are tags that are no module's own: https://pkg.go.dev/cmd/go#hdr-Build_constraints.
 var known = map[string]bool{
-	"cgo": true, "unix": true, "gc": true, "gccgo": true, "ignore": true, "race": true, "msan": true, "asan": true,
+	"cgo": true, "unix": true, "gc": true, "gccgo": true, "race": true, "msan": true, "asan": true,
 	"nacl": true, "hurd": true, "zos": true, "sparc64": true, "sparc": true, "ppc": true, "riscv": true, "s390": true, "arm64be": true,
 	"armbe": true, "amd64p32": true, "mips64p32": true, "mips64p32le": true, "appengine": true, "tinygo": true, "compiler_bootstrap": true,
 }
 
 func ownTag(tag string) bool {
-	if known[tag] || strings.Contains(tag, ".") { // go1.N, goexperiment.X, amd64.v3
+	// Who ignores a file has a generator make it again; go1.N, goexperiment.X and amd64.v3 are no module's own.
+	if known[tag] || strings.Contains(tag, ".") || strings.HasPrefix(tag, "ignore") {
 		return false
 	}
 	for _, port := range ports {

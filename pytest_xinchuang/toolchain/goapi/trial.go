@@ -36,6 +36,7 @@ type client struct {
 	Mentions []string `json:"mentions,omitempty"` // what else of the module its text names: path.Name
 	Promised bool     `json:"promised"`
 	Source   string   `json:"source"`
+	Language string   `json:"language,omitempty"` // the version of Go that it is written in; empty: the newest one
 	Results  []result `json:"results,omitempty"`
 }
 
@@ -71,11 +72,11 @@ func tried(l *loader, file string, mine func(string) bool, w *writer) error {
 		w.out.Write(append(data, '\n'))
 	}
 	for _, one := range ask.Clients {
-		one.Results = t.results(one.Source)
+		one.Results = t.results(one.Source, one.Language)
 		write(one)
 	}
 	if len(ask.Questions) > 0 {
-		g := generator{l: l, t: &t, mine: mine, without: map[string]bool{}}
+		g := generator{l: l, t: &t, mine: mine, without: map[string]bool{}, language: l.oldestLanguage()}
 		for _, relation := range ask.Without {
 			g.without[relation] = true
 		}
@@ -97,22 +98,36 @@ type trier struct {
 }
 
 // results tries a client for every target; once, where nothing that it imports depends on one.
-func (t *trier) results(source string) []result {
+func (t *trier) results(source, language string) []result {
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, "client.go", source, parser.SkipObjectResolution)
 	if err != nil {
 		return []result{{Outcome: untried, Said: err.Error()}}
 	}
 	if t.independent(file) {
-		return []result{t.try(fset, file, 0)}
+		return []result{t.try(fset, file, 0, language)}
 	}
 	var found []result
 	for i, target := range t.l.targets {
-		one := t.try(fset, file, i)
+		one := t.try(fset, file, i, language)
 		one.Target = target.String()
 		found = append(found, one)
 	}
 	return found
+}
+
+// oldestLanguage is what clients are written in if they can: that of the module, which no user's is older than, and 1.21 at
+// least, since when that is so (Go toolchains, The go and toolchain lines). What a newer language allows, not all users have.
+func (l *loader) oldestLanguage() string {
+	const least = 21
+	m := l.resolver.mains[0]
+	if m.Go == "" || goBefore(m.Go, least) {
+		return "go1." + number(least)
+	}
+	if !goBefore(m.Go, l.goMinor+1) {
+		return ""
+	}
+	return "go" + languageVersion(m.Go)
 }
 
 func (t *trier) independent(file *ast.File) bool {
@@ -196,13 +211,14 @@ func (i clientImporter) find(path string) (*types.Package, error) {
 }
 
 // try checks a client for a target.
-func (t *trier) try(fset *token.FileSet, file *ast.File, target int) result {
+func (t *trier) try(fset *token.FileSet, file *ast.File, target int, language string) result {
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
 	var importing error
 	said := ""
 	config := types.Config{
-		Importer: clientImporter{t, target, &importing},
-		Sizes:    types.SizesFor("gc", t.l.targets[target].arch),
+		GoVersion: language,
+		Importer:  clientImporter{t, target, &importing},
+		Sizes:     types.SizesFor("gc", t.l.targets[target].arch),
 		Error: func(err error) {
 			var told types.Error
 			if said == "" && errors.As(err, &told) {

@@ -112,6 +112,7 @@ def _for_target(trial: Trial, targets: Sequence[str]) -> bool:
 
 def _heard(one: Judged, evidence: Sequence[Trial], targets: Sequence[str]) -> Judged:
     mine = [t for t in evidence if t.client.about(one.change.symbol) and _for_target(t, one.change.targets)]
+    mine.sort(key=lambda trial: trial.client.symbol != one.change.symbol)
     shown = next((trial for trial in mine if trial.breaks and trial.client.promised), None)
     asked = len(mine) if one.rule.relations and _all_tried(mine, one, targets) else 0
     return replace(one, trial=shown or next((trial for trial in mine if trial.breaks), None), asked=asked)
