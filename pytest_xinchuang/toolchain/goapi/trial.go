@@ -197,7 +197,7 @@ func (i clientImporter) find(path string) (*types.Package, error) {
 		matches = matches || s.matches[i.target]
 	}
 	switch {
-	case len(u.files) == 0 && u.partial:
+	case u.partial: // what seems to be missing may stand in what was not read
 		return nil, errUnread
 	case !matches:
 		return nil, fmt.Errorf("build constraints exclude all Go files of %s", path)
@@ -248,9 +248,6 @@ func (t *trier) unsure(info *types.Info) bool {
 			continue
 		}
 		if t.l.isStub(pkg) || t.unreadIn(object.Type(), 0) {
-			return true
-		}
-		if u := t.l.units[pkg.Path()]; u != nil && u.partial {
 			return true
 		}
 	}
