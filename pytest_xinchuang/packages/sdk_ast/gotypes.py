@@ -280,7 +280,9 @@ class TypeComparison:
     # -- interfaces
 
     def _interfaces(self, before: Type, after: Type) -> None:
-        sealed = bool(before.get("hidden")) or not all(self.c.old.writable(m["type"]) for m in before.get("methods") or [])
+        sealed = bool(before.get("hidden")) or not all(
+            self.c.old.writable(m["type"]) for m in before.get("methods") or []
+        )
         old = {m["name"]: m for m in before.get("methods") or []}
         new = {m["name"]: m for m in after.get("methods") or []}
         for name, method in old.items():

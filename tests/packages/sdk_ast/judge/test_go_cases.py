@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.tools
 CASES = cases("go")
 RULES, POLICY = Rules(), ApiPolicy()
 LEAST = 0.95
-BUILDS = (
+BUILDS: tuple[dict[str, str], ...] = (
     {},
     {"GOOS": "windows"},
     {"GOARCH": "arm64"},
@@ -38,7 +37,7 @@ BUILDS = (
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     """Case -> whether a build of its client is broken, by the compiler."""
     root = tmp_path_factory.mktemp("built")
-    broken = {side: {} for side in ("old", "new")}  # type: dict[str, dict[int, set[str]]]
+    broken: dict[str, dict[int, set[str]]] = {"old": {}, "new": {}}
     for side, found in broken.items():
         _write(root / side, side)
         for number, changes in enumerate(BUILDS):
@@ -88,7 +87,7 @@ def _broken(root: Path, changes: dict[str, str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Comparison]]:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Comparison]:
     """Case -> what we say, with clients."""
     root = tmp_path_factory.mktemp("cases")
     found = {}
@@ -97,7 +96,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Com
         with Sources(Cache(), ReadOptions(targets=(), offline=True)) as sources:
             sides = sources.pair(str(root / case.name / "old"), str(root / case.name / "new"))
             found[case.name] = judged(compare(*sides, RULES, POLICY), sources, RULES, POLICY)
-    yield found
+    return found
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,10 @@ def test_what_no_rule_tells_is_told_for_its_targets(tmp_path: Path) -> None:
 
 def test_the_silence_of_all_refutes_a_rule(tmp_path: Path) -> None:
     """A rule that the new version does not deserve: here, that of another pair."""
-    old = [str(tree(tmp_path / name, files)) for name, files in (("a", p("func F(a int) {}")), ("b", p("func F(a int) {}")))]
+    old = [
+        str(tree(tmp_path / name, files))
+        for name, files in (("a", p("func F(a int) {}")), ("b", p("func F(a int) {}")))
+    ]
     wrong = compared(tmp_path, p("func F(a int) {}"), p("func F(a int64) {}")).changes
     with Sources(Cache(), ReadOptions(offline=True)) as sources:
         found = compare(*sources.pair(*old), RULES)

@@ -88,5 +88,7 @@ def _trials(
         was, now = before.get(target) or before.get(""), after.get(target) or after.get("")
         if was and now:
             source = Outcome(now["outcome"])
-            found.append(Trial(client, Outcome(was["outcome"]), source, said=now.get("said", ""), tool=tool, target=target))
+            found.append(
+                Trial(client, Outcome(was["outcome"]), source, said=now.get("said", ""), tool=tool, target=target)
+            )
     return found
