@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -105,33 +106,7 @@ func tellClasses(mains []*module, below string, tags []string, cgo bool, w *writ
 			files = append(files, constrainedIn(dir)...)
 		}
 	}
-	candidates := append([]string(nil), ports...)
-	own := map[string]bool{}
-	mentionsCgo := false
-	for _, file := range files {
-		mentionsCgo = mentionsCgo || file.usesC
-		if file.expr == nil {
-			continue
-		}
-		file.expr.Eval(func(tag string) bool {
-			mentionsCgo = mentionsCgo || tag == "cgo"
-			if ownTag(tag) {
-				own[tag] = true
-			}
-			return true
-		})
-	}
-	names := make([]string, 0, len(own))
-	for tag := range own {
-		names = append(names, tag)
-	}
-	sort.Strings(names)
-	for _, tag := range names[:min(len(names), mostTags)] {
-		candidates = append(candidates, ports[0]+"+"+tag)
-	}
-	if mentionsCgo && cgo {
-		candidates = append(candidates, ports[0]+"+"+withoutCgo)
-	}
+	candidates := candidatesFor(files, tags, cgo)
 	for _, candidate := range candidates {
 		t, ok := parseTarget(candidate)
 		if !ok {
@@ -140,14 +115,94 @@ func tellClasses(mains []*module, below string, tags []string, cgo bool, w *writ
 		context := t.context(tags, cgo)
 		h := sha256.New()
 		for _, file := range files {
-			context.OpenFile = func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(file.text)), nil }
-			match, err := context.MatchFile(file.dir, file.name)
-			if (match || err != nil) && !(file.usesC && !context.CgoEnabled) {
+			if file.matches(context) {
 				io.WriteString(h, filepath.Join(file.dir, file.name)+"\n")
 			}
 		}
 		w.line(map[string]any{"record": "target", "target": candidate, "files": hex.EncodeToString(h.Sum(nil))})
 	}
+}
+
+// matches tells whether a target has the file.
+func (f constrained) matches(context *build.Context) bool {
+	context.OpenFile = func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.text)), nil }
+	match, err := context.MatchFile(f.dir, f.name)
+	return (match || err != nil) && !(f.usesC && !context.CgoEnabled)
+}
+
+// own lists the build tags of the module's own that a file asks about.
+func (f constrained) own() []string {
+	found := map[string]bool{}
+	if f.expr != nil {
+		f.expr.Eval(func(tag string) bool {
+			if ownTag(tag) {
+				found[tag] = true
+			}
+			return true
+		})
+	}
+	names := make([]string, 0, len(found))
+	for tag := range found {
+		names = append(names, tag)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// candidatesFor are the ports, each tag of the module's own with the first of them, and for a file that none of these has the
+// first port and the fewest tags that do.
+func candidatesFor(files []constrained, tags []string, cgo bool) []string {
+	candidates := append([]string(nil), ports...)
+	add := func(candidate string) {
+		if len(candidates) < len(ports)+mostTags && !slices.Contains(candidates, candidate) {
+			candidates = append(candidates, candidate)
+		}
+	}
+	for _, file := range files {
+		for _, tag := range file.own() {
+			add(ports[0] + "+" + tag)
+		}
+		mentionsCgo := file.usesC
+		if file.expr != nil {
+			file.expr.Eval(func(tag string) bool { mentionsCgo = mentionsCgo || tag == "cgo"; return true })
+		}
+		if mentionsCgo && cgo {
+			add(ports[0] + "+" + withoutCgo)
+		}
+	}
+	for _, file := range files {
+		for _, candidate := range slices.Concat(candidates, combinations(file, cgo)) {
+			if t, ok := parseTarget(candidate); ok && file.matches(t.context(tags, cgo)) {
+				add(candidate)
+				break
+			}
+		}
+	}
+	return candidates
+}
+
+// combinations are the ports with several tags of a file's own, and without cgo.
+func combinations(file constrained, cgo bool) []string {
+	own := file.own()
+	if len(own) > 4 {
+		return nil
+	}
+	var found []string
+	for set := range 1 << len(own) {
+		suffix := ""
+		for i, tag := range own {
+			if set&(1<<i) != 0 {
+				suffix += "+" + tag
+			}
+		}
+		for _, port := range ports {
+			found = append(found, port+suffix)
+			if cgo {
+				found = append(found, port+suffix+"+"+withoutCgo)
+			}
+		}
+	}
+	return found
 }
 
 // known are tags that are no module's own: https://pkg.go.dev/cmd/go#hdr-Build_constraints.

@@ -102,7 +102,7 @@ def test_targets_are_those_whose_files_differ(tmp_path: Path) -> None:
     with Sources(Cache(), ReadOptions(targets=(), offline=True)) as sources:
         sides = sources.pair(*trees)
     assert [side.header.targets for side in sides] == [
-        ("linux/amd64", "linux/arm64", "windows/amd64", "windows/arm64")
+        ("linux/amd64", "linux/arm64", "windows/amd64", "windows/arm64", "linux/amd64+special+!cgo")
     ] * 2
 
 
@@ -116,6 +116,17 @@ def test_a_tag_and_the_lack_of_cgo_are_targets(tmp_path: Path) -> None:
     assert found.header.targets == ("linux/amd64", "linux/amd64+special", "linux/amd64+!cgo")
     seen = {t: set(found.package("example.com/m", t).symbols) for t in found.header.targets}  # type: ignore[union-attr]
     assert list(seen.values()) == [set(), {"Special"}, {"Pure"}]
+
+
+def test_a_file_of_several_tags_has_a_target(tmp_path: Path) -> None:
+    files = {
+        "a.go": "package m\n",
+        "b.go": "//go:build one && two\n\npackage m\n",
+        "c.go": "//go:build three && windows && !cgo\n\npackage m\n",
+        "d.go": "//go:build never && !never\n\npackage m\n",
+    }
+    targets = read(tree(tmp_path / "m", files), targets=()).header.targets
+    assert targets == ("linux/amd64", "linux/amd64+one+two", "windows/amd64+three+!cgo")
 
 
 def test_what_is_compared_with_a_baseline_is_read_for_its_targets(tmp_path: Path) -> None:
