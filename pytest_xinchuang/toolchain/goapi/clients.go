@@ -239,6 +239,9 @@ func (s scope) write(d *draft, expanded bool) string {
 	for _, p := range s.params {
 		constraint := p.Constraint()
 		if expanded && constraint.Underlying() != types.Universe.Lookup("comparable").Type().Underlying() {
+			if named, ok := types.Unalias(constraint).(*types.Named); ok {
+				d.mention(named.Obj()) // what became of it explains what becomes of the client
+			}
 			constraint = constraint.Underlying()
 		}
 		parts = append(parts, p.Obj().Name()+" "+d.typ(constraint))
