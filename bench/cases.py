@@ -41,10 +41,12 @@ class Facts(FrozenData):
     """What is true of a case.
 
     Attributes:
+        promised: users may count on what the client does. Where they may not, it is right to call the change fragile.
         options: more words for ``xc api diff``.
     """
 
     truth: tuple[Axis, ...]
+    promised: bool = True
     why: str = Field(min_length=10)
     options: tuple[str, ...] = ()
 
@@ -65,7 +67,7 @@ class Case:
     @property
     def breaks(self) -> bool:
         """Whether the next version has to be a major one."""
-        return bool({"source", "binary"} & set(self.facts.truth))
+        return self.facts.promised and bool({"source", "binary"} & set(self.facts.truth))
 
     def write(self, directory: Path) -> None:
         """Make ``old/``, ``new/`` and ``client/`` below a directory."""

@@ -72,7 +72,12 @@ def _fill_diff(parser: XcParser) -> None:
 
 def _add_reading(parser: XcParser) -> None:
     """How an API is read."""
-    parser.add_argument("--targets", default="amd64", metavar="TARGET[,...]", help=_("GOOS/GOARCH, or an architecture"))
+    parser.add_argument(
+        "--targets",
+        default="",
+        metavar="TARGET[,...]",
+        help=_("GOOS/GOARCH, or an architecture (default: for Go every one whose files differ; else amd64)"),
+    )
     parser.add_argument(
         "--kind",
         choices=["go", "c", "java", "python"],
@@ -121,9 +126,9 @@ def _sources(context: Context) -> Sources:
     from pytest_xinchuang.provision.cache import Cache
 
     options = context.options
-    across = getattr(options, "across", None)
+    asked = getattr(options, "across", None) or options.targets
     read = ReadOptions(
-        targets=targets_of(across or options.targets),
+        targets=targets_of(asked) if asked else (),
         tags=tuple(t for t in options.tags.split(",") if t),
         cgo=not options.no_cgo,
         offline=options.offline,
@@ -204,8 +209,7 @@ def _compared(context: Context, sources: Sources) -> Comparison:
         return compare_across(sources.read(options.old), rules, policy)
     if not options.new:
         raise XcError(_("there is nothing to compare with: NEW is missing"), mend=verbatim("xc api diff OLD NEW"))
-    old = sources.read(options.old)
-    comparison = compare(old, sources.read(options.new, known=old), rules, policy)
+    comparison = compare(*sources.pair(options.old, options.new), rules, policy)
     if options.fast:
         return replace(comparison, unjudged=verbatim("--fast"))
     return judged(comparison, sources, rules, policy)

@@ -181,8 +181,13 @@ def compare(
             mend=_("make the snapshot again with the same --targets"),
         )
     found: list[tuple[str, list[Change]]] = []
+    compared: dict[tuple[int, ...], list[Change]] = {}
     for target in targets:
-        found.append((target, _compare_side(old, new, target, target, policy)))
+        # Targets that see the same records on both sides see the same changes.
+        key = tuple(id(side.package(path, target)) for side in (old, new) for path in side.packages)
+        if key not in compared:
+            compared[key] = _compare_side(old, new, target, target, policy)
+        found.append((target, compared[key]))
     changes = _merge(found, targets)
     if old.header.language == "go":
         changes = _of_what_was_read(old, new, changes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.messages import _, system_error, verbatim
@@ -29,7 +31,7 @@ class GoRequest:
     Attributes:
         below: read only what is below this directory of the module.
         path: the module's path where it has no go.mod.
-        targets: GOOS/GOARCH each.
+        targets: GOOS/GOARCH each; with a plus behind it a build tag, or ``!cgo``.
     """
 
     directory: Path
@@ -58,6 +60,14 @@ def extract(
         XcError: the directory cannot be read as a module.
         HostFault: the reader broke.
     """
+    with tempfile.NamedTemporaryFile("w", suffix=".known", encoding="utf-8") as listed:
+        listed.writelines(f"{path} {digest}\n" for path, digest in known)
+        listed.flush()
+        _read(cache, request, output, runner, f"-known={listed.name}")
+
+
+def _read(cache: Cache, request: GoRequest, output: Path, runner: Runner | None, *more: str) -> None:
+    """Run the reader on a module; what it says is ``output``."""
     runner = runner or Runner()
     program = go_program(cache, GOAPI, runner)
     found = GoCommand(runner).settings
@@ -72,13 +82,11 @@ def extract(
         f"-targets={','.join(request.targets)}",
         f"-tags={','.join(request.tags)}",
         f"-cgo={'true' if request.cgo else 'false'}",
+        *more,
     ]
     part = output.with_name(output.name + ".part")
     try:
-        with tempfile.NamedTemporaryFile("w", suffix=".known", encoding="utf-8") as listed, part.open("wb") as file:
-            listed.writelines(f"{path} {digest}\n" for path, digest in known)
-            listed.flush()
-            argv.append(f"-known={listed.name}")
+        with part.open("wb") as file:
             done = runner.run(argv, timeout_s=TIMEOUT_S, stdout=file)
         if done.ok:
             part.rename(output)
@@ -98,6 +106,40 @@ def extract(
             )
         )
     done.exited(doing=_("{directory} could not be read", directory=request.directory))
+
+
+def classes(cache: Cache, request: GoRequest, output: Path, runner: Runner | None = None) -> dict[str, str]:
+    """Every target that Go builds for, the usual ones first -> a digest over the files that the module has for it.
+
+    Build tags of the module's own and the lack of cgo are targets, too: GOOS/GOARCH, a plus, and the tag or ``!cgo``.
+
+    Raises: as :func:`extract`.
+    """
+    _read(cache, request, output, runner, "-classes")
+    return {one["target"]: one["files"] for one in _records(output)}
+
+
+def clients(
+    cache: Cache, request: GoRequest, asked: Mapping[str, Any], output: Path, runner: Runner | None = None
+) -> list[dict[str, Any]]:
+    """Clients that are written of a module, or tried with it, each with its results.
+
+    Args:
+        asked: ``questions`` (package, name, label, added), or ``clients`` that are there already with ``moved`` paths.
+
+    Raises: as :func:`extract`.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(asked, file)
+        file.flush()
+        _read(cache, request, output, runner, f"-clients={file.name}")
+    return [one for one in _records(output) if one["record"] == "client"]
+
+
+def _records(output: Path) -> Iterator[dict[str, Any]]:
+    with output.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
 
 
 def snapshot_of(

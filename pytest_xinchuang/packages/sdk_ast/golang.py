@@ -447,11 +447,13 @@ class GoComparer(Comparer):
         if target["kind"] == "named" and self.new.owns(target["package"]):
             other = (target["package"], target["name"])
             before = self.old.target_of(self._old_name(other)) if not self.new.hidden(other) else None
-            if before is not None and not _equal(before, {"kind": "named", "package": path, "name": name}):
+            was: Type = {"kind": "named", "package": path, "name": name}
+            if before is not None and not _equal(before, was) and not _constrains(old["type"]):
                 self.add("GO-DEFINED-TO-ALIAS", label, *texts, at=at)
             self._pair((path, name), other)
             return
-        self.add("GO-DEFINED-TO-ALIAS", label, *texts, at=at)
+        if not _constrains(old["type"]):
+            self.add("GO-DEFINED-TO-ALIAS", label, *texts, at=at)
         if target["kind"] != "named":
             merged = {"id": new["id"], "kind": "type", "type": target, "comparable": old.get("comparable")}
         elif "underlying" in new:
@@ -479,6 +481,11 @@ def _not_found(module: str) -> Message:
 
 def _equal(a: Type, b: Type) -> bool:
     return dict(a) == dict(b)
+
+
+def _constrains(t: Type) -> bool:
+    """Whether it is for constraints alone, and no case of a switch (Go specification, Interface types)."""
+    return t["kind"] == "interface" and (t.get("terms") is not None or bool(t.get("comparable")))
 
 
 def _renumbered(t: Any, order: Sequence[int]) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 from pytest_xinchuang.packages.sdk_ast.comparer import Side
 from pytest_xinchuang.packages.sdk_ast.gosignatures import SignatureRules
@@ -26,6 +27,32 @@ class GoSide(Side):
         package = self.package(name[0])
         return package is not None and (package.record.internal or not exported(name[1]))
 
+    def writable(self, t: Any) -> bool:
+        """Whether clients can write a type down: it names nothing that is hidden from them and has no other name."""
+        if isinstance(t, list):
+            return all(self.writable(item) for item in t)
+        if not isinstance(t, dict):
+            return True
+        if t.get("kind") == "named":
+            full = f"{t['package']}.{t['name']}"
+            outside = not self.owns(t["package"]) and internal(t["package"])
+            if (outside or self.hidden((t["package"], t["name"]))) and full not in self._other_names:
+                return False
+        return all(self.writable(value) for value in t.values())
+
+    @cached_property
+    def _other_names(self) -> set[str]:
+        """Types that an exported alias of a package that clients can import is another name of."""
+        found = set()
+        for path in self.snapshot.packages:
+            package = self.package(path)
+            if package is None or package.record.internal or package.record.name == "main":
+                continue
+            for name, symbol in package.symbols.items():
+                if exported(name) and symbol.get("alias") and symbol["type"].get("kind") == "named":
+                    found.add(f"{symbol['type']['package']}.{symbol['type']['name']}")
+        return found
+
     def target_of(self, name: Name) -> Type | None:
         """What an exported name stands for: the type itself, or what it is an alias of; None when it is gone."""
         found = self.symbol(name)
@@ -39,6 +66,11 @@ class GoSide(Side):
 
 def exported(name: str) -> bool:
     return name[:1].isupper()
+
+
+def internal(path: str) -> bool:
+    """Whether a package is for those near it alone (``go help importpath``, Internal Directories)."""
+    return "internal" in path.split("/")
 
 
 @dataclass(frozen=True)

@@ -280,7 +280,9 @@ class TypeComparison:
     # -- interfaces
 
     def _interfaces(self, before: Type, after: Type) -> None:
-        sealed = bool(before.get("hidden"))
+        sealed = bool(before.get("hidden")) or not all(
+            self.c.old.writable(m["type"]) for m in before.get("methods") or []
+        )
         old = {m["name"]: m for m in before.get("methods") or []}
         new = {m["name"]: m for m in after.get("methods") or []}
         for name, method in old.items():
@@ -299,7 +301,7 @@ class TypeComparison:
                 self._add(rule, name, "", text, cause=self._declared(name, method))
         if after.get("hidden") and not sealed:
             self._add("GO-IFACE-SEALED", "", "", ", ".join(after["hidden"]))
-        elif sealed and not after.get("hidden"):
+        elif before.get("hidden") and not after.get("hidden"):
             self._add("GO-IFACE-UNSEALED", "", ", ".join(before["hidden"]), "")
         self._type_sets(before, after)
 

@@ -41,13 +41,16 @@ class ApiPolicy(FrozenData):
         interfaces: who writes types that implement the SDK's interfaces: ``users`` (a new method breaks them) or
             ``provider`` (nobody but the SDK).
         unkeyed_literals: what a new field in a struct is that others may write without keys; ``go vet`` warns of those.
+        embedding: what a new field or method is: a struct of somebody who embeds the type beside another one that has the
+            name becomes ambiguous. The promise of Go 1 leaves the case out (https://go.dev/doc/go1compat).
         tags: what a changed struct tag is: part of the wire contract, or not.
         package_map: old package -> new package, where one SDK takes another's place.
     """
 
     format: Literal["xc-api-policy/1"] = Field(alias="schema", default="xc-api-policy/1")
     interfaces: Literal["users", "provider"] = "users"
-    unkeyed_literals: Weight = "ignore"
+    unkeyed_literals: Weight = "fragile"
+    embedding: Weight = "fragile"
     tags: Weight = "fragile"
     package_map: dict[str, str] = Field(default_factory=dict)
     suppress: tuple[Suppression, ...] = ()
@@ -59,6 +62,8 @@ class ApiPolicy(FrozenData):
         if rule.policy == "unkeyed_literals":
             # A field that one can use is news even where literals do not count.
             return _LEVELS[self.unkeyed_literals] if self.unkeyed_literals != "ignore" else rule.level
+        if rule.policy == "embedding":
+            return _LEVELS[self.embedding] if self.embedding != "ignore" else rule.level
         if rule.policy == "tags":
             return _LEVELS[self.tags]
         return rule.level
@@ -67,6 +72,7 @@ class ApiPolicy(FrozenData):
         """Whether the policy says that nobody is hurt."""
         return (
             (rule.policy == "unkeyed_literals" and self.unkeyed_literals == "ignore")
+            or (rule.policy == "embedding" and self.embedding == "ignore")
             or (rule.policy == "tags" and self.tags == "ignore")
             or (rule.policy == "interfaces" and self.interfaces == "provider")
         )

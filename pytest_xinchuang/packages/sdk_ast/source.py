@@ -9,12 +9,12 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
-from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, snapshot_of
+from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, classes, snapshot_of
 from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.archive import unpack
@@ -33,6 +33,7 @@ class ReadOptions:
     """How modules are read.
 
     Attributes:
+        targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
         language: go, c, java or python; empty: by what the directory holds.
@@ -61,6 +62,23 @@ def language_of(directory: Path) -> str:
     return next((language for suffix, language in order if suffix in seen), "go")
 
 
+def _root(directory: Path) -> tuple[Path, str]:
+    """The directory of the module that a directory is in, or of a workspace without a module; and what is read below it."""
+    if not (directory / "go.mod").is_file() and (directory / "go.work").is_file():
+        return directory, ""
+    root = next((d for d in (directory, *directory.parents) if (d / "go.mod").is_file()), directory)
+    return root, "" if root == directory else directory.relative_to(root).as_posix()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an API stands, and what its name says of it."""
+
+    directory: Path
+    version: str = ""
+    path: str = ""
+
+
 class Sources:
     """Finds and reads APIs; everything that it makes is gone when it is closed."""
 
@@ -71,6 +89,7 @@ class Sources:
         self.runner = runner or Runner()
         self.repository = repository or Path.cwd()
         self._count = 0
+        self._places: dict[str, _Place] = {}
         self.fallback: Message = NOTHING
         """Why only the syntax of Go was read; empty where its types were."""
         # Snapshots may have hundreds of megabytes: they stand in the cache, under a lock while they are in use.
@@ -106,17 +125,36 @@ class Sources:
             XcError: it is none of the kinds, or cannot be read.
         """
         path = Path(text)
+        self._agree(text)
         if path.suffix in FILES and path.is_file():
             return self._other(FILES[path.suffix], path, text)
         if path.is_file():
             return Snapshot(path)
-        if path.is_dir():
-            return self.directory(path, text, known=known)
+        place = self._find(text)
+        return self.directory(place.directory, text, version=place.version, path=place.path, known=known)
+
+    def pair(self, old: str, new: str) -> tuple[Snapshot, Snapshot]:
+        """Two APIs, read for the same targets.
+
+        Raises: as :meth:`read`.
+        """
+        self._agree(old, new)
+        before = self.read(old)
+        return before, self.read(new, known=before)
+
+    def _find(self, text: str) -> _Place:
+        if text not in self._places:
+            self._places[text] = self._found(text)
+        return self._places[text]
+
+    def _found(self, text: str) -> _Place:
+        if (path := Path(text)).is_dir():
+            return _Place(path)
         if match := _MODULE.fullmatch(text):
             directory, version = self.download(match["path"], match["version"])
-            return self.directory(directory, text, version=version, path=match["path"], known=known)
+            return _Place(directory, version, match["path"])
         if self._is_revision(text):
-            return self._revision(text, known)
+            return self._revision(text)
         raise XcError(
             _(
                 "{text} is neither a snapshot nor a directory, MODULE@VERSION or git revision",
@@ -125,6 +163,35 @@ class Sources:
             mend=_("xc api diff v1.2.0 . (in a git repository), or xc api diff OLD_DIR NEW_DIR"),
         )
 
+    def _agree(self, *texts: str) -> None:
+        """Settle what is read for, where nobody says it: what a snapshot was, else each target that differs from others."""
+        if not self.options.targets:
+            self.options = replace(self.options, targets=self._agreed(texts))
+
+    def _agreed(self, texts: Sequence[str]) -> tuple[str, ...]:
+        usual = ReadOptions().targets
+        kept = [Snapshot(Path(text)) for text in texts if Path(text).is_file() and Path(text).suffix not in FILES]
+        if kept:
+            return kept[0].header.targets
+        places = [self._find(text) for text in texts if not Path(text).is_file()]
+        if any((self.options.language or language_of(place.directory)) != "go" for place in places):
+            return tuple(usual)
+        try:
+            found = [self._classes(place) for place in places]
+        except ToolchainFault:
+            return tuple(usual)
+        first: dict[tuple[str, ...], str] = {}
+        for target in dict.fromkeys(target for one in found for target in one):
+            # A tag that one side alone knows leaves the other as it is without it.
+            plain = target.partition("+")[0]
+            first.setdefault(tuple(one.get(target, one[plain]) for one in found), target)
+        return tuple(first.values()) or tuple(usual)
+
+    def _classes(self, place: _Place) -> dict[str, str]:
+        root, below = _root(place.directory.resolve())
+        request = GoRequest(root, below, path=place.path, tags=tuple(self.options.tags), cgo=self.options.cgo)
+        return classes(self.cache, request, self._new("targets.jsonl"), self.runner)
+
     def directory(
         self, directory: Path, label: str, *, version: str = "", path: str = "", known: Snapshot | None = None
     ) -> Snapshot:
@@ -132,15 +199,12 @@ class Sources:
         directory = directory.resolve()
         if (language := self.options.language or language_of(directory)) != "go":
             return self._other(language, directory, label, version)
-        root = next((d for d in (directory, *directory.parents) if (d / "go.mod").is_file()), directory)
-        if (directory / "go.work").is_file():
-            root = directory
+        root, below = _root(directory)
         if root == directory and not (root / "go.mod").is_file() and not any(directory.rglob("*.go")):
             raise XcError(
                 _("{label}: there is no Go file in it", label=label),
                 mend=_("name the directory of a module, with its go.mod"),
             )
-        below = "" if root == directory else directory.relative_to(root).as_posix()
         request = GoRequest(
             root, below, version, path, tuple(self.options.targets), tuple(self.options.tags), self.options.cgo
         )
@@ -239,7 +303,7 @@ class Sources:
             return False
         return self._git("rev-parse", "--verify", "--quiet", f"{text}^{{commit}}").ok
 
-    def _revision(self, text: str, known: Snapshot | None) -> Snapshot:
+    def _revision(self, text: str) -> _Place:
         """The tree of a commit; the index and the working tree are left alone."""
         prefix = self._git("rev-parse", "--show-prefix").text.strip()
         top = self._git("rev-parse", "--show-toplevel").text.strip()
@@ -254,4 +318,4 @@ class Sources:
             raise XcError(_("git archive of {revision} failed: {why}", revision=text, why=last_line(done.errors)))
         unpack(archive, tree)
         archive.unlink()
-        return self.directory(tree / prefix, text, version=text if re.match(r"v\d", text) else "", known=known)
+        return _Place(tree / prefix, text if re.match(r"v\d", text) else "")

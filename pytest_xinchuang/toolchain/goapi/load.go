@@ -24,11 +24,6 @@ import (
 // take gigabytes.
 const largestFile = 32 << 20
 
-// target is what a package is read for.
-type target struct{ os, arch string }
-
-func (t target) String() string { return t.os + "/" + t.arch }
-
 // source is one Go file.
 type source struct {
 	name       string
@@ -92,16 +87,9 @@ func newLoader(r *resolver, targets []target, tags []string, cgo bool) *loader {
 	}
 	l.goMinor = len(build.Default.ReleaseTags)
 	for _, t := range targets {
-		context := build.Default
+		context := t.context(tags, cgo)
 		context.GOROOT = r.goroot
-		context.GOOS, context.GOARCH, context.CgoEnabled, context.BuildTags = t.os, t.arch, cgo, tags
-		context.ToolTags = nil
-		for _, tag := range build.Default.ToolTags {
-			if strings.HasPrefix(tag, "goexperiment.") {
-				context.ToolTags = append(context.ToolTags, tag)
-			}
-		}
-		l.contexts = append(l.contexts, &context)
+		l.contexts = append(l.contexts, context)
 	}
 	return l
 }
@@ -177,18 +165,15 @@ func (l *loader) source(u *unit, name, file string, text []byte) *source {
 		u.partial = true
 		return nil
 	}
-	if importsC(text) {
-		s.usesC = true
-		if !l.cgo || u.std() {
-			return nil
-		}
+	if s.usesC = importsC(text); s.usesC && u.std() {
+		return nil
 	}
 	any := false
 	for i, context := range l.contexts {
 		context.OpenFile = func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(header(text))), nil }
 		match, err := context.MatchFile(u.place.dir, name)
 		// What is wrong with a file's clause or imports the parser tells better, with a line.
-		s.matches[i] = match || err != nil
+		s.matches[i] = (match || err != nil) && !(s.usesC && !context.CgoEnabled)
 		any = any || s.matches[i]
 	}
 	if !any {
@@ -288,7 +273,7 @@ func (l *loader) parse(u *unit) {
 		for _, s := range u.files {
 			if s.syntax.Name.Name == u.name {
 				kept = append(kept, s)
-			} else if s.syntax.Name.Name != "documentation" {
+			} else if s.syntax.Name.Name != "documentation" && l.plain(s) {
 				u.partial = true
 				u.complain(filepath.Join(u.place.dir, s.name), u.fset.Position(s.syntax.Name.Pos()).Line,
 					"other-package", "package", s.syntax.Name.Name, "others", u.name)

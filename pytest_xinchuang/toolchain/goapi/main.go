@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"go/types"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,9 +20,10 @@ import (
 
 type options struct {
 	dir, below, goroot, modcache, version, known, path string
+	clients                                            string
 	targets                                            []target
 	tags                                               []string
-	cgo, lint                                          bool
+	cgo, lint, classes                                 bool
 }
 
 func main() {
@@ -40,14 +40,16 @@ func main() {
 	flag.StringVar(&tags, "tags", "", "build tags, by commas")
 	flag.BoolVar(&o.cgo, "cgo", true, "read files that import C")
 	flag.BoolVar(&o.lint, "lint", false, "look at bodies, too, and write findings instead of the API")
+	flag.StringVar(&o.clients, "clients", "", "a file that asks for clients, or holds some: write what becomes of them instead of the API")
+	flag.BoolVar(&o.classes, "classes", false, "tell which targets have the same files, instead of the API")
 	flag.StringVar(&profile, "cpuprofile", "", "write a profile there")
 	flag.Parse()
 	for _, one := range strings.Split(targets, ",") {
-		system, arch, ok := strings.Cut(one, "/")
-		if !ok || types.SizesFor("gc", arch) == nil {
+		t, ok := parseTarget(one)
+		if !ok {
 			fail("no-target", "target", strconv.Quote(one))
 		}
-		o.targets = append(o.targets, target{system, arch})
+		o.targets = append(o.targets, t)
 	}
 	if tags != "" {
 		o.tags = strings.Split(tags, ",")
@@ -85,9 +87,25 @@ func run(o options, out *bufio.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := newResolver(o.goroot, o.modcache, mains)
+	if o.classes {
+		w := writer{out: out}
+		tellClasses(mains, o.below, o.tags, o.cgo, &w)
+		return w.err
+	}
+	r := newResolver(o.goroot, o.modcache, mains, workspace(o, mains))
 	l := newLoader(r, o.targets, o.tags, o.cgo)
 	l.bodies = o.lint
+	mine := func(path string) bool {
+		for _, m := range mains {
+			if within(path, m.Path) {
+				return true
+			}
+		}
+		return false
+	}
+	if o.clients != "" {
+		return tried(l, o.clients, mine, &writer{out: out})
+	}
 	var paths []string
 	var nested []string
 	for _, m := range mains {
@@ -110,14 +128,6 @@ func run(o options, out *bufio.Writer) error {
 		"minimum": mains[0].Go, "toolchain": runtime.Version(), "targets": names, "tags": o.tags, "cgo": o.cgo,
 		"requires": requires, "nested": nested, "problems": problems,
 	})
-	mine := func(path string) bool {
-		for _, m := range mains {
-			if within(path, m.Path) {
-				return true
-			}
-		}
-		return false
-	}
 	units := make([]*unit, 0, len(paths))
 	for _, path := range paths {
 		if u, why := l.unit(path, false); why == (absence{}) {
@@ -317,23 +327,16 @@ func readKnown(file string) (map[string]string, error) {
 	return known, nil
 }
 
-// findModules reads go.mod, or the modules of go.work.
+// findModules reads go.mod. What a workspace holds beside the module is of other modules: users get the one, and never see
+// go.work (Go modules reference, Workspaces). A directory that has go.work alone stands for all modules of it.
 func findModules(o options) (mains []*module, problems []problem, err error) {
-	if work, err := os.ReadFile(filepath.Join(o.dir, "go.work")); err == nil && os.Getenv("GOWORK") != "off" {
-		for _, use := range workUses(string(work)) {
-			m, err := readGoMod(filepath.Join(o.dir, use, "go.mod"))
-			if err != nil {
-				problems = append(problems, useProblem(use, err))
-				continue
-			}
-			m.Dir = filepath.Join(o.dir, use)
-			mains = append(mains, m)
-		}
+	m, err := readGoMod(filepath.Join(o.dir, "go.mod"))
+	if os.IsNotExist(err) {
+		mains, problems := useModules(o.dir)
 		if len(mains) > 0 {
 			return mains, problems, nil
 		}
 	}
-	m, err := readGoMod(filepath.Join(o.dir, "go.mod"))
 	if err != nil {
 		missing := os.IsNotExist(err)
 		if !missing {
@@ -354,7 +357,50 @@ func findModules(o options) (mains []*module, problems []problem, err error) {
 		}
 	}
 	m.Dir = o.dir
+	if o.modcache != "" && within(filepath.ToSlash(o.dir), filepath.ToSlash(o.modcache)) {
+		// It is published, and a dependency of whoever uses it: its replacements are nobody's (Go modules reference, replace).
+		m.replaces = nil
+	}
 	return []*module{m}, problems, nil
+}
+
+// useModules reads the modules of a directory's go.work.
+func useModules(dir string) (found []*module, problems []problem) {
+	work, err := os.ReadFile(filepath.Join(dir, "go.work"))
+	if err != nil || os.Getenv("GOWORK") == "off" {
+		return nil, nil
+	}
+	for _, use := range workUses(string(work)) {
+		m, err := readGoMod(filepath.Join(dir, use, "go.mod"))
+		if err != nil {
+			problems = append(problems, useProblem(use, err))
+			continue
+		}
+		m.Dir = filepath.Join(dir, use)
+		found = append(found, m)
+	}
+	return found, problems
+}
+
+// workspace is what stands beside the module in the nearest go.work, by path.
+func workspace(o options, mains []*module) map[string]*module {
+	found := map[string]*module{}
+	dir, err := filepath.Abs(o.dir)
+	for err == nil {
+		used, _ := useModules(dir)
+		for _, m := range used {
+			found[m.Path] = m
+		}
+		if parent := filepath.Dir(dir); len(used) == 0 && parent != dir {
+			dir = parent
+			continue
+		}
+		break
+	}
+	for _, m := range mains {
+		delete(found, m.Path)
+	}
+	return found
 }
 
 func workUses(text string) []string {

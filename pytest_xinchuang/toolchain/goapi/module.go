@@ -104,6 +104,7 @@ type resolver struct {
 	modcache string
 	vendor   string             // the vendor directory, "" when there is none
 	mains    []*module          // the module, or those of go.work
+	beside   map[string]*module // what stands in a workspace with them
 	build    map[string]*module // the build list: by module path
 	paths    []string           // of build, the longest first
 }
@@ -124,8 +125,11 @@ func escape(text string) string {
 	return b.String()
 }
 
-func newResolver(goroot, modcache string, mains []*module) *resolver {
-	r := &resolver{goroot: goroot, modcache: modcache, mains: mains, build: map[string]*module{}}
+// placeholder is the version that a module is required at which stands beside and was never published.
+const placeholder = "v0.0.0"
+
+func newResolver(goroot, modcache string, mains []*module, beside map[string]*module) *resolver {
+	r := &resolver{goroot: goroot, modcache: modcache, mains: mains, beside: beside, build: map[string]*module{}}
 	if len(mains) == 1 {
 		if _, err := os.Stat(filepath.Join(mains[0].Dir, "vendor", "modules.txt")); err == nil {
 			r.vendor = filepath.Join(mains[0].Dir, "vendor")
@@ -202,6 +206,10 @@ func (r *resolver) fetch(path, version string, mains []*module) *module {
 			return m
 		}
 		real, realVersion = to.path, to.version
+	}
+	if near := r.beside[path]; near != nil && (version == placeholder || strings.HasPrefix(version, placeholder+"-00010101000000-")) {
+		m.Dir, m.local, m.Go, m.Requires = near.Dir, true, near.Go, near.Requires
+		return m
 	}
 	dir := filepath.Join(r.modcache, filepath.FromSlash(escape(real))+"@"+escape(realVersion))
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {

@@ -20,7 +20,7 @@ OLD: dict[str, str | bytes] = {
     "p.go": 'package m\n\ntype I interface{ A() }\n\ntype T struct {\n\tX int `json:"x"`\n}\n\nfunc F() {}\n\nfunc G() {}\n'
 }
 NEW: dict[str, str | bytes] = {
-    "p.go": 'package m\n\ntype I interface{ A(); B() }\n\ntype T struct {\n\tX int `json:"y"`\n\tY int\n}\n'
+    "p.go": 'package m\n\nfunc (T) M() {}\n\ntype I interface{ A(); B() }\n\ntype T struct {\n\tX int `json:"y"`\n\tY int\n}\n'
 }
 
 
@@ -33,9 +33,12 @@ def weights(comparison: Comparison) -> dict[str, str]:
     [
         ({}, "GO-IFACE-METHOD-ADDED", "breaking"),
         ({"interfaces": "provider"}, "GO-IFACE-METHOD-ADDED", "compatible"),
-        ({}, "GO-FIELD-ADDED-UNKEYED", "compatible"),
-        ({"unkeyed_literals": "fragile"}, "GO-FIELD-ADDED-UNKEYED", "fragile"),
+        ({}, "GO-FIELD-ADDED-UNKEYED", "fragile"),
+        ({"unkeyed_literals": "ignore"}, "GO-FIELD-ADDED-UNKEYED", "compatible"),
         ({"unkeyed_literals": "breaking"}, "GO-FIELD-ADDED-UNKEYED", "breaking"),
+        ({}, "GO-METHOD-ADDED", "fragile"),
+        ({"embedding": "ignore"}, "GO-METHOD-ADDED", "compatible"),
+        ({"embedding": "breaking"}, "GO-METHOD-ADDED", "breaking"),
         ({}, "GO-FIELD-TAG-CHANGED", "fragile"),
         ({"tags": "breaking"}, "GO-FIELD-TAG-CHANGED", "breaking"),
         ({"tags": "ignore"}, "GO-FIELD-TAG-CHANGED", "compatible"),

@@ -17,8 +17,9 @@ GO_MOD = "module example.com/m\n\ngo 1.21\n"
 
 
 def tree(directory: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Write files; a go.mod is added where there is none."""
-    for name, content in {"go.mod": GO_MOD, **files}.items():
+    """Write files; a go.mod is added where there is none, and no workspace."""
+    own = {} if "go.work" in files else {"go.mod": GO_MOD}
+    for name, content in {**own, **files}.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())

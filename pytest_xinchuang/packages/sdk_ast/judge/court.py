@@ -28,7 +28,13 @@ class Judge(Protocol):
         """
 
 
-JUDGES: dict[str, Callable[[Sources], Judge]] = {}
+def _go(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.judge.golang.judge import GoJudge
+
+    return GoJudge(sources)
+
+
+JUDGES: dict[str, Callable[[Sources], Judge]] = {"go": _go}
 """Language -> its judge."""
 
 UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED"}
@@ -66,28 +72,57 @@ def hear(comparison: Comparison, trials: Sequence[Trial], rules: Rules, policy: 
     A client that fails, and whose symbol has no breaking change, is a change by itself.
     """
     evidence = [trial for trial in trials if trial.counts]
-    heard = [_heard(one, evidence) for one in comparison.changes]
-    explained = {one.change.symbol for one in heard if one.weight in ("breaking", "undecided")}
-    accepted = {one.change.symbol for one, _suppression in comparison.accepted}
+    heard = [_heard(one, evidence, comparison.targets) for one in comparison.changes]
     rule = rules.get(UNEXPLAINED[comparison.old.header.language])
-    told: set[tuple[str, str]] = set()
+    known = _Known(heard, [one for one, _suppression in comparison.accepted])
+    unexplained: dict[tuple[str, str], list[Trial]] = {}
     for trial in evidence:
-        client = trial.client
-        if not trial.breaks or {client.symbol, *client.also} & (explained | accepted):
-            continue
-        if (client.symbol, client.relation) in told:
-            continue
-        told.add((client.symbol, client.relation))
-        change = Change(rule.id, client.symbol, client.relation, trial.said)
-        level = rule.level if client.promised else "minor"
-        heard.append(Judged(change, rule, level, policy.harmless(rule), trial, 1))
+        if trial.breaks and not known.explains(trial):
+            unexplained.setdefault((trial.client.symbol, trial.client.relation), []).append(trial)
+    for (symbol, relation), broken in unexplained.items():
+        first = next((trial for trial in broken if trial.client.promised), broken[0])
+        targets = {trial.target for trial in broken if trial.client.promised == first.client.promised}
+        # Where one of them has no target, or one that nobody asked for, it is broken everywhere.
+        everywhere = not targets <= set(comparison.targets) or targets == set(comparison.targets)
+        seen_by = () if everywhere else tuple(t for t in comparison.targets if t in targets)
+        change = Change(rule.id, symbol, relation, first.said, targets=seen_by)
+        level = rule.level if first.client.promised else "minor"
+        heard.append(Judged(change, rule, level, policy.harmless(rule), first, 1))
     heard.sort(key=lambda one: (WEIGHTS.index(one.weight), one.change.order))
     return replace(comparison, changes=heard, trials=tuple(trials))
 
 
-def _heard(one: Judged, evidence: Sequence[Trial]) -> Judged:
-    mine = [trial for trial in evidence if trial.client.about(one.change.symbol)]
+class _Known:
+    """What rules tell already, and for which targets."""
+
+    def __init__(self, heard: Sequence[Judged], accepted: Sequence[Judged]) -> None:
+        self._broken = [one.change for one in heard if one.weight in ("breaking", "undecided")]
+        self._broken += [one.change for one in accepted]
+        self._fragile = [one.change for one in heard if one.weight == "fragile"]
+
+    def explains(self, trial: Trial) -> bool:
+        """Whether a change of what the client is about says that it fails; what was never promised may be fragile alone."""
+        changes = self._broken if trial.client.promised else [*self._broken, *self._fragile]
+        return any(_for_target(trial, one.targets) and trial.client.about(one.symbol) for one in changes)
+
+
+def _for_target(trial: Trial, targets: Sequence[str]) -> bool:
+    return not trial.target or not targets or trial.target in targets
+
+
+def _heard(one: Judged, evidence: Sequence[Trial], targets: Sequence[str]) -> Judged:
+    mine = [t for t in evidence if t.client.about(one.change.symbol) and _for_target(t, one.change.targets)]
+    mine.sort(key=lambda trial: trial.client.symbol != one.change.symbol)
     shown = next((trial for trial in mine if trial.breaks and trial.client.promised), None)
-    tried = {trial.client.relation for trial in mine}
-    asked = len(mine) if one.rule.relations and tried.issuperset(one.rule.relations) else 0
+    asked = len(mine) if one.rule.relations and _all_tried(mine, one, targets) else 0
     return replace(one, trial=shown or next((trial for trial in mine if trial.breaks), None), asked=asked)
+
+
+def _all_tried(mine: Sequence[Trial], one: Judged, targets: Sequence[str]) -> bool:
+    """Whether the symbol was used in all the ways that the rule names, for every target that the change is about."""
+    return all(
+        {t.client.relation for t in mine if t.target in ("", target) or t.target not in targets}.issuperset(
+            one.rule.relations
+        )
+        for target in one.change.targets or targets
+    )

@@ -2,4 +2,11 @@ package client
 
 import p "w/GO-FIELD-ADDED/old"
 
-var _ = p.T{A: 1}
+type other struct{ B int }
+
+type both struct {
+	p.T
+	other
+}
+
+var _ = both{}.B

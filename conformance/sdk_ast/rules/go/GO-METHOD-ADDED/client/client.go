@@ -2,4 +2,13 @@ package client
 
 import p "w/GO-METHOD-ADDED/old"
 
-var _ p.T
+type other struct{}
+
+func (other) M() {}
+
+type both struct {
+	p.T
+	other
+}
+
+func use(x both) { x.M() }
