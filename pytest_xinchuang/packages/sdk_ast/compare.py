@@ -253,7 +253,7 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
         from pytest_xinchuang.packages.sdk_ast.goside import GoSide
 
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
-    from pytest_xinchuang.packages.sdk_ast.clang import CComparer
+    from pytest_xinchuang.packages.sdk_ast.c.comparer import CComparer
     from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
     from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
 

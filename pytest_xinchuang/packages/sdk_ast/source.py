@@ -164,7 +164,7 @@ class Sources:
     def _other(self, language: str, place: Path, label: str, version: str = "") -> Snapshot:
         output = self._new("api.jsonl")
         if language == "c":
-            from pytest_xinchuang.packages.sdk_ast.clang import extract_c
+            from pytest_xinchuang.packages.sdk_ast.c.reader import extract_c
 
             extract_c(place, self.options.targets, output, version=version, flags=self.options.c_flags)
         elif language == "java":
