@@ -1,265 +1,382 @@
-"""C headers, read by libclang for each target."""
+"""C headers, read by libclang for each target: what each brings along, in C and as C++ sees it."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
+from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.sdk_ast.c.delivered import CXX_SUFFIXES, TRIPLES, Delivered, arguments, delivered
+from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES, read_libraries
+from pytest_xinchuang.packages.sdk_ast.c.macros import evaluated, guard_of, macro, probes
+from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE, fields, tree, unnamed
 from pytest_xinchuang.packages.sdk_ast.words import listed
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
-from pytest_xinchuang.toolchain.builder import find_zig
 
-TRIPLES = {
-    "linux/amd64": ("x86_64-linux-gnu", "x86"),
-    "linux/arm64": ("aarch64-linux-gnu", "aarch64"),
-    "linux/loong64": ("loongarch64-linux-gnu", "loongarch"),
+_CLIENT = "client.c"
+_FATAL_FILE = "file not found"
+_ATTRIBUTES = {
+    "noreturn": re.compile(r"\b_?_?[Nn]oreturn\b"),
+    "nodiscard": re.compile(r"\b(warn_unused_result|nodiscard)\b"),
+    "deprecated": re.compile(r"\bdeprecated\b"),
+    "unavailable": re.compile(r"\bunavailable\b|__attribute__\(\(error\("),
+    "weak": re.compile(r"__attribute__\(\(weak\)\)"),
 }
-"""Target -> clang's triple, and what zig calls its headers."""
+"""Facts of a declaration, as clang writes its attributes down."""
 
-PACKAGE = "include"
-"""All headers of a library are one package: a client that includes one gets what it includes."""
+
+@dataclass(frozen=True)
+class _Error:
+    """What clang complains of; its own record dies with the unit."""
+
+    file: str
+    line: int
+    text: str
 
 
 @dataclass
-class _HeaderReader:
-    """The declarations of one directory of headers, for one target."""
+class _Seen:
+    """One header as a client of its own includes it."""
 
-    root: Path
+    header: Path
+    errors: list[_Error]
+    reaches: set[Path]
+    system: set[str]
+
+
+@dataclass
+class HeaderReader:
+    """The declarations of one version's headers, for one target."""
+
+    source: Delivered
+    target: str
+    flags: tuple[str, ...] = ()
     symbols: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    _declares: dict[Path, set[str]] = field(default_factory=dict)
+    _guards: dict[str, str] = field(default_factory=dict)
+    _mangled: dict[str, str] = field(default_factory=dict)
 
-    def read(self, headers: Sequence[Path], arguments: list[str]) -> None:
+    def read(self) -> None:
+        """Read all headers.
+
+        Raises:
+            HostFault: libclang does not read at all.
+        """
+        plain = [h for h in self.source.headers if h.suffix not in CXX_SUFFIXES]
+        # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
+        order = sorted(plain, key=lambda h: (-h.read_bytes().count(b"#include"), h))
+        covered: set[Path] = set()
+        clean: list[_Seen] = []
+        broken: list[_Seen] = []
+        for header in order:
+            seen = self._seen(header)
+            (broken if seen.errors else clean).append(seen)
+        for seen in clean:
+            if seen.header not in covered:
+                self._look(seen)
+                covered |= seen.reaches
+        for seen in broken:
+            if seen.header not in covered:
+                self._look(seen)
+                for error in seen.errors:
+                    self._problem(error)
+        for seen in (*clean, *broken):
+            self._header(seen)
+        for name, mangled in self._mangled.items():
+            if name in self.symbols and self.symbols[name]["kind"] in ("func", "var"):
+                self.symbols[name].setdefault("facts", {})["cxx"] = mangled
+
+    # -- one client for each header
+
+    def _parse(self, text: str, *, cxx: bool, macros: bool) -> Any:
         from clang import cindex
 
-        index = cindex.Index.create()
-        options = (
-            cindex.TranslationUnit.PARSE_DETAILED_PROCESSING_RECORD | cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES
-        )
-        # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
-        order = sorted(headers, key=lambda h: (-h.read_bytes().count(b"#include"), h))
-        covered: set[Path] = set()
-        broken: list[tuple[Path, Any, list[Any]]] = []
-        for header in order:
-            if header in covered:
+        options = cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES
+        if macros:
+            options |= cindex.TranslationUnit.PARSE_DETAILED_PROCESSING_RECORD
+        try:
+            return cindex.Index.create().parse(
+                _CLIENT,
+                args=arguments(self.source, self.target, self.flags, cxx=cxx),
+                unsaved_files=[(_CLIENT, text)],
+                options=options,
+            )
+        except cindex.TranslationUnitLoadError as error:
+            raise HostFault(_("libclang does not read {name}: {why}", name=verbatim(text), why=error)) from error
+
+    def _include(self, header: Path, *, cxx: bool = False, macros: bool = False) -> Any:
+        return self._parse(f"#include <{self.source.name(header)}>\n", cxx=cxx, macros=macros)
+
+    def _seen(self, header: Path) -> _Seen:
+        unit = self._include(header)
+        errors = _errors(unit)
+        reaches, system = {header}, set()
+        for inclusion in unit.get_includes():
+            path = Path(inclusion.include.name).resolve()
+            if path.is_relative_to(self.source.place):
+                reaches.add(path)
+            elif name := _system_name(inclusion.include.name):
+                system.add(name)
+        return _Seen(header, errors, reaches, system)
+
+    def _look(self, seen: _Seen) -> None:
+        """Take down what a client of a header sees, in C, and how C++ calls it."""
+        found: dict[str, tuple[dict[str, Any], Path]] = {}
+        macros: dict[str, dict[str, Any]] = {}
+        for cursor in self._include(seen.header, macros=True).cursor.get_children():
+            location = cursor.location
+            if location.is_in_system_header or location.file is None:
                 continue
-            name = header.relative_to(self.root).as_posix()
-            try:
-                unit = index.parse(
-                    "client.c", args=arguments, unsaved_files=[("client.c", f'#include "{name}"\n')], options=options
-                )
-            except cindex.TranslationUnitLoadError as error:
-                raise HostFault(_("libclang does not read {name}: {why}", name=name, why=error)) from error
-            errors = [d for d in unit.diagnostics if d.severity >= cindex.Diagnostic.Error]
-            if errors:
-                broken.append((header, unit, errors))
+            path = Path(location.file.name).resolve()
+            if not path.is_relative_to(self.source.place):
                 continue
-            self._unit(unit)
-            covered |= {header, *(Path(i.include.name).resolve() for i in unit.get_includes())}
-        for header, unit, errors in broken:
-            if header not in covered:
-                self._unit(unit)
-                for diagnostic in errors:
-                    self._problem(diagnostic)
+            for name, symbol in self._declaration(cursor, path):
+                if symbol["kind"] == "macro":
+                    macros[name] = symbol
+                symbol["at"] = self._at(path, location.line)
+                kept = found.get(name)
+                if kept is not None and kept[0]["kind"] == "macro" != symbol["kind"]:
+                    # A declaration that a macro of its name hides from callers, and not from whoever takes its address.
+                    symbol.setdefault("facts", {})["macro"] = kept[0]["value"]
+                    macros.pop(name, None)
+                    found[name] = (symbol, path)
+                elif kept is None or symbol["kind"] == "macro" or _better(kept[0], symbol):
+                    found[name] = (symbol, path)
+                self._declares.setdefault(path, set()).add(name)
+        gone = self._evaluate(seen, macros)
+        for name, (symbol, path) in found.items():
+            if name in gone:
+                self._declares[path].discard(name)
+                continue
+            self._keep(name, symbol, path)
+        if not seen.errors:
+            self._as_cxx(seen.header)
 
-    def _unit(self, unit: Any) -> None:
-        for cursor in unit.cursor.get_children():
-            if self._mine(cursor):
-                self._declaration(cursor)
+    def _keep(self, name: str, symbol: dict[str, Any], path: Path) -> None:
+        """A symbol under its name; under that of its header too where another header gives the name another meaning."""
+        kept = self.symbols.get(name)
+        if kept is None or _better(kept, symbol):
+            self.symbols[name] = symbol
+        elif _bare(kept) != _bare(symbol) and not _better(symbol, kept):
+            self.symbols.setdefault(f"{name} <{self.source.name(path)}>", symbol)
 
-    def _problem(self, diagnostic: Any) -> None:
-        file = diagnostic.location.file
-        path = Path(file.name) if file else self.root
-        shown = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
-        record = {"file": shown, "line": diagnostic.location.line or None, "message": diagnostic.spelling}
-        if record not in self.problems:
-            self.problems.append(record)
+    def _evaluate(self, seen: _Seen, macros: dict[str, dict[str, Any]]) -> set[str]:
+        """Give macros the values that they have at the end of a header; returns those that it undefined again."""
+        text, order = probes(macros)
+        if not order:
+            return set()
+        unit = self._parse(f"#include <{self.source.name(seen.header)}>\n{text}", cxx=False, macros=False)
+        known = evaluated(unit, order, 2, _CLIENT)
+        for name, facts in known.items():
+            macros[name] |= facts
+        # After a fatal error the compiler sees nothing of the probes.
+        return set() if seen.errors else {name for name in order if name not in known}
 
-    def _mine(self, cursor: Any) -> bool:
-        file = cursor.location.file
-        return file is not None and Path(file.name).resolve().is_relative_to(self.root)
+    def _as_cxx(self, header: Path) -> None:
+        unit = self._include(header, cxx=True)
+        if _errors(unit):
+            return
+        for cursor in _flat(unit.cursor):
+            if cursor.kind.name in ("FUNCTION_DECL", "VAR_DECL") and not cursor.location.is_in_system_header:
+                self._mangled.setdefault(cursor.spelling, cursor.mangled_name)
 
-    def _at(self, cursor: Any) -> str:
-        return f"{Path(cursor.location.file.name).resolve().relative_to(self.root).as_posix()}:{cursor.location.line}"
+    def _header(self, seen: _Seen) -> None:
+        """The record of a header: what a client that includes it alone gets."""
+        place, known = self.source.place, set(self.source.headers)
+        declares = set(self._declares.get(seen.header, ()))
+        for header in seen.reaches - known:
+            declares |= self._declares.get(header, set())
+        cxx = not seen.errors and not _errors(self._include(seen.header, cxx=True))
+        self.symbols[f"<{self.source.name(seen.header)}>"] = {
+            "kind": "header",
+            "at": seen.header.relative_to(place).as_posix(),
+            "facts": {
+                "declares": sorted(declares),
+                "reaches": sorted(self.source.name(h) for h in seen.reaches & known - {seen.header}),
+                "system": sorted(seen.system),
+                "alone": not seen.errors,
+                "cxx": cxx,
+                "why": _said(seen.errors),
+            },
+        }
 
-    def _declaration(self, cursor: Any) -> None:
-        kind = cursor.kind.name
-        name = cursor.spelling
+    # -- declarations
+
+    def _declaration(self, cursor: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:
+        kind, name = cursor.kind.name, cursor.spelling
         if kind == "FUNCTION_DECL":
-            self._add(name, {"kind": "func", "type": self.type(cursor.type)}, cursor)
-        elif kind == "VAR_DECL":
-            self._add(name, {"kind": "var", "type": self.type(cursor.type)}, cursor)
-        elif kind == "TYPEDEF_DECL":
-            self._typedef(cursor)
-        elif kind in ("STRUCT_DECL", "UNION_DECL") and not _unnamed(cursor):
-            self._record(f"{kind[:-5].lower()} {name}", cursor)
-        elif kind == "ENUM_DECL":
-            self._enum(cursor)
-        elif kind == "MACRO_DEFINITION":
-            self._macro(cursor)
+            return [(name, _with_facts({"kind": "func", "type": tree(cursor.type)}, cursor))]
+        if kind == "VAR_DECL":
+            return [
+                (name, _with_facts({"kind": "var", "type": tree(cursor.type), "size": cursor.type.get_size()}, cursor))
+            ]
+        if kind == "TYPEDEF_DECL":
+            return self._typedef(cursor)
+        if kind in ("STRUCT_DECL", "UNION_DECL") and not unnamed(cursor):
+            return self._record(f"{kind[:-5].lower()} {name}", cursor)
+        if kind == "ENUM_DECL":
+            return _enum(cursor)
+        if kind == "MACRO_DEFINITION":
+            if str(path) not in self._guards:
+                self._guards[str(path)] = guard_of(path)
+            symbol = macro(cursor)
+            return [] if not symbol["value"] and name == self._guards[str(path)] else [(name, symbol)]
+        return []
 
-    def _add(self, name: str, symbol: dict[str, Any], cursor: Any) -> None:
-        if name.startswith("__"):
-            return
-        self.symbols.setdefault(name, {**symbol, "at": self._at(cursor)})
-
-    def _typedef(self, cursor: Any) -> None:
+    def _typedef(self, cursor: Any) -> list[tuple[str, dict[str, Any]]]:
         declared = cursor.underlying_typedef_type.get_canonical().get_declaration()
-        unnamed = declared.kind.name in ("STRUCT_DECL", "UNION_DECL", "ENUM_DECL") and _unnamed(declared)
-        if unnamed and declared.kind.name != "ENUM_DECL":
-            self._record(cursor.spelling, declared)
-            return
-        self._add(
-            cursor.spelling, {"kind": "type", "alias": True, "type": self.type(cursor.underlying_typedef_type)}, cursor
-        )
+        under = cursor.underlying_typedef_type
+        direct = under.get_canonical() == cursor.type.get_canonical() and under.kind.name in ("ELABORATED", "RECORD")
+        if (
+            declared.kind.name in ("STRUCT_DECL", "UNION_DECL")
+            and unnamed(declared)
+            and direct
+            and self._ours(declared)
+        ):
+            return self._record(cursor.spelling, declared)
+        return [(cursor.spelling, {"kind": "type", "alias": True, "type": tree(under), "size": under.get_size()})]
 
-    def _record(self, name: str, cursor: Any) -> None:
+    def _record(self, name: str, cursor: Any) -> list[tuple[str, dict[str, Any]]]:
         what = "union" if cursor.kind.name == "UNION_DECL" else "struct"
         definition = cursor.get_definition()
         if definition is None:
-            if name not in self.symbols:
-                self._add(name, {"kind": "type", "type": {"kind": what, "fields": [], "hidden": True}}, cursor)
-            return
+            return [(name, {"kind": "type", "type": {"kind": what, "fields": [], "hidden": True}})]
+        if not self._ours(definition):
+            return []  # the system's, which only its own header completes
         t = definition.type
-        fields = list(self._fields(t, t))
+        symbol = {"kind": "type", "type": {"kind": what, "fields": list(fields(t, t))},
+                  "size": t.get_size(), "align": t.get_align()}  # fmt: skip
+        return [(name, symbol)]
+
+    def _ours(self, cursor: Any) -> bool:
+        file = cursor.location.file
+        return file is not None and Path(file.name).resolve().is_relative_to(self.source.place)
+
+    def _at(self, path: Path, line: int) -> str:
+        return f"{path.relative_to(self.source.place).as_posix()}:{line}"
+
+    def _problem(self, error: _Error) -> None:
+        path = Path(error.file).resolve() if error.file else self.source.place
+        place = self.source.place
+        shown = path.relative_to(place).as_posix() if path.is_relative_to(place) else path.name
+        record = {"file": shown, "line": error.line or None, "message": error.text}
+        if record not in self.problems:
+            self.problems.append(record)
+
+
+def _errors(unit: Any) -> list[_Error]:
+    return [
+        _Error(d.location.file.name if d.location.file else "", d.location.line, d.spelling)
+        for d in unit.diagnostics
+        if d.severity >= 3  # CXDiagnostic_Error, clang-c/Index.h
+    ]
+
+
+def _flat(cursor: Any) -> list[Any]:
+    """Declarations of a unit, those in ``extern "C"`` among them."""
+    found = []
+    for child in cursor.get_children():
+        if child.kind.name in ("LINKAGE_SPEC", "UNEXPOSED_DECL"):
+            found += _flat(child)
+        else:
+            found.append(child)
+    return found
+
+
+def _system_name(path: str) -> str:
+    """How a client includes a header of the system; "" for one that is a part of others."""
+    match = re.search(r"/include/(?:[a-z0-9_]+-linux-[a-z]+/|generic-glibc/)?((?:[\w+-]+/)*[\w.+-]+)$", path)
+    name = match[1] if match else ""
+    internal = re.match(r"bits/|asm|gnu/|_|features|stdc-predef|sys/cdefs|linux/(posix_types|stddef|compiler)", name)
+    return "" if internal or not name.endswith(".h") else name
+
+
+def _said(errors: Sequence[_Error]) -> str:
+    """The first error without its place; those about files that are not there come first, for they make all others."""
+    texts = [error.text for error in errors]
+    return next((t for t in texts if _FATAL_FILE in t), texts[0] if texts else "")
+
+
+def _better(kept: dict[str, Any], symbol: dict[str, Any]) -> bool:
+    """Whether a declaration tells more than the one before it: a struct with its members, a function that is defined."""
+    if kept["kind"] != symbol["kind"]:
+        return False
+    if kept["kind"] == "type":
+        return bool(kept["type"].get("hidden")) and not symbol["type"].get("hidden")
+    if kept["kind"] == "func":
+        facts, more = kept.get("facts") or {}, symbol.get("facts") or {}
+        if bool(kept["type"].get("hidden")) > bool(symbol["type"].get("hidden")):
+            return True
+        return len(more) > len(facts)
+    return bool(kept["kind"] == "var" and kept.get("size", 0) < symbol.get("size", 0))
+
+
+def _bare(symbol: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in symbol.items() if key not in ("at", "facts")}
+
+
+def _enum(cursor: Any) -> list[tuple[str, dict[str, Any]]]:
+    name = "" if unnamed(cursor) else f"enum {cursor.spelling}"
+    owner = {"kind": "named", "package": PACKAGE, "name": name} if name else {"kind": "basic", "name": "int"}
+    found = [
+        (constant.spelling, {"kind": "const", "type": owner, "value": str(constant.enum_value)})
+        for constant in cursor.get_children()
+        if constant.kind.name == "ENUM_CONSTANT_DECL"
+    ]
+    if name and (found or cursor.is_definition()):
         symbol = {
             "kind": "type",
-            "type": {"kind": what, "fields": fields},
-            "size": t.get_size(),
-            "align": t.get_align(),
+            "type": {"kind": "enum", "elem": tree(cursor.enum_type)},
+            "size": cursor.type.get_size(),
         }
-        if self.symbols.get(name, {}).get("type", {}).get("hidden"):
-            del self.symbols[name]
-        self._add(name, symbol, definition)
-
-    def _fields(self, whole: Any, part: Any) -> Iterator[dict[str, Any]]:
-        """Members, those of anonymous structs and unions flattened: a client names them alike."""
-        for member in part.get_fields():
-            # libclang calls an anonymous member by its type's place; a named one of an unnamed type is "anonymous" to it.
-            if not re.fullmatch(r"[A-Za-z_]\w*", member.spelling):
-                yield from self._fields(whole, member.type.get_canonical())
-                continue
-            bits = whole.get_offset(member.spelling)
-            found: dict[str, Any] = {"name": member.spelling, "type": self.type(member.type), "offset": bits // 8}
-            if member.is_bitfield():
-                found["bits"] = [bits, member.get_bitfield_width()]
-            yield found
-
-    def _enum(self, cursor: Any) -> None:
-        name = "" if _unnamed(cursor) else f"enum {cursor.spelling}"
-        for constant in cursor.get_children():
-            if constant.kind.name == "ENUM_CONSTANT_DECL":
-                owner = (
-                    {"kind": "named", "package": PACKAGE, "name": name} if name else {"kind": "basic", "name": "int"}
-                )
-                self._add(
-                    constant.spelling, {"kind": "const", "type": owner, "value": str(constant.enum_value)}, constant
-                )
-        if name:
-            under = self.type(cursor.enum_type)
-            self._add(
-                name, {"kind": "type", "type": {"kind": "enum", "elem": under}, "size": cursor.type.get_size()}, cursor
-            )
-
-    def _macro(self, cursor: Any) -> None:
-        tokens = [t.spelling for t in cursor.get_tokens()][1:]
-        if not tokens and re.search(r"_H_*$|_INCLUDED$", cursor.spelling):
-            return  # a guard
-        if tokens[:1] == ["("] and _touches(cursor):
-            self._add(cursor.spelling, {"kind": "macro", "value": " ".join(tokens), "facts": {"takes": True}}, cursor)
-            return
-        self._add(cursor.spelling, {"kind": "macro", "value": _number(tokens) or " ".join(tokens)}, cursor)
-
-    def type(self, t: Any) -> dict[str, Any]:
-        """A canonical type as a tree."""
-        t = t.get_canonical()
-        kind = t.kind.name
-        found: dict[str, Any]
-        if kind == "POINTER":
-            found = {"kind": "pointer", "elem": self.type(t.get_pointee())}
-        elif kind in ("CONSTANTARRAY", "INCOMPLETEARRAY", "VARIABLEARRAY"):
-            length = t.element_count if kind == "CONSTANTARRAY" else -1
-            found = {"kind": "array", "length": length, "elem": self.type(t.element_type)}
-        elif kind in ("FUNCTIONPROTO", "FUNCTIONNOPROTO"):
-            params = [self.type(p) for p in t.argument_types()] if kind == "FUNCTIONPROTO" else []
-            for p in params:
-                p.pop("qualifiers", None)  # of the parameter itself: no part of the function's type (C17 6.7.6.3)
-            found = {"kind": "func", "params": params, "results": [self.type(t.get_result())]}
-            if kind == "FUNCTIONPROTO" and t.is_function_variadic():
-                found["variadic"] = True
-        elif kind in ("RECORD", "ENUM"):
-            declared = t.get_declaration()
-            word = {"STRUCT_DECL": "struct", "UNION_DECL": "union", "ENUM_DECL": "enum"}[declared.kind.name]
-            if not _unnamed(declared):
-                found = {"kind": "named", "package": PACKAGE, "name": f"{word} {declared.spelling}"}
-            elif word == "enum":
-                found = {"kind": "basic", "name": "int"}
-            elif typedef := re.fullmatch(r"[A-Za-z_]\w*", declared.type.spelling):
-                found = {"kind": "named", "package": PACKAGE, "name": typedef[0]}
-            else:
-                found = {"kind": word, "fields": list(self._fields(t, t))}
-        elif kind == "INVALID":
-            found = {"kind": "unknown"}
-        else:
-            found = {"kind": "basic", "name": re.sub(r"\b(const|volatile|restrict) ", "", t.spelling)}
-        qualifiers = [
-            q for q, has in (("const", t.is_const_qualified()), ("volatile", t.is_volatile_qualified())) if has
-        ]
-        return {**found, "qualifiers": qualifiers} if qualifiers else found
+        found.append((name, symbol))
+    return found
 
 
-def _unnamed(cursor: Any) -> bool:
-    """Whether a struct, union or enum has no tag; clang calls one by its typedef then, without the keyword."""
-    return cursor.is_anonymous() or not re.fullmatch(r"(struct|union|enum) [A-Za-z_]\w*", cursor.type.spelling)
+def _with_facts(symbol: dict[str, Any], cursor: Any) -> dict[str, Any]:
+    """A function or variable with what its attributes and its storage say."""
+    from clang import cindex
+
+    printed = _pretty(cursor).partition("{")[0]
+    text = f"{printed} {cursor.type.spelling}"
+    facts: dict[str, Any] = {name: True for name, pattern in _ATTRIBUTES.items() if pattern.search(text)}
+    if match := re.search(r'visibility\("(hidden|internal|protected)"\)', printed):
+        facts["visibility"] = match[1]
+    if cursor.storage_class == cindex.StorageClass.STATIC:
+        facts["static"] = True
+    elif re.search(r"\binline\b", printed):
+        facts["inline"] = True
+    if symbol["kind"] == "var" and cursor.tls_kind != cindex.TLSKind.NONE:
+        facts["tls"] = True
+    if cursor.mangled_name != cursor.spelling:
+        facts["link"] = cursor.mangled_name  # an assembler's name (GNU C, asm labels)
+    return {**symbol, "facts": facts} if facts else symbol
 
 
-def _touches(cursor: Any) -> bool:
-    """Whether the parenthesis stands right behind the name: the macro takes arguments."""
-    tokens = list(cursor.get_tokens())
-    return bool(tokens[1].extent.start.offset == tokens[0].extent.end.offset)
+def _pretty(cursor: Any) -> str:
+    from clang import cindex
 
-
-def _number(tokens: list[str]) -> str:
-    """An integer macro as a decimal number; "" for anything else."""
-    text = "".join(tokens)
-    while text.startswith("(") and text.endswith(")"):
-        text = text[1:-1]
-    match = re.fullmatch(r"(-?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)[uUlL]*", text)
-    # No compiler has numbers of more than 128 bits, in base 8 of 43 digits.
-    if match is None or len(match[2]) > 45:
-        return ""
-    digits = match[2]
-    value = int(digits, 16) if digits[:2].lower() == "0x" else int(digits, 8) if digits[0] == "0" else int(digits)
-    return f"{match[1]}{value}"
-
-
-def _system_headers(name: str) -> list[str]:
-    """glibc's and the kernel's headers for an architecture, as zig carries them; none where zig is not installed."""
-    try:
-        lib = Path(find_zig()).parent / "lib"
-    except ToolchainFault:
-        return []
-    places = [
-        lib / "include",
-        *(
-            lib / "libc/include" / d
-            for d in (f"{name}-linux-gnu", "generic-glibc", f"{name}-linux-any", "any-linux-any")
-        ),
-    ]
-    # The oldest glibc of the platforms graded here: what only newer ones declare is not there.
-    return ["-nostdinc", "-D__GLIBC_MINOR__=28", *(word for p in places if p.is_dir() for word in ("-isystem", str(p)))]
+    ask = cindex.conf.lib.clang_getCursorPrettyPrinted
+    ask.argtypes, ask.restype = [cindex.Cursor, ctypes.c_void_p], cindex._CXString
+    ask.errcheck = cindex._CXString.from_result
+    return str(ask(cursor, None))
 
 
 def extract_c(
     root: Path, targets: Sequence[str], output: Path, *, version: str = "", flags: Sequence[str] = ()
 ) -> None:
-    """Write the snapshot of a directory of headers, or of what one header of it brings along.
+    """Write the snapshot of what is delivered: headers, and the shared libraries beside them.
+
+    Args:
+        root: a directory, or one header of which what it brings along is read.
 
     Raises:
         XcError: there is no header, or a target that is not known.
@@ -267,29 +384,29 @@ def extract_c(
     """
     with optional("sdk_ast"):
         import clang.cindex  # noqa: F401
-    place = root.resolve()
-    root = place.parent if place.is_file() else place
-    every = sorted(p for p in root.rglob("*.h") if p.is_file())
-    headers = [place] if place.is_file() else every
-    if not headers:
-        raise XcError(
-            _("{root}: there is no header in it", root=root),
-            mend=_("name the directory of the headers that are delivered"),
-        )
-    source = hashlib.sha256()
-    for header in every:
-        source.update(header.relative_to(root).as_posix().encode() + b"\0" + header.read_bytes() + b"\0")
-    variants = []
+    source = delivered(root)
     for target in targets:
         if target not in TRIPLES:
             raise XcError(
                 _("{target} is no target that C can be read for", target=verbatim(repr(target))),
                 mend=_("one of {names}", names=listed(TRIPLES)),
             )
-        triple, name = TRIPLES[target]
-        reader = _HeaderReader(root)
-        arguments = ["-x", "c", "-std=gnu17", f"--target={triple}", *_system_headers(name), f"-I{root}", *flags]
-        reader.read(headers, arguments)
+    variants = []
+    for target in targets:
+        reader = HeaderReader(source, target, tuple(flags))
+        reader.read()
         variants.append((target, reader.symbols, reader.problems))
+    packages = [(PACKAGE, "", _digest(source.place, source.every), variants)]
+    if source.libraries and not root.is_file():
+        exports, problems = read_libraries(source.place, source.libraries)
+        held = [(target, exports.get(target, {}), problems) for target in targets]
+        packages.append((LIBRARIES, "", _digest(source.place, source.libraries), held))
     first = {"language": "c", "name": PACKAGE, "version": version, "toolchain": "libclang", "targets": list(targets)}
-    write_snapshot(output, first, [(PACKAGE, "", "sha256:" + source.hexdigest(), variants)])
+    write_snapshot(output, first, packages)
+
+
+def _digest(place: Path, files: Sequence[Path]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.relative_to(place).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return "sha256:" + total.hexdigest()

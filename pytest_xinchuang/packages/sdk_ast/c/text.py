@@ -28,6 +28,6 @@ class CText:
         return f"{kind} {self.type(t.get('elem'))}" if kind == "enum" else "?"
 
     def symbol(self, s: Symbol) -> str:
-        if s["kind"] in ("macro", "const"):
+        if s["kind"] in ("macro", "const", "header", "library", "export"):
             return str(s.get("value", ""))
         return self.type(s.get("type"))

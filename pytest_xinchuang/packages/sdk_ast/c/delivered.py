@@ -1,0 +1,174 @@
+"""What a library in C is delivered as: headers below their include paths, shared libraries, and pkg-config's files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pytest_xinchuang.core.errors import ToolchainFault, XcError
+from pytest_xinchuang.messages import _
+from pytest_xinchuang.toolchain.builder import find_zig
+
+TRIPLES = {
+    "linux/amd64": ("x86_64-linux-gnu", "x86"),
+    "linux/arm64": ("aarch64-linux-gnu", "aarch64"),
+    "linux/loong64": ("loongarch64-linux-gnu", "loongarch"),
+}
+"""Target -> clang's triple, and what zig calls its headers."""
+
+C_SUFFIXES, CXX_SUFFIXES = (".h",), (".hh", ".hpp", ".hxx", ".h++")
+"""Headers of C (which C++ may include as well), and of C++ alone."""
+
+_INCLUDE_DIRECTORIES = ("usr/include", "usr/local/include", "include")
+_VARIABLE = re.compile(r"\$\{([A-Za-z0-9_.]+)\}")
+_MOST_EXPANSIONS = 64
+"""Steps that variables of a pkg-config file are followed: those of real ones are a handful deep."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One version of a library as its users get it.
+
+    Attributes:
+        place: the directory.
+        roots: include paths below it, the deepest first; a client names a header from the first that holds it.
+        headers: those that are read, without links.
+    """
+
+    place: Path
+    roots: tuple[Path, ...]
+    headers: tuple[Path, ...]
+
+    def name(self, header: Path) -> str:
+        """What a client writes between ``<`` and ``>``."""
+        root = next((root for root in self.roots if header.is_relative_to(root)), self.place)
+        return header.relative_to(root).as_posix()
+
+    @property
+    def every(self) -> tuple[Path, ...]:
+        """All headers below the place: one that is read may include any of them."""
+        suffixes = (*C_SUFFIXES, *CXX_SUFFIXES)
+        return tuple(p for p in sorted(self.place.rglob("*")) if p.suffix in suffixes and p.is_file())
+
+    @cached_property
+    def libraries(self) -> tuple[Path, ...]:
+        """Shared libraries, each once: the names that link to them are left out."""
+        return tuple(
+            path
+            for path in sorted(self.place.rglob("*"))
+            if re.search(r"\.so(\.[0-9A-Za-z.-]+)?$", path.name) and path.is_file() and not path.is_symlink()
+        )
+
+    @property
+    def paths(self) -> list[str]:
+        """The compiler's options for the include paths."""
+        return [f"-I{root}" for root in self.roots]
+
+
+def delivered(place: Path) -> Delivered:
+    """What a directory delivers, or one header of it.
+
+    Raises:
+        XcError: there is no header in it.
+    """
+    place = place.resolve()
+    if place.is_file():
+        return Delivered(place.parent, (place.parent,), (place,))
+    suffixes = (*C_SUFFIXES, *CXX_SUFFIXES)
+    headers = tuple(
+        p
+        for p in sorted(place.rglob("*"))
+        if p.suffix in suffixes and p.is_file() and p.resolve().is_relative_to(place)
+    )
+    if not headers:
+        raise XcError(
+            _("{root}: there is no header in it", root=place),
+            mend=_("name the directory of the headers that are delivered"),
+        )
+    roots = {d for p in sorted(place.rglob("*.pc")) if p.is_file() for d in _package_paths(place, p)}
+    for name in _INCLUDE_DIRECTORIES:
+        directory = place / name
+        if directory.is_dir():
+            roots |= {directory, *(d for d in directory.glob("*-linux-gnu*") if d.is_dir())}
+    if any(not any(h.is_relative_to(root) for root in roots) for h in headers):
+        roots.add(place)
+    return Delivered(place, tuple(sorted(roots, key=lambda r: (-len(r.parts), r))), headers)
+
+
+def _package_paths(place: Path, file: Path) -> list[Path]:
+    """The ``-I`` of a pkg-config file that lead into what is delivered (pc(5))."""
+    variables = {"pcfiledir": str(file.parent)}
+    flags = ""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        if match := re.match(r"\s*([A-Za-z0-9_.]+)\s*=\s*(.*?)\s*$", line):
+            variables.setdefault(match[1], match[2])
+        elif match := re.match(r"\s*C[Ff]lags\s*:\s*(.*)$", line):
+            flags += " " + match[1]
+    for _step in range(_MOST_EXPANSIONS):
+        expanded = _VARIABLE.sub(lambda m: variables.get(m[1], ""), flags)
+        if expanded == flags or len(expanded) > 1 << 16:
+            break
+        flags = expanded
+    found = []
+    for path in re.findall(r"-I\s*(\S+)", flags):
+        below = place / path.strip('"').lstrip("/")
+        named = Path(path.strip('"'))
+        for one in (named, below):
+            if one.is_absolute() and one.is_dir() and one.resolve().is_relative_to(place):
+                found.append(one.resolve())
+                break
+        else:
+            found += _moved(place, named)
+    return found
+
+
+def _moved(place: Path, path: Path) -> list[Path]:
+    """Where a path of an installation is when only a part of it, such as ``include/``, was taken along."""
+    parts = path.parts[1:] if path.is_absolute() else path.parts
+    candidates = (place.joinpath(*parts[n:]) for n in range(1, len(parts)))
+    return next(([c.resolve()] for c in candidates if c.is_dir() and c.resolve().is_relative_to(place)), [])
+
+
+def system_headers(name: str) -> list[str]:
+    """glibc's and the kernel's headers for an architecture, as zig carries them; none where zig is not installed."""
+    try:
+        lib = Path(find_zig()).parent / "lib"
+    except ToolchainFault:
+        return []
+    places = [
+        lib / "include",
+        *(
+            lib / "libc/include" / d
+            for d in (f"{name}-linux-gnu", "generic-glibc", f"{name}-linux-any", "any-linux-any")
+        ),
+    ]
+    # The oldest glibc of the platforms graded here: what only newer ones declare is not there.
+    return ["-nostdinc", "-D__GLIBC_MINOR__=28", *(word for p in places if p.is_dir() for word in ("-isystem", str(p)))]
+
+
+def cxx_headers() -> list[str]:
+    """The C++ library's headers, as zig carries LLVM's; they come before those of C."""
+    try:
+        lib = Path(find_zig()).parent / "lib"
+    except ToolchainFault:
+        return []
+    place = lib / "libcxx/include"
+    settings = ("_LIBCPP_ABI_VERSION=1", "_LIBCPP_ABI_NAMESPACE=__1", "_LIBCPP_HAS_THREADS=1",
+                "_LIBCPP_HAS_MONOTONIC_CLOCK=1", "_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE",
+                "_LIBCPP_HAS_WIDE_CHARACTERS=1", "_LIBCPP_HAS_LOCALIZATION=1", "_LIBCPP_HAS_UNICODE=1",
+                "_LIBCPP_HAS_FILESYSTEM=1", "_LIBCPP_HAS_RANDOM_DEVICE=1", "_LIBCPP_HAS_TIME_ZONE_DATABASE=0",
+                "_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS=0", "_LIBCPP_HAS_MUSL_LIBC=0",
+                "_LIBCPP_PSTL_BACKEND_SERIAL", "_LIBCPP_HAS_TERMINAL=1", "_LIBCPP_HAS_THREAD_API_PTHREAD=1")  # fmt: skip
+    return [*(f"-D{s}" for s in settings), "-isystem", str(place)] if place.is_dir() else []
+
+
+def arguments(source: Delivered, target: str, flags: tuple[str, ...], *, cxx: bool) -> list[str]:
+    """How clang reads headers for a target; without limits on what it complains of."""
+    triple, name = TRIPLES[target]
+    system = system_headers(name)
+    if cxx:
+        system = [system[0], *cxx_headers(), *system[1:]] if system else []
+    language = ["-x", "c++", "-std=gnu++17"] if cxx else ["-x", "c", "-std=gnu17"]
+    return [*language, f"--target={triple}", "-ferror-limit=0", "-fno-spell-checking", *system, *source.paths, *flags]
