@@ -24,7 +24,7 @@ _REMOVED = {
 }
 """Kind of a symbol -> the rule about its removal; other kinds are types."""
 
-_RESERVED = "__"
+RESERVED = "__"
 """Names that begin so are the implementation's (C17 7.1.3): a library that declares some promises nothing of them."""
 
 _ATTRIBUTES = ("noreturn", "nodiscard", "deprecated", "weak", "macro")
@@ -56,7 +56,7 @@ class CComparer(Comparer):
         at: str = "",
         **params: str,
     ) -> None:
-        if symbol.startswith(_RESERVED) and rule != "C-SYMBOL-ADDED":
+        if symbol.startswith(RESERVED) and rule != "C-SYMBOL-ADDED":
             rule, cause = "C-RESERVED-CHANGED", ""
         super().add(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, **params)
 

@@ -20,7 +20,7 @@ from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, word
 class Judge(Protocol):
     """Writes clients of one language, and tries them."""
 
-    def trials(self, comparison: Comparison, policy: ApiPolicy) -> Sequence[Trial]:
+    def trials(self, comparison: Comparison, policy: ApiPolicy, /) -> Sequence[Trial]:
         """Every client of every symbol that differs, tried with both versions.
 
         Raises:
@@ -28,7 +28,13 @@ class Judge(Protocol):
         """
 
 
-JUDGES: dict[str, Callable[[Sources], Judge]] = {}
+def _c(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.c.judge import CJudge
+
+    return CJudge(sources)
+
+
+JUDGES: dict[str, Callable[[Sources], Judge]] = {"c": _c}
 """Language -> its judge."""
 
 UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED"}
