@@ -3,8 +3,8 @@
 ``old/src`` and ``new/src``, where there are any, are built to a shared library beside the headers: ``old/lib/libcase.so.1``, by
 ``src/case.map`` with versions. Of the clients
 
-- ``client.c`` and ``client.cc`` are compiled with either version, and linked with the library where there is one: a break at the
-  source;
+- ``client.c`` and ``client.cc`` are compiled with either version, and linked with the library where there is one: a break
+  at the source;
 - ``values.c`` asserts what a compiled program has in it: sizes, places and values; it breaks by being refused: a binary one;
 - a ``client.c`` with a library is a program too, which is linked with the old version and run with the new one. A program that
   says something else than with the old one is a binary break as well, for these have no other reason to.
@@ -34,7 +34,13 @@ def compiler(*, cxx: bool = False) -> list[str]:
 
 def _run(argv: list[str], cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        argv, cwd=cwd, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "LC_ALL": "C", **env}
+        argv,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "LC_ALL": "C", **env},
     )
 
 
@@ -53,7 +59,19 @@ def build_libraries(directory: Path) -> None:
             flags += re.findall(r"^// flags: (\S+)$", text, re.MULTILINE)
             # A library may need one before it.
             before = [str(p) for p in sorted(output.parent.glob("*.so*")) if p != output]
-            argv = [*compiler(), "-shared", "-fPIC", "-w", "-Iinclude", "-I.", *flags, "-o", str(output), str(source), *before]
+            argv = [
+                *compiler(),
+                "-shared",
+                "-fPIC",
+                "-w",
+                "-Iinclude",
+                "-I.",
+                *flags,
+                "-o",
+                str(output),
+                str(source),
+                *before,
+            ]
             done = _run(argv, directory / side)
             if done.returncode:
                 raise RuntimeError(f"{source} does not build: {done.stderr}")

@@ -305,7 +305,10 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
         after.forget()
         if why := _unread(before.record, after.record):
             # What was not read may be what seems to be missing, or may be missing from the old side.
-            found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
+            found = [
+                c if c.undecided or c.rule in rules.certain else replace(c, undecided=why)
+                for c in comparer.changes[first:]
+            ]
             comparer.changes[first:] = found
             comparer.add(rules.unverifiable, comparer.label(path), undecided=why)
     for path in new.snapshot.packages:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_xinchuang.packages.sdk_ast.c.comparer import RESERVED, bare
+from pytest_xinchuang.packages.sdk_ast.c.comparer import RESERVED, SPARE, bare
 from pytest_xinchuang.packages.sdk_ast.c.release import of_the_release
 from pytest_xinchuang.packages.sdk_ast.c.types import declaration
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
@@ -20,12 +20,14 @@ class Lines:
         name: the C symbol that it is about, as reports call it.
         text: whole lines; ``%`` stands for a number that makes its names its own.
         mentions: further symbols that it needs.
+        promised: programs may count on it.
     """
 
     name: str
     relation: str
     text: str
     mentions: tuple[str, ...] = ()
+    promised: bool = True
 
 
 def mentioned(t: Any) -> set[str]:
@@ -98,7 +100,9 @@ def _function(name: str, t: Type, new: Symbol | None, needs: tuple[str, ...], *,
 
 def _macro(name: str, symbol: Symbol) -> Iterator[Lines]:
     facts = symbol.get("facts") or {}
-    yield Lines(name, "ifdef", f"#ifndef {name}\n#error it is not defined\n#endif")
+    # An empty macro has no other use than to be asked for.
+    feature = not symbol.get("value")
+    yield Lines(name, "ifdef", f"#ifndef {name}\n#error it is not defined\n#endif", promised=feature)
     if facts.get("takes"):
         yield Lines(name, "expand", _body(f"(void)({name}({', '.join('0' for _ in range(facts['params']))}));"))
     elif symbol.get("type"):
@@ -121,6 +125,8 @@ def _type(name: str, symbol: Symbol, needs: tuple[str, ...]) -> Iterator[Lines]:
         return
     yield Lines(name, "layout", _assert(f"_Alignof({name}) == {symbol['align']}"), needs)
     for field in t["fields"]:
+        if SPARE.fullmatch(field["name"]):
+            continue
         label = f"{name}.{field['name']}"
         also = (name, *sorted(mentioned(field["type"]) - {name}))
         if field.get("bits"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.c.macrocompare import macro_change
+from pytest_xinchuang.packages.sdk_ast.c.reader import FATAL_FILE
 from pytest_xinchuang.packages.sdk_ast.c.text import CText
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
@@ -27,6 +29,9 @@ _REMOVED = {
 RESERVED = "__"
 """Names that begin so are the implementation's (C17 7.1.3): a library that declares some promises nothing of them."""
 
+SPARE = re.compile(r"_*(reserved|unused|pad|padding|spare|rsvd)[0-9]*_*", re.I)
+"""Members that hold space for later versions, by the names that libraries give them."""
+
 _ATTRIBUTES = ("noreturn", "nodiscard", "deprecated", "weak", "macro")
 _RECORDS = ("struct", "union")
 
@@ -39,6 +44,7 @@ class CComparer(Comparer):
         added="C-LIBRARY-ADDED",
         removed="C-LIBRARY-REMOVED",
         target_removed="C-LIBRARY-REMOVED",
+        certain=frozenset({"C-HEADER-BROKEN", "C-HEADER-REMOVED"}),
     )
 
     def label(self, path: str, name: str = "") -> str:
@@ -99,11 +105,18 @@ class CComparer(Comparer):
                 continue
             was, now = old.facts(header), new.facts(header)
             at = new.place(header)
+            if was.get("text") != now.get("text"):
+                why = _("declarations of C++ are not read yet, and the header's text differs")
+                self.add("C-UNVERIFIABLE", header, undecided=why, at=at)
+                continue
             if was["alone"] and not now["alone"]:
-                self.add("C-HEADER-BROKEN", header, "", str(now.get("why", "")), at=at)
+                said = str(now.get("why", ""))
+                missing = _("a header that it includes was not found") if FATAL_FILE in said else ""
+                self.add("C-HEADER-BROKEN", header, "", said, undecided=missing, at=at)
                 continue
             if was["cxx"] and not now["cxx"]:
-                self.add("C-HEADER-CXX-LOST", header, at=at)
+                missing = _("a header that it includes in C++ was not found") if now["cxx"] is None else ""
+                self.add("C-HEADER-CXX-LOST", header, undecided=missing, at=at)
             if not now["alone"]:
                 continue
             gives = new.gives(header)
@@ -250,6 +263,8 @@ class CComparer(Comparer):
             self.add("C-CONST-TO-MACRO", name, *texts, at=at)
         elif equal and kinds == ("macro", "const"):
             self.add("C-MACRO-TO-CONST", name, *texts, at=at)
+        elif kinds == ("type", "macro") and old.get("alias"):
+            self.add("C-TYPEDEF-TO-MACRO", name, *texts, at=at)
         elif kinds[0] == "macro" and kinds[1] == "func" and (old.get("facts") or {}).get("takes"):
             if len(new["type"]["params"]) == old["facts"]["params"] or new["type"].get("variadic"):
                 self.add("C-MACRO-BODY-CHANGED", name, *texts, at=at)
@@ -362,6 +377,8 @@ class CComparer(Comparer):
         gone = [n for n in fields if n not in now]
         cause = f"{name}: {', '.join([*(f'+ {n}' for n in came), *(f'- {n}' for n in gone)])}" if came or gone else name
         for n in gone:
+            if _spare(n) and old.get("size") == new.get("size"):
+                continue
             self.add("C-FIELD-REMOVED", f"{name}.{n}", CText().type(fields[n]["type"]), "", cause=cause, at=at)
         for n in came:
             flexible = now[n]["type"]["kind"] == "array" and now[n]["type"]["length"] < 0
@@ -369,7 +386,7 @@ class CComparer(Comparer):
             self.add(rule, f"{name}.{n}", "", CText().type(now[n]["type"]), cause=cause, at=at)
         for n, field_ in fields.items():
             other = now.get(n)
-            if other is None:
+            if other is None or (_spare(n) and field_ != other and old.get("size") == new.get("size")):
                 continue
             texts = CText().type(field_["type"]), CText().type(other["type"])
             if bare(field_["type"]) != bare(other["type"]) or _gained_const(field_["type"], other["type"]):
@@ -443,6 +460,11 @@ def _tag(name: str, symbol: Symbol) -> str:
 def _export_label(symbol: Symbol) -> str:
     facts = symbol["facts"]
     return f"{facts['name']}@{facts['version']}" if facts["version"] else str(facts["name"])
+
+
+def _spare(name: str) -> bool:
+    """Whether a member is space that later versions may use."""
+    return bool(SPARE.fullmatch(name))
 
 
 def _of_kind(kind: str, text: str) -> Message:

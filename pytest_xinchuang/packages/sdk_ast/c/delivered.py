@@ -148,27 +148,10 @@ def system_headers(name: str) -> list[str]:
     return ["-nostdinc", "-D__GLIBC_MINOR__=28", *(word for p in places if p.is_dir() for word in ("-isystem", str(p)))]
 
 
-def cxx_headers() -> list[str]:
-    """The C++ library's headers, as zig carries LLVM's; they come before those of C."""
-    try:
-        lib = Path(find_zig()).parent / "lib"
-    except ToolchainFault:
-        return []
-    place = lib / "libcxx/include"
-    settings = ("_LIBCPP_ABI_VERSION=1", "_LIBCPP_ABI_NAMESPACE=__1", "_LIBCPP_HAS_THREADS=1",
-                "_LIBCPP_HAS_MONOTONIC_CLOCK=1", "_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE",
-                "_LIBCPP_HAS_WIDE_CHARACTERS=1", "_LIBCPP_HAS_LOCALIZATION=1", "_LIBCPP_HAS_UNICODE=1",
-                "_LIBCPP_HAS_FILESYSTEM=1", "_LIBCPP_HAS_RANDOM_DEVICE=1", "_LIBCPP_HAS_TIME_ZONE_DATABASE=0",
-                "_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS=0", "_LIBCPP_HAS_MUSL_LIBC=0",
-                "_LIBCPP_PSTL_BACKEND_SERIAL", "_LIBCPP_HAS_TERMINAL=1", "_LIBCPP_HAS_THREAD_API_PTHREAD=1")  # fmt: skip
-    return [*(f"-D{s}" for s in settings), "-isystem", str(place)] if place.is_dir() else []
-
-
 def arguments(source: Delivered, target: str, flags: tuple[str, ...], *, cxx: bool) -> list[str]:
     """How clang reads headers for a target; without limits on what it complains of."""
     triple, name = TRIPLES[target]
+    # Headers of C in C++: those of the C++ library are for other compilers than libclang.
     system = system_headers(name)
-    if cxx:
-        system = [system[0], *cxx_headers(), *system[1:]] if system else []
     language = ["-x", "c++", "-std=gnu++17"] if cxx else ["-x", "c", "-std=gnu17"]
     return [*language, f"--target={triple}", "-ferror-limit=0", "-fno-spell-checking", *system, *source.paths, *flags]

@@ -109,7 +109,7 @@ class CJudge:
                 lines.name,
                 _in(lines.relation, batch),
                 {_FILE: batch.source(number)},
-                promised,
+                promised and lines.promised,
                 (*lines.mentions, batch.header),
             )
             source = Outcome.FAILS if said and not asserted else Outcome.HOLDS

@@ -37,6 +37,8 @@ def macro(cursor: Any) -> dict[str, Any]:
         body = _renamed(words[end + 1 :], [w for w in taken if w != "..."])
         return {"kind": "macro", "value": f"({', '.join(taken)}) {' '.join(words[end + 1 :])}".strip(),
                 "facts": {**facts, "body": body}}  # fmt: skip
+    if len(words) > 1 and all(re.fullmatch(r'"(\\.|[^"\\])*"', word) for word in words):
+        words = ['"' + "".join(word[1:-1] for word in words) + '"']  # strings beside each other are one (C17 5.1.1.2)
     return {"kind": "macro", "value": " ".join(words)}
 
 

@@ -21,7 +21,8 @@ from pytest_xinchuang.packages.sdk_ast.words import listed
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
 _CLIENT = "client.c"
-_FATAL_FILE = "file not found"
+FATAL_FILE = "file not found"
+"""Of a compiler that lacks a header: it says nothing of the header that asks for it."""
 _ATTRIBUTES = {
     "noreturn": re.compile(r"\b_?_?[Nn]oreturn\b"),
     "nodiscard": re.compile(r"\b(warn_unused_result|nodiscard)\b"),
@@ -90,6 +91,9 @@ class HeaderReader:
                     self._problem(error)
         for seen in (*clean, *broken):
             self._header(seen)
+        for header in self.source.headers:
+            if header.suffix in CXX_SUFFIXES:
+                self._unread(header)
         for name, mangled in self._mangled.items():
             if name in self.symbols and self.symbols[name]["kind"] in ("func", "var"):
                 self.symbols[name].setdefault("facts", {})["cxx"] = mangled
@@ -194,7 +198,11 @@ class HeaderReader:
         declares = set(self._declares.get(seen.header, ()))
         for header in seen.reaches - known:
             declares |= self._declares.get(header, set())
-        cxx = not seen.errors and not _errors(self._include(seen.header, cxx=True))
+        cxx: bool | None = False
+        if not seen.errors and (errors := _errors(self._include(seen.header, cxx=True))):
+            cxx = None if FATAL_FILE in _said(errors) else False
+        elif not seen.errors:
+            cxx = True
         self.symbols[f"<{self.source.name(seen.header)}>"] = {
             "kind": "header",
             "at": seen.header.relative_to(place).as_posix(),
@@ -207,6 +215,13 @@ class HeaderReader:
                 "why": _said(seen.errors),
             },
         }
+
+    def _unread(self, header: Path) -> None:
+        """The record of a header of C++ alone: its text, so that a difference is not passed over."""
+        digest = hashlib.sha256(header.read_bytes()).hexdigest()
+        facts = {"declares": [], "reaches": [], "system": [], "alone": False, "cxx": None, "why": "", "text": digest}
+        at = header.relative_to(self.source.place).as_posix()
+        self.symbols[f"<{self.source.name(header)}>"] = {"kind": "header", "at": at, "facts": facts}
 
     # -- declarations
 
@@ -302,7 +317,7 @@ def _system_name(path: str) -> str:
 def _said(errors: Sequence[_Error]) -> str:
     """The first error without its place; those about files that are not there come first, for they make all others."""
     texts = [error.text for error in errors]
-    return next((t for t in texts if _FATAL_FILE in t), texts[0] if texts else "")
+    return next((t for t in texts if FATAL_FILE in t), texts[0] if texts else "")
 
 
 def _better(kept: dict[str, Any], symbol: dict[str, Any]) -> bool:
