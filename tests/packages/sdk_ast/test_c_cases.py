@@ -41,4 +41,4 @@ def test_a_case(case: Case, tmp_path: Path, sources: Sources) -> None:
     found = said(case, tmp_path, sources)
     assert truth(tmp_path) == case.facts.truth
     told = sorted(f"{one.rule.id} {one.change.symbol}" for one in found.changes if one.weight == "breaking")
-    assert bool(told) is case.breaks, told or [(one.rule.id, one.weight) for one in found.changes]
+    assert bool(told) is case.breaks, told or [f"{one.rule.id} {one.weight}" for one in found.changes]

@@ -116,7 +116,7 @@ def _package_paths(place: Path, file: Path) -> list[Path]:
         below = place / path.strip('"').lstrip("/")
         named = Path(path.strip('"'))
         for one in (named, below):
-            if one.is_absolute() and one.is_dir() and one.resolve().is_relative_to(place):
+            if one.is_absolute() and _is_below(one, place):
                 found.append(one.resolve())
                 break
         else:
@@ -128,7 +128,15 @@ def _moved(place: Path, path: Path) -> list[Path]:
     """Where a path of an installation is when only a part of it, such as ``include/``, was taken along."""
     parts = path.parts[1:] if path.is_absolute() else path.parts
     candidates = (place.joinpath(*parts[n:]) for n in range(1, len(parts)))
-    return next(([c.resolve()] for c in candidates if c.is_dir() and c.resolve().is_relative_to(place)), [])
+    return next(([c.resolve()] for c in candidates if _is_below(c, place)), [])
+
+
+def _is_below(path: Path, place: Path) -> bool:
+    """Whether it is a directory there; what no file system can have is none."""
+    try:
+        return path.is_dir() and path.resolve().is_relative_to(place)
+    except (OSError, ValueError):
+        return False
 
 
 def system_headers(name: str) -> list[str]:

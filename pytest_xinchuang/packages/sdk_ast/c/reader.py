@@ -64,6 +64,7 @@ class HeaderReader:
     _declares: dict[Path, set[str]] = field(default_factory=dict)
     _guards: dict[str, str] = field(default_factory=dict)
     _mangled: dict[str, str] = field(default_factory=dict)
+    _in_cxx: dict[Path, list[_Error]] = field(default_factory=dict)
 
     def read(self) -> None:
         """Read all headers.
@@ -186,7 +187,8 @@ class HeaderReader:
 
     def _as_cxx(self, header: Path) -> None:
         unit = self._include(header, cxx=True)
-        if _errors(unit):
+        self._in_cxx[header] = _errors(unit)
+        if self._in_cxx[header]:
             return
         for cursor in _flat(unit.cursor):
             if cursor.kind.name in ("FUNCTION_DECL", "VAR_DECL") and not cursor.location.is_in_system_header:
@@ -199,10 +201,11 @@ class HeaderReader:
         for header in seen.reaches - known:
             declares |= self._declares.get(header, set())
         cxx: bool | None = False
-        if not seen.errors and (errors := _errors(self._include(seen.header, cxx=True))):
-            cxx = None if FATAL_FILE in _said(errors) else False
-        elif not seen.errors:
-            cxx = True
+        if not seen.errors:
+            if seen.header not in self._in_cxx:
+                self._in_cxx[seen.header] = _errors(self._include(seen.header, cxx=True))
+            errors = self._in_cxx[seen.header]
+            cxx = None if FATAL_FILE in _said(errors) else not errors
         self.symbols[f"<{self.source.name(seen.header)}>"] = {
             "kind": "header",
             "at": seen.header.relative_to(place).as_posix(),
@@ -411,7 +414,9 @@ def extract_c(
         reader = HeaderReader(source, target, tuple(flags))
         reader.read()
         variants.append((target, reader.symbols, reader.problems))
-    packages = [(PACKAGE, "", _digest(source.place, source.every), variants)]
+    packages = [
+        (PACKAGE, "", _digest(source.place, source.every, [source.name(header) for header in source.headers]), variants)
+    ]
     if source.libraries and not root.is_file():
         exports, problems = read_libraries(source.place, source.libraries)
         held = [(target, exports.get(target, {}), problems) for target in targets]
@@ -420,8 +425,8 @@ def extract_c(
     write_snapshot(output, first, packages)
 
 
-def _digest(place: Path, files: Sequence[Path]) -> str:
-    total = hashlib.sha256()
+def _digest(place: Path, files: Sequence[Path], names: Sequence[str] = ()) -> str:
+    total = hashlib.sha256("\n".join(names).encode())
     for file in files:
         total.update(file.relative_to(place).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return "sha256:" + total.hexdigest()
