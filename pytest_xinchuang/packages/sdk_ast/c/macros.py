@@ -81,7 +81,9 @@ def evaluated(unit: Any, order: Sequence[str], first_line: int, file: str) -> di
     found: dict[str, dict[str, Any]] = {}
     for cursor in unit.cursor.get_children():
         location = cursor.location
-        if location.file is None or location.file.name != file or location.line < first_line:
+        if location.is_in_system_header or location.line < first_line:
+            continue
+        if location.file is None or location.file.name != file:
             continue
         n = (location.line - first_line) // 4
         if n >= len(order):

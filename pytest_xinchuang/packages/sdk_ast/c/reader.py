@@ -64,6 +64,8 @@ class HeaderReader:
     _declares: dict[Path, set[str]] = field(default_factory=dict)
     _guards: dict[str, str] = field(default_factory=dict)
     _mangled: dict[str, str] = field(default_factory=dict)
+    _files: dict[str, Path | None] = field(default_factory=dict)
+    _read: dict[tuple[Any, ...], list[tuple[str, dict[str, Any]]]] = field(default_factory=dict)
     _in_cxx: dict[Path, list[_Error]] = field(default_factory=dict)
 
     def read(self) -> None:
@@ -125,8 +127,8 @@ class HeaderReader:
         errors = _errors(unit)
         reaches, system = {header}, set()
         for inclusion in unit.get_includes():
-            path = Path(inclusion.include.name).resolve()
-            if path.is_relative_to(self.source.place):
+            path = self._own(inclusion.include.name)
+            if path is not None:
                 reaches.add(path)
             elif name := _system_name(inclusion.include.name):
                 system.add(name)
@@ -140,17 +142,18 @@ class HeaderReader:
             location = cursor.location
             if location.is_in_system_header or location.file is None:
                 continue
-            path = Path(location.file.name).resolve()
-            if not path.is_relative_to(self.source.place):
+            path = self._own(location.file.name)
+            if path is None:
                 continue
-            for name, symbol in self._declaration(cursor, path):
+            for name, declared in self._once(cursor, location.offset, path):
+                symbol = dict(declared)
                 if symbol["kind"] == "macro":
                     macros[name] = symbol
                 symbol["at"] = self._at(path, location.line)
                 kept = found.get(name)
                 if kept is not None and kept[0]["kind"] == "macro" != symbol["kind"]:
                     # A declaration that a macro of its name hides from callers, and not from whoever takes its address.
-                    symbol.setdefault("facts", {})["macro"] = kept[0]["value"]
+                    symbol["facts"] = {**(symbol.get("facts") or {}), "macro": kept[0]["value"]}
                     macros.pop(name, None)
                     found[name] = (symbol, path)
                 elif kept is None or symbol["kind"] == "macro" or _better(kept[0], symbol):
@@ -164,6 +167,25 @@ class HeaderReader:
             self._keep(name, symbol, path)
         if not seen.errors:
             self._as_cxx(seen.header)
+
+    def _own(self, file: str) -> Path | None:
+        """The path of a file of the library; None for any other."""
+        if file not in self._files:
+            path = Path(file).resolve()
+            self._files[file] = path if path.is_relative_to(self.source.place) else None
+        return self._files[file]
+
+    def _once(self, cursor: Any, offset: int, path: Path) -> list[tuple[str, dict[str, Any]]]:
+        """What a cursor declares, read once for all headers that bring it along: what its type says may differ among them."""
+        kind = cursor.kind.name
+        key = [path, offset, kind, cursor.spelling]
+        if kind not in ("MACRO_DEFINITION", "INCLUSION_DIRECTIVE", "MACRO_INSTANTIATION"):
+            t = cursor.type.get_canonical()
+            key += [t.spelling, t.get_size() if kind != "FUNCTION_DECL" else 0]
+        known = tuple(key)
+        if known not in self._read:
+            self._read[known] = self._declaration(cursor, path)
+        return self._read[known]
 
     def _keep(self, name: str, symbol: dict[str, Any], path: Path) -> None:
         """A symbol under its name; under that of its header too where another header gives the name another meaning."""
@@ -276,7 +298,7 @@ class HeaderReader:
 
     def _ours(self, cursor: Any) -> bool:
         file = cursor.location.file
-        return file is not None and Path(file.name).resolve().is_relative_to(self.source.place)
+        return file is not None and self._own(file.name) is not None
 
     def _at(self, path: Path, line: int) -> str:
         return f"{path.relative_to(self.source.place).as_posix()}:{line}"
