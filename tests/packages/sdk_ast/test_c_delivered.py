@@ -13,7 +13,11 @@ from pytest_xinchuang.packages.sdk_ast.c.macrocompare import macro_change
 from pytest_xinchuang.packages.sdk_ast.c.macros import guard_of
 from pytest_xinchuang.packages.sdk_ast.c.release import goes_back, of_the_release
 from pytest_xinchuang.packages.sdk_ast.c.types import declaration
-from tests.packages.sdk_ast.test_c import diff
+from pytest_xinchuang.packages.sdk_ast.compare import compare_across
+from pytest_xinchuang.packages.sdk_ast.rules import Rules
+from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
+from pytest_xinchuang.provision.cache import Cache
+from tests.packages.sdk_ast.test_c import ALL, diff
 from tests.packages.sdk_ast.trees import rules_of
 
 INT = {"kind": "basic", "name": "int"}
@@ -135,6 +139,14 @@ def test_declarations_are_spelled_inside_out() -> None:
     assert declaration({"kind": "array", "length": 3, "elem": callback}, "a") == "int (*a[3])(int )"
     assert declaration({"kind": "pointer", "elem": {"kind": "array", "length": 2, "elem": INT}}, "p") == "int (*p)[2]"
     assert declaration({"kind": "struct", "fields": []}, "s") == ""
+
+
+@pytest.mark.tools
+def test_a_library_of_one_architecture_is_not_missed_on_another(tmp_path: Path) -> None:
+    write(tmp_path, {"old/a.h": "int f(void);", "old/src/case.c": "int f(void) { return 0; }"})
+    build_libraries(tmp_path)
+    with Sources(Cache(), ReadOptions(targets=ALL, language="c")) as sources:
+        assert not compare_across(sources.read(str(tmp_path / "old")), Rules()).changes
 
 
 @pytest.mark.tools

@@ -150,6 +150,8 @@ class CComparer(Comparer):
         return Libraries.of(self.new.package(LIBRARIES))
 
     def _libraries(self) -> None:
+        if self.old.target != self.new.target and not self._is.known:
+            return  # of one version, what is delivered for one architecture says nothing of another
         declared = self._declared()
         for soname, library in self._was.sonames.items():
             if soname not in self._is.sonames:
