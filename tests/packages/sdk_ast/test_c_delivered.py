@@ -160,3 +160,11 @@ def test_headers_of_cxx_are_not_passed_over(tmp_path: Path) -> None:
     comparison = diff(tmp_path / "2", files, {**files, "b.hpp": "class A { int a, b; };"})
     assert comparison.undecided and not comparison.breaking
     assert rules_of(diff(tmp_path / "3", files, {"a.h": files["a.h"]})) == {"C-HEADER-REMOVED": ["<b.hpp>"]}
+
+
+def test_an_inline_function_may_be_exported_still_and_nobody_knows(tmp_path: Path) -> None:
+    comparison = diff(tmp_path, {"a.h": "int f(void);"}, {"a.h": "inline int f(void) { return 1; }"})
+    assert comparison.undecided and not comparison.breaking
+    assert not diff(
+        tmp_path / "2", {"a.h": "inline int f(void) { return 1; }"}, {"a.h": "inline int f(void) { return 2; }"}
+    ).changes

@@ -282,6 +282,9 @@ class CComparer(Comparer):
         hides = ("hidden", "internal")
         if now.get("static") and not was.get("static") and bound is None:
             self.add("C-FUNC-INLINED", name, at=at)
+        elif now.get("inline") and not was.get("inline") and not was.get("static") and bound is None:
+            why = _("no library is delivered that says whether it is exported still")
+            self.add("C-FUNC-INLINED", name, undecided=why, at=at)
         elif now.get("visibility") in hides and was.get("visibility") not in hides and bound is None:
             self.add("C-SYMBOL-HIDDEN", name, at=at)
         elif bound is None and not was.get("static") and now.get("link", name) != was.get("link", name):
@@ -296,6 +299,8 @@ class CComparer(Comparer):
         cxx = was.get("cxx"), now.get("cxx")
         if cxx[0] == was.get("link", name) and cxx[1] not in (None, now.get("link", name)) and not now.get("static"):
             self.add("C-CXX-LINKAGE-LOST", name, str(cxx[0]), str(cxx[1]), at=at)
+        if "value" in was and "value" in now and was["value"] != now["value"]:
+            self.add("C-CONST-VALUE-CHANGED", name, str(was["value"]), str(now["value"]), at=at)
         if bool(was.get("tls")) != bool(now.get("tls")):
             self.add("C-VAR-TLS-CHANGED", name, at=at)
         if now.get("unavailable") and not was.get("unavailable"):

@@ -385,13 +385,16 @@ def _with_facts(symbol: dict[str, Any], cursor: Any) -> dict[str, Any]:
     """A function or variable with what its attributes and its storage say."""
     from clang import cindex
 
-    printed = _pretty(cursor).partition("{")[0]
+    # The body of a function is none of it; of a variable, what it begins with is.
+    printed = _pretty(cursor).partition("{" if symbol["kind"] == "func" else "\0")[0]
     text = f"{printed} {cursor.type.spelling}"
     facts: dict[str, Any] = {name: True for name, pattern in _ATTRIBUTES.items() if pattern.search(text)}
     if match := re.search(r'visibility\("(hidden|internal|protected)"\)', printed):
         facts["visibility"] = match[1]
     if cursor.storage_class == cindex.StorageClass.STATIC:
         facts["static"] = True
+        if symbol["kind"] == "var" and "const" in (symbol["type"].get("qualifiers") or ()) and " = " in printed:
+            facts["value"] = _plain(printed.partition(" = ")[2])
     elif re.search(r"\binline\b", printed):
         facts["inline"] = True
     if symbol["kind"] == "var" and cursor.tls_kind != cindex.TLSKind.NONE:
@@ -399,6 +402,15 @@ def _with_facts(symbol: dict[str, Any], cursor: Any) -> dict[str, Any]:
     if cursor.mangled_name != cursor.spelling:
         facts["link"] = cursor.mangled_name  # an assembler's name (GNU C, asm labels)
     return {**symbol, "facts": facts} if facts else symbol
+
+
+def _plain(value: str) -> str:
+    """An initializer, a number of which is decimal."""
+    digits = value.strip(" ()")
+    try:
+        return str(int(digits.rstrip("uUlL"), 0))
+    except ValueError:
+        return value.strip()
 
 
 def _pretty(cursor: Any) -> str:
