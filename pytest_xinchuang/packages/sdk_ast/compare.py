@@ -258,7 +258,7 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
         from pytest_xinchuang.packages.sdk_ast.goside import GoSide
 
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
-    from pytest_xinchuang.packages.sdk_ast.clang import CComparer
+    from pytest_xinchuang.packages.sdk_ast.c.comparer import CComparer
     from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
     from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
 
@@ -310,7 +310,10 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
         after.forget()
         if why := _unread(before.record, after.record):
             # What was not read may be what seems to be missing, or may be missing from the old side.
-            found = [c if c.undecided else replace(c, undecided=why) for c in comparer.changes[first:]]
+            found = [
+                c if c.undecided or c.rule in rules.certain else replace(c, undecided=why)
+                for c in comparer.changes[first:]
+            ]
             comparer.changes[first:] = found
             comparer.add(rules.unverifiable, comparer.label(path), undecided=why)
     for path in new.snapshot.packages:

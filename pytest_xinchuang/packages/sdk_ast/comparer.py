@@ -11,13 +11,18 @@ from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Snapshot, Sym
 
 @dataclass(frozen=True)
 class PackageRules:
-    """Ids of a language's rules about packages as a whole; ``unverifiable`` alone where there is one package, as in C."""
+    """Ids of a language's rules about packages as a whole; ``unverifiable`` alone where there is one package.
+
+    Attributes:
+        certain: rules whose findings hold though a package could not be read whole.
+    """
 
     unverifiable: str
     added: str = ""
     removed: str = ""
     target_removed: str = ""
     name_changed: str = ""
+    certain: frozenset[str] = frozenset()
 
 
 class Side:

@@ -215,7 +215,7 @@ class Member(BaseModel):
 
 
 class SymbolRecord(BaseModel):
-    """One symbol: a function, variable, constant, type, macro, class, field or method.
+    """One symbol: a function, variable, constant, type, macro, class, field or method; in C a header, library or export too.
 
     Attributes:
         id: the package's path, a dot (``#`` for a member), the name; unique in a package.
@@ -230,7 +230,9 @@ class SymbolRecord(BaseModel):
     model_config = ConfigDict(extra="forbid")
     record: Literal["symbol"]
     id: str
-    kind: Literal["func", "var", "const", "type", "macro", "class", "field", "method", "module"]
+    kind: Literal["func", "var", "const", "type", "macro", "class", "field", "method", "module", "header", "library",
+        "export",
+    ]  # fmt: skip
     type: TypeTree | None = None
     typeparams: list[TypeParameter] | None = None
     alias: bool | None = None

@@ -57,8 +57,10 @@ def language_of(directory: Path) -> str:
     """What a directory's API is written in, by what stands in it; Go where that says nothing."""
     if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
         return "go"
-    seen = {path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".jar", ".class", ".py")}
-    order = ((".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"))
+    seen = {
+        path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".hpp", ".jar", ".class", ".py")
+    }
+    order = ((".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "c"))
     return next((language for suffix, language in order if suffix in seen), "go")
 
 
@@ -228,7 +230,7 @@ class Sources:
     def _other(self, language: str, place: Path, label: str, version: str = "") -> Snapshot:
         output = self._new("api.jsonl")
         if language == "c":
-            from pytest_xinchuang.packages.sdk_ast.clang import extract_c
+            from pytest_xinchuang.packages.sdk_ast.c.reader import extract_c
 
             extract_c(place, self.options.targets, output, version=version, flags=self.options.c_flags)
         elif language == "java":

@@ -41,6 +41,9 @@ KINDS: Mapping[str, Message] = {
     "field": _("field"),
     "method": _("method"),
     "module": _("module"),
+    "header": _("header"),
+    "library": _("library"),
+    "export": _("export"),
 }
 """Kinds of symbols."""
 

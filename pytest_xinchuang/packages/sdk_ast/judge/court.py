@@ -34,10 +34,24 @@ def _go(sources: Sources) -> Judge:
     return GoJudge(sources)
 
 
-JUDGES: dict[str, Callable[[Sources], Judge]] = {"go": _go}
+def _c(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.c.judge import CJudge
+
+    return CJudge(sources)
+
+
+JUDGES: dict[str, Callable[[Sources], Judge]] = {
+    "go": _go,
+    "c": _c,
+}
 """Language -> its judge."""
 
-UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED"}
+UNEXPLAINED = {
+    "go": "GO-UNEXPLAINED",
+    "c": "C-UNEXPLAINED",
+    "java": "JAVA-UNEXPLAINED",
+    "python": "PY-UNEXPLAINED",
+}
 """Language -> the rule of what a client shows and no other rule tells."""
 
 

@@ -1,0 +1,3 @@
+#include "old/lib.h"
+
+void use(void) { f(); }

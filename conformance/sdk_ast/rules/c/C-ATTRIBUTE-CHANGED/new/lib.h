@@ -1,0 +1,1 @@
+int f(void) __attribute__((warn_unused_result));

@@ -1,0 +1,3 @@
+#include "old/lib.h"
+
+char *use(struct s *s) { return s->p; }

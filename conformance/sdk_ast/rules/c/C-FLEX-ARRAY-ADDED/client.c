@@ -1,0 +1,3 @@
+#include "old/lib.h"
+
+int use(struct s *p) { return p->a; }

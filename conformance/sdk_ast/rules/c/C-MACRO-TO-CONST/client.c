@@ -1,0 +1,6 @@
+#include "old/lib.h"
+
+#ifndef N
+#error
+#endif
+int use(void) { return N; }

@@ -1,0 +1,1 @@
+#define X_VERSION 3

@@ -1,0 +1,1 @@
+int __f(int, int);

@@ -1,0 +1,3 @@
+#include "old/lib.h"
+
+int use(void) { return f(); }

@@ -1,0 +1,3 @@
+#include "old/lib.h"
+
+int *use(num *p) { return p; }
