@@ -28,10 +28,22 @@ class Judge(Protocol):
         """
 
 
-JUDGES: dict[str, Callable[[Sources], Judge]] = {}
+def _typescript(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.typescript.judge import TypeScriptJudge
+
+    return TypeScriptJudge(sources)
+
+
+JUDGES: dict[str, Callable[[Sources], Judge]] = {"typescript": _typescript}
 """Language -> its judge."""
 
-UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED"}
+UNEXPLAINED = {
+    "go": "GO-UNEXPLAINED",
+    "c": "C-UNEXPLAINED",
+    "java": "JAVA-UNEXPLAINED",
+    "python": "PY-UNEXPLAINED",
+    "typescript": "TS-UNEXPLAINED",
+}
 """Language -> the rule of what a client shows and no other rule tells."""
 
 
